@@ -1,0 +1,54 @@
+//! The one clock and the one source of random bytes.
+//!
+//! Nothing else in the crate reads the time. Tests steer both through the environment, in builds with debug assertions only, so
+//! that no variable can move the clock of an installed program.
+
+use std::cell::Cell;
+
+use crate::domain::time::Time;
+
+/// The present moment, in UTC seconds.
+///
+/// In debug builds `GIT_DEPLOY_TEST_NOW` (a [`Time`]) overrides it.
+pub fn now() -> Time {
+    if let Some(time) = steered("GIT_DEPLOY_TEST_NOW").and_then(|text| text.parse().ok()) {
+        return time;
+    }
+    // A clock before 1970 or after 9999 is broken: 1970 makes every gate that asks for the time refuse.
+    Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
+}
+
+/// The system's random source gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's random source failed: {0}")]
+pub struct RandomError(#[from] getrandom::Error);
+
+/// Fresh random bytes.
+///
+/// In debug builds `GIT_DEPLOY_TEST_SEED` (a number) makes them the same in every process that asks in the same order.
+pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
+    let mut bytes = [0; N];
+    if let Some(seed) = steered("GIT_DEPLOY_TEST_SEED").and_then(|text| text.parse::<u64>().ok()) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&steered_random(seed)[..chunk.len()]);
+        }
+        return Ok(bytes);
+    }
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn steered(variable: &str) -> Option<String> {
+    if cfg!(debug_assertions) { std::env::var(variable).ok() } else { None }
+}
+
+/// One step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for keys.
+fn steered_random(seed: u64) -> [u8; 8] {
+    thread_local!(static STEPS: Cell<u64> = const { Cell::new(0) });
+    let steps = STEPS.get().wrapping_add(1);
+    STEPS.set(steps);
+    let mut value = seed.wrapping_add(steps.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (value ^ (value >> 31)).to_le_bytes()
+}

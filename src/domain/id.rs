@@ -1,0 +1,410 @@
+//! Identities: git objects, digests of artifacts, runs and public keys.
+//!
+//! Each is parsed once, from lower-case hexadecimal (keys: from minisign's base64), and is canonical from then on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// Why a string is not the identity it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not lower-case hexadecimal of a known length.
+    #[error("{found:?} is not {expected}")]
+    Hex {
+        /// What was found, shortened.
+        found: String,
+        /// What should have been there.
+        expected: &'static str,
+    },
+    /// Not a minisign public key.
+    #[error("{0:?} is not a minisign public key: 56 characters of base64 that begin with RW")]
+    Key(String),
+}
+
+fn hex_error(found: &str, expected: &'static str) -> IdError {
+    IdError::Hex { found: found.chars().take(80).collect(), expected }
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// Reads lower-case hexadecimal; `None` for anything else.
+fn read_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes().chunks(2).map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()
+}
+
+/// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Ordered as its hexadecimal form is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Oid {
+    bytes: [u8; 32],
+    len: u8,
+}
+
+impl Oid {
+    /// From raw bytes: 20 of SHA-1 or 32 of SHA-256.
+    pub fn from_bytes(raw: &[u8]) -> Option<Self> {
+        if raw.len() != 20 && raw.len() != 32 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        bytes[..raw.len()].copy_from_slice(raw);
+        Some(Self { bytes, len: if raw.len() == 20 { 20 } else { 32 } })
+    }
+
+    /// The raw bytes, 20 or 32.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// Whether this is git's id of "nothing".
+    pub fn is_zero(&self) -> bool {
+        self.as_bytes().iter().all(|byte| *byte == 0)
+    }
+
+    /// The first `digits` hexadecimal digits.
+    pub fn prefix(&self, digits: usize) -> String {
+        let mut text = self.to_string();
+        text.truncate(digits);
+        text
+    }
+}
+
+impl FromStr for Oid {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        read_hex(text)
+            .and_then(|raw| Self::from_bytes(&raw))
+            .ok_or_else(|| hex_error(text, "a full object id in lower-case hexadecimal"))
+    }
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, self.as_bytes())
+    }
+}
+
+impl fmt::Debug for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! text_form {
+    ($type:ident, $error:ident) => {
+        impl TryFrom<String> for $type {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(id: $type) -> String {
+                id.to_string()
+            }
+        }
+    };
+}
+
+text_form!(Oid, IdError);
+
+macro_rules! oid {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(pub Oid);
+
+        impl $type {
+            /// The first twelve digits, for people.
+            pub fn short(&self) -> String {
+                self.0.prefix(12)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+oid!(
+    /// A commit of the code.
+    CommitId
+);
+oid!(
+    /// A commit of a ledger: its genesis, or one that carries an entry.
+    EntryId
+);
+oid!(
+    /// The content of a component at a commit: the id of the tree that holds only the component's paths.
+    Content
+);
+
+/// The algorithm of a [`Digest`], by its in-toto name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// SHA-256, 32 bytes.
+    Sha256,
+    /// SHA-384, 48 bytes.
+    Sha384,
+    /// SHA-512, 64 bytes.
+    Sha512,
+}
+
+impl Algorithm {
+    /// The in-toto name: `sha256`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    fn hex_len(self) -> usize {
+        match self {
+            Self::Sha256 => 64,
+            Self::Sha384 => 96,
+            Self::Sha512 => 128,
+        }
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        [Self::Sha256, Self::Sha384, Self::Sha512]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == text)
+            .ok_or_else(|| hex_error(text, "one of sha256, sha384, sha512"))
+    }
+}
+
+/// The digest of an artifact, a plan or a file, written `sha256:9f86d0…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest {
+    algorithm: Algorithm,
+    hex: Box<str>,
+}
+
+impl Digest {
+    /// From an algorithm and its lower-case hexadecimal value.
+    pub fn new(algorithm: Algorithm, hex: &str) -> Result<Self, IdError> {
+        if hex.len() != algorithm.hex_len() || !hex.bytes().all(|byte| hex_digit(byte).is_some()) {
+            return Err(hex_error(hex, "a digest in lower-case hexadecimal of its algorithm's length"));
+        }
+        Ok(Self { algorithm, hex: hex.into() })
+    }
+
+    /// The SHA-256 of some bytes.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        let hex = sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+            use fmt::Write as _;
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self { algorithm: Algorithm::Sha256, hex: hex.into() }
+    }
+
+    /// Its algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Its value in lower-case hexadecimal.
+    pub fn hex(&self) -> &str {
+        &self.hex
+    }
+
+    /// `sha256:9f86d081884c`: enough for people.
+    pub fn short(&self) -> String {
+        format!("{}:{}", self.algorithm.name(), &self.hex[..12])
+    }
+}
+
+impl FromStr for Digest {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (algorithm, hex) =
+            text.split_once(':').ok_or_else(|| hex_error(text, "a digest such as sha256:9f86d0…"))?;
+        Self::new(algorithm.parse()?, hex)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.algorithm.name(), self.hex)
+    }
+}
+
+text_form!(Digest, IdError);
+
+/// One attempt to carry a deployment out: 128 random bits, so that two runners can never take each other's run for their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(pub [u8; 16]);
+
+impl FromStr for RunId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        read_hex(text)
+            .and_then(|raw| raw.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+text_form!(RunId, IdError);
+
+/// The 32 bytes of an Ed25519 public key: what a person is known by.
+///
+/// The key id that minisign writes beside it is eight random bytes that anyone can copy. It is kept for printing the key as it was
+/// given, and takes no part in comparisons.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicKey {
+    id: [u8; 8],
+    key: [u8; 32],
+}
+
+impl PublicKey {
+    /// From the key id and the key.
+    pub fn new(id: [u8; 8], key: [u8; 32]) -> Self {
+        Self { id, key }
+    }
+
+    /// The key id, as minisign stores it.
+    pub fn key_id(&self) -> [u8; 8] {
+        self.id
+    }
+
+    /// The key itself.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.key
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl PartialOrd for PublicKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PublicKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl std::hash::Hash for PublicKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = IdError;
+    /// Reads the second line of a minisign `.pub` file: base64 of `Ed`, key id and key; canonical base64 only.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let error = || IdError::Key(text.chars().take(80).collect());
+        let raw: [u8; 42] = STANDARD.decode(text).ok().and_then(|raw| raw.try_into().ok()).ok_or_else(error)?;
+        let (head, key) = raw.split_at(10);
+        match (head[..2].as_ref(), head[2..].try_into(), key.try_into()) {
+            (b"Ed", Ok(id), Ok(key)) if STANDARD.encode(raw) == text => Ok(Self { id, key }),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut raw = Vec::with_capacity(42);
+        raw.extend_from_slice(b"Ed");
+        raw.extend_from_slice(&self.id);
+        raw.extend_from_slice(&self.key);
+        f.write_str(&STANDARD.encode(raw))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+text_form!(PublicKey, IdError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One identity has one spelling: otherwise one commit or key could pass for two.
+    #[test]
+    fn one_spelling() {
+        let hex = "2affccc97fa05736482d4523166f70cb561afa11";
+        assert_eq!(hex.parse::<Oid>().unwrap().to_string(), hex);
+        for bad in ["", "2aff", &hex.to_uppercase(), &hex[1..], &format!("{hex}0")] {
+            assert!(bad.parse::<Oid>().is_err(), "{bad}");
+        }
+        assert!(format!("sha256:{}", "a".repeat(64)).parse::<Digest>().is_ok());
+        for bad in ["sha256:aa", "md5:aa", &format!("SHA256:{}", "a".repeat(64)), &format!("sha512:{}", "a".repeat(64))]
+        {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+
+    /// One key under two key ids is still one key: a person cannot become two by copying it.
+    #[test]
+    fn key_id_does_not_make_a_person() {
+        let (one, two) = (PublicKey::new([1; 8], [7; 32]), PublicKey::new([2; 8], [7; 32]));
+        assert_eq!(one, two);
+        assert_ne!(one.to_string(), two.to_string());
+        assert_eq!(one.to_string().parse::<PublicKey>().unwrap().key_id(), [1; 8]);
+        assert!(one.to_string().starts_with("RW"));
+    }
+}

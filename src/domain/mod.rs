@@ -1,0 +1,6 @@
+//! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the gates.
+
+pub mod id;
+pub mod name;
+pub mod text;
+pub mod time;

@@ -1,0 +1,234 @@
+//! Names: environments, components, people, groups, the project and ledgers.
+//!
+//! All follow one grammar, `[a-z0-9][a-z0-9._-]{0,62}`, without `..`, not ending in `.` or `.lock`, and are compared exactly.
+//! A value of one of these types can therefore stand in a ref, a path, a commit header or a terminal line as it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name, in bytes.
+pub const MAX_LEN: usize = 63;
+
+/// Why a string is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The empty string.
+    #[error("a name must not be empty")]
+    Empty,
+    /// More than [`MAX_LEN`] bytes.
+    #[error("a name has at most {MAX_LEN} characters, this one has {0}")]
+    TooLong(usize),
+    /// A character outside the grammar.
+    #[error("{0:?} may only hold a-z, 0-9, '.', '_' and '-', and must begin with a letter or a digit")]
+    Character(String),
+    /// `..`, or an ending that git refuses in a ref.
+    #[error("{0:?} must not contain '..' nor end in '.' or '.lock'")]
+    Ref(String),
+    /// A word that has a meaning of its own.
+    #[error("{0:?} is a reserved name")]
+    Reserved(String),
+}
+
+/// Checks the grammar that every name follows.
+fn check(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > MAX_LEN {
+        return Err(NameError::TooLong(text.chars().count()));
+    }
+    let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    if !text.as_bytes()[0].is_ascii_alphanumeric() || !text.as_bytes().iter().all(inner) {
+        return Err(NameError::Character(text.to_owned()));
+    }
+    if text.contains("..") || text.ends_with('.') || text.strip_suffix(".lock").is_some() {
+        return Err(NameError::Ref(text.to_owned()));
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, reserved: [$($reserved:literal),*]) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check(text)?;
+                let reserved: &[&str] = &[$($reserved),*];
+                if reserved.contains(&text) {
+                    return Err(NameError::Reserved(text.to_owned()));
+                }
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0.into()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// An environment: `dev`, `prod`, `pr-17`.
+    EnvName,
+    reserved: ["policy", "evidence"]
+);
+name!(
+    /// A component of the repository that is deployed by itself: `api`.
+    ComponentName,
+    reserved: []
+);
+name!(
+    /// Somebody (or some machine) with a key in the policy.
+    Person,
+    reserved: []
+);
+name!(
+    /// A group of people in the policy.
+    GroupName,
+    reserved: []
+);
+name!(
+    /// The project, as its policy's genesis names it for good.
+    ProjectName,
+    reserved: []
+);
+name!(
+    /// A ledger, `refs/deploy/<name>`: `policy`, `evidence`, an environment, or a pattern's prefix.
+    LedgerName,
+    reserved: []
+);
+name!(
+    /// A suite of checks, or a release: a label that stands in one word.
+    Label,
+    reserved: []
+);
+
+/// The implicit component of paths that no component owns. The policy refuses it as a declared name.
+pub const REST: &str = "rest";
+
+impl ComponentName {
+    /// The implicit component [`REST`].
+    pub fn rest() -> Self {
+        Self(REST.into())
+    }
+}
+
+impl LedgerName {
+    /// The ledger of the policy.
+    pub fn policy() -> Self {
+        Self("policy".into())
+    }
+
+    /// The ledger of facts that belong to no environment.
+    pub fn evidence() -> Self {
+        Self("evidence".into())
+    }
+
+    /// Whether this is [`LedgerName::policy`].
+    pub fn is_policy(&self) -> bool {
+        &*self.0 == "policy"
+    }
+
+    /// Whether this is [`LedgerName::evidence`].
+    pub fn is_evidence(&self) -> bool {
+        &*self.0 == "evidence"
+    }
+
+    /// Whether this is the ledger of an environment or of a pattern of environments.
+    pub fn is_environment(&self) -> bool {
+        !self.is_policy() && !self.is_evidence()
+    }
+
+    /// The full name of the ref: `refs/deploy/prod`.
+    pub fn reference(&self) -> String {
+        format!("refs/deploy/{}", self.0)
+    }
+
+    /// The environment whose whole ledger this is; `None` for `policy` and `evidence`.
+    pub fn environment(&self) -> Option<EnvName> {
+        self.is_environment().then(|| EnvName(self.0.clone()))
+    }
+}
+
+impl From<&EnvName> for LedgerName {
+    fn from(name: &EnvName) -> Self {
+        Self(name.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a name may be decides what can reach a ref, a path or a terminal.
+    #[test]
+    fn grammar() {
+        for good in ["a", "0", "prod", "pr-17", "a.b_c-d", &"x".repeat(63)] {
+            assert!(good.parse::<EnvName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-x",
+            ".x",
+            "_x",
+            "a..b",
+            "a.",
+            "a.lock",
+            "A",
+            "ä",
+            "a/b",
+            "a b",
+            "a\n",
+            "a\0",
+            "--upload-pack=x",
+            "../x",
+            &"x".repeat(64),
+        ] {
+            assert!(bad.parse::<EnvName>().is_err(), "{bad:?}");
+        }
+        assert_eq!("policy".parse::<EnvName>(), Err(NameError::Reserved("policy".into())));
+        assert_eq!("evidence".parse::<EnvName>(), Err(NameError::Reserved("evidence".into())));
+        assert!("policy".parse::<LedgerName>().is_ok());
+    }
+}

@@ -1,0 +1,199 @@
+//! Moments and spans, in whole seconds of UTC.
+//!
+//! Nothing here reads a clock: moments come from entries, from commits, or from the one clock in `clock`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime};
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a moment or a span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// Not `YYYY-MM-DDTHH:MM:SSZ` between 1970 and 9999.
+    #[error("{0:?} is not a time in UTC seconds such as 2026-03-05T10:02:11Z")]
+    Moment(String),
+    /// Not a number and a unit.
+    #[error("{0:?} is not a span of time such as 45s, 30m, 8h, 2d or 1w")]
+    Span(String),
+}
+
+/// A moment: seconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC without fractions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Time(i64);
+
+const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+/// 9999-12-31T23:59:59Z: the last moment that is written with four digits of year.
+const LAST: i64 = 253_402_300_799;
+
+impl Time {
+    /// The beginning of 1970: the time of every genesis.
+    pub const EPOCH: Self = Self(0);
+
+    /// From seconds since 1970; `None` before 1970 and after 9999.
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        (0..=LAST).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// Seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// This moment and a span later, at the latest the end of 9999.
+    #[must_use]
+    pub fn plus(self, span: Span) -> Self {
+        Self(self.0.saturating_add_unsigned(span.0).min(LAST))
+    }
+
+    /// This moment and a span earlier, at the earliest 1970.
+    #[must_use]
+    pub fn minus(self, span: Span) -> Self {
+        Self(self.0.saturating_sub_unsigned(span.0).max(0))
+    }
+
+    /// How long after `earlier` this is; nothing if it is before it.
+    pub fn since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
+    }
+
+    /// The same moment for the chrono library.
+    pub fn to_chrono(self) -> DateTime<chrono::Utc> {
+        // Every value of this type lies between 1970 and 9999, which chrono can hold.
+        DateTime::from_timestamp(self.0, 0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        NaiveDateTime::parse_from_str(text, FORMAT)
+            .ok()
+            .and_then(|moment| Self::from_seconds(moment.and_utc().timestamp()))
+            // One moment has one spelling: chrono also reads leap seconds and unpadded numbers.
+            .filter(|time| time.to_string() == text)
+            .ok_or_else(|| TimeError::Moment(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_chrono().format(FORMAT).to_string())
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = TimeError;
+    fn try_from(text: String) -> Result<Self, TimeError> {
+        text.parse()
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> String {
+        time.to_string()
+    }
+}
+
+/// A span of time in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(u64);
+
+/// The units of a [`Span`], largest first.
+const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// A hundred years: nothing that a policy means is longer.
+const LONGEST: u64 = 36_525 * 86_400;
+
+impl Span {
+    /// So many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// So many days.
+    pub const fn days(days: u64) -> Self {
+        Self(days * 86_400)
+    }
+
+    /// Its length in seconds.
+    pub const fn as_seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = TimeError;
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let parse = || {
+            let unit = text.chars().last()?;
+            let number = &text[..text.len() - unit.len_utf8()];
+            let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let seconds = digits.then(|| number.parse::<u64>().ok()).flatten()?.checked_mul(factor)?;
+            (seconds <= LONGEST).then_some(Self(seconds))
+        };
+        parse().ok_or_else(|| TimeError::Span(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, factor) =
+            UNITS.into_iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor)).unwrap_or(('s', 1));
+        f.pad(&format!("{}{unit}", self.0 / factor))
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = TimeError;
+    fn try_from(text: String) -> Result<Self, TimeError> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> String {
+        span.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A time that could be written in two ways would make two entries of one.
+    #[test]
+    fn one_spelling_of_a_moment() {
+        let text = "2026-03-05T10:02:11Z";
+        assert_eq!(text.parse::<Time>().unwrap().to_string(), text);
+        for bad in [
+            "2026-03-05T10:02:11",
+            "2026-03-05T10:02:11+00:00",
+            "2026-03-05T10:02:11.0Z",
+            "2026-3-5T10:02:11Z",
+            "2026-03-05 10:02:11Z",
+            "2026-03-05T10:02:60Z",
+            "1969-12-31T23:59:59Z",
+            "+10000-01-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "",
+        ] {
+            assert!(bad.parse::<Time>().is_err(), "{bad}");
+        }
+    }
+
+    /// A span keeps its meaning through print and parse.
+    #[test]
+    fn spans() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172_800), ("1w", 604_800), ("0s", 0)] {
+            assert_eq!(text.parse::<Span>().unwrap(), Span(seconds));
+            assert_eq!(Span(seconds).to_string(), text);
+        }
+        for bad in ["", "h", "1", "1 h", "-1h", "+1h", "1.5h", "1y", "99999999999w", "1ä"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! git-deploy: a signed deployment ledger inside git.
+
+pub mod clock;
+pub mod domain;

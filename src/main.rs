@@ -1,0 +1,2 @@
+//! The `git-deploy` binary.
+fn main() {}
