@@ -1,6 +1,8 @@
 //! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the gates.
 
+pub mod entry;
 pub mod id;
 pub mod name;
+pub mod state;
 pub mod text;
 pub mod time;

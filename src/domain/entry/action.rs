@@ -1,0 +1,619 @@
+//! The actions of the three kinds of ledger, each with its fields in the order in which they are written.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{CommitId, Content, Digest, EntryId, RunId};
+use crate::domain::name::{ComponentName, EnvName, Label, Person};
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Time;
+
+/// What happened. Environments' ledgers hold the first twelve, `evidence` the next five, `policy` the last three.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Action {
+    /// What already runs when a component enters the ledger.
+    Baseline(Baseline),
+    /// A deployment begins: winning the push of this entry is the lock.
+    Start(Start),
+    /// Another runner takes an unfinished run over.
+    Resume(Resume),
+    /// A run ended.
+    Finish(Finish),
+    /// A deployment that another system carried out: start and finish in one.
+    Record(Record),
+    /// An unfinished run is given up.
+    Abort(Abort),
+    /// A later check of what runs.
+    Verification(Verification),
+    /// Consent to a deployment.
+    Approve(Approve),
+    /// Consent withdrawn.
+    Revoke(Revoke),
+    /// The line is stopped.
+    Lock(Lock),
+    /// The line goes on, or a hold is lifted.
+    Unlock(Unlock),
+    /// An ephemeral environment's new end.
+    Expire(Expire),
+    /// A build of a component.
+    Build(Build),
+    /// What was built.
+    Artifact(Artifact),
+    /// Somebody vouches for a commit.
+    Attestation(Attestation),
+    /// A commit or digest is taken out of circulation.
+    Yank(Yank),
+    /// And is put back.
+    Unyank(Yank),
+    /// A policy comes into force.
+    Publish(Publish),
+    /// Consent to a proposed policy.
+    PolicyApprove(PolicyApprove),
+    /// That consent withdrawn.
+    PolicyRevoke(PolicyRevoke),
+}
+
+impl Action {
+    /// The word for it in an entry.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Baseline(_) => "baseline",
+            Self::Start(_) => "start",
+            Self::Resume(_) => "resume",
+            Self::Finish(_) => "finish",
+            Self::Record(_) => "record",
+            Self::Abort(_) => "abort",
+            Self::Verification(_) => "verification",
+            Self::Approve(_) | Self::PolicyApprove(_) => "approve",
+            Self::Revoke(_) | Self::PolicyRevoke(_) => "revoke",
+            Self::Lock(_) => "lock",
+            Self::Unlock(_) => "unlock",
+            Self::Expire(_) => "expire",
+            Self::Build(_) => "build",
+            Self::Artifact(_) => "artifact",
+            Self::Attestation(_) => "attestation",
+            Self::Yank(_) => "yank",
+            Self::Unyank(_) => "unyank",
+            Self::Publish(_) => "publish",
+        }
+    }
+}
+
+/// An artifact by name and digest: `ghcr.io/acme/api@sha256:9f86…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Image {
+    /// Its name, without white space.
+    pub name: Line,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl std::fmt::Display for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
+}
+
+/// One component at one commit, as it is put into an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The component's content at that commit; absent for a component that is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Its version, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    /// Its artifacts, in bytewise order of name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Image>,
+}
+
+/// What a start means to do with a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Intent {
+    /// Put this commit's content there.
+    Change,
+    /// Its content is there already: it rides along.
+    Unchanged,
+    /// Take it away.
+    Destroy,
+}
+
+/// One component of a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it should be.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The commit that ran before; absent where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<CommitId>,
+    /// The digest of its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// What is to be done.
+    pub intent: Intent,
+}
+
+/// Why a deployment is made, which decides the rules it faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// New code.
+    Deploy,
+    /// Back to what ran well here before.
+    Rollback,
+    /// A repair on top of what runs.
+    Hotfix,
+    /// A whole ephemeral environment is taken down.
+    Destroy,
+    /// A one-off command in the environment.
+    Exec,
+}
+
+/// What a `start` or a `record` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Why.
+    pub kind: Kind,
+    /// Its components, in bytewise order of name.
+    pub components: Vec<Change>,
+    /// Everyone whose approval counts for it, in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// The change request it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Line>,
+    /// The release it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Label>,
+    /// What it brings, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// The tip of the environment's branch, where the policy asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_tip: Option<CommitId>,
+    /// When the ephemeral environment ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+    /// The command of an `exec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Line>,
+    /// The reason why the rules are broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Line>,
+}
+
+impl Deployment {
+    /// The components that are to be changed or destroyed.
+    pub fn changed(&self) -> impl Iterator<Item = &Change> {
+        self.components.iter().filter(|change| change.intent != Intent::Unchanged)
+    }
+}
+
+/// Admin's word on what already runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// What runs, in bytewise order of component.
+    pub components: Vec<Target>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+impl Baseline {
+    /// Its components as successes that nothing verified.
+    pub fn ended(&self) -> Vec<Ended> {
+        let report = |target: &Target| Ended {
+            target: target.clone(),
+            outcome: Outcome::Succeeded,
+            because: None,
+            to: None,
+            verification: VerificationResult::None,
+        };
+        self.components.iter().map(report).collect()
+    }
+}
+
+/// A deployment begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The run: fresh and random.
+    pub run: RunId,
+    /// What is asked for.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+}
+
+/// Another runner takes a run over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The sequence of the start.
+    pub start: u64,
+    /// The new run: only its winner may go on.
+    pub run: RunId,
+}
+
+/// How one component of a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The new content runs.
+    Succeeded,
+    /// It failed and was left as it was.
+    Failed,
+    /// It was not attempted.
+    Skipped,
+    /// It failed, and what ran before runs again.
+    RolledBack,
+    /// It was taken away.
+    Destroyed,
+    /// It rode along.
+    Unchanged,
+}
+
+/// What a check of the running component said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VerificationResult {
+    /// It works.
+    Passed,
+    /// It does not.
+    Failed,
+    /// Nobody asked.
+    None,
+}
+
+/// How one component of a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The component as it was to be: what the start said, repeated.
+    #[serde(flatten)]
+    pub target: Target,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The component whose failure caused a skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ComponentName>,
+    /// The commit that a rollback went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<CommitId>,
+    /// Its verification.
+    pub verification: VerificationResult,
+}
+
+/// A run ended. What the message needs is repeated from the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finish {
+    /// The sequence of the start.
+    pub start: u64,
+    /// The newest run.
+    pub run: RunId,
+    /// The start's kind.
+    pub kind: Kind,
+    /// How each component ended, in bytewise order of name.
+    pub components: Vec<Ended>,
+    /// The start's approvers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// The start's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// The start's reason for breaking the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Line>,
+    /// The exit status of an `exec`'s command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u8>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+/// How a component of a `record` ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// The component.
+    pub component: ComponentName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The component whose failure caused a skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ComponentName>,
+    /// The commit that a rollback went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<CommitId>,
+    /// Its verification.
+    pub verification: VerificationResult,
+}
+
+/// A deployment done elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What it was.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// How each of its components ended, in the same order.
+    pub results: Vec<Reported>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+impl Record {
+    /// Its components as a `finish` would name them.
+    pub fn ended(&self) -> Vec<Ended> {
+        let pairs = self.deployment.components.iter().zip(&self.results);
+        pairs
+            .map(|(change, result)| Ended {
+                target: change.target.clone(),
+                outcome: result.outcome,
+                because: result.because.clone(),
+                to: result.to,
+                verification: result.verification,
+            })
+            .collect()
+    }
+}
+
+/// An unfinished run is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abort {
+    /// The sequence of the start.
+    pub start: u64,
+    /// The newest run.
+    pub run: RunId,
+    /// Why.
+    pub reason: Line,
+}
+
+/// A component that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit it runs.
+    pub commit: CommitId,
+}
+
+/// A later check of what runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// What was checked, in bytewise order of component.
+    pub components: Vec<Component>,
+    /// What came out: never `none`.
+    pub verification: VerificationResult,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+/// Consent to put components at a commit into the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approve {
+    /// The commit.
+    pub commit: CommitId,
+    /// The components it is given for, in bytewise order; never empty.
+    pub components: Vec<ComponentName>,
+    /// The plans it is given for, in bytewise order of component.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub plans: std::collections::BTreeMap<ComponentName, Digest>,
+    /// When it ends.
+    pub expires: Time,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+/// All approvals of a commit by one person are withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoke {
+    /// The commit.
+    pub commit: CommitId,
+    /// Whose approvals.
+    pub approver: Person,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+/// The environment, or one component of it, is locked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The component; absent for the whole environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// Why.
+    pub reason: Line,
+}
+
+/// A content that must not come back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hold {
+    /// The component.
+    pub component: ComponentName,
+    /// Its content.
+    pub content: Content,
+}
+
+/// A lock is opened or, where a commit is named, its holds are lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlock {
+    /// The component; absent for the whole environment or a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// The commit whose holds are lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// Those holds, in order; present with a commit only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+/// An ephemeral environment's new end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expire {
+    /// When it ends.
+    pub expires: Time,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuildResult {
+    /// It was built.
+    Succeeded,
+    /// It was not.
+    Failed,
+}
+
+/// A build of a component at a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit.
+    pub commit: CommitId,
+    /// How it ended.
+    pub result: BuildResult,
+    /// Where its log is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Line>,
+}
+
+/// What was built from a component at a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The component's content at that commit.
+    pub content: Content,
+    /// The artifact.
+    #[serde(flatten)]
+    pub image: Image,
+    /// What built it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<Line>,
+}
+
+/// Somebody vouches for a commit, or for it in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attestation {
+    /// The commit.
+    pub commit: CommitId,
+    /// Where it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvName>,
+    /// The in-toto predicate type: a URI.
+    pub predicate_type: Line,
+    /// The suite of checks, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Label>,
+    /// The predicate.
+    pub predicate: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an attestation says of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttestationResult {
+    /// Good.
+    Passed,
+    /// Bad.
+    Failed,
+}
+
+impl Attestation {
+    /// The type's own name, without its prefix and version: `test-result`.
+    pub fn short_type(&self) -> &str {
+        let text = self.predicate_type.as_str();
+        let version =
+            |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        text.rsplit(['/', ':']).find(|part| !part.is_empty() && !version(part)).unwrap_or(text)
+    }
+
+    /// What it says: a `test-result` by its `result` (only `PASSED` is good), a `change-review` by its `unresolved` comments and
+    /// `approvals`; any other type is good by being there.
+    pub fn result(&self) -> AttestationResult {
+        let number = |key: &str| self.predicate.get(key).and_then(serde_json::Value::as_u64);
+        let good = match self.short_type() {
+            "test-result" => self.predicate.get("result").and_then(serde_json::Value::as_str) == Some("PASSED"),
+            "change-review" => number("approvals").is_some_and(|count| count > 0) && number("unresolved") == Some(0),
+            _ => true,
+        };
+        if good { AttestationResult::Passed } else { AttestationResult::Failed }
+    }
+}
+
+/// A commit or a digest is taken out of circulation, or put back. Exactly one of the two is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Yank {
+    /// The commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// The digest of an artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Why.
+    pub reason: Line,
+}
+
+/// A policy comes into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Publish {
+    /// The SHA-256 of `deploy.toml`.
+    pub digest: Digest,
+    /// Everyone whose approval counts for it, in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// What changes and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// Honest entries that were made meanwhile under the policy before, on a forge without hooks; in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admits: Vec<EntryId>,
+    /// Whether the server's owner let it in after all admin keys were lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+}
+
+/// Consent to a proposed policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyApprove {
+    /// The SHA-256 of the proposed `deploy.toml`.
+    pub digest: Digest,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+/// One person's consent to a proposed policy is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRevoke {
+    /// The SHA-256 of the proposed `deploy.toml`.
+    pub digest: Digest,
+    /// Whose approval.
+    pub approver: Person,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}

@@ -1,0 +1,305 @@
+//! The state after an entry: what the tree of a ledger commit holds.
+//!
+//! A state is a map from [`Slot`] to [`Value`]; a slot is one path in the tree, a value one blob or gitlink. [`fold`] gives the
+//! edits that an entry makes, so that a writer and a server touch only what the entry speaks of. A state may be loaded in part:
+//! everything but the components that an entry does not name, see [`Scope`].
+
+mod fold;
+mod slot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use fold::fold;
+pub use slot::{Place, Slot, SlotError, Value};
+
+use super::entry::{Action, Kept, Statement, VerificationResult};
+use super::id::{CommitId, Content};
+use super::name::{ComponentName, EnvName};
+use super::time::Time;
+
+/// One change of a state: a slot gets a value, or is emptied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where.
+    pub slot: Slot,
+    /// What; `None` empties it.
+    pub value: Option<Value>,
+}
+
+/// Which components of a state are needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// These; everything else of the environment is always needed.
+    Components(BTreeSet<ComponentName>),
+}
+
+impl Scope {
+    /// What [`fold`] and the gates need for a statement: the components that it names, all in a pattern's ledger (a
+    /// destroy empties an environment, and they are small), and all for an abort, which names none.
+    pub fn of(statement: &Statement) -> Self {
+        if statement.environment.is_some() {
+            return Self::All;
+        }
+        let names: BTreeSet<ComponentName> = match &statement.action {
+            Action::Start(_) | Action::Record(_) => statement
+                .deployment()
+                .into_iter()
+                .flat_map(|it| &it.components)
+                .map(|it| it.target.component.clone())
+                .collect(),
+            Action::Finish(it) => it.components.iter().map(|ended| ended.target.component.clone()).collect(),
+            Action::Baseline(it) => it.components.iter().map(|target| target.component.clone()).collect(),
+            Action::Verification(it) => it.components.iter().map(|component| component.component.clone()).collect(),
+            Action::Approve(it) => it.components.iter().cloned().collect(),
+            Action::Lock(it) => it.component.iter().cloned().collect(),
+            Action::Unlock(it) => {
+                it.component.iter().cloned().chain(it.holds.iter().map(|hold| hold.component.clone())).collect()
+            }
+            Action::Abort(_) => return Self::All,
+            _ => BTreeSet::new(),
+        };
+        Self::Components(names)
+    }
+
+    /// Whether a component is in it.
+    pub fn holds(&self, component: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Components(names) => names.contains(component),
+        }
+    }
+}
+
+/// What the tree of a ledger commit holds, besides the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    slots: BTreeMap<Slot, Value>,
+}
+
+impl State {
+    /// The state after a genesis: nothing.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Puts a value where a tree has it.
+    pub fn insert(&mut self, slot: Slot, value: Value) {
+        self.slots.insert(slot, value);
+    }
+
+    /// Carries edits out.
+    pub fn apply(&mut self, edits: &[Edit]) {
+        for edit in edits {
+            match &edit.value {
+                Some(value) => drop(self.slots.insert(edit.slot.clone(), value.clone())),
+                None => drop(self.slots.remove(&edit.slot)),
+            }
+        }
+    }
+
+    /// Every slot that is filled, in order.
+    pub fn slots(&self) -> impl Iterator<Item = (&Slot, &Value)> {
+        self.slots.iter()
+    }
+
+    /// The value of a slot.
+    pub fn get(&self, environment: Option<&EnvName>, place: Place) -> Option<&Value> {
+        self.slots.get(&Slot { environment: environment.cloned(), place })
+    }
+
+    fn kept(&self, environment: Option<&EnvName>, place: Place) -> Option<&Arc<Kept>> {
+        self.get(environment, place).and_then(Value::kept)
+    }
+
+    /// One environment's part. `environment` is `None` for a ledger that is one environment, else a pattern's environment.
+    pub fn at<'a>(&'a self, environment: Option<&'a EnvName>) -> Here<'a> {
+        Here { state: self, environment }
+    }
+
+    /// The part that a statement speaks of.
+    pub fn here<'a>(&'a self, statement: &'a Statement) -> Here<'a> {
+        self.at(statement.environment.as_ref())
+    }
+
+    /// The environments of a pattern's ledger that exist now: those with a slot of their own.
+    pub fn environments(&self) -> BTreeSet<EnvName> {
+        self.slots.keys().filter_map(|slot| slot.environment.clone()).collect()
+    }
+
+    /// The open yank of a commit, in `evidence`.
+    pub fn yanked_commit(&self, commit: CommitId) -> Option<&Arc<Kept>> {
+        self.kept(None, Place::YankedCommit(commit))
+    }
+
+    /// The open yank of a digest, in `evidence`.
+    pub fn yanked_digest(&self, digest: &super::id::Digest) -> Option<&Arc<Kept>> {
+        self.kept(None, Place::YankedDigest(digest.clone()))
+    }
+
+    /// The text of the policy in force, in `policy`.
+    pub fn policy(&self) -> Option<&[u8]> {
+        match self.get(None, Place::Policy) {
+            Some(Value::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The pending approvals of a proposed policy, in `policy`.
+    pub fn policy_approvals(&self) -> impl Iterator<Item = &Arc<Kept>> {
+        self.slots
+            .iter()
+            .filter(|(slot, _)| matches!(slot.place, Place::PolicyApproval { .. }))
+            .filter_map(|(_, value)| value.kept())
+    }
+}
+
+/// One environment's part of a state.
+#[derive(Debug, Clone, Copy)]
+pub struct Here<'a> {
+    state: &'a State,
+    environment: Option<&'a EnvName>,
+}
+
+/// An unfinished run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The sequence of its start.
+    pub sequence: u64,
+    /// Its start.
+    pub start: &'a Arc<Kept>,
+    /// The newest start or resume.
+    pub owner: &'a Arc<Kept>,
+}
+
+impl<'a> Here<'a> {
+    fn slots(self) -> impl Iterator<Item = (&'a Place, &'a Value)> {
+        let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
+        self.state.slots.iter().filter(move |(slot, _)| mine(slot)).map(|(slot, value)| (&slot.place, value))
+    }
+
+    fn kept(self, place: Place) -> Option<&'a Arc<Kept>> {
+        self.state.kept(self.environment, place)
+    }
+
+    /// The components that run here, with the commit of each.
+    pub fn components(self) -> BTreeMap<&'a ComponentName, CommitId> {
+        let commit = |(place, value): (&'a Place, &'a Value)| match (place, value) {
+            (Place::Commit(component), Value::Commit(commit)) => Some((component, *commit)),
+            _ => None,
+        };
+        self.slots().filter_map(commit).collect()
+    }
+
+    /// The commit of a component that runs now.
+    pub fn commit(self, component: &ComponentName) -> Option<CommitId> {
+        match self.state.get(self.environment, Place::Commit(component.clone())) {
+            Some(Value::Commit(commit)) => Some(*commit),
+            _ => None,
+        }
+    }
+
+    /// The entry that put the component's content there.
+    pub fn live(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Live(component.clone()))
+    }
+
+    /// The content that runs now.
+    pub fn content(self, component: &ComponentName) -> Option<Content> {
+        let ended = self.live(component)?.statement.ended();
+        ended.into_iter().find(|ended| ended.target.component == *component)?.target.content
+    }
+
+    /// The newest ended attempt.
+    pub fn last(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Last(component.clone()))
+    }
+
+    /// The newest verification of what runs, if there was one after the deployment.
+    pub fn verification(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Verification(component.clone()))
+    }
+
+    /// What the newest verification said: the one after the deployment, else the deployment's own.
+    pub fn verified(self, component: &ComponentName) -> Option<VerificationResult> {
+        if let Some(Action::Verification(it)) = self.verification(component).map(|kept| &kept.statement.action) {
+            return Some(it.verification);
+        }
+        let ended = self.live(component)?.statement.ended();
+        ended.into_iter().find(|ended| ended.target.component == *component).map(|ended| ended.verification)
+    }
+
+    /// The entry after which nobody knows what runs.
+    pub fn unknown(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Unknown(component.clone()))
+    }
+
+    /// The lock of a component.
+    pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::ComponentLock(component.clone()))
+    }
+
+    /// The lock of the whole environment.
+    pub fn lock(self) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Lock)
+    }
+
+    /// What gave the environment its present end.
+    pub fn expires(self) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Expires)
+    }
+
+    /// The hold on a content.
+    pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<Kept>> {
+        self.kept(Place::Hold(component.clone(), content))
+    }
+
+    /// All holds, in order.
+    pub fn holds(self) -> impl Iterator<Item = (&'a ComponentName, Content, &'a Arc<Kept>)> {
+        self.slots().filter_map(|(place, value)| match place {
+            Place::Hold(component, content) => value.kept().map(|kept| (component, *content, kept)),
+            _ => None,
+        })
+    }
+
+    /// All approvals that are kept; those that have expired since the last entry among them.
+    pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<Kept>)> {
+        self.slots().filter_map(|(place, value)| match place {
+            Place::Approval { commit, sequence, .. } => value.kept().map(|kept| (*commit, *sequence, kept)),
+            _ => None,
+        })
+    }
+
+    /// An unfinished run by the sequence of its start.
+    pub fn run(self, sequence: u64) -> Option<Run<'a>> {
+        let (start, owner) = (self.kept(Place::RunStart(sequence))?, self.kept(Place::RunOwner(sequence))?);
+        Some(Run { sequence, start, owner })
+    }
+
+    /// All unfinished runs, oldest first.
+    pub fn runs(self) -> Vec<Run<'a>> {
+        let starts = self.slots().filter_map(|(place, _)| match place {
+            Place::RunStart(sequence) => Some(*sequence),
+            _ => None,
+        });
+        starts.filter_map(|sequence| self.run(sequence)).collect()
+    }
+
+    /// The unfinished run that changes a component.
+    pub fn run_of(self, component: &ComponentName) -> Option<Run<'a>> {
+        self.runs().into_iter().find(|run| {
+            let deployment = run.start.statement.deployment();
+            deployment.is_some_and(|it| it.changed().any(|change| change.target.component == *component))
+        })
+    }
+
+    /// When the environment ends, if it does.
+    pub fn expiry(self) -> Option<Time> {
+        match &self.expires()?.statement.action {
+            Action::Expire(it) => Some(it.expires),
+            _ => self.expires()?.statement.deployment()?.expires,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Slots: the paths that the tree of a ledger commit may have, and nothing else.
+//!
+//! Paths are parsed into slots and printed from them, so a tree with any other path has no state and is refused.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::domain::entry::Kept;
+use crate::domain::id::{Algorithm, CommitId, Content, Digest};
+use crate::domain::name::{ComponentName, EnvName, Person};
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A blob: the byte copy of an entry.
+    Kept(Arc<Kept>),
+    /// A gitlink: a commit of the code.
+    Commit(CommitId),
+    /// A blob: the text of a policy.
+    Bytes(Arc<[u8]>),
+}
+
+impl Value {
+    /// The entry, if it is one.
+    pub fn kept(&self) -> Option<&Arc<Kept>> {
+        match self {
+            Self::Kept(kept) => Some(kept),
+            _ => None,
+        }
+    }
+}
+
+/// One path below the root of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// `components/api/commit`, a gitlink.
+    Commit(ComponentName),
+    /// `components/api/live.json`
+    Live(ComponentName),
+    /// `components/api/last.json`
+    Last(ComponentName),
+    /// `components/api/verification.json`
+    Verification(ComponentName),
+    /// `components/api/unknown.json`
+    Unknown(ComponentName),
+    /// `components/api/lock.json`
+    ComponentLock(ComponentName),
+    /// `runs/412/start.json`
+    RunStart(u64),
+    /// `runs/412/owner.json`
+    RunOwner(u64),
+    /// `approvals/<commit>/bob/17.json`
+    Approval {
+        /// The approved commit.
+        commit: CommitId,
+        /// Who approved.
+        person: Person,
+        /// The sequence of the approval.
+        sequence: u64,
+    },
+    /// `holds/api/<content>.json`
+    Hold(ComponentName, Content),
+    /// `lock.json`
+    Lock,
+    /// `expires.json`
+    Expires,
+    /// `yanked/commit/<id>.json`, in `evidence`
+    YankedCommit(CommitId),
+    /// `yanked/sha256/<hex>.json`, in `evidence`
+    YankedDigest(Digest),
+    /// `approvals/<sha256>/bob/17.json`, in `policy`
+    PolicyApproval {
+        /// The SHA-256 of the approved `deploy.toml`.
+        digest: Digest,
+        /// Who approved.
+        person: Person,
+        /// The sequence of the approval.
+        sequence: u64,
+    },
+    /// `deploy.toml`, in `policy`
+    Policy,
+}
+
+/// A place in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot {
+    /// The environment, in a pattern's ledger: the path begins with `environments/<name>/`.
+    pub environment: Option<EnvName>,
+    /// The place.
+    pub place: Place,
+}
+
+impl fmt::Display for Slot {
+    /// The path in the tree.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(environment) = &self.environment {
+            write!(f, "environments/{environment}/")?;
+        }
+        match &self.place {
+            Place::Commit(component) => write!(f, "components/{component}/commit"),
+            Place::Live(component) => write!(f, "components/{component}/live.json"),
+            Place::Last(component) => write!(f, "components/{component}/last.json"),
+            Place::Verification(component) => write!(f, "components/{component}/verification.json"),
+            Place::Unknown(component) => write!(f, "components/{component}/unknown.json"),
+            Place::ComponentLock(component) => write!(f, "components/{component}/lock.json"),
+            Place::RunStart(sequence) => write!(f, "runs/{sequence}/start.json"),
+            Place::RunOwner(sequence) => write!(f, "runs/{sequence}/owner.json"),
+            Place::Approval { commit, person, sequence } => write!(f, "approvals/{commit}/{person}/{sequence}.json"),
+            Place::Hold(component, content) => write!(f, "holds/{component}/{content}.json"),
+            Place::Lock => f.write_str("lock.json"),
+            Place::Expires => f.write_str("expires.json"),
+            Place::YankedCommit(commit) => write!(f, "yanked/commit/{commit}.json"),
+            Place::YankedDigest(digest) => write!(f, "yanked/{}/{}.json", digest.algorithm().name(), digest.hex()),
+            Place::PolicyApproval { digest, person, sequence } => {
+                write!(f, "approvals/{}/{person}/{sequence}.json", digest.hex())
+            }
+            Place::Policy => f.write_str("deploy.toml"),
+        }
+    }
+}
+
+/// A path that no state has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a path that a ledger's tree may have")]
+pub struct SlotError(String);
+
+impl Slot {
+    /// Reads a path of the ledger of an environment, of a pattern or of `evidence`.
+    pub fn parse(path: &str) -> Result<Self, SlotError> {
+        let (environment, rest) = match path.strip_prefix("environments/").and_then(|rest| rest.split_once('/')) {
+            Some((name, rest)) => (Some(name.parse().map_err(|_| SlotError(path.to_owned()))?), rest),
+            None => (None, path),
+        };
+        let place = parse_place(rest).ok_or_else(|| SlotError(path.to_owned()))?;
+        Self { environment, place }.canonical(path)
+    }
+
+    /// Reads a path of the ledger of the policy, where approvals are of a digest.
+    pub fn parse_policy(path: &str) -> Result<Self, SlotError> {
+        let parse = || {
+            let parts: Vec<&str> = path.split('/').collect();
+            match parts[..] {
+                ["deploy.toml"] => Some(Place::Policy),
+                ["approvals", hex, person, file] => Some(Place::PolicyApproval {
+                    digest: Digest::new(Algorithm::Sha256, hex).ok()?,
+                    person: person.parse().ok()?,
+                    sequence: file.strip_suffix(".json")?.parse().ok()?,
+                }),
+                _ => None,
+            }
+        };
+        let place = parse().ok_or_else(|| SlotError(path.to_owned()))?;
+        Self { environment: None, place }.canonical(path)
+    }
+
+    /// The slot, if it prints as the path it was read from: `runs/007/…` does not.
+    fn canonical(self, path: &str) -> Result<Self, SlotError> {
+        if self.to_string() == path { Ok(self) } else { Err(SlotError(path.to_owned())) }
+    }
+}
+
+fn parse_place(path: &str) -> Option<Place> {
+    fn json<T: FromStr>(file: &str) -> Option<T> {
+        file.strip_suffix(".json")?.parse().ok()
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    Some(match parts[..] {
+        ["components", component, file] => {
+            let component: ComponentName = component.parse().ok()?;
+            match file {
+                "commit" => Place::Commit(component),
+                "live.json" => Place::Live(component),
+                "last.json" => Place::Last(component),
+                "verification.json" => Place::Verification(component),
+                "unknown.json" => Place::Unknown(component),
+                "lock.json" => Place::ComponentLock(component),
+                _ => return None,
+            }
+        }
+        ["runs", sequence, "start.json"] => Place::RunStart(sequence.parse().ok()?),
+        ["runs", sequence, "owner.json"] => Place::RunOwner(sequence.parse().ok()?),
+        ["approvals", commit, person, file] => {
+            Place::Approval { commit: commit.parse().ok()?, person: person.parse().ok()?, sequence: json(file)? }
+        }
+        ["holds", component, file] => Place::Hold(component.parse().ok()?, json(file)?),
+        ["lock.json"] => Place::Lock,
+        ["expires.json"] => Place::Expires,
+        ["yanked", "commit", file] => Place::YankedCommit(json(file)?),
+        ["yanked", algorithm, file] => {
+            Place::YankedDigest(Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?)
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path has one slot and a slot one path: a tree cannot carry a file that fold does not know of.
+    #[test]
+    fn paths() {
+        let id = "2affccc97fa05736482d4523166f70cb561afa11";
+        for path in [
+            "components/api/commit",
+            "components/api/live.json",
+            "components/api/last.json",
+            "components/api/verification.json",
+            "components/api/unknown.json",
+            "components/api/lock.json",
+            "runs/412/start.json",
+            "runs/412/owner.json",
+            &format!("approvals/{id}/bob/17.json"),
+            &format!("holds/api/{id}.json"),
+            "lock.json",
+            "expires.json",
+            &format!("yanked/commit/{id}.json"),
+            &format!("yanked/sha512/{}.json", "a".repeat(128)),
+            "environments/pr-17/lock.json",
+            "environments/pr-17/components/api/commit",
+        ] {
+            assert_eq!(Slot::parse(path).unwrap().to_string(), path);
+        }
+        for path in [
+            "",
+            "x",
+            "components/api",
+            "components/api/other",
+            "components/../commit",
+            "runs/07/start.json",
+            "runs/+7/start.json",
+            "lock.json/",
+            "/lock.json",
+            "environments/pr-17",
+            "environments/pr-17/environments/pr-18/lock.json",
+            "deploy.toml",
+            "yanked/md5/aa.json",
+        ] {
+            assert!(Slot::parse(path).is_err(), "{path}");
+        }
+        let path = format!("approvals/{}/bob/1.json", "b".repeat(64));
+        assert_eq!(Slot::parse_policy(&path).unwrap().to_string(), path);
+        assert!(Slot::parse_policy("lock.json").is_err());
+    }
+}
