@@ -1,8 +1,10 @@
 //! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the gates.
 
 pub mod entry;
+pub mod gate;
 pub mod id;
 pub mod name;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod verdict;
