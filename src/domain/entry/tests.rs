@@ -1,1 +1,154 @@
+//! What every reader of an entry relies on.
 
+use proptest::prelude::*;
+
+use super::samples::statement;
+use super::{ParseError, Statement, mention, note_line};
+use crate::domain::id::{EntryId, Oid};
+
+proptest! {
+    /// One statement, one spelling: otherwise two signatures could stand for one deed, or one for two.
+    #[test]
+    fn parse_of_print_is_the_identity(statement in statement()) {
+        let bytes = statement.print().unwrap();
+        prop_assert_eq!(&Statement::parse(&bytes).unwrap(), &statement);
+        prop_assert_eq!(Statement::parse(&bytes).unwrap().print().unwrap(), bytes);
+    }
+
+    /// A changed byte makes another statement or none, never the same one.
+    #[test]
+    fn no_byte_is_free(statement in statement(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = statement.print().unwrap();
+        let at = at.index(bytes.len());
+        prop_assume!(bytes[at] != byte);
+        bytes[at] = byte;
+        if let Ok(other) = Statement::parse(&bytes) {
+            prop_assert_ne!(&other, &statement);
+        }
+    }
+
+    /// The parser answers for any bytes at all.
+    #[test]
+    fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Statement::parse(&bytes).is_err());
+    }
+
+    /// A walk that reads trailers instead of entries misses no commit, whatever people wrote into descriptions.
+    #[test]
+    fn trailers_name_every_commit(statement in statement()) {
+        let message = statement.message();
+        let mention = mention(&message);
+        let mut named = mention.commits.clone();
+        named.sort_unstable();
+        named.dedup();
+        prop_assert_eq!(named, statement.commits());
+        prop_assert_eq!(mention.action, statement.action.name());
+        prop_assert_eq!(mention.environment, statement.environment().map(|it| it.to_string()));
+        prop_assert!(message.ends_with('\n') && !message.ends_with("\n\n") && !message.contains('\r'));
+    }
+
+    /// A note is one line, there for each commit that the entry speaks of and for no other.
+    #[test]
+    fn one_note_a_commit(statement in statement()) {
+        let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());
+        for commit in statement.commits() {
+            let line = note_line(&statement, id, commit).unwrap();
+            prop_assert!(!line.contains('\n') && line.ends_with(&format!("{}@0909090909", statement.ledger)), "{}", line);
+        }
+        let other = crate::domain::id::CommitId(Oid::from_bytes(&[77; 20]).unwrap());
+        prop_assert_eq!(note_line(&statement, id, other), None);
+    }
+}
+
+const LOCK: &str = r#"{
+  "_type": "https://in-toto.io/Statement/v1",
+  "subject": [
+    {
+      "name": "prod",
+      "digest": {
+        "gitCommit": "2222222222222222222222222222222222222222"
+      }
+    }
+  ],
+  "predicateType": "urn:git-deploy:entry:v1",
+  "predicate": {
+    "at": "2026-03-05T10:02:11Z",
+    "by": "bob",
+    "action": "lock",
+    "ledger": "prod",
+    "project": "1111111111111111111111111111111111111111",
+    "previous": "2222222222222222222222222222222222222222",
+    "sequence": 7,
+    "seen": {
+      "policy": "3333333333333333333333333333333333333333"
+    },
+    "component": "api",
+    "reason": "incident 4711"
+  }
+}
+"#;
+
+/// The spelling itself, so that a change of a library cannot change what is signed.
+#[test]
+fn the_spelling_is_this() {
+    let statement = Statement::parse(LOCK.as_bytes()).unwrap();
+    assert_eq!(statement.print().unwrap(), LOCK.as_bytes());
+    assert_eq!(statement.trusted_comment(), "git-deploy prod 7 lock");
+    assert_eq!(statement.identity(&"catalogue".parse().unwrap()), "bob <bob@catalogue>");
+    assert_eq!(
+        statement.message(),
+        "lock api in prod\n\nincident 4711\n\nDeploy-Action: lock\nDeploy-Environment: prod\nDeploy-Component: api\nDeploy-By: bob\n"
+    );
+}
+
+/// Each way to say the same thing otherwise, or something that no reader knows, is refused.
+#[test]
+fn other_spellings_are_refused() {
+    let edits = [
+        ("\"action\": \"lock\"", "\"action\": \"explode\""),
+        ("\"action\": \"lock\"", "\"action\": \"publish\""),
+        ("\"sequence\": 7", "\"sequence\": 7.0"),
+        ("\"sequence\": 7", "\"sequence\": 07"),
+        ("\"sequence\": 7", "\"sequence\": 0"),
+        ("\"sequence\": 7", "\"sequence\": -1"),
+        ("\"by\": \"bob\"", "\"by\": \"bob\",\n    \"by\": \"alice\""),
+        ("\"by\": \"bob\"", "\"by\": \"bob\",\n    \"requestedBy\": null"),
+        ("\"by\": \"bob\"", "\"by\": \"b\\u006fb\""),
+        ("\"by\": \"bob\"", "\"by\": \"Bob\""),
+        ("\"by\": \"bob\"", "\"by\": \"../bob\""),
+        ("incident 4711", "incident\\n4711"),
+        ("incident 4711", "incident \u{202e}4711"),
+        ("incident 4711", "incident \\u001b[2J"),
+        ("incident 4711", "incident 4711\",\n    \"more\": \"x"),
+        ("incident 4711", ""),
+        ("2026-03-05T10:02:11Z", "2026-03-05T10:02:11+00:00"),
+        ("\"policy\": \"33", "\"prod\": \"33"),
+        ("\"policy\": \"33", "\"evidence\": \"33"),
+        ("  \"predicateType\"", " \"predicateType\""),
+        ("entry:v1", "entry:v2"),
+        ("Statement/v1", "Statement/v0.1"),
+        ("}\n}\n", "}\n}"),
+        ("}\n}\n", "}\n}\n\n"),
+    ];
+    for (from, to) in edits {
+        let text = LOCK.replacen(from, to, 1);
+        assert_ne!(text, LOCK, "{from}");
+        assert!(Statement::parse(text.as_bytes()).is_err(), "{to}");
+    }
+    let mut invalid = LOCK.as_bytes().to_vec();
+    let at = LOCK.find("incident").unwrap();
+    invalid[at] = 0xff;
+    assert!(Statement::parse(&invalid).is_err(), "invalid UTF-8");
+}
+
+/// Size and depth end in a refusal before they end in memory or stack.
+#[test]
+fn bounds() {
+    let large = vec![b' '; super::MAX_BYTES + 1];
+    assert!(matches!(Statement::parse(&large), Err(ParseError::TooLarge(_))));
+    let deep = LOCK.replace(
+        "\"reason\": \"incident 4711\"",
+        &format!("\"reason\": {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+    );
+    assert!(matches!(Statement::parse(deep.as_bytes()), Err(ParseError::Json(_))));
+}
