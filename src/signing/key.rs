@@ -116,6 +116,9 @@ impl SecretKey {
         let file = minisign::SecretKeyBox::from(contents.to_owned());
         let opened = if protected {
             file.into_secret_key(Some(password().map_err(KeyError::NoPassword)?))
+        } else if raw[126..] == [0; 32] {
+            // `minisign -GW` leaves the checksum out and the library insists on one. Damage shows when the first signature is verified.
+            minisign::SecretKey::from_bytes(&raw)
         } else {
             file.into_unencrypted_secret_key()
         };
@@ -248,4 +251,26 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
         let _ = fs::remove_file(path);
         KeyError::Write { path: path.to_owned(), source }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::Signer;
+    use crate::signing::sign::SignError;
+
+    /// Signing with a false public half gives the secret away to whoever sees the result: it must not come out.
+    #[test]
+    fn a_false_public_half_signs_nothing() {
+        let honest = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let mut bytes = honest.sk.to_bytes();
+        let public_half = bytes.len() - 64..bytes.len() - 32;
+        bytes[public_half].copy_from_slice(&other.pk.to_bytes()[10..]);
+        let secret = minisign::SecretKey::from_bytes(&bytes).unwrap();
+        let public = public_of(&secret).unwrap();
+        assert_eq!(public, other.pk.to_base64().parse().unwrap());
+        let refused = Signer::from_key(SecretKey { secret, public }).sign(b"message", "git-deploy prod 1 start");
+        assert!(matches!(refused, Err(SignError::Useless(_))));
+    }
 }
