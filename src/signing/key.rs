@@ -227,7 +227,10 @@ fn read_bounded(file: &File) -> io::Result<Option<String>> {
 fn refuse_exposed(path: &Path, file: &File) -> io::Result<Result<(), KeyError>> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = file.metadata()?.permissions().mode() & 0o777;
-    Ok(if mode & 0o077 == 0 { Ok(()) } else { Err(KeyError::Exposed { path: path.to_owned(), mode }) })
+    Ok(match mode & 0o077 {
+        0 => Ok(()),
+        _ => Err(KeyError::Exposed { path: path.to_owned(), mode }),
+    })
 }
 
 #[cfg(not(unix))]
