@@ -1,0 +1,279 @@
+//! Key files: generating, reading and opening them.
+//!
+//! They are stock minisign's files, so either tool can use a key of the other. A secret key never shows in `Debug`, in an error or in
+//! an argument list, and is never written over another file.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::id::{IdError, PublicKey};
+
+/// The most bytes a key file may have; stock minisign writes fewer than 1,400.
+const LIMIT: u64 = 8 * 1024;
+/// The longest password that stock minisign takes, in bytes.
+const PASSWORD_LIMIT: usize = 1024;
+const COMMENT: &str = "untrusted comment:";
+
+/// Why a key cannot be made, read or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error("cannot read the key file {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the key file {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is a file of that name already.
+    #[error("{0} exists already and a key is never overwritten: choose another name")]
+    Exists(PathBuf),
+    /// Others could read the secret key.
+    #[error("{path} may be read by others (mode {mode:03o}); run: chmod 600 {path}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not a public key.
+    #[error(transparent)]
+    Public(#[from] IdError),
+    /// More than a public key.
+    #[error("not a minisign public key file: it should be a comment and one line of base64 that begins with RW")]
+    PublicFile,
+    /// Not a secret key.
+    #[error("not a minisign secret key: it should be an untrusted comment and one line of base64 that begins with RW")]
+    Secret,
+    /// The checksum inside is wrong.
+    #[error("the secret key is damaged: its checksum does not match; restore it from a copy")]
+    Damaged,
+    /// The password does not open the key.
+    #[error("the password does not open this secret key")]
+    WrongPassword,
+    /// The key wants a password and nobody gave one.
+    #[error("the secret key is protected by a password and none was given: {0}")]
+    NoPassword(io::Error),
+    /// No good password for a new key.
+    #[error("a password has 1 to {PASSWORD_LIMIT} bytes; leave it out for a key without one")]
+    Password,
+    /// A variable of the environment is not text.
+    #[error("the environment variable {0} is not valid UTF-8")]
+    Variable(&'static str),
+    /// The library failed: no random bytes, or a password's cost beyond all bounds.
+    #[error("the key library failed: {0}")]
+    Library(String),
+}
+
+/// An opened secret key, with the public key that belongs to it.
+pub struct SecretKey {
+    secret: minisign::SecretKey,
+    public: PublicKey,
+}
+
+impl SecretKey {
+    /// Opens a secret key file. On Unix nobody but its owner may have any access to it.
+    ///
+    /// `password` is asked only if the key is protected by one.
+    pub fn read(path: &Path, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        refuse_exposed(path, &file).map_err(failed)??;
+        Self::parse(&read_bounded(&file).map_err(failed)?.ok_or(KeyError::Secret)?, password)
+    }
+
+    /// Opens a secret key from the contents of its file.
+    ///
+    /// `password` is asked only if the key is protected by one.
+    pub fn parse(contents: &str, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
+        let mut lines = contents.trim_end().lines();
+        let (Some(comment), Some(base64), None) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(KeyError::Secret);
+        };
+        let raw = STANDARD.decode(base64).map_err(|_| KeyError::Secret)?;
+        if !comment.starts_with(COMMENT) || raw.len() != 158 {
+            return Err(KeyError::Secret);
+        }
+        // Signature algorithm, key derivation, checksum: only these are minisign's.
+        let (protected, on_mismatch) = match &raw[..6] {
+            b"Ed\0\0B2" => (false, KeyError::Damaged),
+            b"EdScB2" => (true, KeyError::WrongPassword),
+            _ => return Err(KeyError::Secret),
+        };
+        let file = minisign::SecretKeyBox::from(contents.to_owned());
+        let opened = if protected {
+            file.into_secret_key(Some(password().map_err(KeyError::NoPassword)?))
+        } else if raw[126..] == [0; 32] {
+            // `minisign -GW` leaves the checksum out and the library insists on one. Damage shows when the first signature is verified.
+            minisign::SecretKey::from_bytes(&raw)
+        } else {
+            file.into_unencrypted_secret_key()
+        };
+        let secret = opened.map_err(|error| match error.kind() {
+            minisign::ErrorKind::Verify => on_mismatch,
+            _ => library(&error),
+        })?;
+        let public = public_of(&secret)?;
+        Ok(Self { secret, public })
+    }
+
+    /// The public key that belongs to it.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The key in the library's type, whose `Debug` prints the secret: it stays inside this module.
+    pub(super) fn raw(&self) -> &minisign::SecretKey {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public)
+    }
+}
+
+/// Where the public key of a secret key file lies: `ci.key` has `ci.pub`, any other name has `.pub` appended.
+pub fn public_file(secret_file: &Path) -> PathBuf {
+    if secret_file.extension().is_some_and(|extension| extension == "key") {
+        return secret_file.with_extension("pub");
+    }
+    let mut name = secret_file.as_os_str().to_owned();
+    name.push(".pub");
+    name.into()
+}
+
+/// Makes a key pair and writes it: the secret key to `secret_file`, for its owner only, the public key to its [`public_file`].
+///
+/// Neither file may exist, their folder must. Keys are always truly random: no variable steers them, in no build.
+pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey, KeyError> {
+    if password.is_some_and(|password| password.is_empty() || password.len() > PASSWORD_LIMIT) {
+        return Err(KeyError::Password);
+    }
+    let public_file = public_file(secret_file);
+    // The password may cost a while: say no before it, though only `create` decides.
+    if let Some(taken) = [secret_file, &public_file].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        return Err(KeyError::Exists(taken.to_owned()));
+    }
+    let (pair, comment) = match password {
+        Some(password) => {
+            (minisign::KeyPair::generate_encrypted_keypair(Some(password.to_owned())), "minisign encrypted secret key")
+        }
+        None => (minisign::KeyPair::generate_unencrypted_keypair(), "minisign secret key without a password"),
+    };
+    let pair = pair.map_err(|error| library(&error))?;
+    let public = pair.pk.to_base64().parse()?;
+    let public_bytes = pair.pk.to_box().map_err(|error| library(&error))?.to_bytes();
+    let secret_bytes = pair.sk.to_box(Some(comment)).map_err(|error| library(&error))?.to_bytes();
+    create(&public_file, &public_bytes, 0o644)?;
+    create(secret_file, &secret_bytes, 0o600).inspect_err(|_| {
+        // Half a pair would stand in the way of the next attempt; if it stays, that attempt says so.
+        let _ = fs::remove_file(&public_file);
+    })?;
+    Ok(public)
+}
+
+/// Reads a public key file: minisign's two lines, or the base64 alone.
+pub fn read_public(path: &Path) -> Result<PublicKey, KeyError> {
+    let contents = File::open(path)
+        .and_then(|file| read_bounded(&file))
+        .map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+    parse_public(&contents.ok_or(KeyError::PublicFile)?)
+}
+
+/// Reads the contents of a public key file: minisign's two lines, or the base64 alone.
+pub fn parse_public(contents: &str) -> Result<PublicKey, KeyError> {
+    let lines: Vec<&str> = contents.trim_end().lines().collect();
+    match lines[..] {
+        [key] => Ok(key.parse()?),
+        [comment, key] if comment.starts_with(COMMENT) => Ok(key.parse()?),
+        _ => Err(KeyError::PublicFile),
+    }
+}
+
+fn public_of(secret: &minisign::SecretKey) -> Result<PublicKey, KeyError> {
+    let public = minisign::PublicKey::from_secret_key(secret).map_err(|error| library(&error))?;
+    Ok(public.to_base64().parse()?)
+}
+
+/// The library's words; it never puts key material into them.
+fn library(error: &minisign::PError) -> KeyError {
+    KeyError::Library(error.to_string())
+}
+
+/// The text of a file, `None` if it is too long or not UTF-8.
+fn read_bounded(file: &File) -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT))
+}
+
+/// Looks at the open file, not at its path, so that nobody can swap it in between.
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, file: &File) -> io::Result<Result<(), KeyError>> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    Ok(match mode & 0o077 {
+        0 => Ok(()),
+        _ => Err(KeyError::Exposed { path: path.to_owned(), mode }),
+    })
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
+    Ok(Ok(()))
+}
+
+/// Writes a new file, or leaves none behind.
+fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+        _ => KeyError::Write { path: path.to_owned(), source },
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| {
+        let _ = fs::remove_file(path);
+        KeyError::Write { path: path.to_owned(), source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signing::Signer;
+    use crate::signing::sign::SignError;
+
+    /// Signing with a false public half gives the secret away to whoever sees the result: it must not come out.
+    #[test]
+    fn a_false_public_half_signs_nothing() {
+        let honest = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let other = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let mut bytes = honest.sk.to_bytes();
+        let public_half = bytes.len() - 64..bytes.len() - 32;
+        bytes[public_half].copy_from_slice(&other.pk.to_bytes()[10..]);
+        let secret = minisign::SecretKey::from_bytes(&bytes).unwrap();
+        let public = public_of(&secret).unwrap();
+        assert_eq!(public, other.pk.to_base64().parse().unwrap());
+        let refused = Signer::from_key(SecretKey { secret, public }).sign(b"message", "git-deploy prod 1 start");
+        assert!(matches!(refused, Err(SignError::Useless(_))));
+    }
+}

@@ -1,0 +1,358 @@
+//! Signing against the real `minisign`, and against everything that must not pass for a signature.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
+
+use super::key::{KeyError, SecretKey, generate, parse_public, public_file, read_public};
+use super::sign::SignError;
+use super::verify::{SignatureError, VerifyError};
+use super::{Environment, Signature, Signer, signer, verify};
+use crate::domain::id::PublicKey;
+
+const MESSAGE: &[u8] = b"{\n  \"_type\": \"https://in-toto.io/Statement/v1\"\n}\n";
+const COMMENT: &str = "git-deploy prod 1 start";
+
+/// A folder and a key in it, without a password.
+fn key() -> (TempDir, Signer) {
+    let dir = TempDir::new().unwrap();
+    generate(&dir.path().join("a.key"), None).unwrap();
+    let signer = open(&dir.path().join("a.key"));
+    (dir, signer)
+}
+
+fn open(path: &Path) -> Signer {
+    Signer::from_file(path, &Environment::default(), || panic!("asked for a password")).unwrap()
+}
+
+/// Runs the real minisign with `input` on its standard input; `None` if it failed, else its output.
+fn minisign(dir: &Path, args: &[&str], input: &str) -> Option<String> {
+    let mut child = Command::new("minisign")
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// Whether the real minisign is here; where CI runs, it has to be.
+fn has_minisign() -> bool {
+    let found = Command::new("minisign").arg("-v").stdout(Stdio::null()).status().is_ok();
+    assert!(found || std::env::var_os("CI").is_none(), "minisign is missing in CI");
+    if !found {
+        eprintln!("skipped: needs minisign");
+    }
+    found
+}
+
+/// Whoever does not trust us can check our signatures with the stock tool.
+#[test]
+fn minisign_verifies_ours() {
+    if !has_minisign() {
+        return;
+    }
+    let (dir, signer) = key();
+    let file = signer.sign(MESSAGE, COMMENT).unwrap();
+    std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
+    std::fs::write(dir.path().join("m.minisig"), file).unwrap();
+    let public = signer.public_key().to_string();
+    assert_eq!(minisign(dir.path(), &["-VQm", "m", "-P", &public], "").unwrap(), format!("{COMMENT}\n"));
+    assert!(minisign(dir.path(), &["-VQm", "m", "-p", "a.pub"], "").is_some());
+    std::fs::write(dir.path().join("m"), "other").unwrap();
+    assert!(minisign(dir.path(), &["-VQm", "m", "-P", &public], "").is_none());
+}
+
+/// A key and a signature of the stock tool are as good as ours, the legacy form and other untrusted comments are not.
+#[test]
+fn ours_verifies_minisign() {
+    if !has_minisign() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    minisign(dir.path(), &["-GW", "-p", "b.pub", "-s", "b.key"], "").unwrap();
+    std::fs::write(at("m"), MESSAGE).unwrap();
+    let public = read_public(&at("b.pub")).unwrap();
+    let sign = |args: &[&str]| {
+        let args = [&["-S", "-s", "b.key", "-m", "m", "-x", "x", "-t", COMMENT], args].concat();
+        minisign(dir.path(), &args, "").unwrap();
+        std::fs::read(at("x")).unwrap()
+    };
+    let fine = sign(&["-c", "signature from git-deploy"]);
+    verify(&public, MESSAGE, &fine, COMMENT).unwrap();
+    let malformed = |file: &[u8]| match verify(&public, MESSAGE, file, COMMENT) {
+        Err(VerifyError::Malformed(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(malformed(&sign(&["-l", "-c", "signature from git-deploy"])), SignatureError::Legacy);
+    assert_eq!(malformed(&sign(&[])), SignatureError::Untrusted);
+    let signer = open(&at("b.key"));
+    assert_eq!(signer.public_key(), public);
+    verify(&public, MESSAGE, &signer.sign(MESSAGE, COMMENT).unwrap(), COMMENT).unwrap();
+}
+
+/// No bit of a signature file is free: whoever can change one unnoticed has two names for one act.
+#[test]
+fn every_mutation_is_refused() {
+    let (_dir, signer) = key();
+    let file = signer.sign(MESSAGE, COMMENT).unwrap();
+    verify(&signer.public_key(), MESSAGE, &file, COMMENT).unwrap();
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            let mut changed = file.clone();
+            changed[at] ^= 1 << bit;
+            // Without asking for a comment: cryptography alone has to notice a changed one.
+            let accepted =
+                Signature::parse(&changed).is_ok_and(|changed| changed.verify(&signer.public_key(), MESSAGE).is_ok());
+            assert!(!accepted, "byte {at}, bit {bit}");
+        }
+    }
+}
+
+/// What was signed for one message or place is worth nothing for another.
+#[test]
+fn message_and_comment_are_bound() {
+    let (_dir, signer) = key();
+    let file = signer.sign(MESSAGE, COMMENT).unwrap();
+    let public = signer.public_key();
+    assert_eq!(verify(&public, b"other", &file, COMMENT), Err(VerifyError::Invalid(public)));
+    assert!(matches!(verify(&public, MESSAGE, &file, "git-deploy prod 2 start"), Err(VerifyError::Comment { .. })));
+    for bad in ["", "two\nlines", " margin", "a\x1b[0m", &"x".repeat(1_001)] {
+        assert!(matches!(signer.sign(MESSAGE, bad), Err(SignError::Comment(_))), "{bad:?}");
+    }
+    let long = "ü".repeat(1_000);
+    verify(&public, MESSAGE, &signer.sign(MESSAGE, &long).unwrap(), &long).unwrap();
+}
+
+/// One signature has one spelling: other line ends, margins and paddings are other bytes, so another id of the ledger commit.
+#[test]
+fn other_spellings_are_refused() {
+    let (_dir, signer) = key();
+    let file = String::from_utf8(signer.sign(MESSAGE, COMMENT).unwrap()).unwrap();
+    let lines: Vec<&str> = file.lines().collect();
+    let (second, fourth) = (lines[1], lines[3]);
+    let unpadded = fourth.trim_end_matches('=');
+    // The last character before the padding carries four bits that mean nothing.
+    let loose = format!("{}B==", &unpadded[..unpadded.len() - 1]);
+    let mut variants: Vec<Vec<u8>> = [
+        file.trim_end().to_owned(),
+        format!("{file}\n"),
+        format!("{file}x\n"),
+        format!("\n{file}"),
+        format!("\u{feff}{file}"),
+        format!("{file}\0"),
+        file.replace('\n', "\r\n"),
+        file.replace('\n', "\r"),
+        file.replace(COMMENT, &format!("{COMMENT} ")),
+        file.replace(COMMENT, &format!("{COMMENT}\r")),
+        file.replace(COMMENT, &format!("{COMMENT}\u{200b}")),
+        file.replace(COMMENT, ""),
+        file.replace("trusted comment: git", "trusted comment:  git"),
+        file.replace("untrusted comment", "Untrusted comment"),
+        file.replace("from git-deploy", "from git-deploy "),
+        file.replace(second, &format!("{second} ")),
+        file.replace(second, &format!(" {second}")),
+        file.replace(second, second.trim_end_matches('=')),
+        file.replace(second, &format!("{second}AAAA")),
+        file.replace(second, &second[4..]),
+        file.replace(second, &second.replace('R', "-")),
+        file.replace(fourth, unpadded),
+        file.replace(fourth, &loose),
+        file.replace(fourth, &fourth[4..]),
+        file.replace(COMMENT, &"x".repeat(Signature::LIMIT)),
+        String::new(),
+    ]
+    .into_iter()
+    .map(String::into_bytes)
+    .collect();
+    variants.push(file.as_bytes().iter().map(|byte| if *byte == b'g' { 0xff } else { *byte }).collect());
+    for variant in variants {
+        assert!(Signature::parse(&variant).is_err(), "{}", String::from_utf8_lossy(&variant));
+    }
+    assert_eq!(Signature::parse(file.as_bytes()).unwrap().as_bytes(), file.as_bytes());
+}
+
+/// Adding the group's order to `s` gives other bytes that solve the same equation: older libraries took them.
+#[test]
+fn malleated_signatures_are_refused() {
+    const ORDER: [u8; 16] =
+        [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
+    let (_dir, signer) = key();
+    let file = String::from_utf8(signer.sign(MESSAGE, COMMENT).unwrap()).unwrap();
+    for line in [1, 3] {
+        let mut lines: Vec<String> = file.lines().map(str::to_owned).collect();
+        let mut raw = STANDARD.decode(&lines[line]).unwrap();
+        let start = raw.len() - 32;
+        let mut carry = 0;
+        for (at, byte) in raw[start..].iter_mut().enumerate() {
+            let order = if at == 31 { 0x10 } else { ORDER.get(at).copied().unwrap_or(0) };
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            [*byte, _] = sum.to_le_bytes();
+            carry = sum >> 8;
+        }
+        lines[line] = STANDARD.encode(raw);
+        let changed = lines.join("\n") + "\n";
+        let public = signer.public_key();
+        assert_eq!(verify(&public, MESSAGE, changed.as_bytes(), COMMENT), Err(VerifyError::Invalid(public)));
+    }
+}
+
+/// A person is a key, not a key id: a copied id neither signs for its owner nor hides him.
+#[test]
+fn a_copied_key_id_is_nobody() {
+    let ((_dir, alice), (_other, mallory)) = (key(), key());
+    let (alice_key, mallory_key) = (alice.public_key(), mallory.public_key());
+    let copy = PublicKey::new(alice_key.key_id(), *mallory_key.bytes());
+    let file = alice.sign(MESSAGE, COMMENT).unwrap();
+    let signature = Signature::parse(&file).unwrap();
+    assert_eq!(signature.verify(&copy, MESSAGE), Err(VerifyError::Invalid(copy)));
+    assert_eq!(signature.verify(&mallory_key, MESSAGE), Err(VerifyError::KeyId(mallory_key)));
+    assert_eq!(signer(&signature, MESSAGE, &[mallory_key, copy, alice_key]), Some(alice_key));
+    assert_eq!(signer(&signature, MESSAGE, &[mallory_key, copy]), None);
+    assert_eq!(signer(&signature, b"other", &[alice_key]), None);
+    // Alice's key under another id: minisign would refuse it, so we do.
+    let renamed = PublicKey::new(mallory_key.key_id(), *alice_key.bytes());
+    assert_eq!(signer(&signature, MESSAGE, &[renamed]), None);
+}
+
+/// A key with a password opens with it only, here and in the stock tool; the environment is asked before the person.
+#[test]
+fn protected_keys() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("c.key");
+    let public = generate(&path, Some("correct horse")).unwrap();
+    let none = Environment::default();
+    let opened = Signer::from_file(&path, &none, || Ok("correct horse".into())).unwrap();
+    verify(&public, MESSAGE, &opened.sign(MESSAGE, COMMENT).unwrap(), COMMENT).unwrap();
+    let contents = std::fs::read_to_string(&path).unwrap();
+    let environment = Environment::new(Some(contents.clone()), Some("correct horse".into()));
+    assert_eq!(Signer::from_file(&path, &environment, || panic!("asked")).unwrap().public_key(), public);
+    assert_eq!(Signer::from_environment(&environment).unwrap().unwrap().public_key(), public);
+    let wrong = Signer::from_file(&path, &none, || Ok("wrong".into()));
+    assert!(matches!(wrong, Err(KeyError::WrongPassword)));
+    let unanswered = Signer::from_environment(&Environment::new(Some(contents), Some(String::new())));
+    assert!(matches!(unanswered, Err(KeyError::NoPassword(_))));
+    assert!(Signer::from_environment(&Environment::new(Some(String::new()), None)).unwrap().is_none());
+    assert!(matches!(generate(&dir.path().join("d.key"), Some("")), Err(KeyError::Password)));
+    if has_minisign() {
+        std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
+        let args = ["-S", "-s", "c.key", "-m", "m", "-c", "signature from git-deploy", "-t", COMMENT];
+        minisign(dir.path(), &args, "correct horse\n").unwrap();
+        verify(&public, MESSAGE, &std::fs::read(dir.path().join("m.minisig")).unwrap(), COMMENT).unwrap();
+    }
+}
+
+/// A secret key is private from its first moment, is never written over, and is not used once others can read it.
+#[test]
+fn key_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("alice.key");
+    let public = generate(&path, None).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(read_public(&public_file(&path)).unwrap(), public);
+    assert_eq!(parse_public(&format!("{public}\n")).unwrap().key_id(), public.key_id());
+    for bad in ["", "RWx", &format!("{public}\n{public}\n"), &format!("untrusted comment: x\n{public}\n{public}")] {
+        assert!(parse_public(bad).is_err(), "{bad}");
+    }
+
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(generate(&path, None), Err(KeyError::Exists(_))));
+    std::fs::remove_file(public_file(&path)).unwrap();
+    assert!(matches!(generate(&path, None), Err(KeyError::Exists(_))));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!public_file(&path).exists());
+
+    for exposed in [0o640, 0o604, 0o620, 0o601] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(exposed)).unwrap();
+        let refused = SecretKey::read(&path, || panic!("asked")).unwrap_err();
+        assert!(refused.to_string().contains("chmod 600"), "{refused}");
+    }
+    for bad in ["", "untrusted comment: x\n", &public.to_string(), &format!("untrusted comment: x\n{public}\n")] {
+        assert!(matches!(SecretKey::parse(bad, || panic!("asked")), Err(KeyError::Secret)), "{bad}");
+    }
+}
+
+/// What is printed for debugging and in errors never holds a secret.
+#[test]
+fn secrets_do_not_show() {
+    let (dir, signer) = key();
+    let contents = std::fs::read_to_string(dir.path().join("a.key")).unwrap();
+    let base64 = contents.lines().nth(1).unwrap().to_owned();
+    let raw = STANDARD.decode(&base64).unwrap();
+    let hex = format!("{:x}{:x}{:x}{:x}", raw[62], raw[63], raw[64], raw[65]);
+    let environment = Environment::new(Some(contents.clone()), Some("correct horse".into()));
+    let mut damaged = raw;
+    damaged[70] ^= 1;
+    let damaged = format!("untrusted comment: x\n{}\n", STANDARD.encode(damaged));
+    let damaged = SecretKey::parse(&damaged, || panic!("asked")).unwrap_err();
+    assert!(matches!(damaged, KeyError::Damaged));
+    // The secret key given where the public one belongs: only salt and cost may be quoted, the key begins at byte 62.
+    let mistaken = parse_public(&contents).unwrap_err();
+    let shown = format!("{signer:?} {environment:?} {damaged} {damaged:?} {mistaken} {mistaken:?}");
+    for secret in [&base64[83..90], &base64[90..110], &hex, "correct horse"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+/// A signer program with the body of a shell script.
+///
+/// Another process writes it: were it open here, a test that forks at that moment would keep it from being run (ETXTBSY).
+fn program(dir: &Path, body: &str, public: PublicKey) -> Signer {
+    let script = format!("#!/bin/sh\ncd '{}' || exit 1\n{body}\n", dir.display());
+    let written = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" >signer && chmod 700 signer", "sh", &script])
+        .current_dir(dir)
+        .status()
+        .unwrap();
+    assert!(written.success());
+    Signer::from_program(dir.join("signer"), public)
+}
+
+/// The key can live with another program, here the stock tool.
+#[test]
+fn a_program_signs() {
+    if !has_minisign() {
+        return;
+    }
+    let (dir, key) = key();
+    let body = "cat >m && minisign -S -s a.key -m m -c 'signature from git-deploy' -t \"$GIT_DEPLOY_TRUSTED_COMMENT\" \
+                >/dev/null && cat m.minisig";
+    let signer = program(dir.path(), body, key.public_key());
+    let message = vec![b'x'; 512 * 1024];
+    verify(&key.public_key(), &message, &signer.sign(&message, COMMENT).unwrap(), COMMENT).unwrap();
+}
+
+/// Whatever a signer program does, nothing but a right signature comes out, and nobody waits for ever.
+#[test]
+fn a_program_is_not_believed() {
+    let ((dir, key), (_other, stranger)) = (key(), key());
+    let message = vec![b'x'; 512 * 1024];
+    let public = key.public_key();
+    let put = |file: Vec<u8>| std::fs::write(dir.path().join("s"), file).unwrap();
+    let sign = |body: &str| program(dir.path(), body, public).sign(&message, COMMENT);
+    put(key.sign(&message, COMMENT).unwrap());
+    sign("cat >/dev/null; cat s").unwrap();
+    assert!(matches!(sign("cat s; exit 3"), Err(SignError::Failed { .. })));
+    assert!(matches!(sign("exec cat /dev/zero"), Err(SignError::Useless(_))));
+    assert!(matches!(sign("true"), Err(SignError::Useless(_))));
+    assert!(matches!(sign("cat s s"), Err(SignError::Useless(_))));
+    put(stranger.sign(&message, COMMENT).unwrap());
+    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::KeyId(_)))));
+    put(key.sign(b"other", COMMENT).unwrap());
+    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::Invalid(_)))));
+    put(key.sign(&message, "git-deploy prod 2 start").unwrap());
+    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::Comment { .. }))));
+    let missing = Signer::from_program(dir.path().join("missing"), public);
+    assert!(matches!(missing.sign(&message, COMMENT), Err(SignError::Run { .. })));
+}

@@ -1,0 +1,287 @@
+//! Reading signatures and telling who made them.
+//!
+//! A signature file has one spelling only: whatever does not re-encode to the very same bytes is refused before any cryptography. A
+//! person is the 32 bytes of a key; the key id only narrows down which listed keys are tried.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::id::PublicKey;
+use crate::domain::text::{Line, TextError};
+
+/// The first line's comment. Nothing signs it, so it is fixed: otherwise one signature could be stored under many ids.
+pub const UNTRUSTED_COMMENT: &str = "signature from git-deploy";
+
+const UNTRUSTED: &str = "untrusted comment: ";
+const TRUSTED: &str = "trusted comment: ";
+
+/// Why bytes are not a signature file of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// Too many bytes to be read at all.
+    #[error("the signature has {0} bytes, at most {limit} are allowed", limit = Signature::LIMIT)]
+    TooLong(usize),
+    /// Not text of four lines, each ended by one newline.
+    #[error("the signature is not four lines of text, each ended by one newline")]
+    Lines,
+    /// The first line is another one.
+    #[error("the signature's first line is not \"{UNTRUSTED}{UNTRUSTED_COMMENT}\"")]
+    Untrusted,
+    /// Not canonical base64 of the right number of bytes.
+    #[error("line {0} of the signature is not canonical base64 of the right length")]
+    Base64(u8),
+    /// The old form, which signs the message without hashing it first.
+    #[error("the signature is of minisign's legacy form; sign with minisign 0.10 or later, without -l")]
+    Legacy,
+    /// Neither form.
+    #[error("the signature is of an unknown algorithm")]
+    Algorithm,
+    /// The third line has no trusted comment.
+    #[error("the signature's third line does not begin with \"{TRUSTED}\"")]
+    Trusted,
+    /// The trusted comment is not one line of plain text.
+    #[error("the signature's trusted comment is refused: {0}")]
+    Comment(#[from] TextError),
+    /// A part of it is a point that no honest signer makes.
+    #[error("the signature holds a point of small order, which minisign refuses")]
+    SmallOrder,
+    /// It reads well, yet is not spelled as it would be written.
+    #[error("the signature is not spelled canonically")]
+    Spelling,
+}
+
+/// Why a signature does not prove what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// Not a signature file of ours.
+    #[error(transparent)]
+    Malformed(#[from] SignatureError),
+    /// Made for something else.
+    #[error("the signature says {found:?}, not {expected:?}: it was made for something else")]
+    Comment {
+        /// The trusted comment asked for.
+        expected: String,
+        /// The trusted comment found.
+        found: String,
+    },
+    /// Its key id is not the key's.
+    #[error("the signature was made with another key than {0}: the key ids differ")]
+    KeyId(PublicKey),
+    /// Anyone could sign for such a key.
+    #[error("the key {0} is of small order, so anyone could sign for it: its owner needs a new key")]
+    WeakKey(PublicKey),
+    /// The cryptography says no.
+    #[error("the signature does not belong to these bytes and the key {0}")]
+    Invalid(PublicKey),
+}
+
+/// A well-formed signature file: nothing is proved yet.
+///
+/// There is no comparison on purpose. Signatures are randomised, so two of them say nothing about being the same act.
+#[derive(Debug, Clone)]
+pub struct Signature {
+    text: Box<str>,
+    key_id: [u8; 8],
+    trusted_comment: Line,
+}
+
+impl Signature {
+    /// The most bytes a signature file may have: room for the longest trusted comment.
+    pub const LIMIT: usize = 8 * 1024;
+
+    /// Reads a signature file strictly.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SignatureError> {
+        if bytes.len() > Self::LIMIT {
+            return Err(SignatureError::TooLong(bytes.len()));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| SignatureError::Lines)?;
+        let lines: Vec<&str> = text.split('\n').collect();
+        let [untrusted, signature, trusted, global, ""] = lines[..] else {
+            return Err(SignatureError::Lines);
+        };
+        if untrusted.strip_prefix(UNTRUSTED) != Some(UNTRUSTED_COMMENT) {
+            return Err(SignatureError::Untrusted);
+        }
+        let signature: [u8; 74] = decode(signature).ok_or(SignatureError::Base64(2))?;
+        let (algorithm, key_id, point) = split(&signature);
+        match &algorithm {
+            b"ED" => (),
+            b"Ed" => return Err(SignatureError::Legacy),
+            _ => return Err(SignatureError::Algorithm),
+        }
+        let trusted_comment: Line = trusted.strip_prefix(TRUSTED).ok_or(SignatureError::Trusted)?.parse()?;
+        let global: [u8; 64] = decode(global).ok_or(SignatureError::Base64(4))?;
+        let (global_point, _) = global.split_at(32);
+        if is_small_order(&point) || is_small_order(global_point) {
+            return Err(SignatureError::SmallOrder);
+        }
+        // Each check above should leave one spelling only. This one does not depend on their being complete.
+        let again = format!(
+            "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{trusted_comment}\n{}\n",
+            STANDARD.encode(signature),
+            STANDARD.encode(global)
+        );
+        if again != text {
+            return Err(SignatureError::Spelling);
+        }
+        Ok(Self { text: text.into(), key_id, trusted_comment })
+    }
+
+    /// The key id that the signer claims: a hint, anyone can copy it.
+    pub fn key_id(&self) -> [u8; 8] {
+        self.key_id
+    }
+
+    /// The trusted comment; to be trusted only once [`verify`](Self::verify) or [`signer`] said yes.
+    pub fn trusted_comment(&self) -> &str {
+        self.trusted_comment.as_str()
+    }
+
+    /// The file's bytes: the very ones that were parsed.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// Whether `key` signed `message` and the trusted comment. The key ids must be equal too, as `minisign -V` wants it.
+    ///
+    /// The caller compares [`trusted_comment`](Self::trusted_comment) with what it should say.
+    pub fn verify(&self, key: &PublicKey, message: &[u8]) -> Result<(), VerifyError> {
+        if self.key_id != key.key_id() {
+            return Err(VerifyError::KeyId(*key));
+        }
+        if is_small_order(key.bytes()) {
+            return Err(VerifyError::WeakKey(*key));
+        }
+        let invalid = |_| VerifyError::Invalid(*key);
+        let signature = minisign_verify::Signature::decode(&self.text).map_err(invalid)?;
+        let public = minisign_verify::PublicKey::from_base64(&key.to_string()).map_err(invalid)?;
+        public.verify(message, &signature, false).map_err(invalid)
+    }
+}
+
+/// Whether `key` signed `message` with exactly this trusted comment, and `signature_file` is well formed.
+pub fn verify(
+    key: &PublicKey,
+    message: &[u8],
+    signature_file: &[u8],
+    trusted_comment: &str,
+) -> Result<(), VerifyError> {
+    let signature = Signature::parse(signature_file)?;
+    signature.verify(key, message)?;
+    if signature.trusted_comment() != trusted_comment {
+        return Err(VerifyError::Comment {
+            expected: trusted_comment.to_owned(),
+            found: signature.trusted_comment().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Which of the listed keys signed `message` and the trusted comment; `None` if none did.
+///
+/// Several listed keys may carry one key id, copied or by chance, so each that carries the signature's is tried.
+/// The caller compares [`Signature::trusted_comment`] with what it should say.
+pub fn signer<'a>(
+    signature: &Signature,
+    message: &[u8],
+    candidates: impl IntoIterator<Item = &'a PublicKey>,
+) -> Option<PublicKey> {
+    candidates.into_iter().find(|key| signature.verify(key, message).is_ok()).copied()
+}
+
+fn decode<const N: usize>(base64: &str) -> Option<[u8; N]> {
+    STANDARD.decode(base64).ok()?.try_into().ok()
+}
+
+/// Algorithm, key id, and the point that the signature proper begins with.
+fn split(signature: &[u8; 74]) -> ([u8; 2], [u8; 8], [u8; 32]) {
+    let (mut algorithm, mut key_id, mut point) = ([0; 2], [0; 8], [0; 32]);
+    algorithm.copy_from_slice(&signature[..2]);
+    key_id.copy_from_slice(&signature[2..10]);
+    point.copy_from_slice(&signature[10..42]);
+    (algorithm, key_id, point)
+}
+
+const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
+
+/// Every spelling of the curve's eight points of small order, without the sign bit; libsodium refuses the same.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    edge(0x00, 0x00, 0x00),
+    edge(0x01, 0x00, 0x00),
+    edge(0xec, 0xff, 0x7f),
+    edge(0xed, 0xff, 0x7f),
+    edge(0xee, 0xff, 0x7f),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+/// Whether 32 bytes spell a point of small order. As a key, such a point lets anyone sign; `minisign-verify` refuses only some.
+fn is_small_order(point: &[u8]) -> bool {
+    SMALL_ORDER.iter().any(|small| point.len() == 32 && point[..31] == small[..31] && point[31] & 0x7f == small[31])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Anyone can forge for a key of small order. The library lets several through; here every one must be refused.
+    #[test]
+    fn keys_that_anyone_can_sign_for_are_refused() {
+        // R = 1·B and s = 1 satisfy s·B = R + h·A whenever h·A is nothing, which chance brings soon for a small A.
+        let forged: Vec<u8> = [&[0x58][..], &[0x66; 31], &[1], &[0; 31]].concat();
+        let mut library_fooled = 0;
+        for point in SMALL_ORDER {
+            let key = PublicKey::new([7; 8], point);
+            let head = [b"ED".as_slice(), &[7; 8], &forged].concat();
+            let library = minisign_verify::PublicKey::from_base64(&key.to_string()).unwrap();
+            for number in 0..600 {
+                let message = number.to_string();
+                let text = format!(
+                    "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{number}\n{}\n",
+                    STANDARD.encode(&head),
+                    STANDARD.encode(&forged)
+                );
+                let signature = Signature::parse(text.as_bytes()).unwrap();
+                assert_eq!(signature.verify(&key, message.as_bytes()), Err(VerifyError::WeakKey(key)));
+                let decoded = minisign_verify::Signature::decode(&text).unwrap();
+                if library.verify(message.as_bytes(), &decoded, false).is_ok() {
+                    library_fooled += 1;
+                    break;
+                }
+            }
+        }
+        // Identity, twice spelled, is the library's own check; the other five fool it.
+        assert!(library_fooled >= 5, "{library_fooled}");
+    }
+
+    /// A signature that our tool takes and the stock one refuses would break the promise that stock tools can check us.
+    #[test]
+    fn small_points_in_signatures_are_refused() {
+        for point in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut small = [point, [0; 32]].concat();
+                small[31] |= sign;
+                let fine = [[0x58; 32], [0; 32]].concat();
+                for (first, second) in [(&small, &fine), (&fine, &small)] {
+                    let text = format!(
+                        "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}x\n{}\n",
+                        STANDARD.encode([b"ED".as_slice(), &[0; 8], first].concat()),
+                        STANDARD.encode(second)
+                    );
+                    assert_eq!(Signature::parse(text.as_bytes()).err(), Some(SignatureError::SmallOrder));
+                }
+            }
+        }
+    }
+}
