@@ -3,10 +3,12 @@
 //! Bytes in, bytes out: nothing here knows what an entry is. What is accepted here, `minisign -V` accepts too; the reverse does not
 //! hold, because a signature must have exactly one spelling.
 
+pub mod entry;
 pub mod key;
 pub mod sign;
 pub mod verify;
 
+pub use entry::{EntryError, verify_entry};
 pub use sign::{Environment, Signer};
 pub use verify::{Signature, signer, verify};
 
