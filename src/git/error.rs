@@ -142,8 +142,8 @@ impl Error {
         move |source| Self::Library { doing, source: source.into() }
     }
 
-    pub(crate) fn corrupt(what: impl ToString, why: impl Into<String>) -> Self {
-        Self::Corrupt { what: what.to_string(), why: why.into() }
+    pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into(), why: why.into() }
     }
 
     /// Whether an object could not be found, so that the answer is "cannot tell" and not "no".

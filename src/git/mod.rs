@@ -3,18 +3,22 @@
 //! Reading goes through gix, in process; fetching, pushing and configuration go through `git`, by plumbing and exit code. Whatever
 //! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
 
+pub mod ancestry;
 pub mod command;
-
+pub mod content;
 pub mod error;
 pub mod object;
 pub mod quarantine;
 pub mod refs;
-
+pub mod remote;
 pub mod repo;
+pub mod tree;
 
 pub use error::{Error, Result};
 pub use object::Commit;
+pub use remote::PushOutcome;
 pub use repo::{HashKind, Repository, Shared};
+pub use tree::{Found, Leaf};
 
 /// Lets an interrupted process remove its lock files before it dies. `main` calls it once, before anything else.
 ///

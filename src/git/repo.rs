@@ -163,6 +163,7 @@ impl Repository {
     }
 
     /// A second repository for one other thread; for many, keep the result of [`Repository::share`].
+    #[must_use]
     pub fn fork(&self) -> Self {
         Self::new(self.gix.clone(), Arc::clone(&self.common))
     }
