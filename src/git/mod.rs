@@ -7,6 +7,7 @@ pub mod ancestry;
 pub mod command;
 pub mod content;
 pub mod error;
+pub mod ledger;
 pub mod object;
 pub mod quarantine;
 pub mod refs;
