@@ -354,7 +354,7 @@ impl FromStr for PublicKey {
         let error = || IdError::Key(text.chars().take(80).collect());
         let raw: [u8; 42] = STANDARD.decode(text).ok().and_then(|raw| raw.try_into().ok()).ok_or_else(error)?;
         let (head, key) = raw.split_at(10);
-        match (head[..2].as_ref(), head[2..].try_into(), key.try_into()) {
+        match (&head[..2], head[2..].try_into(), key.try_into()) {
             (b"Ed", Ok(id), Ok(key)) if STANDARD.encode(raw) == text => Ok(Self { id, key }),
             _ => Err(error()),
         }
