@@ -4,6 +4,7 @@ pub mod entry;
 pub mod gate;
 pub mod id;
 pub mod name;
+pub mod policy;
 pub mod state;
 pub mod text;
 pub mod time;

@@ -1,0 +1,129 @@
+//! What is wrong with a `deploy.toml`: every finding at once, each with its place and what to do.
+//!
+//! What a finding quotes comes from an unreviewed file, so it is made harmless before it can reach a terminal.
+
+use std::fmt;
+
+use crate::domain::text::harmless;
+
+/// The most findings that are kept; a file with more is no policy at all.
+const MOST: usize = 100;
+
+/// One mistake in a `deploy.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Line and column, both counted from 1, the column in characters.
+    pub place: Option<(usize, usize)>,
+    /// The key it is about, such as `environments.prod.approvals`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong, and why.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deploy.toml")?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.what)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+    }
+}
+
+/// All that is wrong with a `deploy.toml`, in the order of the file; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct PolicyErrors {
+    findings: Vec<Finding>,
+    /// Findings beyond the hundred that are kept.
+    more: usize,
+}
+
+impl PolicyErrors {
+    /// The findings, in the order of the file.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
+
+impl fmt::Display for PolicyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.findings.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            finding.fmt(f)?;
+        }
+        if self.more > 0 {
+            write!(f, "\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects findings while a text is read.
+#[derive(Debug)]
+pub(super) struct Findings<'t> {
+    text: &'t str,
+    /// With the byte offset that orders them.
+    found: std::cell::RefCell<Vec<(usize, Finding)>>,
+}
+
+impl<'t> Findings<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, found: std::cell::RefCell::default() }
+    }
+
+    /// Adds a finding at a byte offset of the text.
+    pub(super) fn add(&self, offset: Option<usize>, key: &str, what: impl AsRef<str>, hint: Option<String>) {
+        let finding = Finding {
+            place: offset.map(|offset| self.place(offset)),
+            key: harmless(key),
+            what: harmless(what.as_ref()),
+            hint: hint.as_deref().map(harmless),
+        };
+        self.found.borrow_mut().push((offset.unwrap_or(0), finding));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// The errors, unless nothing was found.
+    pub(super) fn into_result(self) -> Result<(), PolicyErrors> {
+        let mut found = self.found.into_inner();
+        if found.is_empty() {
+            return Ok(());
+        }
+        found.sort_by_key(|(offset, _)| *offset);
+        let more = found.len().saturating_sub(MOST);
+        Err(PolicyErrors { findings: found.into_iter().map(|(_, finding)| finding).take(MOST).collect(), more })
+    }
+}
+
+/// "; did you mean" for a word that is not among the known ones.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    // A long word of a hostile file is compared with nothing.
+    (word.len() <= 100)
+        .then(|| {
+            let word = word.to_lowercase();
+            known
+                .into_iter()
+                .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
+                .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+                .min()
+                .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
+        })
+        .flatten()
+}

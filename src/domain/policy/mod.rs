@@ -1,0 +1,248 @@
+//! The policy, `deploy.toml`: who may do what, and what must hold before.
+//!
+//! A [`Policy`] exists only validated: [`Policy::parse`] is the one way to it, and it reports every mistake at once. All names in
+//! it resolve, groups are expanded and defaults filled in, so that the rules need no error of their own for a policy.
+
+mod change;
+mod component;
+mod environment;
+mod error;
+mod freeze;
+mod parse;
+mod paths;
+mod people;
+mod predicate;
+mod refname;
+mod starter;
+mod template;
+mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use change::{ChangeRules, Unowned};
+pub use component::{Command, Component, Secret, VarName};
+pub use environment::{
+    Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest, RequiredCheck, Rollback, Seat,
+    TagGlob, Trigger,
+};
+pub use error::{Finding, PolicyErrors};
+pub use freeze::Freeze;
+pub use paths::{Cover, Paths, PathsError, is_shared};
+pub use people::{Members, PersonSpec, Standing};
+pub use predicate::{PredicateType, PredicateTypeError};
+pub use refname::BranchName;
+pub use template::{Placeholder, Template, timestamp};
+pub use version::{Scheme, VersionError, VersionRule, VersionSource, VersionTag, compare};
+
+use crate::domain::id::PublicKey;
+use crate::domain::name::{ComponentName, EnvName, GroupName, LedgerName, Person, ProjectName};
+
+/// The largest `deploy.toml`, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// A validated policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// `project`: the project's name, which never changes.
+    pub project: ProjectName,
+    /// `[people]`: everyone with a key, machines too.
+    pub people: BTreeMap<Person, PersonSpec>,
+    /// `[groups]`: sets of people; people and groups share one name space.
+    pub groups: BTreeMap<GroupName, BTreeSet<Person>>,
+    /// `[policy]`: who may change this file.
+    pub change: ChangeRules,
+    /// `[environments.<name>]`.
+    pub environments: BTreeMap<EnvName, Environment>,
+    /// `[environments."<prefix>-*"]`, by prefix: ephemeral environments.
+    pub patterns: BTreeMap<EnvName, Environment>,
+    /// `[components.<name>]`. Without any: one with the project's name that is the whole tree.
+    pub components: BTreeMap<ComponentName, Component>,
+    /// `[checks]`: who may vouch for what; a type that is not listed counts for nothing. `None` without the table: anyone listed
+    /// may vouch for anything.
+    pub checks: Option<BTreeMap<PredicateType, Members>>,
+    /// `[artifacts] by` (default: everyone listed): who may say what was built.
+    pub artifacts: Members,
+    /// `unowned` (default `"gated"`): how paths that no component owns are treated.
+    pub unowned: Unowned,
+    /// Each key, current or retired, with its one owner.
+    keys: BTreeMap<PublicKey, (Person, Standing)>,
+    /// Each address, in ASCII lower case, with its one owner.
+    emails: BTreeMap<String, Person>,
+}
+
+impl Policy {
+    /// Reads and validates the text of a `deploy.toml`, at most [`MAX_BYTES`].
+    pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
+        parse::parse(text)
+    }
+
+    /// The `deploy.toml` of a project's first day: the environments promote one into the next, in the order given, and the last asks for an
+    /// approval where there is a second person. It parses if no name and no key is given twice.
+    pub fn starter(project: &ProjectName, people: &[(Person, PublicKey)], environments: &[EnvName]) -> String {
+        starter::starter(project, people, environments)
+    }
+
+    /// The rules of an environment: its own, or those of the pattern that it is of (`pr-17` of `pr-*`).
+    pub fn environment(&self, name: &EnvName) -> Option<&Environment> {
+        self.environments.get(name).or_else(|| {
+            // Patterns are disjoint, so at most one prefix fits.
+            let dashes = name.as_str().match_indices('-').map(|(index, _)| index);
+            dashes
+                .filter(|index| index + 1 < name.as_str().len())
+                .find_map(|index| self.patterns.get(name.as_str().get(..index)?))
+        })
+    }
+
+    /// The ledger of an environment: its own, or its pattern's.
+    pub fn ledger_of(&self, name: &EnvName) -> Option<LedgerName> {
+        self.environment(name).map(|environment| environment.ledger.clone())
+    }
+
+    /// The environment or pattern whose ledger this is; `None` for an unknown one, `policy` and `evidence`.
+    pub fn of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
+        self.environments.get(ledger.as_str()).or_else(|| self.patterns.get(ledger.as_str()))
+    }
+
+    /// The ledgers of all environments and patterns.
+    pub fn ledgers(&self) -> BTreeSet<LedgerName> {
+        self.all_environments().map(|environment| environment.ledger.clone()).collect()
+    }
+
+    /// All environments, then all patterns.
+    pub fn all_environments(&self) -> impl Iterator<Item = &Environment> {
+        self.environments.values().chain(self.patterns.values())
+    }
+
+    /// Whose key this is, by its 32 bytes, and whether it may still sign.
+    pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, Standing)> {
+        self.keys.get(key).map(|(person, standing)| (person, *standing))
+    }
+
+    /// Whose e-mail address this is, without regard to ASCII case; the bytes are as a commit has them.
+    pub fn person_of_email(&self, address: &[u8]) -> Option<&Person> {
+        self.emails.get(&std::str::from_utf8(address).ok()?.to_ascii_lowercase())
+    }
+
+    /// Who may publish a policy: `[policy] admins`, or whoever has or had one of the keys that the genesis names.
+    pub fn admins(&self, root_keys: &[PublicKey]) -> BTreeSet<Person> {
+        match &self.change.admins {
+            Some(admins) => admins.persons().clone(),
+            None => root_keys.iter().filter_map(|key| Some(self.person_of_key(key)?.0.clone())).collect(),
+        }
+    }
+
+    /// Whether this is a machine; true for whoever is not listed, so that nobody unknown counts as a person.
+    pub fn is_machine(&self, person: &Person) -> bool {
+        self.people.get(person).is_none_or(|spec| spec.machine)
+    }
+
+    /// Whether an attestation of this type counts when this person signed it.
+    pub fn may_vouch(&self, person: &Person, predicate_type: &PredicateType) -> bool {
+        self.people.contains_key(person)
+            && self
+                .checks
+                .as_ref()
+                .is_none_or(|checks| checks.get(predicate_type).is_some_and(|members| members.contains(person)))
+    }
+
+    /// The environment that a branch, by its short name, stands for.
+    pub fn bound_to_branch(&self, branch: &str) -> Option<&Environment> {
+        self.environments
+            .values()
+            .find(|environment| environment.branch.as_ref().is_some_and(|own| own.as_str() == branch))
+    }
+
+    /// The environments whose promotion tags include this one, by its short name. A pattern counts for every environment it could have.
+    pub fn bound_to_tag(&self, tag: &str) -> Vec<&Environment> {
+        let makes = |environment: &&Environment| match &environment.tag {
+            None => false,
+            Some(template) if environment.ephemeral.is_none() => template.could_make(tag, &environment.name),
+            Some(template) => names_within(tag, &environment.name).any(|name| template.could_make(tag, &name)),
+        };
+        self.all_environments().filter(makes).collect()
+    }
+
+    /// A component as declared; `None` for `rest` and unknown ones.
+    pub fn component(&self, name: &ComponentName) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    /// Whether there is a component `rest`: some path may have no owner, and such paths are gated.
+    pub fn has_rest(&self) -> bool {
+        self.unowned == Unowned::Gated && self.components.values().all(|component| component.paths.is_some())
+    }
+
+    /// The names of all components that are gated: the declared ones, and `rest` where there is one.
+    pub fn component_names(&self) -> BTreeSet<ComponentName> {
+        self.components.keys().cloned().chain(self.has_rest().then(ComponentName::rest)).collect()
+    }
+
+    /// Whether a file, symbolic link or submodule at this path belongs to the component, declared or `rest`; never to an unknown one.
+    pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
+        match self.components.get(component) {
+            Some(Component { paths: None, .. }) => true,
+            Some(Component { paths: Some(paths), .. }) => paths.matches(path),
+            None if *component == ComponentName::rest() && self.has_rest() => {
+                is_shared(path) || !self.declared_paths().any(|paths| paths.matches(path))
+            }
+            None => false,
+        }
+    }
+
+    /// How much of a folder (the root is the empty path) belongs to the component, declared or `rest`.
+    pub fn cover(&self, component: &ComponentName, folder: &[u8]) -> Cover {
+        match self.components.get(component) {
+            Some(Component { paths: None, .. }) => Cover::Whole,
+            Some(Component { paths: Some(paths), .. }) => paths.cover(folder),
+            None if *component == ComponentName::rest() && self.has_rest() => {
+                let mut covers = self.declared_paths().map(|paths| paths.cover(folder));
+                covers
+                    .try_fold(Cover::Whole, |sum, cover| match cover {
+                        Cover::Whole => Err(if folder.is_empty() { Cover::Descend } else { Cover::Nothing }),
+                        Cover::Nothing => Ok(sum),
+                        Cover::Descend => Ok(Cover::Descend),
+                    })
+                    .unwrap_or_else(|nothing| nothing)
+            }
+            None => Cover::Nothing,
+        }
+    }
+
+    fn declared_paths(&self) -> impl Iterator<Item = &Paths> {
+        self.components.values().filter_map(|component| component.paths.as_ref())
+    }
+
+    /// The variables that a component's commands see in an environment: the component's, and over them the environment's.
+    pub fn variables(&self, environment: &EnvName, component: &ComponentName) -> BTreeMap<VarName, String> {
+        let component = self.components.get(component).map(|component| &component.variables);
+        let environment = self.environment(environment).map(|environment| &environment.variables);
+        [component, environment]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// The secrets that a component's commands see in an environment: the component's, and over them the environment's.
+    pub fn secrets(&self, environment: &EnvName, component: &ComponentName) -> BTreeMap<VarName, Secret> {
+        let component = self.components.get(component).map(|component| &component.secrets);
+        let environment = self.environment(environment).map(|environment| &environment.secrets);
+        [component, environment]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// The names of environments of a pattern that occur in a text.
+fn names_within<'t>(text: &'t str, prefix: &'t EnvName) -> impl Iterator<Item = EnvName> + 't {
+    text.match_indices(prefix.as_str()).flat_map(move |(start, _)| {
+        let longest = text.len().min(start + crate::domain::name::MAX_LEN);
+        (start + prefix.as_str().len() + 2..=longest)
+            .filter_map(move |end| text.get(start..end)?.parse::<EnvName>().ok())
+            .filter(|name| name.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('-')))
+    })
+}

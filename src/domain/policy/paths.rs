@@ -1,0 +1,251 @@
+//! Which files belong to a component: globs over paths, and the question a tree walk asks of each folder.
+//!
+//! A path is bytes as git has them, relative, parts separated by `/`. A pattern without a glob character names a file or a
+//! folder with everything beneath it. `*` and `?` never match a `/`, `**` does.
+
+use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// Files at the root that belong to every component: they decide how all other files are checked out.
+const SHARED: [&[u8]; 2] = [b".gitattributes", b".gitmodules"];
+
+/// Whether a path belongs to every component (`.gitattributes` and `.gitmodules` at the root). Such a file alone does not make a
+/// component present in a commit.
+pub fn is_shared(path: &[u8]) -> bool {
+    SHARED.contains(&path)
+}
+
+/// How much of a folder belongs to a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cover {
+    /// Everything beneath it: its tree can be taken as it is.
+    Whole,
+    /// Nothing beneath it.
+    Nothing,
+    /// Some of it, or none: look inside.
+    Descend,
+}
+
+/// Why a pattern is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathsError {
+    /// No pattern at all.
+    #[error("it names no path, so the component would have no files; leave the key out for the whole tree")]
+    Empty,
+    /// Absolute, leaving the repository, or otherwise no path inside it.
+    #[error("{pattern:?} is not a path inside the repository: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Patterns that are too many or too large together.
+    #[error("the patterns are too many to be matched: {0}")]
+    Set(String),
+}
+
+/// The patterns of one component.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    written: Vec<String>,
+    /// Literal files and folders, and what stands before `/**`: everything beneath is the component's.
+    prefixes: Vec<Box<[u8]>>,
+    /// For each other pattern the parts before its first glob character: nothing outside can match.
+    stems: Vec<Box<[u8]>>,
+    /// `**`: everything.
+    all: bool,
+    globs: GlobSet,
+}
+
+impl PartialEq for Paths {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Paths {}
+
+impl Paths {
+    /// Compiles patterns.
+    pub fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Self, PathsError> {
+        let mut paths =
+            Self { written: Vec::new(), prefixes: Vec::new(), stems: Vec::new(), all: false, globs: GlobSet::empty() };
+        let mut globs = GlobSetBuilder::new();
+        for pattern in patterns {
+            let error = |why: String| PathsError::Pattern { pattern: pattern.to_owned(), why };
+            if let Some(why) = fault(pattern) {
+                return Err(error(why.to_owned()));
+            }
+            paths.written.push(pattern.to_owned());
+            let trimmed = pattern.strip_suffix('/').unwrap_or(pattern);
+            let folder = trimmed.strip_suffix("/**").unwrap_or(trimmed);
+            if trimmed == "**" {
+                paths.all = true;
+            } else if !has_glob(folder) && (folder == trimmed || !folder.is_empty()) {
+                // `x/**` does not match a file `x`, and `x` does: only the latter is left to the globs.
+                paths.prefixes.push(folder.as_bytes().into());
+                if folder == trimmed {
+                    globs.add(glob(trimmed).map_err(error)?);
+                }
+            } else {
+                globs.add(glob(trimmed).map_err(error)?);
+                let stem: Vec<&str> = trimmed.split('/').take_while(|part| !has_glob(part)).collect();
+                paths.stems.push(stem.join("/").as_bytes().into());
+            }
+        }
+        if paths.written.is_empty() {
+            return Err(PathsError::Empty);
+        }
+        paths.globs = globs.build().map_err(|error| PathsError::Set(error.to_string()))?;
+        Ok(paths)
+    }
+
+    /// The patterns as the policy writes them.
+    pub fn written(&self) -> &[String] {
+        &self.written
+    }
+
+    /// Whether a file, symbolic link or submodule at this path belongs to the component.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        self.all
+            || is_shared(path)
+            || self.prefixes.iter().any(|prefix| path != &**prefix && is_at_or_under(path, prefix))
+            || self.globs.is_match_candidate(&Candidate::from_bytes(path))
+    }
+
+    /// How much of a folder belongs to the component; the root is the empty path.
+    pub fn cover(&self, folder: &[u8]) -> Cover {
+        if self.all || self.prefixes.iter().any(|prefix| is_at_or_under(folder, prefix)) {
+            return Cover::Whole;
+        }
+        let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
+        let inside = folder.is_empty() // The root may hold the files that belong to every component.
+            || self.prefixes.iter().any(|prefix| leads_to(prefix))
+            || self.stems.iter().any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
+        if inside { Cover::Descend } else { Cover::Nothing }
+    }
+}
+
+/// Whether `path` is `folder` or lies beneath it; everything lies beneath the root.
+fn is_at_or_under(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+}
+
+fn has_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', ']', '{', '}'])
+}
+
+fn glob(pattern: &str) -> Result<globset::Glob, String> {
+    GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .backslash_escape(false)
+        .build()
+        .map_err(|error| error.kind().to_string())
+}
+
+fn fault(pattern: &str) -> Option<&'static str> {
+    let body = pattern.strip_suffix('/').unwrap_or(pattern);
+    if pattern.is_empty() || pattern.len() > 4_096 {
+        Some("it must have 1 to 4,096 bytes")
+    } else if pattern.starts_with('/') {
+        Some("it must not begin with '/': paths start at the root of the repository anyway")
+    } else if pattern.contains('\\') {
+        Some("parts are separated by '/', and a special character is quoted as in [*]")
+    } else if pattern.chars().any(|character| !crate::domain::text::is_plain(character)) {
+        Some("it holds a character that is not plain text; match it with '?' or '*'")
+    } else if pattern.starts_with('!') {
+        Some("a pattern cannot exclude; name what belongs to the component")
+    } else if body.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        Some("none of its parts may be empty, '.' or '..'")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(patterns: &[&str]) -> Paths {
+        Paths::new(patterns.iter().copied()).unwrap()
+    }
+
+    /// What belongs to a component decides what is gated and what moves along.
+    #[test]
+    fn files() {
+        let yes: [(&str, &[u8]); 12] = [
+            ("api/**", b"api/a"),
+            ("api/**", b"api/a/b.\xff"),
+            ("api", b"api/a/b"),
+            ("api", b"api"),
+            ("api/", b"api/x"),
+            ("*.tf", b"main.tf"),
+            ("**/*.tf", b"a/b/main.tf"),
+            ("a/*/c", b"a/b/c"),
+            ("{a,b/c}/**", b"b/c/d"),
+            ("a/[*]", b"a/*"),
+            ("**", b"anything"),
+            ("api", b".gitattributes"),
+        ];
+        for (pattern, path) in yes {
+            assert!(paths(&[pattern]).matches(path), "{pattern} {path:?}");
+        }
+        let no: [(&str, &[u8]); 8] = [
+            ("api/**", b"api"),
+            ("api/**", b"apis/a"),
+            ("api", b"lib/api"),
+            ("*.tf", b"a/main.tf"),
+            ("a/*/c", b"a/b/b/c"),
+            ("a?c", b"a/c"),
+            ("API", b"api"),
+            ("api", b"api2/.gitattributes"),
+        ];
+        for (pattern, path) in no {
+            assert!(!paths(&[pattern]).matches(path), "{pattern} {path:?}");
+        }
+    }
+
+    /// A walk that skips or takes a folder unread must come to the same files as one that reads all of it.
+    #[test]
+    fn folders_agree_with_files() {
+        let sets = [
+            paths(&["api/**", "lib/one"]),
+            paths(&["*/x", "a/b/**"]),
+            paths(&["**/x"]),
+            paths(&["a*/**"]),
+            paths(&["{a,b/c}/**", "a/b/c/d"]),
+            paths(&["**"]),
+            paths(&["a/**/x"]),
+        ];
+        let parts = ["a", "b", "api", "lib", "one", "x", "c"];
+        for set in &sets {
+            for folder in parts.iter().flat_map(|one| parts.iter().map(move |two| format!("{one}/{two}"))) {
+                let beneath = parts.map(|name| format!("{folder}/{name}"));
+                let some = beneath.iter().any(|path| set.matches(path.as_bytes()));
+                let every = beneath.iter().all(|path| set.matches(path.as_bytes()));
+                for up in [folder.as_str(), folder.split_once('/').unwrap().0] {
+                    match set.cover(up.as_bytes()) {
+                        Cover::Whole => assert!(every, "{set:?} {up}"),
+                        Cover::Nothing => assert!(!some, "{set:?} {up}"),
+                        Cover::Descend => {}
+                    }
+                }
+            }
+        }
+        let set = paths(&["api/v1/**"]);
+        let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"].map(|folder| set.cover(folder.as_bytes()));
+        let (whole, nothing, descend) = (Cover::Whole, Cover::Nothing, Cover::Descend);
+        assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
+    }
+
+    /// No pattern reaches outside the repository or means something else than it seems to.
+    #[test]
+    fn bad_patterns() {
+        for bad in
+            ["", "/a", "../a", "a/../b", "./a", "a//b", "a\\b", "!a", "a\0b", "a[", "a{b", "a\u{202e}b", "/", "a//"]
+        {
+            assert!(matches!(Paths::new([bad]), Err(PathsError::Pattern { .. })), "{bad:?}");
+        }
+        assert_eq!(Paths::new([]).unwrap_err(), PathsError::Empty);
+    }
+}

@@ -1,0 +1,105 @@
+//! Branches by their short name, as git allows them in `refs/heads/<name>`.
+//!
+//! The rules are those of `git check-ref-format`, and stricter where a name could hide something or pass for an option or a ledger.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::text::is_plain;
+
+/// What is wrong with a text as the short name of a branch or tag; `None` if nothing.
+pub(super) fn fault(text: &str) -> Option<&'static str> {
+    let part_fault = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    if text.is_empty() || text.len() > 255 {
+        Some("it must have 1 to 255 bytes")
+    } else if text.chars().any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c)) {
+        Some("it must not hold white space, control characters, nor any of ~ ^ : ? * [ \\")
+    } else if text.contains("..") || text.contains("@{") || text == "@" {
+        Some("it must not hold '..' or '@{', nor be '@'")
+    } else if text.starts_with('-') || text.ends_with('.') {
+        Some("it must not begin with '-' nor end in '.'")
+    } else if text.split('/').any(part_fault) {
+        Some("none of its parts between slashes may be empty, begin with '.' or end in '.lock'")
+    } else if text == "deploy" || text.starts_with("deploy/") || text == "HEAD" || text.starts_with("refs/") {
+        Some("it must not be taken for a ledger, HEAD or a full ref: it is the short name, such as main")
+    } else {
+        None
+    }
+}
+
+/// The short name of a branch: `refs/heads/<name>` is a valid ref.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BranchName(Box<str>);
+
+impl BranchName {
+    /// The short name: `main`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The full ref: `refs/heads/main`.
+    pub fn reference(&self) -> String {
+        format!("refs/heads/{}", self.0)
+    }
+}
+
+impl FromStr for BranchName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match fault(text) {
+            Some(fault) => Err(format!("{text:?} is not the name of a branch: {fault}")),
+            None => Ok(Self(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for BranchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name that git would refuse, or take for something else, must not get into a ref.
+    #[test]
+    fn branches() {
+        for good in ["main", "release/1.x", "füx", "a@b", "deployment", "x-y_z"] {
+            assert!(good.parse::<BranchName>().is_ok(), "{good}");
+        }
+        let bad = [
+            "",
+            "-x",
+            "a..b",
+            "a b",
+            "a\tb",
+            "a~1",
+            "a^",
+            "a:b",
+            "a?",
+            "a*",
+            "a[b",
+            "a\\b",
+            "@",
+            "a@{1}",
+            "/a",
+            "a/",
+            "a//b",
+            ".a",
+            "a/.b",
+            "a.lock",
+            "a.lock/b",
+            "a.",
+            "deploy/prod",
+            "deploy",
+            "HEAD",
+            "refs/heads/main",
+            "a\u{202e}b",
+        ];
+        for bad in bad {
+            assert!(bad.parse::<BranchName>().is_err(), "{bad}");
+        }
+    }
+}

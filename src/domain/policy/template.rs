@@ -1,0 +1,257 @@
+//! Texts with placeholders in braces, such as the tag `{version}.{timestamp}.{env}`.
+//!
+//! A tag's template is read both ways: it makes the tag after a success, and it tells which pushed tags belong to an environment.
+
+use std::fmt;
+
+use super::refname;
+use crate::domain::name::{EnvName, MAX_LEN};
+use crate::domain::text::is_plain;
+use crate::domain::time::Time;
+
+/// What a template may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Placeholder {
+    /// `{timestamp}`: the moment in UTC, without what refs forbid: `20260305T100211Z`.
+    Timestamp,
+    /// `{env}`: the environment's name.
+    Env,
+    /// `{branch}`: the environment's branch, or the one that is checked out.
+    Branch,
+    /// `{version}`: the version that was deployed.
+    Version,
+    /// `{component}`: the component's name; a tag with it is made once for each component.
+    Component,
+    /// `{commit}`: the full id of the commit.
+    Commit,
+}
+
+impl Placeholder {
+    const ALL: [Self; 6] = [Self::Timestamp, Self::Env, Self::Branch, Self::Version, Self::Component, Self::Commit];
+
+    /// Those a tag may hold: all.
+    pub(super) const TAG: &'static [Self] = &Self::ALL;
+
+    /// The word between the braces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "timestamp",
+            Self::Env => "env",
+            Self::Branch => "branch",
+            Self::Version => "version",
+            Self::Component => "component",
+            Self::Commit => "commit",
+        }
+    }
+
+    /// A value that it could have, to try a template with.
+    fn sample(self) -> &'static str {
+        match self {
+            Self::Timestamp => "20260305T100211Z",
+            Self::Branch => "main",
+            Self::Version => "1.0.0",
+            Self::Env | Self::Component => "x",
+            Self::Commit => "2affccc97fa05736482d4523166f70cb561afa11",
+        }
+    }
+
+    /// Whether a text could be its value.
+    fn accepts(self, text: &str, env: &EnvName) -> bool {
+        let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        match self {
+            Self::Timestamp => {
+                text.len() == 16
+                    && text.bytes().enumerate().all(|(index, byte)| match index {
+                        8 => byte == b'T',
+                        15 => byte == b'Z',
+                        _ => byte.is_ascii_digit(),
+                    })
+            }
+            Self::Env => text == env.as_str(),
+            Self::Branch => !text.is_empty(),
+            Self::Version => !text.is_empty() && !text.contains('/'),
+            Self::Component => (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(name),
+            Self::Commit => matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Literal(Box<str>),
+    Value(Placeholder),
+}
+
+/// A text with placeholders, at most 255 bytes and 16 pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    written: Box<str>,
+    pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// Reads a template that may hold the `allowed` placeholders only.
+    pub(super) fn new(text: &str, allowed: &[Placeholder]) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 255 || text.chars().any(|character| !is_plain(character)) {
+            return Err("it must have 1 to 255 bytes of plain text".to_owned());
+        }
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (literal, after) = rest.split_once('{').map_or((rest, None), |(literal, after)| (literal, Some(after)));
+            if literal.contains('}') {
+                return Err(format!("{text:?} has a '}}' without a '{{'"));
+            }
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(literal.into()));
+            }
+            rest = match after {
+                None => "",
+                Some(after) => {
+                    let (word, tail) =
+                        after.split_once('}').ok_or_else(|| format!("{text:?} has a '{{' without a '}}'"))?;
+                    let known = allowed.iter().find(|placeholder| placeholder.name() == word);
+                    let names: Vec<_> =
+                        allowed.iter().map(|placeholder| format!("{{{}}}", placeholder.name())).collect();
+                    let known =
+                        known.ok_or_else(|| format!("{{{word}}} is not known here; known are {}", names.join(" ")))?;
+                    pieces.push(Piece::Value(*known));
+                    tail
+                }
+            };
+        }
+        if pieces.len() > 16 {
+            return Err("it has more than 16 pieces".to_owned());
+        }
+        Ok(Self { written: text.into(), pieces })
+    }
+
+    /// Reads the template of a tag: it must make valid short names of refs, and must not claim every tag there is.
+    pub(super) fn tag(text: &str) -> Result<Self, String> {
+        let template = Self::new(text, Placeholder::TAG)?;
+        let sample = template.render(|placeholder| Some(placeholder.sample().to_owned())).unwrap_or_default();
+        if let Some(fault) = refname::fault(&sample) {
+            return Err(format!("{text:?} makes no valid tag such as {sample:?}: {fault}"));
+        }
+        let telling = |piece: &Piece| match piece {
+            Piece::Literal(literal) => literal.contains(|character: char| character.is_alphanumeric()),
+            Piece::Value(value) => matches!(value, Placeholder::Timestamp | Placeholder::Env),
+        };
+        if !template.pieces.iter().any(telling) {
+            return Err(format!(
+                "{text:?} would claim other tags of the repository too; add {{env}}, {{timestamp}} or a word"
+            ));
+        }
+        Ok(template)
+    }
+
+    /// The template as the policy writes it.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether the placeholder occurs.
+    pub fn holds(&self, placeholder: Placeholder) -> bool {
+        self.pieces.contains(&Piece::Value(placeholder))
+    }
+
+    /// Fills the placeholders in; the first one without a value is the error.
+    pub fn render(&self, value: impl Fn(Placeholder) -> Option<String>) -> Result<String, Placeholder> {
+        self.pieces.iter().try_fold(String::new(), |text, piece| match piece {
+            Piece::Literal(literal) => Ok(text + literal),
+            Piece::Value(placeholder) => Ok(text + &value(*placeholder).ok_or(*placeholder)?),
+        })
+    }
+
+    /// Whether the template could have made this text for the environment, whatever the other values were.
+    pub fn could_make(&self, text: &str, env: &EnvName) -> bool {
+        if text.len() > 1_024 {
+            // Longer than any ref name that a file system holds: taken for ours, so that it is judged.
+            return true;
+        }
+        // All ends that the pieces so far can reach in the text: bounded, where backtracking would not be.
+        let mut ends = std::collections::BTreeSet::from([0]);
+        for piece in &self.pieces {
+            let step = |start: &usize| -> Vec<usize> {
+                let rest = text.get(*start..).unwrap_or_default();
+                match piece {
+                    Piece::Literal(literal) if rest.starts_with(&**literal) => vec![start + literal.len()],
+                    Piece::Literal(_) => Vec::new(),
+                    Piece::Value(value) => {
+                        let lengths = rest.char_indices().map(|(index, character)| index + character.len_utf8());
+                        lengths.filter(|len| value.accepts(&rest[..*len], env)).map(|len| start + len).collect()
+                    }
+                }
+            };
+            ends = ends.iter().flat_map(step).collect();
+        }
+        ends.contains(&text.len())
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.written)
+    }
+}
+
+/// A moment as `{timestamp}` shows it: `20260305T100211Z`.
+pub fn timestamp(time: Time) -> String {
+    time.to_chrono().format("%Y%m%dT%H%M%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every tag that a template makes is recognised as the environment's, and another environment's is not.
+    #[test]
+    fn what_it_makes_it_knows() {
+        let prod: EnvName = "prod".parse().unwrap();
+        let value = |placeholder: Placeholder| {
+            Some(match placeholder {
+                Placeholder::Env => "prod".to_owned(),
+                Placeholder::Timestamp => timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
+                Placeholder::Branch => "feature/ä-1".to_owned(),
+                other => other.sample().to_owned(),
+            })
+        };
+        for text in
+            ["{timestamp}_{env}_{branch}", "{version}.{timestamp}.{env}", "{component}/v{version}", "r-{commit}"]
+        {
+            let template = Template::tag(text).unwrap();
+            let tag = template.render(value).unwrap();
+            assert!(template.could_make(&tag, &prod), "{text} {tag}");
+            assert!(!template.could_make(&format!("/{tag}"), &prod), "{text} {tag}");
+            if template.holds(Placeholder::Env) {
+                assert!(!template.could_make(&tag, &"stage".parse().unwrap()), "{text} {tag}");
+            }
+        }
+        assert_eq!(timestamp("2026-03-05T10:02:11Z".parse().unwrap()), Placeholder::Timestamp.sample());
+        let hostile = Template::tag(&format!("x{}", "{branch}".repeat(15))).unwrap();
+        assert!(hostile.could_make(&"x".repeat(255), &prod));
+    }
+
+    /// A tag that git refuses would make every deployment end in an error.
+    #[test]
+    fn bad_tags() {
+        for bad in [
+            "",
+            "{",
+            "}",
+            "{env",
+            "{nope}",
+            "a b",
+            "{env}.lock",
+            "-{env}",
+            "{env}..x",
+            "deploy/{env}",
+            "{env}/",
+            "{version}",
+            "{branch}.{version}",
+        ] {
+            assert!(Template::tag(bad).is_err(), "{bad}");
+        }
+        assert!(Template::tag("{evn}").unwrap_err().contains("known are {timestamp} {env}"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Versions: where an environment reads them, and which of two is higher.
+//!
+//! Comparing is pure; reading the file, the tag or the command's output is the caller's.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::component::Command;
+use super::template::{Placeholder, Template};
+use crate::domain::name::ComponentName;
+
+/// `version = { from, require_bump, scheme }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRule {
+    /// `from`: where the version stands.
+    pub from: VersionSource,
+    /// `require_bump` (default false): it must be above the version that runs.
+    pub require_bump: bool,
+    /// `scheme` (default `"semver"`): how two versions compare.
+    pub scheme: Scheme,
+}
+
+/// Where a version stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionSource {
+    /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the component's name.
+    File(Template),
+    /// `tag:{component}/v*`: the part of a tag on the commit for which the star stands.
+    Tag(VersionTag),
+    /// `command:…`: what a command prints. The server compares such versions and cannot recompute them.
+    Command(Command),
+}
+
+impl VersionSource {
+    /// Reads `file:…`, `tag:…` or `command:…`.
+    pub(super) fn new(text: &str) -> Result<Self, String> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match kind {
+            "file" if rest.starts_with('/') || rest.split('/').any(|part| matches!(part, "" | "." | "..")) => {
+                Err(format!("{rest:?} is not the path of a file in the repository"))
+            }
+            "file" => Template::new(rest, &[Placeholder::Component]).map(Self::File),
+            "tag" => VersionTag::new(rest).map(Self::Tag),
+            "command" => rest.parse().map(Self::Command),
+            _ => Err(format!("{text:?} begins with none of file:, tag: and command:")),
+        }
+    }
+}
+
+/// A pattern of tags, with one star where the version stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTag {
+    written: Box<str>,
+}
+
+impl VersionTag {
+    fn new(text: &str) -> Result<Self, String> {
+        if text.matches('*').count() != 1 {
+            return Err(format!("{text:?} must hold one '*', where the version stands, as in v*"));
+        }
+        let template = Template::new(text, &[Placeholder::Component])?;
+        let sample = template.render(|_| Some("x".to_owned())).unwrap_or_default().replace('*', "1");
+        match super::refname::fault(&sample) {
+            Some(fault) => Err(format!("{text:?} matches no valid tag: {fault}")),
+            None => Ok(Self { written: text.into() }),
+        }
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The version in the short name of a tag, if the tag is of this form for the component.
+    pub fn version_of<'t>(&self, component: &ComponentName, tag: &'t str) -> Option<&'t str> {
+        let pattern = self.written.replace("{component}", component.as_str());
+        let (before, after) = pattern.split_once('*')?;
+        tag.strip_prefix(before)?.strip_suffix(after).filter(|version| !version.is_empty() && !version.contains('/'))
+    }
+}
+
+/// How two versions compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `"semver"`: <https://semver.org>, with or without a `v` before it; build metadata does not count.
+    Semver,
+    /// `"calver"`: two to four numbers with dots, such as `2026.03.1`, and perhaps `-modifier`, which comes before the version without.
+    Calver,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Semver => "semver",
+            Self::Calver => "calver",
+        })
+    }
+}
+
+/// A version that its scheme does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{version:?} is not a {scheme} version such as {}", if *scheme == Scheme::Semver { "1.4.2" } else { "2026.03.1" })]
+pub struct VersionError {
+    /// The version.
+    pub version: String,
+    /// The scheme.
+    pub scheme: Scheme,
+}
+
+/// How the version `new` stands to `old`: `Greater` is a bump.
+pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, VersionError> {
+    let error = |version: &str| VersionError { version: version.chars().take(80).collect(), scheme };
+    match scheme {
+        Scheme::Semver => {
+            let read =
+                |text: &str| text.strip_prefix('v').unwrap_or(text).parse::<semver::Version>().map_err(|_| error(text));
+            Ok(read(new)?.cmp_precedence(&read(old)?))
+        }
+        Scheme::Calver => {
+            let read = |text: &str| Calver::read(text).ok_or_else(|| error(text));
+            Ok(read(new)?.cmp(&read(old)?))
+        }
+    }
+}
+
+/// Numbers, missing ones being 0, then the modifier; none is above any.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Calver([u64; 4], bool, semver::Prerelease);
+
+impl Calver {
+    fn read(text: &str) -> Option<Self> {
+        let (numbers, modifier) =
+            text.split_once('-').map_or((text, None), |(numbers, modifier)| (numbers, Some(modifier)));
+        let mut found = [0; 4];
+        let parts: Vec<&str> = numbers.split('.').collect();
+        if !(2..=4).contains(&parts.len()) {
+            return None;
+        }
+        for (number, part) in found.iter_mut().zip(parts) {
+            *number = part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten()?;
+        }
+        let modifier = modifier.map(|text| semver::Prerelease::new(text).ok().filter(|read| !read.is_empty()));
+        match modifier {
+            None => Some(Self(found, true, semver::Prerelease::EMPTY)),
+            Some(modifier) => Some(Self(found, false, modifier?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order decides whether a deployment counts as a bump: by number, never by letter.
+    #[test]
+    fn order() {
+        let rising = [
+            (Scheme::Semver, "1.9.0", "1.10.0"),
+            (Scheme::Semver, "v1.0.0-rc.1", "1.0.0"),
+            (Scheme::Semver, "1.0.0-rc.2", "1.0.0-rc.10"),
+            (Scheme::Calver, "2026.9", "2026.10"),
+            (Scheme::Calver, "2026.03", "2026.03.1"),
+            (Scheme::Calver, "2026.03.1-beta", "2026.03.1"),
+            (Scheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
+        ];
+        for (scheme, old, new) in rising {
+            assert_eq!(compare(scheme, old, new), Ok(Ordering::Greater), "{old} {new}");
+            assert_eq!(compare(scheme, new, old), Ok(Ordering::Less), "{old} {new}");
+        }
+        assert_eq!(compare(Scheme::Semver, "1.0.0+a", "1.0.0+b"), Ok(Ordering::Equal));
+        assert_eq!(compare(Scheme::Calver, "2026.3", "2026.03.0"), Ok(Ordering::Equal));
+        for (scheme, bad) in [
+            (Scheme::Semver, "1.0"),
+            (Scheme::Semver, ""),
+            (Scheme::Calver, "2026"),
+            (Scheme::Calver, "2026.x"),
+            (Scheme::Calver, "2026.+3"),
+            (Scheme::Calver, "2026."),
+            (Scheme::Calver, "2026.1-"),
+        ] {
+            assert!(compare(scheme, bad, bad).is_err(), "{bad}");
+        }
+    }
+
+    /// A version is read from the component's own tags only.
+    #[test]
+    fn sources() {
+        let VersionSource::Tag(tag) = VersionSource::new("tag:{component}/v*").unwrap() else { panic!("no tag") };
+        let (api, web) = ("api".parse().unwrap(), "web".parse().unwrap());
+        assert_eq!(tag.version_of(&api, "api/v1.2.3"), Some("1.2.3"));
+        assert_eq!(tag.version_of(&web, "api/v1.2.3"), None);
+        assert_eq!(tag.version_of(&api, "api/v"), None);
+        for good in ["file:VERSION", "file:{component}/VERSION", "command:git describe", "tag:v*"] {
+            assert!(VersionSource::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "VERSION",
+            "file:",
+            "file:/etc/passwd",
+            "file:../x",
+            "file:{env}",
+            "tag:v",
+            "tag:*/*",
+            "tag:a b*",
+            "command:",
+            "url:x",
+        ] {
+            assert!(VersionSource::new(bad).is_err(), "{bad}");
+        }
+    }
+}
