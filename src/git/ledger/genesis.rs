@@ -37,7 +37,8 @@ pub fn project_bytes(repository: &Repository, name: &ProjectName, nonce: [u8; 16
     keys.sort_unstable();
     keys.dedup();
     let nonce = crate::domain::id::RunId(nonce);
-    let roots: String = keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
+    let roots: Vec<String> = keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
+    let roots = roots.concat();
     bytes(repository, &format!("git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}"))
 }
 
