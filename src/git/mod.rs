@@ -8,6 +8,7 @@ pub mod command;
 pub mod content;
 pub mod error;
 pub mod ledger;
+pub mod notes;
 pub mod object;
 pub mod quarantine;
 pub mod refs;
