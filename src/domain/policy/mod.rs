@@ -4,14 +4,18 @@
 //! it resolve, groups are expanded and defaults filled in, so that the rules need no error of their own for a policy.
 
 mod change;
+mod check;
 mod component;
 mod environment;
 mod error;
 mod freeze;
 mod parse;
+mod parse_component;
+mod parse_environment;
 mod paths;
 mod people;
 mod predicate;
+mod reader;
 mod refname;
 mod starter;
 mod template;
@@ -246,3 +250,6 @@ fn names_within<'t>(text: &'t str, prefix: &'t EnvName) -> impl Iterator<Item = 
             .filter(|name| name.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('-')))
     })
 }
+
+#[cfg(test)]
+mod tests;
