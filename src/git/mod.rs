@@ -4,6 +4,7 @@
 //! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
 
 pub mod ancestry;
+pub mod chain;
 pub mod command;
 pub mod content;
 pub mod error;

@@ -1,0 +1,355 @@
+//! The one way into a ledger for a client: decide, sign, build, move one ref.
+//!
+//! With a remote, the remote is the database: fetch, verify, decide, build, push that one ref without force, and only then move the
+//! local ref. A lost race begins again: the rules are asked again and the entry is signed again, because it names its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::gather::Gatherer;
+use super::judge::{Head, Judge};
+use super::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
+use super::remote::PushOutcome;
+use super::repo::Repository;
+use super::sync::{SyncError, pushed, sync, sync_notes};
+use crate::clock;
+use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
+use crate::domain::gate::{Facts, Request, counting, evaluate, reads};
+use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::policy::Policy;
+use crate::domain::state::{Scope, State, fold};
+use crate::domain::verdict::Verdict;
+use crate::signing::sign::SignError;
+use crate::signing::{EntryError, Signer, verify_entry};
+
+/// How often a lost race is tried again. Each try begins with a fetch, so even a busy ledger lets everyone in before this.
+const TRIES: u32 = 60;
+
+/// Why an entry was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError<E> {
+    /// The rules say no, or cannot tell.
+    #[error("the rules do not allow it")]
+    Refused(Box<Refusal>),
+    /// The remote said no, in its own words.
+    #[error("the remote refused the entry")]
+    Rejected(Vec<String>),
+    /// It may have been written, or not.
+    #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
+    Unanswered(Vec<String>),
+    /// Others were always faster.
+    #[error("the ledger moved {TRIES} times while this entry was being made")]
+    Busy,
+    /// The caller's own reason.
+    #[error(transparent)]
+    Draft(E),
+    /// The remote's ledgers could not be fetched or not be believed.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The statement breaks a bound or contradicts itself.
+    #[error(transparent)]
+    Invalid(#[from] crate::domain::entry::InvalidError),
+    /// It could not be signed.
+    #[error("the entry could not be signed")]
+    Sign(#[from] SignError),
+    /// What was signed does not verify.
+    #[error(transparent)]
+    Verify(#[from] EntryError),
+    /// The entry that was just made does not read back.
+    #[error(transparent)]
+    Parse(#[from] crate::domain::entry::ParseError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] clock::RandomError),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] Error),
+}
+
+/// A refusal, with what was asked.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What would have been written.
+    pub statement: Statement,
+    /// Why not.
+    pub verdict: Verdict,
+}
+
+/// What a caller wants to write, made from the present state; it is made again for each try.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The action.
+    pub action: Action,
+    /// The environment, in a pattern's ledger.
+    pub environment: Option<EnvName>,
+    /// On whose behalf.
+    pub requested_by: Option<Person>,
+    /// The `deploy.toml` of a publish.
+    pub policy_text: Option<Arc<[u8]>>,
+}
+
+impl From<Action> for Draft {
+    fn from(action: Action) -> Self {
+        Self { action, environment: None, requested_by: None, policy_text: None }
+    }
+}
+
+/// What a caller sees while it makes its draft.
+pub struct View<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The tips of all ledgers.
+    pub tips: &'a Tips,
+    /// The policy in force; none before the first was published.
+    pub policy: Option<&'a Policy>,
+    /// The end of the ledger that is written to.
+    pub head: &'a Head,
+    /// Contents and facts.
+    pub gatherer: &'a Gatherer<'a>,
+}
+
+impl View<'_> {
+    /// The state of the ledger that is written to.
+    pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
+        StateReader::new(self.repository).load(self.head.tree, ledger, scope)
+    }
+}
+
+/// An entry that was written.
+#[derive(Debug)]
+pub struct Appended {
+    /// Its commit.
+    pub id: EntryId,
+    /// What it says.
+    pub statement: Statement,
+    /// The rules that it passed.
+    pub verdict: Verdict,
+    /// What the remote said.
+    pub messages: Vec<String>,
+    /// Whether it was only tried: nothing was signed or written.
+    pub dry_run: bool,
+}
+
+/// Who writes, where.
+pub struct Writer<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The project.
+    pub project: &'a Project,
+    /// The remote that is the database, if there is one.
+    pub remote: Option<&'a str>,
+    /// Who signs.
+    pub person: &'a Person,
+    /// With what; without a key nothing can be written, but tried.
+    pub signer: Option<&'a Signer>,
+    /// Whether to stop before signing.
+    pub dry_run: bool,
+}
+
+/// How one try ended.
+enum Try {
+    Done(Box<Appended>),
+    LostRace,
+}
+
+impl Writer<'_> {
+    /// Writes one entry to `ledger`.
+    pub fn append<E>(
+        &self,
+        ledger: &LedgerName,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
+    ) -> Result<Appended, AppendError<E>> {
+        for attempt in 0..TRIES {
+            if let Some(remote) = self.remote {
+                sync(self.repository, remote)?;
+            }
+            match self.attempt(ledger, draft)? {
+                Try::Done(appended) => return Ok(*appended),
+                Try::LostRace => pause(attempt)?,
+            }
+        }
+        Err(AppendError::Busy)
+    }
+
+    fn attempt<E>(
+        &self,
+        ledger: &LedgerName,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
+    ) -> Result<Try, AppendError<E>> {
+        let tips = self.repository.tips()?;
+        let gatherer = Gatherer::new(self.repository, self.project).with_remote(self.remote);
+        let judge = Judge::new(self.repository, gatherer, None);
+        let head = judge.head(ledger, tips.get(ledger).copied())?;
+        let policy = match tips.get(&LedgerName::policy()) {
+            Some(tip) => judge.gatherer.policy_at(*tip)?,
+            None => None,
+        };
+        let view = View {
+            repository: self.repository,
+            tips: &tips,
+            policy: policy.as_deref(),
+            head: &head,
+            gatherer: &judge.gatherer,
+        };
+        let draft = draft(&view).map_err(AppendError::Draft)?;
+        let (statement, verdict) = self.decide(ledger, &view, &draft)?;
+        if !verdict.allowed() {
+            return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })));
+        }
+        let Some(signer) = self.signer.filter(|_| !self.dry_run) else {
+            let id = head.chain.tip;
+            let appended = Appended { id, statement, verdict, messages: Vec::new(), dry_run: true };
+            return Ok(Try::Done(Box::new(appended)));
+        };
+        let entry = sign(signer, &statement)?;
+        let id = self.build(ledger, &head, &entry, draft.policy_text.as_ref())?;
+        let done = |messages| {
+            Try::Done(Box::new(Appended { id, statement: statement.clone(), verdict: verdict.clone(), messages, dry_run: false }))
+        };
+        match self.publish(ledger, tips.get(ledger).copied(), id)? {
+            Some(messages) => {
+                self.project_notes(ledger, id)?;
+                Ok(done(messages))
+            }
+            None => Ok(Try::LostRace),
+        }
+    }
+
+    /// Completes the statement and asks the rules.
+    fn decide<E>(&self, ledger: &LedgerName, view: &View<'_>, draft: &Draft) -> Result<(Statement, Verdict), AppendError<E>> {
+        let chain = &view.head.chain;
+        let mut statement = Statement {
+            // A clock behind the last entry's must not stop the line: the same moment is allowed.
+            at: clock::now().max(chain.at),
+            by: self.person.clone(),
+            requested_by: draft.requested_by.clone(),
+            ledger: ledger.clone(),
+            environment: draft.environment.clone(),
+            project: chain.project,
+            previous: chain.tip,
+            sequence: chain.sequence + 1,
+            seen: Tips::new(),
+            action: draft.action.clone(),
+        };
+        let brought = match (view.policy, &draft.policy_text) {
+            (None, Some(text)) => std::str::from_utf8(text).ok().and_then(|text| Policy::parse(text).ok()),
+            _ => None,
+        };
+        let policy = view.policy.or(brought.as_ref());
+        let Some(policy) = policy else {
+            return Err(Error::Corrupt { what: "refs/deploy/policy".to_owned(), why: "no policy is in force".to_owned() }.into());
+        };
+        let mut wanted = reads(policy, &statement);
+        wanted.extend(chain.seen.keys().cloned());
+        statement.seen = view.tips.iter().filter(|(name, _)| *name != ledger && wanted.contains(*name)).map(|(name, tip)| (name.clone(), *tip)).collect();
+
+        let mut others = view.tips.clone();
+        others.remove(ledger);
+        let state = view.state(ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
+        let key: Option<PublicKey> = self.signer.map(Signer::public_key);
+        let mut facts = Facts::default();
+        let counted = {
+            let request = Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
+            facts = Facts { ..view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state) };
+            counting(policy, &request, &facts, statement.at)
+        };
+        set_approvers(&mut statement, counted.into_iter().collect());
+        let request = Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
+        let verdict = evaluate(policy, &request, &facts, statement.at);
+        Ok((statement, verdict))
+    }
+
+    /// Writes the objects of an entry, and of the genesis if it is the first.
+    fn build(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        entry: &Entry<Verified>,
+        policy_text: Option<&Arc<[u8]>>,
+    ) -> Result<EntryId, Error> {
+        let repository = self.repository;
+        if head.chain.sequence == 0 && !ledger.is_policy() {
+            repository.write_tree(b"")?;
+            repository.write_commit(&genesis_bytes(repository, self.project.id, ledger))?;
+        }
+        let state = StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
+        let edits = fold(&state, entry, policy_text);
+        let tree = repository.write_folded(head.tree, entry, &edits)?;
+        repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+    }
+
+    /// Moves the ref: the remote's first, where there is one. `None` if somebody else was faster.
+    fn publish<E>(
+        &self,
+        ledger: &LedgerName,
+        old: Option<EntryId>,
+        new: EntryId,
+    ) -> Result<Option<Vec<String>>, AppendError<E>> {
+        let name = ledger.reference();
+        let mut said = Vec::new();
+        if let Some(remote) = self.remote {
+            match self.repository.push_one(remote, new.0, &name, old.map(|old| old.0))? {
+                PushOutcome::Accepted { messages } => {
+                    pushed(self.repository, ledger, new)?;
+                    said = messages;
+                }
+                PushOutcome::LostRace { .. } => return Ok(None),
+                PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Unknown { messages } => {
+                    // Our own entry may be there already, and even be followed by others.
+                    let synced = sync(self.repository, remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
+                    let there = match synced.tips.get(ledger) {
+                        Some(tip) => self.repository.on_chain(*tip, new)?,
+                        None => false,
+                    };
+                    return if there { Ok(Some(messages)) } else { Ok(None) };
+                }
+            }
+        }
+        match self.repository.compare_and_swap(&name, old.map(|old| old.0), new.0, "git-deploy: append") {
+            Ok(()) => Ok(Some(said)),
+            // The remote has it: a fetch beside us has moved the local ref there or further.
+            Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Some(said)),
+            Err(Error::LostRace { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it.
+    fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Result<(), Error> {
+        let tips = self.repository.tips()?;
+        match self.remote {
+            None => self.repository.catch_up_notes(&tips).map(drop),
+            Some(remote) => sync_notes(self.repository, remote, &tips, (ledger, id)),
+        }
+    }
+}
+
+/// Signs a statement, and believes it only after checking.
+fn sign<E>(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError<E>> {
+    let bytes = statement.print()?;
+    let signature = signer.sign(&bytes, &statement.trusted_comment())?;
+    let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
+    Ok(verify_entry(entry, [&signer.public_key()])?)
+}
+
+/// Says whose approvals count, where the action says so.
+fn set_approvers(statement: &mut Statement, people: Vec<Person>) {
+    match &mut statement.action {
+        Action::Start(it) => it.deployment.approved_by = people,
+        Action::Record(it) => it.deployment.approved_by = people,
+        Action::Publish(it) => it.approved_by = people,
+        _ => {}
+    }
+}
+
+/// Waits a little, differently from everyone else who lost the same race.
+fn pause(attempt: u32) -> Result<(), clock::RandomError> {
+    let [one, two] = clock::random::<2>()?;
+    let ceiling = 20u64 << attempt.min(5);
+    let millis = u64::from(u16::from_le_bytes([one, two])) % ceiling;
+    std::thread::sleep(Duration::from_millis(10 + millis));
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! What a remote says, believed only after checking: fetched beside our ledgers, verified, moved forward only.
+//!
+//! A ledger that was rewound, deleted or that does not verify keeps its last good tip here, and is a problem that every command tells.
+
+use super::chain::Chains;
+use super::error::{Error, Result};
+use super::gather::Gatherer;
+use super::judge::{Against, Judge};
+use super::ledger::{INCOMING, Link, Project, Tips};
+use super::notes::NOTES;
+use super::remote::PushOutcome;
+use super::repo::Repository;
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::verdict::Verdict;
+
+/// The refspec that brings ledgers along without believing them.
+pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
+/// Where fetched notes wait: a pattern of its own, so that no other notes of the user's are touched.
+const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
+/// The refspec for them; a pattern, because a remote may have none.
+const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
+/// The pin in git's configuration: the project's id, trusted on first use.
+pub const PIN: &str = "deploy.root";
+
+/// Why nothing could be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The remote holds another project than the one that this clone trusts.
+    #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
+    OtherProject {
+        /// The pin.
+        pinned: EntryId,
+        /// What the remote has.
+        found: EntryId,
+    },
+    /// The pin cannot be read.
+    #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
+    Pin(String),
+    /// Some ledgers are not to be believed, and somebody wants to write on them.
+    #[error("the remote's ledgers are not what they were, so nothing is written on them")]
+    Problems(Vec<Problem>),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] Error),
+}
+
+/// What is wrong with a remote's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// The tip that is kept.
+    pub kept: Option<EntryId>,
+    /// What the remote shows.
+    pub shown: Option<EntryId>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// The ways in which a remote's ledger can be wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is gone.
+    Deleted,
+    /// What was there is not before what is there now.
+    Rewound,
+    /// An entry does not verify.
+    Unverified {
+        /// The first such commit.
+        id: EntryId,
+        /// What the rules say of it.
+        verdict: Box<Verdict>,
+    },
+}
+
+/// A ledger that moved forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// Where it was.
+    pub old: Option<EntryId>,
+    /// Where it is.
+    pub new: EntryId,
+    /// How many entries are new.
+    pub entries: usize,
+}
+
+/// What a sync brought.
+#[derive(Debug, Clone, Default)]
+pub struct Synced {
+    /// The tips that are believed now.
+    pub tips: Tips,
+    /// What moved.
+    pub moved: Vec<Moved>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// The project, where it was trusted just now for the first time.
+    pub pinned: Option<EntryId>,
+}
+
+impl Repository {
+    /// The project's id that this clone trusts.
+    pub fn pin(&self) -> std::result::Result<Option<EntryId>, SyncError> {
+        let Some(text) = self.config_string(PIN)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| SyncError::Pin(text.chars().take(80).collect()))
+    }
+}
+
+/// Fetches branches, ledgers and notes, verifies what is new, and moves our ledgers forward.
+pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
+    // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
+    let tips = repository.tips()?;
+    let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
+    repository.fetch(remote, &[&branches, LEDGERS, NOTES_REFSPEC])?;
+    let synced = believe(repository, tips)?;
+    if synced.problems.is_empty() { Ok(synced) } else { Err(SyncError::Problems(synced.problems)) }
+}
+
+/// Verifies what was fetched and goes beyond `tips`, the ledgers as they were believed before the fetch.
+fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synced, SyncError> {
+    let incoming = repository.tips_below(INCOMING)?;
+    let mut synced = Synced::default();
+    let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else { return Ok(synced) };
+    synced.pinned = pinned;
+    let judge = Judge::new(repository, Gatherer::new(repository, &project), None);
+    let known: Tips = tips.iter().chain(&incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
+    let chains = Chains::new(repository, &known);
+    // The policy first: without it nothing else can be judged.
+    let policy = LedgerName::policy();
+    let order = std::iter::once(&policy).chain(incoming.keys().filter(|name| **name != policy));
+    for ledger in order {
+        let (kept, shown) = (tips.get(ledger).copied(), incoming.get(ledger).copied());
+        let Some(new) = shown.filter(|_| shown != kept) else { continue };
+        match verify(repository, &judge, &chains, ledger, kept, new)? {
+            Ok(entries) => {
+                advance(repository, ledger, kept, new)?;
+                tips.insert(ledger.clone(), new);
+                synced.moved.push(Moved { ledger: ledger.clone(), old: kept, new, entries });
+            }
+            Err(fault) => synced.problems.push(Problem { ledger: ledger.clone(), kept, shown, fault }),
+        }
+    }
+    for (ledger, kept) in &tips {
+        if !incoming.contains_key(ledger) {
+            let problem = Problem { ledger: ledger.clone(), kept: Some(*kept), shown: None, fault: Fault::Deleted };
+            synced.problems.push(problem);
+        }
+    }
+    believe_notes(repository)?;
+    synced.tips = tips;
+    Ok(synced)
+}
+
+/// The project that this clone trusts; the first one that it meets is pinned.
+fn trusted(
+    repository: &Repository,
+    tips: &Tips,
+    incoming: &Tips,
+) -> std::result::Result<Option<(Project, Option<EntryId>)>, SyncError> {
+    let policy = LedgerName::policy();
+    let shown = match incoming.get(&policy).or(tips.get(&policy)) {
+        // The first commit of the chain itself, not the word of its tip.
+        Some(tip) => repository.chain_between(None, *tip)?.and_then(|chain| chain.first().copied()),
+        None => None,
+    };
+    match (repository.pin()?, shown) {
+        (Some(pinned), Some(found)) if pinned != found => Err(SyncError::OtherProject { pinned, found }),
+        (Some(pinned), Some(_)) => Ok(Some((Project::read(repository, pinned)?, None))),
+        (None, Some(found)) => {
+            let project = Project::read(repository, found)?;
+            repository.set_config(PIN, &found.to_string())?;
+            Ok(Some((project, Some(found))))
+        }
+        (_, None) => Ok(None),
+    }
+}
+
+/// Judges the entries after `kept` up to `new`; how many there are, or what is wrong.
+fn verify(
+    repository: &Repository,
+    judge: &Judge<'_>,
+    chains: &Chains<'_>,
+    ledger: &LedgerName,
+    kept: Option<EntryId>,
+    new: EntryId,
+) -> Result<std::result::Result<usize, Fault>> {
+    let Some(mut ids) = repository.chain_between(kept, new)? else { return Ok(Err(Fault::Rewound)) };
+    let mut head = judge.head(ledger, kept)?;
+    if kept.is_none() {
+        if ids.first() != Some(&head.chain.tip) {
+            return Ok(Err(Fault::Rewound));
+        }
+        ids.remove(0);
+    }
+    for id in &ids {
+        let judged = judge.judge(ledger, &head, *id, Against::Past(&|ledger, id| chains.hold(ledger, id)));
+        match judged.head {
+            Some(next) => head = next,
+            None => return Ok(Err(Fault::Unverified { id: *id, verdict: Box::new(judged.verdict) })),
+        }
+    }
+    Ok(Ok(ids.len()))
+}
+
+/// Moves our ledger; that another process of ours moved it meanwhile is no error, the next sync sees it.
+fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, new: EntryId) -> Result<()> {
+    match repository.compare_and_swap(&ledger.reference(), old.map(|old| old.0), new.0, "git-deploy: sync") {
+        Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is wrong with the remote's ledgers as of the last fetch: for commands that do not fetch.
+pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
+    let (tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
+    let mut problems = Vec::new();
+    if incoming.is_empty() {
+        return Ok(problems);
+    }
+    for ledger in tips.keys().chain(incoming.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let (kept, shown) = (tips.get(ledger).copied(), incoming.get(ledger).copied());
+        let behind = match (kept, shown) {
+            (Some(kept), Some(shown)) => repository.on_chain(kept, shown)?,
+            _ => false,
+        };
+        if !behind {
+            let fault = if shown.is_some() { Fault::Rewound } else { Fault::Deleted };
+            problems.push(Problem { ledger: ledger.clone(), kept, shown, fault });
+        }
+    }
+    Ok(problems)
+}
+
+/// Remembers that the remote's ledger is at what we pushed.
+pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId) -> Result<()> {
+    let name = format!("{INCOMING}{ledger}");
+    let old = repository.read_ref(&name)?;
+    match repository.compare_and_swap(&name, old, new.0, "git-deploy: push") {
+        Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the fetched notes over. They prove nothing, so they need no proof: `audit` compares them with the ledgers.
+fn believe_notes(repository: &Repository) -> Result<()> {
+    let (ours, theirs) = (repository.read_ref(NOTES)?, repository.read_ref(NOTES_INCOMING)?);
+    match theirs {
+        Some(theirs) if ours != Some(theirs) => {
+            match repository.compare_and_swap(NOTES, ours, theirs, "git-deploy: sync") {
+                Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// After our entry went in: takes the remote's notes if they tell of it, else tells them ourselves and pushes them.
+pub fn sync_notes(repository: &Repository, remote: &str, tips: &Tips, entry: (&LedgerName, EntryId)) -> Result<()> {
+    let (ledger, id) = entry;
+    repository.fetch(remote, &[NOTES_REFSPEC])?;
+    believe_notes(repository)?;
+    let notes = repository.notes(repository.read_ref(NOTES)?)?;
+    if let Some(covered) = notes.covers.get(ledger)
+        && repository.on_chain(*covered, id)?
+    {
+        return Ok(());
+    }
+    let old = repository.read_ref(NOTES_INCOMING)?;
+    if repository.catch_up_notes(tips)?
+        && let Some(new) = repository.read_ref(NOTES)?
+    {
+        // A remote that refuses them, or that was faster, has notes of its own; the next writer catches up.
+        let _: PushOutcome = repository.push_one(remote, new, NOTES, old)?;
+    }
+    Ok(())
+}
