@@ -20,7 +20,8 @@ pub fn needs(tool: &str) -> bool {
     if std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()) {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "skipped: needs {tool}, which CI must have");
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!ci, "skipped: needs {tool}, which CI must have");
     eprintln!("skipped: needs {tool}");
     false
 }
