@@ -11,22 +11,28 @@ pub struct Args {
     shell: Shell,
 }
 
+/// The name without its hyphen, with which clap's script for bash would complete no subcommand's options
+/// (<https://github.com/clap-rs/clap/issues/6421>).
+const BASH_NAME: &str = "gitdeploy";
+
 /// `git deploy …` is completed by git's own completion, which asks a function of this name about the words after `git`.
 const BASH_FOR_GIT: &str = r#"
 _git_deploy() {
     local COMP_WORDS=(git-deploy "${words[@]:$((__git_cmd_idx + 1))}")
     local COMP_CWORD=$((cword - __git_cmd_idx))
-    _git__deploy git-deploy "$cur" "$prev"
+    _gitdeploy git-deploy "$cur" "$prev"
 }
 "#;
 
 /// Prints the script.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let bash = args.shell == Shell::Bash;
+    let name = if bash { BASH_NAME } else { "git-deploy" };
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut help::command(), "git-deploy", &mut script);
+    clap_complete::generate(args.shell, &mut help::command(), name, &mut script);
     let mut script = String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
-    if args.shell == Shell::Bash {
-        script += BASH_FOR_GIT;
+    if bash {
+        script = script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
     }
     context.print(script.trim_end());
     Ok(())

@@ -1,0 +1,27 @@
+//! A hermetic world for each test: nothing of the machine's, the user's or the hour's gets in, besides the tools on `PATH`.
+//!
+//! Commits get the steered time, so their ids are the same in every run; only keys are random.
+
+mod minisign;
+mod repo;
+mod run;
+mod tests;
+mod world;
+
+pub use repo::Repo;
+pub use run::{Run, with_random_keys};
+pub use world::World;
+
+/// Whether a tool is there; where it is not, says so, and in CI fails, because a test that silently does nothing protects nothing.
+///
+/// `if !needs("minisign") { return; }`
+pub fn needs(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()) {
+        return true;
+    }
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!ci, "skipped: needs {tool}, which CI must have");
+    eprintln!("skipped: needs {tool}");
+    false
+}

@@ -1,0 +1,122 @@
+//! The world of one test: a directory of its own, a cleared environment, a clock and a random source that the test steers.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use git_deploy::domain::time::{Span, Time};
+
+use super::Repo;
+
+/// When every world begins.
+const BEGINNING: &str = "2026-03-05T10:00:00Z";
+const GIT_CONFIG: &str = "\
+[init]
+\tdefaultBranch = main
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[receive]
+\tautogc = false
+";
+
+pub struct World {
+    root: tempfile::TempDir,
+    object_format: &'static str,
+    /// Seconds since the beginning. Atomic, as are the seeds, because tests of races share their world among threads.
+    elapsed: AtomicU64,
+    seeds: AtomicU64,
+}
+
+impl World {
+    /// A world whose repositories use SHA-1.
+    pub fn new() -> Self {
+        Self::with_format("sha1")
+    }
+
+    /// A world whose repositories use SHA-256.
+    pub fn sha256() -> Self {
+        Self::with_format("sha256")
+    }
+
+    fn with_format(object_format: &'static str) -> Self {
+        const { assert!(cfg!(debug_assertions), "only a debug build lets tests steer its clock") };
+        let root = tempfile::Builder::new().prefix("git-deploy-test-").tempdir().unwrap();
+        std::fs::create_dir(root.path().join("home")).unwrap();
+        std::fs::create_dir(root.path().join("tmp")).unwrap();
+        std::fs::write(root.path().join("home/.gitconfig"), GIT_CONFIG).unwrap();
+        Self { root, object_format, elapsed: AtomicU64::new(0), seeds: AtomicU64::new(0) }
+    }
+
+    /// The directory that holds everything of this world.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The steered present.
+    pub fn now(&self) -> Time {
+        BEGINNING.parse::<Time>().unwrap().plus(Span::seconds(self.elapsed.load(Ordering::SeqCst)))
+    }
+
+    /// Lets a span such as `10m` pass.
+    pub fn advance(&self, span: &str) {
+        self.elapsed.fetch_add(span.parse::<Span>().unwrap().as_seconds(), Ordering::SeqCst);
+    }
+
+    /// A new repository of this person, with a work tree and no commit.
+    pub fn repo(&self, person: &str) -> Repo<'_> {
+        self.init(person, person, &[])
+    }
+
+    /// A new bare repository, for a server.
+    pub fn bare_server(&self, name: &str) -> Repo<'_> {
+        self.init(name, "server", &["--bare"])
+    }
+
+    /// A clone of this person, over `file://`, of a server of this world.
+    pub fn clone(&self, server: &Repo<'_>, person: &str) -> Repo<'_> {
+        let repo = Repo::new(self, self.path().join(person), person);
+        std::fs::create_dir(repo.path()).unwrap();
+        repo.git(&["clone", "-q", &server.url(), "."]).ok();
+        repo
+    }
+
+    fn init(&self, name: &str, person: &str, options: &[&str]) -> Repo<'_> {
+        let repo = Repo::new(self, self.path().join(name), person);
+        std::fs::create_dir(repo.path()).unwrap();
+        let format = format!("--object-format={}", self.object_format);
+        repo.git(&[&["init", "-q", &format], options].concat()).ok();
+        repo
+    }
+
+    /// A program in this world's environment, with our binary first on `PATH` and as this person for git.
+    pub fn command(&self, program: &str, person: &str) -> Command {
+        let email = format!("{person}@example.com");
+        let now = self.now();
+        let date = format!("@{} +0000", now.seconds());
+        let home = self.path().join("home");
+        let mut command = Command::new(program);
+        command.env_clear();
+        command.env("PATH", search_path()).env("HOME", &home).env("TMPDIR", self.path().join("tmp"));
+        command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", home.join(".gitconfig"));
+        command.env("GIT_TERMINAL_PROMPT", "0");
+        command.env("GIT_AUTHOR_NAME", person).env("GIT_AUTHOR_EMAIL", &email).env("GIT_AUTHOR_DATE", &date);
+        command.env("GIT_COMMITTER_NAME", person).env("GIT_COMMITTER_EMAIL", &email).env("GIT_COMMITTER_DATE", &date);
+        command.env("GIT_DEPLOY_TEST_NOW", now.to_string());
+        // Each process gets its own seed, or the second run would have the run id of the first.
+        command.env("GIT_DEPLOY_TEST_SEED", self.seeds.fetch_add(1, Ordering::SeqCst).to_string());
+        command.current_dir(self.path());
+        command
+    }
+}
+
+/// The folder of our binary, then the machine's `PATH`: so `git deploy` works, and so do the hooks of a server.
+fn search_path() -> OsString {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_git-deploy"));
+    let machine = std::env::var_os("PATH").unwrap_or_default();
+    let folders = binary.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&machine));
+    std::env::join_paths(folders).unwrap()
+}

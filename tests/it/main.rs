@@ -1,0 +1,12 @@
+//! The one integration binary: the program as people, hooks and scripts meet it, with real git and real minisign.
+//!
+//! A test file is added by its `mod` line here. Snapshots are accepted with `INSTA_UPDATE=always cargo test --test it`.
+
+// A test says no by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+mod cli;
+mod man;
+mod walls;
