@@ -99,7 +99,9 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
     let known: BTreeSet<&str> = edges.keys().copied().collect();
     for (from, to) in &mut edges {
         to.retain(|name| known.contains(name));
-        to.iter().for_each(|name| into.entry(name).or_default().push(from));
+        for name in to.iter() {
+            into.entry(name).or_default().push(from);
+        }
     }
     let mut free: Vec<&str> = edges.iter().filter(|(_, to)| to.is_empty()).map(|(name, _)| *name).collect();
     while let Some(name) = free.pop() {
@@ -174,8 +176,7 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
     let seats = &environment.approvals;
     let required: u32 = seats.iter().map(|seat| seat.required).sum();
     let Some(filled) = fill(seats, None) else {
-        let mut eligible = BTreeSet::new();
-        seats.iter().for_each(|seat| eligible.extend(seat.by.persons()));
+        let eligible: BTreeSet<&Person> = seats.iter().flat_map(|seat| seat.by.persons()).collect();
         let what = format!(
             "{required} different people must approve, and of the {} who may, too few fill every seat (a machine never does)",
             eligible.len()

@@ -94,7 +94,7 @@ impl<'t> Findings<'t> {
             place: None,
             key: harmless(key),
             what: harmless(what.as_ref()),
-            hint: hint.as_deref().map(harmless),
+            hint: hint.map(|hint| harmless(&hint)),
         };
         self.found.borrow_mut().push((offset, finding));
     }

@@ -28,7 +28,7 @@ pub(super) struct Entry<'a> {
     offset: usize,
 }
 
-impl<'a> Entry<'a> {
+impl Entry<'_> {
     /// The key as a name.
     pub(super) fn name<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.key.parse().map_err(|error: T::Err| self.wrong(error.to_string(), None)).ok()
