@@ -6,3 +6,4 @@ pub mod json;
 pub mod mark;
 pub mod table;
 pub mod time;
+pub mod verdict;

@@ -1,0 +1,317 @@
+//! The repository as commands see it: which remote holds the ledgers, which project and policy are in force, who signs.
+//!
+//! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::clock;
+use crate::domain::id::{CommitId, EntryId, PublicKey};
+use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::policy::{Environment, Policy, Standing};
+use crate::domain::state::{Scope, State};
+use crate::git::Repository;
+use crate::git::append::{AppendError, Appended, Draft, View, Writer};
+use crate::git::gather::Gatherer;
+use crate::git::judge::Head;
+use crate::domain::verdict::Decision;
+use crate::git::ledger::{Project, StateReader, Tips};
+use crate::git::sync::{Fault, Problem, SyncError};
+use crate::signing::key::parse_public;
+use crate::signing::{Environment as KeyEnvironment, Signer};
+use crate::view;
+
+/// git's configuration: the remote that holds the ledgers; empty for none.
+pub const REMOTE: &str = "deploy.remote";
+/// git's configuration: the file of the secret key.
+pub const KEY: &str = "deploy.key";
+/// git's configuration: the program that signs instead.
+pub const SIGNER: &str = "deploy.signer";
+/// git's configuration: that program's public key, or the file it is in.
+pub const SIGNER_KEY: &str = "deploy.signerKey";
+
+/// A repository with a project in it.
+pub struct Workspace {
+    /// The repository.
+    pub repository: Repository,
+    /// The remote that holds the ledgers, if there is one.
+    pub remote: Option<String>,
+    /// The project.
+    pub project: Project,
+    /// The tips of the ledgers.
+    pub tips: Tips,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+}
+
+/// Opens the repository of the working directory.
+pub fn open_repository() -> Result<Repository, Failure> {
+    let directory = std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
+    Repository::discover(&directory).or_fail(Kind::CannotTell, "cannot open a git repository here")
+}
+
+/// The remote that holds the ledgers: the one asked for, the configured one, or `origin` where it exists.
+pub fn remote(repository: &Repository, context: &Context) -> Result<Option<String>, Failure> {
+    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
+    if let Some(name) = context.remote() {
+        return match read(&format!("remote.{name}.url"))? {
+            Some(_) => Ok(Some(name.to_owned())),
+            None => Err(Failure::new(Kind::Usage, format!("there is no remote called {name}")).hint("git remote -v")),
+        };
+    }
+    match read(REMOTE)? {
+        Some(name) if name.is_empty() => Ok(None),
+        Some(name) if name.starts_with('-') => Err(Failure::new(Kind::Usage, format!("{REMOTE} is not the name of a remote"))),
+        Some(name) => Ok(Some(name)),
+        None => Ok(read("remote.origin.url")?.map(|_| "origin".to_owned())),
+    }
+}
+
+impl Workspace {
+    /// Opens the repository and its project, without a network.
+    pub fn open(context: &Context) -> Result<Self, Failure> {
+        let repository = open_repository()?;
+        let remote = remote(&repository, context)?;
+        let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+        let Some(tip) = tips.get(&LedgerName::policy()).copied() else {
+            let failure = Failure::new(Kind::CannotTell, "there is no policy in this repository yet");
+            return Err(match remote {
+                Some(_) => failure.hint("git deploy sync, if the remote has one").hint("git deploy init, to begin"),
+                None => failure.hint("git deploy init"),
+            });
+        };
+        let project = Project::of_policy(&repository, tip).or_fail(Kind::CannotTell, "cannot read the project")?;
+        let pinned = repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+        if pinned.is_some_and(|pinned| pinned != project.id) {
+            return Err(Failure::new(Kind::CannotTell, "the policy here is not of the project that this clone trusts")
+                .hint("git config deploy.root, and compare it with a colleague's"));
+        }
+        let policy = Gatherer::new(&repository, &project)
+            .policy_at(tip)
+            .or_fail(Kind::CannotTell, "cannot read the policy in force")?
+            .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish"))?;
+        Ok(Self { repository, remote, project, tips, policy })
+    }
+
+    /// Facts from git for this project.
+    pub fn gatherer(&self) -> Gatherer<'_> {
+        Gatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
+    }
+
+    /// An environment that the policy knows, by its name.
+    pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
+        let known = || {
+            let names: Vec<String> = self.policy.all_environments().map(|it| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() }).collect();
+            format!("the policy knows {}", names.join(", "))
+        };
+        let unknown = || Failure::new(Kind::Usage, format!("there is no environment {name:?}: {}", known()));
+        let name: EnvName = name.parse().map_err(|_| unknown())?;
+        let environment = self.policy.environment(&name).ok_or_else(unknown)?;
+        Ok((name, environment))
+    }
+
+    /// The environment as a pattern's ledger names it; `None` where the ledger is one environment's.
+    pub fn named_in_ledger(name: &EnvName, environment: &Environment) -> Option<EnvName> {
+        environment.is_pattern().then(|| name.clone())
+    }
+
+    /// The state of a ledger; empty where it does not exist yet.
+    pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Failure> {
+        let load = || -> crate::git::Result<State> {
+            let Some(tip) = self.tips.get(ledger) else { return Ok(State::empty()) };
+            let tree = self.repository.read_commit(tip.0)?.tree;
+            StateReader::new(&self.repository).load(tree, ledger, scope)
+        };
+        load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
+    }
+
+    /// A commit by a revision as git reads it, or what runs in an environment by the environment's name.
+    ///
+    /// An environment that runs several commits stands for none of them.
+    pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
+        if let Ok(name) = revision.parse::<EnvName>()
+            && let Some(environment) = self.policy.environment(&name)
+        {
+            let state = self.state(&environment.ledger, &Scope::All)?;
+            let named = Self::named_in_ledger(&name, environment);
+            let mut commits: Vec<CommitId> = state.at(named.as_ref()).components().into_values().collect();
+            commits.sort_unstable();
+            commits.dedup();
+            return match commits[..] {
+                [commit] => Ok(commit),
+                [] => Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status")),
+                _ => Err(Failure::new(Kind::Usage, format!("{name} runs {} different commits: name one", commits.len()))
+                    .hint(format!("git deploy status {name}"))),
+            };
+        }
+        let unknown = || Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch");
+        let found = self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+        found.map(CommitId).ok_or_else(unknown)
+    }
+
+    /// Who signs here, and with what.
+    pub fn signer(&self) -> Result<(Person, Signer), Failure> {
+        let signer = find_signer(&self.repository)?;
+        let key = signer.public_key();
+        match self.policy.person_of_key(&key) {
+            Some((person, Standing::Current)) => Ok((person.clone(), signer)),
+            Some((person, Standing::Retired)) => {
+                Err(Failure::new(Kind::Denied, format!("this key of {person} is retired: it signs nothing new"))
+                    .hint("git config deploy.key FILE, with the present key"))
+            }
+            None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
+                .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
+        }
+    }
+
+    /// Whose key is here, where there is one that the policy lists: for questions that need no signature.
+    pub fn person(&self) -> Option<(Person, PublicKey)> {
+        let signer = find_signer(&self.repository).ok()?;
+        let key = signer.public_key();
+        self.policy.person_of_key(&key).map(|(person, _)| (person.clone(), key))
+    }
+
+    /// Writes one entry, or only tries it; a refusal is printed and becomes a failure.
+    pub fn append(
+        &self,
+        context: &Context,
+        ledger: &LedgerName,
+        dry_run: bool,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
+    ) -> Result<Appended, Failure> {
+        let (person, signer) = self.signer()?;
+        let writer = Writer {
+            repository: &self.repository,
+            project: &self.project,
+            remote: self.remote.as_deref(),
+            person: &person,
+            signer: Some(&signer),
+            dry_run,
+        };
+        writer.append(ledger, draft).map_err(|error| explain(context, error))
+    }
+
+    /// The end of a ledger.
+    pub fn head(&self, ledger: &LedgerName) -> Result<Head, Failure> {
+        let (chain, tree) = self
+            .gatherer()
+            .chain(ledger, self.tips.get(ledger).copied())
+            .or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))?;
+        Ok(Head { chain, tree })
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> crate::domain::time::Time {
+        clock::now()
+    }
+}
+
+/// The file of the key that is used where nothing else is configured.
+pub fn default_key() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
+    Some(folder.join("git-deploy").join("deploy.key"))
+}
+
+/// Finds what signs: the environment's key, the configured program, the configured file, the default file.
+pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
+    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
+    let cannot = "cannot use the signing key";
+    let environment = KeyEnvironment::read().or_fail(Kind::CannotTell, cannot)?;
+    if let Some(signer) = Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)? {
+        return Ok(signer);
+    }
+    if let Some(program) = read(SIGNER)? {
+        let hint = "git config deploy.signerKey RW…";
+        let missing = || Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?")).hint(hint);
+        let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
+        let text = std::fs::read_to_string(&text).unwrap_or(text);
+        let key = parse_public(&text).or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
+        return Ok(Signer::from_program(PathBuf::from(program), key));
+    }
+    let file = match read(KEY)? {
+        Some(file) => PathBuf::from(file),
+        None => default_key().filter(|file| file.exists()).ok_or_else(|| {
+            Failure::new(Kind::CannotTell, "there is no key to sign with").hint("git deploy key new").hint("git config deploy.key FILE")
+        })?,
+    };
+    let prompt = || rpassword::prompt_password(format!("Password of {}: ", file.display()));
+    Signer::from_file(&file, &environment, prompt).or_fail(Kind::CannotTell, format!("cannot use the key {}", file.display()))
+}
+
+/// Says why an entry was not written, in the words and with the exit code of the reason.
+fn explain(context: &Context, error: AppendError<Failure>) -> Failure {
+    match error {
+        AppendError::Draft(failure) => failure,
+        AppendError::Refused(refusal) => {
+            let place = refusal.statement.environment().map_or_else(|| refusal.statement.ledger.to_string(), |name| name.to_string());
+            let (kind, words) = match refusal.verdict.decision() {
+                Decision::CannotTell => (Kind::CannotTell, "cannot tell whether the rules allow it: nothing was written to"),
+                _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
+            };
+            for line in view::verdict::lines(&refusal.verdict, false) {
+                context.note(line);
+            }
+            Failure::new(kind, format!("{words} {place}"))
+        }
+        AppendError::Rejected(messages) => {
+            for line in &messages {
+                context.note(format_args!("remote: {line}"));
+            }
+            Failure::new(Kind::Denied, "the remote refused the entry: nothing was written")
+        }
+        AppendError::Unanswered(messages) => {
+            for line in &messages {
+                context.note(line);
+            }
+            Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not").hint("git deploy sync")
+        }
+        AppendError::Sync(error) => unsynced(context, error),
+        AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written").hint("the same command again"),
+        other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
+    }
+}
+
+/// Says why the remote's ledgers are not believed.
+pub fn unsynced(context: &Context, error: SyncError) -> Failure {
+    match error {
+        SyncError::Problems(problems) => {
+            for problem in &problems {
+                context.note(problem_line(problem));
+                if let Fault::Unverified { verdict, .. } = &problem.fault {
+                    for line in view::verdict::lines(verdict, false) {
+                        context.note(line);
+                    }
+                }
+            }
+            Failure::new(Kind::Denied, "the remote's ledgers are not to be believed; the last good ones are kept here")
+                .hint("git deploy audit")
+        }
+        SyncError::OtherProject { .. } => Failure::new(Kind::Denied, "the remote holds another project's ledgers")
+            .because(error)
+            .hint("git config deploy.root, and compare it with a colleague's"),
+        other => Failure::new(Kind::CannotTell, "cannot bring the ledgers up to date").because(other),
+    }
+}
+
+/// One line on what is wrong with a remote's ledger.
+pub fn problem_line(problem: &Problem) -> String {
+    let ledger = &problem.ledger;
+    let kept = problem.kept.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+    match &problem.fault {
+        Fault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
+        Fault::Rewound => {
+            let shown = problem.shown.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+            format!("the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept")
+        }
+        Fault::Unverified { id, .. } => {
+            format!("the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept", entry_name(ledger, *id))
+        }
+    }
+}
+
+/// Short form of an entry for people: `prod@3f2a9c1e77`, as the notes write it.
+pub fn entry_name(ledger: &LedgerName, id: EntryId) -> String {
+    format!("{ledger}@{}", id.0.prefix(10))
+}
