@@ -1,0 +1,258 @@
+//! What a deployment of a commit consists of: which components change, which ride along, with which versions and artifacts.
+//!
+//! Worked out anew for every try, from the state that the entry will follow; the server works it out again and compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::entry::{Action, Change, Deployment, Image, Intent, Kind, Start, Statement, Target};
+use crate::domain::gate::{Facts, Known, Request};
+use crate::domain::id::{CommitId, Content, RunId};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::state::{Here, Scope, State};
+use crate::git::append::View;
+use crate::git::ledger::Tips;
+
+/// Which components are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Selection {
+    /// Those whose content differs; the others ride along.
+    #[default]
+    Differing,
+    /// All, as changes, whether they differ or not.
+    All,
+    /// These, as changes, whether they differ or not; the others are left out.
+    Named(BTreeSet<ComponentName>),
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// The environment's name: `pr-17` where `rules` are those of `pr-*`.
+    pub name: &'a EnvName,
+    /// Its rules.
+    pub rules: &'a Environment,
+    /// Which commit of each component; the same for all, or what each should go to.
+    pub commits: Commits,
+    /// Which components.
+    pub selection: Selection,
+    /// Why.
+    pub kind: Kind,
+    /// Whether components that the commit no longer has are destroyed.
+    pub destroy: bool,
+    /// Versions by hand, by component; they win over the policy's.
+    pub versions: BTreeMap<ComponentName, crate::domain::text::Line>,
+}
+
+/// The commits that are wanted.
+#[derive(Debug, Clone)]
+pub enum Commits {
+    /// One for all components.
+    One(CommitId),
+    /// One for each; components that are not named are left out.
+    Each(BTreeMap<ComponentName, CommitId>),
+}
+
+impl Commits {
+    fn of(&self, component: &ComponentName) -> Option<CommitId> {
+        match self {
+            Self::One(commit) => Some(*commit),
+            Self::Each(commits) => commits.get(component).copied(),
+        }
+    }
+}
+
+/// Why a deployment could not be worked out.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// A component that the policy does not have.
+    #[error("the policy has no component {0}")]
+    Unknown(ComponentName),
+    /// A component that was named and is not in the commit.
+    #[error("{component} has no file in {}", commit.short())]
+    Absent {
+        /// The component.
+        component: ComponentName,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Nothing to deploy: no component is there.
+    #[error("no component is in {0}: nothing can be deployed")]
+    Nothing(String),
+    /// A fact that is needed is missing.
+    #[error("{0}")]
+    Fact(String),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+}
+
+/// Works out the components of a deployment; texts are the caller's to add.
+pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, ComposeError> {
+    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let here = state.at(named.as_ref());
+    let names = policy.component_names();
+    if let Selection::Named(wanted) = &wish.selection
+        && let Some(unknown) = wanted.iter().find(|name| !names.contains(*name))
+    {
+        return Err(ComposeError::Unknown(unknown.clone()));
+    }
+    let mut components = Vec::new();
+    for component in &names {
+        let Some(commit) = wish.commits.of(component) else { continue };
+        let content = view.gatherer.content(policy, commit, component).map_err(|error| ComposeError::Fact(error.to_string()))?;
+        components.extend(change(here, wish, component, commit, content)?);
+    }
+    if components.is_empty() {
+        let commit = match &wish.commits {
+            Commits::One(commit) => commit.short(),
+            Commits::Each(_) => "the commits".to_owned(),
+        };
+        return Err(ComposeError::Nothing(commit));
+    }
+    let mut deployment = Deployment {
+        kind: wish.kind,
+        components,
+        approved_by: Vec::new(),
+        change: None,
+        release: None,
+        description: None,
+        branch_tip: None,
+        expires: None,
+        command: None,
+        break_glass: None,
+    };
+    let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
+    if wish.rules.up_to_date {
+        deployment.branch_tip = match &facts.branch_tip {
+            Some(Ok(tip)) => *tip,
+            Some(Err(why)) => return Err(ComposeError::Fact(why.clone())),
+            None => None,
+        };
+    }
+    for change in deployment.components.iter_mut().filter(|change| change.intent == Intent::Change) {
+        complete(&mut change.target, wish, &facts)?;
+    }
+    Ok(deployment)
+}
+
+/// What is done with one component, if anything.
+fn change(
+    here: Here<'_>,
+    wish: &Wish<'_>,
+    component: &ComponentName,
+    commit: CommitId,
+    content: Option<Content>,
+) -> Result<Option<Change>, ComposeError> {
+    let (from, running) = (here.commit(component), here.content(component));
+    let named = matches!(&wish.selection, Selection::Named(names) if names.contains(component));
+    if matches!(wish.selection, Selection::Named(_)) && !named {
+        return Ok(None);
+    }
+    let intent = match (content, from) {
+        (None, Some(_)) if wish.destroy => Intent::Destroy,
+        (None, _) if named => return Err(ComposeError::Absent { component: component.clone(), commit }),
+        (None, _) => return Ok(None),
+        (Some(_), None) => Intent::Change,
+        (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
+        (Some(content), Some(_)) if running == Some(content) && here.unknown(component).is_none() => {
+            let stuck = here.lock().is_some() || here.component_lock(component).is_some();
+            if stuck || here.hold(component, content).is_some() || here.run_of(component).is_some() {
+                return Ok(None);
+            }
+            Intent::Unchanged
+        }
+        (Some(_), Some(_)) => Intent::Change,
+    };
+    let target = Target { component: component.clone(), commit, content, version: None, artifacts: Vec::new() };
+    Ok(Some(Change { target, from, plan: None, intent }))
+}
+
+/// The facts about the deployment as it stands, before versions and artifacts are known.
+fn facts(
+    view: &View<'_>,
+    policy: &Policy,
+    named: Option<&EnvName>,
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+    state: &State,
+) -> Facts {
+    let chain = &view.head.chain;
+    let Some(by) = wish.rules.deployers.persons().first().cloned() else { return Facts::default() };
+    let statement = provisional(by, chain, wish, named, deployment);
+    let request = Request::Entry { statement: &statement, key: None, policy_text: None };
+    let mut others = view.tips.clone();
+    others.remove(&wish.rules.ledger);
+    view.gatherer.facts(policy, &request, &others, None, Ok(state.clone()))
+}
+
+/// The statement that would be made, for asking what is known about its commits.
+fn provisional(
+    by: Person,
+    chain: &crate::domain::gate::Chain,
+    wish: &Wish<'_>,
+    named: Option<&EnvName>,
+    deployment: &Deployment,
+) -> Statement {
+    Statement {
+        at: chain.at,
+        by,
+        requested_by: None,
+        ledger: wish.rules.ledger.clone(),
+        environment: named.cloned(),
+        project: chain.project,
+        previous: chain.tip,
+        sequence: chain.sequence + 1,
+        seen: Tips::new(),
+        action: Action::Start(Start { run: RunId([0; 16]), deployment: deployment.clone() }),
+    }
+}
+
+/// Adds version and artifacts to a component that changes.
+fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), ComposeError> {
+    let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
+        Some(Ok(version)) => Ok(version.clone()),
+        Some(Err(why)) => Err(ComposeError::Fact(why.clone())),
+        None => Ok(None),
+    };
+    if wish.kind == Kind::Rollback {
+        // What ran then is what runs again: its version and its artifacts, from its own entry.
+        let earlier = facts.earlier.get(&target.component).and_then(|fact| fact.as_ref().ok());
+        let ended = earlier.into_iter().flatten().flat_map(|kept| kept.statement.ended());
+        let then = ended.into_iter().find(|it| it.target.component == target.component && it.target.content == target.content);
+        if let Some(then) = then {
+            target.version = then.target.version;
+            target.artifacts = then.target.artifacts;
+        }
+        return Ok(());
+    }
+    let by_hand = wish.versions.get(&target.component).cloned();
+    target.version = match by_hand {
+        Some(version) => Some(version),
+        None => known(facts.versions.get(&(target.commit, target.component.clone())))?,
+    };
+    if let Some(Ok(evidence)) = &facts.evidence {
+        target.artifacts = artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
+    }
+    Ok(())
+}
+
+/// The artifacts of a component: those registered for this very commit, else the newest for its content; one a name.
+fn artifacts<'a>(target: &Target, evidence: impl Iterator<Item = &'a Action>) -> Vec<Image> {
+    let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
+    for action in evidence {
+        let Action::Artifact(artifact) = action else { continue };
+        if artifact.component != target.component || Some(artifact.content) != target.content {
+            continue;
+        }
+        let image = &artifact.image;
+        // Newest first: the first of a name counts.
+        of_content.entry(image.name.clone()).or_insert_with(|| image.clone());
+        if artifact.commit == target.commit {
+            of_commit.entry(image.name.clone()).or_insert_with(|| image.clone());
+        }
+    }
+    let chosen = if of_commit.is_empty() { of_content } else { of_commit };
+    chosen.into_values().collect()
+}

@@ -1,0 +1,3 @@
+//! Carrying deployments out: what a deployment consists of, worked out from what runs and from the commit.
+
+pub mod compose;
