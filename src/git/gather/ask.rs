@@ -51,7 +51,9 @@ pub(super) struct Ask<'a> {
     pub moves: Vec<Move>,
     /// Components at commits of which the content is needed, besides those of the moves.
     pub contents: Vec<(CommitId, ComponentName)>,
-    /// Commits of which the time is needed, and whether they are yanked.
+    /// The commits that the request is about: who vouches for them, and whether they are yanked.
+    pub subjects: BTreeSet<CommitId>,
+    /// The commits of which the time is needed: these, and those that run.
     pub commits: BTreeSet<CommitId>,
     /// Digests that the request names.
     pub digests: BTreeSet<Digest>,
@@ -68,6 +70,7 @@ impl<'a> Ask<'a> {
             place: None,
             moves: Vec::new(),
             contents: Vec::new(),
+            subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
             digests: BTreeSet::new(),
             named_tip: None,
@@ -77,7 +80,7 @@ impl<'a> Ask<'a> {
         match request {
             Request::Entry { statement, .. } => {
                 ask.place = statement.environment().and_then(|name| ask.rules(policy, name));
-                ask.commits = statement.commits().into_iter().collect();
+                ask.subjects = statement.commits().into_iter().collect();
                 ask.entry(&statement.action, statement.deployment());
             }
             Request::Branch { environment, old, new, .. } => {
@@ -89,6 +92,7 @@ impl<'a> Ask<'a> {
                 ask.moved(policy, *old, *new, state, false);
             }
         }
+        ask.commits.extend(&ask.subjects);
         ask
     }
 
@@ -195,7 +199,8 @@ impl<'a> Ask<'a> {
         state: &Known<State>,
         is_branch: bool,
     ) {
-        self.commits.extend(old.into_iter().chain(new));
+        self.commits.extend(old);
+        self.subjects.extend(new);
         let Some(new) = new else { return };
         self.step = Some((new, old));
         for component in policy.component_names() {

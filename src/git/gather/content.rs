@@ -41,12 +41,12 @@ pub(super) struct Contents<'a> {
     repository: &'a Repository,
     commits: RefCell<HashMap<CommitId, (Oid, Time)>>,
     /// By tree and by what the component is, so that two policies which say the same share an answer.
-    contents: RefCell<HashMap<(Oid, String), Option<Content>>>,
+    known: RefCell<HashMap<(Oid, String), Option<Content>>>,
 }
 
 impl<'a> Contents<'a> {
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, commits: RefCell::default(), contents: RefCell::default() }
+        Self { repository, commits: RefCell::default(), known: RefCell::default() }
     }
 
     /// The tree and the committer's time of a commit.
@@ -62,11 +62,11 @@ impl<'a> Contents<'a> {
     /// The content of a component at a commit; none where the component is absent.
     pub fn content(&self, policy: &Policy, commit: CommitId, name: &ComponentName) -> Result<Option<Content>> {
         let key = (self.commit(commit)?.0, spelling(policy, name));
-        if let Some(known) = self.contents.borrow().get(&key) {
+        if let Some(known) = self.known.borrow().get(&key) {
             return Ok(*known);
         }
         let content = self.repository.content(key.0, &Component { policy, name })?;
-        self.contents.borrow_mut().insert(key, content);
+        self.known.borrow_mut().insert(key, content);
         Ok(content)
     }
 }

@@ -79,7 +79,9 @@ impl Gatherer<'_> {
         let Some(tip) = facts.tips.get(&ledger) else { return Ok(State::empty()) };
         let mut digests: BTreeSet<Digest> = ask.digests.clone();
         for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
-            if let Action::Artifact(it) = &kept.statement.action {
+            if let Action::Artifact(it) = &kept.statement.action
+                && ask.moves.iter().any(|moved| moved.component == it.component)
+            {
                 digests.insert(it.image.digest.clone());
             }
         }
@@ -89,7 +91,7 @@ impl Gatherer<'_> {
                 digests.extend(ended.into_iter().flat_map(|it| it.target.artifacts).map(|image| image.digest));
             }
         }
-        let commits = ask.commits.iter().copied().map(Place::YankedCommit);
+        let commits = ask.subjects.iter().copied().map(Place::YankedCommit);
         let places = commits.chain(digests.into_iter().map(Place::YankedDigest));
         let load = || self.states.load_places(self.chain(&ledger, Some(*tip))?.1, &ledger, places);
         load().map_err(|error| words(&error))
@@ -98,13 +100,10 @@ impl Gatherer<'_> {
 
 impl Wanted {
     fn new(ask: &Ask<'_>, facts: &Facts) -> Known<Self> {
-        let mut since = None;
-        for commit in &ask.commits {
-            // What runs already needs no evidence, and may be very old.
-            if ask.moves.is_empty() || ask.moves.iter().any(|it| it.commit == *commit) {
-                let time = facts.commits.get(commit).ok_or("a commit's time was not read")?.clone()?.time;
-                since = Some(since.map_or(time, |other: Time| other.min(time)));
-            }
+        let mut since: Option<Time> = None;
+        for commit in &ask.subjects {
+            let time = facts.commits.get(commit).ok_or("a commit's time was not read")?.clone()?.time;
+            since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
         for it in ask.moves.iter().filter(|it| it.changed) {
@@ -114,7 +113,7 @@ impl Wanted {
         }
         let required = ask.place.as_ref().is_some_and(|(_, rules)| rules.artifact_required);
         Ok(Self {
-            commits: ask.commits.clone(),
+            commits: ask.subjects.clone(),
             contents,
             to_artifacts: required || !ask.digests.is_empty(),
             since: since.unwrap_or(Time::EPOCH).minus(SKEW),

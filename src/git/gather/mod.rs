@@ -75,10 +75,12 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Reads branches as they were last fetched from a remote, where they exist there.
+    /// Reads branches as they were last fetched from a remote, where they exist there; without a remote nothing changes.
     #[must_use]
-    pub fn with_remote(mut self, remote: &str) -> Self {
-        self.branches = Branches::Remote(remote.to_owned());
+    pub fn with_remote(mut self, remote: Option<&str>) -> Self {
+        if let Some(remote) = remote {
+            self.branches = Branches::Remote(remote.to_owned());
+        }
         self
     }
 
@@ -224,9 +226,8 @@ impl<'a> Gatherer<'a> {
         }
         if let Action::Publish(_) = statement.action {
             let environments = facts.tips.iter().filter(|(ledger, _)| ledger.is_environment());
-            facts.environments_seen = environments
-                .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
-                .collect();
+            facts.environments_seen =
+                environments.map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip))).collect();
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ask::Ask;
 use super::history::Passed;
 use super::{Gatherer, words};
-use crate::domain::entry::{Action, Kept, MAX_BYTES, Outcome, Statement};
+use crate::domain::entry::{Action, Deployment, Kept, MAX_BYTES, Outcome, Statement};
 use crate::domain::gate::{Facts, SKEW};
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -107,7 +107,8 @@ impl Gatherer<'_> {
                 continue;
             }
             // An abort names no component: its run does.
-            let aborted = if passed.mention.action == "abort" { self.aborted(stage, &passed)? } else { BTreeSet::new() };
+            let aborted =
+                if passed.mention.action == "abort" { self.aborted(stage, &passed)? } else { BTreeSet::new() };
             let speaks = |component: &ComponentName| {
                 aborted.contains(component) || passed.mention.components.iter().any(|it| it == component.as_str())
             };
@@ -131,7 +132,7 @@ impl Gatherer<'_> {
         let tree = self.repository.read_commit(*before)?.tree;
         let bytes = self.repository.file_at(tree, &path, MAX_BYTES)?.ok_or_else(missing)?;
         let start = Statement::parse(&bytes).map_err(|_| missing())?;
-        let changed = start.deployment().into_iter().flat_map(|it| it.changed());
+        let changed = start.deployment().into_iter().flat_map(Deployment::changed);
         Ok(changed.map(|change| change.target.component.clone()).collect())
     }
 
