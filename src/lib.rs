@@ -1,5 +1,8 @@
 //! git-deploy: a signed deployment ledger inside git.
 
+pub mod cli;
 pub mod clock;
 pub mod domain;
+pub mod git;
 pub mod signing;
+pub mod view;

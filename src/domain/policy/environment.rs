@@ -86,6 +86,18 @@ pub struct Environment {
     pub secrets: BTreeMap<VarName, Secret>,
 }
 
+impl Environment {
+    /// Whether this is a pattern of ephemeral environments.
+    pub fn is_pattern(&self) -> bool {
+        self.ephemeral.is_some()
+    }
+
+    /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
+    pub fn claims_tag(&self, tag: &str) -> bool {
+        self.tag.as_ref().is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
+    }
+}
+
 /// What bounds the environments of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ephemeral {

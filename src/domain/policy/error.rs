@@ -2,6 +2,8 @@
 //!
 //! What a finding quotes comes from an unreviewed file, so it is made harmless before it can reach a terminal.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::text::harmless;
@@ -45,6 +47,11 @@ pub struct PolicyErrors {
 }
 
 impl PolicyErrors {
+    /// One finding about the file as a whole.
+    pub(super) fn one(what: &str) -> Self {
+        Self { findings: vec![Finding { place: None, key: String::new(), what: what.to_owned(), hint: None }], more: 0 }
+    }
+
     /// The findings, in the order of the file.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -70,24 +77,37 @@ impl fmt::Display for PolicyErrors {
 #[derive(Debug)]
 pub(super) struct Findings<'t> {
     text: &'t str,
-    /// With the byte offset that orders them.
-    found: std::cell::RefCell<Vec<(usize, Finding)>>,
+    /// With the byte offset that orders them; their places are worked out at the end, for those that are kept.
+    found: RefCell<Vec<(Option<usize>, Finding)>>,
+    /// Where each key that was read stands.
+    places: RefCell<BTreeMap<String, usize>>,
 }
 
 impl<'t> Findings<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: std::cell::RefCell::default() }
+        Self { text, found: RefCell::default(), places: RefCell::default() }
     }
 
     /// Adds a finding at a byte offset of the text.
     pub(super) fn add(&self, offset: Option<usize>, key: &str, what: impl AsRef<str>, hint: Option<String>) {
         let finding = Finding {
-            place: offset.map(|offset| self.place(offset)),
+            place: None,
             key: harmless(key),
             what: harmless(what.as_ref()),
-            hint: hint.as_deref().map(harmless),
+            hint: hint.map(|hint| harmless(&hint)),
         };
-        self.found.borrow_mut().push((offset.unwrap_or(0), finding));
+        self.found.borrow_mut().push((offset, finding));
+    }
+
+    /// Keeps the place of a key, for checks that come when everything is read.
+    pub(super) fn remember(&self, key: &str, offset: usize) {
+        self.places.borrow_mut().insert(key.to_owned(), offset);
+    }
+
+    /// Adds a finding about a key that was read.
+    pub(super) fn add_at(&self, key: &str, what: impl AsRef<str>, hint: Option<&str>) {
+        let offset = self.places.borrow().get(key).copied();
+        self.add(offset, key, what, hint.map(str::to_owned));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -102,13 +122,15 @@ impl<'t> Findings<'t> {
 
     /// The errors, unless nothing was found.
     pub(super) fn into_result(self) -> Result<(), PolicyErrors> {
-        let mut found = self.found.into_inner();
+        let mut found = self.found.take();
         if found.is_empty() {
             return Ok(());
         }
-        found.sort_by_key(|(offset, _)| *offset);
+        found.sort_by_key(|(offset, _)| offset.unwrap_or(0));
         let more = found.len().saturating_sub(MOST);
-        Err(PolicyErrors { findings: found.into_iter().map(|(_, finding)| finding).take(MOST).collect(), more })
+        let placed =
+            |(offset, finding): (Option<usize>, Finding)| Finding { place: offset.map(|at| self.place(at)), ..finding };
+        Err(PolicyErrors { findings: found.into_iter().take(MOST).map(placed).collect(), more })
     }
 }
 

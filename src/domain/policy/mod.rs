@@ -4,14 +4,18 @@
 //! it resolve, groups are expanded and defaults filled in, so that the rules need no error of their own for a policy.
 
 mod change;
+mod check;
 mod component;
 mod environment;
 mod error;
 mod freeze;
 mod parse;
+mod parse_component;
+mod parse_environment;
 mod paths;
 mod people;
 mod predicate;
+mod reader;
 mod refname;
 mod starter;
 mod template;
@@ -74,6 +78,14 @@ impl Policy {
     /// Reads and validates the text of a `deploy.toml`, at most [`MAX_BYTES`].
     pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
         parse::parse(text)
+    }
+
+    /// Reads and validates the bytes of a `deploy.toml` as a repository has them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyErrors> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            PolicyErrors::one(&format!("it is not UTF-8 text: byte {} begins no character", error.valid_up_to()))
+        })?;
+        Self::parse(text)
     }
 
     /// The `deploy.toml` of a project's first day: the environments promote one into the next, in the order given, and the last asks for an
@@ -152,14 +164,9 @@ impl Policy {
             .find(|environment| environment.branch.as_ref().is_some_and(|own| own.as_str() == branch))
     }
 
-    /// The environments whose promotion tags include this one, by its short name. A pattern counts for every environment it could have.
+    /// The environments and patterns whose promotion tags include this one, by its short name.
     pub fn bound_to_tag(&self, tag: &str) -> Vec<&Environment> {
-        let makes = |environment: &&Environment| match &environment.tag {
-            None => false,
-            Some(template) if environment.ephemeral.is_none() => template.could_make(tag, &environment.name),
-            Some(template) => names_within(tag, &environment.name).any(|name| template.could_make(tag, &name)),
-        };
-        self.all_environments().filter(makes).collect()
+        self.all_environments().filter(|environment| environment.claims_tag(tag)).collect()
     }
 
     /// A component as declared; `None` for `rest` and unknown ones.
@@ -237,12 +244,5 @@ impl Policy {
     }
 }
 
-/// The names of environments of a pattern that occur in a text.
-fn names_within<'t>(text: &'t str, prefix: &'t EnvName) -> impl Iterator<Item = EnvName> + 't {
-    text.match_indices(prefix.as_str()).flat_map(move |(start, _)| {
-        let longest = text.len().min(start + crate::domain::name::MAX_LEN);
-        (start + prefix.as_str().len() + 2..=longest)
-            .filter_map(move |end| text.get(start..end)?.parse::<EnvName>().ok())
-            .filter(|name| name.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('-')))
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,294 @@
-//! Reads a `deploy.toml`.
+//! Reads a `deploy.toml` from its top: the project, people and groups, and what holds for all environments.
+//!
+//! Broken parts are replaced by defaults while reading goes on; any finding at all means that no policy comes out.
 
-use super::error::Findings;
-use super::{Policy, PolicyErrors};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Findings, nearest};
+use super::reader::{Entry, Fields, Node};
+use super::{
+    ChangeRules, Command, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing, Unowned,
+    check, parse_component, parse_environment,
+};
+use crate::domain::id::PublicKey;
+use crate::domain::name::{GroupName, Person, ProjectName};
+
+/// The most people, and the most groups.
+const MOST_PEOPLE: usize = 2_000;
+/// The most types in `[checks]`.
+const MOST_TYPES: usize = 200;
+
+const KEYS: &[&str] = &[
+    "schema",
+    "project",
+    "people",
+    "groups",
+    "policy",
+    "environments",
+    "components",
+    "checks",
+    "artifacts",
+    "unowned",
+    "notify",
+];
+
+/// Reads and validates a policy.
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let findings = Findings::new(text);
-    findings.add(None, "", "not yet", None);
-    match findings.into_result() {
-        Err(e) => Err(e),
-        Ok(()) => unreachable!(),
+    let policy = read(text, &findings);
+    findings.into_result()?;
+    // Without a finding there is a policy: what keeps `read` from making one is reported there.
+    policy.ok_or_else(|| PolicyErrors::one("it holds no policy"))
+}
+
+fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
+    if text.len() > MAX_BYTES {
+        out.add(None, "", format!("the file has {} bytes, at most {MAX_BYTES} are allowed", text.len()), None);
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {}", error.message()), None);
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let document = DeValue::Table(document.into_inner());
+    read_document(&Node::root(&document, out), out)
+}
+
+fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
+    // A file of another schema may hold keys that are unknown here: all that can be said is that it is of another schema.
+    let schema = root.entries(usize::MAX).into_iter().find(|entry| entry.key == "schema").map(|entry| entry.node);
+    match schema {
+        None => out.add(None, "", "the key \"schema\" is missing", Some("begin the file with schema = 1".to_owned())),
+        Some(node) if node.number(1, u32::MAX)? != 1 => {
+            node.wrong("this git-deploy knows schema 1 only", Some("install a newer git-deploy".to_owned()));
+            return None;
+        }
+        Some(_) => {}
+    }
+    let fields = root.fields(KEYS);
+    let project: Option<ProjectName> = fields.need("project").and_then(|node| node.parse());
+    let cast = Cast::read(&fields, out);
+    let notify: Vec<Command> = fields.each("notify", Node::parse);
+    let (environments, patterns) = parse_environment::all(&fields, &cast, &notify);
+    let project = project?;
+    let policy = Policy {
+        components: parse_component::all(&fields, &project),
+        change: change_rules(&fields, &cast),
+        checks: fields.get("checks").map(|node| vouchers(&node, &cast)),
+        artifacts: fields
+            .get("artifacts")
+            .and_then(|node| cast.members_at(&node.fields(&["by"]), "by"))
+            .unwrap_or_else(|| cast.everyone.clone()),
+        unowned: fields
+            .with("unowned", |node| node.word(&[("gated", Unowned::Gated), ("free", Unowned::Free)]))
+            .unwrap_or(Unowned::Gated),
+        project,
+        environments,
+        patterns,
+        people: cast.people,
+        groups: cast.groups,
+        keys: cast.keys,
+        emails: cast.emails,
+    };
+    check::check(&policy, out);
+    Some(policy)
+}
+
+fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
+    let Some(node) = fields.get("policy") else { return ChangeRules { admins: None, approvals: 0 } };
+    let fields = node.fields(&["admins", "approvals"]);
+    ChangeRules {
+        admins: cast.members_at(&fields, "admins"),
+        approvals: fields.with("approvals", |node| node.number(0, 20)).unwrap_or(0),
+    }
+}
+
+fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
+    let mut checks = BTreeMap::new();
+    for entry in node.entries(MOST_TYPES) {
+        let by = entry.node.fields(&["by"]);
+        let members = by.need("by").and_then(|node| cast.members(&node)).unwrap_or_else(|| cast.everyone.clone());
+        if let Some(predicate_type) = entry.name::<PredicateType>()
+            && checks.insert(predicate_type, members).is_some()
+        {
+            entry.wrong("this type is listed twice, by its short name and by its URI", None);
+        }
+    }
+    checks
+}
+
+/// The people and groups of the file.
+pub(super) struct Cast {
+    people: BTreeMap<Person, PersonSpec>,
+    groups: BTreeMap<GroupName, BTreeSet<Person>>,
+    keys: BTreeMap<PublicKey, (Person, Standing)>,
+    emails: BTreeMap<String, Person>,
+    /// Names that the file declares, also where their value is broken: naming them is no further mistake.
+    declared: BTreeSet<String>,
+    /// Everyone listed.
+    pub(super) everyone: Members,
+    /// Everyone who is not a machine.
+    pub(super) persons: Members,
+}
+
+impl Cast {
+    fn read(fields: &Fields<'_>, out: &Findings<'_>) -> Self {
+        let nobody = Members::new(Arc::default(), Vec::new());
+        let mut cast = Self {
+            people: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            emails: BTreeMap::new(),
+            declared: BTreeSet::new(),
+            everyone: nobody.clone(),
+            persons: nobody,
+        };
+        let people = fields.get("people").map(|node| node.entries(MOST_PEOPLE)).unwrap_or_default();
+        if people.is_empty() && out.is_empty() {
+            let hint = "add [people] with a line such as alice = \"RW…\", the second line of her minisign .pub file";
+            fields.node.wrong("nobody is listed, so nobody could sign anything", Some(hint.to_owned()));
+        }
+        for entry in &people {
+            cast.person(entry);
+        }
+        let everyone: BTreeSet<Person> = cast.people.keys().cloned().collect();
+        cast.persons = Members::new(Arc::new(cast.without_machines(&everyone)), Vec::new());
+        cast.everyone = Members::new(Arc::new(everyone), Vec::new());
+        for entry in fields.get("groups").map(|node| node.entries(MOST_PEOPLE)).unwrap_or_default() {
+            cast.group(&entry);
+        }
+        cast
+    }
+
+    fn person(&mut self, entry: &Entry<'_>) {
+        self.declared.insert(entry.key.to_owned());
+        let node = &entry.node;
+        let fields = node.is_table().then(|| node.fields(&["key", "retired", "emails", "machine"]));
+        let key_node = fields.as_ref().map_or_else(|| Some(node.clone()), |fields| fields.need("key"));
+        let retired =
+            fields.as_ref().and_then(|fields| fields.get("retired")).map(|node| node.list()).unwrap_or_default();
+        let (Some(name), Some(key_node)) = (entry.name::<Person>(), key_node) else { return };
+        let key = self.key(&key_node, &name, Standing::Current);
+        let spec = PersonSpec {
+            retired: retired.iter().filter_map(|node| self.key(node, &name, Standing::Retired)).collect(),
+            emails: fields
+                .as_ref()
+                .map(|fields| fields.each("emails", |node| self.email(node, &name)))
+                .into_iter()
+                .flatten()
+                .collect(),
+            machine: fields.as_ref().and_then(|fields| fields.with("machine", Node::flag)).unwrap_or(false),
+            key: match key {
+                Some(key) => key,
+                None => return,
+            },
+        };
+        self.people.insert(name, spec);
+    }
+
+    fn key(&mut self, node: &Node<'_>, owner: &Person, standing: Standing) -> Option<PublicKey> {
+        let key: PublicKey = node.parse()?;
+        if let Some((other, _)) = self.keys.insert(key, (owner.clone(), standing)) {
+            node.wrong(format!("this key is given to {other} already; a key belongs to one person, once"), None);
+        }
+        Some(key)
+    }
+
+    fn email(&mut self, node: &Node<'_>, owner: &Person) -> Option<String> {
+        let address = node.text()?.to_ascii_lowercase();
+        let plain = |character: char| {
+            crate::domain::text::is_plain(character) && !character.is_whitespace() && !"<>".contains(character)
+        };
+        let parts = address.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        if !parts || address.len() > 254 || !address.chars().all(plain) {
+            node.wrong(format!("{address:?} is not an e-mail address such as alice@example.com"), None);
+            return None;
+        }
+        match self.emails.insert(address.clone(), owner.clone()) {
+            Some(other) if other != *owner => {
+                node.wrong(
+                    format!("{address} is an address of {other} already; it can belong to one person only"),
+                    None,
+                );
+            }
+            _ => {}
+        }
+        Some(address)
+    }
+
+    fn group(&mut self, entry: &Entry<'_>) {
+        if !self.declared.insert(entry.key.to_owned()) {
+            entry.wrong("this name is a person's already; people and groups share one name space", None);
+        }
+        let name = entry.name::<GroupName>();
+        let mut persons = BTreeSet::new();
+        for node in entry.node.list() {
+            let Some(word) = node.text() else { continue };
+            if let Some(person) = self.people.get_key_value(word).map(|(person, _)| person.clone()) {
+                persons.insert(person);
+            } else if self.groups.contains_key(word) {
+                node.wrong(format!("{word:?} is a group; a group holds people only"), None);
+            } else if !self.declared.contains(word) {
+                node.wrong(
+                    format!("{word:?} is not listed under [people]"),
+                    nearest(word, self.people.keys().map(Person::as_str)),
+                );
+            }
+        }
+        if entry.node.list().is_empty() {
+            entry.wrong("a group must hold somebody", None);
+        }
+        if let Some(name) = name {
+            self.groups.insert(name, persons);
+        }
+    }
+
+    fn without_machines(&self, persons: &BTreeSet<Person>) -> BTreeSet<Person> {
+        let person = |name: &&Person| self.people.get(*name).is_some_and(|spec| !spec.machine);
+        persons.iter().filter(person).cloned().collect()
+    }
+
+    /// The people and groups that a value names.
+    pub(super) fn members(&self, node: &Node<'_>) -> Option<Members> {
+        let (mut persons, mut written) = (BTreeSet::new(), Vec::new());
+        let list = node.list();
+        for node in &list {
+            let Some(word) = node.text() else { continue };
+            if let Some(group) = self.groups.get(word) {
+                persons.extend(group.iter().cloned());
+            } else if let Some((person, _)) = self.people.get_key_value(word) {
+                persons.insert(person.clone());
+            } else if !self.declared.contains(word) {
+                let known = self.declared.iter().map(String::as_str);
+                node.wrong(format!("{word:?} is neither a person nor a group of this policy"), nearest(word, known));
+            }
+            written.push(word.to_owned());
+        }
+        if list.is_empty() {
+            node.wrong("it names nobody; leave the key out for its default", None);
+        }
+        (!persons.is_empty()).then(|| Members::new(Arc::new(persons), written))
+    }
+
+    /// The people and groups that a key names, if it is there.
+    pub(super) fn members_at(&self, fields: &Fields<'_>, key: &str) -> Option<Members> {
+        fields.with(key, |node| self.members(node))
+    }
+
+    /// Those whom a key names who are not machines; at least one must be.
+    pub(super) fn persons_at(&self, fields: &Fields<'_>, key: &str, what: &str) -> Option<Members> {
+        let node = fields.get(key)?;
+        let members = self.members(&node)?;
+        let persons = self.without_machines(members.persons());
+        if persons.is_empty() {
+            node.wrong(format!("it names machines only, and a machine never {what}"), None);
+        }
+        Some(Members::new(Arc::new(persons), members.written().to_vec()))
     }
 }

@@ -155,6 +155,8 @@ fn fault(pattern: &str) -> Option<&'static str> {
         Some("it holds a character that is not plain text; match it with '?' or '*'")
     } else if pattern.starts_with('!') {
         Some("a pattern cannot exclude; name what belongs to the component")
+    } else if body != pattern && has_glob(body) && !body.ends_with("**") {
+        Some("it matches folders but nothing in them; end it in '/**'")
     } else if body.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         Some("none of its parts may be empty, '.' or '..'")
     } else {
@@ -241,9 +243,23 @@ mod tests {
     /// No pattern reaches outside the repository or means something else than it seems to.
     #[test]
     fn bad_patterns() {
-        for bad in
-            ["", "/a", "../a", "a/../b", "./a", "a//b", "a\\b", "!a", "a\0b", "a[", "a{b", "a\u{202e}b", "/", "a//"]
-        {
+        for bad in [
+            "",
+            "/a",
+            "../a",
+            "a/../b",
+            "./a",
+            "a//b",
+            "a\\b",
+            "!a",
+            "a\0b",
+            "a[",
+            "a{b",
+            "a\u{202e}b",
+            "/",
+            "a//",
+            "a*/",
+        ] {
             assert!(matches!(Paths::new([bad]), Err(PathsError::Pattern { .. })), "{bad:?}");
         }
         assert_eq!(Paths::new([]).unwrap_err(), PathsError::Empty);

@@ -9,7 +9,7 @@ use crate::domain::text::is_plain;
 
 /// What is wrong with a text as the short name of a branch or tag; `None` if nothing.
 pub(super) fn fault(text: &str) -> Option<&'static str> {
-    let part_fault = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    let part_fault = |part: &str| part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some();
     if text.is_empty() || text.len() > 255 {
         Some("it must have 1 to 255 bytes")
     } else if text.chars().any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c)) {

@@ -2,6 +2,7 @@
 //!
 //! A tag's template is read both ways: it makes the tag after a success, and it tells which pushed tags belong to an environment.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::refname;
@@ -55,23 +56,39 @@ impl Placeholder {
         }
     }
 
-    /// Whether a text could be its value.
-    fn accepts(self, text: &str, env: &EnvName) -> bool {
+    /// The lengths of all its possible values at the beginning of a text.
+    fn lengths(self, text: &str, env: &EnvName, pattern: bool) -> Vec<usize> {
         let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let run = |text: &str, most: usize, class: fn(u8) -> bool| {
+            let length = text.bytes().take(most).take_while(|byte| class(*byte)).count();
+            (1..=length).collect::<Vec<_>>()
+        };
         match self {
             Self::Timestamp => {
-                text.len() == 16
-                    && text.bytes().enumerate().all(|(index, byte)| match index {
-                        8 => byte == b'T',
-                        15 => byte == b'Z',
-                        _ => byte.is_ascii_digit(),
-                    })
+                let fits = |(index, byte): (usize, u8)| match index {
+                    8 => byte == b'T',
+                    15 => byte == b'Z',
+                    _ => byte.is_ascii_digit(),
+                };
+                let shape = text.len() >= 16 && text.bytes().take(16).enumerate().all(fits);
+                if shape { vec![16] } else { Vec::new() }
             }
-            Self::Env => text == env.as_str(),
-            Self::Branch => !text.is_empty(),
-            Self::Version => !text.is_empty() && !text.contains('/'),
-            Self::Component => (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(name),
-            Self::Commit => matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            Self::Env => match text.strip_prefix(env.as_str()) {
+                None => Vec::new(),
+                Some(_) if !pattern => vec![env.as_str().len()],
+                Some(rest) if !rest.starts_with('-') => Vec::new(),
+                // One more than the dash: a pattern's name goes on after it.
+                Some(rest) => {
+                    run(rest, MAX_LEN, name).into_iter().skip(1).map(|length| env.as_str().len() + length).collect()
+                }
+            },
+            Self::Branch => run(text, usize::MAX, |_| true),
+            Self::Version => run(text, usize::MAX, |byte| byte != b'/'),
+            Self::Component => run(text, MAX_LEN, name),
+            Self::Commit => {
+                let digits = text.bytes().take_while(u8::is_ascii_hexdigit).count();
+                [40, 64].into_iter().filter(|length| *length <= digits).collect()
+            }
         }
     }
 }
@@ -163,27 +180,30 @@ impl Template {
         })
     }
 
-    /// Whether the template could have made this text for the environment, whatever the other values were.
-    pub fn could_make(&self, text: &str, env: &EnvName) -> bool {
+    /// Whether the template could have made this text for an environment (or one of a pattern, by its prefix), whatever the other
+    /// values were. In doubt the answer is yes, so that the tag is judged.
+    pub(super) fn could_make(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
         if text.len() > 1_024 {
-            // Longer than any ref name that a file system holds: taken for ours, so that it is judged.
             return true;
         }
         // All ends that the pieces so far can reach in the text: bounded, where backtracking would not be.
-        let mut ends = std::collections::BTreeSet::from([0]);
+        let mut ends = BTreeSet::from([0]);
         for piece in &self.pieces {
-            let step = |start: &usize| -> Vec<usize> {
-                let rest = text.get(*start..).unwrap_or_default();
+            let mut next = BTreeSet::new();
+            for start in ends {
+                // An end within a character leads nowhere.
+                let Some(rest) = text.get(start..) else { continue };
                 match piece {
-                    Piece::Literal(literal) if rest.starts_with(&**literal) => vec![start + literal.len()],
-                    Piece::Literal(_) => Vec::new(),
+                    Piece::Literal(literal) if rest.starts_with(&**literal) => {
+                        next.insert(start + literal.len());
+                    }
+                    Piece::Literal(_) => {}
                     Piece::Value(value) => {
-                        let lengths = rest.char_indices().map(|(index, character)| index + character.len_utf8());
-                        lengths.filter(|len| value.accepts(&rest[..*len], env)).map(|len| start + len).collect()
+                        next.extend(value.lengths(rest, env, pattern).iter().map(|length| start + length));
                     }
                 }
-            };
-            ends = ends.iter().flat_map(step).collect();
+            }
+            ends = next;
         }
         ends.contains(&text.len())
     }
@@ -221,15 +241,26 @@ mod tests {
         {
             let template = Template::tag(text).unwrap();
             let tag = template.render(value).unwrap();
-            assert!(template.could_make(&tag, &prod), "{text} {tag}");
-            assert!(!template.could_make(&format!("/{tag}"), &prod), "{text} {tag}");
+            assert!(template.could_make(&tag, &prod, false), "{text} {tag}");
+            assert!(!template.could_make(&format!("/{tag}"), &prod, false), "{text} {tag}");
             if template.holds(Placeholder::Env) {
-                assert!(!template.could_make(&tag, &"stage".parse().unwrap()), "{text} {tag}");
+                assert!(!template.could_make(&tag, &"stage".parse().unwrap(), false), "{text} {tag}");
             }
         }
         assert_eq!(timestamp("2026-03-05T10:02:11Z".parse().unwrap()), Placeholder::Timestamp.sample());
         let hostile = Template::tag(&format!("x{}", "{branch}".repeat(15))).unwrap();
-        assert!(hostile.could_make(&"x".repeat(255), &prod));
+        assert!(hostile.could_make(&"x".repeat(255), &prod, false));
+    }
+
+    /// Every environment of a pattern owns its tags, and nothing that only begins alike does.
+    #[test]
+    fn tags_of_a_pattern() {
+        let (template, pr) = (Template::tag("{env}_{version}").unwrap(), "pr".parse().unwrap());
+        for (tag, made) in
+            [("pr-17_1.0", true), ("pr-a-b_1", true), ("pr-_1", false), ("pr_1", false), ("prod_1", false)]
+        {
+            assert_eq!(template.could_make(tag, &pr, true), made, "{tag}");
+        }
     }
 
     /// A tag that git refuses would make every deployment end in an error.

@@ -1,0 +1,197 @@
+//! How a command fails: what happened, why, and what to type next.
+//!
+//! The kind picks the exit code. "No" and "could not tell" are different kinds, because a caller must never take the one for
+//! the other.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::domain::text::harmless;
+
+/// What sort of failure, and so which exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// No: a gate refuses, an audit found something.
+    Denied = 1,
+    /// The command was used wrongly.
+    Usage = 2,
+    /// A fact could not be established: git, network, disk, something missing.
+    CannotTell = 3,
+    /// A deployment's own command failed.
+    Command = 4,
+    /// An approval is awaited.
+    Waiting = 5,
+}
+
+impl Kind {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Kind> for ExitCode {
+    fn from(kind: Kind) -> Self {
+        kind.code().into()
+    }
+}
+
+/// The one error type at the top.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    /// Nothing where the command has said it all itself.
+    message: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with a sentence that says what happened.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: Some(message.into()), source: None, hints: Vec::new() }
+    }
+
+    /// A failure that the command's own report has told already, such as a verdict: only the exit code is left to say.
+    pub fn told(kind: Kind) -> Self {
+        Self { kind, message: None, source: None, hints: Vec::new() }
+    }
+
+    /// Adds the reason.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds a command to try next, such as `git deploy sync`.
+    #[must_use]
+    pub fn hint(mut self, command: impl Into<String>) -> Self {
+        self.hints.push(command.into());
+        self
+    }
+
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The reasons from the nearest to the deepest; one that its predecessor already ends with is left out.
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons: Vec<String> = Vec::new();
+        let mut next = self.source.as_deref().map(|source| source as &dyn Error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !reasons.last().or(self.message.as_ref()).is_some_and(|before| before.ends_with(&text)) {
+                reasons.push(text);
+            }
+            next = error.source();
+        }
+        reasons
+    }
+
+    /// The text for a person, with colours and without a newline at its end; `None` if all has been told.
+    pub fn text(&self) -> Option<String> {
+        let message = self.message.as_ref()?;
+        let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message);
+        for reason in self.reasons() {
+            text += "\n";
+            text += &labelled("  because", Style::new().bold(), &reason);
+        }
+        for hint in &self.hints {
+            text += "\n";
+            text += &labelled("  try", AnsiColor::Cyan.on_default().bold(), hint);
+        }
+        Some(text)
+    }
+
+    /// The body of the JSON document `git-deploy/error/v1`; `None` if all has been told.
+    pub fn json(&self) -> Option<impl Serialize + use<>> {
+        #[derive(Serialize)]
+        struct Body {
+            kind: Kind,
+            exit: u8,
+            message: String,
+            because: Vec<String>,
+            r#try: Vec<String>,
+        }
+        let message = self.message.clone()?;
+        Some(Body {
+            kind: self.kind,
+            exit: self.kind.code(),
+            message,
+            because: self.reasons(),
+            r#try: self.hints.clone(),
+        })
+    }
+}
+
+/// `label: text`, further lines indented under it; the text may come from anywhere, so it is made harmless.
+fn labelled(label: &str, style: Style, text: &str) -> String {
+    let margin = " ".repeat(label.len() + 2);
+    let lines: Vec<_> = text.lines().map(harmless).collect();
+    format!("{style}{label}:{style:#} {}", lines.join(&format!("\n{margin}")))
+}
+
+/// Turns the error of an operation into a [`Failure`] that says what was being done.
+pub trait OrFail<T> {
+    /// The value, or a failure of this kind, with the error as its reason.
+    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for Result<T, E> {
+    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(kind, what).because(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the object is missing: {0}")]
+    struct Missing(#[source] std::io::Error);
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&failure.text().unwrap()).to_string()
+    }
+
+    /// A person reads what, why and what next; a reason that is repeated inside another is told once.
+    #[test]
+    fn text() {
+        let failure = Failure::new(Kind::CannotTell, "cannot read the ledger of prod")
+            .because(Missing(std::io::Error::other("no such file")))
+            .hint("git deploy sync");
+        assert_eq!(
+            plain(&failure),
+            "error: cannot read the ledger of prod\n  because: the object is missing: no such file\n  try: git deploy sync"
+        );
+    }
+
+    /// An error's words may quote a repository: they must not drive the terminal.
+    #[test]
+    fn hostile_words() {
+        let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
+        let text = failure.text().unwrap();
+        assert!(text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"), "{text:?}");
+    }
+
+    /// Scripts read the document and the exit code; they must agree.
+    #[test]
+    fn json() {
+        let failure = Failure::new(Kind::Waiting, "two approvals are missing").hint("git deploy approve prod");
+        let body = serde_json::to_value(failure.json().unwrap()).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "kind": "waiting", "exit": 5, "message": "two approvals are missing", "because": [],
+                "try": ["git deploy approve prod"],
+            })
+        );
+    }
+}

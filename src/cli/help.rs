@@ -1,0 +1,71 @@
+//! The help of the whole program: its commands in groups, which clap cannot do by itself.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory as _;
+
+use super::{Cli, GROUPS};
+
+/// What the exit codes mean, for the long help and the man page.
+pub const EXIT_STATUS: &str = "\
+Exit status:
+  0  yes, or done
+  1  no: a gate refuses, an audit found something
+  2  wrong usage
+  3  could not tell: git, network, disk, a missing fact
+  4  a deployment's own command failed
+  5  an approval is awaited";
+
+/// The whole command line, with the help that shows the groups.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    let heading = *command.get_styles().get_header();
+    let literal = *command.get_styles().get_literal();
+    let longest = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
+    for (group, commands) in groups(&command) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(template, "\n{heading}{group}:{heading:#}");
+        for sub in commands {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(template, "  {literal}{:longest$}{literal:#}  {about}", sub.get_name());
+        }
+    }
+    let _ = write!(template, "\n{heading}Options:{heading:#}\n{{options}}{{after-help}}");
+    command.help_template(template)
+}
+
+/// The commands under the headings of their groups.
+pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
+    let mut commands = command.get_subcommands();
+    GROUPS.iter().map(|(group, number)| (*group, commands.by_ref().take(*number).collect())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// clap checks a command line's definition only when it is asked to.
+    #[test]
+    fn definition() {
+        command().debug_assert();
+    }
+
+    /// A command that help does not list might as well not be there.
+    #[test]
+    fn every_command_is_listed() {
+        let mut command = command();
+        let help = command.render_help().to_string();
+        assert_eq!(
+            groups(&command).iter().map(|(_, commands)| commands.len()).sum::<usize>(),
+            command.get_subcommands().count()
+        );
+        for sub in command.get_subcommands() {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty(), "{} says nothing about itself", sub.get_name());
+            let listed =
+                help.lines().any(|line| line.starts_with(&format!("  {} ", sub.get_name())) && line.ends_with(&about));
+            assert!(listed, "{} is missing:\n{help}", sub.get_name());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The commands: one file each, with its arguments and its `run`, and nothing another command needs.
+//!
+//! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
+//! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
+
+mod context;
+mod failure;
+mod help;
+
+mod completions;
+mod man;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+pub use context::Context;
+pub use failure::{Failure, Kind, OrFail};
+
+/// Makes the enum of commands, the dispatch to their files, and the groups that help shows them in.
+macro_rules! commands {
+    ($($group:literal: { $($verb:ident => $file:ident,)+ })+) => {
+        #[derive(Subcommand)]
+        enum Command {
+            $($($verb($file::Args),)+)+
+        }
+
+        impl Command {
+            fn run(&self, context: &Context) -> Result<(), Failure> {
+                match self {
+                    $($(Self::$verb(args) => $file::run(args, context),)+)+
+                }
+            }
+        }
+
+        /// The heading of each group and how many commands it has, in the order of the enum.
+        const GROUPS: &[(&str, usize)] = &[$(($group, [$(stringify!($verb)),+].len())),+];
+    };
+}
+
+// The groups, in their order: Start, Look, Decide, Act, Audit, Set up.
+commands! {
+    "Set up": {
+        Completions => completions,
+        Man => man,
+    }
+}
+
+/// Which code runs where, who let it through, and the proof: a signed deployment ledger inside git
+#[derive(Parser)]
+#[command(name = "git-deploy", bin_name = "git deploy", version, after_long_help = help::EXIT_STATUS)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Options {
+    /// Work as if started in this directory
+    #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+    /// The remote that holds the ledgers, where there are several
+    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = remote_name)]
+    remote: Option<String>,
+    /// Print one JSON document with a versioned schema, and nothing else, on standard output
+    #[arg(id = "all-json", long = "json", global = true)]
+    json: bool,
+    /// How moments are shown: relative on a terminal and RFC 3339 elsewhere, or always one of them
+    #[arg(
+        id = "all-dates",
+        long = "dates",
+        value_name = "HOW",
+        global = true,
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    dates: Choice,
+    /// When to use colour
+    #[arg(
+        id = "all-color",
+        long = "color",
+        value_name = "WHEN",
+        global = true,
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    color: Color,
+    /// Answer every question with yes
+    #[arg(id = "all-yes", short = 'y', long = "yes", global = true)]
+    yes: bool,
+}
+
+/// The values of `--dates`.
+#[derive(Clone, Copy, ValueEnum)]
+enum Choice {
+    Auto,
+    Iso,
+    Relative,
+}
+
+/// The values of `--color`.
+#[derive(Clone, Copy, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// A remote's name reaches git's command line, where it must not read as an option.
+fn remote_name(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain) {
+        return Err("not the name of a remote");
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses the command line, runs the one command, prints its error, and says how to exit.
+pub fn main() -> ExitCode {
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and usage go where clap sends them; if that is closed, nobody is there to be told.
+            let _ = error.print();
+            return if error.use_stderr() { Kind::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let context = Context::new(&cli.options);
+    let result = enter(&cli.options).and_then(|()| cli.command.run(&context));
+    context.finish(result)
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?)
+}
+
+/// Goes where `-C` says, so that every relative path of the command line means the same.
+fn enter(options: &Options) -> Result<(), Failure> {
+    let Some(directory) = &options.directory else { return Ok(()) };
+    std::env::set_current_dir(directory)
+        .or_fail(Kind::Usage, format!("cannot work in the directory {}", directory.display()))
+}

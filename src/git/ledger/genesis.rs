@@ -1,0 +1,91 @@
+//! The first commits of ledgers, whose bytes follow from what they name.
+//!
+//! The genesis of the policy's ledger is the root of trust: its id is the project's id. Every other genesis is a pure function of
+//! that id and the ledger's name, so two first writers make the same one, and a server recomputes it.
+
+use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::name::{LedgerName, ProjectName};
+use crate::git::error::{Error, Result};
+use crate::git::object::Kind;
+use crate::git::repo::Repository;
+
+/// The most root keys.
+const MAX_ROOTS: usize = 100;
+
+/// A project: what the genesis of its policy's ledger says, for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id: that genesis.
+    pub id: EntryId,
+    /// Its name.
+    pub name: ProjectName,
+    /// The keys of the people who may publish the first policy, in order of their bytes.
+    pub root_keys: Vec<PublicKey>,
+}
+
+/// Author and committer of every genesis.
+const IDENTITY: &str = "git-deploy <git-deploy@ledger> 0 +0000";
+
+fn bytes(repository: &Repository, message: &str) -> Vec<u8> {
+    let tree = repository.hash_kind().empty_tree();
+    format!("tree {tree}\nauthor {IDENTITY}\ncommitter {IDENTITY}\n\n{message}").into_bytes()
+}
+
+/// The genesis of a policy's ledger. `nonce` is random, so that two projects of one name are two projects.
+pub fn project_bytes(repository: &Repository, name: &ProjectName, nonce: [u8; 16], root_keys: &[PublicKey]) -> Vec<u8> {
+    let mut keys = root_keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    let nonce = crate::domain::id::RunId(nonce);
+    let roots: Vec<String> = keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
+    let roots = roots.concat();
+    bytes(repository, &format!("git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}"))
+}
+
+/// The genesis of any other ledger of a project.
+pub fn genesis_bytes(repository: &Repository, project: EntryId, ledger: &LedgerName) -> Vec<u8> {
+    bytes(repository, &format!("git-deploy ledger {ledger}\n\nDeploy-Project: {project}\nDeploy-Ledger: {ledger}\n"))
+}
+
+impl Project {
+    /// Reads the genesis of a policy's ledger.
+    ///
+    /// # Errors
+    /// A commit that is not one, byte for byte.
+    pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
+        let corrupt = |why: &str| Error::Corrupt { what: format!("the genesis {id}"), why: why.to_owned() };
+        let commit = repository.read_commit(id.0)?;
+        let message = std::str::from_utf8(commit.message()).map_err(|_| corrupt("its message is not UTF-8"))?;
+        let values = |key: &str| -> Vec<&str> { message.lines().filter_map(|line| line.strip_prefix(key)).collect() };
+        let (names, nonces, roots) = (values("Deploy-Project: "), values("Deploy-Nonce: "), values("Deploy-Root: "));
+        let ([name], [nonce]) = (&names[..], &nonces[..]) else { return Err(corrupt("it names no project")) };
+        let name: ProjectName = name.parse().map_err(|_| corrupt("its project's name is not one"))?;
+        let nonce: crate::domain::id::RunId = nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
+        let keys: std::result::Result<Vec<PublicKey>, _> = roots.iter().map(|key| key.parse()).collect();
+        let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;
+        if root_keys.is_empty() || root_keys.len() > MAX_ROOTS {
+            return Err(corrupt("it names no root key, or too many"));
+        }
+        if commit.raw != project_bytes(repository, &name, nonce.0, &root_keys) {
+            return Err(corrupt("it is not written as a genesis is"));
+        }
+        Ok(Self { id, name, root_keys })
+    }
+
+    /// The id of the genesis of another ledger.
+    pub fn genesis(&self, repository: &Repository, ledger: &LedgerName) -> Result<EntryId> {
+        if ledger.is_policy() {
+            return Ok(self.id);
+        }
+        repository.hash(Kind::Commit, &genesis_bytes(repository, self.id, ledger)).map(EntryId)
+    }
+
+    /// The project that a policy's ledger belongs to, by the word of its tip. Whoever must not believe that word compares the id
+    /// with a pin, and walks the chain.
+    pub fn of_policy(repository: &Repository, tip: EntryId) -> Result<Self> {
+        match repository.read_link(&LedgerName::policy(), tip)? {
+            super::Link::Genesis => Self::read(repository, tip),
+            super::Link::Entry { entry, .. } => Self::read(repository, entry.statement().project),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Every access to git: this level moves bytes, and knows nothing of what an entry means.
+//!
+//! Reading goes through gix, in process; fetching, pushing and configuration go through `git`, by plumbing and exit code. Whatever
+//! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
+
+pub mod ancestry;
+pub mod command;
+pub mod content;
+pub mod error;
+pub mod ledger;
+pub mod notes;
+pub mod object;
+pub mod quarantine;
+pub mod refs;
+pub mod remote;
+pub mod repo;
+pub mod tree;
+
+pub use error::{Error, Result};
+pub use object::Commit;
+pub use remote::PushOutcome;
+pub use repo::{HashKind, Repository, Shared};
+pub use tree::{Found, Leaf};
+
+/// Lets an interrupted process remove its lock files before it dies. `main` calls it once, before anything else.
+///
+/// Without it a Ctrl-C between the lock and the rename leaves a `.lock` file that stops every later writer.
+pub fn clean_up_on_signals() {
+    gix::tempfile::signal::setup(
+        gix::tempfile::signal::handler::Mode::DeleteTempfilesOnTerminationAndRestoreDefaultBehaviour,
+    );
+}

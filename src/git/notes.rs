@@ -1,0 +1,288 @@
+//! `refs/notes/deploy`: each commit's story, a line an event. A projection: whatever it says follows from the ledgers.
+//!
+//! The notes commit's message names the ledger tips it covers, so what is missing after a failure is known exactly, and catching up
+//! leads to the same notes as making them anew.
+
+use std::collections::BTreeMap;
+
+use super::error::{Error, Result};
+use super::ledger::{Link, Tips};
+use super::repo::{Repository, from_gix, to_gix};
+use crate::domain::entry::note_line;
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::time::Time;
+
+/// The ref.
+pub const NOTES: &str = "refs/notes/deploy";
+/// The largest note that is read.
+const NOTE_LIMIT: usize = 64 * 1024 * 1024;
+/// The key of the lines in the message that name what is covered.
+const COVERS: &str = "Deploy-Covers: ";
+
+/// Lines by commit, each with its place in the order.
+type Lines = BTreeMap<CommitId, Vec<(Key, String)>>;
+
+/// What lines are ordered by; within one ledger and second they stay in the ledger's order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    time: String,
+    ledger: String,
+}
+
+impl Key {
+    /// The key of a line that [`note_line`] wrote. Anything else comes first.
+    fn of(line: &str) -> Self {
+        let time = line.split(' ').next().unwrap_or_default();
+        let last = line.rsplit(' ').next().unwrap_or_default();
+        let ledger = last.split('@').next().unwrap_or_default();
+        Self { time: time.to_owned(), ledger: ledger.to_owned() }
+    }
+}
+
+/// The notes as they are, or as they would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notes {
+    /// The commit; none if there are no notes yet.
+    pub commit: Option<Oid>,
+    /// The ledger tips that they cover.
+    pub covers: Tips,
+}
+
+impl Repository {
+    /// Reads which ledger tips a notes commit covers.
+    pub fn notes(&self, commit: Option<Oid>) -> Result<Notes> {
+        let Some(id) = commit else { return Ok(Notes { commit: None, covers: Tips::new() }) };
+        let commit = self.read_commit(id)?;
+        let message = String::from_utf8_lossy(commit.message()).into_owned();
+        let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
+            let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
+            Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
+        };
+        Ok(Notes { commit: Some(id), covers: message.lines().filter_map(cover).collect() })
+    }
+
+    /// Adds what the notes do not tell yet of the ledgers up to `tips`, and moves the ref. Returns whether anything was new.
+    ///
+    /// Notes that cannot be read, or that cover what the ledgers do not hold, are made anew.
+    pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
+        let old = self.read_ref(NOTES)?;
+        let notes = self.notes(old).unwrap_or(Notes { commit: None, covers: Tips::new() });
+        if notes.covers == *tips {
+            return Ok(false);
+        }
+        let base = if self.covered(&notes.covers, tips)? { notes } else { Notes { commit: None, covers: Tips::new() } };
+        let new = self.write_notes(&base, tips, old)?;
+        self.compare_and_swap(NOTES, old, new, "git-deploy: notes")?;
+        Ok(true)
+    }
+
+    /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
+    pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
+        let old = self.read_ref(NOTES)?;
+        let new = self.write_notes(&Notes { commit: None, covers: Tips::new() }, tips, old)?;
+        self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
+    }
+
+    /// The notes that the ledgers up to `tips` give, by commit.
+    pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
+        let lines = self.new_lines(&Tips::new(), tips)?;
+        Ok(lines.into_iter().map(|(commit, lines)| (commit, merge("", lines))).collect())
+    }
+
+    /// The note of a commit, as the ref has it.
+    pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
+        let Some(notes) = self.read_ref(NOTES)? else { return Ok(None) };
+        let tree = self.read_commit(notes)?.tree;
+        let mut state = notes_state(self, tree)?;
+        self.read_note(&mut state, commit)
+    }
+
+    /// Where the notes differ from what the ledgers give: the commits whose note is missing, altered or too much.
+    pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
+        let expected = self.expected_notes(tips)?;
+        let Some(notes) = self.read_ref(NOTES)? else { return Ok(expected.into_keys().collect()) };
+        let tree = self.read_commit(notes)?.tree;
+        let mut state = notes_state(self, tree)?;
+        let mut differing = Vec::new();
+        for (commit, text) in &expected {
+            if self.read_note(&mut state, *commit)?.as_ref() != Some(text) {
+                differing.push(*commit);
+            }
+        }
+        // Notes that no ledger gives: the tree then holds more than was expected.
+        for commit in self.noted_commits(tree)? {
+            if !expected.contains_key(&commit) {
+                differing.push(commit);
+            }
+        }
+        Ok(differing)
+    }
+
+    fn noted_commits(&self, tree: Oid) -> Result<Vec<CommitId>> {
+        let paths = self.list_tree(tree, "", 10_000_000)?;
+        Ok(paths.iter().filter_map(|(path, _)| path.replace('/', "").parse().ok()).collect())
+    }
+
+    /// Whether every covered tip lies on its ledger's chain.
+    fn covered(&self, covers: &Tips, tips: &Tips) -> Result<bool> {
+        for (ledger, covered) in covers {
+            let Some(tip) = tips.get(ledger) else { return Ok(false) };
+            if !self.on_chain(*tip, *covered)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether `wanted` is `tip` or a ledger commit before it.
+    pub fn on_chain(&self, tip: EntryId, wanted: EntryId) -> Result<bool> {
+        if tip == wanted {
+            return Ok(true);
+        }
+        // Times on a chain never fall, so the walk may stop at the first commit before the wanted one.
+        let Ok(target) = self.read_commit(wanted.0) else { return Ok(false) };
+        for commit in self.first_parent_walk(tip.0) {
+            let commit = commit?;
+            if commit.id == wanted.0 {
+                return Ok(true);
+            }
+            if commit.committer_time < target.committer_time {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The lines of all entries after `covers` up to `tips`.
+    fn new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
+        let mut lines = Lines::new();
+        for (ledger, tip) in tips {
+            let mut of_ledger = Vec::new();
+            for link in self.links(*tip) {
+                let (commit, mention) = link?;
+                let id = EntryId(commit.id);
+                if covers.get(ledger) == Some(&id) {
+                    break;
+                }
+                if mention.commits.is_empty() {
+                    continue;
+                }
+                let Link::Entry { entry, .. } = self.read_link(ledger, id)? else { continue };
+                for commit in entry.statement().commits() {
+                    if let Some(line) = note_line(entry.statement(), id, commit) {
+                        of_ledger.push((commit, line));
+                    }
+                }
+            }
+            for (commit, line) in of_ledger.into_iter().rev() {
+                lines.entry(commit).or_default().push((Key::of(&line), line));
+            }
+        }
+        Ok(lines)
+    }
+
+    fn write_notes(&self, base: &Notes, tips: &Tips, parent: Option<Oid>) -> Result<Oid> {
+        let lines = self.new_lines(&base.covers, tips)?;
+        let tree = match base.commit {
+            Some(commit) => self.read_commit(commit)?.tree,
+            None => self.write_tree(b"")?,
+        };
+        let objects = Objects(self);
+        let mut state = notes_state(self, tree)?;
+        for (commit, lines) in lines {
+            let old = self.read_note(&mut state, commit)?.unwrap_or_default();
+            let blob = self.write_blob(merge(&old, lines).as_bytes())?;
+            state.edit(to_gix(commit.0), Some(to_gix(blob)), &objects).map_err(Error::library("adding a note"))?;
+        }
+        let tree = from_gix(&state.write(&objects).map_err(Error::library("writing the notes"))?);
+        let mut time = Time::EPOCH;
+        for tip in tips.values() {
+            time = time.max(self.read_commit(tip.0)?.committer_time);
+        }
+        let mut text = format!("tree {tree}\n");
+        if let Some(parent) = parent {
+            text += &format!("parent {parent}\n");
+            time = time.max(self.read_commit(parent).map_or(Time::EPOCH, |commit| commit.committer_time));
+        }
+        let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
+        text += &format!("author {identity}\ncommitter {identity}\n\ngit-deploy notes\n\n");
+        for (ledger, tip) in tips {
+            text += &format!("{COVERS}{ledger} {tip}\n");
+        }
+        self.write_commit(text.as_bytes())
+    }
+
+    fn read_note(&self, state: &mut gix::note::plumbing::State, commit: CommitId) -> Result<Option<String>> {
+        let found = state.get(&to_gix(commit.0), &Objects(self)).map_err(Error::library("reading a note"))?;
+        let Some(blob) = found else { return Ok(None) };
+        let bytes = self.read_blob(from_gix(&blob), NOTE_LIMIT)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
+    gix::note::plumbing::State::new(to_gix(tree), &Objects(repository)).map_err(Error::library("reading the notes"))
+}
+
+/// The lines of a note and some new ones, in order.
+fn merge(old: &str, new: Vec<(Key, String)>) -> String {
+    let mut lines: Vec<(Key, String)> = old.lines().map(|line| (Key::of(line), line.to_owned())).collect();
+    lines.extend(new);
+    // Stable: lines of one ledger and second stay in the order of the ledger.
+    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+    lines.into_iter().map(|(_, line)| line + "\n").collect()
+}
+
+/// Our durable object store, as the notes' editor wants it.
+struct Objects<'a>(&'a Repository);
+
+impl gix::objs::Find for Objects<'_> {
+    fn try_find<'b>(
+        &self,
+        id: &gix::oid,
+        buffer: &'b mut Vec<u8>,
+    ) -> std::result::Result<Option<gix::objs::Data<'b>>, gix::Error> {
+        self.0.gix.objects.try_find(id, buffer)
+    }
+}
+
+impl gix::objs::Write for Objects<'_> {
+    fn write_buf_with_known_id(
+        &self,
+        kind: gix::objs::Kind,
+        bytes: &[u8],
+        _id: gix::ObjectId,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        self.write_buf(kind, bytes)
+    }
+
+    fn write_buf(&self, kind: gix::objs::Kind, bytes: &[u8]) -> std::result::Result<gix::ObjectId, gix::Error> {
+        let written = match kind {
+            gix::objs::Kind::Tree => self.0.write_tree(bytes),
+            _ => self.0.write_blob(bytes),
+        };
+        written.map(to_gix).map_err(gix::Error::from_error)
+    }
+
+    fn write_stream(
+        &self,
+        kind: gix::objs::Kind,
+        _size: u64,
+        from: &mut dyn std::io::Read,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).map_err(gix::Error::from_error)?;
+        self.write_buf(kind, &bytes)
+    }
+
+    fn write_stream_with_known_id(
+        &self,
+        kind: gix::objs::Kind,
+        size: u64,
+        from: &mut dyn std::io::Read,
+        _id: gix::ObjectId,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        self.write_stream(kind, size, from)
+    }
+}

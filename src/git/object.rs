@@ -1,0 +1,293 @@
+//! Single objects: read with a bound, written so that a power cut cannot take back what a ref names.
+//!
+//! Each new object is fsynced before it gets its name, and its folder before the next ref moves. gix does neither.
+
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::Path;
+
+use super::error::{Error, Result};
+use super::repo::{OBJECT_LIMIT, Repository, from_gix, to_gix};
+use crate::domain::id::Oid;
+use crate::domain::time::{Span, Time};
+
+/// The kind of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The bytes of a file.
+    Blob,
+    /// A folder.
+    Tree,
+    /// A commit.
+    Commit,
+    /// An annotated tag.
+    Tag,
+}
+
+impl Kind {
+    /// Git's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Tree => "tree",
+            Self::Commit => "commit",
+            Self::Tag => "tag",
+        }
+    }
+
+    fn of(kind: gix::objs::Kind) -> Self {
+        match kind {
+            gix::objs::Kind::Blob => Self::Blob,
+            gix::objs::Kind::Tree => Self::Tree,
+            gix::objs::Kind::Commit => Self::Commit,
+            gix::objs::Kind::Tag => Self::Tag,
+        }
+    }
+
+    fn to_gix(self) -> gix::objs::Kind {
+        match self {
+            Self::Blob => gix::objs::Kind::Blob,
+            Self::Tree => gix::objs::Kind::Tree,
+            Self::Commit => gix::objs::Kind::Commit,
+            Self::Tag => gix::objs::Kind::Tag,
+        }
+    }
+}
+
+/// A commit, ours or anybody's. Code commits have every form that git ever let through, so only what git itself relies on is
+/// required: a tree, parents, then other headers. To check a ledger commit, build the bytes it must have and compare [`Commit::raw`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: Oid,
+    /// Its tree.
+    pub tree: Oid,
+    /// Its parents, in order.
+    pub parents: Vec<Oid>,
+    /// When it was committed, by its own word: anything at all, never to be ordered by. As for git, a date that cannot be read is
+    /// the beginning of 1970; one past 9999 is the end of 9999.
+    pub committer_time: Time,
+    /// The whole object, without the header of its kind and size.
+    pub raw: Vec<u8>,
+    author: Range<usize>,
+    committer: Range<usize>,
+    message: Range<usize>,
+}
+
+impl Commit {
+    /// The author line's value, `name <address> seconds zone`; empty if there is none.
+    pub fn author(&self) -> &[u8] {
+        self.part(&self.author)
+    }
+
+    /// The committer line's value.
+    pub fn committer(&self) -> &[u8] {
+        self.part(&self.committer)
+    }
+
+    /// All after the empty line that ends the headers.
+    pub fn message(&self) -> &[u8] {
+        self.part(&self.message)
+    }
+
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.raw.get(range.clone()).unwrap_or_default()
+    }
+
+    /// Reads the bytes of a commit object.
+    pub fn parse(id: Oid, raw: Vec<u8>) -> Result<Self> {
+        let corrupt = |why: &str| Error::corrupt(format!("commit {id}"), why);
+        let oid = |hex: &[u8]| {
+            let parsed = std::str::from_utf8(hex).ok().and_then(|hex| hex.parse::<Oid>().ok());
+            parsed
+                .filter(|oid| oid.as_bytes().len() == id.as_bytes().len())
+                .ok_or_else(|| corrupt("a header holds no object id"))
+        };
+        let (mut tree, mut parents) = (None, Vec::new());
+        let (mut author, mut committer) = (None, None);
+        let mut at = 0;
+        let message = loop {
+            let rest = raw.get(at..).unwrap_or_default();
+            // A commit without a message can end with its last header.
+            let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { break raw.len()..raw.len() };
+            let line = rest.get(..length).unwrap_or_default();
+            let value = |key: &[u8]| line.strip_prefix(key).map(|value| at + length - value.len()..at + length);
+            if line.is_empty() {
+                break at + 1..raw.len();
+            } else if tree.is_none() {
+                tree = Some(oid(line
+                    .strip_prefix(b"tree ")
+                    .ok_or_else(|| corrupt("it does not begin with its tree"))?)?);
+            } else if author.is_none() && committer.is_none() && line.starts_with(b"parent ") {
+                parents.push(oid(line.get(7..).unwrap_or_default())?);
+            } else if author.is_none() && line.starts_with(b"author ") {
+                author = value(b"author ");
+            } else if committer.is_none() && line.starts_with(b"committer ") {
+                committer = value(b"committer ");
+            }
+            at += length + 1;
+        };
+        let tree = tree.ok_or_else(|| corrupt("it has no tree"))?;
+        let committer = committer.unwrap_or(0..0);
+        let committer_time = seconds_of(raw.get(committer.clone()).unwrap_or_default());
+        Ok(Self { id, tree, parents, committer_time, author: author.unwrap_or(0..0), committer, message, raw })
+    }
+}
+
+/// The time in `name <address> seconds zone`: the number after the last `>`.
+fn seconds_of(ident: &[u8]) -> Time {
+    let after = ident.rsplit(|byte| *byte == b'>').next().unwrap_or_default();
+    let text = std::str::from_utf8(after).unwrap_or_default();
+    let digits = text.split_ascii_whitespace().next().unwrap_or_default();
+    // A number that does not fit is far beyond 9999; a negative one is before 1970.
+    let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
+        digits.parse().unwrap_or(u64::MAX)
+    } else {
+        0
+    };
+    Time::EPOCH.plus(Span::seconds(number))
+}
+
+impl Repository {
+    /// The kind of an object; none if it is not there.
+    pub fn kind(&self, id: Oid) -> Result<Option<Kind>> {
+        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for {id}")))?;
+        Ok(header.map(|header| Kind::of(header.kind())))
+    }
+
+    /// Whether an object is there.
+    pub fn exists(&self, id: Oid) -> bool {
+        self.gix.has_object(to_gix(id))
+    }
+
+    /// The bytes of an object of this kind; larger than 128 MiB is an error.
+    pub(super) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
+        let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
+            if error.is_resource_exhausted() {
+                return Error::Bounds { what: format!("the size of object {id}"), limit: OBJECT_LIMIT as u64 };
+            }
+            Error::library(format!("reading {} {id}", kind.name()))(error)
+        })?;
+        let mut object = object.ok_or(Error::Missing(id))?;
+        if object.kind != kind.to_gix() {
+            return Err(Error::Kind { id, expected: kind.name(), found: Kind::of(object.kind).name() });
+        }
+        Ok(std::mem::take(&mut object.data))
+    }
+
+    /// Reads a commit.
+    pub fn read_commit(&self, id: Oid) -> Result<Commit> {
+        Commit::parse(id, self.read(id, Kind::Commit)?)
+    }
+
+    /// Reads a blob of at most `limit` bytes.
+    pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
+        let over = || Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 };
+        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for blob {id}")))?;
+        if header.ok_or(Error::Missing(id))?.size() > limit as u64 {
+            return Err(over());
+        }
+        self.read(id, Kind::Blob)
+    }
+
+    /// The commit behind an id: itself, or what an annotated tag leads to; none if that is another kind of object.
+    pub fn peel_to_commit(&self, id: Oid) -> Result<Option<Oid>> {
+        let mut id = id;
+        // A chain of tags is not deeper than this unless somebody plays.
+        for _ in 0..16 {
+            match self.kind(id)?.ok_or(Error::Missing(id))? {
+                Kind::Commit => return Ok(Some(id)),
+                Kind::Tag => {
+                    let raw = self.read(id, Kind::Tag)?;
+                    let target = gix::objs::TagRefIter::from_bytes(&raw, self.gix.object_hash()).target_id();
+                    id = from_gix(&target.map_err(Error::library(format!("reading tag {id}")))?);
+                }
+                Kind::Blob | Kind::Tree => return Ok(None),
+            }
+        }
+        Err(Error::Bounds { what: format!("the chain of tags at {id}"), limit: 16 })
+    }
+
+    /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
+    /// commit.
+    pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
+        match self.gix.rev_parse_single(revision) {
+            Ok(id) => self.peel_to_commit(from_gix(&id)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The id that these bytes have as an object of this kind. Nothing is written.
+    pub fn hash(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
+        let id = gix::objs::compute_hash(self.gix.object_hash(), kind.to_gix(), bytes);
+        // It fails for SHA-1 collision attacks only.
+        Ok(from_gix(&id.map_err(Error::library("hashing an object"))?))
+    }
+
+    /// Writes a blob.
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid> {
+        self.write(Kind::Blob, bytes)
+    }
+
+    /// Writes a tree from its canonical bytes.
+    pub fn write_tree(&self, bytes: &[u8]) -> Result<Oid> {
+        self.write(Kind::Tree, bytes)
+    }
+
+    /// Writes a commit from its bytes.
+    pub fn write_commit(&self, bytes: &[u8]) -> Result<Oid> {
+        self.write(Kind::Commit, bytes)
+    }
+
+    /// Writes a loose object. One that is there already is written over with the same bytes: so it is whole, durable, and too young
+    /// for a `git gc` that runs meanwhile.
+    fn write(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
+        self.refuse_in_quarantine("an object")?;
+        let id = self.hash(kind, bytes)?;
+        let objects = self.common_dir().join("objects");
+        let hex = id.to_string();
+        let (fan, name) = hex.split_at(2);
+        let folder = objects.join(fan);
+        make_folder(&folder, &objects)?;
+
+        let write = || {
+            // `git gc` removes what is called so and was left behind.
+            let mut builder = tempfile::Builder::new();
+            builder.prefix("tmp_obj_").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
+            let file = builder.tempfile_in(&folder)?;
+            let mut deflate = gix::zlib::stream::deflate::Write::new(file, gix::zlib::Compression::BEST_SPEED);
+            deflate.write_all(&gix::objs::encode::loose_header(kind.to_gix(), bytes.len() as u64))?;
+            deflate.write_all(bytes)?;
+            deflate.flush()?;
+            let file = deflate.into_inner();
+            // Before it gets its name: an object with a name is never empty after a power cut.
+            file.as_file().sync_data()?;
+            file.persist(folder.join(name)).map_err(|error| error.error)
+        };
+        write().map_err(Error::io("writing an object to", &folder))?;
+        self.unsynced.borrow_mut().extend([objects, folder]);
+        Ok(id)
+    }
+
+    /// Makes the names of all objects written so far durable.
+    pub(super) fn sync_objects(&self) -> Result<()> {
+        let folders = std::mem::take(&mut *self.unsynced.borrow_mut());
+        folders.iter().try_for_each(|folder| sync_folder(folder))
+    }
+}
+
+/// Makes a folder with the permissions of the one it lies in, so that a group that shares the repository shares it too.
+pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
+    match std::fs::create_dir(folder) {
+        Ok(()) => std::fs::metadata(model)
+            .and_then(|metadata| std::fs::set_permissions(folder, metadata.permissions()))
+            .map_err(Error::io("making the folder", folder)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::io("making the folder", folder)(error)),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    std::fs::File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io("syncing the folder", folder))
+}

@@ -1,0 +1,126 @@
+//! The objects of a push that is still being judged.
+//!
+//! `receive-pack` keeps them in a folder of their own until pre-receive has said yes, and tells hooks about it in the environment. gix
+//! does not read those variables: a stand-in object folder whose alternates are the folders they name makes gix see what git sees.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use gix::bstr::{BStr, ByteSlice as _};
+
+use super::error::{Error, Result};
+use super::repo::OBJECT_LIMIT;
+
+/// What git tells a hook.
+#[derive(Debug, Clone, Default)]
+pub struct HookEnvironment {
+    /// The folder that relative paths in the variables start from: the hook's working directory.
+    pub current_dir: PathBuf,
+    /// `GIT_DIR`; the working directory where it is not set.
+    pub git_dir: PathBuf,
+    /// `GIT_OBJECT_DIRECTORY`.
+    pub objects: Option<OsString>,
+    /// `GIT_ALTERNATE_OBJECT_DIRECTORIES`: paths with colons between them, some of them C-quoted.
+    pub alternates: Option<OsString>,
+    /// Whether `GIT_QUARANTINE_PATH` is set: what is pushed can yet be refused.
+    pub quarantined: bool,
+}
+
+impl HookEnvironment {
+    /// The environment of this process.
+    pub fn of_process() -> Result<Self> {
+        let current_dir =
+            std::env::current_dir().map_err(Error::io("reading the working directory", Path::new(".")))?;
+        Ok(Self {
+            git_dir: current_dir.join(std::env::var_os("GIT_DIR").unwrap_or_default()),
+            current_dir,
+            objects: std::env::var_os("GIT_OBJECT_DIRECTORY"),
+            alternates: std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+            quarantined: std::env::var_os("GIT_QUARANTINE_PATH").is_some(),
+        })
+    }
+}
+
+/// The stand-in object folder, there as long as the repository is used.
+pub(super) struct Quarantine {
+    _folder: Option<tempfile::TempDir>,
+    provisional: bool,
+    /// The variables as they were, for `git` processes that must see the pushed objects too.
+    environment: HookEnvironment,
+}
+
+impl Quarantine {
+    /// Makes the repository see what the environment names; `None` if it names nothing.
+    pub(super) fn enter(gix: &mut gix::Repository, environment: &HookEnvironment) -> Result<Option<Self>> {
+        let quarantine = |folder| {
+            Some(Self { _folder: folder, provisional: environment.quarantined, environment: environment.clone() })
+        };
+        if environment.objects.is_none() && environment.alternates.is_none() {
+            return Ok(if environment.quarantined { quarantine(None) } else { None });
+        }
+        let own = || gix.common_dir().join("objects").into_os_string();
+        let mut folders = vec![environment.current_dir.join(environment.objects.clone().unwrap_or_else(own))];
+        let alternates = environment.alternates.as_deref().unwrap_or(OsStr::new(""));
+        folders.extend(split_alternates(alternates)?.into_iter().map(|path| environment.current_dir.join(path)));
+
+        // Beside `objects`, as deep as it: gix resolves the relative alternates of an alternate against the first folder.
+        let folder = tempfile::Builder::new()
+            .prefix("git-deploy-objects-")
+            .tempdir_in(gix.common_dir())
+            .map_err(Error::io("making an object folder in", gix.common_dir()))?;
+        let info = folder.path().join("info");
+        let write = || {
+            std::fs::create_dir(&info)?;
+            let mut file = std::fs::File::create(info.join("alternates"))?;
+            // Each path is absolute, so none can pass for a comment; what could end the line is quoted.
+            folders.iter().try_for_each(|path| {
+                file.write_all(&gix::quote::ansi_c::quote(BStr::new(path.as_os_str().as_bytes())))?;
+                file.write_all(b"\n")
+            })
+        };
+        write().map_err(Error::io("writing the alternates of", folder.path()))?;
+
+        let options = gix::odb::store::init::Options {
+            alloc_limit_bytes: Some(OBJECT_LIMIT),
+            current_dir: Some(gix.common_dir().to_owned()),
+            ..Default::default()
+        };
+        let handle = gix::odb::at_opts(folder.path(), gix.object_hash(), None, options)
+            .map_err(Error::io("opening the object folder", folder.path()))?;
+        // Without the memory that the proxy brings: what is written must fail, not vanish.
+        gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough();
+        Ok(quarantine(Some(folder)))
+    }
+
+    pub(super) fn is_provisional(&self) -> bool {
+        self.provisional
+    }
+
+    pub(super) fn environment(&self) -> &HookEnvironment {
+        &self.environment
+    }
+}
+
+/// Splits the variable as git does: at colons, a part that begins with a quotation mark being C-quoted.
+fn split_alternates(value: &OsStr) -> Result<Vec<PathBuf>> {
+    let mut rest: &[u8] = value.as_bytes();
+    let mut paths = Vec::new();
+    while !rest.is_empty() {
+        let (path, used) = if rest.starts_with(b"\"") {
+            let (path, used) = gix::quote::ansi_c::undo(BStr::new(rest))
+                .map_err(|_| Error::corrupt("GIT_ALTERNATE_OBJECT_DIRECTORIES", "a quotation mark without its end"))?;
+            (path.to_vec(), used)
+        } else {
+            let used = rest.find_byte(b':').unwrap_or(rest.len());
+            (rest[..used].to_vec(), used)
+        };
+        rest = &rest[used..];
+        rest = rest.strip_prefix(b":").unwrap_or(rest);
+        if !path.is_empty() {
+            paths.push(PathBuf::from(OsString::from_vec(path)));
+        }
+    }
+    Ok(paths)
+}

@@ -1,0 +1,177 @@
+//! Refs: read exactly, moved by compare-and-swap, durable when the call returns.
+//!
+//! One ref moves at a time: several in one transaction are not atomic when the process dies. A symbolic ref is refused everywhere: a
+//! hook would judge the alias while the target moves.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gix::bstr::ByteSlice as _;
+use gix::refs::transaction::{PreviousValue, RefEdit};
+use gix::refs::{FullName, FullNameRef, Target};
+
+use super::error::{Error, Result};
+use super::object::{make_folder, sync_folder};
+use super::repo::{Repository, from_gix, to_gix};
+use crate::domain::id::Oid;
+
+/// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs off quadratically, with jitter.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// The most refs that are listed.
+const LIST_LIMIT: usize = 100_000;
+
+fn full_name(name: &str) -> Result<FullName> {
+    let refused = |why| Error::Ref { name: name.to_owned(), why };
+    if !name.starts_with("refs/") {
+        return Err(refused("it does not begin with refs/"));
+    }
+    FullName::try_from(name).map_err(|_| refused("git allows no such name"))
+}
+
+fn target(name: &str, target: &Target) -> Result<Oid> {
+    match target {
+        Target::Object(id) => Ok(from_gix(id)),
+        Target::Symbolic(_) => Err(Error::Ref {
+            name: name.to_owned(),
+            why: "it is symbolic: what it points to could move unseen. Delete it with git symbolic-ref --delete",
+        }),
+    }
+}
+
+impl Repository {
+    /// The object that a ref points to, annotated tags included; none if there is no such ref. Symbolic and broken refs are errors.
+    pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
+        let full = full_name(name)?;
+        let failed = || Error::library(format!("reading {name}"));
+        // The file first: were packed-refs read first, a `git pack-refs` in between would show the value before the last.
+        let loose = self.gix.refs.try_find_loose(full.as_ref()).map_err(failed())?;
+        if let Some(loose) = loose.filter(|loose| loose.name == full) {
+            return target(name, &loose.target).map(Some);
+        }
+        let found = self.gix.refs.try_find(full.as_ref()).map_err(failed())?;
+        // gix also tries refs/heads/<name> and the like: only the ref that was asked for counts.
+        found.filter(|found| found.name == full).map(|found| target(name, &found.target)).transpose()
+    }
+
+    /// All refs below a prefix that ends in `/`, by name. Symbolic refs, broken ones, and names that are not UTF-8 are errors: this is
+    /// for prefixes that are ours.
+    pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
+        let failed = || Error::library(format!("listing {prefix}"));
+        if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
+            return Err(Error::Ref { name: prefix.to_owned(), why: "a prefix begins with refs/ and ends in a slash" });
+        }
+        let platform = self.gix.refs.iter().map_err(failed())?;
+        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(failed())?;
+        let mut refs = Vec::new();
+        for reference in platform.prefixed(relative).map_err(Error::library(format!("listing {prefix}")))? {
+            let reference = reference.map_err(failed())?;
+            let name = reference.name.as_bstr().to_str();
+            let name = name.map_err(|_| Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8"))?;
+            let id = target(name, &reference.target)?;
+            refs.push((name.to_owned(), id));
+            if refs.len() > LIST_LIMIT {
+                return Err(Error::Bounds {
+                    what: format!("the number of refs below {prefix}"),
+                    limit: LIST_LIMIT as u64,
+                });
+            }
+        }
+        refs.sort_unstable();
+        Ok(refs)
+    }
+
+    /// Makes a ref that must not exist yet. That it is there already with this very value is no error.
+    pub fn create_ref(&self, name: &str, new: Oid, log: &str) -> Result<()> {
+        self.compare_and_swap(name, None, new, log)
+    }
+
+    /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one line for the reflog.
+    ///
+    /// When it returns, the ref and every object written through this [`Repository`] before are on the disk.
+    /// [`Error::LostRace`] if the ref is not at `old`.
+    pub fn compare_and_swap(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
+        self.refuse_in_quarantine("a ref")?;
+        let full = full_name(name)?;
+        if old.is_none() {
+            self.refuse_file_and_folder(name)?;
+        }
+        self.sync_objects()?;
+        let result = self.swap(&full, old, new, log);
+        if matches!(result, Err(Error::Library { .. })) {
+            // The library's reasons are many; what the ref is now says whether the race was lost.
+            let found = self.read_ref(name)?;
+            if found != old {
+                return Err(Error::LostRace { name: name.to_owned(), found });
+            }
+        }
+        result
+    }
+
+    fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
+        let name = full.as_bstr().to_string();
+        let expected = match old {
+            Some(old) => PreviousValue::MustExistAndMatch(Target::Object(to_gix(old))),
+            None => PreviousValue::MustNotExist,
+        };
+        let line = log.replace(|character: char| character.is_control(), " ");
+        let edit = RefEdit::update(full.clone(), to_gix(new), expected, line);
+        let mut refs = self.gix.refs.clone();
+        // Bare repositories keep no reflog by themselves, and a server's is the one that is asked for after an accident.
+        refs.write_reflog = gix::refs::store::WriteReflog::Always;
+        let path = self.common_dir().join(&name);
+        self.make_ref_folders(&path)?;
+
+        let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
+        let prepared =
+            refs.transaction().prepare([edit], wait, wait).map_err(Error::library(format!("preparing {name}")))?;
+        // gix takes a broken file for a missing one, and would fall back on an older packed value.
+        let found = self.read_ref(&name)?;
+        if found == Some(new) {
+            return Ok(());
+        }
+        if found != old {
+            return Err(Error::LostRace { name, found });
+        }
+        let lock = path.with_file_name(format!("{}.lock", file_name(&path)));
+        std::fs::File::open(&lock).and_then(|file| file.sync_all()).map_err(Error::io("syncing", &lock))?;
+        let time = gix::date::Time::new(crate::clock::now().seconds(), 0).to_string();
+        let committer = gix::actor::SignatureRef { name: "git-deploy".into(), email: "git-deploy".into(), time: &time };
+        prepared.commit(Some(committer)).map_err(Error::library(format!("moving {name}")))?;
+        self.ref_folders(&path).into_iter().try_for_each(sync_folder)
+    }
+
+    /// The folders from the one that holds the ref up to `refs`, innermost first.
+    fn ref_folders<'a>(&self, path: &'a Path) -> Vec<&'a Path> {
+        let refs = self.common_dir().join("refs");
+        path.ancestors().skip(1).take_while(|folder| folder.starts_with(&refs)).collect()
+    }
+
+    fn make_ref_folders(&self, path: &Path) -> Result<()> {
+        let refs = self.common_dir().join("refs");
+        let folders = self.ref_folders(path);
+        folders.iter().rev().skip(1).try_for_each(|folder| make_folder(folder, &refs))
+    }
+
+    /// No ref is both a file and a folder. gix does not see it when the other one is packed.
+    fn refuse_file_and_folder(&self, name: &str) -> Result<()> {
+        let taken = |why| Err(Error::Ref { name: name.to_owned(), why });
+        for (at, _) in name.match_indices('/') {
+            let above = name.get(..at).unwrap_or_default();
+            if above.matches('/').count() > 0 && self.read_ref(above)?.is_some() {
+                return taken("a part of its name is a ref itself");
+            }
+        }
+        let below = format!("{name}/");
+        if self.list_refs(&below)?.is_empty() { Ok(()) } else { taken("there are refs below it") }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    // A full ref name has a last part, which was UTF-8.
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Whether git allows this full ref name.
+pub fn is_valid_name(name: &str) -> bool {
+    <&FullNameRef>::try_from(name).is_ok() && name.starts_with("refs/")
+}

@@ -1,0 +1,320 @@
+//! Trees of a ledger: read strictly, edited by splicing.
+//!
+//! Only the folders on the way to an edit are read and made anew, so an edit costs the same with a thousand components. A server
+//! recomputes the id that an edit leads to without writing anything: [`Repository::edited_id`].
+
+use super::error::{Error, Result};
+use super::object::Kind;
+use super::repo::Repository;
+use crate::domain::id::Oid;
+
+/// A path in a ledger's tree is no longer than this, in bytes.
+const PATH_LIMIT: usize = 1_024;
+
+/// What a path of a ledger's tree leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf {
+    /// A file that is not executable (mode 100644).
+    Blob(Oid),
+    /// A commit of the code (mode 160000).
+    Commit(Oid),
+}
+
+/// What is found at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A file or a commit.
+    Leaf(Leaf),
+    /// A folder.
+    Tree(Oid),
+}
+
+/// One entry of any tree, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The mode's octal digits, without those zeros at the front that old tools wrote.
+    pub mode: &'a [u8],
+    /// Its name: no slash, no NUL.
+    pub name: &'a [u8],
+    /// The object.
+    pub id: Oid,
+    /// The whole entry, byte for byte.
+    pub raw: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Whether it is a folder.
+    pub fn is_tree(&self) -> bool {
+        self.mode == b"40000"
+    }
+}
+
+/// Takes a tree object apart. `id` is for the words of an error, and says how long the ids are.
+pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
+    let length = id.as_bytes().len();
+    let mut rest = raw;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = split_entry(rest, length)
+            .ok_or_else(|| Error::corrupt(format!("tree {id}"), "an entry is cut off or has no name"));
+        rest = entry.as_ref().map_or(&[], |(_, rest)| rest);
+        Some(entry.map(|(entry, _)| entry))
+    })
+}
+
+fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
+    let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
+    let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
+    let end = nul + 1 + length;
+    let mode = raw.get(..space)?;
+    let mode = mode.get(mode.iter().position(|byte| *byte != b'0')?..)?;
+    let name = raw.get(space + 1..nul)?;
+    if name.is_empty() || name.contains(&b'/') || !mode.iter().all(|byte| (b'0'..=b'7').contains(byte)) {
+        return None;
+    }
+    let id = Oid::from_bytes(raw.get(nul + 1..end)?)?;
+    Some((Entry { mode, name, id, raw: raw.get(..end)? }, raw.get(end..)?))
+}
+
+/// An entry of a ledger's tree, taken apart.
+#[derive(Debug, Clone)]
+struct Node {
+    name: String,
+    found: Found,
+}
+
+impl Node {
+    /// Git orders folders as if their names ended in a slash.
+    fn key(&self) -> Vec<u8> {
+        let mut key = self.name.clone().into_bytes();
+        if matches!(self.found, Found::Tree(_)) {
+            key.push(b'/');
+        }
+        key
+    }
+}
+
+/// One edit on its way down: the rest of its path, the whole path for errors, and what it puts there.
+type Edit<'a> = (&'a str, &'a str, Option<Leaf>);
+
+/// Where finished trees go: onto the disk, or nowhere.
+#[derive(Clone, Copy)]
+enum Sink {
+    Write,
+    Compute,
+}
+
+/// What an entry of a ledger's tree is: links and executable files have no place there.
+fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
+    match entry.mode {
+        b"40000" => Ok(Found::Tree(entry.id)),
+        b"100644" => Ok(Found::Leaf(Leaf::Blob(entry.id))),
+        b"160000" => Ok(Found::Leaf(Leaf::Commit(entry.id))),
+        _ => Err(Error::corrupt(format!("tree {tree}"), "a mode that no ledger's tree may hold")),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    // The set leaves no room for names that HFS or NTFS fold into `.git`, but for the 8.3 form, which needs a tilde.
+    !name.is_empty() && name != "." && name != ".." && !name.eq_ignore_ascii_case(".git") && name.bytes().all(plain)
+}
+
+fn check_path(path: &str) -> Result<()> {
+    let refused = |why| Err(Error::Path { path: path.chars().take(200).collect(), why });
+    if path.len() > PATH_LIMIT {
+        return refused("it is too long");
+    }
+    if !path.split('/').all(is_name) {
+        return refused("each part is made of letters, digits, dot, underscore and hyphen, and is not ., .. or .git");
+    }
+    Ok(())
+}
+
+impl Repository {
+    /// Splices edits into a tree, writes the trees that change, and returns the new root.
+    ///
+    /// `None` removes the file or the whole folder at its path, and is nothing if there is none. Removals come first, so a folder can
+    /// be removed and filled in one go. Folders that become empty go. A file in the way of a folder, or a folder in the way of a
+    /// file, is an error, as are two edits of one path.
+    pub fn edit(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
+        self.splice(base, edits, Sink::Write)
+    }
+
+    /// The root that [`Repository::edit`] would return. Nothing is written.
+    pub fn edited_id(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
+        self.splice(base, edits, Sink::Compute)
+    }
+
+    fn splice(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)], sink: Sink) -> Result<Oid> {
+        let mut sorted: Vec<Edit> = edits.iter().map(|(path, leaf)| (*path, *path, *leaf)).collect();
+        sorted.sort_by_key(|(path, ..)| *path);
+        for (path, ..) in &sorted {
+            check_path(path)?;
+        }
+        match self.splice_folder(base, &sorted, sink)? {
+            Some(root) => Ok(root),
+            None => self.finish(&[], sink),
+        }
+    }
+
+    /// The folder with the edits in it; none if nothing is left.
+    fn splice_folder(&self, base: Option<Oid>, edits: &[Edit], sink: Sink) -> Result<Option<Oid>> {
+        let mut nodes = match base {
+            Some(base) => self.nodes(base)?,
+            None => Vec::new(),
+        };
+        // All edits of one child follow each other but for one case: `a`, `a-b`, `a/c`. So they are gathered by name.
+        let mut groups: Vec<(&str, Vec<Edit>)> = Vec::new();
+        for (rest, path, leaf) in edits {
+            let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            match groups.iter_mut().rev().find(|(other, _)| *other == name) {
+                Some((_, group)) => group.push((rest, path, *leaf)),
+                None => groups.push((name, vec![(rest, path, *leaf)])),
+            }
+        }
+        for (name, group) in groups {
+            let at = nodes.iter().position(|node| node.name == name);
+            let old = at.map(|at| nodes.remove(at).found);
+            if let Some(found) = self.splice_child(old, &group, sink)? {
+                nodes.push(Node { name: name.to_owned(), found });
+            }
+        }
+        if nodes.is_empty() { Ok(None) } else { self.finish(&nodes, sink).map(Some) }
+    }
+
+    /// What becomes of one child of a folder.
+    fn splice_child(&self, old: Option<Found>, group: &[Edit], sink: Sink) -> Result<Option<Found>> {
+        let refused = |path: &str, why| Err(Error::Path { path: path.to_owned(), why });
+        let (here, below): (Vec<Edit>, Vec<Edit>) = group.iter().partition(|(rest, ..)| rest.is_empty());
+        let old = match here.as_slice() {
+            [] => old,
+            [(.., None)] => None,
+            [(_, path, Some(leaf))] => {
+                return match old {
+                    Some(Found::Tree(_)) => refused(path, "there is a folder"),
+                    _ if !below.is_empty() => refused(path, "it is edited as a file and as a folder"),
+                    _ => Ok(Some(Found::Leaf(*leaf))),
+                };
+            }
+            [(_, path, _), ..] => return refused(path, "it is edited twice"),
+        };
+        let base = match old {
+            _ if below.is_empty() => return Ok(old),
+            Some(Found::Tree(base)) => Some(base),
+            None => None,
+            Some(Found::Leaf(_)) => {
+                // A removal below a file removes nothing.
+                return match below.iter().find(|(.., leaf)| leaf.is_some()) {
+                    Some((_, path, _)) => refused(path, "there is a file on the way"),
+                    None => Ok(old),
+                };
+            }
+        };
+        Ok(self.splice_folder(base, &below, sink)?.map(Found::Tree))
+    }
+
+    fn finish(&self, nodes: &[Node], sink: Sink) -> Result<Oid> {
+        let mut nodes: Vec<_> = nodes.iter().map(|node| (node.key(), node)).collect();
+        nodes.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
+        let mut raw = Vec::new();
+        for (_, node) in nodes {
+            let (mode, id) = match node.found {
+                Found::Tree(id) => ("40000", id),
+                Found::Leaf(Leaf::Blob(id)) => ("100644", id),
+                Found::Leaf(Leaf::Commit(id)) => ("160000", id),
+            };
+            raw.extend(mode.bytes().chain([b' ']).chain(node.name.bytes()).chain([0]));
+            raw.extend(id.as_bytes());
+        }
+        match sink {
+            Sink::Write => self.write_tree(&raw),
+            Sink::Compute => self.hash(Kind::Tree, &raw),
+        }
+    }
+
+    /// Reads one folder of a ledger's tree, and refuses what no ledger's tree holds.
+    fn nodes(&self, tree: Oid) -> Result<Vec<Node>> {
+        let raw = self.read(tree, Kind::Tree)?;
+        let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
+        let mut nodes: Vec<Node> = Vec::new();
+        for entry in entries(tree, &raw) {
+            let entry = entry?;
+            let name = std::str::from_utf8(entry.name).ok().filter(|name| is_name(name));
+            let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?.to_owned();
+            let node = Node { name, found: found_of(tree, &entry)? };
+            if nodes.last().is_some_and(|last| last.key() >= node.key() || last.name == node.name) {
+                return Err(corrupt("its entries are not in git's order"));
+            }
+            nodes.push(node);
+        }
+        Ok(nodes)
+    }
+
+    /// What a path leads to in a ledger's tree; none if nothing is there.
+    pub fn entry_at(&self, tree: Oid, path: &str) -> Result<Option<Found>> {
+        check_path(path)?;
+        let mut found = Found::Tree(tree);
+        for name in path.split('/') {
+            let Found::Tree(folder) = found else { return Ok(None) };
+            let raw = self.read(folder, Kind::Tree)?;
+            let mut next = None;
+            for entry in entries(folder, &raw) {
+                let entry = entry?;
+                if entry.name == name.as_bytes() {
+                    next = Some(found_of(folder, &entry)?);
+                    break;
+                }
+            }
+            match next {
+                Some(next) => found = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// The bytes of the file at a path in a ledger's tree, at most `limit` of them; none if there is no such file.
+    pub fn file_at(&self, tree: Oid, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        match self.entry_at(tree, path)? {
+            Some(Found::Leaf(Leaf::Blob(id))) => self.read_blob(id, limit).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// All files and commits below a folder of a ledger's tree (`""` is its root), with their full paths, by name; more than `limit`
+    /// is an error. None are below a folder that is not there.
+    pub fn list_tree(&self, tree: Oid, folder: &str, limit: usize) -> Result<Vec<(String, Leaf)>> {
+        let mut leaves = Vec::new();
+        let start = match folder {
+            "" => Some(Found::Tree(tree)),
+            folder => self.entry_at(tree, folder)?,
+        };
+        if let Some(Found::Tree(start)) = start {
+            self.collect(start, folder, limit, &mut leaves)?;
+        }
+        Ok(leaves)
+    }
+
+    fn collect(&self, tree: Oid, folder: &str, limit: usize, leaves: &mut Vec<(String, Leaf)>) -> Result<()> {
+        if folder.len() > PATH_LIMIT {
+            return Err(Error::Bounds { what: "the depth of a ledger's tree".to_owned(), limit: PATH_LIMIT as u64 });
+        }
+        for node in self.nodes(tree)? {
+            let path = if folder.is_empty() { node.name } else { format!("{folder}/{}", node.name) };
+            match node.found {
+                Found::Tree(id) => self.collect(id, &path, limit, leaves)?,
+                Found::Leaf(leaf) => leaves.push((path, leaf)),
+            }
+            if leaves.len() > limit {
+                return Err(Error::Bounds {
+                    what: "the number of files in a ledger's tree".to_owned(),
+                    limit: limit as u64,
+                });
+            }
+        }
+        Ok(())
+    }
+}

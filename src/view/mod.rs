@@ -1,0 +1,8 @@
+//! How things look: text tables, marks, moments, JSON. Pure shaping: the present moment and the width are passed in.
+//!
+//! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
+
+pub mod json;
+pub mod mark;
+pub mod table;
+pub mod time;

@@ -1,0 +1,173 @@
+//! Tables without lines: columns two spaces apart, headers dim, one line a row, cut to the width.
+//!
+//! One column gives way where the width does not suffice, the last unless said otherwise; so the others stay readable and line up.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::domain::text::harmless;
+
+const GAP: usize = 2;
+/// The elastic column is never cut below this, even if the line grows too long: less would say nothing.
+const LEAST: usize = 8;
+
+/// One cell: text of one style.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    /// A cell with a style; what could harm a terminal is replaced.
+    pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
+        Self { text: harmless(text.as_ref()), style }
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+/// A table, row by row.
+#[derive(Debug)]
+pub struct Table {
+    rows: Vec<Vec<Cell>>,
+    columns: usize,
+    elastic: usize,
+}
+
+impl Table {
+    /// A table with these headers, shown in upper case.
+    pub fn new(headers: &[&str]) -> Self {
+        let dim = Style::new().dimmed();
+        let header = headers.iter().map(|header| Cell::styled(header.to_uppercase(), dim)).collect();
+        Self { rows: vec![header], columns: headers.len(), elastic: headers.len().saturating_sub(1) }
+    }
+
+    /// Makes another column than the last give way where the width does not suffice.
+    #[must_use]
+    pub fn elastic(mut self, column: usize) -> Self {
+        self.elastic = column;
+        self
+    }
+
+    /// Adds a row; missing cells are empty, cells beyond the headers are not shown.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
+        self.rows.push(cells.into_iter().map(Into::into).take(self.columns).collect());
+    }
+
+    /// The lines, without a newline at the end and without white space at the end of any.
+    pub fn render(&self, width: Option<usize>) -> String {
+        let widths = self.widths(width);
+        let lines: Vec<_> = self.rows.iter().map(|row| line(row, &widths)).collect();
+        lines.join("\n")
+    }
+
+    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
+        let mut widths = vec![0; self.columns];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.text.width().max(*width);
+            }
+        }
+        let total = widths.iter().sum::<usize>() + GAP * self.columns.saturating_sub(1);
+        let excess = limit.map_or(0, |limit| total.saturating_sub(limit));
+        if let Some(width) = widths.get_mut(self.elastic) {
+            *width = width.saturating_sub(excess).max(LEAST.min(*width));
+        }
+        widths
+    }
+}
+
+fn line(row: &[Cell], widths: &[usize]) -> String {
+    let mut line = String::new();
+    // Spaces are owed until something follows them, so that no line ends with any.
+    let mut owed = 0;
+    for (cell, width) in row.iter().zip(widths) {
+        let text = cut(&cell.text, *width);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            line += &" ".repeat(owed);
+            owed = 0;
+            // Writing to a string cannot fail.
+            let _ = write!(line, "{0}{text}{0:#}", cell.style);
+        }
+        owed += width.saturating_sub(text.width()) + GAP;
+    }
+    line
+}
+
+/// The text in at most so many columns, with `…` where something is missing.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut left = width.saturating_sub(1);
+    let mut short = String::new();
+    for character in text.chars() {
+        let Some(rest) = left.checked_sub(character.width().unwrap_or(0)) else { break };
+        left = rest;
+        short.push(character);
+    }
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Table {
+        let mut table = Table::new(&["Environment", "Component", "Subject"]).elastic(2);
+        table.row(["dev", "api", "Fix login redirect"]);
+        table.row(["", "größe", "資料庫 更新 更新"]);
+        table.row(["prod", "", ""]);
+        table
+    }
+
+    fn plain(table: &Table, width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&table.render(width)).to_string()
+    }
+
+    /// Columns line up by what a terminal shows, not by bytes or characters.
+    #[test]
+    fn whole() {
+        assert_eq!(
+            plain(&sample(), None),
+            "ENVIRONMENT  COMPONENT  SUBJECT\n\
+             dev          api        Fix login redirect\n             \
+                          größe      資料庫 更新 更新\n\
+             prod"
+        );
+    }
+
+    /// A line longer than the terminal would break the table.
+    #[test]
+    fn cut_to_the_width() {
+        let text = plain(&sample(), Some(35));
+        assert_eq!(
+            text,
+            "ENVIRONMENT  COMPONENT  SUBJECT\n\
+             dev          api        Fix login…\n             \
+                          größe      資料庫 更…\n\
+             prod"
+        );
+        assert!(text.lines().all(|line| line.width() <= 35));
+        // Too narrow for the columns that must stay: the elastic one keeps something to read.
+        assert!(plain(&sample(), Some(10)).contains("Fix log…"));
+    }
+
+    /// Subjects come from anyone's commits.
+    #[test]
+    fn hostile_text() {
+        let mut table = Table::new(&["a"]);
+        table.row(["\u{1b}]0;x\u{7}\nnext"]);
+        assert_eq!(table.rows[1][0].text, "\u{fffd}]0;x\u{fffd}\u{fffd}next");
+    }
+}

@@ -1,0 +1,80 @@
+//! Moments and spans for people.
+
+use crate::domain::time::{Span, Time};
+
+/// How moments are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dates {
+    /// `2026-03-05T10:02:11Z`
+    Iso,
+    /// `2 min ago`
+    Relative,
+}
+
+/// A moment as seen from `now`.
+pub fn when(time: Time, now: Time, dates: Dates) -> String {
+    match dates {
+        Dates::Iso => time.to_string(),
+        Dates::Relative if time > now => format!("in {}", rough(time.since(now))),
+        Dates::Relative => match now.since(time) {
+            span if span.as_seconds() == 0 => "now".to_owned(),
+            span => format!("{} ago", rough(span)),
+        },
+    }
+}
+
+/// A span in its largest fitting unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`, `3 months`, `2 years`.
+pub fn rough(span: Span) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = span.as_seconds();
+    let (number, unit) = match seconds {
+        0..MINUTE => return format!("{seconds} s"),
+        MINUTE..HOUR => return format!("{} min", seconds / MINUTE),
+        HOUR..DAY => (seconds / HOUR, "hour"),
+        // Two months and less are told in days, which people can count back.
+        _ if seconds < 60 * DAY => (seconds / DAY, "day"),
+        _ if seconds < 730 * DAY => (seconds / (30 * DAY), "month"),
+        _ => (seconds / (365 * DAY), "year"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each unit on both sides of its border, and the singular.
+    #[test]
+    fn spans() {
+        const DAY: u64 = 86_400;
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (3_600, "1 hour"),
+            (2 * 3_600, "2 hours"),
+            (DAY - 1, "23 hours"),
+            (DAY, "1 day"),
+            (59 * DAY, "59 days"),
+            (60 * DAY, "2 months"),
+            (729 * DAY, "24 months"),
+            (730 * DAY, "2 years"),
+        ] {
+            assert_eq!(rough(Span::seconds(seconds)), text);
+        }
+    }
+
+    /// A clock that lags behind the server's shows a moment of the future, not one of the past.
+    #[test]
+    fn moments() {
+        let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
+        let minute = Span::seconds(60);
+        assert_eq!(when(now.minus(minute), now, Dates::Relative), "1 min ago");
+        assert_eq!(when(now.plus(minute), now, Dates::Relative), "in 1 min");
+        assert_eq!(when(now, now, Dates::Relative), "now");
+        assert_eq!(when(now.minus(minute), now, Dates::Iso), "2026-03-05T09:59:00Z");
+    }
+}
