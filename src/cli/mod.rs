@@ -6,6 +6,7 @@
 mod context;
 mod failure;
 mod help;
+mod workspace;
 
 mod completions;
 mod man;

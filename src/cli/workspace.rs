@@ -11,11 +11,11 @@ use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing};
 use crate::domain::state::{Scope, State};
+use crate::domain::verdict::Decision;
 use crate::git::Repository;
-use crate::git::append::{AppendError, Appended, Draft, View, Writer};
+use crate::git::append::{AppendError, Appended, Draft, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::judge::Head;
-use crate::domain::verdict::Decision;
 use crate::git::ledger::{Project, StateReader, Tips};
 use crate::git::sync::{Fault, Problem, SyncError};
 use crate::signing::key::parse_public;
@@ -62,7 +62,9 @@ pub fn remote(repository: &Repository, context: &Context) -> Result<Option<Strin
     }
     match read(REMOTE)? {
         Some(name) if name.is_empty() => Ok(None),
-        Some(name) if name.starts_with('-') => Err(Failure::new(Kind::Usage, format!("{REMOTE} is not the name of a remote"))),
+        Some(name) if name.starts_with('-') => {
+            Err(Failure::new(Kind::Usage, format!("{REMOTE} is not the name of a remote")))
+        }
         Some(name) => Ok(Some(name)),
         None => Ok(read("remote.origin.url")?.map(|_| "origin".to_owned())),
     }
@@ -90,7 +92,9 @@ impl Workspace {
         let policy = Gatherer::new(&repository, &project)
             .policy_at(tip)
             .or_fail(Kind::CannotTell, "cannot read the policy in force")?
-            .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish"))?;
+            .ok_or_else(|| {
+                Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish")
+            })?;
         Ok(Self { repository, remote, project, tips, policy })
     }
 
@@ -102,7 +106,11 @@ impl Workspace {
     /// An environment that the policy knows, by its name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
         let known = || {
-            let names: Vec<String> = self.policy.all_environments().map(|it| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() }).collect();
+            let names: Vec<String> = self
+                .policy
+                .all_environments()
+                .map(|it| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() })
+                .collect();
             format!("the policy knows {}", names.join(", "))
         };
         let unknown = || Failure::new(Kind::Usage, format!("there is no environment {name:?}: {}", known()));
@@ -141,12 +149,16 @@ impl Workspace {
             return match commits[..] {
                 [commit] => Ok(commit),
                 [] => Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status")),
-                _ => Err(Failure::new(Kind::Usage, format!("{name} runs {} different commits: name one", commits.len()))
-                    .hint(format!("git deploy status {name}"))),
+                _ => {
+                    Err(Failure::new(Kind::Usage, format!("{name} runs {} different commits: name one", commits.len()))
+                        .hint(format!("git deploy status {name}")))
+                }
             };
         }
-        let unknown = || Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch");
-        let found = self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+        let unknown =
+            || Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch");
+        let found =
+            self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
         found.map(CommitId).ok_or_else(unknown)
     }
 
@@ -224,7 +236,10 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
     }
     if let Some(program) = read(SIGNER)? {
         let hint = "git config deploy.signerKey RW…";
-        let missing = || Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?")).hint(hint);
+        let missing = || {
+            Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"))
+                .hint(hint)
+        };
         let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
         let text = std::fs::read_to_string(&text).unwrap_or(text);
         let key = parse_public(&text).or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
@@ -233,21 +248,32 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
     let file = match read(KEY)? {
         Some(file) => PathBuf::from(file),
         None => default_key().filter(|file| file.exists()).ok_or_else(|| {
-            Failure::new(Kind::CannotTell, "there is no key to sign with").hint("git deploy key new").hint("git config deploy.key FILE")
+            Failure::new(Kind::CannotTell, "there is no key to sign with")
+                .hint("git deploy key new")
+                .hint("git config deploy.key FILE")
         })?,
     };
     let prompt = || rpassword::prompt_password(format!("Password of {}: ", file.display()));
-    Signer::from_file(&file, &environment, prompt).or_fail(Kind::CannotTell, format!("cannot use the key {}", file.display()))
+    Signer::from_file(&file, &environment, prompt)
+        .or_fail(Kind::CannotTell, format!("cannot use the key {}", file.display()))
 }
 
 /// Says why an entry was not written, in the words and with the exit code of the reason.
-fn explain(context: &Context, error: AppendError<Failure>) -> Failure {
+fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
+    let error = match stopped {
+        Stopped::Draft(failure) => return failure,
+        Stopped::Append(error) => error,
+    };
     match error {
-        AppendError::Draft(failure) => failure,
         AppendError::Refused(refusal) => {
-            let place = refusal.statement.environment().map_or_else(|| refusal.statement.ledger.to_string(), |name| name.to_string());
+            let place = refusal
+                .statement
+                .environment()
+                .map_or_else(|| refusal.statement.ledger.to_string(), |name| name.to_string());
             let (kind, words) = match refusal.verdict.decision() {
-                Decision::CannotTell => (Kind::CannotTell, "cannot tell whether the rules allow it: nothing was written to"),
+                Decision::CannotTell => {
+                    (Kind::CannotTell, "cannot tell whether the rules allow it: nothing was written to")
+                }
                 _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
             };
             for line in view::verdict::lines(&refusal.verdict, false) {
@@ -265,10 +291,12 @@ fn explain(context: &Context, error: AppendError<Failure>) -> Failure {
             for line in &messages {
                 context.note(line);
             }
-            Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not").hint("git deploy sync")
+            Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not")
+                .hint("git deploy sync")
         }
         AppendError::Sync(error) => unsynced(context, error),
-        AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written").hint("the same command again"),
+        AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written")
+            .hint("the same command again"),
         other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
     }
 }
@@ -306,7 +334,10 @@ pub fn problem_line(problem: &Problem) -> String {
             format!("the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept")
         }
         Fault::Unverified { id, .. } => {
-            format!("the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept", entry_name(ledger, *id))
+            format!(
+                "the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept",
+                entry_name(ledger, *id)
+            )
         }
     }
 }

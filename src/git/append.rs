@@ -15,7 +15,7 @@ use super::repo::Repository;
 use super::sync::{SyncError, pushed, sync, sync_notes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
-use crate::domain::gate::{Facts, Request, counting, evaluate, reads};
+use crate::domain::gate::{Request, counting, evaluate, reads};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
@@ -29,7 +29,7 @@ const TRIES: u32 = 60;
 
 /// Why an entry was not written.
 #[derive(Debug, thiserror::Error)]
-pub enum AppendError<E> {
+pub enum AppendError {
     /// The rules say no, or cannot tell.
     #[error("the rules do not allow it")]
     Refused(Box<Refusal>),
@@ -42,9 +42,6 @@ pub enum AppendError<E> {
     /// Others were always faster.
     #[error("the ledger moved {TRIES} times while this entry was being made")]
     Busy,
-    /// The caller's own reason.
-    #[error(transparent)]
-    Draft(E),
     /// The remote's ledgers could not be fetched or not be believed.
     #[error(transparent)]
     Sync(#[from] SyncError),
@@ -66,6 +63,21 @@ pub enum AppendError<E> {
     /// Git failed.
     #[error(transparent)]
     Git(#[from] Error),
+}
+
+/// Why [`Writer::append`] stopped.
+#[derive(Debug)]
+pub enum Stopped<E> {
+    /// The caller could not make its draft.
+    Draft(E),
+    /// The draft was made, and not written.
+    Append(AppendError),
+}
+
+impl<E, T: Into<AppendError>> From<T> for Stopped<E> {
+    fn from(error: T) -> Self {
+        Self::Append(error.into())
+    }
 }
 
 /// A refusal, with what was asked.
@@ -160,7 +172,7 @@ impl Writer<'_> {
         &self,
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Appended, AppendError<E>> {
+    ) -> Result<Appended, Stopped<E>> {
         for attempt in 0..TRIES {
             if let Some(remote) = self.remote {
                 sync(self.repository, remote)?;
@@ -170,14 +182,14 @@ impl Writer<'_> {
                 Try::LostRace => pause(attempt)?,
             }
         }
-        Err(AppendError::Busy)
+        Err(AppendError::Busy.into())
     }
 
     fn attempt<E>(
         &self,
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Try, AppendError<E>> {
+    ) -> Result<Try, Stopped<E>> {
         let tips = self.repository.tips()?;
         let gatherer = Gatherer::new(self.repository, self.project).with_remote(self.remote);
         let judge = Judge::new(self.repository, gatherer, None);
@@ -193,10 +205,10 @@ impl Writer<'_> {
             head: &head,
             gatherer: &judge.gatherer,
         };
-        let draft = draft(&view).map_err(AppendError::Draft)?;
+        let draft = draft(&view).map_err(Stopped::Draft)?;
         let (statement, verdict) = self.decide(ledger, &view, &draft)?;
         if !verdict.allowed() {
-            return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })));
+            return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })).into());
         }
         let Some(signer) = self.signer.filter(|_| !self.dry_run) else {
             let id = head.chain.tip;
@@ -206,7 +218,13 @@ impl Writer<'_> {
         let entry = sign(signer, &statement)?;
         let id = self.build(ledger, &head, &entry, draft.policy_text.as_ref())?;
         let done = |messages| {
-            Try::Done(Box::new(Appended { id, statement: statement.clone(), verdict: verdict.clone(), messages, dry_run: false }))
+            Try::Done(Box::new(Appended {
+                id,
+                statement: statement.clone(),
+                verdict: verdict.clone(),
+                messages,
+                dry_run: false,
+            }))
         };
         match self.publish(ledger, tips.get(ledger).copied(), id)? {
             Some(messages) => {
@@ -218,7 +236,7 @@ impl Writer<'_> {
     }
 
     /// Completes the statement and asks the rules.
-    fn decide<E>(&self, ledger: &LedgerName, view: &View<'_>, draft: &Draft) -> Result<(Statement, Verdict), AppendError<E>> {
+    fn decide(&self, ledger: &LedgerName, view: &View<'_>, draft: &Draft) -> Result<(Statement, Verdict), AppendError> {
         let chain = &view.head.chain;
         let mut statement = Statement {
             // A clock behind the last entry's must not stop the line: the same moment is allowed.
@@ -239,24 +257,32 @@ impl Writer<'_> {
         };
         let policy = view.policy.or(brought.as_ref());
         let Some(policy) = policy else {
-            return Err(Error::Corrupt { what: "refs/deploy/policy".to_owned(), why: "no policy is in force".to_owned() }.into());
+            return Err(Error::Corrupt {
+                what: "refs/deploy/policy".to_owned(),
+                why: "no policy is in force".to_owned(),
+            }
+            .into());
         };
         let mut wanted = reads(policy, &statement);
         wanted.extend(chain.seen.keys().cloned());
-        statement.seen = view.tips.iter().filter(|(name, _)| *name != ledger && wanted.contains(*name)).map(|(name, tip)| (name.clone(), *tip)).collect();
+        statement.seen = view
+            .tips
+            .iter()
+            .filter(|(name, _)| *name != ledger && wanted.contains(*name))
+            .map(|(name, tip)| (name.clone(), *tip))
+            .collect();
 
         let mut others = view.tips.clone();
         others.remove(ledger);
         let state = view.state(ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
-        let mut facts = Facts::default();
-        let counted = {
-            let request = Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
-            facts = Facts { ..view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state) };
-            counting(policy, &request, &facts, statement.at)
-        };
+        let request =
+            Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
+        let facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        let counted = counting(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
-        let request = Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
+        let request =
+            Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
         let verdict = evaluate(policy, &request, &facts, statement.at);
         Ok((statement, verdict))
     }
@@ -281,12 +307,12 @@ impl Writer<'_> {
     }
 
     /// Moves the ref: the remote's first, where there is one. `None` if somebody else was faster.
-    fn publish<E>(
+    fn publish(
         &self,
         ledger: &LedgerName,
         old: Option<EntryId>,
         new: EntryId,
-    ) -> Result<Option<Vec<String>>, AppendError<E>> {
+    ) -> Result<Option<Vec<String>>, AppendError> {
         let name = ledger.reference();
         let mut said = Vec::new();
         if let Some(remote) = self.remote {
@@ -299,7 +325,8 @@ impl Writer<'_> {
                 PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
-                    let synced = sync(self.repository, remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
+                    let synced =
+                        sync(self.repository, remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
                         Some(tip) => self.repository.on_chain(*tip, new)?,
                         None => false,
@@ -328,7 +355,7 @@ impl Writer<'_> {
 }
 
 /// Signs a statement, and believes it only after checking.
-fn sign<E>(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError<E>> {
+fn sign(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError> {
     let bytes = statement.print()?;
     let signature = signer.sign(&bytes, &statement.trusted_comment())?;
     let entry = Entry::<Unverified>::parse(&bytes, &signature)?;

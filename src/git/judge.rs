@@ -73,7 +73,9 @@ impl Judged {
 /// Turns a failed access into an answer: what is malformed is refused, what cannot be read cannot be told.
 fn answer(rule: Rule, error: &Error) -> Check {
     match error {
-        Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => Check::fail(rule, error.to_string()),
+        Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => {
+            Check::fail(rule, error.to_string())
+        }
         _ => Check::unknown(rule, error.to_string()),
     }
 }
@@ -114,12 +116,19 @@ impl<'a> Judge<'a> {
         let (commit, previous, unverified) = match self.repository.read_link(ledger, id) {
             Ok(Link::Entry { commit, previous, entry }) => (commit, previous, entry),
             Ok(Link::Genesis) => {
-                return Judged::stopped(id, Check::fail(Rule::Place, "it has no parent: it is no entry of this ledger"));
+                return Judged::stopped(
+                    id,
+                    Check::fail(Rule::Place, "it has no parent: it is no entry of this ledger"),
+                );
             }
             Err(error) => return Judged::stopped(id, answer(Rule::Place, &error)),
         };
         let statement = unverified.statement().clone();
-        let stop = |check| Judged { statement: Some(statement.clone()), previous: Some(previous), ..Judged::stopped(id, check) };
+        let stop = |check| Judged {
+            statement: Some(statement.clone()),
+            previous: Some(previous),
+            ..Judged::stopped(id, check)
+        };
         let entry = match self.verify(ledger, head, unverified) {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
@@ -164,7 +173,9 @@ impl<'a> Judge<'a> {
         entry: Entry<Unverified>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
-        let policy = self.policy_then(ledger, head, entry.statement()).map_err(|error| Box::new(answer(Rule::Signer, &error)))?;
+        let policy = self
+            .policy_then(ledger, head, entry.statement())
+            .map_err(|error| Box::new(answer(Rule::Signer, &error)))?;
         match policy {
             Some(policy) => keys.extend(keys_of(&policy)),
             None => keys.extend(&head.chain.root_keys),
@@ -186,13 +197,19 @@ impl<'a> Judge<'a> {
     }
 
     /// The `deploy.toml` that a publish brings, which must have the digest that was signed.
-    fn policy_text(&self, commit: &Commit, entry: &Entry<Verified>) -> std::result::Result<Option<Arc<[u8]>>, Box<Check>> {
+    fn policy_text(
+        &self,
+        commit: &Commit,
+        entry: &Entry<Verified>,
+    ) -> std::result::Result<Option<Arc<[u8]>>, Box<Check>> {
         let Action::Publish(publish) = &entry.statement().action else { return Ok(None) };
         let text = self.repository.file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
         let text = text.map_err(|error| Box::new(answer(Rule::Place, &error)))?;
         match text {
             Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => Ok(Some(text.into())),
-            _ => Err(Box::new(Check::fail(Rule::Place, "its tree does not hold the deploy.toml whose digest it names"))),
+            _ => {
+                Err(Box::new(Check::fail(Rule::Place, "its tree does not hold the deploy.toml whose digest it names")))
+            }
         }
     }
 
@@ -220,7 +237,10 @@ impl<'a> Judge<'a> {
                         Ok(true) => {}
                         Ok(false) => then.checks.push(Check::fail(
                             Rule::Place,
-                            format!("it says to have seen {} of {ledger}, which that ledger does not hold", seen.short()),
+                            format!(
+                                "it says to have seen {} of {ledger}, which that ledger does not hold",
+                                seen.short()
+                            ),
                         )),
                         Err(error) => then.checks.push(answer(Rule::Place, &error)),
                     }

@@ -4,11 +4,13 @@
 //! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
 
 pub mod ancestry;
+pub mod append;
 pub mod chain;
 pub mod command;
 pub mod content;
 pub mod error;
 pub mod gather;
+pub mod judge;
 pub mod ledger;
 pub mod notes;
 pub mod object;
@@ -16,6 +18,7 @@ pub mod quarantine;
 pub mod refs;
 pub mod remote;
 pub mod repo;
+pub mod sync;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -200,16 +200,15 @@ impl Repository {
         for tip in tips.values() {
             time = time.max(self.read_commit(tip.0)?.committer_time);
         }
-        let mut text = format!("tree {tree}\n");
+        let mut header = String::new();
         if let Some(parent) = parent {
-            text += &format!("parent {parent}\n");
+            header = format!("parent {parent}\n");
             time = time.max(self.read_commit(parent).map_or(Time::EPOCH, |commit| commit.committer_time));
         }
         let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
-        text += &format!("author {identity}\ncommitter {identity}\n\ngit-deploy notes\n\n");
-        for (ledger, tip) in tips {
-            text += &format!("{COVERS}{ledger} {tip}\n");
-        }
+        let covers: Vec<String> = tips.iter().map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n")).collect();
+        let people = format!("author {identity}\ncommitter {identity}\n");
+        let text = format!("tree {tree}\n{header}{people}\ngit-deploy notes\n\n{}", covers.concat());
         self.write_commit(text.as_bytes())
     }
 

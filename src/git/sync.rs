@@ -6,7 +6,7 @@ use super::chain::Chains;
 use super::error::{Error, Result};
 use super::gather::Gatherer;
 use super::judge::{Against, Judge};
-use super::ledger::{INCOMING, Link, Project, Tips};
+use super::ledger::{INCOMING, Project, Tips};
 use super::notes::NOTES;
 use super::remote::PushOutcome;
 use super::repo::Repository;

@@ -92,16 +92,17 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
-    let names = policy.component_names();
+    let all = policy.component_names();
     if let Selection::Named(wanted) = &wish.selection
-        && let Some(unknown) = wanted.iter().find(|name| !names.contains(*name))
+        && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
     {
         return Err(ComposeError::Unknown(unknown.clone()));
     }
     let mut components = Vec::new();
-    for component in &names {
+    for component in &all {
         let Some(commit) = wish.commits.of(component) else { continue };
-        let content = view.gatherer.content(policy, commit, component).map_err(|error| ComposeError::Fact(error.to_string()))?;
+        let content =
+            view.gatherer.content(policy, commit, component).map_err(|error| ComposeError::Fact(error.to_string()))?;
         components.extend(change(here, wish, component, commit, content)?);
     }
     if components.is_empty() {
@@ -220,7 +221,8 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
         // What ran then is what runs again: its version and its artifacts, from its own entry.
         let earlier = facts.earlier.get(&target.component).and_then(|fact| fact.as_ref().ok());
         let ended = earlier.into_iter().flatten().flat_map(|kept| kept.statement.ended());
-        let then = ended.into_iter().find(|it| it.target.component == target.component && it.target.content == target.content);
+        let then =
+            ended.into_iter().find(|it| it.target.component == target.component && it.target.content == target.content);
         if let Some(then) = then {
             target.version = then.target.version;
             target.artifacts = then.target.artifacts;

@@ -199,3 +199,8 @@ fn unless(rule: Rule, against: Vec<Check>) -> Vec<Check> {
 
 #[cfg(test)]
 mod testing;
+
+/// Whose approvals count for a request.
+pub fn counting(_: &Policy, _: &Request<'_>, _: &Facts, _: Time) -> std::collections::BTreeSet<super::name::Person> {
+    Default::default()
+}
