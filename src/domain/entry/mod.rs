@@ -22,6 +22,7 @@ pub use json::ParseError;
 pub use message::{Mention, mention};
 pub use note::note_line;
 pub use valid::InvalidError;
+pub(crate) use valid::outcome_fits;
 
 use super::id::{CommitId, EntryId, PublicKey};
 use super::name::{EnvName, LedgerName, Person, ProjectName};

@@ -5,7 +5,16 @@
 
 pub mod facts;
 
+mod content;
+mod direction;
+mod lock;
+mod place;
+mod signer;
+mod state;
 mod table;
+mod time;
+mod up_to_date;
+mod yanked;
 
 use std::borrow::Cow;
 
@@ -32,20 +41,20 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
 /// Asks one rule.
 fn check(rule: Rule, ctx: &Context<'_>) -> Vec<Check> {
     match rule {
-        Rule::Signer => absent(rule, ctx),
-        Rule::Place => absent(rule, ctx),
-        Rule::Time => absent(rule, ctx),
-        Rule::Content => absent(rule, ctx),
-        Rule::State => absent(rule, ctx),
+        Rule::Signer => signer::check(ctx),
+        Rule::Place => place::check(ctx),
+        Rule::Time => time::check(ctx),
+        Rule::Content => content::check(ctx),
+        Rule::State => state::check(ctx),
         Rule::PreviousEnvironment => absent(rule, ctx),
         Rule::Soak => absent(rule, ctx),
         Rule::Approvals => absent(rule, ctx),
         Rule::Checks => absent(rule, ctx),
         Rule::Artifact => absent(rule, ctx),
-        Rule::Yanked => absent(rule, ctx),
-        Rule::Direction => absent(rule, ctx),
-        Rule::UpToDate => absent(rule, ctx),
-        Rule::Lock => absent(rule, ctx),
+        Rule::Yanked => yanked::check(ctx),
+        Rule::Direction => direction::check(ctx),
+        Rule::UpToDate => up_to_date::check(ctx),
+        Rule::Lock => lock::check(ctx),
         Rule::Freeze => absent(rule, ctx),
         Rule::Version => absent(rule, ctx),
         Rule::Branch => absent(rule, ctx),
@@ -190,6 +199,11 @@ impl<'a> Context<'a> {
 /// A rule's answer from what it found out: its checks, or the missing fact as "cannot tell".
 fn answer(rule: Rule, found: Known<Vec<Check>>) -> Vec<Check> {
     found.unwrap_or_else(|why| vec![Check::unknown(rule, super::text::harmless(&why))])
+}
+
+/// Whether a change puts a component at another commit, its content or not.
+fn moved(change: &Change) -> bool {
+    change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
 }
 
 /// A pass where nothing was found against it.

@@ -294,6 +294,14 @@ impl Case {
         }
     }
 
+    /// The state that the entry meets.
+    pub fn state(&self) -> &State {
+        match &self.facts.state {
+            Some(Ok(state)) => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The deployment that is asked for, to be changed. [`Case::gather`] afterwards, unless the facts should not fit.
     pub fn deployment(&mut self) -> &mut Deployment {
         match &mut self.statement.action {

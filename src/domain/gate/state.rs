@@ -1,0 +1,152 @@
+//! It fits what the ledger holds: a finish has its open run, a lock is the only one, an end is within its bounds.
+
+mod runs;
+
+use super::{Context, Known, Request, answer, unless};
+use crate::domain::entry::{Action, Baseline, Deployment, Kind, Revoke, Statement, Unlock, Yank};
+use crate::domain::policy::Ephemeral;
+use crate::domain::state::{Here, State};
+use crate::domain::time::Time;
+use crate::domain::verdict::{Check, Rule};
+
+pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+    let Request::Entry { statement, .. } = ctx.request else { return Vec::new() };
+    answer(Rule::State, judge(ctx, statement).map(|against| unless(Rule::State, against)))
+}
+
+fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
+    let (state, here) = (ctx.state()?, ctx.here()?);
+    let mut against = Vec::new();
+    let mut require = |good: bool, why: &str| {
+        if !good {
+            against.push(Check::fail(Rule::State, why));
+        }
+    };
+    match &statement.action {
+        Action::Start(it) => {
+            require(runs::fresh(here, it.run), "its `run` is that of an unfinished run");
+            against.extend(deployment(ctx, statement, &it.deployment, here)?);
+        }
+        Action::Record(it) => {
+            against.extend(deployment(ctx, statement, &it.deployment, here)?);
+            against.extend(runs::rolled_back(&it.deployment, &it.ended()));
+        }
+        Action::Resume(it) => against.extend(runs::resume(here, it)),
+        Action::Finish(it) => against.extend(runs::finish(here, it)),
+        Action::Abort(it) => against.extend(runs::abort(here, it)),
+        Action::Expire(it) => against.extend(renewal(ctx, statement, it.expires)?),
+        Action::Revoke(it) => require(approved(here, it), "there is no such approval to revoke"),
+        Action::Lock(it) => {
+            let lock = it.component.as_ref().map_or(here.lock(), |component| here.component_lock(component));
+            require(lock.is_none(), "it is locked already");
+        }
+        Action::Unlock(it) => require(unlocks(here, it), "there is no such lock or hold to lift"),
+        Action::Baseline(it) => {
+            require(statement.environment.is_none(), "an ephemeral environment has no baseline");
+            require(!entered(here, it), "a component has a baseline once, before its first deployment");
+        }
+        Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
+        Action::Unyank(it) => require(yanked(state, it), "it is not yanked"),
+        Action::PolicyRevoke(it) => {
+            let own = state.policy_approvals().any(|kept| {
+                let digest = match &kept.statement.action {
+                    Action::PolicyApprove(approve) => Some(&approve.digest),
+                    _ => None,
+                };
+                kept.statement.by == it.approver && digest == Some(&it.digest)
+            });
+            require(own, "there is no such approval to revoke");
+        }
+        // Whether what was verified runs is asked by the content's rule.
+        Action::Verification(_)
+        | Action::Approve(_)
+        | Action::Build(_)
+        | Action::Artifact(_)
+        | Action::Attestation(_)
+        | Action::Publish(_)
+        | Action::PolicyApprove(_) => {}
+    }
+    Ok(against)
+}
+
+fn fail(why: impl Into<String>) -> Check {
+    Check::fail(Rule::State, why)
+}
+
+fn approved(here: Here<'_>, revoke: &Revoke) -> bool {
+    here.approvals().any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
+}
+
+fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
+    if unlock.commit.is_some() {
+        return unlock.holds.iter().all(|hold| here.hold(&hold.component, hold.content).is_some());
+    }
+    unlock.component.as_ref().map_or(here.lock(), |component| here.component_lock(component)).is_some()
+}
+
+/// Whether one of the components has a history here.
+fn entered(here: Here<'_>, baseline: &Baseline) -> bool {
+    baseline.components.iter().map(|target| &target.component).any(|component| {
+        here.commit(component).is_some()
+            || here.last(component).is_some()
+            || here.unknown(component).is_some()
+            || here.run_of(component).is_some()
+    })
+}
+
+fn yanked(state: &State, yank: &Yank) -> bool {
+    yank.commit.is_some_and(|commit| state.yanked_commit(commit).is_some())
+        || yank.digest.as_ref().is_some_and(|digest| state.yanked_digest(digest).is_some())
+}
+
+/// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since.
+fn exists(here: Here<'_>) -> bool {
+    here.expires().is_some() || !here.components().is_empty() || !here.runs().is_empty()
+}
+
+fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment, here: Here<'_>) -> Known<Vec<Check>> {
+    let Some(bounds) = ctx.environment()?.ephemeral else {
+        let whole = deployment.kind == Kind::Destroy;
+        return Ok(whole.then(|| fail("only an ephemeral environment is destroyed as a whole")).into_iter().collect());
+    };
+    let mut against = Vec::new();
+    if deployment.kind == Kind::Destroy {
+        let named = deployment.components.iter().map(|change| &change.target.component);
+        if !here.components().into_keys().eq(named) {
+            against.push(fail("a whole environment is destroyed: every component that runs, and no other"));
+        }
+        return Ok(against);
+    }
+    match deployment.expires {
+        Some(expires) => against.extend(too_late(statement, expires, bounds)),
+        None if !exists(here) => against.push(fail("an ephemeral environment begins with an end: `expires`")),
+        None => {}
+    }
+    if !exists(here) {
+        let state = ctx.state()?;
+        let others = state.environments().iter().filter(|other| exists(state.at(Some(other)))).count();
+        if u32::try_from(others).unwrap_or(u32::MAX) >= bounds.limit {
+            let why = format!("{others} of at most {} environments exist: destroy one first", bounds.limit);
+            against.push(fail(why));
+        }
+    }
+    Ok(against)
+}
+
+fn too_late(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
+    let latest = statement.at.plus(bounds.ttl);
+    (expires > latest).then(|| fail(format!("it may live until {latest}, for {}", bounds.ttl)))
+}
+
+fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec<Check>> {
+    let Some(bounds) = ctx.environment()?.ephemeral else {
+        return Ok(vec![fail(format!("{} is not ephemeral: it does not expire", ctx.shown()))]);
+    };
+    if !exists(ctx.here()?) {
+        return Ok(vec![fail(format!("there is no environment {} to renew", ctx.shown()))]);
+    }
+    Ok(too_late(statement, expires, bounds).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests;
