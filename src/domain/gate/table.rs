@@ -218,4 +218,21 @@ mod tests {
         assert_eq!(move_to("qa", Some(commit(2))).0, [Rule::Branch]);
         assert!(move_to("prod", Some(commit(3))).1.is_err(), "its content was not read");
     }
+
+    proptest::proptest! {
+        /// Whatever is signed by whomever, nothing is let in without facts, and nothing panics.
+        #[test]
+        fn no_facts_no_permission(
+            statement in crate::domain::entry::samples::statement(),
+            signed in proptest::prelude::any::<bool>(),
+        ) {
+            let key = crate::domain::gate::testing::key(statement.by.as_str());
+            let request = Request::Entry { statement: &statement, key: signed.then_some(&key), policy_text: None };
+            let verdict = evaluate(&policy(POLICY), &request, &Facts::default(), statement.at);
+            proptest::prop_assert!(!verdict.allowed(), "{:?}", verdict);
+            for check in verdict.checks {
+                proptest::prop_assert!(check.detail.chars().all(crate::domain::text::is_plain), "{:?}", check);
+            }
+        }
+    }
 }
