@@ -113,9 +113,9 @@ mod tests {
             let history = vec![("alice", ran("api", 2, None)), (by, lock(None)), (by, lock(Some("api")))];
             let case = Case::after(POLICY, "prod", history.clone(), "alice", back());
             if stops {
-                drop(case.fails(Rule::Lock, "locked by"))
+                drop(case.fails(Rule::Lock, "locked by"));
             } else {
-                case.passes(Rule::Lock)
+                case.passes(Rule::Lock);
             }
             Case::after(POLICY, "prod", history, "alice", deploy("api", 3, Some(2))).fails(Rule::Lock, "locked by");
         }

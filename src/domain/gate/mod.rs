@@ -95,7 +95,9 @@ impl<'a> Context<'a> {
             Request::Entry { statement, .. } => statement.environment(),
             Request::Branch { environment, .. } | Request::Tag { environment, .. } => Some(environment.clone()),
         };
-        let environment = name.as_ref().and_then(|name| policy.environment(name));
+        // A promotion tag may be of a pattern as a whole, which no entry is.
+        let pattern = |name| policy.patterns.get(name).filter(|_| statement.is_none());
+        let environment = name.as_ref().and_then(|name| policy.environment(name).or_else(|| pattern(name)));
         let mut ctx =
             Self { policy, request, facts, now, statement, environment, name, deployment: Err(String::new()) };
         ctx.deployment = match request {

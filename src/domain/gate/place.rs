@@ -102,6 +102,8 @@ mod tests {
 
     const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
 
+    type Edit = fn(&mut Case);
+
     fn case() -> Case {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn one_place_only() {
         case().passes(Rule::Place);
-        let edits: [(&str, fn(&mut Case)); 6] = [
+        let edits: [(&str, Edit); 6] = [
             ("another project", |it| it.statement.project = EntryId(oid(9))),
             ("has moved on", |it| it.statement.previous = EntryId(oid(9))),
             ("numbered 2", |it| it.statement.sequence = 2),

@@ -211,18 +211,18 @@ fn of_publish(
     let chain = ctx.facts.chain.as_ref().ok_or_else(|| "the ledger's end was not read".to_owned())?;
     let by = &statement.by;
     // Without a signature yet, the key is the one that they would sign with.
-    let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key.clone());
+    let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);
     let wrong =
         |policy: &Policy| listed(policy, statement).or_else(|| key.and_then(|key| wrong_key(policy, key, by, false)));
     let first = ctx.state()?.policy().is_none();
     let why = if first && publish.recovered {
         Some("there is nothing to recover: no policy is in force".to_owned())
     } else if first {
-        let root = key.cloned().or_else(|| listed_key(&proposed)).is_some_and(|key| chain.root_keys.contains(&key));
+        let root = key.copied().or_else(|| listed_key(&proposed)).is_some_and(|key| chain.root_keys.contains(&key));
         wrong(&proposed)
             .or_else(|| objection(root, || "the first policy is published by a root key of the project".to_owned()))
     } else if publish.recovered {
-        let key = key.cloned().or_else(|| listed_key(&proposed));
+        let key = key.copied().or_else(|| listed_key(&proposed));
         let armed = key.is_some() && key == ctx.facts.recovery;
         wrong(&proposed)
             .or_else(|| objection(armed, || "the server's owner has armed no recovery for this key".to_owned()))

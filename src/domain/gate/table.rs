@@ -115,3 +115,124 @@ pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
     ledgers.remove(&statement.ledger);
     ledgers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::{Change, Lock, Outcome, VerificationResult};
+    use crate::domain::gate::testing::{
+        Case, approve, change, commit, content, deployment, parse, policy, ran, record, start,
+    };
+    use crate::domain::gate::{Facts, evaluate};
+    use crate::domain::verdict::Decision;
+
+    const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", hotfix = { skip = [\"soak\"] }, branch = \"main\" }\nqa = { promote_from = \"dev\", branch = \"qa\", deploy_on = \"approval\" }\n";
+
+    /// The rules besides those of every entry, by name.
+    fn faced(action: &Action) -> Vec<&'static str> {
+        let case = Case::new(POLICY, "prod", "alice", action.clone());
+        let rules = of_entry(&case.statement, case.policy.environment(&parse("prod")));
+        assert!(EVERY.iter().all(|rule| rules.contains(rule)));
+        rules.into_iter().filter(|rule| !EVERY.contains(rule)).map(Rule::name).collect()
+    }
+
+    fn kind(kind: Kind, glass: bool) -> Deployment {
+        let mut it = deployment(kind, vec![change("catalogue", 1, None)]);
+        it.break_glass = glass.then(|| parse("it burns"));
+        it
+    }
+
+    /// The table as the documentation prints it: a rule that is not faced is a rule that is skipped.
+    #[test]
+    fn rows() {
+        let all = [
+            "previous environment",
+            "soak",
+            "approvals",
+            "checks",
+            "artifact",
+            "yanked",
+            "direction",
+            "up to date",
+            "lock",
+            "freeze",
+            "version",
+        ];
+        let less = |names: &[&str]| all.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>();
+        let rows = [
+            (kind(Kind::Deploy, false), less(&[])),
+            (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
+            (kind(Kind::Rollback, false), vec!["artifact", "yanked", "direction", "lock"]),
+            (kind(Kind::Destroy, false), vec!["approvals", "lock", "freeze"]),
+            (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
+            (kind(Kind::Deploy, true), vec!["yanked", "lock"]),
+            (kind(Kind::Hotfix, true), vec!["yanked", "lock"]),
+        ];
+        for (deployment, rules) in rows {
+            assert_eq!(faced(&start(1, deployment.clone())), rules, "{:?}", deployment.kind);
+            // Recording afterwards is no way around.
+            let recorded = record(deployment, Outcome::Succeeded, VerificationResult::None);
+            assert_eq!(faced(&recorded), rules);
+        }
+        assert_eq!(faced(&approve(1, &["catalogue"])), ["yanked"]);
+        assert!(faced(&Action::Lock(Lock { component: None, reason: parse("x") })).is_empty());
+    }
+
+    /// An environment that the policy does not know is refused as such, whatever else is unknown of it.
+    #[test]
+    fn unknown_environments() {
+        let case = Case::new(POLICY, "nowhere", "alice", start(1, kind(Kind::Deploy, false)));
+        let verdict = case.verdict();
+        assert_eq!(verdict.decision(), Decision::Refused);
+        assert!(verdict.checks.iter().all(|check| check.rule == Rule::Place), "{verdict:?}");
+    }
+
+    /// Where merging comes first, a branch moves by the environment's rules, on what the new commit would change.
+    #[test]
+    fn branches() {
+        let policy = policy(POLICY);
+        let case = Case::after(
+            POLICY,
+            "prod",
+            vec![("alice", ran("catalogue", 1, None))],
+            "alice",
+            start(1, kind(Kind::Deploy, false)),
+        );
+        let mut facts = Facts { state: case.facts.state.clone(), ..Facts::default() };
+        facts.contents.insert((commit(2), parse("catalogue")), Ok(Some(content(2))));
+        let move_to = |name: &str, new| {
+            let environment = parse(name);
+            let request = Request::Branch { environment: &environment, name: "main", old: Some(commit(1)), new };
+            let ctx = Context::new(&policy, request, &facts, case.now);
+            let rules: Vec<_> = rules(&ctx).into_iter().collect();
+            (rules, ctx.deployment().cloned(), evaluate(&policy, &request, &facts, case.now).decision())
+        };
+        let (rules, deployment, decision) = move_to("prod", Some(commit(2)));
+        assert_eq!(
+            (rules.first(), rules.last(), rules.len()),
+            (Some(&Rule::PreviousEnvironment), Some(&Rule::Branch), 11)
+        );
+        assert_eq!(deployment.unwrap().components, [Change { ..change("catalogue", 2, Some(1)) }]);
+        assert_eq!(decision, Decision::CannotTell, "there are next to no facts");
+        assert_eq!(move_to("prod", None).0, [Rule::Branch]);
+        assert_eq!(move_to("qa", Some(commit(2))).0, [Rule::Branch]);
+        assert!(move_to("prod", Some(commit(3))).1.is_err(), "its content was not read");
+    }
+
+    proptest::proptest! {
+        /// Whatever is signed by whomever, nothing is let in without facts, and nothing panics.
+        #[test]
+        fn no_facts_no_permission(
+            statement in crate::domain::entry::samples::statement(),
+            signed in proptest::prelude::any::<bool>(),
+        ) {
+            let key = crate::domain::gate::testing::key(statement.by.as_str());
+            let request = Request::Entry { statement: &statement, key: signed.then_some(&key), policy_text: None };
+            let verdict = evaluate(&policy(POLICY), &request, &Facts::default(), statement.at);
+            proptest::prop_assert!(!verdict.allowed(), "{:?}", verdict);
+            for check in verdict.checks {
+                proptest::prop_assert!(check.detail.chars().all(crate::domain::text::is_plain), "{:?}", check);
+            }
+        }
+    }
+}

@@ -77,9 +77,9 @@ mod tests {
             let mut case = case();
             case.now = noon().plus(Span::seconds(ahead));
             if good {
-                case.passes(Rule::Time)
+                case.passes(Rule::Time);
             } else {
-                drop(case.fails(Rule::Time, "off the clock"))
+                drop(case.fails(Rule::Time, "off the clock"));
             }
             case.now = noon().minus(Span::seconds(ahead));
             if good { case.passes(Rule::Time) } else { drop(case.fails(Rule::Time, "off the clock")) }

@@ -1,11 +1,11 @@
 //! It was not taken out of circulation: neither the commit, nor an artifact that it is deployed as.
 //!
-//! Where an entry names no artifact, those that were registered for its content count.
+//! Where an entry names no artifact, those that its content ran as before (a rollback) or was registered with count.
 
 use std::collections::BTreeSet;
 
 use super::{Context, Known, Request, answer, moved, unless};
-use crate::domain::entry::{Action, Artifact, Intent, Kept, Target};
+use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -24,26 +24,34 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let mut digests = BTreeSet::new();
     match ctx.request {
         Request::Entry { statement, .. } if matches!(statement.action, Action::Approve(_) | Action::Revoke(_)) => {
+            // Consent is to a commit; its artifacts are looked at when it is deployed.
             commits.extend(statement.commits());
-            for commit in &commits {
-                digests.extend(registered(ctx, |it| it.commit == *commit)?);
-            }
         }
         _ => {
             let deployment = ctx.deployment()?;
             let put = deployment.components.iter().filter(|it| it.intent != Intent::Destroy && moved(it));
             for target in put.map(|change| &change.target) {
                 commits.insert(target.commit);
-                digests.extend(artifacts(ctx, target)?);
+                digests.extend(artifacts(ctx, deployment.kind, target)?);
             }
         }
     }
     Ok(found(yanks, &commits, &digests))
 }
 
-fn artifacts(ctx: &Context<'_>, target: &Target) -> Known<Vec<Digest>> {
+fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest>> {
+    let digests = |target: &Target| target.artifacts.iter().map(|image| image.digest.clone()).collect::<Vec<_>>();
     if !target.artifacts.is_empty() {
-        return Ok(target.artifacts.iter().map(|image| image.digest.clone()).collect());
+        return Ok(digests(target));
+    }
+    if kind == Kind::Rollback
+        && let Some(earlier) = ctx.facts.earlier.get(&target.component)
+    {
+        let ended = earlier.clone()?.into_iter().flat_map(|kept| kept.statement.ended());
+        return Ok(ended
+            .filter(|ended| ended.target.component == target.component && ended.target.content == target.content)
+            .flat_map(|ended| digests(&ended.target))
+            .collect());
     }
     registered(ctx, |it| it.component == target.component && Some(it.content) == target.content)
 }
@@ -79,9 +87,9 @@ fn refuse(what: &str, yank: &Kept) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Image, Kind, Yank};
+    use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
     use crate::domain::gate::testing::{
-        Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, start, statement,
+        Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record, start, statement,
     };
     use crate::domain::state::{Place, Slot, Value};
 
@@ -143,6 +151,23 @@ mod tests {
             Artifact { component: parse("catalogue"), commit: commit(8), content: content(1), image, builder: None };
         silent.facts.evidence = Some(Ok(vec![kept(&statement("evidence", "ci", noon(), Action::Artifact(artifact)))]));
         silent.fails(Rule::Yanked, "yanked by bob");
+    }
+
+    /// Nor does a rollback bring back what has turned out bad since it ran.
+    #[test]
+    fn artifacts_of_then() {
+        let digest = Digest::sha256(b"bad");
+        let back = start(1, deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]));
+        let mut case = Case::after(POLICY, "prod", vec![("alice", ran("catalogue", 2, None))], "alice", back);
+        let mut then = deployment(Kind::Deploy, vec![change("catalogue", 1, None)]);
+        then.components[0].target.artifacts = vec![Image { name: parse("img"), digest: digest.clone() }];
+        let then = record(then, Outcome::Succeeded, VerificationResult::Passed);
+        let earlier = vec![kept(&statement("prod", "alice", noon(), then))];
+        case.facts.earlier = [(parse("catalogue"), Ok(earlier))].into();
+        case.facts.evidence = None;
+        case.passes(Rule::Yanked);
+        yank(&mut case, Place::YankedDigest(digest));
+        case.fails(Rule::Yanked, "yanked by bob");
     }
 
     /// What runs and stays does not stop a command, and what goes away is no hindrance to its going.

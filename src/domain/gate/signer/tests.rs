@@ -200,7 +200,7 @@ fn retired_keys() {
     let text = policy_text(POLICY).replacen("bob = {", &format!("bob = {{ retired = [\"{old}\"],"), 1);
     let retire = |mut case: Case| {
         case.policy = Policy::parse(&text).unwrap();
-        case.key = Some(old.clone());
+        case.key = Some(old);
         case
     };
     let begun = of(Kind::Deploy);

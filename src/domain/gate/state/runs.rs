@@ -26,7 +26,7 @@ pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
     here.runs().iter().all(|open| newest(open) != Some(run) && id(&open.start.statement.action) != Some(run))
 }
 
-fn open<'a>(here: Here<'a>, start: u64, run: RunId) -> Result<Run<'a>, Check> {
+fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
     let open = here.run(start).ok_or_else(|| fail(format!("run {start} is not open")))?;
     if newest(&open) == Some(run) {
         Ok(open)

@@ -58,7 +58,8 @@ fn the_newest_run() {
 /// The gates judged the start: a finish says nothing else.
 #[test]
 fn a_finish_repeats_its_start() {
-    let edits: [(&str, fn(&mut Finish)); 9] = [
+    type Edit = fn(&mut Finish);
+    let edits: [(&str, Edit); 9] = [
         ("kind", |it| it.kind = Kind::Rollback),
         ("approvers", |it| it.approved_by = vec![parse("bob")]),
         ("description", |it| it.description = Some(parse("x"))),
