@@ -3,7 +3,7 @@
 //! "No" is only said when all of the history that could say otherwise was there; a missing commit or a shallow boundary in the way is an
 //! error. Committer dates can be anything: they make an answer faster, never different.
 
-use std::collections::HashSet;
+use std::collections::{BinaryHeap, HashSet};
 
 use gix::commitgraph::Graph;
 
@@ -28,6 +28,45 @@ impl Iterator for FirstParents<'_> {
     }
 }
 
+/// A commit on the way from a descendant to its ancestors, and what it says about the next ones. The most promising comes first: the
+/// highest generation, then the newest by its own word.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Step {
+    generation: u32,
+    time: u64,
+    parents: Vec<Oid>,
+}
+
+struct Walk<'a> {
+    repository: &'a Repository,
+    graph: Option<&'a Graph>,
+    shallow: HashSet<Oid>,
+    /// Whether a shallow boundary was met.
+    cut: bool,
+}
+
+impl Walk<'_> {
+    /// The generation of a commit, if the graph holds it; 0 if it was never computed.
+    fn generation(&self, id: Oid) -> Option<u32> {
+        Some(self.graph?.commit_by_id(to_gix(id))?.generation())
+    }
+
+    fn step(&mut self, id: Oid) -> Result<Step> {
+        if let Some((graph, commit)) = self.graph.and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
+            let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
+            let parents = parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?;
+            return Ok(Step { generation: commit.generation(), time: commit.committer_timestamp(), parents });
+        }
+        let commit = self.repository.read_commit(id)?;
+        let time = commit.committer_time.seconds().unsigned_abs();
+        if self.shallow.contains(&id) {
+            self.cut = true;
+            return Ok(Step { generation: u32::MAX, time, parents: Vec::new() });
+        }
+        Ok(Step { generation: u32::MAX, time, parents: commit.parents })
+    }
+}
+
 impl Repository {
     /// The commit, its first parent, that one's first parent and so on. An unreadable commit is the last item.
     pub fn first_parent_walk(&self, tip: Oid) -> FirstParents<'_> {
@@ -46,55 +85,24 @@ impl Repository {
         if ancestor == descendant {
             return Ok(true);
         }
-        let shallow = self.shallow_boundary()?;
-        match self.graph() {
-            Some(graph) => self.descend(ancestor, descendant, Some(graph), &shallow),
-            None if !shallow.is_empty() => self.descend(ancestor, descendant, None, &shallow),
-            // Without a graph, dates let the search end early where they can be relied on.
-            None => self.paint(ancestor, descendant),
-        }
-    }
-
-    /// Looks for `ancestor` in the history of `descendant`, leaving out what the graph says lies beside or before it.
-    fn descend(&self, ancestor: Oid, descendant: Oid, graph: Option<&Graph>, shallow: &HashSet<Oid>) -> Result<bool> {
-        let lookup = |id: Oid| graph.and_then(|graph| graph.commit_by_id(to_gix(id)));
-        // A graph is closed under reachability: what it holds has only ancestors that it holds.
-        let floor = lookup(ancestor).map(|commit| commit.generation());
-        let (mut seen, mut stack) = (HashSet::from([descendant]), vec![descendant]);
-        let mut cut = false;
-        while let Some(id) = stack.pop() {
-            let parents: Vec<Oid> = match (graph, lookup(id)) {
-                (Some(graph), Some(commit)) => match floor {
-                    // Generation 0 means that none was computed; those are not to be relied on.
-                    Some(floor) if floor == 0 || commit.generation() == 0 || commit.generation() > floor => {
-                        let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
-                        parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?
-                    }
-                    _ => continue,
-                },
-                _ if shallow.contains(&id) => {
-                    cut = true;
-                    continue;
-                }
-                _ => self.read_commit(id)?.parents,
-            };
-            if parents.contains(&ancestor) {
+        let mut walk = Walk { repository: self, graph: self.graph(), shallow: self.shallow_boundary()?, cut: false };
+        let floor = walk.generation(ancestor);
+        let (mut seen, mut queue) = (HashSet::from([descendant]), BinaryHeap::from([walk.step(descendant)?]));
+        while let Some(step) = queue.pop() {
+            if step.parents.contains(&ancestor) {
                 return Ok(true);
             }
-            stack.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
+            for parent in step.parents {
+                let above = walk.generation(parent).is_none_or(|generation| {
+                    // A graph is closed under reachability: what it holds has only ancestors that it holds, of lower generations.
+                    floor.is_some_and(|floor| generation > floor || generation == 0 || floor == 0)
+                });
+                if above && seen.insert(parent) {
+                    queue.push(walk.step(parent)?);
+                }
+            }
         }
-        if cut { Err(Error::Shallow) } else { Ok(false) }
-    }
-
-    /// Whether all of `ancestor`'s history, itself included, is history of `descendant`.
-    fn paint(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
-        let failed = || Error::library(format!("walking the history of {descendant}"));
-        let walk = self.gix.rev_walk([to_gix(ancestor)]).use_commit_graph(false).with_hidden([to_gix(descendant)]);
-        match walk.all().map_err(failed())?.next() {
-            None => Ok(true),
-            Some(Ok(_)) => Ok(false),
-            Some(Err(error)) => Err(failed()(error)),
-        }
+        if walk.cut { Err(Error::Shallow) } else { Ok(false) }
     }
 
     /// The commits whose parents a shallow clone left out; none if it is not one.
@@ -115,8 +123,8 @@ impl Repository {
             }
         }
         let hidden = old.iter().map(|id| to_gix(*id));
-        let graph = if self.is_quarantined() { false } else { self.graph().is_some() };
-        let walk = self.gix.rev_walk([to_gix(new)]).use_commit_graph(graph).with_hidden(hidden);
+        let walk = self.gix.rev_walk([to_gix(new)]).use_commit_graph(false).with_commit_graph(self.open_graph());
+        let walk = walk.with_hidden(hidden);
         let shallow = self.shallow_boundary()?;
         let mut commits = Vec::new();
         for info in walk.all().map_err(failed())? {

@@ -35,3 +35,6 @@ pub fn clean_up_on_signals() {
         gix::tempfile::signal::handler::Mode::DeleteTempfilesOnTerminationAndRestoreDefaultBehaviour,
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Each new object is fsynced before it gets its name, and its folder before the next ref moves. gix does neither.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
@@ -276,18 +276,27 @@ impl Repository {
     }
 }
 
-/// Makes a folder with the permissions of the one it lies in, so that a group that shares the repository shares it too.
+/// Makes a folder with the permissions of the one it lies in, so that a group that shares the repository shares it too. Git removes
+/// empty folders whenever it likes, so it need not be there afterwards.
 pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
     match std::fs::create_dir(folder) {
         Ok(()) => std::fs::metadata(model)
             .and_then(|metadata| std::fs::set_permissions(folder, metadata.permissions()))
-            .map_err(Error::io("making the folder", folder)),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::io("making the folder", folder)(error)),
+            .or_else(unless(ErrorKind::NotFound)),
+        Err(error) => unless(ErrorKind::AlreadyExists)(error),
     }
+    .map_err(Error::io("making the folder", folder))
 }
 
-/// Makes the names in a folder durable.
+/// No error if it is of this kind.
+fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
+    move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
+}
+
+/// Makes the names in a folder durable. A folder that is gone holds none: git has packed and removed what was in it.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    std::fs::File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io("syncing the folder", folder))
+    std::fs::File::open(folder)
+        .and_then(|file| file.sync_all())
+        .or_else(unless(ErrorKind::NotFound))
+        .map_err(Error::io("syncing the folder", folder))
 }

@@ -3,8 +3,9 @@
 //! One ref moves at a time: several in one transaction are not atomic when the process dies. A symbolic ref is refused everywhere: a
 //! hook would judge the alias while the target moves.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gix::bstr::ByteSlice as _;
 use gix::refs::transaction::{PreviousValue, RefEdit};
@@ -17,6 +18,8 @@ use crate::domain::id::Oid;
 
 /// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs off quadratically, with jitter.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often a move is tried that failed although the ref is where it should be.
+const ATTEMPTS: u64 = 6;
 /// The most refs that are listed.
 const LIST_LIMIT: usize = 100_000;
 
@@ -43,14 +46,16 @@ impl Repository {
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full = full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
-        // The file first: were packed-refs read first, a `git pack-refs` in between would show the value before the last.
+        // The file first, then packed-refs: the other way round, a `git pack-refs` in between would show the value before the last.
         let loose = self.gix.refs.try_find_loose(full.as_ref()).map_err(failed())?;
+        // gix also tries refs/heads/<name> and the like: only the ref that was asked for counts.
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
             return target(name, &loose.target).map(Some);
         }
-        let found = self.gix.refs.try_find(full.as_ref()).map_err(failed())?;
-        // gix also tries refs/heads/<name> and the like: only the ref that was asked for counts.
-        found.filter(|found| found.name == full).map(|found| target(name, &found.target)).transpose()
+        // Opened anew: gix keeps a copy as long as the file's time is the same, and two writes can share one tick of that clock.
+        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else { return Ok(None) };
+        let found = packed.try_find(full.as_ref()).map_err(failed())?;
+        Ok(found.filter(|found| found.name == full.as_ref()).map(|found| from_gix(&found.target())))
     }
 
     /// All refs below a prefix that ends in `/`, by name. Symbolic refs, broken ones, and names that are not UTF-8 are errors: this is
@@ -60,24 +65,32 @@ impl Repository {
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
             return Err(Error::Ref { name: prefix.to_owned(), why: "a prefix begins with refs/ and ends in a slash" });
         }
-        let platform = self.gix.refs.iter().map_err(failed())?;
-        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(failed())?;
-        let mut refs = Vec::new();
-        for reference in platform.prefixed(relative).map_err(Error::library(format!("listing {prefix}")))? {
-            let reference = reference.map_err(failed())?;
-            let name = reference.name.as_bstr().to_str();
+        let mut refs = BTreeMap::new();
+        let mut add = |name: &FullNameRef, found: &Target| {
+            let name = name.as_bstr().to_str();
             let name = name.map_err(|_| Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8"))?;
-            let id = target(name, &reference.target)?;
-            refs.push((name.to_owned(), id));
+            let id = target(name, found)?;
+            // What is a file as well counts as that: it comes first, and is newer.
+            refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
-                return Err(Error::Bounds {
-                    what: format!("the number of refs below {prefix}"),
-                    limit: LIST_LIMIT as u64,
-                });
+                let what = format!("the number of refs below {prefix}");
+                return Err(Error::Bounds { what, limit: LIST_LIMIT as u64 });
+            }
+            Ok(())
+        };
+        let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(failed())?;
+        let loose = self.gix.refs.loose_iter_prefixed(relative);
+        for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
+            let reference = reference.map_err(failed())?;
+            add(reference.name.as_ref(), &reference.target)?;
+        }
+        if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? {
+            for reference in packed.iter_prefixed(prefix.into()).map_err(failed())? {
+                let reference = reference.map_err(failed())?;
+                add(reference.name, &Target::Object(reference.target()))?;
             }
         }
-        refs.sort_unstable();
-        Ok(refs)
+        Ok(refs.into_iter().collect())
     }
 
     /// Makes a ref that must not exist yet. That it is there already with this very value is no error.
@@ -96,15 +109,25 @@ impl Repository {
             self.refuse_file_and_folder(name)?;
         }
         self.sync_objects()?;
-        let result = self.swap(&full, old, new, log);
-        if matches!(result, Err(Error::Library { .. })) {
+        let start = Instant::now();
+        let mut attempts = 0;
+        loop {
+            let result = self.swap(&full, old, new, log);
             // The library's reasons are many; what the ref is now says whether the race was lost.
+            if !matches!(result, Err(Error::Library { .. })) {
+                return result;
+            }
             let found = self.read_ref(name)?;
             if found != old {
                 return Err(Error::LostRace { name: name.to_owned(), found });
             }
+            // It stumbled over another writer that is done by now: over a lock, a folder just removed, an old copy of packed-refs.
+            attempts += 1;
+            if attempts == ATTEMPTS || start.elapsed() > LOCK_WAIT {
+                return result;
+            }
+            std::thread::sleep(Duration::from_millis(10 * attempts));
         }
-        result
     }
 
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
@@ -120,11 +143,14 @@ impl Repository {
         refs.write_reflog = gix::refs::store::WriteReflog::Always;
         let path = self.common_dir().join(&name);
         self.make_ref_folders(&path)?;
+        // Its copy of packed-refs can be old, see `read_ref`; that there is no such file is no failure.
+        let _ = refs.force_refresh_packed_buffer();
 
         let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
         let prepared =
             refs.transaction().prepare([edit], wait, wait).map_err(Error::library(format!("preparing {name}")))?;
-        // gix takes a broken file for a missing one, and would fall back on an older packed value.
+        // With the locks held, once more: gix takes a broken file for a missing one, and can look at an old copy of packed-refs. Both
+        // would let a value pass that has been replaced.
         let found = self.read_ref(&name)?;
         if found == Some(new) {
             return Ok(());

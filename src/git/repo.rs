@@ -218,19 +218,18 @@ impl Repository {
     ///
     /// It is loaded once: it describes commits that never change, and what it lacks is read as objects.
     pub(super) fn graph(&self) -> Option<&gix::commitgraph::Graph> {
-        self.common
-            .graph
-            .get_or_init(|| {
-                // Git, too, uses no graph in a shallow clone: it would know parents that are not there.
-                if self.is_shallow().unwrap_or(true) {
-                    return None;
-                }
-                // In quarantine the object store is a stand-in, so the place is named here. A broken graph is none: it is a cache.
-                let info = self.common_dir().join("objects/info");
-                let enabled = self.config_bool("core.commitGraph").ok().flatten().unwrap_or(true);
-                enabled.then(|| gix::commitgraph::at(info, self.gix.object_hash(), Some(OBJECT_LIMIT)).ok()).flatten()
-            })
-            .as_ref()
+        self.common.graph.get_or_init(|| self.open_graph()).as_ref()
+    }
+
+    /// A commit-graph to give away.
+    pub(super) fn open_graph(&self) -> Option<gix::commitgraph::Graph> {
+        // Git, too, uses no graph in a shallow clone: it would know parents that are not there.
+        if self.is_shallow().unwrap_or(true) || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true) {
+            return None;
+        }
+        // In quarantine the object store is a stand-in, so the place is named here. A broken graph is none: it is a cache.
+        let info = self.common_dir().join("objects/info");
+        gix::commitgraph::at(info, self.gix.object_hash(), Some(OBJECT_LIMIT)).ok()
     }
 
     /// A value of git's configuration, the last one that applies. A value that is not UTF-8 is an error.

@@ -1,0 +1,107 @@
+//! Ancestry, against git's own answers.
+
+use super::{Numbers, Scratch, git_in};
+use crate::git::{Error, Repository};
+
+/// Every pair of a random history, with dates that lie: git's answer, without a commit-graph, with one, and with one that is too old.
+#[test]
+fn ancestry_equals_git() {
+    for (seed, graphs) in [(1, [false, false]), (2, [true, false]), (3, [true, true])] {
+        let scratch = Scratch::bare();
+        let (mut numbers, mut commits) = (Numbers(seed), Vec::new());
+        let mut tips = String::new();
+        for number in 0..24 {
+            let mut parents: Vec<_> =
+                (0..numbers.below(3)).filter(|_| !commits.is_empty()).map(|_| *numbers.pick(&commits)).collect();
+            parents.sort_unstable();
+            parents.dedup();
+            let date = i64::try_from(numbers.below(40)).unwrap();
+            let commit = scratch.commit(&parents, &number.to_string(), date);
+            commits.push(commit);
+            tips += &format!("create refs/heads/{number} {commit}\n");
+            if number == 11 || number == 23 {
+                let mut command = super::plain_git(&scratch.path);
+                command.args(["update-ref", "--stdin"]);
+                super::run(command, std::mem::take(&mut tips).as_bytes());
+                if graphs[usize::from(number == 23)] {
+                    scratch.git(&["commit-graph", "write", "--reachable"]);
+                }
+            }
+        }
+        let repository = scratch.open();
+        assert_eq!(repository.graph().is_some(), graphs[0]);
+        for descendant in &commits {
+            let all = scratch.git(&["rev-list", &descendant.to_string()]);
+            for ancestor in &commits {
+                let expected = all.contains(&ancestor.to_string());
+                assert_eq!(repository.is_ancestor(*ancestor, *descendant).unwrap(), expected, "{seed}");
+            }
+            let other = *numbers.pick(&commits);
+            let between = repository.commits_between(*descendant, &[other], 100).unwrap();
+            let hidden = scratch.git(&["rev-list", &other.to_string()]);
+            for line in all.lines().filter(|line| !hidden.contains(*line)) {
+                assert!(between.contains(&line.parse().unwrap()), "none is left out");
+            }
+            assert!(between.iter().all(|id| all.contains(&id.to_string())));
+        }
+    }
+}
+
+/// With orderly dates, what lies between is exactly what git lists, and no more than was asked for.
+#[test]
+fn between_equals_git() {
+    let scratch = Scratch::bare();
+    let base = scratch.commit(&[], "base", 1);
+    let left = scratch.commit(&[base], "left", 2);
+    let right = scratch.commit(&[base], "right", 3);
+    let merge = scratch.commit(&[left, right], "merge", 4);
+    let repository = scratch.open();
+    let mut between = repository.commits_between(merge, &[left], 10).unwrap();
+    between.sort_unstable();
+    let mut expected = [right, merge];
+    expected.sort_unstable();
+    assert_eq!(between, expected);
+    assert_eq!(repository.commits_between(left, &[merge], 10).unwrap(), []);
+    assert_eq!(repository.commits_between(merge, &[left, right], 10).unwrap(), [merge]);
+    assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
+    let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
+    assert_eq!(chain, [merge, left, base]);
+}
+
+/// "No" needs all of the history: with a commit missing, or cut off by a shallow clone, nobody can tell.
+#[test]
+fn what_is_missing_cannot_tell() {
+    let scratch = Scratch::bare();
+    let mut chain = vec![scratch.commit(&[], "0", 1)];
+    for number in 1..6 {
+        chain.push(scratch.commit(&[chain[number - 1]], &number.to_string(), i64::try_from(number).unwrap()));
+    }
+    let aside = scratch.commit(&[], "aside", 9);
+    scratch.git(&["update-ref", "refs/heads/main", &chain[5].to_string()]);
+    scratch.git(&["update-ref", "refs/heads/aside", &aside.to_string()]);
+
+    let clone = scratch.beside("shallow");
+    let source = format!("file://{}", scratch.path.display());
+    scratch.git(&["clone", "--quiet", "--no-single-branch", "--depth=3", &source, clone.to_str().unwrap()]);
+    let shallow = Repository::open(&clone.join(".git")).unwrap();
+    assert!(shallow.is_shallow().unwrap());
+    assert!(shallow.is_ancestor(chain[3], chain[5]).unwrap());
+    assert!(!shallow.is_ancestor(chain[5], aside).unwrap(), "all of that history is there");
+    assert!(matches!(shallow.is_ancestor(aside, chain[5]), Err(Error::Shallow)));
+    assert!(shallow.is_ancestor(chain[0], chain[5]).is_err_and(|error| error.is_missing()));
+    assert!(matches!(shallow.commits_between(chain[5], &[aside], 10), Err(Error::Shallow)));
+    assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
+    git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
+    assert!(!Repository::open(&clone.join(".git")).unwrap().is_ancestor(aside, chain[5]).unwrap());
+
+    let hex = chain[2].to_string();
+    std::fs::remove_file(scratch.path.join("objects").join(&hex[..2]).join(&hex[2..])).unwrap();
+    let broken = scratch.open();
+    assert!(broken.is_ancestor(chain[3], chain[5]).unwrap());
+    for ancestor in [aside, chain[0], chain[2]] {
+        assert!(broken.is_ancestor(ancestor, chain[5]).is_err(), "{ancestor}");
+    }
+    assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
+    let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
+    assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
+}

@@ -1,0 +1,118 @@
+//! A push that is being judged: its objects are seen, and nothing can be written.
+
+use std::path::Path;
+
+use super::{Scratch, plain_git, run};
+use crate::git::quarantine::HookEnvironment;
+use crate::git::{Error, Repository};
+
+/// Writes a commit as `receive-pack` does: into a folder of its own, with the repository's folder as its alternate.
+fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
+    std::fs::create_dir_all(incoming.join("info")).unwrap();
+    let git = |args: &[&str], input: &[u8]| {
+        let mut command = plain_git(&scratch.path);
+        command.args(args).env("GIT_OBJECT_DIRECTORY", incoming);
+        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", scratch.path.join("objects"));
+        run(command, input).trim().to_owned()
+    };
+    let blob = git(&["hash-object", "-w", "--stdin"], b"pushed\n");
+    let tree = git(&["mktree"], format!("100644 blob {blob}\tpushed\n").as_bytes());
+    git(&["commit-tree", &tree, "-p", parent, "-m", "pushed"], b"")
+}
+
+/// The pushed objects, the repository's own, and those of its alternates, however oddly the folders are called; and every write is
+/// refused, because git would keep it when the push is turned down.
+#[test]
+fn pushed_objects_are_seen_and_nothing_is_written() {
+    let lender = Scratch::bare();
+    let lent = lender.commit(&[], "lent", 1);
+    let scratch = Scratch::bare();
+    // A relative alternate of the repository itself, through a folder beside it.
+    std::os::unix::fs::symlink(&lender.path, scratch.beside("lender")).unwrap();
+    std::fs::write(scratch.path.join("objects/info/alternates"), "../../lender/objects\n").unwrap();
+    let own = scratch.commit(&[lent], "own", 2);
+    scratch.git(&["update-ref", "refs/heads/main", &own.to_string()]);
+    scratch.git(&["commit-graph", "write", "--reachable"]);
+    let incoming = scratch.path.join("objects/tmp_objdir-incoming-\"x\"\n:ü");
+    let pushed = pushed(&scratch, &incoming, &own.to_string()).parse().unwrap();
+
+    assert!(matches!(scratch.open().read_commit(pushed), Err(Error::Missing(_))));
+    let environment = HookEnvironment {
+        current_dir: scratch.path.clone(),
+        git_dir: scratch.path.clone(),
+        objects: Some(incoming.clone().into_os_string()),
+        alternates: Some("./objects:\"./nothing\\tat all\"".into()),
+        quarantined: true,
+    };
+    let repository = Repository::open_in_environment(&environment).unwrap();
+    for other in [None, Some(repository.fork()), Some(repository.share().fork())] {
+        let repository = other.as_ref().unwrap_or(&repository);
+        for (id, message) in [(pushed, "pushed\n"), (own, "own\n"), (lent, "lent\n")] {
+            assert_eq!(repository.read_commit(id).unwrap().message(), message.as_bytes());
+        }
+        assert!(repository.is_ancestor(lent, pushed).unwrap());
+        assert!(!repository.is_ancestor(pushed, own).unwrap());
+        assert_eq!(repository.commits_between(pushed, &[own], 10).unwrap(), [pushed]);
+        assert!(repository.is_quarantined());
+        assert!(matches!(repository.create_ref("refs/deploy/prod", own, ""), Err(Error::Quarantine(_))));
+        assert!(matches!(repository.write_blob(b"x"), Err(Error::Quarantine(_))));
+        let tree = repository.read_commit(pushed).unwrap().tree;
+        assert!(repository.edited_id(Some(tree), &[("pushed", None)]).is_ok());
+    }
+    let log = repository.git("rev-list").arg(pushed.to_string()).with_pushed_objects(&repository).run().unwrap();
+    assert_eq!(log.ok().unwrap().split(|byte| *byte == b'\n').count(), 4);
+    assert!(!repository.git("cat-file").args(["-e", &pushed.to_string()]).run().unwrap().success());
+    drop(repository);
+    let names = std::fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name());
+    let remains: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("git-deploy")).collect();
+    assert!(remains.is_empty(), "the stand-in folder goes with the repository: {remains:?}");
+}
+
+/// What a real `git push` tells its pre-receive hook is what is read here.
+#[test]
+fn a_real_hook_is_understood() {
+    let scratch = Scratch::bare();
+    let seen = scratch.beside("seen");
+    let hook = scratch.path.join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    let script = format!(
+        "#!/bin/sh\npwd >{0}\nprintf '%s\\n' \"$GIT_DIR\" \"$GIT_OBJECT_DIRECTORY\" \"$GIT_ALTERNATE_OBJECT_DIRECTORIES\" \
+         \"$GIT_QUARANTINE_PATH\" >>{0}\ncp -r \"$GIT_OBJECT_DIRECTORY\" {0}.objects\nexit 1\n",
+        seen.display()
+    );
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let client = Scratch::bare();
+    let commit = client.commit(&[], "pushed", 1);
+    let mut push = plain_git(&client.path);
+    push.args(["push", "--quiet", scratch.path.to_str().unwrap(), &format!("{commit}:refs/heads/main")]);
+    assert!(!push.output().unwrap().status.success(), "the hook refuses");
+    let told = std::fs::read_to_string(&seen).unwrap();
+    let [pwd, git_dir, objects, alternates, quarantine] = told.lines().collect::<Vec<_>>()[..] else {
+        panic!("{told}");
+    };
+    assert!(!quarantine.is_empty() && !objects.is_empty());
+    // The push is over and its folder gone: the copy takes its place.
+    assert!(!Path::new(pwd).join(objects).exists());
+    let environment = HookEnvironment {
+        current_dir: pwd.into(),
+        git_dir: Path::new(pwd).join(git_dir),
+        objects: Some(scratch.beside("seen.objects").into_os_string()),
+        alternates: Some(alternates.into()),
+        quarantined: true,
+    };
+    let repository = Repository::open_in_environment(&environment).unwrap();
+    assert_eq!(repository.read_commit(commit).unwrap().message(), b"pushed\n");
+}
+
+/// Outside quarantine, as in proc-receive, the repository is an ordinary one.
+#[test]
+fn without_quarantine() {
+    let scratch = Scratch::bare();
+    let own = scratch.commit(&[], "own", 1);
+    let environment =
+        HookEnvironment { current_dir: scratch.path.clone(), git_dir: scratch.path.clone(), ..Default::default() };
+    let repository = Repository::open_in_environment(&environment).unwrap();
+    assert!(!repository.is_quarantined());
+    repository.create_ref("refs/deploy/prod", own, "").unwrap();
+}

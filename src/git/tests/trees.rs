@@ -1,0 +1,269 @@
+//! Edits and contents, against the trees that git makes of the same files.
+
+use std::collections::BTreeMap;
+
+use super::{Numbers, Scratch};
+use crate::domain::id::Oid;
+use crate::git::content::{File, Folder, Paths};
+use crate::git::{Error, Found, Leaf};
+
+const NAMES: [&str; 8] = ["a", "a-b", "a.b", "b", "components", "live.json", "Z", "0"];
+
+#[allow(clippy::unnecessary_wraps)] // It is an edit's second half.
+fn file(id: Oid) -> Option<Leaf> {
+    Some(Leaf::Blob(id))
+}
+
+fn random_path(numbers: &mut Numbers) -> String {
+    let depth = 1 + numbers.below(3);
+    (0..depth).map(|_| *numbers.pick(&NAMES)).collect::<Vec<_>>().join("/")
+}
+
+fn mode(leaf: Leaf) -> (&'static str, Oid) {
+    match leaf {
+        Leaf::Blob(id) => ("100644", id),
+        Leaf::Commit(id) => ("160000", id),
+    }
+}
+
+fn by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, leaf)| {
+            let (mode, id) = mode(*leaf);
+            (mode, path.clone(), id)
+        })
+        .collect();
+    scratch.tree(&files)
+}
+
+/// Whether two paths can both be there: one is no folder of the other.
+fn clash(one: &str, two: &str) -> bool {
+    one.starts_with(&format!("{two}/")) || two.starts_with(&format!("{one}/"))
+}
+
+/// However a tree is edited, it is the tree that git makes of the same files: the server compares ids.
+#[test]
+fn edits_equal_git() {
+    for format in ["sha1", "sha256"] {
+        let scratch = Scratch::new(&["--object-format", format]);
+        let repository = scratch.open();
+        let blobs: Vec<_> = (0..5_u8).map(|n| repository.write_blob(&[n]).unwrap()).collect();
+        let (mut numbers, mut files, mut tree) = (Numbers(7), BTreeMap::<String, Leaf>::new(), None);
+        for round in 0..60 {
+            let mut edits: BTreeMap<String, Option<Leaf>> = BTreeMap::new();
+            for _ in 0..=numbers.below(6) {
+                let path = random_path(&mut numbers);
+                let id = *numbers.pick(&blobs);
+                let leaf = match numbers.below(5) {
+                    0 | 1 => None,
+                    2 => Some(Leaf::Commit(id)),
+                    _ => Some(Leaf::Blob(id)),
+                };
+                let free = files.keys().chain(edits.keys()).all(|other| !clash(&path, other));
+                if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || free {
+                    edits.insert(path, leaf);
+                }
+            }
+            for (path, leaf) in &edits {
+                files.retain(|other, _| !(other == path || leaf.is_none() && other.starts_with(&format!("{path}/"))));
+                files.extend(leaf.map(|leaf| (path.clone(), leaf)));
+            }
+            let list: Vec<_> = edits.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+            let computed = repository.edited_id(tree, &list).unwrap();
+            let written = repository.edit(tree, &list).unwrap();
+            assert_eq!(computed, written);
+            assert_eq!(written, by_git(&scratch, &files), "round {round}: {edits:?}");
+            let listed: BTreeMap<_, _> = repository.list_tree(written, "", 1_000).unwrap().into_iter().collect();
+            assert_eq!(listed, files);
+            if let Some((path, leaf)) = files.first_key_value() {
+                assert_eq!(repository.entry_at(written, path).unwrap(), Some(Found::Leaf(*leaf)));
+            }
+            tree = Some(written);
+        }
+        scratch.fsck();
+    }
+}
+
+/// Edits that contradict the tree or each other are mistakes, and mistakes are not guessed at.
+#[test]
+fn contradicting_edits() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let id = repository.write_blob(b"x").unwrap();
+    let tree = repository.edit(None, &[("a/b", file(id)), ("c", file(id))]).unwrap();
+    for edits in [
+        &[("a", file(id))][..],
+        &[("c/d", file(id))],
+        &[("d", file(id)), ("d", file(id))],
+        &[("d", None), ("d", file(id))],
+        &[("d", file(id)), ("d/e", file(id))],
+    ] {
+        assert!(matches!(repository.edited_id(Some(tree), edits), Err(Error::Path { .. })), "{edits:?}");
+    }
+    // A folder can be emptied and filled in one go; what is not there can be removed; nothing left is the empty tree.
+    let refilled = repository.edit(Some(tree), &[("a", None), ("a/c", file(id)), ("c/d", None), ("x", None)]).unwrap();
+    assert_eq!(refilled, repository.edit(None, &[("a/c", file(id)), ("c", file(id))]).unwrap());
+    let emptied = repository.edit(Some(tree), &[("a/b", None), ("c", None)]).unwrap();
+    assert_eq!(emptied, repository.hash_kind().empty_tree());
+    assert!(matches!(repository.list_tree(tree, "", 1), Err(Error::Bounds { .. })));
+}
+
+/// Paths that would leave the tree, or become git's own folder in a checkout, have no way in.
+#[test]
+fn hostile_paths() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let id = repository.write_blob(b"x").unwrap();
+    let long = "a/".repeat(600) + "b";
+    for path in [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "../x",
+        "a/../b",
+        ".git",
+        ".GIT/config",
+        "a/.Git",
+        "git~1",
+        "a\\b",
+        "a b",
+        "a\0b",
+        "ä",
+        ".g\u{200c}it",
+        "--upload-pack=x/ y",
+        &long,
+    ] {
+        assert!(matches!(repository.edit(None, &[(path, file(id))]), Err(Error::Path { .. })), "{path:?}");
+        assert!(repository.entry_at(repository.hash_kind().empty_tree(), path).is_err(), "{path:?}");
+    }
+}
+
+/// A forged tree is no base to build on.
+#[test]
+fn forged_trees() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let id = repository.write_blob(b"x").unwrap();
+    let entry = |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat();
+    for raw in [
+        entry("100755", "a"),
+        entry("120000", "a"),
+        entry("100644", ".."),
+        entry("100644", "a/b"),
+        entry("100644", ""),
+        [entry("100644", "b"), entry("100644", "a")].concat(),
+        [entry("100644", "a"), entry("100644", "a")].concat(),
+        entry("100644", "a")[..20].to_vec(),
+        b"100644 a".to_vec(),
+    ] {
+        let tree = repository.write_tree(&raw).unwrap();
+        assert!(matches!(repository.edited_id(Some(tree), &[("z", None)]), Err(Error::Corrupt { .. })), "{raw:?}");
+        assert!(repository.list_tree(tree, "", 10).is_err());
+    }
+}
+
+/// Paths by prefix, with what belongs to all.
+struct Prefixes(&'static [&'static str]);
+
+impl Paths for Prefixes {
+    fn folder(&self, path: &[u8]) -> Folder {
+        let path = std::str::from_utf8(path).unwrap();
+        if self.0.iter().any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/"))) {
+            Folder::Whole
+        } else if path.is_empty() || self.0.iter().any(|prefix| prefix.starts_with(&format!("{path}/"))) {
+            Folder::Descend
+        } else {
+            Folder::Nothing
+        }
+    }
+
+    fn file(&self, path: &[u8]) -> File {
+        let path = std::str::from_utf8(path).unwrap();
+        match path {
+            ".gitattributes" | ".gitmodules" => File::Shared,
+            path if self.0.contains(&path) => File::Own,
+            _ => File::No,
+        }
+    }
+}
+
+/// A content is the tree that git makes of the component's files alone: equal ids mean equal bytes, and only they do.
+#[test]
+fn content_equals_git() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let id = repository.write_blob(b"x").unwrap();
+    let all: Vec<(&str, String, Oid)> = [
+        ("100644", ".gitattributes"),
+        ("100755", "api/run.sh"),
+        ("120000", "api/link"),
+        ("160000", "api/vendor/lib"),
+        ("100644", "api/ü/ö.txt"),
+        ("100644", "api-docs/a"),
+        ("100644", "libs/x/a"),
+        ("100644", "libs/x-y/a"),
+        ("100644", "libs/y/a"),
+        ("100644", "README"),
+    ]
+    .map(|(mode, path)| (mode, path.to_owned(), id))
+    .into();
+    let tree = scratch.tree(&all);
+    for (prefixes, kept) in [
+        (&["api"][..], &["api/", ".gitattributes"][..]),
+        (&["api", "libs/x"], &["api/", "libs/x/", ".gitattributes"]),
+        (&["libs/x-y", "README"], &["libs/x-y/", "README", ".gitattributes"]),
+    ] {
+        let expected: Vec<_> =
+            all.iter().filter(|(_, path, _)| kept.iter().any(|kept| path.starts_with(kept))).cloned().collect();
+        let content = repository.content(tree, &Prefixes(prefixes)).unwrap().unwrap();
+        assert_eq!(content.0, scratch.tree(&expected), "{prefixes:?}");
+    }
+    assert_eq!(repository.content(tree, &Prefixes(&[""])).unwrap().unwrap().0, tree);
+    // Shared files alone make no component.
+    assert_eq!(repository.content(tree, &Prefixes(&["web"])).unwrap(), None);
+    assert_eq!(repository.content(tree, &Prefixes(&["api/run"])).unwrap(), None);
+}
+
+/// Looks everywhere.
+struct All;
+
+impl Paths for All {
+    fn folder(&self, _: &[u8]) -> Folder {
+        Folder::Descend
+    }
+    fn file(&self, path: &[u8]) -> File {
+        if path.ends_with(b"0/f") { File::Own } else { File::No }
+    }
+}
+
+/// Computing a content leaves nothing behind, and a tree bomb ends in an error instead of the server.
+#[test]
+fn content_is_bounded_and_writes_nothing() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let id = repository.write_blob(b"x").unwrap();
+    let entry = |mode: &str, name: &str, id: Oid| [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat();
+    let mut tree = repository.write_tree(&entry("100644", "f", id)).unwrap();
+    // Ten times ten times ten … files, in a few objects.
+    for _ in 0..9 {
+        let raw: Vec<_> = (0..10).flat_map(|n| entry("40000", &n.to_string(), tree)).collect();
+        tree = repository.write_tree(&raw).unwrap();
+    }
+    assert!(matches!(repository.content(tree, &All), Err(Error::Bounds { .. })));
+    let small = [entry("100644", "f", id), entry("100644", "g", id)].concat();
+    let mut deep = repository.write_tree(&entry("40000", "0", repository.write_tree(&small).unwrap())).unwrap();
+    let before = scratch.git(&["count-objects"]);
+    assert!(repository.content(deep, &All).unwrap().is_some_and(|content| content.0 != deep));
+    assert_eq!(before, scratch.git(&["count-objects"]));
+    for _ in 0..300 {
+        deep = repository.write_tree(&entry("40000", "d", deep)).unwrap();
+    }
+    assert!(matches!(repository.content(deep, &All), Err(Error::Bounds { .. })));
+    // An empty folder, which git never stores, makes no component either.
+    let forged = repository.write_tree(&entry("40000", "api", repository.hash_kind().empty_tree())).unwrap();
+    assert_eq!(repository.content(forged, &Prefixes(&["api"])).unwrap(), None);
+}
