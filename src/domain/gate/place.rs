@@ -60,6 +60,11 @@ fn seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
             against.push(fail(format!("`seen` does not name {ledger}, which it is judged by")));
         }
     }
+    // Once seen, always named: else an entry between could hide that the next one has seen less.
+    let before = ctx.facts.chain.iter().flat_map(|chain| chain.seen.keys());
+    for ledger in before.filter(|ledger| !statement.seen.contains_key(*ledger)) {
+        against.push(fail(format!("`seen` leaves out {ledger}, which the entry before it has seen")));
+    }
     for ledger in statement.seen.keys() {
         if !ctx.facts.tips.contains_key(ledger) {
             against.push(fail(format!("`seen` names {ledger}, a ledger that does not exist")));
@@ -162,6 +167,9 @@ mod tests {
         behind.passes(Rule::Place);
         behind.statement.seen.insert(parse("nowhere"), EntryId(oid(1)));
         behind.fails(Rule::Place, "does not exist");
+        let mut silent = case();
+        silent.facts.chain.as_mut().unwrap().seen.insert(parse("qa"), EntryId(oid(1)));
+        silent.fails(Rule::Place, "leaves out qa");
         let mut blind = case();
         blind.facts.seen.remove("dev");
         blind.unknown(Rule::Place, "dev");

@@ -154,7 +154,7 @@ impl<'a> Ask<'a> {
         }
         self.named_tip = deployment.branch_tip;
         match deployment.kind {
-            _ if deployment.break_glass.is_some() => drop(self.needs.insert(Need::Yanks)),
+            _ if deployment.break_glass.is_some() => self.needs.extend([Need::Yanks, Need::Evidence]),
             Kind::Deploy | Kind::Hotfix => self.every_rule(deployment.kind),
             Kind::Rollback => self.needs.extend([Need::Yanks, Need::Earlier]),
             Kind::Destroy | Kind::Exec => self.approvals(),
