@@ -13,7 +13,7 @@ use crate::domain::policy::{Environment, Policy, Standing};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
 use crate::git::Repository;
-use crate::git::append::{AppendError, Appended, Draft, Stopped, View, Writer};
+use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::judge::Head;
 use crate::git::ledger::{Project, StateReader, Tips};
@@ -189,7 +189,7 @@ impl Workspace {
         &self,
         context: &Context,
         ledger: &LedgerName,
-        dry_run: bool,
+        manner: Manner,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<Appended, Failure> {
         let (person, signer) = self.signer()?;
@@ -199,7 +199,7 @@ impl Workspace {
             remote: self.remote.as_deref(),
             person: &person,
             signer: Some(&signer),
-            dry_run,
+            manner,
         };
         writer.append(ledger, draft).map_err(|error| explain(context, error))
     }
