@@ -157,8 +157,9 @@ impl<'a> History<'a> {
             self.stays_of(commit).filter_map(|stay| stay.content).chain(content).collect();
         let same = |content: Option<Content>| content.is_some_and(|content| ran && contents.contains(&content));
         // Whatever stay is of the commit is of one of those contents.
-        let stay = self.stays.iter().filter(|stay| same(stay.content)).filter_map(|stay| Some((stay.newest(None)?, stay)));
-        let attempt = self.attempts.iter().filter(|it| it.commit == commit || same(it.content)).next_back();
+        let stay =
+            self.stays.iter().filter(|stay| same(stay.content)).filter_map(|stay| Some((stay.newest(None)?, stay)));
+        let attempt = self.attempts.iter().rfind(|it| it.commit == commit || same(it.content));
         match (stay.max_by_key(|(order, _)| *order), attempt) {
             (Some((order, _)), Some(attempt)) if attempt.order > order => Latest::Failed(attempt),
             (Some((_, stay)), _) => Latest::Ran(stay),

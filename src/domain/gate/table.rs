@@ -74,7 +74,8 @@ fn of_entry(statement: &Statement, environment: Option<&Environment>) -> BTreeSe
 
 fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> BTreeSet<Rule> {
     if deployment.break_glass.is_some() {
-        return [Rule::Lock, Rule::Yanked].into();
+        // That of approvals: that none is claimed.
+        return [Rule::Approvals, Rule::Lock, Rule::Yanked].into();
     }
     match deployment.kind {
         Kind::Deploy => DEPLOY.into(),
@@ -89,7 +90,7 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             };
             DEPLOY.into_iter().filter(faces).collect()
         }
-        Kind::Rollback => [Rule::Lock, Rule::Yanked, Rule::Direction, Rule::Artifact].into(),
+        Kind::Rollback => [Rule::Approvals, Rule::Lock, Rule::Yanked, Rule::Direction, Rule::Artifact].into(),
         Kind::Destroy | Kind::Exec => [Rule::Lock, Rule::Approvals, Rule::Freeze].into(),
     }
 }

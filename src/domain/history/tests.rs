@@ -20,7 +20,13 @@ fn api() -> ComponentName {
 
 /// `(commit, content)` of the component.
 fn target(of: (u8, u8)) -> Target {
-    Target { component: api(), commit: commit(of.0), content: Some(Content(oid(of.1))), version: None, artifacts: vec![] }
+    Target {
+        component: api(),
+        commit: commit(of.0),
+        content: Some(Content(oid(of.1))),
+        version: None,
+        artifacts: vec![],
+    }
 }
 
 fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
@@ -138,8 +144,12 @@ fn unchanged_has_what_the_content_has() {
     let log = Log::default().ok((1, 1)).record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
     assert!(log.verified((2, 1)));
     assert_eq!(log.soaked(2), 59);
-    let unverified =
-        Log::default().record((1, 1), Outcome::Succeeded, NONE).record_from((2, 1), Some(1), Outcome::Unchanged, PASSED);
+    let unverified = Log::default().record((1, 1), Outcome::Succeeded, NONE).record_from(
+        (2, 1),
+        Some(1),
+        Outcome::Unchanged,
+        PASSED,
+    );
     assert!(!unverified.verified((2, 1)));
     assert_eq!(unverified.soaked(2), 0);
     assert!(Log::default().record_from((2, 1), Some(1), Outcome::Unchanged, NONE).read().stays.is_empty());
@@ -148,11 +158,11 @@ fn unchanged_has_what_the_content_has() {
 /// What rode along on something that was replaced before the finish is not there: fold does not move the commit either.
 #[test]
 fn unchanged_that_came_too_late() {
-    let log = Log::default()
-        .ok((1, 1))
-        .start((3, 1), Some(1), Intent::Unchanged)
-        .ok((2, 2))
-        .finish(2, (3, 1), Outcome::Unchanged);
+    let log = Log::default().ok((1, 1)).start((3, 1), Some(1), Intent::Unchanged).ok((2, 2)).finish(
+        2,
+        (3, 1),
+        Outcome::Unchanged,
+    );
     assert!(matches!(log.read().latest(commit(3), Some(Content(oid(1)))), Latest::Never));
     let in_time = Log::default().ok((1, 1)).start((3, 1), Some(1), Intent::Unchanged);
     assert!(in_time.finish(2, (3, 1), Outcome::Unchanged).verified((3, 1)));
