@@ -2,6 +2,7 @@
 
 pub mod entry;
 pub mod gate;
+pub mod history;
 pub mod id;
 pub mod name;
 pub mod policy;

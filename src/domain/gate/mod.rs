@@ -5,19 +5,32 @@
 
 pub mod facts;
 
+mod approvals;
+mod artifact;
+mod branch;
+mod checks;
 mod content;
 mod direction;
+mod found;
+mod freeze;
 mod lock;
+mod matching;
 mod place;
+mod previous;
 mod signer;
+mod soak;
 mod state;
 mod table;
+mod tag;
 mod time;
+mod trust;
 mod up_to_date;
+mod version;
 mod yanked;
 
 use std::borrow::Cow;
 
+pub use approvals::counting;
 pub use facts::{Chain, CommitFact, Facts, Known, Request, SKEW, SeenFact};
 pub use table::reads;
 
@@ -46,24 +59,20 @@ fn check(rule: Rule, ctx: &Context<'_>) -> Vec<Check> {
         Rule::Time => time::check(ctx),
         Rule::Content => content::check(ctx),
         Rule::State => state::check(ctx),
-        Rule::PreviousEnvironment => absent(rule, ctx),
-        Rule::Soak => absent(rule, ctx),
-        Rule::Approvals => absent(rule, ctx),
-        Rule::Checks => absent(rule, ctx),
-        Rule::Artifact => absent(rule, ctx),
+        Rule::PreviousEnvironment => previous::check(ctx),
+        Rule::Soak => soak::check(ctx),
+        Rule::Approvals => approvals::check(ctx),
+        Rule::Checks => checks::check(ctx),
+        Rule::Artifact => artifact::check(ctx),
         Rule::Yanked => yanked::check(ctx),
         Rule::Direction => direction::check(ctx),
         Rule::UpToDate => up_to_date::check(ctx),
         Rule::Lock => lock::check(ctx),
-        Rule::Freeze => absent(rule, ctx),
-        Rule::Version => absent(rule, ctx),
-        Rule::Branch => absent(rule, ctx),
-        Rule::Tag => absent(rule, ctx),
+        Rule::Freeze => freeze::check(ctx),
+        Rule::Version => version::check(ctx),
+        Rule::Branch => branch::check(ctx),
+        Rule::Tag => tag::check(ctx),
     }
-}
-
-fn absent(rule: Rule, _: &Context<'_>) -> Vec<Check> {
-    vec![Check::unknown(rule, "nobody has written this rule")]
 }
 
 /// A request with everything that rules ask about it.
@@ -215,8 +224,3 @@ fn unless(rule: Rule, against: Vec<Check>) -> Vec<Check> {
 
 #[cfg(test)]
 mod testing;
-
-/// Whose approvals count for a request.
-pub fn counting(_: &Policy, _: &Request<'_>, _: &Facts, _: Time) -> std::collections::BTreeSet<super::name::Person> {
-    Default::default()
-}

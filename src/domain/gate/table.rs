@@ -74,7 +74,8 @@ fn of_entry(statement: &Statement, environment: Option<&Environment>) -> BTreeSe
 
 fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> BTreeSet<Rule> {
     if deployment.break_glass.is_some() {
-        return [Rule::Lock, Rule::Yanked].into();
+        // None is asked for, and so none may be claimed: approvals answers nothing else here.
+        return [Rule::Approvals, Rule::Lock, Rule::Yanked].into();
     }
     match deployment.kind {
         Kind::Deploy => DEPLOY.into(),
@@ -89,7 +90,8 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             };
             DEPLOY.into_iter().filter(faces).collect()
         }
-        Kind::Rollback => [Rule::Lock, Rule::Yanked, Rule::Direction, Rule::Artifact].into(),
+        // Of approvals as above.
+        Kind::Rollback => [Rule::Approvals, Rule::Lock, Rule::Yanked, Rule::Direction, Rule::Artifact].into(),
         Kind::Destroy | Kind::Exec => [Rule::Lock, Rule::Approvals, Rule::Freeze].into(),
     }
 }
@@ -142,7 +144,8 @@ mod tests {
         it
     }
 
-    /// The table as the documentation prints it: a rule that is not faced is a rule that is skipped.
+    /// The table as the documentation prints it: a rule that is not faced is a rule that is skipped. Where it has no approvals, for a
+    /// rollback and with the glass broken, that rule is faced only to see that none is claimed.
     #[test]
     fn rows() {
         let all = [
@@ -162,11 +165,11 @@ mod tests {
         let rows = [
             (kind(Kind::Deploy, false), less(&[])),
             (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
-            (kind(Kind::Rollback, false), vec!["artifact", "yanked", "direction", "lock"]),
+            (kind(Kind::Rollback, false), vec!["approvals", "artifact", "yanked", "direction", "lock"]),
             (kind(Kind::Destroy, false), vec!["approvals", "lock", "freeze"]),
             (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
-            (kind(Kind::Deploy, true), vec!["yanked", "lock"]),
-            (kind(Kind::Hotfix, true), vec!["yanked", "lock"]),
+            (kind(Kind::Deploy, true), vec!["approvals", "yanked", "lock"]),
+            (kind(Kind::Hotfix, true), vec!["approvals", "yanked", "lock"]),
         ];
         for (deployment, rules) in rows {
             assert_eq!(faced(&start(1, deployment.clone())), rules, "{:?}", deployment.kind);

@@ -188,6 +188,22 @@ pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Sta
     }
 }
 
+/// The state after entries of a ledger, numbered from 1 and a minute apart up to a minute before [`noon`]; and they, newest first.
+pub(crate) fn folded(ledger: &str, environment: Option<&str>, history: Vec<(&str, Action)>) -> (State, Vec<Arc<Kept>>) {
+    let mut state = State::empty();
+    let mut log = Vec::new();
+    let count = u64::try_from(history.len()).unwrap();
+    for (sequence, (who, action)) in (1..).zip(history) {
+        let at = noon().minus(Span::seconds(60 * (count + 1 - sequence)));
+        let mut entry = statement(ledger, who, at, action);
+        (entry.sequence, entry.environment) = (sequence, environment.map(parse));
+        let entry = verified(&entry);
+        state.apply(&fold(&state, &entry, None));
+        log.insert(0, Arc::clone(entry.kept()));
+    }
+    (state, log)
+}
+
 /// An entry that somebody wants, with the facts about it.
 pub(crate) struct Case {
     pub policy: Policy,
@@ -218,14 +234,8 @@ impl Case {
         by: &str,
         action: Action,
     ) -> Self {
-        let mut state = State::empty();
         let count = u64::try_from(history.len()).unwrap();
-        for (sequence, (who, action)) in (1..).zip(history) {
-            let at = noon().minus(Span::seconds(60 * (count + 1 - sequence)));
-            let mut entry = statement(ledger, who, at, action);
-            (entry.sequence, entry.environment) = (sequence, environment.map(parse));
-            state.apply(&fold(&state, &verified(&entry), None));
-        }
+        let (state, _) = folded(ledger, environment, history);
         let mut wanted = statement(ledger, by, noon(), action);
         (wanted.sequence, wanted.environment) = (count + 1, environment.map(parse));
         let mut case = Self {
@@ -277,6 +287,11 @@ impl Case {
         facts.yanks.get_or_insert_with(|| Ok(State::empty()));
         facts.evidence.get_or_insert_with(|| Ok(Vec::new()));
         facts.authors.get_or_insert_with(|| Ok(std::collections::BTreeSet::new()));
+        let entries = facts.state.iter().flatten().flat_map(State::slots).filter_map(|(_, value)| value.kept());
+        for kept in entries.chain(facts.evidence.iter().flatten().flatten()) {
+            let entry = &kept.statement;
+            facts.signers.entry((entry.ledger.clone(), entry.sequence)).or_insert_with(|| Ok(key(entry.by.as_str())));
+        }
         for commit in statement.commits() {
             facts.commits.insert(commit, Ok(CommitFact { time: noon().minus(Span::days(1)) }));
         }
@@ -300,6 +315,24 @@ impl Case {
             Some(Ok(state)) => state,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What the environment before says of each changed component, and the facts that follow.
+    pub fn source(&mut self, history: Vec<(&str, Action)>) -> &mut Self {
+        let (state, log) = folded("stage", None, history);
+        for change in self.deployment().components.clone() {
+            self.facts.source.insert((change.target.component, change.target.commit), Ok(log.clone()));
+        }
+        self.facts.source_state = Some(Ok(state));
+        self.gather();
+        self
+    }
+
+    /// Entries of `evidence`, numbered from 1, and the facts that follow.
+    pub fn evidence(&mut self, entries: Vec<(&str, Action)>) -> &mut Self {
+        self.facts.evidence = Some(Ok(folded("evidence", None, entries).1));
+        self.gather();
+        self
     }
 
     /// The deployment that is asked for, to be changed. [`Case::gather`] afterwards, unless the facts should not fit.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::refname;
-use crate::domain::name::{EnvName, MAX_LEN};
+use crate::domain::name::{ComponentName, EnvName, MAX_LEN};
 use crate::domain::text::is_plain;
 use crate::domain::time::Time;
 
@@ -183,6 +183,20 @@ impl Template {
     /// Whether the template could have made this text for an environment (or one of a pattern, by its prefix), whatever the other
     /// values were. In doubt the answer is yes, so that the tag is judged.
     pub(super) fn could_make(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
+        self.matches(text, |placeholder, rest| placeholder.lengths(rest, env, pattern))
+    }
+
+    /// Whether it could have made this text for this very environment and component.
+    pub fn could_make_of(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
+        self.matches(text, |placeholder, rest| match placeholder {
+            Placeholder::Component if rest.starts_with(component.as_str()) => vec![component.as_str().len()],
+            Placeholder::Component => Vec::new(),
+            other => other.lengths(rest, env, false),
+        })
+    }
+
+    /// Whether the pieces make up the text, where `lengths` gives how many bytes at its beginning a placeholder may stand for.
+    fn matches(&self, text: &str, lengths: impl Fn(Placeholder, &str) -> Vec<usize>) -> bool {
         if text.len() > 1_024 {
             return true;
         }
@@ -199,7 +213,7 @@ impl Template {
                     }
                     Piece::Literal(_) => {}
                     Piece::Value(value) => {
-                        next.extend(value.lengths(rest, env, pattern).iter().map(|length| start + length));
+                        next.extend(lengths(*value, rest).iter().map(|length| start + length));
                     }
                 }
             }

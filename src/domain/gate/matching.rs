@@ -1,0 +1,71 @@
+//! Puts different people on slots: a maximum matching of two sides, by augmenting paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// As many slots as can be filled at once, each by another of those who may fill it; `None` for a slot that stays empty.
+pub(super) fn fill<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
+    let mut holders: BTreeMap<&T, usize> = BTreeMap::new();
+    for slot in 0..slots.len() {
+        augment(slot, slots, &mut holders, &mut BTreeSet::new());
+    }
+    let mut filled = vec![None; slots.len()];
+    for (person, slot) in holders {
+        if let Some(place) = filled.get_mut(slot) {
+            *place = Some(person);
+        }
+    }
+    filled
+}
+
+/// Finds somebody for a slot, moving others where they have another slot to go to. As deep as there are slots at most.
+fn augment<'a, T: Ord>(
+    slot: usize,
+    slots: &[&'a BTreeSet<T>],
+    holders: &mut BTreeMap<&'a T, usize>,
+    tried: &mut BTreeSet<&'a T>,
+) -> bool {
+    let Some(all) = slots.get(slot).copied() else { return false };
+    for person in all {
+        if tried.insert(person) {
+            let held = holders.get(person).copied();
+            if held.is_none_or(|other| augment(other, slots, holders, tried)) {
+                holders.insert(person, slot);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The most slots that can be filled, by trying everything.
+    fn most(slots: &[&BTreeSet<u8>], used: &BTreeSet<u8>) -> usize {
+        let Some((first, rest)) = slots.split_first() else { return 0 };
+        let with = first.difference(used).map(|person| {
+            let used = used.iter().chain([person]).copied().collect();
+            1 + most(rest, &used)
+        });
+        with.max().unwrap_or(0).max(most(rest, used))
+    }
+
+    proptest! {
+        /// Nobody sits twice, nobody sits where they may not, and no seat stays empty that could be filled.
+        #[test]
+        fn is_a_maximum_matching(sets in vec(btree_set(0u8..5, 0..5), 0..5)) {
+            let slots: Vec<&BTreeSet<u8>> = sets.iter().collect();
+            let filled = fill(&slots);
+            let seated: Vec<u8> = filled.iter().flatten().map(|person| **person).collect();
+            prop_assert_eq!(seated.iter().collect::<BTreeSet<_>>().len(), seated.len());
+            for (slot, person) in slots.iter().zip(&filled) {
+                prop_assert!(person.is_none_or(|person| slot.contains(person)));
+            }
+            prop_assert_eq!(seated.len(), most(&slots, &BTreeSet::new()));
+        }
+    }
+}
