@@ -109,7 +109,7 @@ pub struct Facts {
     /// Each commit of the code that the request names.
     pub commits: BTreeMap<CommitId, Known<CommitFact>>,
     /// The content of each component at each commit that matters: those of the request, what runs (`from`), for a branch or tag
-    /// every component at the new commit. `None` inside: the component is absent there.
+    /// every component at the new commit, for a branch that is not created also at the old one. `None` inside: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Known<Option<Content>>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub contains: BTreeMap<(CommitId, CommitId), Known<bool>>,
@@ -122,6 +122,9 @@ pub struct Facts {
     pub evidence: Option<Known<Vec<Arc<Kept>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
     pub yanks: Option<Known<State>>,
+    /// The key that signed each entry whose word may count: the approvals of the request's commits (or of its policy) in `state`, and
+    /// the attestations and artifacts in `evidence`; by ledger and sequence.
+    pub signers: BTreeMap<(LedgerName, u64), Known<PublicKey>>,
     /// E-mail addresses (ASCII lower case) of authors, committers and co-authors of the commits that the request newly brings
     /// in. Empty for a first deployment.
     pub authors: Option<Known<BTreeSet<String>>>,
