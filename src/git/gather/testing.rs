@@ -42,7 +42,8 @@ pub(super) fn start() -> Time {
 }
 
 pub(super) struct World {
-    pub dir: TempDir,
+    /// The folder goes when the world does.
+    _dir: TempDir,
     pub repository: Repository,
     pub project: Project,
     pub policy: Policy,
@@ -70,7 +71,7 @@ impl World {
         let text = format!("schema = 1\nproject = \"catalogue\"\n[people]\nci = \"{ci}\"\nalice = \"{alice}\"\n{rest}");
         let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
         let tips = Tips::from([(LedgerName::policy(), id)]);
-        let mut world = Self { dir, repository, project, policy, tips, now: start(), signer };
+        let mut world = Self { _dir: dir, repository, project, policy, tips, now: start(), signer };
         world.publish(&text);
         world
     }
@@ -100,7 +101,8 @@ impl World {
         let blob = |text: &str| Leaf::Blob(self.repository.write_blob(text.as_bytes()).unwrap());
         let edits: Vec<_> = files.iter().map(|(path, text)| (*path, Some(blob(text)))).collect();
         let tree = self.repository.edit(None, &edits).unwrap();
-        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let parents = parents.concat();
         let at = self.tick().seconds();
         let who = format!("{author} {at} +0000");
         let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");

@@ -10,7 +10,6 @@ use crate::domain::entry::{
 };
 use crate::domain::gate::SKEW;
 use crate::domain::id::{Digest, RunId};
-use crate::domain::state::Place;
 use crate::domain::time::Span;
 
 const STAGES: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
