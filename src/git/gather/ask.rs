@@ -25,6 +25,8 @@ pub(super) enum Need {
     Evidence,
     /// Open yanks.
     Yanks,
+    /// Who signed the approvals.
+    Approvals,
     /// Who wrote what is newly brought in.
     Authors,
     /// The versions.
@@ -136,7 +138,7 @@ impl<'a> Ask<'a> {
                     commit.flat_map(|commit| it.holds.iter().map(move |hold| (commit, hold.component.clone()))),
                 );
             }
-            Action::Approve(_) | Action::Revoke(_) => drop(self.needs.insert(Need::Yanks)),
+            Action::Approve(_) | Action::Revoke(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
             _ => {}
         }
     }
@@ -153,12 +155,22 @@ impl<'a> Ask<'a> {
             });
         }
         self.named_tip = deployment.branch_tip;
+        // Where the entry keeps silent about its artifacts, those that are registered may be yanked.
+        let silent = deployment.changed().any(|change| change.target.artifacts.is_empty());
         match deployment.kind {
-            _ if deployment.break_glass.is_some() => self.needs.extend([Need::Yanks, Need::Evidence]),
+            _ if deployment.break_glass.is_some() => self.yanks(true),
             Kind::Deploy | Kind::Hotfix => self.every_rule(deployment.kind),
-            Kind::Rollback => self.needs.extend([Need::Yanks, Need::Earlier]),
+            Kind::Rollback => {
+                self.yanks(silent);
+                self.needs.insert(Need::Earlier);
+            }
             Kind::Destroy | Kind::Exec => self.approvals(),
         }
+    }
+
+    fn yanks(&mut self, with_evidence: bool) {
+        self.needs.insert(Need::Yanks);
+        self.needs.extend(with_evidence.then_some(Need::Evidence));
     }
 
     /// All that a deployment faces.
@@ -185,6 +197,9 @@ impl<'a> Ask<'a> {
     fn approvals(&mut self) {
         let Some((_, rules)) = &self.place else { return };
         let review = rules.checks.iter().any(|check| check.predicate_type == PredicateType::change_review());
+        if !rules.approvals.is_empty() {
+            self.needs.insert(Need::Approvals);
+        }
         if review || rules.approvals.iter().any(|seat| seat.prevent_self) {
             self.needs.insert(Need::Authors);
         }
@@ -203,7 +218,12 @@ impl<'a> Ask<'a> {
         self.subjects.extend(new);
         let Some(new) = new else { return };
         self.step = Some((new, old));
-        for component in policy.component_names() {
+        // What runs may be of a component that the policy no longer knows.
+        let mut components = policy.component_names();
+        if let Ok(state) = state {
+            components.extend(self.here(state).components().into_keys().cloned());
+        }
+        for component in components {
             self.contents.extend(old.map(|old| (old, component.clone())));
             let from = state.as_ref().ok().and_then(|state| self.here(state).commit(&component));
             // Whether it changes turns out once the contents are known.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use crate::domain::id::{CommitId, Content, Oid};
+use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Cover, Policy, is_shared};
 use crate::domain::time::Time;
@@ -36,12 +36,15 @@ impl Paths for Component<'_> {
     }
 }
 
-/// What is remembered of commits of the code. Commits never change, so nothing is ever forgotten here.
+/// How many answers of each kind are remembered.
+const REMEMBERED: usize = 65_536;
+
+/// What is remembered of commits of the code: they never change.
 pub(super) struct Contents<'a> {
     repository: &'a Repository,
     commits: RefCell<HashMap<CommitId, (Oid, Time)>>,
     /// By tree and by what the component is, so that two policies which say the same share an answer.
-    known: RefCell<HashMap<(Oid, String), Option<Content>>>,
+    known: RefCell<HashMap<(Oid, Digest), Option<Content>>>,
 }
 
 impl<'a> Contents<'a> {
@@ -55,18 +58,26 @@ impl<'a> Contents<'a> {
             return Ok(*known);
         }
         let read = self.repository.read_commit(commit.0)?;
-        self.commits.borrow_mut().insert(commit, (read.tree, read.committer_time));
+        let mut commits = self.commits.borrow_mut();
+        if commits.len() >= REMEMBERED {
+            commits.clear();
+        }
+        commits.insert(commit, (read.tree, read.committer_time));
         Ok((read.tree, read.committer_time))
     }
 
     /// The content of a component at a commit; none where the component is absent.
     pub fn content(&self, policy: &Policy, commit: CommitId, name: &ComponentName) -> Result<Option<Content>> {
-        let key = (self.commit(commit)?.0, spelling(policy, name));
+        let key = (self.commit(commit)?.0, Digest::sha256(spelling(policy, name).as_bytes()));
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(*known);
         }
         let content = self.repository.content(key.0, &Component { policy, name })?;
-        self.known.borrow_mut().insert(key, content);
+        let mut known = self.known.borrow_mut();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(key, content);
         Ok(content)
     }
 }

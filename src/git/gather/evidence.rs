@@ -25,7 +25,12 @@ struct Wanted {
 
 impl Gatherer<'_> {
     /// The entries about the request's commits, and the artifacts of its components' contents, newest first.
-    pub(super) fn evidence(&self, ask: &Ask<'_>, request: &Request<'_>, facts: &Facts) -> Known<Vec<Arc<Kept>>> {
+    pub(super) fn evidence(
+        &self,
+        ask: &Ask<'_>,
+        request: &Request<'_>,
+        facts: &Facts,
+    ) -> Known<Vec<(EntryId, Arc<Kept>)>> {
         let own = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
             (Request::Entry { statement, .. }, Some(chain)) if own(statement) => {
@@ -38,7 +43,7 @@ impl Gatherer<'_> {
         self.walk_evidence(tip, &mut wanted).map_err(|error| words(&error))
     }
 
-    fn walk_evidence(&self, tip: EntryId, wanted: &mut Wanted) -> Result<Vec<Arc<Kept>>> {
+    fn walk_evidence(&self, tip: EntryId, wanted: &mut Wanted) -> Result<Vec<(EntryId, Arc<Kept>)>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
         for passed in self.history.walk(tip) {
@@ -57,7 +62,7 @@ impl Gatherer<'_> {
             if about || built {
                 let kept = self.history.entry(&ledger, passed.id)?;
                 self.met(&kept, wanted);
-                found.push(kept);
+                found.push((passed.id, kept));
             }
         }
         Ok(found)
@@ -80,7 +85,7 @@ impl Gatherer<'_> {
         let mut digests: BTreeSet<Digest> = ask.digests.clone();
         for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
             if let Action::Artifact(it) = &kept.statement.action
-                && ask.moves.iter().any(|moved| moved.component == it.component)
+                && (ask.moves.is_empty() || ask.moves.iter().any(|moved| moved.component == it.component))
             {
                 digests.insert(it.image.digest.clone());
             }

@@ -8,6 +8,7 @@ mod code;
 mod content;
 mod evidence;
 mod history;
+mod signers;
 mod source;
 mod version;
 
@@ -19,7 +20,7 @@ pub use history::{History, Passed};
 
 use crate::domain::entry::{Action, Statement};
 use crate::domain::gate::{Chain, CommitFact, Facts, Known, Request, SeenFact};
-use crate::domain::id::{CommitId, Content, EntryId, Oid};
+use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Scope, State};
@@ -58,6 +59,7 @@ pub struct Gatherer<'a> {
     states: StateReader<'a>,
     code: Contents<'a>,
     policies: RefCell<HashMap<Oid, Arc<Policy>>>,
+    signers: RefCell<HashMap<EntryId, PublicKey>>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -72,6 +74,7 @@ impl<'a> Gatherer<'a> {
             states: StateReader::new(repository),
             code: Contents::new(repository),
             policies: RefCell::default(),
+            signers: RefCell::default(),
         }
     }
 
@@ -208,8 +211,13 @@ impl<'a> Gatherer<'a> {
         if ask.needs(Need::Earlier) {
             self.earlier(&ask, &mut facts);
         }
+        self.approvers(policy, &ask, request, &mut facts);
         if ask.needs(Need::Evidence) {
-            facts.evidence = Some(self.evidence(&ask, request, &facts));
+            let evidence = self.evidence(&ask, request, &facts);
+            if let Ok(entries) = &evidence {
+                self.vouchers(policy, entries, &mut facts);
+            }
+            facts.evidence = Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
         }
         if ask.needs(Need::Yanks) {
             facts.yanks = Some(self.yanks(&ask, &facts));
@@ -275,5 +283,7 @@ fn words(error: &dyn std::error::Error) -> String {
     harmless(&text)
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
