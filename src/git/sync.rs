@@ -124,7 +124,7 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
     let mut synced = Synced::default();
     let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else { return Ok(synced) };
     synced.pinned = pinned;
-    let judge = Judge::new(repository, Gatherer::new(repository, &project), None);
+    let judge = Judge::new(repository, Gatherer::new(repository, &project).with_branches_as_entered(), None);
     let known: Tips = tips.iter().chain(&incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
     let chains = Chains::new(repository, &known);
     // The policy first: without it nothing else can be judged.
