@@ -1,5 +1,7 @@
 //! Ancestry, against git's own answers.
 
+use std::fmt::Write as _;
+
 use super::{Numbers, Scratch, git_in};
 use crate::git::{Error, Repository};
 
@@ -18,7 +20,7 @@ fn ancestry_equals_git() {
             let date = i64::try_from(numbers.below(40)).unwrap();
             let commit = scratch.commit(&parents, &number.to_string(), date);
             commits.push(commit);
-            tips += &format!("create refs/heads/{number} {commit}\n");
+            writeln!(tips, "create refs/heads/{number} {commit}").unwrap();
             if number == 11 || number == 23 {
                 let mut command = super::plain_git(&scratch.path);
                 command.args(["update-ref", "--stdin"]);
