@@ -8,6 +8,7 @@ pub mod chain;
 pub mod command;
 pub mod content;
 pub mod error;
+pub mod gather;
 pub mod ledger;
 pub mod notes;
 pub mod object;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 pub use genesis::{Project, genesis_bytes, project_bytes};
 pub use link::{Link, Links, commit_bytes};
-pub use state::StateReader;
+pub use state::{POLICY_LIMIT, StateReader};
 
 use super::error::{Error, Result};
 use super::repo::Repository;

@@ -1,0 +1,88 @@
+//! The content of the policy's components at commits, each computed once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::domain::id::{CommitId, Content, Oid};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{Cover, Policy, is_shared};
+use crate::domain::time::Time;
+use crate::git::content::{File, Folder, Paths};
+use crate::git::error::Result;
+use crate::git::repo::Repository;
+
+/// One component of a policy, as a walk over a tree asks for it.
+struct Component<'a> {
+    policy: &'a Policy,
+    name: &'a ComponentName,
+}
+
+impl Paths for Component<'_> {
+    fn folder(&self, path: &[u8]) -> Folder {
+        match self.policy.cover(self.name, path) {
+            Cover::Whole => Folder::Whole,
+            Cover::Nothing => Folder::Nothing,
+            Cover::Descend => Folder::Descend,
+        }
+    }
+
+    fn file(&self, path: &[u8]) -> File {
+        // A shared file alone makes no component present, even where a component's own paths match it too.
+        match (is_shared(path), self.policy.owns(self.name, path)) {
+            (true, _) => File::Shared,
+            (false, true) => File::Own,
+            (false, false) => File::No,
+        }
+    }
+}
+
+/// What is remembered of commits of the code. Commits never change, so nothing is ever forgotten here.
+pub(super) struct Contents<'a> {
+    repository: &'a Repository,
+    commits: RefCell<HashMap<CommitId, (Oid, Time)>>,
+    /// By tree and by what the component is, so that two policies which say the same share an answer.
+    known: RefCell<HashMap<(Oid, String), Option<Content>>>,
+}
+
+impl<'a> Contents<'a> {
+    pub fn new(repository: &'a Repository) -> Self {
+        Self { repository, commits: RefCell::default(), known: RefCell::default() }
+    }
+
+    /// The tree and the committer's time of a commit.
+    pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
+        if let Some(known) = self.commits.borrow().get(&commit) {
+            return Ok(*known);
+        }
+        let read = self.repository.read_commit(commit.0)?;
+        self.commits.borrow_mut().insert(commit, (read.tree, read.committer_time));
+        Ok((read.tree, read.committer_time))
+    }
+
+    /// The content of a component at a commit; none where the component is absent.
+    pub fn content(&self, policy: &Policy, commit: CommitId, name: &ComponentName) -> Result<Option<Content>> {
+        let key = (self.commit(commit)?.0, spelling(policy, name));
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let content = self.repository.content(key.0, &Component { policy, name })?;
+        self.known.borrow_mut().insert(key, content);
+        Ok(content)
+    }
+}
+
+/// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
+fn spelling(policy: &Policy, name: &ComponentName) -> String {
+    let written = |component: &crate::domain::policy::Component| match &component.paths {
+        None => "whole".to_owned(),
+        Some(paths) => format!("paths\n{}", paths.written().join("\n")),
+    };
+    match policy.component(name) {
+        Some(component) => written(component),
+        None if *name == ComponentName::rest() && policy.has_rest() => {
+            let all: Vec<String> = policy.components.values().map(written).collect();
+            format!("rest\n{}", all.join("\n"))
+        }
+        None => "nothing".to_owned(),
+    }
+}
