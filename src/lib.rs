@@ -4,5 +4,6 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod git;
+pub mod server;
 pub mod signing;
 pub mod view;

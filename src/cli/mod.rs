@@ -8,7 +8,9 @@ mod failure;
 mod help;
 
 mod completions;
+mod hook;
 mod man;
+mod server;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ macro_rules! commands {
 // The groups, in their order: Start, Look, Decide, Act, Audit, Set up.
 commands! {
     "Set up": {
+        Server => server,
+        Hook => hook,
         Completions => completions,
         Man => man,
     }

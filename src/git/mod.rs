@@ -9,6 +9,7 @@ pub mod command;
 pub mod content;
 pub mod error;
 pub mod gather;
+pub mod judge;
 pub mod ledger;
 pub mod notes;
 pub mod object;
