@@ -4,6 +4,7 @@
 //! that no variable can move the clock of an installed program.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use crate::domain::time::Time;
 
@@ -16,6 +17,22 @@ pub fn now() -> Time {
     }
     // A clock before 1970 or after 9999 is broken: 1970 makes every gate that asks for the time refuse.
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
+}
+
+/// A moment that a task must not outlast, on a clock that nobody sets. Tests do not steer it.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// So long from now. A span that no clock can hold never passes.
+    pub fn after(span: Duration) -> Self {
+        Self(Instant::now().checked_add(span))
+    }
+
+    /// Whether it is over.
+    pub fn passed(self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
+    }
 }
 
 /// The system's random source gave nothing.

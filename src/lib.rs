@@ -5,5 +5,6 @@ pub mod clock;
 pub mod domain;
 pub mod git;
 pub mod run;
+pub mod server;
 pub mod signing;
 pub mod view;

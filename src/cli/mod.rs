@@ -9,7 +9,9 @@ mod help;
 mod workspace;
 
 mod completions;
+mod hook;
 mod man;
+mod server;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,6 +46,8 @@ macro_rules! commands {
 // The groups, in their order: Start, Look, Decide, Act, Audit, Set up.
 commands! {
     "Set up": {
+        Server => server,
+        Hook => hook,
         Completions => completions,
         Man => man,
     }

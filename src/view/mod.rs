@@ -4,6 +4,7 @@
 
 pub mod json;
 pub mod mark;
+pub mod push;
 pub mod table;
 pub mod time;
 pub mod verdict;

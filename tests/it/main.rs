@@ -9,4 +9,5 @@ mod harness;
 
 mod cli;
 mod man;
+mod server;
 mod walls;

@@ -1,0 +1,105 @@
+//! `git deploy server`: what the owner of a server does there.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::PublicKey;
+use crate::server::install::{InstallError, Step, Wish, init};
+use crate::signing::key::read_public;
+use crate::view::mark::Mark;
+
+/// Make a repository a server that judges what is pushed
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Install the hooks, and say who may publish the first policy
+    Init(Init),
+}
+
+#[derive(clap::Args)]
+struct Init {
+    /// The repository, bare as a rule, which must exist
+    #[arg(value_name = "REPOSITORY")]
+    repository: PathBuf,
+    /// A public key, or the file that holds it, whose owner may publish the first policy; can be given several times
+    #[arg(long = "admin", value_name = "KEY", value_parser = key)]
+    admins: Vec<PublicKey>,
+    /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
+    #[arg(long, value_name = "KEY", value_parser = key)]
+    recover: Option<PublicKey>,
+}
+
+/// Runs one of the verbs.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    match &args.verb {
+        Verb::Init(init) => run_init(init, context),
+    }
+}
+
+/// A key as it is written in policies, or the file that holds it.
+fn key(text: &str) -> Result<PublicKey, String> {
+    text.parse().or_else(|error: crate::domain::id::IdError| {
+        let path = PathBuf::from(text);
+        if path.is_file() { read_public(&path).map_err(|error| error.to_string()) } else { Err(error.to_string()) }
+    })
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    repository: String,
+    steps: Vec<StepDocument<'a>>,
+    next: &'a str,
+}
+
+#[derive(Serialize)]
+struct StepDocument<'a> {
+    what: &'a str,
+    changed: bool,
+}
+
+fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
+    let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
+    let repository = &args.repository;
+    let wish = Wish { repository, admins: &args.admins, recovery: args.recover, program: &program };
+    let steps = init(&wish).map_err(|error| failed(error, args))?;
+    let next = match args.recover {
+        Some(_) => "git deploy policy publish, with the key that recovers; then tell everyone to trust the policy anew",
+        None => "git deploy init in a clone, which publishes the first policy",
+    };
+    if context.json() {
+        let steps = steps.iter().map(|Step { what, changed }| StepDocument { what, changed: *changed }).collect();
+        return context.report("server-init", &Document { repository: repository.display().to_string(), steps, next });
+    }
+    for step in &steps {
+        let mark = if step.changed { Mark::Yes } else { Mark::None };
+        context.print(format_args!("{mark} {}", step.what));
+    }
+    context.print(format_args!("{} is ready. Next: {next}", repository.display()));
+    Ok(())
+}
+
+fn failed(error: InstallError, args: &Init) -> Failure {
+    let path = args.repository.display();
+    let failure = |kind| Failure::new(kind, format!("cannot make {path} a server"));
+    match &error {
+        InstallError::NoRepository { .. } => failure(Kind::Usage).hint(format!("git init --bare {path}")),
+        InstallError::NoAdmin => {
+            failure(Kind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
+        }
+        InstallError::OtherRoots(root) => {
+            failure(Kind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
+        }
+        InstallError::HooksElsewhere(_) => {
+            failure(Kind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
+        }
+        _ => failure(Kind::CannotTell),
+    }
+    .because(error)
+}

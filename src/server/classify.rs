@@ -1,0 +1,118 @@
+//! Which refs are ours, by name alone: no object is opened for those that are not.
+
+use crate::domain::name::LedgerName;
+
+/// What a ref is to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// The ref of a ledger, by its name.
+    Ledger(LedgerName),
+    /// A ref that nobody pushes, and why.
+    Forbidden(&'static str),
+    /// A branch, by its short name: the policy says whether it is bound to an environment.
+    Branch(String),
+    /// A tag, likewise.
+    Tag(String),
+    /// None of our business.
+    Other,
+}
+
+/// Refs that are refused with all that lies below them.
+const FORBIDDEN: [(&str, &str); 6] = [
+    ("refs/notes/deploy", "the notes follow from the ledgers: the server alone writes them"),
+    ("refs/replace", "a replaced object would change what history says"),
+    ("refs/deploy-incoming", "fetched ledgers wait there in clones: a server has none"),
+    ("refs/deploy-incoming-notes", "fetched notes wait there in clones: a server has none"),
+    ("refs/heads/deploy", "a branch of this name could be taken for a ledger: choose another name"),
+    ("refs/tags/deploy", "a tag of this name could be taken for a ledger: choose another name"),
+];
+
+/// Says what a ref is, by its full name.
+pub fn classify(name: &[u8]) -> Class {
+    if let Some(short) = below(name, "refs/deploy") {
+        // Compared exactly once it is known to be ours: on some servers' disks names that differ in case are one file.
+        let short =
+            name.starts_with(b"refs/deploy/").then_some(short).and_then(|short| std::str::from_utf8(short).ok());
+        let ledger = short.and_then(|short| short.parse().ok());
+        return ledger.map_or(Class::Forbidden("no ledger has this name"), Class::Ledger);
+    }
+    if let Some((_, why)) = FORBIDDEN.iter().find(|(folder, _)| below(name, folder).is_some()) {
+        return Class::Forbidden(why);
+    }
+    // The policy binds names that are text only.
+    let Ok(text) = std::str::from_utf8(name) else { return Class::Other };
+    if let Some(branch) = text.strip_prefix("refs/heads/") {
+        Class::Branch(branch.to_owned())
+    } else if let Some(tag) = text.strip_prefix("refs/tags/") {
+        Class::Tag(tag.to_owned())
+    } else {
+        Class::Other
+    }
+}
+
+/// What follows the folder and its slash, without regard to ASCII case; nothing for the folder itself.
+fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
+    let (head, rest) = name.split_at_checked(folder.len())?;
+    if !head.eq_ignore_ascii_case(folder.as_bytes()) {
+        return None;
+    }
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ref that could be taken for a ledger, or that changes what one says, must not pass for somebody else's business.
+    #[test]
+    fn ours() {
+        for name in ["prod", "policy", "evidence", "pr"] {
+            assert_eq!(classify(format!("refs/deploy/{name}").as_bytes()), Class::Ledger(name.parse().unwrap()));
+        }
+        let forbidden: [&[u8]; 22] = [
+            b"refs/deploy",
+            b"refs/deploy/",
+            b"refs/deploy/Prod",
+            b"refs/deploy/a/b",
+            b"refs/deploy/a.lock",
+            b"refs/deploy/-x",
+            b"refs/deploy/../heads/main",
+            b"refs/deploy/\xff",
+            b"refs/Deploy/prod",
+            b"REFS/deploy/prod",
+            b"refs/deploy//prod",
+            b"refs/notes/deploy",
+            b"refs/notes/deploy/x",
+            b"refs/replace/2affccc97fa05736482d4523166f70cb561afa11",
+            b"refs/deploy-incoming/prod",
+            b"refs/deploy-incoming-notes/deploy",
+            b"refs/heads/deploy",
+            b"refs/heads/deploy/prod",
+            b"refs/heads/Deploy/prod",
+            b"refs/tags/deploy",
+            b"refs/tags/deploy/prod",
+            b"refs/tags/deploy/\xff",
+        ];
+        for name in forbidden {
+            assert!(matches!(classify(name), Class::Forbidden(_)), "{}", String::from_utf8_lossy(name));
+        }
+    }
+
+    /// What is nobody's of ours is left alone.
+    #[test]
+    fn others() {
+        assert_eq!(classify(b"refs/heads/main"), Class::Branch("main".to_owned()));
+        assert_eq!(classify(b"refs/heads/deployment"), Class::Branch("deployment".to_owned()));
+        assert_eq!(classify(b"refs/tags/v1/x"), Class::Tag("v1/x".to_owned()));
+        for name in [
+            &b"refs/notes/commits"[..],
+            b"refs/notes/deployments",
+            b"refs/pull/1/head",
+            b"HEAD",
+            b"refs/heads/\xff",
+            b"",
+        ] {
+            assert_eq!(classify(name), Class::Other);
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The judgement of single updates, on one set of ledger tips and at one moment.
+//!
+//! The tips are given once for a whole push, so that no update is judged on another one in it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::settings::Settings;
+use super::update::Update;
+use super::{Fault, MAX_ENTRIES};
+use crate::clock::Deadline;
+use crate::domain::entry::{Action, Statement, Target};
+use crate::domain::gate::{Facts, Request, evaluate};
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::policy::{Enforcement, Environment, Policy};
+use crate::domain::state::Scope;
+use crate::domain::text::harmless;
+use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::git::gather::Gatherer;
+use crate::git::judge::{Against, Head, Judge, Present};
+use crate::git::ledger::{Link, Project, StateReader};
+use crate::git::{Error, Repository, Result};
+
+/// The most words that an update is described with.
+const NAMED: usize = 3;
+
+/// What is said of one update.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The ref's full name, harmless to show.
+    pub name: String,
+    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
+    pub what: Option<String>,
+    /// The rules' answers.
+    pub verdict: Verdict,
+    /// Whether they bind, or are only told.
+    pub enforced: bool,
+    /// Whether it makes use of the owner's permission to recover.
+    pub recovers: bool,
+}
+
+impl Judgement {
+    /// A judgement that one check decides.
+    pub fn of_check(name: &[u8], check: Check) -> Self {
+        Self {
+            name: harmless(&String::from_utf8_lossy(name)),
+            what: None,
+            verdict: Verdict { checks: vec![check] },
+            enforced: true,
+            recovers: false,
+        }
+    }
+
+    /// What it means for the push: rules that only tell let everything pass.
+    pub fn decision(&self) -> Decision {
+        if self.enforced { self.verdict.decision() } else { Decision::Allowed }
+    }
+}
+
+/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
+pub fn decision(judgements: &[Judgement]) -> Decision {
+    let any = |wanted| judgements.iter().any(|judgement| judgement.decision() == wanted);
+    if any(Decision::Refused) {
+        Decision::Refused
+    } else if any(Decision::CannotTell) {
+        Decision::CannotTell
+    } else {
+        Decision::Allowed
+    }
+}
+
+/// The project that a push is judged in: the one that is there, or the one whose policy's ledger the push begins.
+pub fn project<'u>(
+    repository: &Repository,
+    present: &Present,
+    mut ledgers: impl Iterator<Item = (&'u LedgerName, &'u Update)>,
+) -> Result<Option<Project>> {
+    if let Some(tip) = present.tips.get(&LedgerName::policy()) {
+        return Project::of_policy(repository, *tip).map(Some);
+    }
+    let first = ledgers.find(|(ledger, _)| ledger.is_policy()).and_then(|(_, update)| update.new);
+    // What is wrong with it is said where that update is judged.
+    Ok(first.and_then(|new| Project::of_policy(repository, EntryId(new)).ok()))
+}
+
+/// Judges updates of one push.
+pub struct Court<'a> {
+    repository: &'a Repository,
+    settings: &'a Settings,
+    present: &'a Present,
+    judge: Option<Judge<'a>>,
+    policy: Option<Arc<Policy>>,
+    deadline: Deadline,
+    /// How many entries were looked at.
+    entries: Cell<u64>,
+}
+
+impl<'a> Court<'a> {
+    /// A court that sits on the refs as `present` has them.
+    pub fn new(
+        repository: &'a Repository,
+        settings: &'a Settings,
+        project: Option<&'a Project>,
+        present: &'a Present,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let judge =
+            project.map(|project| Judge::new(repository, Gatherer::new(repository, project), settings.recovery));
+        let policy = match (&judge, present.tips.get(&LedgerName::policy())) {
+            (Some(judge), Some(tip)) => judge.gatherer.policy_at(*tip)?,
+            _ => None,
+        };
+        Ok(Self { repository, settings, present, judge, policy, deadline, entries: Cell::new(0) })
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Option<&Arc<Policy>> {
+        self.policy.as_ref()
+    }
+
+    /// Judges the update of a ledger.
+    pub fn ledger(&self, ledger: &LedgerName, update: &Update) -> std::result::Result<Judgement, Fault> {
+        let stop = |check| Ok(Judgement::of_check(&update.name, check));
+        if self.settings.admins.is_empty() {
+            return stop(unpinned());
+        }
+        let Some(new) = update.new else { return stop(Check::fail(Rule::Place, "a ledger is never deleted")) };
+        let tip = self.present.tips.get(ledger).copied();
+        if update.old != tip.map(|tip| tip.0) {
+            return stop(moved(tip));
+        }
+        let Some(judge) = &self.judge else { return stop(self.without_project(ledger, new)) };
+        let head = match self.begin(judge, ledger, tip) {
+            Ok(head) => head,
+            Err(check) => return stop(*check),
+        };
+        match self.new_entries(ledger, &head, EntryId(new))? {
+            Ok(ids) => self.entries(judge, ledger, head, &ids, update),
+            Err(check) => stop(*check),
+        }
+    }
+
+    /// The end of the ledger that new entries must follow, where there may be such a ledger.
+    fn begin(
+        &self,
+        judge: &Judge<'_>,
+        ledger: &LedgerName,
+        tip: Option<EntryId>,
+    ) -> std::result::Result<Head, Box<Check>> {
+        let head = judge.head(ledger, tip).map_err(|error| Box::new(answer(Rule::Place, &error)))?;
+        if tip.is_some() {
+            return Ok(head);
+        }
+        if ledger.is_policy() {
+            let strangers = head.chain.root_keys.iter().filter(|key| !self.settings.admins.contains(key)).count();
+            if strangers > 0 {
+                let why = "the project's genesis names a root key that this server's owner does not know";
+                return Err(Box::new(
+                    Check::fail(Rule::Signer, why).remedy("git-deploy server init <repository> --admin <public key>"),
+                ));
+            }
+        } else if let Some(policy) = self.policy.as_ref().filter(|_| ledger.is_environment())
+            && !policy.ledgers().contains(ledger)
+        {
+            let why = format!("no environment of the policy in force has the ledger {ledger}");
+            return Err(Box::new(Check::fail(Rule::Place, why).remedy("git deploy policy publish")));
+        }
+        Ok(head)
+    }
+
+    /// Why a ledger cannot grow before there is a project.
+    fn without_project(&self, ledger: &LedgerName, new: Oid) -> Check {
+        if ledger.is_policy() {
+            return match Project::of_policy(self.repository, EntryId(new)) {
+                Err(error) => answer(Rule::Place, &error),
+                Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
+            };
+        }
+        let why = "no policy is in force here yet: it comes first, in a push of its own";
+        Check::fail(Rule::Place, why).remedy("git deploy policy publish")
+    }
+
+    /// The entries after `head` up to `new`, oldest first. The tip's own number says how many there should be, so that a chain that
+    /// is none is not walked to its end.
+    fn new_entries(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        new: EntryId,
+    ) -> std::result::Result<std::result::Result<Vec<EntryId>, Box<Check>>, Fault> {
+        let refuse = |why: &str| Ok(Err(Box::new(Check::fail(Rule::Place, why).remedy("git deploy sync"))));
+        let sequence = match self.repository.read_link(ledger, new) {
+            Ok(Link::Entry { entry, .. }) => entry.statement().sequence,
+            Ok(Link::Genesis) => return refuse("it has no parent: it is no entry of this ledger"),
+            Err(error) => return Ok(Err(Box::new(answer(Rule::Place, &error)))),
+        };
+        let count = sequence.saturating_sub(head.chain.sequence);
+        if count == 0 {
+            return refuse("it does not go forward from where the ledger is");
+        }
+        self.entries.set(self.entries.get().saturating_add(count));
+        if self.entries.get() > MAX_ENTRIES {
+            return Err(Fault::TooManyEntries);
+        }
+        let mut ids = Vec::new();
+        for commit in self.repository.first_parent_walk(new.0) {
+            match commit {
+                Ok(commit) if commit.id == head.chain.tip.0 => {
+                    ids.reverse();
+                    return Ok(Ok(ids));
+                }
+                Ok(commit) => ids.push(EntryId(commit.id)),
+                Err(error) => return Ok(Err(Box::new(answer(Rule::Place, &error)))),
+            }
+            if ids.len() as u64 > count {
+                break;
+            }
+        }
+        refuse("it does not continue the ledger from where it is")
+    }
+
+    /// Judges entries in their order, up to the first that is not let in.
+    fn entries(
+        &self,
+        judge: &Judge<'_>,
+        ledger: &LedgerName,
+        mut head: Head,
+        ids: &[EntryId],
+        update: &Update,
+    ) -> std::result::Result<Judgement, Fault> {
+        let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
+        for (index, id) in ids.iter().enumerate() {
+            if self.deadline.passed() {
+                return Err(Fault::Late);
+            }
+            let judged = judge.judge(ledger, &head, *id, Against::Present(self.present));
+            judgement.what = judged.statement.as_ref().map(about);
+            if ids.len() > 1 {
+                let what = judgement.what.take().unwrap_or_default();
+                judgement.what = Some(format!("entry {} of {}: {what}", index + 1, ids.len()));
+            }
+            judgement.verdict = judged.verdict;
+            let recovers = judged.entry.as_ref().is_some_and(
+                |entry| matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered),
+            );
+            if recovers && judgement.recovers {
+                let why = "the owner of the server let one publish recover the project, and this is a second one";
+                judgement.verdict = Verdict { checks: vec![Check::fail(Rule::Signer, why)] };
+            }
+            judgement.recovers |= recovers;
+            match judged.head.filter(|_| judgement.verdict.allowed()) {
+                Some(next) => head = next,
+                None => break,
+            }
+        }
+        Ok(judgement)
+    }
+
+    /// Judges the move of a branch that is bound to an environment.
+    pub fn branch(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+        let old = self.repository.read_ref(&format!("refs/heads/{short}"));
+        let ends = old.and_then(|old| Ok((old, self.commit(update.new)?)));
+        let verdict = match ends {
+            Err(error) => Verdict { checks: vec![answer(Rule::Branch, &error)] },
+            Ok((_, Some(None))) => Verdict { checks: vec![Check::fail(Rule::Branch, "it is no commit")] },
+            Ok((old, new)) => {
+                let (old, new) = (old.map(CommitId), new.flatten());
+                let request = Request::Branch { environment: &environment.name, name: short, old, new };
+                self.ask(policy, environment, &request)
+            }
+        };
+        self.bound(environment, update, verdict)
+    }
+
+    /// Judges a tag of the form that an environment's successes make.
+    pub fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+        let old = self.repository.read_ref(&format!("refs/tags/{short}"));
+        let ends = old.and_then(|old| Ok((self.peeled(old)?, self.peeled(update.new)?)));
+        let verdict = match ends {
+            Err(error) => Verdict { checks: vec![answer(Rule::Tag, &error)] },
+            Ok((Some(None), _) | (_, Some(None))) => {
+                Verdict { checks: vec![Check::fail(Rule::Tag, "it leads to no commit")] }
+            }
+            Ok((old, new)) => {
+                let (old, new) = (old.flatten(), new.flatten());
+                let request = Request::Tag { environment: &environment.name, name: short, old, new };
+                self.ask(policy, environment, &request)
+            }
+        };
+        self.bound(environment, update, verdict)
+    }
+
+    fn bound(&self, environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
+        Judgement {
+            name: harmless(&String::from_utf8_lossy(&update.name)),
+            what: update.new.map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
+            verdict,
+            enforced: environment.enforcement == Enforcement::Active,
+            recovers: false,
+        }
+    }
+
+    /// Asks the rules about a branch or a tag.
+    fn ask(&self, policy: &Policy, environment: &Environment, request: &Request<'_>) -> Verdict {
+        let Some(judge) = &self.judge else { return Verdict::default() };
+        let tip = self.present.tips.get(&environment.ledger).copied();
+        let state = judge
+            .head(&environment.ledger, tip)
+            .and_then(|head| StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All))
+            .map_err(|error| error.to_string());
+        let facts: Facts = judge.gatherer.facts(policy, request, &self.present.tips, None, state);
+        evaluate(policy, request, &facts, self.present.now)
+    }
+
+    /// An object that must be a commit; inside `None` if it is another kind.
+    fn commit(&self, id: Option<Oid>) -> Result<Option<Option<CommitId>>> {
+        let Some(id) = id else { return Ok(None) };
+        let kind = self.repository.kind(id)?.ok_or(Error::Missing(id))?;
+        Ok(Some((kind == crate::git::object::Kind::Commit).then_some(CommitId(id))))
+    }
+
+    /// The commit that a tag leads to; inside `None` if there is none.
+    fn peeled(&self, id: Option<Oid>) -> Result<Option<Option<CommitId>>> {
+        id.map(|id| Ok(self.repository.peel_to_commit(id)?.map(CommitId))).transpose()
+    }
+}
+
+/// Nobody said who may begin a project here.
+fn unpinned() -> Check {
+    let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
+    Check::fail(Rule::Signer, why).remedy("git-deploy server init <repository> --admin <public key>")
+}
+
+/// Somebody else was faster, or the pusher made the old id up.
+fn moved(tip: Option<EntryId>) -> Check {
+    let why = match tip {
+        Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),
+        None => "the ledger does not exist yet; try again".to_owned(),
+    };
+    Check::fail(Rule::Place, why).remedy("git deploy sync")
+}
+
+/// Turns a failed access into an answer: what is malformed is refused, what cannot be read cannot be told.
+fn answer(rule: Rule, error: &Error) -> Check {
+    match error {
+        Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => {
+            Check::fail(rule, error.to_string())
+        }
+        _ => Check::unknown(rule, error.to_string()),
+    }
+}
+
+/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
+fn about(statement: &Statement) -> String {
+    let ended = statement.ended();
+    let targets: Vec<&Target> = match statement.deployment() {
+        Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
+        None => ended.iter().map(|it| &it.target).collect(),
+    };
+    if targets.is_empty() || targets.len() > NAMED {
+        return statement.message().lines().next().unwrap_or_default().to_owned();
+    }
+    let named = targets.iter().map(|target| match &target.version {
+        Some(version) => format!("{} {version}", target.component),
+        None => target.component.to_string(),
+    });
+    let mut words: Vec<String> = named.collect();
+    let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
+    commits.dedup();
+    words.extend(commits.into_iter().map(|commit| commit.short().to_string()));
+    words.join(", ")
+}

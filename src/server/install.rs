@@ -1,0 +1,296 @@
+//! Makes a repository a server: hooks, and the settings that make them hold. Doing it twice changes nothing.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::settings::{ADMIN, RECOVERY};
+use crate::domain::id::PublicKey;
+use crate::domain::name::LedgerName;
+use crate::git::ledger::Project;
+use crate::git::notes::NOTES;
+use crate::git::{self, Repository};
+
+/// A shim: its name, its text, and whether a hook of that name that is there already is called first.
+struct Shim {
+    name: &'static str,
+    text: &'static str,
+    chains: bool,
+}
+
+const SHIMS: [Shim; 2] = [
+    // Last comes the one that decides alone where the other is not there.
+    Shim { name: "proc-receive", text: include_str!("../../hooks/proc-receive"), chains: false },
+    Shim { name: "pre-receive", text: include_str!("../../hooks/pre-receive"), chains: true },
+];
+/// What is added to the name of a hook that was there before; the shims look for it.
+const KEPT: &str = ".local";
+/// How the shims call us; the installed ones name the program's place.
+const CALL: &str = "exec git-deploy hook ";
+
+/// What an owner wants.
+#[derive(Debug)]
+pub struct Wish<'a> {
+    /// The repository: a bare one, or the top of a worktree.
+    pub repository: &'a Path,
+    /// Keys that may be roots of the project, besides those that were named before.
+    pub admins: &'a [PublicKey],
+    /// A key that may publish once.
+    pub recovery: Option<PublicKey>,
+    /// The program that the hooks call.
+    pub program: &'a Path,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What there is now, in one line.
+    pub what: String,
+    /// Whether it had to be changed.
+    pub changed: bool,
+}
+
+/// Why a repository was not made a server.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// No repository.
+    #[error("there is no git repository at {}", path.display())]
+    NoRepository {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What git's library said.
+        source: git::Error,
+    },
+    /// Nobody would be allowed to begin.
+    #[error("nobody is named who may publish the first policy")]
+    NoAdmin,
+    /// The project that is there began with another key.
+    #[error("the project that is in the repository names a root key that is not among the admins: {0}")]
+    OtherRoots(PublicKey),
+    /// The hooks are elsewhere.
+    #[error("core.hooksPath leads out of the repository, to {}, where other repositories may have their hooks too", .0.display())]
+    HooksElsewhere(PathBuf),
+    /// A hook is there that cannot be called first.
+    #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
+    Occupied(PathBuf),
+    /// Two hooks want the same place.
+    #[error("the hook {} would be moved to a name that is taken already: {}", hook.display(), taken.display())]
+    Taken {
+        /// The hook.
+        hook: PathBuf,
+        /// Where it would go.
+        taken: PathBuf,
+    },
+    /// A path that cannot stand in a shell script.
+    #[error("the program's path is not UTF-8: {}", .0.display())]
+    Program(PathBuf),
+    /// The file system said no.
+    #[error("{} could not be written", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+}
+
+type Result<T> = std::result::Result<T, InstallError>;
+
+/// Installs hooks and settings. What it found in order it leaves alone.
+pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
+    let repository = open(wish.repository)?;
+    let mut installer = Installer { repository: &repository, steps: Vec::new() };
+    installer.pin(wish)?;
+    let hooks = installer.hooks_folder()?;
+    // Settings before hooks: a ledger that is handed to a hook which is not there yet is refused by git itself.
+    installer.add("receive.procReceiveRefs", "refs/deploy")?;
+    installer.add("receive.hideRefs", NOTES)?;
+    installer.set("core.logAllRefUpdates", "always")?;
+    installer.set_if_unset("core.fsync", "committed,reference")?;
+    for shim in &SHIMS {
+        installer.hook(&hooks, shim, wish.program)?;
+    }
+    installer.commit_graph()?;
+    Ok(installer.steps)
+}
+
+fn open(path: &Path) -> Result<Repository> {
+    let none = |source| InstallError::NoRepository { path: path.to_owned(), source };
+    match Repository::open(path) {
+        Err(git::Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(none),
+        other => Ok(other?),
+    }
+}
+
+struct Installer<'a> {
+    repository: &'a Repository,
+    steps: Vec<Step>,
+}
+
+impl Installer<'_> {
+    fn step(&mut self, changed: bool, what: impl Into<String>) {
+        self.steps.push(Step { what: what.into(), changed });
+    }
+
+    /// Says who may begin, or recover, the project.
+    fn pin(&mut self, wish: &Wish<'_>) -> Result<()> {
+        let mut admins = self.local(ADMIN)?;
+        admins.extend(wish.admins.iter().map(PublicKey::to_string));
+        if admins.is_empty() {
+            return Err(InstallError::NoAdmin);
+        }
+        if let Some(tip) = self.repository.tip(&LedgerName::policy())? {
+            let roots = Project::of_policy(self.repository, tip)?.root_keys;
+            let known = |root: &&PublicKey| admins.iter().any(|admin| admin.parse() == Ok(**root));
+            if let Some(stranger) = roots.iter().find(|root| !known(root)) {
+                return Err(InstallError::OtherRoots(*stranger));
+            }
+        }
+        for admin in wish.admins {
+            self.add(ADMIN, &admin.to_string())?;
+        }
+        if let Some(recovery) = wish.recovery {
+            self.set(RECOVERY, &recovery.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The values of a setting in the repository's own configuration.
+    fn local(&self, key: &str) -> Result<Vec<String>> {
+        let output = self.repository.git("config").args(["--local", "--null", "--get-all", key]).run()?;
+        // 1: there is none.
+        let values = if output.code == Some(1) { Vec::new() } else { output.ok()? };
+        let values = values.split(|byte| *byte == 0).filter(|value| !value.is_empty());
+        Ok(values.map(|value| String::from_utf8_lossy(value).into_owned()).collect())
+    }
+
+    fn add(&mut self, key: &str, value: &str) -> Result<()> {
+        let missing = !self.local(key)?.iter().any(|one| one == value);
+        if missing {
+            self.repository.add_config(key, value)?;
+        }
+        self.step(missing, format!("{key} = {value}"));
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let differs = self.local(key)? != [value];
+        if differs {
+            self.repository.set_config(key, value)?;
+        }
+        self.step(differs, format!("{key} = {value}"));
+        Ok(())
+    }
+
+    /// The owner's own choice stands.
+    fn set_if_unset(&mut self, key: &str, value: &str) -> Result<()> {
+        match self.repository.config_string(key)? {
+            Some(own) if own != value => self.step(false, format!("{key} = {own}, as it was")),
+            _ => self.set(key, value)?,
+        }
+        Ok(())
+    }
+
+    /// The folder where git looks for this repository's hooks.
+    fn hooks_folder(&self) -> Result<PathBuf> {
+        // Git knows about core.hooksPath, a tilde in it, and worktrees.
+        let mut path = self.repository.git("rev-parse").args(["--git-path", "hooks"]).run()?.ok()?;
+        path.truncate(path.trim_ascii_end().len());
+        let start = self.repository.work_dir().unwrap_or(self.repository.git_dir());
+        let folder = start.join(OsString::from_vec(path));
+        let failed = |source| InstallError::Io { path: folder.clone(), source };
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let folder = fs::canonicalize(&folder).map_err(failed)?;
+        let inside = folder.starts_with(self.repository.common_dir());
+        if inside { Ok(folder) } else { Err(InstallError::HooksElsewhere(folder)) }
+    }
+
+    /// Writes one shim, and keeps what was in its place.
+    fn hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
+        let path = folder.join(shim.name);
+        let program = program.to_str().ok_or_else(|| InstallError::Program(program.to_owned()))?;
+        let text = shim.text.replace(CALL, &format!("exec {} hook ", quoted(program)));
+        let failed = |source| InstallError::Io { path: path.clone(), source };
+        let there = match fs::read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if there.as_deref() == Some(text.as_bytes()) {
+            self.step(false, format!("hook {}", path.display()));
+            return Ok(());
+        }
+        if there.is_some_and(|bytes| !is_ours(&bytes, shim.name)) {
+            self.keep(&path, shim)?;
+        }
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".git-deploy-hook-").tempfile_in(folder)?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)
+        };
+        write().map_err(failed)?;
+        self.step(true, format!("hook {}", path.display()));
+        Ok(())
+    }
+
+    fn keep(&mut self, path: &Path, shim: &Shim) -> Result<()> {
+        if !shim.chains {
+            return Err(InstallError::Occupied(path.to_owned()));
+        }
+        let taken = path.with_file_name(format!("{}{KEPT}", shim.name));
+        if taken.symlink_metadata().is_ok() {
+            return Err(InstallError::Taken { hook: path.to_owned(), taken });
+        }
+        fs::rename(path, &taken).map_err(|source| InstallError::Io { path: taken.clone(), source })?;
+        self.step(true, format!("the hook that was there is {} now, and called first", taken.display()));
+        Ok(())
+    }
+
+    /// Ancestry is asked for at every push; without a graph each answer reads the commits one by one. Later `git gc` keeps it.
+    fn commit_graph(&mut self) -> Result<()> {
+        self.repository.git("commit-graph").args(["write", "--reachable"]).run()?.ok()?;
+        self.step(true, "a commit-graph of all branches");
+        Ok(())
+    }
+}
+
+/// Whether a hook is a shim of ours, of this version or another.
+fn is_ours(bytes: &[u8], name: &str) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().any(|line| line.starts_with("exec ") && line.contains(&format!(" hook {name}")))
+        && text.contains("# Part of git-deploy: ")
+}
+
+/// A word that a shell reads as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path with a quotation mark must not become a command of the shell.
+    #[test]
+    fn quotes() {
+        assert_eq!(quoted("/opt/git deploy/it's"), r"'/opt/git deploy/it'\''s'");
+    }
+
+    /// A hook of somebody else must never be taken for ours and written over.
+    #[test]
+    fn tells_shims_from_hooks() {
+        for shim in &SHIMS {
+            assert!(shim.text.contains(CALL) && is_ours(shim.text.as_bytes(), shim.name), "{}", shim.name);
+            assert_eq!(shim.text.contains(KEPT), shim.chains);
+        }
+        assert!(!is_ours(b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n", "pre-receive"));
+    }
+}

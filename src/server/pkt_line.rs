@@ -1,0 +1,70 @@
+//! Git's packets: four digits of length, which they count in, then that many bytes; `0000` ends a section.
+
+use std::io::{self, Read, Write};
+
+use super::Fault;
+
+/// The longest packet that git sends.
+const LIMIT: usize = 65_520;
+
+/// Reads one packet, without a newline at its end; `None` for the end of a section.
+pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
+    let mut digits = [0; 4];
+    from.read_exact(&mut digits).map_err(Fault::Broken)?;
+    let length = std::str::from_utf8(&digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let length = length.and_then(|text| usize::from_str_radix(text, 16).ok());
+    match length {
+        Some(0) => Ok(None),
+        Some(length @ 4..=LIMIT) => {
+            let mut bytes = vec![0; length - 4];
+            from.read_exact(&mut bytes).map_err(Fault::Broken)?;
+            if bytes.last() == Some(&b'\n') {
+                bytes.pop();
+            }
+            Ok(Some(bytes))
+        }
+        _ => Err(Fault::Protocol("a packet has no possible length")),
+    }
+}
+
+/// Writes one packet. What does not fit is cut off.
+pub(super) fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let bytes = bytes.get(..LIMIT - 4).unwrap_or(bytes);
+    write!(to, "{:04x}", bytes.len() + 4)?;
+    to.write_all(bytes)
+}
+
+/// Ends a section.
+pub(super) fn flush(to: &mut impl Write) -> io::Result<()> {
+    to.write_all(b"0000")?;
+    to.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written reads back, and sections end where they end.
+    #[test]
+    fn round_trip() {
+        let mut bytes = Vec::new();
+        write(&mut bytes, b"ok refs/deploy/prod\n").unwrap();
+        write(&mut bytes, b"").unwrap();
+        flush(&mut bytes).unwrap();
+        assert_eq!(&bytes[..4], b"0018");
+        let mut rest = &bytes[..];
+        assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b"ok refs/deploy/prod"[..]));
+        assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b""[..]));
+        assert_eq!(read(&mut rest).unwrap(), None);
+        assert!(matches!(read(&mut rest), Err(Fault::Broken(_))));
+    }
+
+    /// A length that lies must not make us read or allocate what was never sent.
+    #[test]
+    fn bad_lengths() {
+        for bad in [&b"0001"[..], b"0002", b"0003", b"fffe", b"+005x", b"00g5x", b"-001"] {
+            assert!(matches!(read(&mut &bad[..]), Err(Fault::Protocol(_))), "{bad:?}");
+        }
+        assert!(matches!(read(&mut &b"0009abc"[..]), Err(Fault::Broken(_))));
+    }
+}

@@ -1,0 +1,236 @@
+//! proc-receive: carries the accepted updates of the ledgers out. Judging, moving and noting are one critical section.
+//!
+//! Git gives it exactly the updates below `refs/deploy`, after pre-receive let them pass and their objects have left quarantine. It
+//! judges all anew, because refs that were read for the first verdict can have moved, and because it may be the only hook there is.
+
+use std::io::{Read, Write};
+
+use super::classify::{Class, classify};
+use super::court::{Court, Judgement, project};
+use super::settings::Settings;
+use super::update::Update;
+use super::{Fault, MAX_UPDATES, TIME_LIMIT, lock, pkt_line};
+use crate::clock::{self, Deadline};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::text::harmless;
+use crate::domain::verdict::{Check, Decision, Outcome, Rule};
+use crate::git::judge::Present;
+use crate::git::{Error, Repository, Result as GitResult};
+
+/// The longest reason, in characters; the whole of it is in the report.
+const REASON: usize = 200;
+
+/// What became of a push.
+#[derive(Debug)]
+pub struct Done {
+    /// What is said of each update, in git's order.
+    pub judgements: Vec<Judgement>,
+    /// What went wrong after the updates were let in. No entry is lost by it.
+    pub afterwards: Option<Error>,
+}
+
+/// The updates and what git asked for.
+struct Commands {
+    updates: Vec<Update>,
+    atomic: bool,
+}
+
+/// Speaks with git, judges and carries out, in the repository that `open` opens.
+pub fn run(
+    from: &mut impl Read,
+    to: &mut impl Write,
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Done, Fault> {
+    let deadline = Deadline::after(TIME_LIMIT);
+    let commands = converse(from, to)?;
+    let repository = open()?;
+    let held = lock::take(repository.common_dir())?;
+    let mut judgements = judge(&repository, &commands, deadline)?;
+    if commands.atomic && judgements.iter().any(|judgement| judgement.decision() != Decision::Allowed) {
+        hold_back(&mut judgements);
+    }
+    let mut any = false;
+    for (update, judgement) in commands.updates.iter().zip(&mut judgements) {
+        if judgement.decision() != Decision::Allowed {
+            continue;
+        }
+        match carry_out(&repository, update, judgement) {
+            Ok(()) => any = true,
+            Err(error) => judgement.verdict.checks.push(failed(&error)),
+        }
+    }
+    let afterwards =
+        any.then(|| repository.tips().and_then(|tips| repository.catch_up_notes(&tips))).and_then(Result::err);
+    drop(held);
+    answer(to, &commands, &judgements).map_err(Fault::Broken)?;
+    Ok(Done { judgements, afterwards })
+}
+
+/// The beginning of the protocol: versions and features, then the commands.
+fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault> {
+    let mut atomic = false;
+    let mut version = false;
+    while let Some(line) = pkt_line::read(from)? {
+        let (head, features) = match line.iter().position(|byte| *byte == 0) {
+            Some(at) => line.split_at(at),
+            None => (&line[..], &[][..]),
+        };
+        version |= head == b"version=1";
+        let mut features = features.split(|byte| b"\0 ".contains(byte));
+        atomic |= features.any(|feature| feature == b"atomic");
+    }
+    if !version {
+        return Err(Fault::Protocol("it does not speak version 1 of the protocol of proc-receive"));
+    }
+    // No push options are asked for, so none are sent.
+    pkt_line::write(to, b"version=1\n").and_then(|()| pkt_line::flush(to)).map_err(Fault::Broken)?;
+    let mut updates = Vec::new();
+    while let Some(line) = pkt_line::read(from)? {
+        updates.push(Update::parse(&line).ok_or(Fault::Protocol("a command is not two ids and a ref"))?);
+        if updates.len() > MAX_UPDATES {
+            return Err(Fault::TooMany);
+        }
+    }
+    Ok(Commands { updates, atomic })
+}
+
+/// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
+/// will be then: a policy or an environment that this very push moves has moved for the rest of it.
+fn judge(repository: &Repository, commands: &Commands, deadline: Deadline) -> Result<Vec<Judgement>, Fault> {
+    let settings = Settings::read(repository)?;
+    let before = Present { tips: repository.tips()?, now: clock::now() };
+    let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
+    let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((ledger(class)?, update)));
+    let project = project(repository, &before, ledgers)?;
+    let court = Court::new(repository, &settings, project.as_ref(), &before, deadline)?;
+    let mut later = before.clone();
+    let mut judgements = Vec::new();
+    for (class, update) in classes.iter().zip(&commands.updates) {
+        let Some(ledger) = ledger(class) else {
+            let why = if let Class::Forbidden(why) = class { why } else { "it is no ledger" };
+            judgements.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, why)));
+            continue;
+        };
+        let mut judgement = court.ledger(ledger, update)?;
+        if judgement.decision() == Decision::Allowed && later.tips != before.tips {
+            judgement =
+                Court::new(repository, &settings, project.as_ref(), &later, deadline)?.ledger(ledger, update)?;
+        }
+        if let Some(new) = update.new.filter(|_| judgement.decision() == Decision::Allowed) {
+            later.tips.insert(ledger.clone(), EntryId(new));
+        }
+        judgements.push(judgement);
+    }
+    Ok(judgements)
+}
+
+fn ledger(class: &Class) -> Option<&LedgerName> {
+    match class {
+        Class::Ledger(ledger) => Some(ledger),
+        _ => None,
+    }
+}
+
+/// All or nothing: what would be let in is refused together with the rest.
+fn hold_back(judgements: &mut [Judgement]) {
+    for judgement in judgements.iter_mut().filter(|judgement| judgement.decision() == Decision::Allowed) {
+        judgement.verdict.checks.push(Check::fail(Rule::Place, "another update of this atomic push is not let in"));
+    }
+}
+
+/// Moves the ref of an allowed update.
+fn carry_out(repository: &Repository, update: &Update, judgement: &Judgement) -> GitResult<()> {
+    // An allowed update is of a ledger, whose name is text, and has a new id.
+    let (Ok(name), Some(new)) = (std::str::from_utf8(&update.name), update.new) else { return Ok(()) };
+    if judgement.recovers {
+        // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
+        Settings::disarm(repository)?;
+    }
+    repository.compare_and_swap(name, update.old, new, "git-deploy: push")
+}
+
+/// What an allowed update that could not be carried out is told.
+fn failed(error: &Error) -> Check {
+    if error.is_lost_race() {
+        return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again").remedy("git deploy sync");
+    }
+    Check::unknown(Rule::Place, error.to_string())
+}
+
+/// Tells git what became of each update.
+fn answer(to: &mut impl Write, commands: &Commands, judgements: &[Judgement]) -> std::io::Result<()> {
+    for (update, judgement) in commands.updates.iter().zip(judgements) {
+        let mut line = if judgement.decision() == Decision::Allowed { b"ok ".to_vec() } else { b"ng ".to_vec() };
+        line.extend_from_slice(&update.name);
+        if judgement.decision() != Decision::Allowed {
+            line.push(b' ');
+            line.extend_from_slice(reason(judgement).as_bytes());
+        }
+        line.push(b'\n');
+        pkt_line::write(to, &line)?;
+    }
+    pkt_line::flush(to)
+}
+
+/// One line that says why an update is not let in.
+fn reason(judgement: &Judgement) -> String {
+    let (word, outcome) = match judgement.decision() {
+        Decision::Refused => ("refused", Outcome::Fail),
+        _ => ("cannot tell", Outcome::Unknown),
+    };
+    let check = judgement.verdict.checks.iter().find(|check| check.outcome == outcome);
+    let why = check.map(|check| format!("{}: {}", check.rule, check.detail)).unwrap_or_default();
+    harmless(&format!("{word}: {why}")).chars().take(REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets(lines: &[Option<&[u8]>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            match line {
+                Some(line) => pkt_line::write(&mut bytes, line).unwrap(),
+                None => pkt_line::flush(&mut bytes).unwrap(),
+            }
+        }
+        bytes
+    }
+
+    /// What git says is read as git means it: the features behind the NUL, then the commands.
+    #[test]
+    fn the_beginning() {
+        let command = format!("{} {} refs/deploy/prod", "1".repeat(40), "2".repeat(40));
+        for (version, atomic) in [(&b"version=1\0push-options atomic\n"[..], true), (b"version=1\n", false)] {
+            let said = packets(&[Some(version), None, Some(command.as_bytes()), None]);
+            let mut answered = Vec::new();
+            let commands = converse(&mut &said[..], &mut answered).unwrap();
+            assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
+            assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
+        }
+        let said = packets(&[Some(b"version=2\n"), None, None]);
+        assert!(matches!(converse(&mut &said[..], &mut Vec::new()), Err(Fault::Protocol(_))));
+        let said = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
+        assert!(matches!(converse(&mut &said[..], &mut Vec::new()), Err(Fault::Protocol(_))));
+    }
+
+    /// A reason is one bounded line of plain text, or it could forge further answers.
+    #[test]
+    fn reasons() {
+        let check = Check::fail(Rule::Place, format!("a\nok refs/deploy/prod {}", "x".repeat(1_000)));
+        let reason = reason(&Judgement::of_check(b"refs/deploy/prod", check));
+        assert!(reason.starts_with("refused: place: a\u{fffd}ok") && reason.chars().count() == REASON, "{reason}");
+    }
+
+    /// In an atomic push a single refusal keeps all the others out.
+    #[test]
+    fn all_or_nothing() {
+        let allowed = Judgement::of_check(b"refs/deploy/dev", Check::pass(Rule::Signer, ""));
+        let refused = Judgement::of_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
+        let mut judgements = vec![allowed, refused];
+        hold_back(&mut judgements);
+        assert!(judgements.iter().all(|judgement| judgement.decision() == Decision::Refused));
+    }
+}

@@ -1,0 +1,124 @@
+//! What somebody who pushed sees of it: each update that was not let in, why, and what to type next.
+
+use super::verdict;
+use crate::domain::text::harmless;
+use crate::domain::verdict::{Decision, Verdict};
+
+/// The most updates that are shown.
+const UPDATES: usize = 20;
+/// The most lines for one update.
+const LINES: usize = 40;
+/// The longest line, in characters.
+const LENGTH: usize = 500;
+
+/// One update of a push.
+#[derive(Debug, Clone, Copy)]
+pub struct Update<'a> {
+    /// The ref's full name.
+    pub name: &'a str,
+    /// What it brings.
+    pub what: Option<&'a str>,
+    /// What the rules say of it.
+    pub verdict: &'a Verdict,
+    /// Whether they bind, or are only told.
+    pub enforced: bool,
+}
+
+/// The report, styled, without a newline at its end; `None` if every rule passes. `whole`: the push goes in as a whole or not at all.
+pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
+    let told: Vec<_> = updates.iter().filter(|update| !update.verdict.allowed()).collect();
+    let mut lines: Vec<String> = told.iter().take(UPDATES).flat_map(|update| one(update)).collect();
+    if told.len() > UPDATES {
+        lines.push(format!("git-deploy: and {} more", told.len() - UPDATES));
+    }
+    let stopped = |decision| told.iter().any(|update| update.enforced && update.verdict.decision() == decision);
+    if stopped(Decision::CannotTell) && !stopped(Decision::Refused) && whole {
+        lines.push("git-deploy: nothing was let in: what is marked ? could not be established".to_owned());
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn one(update: &Update<'_>) -> Vec<String> {
+    let word = match (update.verdict.decision(), update.enforced) {
+        (Decision::Refused, true) => "refused",
+        (_, true) => "cannot tell",
+        (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
+        (_, false) => "cannot tell, and is let in because the policy only evaluates",
+    };
+    let what = update.what.map(|what| format!("  ({})", harmless(what))).unwrap_or_default();
+    let mut lines = vec![format!("git-deploy: {word}  {}{what}", harmless(update.name))];
+    let mut rules = verdict::lines(update.verdict, false);
+    if rules.len() > LINES {
+        let more = rules.len() - LINES;
+        rules.truncate(LINES);
+        rules.push(format!("  and {more} more lines"));
+    }
+    lines.extend(rules);
+    lines.into_iter().map(|line| line.chars().take(LENGTH).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::verdict::{Check, Rule};
+
+    fn plain(updates: &[Update<'_>]) -> String {
+        anstream::adapter::strip_str(&report(updates, true).unwrap()).to_string()
+    }
+
+    fn update(verdict: &Verdict) -> Update<'_> {
+        Update { name: "refs/deploy/prod", what: Some("api 1.4.2, 2affccc97fa0"), verdict, enforced: true }
+    }
+
+    /// A person sees the whole distance, and what to type for each step of it.
+    #[test]
+    fn refused() {
+        let mut verdict = Verdict {
+            checks: vec![
+                Check::fail(Rule::Approvals, "1 of 2: bob ✓, needs one of carol, dana")
+                    .remedy("git deploy approve prod 2affccc97fa0"),
+                Check::fail(Rule::PreviousEnvironment, "stage runs it since 09:40, soak 1h: 22 minutes left"),
+            ],
+        };
+        verdict.checks.extend([Rule::Signer, Rule::Place, Rule::Lock].map(|rule| Check::pass(rule, "")));
+        insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
+        git-deploy: refused  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
+          ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
+                                  → git deploy approve prod 2affccc97fa0
+          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes left
+          ✓ 3 other rules
+        ");
+        insta::assert_snapshot!(plain(&[Update { enforced: false, what: None, ..update(&verdict) }]), @r"
+        git-deploy: would be refused, and is let in because the policy only evaluates  refs/deploy/prod
+          ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
+                                  → git deploy approve prod 2affccc97fa0
+          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes left
+          ✓ 3 other rules
+        ");
+    }
+
+    /// "No" and "cannot tell" are different words: the one is for the pusher to change, the other for the server's owner.
+    #[test]
+    fn cannot_tell() {
+        let verdict = Verdict { checks: vec![Check::unknown(Rule::Soak, "the history of stage is missing")] };
+        insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
+        git-deploy: cannot tell  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
+          ? soak                  the history of stage is missing
+        git-deploy: nothing was let in: what is marked ? could not be established
+        ");
+    }
+
+    /// A hostile push cannot flood or drive the pusher's terminal, and what passes is not worth a word.
+    #[test]
+    fn bounded_and_harmless() {
+        let verdict =
+            Verdict { checks: vec![Check::fail(Rule::Place, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60] };
+        let hostile =
+            Update { name: "refs/deploy/\u{1b}]0;x", what: Some("\u{202e}"), verdict: &verdict, enforced: true };
+        let text = plain(&vec![hostile; 30]);
+        assert!(text.ends_with("git-deploy: and 10 more"), "{text}");
+        assert!(text.len() < 20 * 42 * 520 && !text.contains(['\u{1b}', '\u{202e}']));
+        let fine = Verdict { checks: vec![Check::pass(Rule::Place, "")] };
+        assert!(report(&[update(&fine)], true).is_none());
+    }
+}

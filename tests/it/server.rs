@@ -1,0 +1,292 @@
+//! A server as pushers and its owner meet it: real pushes over `file://` to a bare repository with the real hooks.
+//!
+//! What needs no valid entry is here; attacks with forged entries build on the same world.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+
+use crate::harness::{Repo, Run, World, needs, with_random_keys};
+
+const ZERO: &str = "0000000000000000000000000000000000000000";
+/// The tree without entries, which every repository can make.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+/// A public key with nobody behind it: what it would sign is never needed here.
+const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+/// A server with our hooks that trusts [`KEY`], and a clone of it with one commit.
+fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
+    let server = world.bare_server("server.git");
+    server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
+    let alice = world.clone(&server, "alice");
+    alice.commit("file", "content\n", "Begin");
+    (server, alice)
+}
+
+/// All refs of a repository and all its objects: what a refused push must leave as it was.
+fn everything(server: &Repo<'_>) -> String {
+    let refs = server.git(&["for-each-ref"]).ok().text();
+    let objects = server.git(&["cat-file", "--batch-all-objects", "--batch-check", "--unordered"]).ok().text();
+    let mut objects: Vec<&str> = objects.lines().collect();
+    objects.sort_unstable();
+    format!("{refs}\n{}", objects.join("\n"))
+}
+
+/// What the server said of a push, without git's own words.
+fn said(run: &Run<'_>) -> String {
+    let lines = run
+        .err()
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
+        .collect::<Vec<_>>();
+    lines.join("\n")
+}
+
+/// Speaks to `git receive-pack` directly, as a client that is not git may: these commands, and a pack without objects.
+fn receive_pack<'w>(world: &'w World, server: &Repo<'w>, commands: &[String]) -> String {
+    let mut request = String::new();
+    for (index, command) in commands.iter().enumerate() {
+        let features = if index == 0 { "\0report-status" } else { "" };
+        write!(request, "{:04x}{command}{features}", command.len() + features.len() + 4).unwrap();
+    }
+    let mut request = (request + "0000").into_bytes();
+    let pack = Run::of(world, server.command("git").args(["pack-objects", "--stdout", "-q"])).ok();
+    drop(pack);
+    // The empty pack: header, no objects, and the SHA-1 of the header.
+    request.extend(
+        b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e",
+    );
+    let mut child = server
+        .command("git")
+        .args(["receive-pack", "."])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &request).unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The owner sees what was done, and doing it again changes nothing.
+#[test]
+fn init() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let mut settings = with_random_keys();
+    settings.add_filter(r"\bRW[0-9A-Za-z+/]{54}", "<KEY>");
+    let run = server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
+    settings.bind(|| insta::assert_snapshot!(run));
+    let config = std::fs::read_to_string(server.path().join("config")).unwrap();
+    let again = server.deploy(&["server", "init", ".", "--json"]).ok().json();
+    assert_eq!(std::fs::read_to_string(server.path().join("config")).unwrap(), config);
+    let steps = again["steps"].as_array().unwrap();
+    let changed =
+        |step: &&serde_json::Value| step["changed"] == true && step["what"] != "a commit-graph of all branches";
+    assert_eq!(steps.iter().filter(changed).count(), 0, "{again}");
+    assert_eq!(again["schema"], "git-deploy/server-init/v1");
+}
+
+/// A repository that is not there, nobody to trust, and hooks that others share: each says what to type.
+#[test]
+fn init_refuses() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let none = server.deploy(&["server", "init", "nowhere.git", "--admin", KEY]).fails(2);
+    assert!(none.err().contains("git init --bare nowhere.git"), "{none}");
+    let nobody = server.deploy(&["server", "init", "."]).fails(2);
+    assert!(nobody.err().contains("--admin <public key>"), "{nobody}");
+    server.deploy(&["server", "init", ".", "--admin", "RWshort"]).fails(2);
+    assert!(!server.path().join("hooks/pre-receive").exists());
+    server.git(&["config", "core.hooksPath", &world.path().join("home").to_string_lossy()]).ok();
+    let shared = server.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
+    assert!(shared.err().contains("core.hooksPath"), "{shared}");
+}
+
+/// A hook that was there goes on being asked, with the same words, and its no is a no.
+#[test]
+fn kept_hooks() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    server
+        .hook("pre-receive", "#!/bin/sh\nread old new ref\necho \"kept saw $ref\"\ntest \"$ref\" != refs/heads/bad\n");
+    server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
+    server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
+    let alice = world.clone(&server, "alice");
+    alice.commit("file", "content\n", "Begin");
+    let good = alice.git(&["push", "-q", "origin", "HEAD:refs/heads/good"]).ok();
+    assert_eq!(said(&good), "kept saw refs/heads/good");
+    let bad = alice.git(&["push", "-q", "origin", "HEAD:refs/heads/bad"]).fails(1);
+    assert!(said(&bad).contains("hooks/pre-receive.local refuses the push"), "{bad}");
+    server.git(&["rev-parse", "--verify", "-q", "refs/heads/bad"]).fails(1);
+    // A second hook of theirs has no place left: nothing of it is lost.
+    server.hook("pre-receive", "#!/bin/sh\nexit 0\n");
+    server.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
+    // Of the hook that carries updates out git calls one only.
+    let other = world.bare_server("other.git");
+    other.hook("proc-receive", "#!/bin/sh\nexit 0\n");
+    let occupied = other.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
+    assert!(occupied.err().contains("a hook proc-receive is there already"), "{occupied}");
+}
+
+/// Before there is a policy, and for refs that no policy speaks of, a server is as it was.
+#[test]
+fn others_push_as_ever() {
+    for world in [World::new(), World::sha256()] {
+        let (server, alice) = served(&world);
+        let all = ["HEAD:refs/heads/main", "HEAD:refs/tags/v1", "HEAD:refs/notes/commits", "HEAD:refs/pull/1/head"];
+        let push = alice.git(&[&["push", "-q", "origin"], &all[..]].concat()).ok();
+        assert_eq!(said(&push), "");
+        alice.git(&["push", "-q", "origin", ":refs/heads/main", ":refs/tags/v1"]).ok();
+        assert_eq!(
+            server.git(&["for-each-ref", "--format=%(refname)"]).ok().text(),
+            "refs/notes/commits\nrefs/pull/1/head"
+        );
+    }
+}
+
+/// Without a word of the owner nobody can begin a project, and is told whom to ask.
+#[test]
+fn no_pin() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    server.git(&["config", "--unset-all", "deploy.admin"]).ok();
+    let before = everything(&server);
+    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/policy"]).fails(1);
+    insta::assert_snapshot!(said(&push));
+    assert_eq!(everything(&server), before);
+}
+
+/// Refs that are no ledger's, that shadow one, or that the server alone writes; each is refused, and leaves no object behind.
+#[test]
+fn forbidden_refs() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let before = everything(&server);
+    let id = alice.rev("HEAD");
+    let refs = [
+        "refs/deploy/Prod",
+        "refs/deploy/a/b",
+        "refs/Deploy/prod",
+        "refs/deploy",
+        "refs/deploy-incoming/prod",
+        "refs/deploy-incoming-notes/deploy",
+        "refs/heads/deploy/prod",
+        "refs/heads/deploy",
+        "refs/tags/deploy/prod",
+        "refs/notes/deploy",
+        &format!("refs/replace/{id}"),
+    ];
+    for name in refs {
+        let push = alice.git(&["push", "-q", "origin", &format!("HEAD:{name}"), "HEAD:refs/heads/ride"]).fails(1);
+        // The notes are hidden, so git itself says no before any hook; the other ref of that push may pass.
+        if name == "refs/notes/deploy" {
+            server.git(&["update-ref", "-d", "refs/heads/ride"]).ok();
+            server.git(&["gc", "-q", "--prune=now"]).ok();
+            server.git(&["rev-parse", "--verify", "-q", name]).fails(1);
+            continue;
+        }
+        assert!(said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ place")), "{push}");
+        assert_eq!(everything(&server), before, "{name}");
+    }
+    // Where somebody took the setting back, the hook still says no.
+    server.git(&["config", "--unset-all", "receive.hideRefs"]).ok();
+    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/notes/deploy"]).fails(1);
+    insta::assert_snapshot!(said(&push));
+}
+
+/// What is no chain of entries is no ledger, whatever it is.
+#[test]
+fn not_a_ledger() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let before = everything(&server);
+    alice.git(&["tag", "-a", "-m", "a tag", "annotated"]).ok();
+    let orphan = alice.git(&["commit-tree", "-m", "x", EMPTY_TREE]).ok().text();
+    alice.git(&["hash-object", "-t", "tree", "-w", "/dev/null"]).ok();
+    let orphans_child = alice.git(&["commit-tree", "-m", "x", "-p", &orphan, EMPTY_TREE]).ok().text();
+    for object in ["HEAD:file", "HEAD^{tree}", "annotated", "HEAD", &orphan, &orphans_child] {
+        for ledger in ["policy", "prod"] {
+            let id = alice.rev(object);
+            let push = alice.git(&["push", "-q", "origin", &format!("{id}:refs/deploy/{ledger}")]).fails(1);
+            assert!(said(&push).starts_with(&format!("git-deploy: refused  refs/deploy/{ledger}")), "{object}: {push}");
+            assert_eq!(everything(&server), before, "{object}");
+        }
+    }
+}
+
+/// A ledger stays, whatever old id a client claims. The server's own git put it there, as a backup that was restored would.
+#[test]
+fn never_deleted() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    let (id, other) = (alice.rev("HEAD"), "1".repeat(40));
+    server.git(&["update-ref", "refs/deploy/prod", &id]).ok();
+    let before = everything(&server);
+    alice.git(&["push", "-q", "origin", ":refs/deploy/prod"]).fails(1);
+    for old in [ZERO, &id, &other] {
+        let answer = receive_pack(&world, &server, &[format!("{old} {ZERO} refs/deploy/prod")]);
+        assert!(answer.contains("ng refs/deploy/prod"), "{old}: {answer}");
+        assert_eq!(everything(&server), before, "{old}");
+    }
+}
+
+/// Without pre-receive the hook that moves the refs still judges: one hook that was lost opens nothing.
+#[test]
+fn each_hook_judges() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
+    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod", "HEAD:refs/heads/main"]).fails(1);
+    insta::assert_snapshot!(
+        push.err()
+            .replace(&*world.path().to_string_lossy(), "<DIR>")
+            .lines()
+            .map(str::trim_end)
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    assert_eq!(server.git(&["for-each-ref", "--format=%(refname)"]).ok().text(), "refs/heads/main");
+    let atomic = ["push", "-q", "--atomic", "origin", "HEAD:refs/deploy/prod", "HEAD:refs/heads/other"];
+    alice.git(&atomic).fails(1);
+    server.git(&["rev-parse", "--verify", "-q", "refs/heads/other"]).fails(1);
+    // Without either, git itself lets nothing below refs/deploy be moved.
+    std::fs::remove_file(server.path().join("hooks/proc-receive")).unwrap();
+    alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"]).fails(1);
+    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+}
+
+/// "No" and "cannot tell" differ in words and exit code; what is not understood is not let in.
+#[test]
+fn cannot_tell() {
+    let world = World::new();
+    let (server, _) = served(&world);
+    let hook = |input: &str| {
+        let script = format!("printf '{input}' | GIT_DIR=. git-deploy hook pre-receive");
+        server.run("sh", &["-c", &script])
+    };
+    let one = "1".repeat(40);
+    hook("").ok();
+    hook(&format!("{ZERO} {one} refs/heads/x\\n")).ok();
+    hook(&format!("{ZERO} {one} refs/deploy/Prod\\n")).fails(1);
+    let garbled = hook("garbage\\n").fails(3);
+    insta::assert_snapshot!(garbled.err());
+    let unknown = hook(&format!("{ZERO} {one} refs/deploy/policy\\n")).fails(3);
+    assert!(unknown.err().starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? place"), "{unknown}");
+    server.git(&["config", "deploy.admin", "nonsense"]).ok();
+    hook(&format!("{ZERO} {one} refs/deploy/prod\\n")).fails(3);
+}
+
+/// The key may come as the file that minisign wrote.
+#[test]
+fn admin_from_a_file() {
+    if !needs("minisign") {
+        return;
+    }
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = world.minisign("alice");
+    server.deploy(&["server", "init", ".", "--admin", &alice.public.to_string_lossy()]).ok();
+    assert_eq!(server.git(&["config", "--get-all", "deploy.admin"]).ok().text(), alice.public_line());
+}
