@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::keys::{self, Source};
 use super::proposal::{FILE, Proposal};
-use super::workspace::{REMOTE, Workspace, default_key, find_signer, explain, open_repository, remote, unsynced};
-use super::{Context, Failure, Kind, OrFail as _, sync as news};
+use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, unsynced};
+use super::{Context, Failure, Kind, OrFail as _, news};
 use crate::clock;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};

@@ -74,6 +74,7 @@ fn new(args: &New, context: &Context) -> Result<(), Failure> {
     context.print(public_key);
     context.note(format_args!("The secret key is in {}; keep a copy where it cannot be lost.", file.display()));
     if default.as_ref() != Some(&file) {
+        let file = std::path::absolute(&file).unwrap_or(file);
         context.note(format_args!("To sign with it here: git config deploy.key {}", file.display()));
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::domain::entry::{Action, Kept, PolicyApprove};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{MAX_BYTES, Policy};
-use crate::domain::text::{Description, Line};
+use crate::domain::text::{Description, Line, harmless};
 use crate::git::append::Draft;
 use crate::git::ledger::Link;
 use crate::view::diff;
@@ -128,8 +128,8 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
     }
     let (by, when) = (&statement.by, context.when(statement.at));
     context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
-    // It parsed, so it holds nothing that could drive a terminal but what TOML lets stand in comments.
-    let lines: Vec<String> = text.lines().map(|line| crate::domain::text::harmless(&line.replace('\t', "    "))).collect();
+    // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
+    let lines: Vec<String> = text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
     context.print(lines.join("\n"));
     Ok(())
 }

@@ -3,3 +3,4 @@
 pub mod compose;
 pub mod describe;
 pub mod digest;
+pub mod outcome;
