@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::composing::{Place, Wanted, deployment, selection};
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind};
 use crate::domain::entry::{self, Action};
 use crate::domain::name::ComponentName;
@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(short, long, value_parser = written::line)]
     message: Option<Line>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// How long an approval counts where no seat says it.
@@ -45,7 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = workspace.commit(&args.rev)?;
-    let appended = workspace.append(context, &place.ledger, args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let (_, rules) = place.rules(view)?;
         let wanted = Wanted {
             commit,

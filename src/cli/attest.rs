@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Attestation, AttestationResult, MAX_PREDICATE};
 use crate::domain::name::{Label, LedgerName};
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     suite: Option<Label>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// How tests went.
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         predicate: predicate(args)?,
     };
     let draft = || Draft::from(Action::Attestation(attestation.clone()));
-    let appended = workspace.append(context, &LedgerName::evidence(), args.dry.dry_run, &|_| Ok(draft()))?;
+    let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|_| Ok(draft()))?;
     let result = match (attestation.short_type(), attestation.result()) {
         ("test-result" | "change-review", AttestationResult::Passed) => " passed",
         ("test-result" | "change-review", AttestationResult::Failed) => " failed",

@@ -11,7 +11,7 @@ use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{Policy, Standing};
 use crate::git::Repository;
-use crate::git::append::Writer;
+use crate::git::append::{Manner, Writer};
 use crate::git::ledger::{Project, project_bytes};
 use crate::git::sync::{LEDGERS, PIN, sync};
 use crate::signing::Signer;
@@ -214,7 +214,7 @@ fn publish(
         remote: remote.as_deref(),
         person,
         signer: Some(signer),
-        dry_run: false,
+        manner: Manner::default(),
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.head.chain.sequence > 0 {

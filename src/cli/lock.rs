@@ -2,7 +2,7 @@
 
 use super::composing::Place;
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure};
 use crate::domain::entry::{Action, Lock};
 use crate::domain::name::ComponentName;
@@ -21,14 +21,14 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// Locks.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let place = Place::find(&workspace, &args.env)?;
-    let appended = workspace.append(context, &place.ledger, args.dry.dry_run, &|_| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|_| {
         let lock = Lock { component: args.component.clone(), reason: args.message.clone() };
         Ok(Draft { environment: place.named.clone(), ..Action::Lock(lock).into() })
     })?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::proposal::{FILE, Proposal};
 use super::workspace::{Workspace, entry_name};
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Kept, PolicyApprove};
 use crate::domain::id::{Digest, EntryId};
@@ -52,7 +52,7 @@ struct Approve {
     #[arg(short, long, value_parser = written::line)]
     message: Option<Line>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// Bring a deploy.toml into force
@@ -65,7 +65,7 @@ struct Publish {
     #[arg(short, long, value_parser = written::description)]
     message: Option<Description>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// Runs the one that is asked for.
@@ -175,7 +175,7 @@ fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(
     };
     let action = PolicyApprove { digest: digest.clone(), comment: args.message.clone() };
     let draft = || Draft::from(Action::PolicyApprove(action.clone()));
-    let appended = workspace.append(context, &LedgerName::policy(), args.dry.dry_run, &|_| Ok(draft()))?;
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
     let sentence = format!("{} approves the deploy.toml {}.", appended.statement.by, digest.short());
     written::tell(context, &sentence, &appended)
 }
@@ -190,11 +190,11 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
     for warning in warnings(&proposal.policy) {
         context.note(warning);
     }
-    if !args.dry.dry_run && !context.confirm("Bring this into force?")? {
+    if !args.how.dry_run && !context.confirm("Bring this into force?")? {
         return Err(Failure::new(Kind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
-    let appended = workspace.append(context, &LedgerName::policy(), args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|view| {
         // Whoever confirmed has seen the difference to this one only.
         let tree = view.head.tree;
         let now = view.repository.file_at(tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, "cannot read the policy in force")?;

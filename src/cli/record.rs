@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::composing::{Place, Wanted, deployment, selection};
 use super::keys;
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start, VerificationResult};
@@ -46,7 +46,7 @@ pub struct Args {
     #[command(flatten)]
     end: End,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// What is deployed, and why: of a record or a start.
@@ -152,7 +152,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             .hint(format!("git deploy record {} REV --rollback", place.name)));
     }
     let commit = workspace.commit(args.rev.as_deref().unwrap_or("HEAD"))?;
-    let appended = workspace.append(context, &place.ledger, args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = composed(args, context, &place, view, commit)?;
         let action = if args.start {
             let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
@@ -235,7 +235,7 @@ fn finish(args: &Args, context: &Context, workspace: &Workspace, place: &Place) 
     let commit = args.rev.as_deref().map(|revision| workspace.commit(revision)).transpose()?;
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
-    let appended = workspace.append(context, &place.ledger, args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let (policy, _) = place.rules(view)?;
         let me = policy.person_of_key(&key).map(|(person, _)| person);
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Artifact, Image};
 use crate::domain::id::Digest;
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_parser = written::line)]
     name: Option<Line>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// Registers.
@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let commit = workspace.commit(&args.rev)?;
     let image = image(args)?;
-    let appended = workspace.append(context, &LedgerName::evidence(), args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
         let component = component(args, view)?;
         let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
         let content = view.gatherer.content(policy, commit, &component);
@@ -85,7 +85,7 @@ fn file_name(path: &Path) -> Result<Line, Failure> {
     let nameless = || Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME");
     let whole = path.canonicalize().or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
     let name = path.file_name().or(whole.file_name()).and_then(|name| name.to_str()).ok_or_else(nameless)?;
-    name.parse().map_err(|error| nameless().because::<crate::domain::text::TextError>(error))
+    name.parse().map_err(|error: crate::domain::text::TextError| nameless().because(error))
 }
 
 /// The component that was named, or the only one.

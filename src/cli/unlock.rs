@@ -2,7 +2,7 @@
 
 use super::composing::Place;
 use super::workspace::Workspace;
-use super::written::{self, DryRun};
+use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Hold, Unlock};
 use crate::domain::id::CommitId;
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(short, long, value_parser = written::line)]
     message: Option<Line>,
     #[command(flatten)]
-    dry: DryRun,
+    how: How,
 }
 
 /// Unlocks.
@@ -34,7 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = args.commit.as_ref().map(|revision| workspace.commit(revision)).transpose()?;
-    let appended = workspace.append(context, &place.ledger, args.dry.dry_run, &|view| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let holds = commit.map_or(Ok(Vec::new()), |commit| holds(&place, view, commit))?;
         let unlock = Unlock { component: args.component.clone(), commit, holds, comment: args.message.clone() };
         Ok(Draft { environment: place.named.clone(), ..Action::Unlock(unlock).into() })

@@ -1,18 +1,28 @@
-//! What the writing commands share: `--dry-run`, and telling what was written.
+//! What the writing commands share: how they write, and telling what was written.
 
 use serde::Serialize;
 
 use super::workspace::entry_name;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::text::{Description, Line};
-use crate::git::append::Appended;
+use crate::git::append::{Appended, Manner};
 
-/// Asks the rules and writes nothing.
+/// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
-pub struct DryRun {
-    /// Say what would be written and whether the rules allow it, and write nothing
+pub struct How {
+    /// Say whether the rules allow it, and write nothing to any ledger
     #[arg(long)]
     pub dry_run: bool,
+    /// Let the server decide also what the rules refuse here, as in a clone without history
+    #[arg(long, conflicts_with = "dry_run")]
+    no_verify: bool,
+}
+
+impl How {
+    /// The same for the writer.
+    pub fn manner(&self) -> Manner {
+        Manner { dry_run: self.dry_run, no_verify: self.no_verify }
+    }
 }
 
 /// An entry in JSON: `git-deploy/entry/v1`.
