@@ -3,15 +3,30 @@
 //! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
 //! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
 
+mod composing;
 mod context;
 mod failure;
 mod help;
+mod keys;
+mod news;
+mod proposal;
 mod workspace;
+mod written;
 
+mod approve;
+mod attest;
 mod completions;
 mod hook;
+mod init;
+mod key;
+mod lock;
 mod man;
+mod policy;
+mod record;
+mod register;
 mod server;
+mod sync;
+mod unlock;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,9 +60,25 @@ macro_rules! commands {
 
 // The groups, in their order: Start, Look, Decide, Act, Audit, Set up.
 commands! {
+    "Start": {
+        Init => init,
+        Key => key,
+    }
+    "Decide": {
+        Approve => approve,
+        Attest => attest,
+        Register => register,
+        Lock => lock,
+        Unlock => unlock,
+    }
+    "Act": {
+        Record => record,
+    }
     "Set up": {
+        Policy => policy,
         Server => server,
         Hook => hook,
+        Sync => sync,
         Completions => completions,
         Man => man,
     }

@@ -259,7 +259,7 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
 }
 
 /// Says why an entry was not written, in the words and with the exit code of the reason.
-fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
+pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
     let error = match stopped {
         Stopped::Draft(failure) => return failure,
         Stopped::Append(error) => error,

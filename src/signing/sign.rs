@@ -72,6 +72,16 @@ impl Environment {
         let set = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self { key: set(key), password: set(password) }
     }
+
+    /// The password, for the key file that is about to be made.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// Whether it holds a key.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
 }
 
 impl fmt::Debug for Environment {

@@ -2,6 +2,8 @@
 //!
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
+pub mod deployed;
+pub mod diff;
 pub mod json;
 pub mod mark;
 pub mod push;

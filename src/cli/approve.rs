@@ -1,0 +1,100 @@
+//! `git deploy approve`: signs consent to a deployment.
+
+use std::collections::BTreeMap;
+
+use super::composing::{Place, Wanted, deployment, selection};
+use super::workspace::Workspace;
+use super::written::{self, How};
+use super::{Context, Failure, Kind};
+use crate::domain::entry::{self, Action};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{Bind, Environment};
+use crate::domain::text::Line;
+use crate::domain::time::Span;
+use crate::git::append::Draft;
+
+/// Sign an approval of a commit for an environment
+#[derive(clap::Args)]
+pub struct Args {
+    /// The environment
+    env: String,
+    /// The commit; an environment's name stands for what runs there
+    #[arg(default_value = "HEAD")]
+    rev: String,
+    /// The component it is given for; can be repeated; without it those that a deployment would change
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+    /// How long it counts, such as 8h or 2d; without it as long as the policy lets it
+    #[arg(long, value_name = "SPAN")]
+    expires: Option<Span>,
+    /// Approve also that components which the commit no longer has are removed
+    #[arg(long)]
+    destroy: bool,
+    /// A remark
+    #[arg(short, long, value_parser = written::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How long an approval counts where no seat says it.
+const DAYS: u64 = 7;
+
+/// Approves.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    let place = Place::find(&workspace, &args.env)?;
+    let commit = workspace.commit(&args.rev)?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let (_, rules) = place.rules(view)?;
+        let wanted = Wanted {
+            commit,
+            selection: selection(&args.components),
+            kind: entry::Kind::Deploy,
+            destroy: args.destroy,
+            versions: &BTreeMap::new(),
+        };
+        let deployment = deployment(&place, view, &wanted)?;
+        let components: Vec<ComponentName> =
+            deployment.changed().map(|change| change.target.component.clone()).collect();
+        if components.is_empty() {
+            let words = format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
+            return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
+        }
+        let approve = entry::Approve {
+            commit,
+            components,
+            plans: BTreeMap::new(),
+            expires: context.now().max(view.head.chain.at).plus(args.expires.unwrap_or_else(|| longest(rules))),
+            comment: args.message.clone(),
+        };
+        Ok(Draft { environment: place.named.clone(), ..Action::Approve(approve).into() })
+    })?;
+    if binds_plans(&workspace, &place) {
+        context.note(format_args!(
+            "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
+            place.name
+        ));
+    }
+    let Action::Approve(approve) = &appended.statement.action else { return Ok(()) };
+    let names: Vec<&str> = approve.components.iter().map(ComponentName::as_str).collect();
+    let sentence = format!(
+        "{} approves {} ({}) for {}, until {}.",
+        appended.statement.by,
+        names.join(", "),
+        commit.0.prefix(7),
+        place.name,
+        context.when(approve.expires)
+    );
+    written::tell(context, &sentence, &appended)
+}
+
+/// The longest that any seat lets an approval count.
+fn longest(rules: &Environment) -> Span {
+    rules.approvals.iter().map(|seat| seat.expires).max().unwrap_or(Span::days(DAYS))
+}
+
+fn binds_plans(workspace: &Workspace, place: &Place) -> bool {
+    let rules = workspace.policy.environment(&place.name);
+    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
+}

@@ -1,0 +1,84 @@
+//! What the commands about deployments share: which environment, which components, and what a deployment of them would be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::workspace::Workspace;
+use super::{Failure, Kind};
+use crate::domain::entry::{self, Deployment};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::text::Line;
+use crate::git::append::View;
+use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose};
+
+/// An environment that a command writes to.
+pub struct Place {
+    /// Its name: `pr-17` where the policy has `pr-*`.
+    pub name: EnvName,
+    /// Its ledger.
+    pub ledger: LedgerName,
+    /// The environment as a draft names it: only in a pattern's ledger.
+    pub named: Option<EnvName>,
+}
+
+impl Place {
+    /// The environment of this name.
+    pub fn find(workspace: &Workspace, name: &str) -> Result<Self, Failure> {
+        let (name, rules) = workspace.environment(name)?;
+        Ok(Self { ledger: rules.ledger.clone(), named: Workspace::named_in_ledger(&name, rules), name })
+    }
+
+    /// The policy in force as the writer has just found it, and the environment's rules in it.
+    pub fn rules<'v>(&self, view: &View<'v>) -> Result<(&'v Policy, &'v Environment), Failure> {
+        let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+        let rules = policy.environment(&self.name).filter(|rules| rules.ledger == self.ledger);
+        let rules = rules.ok_or_else(|| {
+            Failure::new(Kind::Usage, format!("the policy in force no longer has the environment {}", self.name))
+        })?;
+        Ok((policy, rules))
+    }
+}
+
+/// What a deployment should be.
+pub struct Wanted<'a> {
+    /// Which commit.
+    pub commit: CommitId,
+    /// Which components.
+    pub selection: Selection,
+    /// Why.
+    pub kind: entry::Kind,
+    /// Whether components that the commit no longer has are removed.
+    pub destroy: bool,
+    /// Versions by hand.
+    pub versions: &'a BTreeMap<ComponentName, Line>,
+}
+
+/// The components that were named; without any, those that differ.
+pub fn selection(named: &[ComponentName]) -> Selection {
+    if named.is_empty() { Selection::Differing } else { Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>()) }
+}
+
+/// Works out the deployment of a commit as things stand now.
+pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result<Deployment, Failure> {
+    let (policy, rules) = place.rules(view)?;
+    let wish = Wish {
+        name: &place.name,
+        rules,
+        commits: Commits::One(wanted.commit),
+        selection: wanted.selection.clone(),
+        kind: wanted.kind,
+        destroy: wanted.destroy,
+        versions: wanted.versions.clone(),
+    };
+    compose(view, policy, &wish).map_err(|error| match error {
+        ComposeError::Unknown(_) => {
+            let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
+            Failure::new(Kind::Usage, error.to_string()).because(format!("its components are {}", names.join(", ")))
+        }
+        ComposeError::Absent { .. } | ComposeError::Nothing(_) => Failure::new(Kind::Usage, error.to_string()),
+        ComposeError::Fact(_) | ComposeError::Git(_) => {
+            Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
+        }
+    })
+}

@@ -1,0 +1,38 @@
+//! `git deploy lock`: stops the line.
+
+use super::composing::Place;
+use super::workspace::Workspace;
+use super::written::{self, How};
+use super::{Context, Failure};
+use crate::domain::entry::{Action, Lock};
+use crate::domain::name::ComponentName;
+use crate::domain::text::Line;
+use crate::git::append::Draft;
+
+/// Lock an environment, or one component of it, until a person unlocks it
+#[derive(clap::Args)]
+pub struct Args {
+    /// The environment
+    env: String,
+    /// Why: everybody who is stopped by it reads this
+    #[arg(short, long, value_name = "REASON", value_parser = written::line)]
+    message: Line,
+    /// Lock this component only
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<ComponentName>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Locks.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    let place = Place::find(&workspace, &args.env)?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|_| {
+        let lock = Lock { component: args.component.clone(), reason: args.message.clone() };
+        Ok(Draft { environment: place.named.clone(), ..Action::Lock(lock).into() })
+    })?;
+    let what = args.component.as_ref().map_or_else(|| place.name.to_string(), |name| format!("{name} in {}", place.name));
+    let sentence = format!("{what} is locked by {}: \"{}\".", appended.statement.by, args.message);
+    written::tell(context, &sentence, &appended)
+}

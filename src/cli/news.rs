@@ -1,0 +1,98 @@
+//! What a sync brought, for people and as JSON: shared by `init` and `sync`.
+
+use serde::Serialize;
+
+use super::workspace::entry_name;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::Statement;
+use crate::domain::id::EntryId;
+use crate::git::Repository;
+use crate::git::ledger::{Link, Project};
+use crate::git::sync::{Moved, Synced};
+use crate::view::table::Table;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    remote: Option<String>,
+    /// The project that was trusted just now for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<EntryId>,
+    moved: Vec<News>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct News {
+    ledger: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<EntryId>,
+    new: EntryId,
+    entries: usize,
+    /// The subject of the newest entry.
+    subject: String,
+    at: String,
+    by: String,
+}
+
+/// The document of a sync; without a remote nothing moved.
+pub fn report(repository: &Repository, remote: Option<&str>, synced: &Synced, context: &Context) -> Result<(), Failure> {
+    let moved = synced.moved.iter().map(|moved| news(repository, moved)).collect::<Result<_, _>>()?;
+    context.report("sync", &Body { remote: remote.map(str::to_owned), pinned: synced.pinned, moved })
+}
+
+/// Says what a sync brought.
+pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Context) -> Result<(), Failure> {
+    if let Some(id) = synced.pinned {
+        let project = Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
+        context.note(format_args!(
+            "{}: trusted on first use. Compare with a colleague: git config deploy.root\n  {id}",
+            project.name
+        ));
+    }
+    if synced.moved.is_empty() {
+        let words = if synced.tips.is_empty() { "has no ledgers yet" } else { "has nothing new" };
+        context.print(format_args!("{remote} {words}."));
+        return Ok(());
+    }
+    let mut table = Table::new(&["Ledger", "New", "Newest entry", "By", "When", ""]).elastic(2);
+    for moved in &synced.moved {
+        let statement = newest(repository, moved)?;
+        let cells = [
+            moved.ledger.to_string(),
+            moved.entries.to_string(),
+            subject(&statement),
+            statement.by.to_string(),
+            context.when(statement.at),
+            entry_name(&moved.ledger, moved.new),
+        ];
+        table.row(cells);
+    }
+    context.print(table.render(context.width()));
+    Ok(())
+}
+
+fn news(repository: &Repository, moved: &Moved) -> Result<News, Failure> {
+    let statement = newest(repository, moved)?;
+    Ok(News {
+        ledger: moved.ledger.to_string(),
+        old: moved.old,
+        new: moved.new,
+        entries: moved.entries,
+        subject: subject(&statement),
+        at: statement.at.to_string(),
+        by: statement.by.to_string(),
+    })
+}
+
+fn newest(repository: &Repository, moved: &Moved) -> Result<Statement, Failure> {
+    let cannot = format!("cannot read the ledger {}", moved.ledger);
+    match repository.read_link(&moved.ledger, moved.new).or_fail(Kind::CannotTell, cannot.as_str())? {
+        Link::Entry { entry, .. } => Ok(entry.statement().clone()),
+        Link::Genesis => Err(Failure::new(Kind::CannotTell, cannot)),
+    }
+}
+
+fn subject(statement: &Statement) -> String {
+    statement.message().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,250 @@
+//! `git deploy policy`: the rules in force, and how others come into force.
+
+use serde::Serialize;
+
+use super::proposal::{FILE, Proposal};
+use super::workspace::{Workspace, entry_name};
+use super::written::{self, How};
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Kept, PolicyApprove};
+use crate::domain::id::{Digest, EntryId};
+use crate::domain::name::LedgerName;
+use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::domain::text::{Description, Line, harmless};
+use crate::git::append::Draft;
+use crate::git::ledger::Link;
+use crate::view::diff;
+
+/// Show, compare, approve and publish the rules
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    Show(Show),
+    Diff(Diff),
+    Approve(Approve),
+    Publish(Publish),
+}
+
+/// Print the policy in force; who published it, and when, goes to standard error
+#[derive(clap::Args)]
+struct Show {}
+
+/// Check a deploy.toml and show how it differs from the policy in force
+#[derive(clap::Args)]
+struct Diff {
+    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    #[arg(value_name = "FILE|REV")]
+    source: Option<String>,
+}
+
+/// Sign an approval of a deploy.toml, byte for byte
+#[derive(clap::Args)]
+struct Approve {
+    /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
+    #[arg(value_name = "FILE|REV|DIGEST")]
+    source: Option<String>,
+    /// A remark
+    #[arg(short, long, value_parser = written::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Bring a deploy.toml into force
+#[derive(clap::Args)]
+struct Publish {
+    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    #[arg(value_name = "FILE|REV")]
+    source: Option<String>,
+    /// What changes and why
+    #[arg(short, long, value_parser = written::description)]
+    message: Option<Description>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Runs the one that is asked for.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    match &args.verb {
+        Verb::Show(Show {}) => show(&workspace, context),
+        Verb::Diff(args) => diff(args, &workspace, context),
+        Verb::Approve(args) => approve(args, &workspace, context),
+        Verb::Publish(args) => publish(args, &workspace, context),
+    }
+}
+
+/// The text in force.
+fn in_force(workspace: &Workspace) -> Result<String, Failure> {
+    let cannot = "cannot read the policy in force";
+    let read = || -> crate::git::Result<Option<Vec<u8>>> {
+        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else { return Ok(None) };
+        let tree = workspace.repository.read_commit(tip.0)?.tree;
+        workspace.repository.file_at(tree, FILE, MAX_BYTES)
+    };
+    let bytes = read().or_fail(Kind::CannotTell, cannot)?.ok_or_else(|| Failure::new(Kind::CannotTell, cannot))?;
+    String::from_utf8(bytes).or_fail(Kind::CannotTell, cannot)
+}
+
+/// The entry that brought it into force.
+fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), Failure> {
+    let cannot = "cannot read the policy's ledger";
+    let ledger = LedgerName::policy();
+    let mut next = workspace.tips.get(&ledger).copied();
+    while let Some(id) = next {
+        let link = workspace.repository.read_link(&ledger, id).or_fail(Kind::CannotTell, cannot)?;
+        let Link::Entry { previous, entry, .. } = link else { break };
+        if matches!(entry.statement().action, Action::Publish(_)) {
+            return Ok((id, std::sync::Arc::clone(entry.kept())));
+        }
+        next = Some(previous);
+    }
+    Err(Failure::new(Kind::CannotTell, cannot))
+}
+
+fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        entry: EntryId,
+        sequence: u64,
+        at: String,
+        by: &'a str,
+        digest: Digest,
+        text: &'a str,
+    }
+    let text = in_force(workspace)?;
+    let (id, kept) = published(workspace)?;
+    let statement = &kept.statement;
+    if context.json() {
+        let digest = Digest::sha256(text.as_bytes());
+        let (at, by) = (statement.at.to_string(), statement.by.as_str());
+        return context.report("policy", &Body { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
+    }
+    let (by, when) = (&statement.by, context.when(statement.at));
+    context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
+    // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
+    let lines: Vec<String> = text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
+    context.print(lines.join("\n"));
+    Ok(())
+}
+
+fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        in_force: Digest,
+        proposed: Digest,
+        differs: bool,
+        text: &'a str,
+    }
+    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
+    let old = in_force(workspace)?;
+    if context.json() {
+        let in_force = Digest::sha256(old.as_bytes());
+        let (proposed, differs) = (proposal.digest(), old != proposal.text);
+        return context.report("policy-diff", &Body { in_force, proposed, differs, text: &proposal.text });
+    }
+    show_difference(&old, &proposal, context);
+    Ok(())
+}
+
+fn show_difference(old: &str, proposal: &Proposal, context: &Context) {
+    let lines = diff::lines(("in force", old), (&proposal.name, &proposal.text));
+    if lines.is_empty() {
+        context.note(format_args!("{} is what is in force.", proposal.name));
+    }
+    for line in lines {
+        context.print(line);
+    }
+}
+
+fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    let digest = match args.source.as_deref().map(str::parse::<Digest>) {
+        Some(Ok(digest)) => digest,
+        _ => {
+            let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
+            show_difference(&in_force(workspace)?, &proposal, context);
+            proposal.digest()
+        }
+    };
+    let action = PolicyApprove { digest: digest.clone(), comment: args.message.clone() };
+    let draft = || Draft::from(Action::PolicyApprove(action.clone()));
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
+    let sentence = format!("{} approves the deploy.toml {}.", appended.statement.by, digest.short());
+    written::tell(context, &sentence, &appended)
+}
+
+fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
+    let old = in_force(workspace)?;
+    show_difference(&old, &proposal, context);
+    if old == proposal.text {
+        return Ok(());
+    }
+    for warning in warnings(&proposal.policy) {
+        context.note(warning);
+    }
+    if !args.how.dry_run && !context.confirm("Bring this into force?")? {
+        return Err(Failure::new(Kind::Denied, "nothing was published"));
+    }
+    let shown = Digest::sha256(old.as_bytes());
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|view| {
+        // Whoever confirmed has seen the difference to this one only.
+        let tree = view.head.tree;
+        let now = view.repository.file_at(tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, "cannot read the policy in force")?;
+        if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
+            return Err(Failure::new(Kind::Denied, "another policy came into force meanwhile: nothing was published")
+                .hint("git deploy policy diff"));
+        }
+        Ok(proposal.draft(args.message.clone()))
+    })?;
+    let sentence = format!("The policy {} is in force.", proposal.digest().short());
+    written::tell(context, &sentence, &appended)
+}
+
+/// What whoever publishes should know.
+fn warnings(policy: &Policy) -> Vec<String> {
+    let one = policy.all_environments().filter(|environment| {
+        let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
+        required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
+    });
+    let names: Vec<String> = one.map(|environment| environment.name.to_string()).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let verb = if names.len() == 1 { "asks" } else { "ask" };
+    vec![format!(
+        "{} {verb} for one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
+        names.join(", ")
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(rules: &str) -> Vec<String> {
+        let key = |byte| crate::domain::id::PublicKey::new([byte; 8], [byte; 32]);
+        let text = format!(
+            "schema = 1\nproject = \"p\"\n[people]\nalice = \"{}\"\nbob = \"{}\"\ncarol = \"{}\"\n[environments]\ndev = {{}}\nprod = {rules}\n",
+            key(1),
+            key(2),
+            key(3)
+        );
+        warnings(&Policy::parse(&text).unwrap())
+    }
+
+    /// One approval looks like a second pair of eyes; whoever sets it up must know when it is not.
+    #[test]
+    fn one_approval() {
+        let [warning] = &warned("{ approvals = 1 }")[..] else { panic!() };
+        assert!(warning.starts_with("prod asks for one approval. Git authorship can be forged"), "{warning}");
+        assert!(warned("{ approvals = 2 }").is_empty() && warned("{}").is_empty());
+    }
+}

@@ -1,0 +1,299 @@
+//! `git deploy record`: writes down a deployment that another system carries out.
+//!
+//! At once when it is over, or with `--start` before and `--finish` after it; a start is also the lock that keeps others out.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+
+use super::composing::{Place, Wanted, deployment, selection};
+use super::keys;
+use super::workspace::Workspace;
+use super::written::{self, How};
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::clock;
+use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start, VerificationResult};
+use crate::domain::id::{CommitId, RunId};
+use crate::domain::name::{ComponentName, Person};
+use crate::domain::state::{Run, Scope};
+use crate::domain::text::{Description, Line};
+use crate::git::append::{Draft, View};
+use crate::run::compose::Selection;
+use crate::run::describe::describe;
+use crate::run::outcome::{self, Overall};
+use crate::view::deployed;
+
+/// Write down a deployment that another system carried out, or begins and ends
+#[derive(clap::Args)]
+pub struct Args {
+    /// The environment
+    env: String,
+    /// The commit; an environment's name stands for what runs there; without it HEAD
+    ///
+    /// With --finish it picks the run that deploys it.
+    rev: Option<String>,
+    /// The deployment begins: nobody else may deploy these components until its --finish
+    #[arg(long, conflicts_with = "finish")]
+    start: bool,
+    /// The deployment that was begun with --start is over
+    #[arg(long, conflicts_with = "what")]
+    finish: bool,
+    /// The run that is over, by its number; without it the only one that is yours
+    #[arg(long, value_name = "NUMBER", requires = "finish")]
+    run: Option<u64>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    end: End,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What is deployed, and why: of a record or a start.
+#[derive(clap::Args)]
+#[group(id = "what", multiple = true)]
+struct What {
+    /// The component; can be repeated; without it those whose content differs from what runs
+    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
+    components: Vec<ComponentName>,
+    /// All components, whether they differ or not
+    #[arg(long)]
+    all: bool,
+    /// Remove components that the commit no longer has
+    #[arg(long)]
+    destroy: bool,
+    /// It goes back to a commit that ran well here before
+    #[arg(long, conflicts_with = "hotfix")]
+    rollback: bool,
+    /// It repairs what runs
+    #[arg(long)]
+    hotfix: bool,
+    /// Pass over the rules; the reason is shown for ever
+    #[arg(long, value_name = "REASON", value_parser = written::line)]
+    break_glass: Option<Line>,
+    /// The version, of all components or of one; can be repeated
+    #[arg(long = "version", value_name = "[COMPONENT=]VERSION")]
+    versions: Vec<String>,
+    /// The change request that it belongs to
+    #[arg(long, value_name = "ID", value_parser = written::line)]
+    change: Option<Line>,
+    /// Who asked for it
+    #[arg(long, value_name = "PERSON")]
+    requested_by: Option<Person>,
+    /// What it brings; without it the subjects of the commits
+    #[arg(short, long, value_parser = written::description)]
+    message: Option<Description>,
+}
+
+/// How it ended: of a record or a finish.
+#[derive(clap::Args)]
+struct End {
+    /// How it ended
+    #[arg(long, value_enum, default_value = "succeeded", conflicts_with = "start")]
+    outcome: Outcome,
+    /// The same as --outcome failed
+    #[arg(long, conflicts_with_all = ["start", "outcome"])]
+    failed: bool,
+    /// What a check of the deployed components said
+    #[arg(long, value_enum, default_value = "none", conflicts_with = "start")]
+    verification: Verification,
+    /// Where its log is; can be repeated
+    #[arg(long = "log", value_name = "URL", value_parser = written::line, conflicts_with = "start")]
+    logs: Vec<Line>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Outcome {
+    Succeeded,
+    Failed,
+    RolledBack,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Verification {
+    Passed,
+    Failed,
+    None,
+}
+
+impl End {
+    fn overall(&self) -> Overall {
+        match self.outcome {
+            _ if self.failed => Overall::Failed,
+            Outcome::Succeeded => Overall::Succeeded,
+            Outcome::Failed => Overall::Failed,
+            Outcome::RolledBack => Overall::RolledBack,
+        }
+    }
+
+    fn verification(&self) -> VerificationResult {
+        match self.verification {
+            Verification::Passed => VerificationResult::Passed,
+            Verification::Failed => VerificationResult::Failed,
+            Verification::None => VerificationResult::None,
+        }
+    }
+
+    fn results(&self, components: &[entry::Change]) -> Result<Vec<entry::Reported>, Failure> {
+        let said = outcome::results(components, self.overall(), self.verification());
+        said.map_err(|error| Failure::new(Kind::Usage, error.to_string()))
+    }
+}
+
+/// Records.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    let place = Place::find(&workspace, &args.env)?;
+    if args.finish {
+        return finish(args, context, &workspace, &place);
+    }
+    if args.what.rollback && args.rev.is_none() {
+        return Err(Failure::new(Kind::Usage, "a rollback goes to a commit that is named")
+            .hint(format!("git deploy record {} REV --rollback", place.name)));
+    }
+    let commit = workspace.commit(args.rev.as_deref().unwrap_or("HEAD"))?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let deployment = composed(args, context, &place, view, commit)?;
+        let action = if args.start {
+            let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
+            Action::Start(Start { run, deployment })
+        } else {
+            let results = args.end.results(&deployment.components)?;
+            Action::Record(Record { deployment, results, logs: args.end.logs.clone() })
+        };
+        let requested_by = args.what.requested_by.clone();
+        Ok(Draft { environment: place.named.clone(), requested_by, ..action.into() })
+    })?;
+    let name = place.name.as_str();
+    let sentence = match &appended.statement.action {
+        Action::Start(start) => deployed::started(name, &start.deployment, appended.statement.sequence),
+        _ => deployed::ended(name, &appended.statement.ended()),
+    };
+    written::tell(context, &sentence, &appended)
+}
+
+/// The deployment that is recorded or begun.
+fn composed(args: &Args, context: &Context, place: &Place, view: &View<'_>, commit: CommitId) -> Result<Deployment, Failure> {
+    let what = &args.what;
+    let (policy, rules) = place.rules(view)?;
+    let wanted = Wanted {
+        commit,
+        selection: if what.all { Selection::All } else { selection(&what.components) },
+        kind: match (what.rollback, what.hotfix) {
+            (true, _) => entry::Kind::Rollback,
+            (_, true) => entry::Kind::Hotfix,
+            _ => entry::Kind::Deploy,
+        },
+        destroy: what.destroy,
+        versions: &versions(&what.versions, policy.component_names())?,
+    };
+    let mut deployment = deployment(place, view, &wanted)?;
+    deployment.change = what.change.clone();
+    deployment.break_glass = what.break_glass.clone();
+    deployment.description = match &what.message {
+        Some(message) => Some(message.clone()),
+        None => describe(view.repository, &deployment).or_fail(Kind::CannotTell, "cannot read what the deployment brings")?,
+    };
+    // Every deployment to an ephemeral environment gives it its full time again.
+    deployment.expires = rules.ephemeral.map(|ephemeral| context.now().max(view.head.chain.at).plus(ephemeral.ttl));
+    Ok(deployment)
+}
+
+/// Versions by hand: one for all components, or `COMPONENT=VERSION`.
+fn versions(
+    given: &[String],
+    components: impl IntoIterator<Item = ComponentName>,
+) -> Result<BTreeMap<ComponentName, Line>, Failure> {
+    let components: Vec<ComponentName> = components.into_iter().collect();
+    let mut versions = BTreeMap::new();
+    let version = |text: &str| -> Result<Line, Failure> {
+        let version: Line = text.parse().or_fail(Kind::Usage, format!("{text:?} is not a version"))?;
+        if text.contains(char::is_whitespace) {
+            return Err(Failure::new(Kind::Usage, format!("the version {text:?} holds white space")));
+        }
+        Ok(version)
+    };
+    // Those for all first, so that one for a component wins wherever it stands.
+    let (single, all): (Vec<&String>, Vec<&String>) = given.iter().partition(|text| text.contains('='));
+    if all.len() > 1 {
+        return Err(Failure::new(Kind::Usage, "there are two versions for all components").hint("--version COMPONENT=VERSION"));
+    }
+    for text in all {
+        let version = version(text)?;
+        versions.extend(components.iter().map(|name| (name.clone(), version.clone())));
+    }
+    for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
+        let component = components.iter().find(|component| component.as_str() == name);
+        let component = component.ok_or_else(|| Failure::new(Kind::Usage, format!("the policy has no component {name:?}")))?;
+        versions.insert(component.clone(), version(text)?);
+    }
+    Ok(versions)
+}
+
+/// Ends a run that was begun with `--start`.
+fn finish(args: &Args, context: &Context, workspace: &Workspace, place: &Place) -> Result<(), Failure> {
+    let commit = args.rev.as_deref().map(|revision| workspace.commit(revision)).transpose()?;
+    let source = keys::source(Some(&workspace.repository))?;
+    let key = keys::public_key(Some(&workspace.repository), &source)?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let (policy, _) = place.rules(view)?;
+        let me = policy.person_of_key(&key).map(|(person, _)| person);
+        let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        let runs = state.at(place.named.as_ref()).runs();
+        let run = pick(args, place, runs, me, commit)?;
+        Ok(Draft { environment: place.named.clone(), ..Action::Finish(finished(args, run)?).into() })
+    })?;
+    written::tell(context, &deployed::ended(place.name.as_str(), &appended.statement.ended()), &appended)
+}
+
+/// The run that is meant: of this number, or the only one of this signer, of the commit if one is named.
+fn pick<'a>(
+    args: &Args,
+    place: &Place,
+    runs: Vec<Run<'a>>,
+    me: Option<&Person>,
+    commit: Option<CommitId>,
+) -> Result<Run<'a>, Failure> {
+    let meant = |run: &Run<'_>| match args.run {
+        Some(number) => run.sequence == number,
+        None => Some(&run.owner.statement.by) == me,
+    };
+    let of_commit = |run: &Run<'_>| commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit));
+    let runs: Vec<Run<'a>> = runs.into_iter().filter(|run| meant(run) && of_commit(run)).collect();
+    match runs[..] {
+        [run] => Ok(run),
+        [] => Err(Failure::new(Kind::Usage, format!("no such run is under way in {}", place.name))
+            .hint(format!("git deploy status {}", place.name))),
+        _ => {
+            let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
+            Err(Failure::new(Kind::Usage, format!("which run is over: {}?", numbers.join(", "))).hint("--run NUMBER"))
+        }
+    }
+}
+
+/// The end of a run, with what its start said.
+fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
+    let newest = match &run.owner.statement.action {
+        Action::Start(start) => Some(start.run),
+        Action::Resume(resume) => Some(resume.run),
+        _ => None,
+    };
+    let (Some(newest), Some(deployment)) = (newest, run.start.statement.deployment()) else {
+        return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
+    };
+    if deployment.kind == entry::Kind::Exec {
+        return Err(Failure::new(Kind::Usage, format!("run {} is a one-off command, whose own end is its finish", run.sequence)));
+    }
+    let results = args.end.results(&deployment.components)?;
+    Ok(Finish {
+        start: run.sequence,
+        run: newest,
+        kind: deployment.kind,
+        components: outcome::ended(&deployment.components, results),
+        approved_by: deployment.approved_by.clone(),
+        description: deployment.description.clone(),
+        break_glass: deployment.break_glass.clone(),
+        status: None,
+        logs: args.end.logs.clone(),
+    })
+}

@@ -1,0 +1,29 @@
+//! `git deploy sync`: fetches the ledgers, believes what verifies, and says what is new.
+
+use super::workspace::{open_repository, remote, unsynced};
+use super::{Context, Failure, news};
+use crate::git::sync::{Synced, sync};
+
+/// Fetch the ledgers from the remote, verify what is new and show it
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Syncs.
+pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
+    let repository = open_repository()?;
+    let remote = remote(&repository, context)?;
+    let synced = match &remote {
+        Some(remote) => sync(&repository, remote).map_err(|error| unsynced(context, error))?,
+        None => Synced::default(),
+    };
+    if context.json() {
+        return news::report(&repository, remote.as_deref(), &synced, context);
+    }
+    match &remote {
+        Some(remote) => news::tell(&repository, remote, &synced, context),
+        None => {
+            context.print("There is no remote: the ledgers here are the only ones.");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the writing commands share: how they write, and telling what was written.
+
+use serde::Serialize;
+
+use super::workspace::entry_name;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::text::{Description, Line};
+use crate::git::append::{Appended, Manner};
+
+/// How an entry is written: the options of every command that writes one.
+#[derive(clap::Args)]
+pub struct How {
+    /// Say whether the rules allow it, and write nothing to any ledger
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Let the server decide also what the rules refuse here, as in a clone without history
+    #[arg(long, conflicts_with = "dry_run")]
+    no_verify: bool,
+}
+
+impl How {
+    /// The same for the writer.
+    pub fn manner(&self) -> Manner {
+        Manner { dry_run: self.dry_run, no_verify: self.no_verify }
+    }
+}
+
+/// An entry in JSON: `git-deploy/entry/v1`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    /// Its commit; absent after a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    ledger: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<String>,
+    action: &'static str,
+    sequence: u64,
+    dry_run: bool,
+    /// What was signed: an in-toto statement.
+    statement: serde_json::Value,
+    /// What the remote said.
+    messages: &'a [String],
+}
+
+/// Tells of an entry: a sentence and its name, or the document.
+pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<(), Failure> {
+    let statement = &appended.statement;
+    for line in &appended.messages {
+        context.note(format_args!("remote: {line}"));
+    }
+    if context.json() {
+        let bytes = statement.print().or_fail(Kind::CannotTell, "cannot print the entry")?;
+        return context.report(
+            "entry",
+            &Body {
+                entry: (!appended.dry_run).then(|| appended.id.to_string()),
+                ledger: statement.ledger.as_str(),
+                environment: statement.environment().map(|name| name.to_string()),
+                action: statement.action.name(),
+                sequence: statement.sequence,
+                dry_run: appended.dry_run,
+                statement: serde_json::from_slice(&bytes).or_fail(Kind::CannotTell, "cannot print the entry")?,
+                messages: &appended.messages,
+            },
+        );
+    }
+    if appended.dry_run {
+        context.print(format_args!("The rules allow it; nothing was written. Afterwards: {sentence}"));
+    } else {
+        context.print(format_args!("{sentence}   entry {}", entry_name(&statement.ledger, appended.id)));
+    }
+    Ok(())
+}
+
+/// Reads a text of one line, such as a reason, from the command line.
+pub fn line(text: &str) -> Result<Line, String> {
+    text.trim().parse().map_err(|error: crate::domain::text::TextError| error.to_string())
+}
+
+/// Reads a text of several lines from the command line.
+pub fn description(text: &str) -> Result<Description, String> {
+    text.replace("\r\n", "\n").trim().parse().map_err(|error: crate::domain::text::TextError| error.to_string())
+}

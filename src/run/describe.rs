@@ -1,0 +1,93 @@
+//! The description of a deployment that nobody described: the subjects of the commits that it brings.
+//!
+//! Subjects are anybody's bytes. They are made harmless and cut, so that a commit can neither break an entry nor drive a terminal.
+
+use std::collections::BTreeSet;
+
+use crate::domain::entry::Deployment;
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::text::{Description, harmless};
+use crate::git::{Commit, Error, Repository};
+
+/// The most subjects that are named; the others are counted.
+const LINES: usize = 20;
+/// The longest subject, in characters.
+const LENGTH: usize = 200;
+/// More commits than this are not looked through.
+const COMMITS: usize = 10_000;
+
+/// The subjects of what the changed components bring, newest first; of a first deployment, of its commits alone.
+///
+/// `None` where nothing new comes, and where history is too long or cut off: a description is not worth a refusal.
+pub fn describe(repository: &Repository, deployment: &Deployment) -> Result<Option<Description>, Error> {
+    let targets: BTreeSet<Oid> = deployment.changed().map(|change| change.target.commit.0).collect();
+    let from: BTreeSet<CommitId> = deployment.changed().filter_map(|change| change.from).collect();
+    let from: Vec<Oid> = from.into_iter().map(|commit| commit.0).collect();
+    let mut brought: Vec<Oid> = Vec::new();
+    for target in targets {
+        if from.is_empty() {
+            brought.push(target);
+            continue;
+        }
+        match repository.commits_between(target, &from, COMMITS) {
+            Ok(commits) => brought.extend(commits.into_iter().filter(|commit| !brought.contains(commit)).collect::<Vec<_>>()),
+            Err(Error::Bounds { .. } | Error::Shallow | Error::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    text(repository, &brought)
+}
+
+fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
+    let mut lines = Vec::new();
+    let mut more = 0;
+    for commit in commits {
+        if lines.len() == LINES {
+            more += 1;
+            continue;
+        }
+        let commit = repository.read_commit(*commit)?;
+        // A merge says only that the others, which are named, came together.
+        if commit.parents.len() < 2 || commits.len() == 1 {
+            lines.extend(subject(&commit));
+        }
+    }
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    // What is left after making it harmless parses; should it not, the deployment goes on without.
+    Ok(lines.join("\n").parse().ok())
+}
+
+/// The first paragraph of a commit's message as one plain line; `None` if it says nothing.
+pub fn subject(commit: &Commit) -> Option<String> {
+    let message = String::from_utf8_lossy(commit.message());
+    let lines = message.lines().skip_while(|line| line.trim().is_empty()).take_while(|line| !line.trim().is_empty());
+    let words: Vec<String> = lines.flat_map(str::split_whitespace).map(harmless).collect();
+    let line: String = words.join(" ").chars().take(LENGTH).collect();
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject_of(message: &[u8]) -> Option<String> {
+        let mut raw = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\n".to_vec();
+        raw.extend(message);
+        let id = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
+        subject(&Commit::parse(id, raw).unwrap())
+    }
+
+    /// A commit's message reaches the ledger for ever: whatever it holds, one plain line comes out.
+    #[test]
+    fn hostile_subjects() {
+        assert_eq!(subject_of(b"Fix login\nredirect\n\nBody\n").as_deref(), Some("Fix login redirect"));
+        assert_eq!(subject_of(b"\n\n a\tb\r\n").as_deref(), Some("a b"));
+        assert_eq!(subject_of(b"a\x1b[2J\xff\xe2\x80\xaeb").as_deref(), Some("a\u{fffd}[2J\u{fffd}\u{fffd}b"));
+        assert_eq!(subject_of(b" \n \n"), None);
+        let long = subject_of("ä ".repeat(5_000).as_bytes()).unwrap();
+        assert!(long.chars().count() <= LENGTH && long.parse::<Description>().is_ok());
+    }
+}

@@ -1,0 +1,203 @@
+//! The digest of an artifact that is a file or a folder.
+//!
+//! A file's is the SHA-256 of its bytes, as `sha256sum` says it. A folder's is the SHA-256 of its list: one record a file, in bytewise
+//! order of path, `<mode> <sha256 of its bytes> <path>` and a NUL. Paths are relative, with `/`. Modes are git's: `100755` where
+//! the owner may execute it, `120000` for a symbolic link, whose bytes are its target, and `100644` for all others. Folders are not
+//! listed, so an empty one counts for nothing, as in git; times and owners count for nothing either.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::id::{Algorithm, Digest};
+
+/// The most files of a folder.
+const FILES: usize = 1_000_000;
+
+/// Why there is no digest.
+#[derive(Debug, thiserror::Error)]
+pub enum DigestError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Neither a file, nor a folder, nor a symbolic link.
+    #[error("{0} is neither a file nor a folder: it has no content to take a digest of")]
+    Special(PathBuf),
+    /// Too many files.
+    #[error("the folder holds more than {FILES} files")]
+    TooMany,
+    /// A folder without a file in it.
+    #[error("there is no file in the folder {0}")]
+    Empty(PathBuf),
+}
+
+/// The digest of the file or folder at `path`; a symbolic link there is followed, one inside the folder is not.
+pub fn of_path(path: &Path) -> Result<Digest, DigestError> {
+    let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
+    if metadata.is_dir() {
+        return of_folder(path);
+    }
+    if !metadata.is_file() {
+        return Err(DigestError::Special(path.to_owned()));
+    }
+    Ok(digest(&hash_file(path)?))
+}
+
+fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
+    let mut records = Vec::new();
+    for found in walkdir::WalkDir::new(folder) {
+        let found = found.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_owned();
+            DigestError::Read { path, source: error.into() }
+        })?;
+        if found.file_type().is_dir() {
+            continue;
+        }
+        if records.len() >= FILES {
+            return Err(DigestError::TooMany);
+        }
+        let relative = found.path().strip_prefix(folder).unwrap_or(found.path());
+        records.push((slashed(relative), record(found.path())?));
+    }
+    if records.is_empty() {
+        return Err(DigestError::Empty(folder.to_owned()));
+    }
+    records.sort();
+    let mut list = Sha256::new();
+    for (path, (mode, hash)) in &records {
+        list.update(format!("{mode} {} ", hash.hex()));
+        list.update(path);
+        list.update(b"\0");
+    }
+    Ok(digest(&list.finalize()))
+}
+
+/// Mode and digest of one file.
+fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
+    let metadata = std::fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
+    if metadata.is_symlink() {
+        let target = std::fs::read_link(path).map_err(|source| read_error(path, source))?;
+        return Ok(("120000", Digest::sha256(target.as_os_str().as_encoded_bytes())));
+    }
+    if !metadata.is_file() {
+        return Err(DigestError::Special(path.to_owned()));
+    }
+    let mode = if executable(&metadata) { "100755" } else { "100644" };
+    Ok((mode, digest(&hash_file(path)?)))
+}
+
+fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
+    let mut file = File::open(path).map_err(|source| read_error(path, source))?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
+    loop {
+        let length = file.read(&mut buffer).map_err(|source| read_error(path, source))?;
+        match buffer.get(..length) {
+            None | Some([]) => return Ok(hasher.finalize().into()),
+            Some(bytes) => hasher.update(bytes),
+        }
+    }
+}
+
+fn digest(hash: &[u8]) -> Digest {
+    use std::fmt::Write as _;
+    let hex = hash.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    // 32 bytes are 64 lower-case digits; the digest of nothing stands for what cannot be.
+    Digest::new(Algorithm::Sha256, &hex).unwrap_or_else(|_| Digest::sha256(b""))
+}
+
+/// The bytes of a relative path with `/` between its parts, whatever the system writes.
+fn slashed(path: &Path) -> Vec<u8> {
+    let parts: Vec<&[u8]> = path.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
+    parts.join(&b'/')
+}
+
+fn read_error(path: &Path, source: io::Error) -> DigestError {
+    DigestError::Read { path: path.to_owned(), source }
+}
+
+#[cfg(unix)]
+fn executable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Metadata) -> bool {
+    false
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/z"), "one").unwrap();
+        std::fs::write(folder.path().join("a.txt"), "two").unwrap();
+        std::fs::set_permissions(folder.path().join("a.txt"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        symlink("a.txt", folder.path().join("link")).unwrap();
+        folder
+    }
+
+    /// Anyone can compute the same without git-deploy, from the words at the top of this file.
+    #[test]
+    fn formula() {
+        let folder = folder();
+        let hash = |bytes: &str| Digest::sha256(bytes.as_bytes()).hex().to_owned();
+        let list = format!(
+            "100755 {} a.txt\0100644 {} a/z\0120000 {} link\0",
+            hash("two"),
+            hash("one"),
+            hash("a.txt")
+        );
+        assert_eq!(of_path(folder.path()).unwrap(), Digest::sha256(list.as_bytes()));
+        assert_eq!(of_path(&folder.path().join("a/z")).unwrap(), Digest::sha256(b"one"));
+    }
+
+    /// Two folders with one digest would be one artifact: whatever differs in what is shipped must show.
+    #[test]
+    fn differences() {
+        type Change = fn(&Path);
+        let changes: [Change; 5] = [
+            |path| std::fs::write(path.join("a/z"), "One").unwrap(),
+            |path| std::fs::rename(path.join("a/z"), path.join("a/y")).unwrap(),
+            |path| std::fs::set_permissions(path.join("a/z"), std::fs::Permissions::from_mode(0o755)).unwrap(),
+            |path| std::fs::remove_file(path.join("link")).unwrap(),
+            |path| {
+                std::fs::remove_file(path.join("link")).unwrap();
+                std::fs::write(path.join("link"), "a.txt").unwrap();
+            },
+        ];
+        let before = of_path(folder().path()).unwrap();
+        for (index, change) in changes.into_iter().enumerate() {
+            let folder = folder();
+            change(folder.path());
+            assert_ne!(of_path(folder.path()).unwrap(), before, "{index}");
+        }
+        let same = folder();
+        std::fs::create_dir(same.path().join("empty")).unwrap();
+        assert_eq!(of_path(same.path()).unwrap(), before);
+    }
+
+    /// What has no content must not get a digest that another thing without content shares.
+    #[test]
+    fn nothing_there() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(of_path(folder.path()), Err(DigestError::Empty(_))));
+        assert!(matches!(of_path(&folder.path().join("no")), Err(DigestError::Read { .. })));
+    }
+}

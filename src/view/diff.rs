@@ -1,0 +1,52 @@
+//! The difference of two texts, line by line, as `diff -u` and git show it.
+
+use anstyle::{AnsiColor, Style};
+use similar::{ChangeTag, TextDiff};
+
+use crate::domain::text::harmless;
+
+/// Lines of a unified diff, coloured; none if the texts are equal.
+///
+/// The texts may come from anywhere: what could harm a terminal is replaced.
+pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
+    let diff = TextDiff::from_lines(old.1, new.1);
+    let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
+    let mut lines = Vec::new();
+    for hunk in diff.unified_diff().iter_hunks() {
+        if lines.is_empty() {
+            lines.push(format!("{bold}--- {}{bold:#}", harmless(old.0)));
+            lines.push(format!("{bold}+++ {}{bold:#}", harmless(new.0)));
+        }
+        lines.push(format!("{cyan}{}{cyan:#}", hunk.header()));
+        for change in hunk.iter_changes() {
+            let (sign, style) = match change.tag() {
+                ChangeTag::Equal => (' ', Style::new()),
+                ChangeTag::Delete => ('-', AnsiColor::Red.on_default()),
+                ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
+            };
+            let text = change.value().trim_end_matches(['\n', '\r']);
+            lines.push(format!("{style}{sign}{}{style:#}", harmless(&text.replace('\t', "    "))));
+            if change.missing_newline() {
+                lines.push("\\ no newline at the end of the file".to_owned());
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A proposal is an unreviewed file: it must show every change and drive no terminal.
+    #[test]
+    fn changes_and_hostile_text() {
+        let lines = lines(("in force", "a\nb\n"), ("deploy.toml", "a\n\u{1b}[2Jc\u{202e}"));
+        let plain = anstream::adapter::strip_str(&lines.join("\n")).to_string();
+        assert_eq!(
+            plain,
+            "--- in force\n+++ deploy.toml\n@@ -1,2 +1,2 @@\n a\n-b\n+\u{fffd}[2Jc\u{fffd}\n\\ no newline at the end of the file"
+        );
+        assert!(super::lines(("x", "same\n"), ("y", "same\n")).is_empty());
+    }
+}
