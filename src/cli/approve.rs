@@ -58,7 +58,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let components: Vec<ComponentName> =
             deployment.changed().map(|change| change.target.component.clone()).collect();
         if components.is_empty() {
-            let words = format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
+            let words =
+                format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
             return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
         }
         let approve = entry::Approve {

@@ -68,7 +68,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ("test-result" | "change-review", AttestationResult::Failed) => " failed",
         _ => "",
     };
-    let sentence = format!("{} attests {}{result} of {}.", appended.statement.by, args.predicate_type, commit.0.prefix(7));
+    let sentence =
+        format!("{} attests {}{result} of {}.", appended.statement.by, args.predicate_type, commit.0.prefix(7));
     written::tell(context, &sentence, &appended)
 }
 
@@ -107,7 +108,10 @@ fn read(file: &str) -> Result<Vec<u8>, Failure> {
     };
     read.or_fail(Kind::CannotTell, format!("cannot read the predicate {file}"))?;
     if bytes.len() > FILE_LIMIT {
-        return Err(Failure::new(Kind::Usage, format!("the predicate {file} is too long: at most {MAX_PREDICATE} bytes")));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("the predicate {file} is too long: at most {MAX_PREDICATE} bytes"),
+        ));
     }
     Ok(bytes)
 }

@@ -56,7 +56,11 @@ pub struct Wanted<'a> {
 
 /// The components that were named; without any, those that differ.
 pub fn selection(named: &[ComponentName]) -> Selection {
-    if named.is_empty() { Selection::Differing } else { Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>()) }
+    if named.is_empty() {
+        Selection::Differing
+    } else {
+        Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>())
+    }
 }
 
 /// Works out the deployment of a commit as things stand now.

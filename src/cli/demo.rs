@@ -115,7 +115,8 @@ impl Tour<'_> {
         self.chapter("CI says what it tested and what it built")?;
         self.deploy("ci", &["attest", "test-result", "--result", "passed"])?;
         for component in ["api", "web"] {
-            let image = format!("registry.example/{component}@{}", crate::domain::id::Digest::sha256(component.as_bytes()));
+            let image =
+                format!("registry.example/{component}@{}", crate::domain::id::Digest::sha256(component.as_bytes()));
             self.deploy("ci", &["register", &image, "--component", component])?;
         }
         self.chapter("dev, then qa")?;
@@ -182,10 +183,11 @@ impl Tour<'_> {
     }
 
     fn policy(&self) -> Result<String, Failure> {
-        let mut text = "schema  = 1\nproject = \"catalogue\"\n\n[people]\n".to_owned();
+        let mut text = "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
         for person in PEOPLE {
             let file = self.root.join("keys").join(format!("{person}.pub"));
-            let key = crate::signing::key::read_public(&file).or_fail(Kind::CannotTell, "cannot read a key just made")?;
+            let key =
+                crate::signing::key::read_public(&file).or_fail(Kind::CannotTell, "cannot read a key just made")?;
             let line = if person == "ci" {
                 format!("{person:<5} = {{ key = \"{key}\", machine = true }}\n")
             } else {
@@ -229,7 +231,12 @@ impl Tour<'_> {
         command.args(arguments).current_dir(self.root.join(place)).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             // What points to another repository or key must not reach the sandbox.
-            if name.to_str().is_some_and(|name| name.starts_with("GIT_") && !name.starts_with("GIT_DEPLOY_TEST") && name != "GIT_CONFIG_NOSYSTEM" && name != "GIT_CONFIG_GLOBAL") {
+            if name.to_str().is_some_and(|name| {
+                name.starts_with("GIT_")
+                    && !name.starts_with("GIT_DEPLOY_TEST")
+                    && name != "GIT_CONFIG_NOSYSTEM"
+                    && name != "GIT_CONFIG_GLOBAL"
+            }) {
                 command.env_remove(&name);
             }
         }
@@ -241,7 +248,14 @@ impl Tour<'_> {
         if status.code() == Some(expected) {
             return Ok(());
         }
-        Err(Failure::new(Kind::CannotTell, format!("the tour ends here: {} {} did not end as it should ({status})", program.display(), shown(arguments))))
+        Err(Failure::new(
+            Kind::CannotTell,
+            format!(
+                "the tour ends here: {} {} did not end as it should ({status})",
+                program.display(),
+                shown(arguments)
+            ),
+        ))
     }
 
     fn chapter(&self, title: &str) -> Result<(), Failure> {
@@ -263,7 +277,8 @@ impl Tour<'_> {
 
 /// Arguments as a person would type them.
 fn shown(arguments: &[&str]) -> String {
-    let quote = |argument: &&str| if argument.contains(' ') { format!("\"{argument}\"") } else { (*argument).to_owned() };
+    let quote =
+        |argument: &&str| if argument.contains(' ') { format!("\"{argument}\"") } else { (*argument).to_owned() };
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 

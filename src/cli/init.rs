@@ -102,7 +102,10 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     // Opened anew: the pin and the remote were written since.
     let workspace = Workspace::open(context)?;
     if let Some(name) = args.name.as_ref().filter(|name| **name != workspace.project.name) {
-        return Err(Failure::new(Kind::Usage, format!("this is the project {}, and never {name}", workspace.project.name)));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("this is the project {}, and never {name}", workspace.project.name),
+        ));
     }
     let pin = || workspace.repository.set_config(PIN, &workspace.project.id.to_string());
     if workspace.repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?.is_none() {
@@ -116,7 +119,8 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     done.project = Some(workspace.project.name.to_string());
     done.root = Some(workspace.project.id);
     let admins = done.admins.join(", ");
-    context.print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
+    context
+        .print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
     match workspace.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => context.print(format_args!("You are {person}.")),
         Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
@@ -139,8 +143,11 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => person.clone(),
         _ => {
-            return Err(Failure::new(Kind::Usage, format!("{FILE} does not list your key, so you could not publish it"))
-                .hint(format!("a line under [people]: you = \"{key}\"")));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{FILE} does not list your key, so you could not publish it"),
+            )
+            .hint(format!("a line under [people]: you = \"{key}\"")));
         }
     };
     let project = genesis(repository, &proposal.policy.project, key)?;
@@ -164,7 +171,12 @@ fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
 }
 
 /// The `deploy.toml` of the work tree, made where it is missing.
-fn proposal(args: &Args, context: &Context, repository: &Repository, key: PublicKey) -> Result<(Proposal, bool), Failure> {
+fn proposal(
+    args: &Args,
+    context: &Context,
+    repository: &Repository,
+    key: PublicKey,
+) -> Result<(Proposal, bool), Failure> {
     let folder = repository.work_dir().ok_or_else(|| {
         Failure::new(Kind::Usage, "a bare repository has no work tree to put deploy.toml into: run this in a clone")
     })?;
@@ -218,7 +230,9 @@ fn publish(
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.head.chain.sequence > 0 {
-            return Err(Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init"));
+            return Err(
+                Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init")
+            );
         }
         Ok(proposal.draft(None))
     });
@@ -253,7 +267,8 @@ fn project_name(repository: &Repository, context: &Context) -> Result<ProjectNam
         None => None,
     };
     let of_url = url.as_deref().and_then(|url| as_name(last_part(url)));
-    let folder = repository.work_dir().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let folder =
+        repository.work_dir().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
     of_url
         .or_else(|| folder.as_deref().and_then(as_name))
         .ok_or_else(|| Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME"))

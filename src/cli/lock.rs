@@ -32,7 +32,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let lock = Lock { component: args.component.clone(), reason: args.message.clone() };
         Ok(Draft { environment: place.named.clone(), ..Action::Lock(lock).into() })
     })?;
-    let what = args.component.as_ref().map_or_else(|| place.name.to_string(), |name| format!("{name} in {}", place.name));
+    let what =
+        args.component.as_ref().map_or_else(|| place.name.to_string(), |name| format!("{name} in {}", place.name));
     let sentence = format!("{what} is locked by {}: \"{}\".", appended.statement.by, args.message);
     written::tell(context, &sentence, &appended)
 }

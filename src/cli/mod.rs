@@ -16,6 +16,7 @@ mod written;
 mod approve;
 mod attest;
 mod completions;
+mod demo;
 mod hook;
 mod init;
 mod key;
@@ -62,6 +63,7 @@ macro_rules! commands {
 commands! {
     "Start": {
         Init => init,
+        Demo => demo,
         Key => key,
     }
     "Decide": {

@@ -36,7 +36,12 @@ struct News {
 }
 
 /// The document of a sync; without a remote nothing moved.
-pub fn report(repository: &Repository, remote: Option<&str>, synced: &Synced, context: &Context) -> Result<(), Failure> {
+pub fn report(
+    repository: &Repository,
+    remote: Option<&str>,
+    synced: &Synced,
+    context: &Context,
+) -> Result<(), Failure> {
     let moved = synced.moved.iter().map(|moved| news(repository, moved)).collect::<Result<_, _>>()?;
     context.report("sync", &Body { remote: remote.map(str::to_owned), pinned: synced.pinned, moved })
 }

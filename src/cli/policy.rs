@@ -124,12 +124,14 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
     if context.json() {
         let digest = Digest::sha256(text.as_bytes());
         let (at, by) = (statement.at.to_string(), statement.by.as_str());
-        return context.report("policy", &Body { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
+        return context
+            .report("policy", &Body { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
     }
     let (by, when) = (&statement.by, context.when(statement.at));
     context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
     // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
-    let lines: Vec<String> = text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
     context.print(lines.join("\n"));
     Ok(())
 }
@@ -197,7 +199,10 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
     let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|view| {
         // Whoever confirmed has seen the difference to this one only.
         let tree = view.head.tree;
-        let now = view.repository.file_at(tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, "cannot read the policy in force")?;
+        let now = view
+            .repository
+            .file_at(tree, FILE, MAX_BYTES)
+            .or_fail(Kind::CannotTell, "cannot read the policy in force")?;
         if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
             return Err(Failure::new(Kind::Denied, "another policy came into force meanwhile: nothing was published")
                 .hint("git deploy policy diff"));

@@ -9,8 +9,8 @@ use crate::domain::entry::{Action, Publish};
 use crate::domain::id::Digest;
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::Description;
-use crate::git::append::Draft;
 use crate::git::Repository;
+use crate::git::append::Draft;
 
 /// The name of the file.
 pub const FILE: &str = "deploy.toml";

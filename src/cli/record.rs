@@ -173,7 +173,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// The deployment that is recorded or begun.
-fn composed(args: &Args, context: &Context, place: &Place, view: &View<'_>, commit: CommitId) -> Result<Deployment, Failure> {
+fn composed(
+    args: &Args,
+    context: &Context,
+    place: &Place,
+    view: &View<'_>,
+    commit: CommitId,
+) -> Result<Deployment, Failure> {
     let what = &args.what;
     let (policy, rules) = place.rules(view)?;
     let wanted = Wanted {
@@ -192,7 +198,8 @@ fn composed(args: &Args, context: &Context, place: &Place, view: &View<'_>, comm
     deployment.break_glass = what.break_glass.clone();
     deployment.description = match &what.message {
         Some(message) => Some(message.clone()),
-        None => describe(view.repository, &deployment).or_fail(Kind::CannotTell, "cannot read what the deployment brings")?,
+        None => describe(view.repository, &deployment)
+            .or_fail(Kind::CannotTell, "cannot read what the deployment brings")?,
     };
     // Every deployment to an ephemeral environment gives it its full time again.
     deployment.expires = rules.ephemeral.map(|ephemeral| context.now().max(view.head.chain.at).plus(ephemeral.ttl));
@@ -216,7 +223,9 @@ fn versions(
     // Those for all first, so that one for a component wins wherever it stands.
     let (single, all): (Vec<&String>, Vec<&String>) = given.iter().partition(|text| text.contains('='));
     if all.len() > 1 {
-        return Err(Failure::new(Kind::Usage, "there are two versions for all components").hint("--version COMPONENT=VERSION"));
+        return Err(
+            Failure::new(Kind::Usage, "there are two versions for all components").hint("--version COMPONENT=VERSION")
+        );
     }
     for text in all {
         let version = version(text)?;
@@ -224,7 +233,8 @@ fn versions(
     }
     for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
         let component = components.iter().find(|component| component.as_str() == name);
-        let component = component.ok_or_else(|| Failure::new(Kind::Usage, format!("the policy has no component {name:?}")))?;
+        let component =
+            component.ok_or_else(|| Failure::new(Kind::Usage, format!("the policy has no component {name:?}")))?;
         versions.insert(component.clone(), version(text)?);
     }
     Ok(versions)
@@ -258,7 +268,8 @@ fn pick<'a>(
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == me,
     };
-    let of_commit = |run: &Run<'_>| commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit));
+    let of_commit =
+        |run: &Run<'_>| commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit));
     let runs: Vec<Run<'a>> = runs.into_iter().filter(|run| meant(run) && of_commit(run)).collect();
     match runs[..] {
         [run] => Ok(run),
@@ -282,7 +293,10 @@ fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
         return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
     };
     if deployment.kind == entry::Kind::Exec {
-        return Err(Failure::new(Kind::Usage, format!("run {} is a one-off command, whose own end is its finish", run.sequence)));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("run {} is a one-off command, whose own end is its finish", run.sequence),
+        ));
     }
     let results = args.end.results(&deployment.components)?;
     Ok(Finish {

@@ -45,7 +45,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let content = view.gatherer.content(policy, commit, &component);
         let content = content.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
         let content = content.ok_or_else(|| {
-            Failure::new(Kind::Usage, format!("{component} has no file in {}: nothing was built from it", commit.short()))
+            Failure::new(
+                Kind::Usage,
+                format!("{component} has no file in {}: nothing was built from it", commit.short()),
+            )
         })?;
         Ok(Action::Artifact(Artifact { component, commit, content, image: image.clone(), builder: None }).into())
     })?;
@@ -76,7 +79,8 @@ fn image(args: &Args) -> Result<Image, Failure> {
         Some(name) => name.clone(),
         None => file_name(path)?,
     };
-    let digest = digest::of_path(path).or_fail(Kind::CannotTell, format!("cannot take the digest of {}", path.display()))?;
+    let digest =
+        digest::of_path(path).or_fail(Kind::CannotTell, format!("cannot take the digest of {}", path.display()))?;
     Ok(Image { name, digest })
 }
 
@@ -94,8 +98,12 @@ fn component(args: &Args, view: &View<'_>) -> Result<ComponentName, Failure> {
     let list = || names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match (&args.component, names.len()) {
         (Some(name), _) if names.contains(name) => Ok(name.clone()),
-        (Some(name), _) => Err(Failure::new(Kind::Usage, format!("the policy has no component {name}: it has {}", list()))),
+        (Some(name), _) => {
+            Err(Failure::new(Kind::Usage, format!("the policy has no component {name}: it has {}", list())))
+        }
         (None, 1) => names.first().cloned().ok_or_else(|| Failure::new(Kind::Usage, "the policy has no component")),
-        (None, _) => Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list())).hint("--component NAME")),
+        (None, _) => {
+            Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list())).hint("--component NAME"))
+        }
     }
 }

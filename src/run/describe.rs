@@ -30,7 +30,9 @@ pub fn describe(repository: &Repository, deployment: &Deployment) -> Result<Opti
             continue;
         }
         match repository.commits_between(target, &from, COMMITS) {
-            Ok(commits) => brought.extend(commits.into_iter().filter(|commit| !brought.contains(commit)).collect::<Vec<_>>()),
+            Ok(commits) => {
+                brought.extend(commits.into_iter().filter(|commit| !brought.contains(commit)).collect::<Vec<_>>())
+            }
             Err(Error::Bounds { .. } | Error::Shallow | Error::Missing(_)) => return Ok(None),
             Err(error) => return Err(error),
         }
@@ -74,7 +76,9 @@ mod tests {
     use super::*;
 
     fn subject_of(message: &[u8]) -> Option<String> {
-        let mut raw = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\n".to_vec();
+        let mut raw =
+            b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\n"
+                .to_vec();
         raw.extend(message);
         let id = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         subject(&Commit::parse(id, raw).unwrap())

@@ -158,12 +158,7 @@ mod tests {
     fn formula() {
         let folder = folder();
         let hash = |bytes: &str| Digest::sha256(bytes.as_bytes()).hex().to_owned();
-        let list = format!(
-            "100755 {} a.txt\0100644 {} a/z\0120000 {} link\0",
-            hash("two"),
-            hash("one"),
-            hash("a.txt")
-        );
+        let list = format!("100755 {} a.txt\0100644 {} a/z\0120000 {} link\0", hash("two"), hash("one"), hash("a.txt"));
         assert_eq!(of_path(folder.path()).unwrap(), Digest::sha256(list.as_bytes()));
         assert_eq!(of_path(&folder.path().join("a/z")).unwrap(), Digest::sha256(b"one"));
     }

@@ -49,7 +49,9 @@ pub fn results(
         let outcome = match (change.intent, overall) {
             (Intent::Change, Overall::Succeeded) => Outcome::Succeeded,
             (Intent::Change, Overall::RolledBack) => Outcome::RolledBack,
-            (Intent::Change, Overall::Failed) | (Intent::Destroy, Overall::Failed | Overall::RolledBack) => Outcome::Failed,
+            (Intent::Change, Overall::Failed) | (Intent::Destroy, Overall::Failed | Overall::RolledBack) => {
+                Outcome::Failed
+            }
             (Intent::Destroy, Overall::Succeeded) => Outcome::Destroyed,
             (Intent::Unchanged, Overall::Succeeded) => Outcome::Unchanged,
             (Intent::Unchanged, Overall::Failed | Overall::RolledBack) => Outcome::Skipped,
@@ -89,7 +91,8 @@ mod tests {
     fn change(component: &str, intent: Intent, ran: bool) -> Change {
         let commit: CommitId = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         let content = (intent != Intent::Destroy).then_some(Content(commit.0));
-        let target = Target { component: component.parse().unwrap(), commit, content, version: None, artifacts: Vec::new() };
+        let target =
+            Target { component: component.parse().unwrap(), commit, content, version: None, artifacts: Vec::new() };
         Change { target, from: ran.then_some(commit), plan: None, intent }
     }
 
@@ -115,7 +118,10 @@ mod tests {
             assert!(results.iter().all(|it| it.because.is_some() == (it.outcome == Skipped)));
         }
         let passed = results(&all, Overall::Succeeded, VerificationResult::Passed).unwrap();
-        assert_eq!(passed.iter().map(|it| it.verification).collect::<Vec<_>>(), [VerificationResult::Passed, none, none]);
+        assert_eq!(
+            passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
+            [VerificationResult::Passed, none, none]
+        );
     }
 
     /// What cannot have happened is not signed.
