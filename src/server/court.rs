@@ -130,7 +130,11 @@ impl<'a> Court<'a> {
         if update.old != tip.map(|tip| tip.0) {
             return stop(moved(tip));
         }
-        let Some(judge) = &self.judge else { return stop(self.without_project(ledger, new)) };
+        if self.policy.is_none() && !ledger.is_policy() {
+            let why = "no policy is in force here yet: it comes first, in a push of its own";
+            return stop(Check::fail(Rule::Place, why).remedy("git deploy policy publish"));
+        }
+        let Some(judge) = &self.judge else { return stop(self.no_project(new)) };
         let head = match self.begin(judge, ledger, tip) {
             Ok(head) => head,
             Err(check) => return stop(*check),
@@ -169,16 +173,12 @@ impl<'a> Court<'a> {
         Ok(head)
     }
 
-    /// Why a ledger cannot grow before there is a project.
-    fn without_project(&self, ledger: &LedgerName, new: Oid) -> Check {
-        if ledger.is_policy() {
-            return match Project::of_policy(self.repository, EntryId(new)) {
-                Err(error) => answer(Rule::Place, &error),
-                Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
-            };
+    /// Why no project begins with this commit.
+    fn no_project(&self, new: Oid) -> Check {
+        match Project::of_policy(self.repository, EntryId(new)) {
+            Err(error) => answer(Rule::Place, &error),
+            Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
         }
-        let why = "no policy is in force here yet: it comes first, in a push of its own";
-        Check::fail(Rule::Place, why).remedy("git deploy policy publish")
     }
 
     /// The entries after `head` up to `new`, oldest first. The tip's own number says how many there should be, so that a chain that

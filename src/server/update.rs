@@ -62,12 +62,8 @@ mod tests {
     /// The zero id means "nothing", and a name may be any bytes.
     #[test]
     fn reads_lines() {
-        let lines = [
-            format!("{ZERO} {ONE} refs/heads/a b\n").as_bytes(),
-            format!("{ONE} {ZERO} refs/\u{fc}\n").as_bytes(),
-            b"",
-        ];
-        let updates = Update::parse_all(&lines.concat()).unwrap();
+        let lines = format!("{ZERO} {ONE} refs/heads/a b\n{ONE} {ZERO} refs/\u{fc}\n");
+        let updates = Update::parse_all(lines.as_bytes()).unwrap();
         assert_eq!(updates.len(), 2);
         assert_eq!((updates[0].old, updates[0].new), (None, Some(ONE.parse().unwrap())));
         assert_eq!(&*updates[0].name, b"refs/heads/a b");

@@ -8,6 +8,7 @@
 mod harness;
 
 mod cli;
+mod ledgers;
 mod man;
 mod server;
 mod walls;

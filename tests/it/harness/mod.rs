@@ -2,12 +2,14 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
+mod forge;
 mod minisign;
 mod repo;
 mod run;
 mod tests;
 mod world;
 
+pub use forge::Forge;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use world::World;

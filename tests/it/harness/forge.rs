@@ -1,0 +1,151 @@
+//! A smith of entries: it signs and builds whatever a test asks for, and asks no rule.
+//!
+//! What it makes is well formed unless the test bends it: whether it may go in is the server's question.
+
+use std::collections::BTreeMap;
+
+use git_deploy::domain::entry::{
+    Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported, Statement, Target,
+    Unverified, VerificationResult,
+};
+use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
+use git_deploy::domain::name::LedgerName;
+use git_deploy::domain::state::{Scope, fold};
+use git_deploy::git::Repository;
+use git_deploy::git::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
+use git_deploy::signing::key::{SecretKey, generate};
+use git_deploy::signing::{Signer, verify_entry};
+
+use super::{Repo, World};
+
+/// Makes entries in one clone, with one person's key.
+pub struct Forge<'w> {
+    world: &'w World,
+    pub repo: Repo<'w>,
+    pub person: &'static str,
+    pub signer: Signer,
+}
+
+impl<'w> Forge<'w> {
+    /// A clone of the server, with a new key of this person.
+    pub fn new(world: &'w World, server: &Repo<'w>, person: &'static str) -> Self {
+        Self { world, repo: world.clone(server, person), person, signer: new_signer(world, person) }
+    }
+
+    pub fn key(&self) -> PublicKey {
+        self.signer.public_key()
+    }
+
+    pub fn repository(&self) -> Repository {
+        Repository::open(&self.repo.path().join(".git")).unwrap()
+    }
+
+    /// The first policy of a new project whose root is this key, as the local `refs/deploy/policy`.
+    pub fn begin(&self, policy: &str) -> EntryId {
+        let repository = self.repository();
+        repository.write_tree(b"").unwrap();
+        let genesis = project_bytes(&repository, &"demo".parse().unwrap(), [7; 16], &[self.key()]);
+        let genesis = repository.write_commit(&genesis).unwrap();
+        self.repo.git(&["update-ref", "refs/deploy/policy", &genesis.to_string()]).ok();
+        self.publish(policy, false)
+    }
+
+    /// A policy that follows the local one.
+    pub fn publish(&self, policy: &str, recovered: bool) -> EntryId {
+        let digest = Digest::sha256(policy.as_bytes());
+        let publish = Publish { digest, approved_by: vec![], description: None, admits: vec![], recovered };
+        self.append("policy", Action::Publish(publish), Some(policy), |_| ())
+    }
+
+    /// An entry that follows the local ledger, bent as the test likes before it is signed; the local ref moves to it.
+    pub fn append(&self, ledger: &str, action: Action, policy: Option<&str>, bend: impl Fn(&mut Statement)) -> EntryId {
+        let repository = self.repository();
+        let ledger: LedgerName = ledger.parse().unwrap();
+        let mut tips = repository.tips().unwrap();
+        let project = Project::of_policy(&repository, tips[&LedgerName::policy()]).unwrap();
+        let previous = tips.remove(&ledger).unwrap_or_else(|| {
+            let bytes = genesis_bytes(&repository, project.id, &ledger);
+            repository.write_tree(b"").unwrap();
+            EntryId(repository.write_commit(&bytes).unwrap())
+        });
+        let (sequence, tree) = match repository.read_link(&ledger, previous).unwrap() {
+            Link::Genesis => (0, repository.hash_kind().empty_tree()),
+            Link::Entry { commit, entry, .. } => (entry.statement().sequence, commit.tree),
+        };
+        let mut statement = Statement {
+            at: self.world.now(),
+            by: self.person.parse().unwrap(),
+            requested_by: None,
+            ledger: ledger.clone(),
+            environment: None,
+            project: project.id,
+            previous,
+            sequence: sequence + 1,
+            seen: BTreeMap::new(),
+            action,
+        };
+        let wanted = |name: &LedgerName| name.is_policy() || ledger.is_policy() && name.is_environment();
+        statement.seen = tips.into_iter().filter(|(name, _)| wanted(name)).collect();
+        bend(&mut statement);
+
+        let bytes = statement.print().unwrap();
+        let signature = self.signer.sign(&bytes, &statement.trusted_comment()).unwrap();
+        let entry = verify_entry(Entry::<Unverified>::parse(&bytes, &signature).unwrap(), [&self.key()]).unwrap();
+        let state = StateReader::new(&repository).load(tree, &ledger, &Scope::of(&statement)).unwrap();
+        let edits = fold(&state, &entry, policy.map(|text| text.as_bytes().into()).as_ref());
+        let tree = repository.write_folded(tree, &entry, &edits).unwrap();
+        let id = repository.write_commit(&commit_bytes(&statement, tree, &project.name)).unwrap();
+        self.repo.git(&["update-ref", &ledger.reference(), &id.to_string()]).ok();
+        EntryId(id)
+    }
+
+    /// A deployment of the one component at a commit, done elsewhere and verified.
+    pub fn record(&self, ledger: &str, commit: &str, from: Option<&str>) -> EntryId {
+        self.append(ledger, self.a_record(commit, from), None, |_| ())
+    }
+
+    pub fn a_record(&self, commit: &str, from: Option<&str>) -> Action {
+        let content = Content(self.repo.rev(&format!("{commit}^{{tree}}")).parse().unwrap());
+        let id = |commit: &str| CommitId(self.repo.rev(commit).parse().unwrap());
+        let component: git_deploy::domain::name::ComponentName = "demo".parse().unwrap();
+        let target = Target {
+            component: component.clone(),
+            commit: id(commit),
+            content: Some(content),
+            version: None,
+            artifacts: vec![],
+        };
+        let change = Change { target, from: from.map(id), plan: None, intent: Intent::Change };
+        let deployment = Deployment {
+            kind: Kind::Deploy,
+            components: vec![change],
+            approved_by: vec![],
+            change: None,
+            release: None,
+            description: None,
+            branch_tip: None,
+            expires: None,
+            command: None,
+            break_glass: None,
+        };
+        let verification = VerificationResult::Passed;
+        let result = Reported { component, outcome: Outcome::Succeeded, because: None, to: None, verification };
+        Action::Record(Record { deployment, results: vec![result], logs: vec![] })
+    }
+
+    pub fn a_lock(&self) -> Action {
+        Action::Lock(Lock { component: None, reason: "incident".parse().unwrap() })
+    }
+
+    /// Pushes these ledgers, with what else is asked for.
+    pub fn push(&self, arguments: &[&str]) -> super::Run<'w> {
+        self.repo.git(&[&["push", "-q", "origin"], arguments].concat())
+    }
+}
+
+/// A new key, kept in the world's home.
+fn new_signer(world: &World, person: &str) -> Signer {
+    let file = world.path().join("home").join(format!("{person}.key"));
+    generate(&file, None).unwrap();
+    Signer::from_key(SecretKey::read(&file, || unreachable!("it has no password")).unwrap())
+}

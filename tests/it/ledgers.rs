@@ -1,0 +1,226 @@
+//! Ledgers on a server: what may go in goes in, whole and durable; what may not leaves nothing behind.
+
+use git_deploy::domain::id::EntryId;
+
+use crate::harness::{Forge, Repo, Run, World};
+
+/// A policy with these people's keys, two environments, and what else is given.
+fn policy(people: &[&Forge<'_>], more: &str) -> String {
+    let people: Vec<String> = people.iter().map(|forge| format!("{} = \"{}\"\n", forge.person, forge.key())).collect();
+    let people = people.concat();
+    format!(
+        "schema = 1\nproject = \"demo\"\n[people]\n{people}[environments]\ndev = {{}}\nprod = {{ promote_from = \"dev\" }}\n{more}"
+    )
+}
+
+/// A server that trusts Alice, her clone with one commit, and the first policy, which is in force.
+fn served(world: &World) -> (Repo<'_>, Forge<'_>) {
+    let server = world.bare_server("server.git");
+    let alice = Forge::new(world, &server, "alice");
+    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    alice.repo.commit("file", "one\n", "Begin");
+    alice.begin(&policy(&[&alice], ""));
+    alice.push(&["HEAD:refs/heads/main", "refs/deploy/policy"]).ok();
+    (server, alice)
+}
+
+fn said(run: &Run<'_>) -> String {
+    let lines = run.err();
+    let lines = lines.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn refs(server: &Repo<'_>) -> String {
+    server.git(&["for-each-ref", "--format=%(refname) %(objectname)"]).ok().text()
+}
+
+/// The push is refused with this rule's words, and no ref has moved.
+#[track_caller]
+fn refused(server: &Repo<'_>, run: Run<'_>, before: &str, rule: &str) {
+    let run = run.fails(1);
+    assert!(said(&run).contains(&format!("  ✗ {rule}")), "{rule}: {run}");
+    assert_eq!(refs(server), before, "{run}");
+}
+
+/// A project begins, is deployed, is promoted; git and the notes tell the story, and the repository is sound.
+#[test]
+fn a_story() {
+    for world in [World::new(), World::sha256()] {
+        let (server, alice) = served(&world);
+        let commit = alice.repo.rev("HEAD");
+        let dev = alice.record("dev", "HEAD", None);
+        assert_eq!(said(&alice.push(&["refs/deploy/dev"]).ok()), "");
+        world.advance("10m");
+        let prod = alice.append("prod", alice.a_record("HEAD", None), None, |statement| {
+            statement.seen.insert("dev".parse().unwrap(), dev);
+        });
+        alice.push(&["refs/deploy/prod"]).ok();
+        assert_eq!(server.rev("refs/deploy/prod"), prod.to_string());
+        let notes = server.git(&["notes", "--ref=deploy", "show", &commit]).ok().text();
+        assert_eq!(notes.lines().filter(|line| line.contains("deployed")).count(), 2, "{notes}");
+        server.git(&["fsck", "--strict"]).ok();
+        // A bare repository has a reflog for them, for the day after an accident.
+        let log = server.git(&["reflog", "show", "--format=%gs", "refs/deploy/prod"]).ok().text();
+        assert_eq!(log, "git-deploy: push");
+    }
+}
+
+/// Several entries go in at once, each judged after the one before it; a bad one in the middle stops all.
+#[test]
+fn several_entries() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    alice.record("dev", "HEAD", None);
+    let good = alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.push(&["refs/deploy/dev"]).ok();
+    assert_eq!(server.rev("refs/deploy/dev"), good.to_string());
+    let before = refs(&server);
+    alice.append("prod", alice.a_lock(), None, |_| ());
+    alice.append("prod", alice.a_lock(), None, |_| ());
+    let run = alice.push(&["refs/deploy/prod"]);
+    assert!(said(&run).contains("(entry 2 of 2: lock prod)"), "{run}");
+    refused(&server, run, &before, "state");
+}
+
+/// A ledger only grows: rewinding, forking and deleting are refused, by force too.
+#[test]
+fn only_forward() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let first = alice.record("dev", "HEAD", None);
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.push(&["refs/deploy/dev"]).ok();
+    let before = refs(&server);
+    refused(&server, alice.push(&[&format!("+{first}:refs/deploy/dev")]), &before, "place");
+    refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "place");
+    // A fork of the same length, and a longer one.
+    alice.repo.git(&["update-ref", "refs/deploy/dev", &first.to_string()]).ok();
+    world.advance("1m");
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    alice.append("dev", alice.a_lock(), None, |statement| {
+        statement.action = alice.a_record("HEAD", Some("HEAD"));
+    });
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    // The code first, the ledger second.
+    let tree = alice.repo.rev(&format!("{first}^{{tree}}"));
+    let forged = alice.repo.git(&["commit-tree", "-m", "x", "-p", "HEAD", "-p", &first.to_string(), &tree]).ok().text();
+    refused(&server, alice.push(&[&format!("+{forged}:refs/deploy/dev")]), &before, "place");
+}
+
+/// Two who write at once: one goes in, the other is told to try again.
+#[test]
+fn a_lost_race() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.push(&["refs/deploy/dev"]).ok();
+    let before = refs(&server);
+    // As if the ledger had not been seen: a different lock, on the genesis again.
+    alice.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+    world.advance("1m");
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+}
+
+/// Only whom the owner named begins a project, and only once.
+#[test]
+fn foreign_roots() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let (alice, mallory) = (Forge::new(&world, &server, "alice"), Forge::new(&world, &server, "mallory"));
+    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    mallory.begin(&policy(&[&mallory], ""));
+    refused(&server, mallory.push(&["refs/deploy/policy"]), "", "signer");
+    alice.begin(&policy(&[&alice], ""));
+    alice.push(&["refs/deploy/policy"]).ok();
+    let before = refs(&server);
+    refused(&server, mallory.push(&["+refs/deploy/policy"]), &before, "place");
+    // Whoever installs the hooks anew for somebody else learns that the project has another root.
+    server.git(&["config", "--unset-all", "deploy.admin"]).ok();
+    server.deploy(&["server", "init", ".", "--admin", &mallory.key().to_string()]).fails(1);
+}
+
+/// Nothing in a push is judged on another part of it: the first policy and an entry under it do not come together.
+#[test]
+fn no_profit_in_the_same_push() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = Forge::new(&world, &server, "alice");
+    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    alice.begin(&policy(&[&alice], ""));
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    refused(&server, alice.push(&["refs/deploy/policy", "refs/deploy/dev"]), "", "place");
+    alice.push(&["refs/deploy/policy"]).ok();
+    alice.push(&["refs/deploy/dev"]).ok();
+    // A policy that moves in a push has moved for the rest of it: pre-receive alone cannot see that.
+    world.advance("1m");
+    alice.publish(&policy(&[&alice], "qa = {}\n"), false);
+    let old = server.rev("refs/deploy/policy");
+    alice.append("prod", alice.a_lock(), None, |statement| {
+        statement.seen.insert("policy".parse().unwrap(), EntryId(old.parse().unwrap()));
+    });
+    let run = alice.push(&["refs/deploy/policy", "refs/deploy/prod"]).fails(1);
+    assert!(said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ place"), "{run}");
+    assert_eq!(server.rev("refs/deploy/policy"), alice.repo.rev("refs/deploy/policy"));
+    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+}
+
+/// A bound branch moves only where the environment's rules let it; while a team moves over, it is only told.
+#[test]
+fn bound_refs() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let bound = "qa = { promote_from = \"dev\", branch = \"qa\", tag = \"qa-{version}\"ENFORCE }\n";
+    world.advance("1m");
+    alice.publish(&policy(&[&alice], &bound.replace("ENFORCE", "")), false);
+    alice.push(&["refs/deploy/policy"]).ok();
+    let before = refs(&server);
+    refused(&server, alice.push(&["HEAD:refs/heads/qa"]), &before, "previous environment");
+    refused(&server, alice.push(&["HEAD:refs/tags/qa-1"]), &before, "tag");
+    refused(&server, alice.push(&["HEAD:refs/tags/qa-1", "HEAD:refs/heads/free"]), &before, "tag");
+    alice.push(&["HEAD:refs/heads/free", "HEAD:refs/tags/free-1"]).ok();
+    world.advance("1m");
+    alice.publish(&policy(&[&alice], &bound.replace("ENFORCE", ", enforcement = \"evaluate\"")), false);
+    alice.push(&["refs/deploy/policy"]).ok();
+    let told = alice.push(&["HEAD:refs/heads/qa"]).ok();
+    assert!(said(&told).contains("is let in because the policy only evaluates  refs/heads/qa"), "{told}");
+}
+
+/// All of an atomic push or nothing of it.
+#[test]
+fn atomic() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
+    let before = refs(&server);
+    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("prod", alice.a_lock(), None, |statement| statement.sequence += 1);
+    let both = ["refs/deploy/dev", "refs/deploy/prod"];
+    refused(&server, alice.push(&[&["--atomic"], &both[..]].concat()), &before, "place");
+    alice.push(&both).fails(1);
+    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+    assert_eq!(server.rev("refs/deploy/dev"), alice.repo.rev("refs/deploy/dev"));
+}
+
+/// When all admin keys are lost, the owner lets one publish in, and no second.
+#[test]
+fn recovery() {
+    let world = World::new();
+    let (server, _) = served(&world);
+    let bob = Forge::new(&world, &server, "bob");
+    bob.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    world.advance("1m");
+    // The admins that go without saying are those of the genesis, and they are lost.
+    let admins = "[policy]\nadmins = \"bob\"\n";
+    bob.publish(&policy(&[&bob], admins), true);
+    let before = refs(&server);
+    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
+    server.deploy(&["server", "init", ".", "--recover", &bob.key().to_string()]).ok();
+    bob.push(&["refs/deploy/policy"]).ok();
+    server.git(&["config", "deploy.recovery"]).fails(1);
+    world.advance("1m");
+    let before = refs(&server);
+    bob.publish(&policy(&[&bob], &format!("qa = {{}}\n{admins}")), true);
+    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
+}
