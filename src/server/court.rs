@@ -20,6 +20,7 @@ use crate::domain::verdict::{Check, Decision, Rule, Verdict};
 use crate::git::gather::Gatherer;
 use crate::git::judge::{Against, Head, Judge, Present};
 use crate::git::ledger::{Link, Project, StateReader};
+use crate::git::object::Kind;
 use crate::git::{Error, Repository, Result};
 
 /// The most words that an update is described with.
@@ -259,46 +260,46 @@ impl<'a> Court<'a> {
 
     /// Judges the move of a branch that is bound to an environment.
     pub fn branch(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
-        let old = self.repository.read_ref(&format!("refs/heads/{short}"));
-        let ends = old.and_then(|old| Ok((old, self.commit(update.new)?)));
-        let verdict = match ends {
-            Err(error) => Verdict { checks: vec![answer(Rule::Branch, &error)] },
-            Ok((_, Some(None))) => Verdict { checks: vec![Check::fail(Rule::Branch, "it is no commit")] },
-            Ok((old, new)) => {
-                let (old, new) = (old.map(CommitId), new.flatten());
-                let request = Request::Branch { environment: &environment.name, name: short, old, new };
-                self.ask(policy, environment, &request)
-            }
+        let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update.new) {
+            Err(check) => Verdict { checks: vec![*check] },
+            Ok((old, new)) => self.ask(
+                policy,
+                environment,
+                &Request::Branch { environment: &environment.name, name: short, old, new },
+            ),
         };
-        self.bound(environment, update, verdict)
+        bound(environment, update, verdict)
     }
 
     /// Judges a tag of the form that an environment's successes make.
     pub fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
-        let old = self.repository.read_ref(&format!("refs/tags/{short}"));
-        let ends = old.and_then(|old| Ok((self.peeled(old)?, self.peeled(update.new)?)));
-        let verdict = match ends {
-            Err(error) => Verdict { checks: vec![answer(Rule::Tag, &error)] },
-            Ok((Some(None), _) | (_, Some(None))) => {
-                Verdict { checks: vec![Check::fail(Rule::Tag, "it leads to no commit")] }
-            }
+        let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update.new) {
+            Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => {
-                let (old, new) = (old.flatten(), new.flatten());
-                let request = Request::Tag { environment: &environment.name, name: short, old, new };
-                self.ask(policy, environment, &request)
+                self.ask(policy, environment, &Request::Tag { environment: &environment.name, name: short, old, new })
             }
         };
-        self.bound(environment, update, verdict)
+        bound(environment, update, verdict)
     }
 
-    fn bound(&self, environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
-        Judgement {
-            name: harmless(&String::from_utf8_lossy(&update.name)),
-            what: update.new.map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
-            verdict,
-            enforced: environment.enforcement == Enforcement::Active,
-            recovers: false,
-        }
+    /// The commits that a branch or a tag leaves and goes to. Where it really is counts, not where the pusher says.
+    fn ends(&self, rule: Rule, name: &str, new: Option<Oid>) -> std::result::Result<Ends, Box<Check>> {
+        let commit = |id: Oid| {
+            let found = match (rule, self.repository.kind(id)) {
+                (_, Err(error)) => Err(error),
+                (_, Ok(None)) => Err(Error::Missing(id)),
+                // A branch is at a commit itself; a tag may be an object that leads to one.
+                (Rule::Branch, Ok(Some(kind))) => Ok((kind == Kind::Commit).then_some(id)),
+                (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
+            };
+            match found {
+                Ok(Some(id)) => Ok(CommitId(id)),
+                Ok(None) => Err(Box::new(Check::fail(rule, "it leads to no commit"))),
+                Err(error) => Err(Box::new(answer(rule, &error))),
+            }
+        };
+        let old = self.repository.read_ref(name).map_err(|error| Box::new(answer(rule, &error)))?;
+        Ok((old.map(commit).transpose()?, new.map(commit).transpose()?))
     }
 
     /// Asks the rules about a branch or a tag.
@@ -312,17 +313,18 @@ impl<'a> Court<'a> {
         let facts: Facts = judge.gatherer.facts(policy, request, &self.present.tips, None, state);
         evaluate(policy, request, &facts, self.present.now)
     }
+}
 
-    /// An object that must be a commit; inside `None` if it is another kind.
-    fn commit(&self, id: Option<Oid>) -> Result<Option<Option<CommitId>>> {
-        let Some(id) = id else { return Ok(None) };
-        let kind = self.repository.kind(id)?.ok_or(Error::Missing(id))?;
-        Ok(Some((kind == crate::git::object::Kind::Commit).then_some(CommitId(id))))
-    }
+/// Where a ref is and where it goes; `None`: nowhere.
+type Ends = (Option<CommitId>, Option<CommitId>);
 
-    /// The commit that a tag leads to; inside `None` if there is none.
-    fn peeled(&self, id: Option<Oid>) -> Result<Option<Option<CommitId>>> {
-        id.map(|id| Ok(self.repository.peel_to_commit(id)?.map(CommitId))).transpose()
+fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
+    Judgement {
+        name: harmless(&String::from_utf8_lossy(&update.name)),
+        what: update.new.map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
+        verdict,
+        enforced: environment.enforcement == Enforcement::Active,
+        recovers: false,
     }
 }
 
@@ -368,6 +370,6 @@ fn about(statement: &Statement) -> String {
     let mut words: Vec<String> = named.collect();
     let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
     commits.dedup();
-    words.extend(commits.into_iter().map(|commit| commit.short().to_string()));
+    words.extend(commits.iter().map(CommitId::short));
     words.join(", ")
 }

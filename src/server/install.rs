@@ -105,6 +105,8 @@ type Result<T> = std::result::Result<T, InstallError>;
 /// Installs hooks and settings. What it found in order it leaves alone.
 pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     let repository = open(wish.repository)?;
+    // A ref in the ledgers' place that is none would make every later push "cannot tell".
+    repository.tips()?;
     let mut installer = Installer { repository: &repository, steps: Vec::new() };
     installer.pin(wish)?;
     let hooks = installer.hooks_folder()?;

@@ -3,6 +3,7 @@
 //! It is the kernel's lock on an open file, so a process that is killed gives it back; the file itself stays.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(super) struct Lock(#[allow(dead_code)] File); // Open as long as it lives: c
 pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
     let path = common_dir.join(NAME);
     let fault = |source| Fault::Lock { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    let file = open(&path).map_err(fault)?;
     let deadline = Deadline::after(WAIT);
     loop {
         match file.try_lock() {
@@ -32,5 +33,13 @@ pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
             Err(TryLockError::Error(source)) => return Err(Fault::Lock { path, source }),
         }
+    }
+}
+
+/// Opens the file, or makes it. Where the repository is shared by several users, who did not make it can read it only: that suffices.
+fn open(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().create(true).truncate(false).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        other => other,
     }
 }

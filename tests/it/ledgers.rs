@@ -2,6 +2,7 @@
 
 use git_deploy::domain::id::EntryId;
 
+use crate::harness::forge::a_lock;
 use crate::harness::{Forge, Repo, Run, World};
 
 /// A policy with these people's keys, two environments, and what else is given.
@@ -71,12 +72,12 @@ fn several_entries() {
     let world = World::new();
     let (server, alice) = served(&world);
     alice.record("dev", "HEAD", None);
-    let good = alice.append("dev", alice.a_lock(), None, |_| ());
+    let good = alice.append("dev", a_lock(), None, |_| ());
     alice.push(&["refs/deploy/dev"]).ok();
     assert_eq!(server.rev("refs/deploy/dev"), good.to_string());
     let before = refs(&server);
-    alice.append("prod", alice.a_lock(), None, |_| ());
-    alice.append("prod", alice.a_lock(), None, |_| ());
+    alice.append("prod", a_lock(), None, |_| ());
+    alice.append("prod", a_lock(), None, |_| ());
     let run = alice.push(&["refs/deploy/prod"]);
     assert!(said(&run).contains("(entry 2 of 2: lock prod)"), "{run}");
     refused(&server, run, &before, "state");
@@ -88,7 +89,7 @@ fn only_forward() {
     let world = World::new();
     let (server, alice) = served(&world);
     let first = alice.record("dev", "HEAD", None);
-    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("dev", a_lock(), None, |_| ());
     alice.push(&["refs/deploy/dev"]).ok();
     let before = refs(&server);
     refused(&server, alice.push(&[&format!("+{first}:refs/deploy/dev")]), &before, "place");
@@ -96,9 +97,9 @@ fn only_forward() {
     // A fork of the same length, and a longer one.
     alice.repo.git(&["update-ref", "refs/deploy/dev", &first.to_string()]).ok();
     world.advance("1m");
-    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("dev", a_lock(), None, |_| ());
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
-    alice.append("dev", alice.a_lock(), None, |statement| {
+    alice.append("dev", a_lock(), None, |statement| {
         statement.action = alice.a_record("HEAD", Some("HEAD"));
     });
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
@@ -113,13 +114,13 @@ fn only_forward() {
 fn a_lost_race() {
     let world = World::new();
     let (server, alice) = served(&world);
-    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("dev", a_lock(), None, |_| ());
     alice.push(&["refs/deploy/dev"]).ok();
     let before = refs(&server);
     // As if the ledger had not been seen: a different lock, on the genesis again.
     alice.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
     world.advance("1m");
-    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("dev", a_lock(), None, |_| ());
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
 }
 
@@ -149,7 +150,7 @@ fn no_profit_in_the_same_push() {
     let alice = Forge::new(&world, &server, "alice");
     server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
     alice.begin(&policy(&[&alice], ""));
-    alice.append("dev", alice.a_lock(), None, |_| ());
+    alice.append("dev", a_lock(), None, |_| ());
     refused(&server, alice.push(&["refs/deploy/policy", "refs/deploy/dev"]), "", "place");
     alice.push(&["refs/deploy/policy"]).ok();
     alice.push(&["refs/deploy/dev"]).ok();
@@ -157,7 +158,7 @@ fn no_profit_in_the_same_push() {
     world.advance("1m");
     alice.publish(&policy(&[&alice], "qa = {}\n"), false);
     let old = server.rev("refs/deploy/policy");
-    alice.append("prod", alice.a_lock(), None, |statement| {
+    alice.append("prod", a_lock(), None, |statement| {
         statement.seen.insert("policy".parse().unwrap(), EntryId(old.parse().unwrap()));
     });
     let run = alice.push(&["refs/deploy/policy", "refs/deploy/prod"]).fails(1);
@@ -194,8 +195,8 @@ fn atomic() {
     let (server, alice) = served(&world);
     std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
     let before = refs(&server);
-    alice.append("dev", alice.a_lock(), None, |_| ());
-    alice.append("prod", alice.a_lock(), None, |statement| statement.sequence += 1);
+    alice.append("dev", a_lock(), None, |_| ());
+    alice.append("prod", a_lock(), None, |statement| statement.sequence += 1);
     let both = ["refs/deploy/dev", "refs/deploy/prod"];
     refused(&server, alice.push(&[&["--atomic"], &both[..]].concat()), &before, "place");
     alice.push(&both).fails(1);
@@ -217,10 +218,69 @@ fn recovery() {
     let before = refs(&server);
     refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
     server.deploy(&["server", "init", ".", "--recover", &bob.key().to_string()]).ok();
+    // Two at once are one too many.
+    let one = bob.repo.rev("refs/deploy/policy");
+    bob.publish(&policy(&[&bob], &format!("qa = {{}}\n{admins}")), true);
+    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
+    bob.repo.git(&["update-ref", "refs/deploy/policy", &one]).ok();
     bob.push(&["refs/deploy/policy"]).ok();
     server.git(&["config", "deploy.recovery"]).fails(1);
     world.advance("1m");
     let before = refs(&server);
     bob.publish(&policy(&[&bob], &format!("qa = {{}}\n{admins}")), true);
     refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
+}
+
+/// Notes that could not be written lose no entry, and the next push tells what they missed.
+#[test]
+fn notes_catch_up() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    // No ref is both a file and a folder, so this one stands in the way.
+    server.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
+    server.git(&["update-ref", "refs/notes/deploy/x", "refs/heads/main"]).ok();
+    let dev = alice.record("dev", "HEAD", None);
+    let run = alice.push(&["refs/deploy/dev"]).ok();
+    assert!(said(&run).contains("git-deploy: accepted, but the notes lag behind until the next push"), "{run}");
+    assert_eq!(server.rev("refs/deploy/dev"), dev.to_string());
+    server.git(&["update-ref", "-d", "refs/notes/deploy/x"]).ok();
+    alice.append("dev", a_lock(), None, |_| ());
+    alice.push(&["refs/deploy/dev"]).ok();
+    let notes = server.git(&["notes", "--ref=deploy", "show", &alice.repo.rev("HEAD")]).ok().text();
+    assert!(notes.contains(&format!("dev@{}", &dev.to_string()[..10])), "{notes}");
+}
+
+/// Many write at the same time: of those who write on one ledger exactly one goes in, and nothing that went in is lost.
+#[test]
+fn races() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let dev = |_| {
+        alice.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+        alice.append("dev", a_lock(), None, |_| ()).to_string()
+    };
+    // Signatures are random, so each is another entry at the same place.
+    let rivals: Vec<String> = (0..4).map(dev).collect();
+    let prod = alice.append("prod", a_lock(), None, |_| ()).to_string();
+    let pushes: Vec<String> = rivals.iter().map(|id| format!("{id}:refs/deploy/dev")).collect();
+    let pushes: Vec<String> = pushes.into_iter().chain([format!("{prod}:refs/deploy/prod")]).collect();
+    let won = std::thread::scope(|scope| {
+        let push = |refspec| {
+            let alice = &alice;
+            scope.spawn(move || alice.push(&[refspec]).succeeded())
+        };
+        let running: Vec<_> = pushes.iter().map(|refspec| push(refspec.as_str())).collect();
+        running.into_iter().map(|push| push.join().unwrap()).collect::<Vec<bool>>()
+    });
+    assert_eq!(won.iter().filter(|won| **won).count(), 2, "{won:?}");
+    assert!(won[4]);
+    let winner = rivals.iter().zip(&won).find(|(_, won)| **won).unwrap().0;
+    assert_eq!((&server.rev("refs/deploy/dev"), server.rev("refs/deploy/prod")), (winner, prod));
+    server.git(&["fsck", "--strict"]).ok();
+    let covered = server.git(&["log", "-1", "--format=%b", "refs/notes/deploy"]).ok().text();
+    assert!(covered.contains(winner.as_str()), "{covered}");
+    // Neither the winners nor the losers left anything but the lock behind.
+    let left = std::fs::read_dir(server.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = left.filter(|name| name.starts_with("git-deploy")).collect();
+    assert_eq!(left, ["git-deploy.lock"]);
 }

@@ -133,14 +133,14 @@ impl<'w> Forge<'w> {
         Action::Record(Record { deployment, results: vec![result], logs: vec![] })
     }
 
-    pub fn a_lock(&self) -> Action {
-        Action::Lock(Lock { component: None, reason: "incident".parse().unwrap() })
-    }
-
     /// Pushes these ledgers, with what else is asked for.
     pub fn push(&self, arguments: &[&str]) -> super::Run<'w> {
         self.repo.git(&[&["push", "-q", "origin"], arguments].concat())
     }
+}
+
+pub fn a_lock() -> Action {
+    Action::Lock(Lock { component: None, reason: "incident".parse().unwrap() })
 }
 
 /// A new key, kept in the world's home.

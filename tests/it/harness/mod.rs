@@ -2,7 +2,7 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
-mod forge;
+pub mod forge;
 mod minisign;
 mod repo;
 mod run;

@@ -37,6 +37,11 @@ impl<'w> Run<'w> {
         self
     }
 
+    /// Whether it succeeded, for tests that expect either.
+    pub fn succeeded(&self) -> bool {
+        self.output.status.success()
+    }
+
     /// Standard output without the newline at its end.
     pub fn text(&self) -> String {
         let text = String::from_utf8(self.output.stdout.clone()).unwrap_or_else(|_| panic!("not UTF-8: {self}"));
