@@ -86,6 +86,11 @@ impl Context {
         clock::now()
     }
 
+    /// How moments are shown.
+    pub fn dates(&self) -> Dates {
+        self.dates
+    }
+
     /// A moment as this command shows it.
     pub fn when(&self, time: Time) -> String {
         view::time::when(time, clock::now(), self.dates)

@@ -8,6 +8,7 @@ mod context;
 mod failure;
 mod help;
 mod keys;
+mod look;
 mod news;
 mod proposal;
 mod workspace;
@@ -15,17 +16,22 @@ mod written;
 
 mod approve;
 mod attest;
+mod audit;
+mod check;
 mod completions;
 mod demo;
 mod hook;
 mod init;
 mod key;
 mod lock;
+mod log;
 mod man;
 mod policy;
 mod record;
 mod register;
 mod server;
+mod show;
+mod status;
 mod sync;
 mod unlock;
 
@@ -66,7 +72,13 @@ commands! {
         Demo => demo,
         Key => key,
     }
+    "Look": {
+        Status => status,
+        Log => log,
+        Show => show,
+    }
     "Decide": {
+        Check => check,
         Approve => approve,
         Attest => attest,
         Register => register,
@@ -75,6 +87,9 @@ commands! {
     }
     "Act": {
         Record => record,
+    }
+    "Audit": {
+        Audit => audit,
     }
     "Set up": {
         Policy => policy,

@@ -195,11 +195,24 @@ impl Writer<'_> {
         Err(AppendError::Busy.into())
     }
 
-    fn attempt<E>(
+    /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
+    pub fn ask<E>(
         &self,
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Try, Stopped<E>> {
+    ) -> Result<(Statement, Verdict), Stopped<E>> {
+        self.with_view(ledger, &|view| {
+            let draft = draft(view).map_err(Stopped::Draft)?;
+            Ok(self.decide(ledger, view, &draft)?)
+        })
+    }
+
+    /// Shows the present state of the ledgers.
+    fn with_view<E, T>(
+        &self,
+        ledger: &LedgerName,
+        then: &dyn Fn(&View<'_>) -> Result<T, Stopped<E>>,
+    ) -> Result<T, Stopped<E>> {
         let tips = self.repository.tips()?;
         let gatherer = Gatherer::new(self.repository, self.project).with_remote(self.remote);
         let judge = Judge::new(self.repository, gatherer, None);
@@ -208,15 +221,32 @@ impl Writer<'_> {
             Some(tip) => judge.gatherer.policy_at(*tip)?,
             None => None,
         };
-        let view = View {
+        then(&View {
             repository: self.repository,
             tips: &tips,
             policy: policy.as_deref(),
             head: &head,
             gatherer: &judge.gatherer,
-        };
-        let draft = draft(&view).map_err(Stopped::Draft)?;
-        let (statement, verdict) = self.decide(ledger, &view, &draft)?;
+        })
+    }
+
+    fn attempt<E>(
+        &self,
+        ledger: &LedgerName,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
+    ) -> Result<Try, Stopped<E>> {
+        self.with_view(ledger, &|view| self.attempt_on(ledger, view, draft))
+    }
+
+    fn attempt_on<E>(
+        &self,
+        ledger: &LedgerName,
+        view: &View<'_>,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
+    ) -> Result<Try, Stopped<E>> {
+        let (tips, head) = (view.tips, view.head);
+        let draft = draft(view).map_err(Stopped::Draft)?;
+        let (statement, verdict) = self.decide(ledger, view, &draft)?;
         if !verdict.allowed() && !(self.manner.no_verify && self.remote.is_some()) {
             return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })).into());
         }
@@ -226,7 +256,7 @@ impl Writer<'_> {
             return Ok(Try::Done(Box::new(appended)));
         };
         let entry = sign(signer, &statement)?;
-        let id = self.build(ledger, &head, &entry, draft.policy_text.as_ref())?;
+        let id = self.build(ledger, head, &entry, draft.policy_text.as_ref())?;
         let done = |messages| {
             Try::Done(Box::new(Appended {
                 id,

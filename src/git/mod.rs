@@ -5,15 +5,19 @@
 
 pub mod ancestry;
 pub mod append;
+pub mod audit;
+pub mod branches;
 pub mod chain;
 pub mod command;
 pub mod content;
 pub mod error;
+pub mod fetched;
 pub mod gather;
 pub mod judge;
 pub mod ledger;
 pub mod notes;
 pub mod object;
+pub mod past;
 pub mod quarantine;
 pub mod refs;
 pub mod remote;

@@ -48,8 +48,9 @@ impl Repository {
             .args(["--end-of-options", remote])
             .args(refspecs)
             .run()?
-            .ok()
-            .map(drop)
+            .ok()?;
+        self.mark_fetch();
+        Ok(())
     }
 
     /// Pushes one commit to one full ref of a remote, without force. `expected` is where the caller last saw that ref (`None`: nowhere).

@@ -1,5 +1,6 @@
 //! Carrying deployments out: what a deployment consists of, worked out from what runs and from the commit.
 
+pub mod ask;
 pub mod compose;
 pub mod describe;
 pub mod digest;

@@ -2,11 +2,16 @@
 //!
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
+pub mod audit;
+pub mod check;
 pub mod deployed;
 pub mod diff;
 pub mod json;
+pub mod log;
 pub mod mark;
 pub mod push;
+pub mod show;
+pub mod status;
 pub mod table;
 pub mod time;
 pub mod verdict;

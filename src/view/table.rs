@@ -33,10 +33,18 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
+/// One line of a table.
+#[derive(Debug)]
+enum Row {
+    Cells(Vec<Cell>),
+    /// A remark on the rows before it, which takes no part in the columns.
+    Remark(Cell),
+}
+
 /// A table, row by row.
 #[derive(Debug)]
 pub struct Table {
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
     columns: usize,
     elastic: usize,
 }
@@ -46,7 +54,18 @@ impl Table {
     pub fn new(headers: &[&str]) -> Self {
         let dim = Style::new().dimmed();
         let header = headers.iter().map(|header| Cell::styled(header.to_uppercase(), dim)).collect();
+        let header = Row::Cells(header);
         Self { rows: vec![header], columns: headers.len(), elastic: headers.len().saturating_sub(1) }
+    }
+
+    /// Adds one more column at the right, whose header is shown as it is: it may hold a name.
+    #[must_use]
+    pub fn column(mut self, header: &str) -> Self {
+        if let Some(Row::Cells(headers)) = self.rows.first_mut() {
+            headers.push(Cell::styled(header, Style::new().dimmed()));
+            self.columns += 1;
+        }
+        self
     }
 
     /// Makes another column than the last give way where the width does not suffice.
@@ -58,19 +77,32 @@ impl Table {
 
     /// Adds a row; missing cells are empty, cells beyond the headers are not shown.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
-        self.rows.push(cells.into_iter().map(Into::into).take(self.columns).collect());
+        self.rows.push(Row::Cells(cells.into_iter().map(Into::into).take(self.columns).collect()));
+    }
+
+    /// Adds a line that stands alone, two columns in.
+    pub fn remark(&mut self, text: impl Into<Cell>) {
+        self.rows.push(Row::Remark(text.into()));
     }
 
     /// The lines, without a newline at the end and without white space at the end of any.
     pub fn render(&self, width: Option<usize>) -> String {
         let widths = self.widths(width);
-        let lines: Vec<_> = self.rows.iter().map(|row| line(row, &widths)).collect();
+        let lines: Vec<_> = self
+            .rows
+            .iter()
+            .map(|row| match row {
+                Row::Cells(cells) => line(cells, &widths),
+                Row::Remark(cell) => format!("  {0}{1}{0:#}", cell.style, cell.text),
+            })
+            .collect();
         lines.join("\n")
     }
 
     fn widths(&self, limit: Option<usize>) -> Vec<usize> {
         let mut widths = vec![0; self.columns];
         for row in &self.rows {
+            let Row::Cells(row) = row else { continue };
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.text.width().max(*width);
             }
@@ -168,6 +200,7 @@ mod tests {
     fn hostile_text() {
         let mut table = Table::new(&["a"]);
         table.row(["\u{1b}]0;x\u{7}\nnext"]);
-        assert_eq!(table.rows[1][0].text, "\u{fffd}]0;x\u{fffd}\u{fffd}next");
+        table.remark("\u{202e}");
+        assert_eq!(plain(&table, None), "A\n\u{fffd}]0;x\u{fffd}\u{fffd}next\n  \u{fffd}");
     }
 }

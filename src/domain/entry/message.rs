@@ -61,7 +61,7 @@ fn deed<'a>(kind: Kind, of: impl Iterator<Item = &'a Target>, place: &str) -> St
 }
 
 /// One word for a whole run: the worst that happened to any component.
-pub(super) fn summary(ended: &[Ended]) -> &'static str {
+pub fn summary(ended: &[Ended]) -> &'static str {
     let any = |outcome| ended.iter().any(|it| it.outcome == outcome);
     if any(Outcome::Failed) {
         "failed"

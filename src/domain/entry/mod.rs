@@ -19,7 +19,7 @@ pub use action::{
     Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification, VerificationResult, Yank,
 };
 pub use json::ParseError;
-pub use message::{Mention, mention};
+pub use message::{Mention, mention, summary};
 pub use note::note_line;
 pub use valid::InvalidError;
 pub(crate) use valid::outcome_fits;

@@ -9,6 +9,7 @@ mod component;
 mod environment;
 mod error;
 mod freeze;
+mod order;
 mod parse;
 mod parse_component;
 mod parse_environment;

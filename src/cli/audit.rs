@@ -1,0 +1,174 @@
+//! `git deploy audit`: every ledger from the root of trust: signatures, rules, folds, places, notes.
+//!
+//! It believes nothing but the pin, and needs neither a key nor a network.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::workspace::{open_repository, problem_line};
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::verdict::Outcome;
+use crate::git::Repository;
+use crate::git::audit::{self, Audited};
+use crate::git::gather::Gatherer;
+use crate::git::ledger::{Project, Tips};
+use crate::git::sync::standing_problems;
+use crate::view::audit::{self as view, Audit, Finding, Ledger, Part, Remark};
+
+/// Check every ledger from the root of trust: signatures, rules, order, and the notes
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the ledger of this environment, `policy` or `evidence`; the policy's is always checked
+    #[arg(value_name = "ENV|LEDGER")]
+    ledger: Option<String>,
+}
+
+/// Prints what was found.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let repository = open_repository()?;
+    let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    if tips.is_empty() {
+        return Err(Failure::new(Kind::CannotTell, "there are no ledgers in this repository")
+            .hint("git deploy sync, if the remote has some")
+            .hint("git deploy init, to begin"));
+    }
+    let audit = match audit::root(&repository, &tips) {
+        Ok(project) => whole(args, &repository, &tips, &project)?,
+        Err(found) => {
+            let other = Part { findings: vec![finding(&found)], remarks: Vec::new() };
+            Audit { project: None, pinned: false, ledgers: Vec::new(), notes: None, other }
+        }
+    };
+    if context.json() {
+        context.report("audit", &audit)?;
+    } else {
+        context.print(view::text(&audit, &|time| context.when(time)));
+    }
+    let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    match (any("fail"), any("unknown")) {
+        (true, _) => Err(Failure::told(Kind::Denied)),
+        (false, true) => Err(Failure::told(Kind::CannotTell)),
+        (false, false) => Ok(()),
+    }
+}
+
+/// Audits everything that was asked for.
+fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -> Result<Audit, Failure> {
+    let which = which(args, repository, tips, project)?;
+    let mut other = Part::default();
+    let pinned = pin(repository, project, &mut other)?;
+    let progress = Progress::new();
+    let audited = audit::audit(repository, project, tips, &which, &|| progress.step());
+    let notes = args.ledger.is_none().then(|| {
+        let (findings, remarks) = audit::notes(repository, tips);
+        Part { findings: findings.iter().map(finding).collect(), remarks: remarks.into_iter().map(remark).collect() }
+    });
+    progress.done();
+    let problems =
+        standing_problems(repository).or_fail(Kind::CannotTell, "cannot compare with the remote's ledgers")?;
+    other.findings.extend(problems.iter().map(|problem| Finding {
+        outcome: "fail",
+        entry: problem.shown,
+        rule: None,
+        detail: problem_line(problem),
+    }));
+    let ledgers = audited.into_iter().map(ledger).collect();
+    Ok(Audit { project: Some(project.id), pinned, ledgers, notes, other })
+}
+
+/// The ledgers to audit, the policy's first.
+fn which(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -> Result<Vec<LedgerName>, Failure> {
+    let policy = LedgerName::policy();
+    let mut which = vec![policy.clone()];
+    let Some(name) = &args.ledger else {
+        which.extend(tips.keys().filter(|ledger| **ledger != policy).cloned());
+        return Ok(which);
+    };
+    let own = name.parse::<LedgerName>().ok().filter(|ledger| tips.contains_key(ledger));
+    // Members of a pattern are known by the policy alone.
+    let of_pattern = || {
+        let gatherer = Gatherer::new(repository, project);
+        let in_force = gatherer.policy_at(*tips.get(&policy)?).ok().flatten()?;
+        in_force.ledger_of(&name.parse::<EnvName>().ok()?).filter(|ledger| tips.contains_key(ledger))
+    };
+    let known = || tips.keys().map(LedgerName::as_str).collect::<Vec<_>>().join(", ");
+    let found = own.or_else(of_pattern);
+    let found = found
+        .ok_or_else(|| Failure::new(Kind::Usage, format!("there is no ledger of {name:?}: there are {}", known())))?;
+    if found != policy {
+        which.push(found);
+    }
+    Ok(which)
+}
+
+/// Compares the project with the pin.
+fn pin(repository: &Repository, project: &Project, other: &mut Part) -> Result<bool, Failure> {
+    match repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")? {
+        Some(pinned) if pinned == project.id => Ok(true),
+        Some(pinned) => {
+            let detail = format!("this clone trusts the project {pinned}, and the ledgers are of {}", project.id);
+            other.findings.push(Finding { outcome: "fail", entry: None, rule: None, detail });
+            Ok(false)
+        }
+        None => {
+            let text = format!("no project is pinned here; compare {} with a colleague's deploy.root", project.id);
+            other.remarks.push(Remark { entry: None, text });
+            Ok(false)
+        }
+    }
+}
+
+fn ledger(audited: Audited) -> Ledger {
+    Ledger {
+        ledger: audited.ledger,
+        tip: audited.tip,
+        entries: audited.entries,
+        from: audited.span.map(|(from, _)| from),
+        to: audited.span.map(|(_, to)| to),
+        part: Part {
+            findings: audited.findings.iter().map(finding).collect(),
+            remarks: audited.remarks.into_iter().map(remark).collect(),
+        },
+    }
+}
+
+fn finding(found: &audit::Finding) -> Finding {
+    Finding {
+        outcome: if found.outcome == Outcome::Fail { "fail" } else { "unknown" },
+        entry: found.entry,
+        rule: found.rule.map(crate::domain::verdict::Rule::name),
+        detail: found.detail.clone(),
+    }
+}
+
+fn remark(found: audit::Remark) -> Remark {
+    Remark { entry: found.entry, text: found.text }
+}
+
+/// How many entries were judged, shown on a terminal once it takes over a second.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        // The template is a constant that parses.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries judged") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    fn step(&self) {
+        self.0.inc(1);
+        if self.0.is_hidden() && self.0.elapsed() > Duration::from_secs(1) && std::io::stderr().is_terminal() {
+            self.0.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
+    fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}

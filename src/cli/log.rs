@@ -1,0 +1,123 @@
+//! `git deploy log`: what happened, newest first, across all ledgers or in one environment.
+//!
+//! Ledgers are walked by their commits alone; only the entries that are shown are opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+
+use super::look;
+use super::workspace::Workspace;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::EntryId;
+use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::state::{Scope, State};
+use crate::git::gather::{Gatherer, Passed};
+use crate::view::log::{self, Log};
+
+/// Show the deployments, newest first
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this environment
+    #[arg(value_name = "ENV")]
+    environment: Option<String>,
+    /// At most so many
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20)]
+    number: usize,
+    /// Show every entry: approvals, locks, verifications, builds, policies
+    #[arg(long)]
+    all: bool,
+}
+
+/// The actions that are deployments; a start only while it is unfinished.
+const DEPLOYMENTS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
+
+/// Prints the log.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    look::problems(&workspace, context)?;
+    let only = args.environment.as_deref().map(|name| workspace.environment(name)).transpose()?;
+    let gatherer = workspace.gatherer();
+    let mut walks = Vec::new();
+    for (ledger, tip) in &workspace.tips {
+        let wanted = match &only {
+            Some((_, rules)) => rules.ledger == *ledger,
+            None => args.all || ledger.is_environment(),
+        };
+        if wanted {
+            let member = only.as_ref().and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
+            let unfinished = unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
+            let filter = Filter { member, unfinished, all: args.all };
+            let passed = gatherer.history().walk(*tip).filter(move |passed| filter.takes(passed));
+            walks.push((ledger.clone(), passed.peekable()));
+        }
+    }
+    let log = newest(&gatherer, walks, args.number).or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    if context.json() {
+        return context.report("log", &log);
+    }
+    if log.entries.is_empty() {
+        context.note("nothing was deployed yet");
+        return Ok(());
+    }
+    context.print(log::text(&log, context.width(), &|time| context.when(time)));
+    if log.more {
+        context.note(format_args!("older ones are there: git deploy log -n {}", args.number.saturating_mul(5).max(20)));
+    }
+    Ok(())
+}
+
+/// The commits that unfinished starts follow: with them a start is known by its commit alone.
+fn unfinished(state: &State) -> BTreeSet<EntryId> {
+    let members: Vec<EnvName> = state.environments().into_iter().collect();
+    let places = std::iter::once(None).chain(members.iter().map(Some));
+    places.flat_map(|member| state.at(member).runs()).map(|run| run.start.statement.previous).collect()
+}
+
+/// Which entries of a ledger are shown.
+struct Filter {
+    member: Option<EnvName>,
+    unfinished: BTreeSet<EntryId>,
+    all: bool,
+}
+
+impl Filter {
+    /// What cannot be read is kept, so that it is told.
+    fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
+        let Ok(passed) = passed else { return true };
+        let mention = &passed.mention;
+        let here = self.member.as_ref().is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        let previous = || passed.commit.parents.first().copied().map(EntryId);
+        let open = mention.action != "start" || previous().is_some_and(|id| self.unfinished.contains(&id));
+        here && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
+    }
+}
+
+/// Merges walks, each newest first, into one of at most `number` entries.
+fn newest(
+    gatherer: &Gatherer<'_>,
+    mut walks: Vec<(LedgerName, Peekable<impl Iterator<Item = crate::git::Result<Passed>>>)>,
+    number: usize,
+) -> crate::git::Result<Log> {
+    let mut entries = Vec::new();
+    loop {
+        let mut next: BTreeMap<_, usize> = BTreeMap::new();
+        for (index, (_, walk)) in walks.iter_mut().enumerate() {
+            // An error comes first, whatever its place: nothing behind it can be told.
+            let at = match walk.peek() {
+                Some(Ok(passed)) => Some(passed.at()),
+                Some(Err(_)) => None,
+                None => continue,
+            };
+            next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
+        }
+        let Some((_, index)) = next.pop_last() else { return Ok(Log { entries, more: false }) };
+        if entries.len() == number {
+            return Ok(Log { entries, more: true });
+        }
+        let Some((ledger, walk)) = walks.get_mut(index) else { continue };
+        let Some(passed) = walk.next() else { continue };
+        let id = passed?.id;
+        let kept = gatherer.history().entry(ledger, id)?;
+        entries.push(log::event(id, &kept.statement));
+    }
+}

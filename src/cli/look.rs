@@ -1,0 +1,80 @@
+//! What the commands that only look have in common: which environments there are, who is asking, what is wrong with the remote.
+//!
+//! Nothing here needs a network or opens a secret key.
+
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+
+use super::workspace::{self, Workspace};
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::name::{EnvName, Person};
+use crate::domain::policy::Environment;
+use crate::domain::state::{Here, Scope, State};
+use crate::git::sync::standing_problems;
+use crate::signing::key::{parse_public, public_file, read_public};
+
+/// An environment that exists, with the state of its ledger.
+pub struct Place<'a> {
+    /// Its name: `pr-17` where the rules are those of `pr-*`.
+    pub name: EnvName,
+    /// Its rules.
+    pub rules: &'a Environment,
+    state: std::rc::Rc<State>,
+    member: Option<EnvName>,
+}
+
+impl Place<'_> {
+    /// Its part of the state.
+    pub fn here(&self) -> Here<'_> {
+        self.state.at(self.member.as_ref())
+    }
+}
+
+/// The environments along the way of the code, each pattern as its members that exist now; or only the one asked for.
+pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Place<'a>>, Failure> {
+    if let Some(name) = only {
+        let (name, rules) = workspace.environment(name)?;
+        let state = std::rc::Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let member = Workspace::named_in_ledger(&name, rules);
+        return Ok(vec![Place { name, rules, state, member }]);
+    }
+    let mut places = Vec::new();
+    for rules in workspace.policy.in_order() {
+        let state = std::rc::Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        if rules.is_pattern() {
+            for name in state.environments() {
+                let state = std::rc::Rc::clone(&state);
+                places.push(Place { member: Some(name.clone()), name, rules, state });
+            }
+        } else {
+            places.push(Place { name: rules.name.clone(), rules, state, member: None });
+        }
+    }
+    Ok(places)
+}
+
+/// What is wrong with the remote's ledgers as of the last fetch: told on standard error, and given back, a sentence each.
+pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>, Failure> {
+    let problems = standing_problems(&workspace.repository);
+    let problems = problems.or_fail(Kind::CannotTell, "cannot compare the ledgers with the remote's")?;
+    let lines: Vec<String> = problems.iter().map(workspace::problem_line).collect();
+    let (yellow, plain) = (AnsiColor::Yellow.on_default().bold(), Style::new());
+    for line in &lines {
+        context.note(format_args!("{yellow}warning:{yellow:#} {plain}{line}{plain:#}"));
+    }
+    Ok(lines)
+}
+
+/// Who is asking, as far as public things tell: the public half of the configured key, else git's address.
+pub fn asker(workspace: &Workspace) -> Option<Person> {
+    let repository = &workspace.repository;
+    let read = |key: &str| repository.config_string(key).ok().flatten();
+    let program = read(workspace::SIGNER_KEY).map(|text| std::fs::read_to_string(&text).unwrap_or(text));
+    let program = program.and_then(|text| parse_public(&text).ok());
+    let file = || read(workspace::KEY).map(PathBuf::from).or_else(workspace::default_key);
+    let key = program.or_else(|| read_public(&public_file(&file()?)).ok());
+    let person = key.and_then(|key| workspace.policy.person_of_key(&key)).map(|(person, _)| person);
+    let address = || read("user.email").and_then(|address| workspace.policy.person_of_email(address.as_bytes()));
+    person.or_else(address).cloned()
+}

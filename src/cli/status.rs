@@ -1,0 +1,181 @@
+//! `git deploy status`: what runs where. It reads the state at each ledger's tip and walks no history of a ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::look::{self, Place};
+use super::workspace::Workspace;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Deployment, Kept, Kind as DeploymentKind, Target, VerificationResult};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::state::{Here, Place as Slot, Run, State};
+use crate::domain::text::Line;
+use crate::git::ledger::StateReader;
+use crate::git::{Error, Repository};
+use crate::view::status::{self, Behind, Component, Environment, Lock, Status};
+
+/// More commits than this are not counted.
+const BEHIND_LIMIT: usize = 1_000;
+
+/// Show what runs where, since when, by whom, and how far behind
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this environment
+    #[arg(value_name = "ENV")]
+    environment: Option<String>,
+    /// Show every component on a line of its own, also where all are alike
+    #[arg(long)]
+    all: bool,
+}
+
+/// Prints the table.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    let problems = look::problems(&workspace, context)?;
+    let places = look::places(&workspace, args.environment.as_deref())?;
+    let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
+    let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
+    let yanks = yanks(&workspace, &places)?;
+    let mut counter = Counter { repository, remote, known: BTreeMap::new() };
+    let mut environments = Vec::new();
+    for place in &places {
+        let own = place.rules.branch.as_ref().map(|own| own.as_str().to_owned());
+        let branch_here = own.clone().or_else(|| branch.clone());
+        let here = place.here();
+        let mut components = components(here);
+        for component in &mut components {
+            component.behind = component.commit.and_then(|commit| counter.behind(branch_here.as_deref(), commit));
+            component.yanked = component.commit.and_then(|commit| reason(yanks.yanked_commit(commit)));
+        }
+        environments.push(Environment {
+            name: place.name.clone(),
+            branch: own.filter(|own| Some(own) != branch.as_ref()),
+            lock: here.lock().and_then(lock),
+            expires: here.expiry(),
+            components,
+        });
+    }
+    let fetched = remote.and_then(|_| repository.last_fetch());
+    let remote = workspace.remote.clone();
+    let status = Status { environments, branch, remote, fetched, problems };
+    if context.json() {
+        return context.report("status", &status);
+    }
+    context.print(status::text(&status, args.all, context.width(), &|time| context.when(time)));
+    Ok(())
+}
+
+/// The open yanks of the commits that run.
+fn yanks(workspace: &Workspace, places: &[Place<'_>]) -> Result<State, Failure> {
+    let ledger = LedgerName::evidence();
+    let Some(tip) = workspace.tips.get(&ledger) else { return Ok(State::empty()) };
+    let running: BTreeSet<CommitId> = places.iter().flat_map(|place| place.here().components().into_values()).collect();
+    let load = || {
+        let tree = workspace.repository.read_commit(tip.0)?.tree;
+        let slots = running.into_iter().map(Slot::YankedCommit);
+        StateReader::new(&workspace.repository).load_places(tree, &ledger, slots)
+    };
+    load().or_fail(Kind::CannotTell, "cannot read what was yanked")
+}
+
+fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
+    match &kept?.statement.action {
+        Action::Yank(it) => Some(it.reason.clone()),
+        _ => None,
+    }
+}
+
+fn lock(kept: &Arc<Kept>) -> Option<Lock> {
+    let statement = &kept.statement;
+    match &statement.action {
+        Action::Lock(it) => Some(Lock { by: statement.by.clone(), at: statement.at, reason: it.reason.clone() }),
+        _ => None,
+    }
+}
+
+/// Everything that runs, or is on its way, in an environment.
+fn components(here: Here<'_>) -> Vec<Component> {
+    let runs = here.runs();
+    let changed = runs.iter().filter_map(|run| run.start.statement.deployment()).flat_map(Deployment::changed);
+    let mut names: BTreeSet<&ComponentName> = changed.map(|change| &change.target.component).collect();
+    names.extend(here.components().into_keys());
+    names.into_iter().filter_map(|name| component(here, name)).collect()
+}
+
+fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
+    let live = here.live(name);
+    let ended = live.into_iter().flat_map(|kept| kept.statement.ended());
+    let target = ended.map(|ended| ended.target).find(|target| target.component == *name);
+    let run = here.run_of(name);
+    let (state, kept, to) = condition(here, name, run)?;
+    Some(Component {
+        component: name.clone(),
+        commit: here.commit(name),
+        version: target.and_then(|target| target.version),
+        state,
+        to,
+        since: kept.statement.at,
+        by: kept.statement.by.clone(),
+        behind: None,
+        lock: here.component_lock(name).and_then(lock),
+        yanked: None,
+    })
+}
+
+/// How a component is, the entry that made it so, and what is on its way there. The most pressing news wins.
+fn condition<'a>(
+    here: Here<'a>,
+    name: &ComponentName,
+    run: Option<Run<'a>>,
+) -> Option<(status::State, &'a Arc<Kept>, Option<String>)> {
+    if let Some(run) = run {
+        let deployment = run.start.statement.deployment()?;
+        let change = deployment.changed().find(|change| change.target.component == *name)?;
+        let state = match (deployment.kind, change.intent) {
+            (_, crate::domain::entry::Intent::Destroy) => status::State::Destroying,
+            (DeploymentKind::Rollback, _) => status::State::RollingBack,
+            _ => status::State::Deploying,
+        };
+        return Some((state, run.owner, Some(release(&change.target))));
+    }
+    if let Some(unknown) = here.unknown(name) {
+        return Some((status::State::Unknown, unknown, None));
+    }
+    let live = here.live(name)?;
+    if here.verified(name) == Some(VerificationResult::Failed) {
+        return Some((status::State::Unhealthy, here.verification(name).unwrap_or(live), None));
+    }
+    Some((status::State::Live, live, None))
+}
+
+/// What a target is called: its version, else its commit.
+fn release(target: &Target) -> String {
+    target.version.as_ref().map_or_else(|| target.commit.0.prefix(7), Line::to_string)
+}
+
+/// Counts how far commits are behind branches, each pair once.
+struct Counter<'a> {
+    repository: &'a Repository,
+    remote: Option<&'a str>,
+    known: BTreeMap<(String, CommitId), Option<Behind>>,
+}
+
+impl Counter<'_> {
+    /// `None` where there is no such branch, or its history is not here.
+    fn behind(&mut self, branch: Option<&str>, commit: CommitId) -> Option<Behind> {
+        let key = (branch?.to_owned(), commit);
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let tip = self.repository.branch_tip(self.remote, &key.0).ok().flatten();
+        let count = tip.map(|tip| self.repository.commits_between(tip.0, &[commit.0], BEHIND_LIMIT));
+        let behind = match count {
+            Some(Ok(commits)) => Some(Behind { commits: commits.len(), more: false }),
+            Some(Err(Error::Bounds { .. })) => Some(Behind { commits: BEHIND_LIMIT, more: true }),
+            Some(Err(_)) | None => None,
+        };
+        self.known.insert(key, behind);
+        behind
+    }
+}

@@ -1,0 +1,115 @@
+//! Would the rules allow it: what `git deploy check` prints, and the document `git-deploy/check/v1`.
+
+use anstyle::Style;
+use serde::Serialize;
+
+use super::mark::Mark;
+use super::verdict;
+use crate::domain::entry::{Change, Deployment, Intent, Kind};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::Line;
+use crate::domain::verdict::{Decision, Verdict};
+
+/// What was asked, and the answer.
+#[derive(Debug)]
+pub struct Check<'a> {
+    /// The environment.
+    pub environment: &'a EnvName,
+    /// The commit.
+    pub commit: CommitId,
+    /// Who would start it.
+    pub by: &'a Person,
+    /// What would be deployed.
+    pub deployment: &'a Deployment,
+    /// What the rules say.
+    pub verdict: &'a Verdict,
+}
+
+/// The body of the document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Json {
+    /// The environment.
+    pub environment: EnvName,
+    /// The commit.
+    pub commit: CommitId,
+    /// `deploy`, `rollback` or `hotfix`.
+    pub kind: Kind,
+    /// Who would start it.
+    pub by: Person,
+    /// What would be done with each component.
+    pub components: Vec<Component>,
+    /// `decision`, and `checks`: every rule with its outcome, its reason, and what to type next.
+    #[serde(flatten)]
+    pub verdict: verdict::Json,
+}
+
+/// One component.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// Its name.
+    pub component: ComponentName,
+    /// The commit that runs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<CommitId>,
+    /// The commit that would run.
+    pub commit: CommitId,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    /// What would be done with it.
+    pub intent: Intent,
+}
+
+/// The JSON form.
+pub fn json(check: &Check<'_>) -> Json {
+    let component = |change: &Change| Component {
+        component: change.target.component.clone(),
+        from: change.from,
+        commit: change.target.commit,
+        version: change.target.version.clone(),
+        intent: change.intent,
+    };
+    Json {
+        environment: check.environment.clone(),
+        commit: check.commit,
+        kind: check.deployment.kind,
+        by: check.by.clone(),
+        components: check.deployment.components.iter().map(component).collect(),
+        verdict: verdict::json(check.verdict),
+    }
+}
+
+/// The text: what would be done, every rule, and the answer in one line.
+pub fn text(check: &Check<'_>) -> String {
+    let what = match check.deployment.kind {
+        Kind::Rollback => "Roll back",
+        Kind::Hotfix => "Hotfix",
+        _ => "Deploy to",
+    };
+    let mut lines = vec![format!("{what} {}, by {}:", check.environment, check.by)];
+    let unchanged = check.deployment.components.iter().filter(|change| change.intent == Intent::Unchanged).count();
+    let short = |commit: CommitId| commit.0.prefix(7);
+    let changed = check.deployment.changed().map(|change| {
+        let version = change.target.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+        let from = change.from.map_or_else(String::new, |from| format!("{} → ", short(from)));
+        let gone = if change.intent == Intent::Destroy { ", destroyed" } else { "" };
+        format!("    {}{version}   {from}{}{gone}", change.target.component, short(change.target.commit))
+    });
+    lines.extend(changed);
+    if unchanged > 0 {
+        let dim = Style::new().dimmed();
+        let plural = if unchanged == 1 { "component rides" } else { "components ride" };
+        lines.push(format!("    {dim}{unchanged} {plural} along unchanged{dim:#}"));
+    }
+    lines.extend(verdict::lines(check.verdict, true));
+    let (mark, answer) = match check.verdict.decision() {
+        Decision::Allowed => (Mark::Yes, "the rules allow it"),
+        Decision::Refused => (Mark::No, "the rules do not allow it"),
+        Decision::CannotTell => (Mark::No, "it cannot be told whether the rules allow it"),
+    };
+    lines.push(format!("{mark} {answer}"));
+    lines.join("\n")
+}

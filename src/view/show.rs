@@ -1,0 +1,331 @@
+//! One commit's way to production: what `git deploy show` prints, and the document `git-deploy/show/v1`.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::mark::Mark;
+use super::time::Dates;
+use super::verdict;
+use crate::domain::entry::VerificationResult;
+use crate::domain::id::{CommitId, EntryId};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::harmless;
+use crate::domain::time::Time;
+use crate::domain::verdict::{Decision, Outcome, Verdict};
+
+/// The body of the document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Show {
+    /// The commit.
+    pub commit: CommitId,
+    /// The first line of its message.
+    pub subject: String,
+    /// Its author: the person whose address the policy knows, else the name that the commit gives.
+    pub author: String,
+    /// When it was committed, by its own word.
+    pub at: Time,
+    /// What was built from it and who vouches for it, oldest first.
+    pub evidence: Vec<Fact>,
+    /// The environments along the way of the code.
+    pub environments: Vec<Stop>,
+}
+
+/// One entry of the evidence.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fact {
+    /// `built`, `tested`, `reviewed`, `attested`, `yanked` or `unyanked`.
+    pub what: &'static str,
+    /// Whether it is good news.
+    pub good: bool,
+    /// What exactly.
+    pub detail: String,
+    /// Who says so.
+    pub by: Person,
+    /// When.
+    pub at: Time,
+    /// The ledger commit that says so.
+    pub entry: EntryId,
+}
+
+/// One environment on the way.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stop {
+    /// Its name.
+    pub environment: EnvName,
+    /// What became of the commit there, a component each; empty where it never was.
+    pub stays: Vec<Stay>,
+    /// What comes next, where it never ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// One component's stay, or attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stay {
+    /// The component.
+    pub component: ComponentName,
+    /// What became of it.
+    pub state: State,
+    /// Since when; for an attempt that failed, when it ended.
+    pub from: Time,
+    /// Until when, where it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+    /// The newest word on its health.
+    pub verification: VerificationResult,
+    /// Who put it there.
+    pub by: Person,
+}
+
+/// What became of a commit in an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// It runs now.
+    Runs,
+    /// It ran.
+    Ran,
+    /// It is on its way there.
+    Deploying,
+    /// It failed, and what runs is unknown.
+    Failed,
+    /// It failed, and what ran before was brought back.
+    RolledBack,
+    /// It was given up.
+    Aborted,
+}
+
+/// What stands between a commit and an environment.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Next {
+    /// The rules were asked.
+    Asked {
+        /// Their answer; in the document in the form of `git-deploy/check/v1`.
+        #[serde(flatten, serialize_with = "as_json")]
+        verdict: Verdict,
+    },
+    /// Another environment comes first.
+    After {
+        /// That one.
+        environment: EnvName,
+    },
+    /// The rules could not be asked.
+    CannotTell {
+        /// Why.
+        why: String,
+    },
+}
+
+fn as_json<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
+    verdict::json(verdict).serialize(serializer)
+}
+
+/// The column of what is said, and of who: as wide as most lines need.
+const SAID: usize = 27;
+
+/// The text, as seen from `now`.
+pub fn text(show: &Show, now: Time, dates: Dates) -> String {
+    let when = |time| super::time::when(time, now, dates);
+    let mut lines = Vec::new();
+    let bold = Style::new().bold();
+    let (short, subject) = (show.commit.0.prefix(7), padded(&harmless(&show.subject), SAID + 5));
+    lines.push(format!("{bold}{short}{bold:#}  {subject}   {}, {}", harmless(&show.author), when(show.at)));
+    let names = show.environments.iter().map(|stop| stop.environment.as_str().len()).max().unwrap_or_default();
+    let label = names.max(8) + 2;
+    for fact in &show.evidence {
+        let mark = if fact.good { Mark::Yes } else { Mark::No };
+        let who = format!("{}, {}", fact.by, when(fact.at));
+        lines.push(line(&mark, fact.what, label, &harmless(&fact.detail), &who));
+    }
+    for stop in &show.environments {
+        stays(stop, label, &|time| clock(time, now, dates), &mut lines);
+        if let Some(next) = &stop.next {
+            let name = if stop.stays.is_empty() { stop.environment.as_str() } else { "" };
+            ahead(next, name, stop, show.commit, label, &mut lines);
+        }
+    }
+    lines.join("\n")
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+fn line(mark: &dyn std::fmt::Display, name: &str, label: usize, said: &str, who: &str) -> String {
+    format!("  {mark} {name:<label$}{}   {who}", padded(said, SAID)).trim_end().to_owned()
+}
+
+/// A moment as the time of day where that is enough.
+fn clock(time: Time, now: Time, dates: Dates) -> String {
+    let text = time.to_string();
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
+    match dates {
+        Dates::Iso => text,
+        Dates::Relative if text.get(..10) == now.to_string().get(..10) => part(11..16),
+        Dates::Relative => format!("{} {}", part(0..10), part(11..16)),
+    }
+}
+
+/// The lines of what became of the commit in an environment: one where all components are alike.
+fn stays(stop: &Stop, label: usize, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
+    let Some(first) = stop.stays.first() else { return };
+    let like = |stay: &Stay| Stay { component: first.component.clone(), ..stay.clone() };
+    let alike = stop.stays.iter().all(|stay| like(stay) == *first);
+    let shown = if alike { std::slice::from_ref(first) } else { stop.stays.as_slice() };
+    for (index, stay) in shown.iter().enumerate() {
+        let name = if index == 0 { stop.environment.as_str() } else { "" };
+        let (mark, mut said) = said(stay, clock);
+        if !alike {
+            said = format!("{} {said}", stay.component);
+        }
+        lines.push(line(&mark, name, label, &said, stay.by.as_str()));
+    }
+}
+
+fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
+    let from = clock(stay.from);
+    match stay.state {
+        State::Runs => {
+            let (mark, health) = match stay.verification {
+                VerificationResult::Passed => (Mark::Live, ", verified"),
+                VerificationResult::Failed => (Mark::No, ", unhealthy"),
+                VerificationResult::None => (Mark::Live, ""),
+            };
+            (mark, format!("runs since {from}{health}"))
+        }
+        State::Ran => {
+            let (mark, health) = match stay.verification {
+                VerificationResult::Failed => (Mark::No, ", unhealthy"),
+                _ => (Mark::Yes, ""),
+            };
+            (mark, format!("ran {from}–{}{health}", stay.to.map(clock).unwrap_or_default()))
+        }
+        State::Deploying => (Mark::Live, format!("being deployed since {from}")),
+        State::Failed => (Mark::No, format!("failed {from}")),
+        State::RolledBack => (Mark::No, format!("failed {from}, rolled back")),
+        State::Aborted => (Mark::No, format!("given up {from}")),
+    }
+}
+
+/// The lines of what comes next.
+fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, label: usize, lines: &mut Vec<String>) {
+    let yellow = AnsiColor::Yellow.on_default();
+    let doubt = format!("{yellow}?{yellow:#}");
+    match next {
+        Next::After { environment } => {
+            lines.push(line(&Mark::None, name, label, &format!("{environment} comes first"), ""));
+        }
+        Next::CannotTell { why } => {
+            lines.push(line(&doubt, name, label, &format!("cannot tell: {}", harmless(why)), ""));
+        }
+        Next::Asked { verdict } => {
+            let said = match verdict.decision() {
+                Decision::Allowed => {
+                    let command = format!("may be deployed   → git deploy run {} {}", stop.environment, commit.short());
+                    return lines.push(line(&Mark::Yes, name, label, &command, ""));
+                }
+                Decision::Refused => line(&Mark::No, name, label, "would be refused:", ""),
+                Decision::CannotTell => line(&doubt, name, label, "cannot tell:", ""),
+            };
+            lines.push(said);
+            missing(verdict, lines);
+        }
+    }
+}
+
+/// What is missing, a rule each, with what to type.
+fn missing(verdict: &Verdict, lines: &mut Vec<String>) {
+    let missing: Vec<_> = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).collect();
+    let width = missing.iter().map(|check| check.rule.name().len()).max().unwrap_or_default().max(10) + 2;
+    for check in missing {
+        let doubt = if check.outcome == Outcome::Unknown { "cannot tell: " } else { "" };
+        let mut text = format!("      {:<width$}{doubt}{}", check.rule.name(), harmless(&check.detail));
+        if let Some(remedy) = &check.remedy {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "   → {}", harmless(remedy));
+        }
+        lines.push(text.trim_end().to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::verdict::{Check, Rule};
+
+    fn time(text: &str) -> Time {
+        format!("2026-03-05T{text}:00Z").parse().unwrap()
+    }
+
+    fn stay(state: State, from: &str, to: Option<&str>, by: &str) -> Stay {
+        Stay {
+            component: "api".parse().unwrap(),
+            state,
+            from: time(from),
+            to: to.map(time),
+            verification: VerificationResult::Passed,
+            by: by.parse().unwrap(),
+        }
+    }
+
+    /// The design's sample: a commit's way at a glance, and what to type next.
+    #[test]
+    fn the_way_of_a_commit() {
+        let stop = |name: &str, stays, next| Stop { environment: name.parse().unwrap(), stays, next };
+        let verdict = Verdict {
+            checks: vec![
+                Check::pass(Rule::Signer, ""),
+                Check::fail(Rule::Approvals, "1 of 2: bob ✓, needs one of carol, dana")
+                    .remedy("git deploy approve prod 8f3c2a1"),
+                Check::fail(Rule::Soak, "22 minutes left"),
+            ],
+        };
+        let fact = |what, detail: &str| Fact {
+            what,
+            good: true,
+            detail: detail.to_owned(),
+            by: "ci".parse().unwrap(),
+            at: time("09:00"),
+            entry: EntryId("3f2a9c10aa05736482d4523166f70cb561afa111".parse().unwrap()),
+        };
+        let show = Show {
+            commit: "8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap(),
+            subject: "Fix login redirect".to_owned(),
+            author: "alice".to_owned(),
+            at: time("09:00"),
+            evidence: vec![
+                fact("built", "api ghcr.io/acme/api@sha256:9d5c71…"),
+                fact("tested", "test-result PASSED (412)"),
+            ],
+            environments: vec![
+                stop("dev", vec![stay(State::Ran, "09:31", Some("10:40"), "alice")], None),
+                stop("stage", vec![stay(State::Runs, "10:02", None, "ci")], None),
+                stop("prod", Vec::new(), Some(Next::Asked { verdict })),
+                stop("far", Vec::new(), Some(Next::After { environment: "prod".parse().unwrap() })),
+            ],
+        };
+        let text = text(&show, time("11:00"), Dates::Relative);
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            "8f3c2a1  Fix login redirect                 alice, 2 hours ago\n  \
+               ✓ built     api ghcr.io/acme/api@sha256:9d5c71…   ci, 2 hours ago\n  \
+               ✓ tested    test-result PASSED (412)      ci, 2 hours ago\n  \
+               ✓ dev       ran 09:31–10:40               alice\n  \
+               ● stage     runs since 10:02, verified    ci\n  \
+               ✗ prod      would be refused:\n      \
+                   approvals   1 of 2: bob ✓, needs one of carol, dana   → git deploy approve prod 8f3c2a1\n      \
+                   soak        22 minutes left\n  \
+               – far       prod comes first"
+        );
+        let json = serde_json::to_value(&show).unwrap();
+        assert_eq!(json["environments"][2]["next"]["decision"], "refused");
+    }
+}
