@@ -1,4 +1,15 @@
 //! git-deploy: a signed deployment ledger inside git.
+//!
+//! The map, one sentence a module; `ARCHITECTURE.md` has the whole picture, `FORMAT.md` the bytes.
+//!
+//! - [`domain`]: names, entries, states, policies and the gates, pure and using nothing of the rest.
+//! - [`clock`]: the one clock and the one source of random bytes.
+//! - [`signing`]: minisign keys and signatures, verified strictly.
+//! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.
+//! - [`server`]: the hooks that judge a push.
+//! - [`run`]: what a deployment consists of, and carrying it out.
+//! - [`view`]: how things look to people and programs.
+//! - [`cli`]: the commands, one file each.
 
 pub mod cli;
 pub mod clock;

@@ -102,7 +102,8 @@ struct InPredicate {
     seen: BTreeMap<LedgerName, EntryId>,
 }
 
-/// The subjects of a statement: each component with its commit, then each artifact; the previous entry where there is no code.
+/// The subjects of a statement: each component with its commit, then each artifact; the previous entry where there is no code. Every
+/// commit of [`Statement::commits`] is among them, so that whoever indexes statements by subject misses none.
 fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
     let commit = |name, id: &dyn ToString| Subject { name, digest: BTreeMap::from([("gitCommit", id.to_string())]) };
     let digest = |name, digest: &super::super::id::Digest| Subject {
@@ -125,6 +126,8 @@ fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
         }
         Action::Attestation(it) => vec![commit("commit", &it.commit)],
         Action::Revoke(it) => vec![commit("commit", &it.commit)],
+        // One that opens a lock speaks of no code.
+        Action::Unlock(it) => it.commit.iter().map(|id| commit("commit", id)).collect(),
         Action::Yank(it) | Action::Unyank(it) => it
             .commit
             .iter()

@@ -47,6 +47,17 @@ proptest! {
         prop_assert!(message.ends_with('\n') && !message.ends_with("\n\n") && !message.contains('\r'));
     }
 
+    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it speaks of is missing there.
+    #[test]
+    fn subjects_name_every_commit(statement in statement()) {
+        let bytes = statement.print().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let named: Vec<&str> = json["subject"].as_array().unwrap().iter().filter_map(|it| it["digest"]["gitCommit"].as_str()).collect();
+        for commit in statement.commits() {
+            prop_assert!(named.contains(&commit.to_string().as_str()), "{commit}");
+        }
+    }
+
     /// A note is one line, there for each commit that the entry speaks of and for no other.
     #[test]
     fn one_note_a_commit(statement in statement()) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Edit, Here, Place, Slot, State, Value};
 use crate::domain::entry::{
-    Abort, Action, Deployment, Ended, Entry, Finish, Intent, Kept, Kind, Outcome, Statement, Verified,
+    Abort, Action, Change, Deployment, Ended, Entry, Finish, Intent, Kept, Kind, Outcome, Statement, Verified,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -41,7 +41,7 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
             if it.deployment.expires.is_some() {
                 edits.keep(Place::Expires);
             }
-            end(state, &it.deployment, &it.ended(), &mut edits);
+            end(state, &it.deployment, &it.ended(), None, &mut edits);
         }
         Action::Abort(it) => abort(it, &mut edits),
         Action::Verification(it) => {
@@ -159,7 +159,7 @@ fn finish(state: &State, finish: &Finish, edits: &mut Edits<'_>) {
     if let Some(run) = edits.here.run(finish.start)
         && let Some(deployment) = run.start.statement.deployment()
     {
-        end(state, deployment, &finish.components, edits);
+        end(state, deployment, &finish.components, finish.status, edits);
     }
     edits.clear(Place::RunStart(finish.start));
     edits.clear(Place::RunOwner(finish.start));
@@ -179,8 +179,8 @@ fn abort(abort: &Abort, edits: &mut Edits<'_>) {
     edits.clear(Place::RunOwner(abort.start));
 }
 
-/// What the end of a deployment does: shared by `finish` and `record`.
-fn end(state: &State, deployment: &Deployment, ended: &[Ended], edits: &mut Edits<'_>) {
+/// What the end of a deployment does: shared by `finish` and `record`. `status` is that of an `exec`'s command.
+fn end(state: &State, deployment: &Deployment, ended: &[Ended], status: Option<u8>, edits: &mut Edits<'_>) {
     for (change, ended) in deployment.components.iter().filter_map(|change| {
         let found = ended.iter().find(|ended| ended.target.component == change.target.component)?;
         Some((change, found))
@@ -214,7 +214,7 @@ fn end(state: &State, deployment: &Deployment, ended: &[Ended], edits: &mut Edit
             Outcome::Skipped => {}
         }
     }
-    use_up_approvals(deployment, ended, edits);
+    use_up_approvals(deployment, ended, status, edits);
     let gone = |ended: &Ended| ended.outcome == Outcome::Destroyed;
     if deployment.kind == Kind::Destroy && edits.environment.is_some() && ended.iter().all(gone) {
         let environment = edits.environment.cloned();
@@ -229,16 +229,23 @@ fn hold(content: Option<crate::domain::id::Content>, component: &ComponentName, 
     }
 }
 
-/// A success uses up every approval that the deployment could have leaned on: of a commit that succeeded, for at least all the
-/// components that were to be changed.
-fn use_up_approvals(deployment: &Deployment, ended: &[Ended], edits: &mut Edits<'_>) {
-    let succeeded: BTreeSet<CommitId> =
-        ended.iter().filter(|it| it.outcome == Outcome::Succeeded).map(|it| it.target.commit).collect();
-    let changes: Vec<_> = deployment.components.iter().filter(|change| change.intent == Intent::Change).collect();
+/// A success uses up every approval that the deployment could have leaned on: of a commit that was brought in, taken away or, by an
+/// `exec`, commanded with success; for at least all the components that were asked about at that commit. Nobody consents twice by
+/// consenting once.
+fn use_up_approvals(deployment: &Deployment, ended: &[Ended], status: Option<u8>, edits: &mut Edits<'_>) {
+    let exec = deployment.kind == Kind::Exec;
+    let done = |it: &&Ended| match it.outcome {
+        Outcome::Succeeded | Outcome::Destroyed => true,
+        Outcome::Unchanged => exec && status == Some(0),
+        Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
+    };
+    let used: BTreeSet<CommitId> = ended.iter().filter(done).map(|it| it.target.commit).collect();
+    let asked = |change: &&Change| exec || change.intent != Intent::Unchanged;
+    let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
     edits.drop_approvals(|commit, kept| {
         let Action::Approve(approve) = &kept.statement.action else { return false };
-        let mut of_commit = changes.iter().filter(|change| change.target.commit == commit);
-        succeeded.contains(&commit) && of_commit.all(|change| approve.components.contains(&change.target.component))
+        let mut of_commit = asked.iter().filter(|change| change.target.commit == commit);
+        used.contains(&commit) && of_commit.all(|change| approve.components.contains(&change.target.component))
     });
 }
 

@@ -3,11 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
+use serde_json::json;
 
 use super::super::{Scope, Slot, State, Value};
 use super::fold;
-use crate::domain::entry::Statement;
 use crate::domain::entry::samples::{statement, verified};
+use crate::domain::entry::{Action, Statement};
+use crate::domain::time::Time;
 
 /// Statements of one ledger, numbered as a chain would.
 fn chain() -> impl Strategy<Value = Vec<Statement>> {
@@ -102,4 +104,77 @@ fn destroy_leaves_nothing() {
         assert_eq!(state, State::empty());
     }
     assert!(seen, "no statement destroyed an environment");
+}
+
+/// The part of `prod` in which a chain of actions ends: all signed by bob, a minute apart.
+fn after(actions: &[Action]) -> State {
+    let mut state = State::empty();
+    for (action, sequence) in actions.iter().zip(1..) {
+        let id = |byte: &str| byte.repeat(20).parse().unwrap();
+        let statement = Statement {
+            at: Time::from_seconds(1_700_000_000 + 60 * i64::try_from(sequence).unwrap()).unwrap(),
+            by: "bob".parse().unwrap(),
+            requested_by: None,
+            ledger: "prod".parse().unwrap(),
+            environment: None,
+            project: id("01"),
+            previous: id("02"),
+            sequence,
+            seen: [("policy".parse().unwrap(), id("03"))].into(),
+            action: action.clone(),
+        };
+        state.apply(&fold(&state, &verified(&statement), None));
+    }
+    state
+}
+
+fn read<T: serde::de::DeserializeOwned>(fields: serde_json::Value) -> T {
+    serde_json::from_value(fields).unwrap()
+}
+
+/// An approval that carried a success is gone, whatever the success was: a removal and a one-off command would otherwise be repeated
+/// on the same consent. One that was given for less, and so did not count, stays.
+#[test]
+fn what_was_leaned_on_is_used_up() {
+    let (new, tree) = ("aa".repeat(20), "cc".repeat(20));
+    let approve = |components: &[&str]| {
+        let fields = json!({ "commit": new, "components": components, "expires": "2030-01-01T00:00:00Z" });
+        Action::Approve(read(fields))
+    };
+    // Sequences 1, 2 and 3.
+    let approvals = [approve(&["web"]), approve(&["api", "web"]), approve(&["api"])];
+    let left = |more: &[Action]| -> Vec<u64> {
+        let state = after(&[&approvals, more].concat());
+        state.at(None).approvals().map(|(_, sequence, _)| sequence).collect()
+    };
+    let api = json!({ "component": "api", "commit": new, "content": tree, "intent": "change" });
+    let web = json!({ "component": "web", "commit": new, "from": new, "intent": "destroy" });
+    let record = |components: serde_json::Value, outcomes: &[(&str, &str)]| {
+        let results: Vec<_> = outcomes
+            .iter()
+            .map(|(name, outcome)| json!({ "component": name, "outcome": outcome, "verification": "none" }))
+            .collect();
+        Action::Record(read(json!({ "kind": "deploy", "components": components, "results": results })))
+    };
+    assert_eq!(left(&[]), [1, 2, 3]);
+    assert_eq!(left(&[record(json!([api, web]), &[("api", "succeeded"), ("web", "destroyed")])]), [1, 3]);
+    assert_eq!(left(&[record(json!([web]), &[("web", "destroyed")])]), [3]);
+    assert_eq!(left(&[record(json!([web]), &[("web", "failed")])]), [1, 2, 3]);
+
+    let run = "07".repeat(16);
+    let exec = |status: u8| {
+        let start = json!({
+            "run": run, "kind": "exec", "command": "migrate",
+            "components": [{ "component": "api", "commit": new, "content": tree, "from": new, "intent": "unchanged" }]
+        });
+        let finish = json!({
+            "start": 4, "run": run, "kind": "exec", "status": status,
+            "components": [{
+                "component": "api", "commit": new, "content": tree, "outcome": "unchanged", "verification": "none"
+            }]
+        });
+        [Action::Start(read(start)), Action::Finish(read(finish))]
+    };
+    assert_eq!(left(&exec(0)), [1]);
+    assert_eq!(left(&exec(1)), [1, 2, 3]);
 }
