@@ -11,3 +11,4 @@ mod cli;
 mod man;
 mod server;
 mod walls;
+mod write;
