@@ -137,6 +137,16 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
 }
 
 fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
+    let old = in_force(workspace)?;
+    if context.json() {
+        return report_difference(&old, &proposal, context);
+    }
+    show_difference(&old, &proposal, context);
+    Ok(())
+}
+
+fn report_difference(old: &str, proposal: &Proposal, context: &Context) -> Result<(), Failure> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Body<'a> {
@@ -145,15 +155,9 @@ fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Fai
         differs: bool,
         text: &'a str,
     }
-    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-    let old = in_force(workspace)?;
-    if context.json() {
-        let in_force = Digest::sha256(old.as_bytes());
-        let (proposed, differs) = (proposal.digest(), old != proposal.text);
-        return context.report("policy-diff", &Body { in_force, proposed, differs, text: &proposal.text });
-    }
-    show_difference(&old, &proposal, context);
-    Ok(())
+    let in_force = Digest::sha256(old.as_bytes());
+    let (proposed, differs) = (proposal.digest(), old != proposal.text);
+    context.report("policy-diff", &Body { in_force, proposed, differs, text: &proposal.text })
 }
 
 fn show_difference(old: &str, proposal: &Proposal, context: &Context) {
@@ -187,7 +191,7 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
     let old = in_force(workspace)?;
     show_difference(&old, &proposal, context);
     if old == proposal.text {
-        return Ok(());
+        return if context.json() { report_difference(&old, &proposal, context) } else { Ok(()) };
     }
     for warning in warnings(&proposal.policy) {
         context.note(warning);

@@ -12,3 +12,4 @@ mod ledgers;
 mod man;
 mod server;
 mod walls;
+mod write;
