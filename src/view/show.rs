@@ -229,7 +229,8 @@ fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, label: usize, l
         Next::Asked { verdict } => {
             let said = match verdict.decision() {
                 Decision::Allowed => {
-                    let command = format!("may be deployed   → git deploy run {} {}", stop.environment, commit.short());
+                    let command =
+                        format!("may be deployed   → git deploy record {} {}", stop.environment, commit.short());
                     return lines.push(line(&Mark::Yes, name, label, &command, ""));
                 }
                 Decision::Refused => line(&Mark::No, name, label, "would be refused:", ""),

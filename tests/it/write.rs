@@ -215,7 +215,8 @@ fn policies() {
     bob.deploy(&["init"]).ok();
     bob.git(&["fetch", "-q"]).ok();
     text += &transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
-    text += &transcript(&bob, &[&["policy", "approve", "origin/main", "-m", "good"], &["policy", "approve", "nowhere"]]);
+    text +=
+        &transcript(&bob, &[&["policy", "approve", "origin/main", "-m", "good"], &["policy", "approve", "nowhere"]]);
     text += &transcript(
         &alice,
         &[&["policy", "publish", "--yes", "--dry-run"], &["policy", "publish", "--yes"], &["policy", "publish"]],
@@ -290,7 +291,8 @@ fn sync_notices() {
     alice.deploy(&["record", "dev", "--all"]).ok();
     let (bob, _) = joined(&world, &server, "bob");
     let document = bob.deploy(&["sync", "--json"]).ok().json();
-    let entries: Vec<_> = document["moved"].as_array().unwrap().iter().map(|it| (&it["ledger"], &it["entries"])).collect();
+    let entries: Vec<_> =
+        document["moved"].as_array().unwrap().iter().map(|it| (&it["ledger"], &it["entries"])).collect();
     assert_eq!(entries, [(&"policy".into(), &1.into()), (&"dev".into(), &2.into())]);
     assert_eq!(document["pinned"].as_str().unwrap(), bob.git(&["config", "deploy.root"]).ok().text());
     let nothing = bob.deploy(&["sync"]).ok();

@@ -69,7 +69,7 @@ pub(super) fn runs(ctx: &Context<'_>, commit: CommitId, component: &ComponentNam
         (None, _) => format!("{environment} does not run it"),
         (Some(there), _) => format!("{environment} runs {}, which has other content", there.short()),
     };
-    let command = format!("git deploy run {environment} {}", commit.short());
+    let command = format!("git deploy record {environment} {}", commit.short());
     Ok((!same).then(|| Against::new(detail).remedy(command)))
 }
 

@@ -52,7 +52,11 @@ fn forward(ctx: &Context<'_>, here: Here<'_>, deployment: &Deployment, change: &
     let place = ctx.shown();
     let check =
         fail(format!("{} does not contain {}, which runs of {component} in {place}", commit.short(), runs.short()));
-    Ok(Some(if hotfix { check } else { check.remedy(format!("git deploy rollback {place} {}", commit.short())) }))
+    Ok(Some(if hotfix {
+        check
+    } else {
+        check.remedy(format!("git deploy record {place} {} --rollback", commit.short()))
+    }))
 }
 
 /// A rollback goes only where the component was well, here.
@@ -80,7 +84,7 @@ fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
         Some(false) => Some(fail(format!("{what} was not a verified success in {place}"))),
         None => Some(fail(format!("{what} never ran in {place}"))),
     }
-    .map(|check| check.remedy(format!("git deploy rollback {place} --list"))))
+    .map(|check| check.remedy(format!("git deploy log {place}"))))
 }
 
 /// Whether the entry put the wanted content here, and if so, whether it was verified.

@@ -24,14 +24,14 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     for component in touched.iter().map(|change| &change.target.component) {
         if let Some(lock) = here.component_lock(component).filter(stops) {
             let what = format!("{component} in {place}");
-            against.push(locked(&what, lock).remedy(format!("git deploy unlock {place} {component}")));
+            against.push(locked(&what, lock).remedy(format!("git deploy unlock {place} --component {component}")));
         }
     }
     let busy = here.runs().into_iter().filter(|run| meets(run, deployment, &touched));
     against.extend(busy.map(|run| {
         let (start, by) = (&run.start.statement, &run.owner.statement.by);
         let why = format!("run {} of {by} is unfinished since {}", run.sequence, start.at);
-        Check::fail(Rule::Lock, why).remedy(format!("git deploy resume {place}"))
+        Check::fail(Rule::Lock, why).remedy(format!("git deploy record {place} --finish --run {}", run.sequence))
     }));
     Ok(against)
 }
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(check.remedy.as_deref(), Some("git deploy unlock prod"));
         let part = |to| Case::after(POLICY, "prod", vec![("bob", lock(Some("api")))], "alice", deploy(to, 1, None));
         let check = part("api").fails(Rule::Lock, "api in prod is locked by bob");
-        assert_eq!(check.remedy.as_deref(), Some("git deploy unlock prod api"));
+        assert_eq!(check.remedy.as_deref(), Some("git deploy unlock prod --component api"));
         part("web").passes(Rule::Lock);
         let mut blind = part("web");
         blind.facts.state = Some(Err("unreadable".to_owned()));
@@ -133,7 +133,7 @@ mod tests {
             start(2, deployment(Kind::Deploy, vec![change("api", 2, None)])),
         )
         .fails(Rule::Lock, "run 1 of ci is unfinished since 2026-03-05T09:59:00Z");
-        assert_eq!(check.remedy.as_deref(), Some("git deploy resume prod"));
+        assert_eq!(check.remedy.as_deref(), Some("git deploy record prod --finish --run 1"));
         Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
         let back = start(2, deployment(Kind::Rollback, vec![change("api", 2, None)]));
         Case::after(POLICY, "prod", history(), "alice", back).fails(Rule::Lock, "unfinished");

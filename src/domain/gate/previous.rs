@@ -64,7 +64,7 @@ pub(super) fn absences<'h, 'a>(history: &'h History<'a>, change: &Change) -> imp
 fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Against>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let (here, history) = (state(ctx)?, history(ctx, change)?);
-    let run = format!("git deploy run {source} {}", commit.short());
+    let run = format!("git deploy record {source} {}", commit.short());
     if change.intent == Intent::Destroy {
         let gone = absences(&history, change).next().is_some();
         let runs = here.commit(component).is_some() || here.unknown(component).is_some();
@@ -84,7 +84,9 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
             ran(source, stay, none_counts(ctx, change)).map(|against| match (stay.baseline, stay.to) {
                 // It would only ride along on the baseline once more.
                 (true, _) => against,
-                (false, None) => against.remedy(format!("git deploy verify {source}")),
+                (false, None) => {
+                    against.remedy(format!("git deploy record {source} {} --all --verification passed", commit.short()))
+                }
                 (false, Some(_)) => against.remedy(run),
             })
         }

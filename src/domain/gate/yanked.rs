@@ -81,7 +81,6 @@ fn refuse(what: &str, yank: &Kept) -> Check {
         _ => "",
     };
     Check::fail(Rule::Yanked, format!("{what} was yanked by {}: {reason}", yank.statement.by))
-        .remedy(format!("git deploy unyank {what}"))
 }
 
 #[cfg(test)]
@@ -131,7 +130,7 @@ mod tests {
             case.passes(Rule::Yanked);
             yank(&mut case, Place::YankedCommit(commit(1)));
             let check = case.fails(Rule::Yanked, "010101010101 was yanked by bob: eats data");
-            assert_eq!(check.remedy.as_deref(), Some("git deploy unyank 010101010101"));
+            assert_eq!(check.remedy, None);
         }
     }
 

@@ -24,7 +24,7 @@ fn forward() {
     after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::Direction);
     let check =
         after_one(BOUND, Kind::Deploy, 2, false).fails(Rule::Direction, "020202020202 does not contain 010101010101");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy rollback prod 020202020202"));
+    assert_eq!(check.remedy.as_deref(), Some("git deploy record prod 020202020202 --rollback"));
     after_one(FREE, Kind::Deploy, 2, false).passes(Rule::Direction);
     let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
     blind.facts.contains.clear();
@@ -107,7 +107,7 @@ fn rollback() {
         (vec![later(Failed), baseline], "not a verified success"),
     ] {
         let check = back(bad).fails(Rule::Direction, words);
-        assert_eq!(check.remedy.as_deref(), Some("git deploy rollback prod --list"));
+        assert_eq!(check.remedy.as_deref(), Some("git deploy log prod"));
     }
     let mut blind = back(Vec::new());
     blind.facts.earlier.clear();

@@ -31,7 +31,7 @@ fn ran_there() {
     case("", vec![("ci", ran("catalogue", 1, None))]).passes(RULE);
     case("", vec![("ci", ran("catalogue", 1, None)), ("ci", ran("catalogue", 2, Some(1)))]).passes(RULE);
     let check = case("", vec![("ci", ran("catalogue", 2, None))]).fails(RULE, "stage never ran 010101010101");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy run stage 010101010101"));
+    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101"));
 }
 
 /// An environment that comes after no other asks nothing.
@@ -48,7 +48,7 @@ fn taken_away() {
     case("", vec![fine(), failed]).fails(RULE, "on hold in stage");
     let unwell = ("ci", verification(1, VerificationResult::Failed));
     let check = case("", vec![fine(), unwell]).fails(RULE, "its verification in stage failed");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy verify stage"));
+    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101 --all --verification passed"));
 }
 
 /// A hold stops it, and lifting the hold does not make a success of a failure.
