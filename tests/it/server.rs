@@ -10,7 +10,7 @@ use crate::harness::{Repo, Run, World, needs, with_random_keys};
 const ZERO: &str = "0000000000000000000000000000000000000000";
 /// The tree without entries, which every repository can make.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-/// A public key with nobody behind it: what it would sign is never needed here.
+/// A public key that is well known, from the manual of minisign: nothing that it would sign is needed here.
 const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 
 /// A server with our hooks that trusts [`KEY`], and a clone of it with one commit.
