@@ -206,7 +206,7 @@ fn policies() {
         + "\n[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
     alice.write("deploy.toml", &two);
     alice.deploy(&["policy", "publish", "--yes"]).ok();
-    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }\u{1b}[2J"));
+    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }"));
     let mut text = transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
     alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { url = \"https://dev.example.com\" }"));
     alice.git(&["add", "deploy.toml"]).ok();
@@ -215,7 +215,8 @@ fn policies() {
     bob.deploy(&["init"]).ok();
     bob.git(&["fetch", "-q"]).ok();
     text += &transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
-    text += &transcript(&bob, &[&["policy", "approve", "origin/main", "-m", "good"], &["policy", "approve", "nowhere"]]);
+    text +=
+        &transcript(&bob, &[&["policy", "approve", "origin/main", "-m", "good"], &["policy", "approve", "nowhere"]]);
     text += &transcript(
         &alice,
         &[&["policy", "publish", "--yes", "--dry-run"], &["policy", "publish", "--yes"], &["policy", "publish"]],
@@ -245,6 +246,28 @@ fn dry_run() {
     }
     alice.deploy(&["record", "prod", "--dry-run"]).fails(1);
     assert_eq!((ledgers(&alice), ledgers(&server)), before);
+}
+
+/// An environment of a pattern lives in the pattern's ledger, and only as long as the policy lets it.
+#[test]
+fn ephemeral() {
+    let world = World::new();
+    let alice = alone(&world);
+    let policy = std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap();
+    alice.write(
+        "deploy.toml",
+        &format!("{policy}\n[environments.\"pr-*\"]\nephemeral = {{ ttl = \"8h\", limit = 2 }}\n"),
+    );
+    alice.deploy(&["policy", "publish", "--yes"]).ok();
+    alice.deploy(&["record", "pr-17", "--start"]).ok();
+    let run = alice.deploy(&["record", "pr-17", "--finish", "--json"]).ok().json();
+    assert_eq!((&run["ledger"], &run["environment"]), (&"pr".into(), &"pr-17".into()));
+    let start = alice.git(&["show", "refs/deploy/pr~1:entry.json"]).ok().json();
+    assert_eq!(start["predicate"]["expires"], "2026-03-05T18:00:00Z");
+    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shop"]).ok();
+    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shpo"]).fails(2);
+    alice.deploy(&["unlock", "pr-17", "-c", "shop"]).ok();
+    assert!(alice.git(&["ls-tree", "-r", "--name-only", "refs/deploy/pr"]).ok().text().contains("environments/pr-17/"));
 }
 
 /// Scripts find the entry by its id, and everything that was signed under one key.
@@ -290,7 +313,8 @@ fn sync_notices() {
     alice.deploy(&["record", "dev", "--all"]).ok();
     let (bob, _) = joined(&world, &server, "bob");
     let document = bob.deploy(&["sync", "--json"]).ok().json();
-    let entries: Vec<_> = document["moved"].as_array().unwrap().iter().map(|it| (&it["ledger"], &it["entries"])).collect();
+    let entries: Vec<_> =
+        document["moved"].as_array().unwrap().iter().map(|it| (&it["ledger"], &it["entries"])).collect();
     assert_eq!(entries, [(&"policy".into(), &1.into()), (&"dev".into(), &2.into())]);
     assert_eq!(document["pinned"].as_str().unwrap(), bob.git(&["config", "deploy.root"]).ok().text());
     let nothing = bob.deploy(&["sync"]).ok();
