@@ -1,17 +1,21 @@
 //! `git deploy approve`: signs consent to a deployment.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::composing::{Place, Wanted, deployment, selection};
 use super::workspace::Workspace;
 use super::written::{self, How};
-use super::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action};
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{self, Action, Deployment};
+use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Bind, Environment};
 use crate::domain::text::Line;
 use crate::domain::time::Span;
-use crate::git::append::Draft;
+use crate::git::append::{Draft, View};
+use crate::run::describe::describe;
+use crate::view::deployed;
 
 /// Sign an approval of a commit for an environment
 #[derive(clap::Args)]
@@ -45,23 +49,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = workspace.commit(&args.rev)?;
+    // What the last try was about, to be shown.
+    let approved: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let deployment = wanted(args, &place, view, commit)?;
+        *approved.borrow_mut() = shown(&deployment, view)?;
+        let components = deployment.changed().map(|change| change.target.component.clone()).collect();
         let (_, rules) = place.rules(view)?;
-        let wanted = Wanted {
-            commit,
-            selection: selection(&args.components),
-            kind: entry::Kind::Deploy,
-            destroy: args.destroy,
-            versions: &BTreeMap::new(),
-        };
-        let deployment = deployment(&place, view, &wanted)?;
-        let components: Vec<ComponentName> =
-            deployment.changed().map(|change| change.target.component.clone()).collect();
-        if components.is_empty() {
-            let words =
-                format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
-            return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
-        }
         let approve = entry::Approve {
             commit,
             components,
@@ -71,6 +65,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         };
         Ok(Draft { environment: place.named.clone(), ..Action::Approve(approve).into() })
     })?;
+    for line in approved.into_inner() {
+        context.print(line);
+    }
     if binds_plans(&workspace, &place) {
         context.note(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
@@ -79,15 +76,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let Action::Approve(approve) = &appended.statement.action else { return Ok(()) };
     let names: Vec<&str> = approve.components.iter().map(ComponentName::as_str).collect();
-    let sentence = format!(
-        "{} approves {} ({}) for {}, until {}.",
-        appended.statement.by,
-        names.join(", "),
-        commit.0.prefix(7),
-        place.name,
-        context.when(approve.expires)
-    );
+    let (by, until) = (&appended.statement.by, context.when(approve.expires));
+    let commit = commit.0.prefix(7);
+    let sentence = format!("{by} approves {} ({commit}) for {}, until {until}.", names.join(", "), place.name);
     written::tell(context, &sentence, &appended)
+}
+
+/// The deployment that is approved, which changes something.
+fn wanted(args: &Args, place: &Place, view: &View<'_>, commit: CommitId) -> Result<Deployment, Failure> {
+    let wanted = Wanted {
+        commit,
+        selection: selection(&args.components),
+        kind: entry::Kind::Deploy,
+        destroy: args.destroy,
+        versions: &BTreeMap::new(),
+    };
+    let deployment = deployment(place, view, &wanted)?;
+    if deployment.changed().next().is_none() {
+        let words = format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
+        return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
+    }
+    Ok(deployment)
+}
+
+/// What is approved: the components, and the subjects of what they bring.
+fn shown(deployment: &Deployment, view: &View<'_>) -> Result<Vec<String>, Failure> {
+    let mut lines = deployed::changes(deployment);
+    let subjects = describe(view.repository, deployment).or_fail(Kind::CannotTell, "cannot read what is approved")?;
+    lines.extend(subjects.iter().flat_map(|text| text.as_str().lines()).map(|line| format!("  {line}")));
+    Ok(lines)
 }
 
 /// The longest that any seat lets an approval count.

@@ -63,6 +63,19 @@ pub fn selection(named: &[ComponentName]) -> Selection {
     }
 }
 
+/// Refuses a component that the policy does not have: what names it would never count for anything.
+pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
+    if policy.component_names().contains(component) {
+        return Ok(());
+    }
+    Err(unknown(policy, format!("the policy has no component {component}")))
+}
+
+fn unknown(policy: &Policy, words: String) -> Failure {
+    let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
+    Failure::new(Kind::Usage, words).because(format!("its components are {}", names.join(", ")))
+}
+
 /// Works out the deployment of a commit as things stand now.
 pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result<Deployment, Failure> {
     let (policy, rules) = place.rules(view)?;
@@ -76,10 +89,7 @@ pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result
         versions: wanted.versions.clone(),
     };
     compose(view, policy, &wish).map_err(|error| match error {
-        ComposeError::Unknown(_) => {
-            let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
-            Failure::new(Kind::Usage, error.to_string()).because(format!("its components are {}", names.join(", ")))
-        }
+        ComposeError::Unknown(_) => unknown(policy, error.to_string()),
         ComposeError::Absent { .. } | ComposeError::Nothing(_) => Failure::new(Kind::Usage, error.to_string()),
         ComposeError::Fact(_) | ComposeError::Git(_) => {
             Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)

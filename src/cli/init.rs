@@ -1,5 +1,8 @@
 //! `git deploy init`: sets a repository up, step by step; what is there already is left as it is.
 
+use std::fs::File;
+use std::io::Write as _;
+
 use serde::Serialize;
 
 use super::keys::{self, Source};
@@ -162,8 +165,19 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     if made {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
-    context.print("Next: git deploy record dev");
+    if let Some(first) = first_environment(&proposal.policy) {
+        context.print(format_args!("Next: git deploy record {first}"));
+    }
     finish(context, &done)
+}
+
+/// Where a deployment can begin.
+fn first_environment(policy: &Policy) -> Option<&EnvName> {
+    policy
+        .environments
+        .values()
+        .find(|environment| environment.promote_from.is_none())
+        .map(|environment| &environment.name)
 }
 
 fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
@@ -195,8 +209,10 @@ fn proposal(
     };
     let text = Policy::starter(&name, &[(person(args, repository)?, key)], &args.environments);
     // Checked before it is written: two environments of one name, say, make no policy.
-    let proposal = Proposal::parse(FILE.to_owned(), text.clone().into_bytes(), context)?;
-    std::fs::write(&file, text).or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
+    // Never over a file that came meanwhile.
+    let written = File::create_new(&file).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
     Ok((proposal, true))
 }
 

@@ -1,6 +1,6 @@
 //! `git deploy lock`: stops the line.
 
-use super::composing::Place;
+use super::composing::{Place, known};
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure};
@@ -28,7 +28,10 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let place = Place::find(&workspace, &args.env)?;
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|_| {
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        if let Some(component) = &args.component {
+            known(place.rules(view)?.0, component)?;
+        }
         let lock = Lock { component: args.component.clone(), reason: args.message.clone() };
         Ok(Draft { environment: place.named.clone(), ..Action::Lock(lock).into() })
     })?;

@@ -171,13 +171,12 @@ fn show_difference(old: &str, proposal: &Proposal, context: &Context) {
 }
 
 fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    let digest = match args.source.as_deref().map(str::parse::<Digest>) {
-        Some(Ok(digest)) => digest,
-        _ => {
-            let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-            show_difference(&in_force(workspace)?, &proposal, context);
-            proposal.digest()
-        }
+    let digest = if let Some(Ok(digest)) = args.source.as_deref().map(str::parse::<Digest>) {
+        digest
+    } else {
+        let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
+        show_difference(&in_force(workspace)?, &proposal, context);
+        proposal.digest()
     };
     let action = PolicyApprove { digest: digest.clone(), comment: args.message.clone() };
     let draft = || Draft::from(Action::PolicyApprove(action.clone()));

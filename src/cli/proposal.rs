@@ -39,12 +39,12 @@ impl Proposal {
                 (FILE.to_owned(), read_file(&folder.join(FILE))?)
             }
         };
-        Self::parse(name, bytes, context)
+        Self::parse(name, &bytes, context)
     }
 
     /// Checks the bytes; everything that is wrong with them is printed.
-    pub fn parse(name: String, bytes: Vec<u8>, context: &Context) -> Result<Self, Failure> {
-        let policy = Policy::from_bytes(&bytes).map_err(|errors| {
+    pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
+        let policy = Policy::from_bytes(bytes).map_err(|errors| {
             for finding in errors.findings() {
                 context.note(finding);
             }
@@ -53,7 +53,7 @@ impl Proposal {
             Failure::new(Kind::Denied, format!("{name} is no policy: {count} {mistakes}"))
         })?;
         // What parses is UTF-8.
-        Ok(Self { name, text: String::from_utf8_lossy(&bytes).into_owned(), policy })
+        Ok(Self { name, text: String::from_utf8_lossy(bytes).into_owned(), policy })
     }
 
     /// What is signed in its stead.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 
-use super::composing::{Place, Wanted, deployment, selection};
+use super::composing::{Place, Wanted, deployment, known, selection};
 use super::keys;
 use super::workspace::Workspace;
 use super::written::{self, How};
@@ -15,6 +15,7 @@ use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start, VerificationResult};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, Person};
+use crate::domain::policy::Policy;
 use crate::domain::state::{Run, Scope};
 use crate::domain::text::{Description, Line};
 use crate::git::append::{Draft, View};
@@ -52,6 +53,7 @@ pub struct Args {
 /// What is deployed, and why: of a record or a start.
 #[derive(clap::Args)]
 #[group(id = "what", multiple = true)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
 struct What {
     /// The component; can be repeated; without it those whose content differs from what runs
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
@@ -191,11 +193,11 @@ fn composed(
             _ => entry::Kind::Deploy,
         },
         destroy: what.destroy,
-        versions: &versions(&what.versions, policy.component_names())?,
+        versions: &versions(&what.versions, policy)?,
     };
     let mut deployment = deployment(place, view, &wanted)?;
-    deployment.change = what.change.clone();
-    deployment.break_glass = what.break_glass.clone();
+    deployment.change.clone_from(&what.change);
+    deployment.break_glass.clone_from(&what.break_glass);
     deployment.description = match &what.message {
         Some(message) => Some(message.clone()),
         None => describe(view.repository, &deployment)
@@ -207,11 +209,7 @@ fn composed(
 }
 
 /// Versions by hand: one for all components, or `COMPONENT=VERSION`.
-fn versions(
-    given: &[String],
-    components: impl IntoIterator<Item = ComponentName>,
-) -> Result<BTreeMap<ComponentName, Line>, Failure> {
-    let components: Vec<ComponentName> = components.into_iter().collect();
+fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName, Line>, Failure> {
     let mut versions = BTreeMap::new();
     let version = |text: &str| -> Result<Line, Failure> {
         let version: Line = text.parse().or_fail(Kind::Usage, format!("{text:?} is not a version"))?;
@@ -229,13 +227,12 @@ fn versions(
     }
     for text in all {
         let version = version(text)?;
-        versions.extend(components.iter().map(|name| (name.clone(), version.clone())));
+        versions.extend(policy.component_names().into_iter().map(|name| (name, version.clone())));
     }
     for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
-        let component = components.iter().find(|component| component.as_str() == name);
-        let component =
-            component.ok_or_else(|| Failure::new(Kind::Usage, format!("the policy has no component {name:?}")))?;
-        versions.insert(component.clone(), version(text)?);
+        let component: ComponentName = name.parse().or_fail(Kind::Usage, format!("{name:?} is not a component"))?;
+        known(policy, &component)?;
+        versions.insert(component, version(text)?);
     }
     Ok(versions)
 }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use super::composing::known;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Artifact, Image};
 use crate::domain::id::Digest;
 use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::policy::Policy;
 use crate::domain::text::Line;
-use crate::git::append::View;
 use crate::run::digest;
 
 /// Register an artifact that was built from a commit
@@ -40,16 +41,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let commit = workspace.commit(&args.rev)?;
     let image = image(args)?;
     let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
-        let component = component(args, view)?;
         let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-        let content = view.gatherer.content(policy, commit, &component);
-        let content = content.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
-        let content = content.ok_or_else(|| {
-            Failure::new(
-                Kind::Usage,
-                format!("{component} has no file in {}: nothing was built from it", commit.short()),
-            )
-        })?;
+        let component = component(args, policy)?;
+        let known = view.gatherer.content(policy, commit, &component);
+        let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
+        let Some(content) = known else {
+            let words = format!("{component} has no file in {}: nothing was built from it", commit.short());
+            return Err(Failure::new(Kind::Usage, words));
+        };
         Ok(Action::Artifact(Artifact { component, commit, content, image: image.clone(), builder: None }).into())
     })?;
     let Action::Artifact(artifact) = &appended.statement.action else { return Ok(()) };
@@ -93,17 +92,14 @@ fn file_name(path: &Path) -> Result<Line, Failure> {
 }
 
 /// The component that was named, or the only one.
-fn component(args: &Args, view: &View<'_>) -> Result<ComponentName, Failure> {
-    let names = view.policy.map(crate::domain::policy::Policy::component_names).unwrap_or_default();
-    let list = || names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match (&args.component, names.len()) {
-        (Some(name), _) if names.contains(name) => Ok(name.clone()),
-        (Some(name), _) => {
-            Err(Failure::new(Kind::Usage, format!("the policy has no component {name}: it has {}", list())))
-        }
-        (None, 1) => names.first().cloned().ok_or_else(|| Failure::new(Kind::Usage, "the policy has no component")),
-        (None, _) => {
-            Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list())).hint("--component NAME"))
-        }
+fn component(args: &Args, policy: &Policy) -> Result<ComponentName, Failure> {
+    if let Some(name) = &args.component {
+        return known(policy, name).map(|()| name.clone());
     }
+    let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
+    if let [name] = &names[..] {
+        return Ok(name.clone());
+    }
+    let list: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
+    Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list.join(", "))).hint("--component NAME"))
 }

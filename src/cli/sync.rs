@@ -19,11 +19,9 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         return news::report(&repository, remote.as_deref(), &synced, context);
     }
-    match &remote {
-        Some(remote) => news::tell(&repository, remote, &synced, context),
-        None => {
-            context.print("There is no remote: the ledgers here are the only ones.");
-            Ok(())
-        }
+    if let Some(remote) = &remote {
+        return news::tell(&repository, remote, &synced, context);
     }
+    context.print("There is no remote: the ledgers here are the only ones.");
+    Ok(())
 }

@@ -173,6 +173,7 @@ impl Workspace {
                     .hint("git config deploy.key FILE, with the present key"))
             }
             None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
+                .hint("git deploy sync, if it was added meanwhile")
                 .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
     }

@@ -1,6 +1,6 @@
 //! What became of a deployment, in one sentence.
 
-use crate::domain::entry::{Deployment, Ended, Intent, Outcome, Target};
+use crate::domain::entry::{Change, Deployment, Ended, Intent, Outcome, Target};
 
 /// `api 1.4.2 (8f3c2a1)`
 pub fn target(target: &Target) -> String {
@@ -13,6 +13,21 @@ pub fn target(target: &Target) -> String {
 
 fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     targets.map(target).collect::<Vec<_>>().join(", ")
+}
+
+/// What a deployment changes, a line a component: `    api  77aa001 → 8f3c2a1  1.4.2`.
+pub fn changes(deployment: &Deployment) -> Vec<String> {
+    let width = deployment.changed().map(|change| change.target.component.as_str().len()).max().unwrap_or(0);
+    let line = |change: &Change| {
+        let from = change.from.map_or_else(|| "–".to_owned(), |commit| commit.0.prefix(7));
+        let to = match change.intent {
+            Intent::Destroy => "removed".to_owned(),
+            Intent::Change | Intent::Unchanged => change.target.commit.0.prefix(7),
+        };
+        let version = change.target.version.as_ref().map_or_else(String::new, |version| format!("  {version}"));
+        format!("    {:width$}  {from} → {to}{version}", change.target.component)
+    };
+    deployment.changed().map(line).collect()
 }
 
 /// `prod runs api 1.4.2 (8f3c2a1).`, and what else happened to other components.

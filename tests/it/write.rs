@@ -206,7 +206,7 @@ fn policies() {
         + "\n[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
     alice.write("deploy.toml", &two);
     alice.deploy(&["policy", "publish", "--yes"]).ok();
-    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }\u{1b}[2J"));
+    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }"));
     let mut text = transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
     alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { url = \"https://dev.example.com\" }"));
     alice.git(&["add", "deploy.toml"]).ok();
@@ -246,6 +246,28 @@ fn dry_run() {
     }
     alice.deploy(&["record", "prod", "--dry-run"]).fails(1);
     assert_eq!((ledgers(&alice), ledgers(&server)), before);
+}
+
+/// An environment of a pattern lives in the pattern's ledger, and only as long as the policy lets it.
+#[test]
+fn ephemeral() {
+    let world = World::new();
+    let alice = alone(&world);
+    let policy = std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap();
+    alice.write(
+        "deploy.toml",
+        &format!("{policy}\n[environments.\"pr-*\"]\nephemeral = {{ ttl = \"8h\", limit = 2 }}\n"),
+    );
+    alice.deploy(&["policy", "publish", "--yes"]).ok();
+    alice.deploy(&["record", "pr-17", "--start"]).ok();
+    let run = alice.deploy(&["record", "pr-17", "--finish", "--json"]).ok().json();
+    assert_eq!((&run["ledger"], &run["environment"]), (&"pr".into(), &"pr-17".into()));
+    let start = alice.git(&["show", "refs/deploy/pr~1:entry.json"]).ok().json();
+    assert_eq!(start["predicate"]["expires"], "2026-03-05T18:00:00Z");
+    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shop"]).ok();
+    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shpo"]).fails(2);
+    alice.deploy(&["unlock", "pr-17", "-c", "shop"]).ok();
+    assert!(alice.git(&["ls-tree", "-r", "--name-only", "refs/deploy/pr"]).ok().text().contains("environments/pr-17/"));
 }
 
 /// Scripts find the entry by its id, and everything that was signed under one key.
