@@ -114,7 +114,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         keys: Vec<Listed>,
     }
     let repository = open_repository().ok();
-    let keys = found(repository.as_ref(), context)?;
+    let keys = found(repository.as_ref())?;
     if context.json() {
         return context.report("keys", &Body { keys });
     }
@@ -142,8 +142,8 @@ fn list(context: &Context) -> Result<(), Failure> {
 }
 
 /// The key that signs and those whose public halves lie in the default folder.
-fn found(repository: Option<&Repository>, context: &Context) -> Result<Vec<Listed>, Failure> {
-    let workspace = repository.and_then(|_| Workspace::open(context).ok());
+fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
+    let workspace = repository.and_then(|_| Workspace::open_known(open_repository().ok()?, None).ok());
     let listed = |file: String, public_key: PublicKey, signs: bool| {
         let owner = workspace.as_ref().and_then(|it| it.policy.person_of_key(&public_key));
         let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);

@@ -46,8 +46,8 @@ pub fn report(
     context.report("sync", &Body { remote: remote.map(str::to_owned), pinned: synced.pinned, moved })
 }
 
-/// Says what a sync brought.
-pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Context) -> Result<(), Failure> {
+/// Says which project is trusted from now on, where it was met for the first time.
+pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Result<(), Failure> {
     if let Some(id) = synced.pinned {
         let project = Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
         context.note(format_args!(
@@ -55,6 +55,12 @@ pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Co
             project.name
         ));
     }
+    Ok(())
+}
+
+/// Says what a sync brought.
+pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Context) -> Result<(), Failure> {
+    trust(repository, synced, context)?;
     if synced.moved.is_empty() {
         let words = if synced.tips.is_empty() { "has no ledgers yet" } else { "has nothing new" };
         context.print(format_args!("{remote} {words}."));

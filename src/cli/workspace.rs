@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::clock;
-use crate::domain::id::{CommitId, EntryId, PublicKey};
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing};
 use crate::domain::state::{Scope, State};
@@ -15,9 +14,8 @@ use crate::domain::verdict::Decision;
 use crate::git::Repository;
 use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
-use crate::git::judge::Head;
 use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::sync::{Fault, Problem, SyncError};
+use crate::git::sync::{Fault, Problem, SyncError, sync};
 use crate::signing::key::parse_public;
 use crate::signing::{Environment as KeyEnvironment, Signer};
 use crate::view;
@@ -71,15 +69,26 @@ pub fn remote(repository: &Repository, context: &Context) -> Result<Option<Strin
 }
 
 impl Workspace {
-    /// Opens the repository and its project, without a network.
+    /// Opens the repository and its project: without a network, unless nothing of the project was ever fetched here.
     pub fn open(context: &Context) -> Result<Self, Failure> {
         let repository = open_repository()?;
         let remote = remote(&repository, context)?;
+        let unknown =
+            repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, "cannot read the ledgers")?.is_none();
+        if let Some(remote) = remote.as_deref().filter(|_| unknown) {
+            let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+            super::news::trust(&repository, &synced, context)?;
+        }
+        Self::open_known(repository, remote)
+    }
+
+    /// Opens the project as far as it is known here.
+    pub fn open_known(repository: Repository, remote: Option<String>) -> Result<Self, Failure> {
         let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
         let Some(tip) = tips.get(&LedgerName::policy()).copied() else {
             let failure = Failure::new(Kind::CannotTell, "there is no policy in this repository yet");
             return Err(match remote {
-                Some(_) => failure.hint("git deploy sync, if the remote has one").hint("git deploy init, to begin"),
+                Some(remote) => failure.because(format!("{remote} has none either")).hint("git deploy init, to begin"),
                 None => failure.hint("git deploy init"),
             });
         };
@@ -178,13 +187,6 @@ impl Workspace {
         }
     }
 
-    /// Whose key is here, where there is one that the policy lists: for questions that need no signature.
-    pub fn person(&self) -> Option<(Person, PublicKey)> {
-        let signer = find_signer(&self.repository).ok()?;
-        let key = signer.public_key();
-        self.policy.person_of_key(&key).map(|(person, _)| (person.clone(), key))
-    }
-
     /// Writes one entry, or only tries it; a refusal is printed and becomes a failure.
     pub fn append(
         &self,
@@ -203,20 +205,6 @@ impl Workspace {
             manner,
         };
         writer.append(ledger, draft).map_err(|error| explain(context, error))
-    }
-
-    /// The end of a ledger.
-    pub fn head(&self, ledger: &LedgerName) -> Result<Head, Failure> {
-        let (chain, tree) = self
-            .gatherer()
-            .chain(ledger, self.tips.get(ledger).copied())
-            .or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))?;
-        Ok(Head { chain, tree })
-    }
-
-    /// The present moment.
-    pub fn now(&self) -> crate::domain::time::Time {
-        clock::now()
     }
 }
 
