@@ -45,11 +45,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let component = component(args, policy)?;
         let known = view.gatherer.content(policy, commit, &component);
         let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
-        let Some(content) = known else {
+        let Some(built) = known else {
             let words = format!("{component} has no file in {}: nothing was built from it", commit.short());
             return Err(Failure::new(Kind::Usage, words));
         };
-        Ok(Action::Artifact(Artifact { component, commit, content, image: image.clone(), builder: None }).into())
+        Ok(Action::Artifact(Artifact { component, commit, content: built, image: image.clone(), builder: None }).into())
     })?;
     let Action::Artifact(artifact) = &appended.statement.action else { return Ok(()) };
     let short = artifact.image.digest.short();

@@ -30,13 +30,14 @@ pub fn describe(repository: &Repository, deployment: &Deployment) -> Result<Opti
             continue;
         }
         match repository.commits_between(target, &from, COMMITS) {
-            Ok(commits) => {
-                brought.extend(commits.into_iter().filter(|commit| !brought.contains(commit)).collect::<Vec<_>>())
-            }
+            Ok(commits) => brought.extend(commits),
             Err(Error::Bounds { .. } | Error::Shallow | Error::Missing(_)) => return Ok(None),
             Err(error) => return Err(error),
         }
     }
+    // Two targets may share commits.
+    let mut seen = BTreeSet::new();
+    brought.retain(|commit| seen.insert(*commit));
     text(repository, &brought)
 }
 

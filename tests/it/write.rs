@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::harness::{Repo, Run, World, with_random_keys};
 
 /// A repository with one commit, set up without a remote by alice.
-fn alone<'w>(world: &'w World) -> Repo<'w> {
+fn alone(world: &World) -> Repo<'_> {
     let alice = world.repo("alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
     alice.deploy(&["init", "--name", "shop", "--no-password"]).ok();
@@ -13,7 +13,7 @@ fn alone<'w>(world: &'w World) -> Repo<'w> {
 }
 
 /// A server that trusts alice's key, and her clone of it, set up.
-fn served<'w>(world: &'w World) -> (Repo<'w>, Repo<'w>) {
+fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
     let server = world.bare_server("server.git");
     let alice = world.clone(&server, "alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
