@@ -125,6 +125,12 @@ text!(
 mod tests {
     use super::*;
 
+    /// The stored format names this version: with another one, an entry that some readers refuse would be accepted by others.
+    #[test]
+    fn unicode_is_the_formats() {
+        assert_eq!(unicode_properties::UNICODE_VERSION, (18, 0, 0));
+    }
+
     /// What could hide or forge a line on a terminal never gets into an entry.
     #[test]
     fn deceiving_text_is_refused() {

@@ -201,9 +201,10 @@ impl Repository {
             time = time.max(self.read_commit(tip.0)?.committer_time);
         }
         let mut header = String::new();
-        if let Some(parent) = parent {
-            header = format!("parent {parent}\n");
-            time = time.max(self.read_commit(parent).map_or(Time::EPOCH, |commit| commit.committer_time));
+        // Whatever else somebody made the ref point to is no parent.
+        if let Some(parent) = parent.and_then(|parent| self.read_commit(parent).ok()) {
+            header = format!("parent {}\n", parent.id);
+            time = time.max(parent.committer_time);
         }
         let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
         let covers: Vec<String> = tips.iter().map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n")).collect();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::samples::statement;
-use super::{ParseError, Statement, mention, note_line};
+use super::{Action, ParseError, Statement, mention, note_line};
 use crate::domain::id::{EntryId, Oid};
 
 proptest! {
@@ -162,4 +162,24 @@ fn bounds() {
         &format!("\"reason\": {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
     );
     assert!(matches!(Statement::parse(deep.as_bytes()), Err(ParseError::Json(_))));
+}
+
+/// Whatever prints can be read back: nothing is signed that no reader accepts.
+#[test]
+fn a_predicate_is_as_deep_as_is_read() {
+    let attest = |arrays: usize| {
+        let predicate = (0..arrays).fold(serde_json::json!(1), |value, _| serde_json::json!([value]));
+        let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
+        statement.ledger = "evidence".parse().unwrap();
+        statement.action = Action::Attestation(
+            serde_json::from_value(serde_json::json!({
+                "commit": "22".repeat(20), "predicateType": "urn:x", "predicate": { "a": predicate }
+            }))
+            .unwrap(),
+        );
+        statement
+    };
+    let deepest = attest(124);
+    assert_eq!(Statement::parse(&deepest.print().unwrap()).unwrap(), deepest);
+    assert!(attest(125).print().is_err());
 }

@@ -30,6 +30,9 @@ pub enum InvalidError {
 
 use InvalidError::{Contradiction, Order};
 
+/// How deep a predicate may be nested: the parser reads 127 levels, and a predicate stands two deep.
+const MAX_PREDICATE_DEPTH: usize = 125;
+
 /// Whether a list is strictly ascending.
 fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut items = items.into_iter();
@@ -164,6 +167,10 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
             let size = serde_json::to_vec(&it.predicate).map_or(usize::MAX, |bytes| bytes.len());
             require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
             require(
+                1 + it.predicate.values().map(depth).max().unwrap_or(0) <= MAX_PREDICATE_DEPTH,
+                Contradiction("the predicate is nested too deep"),
+            )?;
+            require(
                 plain_values(it.predicate.values(), it.predicate.keys()),
                 Contradiction("the predicate holds a character that is not plain text"),
             )
@@ -200,6 +207,16 @@ fn plain_values<'a>(
             Value::Object(fields) => plain_values(fields.values(), fields.keys()),
             Value::Null | Value::Bool(_) | Value::Number(_) => true,
         })
+}
+
+/// How deep objects and arrays are nested in a value.
+fn depth(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 fn check_image(image: &Image) -> Result<(), InvalidError> {

@@ -17,6 +17,7 @@ use crate::domain::id::{CommitId, EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::state::{Scope, fold};
 use crate::domain::time::Time;
+use crate::git::notes::NOTES;
 use crate::git::repo::Repository;
 use crate::signing::sign::Signer;
 use crate::signing::{key, verify_entry};
@@ -252,6 +253,11 @@ fn vectors(kind: &str) {
     assert_eq!(world.repository.differing_notes(&world.tips).unwrap(), Vec::<CommitId>::new());
     vectors.expect("notes.txt", world.notes().as_bytes());
     world.repository.rebuild_notes(&world.tips).unwrap();
+    vectors.expect("notes.txt", world.notes().as_bytes());
+    // Even where the ref was led astray.
+    let (notes, blob) = (world.repository.read_ref(NOTES).unwrap(), world.repository.write_blob(b"").unwrap());
+    world.repository.compare_and_swap(NOTES, notes, blob, "test").unwrap();
+    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
     world.check_with_git();
     vectors.finish();
