@@ -37,7 +37,7 @@ pub struct Status {
 pub struct Environment {
     /// Its name.
     pub name: EnvName,
-    /// Its own branch, which `behind` counts.
+    /// Its own branch, which `behind` counts here, where it is not the document's `branch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its lock.
