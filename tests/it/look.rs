@@ -74,7 +74,8 @@ fn findings() {
     let (alice, bob, _) = begun(&world);
     let repo = &alice.repo;
     let older = EntryId(repo.rev("refs/deploy/policy").parse().unwrap());
-    alice.publish(&policy(&[&alice]), false);
+    let carol = Forge::new(&world, &world.bare_server("other.git"), "carol");
+    alice.publish(&policy(&[&alice, &carol]), false);
     // Bob is gone, and signs as if he were not.
     bob.repo.git(&["fetch", "-q", &repo.url(), "refs/deploy/*:refs/deploy/*"]).ok();
     let sneaked = bob.append("dev", a_lock(), None, |statement| {
