@@ -71,7 +71,7 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
         standing_problems(repository).or_fail(Kind::CannotTell, "cannot compare with the remote's ledgers")?;
     other.findings.extend(problems.iter().map(|problem| Finding {
         outcome: "fail",
-        entry: problem.shown,
+        entry: None,
         rule: None,
         detail: problem_line(problem),
     }));

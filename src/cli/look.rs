@@ -3,8 +3,9 @@
 //! Nothing here needs a network or opens a secret key.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
 use super::{Context, Failure, Kind, OrFail as _};
@@ -20,7 +21,7 @@ pub struct Place<'a> {
     pub name: EnvName,
     /// Its rules.
     pub rules: &'a Environment,
-    state: std::rc::Rc<State>,
+    state: Rc<State>,
     member: Option<EnvName>,
 }
 
@@ -35,16 +36,16 @@ impl Place<'_> {
 pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Place<'a>>, Failure> {
     if let Some(name) = only {
         let (name, rules) = workspace.environment(name)?;
-        let state = std::rc::Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
         let member = Workspace::named_in_ledger(&name, rules);
         return Ok(vec![Place { name, rules, state, member }]);
     }
     let mut places = Vec::new();
     for rules in workspace.policy.in_order() {
-        let state = std::rc::Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
         if rules.is_pattern() {
             for name in state.environments() {
-                let state = std::rc::Rc::clone(&state);
+                let state = Rc::clone(&state);
                 places.push(Place { member: Some(name.clone()), name, rules, state });
             }
         } else {
@@ -59,9 +60,9 @@ pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>,
     let problems = standing_problems(&workspace.repository);
     let problems = problems.or_fail(Kind::CannotTell, "cannot compare the ledgers with the remote's")?;
     let lines: Vec<String> = problems.iter().map(workspace::problem_line).collect();
-    let (yellow, plain) = (AnsiColor::Yellow.on_default().bold(), Style::new());
+    let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
-        context.note(format_args!("{yellow}warning:{yellow:#} {plain}{line}{plain:#}"));
+        context.note(format_args!("{yellow}warning:{yellow:#} {line}"));
     }
     Ok(lines)
 }

@@ -37,7 +37,7 @@ pub struct Status {
 pub struct Environment {
     /// Its name.
     pub name: EnvName,
-    /// Its own branch, which `behind` counts.
+    /// Its own branch, which `behind` counts here, where it is not the document's `branch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its lock.
@@ -287,7 +287,7 @@ mod tests {
             anstream::adapter::strip_str(&text).to_string(),
             "ENVIRONMENT  COMPONENT  VERSION  COMMIT   STATE            SINCE  BY  BEHIND main\n\
              dev          all (40)   1.5.0    8f3c2a1  live             10:00  ci  12\n\
-             qa           –          –        –        nothing yet              –\n\
+             qa           –          –        –        nothing yet                 –\n\
              prod         api        1.4.1    8f3c2a1  unhealthy        10:00  ci  12\n             \
                           web        2.0.0    8f3c2a1  deploying 2.0.1  10:00  ci  12\n  \
                prod is locked by bob: \"incident 4711\" (09:55)\n\

@@ -9,6 +9,7 @@ mod harness;
 
 mod cli;
 mod ledgers;
+mod look;
 mod man;
 mod server;
 mod walls;
