@@ -163,7 +163,7 @@ pub struct Writer<'a> {
 /// How an entry is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
-    /// Stop before signing: nothing is written anywhere.
+    /// Decide on what is known here and stop before signing: nothing is fetched or written.
     pub dry_run: bool,
     /// Push what the rules refuse here too, and let the server decide: for a clone that lacks the history to tell. Without a
     /// remote there is nobody else to decide, and it counts for nothing.
@@ -184,7 +184,7 @@ impl Writer<'_> {
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
     ) -> Result<Appended, Stopped<E>> {
         for attempt in 0..TRIES {
-            if let Some(remote) = self.remote {
+            if let Some(remote) = self.remote.filter(|_| !self.manner.dry_run) {
                 sync(self.repository, remote)?;
             }
             match self.attempt(ledger, draft)? {
@@ -375,7 +375,7 @@ impl Writer<'_> {
                 }
             }
         }
-        match self.repository.compare_and_swap(&name, old.map(|old| old.0), new.0, "git-deploy: append") {
+        match self.repository.advance_ledger(ledger, old, new, "git-deploy: append") {
             Ok(()) => Ok(Some(said)),
             // The remote has it: a fetch beside us has moved the local ref there or further.
             Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Some(said)),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
 use gix::refs::transaction::{PreviousValue, RefEdit};
@@ -14,12 +14,16 @@ use gix::refs::{FullName, FullNameRef, Target};
 use super::error::{Error, Result};
 use super::object::{make_folder, sync_folder};
 use super::repo::{Repository, from_gix, to_gix};
-use crate::domain::id::Oid;
+use crate::clock::Deadline;
+use crate::domain::id::{EntryId, Oid};
+use crate::domain::name::LedgerName;
 
 /// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs off quadratically, with jitter.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often a move is tried that failed although the ref is where it should be.
 const ATTEMPTS: u64 = 6;
+/// Where the ledgers are.
+const LEDGERS: &str = "refs/deploy/";
 /// The most refs that are listed.
 const LIST_LIMIT: usize = 100_000;
 
@@ -93,23 +97,40 @@ impl Repository {
         Ok(refs.into_iter().collect())
     }
 
-    /// Makes a ref that must not exist yet. That it is there already with this very value is no error.
-    pub fn create_ref(&self, name: &str, new: Oid, log: &str) -> Result<()> {
-        self.compare_and_swap(name, None, new, log)
-    }
-
     /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one line for the reflog.
     ///
     /// When it returns, the ref and every object written through this [`Repository`] before are on the disk.
     /// [`Error::LostRace`] if the ref is not at `old`.
     pub fn compare_and_swap(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
+        if name.starts_with(LEDGERS) {
+            return Err(Error::Ref {
+                name: name.to_owned(),
+                why: "a ledger moves only forward, by an entry that was judged",
+            });
+        }
+        self.move_ref(name, old, new, log)
+    }
+
+    /// Moves a ledger from `old` to `new`, an entry after it that the caller has judged: the one way in which a ref below
+    /// `refs/deploy/` is written. A test names the callers.
+    pub(crate) fn advance_ledger(
+        &self,
+        ledger: &LedgerName,
+        old: Option<EntryId>,
+        new: EntryId,
+        log: &str,
+    ) -> Result<()> {
+        self.move_ref(&ledger.reference(), old.map(|old| old.0), new.0, log)
+    }
+
+    pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         self.refuse_in_quarantine("a ref")?;
         let full = full_name(name)?;
         if old.is_none() {
             self.refuse_file_and_folder(name)?;
         }
         self.sync_objects()?;
-        let start = Instant::now();
+        let deadline = Deadline::after(LOCK_WAIT);
         let mut attempts = 0;
         loop {
             let result = self.swap(&full, old, new, log);
@@ -123,7 +144,7 @@ impl Repository {
             }
             // It stumbled over another writer that is done by now: over a lock, a folder just removed, an old copy of packed-refs.
             attempts += 1;
-            if attempts == ATTEMPTS || start.elapsed() > LOCK_WAIT {
+            if attempts == ATTEMPTS || deadline.passed() {
                 return result;
             }
             std::thread::sleep(Duration::from_millis(10 * attempts));

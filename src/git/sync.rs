@@ -206,7 +206,7 @@ fn verify(
 
 /// Moves our ledger; that another process of ours moved it meanwhile is no error, the next sync sees it.
 fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, new: EntryId) -> Result<()> {
-    match repository.compare_and_swap(&ledger.reference(), old.map(|old| old.0), new.0, "git-deploy: sync") {
+    match repository.advance_ledger(ledger, old, new, "git-deploy: sync") {
         Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
         Err(error) => Err(error),
     }

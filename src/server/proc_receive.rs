@@ -46,16 +46,17 @@ pub fn run(
     let commands = converse(from, to)?;
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
-    let mut judgements = judge(&repository, &commands, deadline)?;
+    let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
+    let mut judgements = judge(&repository, &commands, &classes, deadline)?;
     if commands.atomic && judgements.iter().any(|judgement| judgement.decision() != Decision::Allowed) {
         hold_back(&mut judgements);
     }
     let mut any = false;
-    for (update, judgement) in commands.updates.iter().zip(&mut judgements) {
+    for ((class, update), judgement) in classes.iter().zip(&commands.updates).zip(&mut judgements) {
         if judgement.decision() != Decision::Allowed {
             continue;
         }
-        match carry_out(&repository, update, judgement) {
+        match carry_out(&repository, class, update, judgement) {
             Ok(()) => any = true,
             Err(error) => judgement.verdict.checks.push(failed(&error)),
         }
@@ -97,10 +98,14 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
 
 /// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
 /// will be then: a policy or an environment that this very push moves has moved for the rest of it.
-fn judge(repository: &Repository, commands: &Commands, deadline: Deadline) -> Result<Vec<Judgement>, Fault> {
+fn judge(
+    repository: &Repository,
+    commands: &Commands,
+    classes: &[Class],
+    deadline: Deadline,
+) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::read(repository)?;
     let before = Present { tips: repository.tips()?, now: clock::now() };
-    let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
     let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((ledger(class)?, update)));
     let project = project(repository, &before, ledgers)?;
     let court = Court::new(repository, &settings, project.as_ref(), &before, deadline)?;
@@ -140,14 +145,14 @@ fn hold_back(judgements: &mut [Judgement]) {
 }
 
 /// Moves the ref of an allowed update.
-fn carry_out(repository: &Repository, update: &Update, judgement: &Judgement) -> GitResult<()> {
-    // An allowed update is of a ledger, whose name is text, and has a new id.
-    let (Ok(name), Some(new)) = (std::str::from_utf8(&update.name), update.new) else { return Ok(()) };
+fn carry_out(repository: &Repository, class: &Class, update: &Update, judgement: &Judgement) -> GitResult<()> {
+    // An allowed update is of a ledger and has a new id.
+    let (Some(ledger), Some(new)) = (ledger(class), update.new) else { return Ok(()) };
     if judgement.recovers {
         // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
         Settings::disarm(repository)?;
     }
-    repository.compare_and_swap(name, update.old, new, "git-deploy: push")
+    repository.advance_ledger(ledger, update.old.map(EntryId), EntryId(new), "git-deploy: push")
 }
 
 /// What an allowed update that could not be carried out is told.

@@ -33,10 +33,9 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("Instant::now", &["src/clock.rs"], "there is one clock"),
     ("Command::new(\"git", &["src/git/command.rs"], "every setting of a git subprocess stands in one place"),
     (
-        "compare_and_swap",
-        // The notes move a ref of their own and no ledger.
-        &["src/git/append.rs", "src/git/refs.rs", "src/git/notes.rs", "src/server/"],
-        "a ledger grows only where its rules were looked at",
+        "advance_ledger",
+        &["src/git/refs.rs", "src/git/append.rs", "src/git/sync.rs", "src/server/proc_receive.rs"],
+        "a ledger grows only where its entries were judged",
     ),
     ("assume_verified", &["src/signing/", "src/domain/entry/"], "only a checked signature makes an entry verified"),
     ("gix", &["src/git/"], "every access to git is in the git module"),
@@ -139,7 +138,7 @@ fn bad_calls_are_found() {
         ("src/git/log.rs", "let now = chrono::Utc::now();", Some("src/clock.rs")),
         ("src/run/apply.rs", "let now = Instant::now();", Some("src/clock.rs")),
         ("src/run/apply.rs", "Command::new(\"git-receive-pack\")", Some("src/git/command.rs")),
-        ("src/cli/repair.rs", "repo.compare_and_swap(name, old, new)", Some("src/server/apply.rs")),
+        ("src/cli/repair.rs", "repo.advance_ledger(name, old, new)", Some("src/server/proc_receive.rs")),
         ("src/git/log.rs", "entry.assume_verified(key)", Some("src/signing/entry.rs")),
         ("src/view/graph.rs", "use gix::ObjectId;", Some("src/git/graph.rs")),
         ("src/cli/show.rs", "repo.gix.find_object(id)", Some("src/git/show.rs")),
@@ -163,7 +162,7 @@ fn good_sources_pass() {
         ("src/git/refs.rs", "use crate::{clock, domain::{cli, view}, signing};"),
         ("src/git/refs.rs", "#[cfg(test)]\nmod tests {\n    fn f() { Command::new(\"git\"); Utc::now(); }\n}"),
         ("src/git/tests/refs.rs", "fn f() { Command::new(\"git\"); }"),
-        ("src/view/table.rs", "let to_gix = from_gix(x); let digix = 1; compare_and_swapped();"),
+        ("src/view/table.rs", "let to_gix = from_gix(x); let digix = 1; advance_ledgers();"),
     ] {
         assert_eq!(complaints(name, text), Vec::<String>::new(), "{name}: {text}");
     }

@@ -1,7 +1,6 @@
 //! A repository with real ledgers, for the tests of what is gathered: entries are signed, folded and chained as in life, and no gate
 //! is asked, so that a test can write whatever it needs.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -57,8 +56,7 @@ impl World {
     /// Everything is signed by `ci`: who may do what is not asked here. The policy is what `rest` adds to project and people.
     pub fn new(rest: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let git = Command::new("git").args(["init", "--quiet", "--bare"]).arg(dir.path().join("r.git")).status();
-        assert!(git.unwrap().success());
+        gix::init_bare(dir.path().join("r.git")).unwrap();
         let repository = Repository::open(&dir.path().join("r.git")).unwrap();
         let key = dir.path().join("key");
         generate(&key, None).unwrap();

@@ -252,7 +252,7 @@ fn versions() {
     let three = world.code("v/VERSION", &"9".repeat(2_000), &[]);
     let name = || parse::<ComponentName>("catalogue");
     for (tag, commit) in [("catalogue/v1.9.0", one), ("catalogue/v1.10.0", one), ("other/v7.0.0", one)] {
-        world.repository.create_ref(&format!("refs/tags/{tag}"), commit.0, "").unwrap();
+        world.repository.compare_and_swap(&format!("refs/tags/{tag}"), None, commit.0, "").unwrap();
     }
     let mut version =
         |ledger, commit| world.facts_of(ledger, Kind::Deploy, "catalogue", commit).versions[&(commit, name())].clone();
@@ -275,9 +275,9 @@ fn branches() {
     let statement = world.statement("prod", starting(asked));
     let tip = |gatherer: Gatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
     assert_eq!(tip(world.gatherer()), Some(Ok(None)));
-    world.repository.create_ref("refs/heads/main", one.0, "").unwrap();
+    world.repository.compare_and_swap("refs/heads/main", None, one.0, "").unwrap();
     assert_eq!(tip(world.gatherer().with_remote(Some("origin"))), Some(Ok(Some(one))));
-    world.repository.create_ref("refs/remotes/origin/main", two.0, "").unwrap();
+    world.repository.compare_and_swap("refs/remotes/origin/main", None, two.0, "").unwrap();
     assert_eq!(tip(world.gatherer()), Some(Ok(Some(one))));
     assert_eq!(tip(world.gatherer().with_branches_as_entered()), Some(Ok(Some(one))));
     let facts = world.facts(&world.gatherer().with_remote(Some("origin")), &statement);

@@ -208,7 +208,7 @@ impl World {
         self.tips.insert(step.ledger.clone(), id);
         self.ends.insert(step.ledger.clone(), (sequence, tree));
         let old = repository.read_ref(&step.ledger.reference()).unwrap();
-        self.repository.compare_and_swap(&step.ledger.reference(), old, id.0, "test").unwrap();
+        self.repository.advance_ledger(&step.ledger, old.map(EntryId), id, "test").unwrap();
         (format!("{}-{sequence:02}-{action}.json", step.ledger), bytes)
     }
 

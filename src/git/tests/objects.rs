@@ -18,7 +18,7 @@ fn git_reads_what_we_write() {
             repository.edit(None, &[("a/b.json", Some(Leaf::Blob(blob))), ("c", Some(Leaf::Blob(blob)))]).unwrap();
         let raw = format!("tree {tree}\nauthor A <a@b> 5 +0000\ncommitter C <c@d> 7 +0000\n\nsubject\n\nbody\n");
         let id = repository.write_commit(raw.as_bytes()).unwrap();
-        repository.create_ref("refs/heads/main", id, "test").unwrap();
+        repository.move_ref("refs/heads/main", None, id, "test").unwrap();
         scratch.fsck();
         // A second write of the same object changes nothing.
         assert_eq!(repository.write_blob(b"hello\n").unwrap(), blob);
@@ -133,7 +133,7 @@ fn worktrees_and_alternates() {
     assert_eq!(repository.common_dir().canonicalize().unwrap(), clone.join(".git"));
     assert!(repository.git_dir().is_absolute() && repository.common_dir().is_absolute());
     assert_eq!(repository.read_commit(commit).unwrap().message(), b"one\n");
-    repository.create_ref("refs/deploy/prod", commit, "test").unwrap();
+    repository.move_ref("refs/deploy/prod", None, commit, "test").unwrap();
     assert_eq!(git_in(&clone, &["rev-parse", "refs/deploy/prod"]).trim(), commit.to_string());
     assert!(!repository.is_bare() && scratch.open().is_bare());
 }

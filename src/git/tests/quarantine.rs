@@ -54,7 +54,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         assert!(!repository.is_ancestor(pushed, own).unwrap());
         assert_eq!(repository.commits_between(pushed, &[own], 10).unwrap(), [pushed]);
         assert!(repository.is_quarantined());
-        assert!(matches!(repository.create_ref("refs/deploy/prod", own, ""), Err(Error::Quarantine(_))));
+        assert!(matches!(repository.move_ref("refs/deploy/prod", None, own, ""), Err(Error::Quarantine(_))));
         assert!(matches!(repository.write_blob(b"x"), Err(Error::Quarantine(_))));
         let tree = repository.read_commit(pushed).unwrap().tree;
         assert!(repository.edited_id(Some(tree), &[("pushed", None)]).is_ok());
@@ -114,5 +114,5 @@ fn without_quarantine() {
         HookEnvironment { current_dir: scratch.path.clone(), git_dir: scratch.path.clone(), ..Default::default() };
     let repository = Repository::open_in_environment(&environment).unwrap();
     assert!(!repository.is_quarantined());
-    repository.create_ref("refs/deploy/prod", own, "").unwrap();
+    repository.move_ref("refs/deploy/prod", None, own, "").unwrap();
 }

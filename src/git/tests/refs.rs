@@ -7,7 +7,7 @@ use super::{Scratch, plain_git};
 use crate::domain::id::Oid;
 use crate::git::{Error, Repository};
 
-const NAME: &str = "refs/deploy/prod";
+const NAME: &str = "refs/other/prod";
 
 fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     let tree = repository.edit(None, &[]).unwrap();
@@ -20,7 +20,7 @@ fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
 fn append(repository: &Repository, message: &str) {
     loop {
         let old = repository.read_ref(NAME).unwrap();
-        match repository.compare_and_swap(NAME, old, child(repository, old, message), message) {
+        match repository.move_ref(NAME, old, child(repository, old, message), message) {
             Ok(()) => return,
             Err(error) => assert!(error.is_lost_race(), "{error:?}"),
         }
@@ -69,19 +69,19 @@ fn lost_races_are_told() {
     let repository = scratch.open();
     let (one, two, three) =
         (child(&repository, None, "1"), child(&repository, None, "2"), child(&repository, None, "3"));
-    assert!(matches!(repository.compare_and_swap(NAME, Some(one), two, ""), Err(Error::LostRace { found: None, .. })));
-    repository.create_ref(NAME, one, "").unwrap();
+    assert!(matches!(repository.move_ref(NAME, Some(one), two, ""), Err(Error::LostRace { found: None, .. })));
+    repository.move_ref(NAME, None, one, "").unwrap();
     // Two first writers of one genesis make the same commit.
-    repository.create_ref(NAME, one, "").unwrap();
+    repository.move_ref(NAME, None, one, "").unwrap();
     for old in [None, Some(three)] {
-        let lost = repository.compare_and_swap(NAME, old, two, "");
+        let lost = repository.move_ref(NAME, old, two, "");
         assert!(matches!(lost, Err(Error::LostRace { found: Some(found), .. }) if found == one), "{lost:?}");
     }
-    repository.compare_and_swap(NAME, Some(one), two, "two\nlines").unwrap();
+    repository.move_ref(NAME, Some(one), two, "two\nlines").unwrap();
     scratch.git(&["pack-refs", "--all"]);
     assert_eq!(repository.read_ref(NAME).unwrap(), Some(two));
-    assert!(repository.compare_and_swap(NAME, Some(one), three, "").is_err_and(|error| error.is_lost_race()));
-    repository.compare_and_swap(NAME, Some(two), three, "").unwrap();
+    assert!(repository.move_ref(NAME, Some(one), three, "").is_err_and(|error| error.is_lost_race()));
+    repository.move_ref(NAME, Some(two), three, "").unwrap();
     assert_eq!(scratch.oid(&["rev-parse", NAME]), three);
     assert_eq!(repository.list_refs("refs/deploy/").unwrap(), [(NAME.to_owned(), three)]);
 }
@@ -100,7 +100,7 @@ fn a_held_lock_is_waited_for() {
             std::thread::sleep(std::time::Duration::from_millis(300));
             std::fs::remove_file(&lock).unwrap();
         });
-        repository.create_ref(NAME, one, "").unwrap();
+        repository.move_ref(NAME, None, one, "").unwrap();
     });
     assert_eq!(repository.read_ref(NAME).unwrap(), Some(one));
 }
@@ -111,12 +111,12 @@ fn symbolic_refs_are_refused() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
-    repository.create_ref("refs/heads/main", one, "").unwrap();
+    repository.move_ref("refs/heads/main", None, one, "").unwrap();
     scratch.git(&["symbolic-ref", NAME, "refs/heads/main"]);
     assert!(matches!(repository.read_ref(NAME), Err(Error::Ref { .. })));
     assert!(matches!(repository.list_refs("refs/deploy/"), Err(Error::Ref { .. })));
     for old in [None, Some(one)] {
-        assert!(repository.compare_and_swap(NAME, old, child(&repository, None, "2"), "").is_err());
+        assert!(repository.move_ref(NAME, old, child(&repository, None, "2"), "").is_err());
     }
     assert_eq!(repository.read_ref("refs/heads/main").unwrap(), Some(one));
 }
@@ -146,14 +146,14 @@ fn broken_refs_are_errors() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
-    repository.create_ref(NAME, one, "").unwrap();
+    repository.move_ref(NAME, None, one, "").unwrap();
     scratch.git(&["pack-refs", "--all"]);
     std::fs::create_dir_all(scratch.path.join("refs/deploy")).unwrap();
     std::fs::write(scratch.path.join(NAME), "").unwrap();
     let repository = scratch.open();
     assert!(repository.read_ref(NAME).is_err());
     assert!(repository.list_refs("refs/deploy/").is_err());
-    assert!(repository.compare_and_swap(NAME, Some(one), child(&repository, Some(one), "2"), "").is_err());
+    assert!(repository.move_ref(NAME, Some(one), child(&repository, Some(one), "2"), "").is_err());
 }
 
 /// A ref that is a file and a folder at once can be made with packed refs, and then neither can be read reliably.
@@ -161,14 +161,14 @@ fn broken_refs_are_errors() {
 fn file_and_folder() {
     let scratch = Scratch::bare();
     let one = child(&scratch.open(), None, "1");
-    scratch.open().create_ref("refs/deploy/pr", one, "").unwrap();
-    scratch.open().create_ref("refs/deploy/x/y", one, "").unwrap();
+    scratch.open().move_ref("refs/deploy/pr", None, one, "").unwrap();
+    scratch.open().move_ref("refs/deploy/x/y", None, one, "").unwrap();
     for pack in [false, true] {
         if pack {
             scratch.git(&["pack-refs", "--all"]);
         }
         for name in ["refs/deploy/pr/17", "refs/deploy/pr/17/18", "refs/deploy/x"] {
-            let refused = scratch.open().create_ref(name, one, "");
+            let refused = scratch.open().move_ref(name, None, one, "");
             assert!(matches!(refused, Err(Error::Ref { .. })), "{name} {pack}: {refused:?}");
         }
     }
