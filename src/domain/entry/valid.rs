@@ -167,7 +167,7 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
             let size = serde_json::to_vec(&it.predicate).map_or(usize::MAX, |bytes| bytes.len());
             require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
             require(
-                1 + it.predicate.values().map(depth).max().unwrap_or(0) <= MAX_PREDICATE_DEPTH,
+                it.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
                 Contradiction("the predicate is nested too deep"),
             )?;
             require(

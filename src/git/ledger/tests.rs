@@ -246,7 +246,7 @@ fn vectors(kind: &str) {
     assert_eq!(world.repository.tips().unwrap(), world.tips);
     vectors.expect("expected.txt", world.listed.as_bytes());
     vectors.expect("trees.txt", world.trees.as_bytes());
-    let ids: String = world.commits.iter().map(|id| format!("{id}\n")).collect();
+    let ids = world.commits.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     vectors.expect("commits.txt", &world.git("cat-file", &["--batch"], ids.as_bytes()));
 
     // Caught up with entry by entry, the notes are those that are made from the ledgers at once.
