@@ -11,11 +11,11 @@ use super::workspace::{open_repository, problem_line};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::verdict::Outcome;
-use crate::git::Repository;
 use crate::git::audit::{self, Audited};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, Tips};
 use crate::git::sync::standing_problems;
+use crate::git::{Error, Repository};
 use crate::view::audit::{self as view, Audit, Finding, Ledger, Part, Remark};
 
 /// Check every ledger from the root of trust: signatures, rules, order, and the notes
@@ -29,7 +29,11 @@ pub struct Args {
 /// Prints what was found.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
-    let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    let tips = repository.tips().map_err(|error| {
+        // A ref that no ledger may have is somebody's doing, and not a fact that is missing.
+        let kind = if matches!(error, Error::Ref { .. }) { Kind::Denied } else { Kind::CannotTell };
+        Failure::new(kind, "cannot read the ledgers").because(error)
+    })?;
     if tips.is_empty() {
         return Err(Failure::new(Kind::CannotTell, "there are no ledgers in this repository")
             .hint("git deploy sync, if the remote has some")

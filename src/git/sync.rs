@@ -213,22 +213,24 @@ fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, n
 }
 
 /// What is wrong with the remote's ledgers as of the last fetch: for commands that do not fetch.
+///
+/// What git itself fetched since the last sync is judged as a sync would judge it, and not taken over.
 pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     let (tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
     let mut problems = Vec::new();
-    if incoming.is_empty() {
-        return Ok(problems);
-    }
-    for ledger in tips.keys().chain(incoming.keys()).collect::<std::collections::BTreeSet<_>>() {
+    let Some(policy) = tips.get(&LedgerName::policy()).filter(|_| !incoming.is_empty()) else { return Ok(problems) };
+    let project = Project::of_policy(repository, *policy)?;
+    let judge = Judge::new(repository, Gatherer::new(repository, &project).with_branches_as_entered(), None);
+    let known: Tips = tips.iter().chain(&incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
+    let chains = Chains::new(repository, &known);
+    for ledger in known.keys() {
         let (kept, shown) = (tips.get(ledger).copied(), incoming.get(ledger).copied());
-        let behind = match (kept, shown) {
-            (Some(kept), Some(shown)) => repository.on_chain(kept, shown)?,
-            _ => false,
+        let fault = match shown {
+            None => Some(Fault::Deleted),
+            Some(shown) if kept == Some(shown) => None,
+            Some(shown) => verify(repository, &judge, &chains, ledger, kept, shown)?.err(),
         };
-        if !behind {
-            let fault = if shown.is_some() { Fault::Rewound } else { Fault::Deleted };
-            problems.push(Problem { ledger: ledger.clone(), kept, shown, fault });
-        }
+        problems.extend(fault.map(|fault| Problem { ledger: ledger.clone(), kept, shown, fault }));
     }
     Ok(problems)
 }

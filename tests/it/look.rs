@@ -1,6 +1,7 @@
 //! The commands that look: what people see of real ledgers, and what an audit finds in forged ones.
 
-use git_deploy::domain::id::EntryId;
+use git_deploy::domain::entry::{Action, Start};
+use git_deploy::domain::id::{EntryId, RunId};
 
 use crate::harness::forge::a_lock;
 use crate::harness::{Forge, World, with_random_keys};
@@ -104,4 +105,69 @@ fn findings() {
     for words in ["✗ dev", "it is no entry", "older policy", "✗ notes", "✓ policy"] {
         assert!(text.contains(words), "{words}: {run}");
     }
+}
+
+/// What is under way, what is ephemeral, and a start that nobody has finished: all told from the state alone.
+#[test]
+fn under_way() {
+    let world = World::new();
+    let (alice, _, first) = begun(&world);
+    let deployment = |from: Option<&str>| match alice.a_record("HEAD", from) {
+        Action::Record(record) => record,
+        other => panic!("{other:?}"),
+    };
+    let start = Start { run: RunId([7; 16]), deployment: deployment(Some(&first)).deployment };
+    alice.append("dev", Action::Start(start), None, |_| ());
+    let mut record = deployment(None);
+    record.deployment.expires = Some(world.now().plus("8h".parse().unwrap()));
+    alice
+        .append("pr", Action::Record(record), None, |statement| statement.environment = Some("pr-17".parse().unwrap()));
+    world.advance("40s");
+    let _hidden = with_random_keys().bind_to_scope();
+    insta::assert_snapshot!("under_way", alice.repo.deploy(&["status", "--dates=relative"]).ok());
+    insta::assert_snapshot!("under_way_log", alice.repo.deploy(&["log", "--dates=relative"]).ok());
+    insta::assert_snapshot!("under_way_show", alice.repo.deploy(&["show", "--dates=relative"]).ok());
+    let only = alice.repo.deploy(&["log", "--json", "pr-17"]).ok().json();
+    assert_eq!(only["entries"].as_array().unwrap().len(), 1);
+}
+
+/// Without asking the network every look says how old its news is, and what the remote was caught at.
+#[test]
+fn as_of_the_last_fetch() {
+    let world = World::new();
+    let (alice, bob, _) = begun(&world);
+    alice.push(&["HEAD:refs/heads/main", "refs/deploy/*:refs/deploy/*"]).ok();
+    alice.repo.deploy(&["sync"]).ok();
+    world.advance("3m");
+    let status = alice.repo.deploy(&["status", "--dates=relative"]).ok();
+    assert!(status.text().ends_with("as of the last fetch, 3 min ago · git deploy sync brings news"), "{status}");
+    assert!(status.err().is_empty(), "{status}");
+    assert_eq!(alice.repo.deploy(&["audit", "--json"]).ok().json()["pinned"], true);
+
+    // What git itself has fetched is not believed yet, which is no reason to worry.
+    bob.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    bob.append("prod", a_lock(), None, |_| ());
+    bob.push(&["refs/deploy/prod"]).ok();
+    alice.repo.git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy-incoming/*"]).ok();
+    let status = alice.repo.deploy(&["status"]).ok();
+    assert!(status.err().is_empty(), "{status}");
+
+    // A server without hooks lets somebody rewrite a ledger; the next sync refuses, and every look tells.
+    alice.push(&["-f", "refs/deploy/dev~1:refs/deploy/dev"]).ok();
+    alice.repo.deploy(&["sync"]).fails(1);
+    let status = alice.repo.deploy(&["status"]).ok();
+    assert!(status.err().starts_with("warning: the remote has rewritten the ledger dev"), "{status}");
+    let audit = alice.repo.deploy(&["audit"]).fails(1);
+    assert!(audit.text().contains("the remote has rewritten the ledger dev"), "{audit}");
+}
+
+/// A policy that nobody can read stops every deployment: an audit names the entry that brought it.
+#[test]
+fn an_unreadable_policy() {
+    let world = World::new();
+    let (alice, ..) = begun(&world);
+    let broken = alice.publish("schema = 1\nproject = 3\n", false);
+    let audit = alice.repo.deploy(&["audit", "--json"]).fails(1).json();
+    assert_eq!(audit["ledgers"][0]["findings"][0]["entry"], broken.to_string().as_str(), "{audit:#}");
+    alice.repo.deploy(&["status"]).fails(3);
 }
