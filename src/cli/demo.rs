@@ -87,14 +87,14 @@ enum End {
 
 impl Tour<'_> {
     fn set_up(&self) -> Result<(), Failure> {
-        self.chapter("A server, and a key for everyone")?;
+        self.chapter("A server, and a key for everyone");
         self.git(".", &["init", "--quiet", "--bare", "--initial-branch=main", "server.git"])?;
         for person in PEOPLE {
             self.deploy(".", &["key", "new", &format!("keys/{person}.key"), "--no-password"])?;
         }
         self.deploy(".", &["server", "init", "server.git", "--admin", "keys/alice.pub"])?;
 
-        self.chapter("A project with two components, and its policy")?;
+        self.chapter("A project with two components, and its policy");
         self.clone("alice")?;
         self.write("alice/api/server.txt", "api 1\n")?;
         self.write("alice/web/index.html", "<h1>web 1</h1>\n")?;
@@ -112,39 +112,39 @@ impl Tour<'_> {
     }
 
     fn first_deployments(&self) -> Result<(), Failure> {
-        self.chapter("CI says what it tested and what it built")?;
+        self.chapter("CI says what it tested and what it built");
         self.deploy("ci", &["attest", "test-result", "--result", "passed"])?;
         for component in ["api", "web"] {
             let image =
                 format!("registry.example/{component}@{}", crate::domain::id::Digest::sha256(component.as_bytes()));
             self.deploy("ci", &["register", &image, "--component", component])?;
         }
-        self.chapter("dev, then qa")?;
+        self.chapter("dev, then qa");
         self.deploy("ci", &["record", "dev", "--verification", "passed"])?;
         self.deploy("ci", &["record", "qa", "--verification", "passed"])
     }
 
     fn refused(&self) -> Result<(), Failure> {
-        self.chapter("Straight to prod? Everyone can ask first")?;
+        self.chapter("Straight to prod? Everyone can ask first");
         self.deploy_to("ci", &["check", "prod"], End::Refused)?;
-        self.chapter("And who does not ask is refused by the server")?;
+        self.chapter("And who does not ask is refused by the server");
         self.deploy_to("ci", &["record", "prod", "--no-verify", "-m", "Skip stage, nobody will notice"], End::Refused)
     }
 
     fn accepted(&self) -> Result<(), Failure> {
-        self.chapter("Stage, and the two approvals")?;
+        self.chapter("Stage, and the two approvals");
         self.deploy("ci", &["record", "stage", "--verification", "passed"])?;
         self.deploy("bob", &["approve", "prod", "-m", "Canary looks good"])?;
         self.deploy("carol", &["approve", "prod"])?;
-        self.chapter("Now the server lets it in")?;
+        self.chapter("Now the server lets it in");
         self.deploy("ci", &["record", "prod", "--verification", "passed"])?;
         self.deploy("ci", &["status"])
     }
 
     fn look_back(&self) -> Result<(), Failure> {
-        self.chapter("Anyone with a clone sees the whole story, with plain git")?;
+        self.chapter("Anyone with a clone sees the whole story, with plain git");
         self.git("ci", &["log", "--notes=deploy", "-1"])?;
-        self.chapter("Or asks git-deploy, which checks every signature and every rule again")?;
+        self.chapter("Or asks git-deploy, which checks every signature and every rule again");
         self.deploy("ci", &["show"])?;
         self.deploy("ci", &["audit"])
     }
@@ -258,10 +258,9 @@ impl Tour<'_> {
         ))
     }
 
-    fn chapter(&self, title: &str) -> Result<(), Failure> {
+    fn chapter(&self, title: &str) {
         let style = Style::new().bold();
         self.say(&format!("\n{style}## {title}{style:#}\n"));
-        Ok(())
     }
 
     fn show(&self, place: &str, command: &str) {

@@ -247,7 +247,8 @@ impl Writer<'_> {
         let (tips, head) = (view.tips, view.head);
         let draft = draft(view).map_err(Stopped::Draft)?;
         let (statement, verdict) = self.decide(ledger, view, &draft)?;
-        if !verdict.allowed() && !(self.manner.no_verify && self.remote.is_some()) {
+        let left_to_the_server = self.manner.no_verify && self.remote.is_some();
+        if !(verdict.allowed() || left_to_the_server) {
             return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })).into());
         }
         let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {

@@ -148,20 +148,8 @@ impl<'a> Judge<'a> {
         };
         let case = Case { ledger, head, entry: &entry, policy_text, state, stored };
         let verdict = self.verdict(&case, against);
-        let next = verdict.allowed().then(|| self.after(head, id, commit.tree, &statement));
+        let next = verdict.allowed().then(|| after(head, id, commit.tree, &statement));
         Judged { id, statement: Some(statement), previous: Some(previous), head: next, verdict, entry: Some(entry) }
-    }
-
-    /// The end of the chain after an entry.
-    fn after(&self, head: &Head, id: EntryId, tree: Oid, statement: &Statement) -> Head {
-        let chain = Chain {
-            tip: id,
-            sequence: statement.sequence,
-            at: statement.at,
-            seen: statement.seen.clone(),
-            ..head.chain.clone()
-        };
-        Head { chain, tree }
     }
 
     /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
@@ -282,6 +270,18 @@ impl<'a> Judge<'a> {
         facts.recovery = self.recovery;
         evaluate(&policy, &request, &facts, now)
     }
+}
+
+/// The end of the chain after an entry.
+fn after(head: &Head, id: EntryId, tree: Oid, statement: &Statement) -> Head {
+    let chain = Chain {
+        tip: id,
+        sequence: statement.sequence,
+        at: statement.at,
+        seen: statement.seen.clone(),
+        ..head.chain.clone()
+    };
+    Head { chain, tree }
 }
 
 /// All keys of a policy, retired ones too.

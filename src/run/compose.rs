@@ -155,7 +155,6 @@ fn change(
         (None, Some(_)) if wish.destroy => Intent::Destroy,
         (None, _) if named => return Err(ComposeError::Absent { component: component.clone(), commit }),
         (None, _) => return Ok(None),
-        (Some(_), None) => Intent::Change,
         (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
         (Some(content), Some(_)) if running == Some(content) && here.unknown(component).is_none() => {
             let stuck = here.lock().is_some() || here.component_lock(component).is_some();
@@ -164,7 +163,7 @@ fn change(
             }
             Intent::Unchanged
         }
-        (Some(_), Some(_)) => Intent::Change,
+        (Some(_), _) => Intent::Change,
     };
     let target = Target { component: component.clone(), commit, content, version: None, artifacts: Vec::new() };
     Ok(Some(Change { target, from, plan: None, intent }))
