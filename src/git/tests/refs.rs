@@ -7,7 +7,7 @@ use super::{Scratch, plain_git};
 use crate::domain::id::Oid;
 use crate::git::{Error, Repository};
 
-const NAME: &str = "refs/other/prod";
+const NAME: &str = "refs/deploy/prod";
 
 fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     let tree = repository.edit(None, &[]).unwrap();
