@@ -97,10 +97,12 @@ struct Case<'a> {
     policy_text: Option<Arc<[u8]>>,
     state: State,
     stored: Known<()>,
+    recovery: Option<PublicKey>,
 }
 
 impl<'a> Judge<'a> {
-    /// A judge of the project's entries. `recovery` is the key that the repository's owner named after all admin keys were lost.
+    /// A judge of the project's entries. `recovery` is the key that a server's owner has armed for the next
+    /// publish; for the past the owner's word is read where it is needed.
     pub fn new(repository: &'a Repository, gatherer: Gatherer<'a>, recovery: Option<PublicKey>) -> Self {
         Self { repository, gatherer, states: StateReader::new(repository), recovery }
     }
@@ -129,7 +131,14 @@ impl<'a> Judge<'a> {
             previous: Some(previous),
             ..Judged::stopped(id, check)
         };
-        let entry = match self.verify(ledger, head, unverified) {
+        let recovery = match against {
+            Against::Present(_) => self.recovery,
+            Against::Past(_) => match self.repository.recovery_of(ledger, id) {
+                Ok(recovery) => recovery,
+                Err(error) => return stop(answer(Rule::Signer, &error)),
+            },
+        };
+        let entry = match self.verify(ledger, head, unverified, recovery) {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
         };
@@ -146,7 +155,7 @@ impl<'a> Judge<'a> {
             Ok(stored) => stored,
             Err(error) => return stop(answer(Rule::Place, &error)),
         };
-        let case = Case { ledger, head, entry: &entry, policy_text, state, stored };
+        let case = Case { ledger, head, entry: &entry, policy_text, state, stored, recovery };
         let verdict = self.verdict(&case, against);
         let next = verdict.allowed().then(|| after(head, id, commit.tree, &statement));
         Judged { id, statement: Some(statement), previous: Some(previous), head: next, verdict, entry: Some(entry) }
@@ -159,6 +168,7 @@ impl<'a> Judge<'a> {
         ledger: &LedgerName,
         head: &Head,
         entry: Entry<Unverified>,
+        recovery: Option<PublicKey>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
         let policy = self
@@ -168,7 +178,7 @@ impl<'a> Judge<'a> {
             Some(policy) => keys.extend(keys_of(&policy)),
             None => keys.extend(&head.chain.root_keys),
         }
-        keys.extend(self.recovery);
+        keys.extend(recovery);
         let by = entry.statement().by.clone();
         verify_entry(entry, &keys).map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
     }
@@ -267,7 +277,7 @@ impl<'a> Judge<'a> {
         let mut facts: Facts =
             self.gatherer.facts(&policy, &request, tips, Some(case.head.chain.clone()), Ok(case.state.clone()));
         facts.stored_as_computed = Some(case.stored.clone());
-        facts.recovery = self.recovery;
+        facts.recovery = case.recovery;
         evaluate(&policy, &request, &facts, now)
     }
 }

@@ -19,6 +19,7 @@ pub mod notes;
 pub mod object;
 pub mod past;
 pub mod quarantine;
+pub mod recovery;
 pub mod refs;
 pub mod remote;
 pub mod repo;

@@ -150,7 +150,7 @@ fn carry_out(repository: &Repository, class: &Class, update: &Update, judgement:
     let (Some(ledger), Some(new)) = (ledger(class), update.new) else { return Ok(()) };
     if judgement.recovers {
         // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
-        Settings::disarm(repository)?;
+        Settings::read(repository)?.disarm(repository)?;
     }
     repository.advance_ledger(ledger, update.old.map(EntryId), EntryId(new), "git-deploy: push")
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::PublicKey;
+use crate::git::recovery::RECOVERED;
 use crate::git::{Error, Repository, Result};
 
 /// The keys that the first policy's genesis may name as its roots; several values.
@@ -33,8 +34,12 @@ impl Settings {
         Ok(Self { admins, recovery })
     }
 
-    /// Takes the permission to recover back. It holds for one publish, so this comes before the ref moves.
-    pub(super) fn disarm(repository: &Repository) -> Result<()> {
+    /// Takes the permission to recover back, and remembers for audits whom it was given. It holds for one publish, so this comes
+    /// before the ref moves.
+    pub(super) fn disarm(&self, repository: &Repository) -> Result<()> {
+        if let Some(key) = self.recovery {
+            repository.add_config(RECOVERED, &key.to_string())?;
+        }
         repository.git("config").args(["--local", "--unset-all", RECOVERY]).run()?.ok().map(drop)
     }
 }

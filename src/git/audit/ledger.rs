@@ -7,16 +7,16 @@ use super::order::Publish;
 use super::{Audited, Finding, Remark};
 use crate::domain::entry::{Action, Entry, Statement, Verified};
 use crate::domain::gate::Chain;
-use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::id::EntryId;
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::{MAX_BYTES, PersonSpec, Policy};
+use crate::domain::policy::{PersonSpec, Policy};
 use crate::domain::text::{Line, harmless};
 use crate::domain::verdict::{Check, Outcome};
 use crate::git::chain::Chains;
 use crate::git::error::Result;
 use crate::git::gather::Gatherer;
 use crate::git::judge::{Against, Head, Judge, Judged};
-use crate::git::ledger::{Link, Project, Tips};
+use crate::git::ledger::{Project, Tips};
 use crate::git::repo::Repository;
 
 /// Audits ledgers, one after the other, on one thread.
@@ -68,7 +68,8 @@ impl<'a> Auditor<'a> {
         let mut removed = BTreeMap::new();
         for id in ids {
             step();
-            let judged = self.judge(&ledger, &head, id)?;
+            let judged =
+                self.judge.judge(&ledger, &head, id, Against::Past(&|ledger, id| self.chains.hold(ledger, id)));
             audited.entries += 1;
             audited.findings.extend(judged.verdict.checks.iter().filter_map(|check| finding(&ledger, id, check)));
             let Some(statement) = &judged.statement else {
@@ -89,30 +90,6 @@ impl<'a> Auditor<'a> {
             audited.remarks.push(Remark { ledger: Some(ledger.clone()), entry: Some(first), text });
         }
         Ok(())
-    }
-
-    fn judge(&self, ledger: &LedgerName, head: &Head, id: EntryId) -> Result<Judged> {
-        let past = |ledger: &LedgerName, id| self.chains.hold(ledger, id);
-        let judged = self.judge.judge(ledger, head, id, Against::Past(&past));
-        if judged.head.is_some() || !ledger.is_policy() {
-            return Ok(judged);
-        }
-        // The owner of the server may have let it in; then the key that the policy itself names must have signed it.
-        let Some(key) = self.recovery(ledger, id)? else { return Ok(judged) };
-        let gatherer = Gatherer::new(self.repository, self.project).with_branches_as_entered();
-        Ok(Judge::new(self.repository, gatherer, Some(key)).judge(ledger, head, id, Against::Past(&past)))
-    }
-
-    /// The key of whoever published a policy that is marked as recovered, by that policy's own word.
-    fn recovery(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
-        let Ok(Link::Entry { commit, entry, .. }) = self.repository.read_link(ledger, id) else { return Ok(None) };
-        let Action::Publish(publish) = &entry.statement().action else { return Ok(None) };
-        if !publish.recovered {
-            return Ok(None);
-        }
-        let Some(text) = self.repository.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else { return Ok(None) };
-        let policy = Policy::from_bytes(&text).ok();
-        Ok(policy.and_then(|policy| Some(policy.people.get(&entry.statement().by)?.key)))
     }
 
     /// The end of the chain after an entry that should not be there.
@@ -143,7 +120,7 @@ impl<'a> Auditor<'a> {
         }
         if matches!(&statement.action, Action::Publish(it) if it.recovered) {
             texts.push(format!(
-                "{} let this policy in after all admin keys were lost: compare it with what the server's owner did",
+                "{} published this policy after all admin keys were lost, and this repository's owner vouches for it",
                 statement.by
             ));
         }

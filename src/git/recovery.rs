@@ -1,0 +1,39 @@
+//! Policies that a server's owner let in after all admin keys were lost.
+//!
+//! Only the owner can say so, and an entry cannot: `deploy.recovered` in git's configuration names the keys for which it was done. The
+//! server writes it when it lets one in; in a clone, whoever has asked the owner adds it.
+
+use super::error::{Error, Result};
+use super::ledger::Link;
+use super::repo::Repository;
+use crate::domain::entry::Action;
+use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::name::LedgerName;
+use crate::domain::policy::{MAX_BYTES, Policy};
+
+/// The keys that have recovered a policy, by the word of this repository's owner.
+pub const RECOVERED: &str = "deploy.recovered";
+
+impl Repository {
+    /// The key that published a policy marked as recovered, where this repository's owner vouches for it.
+    pub fn recovery_of(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
+        let vouched = self.config_strings(RECOVERED)?;
+        if !ledger.is_policy() || vouched.is_empty() {
+            return Ok(None);
+        }
+        let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else { return Ok(None) };
+        if !matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered) {
+            return Ok(None);
+        }
+        let Some(text) = self.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else { return Ok(None) };
+        let Ok(policy) = Policy::from_bytes(&text) else { return Ok(None) };
+        let Some(person) = policy.people.get(&entry.statement().by) else { return Ok(None) };
+        let mut keys = Vec::new();
+        for text in vouched {
+            let key: PublicKey =
+                text.parse().map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
+            keys.push(key);
+        }
+        Ok(Some(person.key).filter(|key| keys.contains(key)))
+    }
+}
