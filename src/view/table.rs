@@ -2,9 +2,9 @@
 //!
 //! One column gives way where the width does not suffice, the last unless said otherwise; so the others stay readable and line up.
 
-use std::fmt::Write as _;
-
 use anstyle::Style;
+use tabled::builder::Builder;
+use tabled::settings::Padding;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::domain::text::harmless;
@@ -87,51 +87,47 @@ impl Table {
 
     /// The lines, without a newline at the end and without white space at the end of any.
     pub fn render(&self, width: Option<usize>) -> String {
-        let widths = self.widths(width);
-        let lines: Vec<_> = self
-            .rows
-            .iter()
-            .map(|row| match row {
-                Row::Cells(cells) => line(cells, &widths),
-                Row::Remark(cell) => format!("  {0}{1}{0:#}", cell.style, cell.text),
-            })
-            .collect();
-        lines.join("\n")
+        let mut table = self.lay_out(None);
+        // The gap behind the last column is not shown.
+        let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
+        if excess > 0 {
+            let whole = self.width_of(self.elastic);
+            table = self.lay_out(Some(whole.saturating_sub(excess).max(LEAST.min(whole))));
+        }
+        let shown = table.to_string();
+        let mut lines = shown.lines().map(|line| line.trim_end().to_owned());
+        let with_remarks = self.rows.iter().filter_map(|row| match row {
+            Row::Cells(_) => lines.next(),
+            Row::Remark(cell) => Some(format!("  {0}{1}{0:#}", cell.style, cell.text)),
+        });
+        with_remarks.collect::<Vec<_>>().join("\n")
     }
 
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
-        let mut widths = vec![0; self.columns];
+    /// The rows without remarks; the elastic column has at most so many columns of the terminal.
+    fn lay_out(&self, elastic: Option<usize>) -> tabled::Table {
+        let mut builder = Builder::new();
         for row in &self.rows {
-            let Row::Cells(row) = row else { continue };
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.text.width().max(*width);
-            }
+            let Row::Cells(cells) = row else { continue };
+            builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
+                let text = match elastic {
+                    Some(width) if column == self.elastic => &*cut(&cell.text, width),
+                    _ => &cell.text,
+                };
+                format!("{0}{text}{0:#}", cell.style)
+            }));
         }
-        let total = widths.iter().sum::<usize>() + GAP * self.columns.saturating_sub(1);
-        let excess = limit.map_or(0, |limit| total.saturating_sub(limit));
-        if let Some(width) = widths.get_mut(self.elastic) {
-            *width = width.saturating_sub(excess).max(LEAST.min(*width));
-        }
-        widths
+        let mut table = builder.build();
+        table.with(tabled::settings::Style::empty()).with(Padding::new(0, GAP, 0, 0));
+        table
     }
-}
 
-fn line(row: &[Cell], widths: &[usize]) -> String {
-    let mut line = String::new();
-    // Spaces are owed until something follows them, so that no line ends with any.
-    let mut owed = 0;
-    for (cell, width) in row.iter().zip(widths) {
-        let text = cut(&cell.text, *width);
-        let text = text.trim_end();
-        if !text.is_empty() {
-            line += &" ".repeat(owed);
-            owed = 0;
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{0}{text}{0:#}", cell.style);
-        }
-        owed += width.saturating_sub(text.width()) + GAP;
+    fn width_of(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| match row {
+            Row::Cells(cells) => cells.get(column),
+            Row::Remark(_) => None,
+        });
+        cells.map(|cell| cell.text.width()).max().unwrap_or_default()
     }
-    line
 }
 
 /// The text in at most so many columns, with `…` where something is missing.
