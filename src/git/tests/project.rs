@@ -1,7 +1,5 @@
 //! A project whose people have real keys and write as in life: through `Writer`, with every rule asked.
 
-use std::path::Path;
-
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};
 use crate::domain::name::{LedgerName, Person};
@@ -140,7 +138,8 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
 /// The end of the chain after an entry that was let in.
 pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
     let Judged { head, verdict, statement, .. } = judged;
-    let bad: Vec<_> = verdict.checks.iter().filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass).collect();
+    let bad: Vec<_> =
+        verdict.checks.iter().filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass).collect();
     head.unwrap_or_else(|| panic!("{by} refuses {statement:#?}\nfor {bad:#?}"))
 }
 
@@ -154,9 +153,4 @@ pub(crate) fn notes_hold(repository: &Repository, tips: &Tips) {
     let before = tree();
     repository.rebuild_notes(tips).unwrap();
     assert_eq!(tree(), before, "notes made anew differ from those that grew");
-}
-
-/// Opens a repository, as another process would.
-pub(crate) fn open(path: &Path) -> Repository {
-    Repository::open(path).unwrap()
 }

@@ -23,8 +23,24 @@ use crate::run::compose::{Commits, Selection, Wish, compose};
 
 /// What can be drafted in an environment's ledger.
 pub(super) const HERE: [&str; 18] = [
-    "deploy", "record", "hotfix", "rollback", "destroy", "exec", "glass", "finish", "resume", "abort", "verification",
-    "approve", "revoke", "lock", "unlock", "lift", "expire", "baseline",
+    "deploy",
+    "record",
+    "hotfix",
+    "rollback",
+    "destroy",
+    "exec",
+    "glass",
+    "finish",
+    "resume",
+    "abort",
+    "verification",
+    "approve",
+    "revoke",
+    "lock",
+    "unlock",
+    "lift",
+    "expire",
+    "baseline",
 ];
 /// What can be drafted in `evidence`.
 pub(super) const EVIDENCE: [&str; 5] = ["build", "artifact", "attestation", "yank", "unyank"];
@@ -116,7 +132,11 @@ impl Scene<'_> {
             "resume" => Action::Resume(Resume { start: self.pick(here.runs())?.sequence, run: run_id() }),
             "abort" => {
                 let run = self.pick(here.runs())?;
-                Action::Abort(Abort { start: run.sequence, run: newest(&run.owner.statement.action), reason: parse("gone") })
+                Action::Abort(Abort {
+                    start: run.sequence,
+                    run: newest(&run.owner.statement.action),
+                    reason: parse("gone"),
+                })
             }
             "verification" => self.verification(here)?,
             "approve" if self.rules.approvals.is_empty() && self.below(8) > 0 => return nothing(),
@@ -157,7 +177,11 @@ impl Scene<'_> {
             _ => self.evidence(kind, &state)?,
         };
         let requested_by = if self.below(6) == 0 { Some(parse(self.pick(PEOPLE)?)) } else { None };
-        Ok(Draft { environment: self.member().filter(|_| ledger.is_environment()).cloned(), requested_by, ..action.into() })
+        Ok(Draft {
+            environment: self.member().filter(|_| ledger.is_environment()).cloned(),
+            requested_by,
+            ..action.into()
+        })
     }
 
     fn composed(&self, kind: Kind, here: Here<'_>) -> Result<Deployment, String> {
@@ -298,9 +322,13 @@ impl Scene<'_> {
         let is = |(component, content, _): &(&ComponentName, _, _)| {
             self.view.gatherer.content(self.policy, commit, component).unwrap() == Some(*content)
         };
-        let holds: Vec<Hold> =
-            here.holds().filter(is).map(|(component, content, _)| Hold { component: component.clone(), content }).collect();
-        let unlock = Unlock { component: None, commit: Some(commit), holds, comment: Some(parse("it was the network")) };
+        let holds: Vec<Hold> = here
+            .holds()
+            .filter(is)
+            .map(|(component, content, _)| Hold { component: component.clone(), content })
+            .collect();
+        let unlock =
+            Unlock { component: None, commit: Some(commit), holds, comment: Some(parse("it was the network")) };
         if unlock.holds.is_empty() { nothing() } else { Ok(Action::Unlock(unlock)) }
     }
 
@@ -319,11 +347,7 @@ impl Scene<'_> {
         let (commit, component) = (self.commit(), self.pick(self.policy.component_names())?);
         // Few of them, so that what is yanked is also what is used.
         let digest = Digest::sha256(&[u8::try_from(self.below(2)).unwrap()]);
-        let yank = || Yank {
-            commit: (self.below(2) == 0).then_some(commit),
-            digest: None,
-            reason: parse("it leaks"),
-        };
+        let yank = || Yank { commit: (self.below(2) == 0).then_some(commit), digest: None, reason: parse("it leaks") };
         Ok(match kind {
             "build" => Action::Build(Build { component, commit, result: BuildResult::Succeeded, log: None }),
             "artifact" => {
@@ -350,7 +374,8 @@ impl Scene<'_> {
             _ => {
                 let commits = self.commits.iter().filter(|commit| state.yanked_commit(**commit).is_some());
                 let commits = commits.map(|commit| Yank { commit: Some(*commit), ..yank() });
-                let digests = state.yanked_digest(&digest).map(|_| Yank { commit: None, digest: Some(digest.clone()), ..yank() });
+                let digests =
+                    state.yanked_digest(&digest).map(|_| Yank { commit: None, digest: Some(digest.clone()), ..yank() });
                 Action::Unyank(self.pick(commits.chain(digests).collect::<Vec<_>>())?)
             }
         })
