@@ -12,8 +12,10 @@ use drafts::{EVIDENCE, HERE, POLICY, Scene};
 use policies::{PEOPLE, policy};
 
 use crate::clock;
-use crate::domain::entry::{Action, Kind, Statement};
-use crate::domain::id::CommitId;
+use crate::domain::entry::{
+    Action, Artifact, Image, Kind, Outcome as Ending, Record, Reported, Statement, VerificationResult,
+};
+use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
@@ -25,6 +27,7 @@ use crate::git::judge::{Against, Judge, Present};
 use crate::git::ledger::{Project, StateReader, Tips};
 use crate::git::tests::project::{Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish};
 use crate::git::tests::{Numbers, Scratch};
+use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose};
 
 /// How many projects are played through.
 const CASES: u64 = 18;
@@ -36,7 +39,7 @@ const ENTRIES: usize = 30;
 const DRAFTS: usize = 150;
 
 /// What must have been accepted over all cases, or the property would say little.
-const KINDS: [&str; 31] = [
+const KINDS: [&str; 32] = [
     "start",
     "start Rollback",
     "start Hotfix",
@@ -67,6 +70,7 @@ const KINDS: [&str; 31] = [
     "yank",
     "unyank",
     "policy publish",
+    "policy revoke",
     "policy approve",
 ];
 
@@ -118,19 +122,29 @@ impl World {
     }
 
     fn move_branches(&self) {
-        for branch in ["dev", "qa", "main"] {
-            let commit = *self.dice.borrow_mut().pick(&self.commits);
+        let (early, late) = self.commits.split_at(2);
+        // What is merged first must be on `main`; on the others one must be up to date.
+        for (branch, commits) in [("dev", early), ("qa", early), ("main", late)] {
+            let commit = *self.dice.borrow_mut().pick(commits);
             self.scratch.git(&["update-ref", &format!("refs/heads/{branch}"), &commit.to_string()]);
         }
     }
 
     /// What is made next, and where.
-    fn next(&self) -> (&'static str, EnvName) {
+    fn next(&self, tally: &Tally) -> (&'static str, EnvName) {
         if let Some(planned) = self.focus.borrow_mut().todo.pop_front() {
             return planned;
         }
         self.focus.borrow_mut().commit = None;
-        let kind = match self.below(10) {
+        let kind = match self.below(13) {
+            // What is hard to come by is tried most.
+            10.. => {
+                let all: Vec<&'static str> = HERE.iter().chain(&EVIDENCE).chain(&POLICY).copied().collect();
+                let count = |kind: &str| tally.get(&drafted(kind)).copied().unwrap_or(0);
+                let least = all.iter().map(|kind| count(kind)).min().unwrap_or(0);
+                let rare: Vec<&'static str> = all.into_iter().filter(|kind| count(kind) <= least + 1).collect();
+                *self.dice.borrow_mut().pick(&rare)
+            }
             0 => *self.dice.borrow_mut().pick(&POLICY),
             1 => *self.dice.borrow_mut().pick(&EVIDENCE),
             2..4 => "deploy",
@@ -154,6 +168,7 @@ impl World {
             let needed: &[&'static str] = match check.rule {
                 Rule::PreviousEnvironment => &["finish", "record"],
                 Rule::Approvals => &["approve", "approve"],
+                Rule::Direction => &["lift"],
                 Rule::Checks => &["attestation"],
                 Rule::Artifact => &["artifact"],
                 Rule::Lock => &["finish", "unlock"],
@@ -172,7 +187,7 @@ impl World {
         if self.below(10) == 0 {
             self.move_branches();
         }
-        let (kind, name) = self.next();
+        let (kind, name) = self.next(tally);
         let tips = self.repository.tips().unwrap();
         let gatherer = Gatherer::new(&self.repository, &self.project);
         let policy = gatherer.policy_at(tips[&LedgerName::policy()]).unwrap().unwrap();
@@ -202,7 +217,7 @@ impl World {
                 let head = judge.head(&ledger, tips.get(&ledger).copied()).unwrap();
                 let present = Present { tips, now: clock::now() };
                 accepted(judge.judge(&ledger, &head, appended.id, Against::Present(&present)), "the server");
-                for kind in told(&appended.statement) {
+                for kind in told(&appended.statement).into_iter().chain([drafted(kind)]) {
                     *tally.entry(kind).or_default() += 1;
                 }
             }
@@ -237,6 +252,11 @@ impl World {
     }
 }
 
+/// What a draft of a kind is counted as, once it is accepted.
+fn drafted(kind: &str) -> String {
+    format!("drafted as {kind}")
+}
+
 /// What an entry is counted as.
 fn told(statement: &Statement) -> Vec<String> {
     let action = &statement.action;
@@ -256,10 +276,6 @@ fn told(statement: &Statement) -> Vec<String> {
         ("with artifacts", targets.clone().any(|target| !target.artifacts.is_empty())),
         ("with a version", targets.clone().any(|target| target.version.is_some())),
         ("with approvals", !it.approved_by.is_empty()),
-        (
-            "rollback with artifacts",
-            it.kind == Kind::Rollback && targets.clone().any(|target| !target.artifacts.is_empty()),
-        ),
     ];
     with.into_iter().filter(|(_, is)| *is).map(|(with, _)| with.to_owned()).chain([name]).collect()
 }
@@ -300,7 +316,6 @@ fn what_clients_make_holds() {
     for (kind, count) in tallies.into_iter().flatten() {
         *tally.entry(kind).or_default() += count;
     }
-    println!("{tally:#?}");
     for kind in KINDS {
         assert!(tally.get(kind).is_some_and(|count| *count > 0), "no {kind} was accepted: {tally:#?}");
     }
@@ -321,4 +336,50 @@ fn play(first: u64) -> Tally {
         world.scratch.fsck();
     }
     tally
+}
+
+/// A rollback names what ran then, its artifacts too, though something else was built of the same content since.
+#[test]
+fn back_to_the_same_artifact() {
+    let (scratch, keys) = (Scratch::bare(), Keys::new());
+    let repository = scratch.open();
+    let project = found(&repository, keys.public("alice"));
+    let person = parse("alice");
+    let desk = Desk { repository: &repository, project: &project, remote: None, person, signer: keys.signer("alice") };
+    let key = keys.public("alice");
+    let text =
+        format!("schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\n[environments]\nprod = {{}}\n");
+    desk.write("policy", &publish(&text));
+    let rules = Policy::parse(&text).unwrap();
+    let now = clock::now().seconds();
+    let commit = |text: &str, at| code(&repository, &[("a", text)], &[], "Ann <ann@example.com>", at);
+    let (one, two, again) = (commit("1", now - 90), commit("2", now - 60), commit("1", now - 30));
+    let register = |commit, digest: &[u8]| {
+        let component = parse("catalogue");
+        let content = Gatherer::new(&repository, &project).content(&rules, commit, &component).unwrap().unwrap();
+        let image = Image { name: parse("example.com/it"), digest: Digest::sha256(digest) };
+        let artifact = Artifact { component, commit, content, image, builder: None };
+        desk.write("evidence", &Action::Artifact(artifact).into());
+    };
+    let deploy = |kind, commit| {
+        let appended = desk.append("prod", &|view: &View<'_>| {
+            let (name, commits) = (&parse("prod"), Commits::One(commit));
+            let (environment, selection) = (rules.environment(name).unwrap(), Selection::Differing);
+            let versions = BTreeMap::new();
+            let wish = Wish { name, rules: environment, commits, selection, kind, destroy: false, versions };
+            let deployment = compose(view, &rules, &wish)?;
+            let component = parse("catalogue");
+            let (outcome, verification) = (Ending::Succeeded, VerificationResult::Passed);
+            let results = vec![Reported { component, outcome, because: None, to: None, verification }];
+            Ok::<_, ComposeError>(Action::Record(Record { deployment, results, logs: Vec::new() }).into())
+        });
+        let statement = appended.unwrap().statement;
+        statement.deployment().unwrap().components[0].target.artifacts.clone()
+    };
+    register(one, b"first");
+    let first = deploy(Kind::Deploy, one);
+    assert_eq!(first.len(), 1);
+    assert_eq!(deploy(Kind::Deploy, two), []);
+    register(again, b"second");
+    assert_eq!(deploy(Kind::Rollback, one), first);
 }

@@ -68,8 +68,8 @@ fn environments(text: &mut String, dice: &mut Numbers) {
             text.push_str(chance(4, "artifact = \"required\"\n"));
         }
         text.push_str(match name {
-            "qa" => chance(3, "branch = \"qa\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
-            "prod" => chance(3, "branch = \"main\"\n"),
+            "qa" => chance(2, "branch = \"qa\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
+            "prod" => chance(2, "branch = \"main\"\n"),
             _ => chance(4, "branch = \"dev\"\ndeploy_on = \"approval\"\n"),
         });
         text.push_str(chance(4, "deployers = [\"alice\", \"bob\", \"ci\"]\n"));
