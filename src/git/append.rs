@@ -269,7 +269,7 @@ impl Writer<'_> {
         };
         match self.publish(ledger, tips.get(ledger).copied(), id)? {
             Some(messages) => {
-                self.project_notes(ledger, id)?;
+                self.project_notes(ledger, id);
                 Ok(done(messages))
             }
             None => Ok(Try::LostRace),
@@ -385,13 +385,13 @@ impl Writer<'_> {
         }
     }
 
-    /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it.
-    fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Result<(), Error> {
-        let tips = self.repository.tips()?;
-        match self.remote {
-            None => self.repository.catch_up_notes(&tips).map(drop),
-            Some(remote) => sync_notes(self.repository, remote, &tips, (ledger, id)),
-        }
+    /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is
+    /// in, and whoever comes next catches up.
+    fn project_notes(&self, ledger: &LedgerName, id: EntryId) {
+        let _delayed = match self.remote {
+            None => self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips)).is_err(),
+            Some(remote) => sync_notes(self.repository, remote, ledger, id).is_err(),
+        };
     }
 }
 
@@ -421,3 +421,6 @@ fn pause(attempt: u32) -> Result<(), clock::RandomError> {
     std::thread::sleep(Duration::from_millis(10 + millis));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,4 +42,4 @@ pub fn clean_up_on_signals() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -66,15 +66,24 @@ impl Repository {
     ///
     /// Notes that cannot be read, or that cover what the ledgers do not hold, are made anew.
     pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
-        let old = self.read_ref(NOTES)?;
-        let notes = self.notes(old).unwrap_or(Notes { commit: None, covers: Tips::new() });
-        if notes.covers == *tips {
-            return Ok(false);
+        loop {
+            let old = self.read_ref(NOTES)?;
+            let notes = self.notes(old).unwrap_or(Notes { commit: None, covers: Tips::new() });
+            let (base, tips) = match self.beyond(&notes.covers, tips)? {
+                Some(tips) => (notes, tips),
+                None => (Notes { commit: None, covers: Tips::new() }, tips.clone()),
+            };
+            if base.covers == tips {
+                return Ok(false);
+            }
+            let new = self.write_notes(&base, &tips, old)?;
+            match self.compare_and_swap(NOTES, old, new, "git-deploy: notes") {
+                Ok(()) => return Ok(true),
+                // Another writer told of its entry; each such loss is somebody's gain, so this ends.
+                Err(error) if error.is_lost_race() => {}
+                Err(error) => return Err(error),
+            }
         }
-        let base = if self.covered(&notes.covers, tips)? { notes } else { Notes { commit: None, covers: Tips::new() } };
-        let new = self.write_notes(&base, tips, old)?;
-        self.compare_and_swap(NOTES, old, new, "git-deploy: notes")?;
-        Ok(true)
     }
 
     /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
@@ -124,15 +133,24 @@ impl Repository {
         Ok(paths.iter().filter_map(|(path, _)| path.replace('/', "").parse().ok()).collect())
     }
 
-    /// Whether every covered tip lies on its ledger's chain.
-    fn covered(&self, covers: &Tips, tips: &Tips) -> Result<bool> {
+    /// The tips to go on to from notes that cover some already; `None` if the ledgers do not hold what is covered.
+    ///
+    /// Notes may be ahead of `tips` where another writer told of its entry meanwhile: nothing of that is taken back.
+    fn beyond(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
+        let mut tips = tips.clone();
         for (ledger, covered) in covers {
-            let Some(tip) = tips.get(ledger) else { return Ok(false) };
-            if !self.on_chain(*tip, *covered)? {
-                return Ok(false);
+            let told = match tips.get(ledger).copied() {
+                Some(tip) if self.on_chain(tip, *covered)? => continue,
+                Some(tip) => self.exists(covered.0) && self.on_chain(*covered, tip)?,
+                // A ledger that began meanwhile.
+                None => self.tip(ledger)?.map_or(Ok(false), |tip| self.on_chain(tip, *covered))?,
+            };
+            if !told {
+                return Ok(None);
             }
+            tips.insert(ledger.clone(), *covered);
         }
-        Ok(true)
+        Ok(Some(tips))
     }
 
     /// Whether `wanted` is `tip` or a ledger commit before it.

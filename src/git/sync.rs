@@ -2,6 +2,8 @@
 //!
 //! A ledger that was rewound, deleted or that does not verify keeps its last good tip here, and is a problem that every command tells.
 
+use std::time::Duration;
+
 use super::chain::Chains;
 use super::error::{Error, Result};
 use super::gather::Gatherer;
@@ -20,6 +22,10 @@ pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
 const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
 /// The refspec for them; a pattern, because a remote may have none.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
+/// How often a fetch is tried that another one beside it disturbs.
+const FETCHES: u32 = 10;
+/// How often the notes are told anew while others tell theirs. Whoever comes next catches up.
+const TELLINGS: u32 = 5;
 /// The pin in git's configuration: the project's id, trusted on first use.
 pub const PIN: &str = "deploy.root";
 
@@ -113,9 +119,21 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    repository.fetch(remote, &[&branches, LEDGERS, NOTES_REFSPEC])?;
+    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC])?;
     let synced = believe(repository, tips)?;
     if synced.problems.is_empty() { Ok(synced) } else { Err(SyncError::Problems(synced.problems)) }
+}
+
+/// Fetches, and again where a ref could not be moved: another process fetches or pushes in the same clone.
+fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
+    for attempt in 1..FETCHES {
+        match repository.fetch(remote, refspecs) {
+            // Git's word for "some refs were not updated"; what is worse ends with 128.
+            Err(Error::Git { code: Some(1), .. }) => std::thread::sleep(Duration::from_millis(20 << attempt.min(4))),
+            done => return done,
+        }
+    }
+    repository.fetch(remote, refspecs)
 }
 
 /// Verifies what was fetched and goes beyond `tips`, the ledgers as they were believed before the fetch.
@@ -124,9 +142,28 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
     let mut synced = Synced::default();
     let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else { return Ok(synced) };
     synced.pinned = pinned;
-    let judge = Judge::new(repository, Gatherer::new(repository, &project).with_branches_as_entered(), None);
-    let known: Tips = tips.iter().chain(&incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
+    synced.problems = examine(repository, &project, &mut tips, &incoming, |moved| {
+        advance(repository, &moved.ledger, moved.old, moved.new)?;
+        synced.moved.push(moved);
+        Ok(())
+    })?;
+    believe_notes(repository)?;
+    synced.tips = tips;
+    Ok(synced)
+}
+
+/// Verifies what the remote shows beyond `tips`, moves them along, tells of each that goes forward, and returns what is wrong.
+fn examine(
+    repository: &Repository,
+    project: &Project,
+    tips: &mut Tips,
+    incoming: &Tips,
+    mut forward: impl FnMut(Moved) -> Result<()>,
+) -> Result<Vec<Problem>> {
+    let judge = Judge::new(repository, Gatherer::new(repository, project).with_branches_as_entered(), None);
+    let known: Tips = tips.iter().chain(incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
     let chains = Chains::new(repository, &known);
+    let mut problems = Vec::new();
     // The policy first: without it nothing else can be judged.
     let policy = LedgerName::policy();
     let order = std::iter::once(&policy).chain(incoming.keys().filter(|name| **name != policy));
@@ -135,22 +172,19 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
         let Some(new) = shown.filter(|_| shown != kept) else { continue };
         match verify(repository, &judge, &chains, ledger, kept, new)? {
             Ok(entries) => {
-                advance(repository, ledger, kept, new)?;
+                forward(Moved { ledger: ledger.clone(), old: kept, new, entries })?;
                 tips.insert(ledger.clone(), new);
-                synced.moved.push(Moved { ledger: ledger.clone(), old: kept, new, entries });
             }
-            Err(fault) => synced.problems.push(Problem { ledger: ledger.clone(), kept, shown, fault }),
+            Err(fault) => problems.push(Problem { ledger: ledger.clone(), kept, shown, fault }),
         }
     }
-    for (ledger, kept) in &tips {
+    for (ledger, kept) in &*tips {
         if !incoming.contains_key(ledger) {
             let problem = Problem { ledger: ledger.clone(), kept: Some(*kept), shown: None, fault: Fault::Deleted };
-            synced.problems.push(problem);
+            problems.push(problem);
         }
     }
-    believe_notes(repository)?;
-    synced.tips = tips;
-    Ok(synced)
+    Ok(problems)
 }
 
 /// The project that this clone trusts; the first one that it meets is pinned.
@@ -216,23 +250,10 @@ fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, n
 ///
 /// What git itself fetched since the last sync is judged as a sync would judge it, and not taken over.
 pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
-    let (tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
-    let mut problems = Vec::new();
-    let Some(policy) = tips.get(&LedgerName::policy()).filter(|_| !incoming.is_empty()) else { return Ok(problems) };
+    let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
+    let Some(policy) = tips.get(&LedgerName::policy()).filter(|_| !incoming.is_empty()) else { return Ok(Vec::new()) };
     let project = Project::of_policy(repository, *policy)?;
-    let judge = Judge::new(repository, Gatherer::new(repository, &project).with_branches_as_entered(), None);
-    let known: Tips = tips.iter().chain(&incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
-    let chains = Chains::new(repository, &known);
-    for ledger in known.keys() {
-        let (kept, shown) = (tips.get(ledger).copied(), incoming.get(ledger).copied());
-        let fault = match shown {
-            None => Some(Fault::Deleted),
-            Some(shown) if kept == Some(shown) => None,
-            Some(shown) => verify(repository, &judge, &chains, ledger, kept, shown)?.err(),
-        };
-        problems.extend(fault.map(|fault| Problem { ledger: ledger.clone(), kept, shown, fault }));
-    }
-    Ok(problems)
+    examine(repository, &project, &mut tips, &incoming, |_| Ok(()))
 }
 
 /// Remembers that the remote's ledger is at what we pushed.
@@ -260,22 +281,34 @@ fn believe_notes(repository: &Repository) -> Result<()> {
 }
 
 /// After our entry went in: takes the remote's notes if they tell of it, else tells them ourselves and pushes them.
-pub fn sync_notes(repository: &Repository, remote: &str, tips: &Tips, entry: (&LedgerName, EntryId)) -> Result<()> {
-    let (ledger, id) = entry;
-    repository.fetch(remote, &[NOTES_REFSPEC])?;
-    believe_notes(repository)?;
-    let notes = repository.notes(repository.read_ref(NOTES)?)?;
-    if let Some(covered) = notes.covers.get(ledger)
-        && repository.on_chain(*covered, id)?
-    {
-        return Ok(());
-    }
-    let old = repository.read_ref(NOTES_INCOMING)?;
-    if repository.catch_up_notes(tips)?
-        && let Some(new) = repository.read_ref(NOTES)?
-    {
-        // A remote that refuses them, or that was faster, has notes of its own; the next writer catches up.
-        let _: PushOutcome = repository.push_one(remote, new, NOTES, old)?;
+///
+/// Ledgers and notes are fetched together, so that the notes never cover what this clone has not seen.
+pub fn sync_notes(
+    repository: &Repository,
+    remote: &str,
+    ledger: &LedgerName,
+    id: EntryId,
+) -> std::result::Result<(), SyncError> {
+    for _ in 0..TELLINGS {
+        let tips = sync(repository, remote)?.tips;
+        let notes = repository.notes(repository.read_ref(NOTES)?)?;
+        if let Some(covered) = notes.covers.get(ledger)
+            && repository.on_chain(*covered, id)?
+        {
+            return Ok(());
+        }
+        let old = repository.read_ref(NOTES_INCOMING)?;
+        if repository.catch_up_notes(&tips)?
+            && let Some(new) = repository.read_ref(NOTES)?
+            && let PushOutcome::LostRace { .. } = repository.push_one(remote, new, NOTES, old)?
+        {
+            continue;
+        }
+        // A remote that refuses them has notes of its own.
+        break;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

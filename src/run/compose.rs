@@ -8,7 +8,7 @@ use crate::domain::entry::{Action, Change, Deployment, Image, Intent, Kind, Star
 use crate::domain::gate::{Facts, Known, Request};
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::policy::{Environment, Policy};
+use crate::domain::policy::{DeployOn, Environment, Policy};
 use crate::domain::state::{Here, Scope, State};
 use crate::git::append::View;
 use crate::git::ledger::Tips;
@@ -125,7 +125,8 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
         break_glass: None,
     };
     let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
-    if wish.rules.up_to_date {
+    // Both ask how the commit lies to the branch, and an audit knows only the tip that the entry names.
+    if wish.rules.branch.is_some() && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge) {
         deployment.branch_tip = match &facts.branch_tip {
             Some(Ok(tip)) => *tip,
             Some(Err(why)) => return Err(ComposeError::Fact(why.clone())),
@@ -184,7 +185,7 @@ fn facts(
     let request = Request::Entry { statement: &statement, key: None, policy_text: None };
     let mut others = view.tips.clone();
     others.remove(&wish.rules.ledger);
-    view.gatherer.facts(policy, &request, &others, None, Ok(state.clone()))
+    view.gatherer.facts(policy, &request, &others, Some(chain.clone()), Ok(state.clone()))
 }
 
 /// The statement that would be made, for asking what is known about its commits.

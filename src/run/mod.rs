@@ -5,3 +5,6 @@ pub mod compose;
 pub mod describe;
 pub mod digest;
 pub mod outcome;
+
+#[cfg(test)]
+mod tests;

@@ -155,8 +155,9 @@ impl<'a> Ask<'a> {
             });
         }
         self.named_tip = deployment.branch_tip;
-        // Where the entry keeps silent about its artifacts, those that are registered may be yanked.
-        let silent = deployment.changed().any(|change| change.target.artifacts.is_empty());
+        // Where the entry keeps silent about its artifacts, those that are registered may be yanked; what rides along is always silent.
+        let mut put = deployment.components.iter().filter(|change| change.intent != Intent::Destroy);
+        let silent = put.any(|change| change.target.artifacts.is_empty());
         match deployment.kind {
             _ if deployment.break_glass.is_some() => self.yanks(true),
             Kind::Deploy | Kind::Hotfix => self.every_rule(deployment.kind),

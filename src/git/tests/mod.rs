@@ -2,6 +2,7 @@
 
 mod history;
 mod objects;
+pub(crate) mod project;
 mod quarantine;
 mod refs;
 mod remote;
@@ -14,7 +15,7 @@ use super::Repository;
 use crate::domain::id::Oid;
 
 /// A repository in a folder of its own, and plain git in it without anybody's settings.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: tempfile::TempDir,
     pub path: PathBuf,
 }
@@ -81,7 +82,7 @@ impl Scratch {
     }
 }
 
-pub(super) fn plain_git(folder: &Path) -> Command {
+pub(crate) fn plain_git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.env_clear().current_dir(folder).stdout(Stdio::piped()).stdin(Stdio::piped());
     command.env("PATH", std::env::var_os("PATH").unwrap()).env("GIT_CONFIG_NOSYSTEM", "1");
@@ -93,7 +94,7 @@ pub(super) fn plain_git(folder: &Path) -> Command {
     command
 }
 
-pub(super) fn run(mut command: Command, input: &[u8]) -> String {
+pub(crate) fn run(mut command: Command, input: &[u8]) -> String {
     use std::io::Write as _;
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
@@ -102,14 +103,14 @@ pub(super) fn run(mut command: Command, input: &[u8]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-pub(super) fn git_in(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn git_in(folder: &Path, args: &[&str]) -> String {
     let mut command = plain_git(folder);
     command.args(args);
     run(command, b"")
 }
 
 /// Numbers that are the same in every run: splitmix64.
-pub(super) struct Numbers(pub u64);
+pub(crate) struct Numbers(pub u64);
 
 impl Numbers {
     pub fn below(&mut self, limit: u64) -> u64 {

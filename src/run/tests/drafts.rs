@@ -1,0 +1,395 @@
+//! Random drafts, made as a client makes them: from the state that they will follow.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::policies::PEOPLE;
+use crate::clock;
+use crate::domain::entry::{
+    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component, Deployment, Ended,
+    Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, Reported, Resume,
+    Revoke, Start, Target, Unlock, Verification, VerificationResult, Yank,
+};
+use crate::domain::id::{CommitId, Digest, RunId};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::state::{Here, Scope, State};
+use crate::domain::time::Span;
+use crate::git::append::{Draft, View};
+use crate::git::ledger::StateReader;
+use crate::git::tests::Numbers;
+use crate::git::tests::project::{parse, publish};
+use crate::run::compose::{Commits, Selection, Wish, compose};
+
+/// What can be drafted in an environment's ledger.
+pub(super) const HERE: [&str; 18] = [
+    "deploy",
+    "record",
+    "hotfix",
+    "rollback",
+    "destroy",
+    "exec",
+    "glass",
+    "finish",
+    "resume",
+    "abort",
+    "verification",
+    "approve",
+    "revoke",
+    "lock",
+    "unlock",
+    "lift",
+    "expire",
+    "baseline",
+];
+/// What can be drafted in `evidence`.
+pub(super) const EVIDENCE: [&str; 5] = ["build", "artifact", "attestation", "yank", "unyank"];
+/// What can be drafted in `policy`.
+pub(super) const POLICY: [&str; 3] = ["publish", "consent", "withdraw"];
+
+/// Where and from what a draft is made.
+pub(super) struct Scene<'a> {
+    pub view: &'a View<'a>,
+    pub policy: &'a Policy,
+    pub dice: &'a RefCell<Numbers>,
+    pub commits: &'a [CommitId],
+    /// The policies that somebody may propose.
+    pub proposals: &'a [String],
+    pub name: &'a EnvName,
+    pub rules: &'a Environment,
+    /// The commit that somebody is after.
+    pub focus: Option<CommitId>,
+}
+
+/// Nothing of the kind can be drafted now.
+type Drafted = Result<Draft, String>;
+
+fn nothing<T>() -> Result<T, String> {
+    Err("there is nothing that it could be about".to_owned())
+}
+
+impl Scene<'_> {
+    fn below(&self, limit: u64) -> u64 {
+        self.dice.borrow_mut().below(limit)
+    }
+
+    fn pick<T: Clone>(&self, of: impl IntoIterator<Item = T>) -> Result<T, String> {
+        let all: Vec<T> = of.into_iter().collect();
+        if all.is_empty() { nothing() } else { Ok(self.dice.borrow_mut().pick(&all).clone()) }
+    }
+
+    /// Some of these, at least one.
+    fn some<T: Clone + Ord>(&self, of: impl IntoIterator<Item = T>) -> Result<BTreeSet<T>, String> {
+        let all: Vec<T> = of.into_iter().collect();
+        let one = self.pick(all.clone())?;
+        Ok(all.into_iter().filter(|_| self.below(2) == 0).chain([one]).collect())
+    }
+
+    fn load(&self, ledger: &LedgerName) -> State {
+        let (_, tree) = self.view.gatherer.chain(ledger, self.view.tips.get(ledger).copied()).unwrap();
+        StateReader::new(self.view.repository).load(tree, ledger, &Scope::All).unwrap()
+    }
+
+    fn member(&self) -> Option<&EnvName> {
+        self.rules.ephemeral.map(|_| self.name)
+    }
+
+    /// A commit that may be wanted here: mostly one that runs in the environment before.
+    fn commit(&self) -> CommitId {
+        if let Some(focus) = self.focus {
+            return focus;
+        }
+        let before = self.rules.promote_from.as_ref().filter(|_| self.below(5) > 0);
+        let state = before.map(|name| self.load(&self.policy.environment(name).unwrap().ledger));
+        let running: Vec<CommitId> = state.iter().flat_map(|state| state.at(None).components().into_values()).collect();
+        self.pick(running).or_else(|_| self.pick(self.commits.to_vec())).unwrap()
+    }
+
+    pub fn draft(&self, kind: &str) -> Drafted {
+        let ledger = match kind {
+            _ if EVIDENCE.contains(&kind) => LedgerName::evidence(),
+            _ if POLICY.contains(&kind) => LedgerName::policy(),
+            _ => self.rules.ledger.clone(),
+        };
+        let state = self.load(&ledger);
+        let here = state.at(self.member());
+        let action = match kind {
+            "deploy" => self.start(self.composed(Kind::Deploy, here)?),
+            "hotfix" => self.start(self.composed(Kind::Hotfix, here)?),
+            "rollback" => self.start(self.composed(Kind::Rollback, here)?),
+            "record" => {
+                let kind = self.pick([Kind::Deploy, Kind::Deploy, Kind::Deploy, Kind::Rollback])?;
+                self.record(self.composed(kind, here)?)
+            }
+            "glass" => {
+                let reason = Some(parse("it burns"));
+                let deployment = Deployment { break_glass: reason, ..self.composed(Kind::Deploy, here)? };
+                if self.below(2) == 0 { self.start(deployment) } else { self.record(deployment) }
+            }
+            "destroy" => self.start(self.standing(Kind::Destroy, here)),
+            "exec" => self.start(self.standing(Kind::Exec, here)),
+            "finish" => self.finish(here)?,
+            "resume" => Action::Resume(Resume { start: self.pick(here.runs())?.sequence, run: run_id() }),
+            "abort" => {
+                let run = self.pick(here.runs())?;
+                Action::Abort(Abort {
+                    start: run.sequence,
+                    run: newest(&run.owner.statement.action),
+                    reason: parse("gone"),
+                })
+            }
+            "verification" => self.verification(here)?,
+            "approve" if self.rules.approvals.is_empty() && self.below(8) > 0 => return nothing(),
+            "approve" => Action::Approve(Approve {
+                commit: self.commit(),
+                components: if self.below(4) == 0 {
+                    self.some(self.policy.component_names())?.into_iter().collect()
+                } else {
+                    self.policy.component_names().into_iter().collect()
+                },
+                plans: BTreeMap::new(),
+                expires: clock::now().plus(Span::days(1)),
+                comment: None,
+            }),
+            "revoke" => {
+                let (commit, _, kept) = self.pick(here.approvals())?;
+                Action::Revoke(Revoke { commit, approver: kept.statement.by.clone(), comment: None })
+            }
+            "lock" => {
+                let component = self.pick(self.policy.component_names().into_iter().map(Some).chain([None]))?;
+                Action::Lock(Lock { component, reason: parse("an incident") })
+            }
+            "unlock" => self.unlock(here)?,
+            "lift" => self.lift(here)?,
+            "expire" => Action::Expire(Expire { expires: clock::now().plus(Span::seconds(7_200)), comment: None }),
+            "baseline" => self.baseline()?,
+            "publish" => return Ok(publish(&self.pick(self.proposals)?)),
+            "consent" => {
+                let digest = Digest::sha256(self.pick(self.proposals)?.as_bytes());
+                Action::PolicyApprove(PolicyApprove { digest, comment: None })
+            }
+            "withdraw" => {
+                let kept = self.pick(state.policy_approvals())?;
+                let Action::PolicyApprove(it) = &kept.statement.action else { return nothing() };
+                let (digest, approver) = (it.digest.clone(), kept.statement.by.clone());
+                Action::PolicyRevoke(PolicyRevoke { digest, approver, comment: None })
+            }
+            _ => self.evidence(kind, &state)?,
+        };
+        let requested_by = if self.below(6) == 0 { Some(parse(self.pick(PEOPLE)?)) } else { None };
+        Ok(Draft {
+            environment: self.member().filter(|_| ledger.is_environment()).cloned(),
+            requested_by,
+            ..action.into()
+        })
+    }
+
+    fn composed(&self, kind: Kind, here: Here<'_>) -> Result<Deployment, String> {
+        let selection = match self.below(6) {
+            0 => Selection::All,
+            1 => Selection::Named(self.some(self.policy.component_names())?),
+            _ => Selection::Differing,
+        };
+        let each = |_: &ComponentName| self.commit();
+        let past = self.past();
+        let commits = if kind == Kind::Rollback && self.focus.is_none() && !past.is_empty() {
+            Commits::One(self.pick(past)?)
+        } else if self.below(6) == 0 {
+            Commits::Each(self.policy.component_names().into_iter().map(|name| (name.clone(), each(&name))).collect())
+        } else {
+            Commits::One(self.commit())
+        };
+        let (name, rules, destroy) = (self.name, self.rules, self.below(2) == 0);
+        let wish = Wish { name, rules, commits, selection, kind, destroy, versions: BTreeMap::new() };
+        let mut deployment = compose(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
+        if self.rules.ephemeral.is_some() && (here.expires().is_none() || self.below(3) == 0) {
+            deployment.expires = Some(clock::now().plus(Span::seconds(3_600)));
+        }
+        if self.below(3) == 0 {
+            deployment.change = Some(parse("CHG-1234"));
+            deployment.release = Some(parse("spring"));
+            deployment.description = Some(parse("What it brings.\n\nAnd why."));
+        }
+        Ok(deployment)
+    }
+
+    /// The commits that were deployed here.
+    fn past(&self) -> Vec<CommitId> {
+        let Some(tip) = self.view.tips.get(&self.rules.ledger) else { return Vec::new() };
+        let passed = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
+        let ended = passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
+        ended.flat_map(|it| it.mention.commits).collect()
+    }
+
+    /// A deployment about everything that runs.
+    fn standing(&self, kind: Kind, here: Here<'_>) -> Deployment {
+        let gone = kind == Kind::Destroy;
+        let change = |(component, commit): (&ComponentName, CommitId)| Change {
+            target: Target {
+                component: component.clone(),
+                commit,
+                content: if gone { None } else { here.content(component) },
+                version: None,
+                artifacts: Vec::new(),
+            },
+            from: Some(commit),
+            plan: None,
+            intent: if gone { Intent::Destroy } else { Intent::Unchanged },
+        };
+        Deployment {
+            kind,
+            components: here.components().into_iter().map(change).collect(),
+            approved_by: Vec::new(),
+            change: None,
+            release: None,
+            description: None,
+            branch_tip: None,
+            expires: None,
+            command: (kind == Kind::Exec).then(|| parse("rake db:migrate")),
+            break_glass: None,
+        }
+    }
+
+    fn start(&self, deployment: Deployment) -> Action {
+        Action::Start(Start { run: run_id(), deployment })
+    }
+
+    fn ended(&self, change: &Change) -> Reported {
+        // Mostly well, or nothing would ever be promoted.
+        let bad = |or: Outcome| if self.below(5) == 0 { Outcome::Failed } else { or };
+        let outcome = match change.intent {
+            Intent::Unchanged => Outcome::Unchanged,
+            Intent::Destroy => bad(Outcome::Destroyed),
+            Intent::Change if change.from.is_some() && self.below(8) == 0 => Outcome::RolledBack,
+            Intent::Change if self.below(12) == 0 => Outcome::Skipped,
+            Intent::Change => bad(Outcome::Succeeded),
+        };
+        Reported {
+            component: change.target.component.clone(),
+            outcome,
+            because: None,
+            to: if outcome == Outcome::RolledBack { change.from } else { None },
+            verification: match outcome {
+                Outcome::Succeeded if self.below(3) > 0 => VerificationResult::Passed,
+                _ => VerificationResult::None,
+            },
+        }
+    }
+
+    fn record(&self, deployment: Deployment) -> Action {
+        let results = deployment.components.iter().map(|change| self.ended(change)).collect();
+        Action::Record(Record { deployment, results, logs: Vec::new() })
+    }
+
+    fn finish(&self, here: Here<'_>) -> Result<Action, String> {
+        let run = self.pick(here.runs())?;
+        let start = run.start.statement.deployment().unwrap();
+        let ended = |change: &Change| {
+            let Reported { outcome, because, to, verification, .. } = self.ended(change);
+            Ended { target: change.target.clone(), outcome, because, to, verification }
+        };
+        Ok(Action::Finish(Finish {
+            start: run.sequence,
+            run: newest(&run.owner.statement.action),
+            kind: start.kind,
+            components: start.components.iter().map(ended).collect(),
+            approved_by: start.approved_by.clone(),
+            description: start.description.clone(),
+            break_glass: start.break_glass.clone(),
+            status: (start.kind == Kind::Exec).then_some(0),
+            logs: vec![parse("https://ci.example.com/1")],
+        }))
+    }
+
+    fn verification(&self, here: Here<'_>) -> Result<Action, String> {
+        let all = here.components().into_iter().map(|(component, commit)| (component.clone(), commit));
+        let components = self.some(all)?.into_iter();
+        let components = components.map(|(component, commit)| Component { component, commit }).collect();
+        let good = self.below(4) > 0;
+        let verification = if good { VerificationResult::Passed } else { VerificationResult::Failed };
+        Ok(Action::Verification(Verification { components, verification, comment: None, logs: Vec::new() }))
+    }
+
+    fn unlock(&self, here: Here<'_>) -> Result<Action, String> {
+        let names = self.policy.component_names();
+        let locked = names.into_iter().filter(|name| here.component_lock(name).is_some()).map(Some);
+        let component = self.pick(locked.chain(here.lock().map(|_| None)))?;
+        Ok(Action::Unlock(Unlock { component, commit: None, holds: Vec::new(), comment: None }))
+    }
+
+    fn lift(&self, here: Here<'_>) -> Result<Action, String> {
+        let commit = self.pick(self.commits.to_vec())?;
+        let is = |(component, content, _): &(&ComponentName, _, _)| {
+            self.view.gatherer.content(self.policy, commit, component).unwrap() == Some(*content)
+        };
+        let holds: Vec<Hold> = here
+            .holds()
+            .filter(is)
+            .map(|(component, content, _)| Hold { component: component.clone(), content })
+            .collect();
+        let unlock =
+            Unlock { component: None, commit: Some(commit), holds, comment: Some(parse("it was the network")) };
+        if unlock.holds.is_empty() { nothing() } else { Ok(Action::Unlock(unlock)) }
+    }
+
+    fn baseline(&self) -> Result<Action, String> {
+        let commit = self.pick(self.commits.to_vec())?;
+        let target = |component: ComponentName| {
+            let content = self.view.gatherer.content(self.policy, commit, &component).unwrap()?;
+            Some(Target { component, commit, content: Some(content), version: None, artifacts: Vec::new() })
+        };
+        let components: Vec<Target> =
+            self.some(self.policy.component_names())?.into_iter().filter_map(target).collect();
+        if components.is_empty() { nothing() } else { Ok(Action::Baseline(Baseline { components, comment: None })) }
+    }
+
+    fn evidence(&self, kind: &str, state: &State) -> Result<Action, String> {
+        let (commit, component) = (self.commit(), self.pick(self.policy.component_names())?);
+        // Few of them, so that what is yanked is also what is used.
+        let digest = Digest::sha256(&[u8::try_from(self.below(2)).unwrap()]);
+        let yank = || Yank { commit: (self.below(2) == 0).then_some(commit), digest: None, reason: parse("it leaks") };
+        Ok(match kind {
+            "build" => Action::Build(Build { component, commit, result: BuildResult::Succeeded, log: None }),
+            "artifact" => {
+                let content = self.view.gatherer.content(self.policy, commit, &component).unwrap();
+                let Some(content) = content else { return nothing() };
+                let image = Image { name: parse(&format!("example.com/{component}")), digest };
+                Action::Artifact(Artifact { component, commit, content, image, builder: None })
+            }
+            "attestation" => {
+                let (predicate_type, predicate) = self.pick([
+                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "PASSED" }"#),
+                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "PASSED" }"#),
+                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "FAILED" }"#),
+                    ("urn:git-deploy:change-review:v1", r#"{ "approvals": 1, "unresolved": 0 }"#),
+                ])?;
+                let environment = self.pick([None, Some(self.name.clone())])?;
+                let (predicate_type, predicate) = (parse(predicate_type), serde_json::from_str(predicate).unwrap());
+                Action::Attestation(Attestation { commit, environment, predicate_type, suite: None, predicate })
+            }
+            "yank" => match yank() {
+                it @ Yank { commit: Some(_), .. } => Action::Yank(it),
+                it => Action::Yank(Yank { digest: Some(digest), ..it }),
+            },
+            _ => {
+                let commits = self.commits.iter().filter(|commit| state.yanked_commit(**commit).is_some());
+                let commits = commits.map(|commit| Yank { commit: Some(*commit), ..yank() });
+                let digests =
+                    state.yanked_digest(&digest).map(|_| Yank { commit: None, digest: Some(digest.clone()), ..yank() });
+                Action::Unyank(self.pick(commits.chain(digests).collect::<Vec<_>>())?)
+            }
+        })
+    }
+}
+
+fn run_id() -> RunId {
+    RunId(clock::random().unwrap())
+}
+
+fn newest(action: &Action) -> RunId {
+    match action {
+        Action::Start(it) => it.run,
+        Action::Resume(it) => it.run,
+        _ => unreachable!("an owner is a start or a resume"),
+    }
+}
