@@ -7,9 +7,11 @@
 
 mod harness;
 
+mod attacks;
 mod cli;
 mod ledgers;
 mod man;
+mod rules;
 mod server;
 mod walls;
 mod write;
