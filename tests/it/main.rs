@@ -7,10 +7,12 @@
 
 mod harness;
 
+mod attacks;
 mod cli;
 mod ledgers;
 mod look;
 mod man;
+mod rules;
 mod server;
 mod walls;
 mod write;

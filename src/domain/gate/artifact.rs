@@ -79,7 +79,8 @@ fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<
     let images: BTreeSet<&Image> =
         all.iter().filter(|it| target.content == Some(it.content)).map(|it| &it.image).collect();
     if images.is_empty() && required {
-        let command = format!("git deploy register IMAGE@DIGEST {} {}", target.component, target.commit.short());
+        let command =
+            format!("git deploy register NAME@DIGEST {} --component {}", target.commit.short(), target.component);
         return Ok(Some(Against::new("none is registered for its content").remedy(command)));
     }
     if ctx.statement.is_none() {

@@ -8,8 +8,10 @@ use git_deploy::domain::entry::{
     Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported, Statement, Target,
     Unverified, VerificationResult,
 };
+use git_deploy::domain::gate::reads;
 use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::LedgerName;
+use git_deploy::domain::policy::{MAX_BYTES, Policy};
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
 use git_deploy::git::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
@@ -59,6 +61,13 @@ impl<'w> Forge<'w> {
 
     /// An entry that follows the local ledger, bent as the test likes before it is signed; the local ref moves to it.
     pub fn append(&self, ledger: &str, action: Action, policy: Option<&str>, bend: impl Fn(&mut Statement)) -> EntryId {
+        let id = self.build(ledger, action, policy, bend);
+        self.repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &id.to_string()]).ok();
+        id
+    }
+
+    /// The same entry, and no ref moves: what is refused then leaves no trace in the clone either.
+    pub fn build(&self, ledger: &str, action: Action, policy: Option<&str>, bend: impl Fn(&mut Statement)) -> EntryId {
         let repository = self.repository();
         let ledger: LedgerName = ledger.parse().unwrap();
         let mut tips = repository.tips().unwrap();
@@ -68,9 +77,11 @@ impl<'w> Forge<'w> {
             repository.write_tree(b"").unwrap();
             EntryId(repository.write_commit(&bytes).unwrap())
         });
-        let (sequence, tree) = match repository.read_link(&ledger, previous).unwrap() {
-            Link::Genesis => (0, repository.hash_kind().empty_tree()),
-            Link::Entry { commit, entry, .. } => (entry.statement().sequence, commit.tree),
+        let (sequence, tree, before) = match repository.read_link(&ledger, previous).unwrap() {
+            Link::Genesis => (0, repository.hash_kind().empty_tree(), BTreeMap::new()),
+            Link::Entry { commit, entry, .. } => {
+                (entry.statement().sequence, commit.tree, entry.statement().seen.clone())
+            }
         };
         let mut statement = Statement {
             at: self.world.now(),
@@ -84,7 +95,12 @@ impl<'w> Forge<'w> {
             seen: BTreeMap::new(),
             action,
         };
-        let wanted = |name: &LedgerName| name.is_policy() || ledger.is_policy() && name.is_environment();
+        // What an honest client names: each ledger that the decision reads, and each that was named before.
+        let read = match tips.get(&LedgerName::policy()) {
+            Some(tip) => reads(&policy_at(&repository, *tip), &statement),
+            None => tips.keys().filter(|name| name.is_environment()).cloned().collect(),
+        };
+        let wanted = |name: &LedgerName| read.contains(name) || before.contains_key(name);
         statement.seen = tips.into_iter().filter(|(name, _)| wanted(name)).collect();
         bend(&mut statement);
 
@@ -94,9 +110,7 @@ impl<'w> Forge<'w> {
         let state = StateReader::new(&repository).load(tree, &ledger, &Scope::of(&statement)).unwrap();
         let edits = fold(&state, &entry, policy.map(|text| text.as_bytes().into()).as_ref());
         let tree = repository.write_folded(tree, &entry, &edits).unwrap();
-        let id = repository.write_commit(&commit_bytes(&statement, tree, &project.name)).unwrap();
-        self.repo.git(&["update-ref", &ledger.reference(), &id.to_string()]).ok();
-        EntryId(id)
+        EntryId(repository.write_commit(&commit_bytes(&statement, tree, &project.name)).unwrap())
     }
 
     /// A deployment of the one component at a commit, done elsewhere and verified.
@@ -133,6 +147,36 @@ impl<'w> Forge<'w> {
         Action::Record(Record { deployment, results: vec![result], logs: vec![] })
     }
 
+    /// The same commit with other headers and message, over the entry's own tree or another.
+    pub fn recommit(&self, id: &str, edit: impl Fn(&str) -> String) -> String {
+        let raw = self.repo.git(&["cat-file", "commit", id]).ok().text() + "\n";
+        let file = self.world.path().join("tmp").join(format!("{id}.commit"));
+        std::fs::write(&file, edit(&raw)).unwrap();
+        self.repo.git(&["hash-object", "-t", "commit", "-w", "--", &file.to_string_lossy()]).ok().text()
+    }
+
+    /// The commit with a tree that these commands of `git update-index` edited.
+    pub fn retree(&self, id: &str, edits: &[&[&str]]) -> String {
+        let index = self.world.path().join("tmp").join(format!("{id}.index"));
+        let git = |arguments: &[&str]| {
+            let mut command = self.repo.command("git");
+            super::Run::of(self.world, command.env("GIT_INDEX_FILE", &index).args(arguments)).ok().text()
+        };
+        git(&["read-tree", id]);
+        for edit in edits {
+            git(&[&["update-index"], *edit].concat());
+        }
+        let tree = git(&["write-tree"]);
+        std::fs::remove_file(&index).unwrap();
+        let old = self.repo.rev(&format!("{id}^{{tree}}"));
+        self.recommit(id, |raw| raw.replacen(&old, &tree, 1))
+    }
+
+    /// Our program in this clone.
+    pub fn deploy(&self, arguments: &[&str]) -> super::Run<'w> {
+        self.repo.deploy(arguments)
+    }
+
     /// Pushes these ledgers, with what else is asked for.
     pub fn push(&self, arguments: &[&str]) -> super::Run<'w> {
         self.repo.git(&[&["push", "-q", "origin"], arguments].concat())
@@ -141,6 +185,13 @@ impl<'w> Forge<'w> {
 
 pub fn a_lock() -> Action {
     Action::Lock(Lock { component: None, reason: "incident".parse().unwrap() })
+}
+
+/// The policy in force at an entry of its ledger.
+fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
+    let tree = repository.read_commit(tip.0).unwrap().tree;
+    let text = repository.file_at(tree, "deploy.toml", MAX_BYTES).unwrap().unwrap();
+    Policy::from_bytes(&text).unwrap()
 }
 
 /// A new key, kept in the world's home.

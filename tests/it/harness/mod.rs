@@ -4,12 +4,14 @@
 
 pub mod forge;
 mod minisign;
+pub mod project;
 mod repo;
 mod run;
 mod tests;
 mod world;
 
 pub use forge::Forge;
+pub use project::Project;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use world::World;

@@ -1,0 +1,138 @@
+//! A project under way: a server with its hooks, four people with clones and keys of their own, and a policy in force.
+//!
+//! What a server says of a push is what these tests are about, so what a client would refuse by itself is pushed past it: with
+//! `--no-verify`, with plain git, or forged.
+
+use std::collections::BTreeSet;
+
+use super::{Forge, Repo, Run, World};
+
+pub struct Project<'w> {
+    pub world: &'w World,
+    pub server: Repo<'w>,
+    /// The admin.
+    pub alice: Forge<'w>,
+    pub bob: Forge<'w>,
+    pub carol: Forge<'w>,
+    /// A machine.
+    pub ci: Forge<'w>,
+}
+
+impl<'w> Project<'w> {
+    /// A project whose one commit, on main, is `api/x`; `policy` is what follows the people in deploy.toml.
+    pub fn new(world: &'w World, policy: &str) -> Self {
+        let server = world.bare_server("server.git");
+        let person = |name| {
+            let forge = Forge::new(world, &server, name);
+            let key = world.path().join("home").join(format!("{name}.key"));
+            forge.repo.git(&["config", "deploy.key", &key.to_string_lossy()]).ok();
+            forge
+        };
+        let [alice, bob, carol, ci] = ["alice", "bob", "carol", "ci"].map(person);
+        let project = Self { world, server, alice, bob, carol, ci };
+        project.server.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
+        project.alice.repo.write("deploy.toml", &project.policy(policy));
+        project.commit("api/x", "one\n");
+        project.alice.repo.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+        project.alice.deploy(&["init", "--yes"]).ok();
+        for forge in [&project.bob, &project.carol, &project.ci] {
+            forge.deploy(&["sync"]).ok();
+        }
+        project.fetch();
+        project
+    }
+
+    /// The whole deploy.toml.
+    pub fn policy(&self, rest: &str) -> String {
+        let person = |forge: &Forge<'_>| {
+            let (name, key) = (forge.person, forge.key());
+            format!("{name} = {{ key = \"{key}\", emails = [\"{name}@example.com\"] }}\n")
+        };
+        let people: String = [&self.alice, &self.bob, &self.carol].map(person).concat();
+        let ci = self.ci.key();
+        format!(
+            "schema = 1\nproject = \"demo\"\n\n[people]\n{people}ci = {{ key = \"{ci}\", machine = true }}\n\n{rest}"
+        )
+    }
+
+    /// Brings another policy into force.
+    pub fn publish(&self, rest: &str) {
+        self.alice.repo.write("deploy.toml", &self.policy(rest));
+        self.alice.deploy(&["policy", "publish", "--yes"]).ok();
+    }
+
+    /// Alice commits one file, a minute later; nothing is pushed.
+    pub fn commit(&self, file: &str, content: &str) -> String {
+        self.world.advance("1m");
+        self.alice.repo.commit(file, content, &format!("Change {file}"))
+    }
+
+    /// Alice commits one file and pushes main; everybody has it.
+    pub fn push(&self, file: &str, content: &str) -> String {
+        let id = self.commit(file, content);
+        self.alice.push(&["HEAD:refs/heads/main"]).ok();
+        self.fetch();
+        id
+    }
+
+    /// Everybody's work tree is at the server's main.
+    pub fn fetch(&self) {
+        for forge in [&self.bob, &self.carol, &self.ci] {
+            forge.repo.git(&["fetch", "-q", "origin"]).ok();
+            forge.repo.git(&["reset", "-q", "--hard", "origin/main"]).ok();
+        }
+    }
+
+    /// All refs of the server.
+    pub fn refs(&self) -> String {
+        self.server.git(&["for-each-ref", "--format=%(refname) %(objectname)"]).ok().text()
+    }
+
+    /// What somebody does is refused by the server, for these rules and no others; nothing is changed, and the server is sound.
+    #[track_caller]
+    pub fn refused(&self, rules: &[&str], attempt: impl FnOnce() -> Run<'w>) -> String {
+        let before = self.refs();
+        let run = attempt().fails(1);
+        let against = against(&run);
+        assert_eq!(against, rules.iter().map(|rule| (*rule).to_owned()).collect(), "{run}");
+        assert!(said(&run).starts_with("git-deploy: refused"), "{run}");
+        assert_eq!(self.refs(), before, "{run}");
+        self.sound();
+        said(&run)
+    }
+
+    /// The same, of an entry that somebody forged.
+    #[track_caller]
+    pub fn refused_entry(&self, rules: &[&str], forge: &Forge<'w>, ledger: &str, id: impl ToString) -> String {
+        let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
+        self.refused(rules, || forge.push(&[&refspec]))
+    }
+
+    /// The server's objects are whole.
+    #[track_caller]
+    pub fn sound(&self) {
+        self.server.git(&["fsck", "--strict", "--no-dangling", "--connectivity-only"]).ok();
+    }
+
+    /// The end of the day: every object is whole, and an audit of a fresh look at the server finds nothing.
+    #[track_caller]
+    pub fn audited(&self) {
+        self.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+        self.carol.deploy(&["sync"]).ok();
+        self.carol.deploy(&["audit"]).ok();
+    }
+}
+
+/// What the server said, without git's own words.
+pub fn said(run: &Run<'_>) -> String {
+    let lines = run.err();
+    let lines = lines.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The rules that the server named as broken.
+fn against(run: &Run<'_>) -> BTreeSet<String> {
+    let said = said(run);
+    let names = said.lines().filter_map(|line| line.strip_prefix("  ✗ ")).filter_map(|line| line.split("  ").next());
+    names.map(|name| name.trim_end().to_owned()).collect()
+}
