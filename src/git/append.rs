@@ -163,7 +163,7 @@ pub struct Writer<'a> {
 /// How an entry is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
-    /// Decide on what is known here and stop before signing: nothing is fetched or written.
+    /// Stop before signing: nothing is written. The decision is the one that would count, so news is fetched for it.
     pub dry_run: bool,
     /// Push what the rules refuse here too, and let the server decide: for a clone that lacks the history to tell. Without a
     /// remote there is nobody else to decide, and it counts for nothing.
@@ -184,7 +184,7 @@ impl Writer<'_> {
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
     ) -> Result<Appended, Stopped<E>> {
         for attempt in 0..TRIES {
-            if let Some(remote) = self.remote.filter(|_| !self.manner.dry_run) {
+            if let Some(remote) = self.remote {
                 sync(self.repository, remote)?;
             }
             match self.attempt(ledger, draft)? {

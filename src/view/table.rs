@@ -113,7 +113,8 @@ impl Table {
                     Some(width) if column == self.elastic => &*cut(&cell.text, width),
                     _ => &cell.text,
                 };
-                format!("{0}{text}{0:#}", cell.style)
+                // Colour codes around nothing would keep the spaces before them.
+                if text.is_empty() { String::new() } else { format!("{0}{text}{0:#}", cell.style) }
             }));
         }
         let mut table = builder.build();
