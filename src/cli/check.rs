@@ -64,6 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.report("check", &check::json(&shown))?;
     } else {
         context.print(check::text(&shown));
+        look::age(&workspace, context);
     }
     match answer.verdict.decision() {
         Decision::Allowed => Ok(()),

@@ -154,7 +154,7 @@ impl Tour<'_> {
         text += "Three things to try, each in a clone of somebody:\n";
         let tries = [
             ("alice", "change api/server.txt, commit, push, then: git deploy record dev && git deploy status"),
-            ("bob", "git deploy lock prod -m \"incident 4711\", then in ci: git deploy check prod"),
+            ("bob", "git deploy lock prod -m \"incident 4711\", then in ci: git deploy sync && git deploy check prod"),
             ("ci", "git push origin :refs/deploy/prod, and see who says no"),
         ];
         for (number, (person, what)) in (1..).zip(tries) {

@@ -60,6 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     context.print(log::text(&log, context.width(), &|time| context.when(time)));
+    look::age(&workspace, context);
     if log.more {
         context.note(format_args!("older ones are there: git deploy log -n {}", args.number.saturating_mul(5).max(20)));
     }

@@ -14,6 +14,7 @@ use crate::domain::policy::Environment;
 use crate::domain::state::{Here, Scope, State};
 use crate::git::sync::standing_problems;
 use crate::signing::key::{parse_public, public_file, read_public};
+use crate::view;
 
 /// An environment that exists, with the state of its ledger.
 pub struct Place<'a> {
@@ -65,6 +66,13 @@ pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>,
         context.note(format_args!("{yellow}warning:{yellow:#} {line}"));
     }
     Ok(lines)
+}
+
+/// Says how old the news is, where a remote holds the ledgers: an answer of yesterday must not look like one of today.
+pub fn age(workspace: &Workspace, context: &Context) {
+    if workspace.remote.is_some() {
+        context.print(view::status::age(workspace.repository.last_fetch(), &|time| context.when(time)));
+    }
 }
 
 /// Who is asking, as far as public things tell: the public half of the configured key, else git's address.

@@ -47,6 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return context.report("show", &show);
     }
     context.print(show::text(&show, context.now(), context.dates()));
+    look::age(&workspace, context);
     Ok(())
 }
 

@@ -133,14 +133,19 @@ pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time
     }
     let table = table.render(width);
     if status.remote.is_some() {
-        let dim = Style::new().dimmed();
-        let age = status.fetched.map_or_else(
-            || "nothing was fetched yet".to_owned(),
-            |fetched| format!("as of the last fetch, {}", when(fetched)),
-        );
-        return format!("{table}\n{dim}{age} · git deploy sync brings news{dim:#}");
+        return format!("{table}\n{}", age(status.fetched, when));
     }
     table
+}
+
+/// How old the news is: the last line of whatever was looked up without asking the remote.
+pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
+    let dim = Style::new().dimmed();
+    let age = fetched.map_or_else(
+        || "nothing was fetched yet".to_owned(),
+        |fetched| format!("as of the last fetch, {}", when(fetched)),
+    );
+    format!("{dim}{age} · git deploy sync brings news{dim:#}")
 }
 
 fn rows(table: &mut Table, environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) {
