@@ -140,7 +140,7 @@ impl World {
             return planned;
         }
         self.focus.borrow_mut().commit = None;
-        let kind = match self.below(13) {
+        let kind = match self.below(16) {
             // What is hard to come by is tried most.
             10.. => {
                 let all: Vec<&'static str> = HERE.iter().chain(&EVIDENCE).chain(&POLICY).copied().collect();
@@ -171,11 +171,12 @@ impl World {
         for check in refusal.verdict.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
             let needed: &[&'static str] = match check.rule {
                 Rule::PreviousEnvironment => &["finish", "record"],
+                Rule::Approvals if self.below(4) == 0 => &["approve", "revoke"],
                 Rule::Approvals => &["approve", "approve"],
                 Rule::Direction => &["lift"],
                 Rule::Checks => &["attestation"],
                 Rule::Artifact => &["artifact"],
-                Rule::Lock => &["finish", "unlock"],
+                Rule::Lock => &["resume", "finish", "unlock"],
                 Rule::Yanked => &["unyank"],
                 _ => &[],
             };
@@ -242,9 +243,11 @@ impl World {
         let apt: Vec<String> = match kind {
             "finish" | "abort" => owner().into_iter().collect(),
             "approve" => rules.approvals.iter().flat_map(|seat| seat.by.persons()).map(ToString::to_string).collect(),
+            // As an admin.
+            "revoke" | "withdraw" | "unyank" => ["alice"].map(str::to_owned).into(),
             "glass" => ["bob"].map(str::to_owned).into(),
             "publish" | "consent" | "baseline" => ["alice", "alice", "bob"].map(str::to_owned).into(),
-            "deploy" | "record" => rules.deployers.persons().iter().map(ToString::to_string).collect(),
+            "deploy" | "record" | "resume" => rules.deployers.persons().iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         };
         let anybody: Vec<String> = PEOPLE.map(str::to_owned).into();
