@@ -66,7 +66,9 @@ fn writers_in_one_repository() {
     std::thread::scope(|scope| {
         let one = || write(&desk(&scratch.open(), &project, None, &keys), commit).unwrap();
         let threads: Vec<_> = (0..WRITERS).map(|_| scope.spawn(one)).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     complete(&repository, &project, commit);
     scratch.fsck();
@@ -90,7 +92,9 @@ fn writers_in_two_clones() {
     std::thread::scope(|scope| {
         let clones = [&first, &first, &second, &second];
         let threads: Vec<_> = clones.into_iter().map(|clone| scope.spawn(|| one(clone))).collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     complete(&server.open(), &project, commit);
     for clone in [&first, &second] {

@@ -114,20 +114,20 @@ impl Scene<'_> {
         let state = self.load(&ledger);
         let here = state.at(self.member());
         let action = match kind {
-            "deploy" => self.start(self.composed(Kind::Deploy, here)?),
-            "hotfix" => self.start(self.composed(Kind::Hotfix, here)?),
-            "rollback" => self.start(self.composed(Kind::Rollback, here)?),
+            "deploy" => start(self.composed(Kind::Deploy, here)?),
+            "hotfix" => start(self.composed(Kind::Hotfix, here)?),
+            "rollback" => start(self.composed(Kind::Rollback, here)?),
             "record" => {
-                let kind = self.pick([Kind::Deploy, Kind::Deploy, Kind::Deploy, Kind::Rollback])?;
+                let kind = self.pick([Kind::Deploy, Kind::Deploy, Kind::Rollback])?;
                 self.record(self.composed(kind, here)?)
             }
             "glass" => {
                 let reason = Some(parse("it burns"));
                 let deployment = Deployment { break_glass: reason, ..self.composed(Kind::Deploy, here)? };
-                if self.below(2) == 0 { self.start(deployment) } else { self.record(deployment) }
+                if self.below(2) == 0 { start(deployment) } else { self.record(deployment) }
             }
-            "destroy" => self.start(self.standing(Kind::Destroy, here)),
-            "exec" => self.start(self.standing(Kind::Exec, here)),
+            "destroy" => start(standing(Kind::Destroy, here)),
+            "exec" => start(standing(Kind::Exec, here)),
             "finish" => self.finish(here)?,
             "resume" => Action::Resume(Resume { start: self.pick(here.runs())?.sequence, run: run_id() }),
             "abort" => {
@@ -163,7 +163,7 @@ impl Scene<'_> {
             "lift" => self.lift(here)?,
             "expire" => Action::Expire(Expire { expires: clock::now().plus(Span::seconds(7_200)), comment: None }),
             "baseline" => self.baseline()?,
-            "publish" => return Ok(publish(&self.pick(self.proposals)?)),
+            "publish" => return Ok(publish(self.pick(self.proposals)?)),
             "consent" => {
                 let digest = Digest::sha256(self.pick(self.proposals)?.as_bytes());
                 Action::PolicyApprove(PolicyApprove { digest, comment: None })
@@ -219,39 +219,6 @@ impl Scene<'_> {
         let passed = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
         let ended = passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
         ended.flat_map(|it| it.mention.commits).collect()
-    }
-
-    /// A deployment about everything that runs.
-    fn standing(&self, kind: Kind, here: Here<'_>) -> Deployment {
-        let gone = kind == Kind::Destroy;
-        let change = |(component, commit): (&ComponentName, CommitId)| Change {
-            target: Target {
-                component: component.clone(),
-                commit,
-                content: if gone { None } else { here.content(component) },
-                version: None,
-                artifacts: Vec::new(),
-            },
-            from: Some(commit),
-            plan: None,
-            intent: if gone { Intent::Destroy } else { Intent::Unchanged },
-        };
-        Deployment {
-            kind,
-            components: here.components().into_iter().map(change).collect(),
-            approved_by: Vec::new(),
-            change: None,
-            release: None,
-            description: None,
-            branch_tip: None,
-            expires: None,
-            command: (kind == Kind::Exec).then(|| parse("rake db:migrate")),
-            break_glass: None,
-        }
-    }
-
-    fn start(&self, deployment: Deployment) -> Action {
-        Action::Start(Start { run: run_id(), deployment })
     }
 
     fn ended(&self, change: &Change) -> Reported {
@@ -380,6 +347,39 @@ impl Scene<'_> {
             }
         })
     }
+}
+
+/// A deployment about everything that runs.
+fn standing(kind: Kind, here: Here<'_>) -> Deployment {
+    let gone = kind == Kind::Destroy;
+    let change = |(component, commit): (&ComponentName, CommitId)| Change {
+        target: Target {
+            component: component.clone(),
+            commit,
+            content: if gone { None } else { here.content(component) },
+            version: None,
+            artifacts: Vec::new(),
+        },
+        from: Some(commit),
+        plan: None,
+        intent: if gone { Intent::Destroy } else { Intent::Unchanged },
+    };
+    Deployment {
+        kind,
+        components: here.components().into_iter().map(change).collect(),
+        approved_by: Vec::new(),
+        change: None,
+        release: None,
+        description: None,
+        branch_tip: None,
+        expires: None,
+        command: (kind == Kind::Exec).then(|| parse("rake db:migrate")),
+        break_glass: None,
+    }
+}
+
+fn start(deployment: Deployment) -> Action {
+    Action::Start(Start { run: run_id(), deployment })
 }
 
 fn run_id() -> RunId {

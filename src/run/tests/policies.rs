@@ -70,14 +70,14 @@ fn environments(text: &mut String, dice: &mut Numbers) {
         text.push_str(match name {
             "qa" => chance(2, "branch = \"qa\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
             "prod" => chance(2, "branch = \"main\"\n"),
-            _ => chance(4, "branch = \"dev\"\ndeploy_on = \"approval\"\n"),
+            _ => chance(3, "branch = \"dev\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
         });
         text.push_str(chance(4, "deployers = [\"alice\", \"bob\", \"ci\"]\n"));
         text.push_str(chance(4, "rollback_by = [\"release\", \"ci\"]\n"));
         text.push_str(chance(2, "break_glass = { by = [\"bob\", \"dana\"] }\n"));
         text.push_str(chance(2, "hotfix = { skip = [\"promote_from\", \"soak\"] }\n"));
         text.push_str(chance(4, "stale_after = \"1s\"\n"));
-        text.push_str(chance(4, "version = { from = \"file:VERSION\" }\n"));
+        text.push_str(chance(3, "version = { from = \"file:VERSION\" }\n"));
         text.push_str(chance(4, "freeze = { start = \"2020-01-01\", end = \"2020-01-02\" }\n"));
     }
     text.push_str("[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n");
