@@ -3,7 +3,7 @@
 use crate::harness::{Forge, Project, World};
 
 /// How often each writes. Every round is a race: both begin it together.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 4;
 
 /// Runs both at once, round after round; a round ends when both have ended, so that one that fails leaves nobody waiting.
 fn rounds(one: &(dyn Fn(usize) + Sync), two: &(dyn Fn(usize) + Sync)) {
@@ -66,8 +66,10 @@ fn on_one_environment() {
 #[test]
 fn evidence_beside_a_deployment() {
     let world = World::new();
-    let project =
-        Project::new(&world, "[environments]\ndev = { checks = [\"test-result\"] }\n[checks]\ntest-result = {}\n");
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = { checks = [\"test-result\"] }\n[checks]\ntest-result = { by = [\"bob\", \"ci\"] }\n",
+    );
     let attest = |forge: &Forge<'_>| drop(forge.deploy(&["attest", "test-result", "--result", "passed"]).ok());
     attest(&project.bob);
     let record = |_| drop(project.ci.deploy(&["record", "dev", "--all"]).ok());
