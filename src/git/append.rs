@@ -267,7 +267,7 @@ impl Writer<'_> {
                 dry_run: false,
             }))
         };
-        match self.publish(ledger, tips.get(ledger).copied(), id)? {
+        match self.publish(ledger, tips, id)? {
             Some(messages) => {
                 self.project_notes(ledger, id);
                 Ok(done(messages))
@@ -348,13 +348,8 @@ impl Writer<'_> {
     }
 
     /// Moves the ref: the remote's first, where there is one. `None` if somebody else was faster.
-    fn publish(
-        &self,
-        ledger: &LedgerName,
-        old: Option<EntryId>,
-        new: EntryId,
-    ) -> Result<Option<Vec<String>>, AppendError> {
-        let name = ledger.reference();
+    fn publish(&self, ledger: &LedgerName, tips: &Tips, new: EntryId) -> Result<Option<Vec<String>>, AppendError> {
+        let (name, old) = (ledger.reference(), tips.get(ledger).copied());
         let mut said = Vec::new();
         if let Some(remote) = self.remote {
             match self.repository.push_one(remote, new.0, &name, old.map(|old| old.0))? {
@@ -363,6 +358,7 @@ impl Writer<'_> {
                     said = messages;
                 }
                 PushOutcome::LostRace { .. } => return Ok(None),
+                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(None),
                 PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
@@ -383,6 +379,14 @@ impl Writer<'_> {
             Err(Error::LostRace { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a ledger that the entry must have seen the end of has moved since: the policy's, and for a policy every
+    /// environment's. That is a lost race too, though the entry's own ledger stands still.
+    fn overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
+        let Ok(synced) = sync(self.repository, remote) else { return false };
+        let binds = |other: &LedgerName| if ledger.is_policy() { other.is_environment() } else { other.is_policy() };
+        synced.tips.iter().any(|(other, tip)| binds(other) && tips.get(other) != Some(tip))
     }
 
     /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is

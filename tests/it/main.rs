@@ -12,6 +12,7 @@ mod cli;
 mod ledgers;
 mod look;
 mod man;
+mod races;
 mod rules;
 mod server;
 mod walls;
