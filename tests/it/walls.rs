@@ -43,12 +43,6 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
 
 /// Above this many lines, its unit tests counted, a file is telling about a missing module.
 const LINES: usize = 450;
-/// Files that may be longer, and how long. Add none without a reason that a reader would accept.
-const LONGER: &[(&str, usize)] = &[
-    // The kinds of action stand together: it is one table of what the ledger can say.
-    ("src/domain/entry/action.rs", 650),
-];
-
 #[test]
 fn walls_hold() {
     let mut complaints = String::new();
@@ -83,9 +77,8 @@ fn complaints_about(source: &Source) -> Vec<String> {
         }
     }
     let lines = source.text.lines().count();
-    let limit = LONGER.iter().find(|(file, _)| file == name).map_or(LINES, |(_, limit)| *limit);
-    if lines > limit {
-        complaints.push(format!("{name}: {lines} lines, at most {limit} are readable"));
+    if lines > LINES {
+        complaints.push(format!("{name}: {lines} lines, at most {LINES} are readable"));
     }
     complaints
 }
