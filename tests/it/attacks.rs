@@ -40,6 +40,9 @@ fn record(statement: &mut Statement) -> &mut Record {
     record
 }
 
+/// What bends a statement before it is signed.
+type Lie<'a> = Box<dyn Fn(&mut Statement) + 'a>;
+
 /// What no entry may say of its place, its time and its code: each single lie is found, and the truth goes in.
 #[test]
 fn lies() {
@@ -49,7 +52,6 @@ fn lies() {
     let (dev, policy) = (ci.repo.rev("refs/deploy/dev"), ci.repo.rev("refs/deploy/policy"));
     let genesis = ci.repo.rev(&format!("{dev}~1"));
     let id = |hex: &str| EntryId(hex.parse().unwrap());
-    type Lie<'a> = Box<dyn Fn(&mut Statement) + 'a>;
     let lies: Vec<(&[&str], Lie<'_>)> = vec![
         (&["place"], Box::new(|it| it.project = id(&genesis))),
         (&["place"], Box::new(|it| it.sequence = 1)),
@@ -94,7 +96,7 @@ fn lies() {
         (&["approvals"], Box::new(|it| it.requested_by = Some("bob".parse().unwrap()))),
     ];
     for (rules, lie) in &lies {
-        project.refused_entry(rules, ci, "prod", bent(ci, lie));
+        project.refused_entry(rules, ci, "prod", &bent(ci, lie));
     }
     let honest = bent(ci, |_| ());
     ci.push(&[&format!("{honest}:refs/deploy/prod")]).ok();
@@ -124,7 +126,7 @@ fn states() {
     ];
     for (forge, ledger, action) in none {
         let id = forge.build(ledger, action, None, |_| ());
-        project.refused_entry(&["state"], forge, ledger, id);
+        project.refused_entry(&["state"], forge, ledger, &id);
     }
     // A run that lives is finished by its owner alone, under its newest number; a second lock is none.
     ci.deploy(&["record", "prod", "--start"]).ok();
@@ -134,13 +136,13 @@ fn states() {
     project.refused(&["lock"], || project.carol.deploy(&["record", "prod", "--no-verify"]));
     let start: u64 = 2;
     let abort = bob.build("prod", Action::Abort(Abort { start, run, reason: reason() }), None, |_| ());
-    project.refused_entry(&["signer", "state"], bob, "prod", abort);
+    project.refused_entry(&["signer", "state"], bob, "prod", &abort);
     let abort = ci.build("prod", Action::Abort(Abort { start, run, reason: reason() }), None, |_| ());
-    project.refused_entry(&["state"], ci, "prod", abort);
+    project.refused_entry(&["state"], ci, "prod", &abort);
     ci.deploy(&["record", "prod", "--finish"]).ok();
     bob.deploy(&["lock", "prod", "-m", "incident"]).ok();
     let lock = bob.build("prod", a_lock(), None, |_| ());
-    project.refused_entry(&["state"], bob, "prod", lock);
+    project.refused_entry(&["state"], bob, "prod", &lock);
     project.audited();
 }
 
@@ -178,7 +180,7 @@ fn not_the_fold() {
     for edit in trees {
         let forged = ci.retree(&good, &[edit]);
         assert_ne!(forged, good, "{edit:?}");
-        project.refused_entry(&["place"], ci, "prod", forged);
+        project.refused_entry(&["place"], ci, "prod", &forged);
     }
     // Without its entry, with another's, with an entry that is no JSON or a signature that is none.
     let dev = |file: &str| ci.repo.rev(&format!("refs/deploy/dev:{file}"));
@@ -191,7 +193,7 @@ fn not_the_fold() {
         ("signer", &["--cacheinfo", &as_file("entry.json.minisig", &entry)]),
     ];
     for (rule, edit) in files {
-        project.refused_entry(&[rule], ci, "prod", ci.retree(&good, &[edit]));
+        project.refused_entry(&[rule], ci, "prod", &ci.retree(&good, &[edit]));
     }
     let policy = ci.repo.rev("refs/deploy/policy");
     let edits: [(&str, String); 8] = [
@@ -199,7 +201,7 @@ fn not_the_fold() {
         ("Deploy-By: ci", "Deploy-By: bob".to_owned()),
         ("author ci", "author bob".to_owned()),
         ("+0000\ncommitter", "+0100\ncommitter".to_owned()),
-        ("\n\n", format!("\ngpgsig x\n\n")),
+        ("\n\n", "\ngpgsig x\n\n".to_owned()),
         (&format!("parent {head}\n"), String::new()),
         (&format!("parent {head}"), format!("parent {orphan}")),
         (&format!("parent {head}"), format!("parent {head}\nparent {policy}")),
@@ -207,14 +209,14 @@ fn not_the_fold() {
     for (from, to) in edits {
         let forged = ci.recommit(&good, |raw| raw.replacen(from, &to, 1));
         assert_ne!(forged, good, "{from}");
-        project.refused_entry(&["place"], ci, "prod", forged);
+        project.refused_entry(&["place"], ci, "prod", &forged);
     }
     // The code as first parent and the ledger as second; a history under the tip that is not there.
     let tip = ci.repo.rev("refs/deploy/prod");
     for (first, second) in [(&head, &tip), (&orphan, &head), (&policy, &head)] {
         let parents = format!("parent {tip}\nparent {head}");
         let forged = ci.recommit(&good, |raw| raw.replacen(&parents, &format!("parent {first}\nparent {second}"), 1));
-        project.refused_entry(&["place"], ci, "prod", forged);
+        project.refused_entry(&["place"], ci, "prod", &forged);
     }
     ci.push(&[&format!("{good}:refs/deploy/prod")]).ok();
     project.audited();
@@ -238,7 +240,7 @@ fn other_ledgers() {
     }
     // An entry for an environment that the policy does not know, well made.
     let unknown = ci.build("nowhere", a_lock(), None, |_| ());
-    project.refused_entry(&["place"], ci, "nowhere", unknown);
+    project.refused_entry(&["place"], ci, "nowhere", &unknown);
     // Gone and back in one push is gone all the same.
     let tip = ci.repo.rev("refs/deploy/dev");
     project.refused(&["place"], || ci.push(&[":refs/deploy/dev", &format!("{tip}:refs/deploy/evidence")]));
@@ -272,7 +274,7 @@ fn replays() {
         let tip = ci.repo.rev(&format!("refs/deploy/{ledger}"));
         let parent = ci.repo.rev(&format!("{id}^"));
         let forged = ci.recommit(id, |raw| raw.replacen(&format!("parent {parent}"), &format!("parent {tip}"), 1));
-        project.refused_entry(&["place"], ci, ledger, forged);
+        project.refused_entry(&["place"], ci, ledger, &forged);
     }
     // A used approval counts no more, whatever the entry says.
     project.push("api/x", "two\n");
@@ -281,9 +283,9 @@ fn replays() {
     bob.deploy(&["record", "prod", "--no-verify"]).fails(1);
     ci.deploy(&["record", "prod"]).ok();
     let again = |it: &mut Statement| {
-        record(it).deployment.components[0].from = Some(CommitId(ci.repo.rev("HEAD").parse().unwrap()))
+        record(it).deployment.components[0].from = Some(CommitId(ci.repo.rev("HEAD").parse().unwrap()));
     };
-    project.refused_entry(&["approvals"], ci, "prod", bent(ci, again));
+    project.refused_entry(&["approvals"], ci, "prod", &bent(ci, again));
     // Nor does one that its giver took back, or that is over.
     project.push("api/x", "three\n");
     ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
@@ -297,7 +299,7 @@ fn replays() {
         project.carol.deploy(&["sync"]).ok();
         project.carol.build("prod", Action::Revoke(revoke.clone()), None, |_| ())
     };
-    project.refused_entry(&["signer"], &project.carol, "prod", by_carol);
+    project.refused_entry(&["signer"], &project.carol, "prod", &by_carol);
     let revoked = bob.build("prod", Action::Revoke(revoke), None, |_| ());
     bob.push(&[&format!("{revoked}:refs/deploy/prod")]).ok();
     project.refused(&["approvals"], to_prod);
@@ -319,11 +321,11 @@ fn policies() {
     bob.deploy(&["sync"]).ok();
     let open = project.policy("[environments]\ndev = {}\nprod = {}\n");
     let by_bob = publish(bob, &open);
-    project.refused_entry(&["signer"], bob, "policy", by_bob);
+    project.refused_entry(&["signer"], bob, "policy", &by_bob);
     alice.deploy(&["sync"]).ok();
     let without = open.lines().filter(|line| !line.starts_with("alice")).collect::<Vec<_>>().join("\n");
-    project.refused_entry(&["signer"], alice, "policy", publish(alice, &without));
-    project.refused_entry(&["signer"], alice, "policy", publish(alice, "schema = 1\n"));
+    project.refused_entry(&["signer"], alice, "policy", &publish(alice, &without));
+    project.refused_entry(&["signer"], alice, "policy", &publish(alice, "schema = 1\n"));
     // A policy and what it would allow, in one push.
     world.advance("1m");
     let id = publish(alice, &open);
@@ -337,7 +339,7 @@ fn policies() {
     let blind = alice.build("policy", publication(&open), Some(&open), |it| {
         it.seen.remove("prod");
     });
-    project.refused_entry(&["place"], alice, "policy", blind);
+    project.refused_entry(&["place"], alice, "policy", &blind);
 
     // Bob's key is lost: his approval counts no more, he signs nothing, and an entry that names the older policy helps nobody.
     bob.deploy(&["sync"]).ok();
@@ -350,11 +352,11 @@ fn policies() {
     let removal = publish(alice, &text);
     alice.push(&[&format!("{removal}:refs/deploy/policy")]).ok();
     project.refused(&["approvals"], || ci.deploy(&["record", "prod", "--no-verify"]));
-    project.refused_entry(&["place", "signer"], bob, "prod", before);
+    project.refused_entry(&["place", "signer"], bob, "prod", &before);
     bob.deploy(&["sync"]).ok();
-    project.refused_entry(&["signer"], bob, "prod", bob.build("prod", a_lock(), None, |_| ()));
+    project.refused_entry(&["signer"], bob, "prod", &bob.build("prod", a_lock(), None, |_| ()));
     // The older policy, validly signed then, does not come back by itself.
-    project.refused_entry(&["place"], alice, "policy", first);
+    project.refused_entry(&["place"], alice, "policy", &first);
     project.carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     project.audited();

@@ -191,9 +191,9 @@ fn yanked() {
     // Who takes it back: an admin, or the person, but not the machine that did it.
     ci.deploy(&["sync"]).ok();
     let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
-    project.refused_entry(&["signer"], ci, "evidence", unyank);
+    project.refused_entry(&["signer"], ci, "evidence", &unyank);
     let twice = ci.build("evidence", Action::Yank(commit.clone()), None, |_| ());
-    project.refused_entry(&["state"], ci, "evidence", twice);
+    project.refused_entry(&["state"], ci, "evidence", &twice);
     alice.deploy(&["sync"]).ok();
     alice.append("evidence", Action::Unyank(commit), None, |_| ());
     alice.push(&["refs/deploy/evidence"]).ok();

@@ -102,7 +102,7 @@ impl<'w> Project<'w> {
 
     /// The same, of an entry that somebody forged.
     #[track_caller]
-    pub fn refused_entry(&self, rules: &[&str], forge: &Forge<'w>, ledger: &str, id: impl ToString) -> String {
+    pub fn refused_entry(&self, rules: &[&str], forge: &Forge<'w>, ledger: &str, id: &impl ToString) -> String {
         let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
         self.refused(rules, || forge.push(&[&refspec]))
     }
