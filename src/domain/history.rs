@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{Action, Change, Deployment, Ended, Kept, Outcome, VerificationResult};
+use super::entry::{Action, Deployment, Ended, Kept, Outcome, VerificationResult};
 use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
@@ -198,16 +198,19 @@ impl<'a> Reader<'a, '_> {
                 self.ended(order, kept, &it.components, deployment);
             }
             Action::Abort(it) => {
-                let deployment = self.starts.get(&it.start).copied();
-                let mine = |change: &&Change| change.target.component == *self.component;
-                let change = deployment.and_then(|it| it.changed().find(mine));
-                // A start that is not among the entries is one of which nothing good is known.
-                if change.is_some() || deployment.is_none() {
+                if let Some(mine) = it.components.iter().find(|it| it.component == *self.component) {
                     self.stop(kept.statement.at);
-                }
-                if let Some(target) = change.map(|change| &change.target) {
-                    let (commit, content, failure) = (target.commit, target.content, Failure::Aborted);
-                    self.history.attempts.push(Attempt { commit, content, entry: kept, failure, order });
+                    // The content is the start's word; where that is not among the entries, the commit stands alone.
+                    let asked = self.starts.get(&it.start).into_iter().flat_map(|it| &it.components);
+                    let target = asked.map(|change| &change.target).find(|target| target.component == mine.component);
+                    let (commit, content) = (mine.commit, target.and_then(|target| target.content));
+                    self.history.attempts.push(Attempt {
+                        commit,
+                        content,
+                        entry: kept,
+                        failure: Failure::Aborted,
+                        order,
+                    });
                 }
             }
             Action::Verification(it) => {

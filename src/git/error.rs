@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::id::Oid;
 use crate::domain::text::harmless;
+use crate::domain::verdict::{Check, Rule};
 
 /// The result of an access to git.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -149,6 +150,17 @@ impl Error {
     /// Whether an object could not be found, so that the answer is "cannot tell" and not "no".
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Shallow)
+    }
+
+    /// Whether something is malformed, which no later look can mend.
+    pub fn is_malformed(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Kind { .. } | Self::Path { .. } | Self::Ref { .. })
+    }
+
+    /// The answer of a rule that could not look: what is malformed is refused, what cannot be read cannot be told.
+    pub fn answer(&self, rule: Rule) -> Check {
+        let answer = if self.is_malformed() { Check::fail } else { Check::unknown };
+        answer(rule, self.to_string())
     }
 
     /// Whether another writer was faster: read again, decide again.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::gather::Gatherer;
 use super::ledger::{Link, StateReader, Tips, commit_bytes};
 use super::object::Commit;
@@ -70,16 +70,6 @@ impl Judged {
     }
 }
 
-/// Turns a failed access into an answer: what is malformed is refused, what cannot be read cannot be told.
-fn answer(rule: Rule, error: &Error) -> Check {
-    match error {
-        Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => {
-            Check::fail(rule, error.to_string())
-        }
-        _ => Check::unknown(rule, error.to_string()),
-    }
-}
-
 /// Judges entries of one project.
 pub struct Judge<'a> {
     repository: &'a Repository,
@@ -123,7 +113,7 @@ impl<'a> Judge<'a> {
                     Check::fail(Rule::Place, "it has no parent: it is no entry of this ledger"),
                 );
             }
-            Err(error) => return Judged::stopped(id, answer(Rule::Place, &error)),
+            Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
         };
         let statement = unverified.statement().clone();
         let stop = |check| Judged {
@@ -135,7 +125,7 @@ impl<'a> Judge<'a> {
             Against::Present(_) => self.recovery,
             Against::Past(_) => match self.repository.recovery_of(ledger, id) {
                 Ok(recovery) => recovery,
-                Err(error) => return stop(answer(Rule::Signer, &error)),
+                Err(error) => return stop(error.answer(Rule::Signer)),
             },
         };
         let entry = match self.verify(ledger, head, unverified, recovery) {
@@ -148,12 +138,12 @@ impl<'a> Judge<'a> {
         };
         let state = match self.states.load(head.tree, ledger, &Scope::of(&statement)) {
             Ok(state) => state,
-            Err(error) => return stop(answer(Rule::State, &error)),
+            Err(error) => return stop(error.answer(Rule::State)),
         };
         let edits = fold(&state, &entry, policy_text.as_ref());
         let stored = match self.compare(head, &commit, &entry, &edits) {
             Ok(stored) => stored,
-            Err(error) => return stop(answer(Rule::Place, &error)),
+            Err(error) => return stop(error.answer(Rule::Place)),
         };
         let case = Case { ledger, head, entry: &entry, policy_text, state, stored, recovery };
         let verdict = self.verdict(&case, against);
@@ -171,9 +161,8 @@ impl<'a> Judge<'a> {
         recovery: Option<PublicKey>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
-        let policy = self
-            .policy_then(ledger, head, entry.statement())
-            .map_err(|error| Box::new(answer(Rule::Signer, &error)))?;
+        let policy =
+            self.policy_then(ledger, head, entry.statement()).map_err(|error| Box::new(error.answer(Rule::Signer)))?;
         match policy {
             Some(policy) => keys.extend(keys_of(&policy)),
             None => keys.extend(&head.chain.root_keys),
@@ -202,7 +191,7 @@ impl<'a> Judge<'a> {
     ) -> std::result::Result<Option<Arc<[u8]>>, Box<Check>> {
         let Action::Publish(publish) = &entry.statement().action else { return Ok(None) };
         let text = self.repository.file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
-        let text = text.map_err(|error| Box::new(answer(Rule::Place, &error)))?;
+        let text = text.map_err(|error| Box::new(error.answer(Rule::Place)))?;
         match text {
             Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => Ok(Some(text.into())),
             _ => {
@@ -240,7 +229,7 @@ impl<'a> Judge<'a> {
                                 seen.short()
                             ),
                         )),
-                        Err(error) => then.checks.push(answer(Rule::Place, &error)),
+                        Err(error) => then.checks.push(error.answer(Rule::Place)),
                     }
                 }
                 then
@@ -272,7 +261,7 @@ impl<'a> Judge<'a> {
                 Ok(policy) => Arc::new(policy),
                 Err(check) => return Verdict { checks: vec![*check] },
             },
-            Err(error) => return Verdict { checks: vec![answer(Rule::Signer, &error)] },
+            Err(error) => return Verdict { checks: vec![error.answer(Rule::Signer)] },
         };
         let mut facts: Facts =
             self.gatherer.facts(&policy, &request, tips, Some(case.head.chain.clone()), Ok(case.state.clone()));

@@ -153,7 +153,7 @@ impl<'a> Court<'a> {
         ledger: &LedgerName,
         tip: Option<EntryId>,
     ) -> std::result::Result<Head, Box<Check>> {
-        let head = judge.head(ledger, tip).map_err(|error| Box::new(answer(Rule::Place, &error)))?;
+        let head = judge.head(ledger, tip).map_err(|error| Box::new(error.answer(Rule::Place)))?;
         if tip.is_some() {
             return Ok(head);
         }
@@ -177,7 +177,7 @@ impl<'a> Court<'a> {
     /// Why no project begins with this commit.
     fn no_project(&self, new: Oid) -> Check {
         match Project::of_policy(self.repository, EntryId(new)) {
-            Err(error) => answer(Rule::Place, &error),
+            Err(error) => error.answer(Rule::Place),
             Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
         }
     }
@@ -194,7 +194,7 @@ impl<'a> Court<'a> {
         let sequence = match self.repository.read_link(ledger, new) {
             Ok(Link::Entry { entry, .. }) => entry.statement().sequence,
             Ok(Link::Genesis) => return refuse("it has no parent: it is no entry of this ledger"),
-            Err(error) => return Ok(Err(Box::new(answer(Rule::Place, &error)))),
+            Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
         };
         let count = sequence.saturating_sub(head.chain.sequence);
         if count == 0 {
@@ -212,7 +212,7 @@ impl<'a> Court<'a> {
                     return Ok(Ok(ids));
                 }
                 Ok(commit) => ids.push(EntryId(commit.id)),
-                Err(error) => return Ok(Err(Box::new(answer(Rule::Place, &error)))),
+                Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
             }
             if ids.len() as u64 > count {
                 break;
@@ -295,10 +295,10 @@ impl<'a> Court<'a> {
             match found {
                 Ok(Some(id)) => Ok(CommitId(id)),
                 Ok(None) => Err(Box::new(Check::fail(rule, "it leads to no commit"))),
-                Err(error) => Err(Box::new(answer(rule, &error))),
+                Err(error) => Err(Box::new(error.answer(rule))),
             }
         };
-        let old = self.repository.read_ref(name).map_err(|error| Box::new(answer(rule, &error)))?;
+        let old = self.repository.read_ref(name).map_err(|error| Box::new(error.answer(rule)))?;
         Ok((old.map(commit).transpose()?, new.map(commit).transpose()?))
     }
 
@@ -341,16 +341,6 @@ fn moved(tip: Option<EntryId>) -> Check {
         None => "the ledger does not exist yet; try again".to_owned(),
     };
     Check::fail(Rule::Place, why).remedy("git deploy sync")
-}
-
-/// Turns a failed access into an answer: what is malformed is refused, what cannot be read cannot be told.
-fn answer(rule: Rule, error: &Error) -> Check {
-    match error {
-        Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => {
-            Check::fail(rule, error.to_string())
-        }
-        _ => Check::unknown(rule, error.to_string()),
-    }
 }
 
 /// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.

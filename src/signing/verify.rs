@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::domain::id::PublicKey;
+use crate::domain::id::{PublicKey, is_small_order};
 use crate::domain::text::{Line, TextError};
 
 /// The first line's comment. Nothing signs it, so it is fixed: otherwise one signature could be stored under many ids.
@@ -202,38 +202,10 @@ fn split(signature: &[u8; 74]) -> ([u8; 2], [u8; 8], [u8; 32]) {
     (algorithm, key_id, point)
 }
 
-const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
-    let mut bytes = [middle; 32];
-    bytes[0] = first;
-    bytes[31] = last;
-    bytes
-}
-
-/// Every spelling of the curve's eight points of small order, without the sign bit; libsodium refuses the same.
-const SMALL_ORDER: [[u8; 32]; 7] = [
-    edge(0x00, 0x00, 0x00),
-    edge(0x01, 0x00, 0x00),
-    edge(0xec, 0xff, 0x7f),
-    edge(0xed, 0xff, 0x7f),
-    edge(0xee, 0xff, 0x7f),
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
-        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
-        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-];
-
-/// Whether 32 bytes spell a point of small order. As a key, such a point lets anyone sign; `minisign-verify` refuses only some.
-fn is_small_order(point: &[u8]) -> bool {
-    SMALL_ORDER.iter().any(|small| point.len() == 32 && point[..31] == small[..31] && point[31] & 0x7f == small[31])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::SMALL_ORDER;
 
     /// Anyone can forge for a key of small order. The library lets several through; here every one must be refused.
     #[test]

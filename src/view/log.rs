@@ -163,7 +163,10 @@ fn what(action: &Action) -> String {
         Action::Record(it) => moved(&it.ended()),
         Action::Finish(it) => moved(&it.components),
         Action::Resume(it) => format!("run {}", it.start),
-        Action::Abort(it) => format!("run {}, {}", it.start, quoted(&it.reason)),
+        Action::Abort(it) if it.components.is_empty() => format!("run {}, {}", it.start, quoted(&it.reason)),
+        Action::Abort(it) => {
+            format!("{}, {}", names(it.components.iter().map(|it| &it.component)), quoted(&it.reason))
+        }
         Action::Verification(it) => names(it.components.iter().map(|it| &it.component)),
         Action::Approve(it) => format!("{} ({})", names(it.components.iter()), it.commit.0.prefix(7)),
         Action::Revoke(it) => format!("the approval of {} by {}", it.commit.0.prefix(7), it.approver),

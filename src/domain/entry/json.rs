@@ -118,6 +118,8 @@ fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
         _ => Vec::new(),
     };
     let mut subjects: Vec<Subject<'_>> = match &statement.action {
+        // A run that changed nothing speaks of no code.
+        Action::Abort(it) => it.components.iter().map(|it| commit(it.component.as_str(), &it.commit)).collect(),
         Action::Verification(it) => it.components.iter().map(|it| commit(it.component.as_str(), &it.commit)).collect(),
         Action::Approve(it) => it.components.iter().map(|component| commit(component.as_str(), &it.commit)).collect(),
         Action::Build(it) => vec![commit(it.component.as_str(), &it.commit)],

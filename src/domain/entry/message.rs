@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Action, Deployment, Ended, Kind, Outcome, Statement, Target};
+use super::{Action, Component, Deployment, Ended, Kind, Outcome, Statement, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::{Description, Line};
@@ -191,10 +191,8 @@ fn trailers(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Disp
         Action::Start(it) => it.deployment.components.iter().for_each(|change| block(&change.target, put)),
         Action::Finish(it) => it.components.iter().for_each(|ended| ended_block(ended, put)),
         Action::Record(it) => it.ended().iter().for_each(|ended| ended_block(ended, put)),
-        Action::Verification(it) => it.components.iter().for_each(|component| {
-            put("Component", &component.component);
-            put("Commit", &component.commit);
-        }),
+        Action::Abort(it) => it.components.iter().for_each(|component| component_block(component, put)),
+        Action::Verification(it) => it.components.iter().for_each(|component| component_block(component, put)),
         Action::Approve(it) => {
             it.components.iter().for_each(|component| put("Component", component));
             put("Commit", &it.commit);
@@ -227,7 +225,7 @@ fn trailers(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Disp
         Action::Publish(it) => put("Policy", &it.digest),
         Action::PolicyApprove(it) => put("Policy", &it.digest),
         Action::PolicyRevoke(it) => put("Policy", &it.digest),
-        Action::Resume(_) | Action::Abort(_) | Action::Expire(_) => {}
+        Action::Resume(_) | Action::Expire(_) => {}
     }
     people(statement, put);
 }
@@ -250,6 +248,11 @@ fn people(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Displa
         put("Requested-By", person);
     }
     put("By", &statement.by);
+}
+
+fn component_block(component: &Component, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
+    put("Component", &component.component);
+    put("Commit", &component.commit);
 }
 
 fn block(target: &Target, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {

@@ -141,6 +141,7 @@ impl Statement {
         let mut commits = match &self.action {
             Action::Baseline(_) | Action::Start(_) | Action::Record(_) => self.deployed_commits(),
             Action::Finish(it) => it.components.iter().map(|ended| ended.target.commit).collect(),
+            Action::Abort(it) => it.components.iter().map(|component| component.commit).collect(),
             Action::Verification(it) => it.components.iter().map(|component| component.commit).collect(),
             Action::Approve(it) => vec![it.commit],
             Action::Revoke(it) => vec![it.commit],
@@ -150,7 +151,6 @@ impl Statement {
             Action::Attestation(it) => vec![it.commit],
             Action::Yank(it) | Action::Unyank(it) => it.commit.into_iter().collect(),
             Action::Resume(_)
-            | Action::Abort(_)
             | Action::Lock(_)
             | Action::Expire(_)
             | Action::Publish(_)

@@ -3,7 +3,8 @@
 //! A pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at any time and compared with them.
 
 use super::{
-    Action, AttestationResult, BuildResult, Deployment, Ended, Kind, Outcome, Statement, Target, VerificationResult,
+    Action, AttestationResult, BuildResult, Component, Deployment, Ended, Kind, Outcome, Statement, Target,
+    VerificationResult,
 };
 use crate::domain::id::{CommitId, EntryId};
 
@@ -34,11 +35,10 @@ fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
         Action::Start(it) => ("started", asked(&it.deployment, commit)),
         Action::Record(it) => ended(it.deployment.kind, &it.ended(), commit, it.deployment.break_glass.as_ref()),
         Action::Finish(it) => ended(it.kind, &it.components, commit, it.break_glass.as_ref()),
+        Action::Abort(it) => ("aborted", format!("{}  \"{}\"", names(&it.components, commit), it.reason)),
         Action::Verification(it) => {
-            let mine = it.components.iter().filter(|component| component.commit == commit);
-            let names: Vec<&str> = mine.map(|component| component.component.as_str()).collect();
             let passed = it.verification == VerificationResult::Passed;
-            (if passed { "verified" } else { "unhealthy" }, names.join(", "))
+            (if passed { "verified" } else { "unhealthy" }, names(&it.components, commit))
         }
         Action::Approve(it) => ("approved", quoted(it.comment.as_ref())),
         Action::Revoke(it) => ("revoked", format!("approval of {}", it.approver)),
@@ -59,13 +59,17 @@ fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
         Action::Yank(it) => ("yanked", format!("\"{}\"", it.reason)),
         Action::Unyank(it) => ("unyanked", format!("\"{}\"", it.reason)),
         Action::Resume(_)
-        | Action::Abort(_)
         | Action::Lock(_)
         | Action::Expire(_)
         | Action::Publish(_)
         | Action::PolicyApprove(_)
         | Action::PolicyRevoke(_) => ("noted", String::new()),
     }
+}
+
+fn names(components: &[Component], commit: CommitId) -> String {
+    let mine = components.iter().filter(|component| component.commit == commit);
+    mine.map(|component| component.component.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {

@@ -221,7 +221,10 @@ fn environment_action(ephemeral: bool) -> impl Strategy<Value = Action> {
         (0u64..4, run()).prop_map(|(start, run)| Action::Resume(Resume { start, run })),
         finish(),
         record(ephemeral),
-        (0u64..4, run(), line()).prop_map(|(start, run, reason)| Action::Abort(Abort { start, run, reason })),
+        (0u64..4, run(), btree_map(component(), commit(), 0..4), line()).prop_map(|(start, run, aborted, reason)| {
+            let components = aborted.into_iter().map(|(component, commit)| Component { component, commit }).collect();
+            Action::Abort(Abort { start, run, components, reason })
+        }),
         running.prop_map(|(names, commit, passed, comment)| Action::Verification(Verification {
             components: names.into_iter().map(|component| Component { component, commit }).collect(),
             verification: if passed { VerificationResult::Passed } else { VerificationResult::Failed },

@@ -3,7 +3,8 @@
 //! This is what every reader, now and later, may rely on; what depends on a policy or on history is the gates' business.
 
 use super::{
-    Action, Deployment, Ended, Image, Intent, Kind, MAX_BYTES, MAX_PREDICATE, MAX_SUBJECTS, Outcome, Statement, Target,
+    Action, Attestation, Deployment, Ended, Finish, Image, Intent, Kind, MAX_BYTES, MAX_PREDICATE, MAX_SUBJECTS,
+    Outcome, Record, Statement, Target,
 };
 use super::{VerificationResult, json};
 use crate::domain::text::{Line, is_plain};
@@ -104,35 +105,11 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
             )
         }
         Action::Start(it) => check_deployment(&it.deployment, statement),
-        Action::Record(it) => {
-            check_deployment(&it.deployment, statement)?;
-            let names = it.deployment.components.iter().map(|change| &change.target.component);
-            require(
-                names.eq(it.results.iter().map(|result| &result.component)),
-                Order("the results, one for each component,"),
-            )?;
-            it.deployment.components.iter().zip(it.ended()).try_for_each(|(change, ended)| {
-                check_ended(&ended)?;
-                require(
-                    outcome_fits(change.intent, ended.outcome),
-                    Contradiction("an outcome does not fit what was to be done"),
-                )
-            })?;
-            require(
-                it.deployment.kind != Kind::Exec,
-                Contradiction("a one-off command is started and finished, not recorded"),
-            )
-        }
-        Action::Finish(it) => {
-            let may_be_empty = matches!(it.kind, Kind::Exec | Kind::Destroy);
-            require(may_be_empty || !it.components.is_empty(), Order("the components"))?;
-            check_targets(it.components.iter().map(|ended| &ended.target))?;
-            it.components.iter().try_for_each(check_ended)?;
-            require(ascending(&it.approved_by), Order("the approvers"))?;
-            require(
-                (it.kind == Kind::Exec) == it.status.is_some(),
-                Contradiction("an exec, and nothing else, has a status"),
-            )
+        Action::Record(it) => check_record(it, statement),
+        Action::Finish(it) => check_finish(it),
+        // A run that changed nothing can be given up.
+        Action::Abort(it) => {
+            require(ascending(it.components.iter().map(|component| &component.component)), Order("the components"))
         }
         Action::Verification(it) => {
             let names = || it.components.iter().map(|component| &component.component);
@@ -158,23 +135,7 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
             )
         }
         Action::Artifact(it) => check_image(&it.image),
-        Action::Attestation(it) => {
-            let uri = it.predicate_type.as_str();
-            require(
-                uri.contains(':') && !uri.contains(char::is_whitespace),
-                Contradiction("a predicate type is a URI"),
-            )?;
-            let size = serde_json::to_vec(&it.predicate).map_or(usize::MAX, |bytes| bytes.len());
-            require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
-            require(
-                it.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
-                Contradiction("the predicate is nested too deep"),
-            )?;
-            require(
-                plain_values(it.predicate.values(), it.predicate.keys()),
-                Contradiction("the predicate holds a character that is not plain text"),
-            )
-        }
+        Action::Attestation(it) => check_attestation(it),
         Action::Yank(it) | Action::Unyank(it) => {
             require(it.commit.is_some() != it.digest.is_some(), Contradiction("a yank is of a commit or of a digest"))
         }
@@ -183,7 +144,6 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
             require(ascending(&it.admits), Order("the admitted entries"))
         }
         Action::Resume(_)
-        | Action::Abort(_)
         | Action::Revoke(_)
         | Action::Lock(_)
         | Action::Expire(_)
@@ -191,6 +151,47 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
         | Action::PolicyApprove(_)
         | Action::PolicyRevoke(_) => Ok(()),
     }
+}
+
+fn check_record(it: &Record, statement: &Statement) -> Result<(), InvalidError> {
+    check_deployment(&it.deployment, statement)?;
+    let names = it.deployment.components.iter().map(|change| &change.target.component);
+    require(
+        names.eq(it.results.iter().map(|result| &result.component)),
+        Order("the results, one for each component,"),
+    )?;
+    it.deployment.components.iter().zip(it.ended()).try_for_each(|(change, ended)| {
+        check_ended(&ended)?;
+        require(
+            outcome_fits(change.intent, ended.outcome),
+            Contradiction("an outcome does not fit what was to be done"),
+        )
+    })?;
+    require(it.deployment.kind != Kind::Exec, Contradiction("a one-off command is started and finished, not recorded"))
+}
+
+fn check_finish(it: &Finish) -> Result<(), InvalidError> {
+    let may_be_empty = matches!(it.kind, Kind::Exec | Kind::Destroy);
+    require(may_be_empty || !it.components.is_empty(), Order("the components"))?;
+    check_targets(it.components.iter().map(|ended| &ended.target))?;
+    it.components.iter().try_for_each(check_ended)?;
+    require(ascending(&it.approved_by), Order("the approvers"))?;
+    require((it.kind == Kind::Exec) == it.status.is_some(), Contradiction("an exec, and nothing else, has a status"))
+}
+
+fn check_attestation(it: &Attestation) -> Result<(), InvalidError> {
+    let uri = it.predicate_type.as_str();
+    require(uri.contains(':') && !uri.contains(char::is_whitespace), Contradiction("a predicate type is a URI"))?;
+    let size = serde_json::to_vec(&it.predicate).map_or(usize::MAX, |bytes| bytes.len());
+    require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
+    require(
+        it.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
+        Contradiction("the predicate is nested too deep"),
+    )?;
+    require(
+        plain_values(it.predicate.values(), it.predicate.keys()),
+        Contradiction("the predicate holds a character that is not plain text"),
+    )
 }
 
 /// Texts in a predicate are shown by other tools; newlines and tabs are all that they may hold besides plain text.

@@ -51,7 +51,7 @@ fn of_entry(statement: &Statement, environment: Option<&Environment>) -> BTreeSe
     let more: BTreeSet<Rule> = match &statement.action {
         Action::Start(start) => of_deployment(&start.deployment, environment),
         Action::Record(record) => of_deployment(&record.deployment, environment),
-        Action::Approve(_) | Action::Revoke(_) => [Rule::Yanked].into(),
+        Action::Approve(_) => [Rule::Yanked].into(),
         Action::Publish(_) => [Rule::Approvals].into(),
         Action::Artifact(_) => [Rule::Artifact].into(),
         Action::Baseline(_)
@@ -59,6 +59,8 @@ fn of_entry(statement: &Statement, environment: Option<&Environment>) -> BTreeSe
         | Action::Finish(_)
         | Action::Abort(_)
         | Action::Verification(_)
+        // Consent can always be withdrawn, and above all to what was yanked.
+        | Action::Revoke(_)
         | Action::Lock(_)
         | Action::Unlock(_)
         | Action::Expire(_)
@@ -121,7 +123,7 @@ pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Change, Lock, Outcome, VerificationResult};
+    use crate::domain::entry::{Change, Lock, Outcome, Revoke, VerificationResult};
     use crate::domain::gate::testing::{
         Case, approve, change, commit, content, deployment, parse, policy, ran, record, start,
     };
@@ -178,6 +180,9 @@ mod tests {
             assert_eq!(faced(&recorded), rules);
         }
         assert_eq!(faced(&approve(1, &["catalogue"])), ["yanked"]);
+        // Consent is not given to what was yanked, and can be withdrawn all the same.
+        let approver = parse("bob");
+        assert!(faced(&Action::Revoke(Revoke { commit: commit(1), approver, comment: None })).is_empty());
         assert!(faced(&Action::Lock(Lock { component: None, reason: parse("x") })).is_empty());
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Known, Request, answer, moved, unless};
-use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Target};
+use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Statement, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -23,9 +23,9 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let mut commits = BTreeSet::new();
     let mut digests = BTreeSet::new();
     match ctx.request {
-        Request::Entry { statement, .. } if matches!(statement.action, Action::Approve(_) | Action::Revoke(_)) => {
+        Request::Entry { statement: Statement { action: Action::Approve(it), .. }, .. } => {
             // Consent is to a commit; its artifacts are looked at when it is deployed.
-            commits.extend(statement.commits());
+            commits.insert(it.commit);
         }
         _ => {
             let deployment = ctx.deployment()?;

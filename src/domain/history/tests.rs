@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, Component, Finish, Intent, Kind, Record, Reported, Start, Statement, Target, Verification,
+    Abort, Baseline, Change, Component, Finish, Intent, Kind, Record, Reported, Start, Statement, Target, Verification,
 };
 use crate::domain::id::{EntryId, Oid, RunId};
 
@@ -212,7 +212,10 @@ fn unbroken() {
     assert!(failed.verified((1, 1)));
     assert_eq!(failed.soaked(1), 1);
     let aborted = Log::default().ok((1, 1)).start((2, 2), Some(1), Intent::Change);
-    let abort = |start| Action::Abort(Abort { start, run: RunId([1; 16]), reason: "stuck".parse().unwrap() });
+    let abort = |start| {
+        let components = vec![Component { component: api(), commit: commit(2) }];
+        Action::Abort(Abort { start, run: RunId([1; 16]), components, reason: "stuck".parse().unwrap() })
+    };
     let aborted = aborted.add(abort(2));
     assert_eq!(aborted.soaked(1), 2);
     assert!(matches!(aborted.read().latest(commit(2), None), Latest::Failed(it) if it.failure == Failure::Aborted));

@@ -37,8 +37,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// What [`fold`] and the gates need for a statement: the components that it names, all in a pattern's ledger (a
-    /// destroy empties an environment, and they are small), and all for an abort, which names none.
+    /// What [`fold`] and the gates need for a statement: the components that it names, and all in a pattern's ledger (a
+    /// destroy empties an environment, and they are small).
     pub fn of(statement: &Statement) -> Self {
         if statement.environment.is_some() {
             return Self::All;
@@ -52,13 +52,13 @@ impl Scope {
                 .collect(),
             Action::Finish(it) => it.components.iter().map(|ended| ended.target.component.clone()).collect(),
             Action::Baseline(it) => it.components.iter().map(|target| target.component.clone()).collect(),
+            Action::Abort(it) => it.components.iter().map(|component| component.component.clone()).collect(),
             Action::Verification(it) => it.components.iter().map(|component| component.component.clone()).collect(),
             Action::Approve(it) => it.components.iter().cloned().collect(),
             Action::Lock(it) => it.component.iter().cloned().collect(),
             Action::Unlock(it) => {
                 it.component.iter().cloned().chain(it.holds.iter().map(|hold| hold.component.clone())).collect()
             }
-            Action::Abort(_) => return Self::All,
             _ => BTreeSet::new(),
         };
         Self::Components(names)

@@ -42,10 +42,7 @@ impl Finding {
 
     /// What is malformed is wrong; what cannot be read cannot be told.
     fn error(ledger: Option<&LedgerName>, error: &Error) -> Self {
-        let outcome = match error {
-            Error::Corrupt { .. } | Error::Kind { .. } | Error::Path { .. } | Error::Ref { .. } => Outcome::Fail,
-            _ => Outcome::Unknown,
-        };
+        let outcome = if error.is_malformed() { Outcome::Fail } else { Outcome::Unknown };
         Self { ledger: ledger.cloned(), entry: None, rule: None, outcome, detail: harmless(&error.to_string()) }
     }
 }

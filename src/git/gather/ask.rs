@@ -138,7 +138,7 @@ impl<'a> Ask<'a> {
                     commit.flat_map(|commit| it.holds.iter().map(move |hold| (commit, hold.component.clone()))),
                 );
             }
-            Action::Approve(_) | Action::Revoke(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
+            Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
             _ => {}
         }
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::ask::Ask;
 use super::history::Passed;
 use super::{Gatherer, words};
-use crate::domain::entry::{Action, Deployment, Kept, MAX_BYTES, Outcome, Statement};
+use crate::domain::entry::{Action, Kept, Outcome};
 use crate::domain::gate::{Facts, SKEW};
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
-use crate::domain::state::{Place, Scope, Slot, State};
+use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
-use crate::git::error::{Error, Result};
+use crate::git::error::Result;
 
 /// One environment in its ledger.
 struct Stage<'p> {
@@ -103,14 +103,8 @@ impl Gatherer<'_> {
             if wanted.iter().all(|it| it.done) {
                 break;
             }
-            if !stage.has(&passed) {
-                continue;
-            }
-            // An abort names no component: its run does.
-            let aborted =
-                if passed.mention.action == "abort" { self.aborted(stage, &passed)? } else { BTreeSet::new() };
             let speaks = |component: &ComponentName| {
-                aborted.contains(component) || passed.mention.components.iter().any(|it| it == component.as_str())
+                stage.has(&passed) && passed.mention.components.iter().any(|it| it == component.as_str())
             };
             let mut concerned = wanted.iter_mut().filter(|it| !it.done && speaks(&it.component)).peekable();
             if concerned.peek().is_some() {
@@ -119,21 +113,6 @@ impl Gatherer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The components that an aborted run was changing, by the start that stood in the state before.
-    fn aborted(&self, stage: &Stage<'_>, passed: &Passed) -> Result<BTreeSet<ComponentName>> {
-        let missing = || Error::corrupt(format!("the abort {}", passed.id), "the run that it gives up is not there");
-        let abort = self.history.entry(stage.ledger, passed.id)?;
-        let Action::Abort(it) = &abort.statement.action else { return Err(missing()) };
-        let place = Place::RunStart(it.start);
-        let path = Slot { environment: abort.statement.environment.clone(), place }.to_string();
-        let before = passed.commit.parents.first().ok_or_else(missing)?;
-        let tree = self.repository.read_commit(*before)?.tree;
-        let bytes = self.repository.file_at(tree, &path, MAX_BYTES)?.ok_or_else(missing)?;
-        let start = Statement::parse(&bytes).map_err(|_| missing())?;
-        let changed = start.deployment().into_iter().flat_map(Deployment::changed);
-        Ok(changed.map(|change| change.target.component.clone()).collect())
     }
 
     fn source_state(

@@ -125,7 +125,12 @@ fn source() {
     world.deploy("dev", "catalogue", two, Outcome::Unchanged);
     let started = world.change("dev", "catalogue", three, Intent::Change);
     world.append("dev", starting(deployment(Kind::Deploy, vec![started])));
-    let abort = Abort { start: 7, run: RunId([2; 16]), reason: parse("no") };
+    let abort = Abort {
+        start: 7,
+        run: RunId([2; 16]),
+        components: vec![Component { component: parse("catalogue"), commit: three }],
+        reason: parse("no"),
+    };
     world.append("dev", Action::Abort(abort));
 
     let key = |commit| (parse("catalogue"), commit);

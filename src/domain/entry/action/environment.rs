@@ -286,16 +286,18 @@ pub struct Abort {
     pub start: u64,
     /// The newest run.
     pub run: RunId,
+    /// What the start was changing, in bytewise order of component; empty where it changed nothing, as an `exec` does.
+    pub components: Vec<Component>,
     /// Why.
     pub reason: Line,
 }
 
-/// A component that runs.
+/// A component at a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     /// The component.
     pub component: ComponentName,
-    /// The commit it runs.
+    /// The commit.
     pub commit: CommitId,
 }
 

@@ -91,7 +91,7 @@ fn runs() {
     assert_eq!(allowed("prod", &[("ci", begun.clone())], &resume), ["bob", "ci"]);
     assert_eq!(allowed("prod", &[("ci", begun.clone()), ("bob", resume.clone())], &end), ["bob"]);
     assert_eq!(allowed("prod", &[], &end), [""; 0]);
-    let abort = Action::Abort(Abort { start: 1, run: RunId([1; 16]), reason: parse("gone") });
+    let abort = Action::Abort(Abort { start: 1, run: RunId([1; 16]), components: vec![], reason: parse("gone") });
     assert_eq!(allowed("prod", &[("erin", begun.clone())], &abort), ["alice", "erin"]);
     let mut stale = Case::after(POLICY, "prod", vec![("erin", begun)], "bob", abort);
     stale.fails(Rule::Signer, "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it");

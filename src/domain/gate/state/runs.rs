@@ -47,7 +47,14 @@ pub(super) fn resume(here: Here<'_>, resume: &Resume) -> Vec<Check> {
 }
 
 pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
-    open(here, abort.start, abort.run).err()
+    let run = match open(here, abort.start, abort.run) {
+        Ok(run) => run,
+        Err(check) => return Some(check),
+    };
+    let changed = run.start.statement.deployment().into_iter().flat_map(Deployment::changed);
+    let changed = changed.map(|change| (&change.target.component, change.target.commit));
+    let same = changed.eq(abort.components.iter().map(|it| (&it.component, it.commit)));
+    (!same).then(|| fail("its components or commits are not those that the run was changing"))
 }
 
 pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {

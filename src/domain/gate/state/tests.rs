@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Change, Expire, Finish, Hold, Intent, Lock, Outcome, PolicyRevoke, Resume, VerificationResult,
+    Abort, Change, Component, Expire, Finish, Hold, Intent, Lock, Outcome, PolicyRevoke, Resume, VerificationResult,
 };
 use crate::domain::gate::testing::{
     Case, approve, change, commit, content, deploy, deployment as of, finish, noon, parse, ran, record, start,
@@ -33,11 +33,34 @@ fn ended(outcome: Outcome) -> Finish {
     }
 }
 
+fn abort(run: u8, components: &[(&str, u8)]) -> Action {
+    let component = |&(name, number): &(&str, u8)| Component { component: parse(name), commit: commit(number) };
+    let components = components.iter().map(component).collect();
+    Action::Abort(Abort { start: 2, run: RunId([run; 16]), components, reason: parse("gone") })
+}
+
+/// Who gives a run up says what it was changing, no more and no less: notes and histories take its word.
+#[test]
+fn an_abort_names_what_was_changing() {
+    open(abort(1, &[("catalogue", 2)])).passes(Rule::State);
+    for other in [&[][..], &[("catalogue", 1)], &[("other", 2)], &[("catalogue", 2), ("other", 2)]] {
+        open(abort(1, other)).fails(Rule::State, "not those that the run was changing");
+    }
+    let mut stays = change("other", 1, Some(1));
+    stays.intent = Intent::Unchanged;
+    let before = vec![
+        ("alice", ran("other", 1, None)),
+        ("alice", start(1, of(Kind::Deploy, vec![change("catalogue", 1, None), stays]))),
+    ];
+    after(before.clone(), abort(1, &[("catalogue", 1)])).passes(Rule::State);
+    after(before, abort(1, &[("catalogue", 1), ("other", 1)])).fails(Rule::State, "not those");
+}
+
 /// Only the newest `run` goes on: of two resumes one wins, and neither a resume nor an abort revives what is over.
 #[test]
 fn the_newest_run() {
     let resume = |run| Action::Resume(Resume { start: 2, run: RunId([run; 16]) });
-    let abort = |run| Action::Abort(Abort { start: 2, run: RunId([run; 16]), reason: parse("gone") });
+    let abort = |run| abort(run, &[("catalogue", 2)]);
     let mut taken = vec![("alice", ran("catalogue", 1, None)), ("alice", begun()), ("bob", resume(2))];
     open(Action::Finish(ended(Outcome::Succeeded))).passes(Rule::State);
     open(abort(1)).passes(Rule::State);

@@ -87,8 +87,11 @@ proptest! {
 #[test]
 fn destroy_leaves_nothing() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = false;
-    for _ in 0..2_000 {
+    let mut seen = 0;
+    for _ in 0..50_000 {
+        if seen == 3 {
+            break;
+        }
         let statement = statement().new_tree(&mut runner).unwrap().current();
         let Some(deployment) = statement.deployment().filter(|_| statement.environment.is_some()) else { continue };
         let ended = statement.ended();
@@ -96,14 +99,14 @@ fn destroy_leaves_nothing() {
         if deployment.kind != crate::domain::entry::Kind::Destroy || ended.is_empty() || !all_gone {
             continue;
         }
-        seen = true;
+        seen += 1;
         let mut state = State::empty();
         let lock = Slot { environment: statement.environment.clone(), place: super::Place::Lock };
         state.insert(lock, Value::Kept(std::sync::Arc::clone(verified(&statement).kept())));
         state.apply(&fold(&state, &verified(&statement), None));
         assert_eq!(state, State::empty());
     }
-    assert!(seen, "no statement destroyed an environment");
+    assert!(seen > 0, "no statement destroyed an environment");
 }
 
 /// The part of `prod` in which a chain of actions ends: all signed by bob, a minute apart.

@@ -224,7 +224,15 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
     };
     vec![
         start(0, "deploy", json!([forward]), None),
-        prod("bob", Action::Abort(read(json!({ "start": 14, "run": runs[0], "reason": "the runner died" })))),
+        prod(
+            "bob",
+            Action::Abort(read(json!({
+                "start": 14,
+                "run": runs[0],
+                "components": [{ "component": "api", "commit": three.commit }],
+                "reason": "the runner died"
+            }))),
+        ),
         prod("bob", Action::Lock(read(json!({ "reason": "stocktaking" })))),
         prod("bob", Action::Unlock(read(json!({})))),
         start(
