@@ -22,7 +22,6 @@ use crate::git::repo::Repository;
 /// Audits ledgers, one after the other, on one thread.
 pub(super) struct Auditor<'a> {
     repository: &'a Repository,
-    project: &'a Project,
     judge: Judge<'a>,
     chains: Chains<'a>,
     /// The policy in force now, where it can be read.
@@ -34,7 +33,7 @@ impl<'a> Auditor<'a> {
         let gatherer = Gatherer::new(repository, project).with_branches_as_entered();
         let judge = Judge::new(repository, gatherer, None);
         let present = tips.get(&LedgerName::policy()).and_then(|tip| judge.gatherer.policy_at(*tip).ok().flatten());
-        Self { repository, project, judge, chains: Chains::new(repository, tips), present }
+        Self { repository, judge, chains: Chains::new(repository, tips), present }
     }
 
     /// Judges every entry. What stops the walk itself is a finding.
