@@ -1,7 +1,7 @@
 //! `git deploy sync`: fetches the ledgers, believes what verifies, and says what is new.
 
 use super::workspace::{open_repository, remote, unsynced};
-use super::{Context, Failure, news};
+use super::{Context, Failure, Kind, OrFail as _, news};
 use crate::git::sync::{Synced, sync};
 
 /// Fetch the ledgers from the remote, verify what is new and show it
@@ -12,9 +12,13 @@ pub struct Args {}
 pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
-    let synced = match &remote {
-        Some(remote) => sync(&repository, remote).map_err(|error| unsynced(context, error))?,
-        None => Synced::default(),
+    let synced = if let Some(remote) = &remote {
+        sync(&repository, remote).map_err(|error| unsynced(context, error))?
+    } else {
+        // There is nobody else to write what the notes lack.
+        let told = repository.tips().and_then(|tips| repository.catch_up_notes(&tips));
+        told.or_fail(Kind::CannotTell, "cannot write the notes")?;
+        Synced::default()
     };
     if context.json() {
         return news::report(&repository, remote.as_deref(), &synced, context);

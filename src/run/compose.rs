@@ -105,6 +105,9 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
             view.gatherer.content(policy, commit, component).map_err(|error| ComposeError::Fact(error.to_string()))?;
         components.extend(change(here, wish, component, commit, content)?);
     }
+    // What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
+    let (stuck, free): (Vec<_>, Vec<_>) = components.into_iter().partition(|change| is_stuck(here, change));
+    let components = if free.is_empty() { stuck } else { free };
     if components.is_empty() {
         let commit = match &wish.commits {
             Commits::One(commit) => commit.short(),
@@ -157,17 +160,20 @@ fn change(
         (None, _) if named => return Err(ComposeError::Absent { component: component.clone(), commit }),
         (None, _) => return Ok(None),
         (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
-        (Some(content), Some(_)) if running == Some(content) && here.unknown(component).is_none() => {
-            let stuck = here.lock().is_some() || here.component_lock(component).is_some();
-            if stuck || here.hold(component, content).is_some() || here.run_of(component).is_some() {
-                return Ok(None);
-            }
-            Intent::Unchanged
-        }
+        (Some(content), Some(_)) if running == Some(content) && here.unknown(component).is_none() => Intent::Unchanged,
         (Some(_), _) => Intent::Change,
     };
     let target = Target { component: component.clone(), commit, content, version: None, artifacts: Vec::new() };
     Ok(Some(Change { target, from, plan: None, intent }))
+}
+
+/// Whether a component that stays as it is is locked, held, or under way.
+fn is_stuck(here: Here<'_>, change: &Change) -> bool {
+    let component = &change.target.component;
+    let held = |content| here.hold(component, content).is_some();
+    let locked = here.lock().is_some() || here.component_lock(component).is_some();
+    change.intent == Intent::Unchanged
+        && (locked || change.target.content.is_some_and(held) || here.run_of(component).is_some())
 }
 
 /// The facts about the deployment as it stands, before versions and artifacts are known.

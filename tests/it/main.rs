@@ -9,11 +9,13 @@ mod harness;
 
 mod attacks;
 mod cli;
+mod demo;
 mod ledgers;
 mod look;
 mod man;
 mod races;
 mod rules;
 mod server;
+mod stock;
 mod walls;
 mod write;

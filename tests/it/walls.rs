@@ -3,6 +3,7 @@
 //! The scanner works on text: comments and string contents are blanked out first. It cannot be led around by accident; a
 //! reviewer still looks for those who try.
 
+mod remedies;
 mod source;
 
 use std::fmt::Write as _;

@@ -326,3 +326,18 @@ fn sync_notices() {
     assert!(rewound.err().contains("rewritten the ledger dev"), "{rewound}");
     assert_eq!(ledgers(&bob), before);
 }
+
+/// An audit that misses the notes says how they come back, and so they do, also where there is no remote to have them from.
+#[test]
+fn lost_notes() {
+    let world = World::new();
+    let alice = alone(&world);
+    alice.deploy(&["record", "dev"]).ok();
+    let note = || alice.git(&["notes", "--ref=deploy", "show", "HEAD"]);
+    let before = note().ok().text();
+    alice.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
+    let audit = alice.deploy(&["audit"]).ok();
+    assert!(audit.text().contains("there are none here: git deploy sync"), "{audit}");
+    alice.deploy(&["sync"]).ok();
+    assert_eq!(note().ok().text(), before);
+}

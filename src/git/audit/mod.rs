@@ -120,7 +120,7 @@ pub fn audit(
 pub fn notes(repository: &Repository, tips: &Tips) -> (Vec<Finding>, Vec<Remark>) {
     let remark = |text: &str| vec![Remark { ledger: None, entry: None, text: text.to_owned() }];
     match compare(repository, tips) {
-        Ok(None) => (Vec::new(), remark("there are none here: git deploy notes rebuild")),
+        Ok(None) => (Vec::new(), remark("there are none here: git deploy sync")),
         Ok(Some((details, lag))) => {
             let finding = |detail| Finding { ledger: None, entry: None, rule: None, outcome: Outcome::Fail, detail };
             let remarks =

@@ -7,6 +7,7 @@ mod minisign;
 pub mod project;
 mod repo;
 mod run;
+mod sandbox;
 mod tests;
 mod world;
 
@@ -14,6 +15,7 @@ pub use forge::Forge;
 pub use project::Project;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
+pub use sandbox::Sandbox;
 pub use world::World;
 
 /// Whether a tool is there; where it is not, says so, and in CI fails, because a test that silently does nothing protects nothing.

@@ -83,6 +83,11 @@ impl World {
         repo
     }
 
+    /// A repository that something else made in this world.
+    pub fn existing(&self, folder: &str, person: &str) -> Repo<'_> {
+        Repo::new(self, self.path().join(folder), person)
+    }
+
     fn init(&self, name: &str, person: &str, options: &[&str]) -> Repo<'_> {
         let repo = Repo::new(self, self.path().join(name), person);
         std::fs::create_dir(repo.path()).unwrap();

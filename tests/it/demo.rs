@@ -1,0 +1,73 @@
+//! `git deploy demo`: the first thing that a newcomer sees, and the sandbox that is left to them.
+
+use crate::harness::{Repo, Run, Sandbox, World, with_random_keys};
+
+/// The tour ends well in an empty home and shows the server's refusal; what it leaves is sound, and what it proposes works.
+#[test]
+fn demo() {
+    let world = World::new();
+    let sandbox = Sandbox::new(&world);
+    let refused = sandbox.transcript.find("remote: git-deploy: refused  refs/deploy/prod").unwrap();
+    let accepted = sandbox.transcript.find("\nprod runs api (").unwrap();
+    assert!(refused < accepted, "{}", sandbox.transcript);
+    for rule in ["previous environment", "approvals"] {
+        let named = format!("\nremote:   ✗ {rule} ");
+        assert!(sandbox.transcript[refused..accepted].contains(&named), "{}", sandbox.transcript);
+    }
+    let mut settings = with_random_keys();
+    // The tour's commits are made with the hour's clock.
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<TIME>");
+    settings.add_filter("(Date: ).*", "$1<DATE>");
+    settings.bind(|| insta::assert_snapshot!(sandbox.transcript));
+    sound(&sandbox.server());
+    // Nobody who starts a second tour loses the first.
+    world.existing("sandbox", "nobody").deploy(&["demo", "."]).fails(2);
+    things_to_try(&sandbox);
+}
+
+fn sound(server: &Repo<'_>) {
+    server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    let refs = server.git(&["for-each-ref", "--format=%(refname)"]).ok().text();
+    let refs: Vec<&str> = refs.lines().collect();
+    let ledgers = ["dev", "evidence", "policy", "prod", "qa", "stage"].map(|name| format!("refs/deploy/{name}"));
+    let others = ["refs/heads/main", "refs/notes/deploy"].map(str::to_owned);
+    assert_eq!(refs, [&ledgers[..], &others[..]].concat());
+    // The genesis, two approvals, and the deployment: nothing of the one that was refused.
+    let chain = ["rev-list", "--first-parent", "refs/deploy/prod"];
+    assert_eq!(server.git(&chain).ok().text().lines().count(), 4);
+}
+
+/// What the tour's last lines say, done as they say it.
+fn things_to_try(sandbox: &Sandbox<'_>) {
+    let proposed = |person: &str, words: &str, command: &str| {
+        let line =
+            sandbox.transcript.lines().rev().take(3).find(|line| line.contains(&format!(". {person}: "))).unwrap();
+        assert!(line.contains(words), "{line}");
+        let (place, command) = command.split_once("$ ").unwrap();
+        assert!(line.contains(command), "{line}");
+        shell(&sandbox.person(place), command)
+    };
+    let alice = sandbox.person("alice");
+    alice.commit("api/server.txt", "api 2\n", "Serve faster");
+    alice.git(&["push", "-q"]).ok();
+    let status =
+        proposed("alice", "change api/server.txt, commit, push", "alice$ git deploy record dev && git deploy status");
+    let status = status.ok().text();
+    let new = &alice.rev("HEAD")[..7];
+    assert!(status.lines().any(|line| line.starts_with("dev ") && line.contains(new)), "{status}");
+    assert!(!status.lines().any(|line| line.starts_with("prod ") && line.contains(new)), "{status}");
+
+    proposed("bob", "then in ci:", "bob$ git deploy lock prod -m \"incident 4711\"").ok();
+    let check = proposed("bob", "then in ci:", "ci$ git deploy sync && git deploy check prod").fails(1);
+    assert!(check.text().contains("✗ lock ") && check.text().contains("incident 4711"), "{check}");
+
+    let prod = sandbox.server().rev("refs/deploy/prod");
+    let push = proposed("ci", "see who says no", "ci$ git push origin :refs/deploy/prod").fails(1);
+    assert!(push.err().contains("remote: git-deploy: refused  refs/deploy/prod"), "{push}");
+    assert_eq!(sandbox.server().rev("refs/deploy/prod"), prod);
+}
+
+/// A line as a person types it.
+fn shell<'w>(repo: &Repo<'w>, line: &str) -> Run<'w> {
+    repo.run("sh", &["-e", "-c", line])
+}
