@@ -2,7 +2,7 @@
 //!
 //! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
 
-use git_deploy::domain::entry::{Abort, Action, Publish, Record, Resume, Revoke, Statement, Unlock, Yank};
+use git_deploy::domain::entry::{Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank};
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
 
@@ -113,8 +113,9 @@ fn states() {
     let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
+    let what = || vec![Component { component: "demo".parse().unwrap(), commit: head }];
     let none: Vec<(&Forge<'_>, &str, Action)> = vec![
-        (ci, "prod", Action::Abort(Abort { start: 1, run, reason: reason() })),
+        (ci, "prod", Action::Abort(Abort { start: 1, run, components: what(), reason: reason() })),
         (ci, "prod", Action::Resume(Resume { start: 1, run })),
         (bob, "prod", Action::Unlock(Unlock { component: None, commit: None, holds: vec![], comment: None })),
         (bob, "dev", Action::Revoke(Revoke { commit: head, approver: "bob".parse().unwrap(), comment: None })),
@@ -135,9 +136,11 @@ fn states() {
     }
     project.refused(&["lock"], || project.carol.deploy(&["record", "prod", "--no-verify"]));
     let start: u64 = 2;
-    let abort = bob.build("prod", Action::Abort(Abort { start, run, reason: reason() }), None, |_| ());
+    let abort =
+        bob.build("prod", Action::Abort(Abort { start, run, components: what(), reason: reason() }), None, |_| ());
     project.refused_entry(&["signer", "state"], bob, "prod", &abort);
-    let abort = ci.build("prod", Action::Abort(Abort { start, run, reason: reason() }), None, |_| ());
+    let abort =
+        ci.build("prod", Action::Abort(Abort { start, run, components: what(), reason: reason() }), None, |_| ());
     project.refused_entry(&["state"], ci, "prod", &abort);
     ci.deploy(&["record", "prod", "--finish"]).ok();
     bob.deploy(&["lock", "prod", "-m", "incident"]).ok();

@@ -22,18 +22,15 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     };
     let mut commits = BTreeSet::new();
     let mut digests = BTreeSet::new();
-    match ctx.request {
-        Request::Entry { statement: Statement { action: Action::Approve(it), .. }, .. } => {
-            // Consent is to a commit; its artifacts are looked at when it is deployed.
-            commits.insert(it.commit);
-        }
-        _ => {
-            let deployment = ctx.deployment()?;
-            let put = deployment.components.iter().filter(|it| it.intent != Intent::Destroy && moved(it));
-            for target in put.map(|change| &change.target) {
-                commits.insert(target.commit);
-                digests.extend(artifacts(ctx, deployment.kind, target)?);
-            }
+    if let Request::Entry { statement: Statement { action: Action::Approve(it), .. }, .. } = ctx.request {
+        // Consent is to a commit; its artifacts are looked at when it is deployed.
+        commits.insert(it.commit);
+    } else {
+        let deployment = ctx.deployment()?;
+        let put = deployment.components.iter().filter(|it| it.intent != Intent::Destroy && moved(it));
+        for target in put.map(|change| &change.target) {
+            commits.insert(target.commit);
+            digests.extend(artifacts(ctx, deployment.kind, target)?);
         }
     }
     Ok(found(yanks, &commits, &digests))

@@ -13,7 +13,7 @@ use crate::domain::entry::{
 use crate::domain::id::{CommitId, Digest, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
-use crate::domain::state::{Here, Scope, State};
+use crate::domain::state::{Here, Run, Scope, State};
 use crate::domain::time::Span;
 use crate::git::append::{Draft, View};
 use crate::git::ledger::StateReader;
@@ -135,6 +135,7 @@ impl Scene<'_> {
                 Action::Abort(Abort {
                     start: run.sequence,
                     run: newest(&run.owner.statement.action),
+                    components: changing(&run),
                     reason: parse("gone"),
                 })
             }
@@ -392,4 +393,11 @@ fn newest(action: &Action) -> RunId {
         Action::Resume(it) => it.run,
         _ => unreachable!("an owner is a start or a resume"),
     }
+}
+
+/// What an unfinished run is changing, as its abort names it.
+fn changing(run: &Run<'_>) -> Vec<Component> {
+    let deployment = run.start.statement.deployment().into_iter();
+    let changed = deployment.flat_map(Deployment::changed).map(|change| &change.target);
+    changed.map(|it| Component { component: it.component.clone(), commit: it.commit }).collect()
 }
