@@ -128,30 +128,16 @@ impl Repository {
     fn covered(&self, covers: &Tips, tips: &Tips) -> Result<bool> {
         for (ledger, covered) in covers {
             let Some(tip) = tips.get(ledger) else { return Ok(false) };
-            if !self.on_chain(*tip, *covered)? {
+            if !self.holds_covered(*tip, *covered)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Whether `wanted` is `tip` or a ledger commit before it.
-    pub fn on_chain(&self, tip: EntryId, wanted: EntryId) -> Result<bool> {
-        if tip == wanted {
-            return Ok(true);
-        }
-        // Times on a chain never fall, so the walk may stop at the first commit before the wanted one.
-        let Ok(target) = self.read_commit(wanted.0) else { return Ok(false) };
-        for commit in self.first_parent_walk(tip.0) {
-            let commit = commit?;
-            if commit.id == wanted.0 {
-                return Ok(true);
-            }
-            if commit.committer_time < target.committer_time {
-                return Ok(false);
-            }
-        }
-        Ok(false)
+    /// Whether a ledger holds what some notes say to cover of it. Notes may name anything, and what is no commit here was not covered.
+    pub fn holds_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
+        Ok(self.read_commit(covered.0).is_ok() && self.on_chain(tip, covered, usize::MAX)?)
     }
 
     /// The lines of all entries after `covers` up to `tips`.

@@ -266,7 +266,7 @@ pub fn sync_notes(repository: &Repository, remote: &str, tips: &Tips, entry: (&L
     believe_notes(repository)?;
     let notes = repository.notes(repository.read_ref(NOTES)?)?;
     if let Some(covered) = notes.covers.get(ledger)
-        && repository.on_chain(*covered, id)?
+        && repository.on_chain(*covered, id, usize::MAX)?
     {
         return Ok(());
     }
