@@ -221,7 +221,7 @@ fn genesis(repository: &Repository, name: &ProjectName, key: PublicKey) -> Resul
     let nonce = clock::random().or_fail(Kind::CannotTell, "cannot begin a project")?;
     let write = || -> crate::git::Result<Project> {
         repository.write_tree(b"")?;
-        let id = repository.write_commit(&project_bytes(repository, name, nonce, &[key]))?;
+        let id = repository.write_commit(&project_bytes(repository, name, nonce, &[key])?)?;
         Project::read(repository, EntryId(id))
     };
     write().or_fail(Kind::CannotTell, "cannot begin a project")

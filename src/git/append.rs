@@ -365,7 +365,7 @@ impl Writer<'_> {
                     let synced =
                         sync(self.repository, remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
-                        Some(tip) => self.repository.on_chain(*tip, new)?,
+                        Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
                         None => false,
                     };
                     return if there { Ok(Some(messages)) } else { Ok(None) };

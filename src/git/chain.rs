@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 
 use super::ancestry::FirstParents;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::ledger::Tips;
 use super::repo::Repository;
 use crate::domain::id::{EntryId, Oid};
@@ -26,6 +26,32 @@ impl Repository {
         }
         ids.reverse();
         Ok(old.is_none().then_some(ids))
+    }
+
+    /// Whether `wanted` is `tip` or a ledger commit before it. For many questions about one ledger see [`Chains`].
+    ///
+    /// # Errors
+    /// A commit that is not there is no "no", not even where it is the tip; and [`Error::Bounds`] past `limit` commits.
+    pub fn on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
+        let at = self.read_commit(wanted.0)?.committer_time;
+        if wanted == tip {
+            return Ok(true);
+        }
+        for (index, commit) in self.first_parent_walk(tip.0).enumerate() {
+            let commit = commit?;
+            if commit.id == wanted.0 {
+                return Ok(true);
+            }
+            // Along a ledger the times never fall.
+            if commit.committer_time < at {
+                return Ok(false);
+            }
+            if index >= limit {
+                let what = "the number of entries to look back over".to_owned();
+                return Err(Error::Bounds { what, limit: limit as u64 });
+            }
+        }
+        Ok(false)
     }
 }
 

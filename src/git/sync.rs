@@ -293,7 +293,7 @@ pub fn sync_notes(
         let tips = sync(repository, remote)?.tips;
         let notes = repository.notes(repository.read_ref(NOTES)?)?;
         if let Some(covered) = notes.covers.get(ledger)
-            && repository.on_chain(*covered, id)?
+            && repository.on_chain(*covered, id, usize::MAX)?
         {
             return Ok(());
         }

@@ -109,6 +109,21 @@ fn only_forward() {
     refused(&server, alice.push(&[&format!("+{forged}:refs/deploy/dev")]), &before, "place");
 }
 
+/// What can be no object of this repository is refused as such, wherever an entry names it.
+#[test]
+fn ids_of_another_hash() {
+    for world in [World::new(), World::sha256()] {
+        let (server, alice) = served(&world);
+        let before = refs(&server);
+        let own = alice.repo.rev("refs/deploy/policy");
+        let alien: EntryId = "ab".repeat(if own.len() == 40 { 32 } else { 20 }).parse().unwrap();
+        alice.append("dev", a_lock(), None, |statement| drop(statement.seen.insert("policy".parse().unwrap(), alien)));
+        let run = alice.push(&["refs/deploy/dev"]);
+        assert!(said(&run).contains("no id of this repository's hash"), "{run}");
+        refused(&server, run, &before, "place");
+    }
+}
+
 /// Two who write at once: one goes in, the other is told to try again.
 #[test]
 fn a_lost_race() {

@@ -24,7 +24,7 @@ pub use note::note_line;
 pub use valid::InvalidError;
 pub(crate) use valid::outcome_fits;
 
-use super::id::{CommitId, EntryId, PublicKey};
+use super::id::{CommitId, EntryId, Oid, PublicKey};
 use super::name::{EnvName, LedgerName, Person, ProjectName};
 use super::time::Time;
 
@@ -134,6 +134,29 @@ impl Statement {
         commits.sort_unstable();
         commits.dedup();
         commits
+    }
+
+    /// Every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
+    /// repository's ids. What an attestation's predicate holds is not ours.
+    pub fn ids(&self) -> Vec<Oid> {
+        let mut ids: Vec<Oid> = [self.project, self.previous].iter().chain(self.seen.values()).map(|id| id.0).collect();
+        ids.extend(self.commits().iter().map(|commit| commit.0));
+        if let Some(deployment) = self.deployment() {
+            let from = deployment.components.iter().filter_map(|change| change.from);
+            ids.extend(from.chain(deployment.branch_tip).map(|commit| commit.0));
+            ids.extend(deployment.components.iter().filter_map(|change| change.target.content).map(|it| it.0));
+        }
+        for ended in self.ended() {
+            ids.extend(ended.to.map(|commit| commit.0));
+            ids.extend(ended.target.content.map(|content| content.0));
+        }
+        match &self.action {
+            Action::Unlock(it) => ids.extend(it.holds.iter().map(|hold| hold.content.0)),
+            Action::Artifact(it) => ids.push(it.content.0),
+            Action::Publish(it) => ids.extend(it.admits.iter().map(|id| id.0)),
+            _ => {}
+        }
+        ids
     }
 
     /// Every commit of the code that this entry speaks of, in bytewise order.

@@ -47,6 +47,25 @@ proptest! {
         prop_assert!(message.ends_with('\n') && !message.ends_with("\n\n") && !message.contains('\r'));
     }
 
+    /// No id in it escapes the check that it is one of the repository's hash.
+    #[test]
+    fn every_id_is_named(statement in statement()) {
+        fn words(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+            match value {
+                serde_json::Value::String(text) => drop(found.insert(text.clone())),
+                serde_json::Value::Array(items) => items.iter().for_each(|item| words(item, found)),
+                serde_json::Value::Object(fields) => fields.values().for_each(|field| words(field, found)),
+                _ => {}
+            }
+        }
+        let json: serde_json::Value = serde_json::from_slice(&statement.print().unwrap()).unwrap();
+        let mut written = std::collections::BTreeSet::new();
+        words(&json["predicate"], &mut written);
+        written.retain(|word| word.parse::<Oid>().is_ok());
+        let named: std::collections::BTreeSet<String> = statement.ids().iter().map(Oid::to_string).collect();
+        prop_assert_eq!(named, written);
+    }
+
     /// Tools that know in-toto and not us find an entry by its subjects: no commit that it speaks of is missing there.
     #[test]
     fn subjects_name_every_commit(statement in statement()) {

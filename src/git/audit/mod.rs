@@ -138,7 +138,7 @@ fn compare(repository: &Repository, tips: &Tips) -> Result<Option<(Vec<String>, 
     let mut details = Vec::new();
     for (ledger, covered) in &covers {
         let holds = match tips.get(ledger) {
-            Some(tip) => repository.on_chain(*tip, *covered)?,
+            Some(tip) => repository.holds_covered(*tip, *covered)?,
             None => false,
         };
         if !holds {

@@ -1,4 +1,4 @@
-//! Looking back along a ledger: what it says of a commit, and whether one ledger commit comes before another.
+//! Looking back along a ledger: what it says of a commit.
 //!
 //! A walk follows first parents and reads commit objects only; an entry is opened where its message says that it is of interest.
 //! Further parents are commits of the code, where anybody may have put anything: they are never followed. Only for ledgers whose
@@ -58,6 +58,11 @@ impl<'a> History<'a> {
         Self { limit, ..Self::new(repository) }
     }
 
+    /// How many ledger commits one walk may pass.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The entries of a ledger, newest first, the genesis left out. Past 100,000 the next item is [`Error::Bounds`], the last one.
     pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<Passed>> + use<'a> {
         let limit = self.limit;
@@ -115,29 +120,5 @@ impl<'a> History<'a> {
             }
         }
         Ok(found)
-    }
-
-    /// Whether `wanted` is `tip` or a ledger commit before it.
-    pub fn precedes(&self, wanted: EntryId, tip: EntryId) -> Result<bool> {
-        // Read first: a commit that is not there is no "no", not even where it is the tip.
-        let at = self.repository.read_commit(wanted.0)?.committer_time;
-        if wanted == tip {
-            return Ok(true);
-        }
-        for (index, commit) in self.repository.first_parent_walk(tip.0).enumerate() {
-            let commit = commit?;
-            if commit.id == wanted.0 {
-                return Ok(true);
-            }
-            // Along a ledger the times never fall.
-            if commit.committer_time < at {
-                return Ok(false);
-            }
-            if index >= self.limit {
-                let what = "the number of entries to look back over".to_owned();
-                return Err(Error::Bounds { what, limit: self.limit as u64 });
-            }
-        }
-        Ok(false)
     }
 }

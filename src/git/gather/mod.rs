@@ -240,12 +240,13 @@ impl<'a> Gatherer<'a> {
     }
 
     fn seen_fact(&self, seen: EntryId, tip: Option<&EntryId>, before: Option<&EntryId>) -> Result<SeenFact> {
+        let limit = self.history.limit();
         // Read even where nothing is to be compared: what is not there has not been seen.
         let reachable = match tip {
-            Some(tip) => self.history.precedes(seen, *tip)?,
+            Some(tip) => self.repository.on_chain(*tip, seen, limit)?,
             None => self.repository.read_commit(seen.0).map(|_| false)?,
         };
-        let forward = before.map_or(Ok(true), |before| self.history.precedes(*before, seen))?;
+        let forward = before.map_or(Ok(true), |before| self.repository.on_chain(seen, *before, limit))?;
         Ok(SeenFact { is_tip: tip == Some(&seen), reachable, forward })
     }
 

@@ -62,7 +62,7 @@ impl World {
         generate(&key, None).unwrap();
         let signer = Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
         let name = parse("catalogue");
-        let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]);
+        let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
         let (ci, alice) = (signer.public_key(), other_key());

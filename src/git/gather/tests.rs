@@ -107,8 +107,12 @@ fn seen() {
     assert_eq!(fact(old), Ok(SeenFact { is_tip: false, reachable: true, forward: false }));
     assert!(!fact(EntryId(code.0)).unwrap().reachable);
     assert!(fact(EntryId(nowhere().0)).is_err());
-    let history = History::limited(&world.repository, 1);
-    assert!(matches!(history.precedes(old, tip), Err(Error::Bounds { limit: 1, .. })));
+    let facts = world.facts(&world.gatherer().limited(1, 1), &base);
+    assert!(facts.seen.values().all(|fact| fact.is_ok()), "tips are near");
+    let mut far = base.clone();
+    far.seen.insert(parse("dev"), old);
+    let facts = world.facts(&world.gatherer().limited(1, 1), &far);
+    assert!(facts.seen[&parse::<LedgerName>("dev")].as_ref().unwrap_err().contains("limit of 1"));
 }
 
 /// A commit that rode along has the success that put its content there, however old, and all that happened since.

@@ -3,6 +3,8 @@
 //! The genesis of the policy's ledger is the root of trust: its id is the project's id. Every other genesis is a pure function of
 //! that id and the ledger's name, so two first writers make the same one, and a server recomputes it.
 
+use std::collections::BTreeSet;
+
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
@@ -19,7 +21,7 @@ pub struct Project {
     pub id: EntryId,
     /// Its name.
     pub name: ProjectName,
-    /// The keys of the people who may publish the first policy, in order of their bytes.
+    /// The keys of the people who may publish the first policy, in bytewise order of their text.
     pub root_keys: Vec<PublicKey>,
 }
 
@@ -32,14 +34,28 @@ fn bytes(repository: &Repository, message: &str) -> Vec<u8> {
 }
 
 /// The genesis of a policy's ledger. `nonce` is random, so that two projects of one name are two projects.
-pub fn project_bytes(repository: &Repository, name: &ProjectName, nonce: [u8; 16], root_keys: &[PublicKey]) -> Vec<u8> {
-    let mut keys = root_keys.to_vec();
-    keys.sort_unstable();
-    keys.dedup();
-    let nonce = crate::domain::id::RunId(nonce);
-    let roots: Vec<String> = keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
-    let roots = roots.concat();
-    bytes(repository, &format!("git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}"))
+///
+/// # Errors
+/// [`Error::Corrupt`] for no root key, over 100, or one that is there twice, be it under two key ids.
+pub fn project_bytes(
+    repository: &Repository,
+    name: &ProjectName,
+    nonce: [u8; 16],
+    root_keys: &[PublicKey],
+) -> Result<Vec<u8>> {
+    let corrupt = |why: &str| Error::corrupt(format!("the genesis of the project {name}"), why);
+    if root_keys.is_empty() || root_keys.len() > MAX_ROOTS {
+        return Err(corrupt("it names no root key, or too many"));
+    }
+    // Keys are compared without their ids.
+    if root_keys.iter().collect::<BTreeSet<_>>().len() < root_keys.len() {
+        return Err(corrupt("it names a root key twice"));
+    }
+    let mut roots: Vec<String> = root_keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
+    roots.sort_unstable();
+    let (nonce, roots) = (crate::domain::id::RunId(nonce), roots.concat());
+    let message = format!("git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}");
+    Ok(bytes(repository, &message))
 }
 
 /// The genesis of any other ledger of a project.
@@ -63,10 +79,7 @@ impl Project {
         let nonce: crate::domain::id::RunId = nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
         let keys: std::result::Result<Vec<PublicKey>, _> = roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;
-        if root_keys.is_empty() || root_keys.len() > MAX_ROOTS {
-            return Err(corrupt("it names no root key, or too many"));
-        }
-        if commit.raw != project_bytes(repository, &name, nonce.0, &root_keys) {
+        if commit.raw != project_bytes(repository, &name, nonce.0, &root_keys)? {
             return Err(corrupt("it is not written as a genesis is"));
         }
         Ok(Self { id, name, root_keys })

@@ -61,6 +61,11 @@ impl Repository {
         if entry.statement().ledger != *ledger {
             return Err(corrupt(format!("its entry is of the ledger {}", entry.statement().ledger)));
         }
+        // The commit was found, so its own id is of the repository's hash.
+        let alien = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
+        if let Some(named) = entry.statement().ids().into_iter().find(alien) {
+            return Err(corrupt(format!("its entry names {named}, which is no id of this repository's hash")));
+        }
         Ok(Link::Entry { previous, entry, commit: Box::new(commit) })
     }
 

@@ -108,7 +108,7 @@ impl World {
             .collect();
         let nonce = std::array::from_fn(|index| u8::try_from(index).unwrap());
         let roots = [PublicKey::new([3; 8], [4; 32]), PublicKey::new([1; 8], [2; 32])];
-        let genesis = project_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots);
+        let genesis = project_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots).unwrap();
         repository.write_tree(b"").unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
@@ -271,6 +271,31 @@ fn sha1_vectors() {
 #[test]
 fn sha256_vectors() {
     vectors("sha256");
+}
+
+/// The same roots make one project, in whatever order they are given, and one key is no two roots.
+#[test]
+fn roots() {
+    let world = World::new("sha1");
+    let bytes = |keys: &[PublicKey]| project_bytes(&world.repository, &world.project.name, [0; 16], keys);
+    let key = |id: u8, byte: u8| PublicKey::new([id; 8], [byte; 32]);
+    let all: Vec<_> = (1..=101).map(|number| key(102 - number, number)).collect();
+    let ordered = bytes(&all[..100]).unwrap();
+    assert_eq!(bytes(&all[..100].iter().rev().copied().collect::<Vec<_>>()).unwrap(), ordered);
+    let text = String::from_utf8(ordered).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("Deploy-Root: ")).collect();
+    assert!(lines.len() == 100 && lines.is_sorted());
+    for bad in [&[][..], &all, &[key(1, 7), key(1, 7)], &[key(1, 7), key(2, 7)]] {
+        assert!(matches!(bytes(bad), Err(crate::git::Error::Corrupt { .. })), "{bad:?}");
+    }
+    // Nor is a commit that says otherwise a genesis.
+    let swapped = text.replacen(lines[0], "x", 1).replacen(lines[1], lines[0], 1).replacen(
+        "\nx\n",
+        &format!("\n{}\n", lines[1]),
+        1,
+    );
+    let id = EntryId(world.repository.write_commit(swapped.as_bytes()).unwrap());
+    assert!(Project::read(&world.repository, id).is_err());
 }
 
 /// A key pair of its own for each test; gives who signs and the line of the policy.

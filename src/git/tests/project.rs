@@ -48,7 +48,7 @@ impl Keys {
 
 /// Writes the genesis of a project, whose root is one key.
 pub(crate) fn found(repository: &Repository, root: PublicKey) -> Project {
-    let genesis = project_bytes(repository, &parse("catalogue"), [1; 16], &[root]);
+    let genesis = project_bytes(repository, &parse("catalogue"), [1; 16], &[root]).unwrap();
     let id = EntryId(repository.write_commit(&genesis).unwrap());
     Project::read(repository, id).unwrap()
 }

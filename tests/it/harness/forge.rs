@@ -46,7 +46,7 @@ impl<'w> Forge<'w> {
     pub fn begin(&self, policy: &str) -> EntryId {
         let repository = self.repository();
         repository.write_tree(b"").unwrap();
-        let genesis = project_bytes(&repository, &"demo".parse().unwrap(), [7; 16], &[self.key()]);
+        let genesis = project_bytes(&repository, &"demo".parse().unwrap(), [7; 16], &[self.key()]).unwrap();
         let genesis = repository.write_commit(&genesis).unwrap();
         self.repo.git(&["update-ref", "refs/deploy/policy", &genesis.to_string()]).ok();
         self.publish(policy, false)
