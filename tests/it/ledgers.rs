@@ -117,7 +117,9 @@ fn ids_of_another_hash() {
         let before = refs(&server);
         let own = alice.repo.rev("refs/deploy/policy");
         let alien: EntryId = "ab".repeat(if own.len() == 40 { 32 } else { 20 }).parse().unwrap();
-        alice.append("dev", a_lock(), None, |statement| drop(statement.seen.insert("policy".parse().unwrap(), alien)));
+        alice.append("dev", a_lock(), None, |statement| {
+            statement.seen.insert("policy".parse().unwrap(), alien);
+        });
         let run = alice.push(&["refs/deploy/dev"]);
         assert!(said(&run).contains("no id of this repository's hash"), "{run}");
         refused(&server, run, &before, "place");

@@ -108,7 +108,7 @@ fn seen() {
     assert!(!fact(EntryId(code.0)).unwrap().reachable);
     assert!(fact(EntryId(nowhere().0)).is_err());
     let facts = world.facts(&world.gatherer().limited(1, 1), &base);
-    assert!(facts.seen.values().all(|fact| fact.is_ok()), "tips are near");
+    assert!(facts.seen.values().all(std::result::Result::is_ok), "tips are near");
     let mut far = base.clone();
     far.seen.insert(parse("dev"), old);
     let facts = world.facts(&world.gatherer().limited(1, 1), &far);
