@@ -26,6 +26,7 @@ mod key;
 mod lock;
 mod log;
 mod man;
+mod notes;
 mod policy;
 mod record;
 mod register;
@@ -95,6 +96,7 @@ commands! {
         Policy => policy,
         Server => server,
         Hook => hook,
+        Notes => notes,
         Sync => sync,
         Completions => completions,
         Man => man,

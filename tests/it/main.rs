@@ -14,6 +14,7 @@ mod ledgers;
 mod look;
 mod man;
 mod races;
+mod readme;
 mod rules;
 mod server;
 mod stock;

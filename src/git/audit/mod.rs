@@ -123,8 +123,11 @@ pub fn notes(repository: &Repository, tips: &Tips) -> (Vec<Finding>, Vec<Remark>
         Ok(None) => (Vec::new(), remark("there are none here: git deploy sync")),
         Ok(Some((details, lag))) => {
             let finding = |detail| Finding { ledger: None, entry: None, rule: None, outcome: Outcome::Fail, detail };
-            let remarks =
-                if lag { remark("they do not tell the newest entries yet: git deploy sync") } else { Vec::new() };
+            let remarks = match (details.is_empty(), lag) {
+                (false, _) => remark("written anew they tell the truth again: git deploy notes rebuild"),
+                (true, true) => remark("they do not tell the newest entries yet: git deploy sync"),
+                (true, false) => Vec::new(),
+            };
             (details.into_iter().map(finding).collect(), remarks)
         }
         Err(error) => (vec![Finding::error(None, &error)], Vec::new()),

@@ -1,0 +1,41 @@
+//! `git deploy notes`: the projection of the ledgers that `git log --notes=deploy` shows.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::workspace::Workspace;
+use super::{Context, Failure, Kind, OrFail as _};
+
+/// Make the notes of `git log --notes=deploy` anew
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write all notes anew from the ledgers, whatever they say now
+    ///
+    /// Where a server holds the ledgers, run it in the server's repository: a clone's notes come from there with the next sync.
+    Rebuild,
+}
+
+#[derive(Serialize)]
+struct Body {
+    /// How many ledgers the notes tell of now.
+    ledgers: usize,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let Command::Rebuild = args.command;
+    let workspace = Workspace::open(context)?;
+    let rebuilt = workspace.repository.rebuild_notes(&workspace.tips);
+    rebuilt.or_fail(Kind::CannotTell, "cannot write the notes")?;
+    if context.json() {
+        return context.report("notes-rebuild", &Body { ledgers: workspace.tips.len() });
+    }
+    context.print("The notes tell again what the ledgers say.");
+    Ok(())
+}
