@@ -141,7 +141,7 @@ impl Repository {
         for (ledger, covered) in covers {
             let told = match tips.get(ledger).copied() {
                 Some(tip) if self.holds_covered(tip, *covered)? => continue,
-                Some(tip) => self.exists(covered.0) && self.on_chain(*covered, tip, usize::MAX)?,
+                Some(tip) => self.read_commit(covered.0).is_ok() && self.on_chain(*covered, tip, usize::MAX)?,
                 // A ledger that began meanwhile.
                 None => self.tip(ledger)?.map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
             };

@@ -259,6 +259,15 @@ fn vectors(kind: &str) {
     world.repository.compare_and_swap(NOTES, notes, blob, "test").unwrap();
     assert!(world.repository.catch_up_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
+    // Or says to cover what is no commit.
+    let (notes, tree) = (world.repository.read_ref(NOTES).unwrap(), world.repository.write_tree(b"").unwrap());
+    let text = format!(
+        "tree {tree}\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\ngit-deploy notes\n\nDeploy-Covers: prod {blob}\n"
+    );
+    let lie = world.repository.write_commit(text.as_bytes()).unwrap();
+    world.repository.compare_and_swap(NOTES, notes, lie, "test").unwrap();
+    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    vectors.expect("notes.txt", world.notes().as_bytes());
     world.check_with_git();
     vectors.finish();
 }
