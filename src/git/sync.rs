@@ -292,7 +292,9 @@ pub fn sync_notes(
     for _ in 0..TELLINGS {
         let tips = sync(repository, remote)?.tips;
         let notes = repository.notes(repository.read_ref(NOTES)?)?;
+        // The notes are anybody's word: what they say to cover may be no commit at all.
         if let Some(covered) = notes.covers.get(ledger)
+            && repository.read_commit(covered.0).is_ok()
             && repository.on_chain(*covered, id, usize::MAX)?
         {
             return Ok(());
