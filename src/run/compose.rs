@@ -115,18 +115,7 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
         };
         return Err(ComposeError::Nothing(commit));
     }
-    let mut deployment = Deployment {
-        kind: wish.kind,
-        components,
-        approved_by: Vec::new(),
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
-        command: None,
-        break_glass: None,
-    };
+    let mut deployment = Deployment::new(wish.kind, components);
     let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
     // Both ask how the commit lies to the branch, and an audit knows only the tip that the entry names.
     if wish.rules.branch.is_some() && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge) {

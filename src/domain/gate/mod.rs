@@ -192,18 +192,7 @@ impl<'a> Context<'a> {
             let target = Target { component, commit, content, version: None, artifacts: Vec::new() };
             components.push(Change { target, from, plan: None, intent });
         }
-        Ok(Deployment {
-            kind: Kind::Deploy,
-            components,
-            approved_by: Vec::new(),
-            change: None,
-            release: None,
-            description: None,
-            branch_tip: None,
-            expires: None,
-            command: None,
-            break_glass: None,
-        })
+        Ok(Deployment::new(Kind::Deploy, components))
     }
 }
 

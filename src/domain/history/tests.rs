@@ -30,18 +30,7 @@ fn target(of: (u8, u8)) -> Target {
 }
 
 fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
-    Deployment {
-        kind: Kind::Deploy,
-        components: vec![Change { target: target(of), from: from.map(commit), plan: None, intent }],
-        approved_by: vec![],
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
-        command: None,
-        break_glass: None,
-    }
+    Deployment::new(Kind::Deploy, vec![Change { target: target(of), from: from.map(commit), plan: None, intent }])
 }
 
 /// The entries, one a minute from the epoch; their sequence is their minute.

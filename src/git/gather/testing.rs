@@ -199,18 +199,7 @@ impl World {
 
 /// A deployment of these.
 pub(super) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
-    Deployment {
-        kind,
-        components,
-        approved_by: Vec::new(),
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
-        command: None,
-        break_glass: None,
-    }
+    Deployment::new(kind, components)
 }
 
 /// A start of it.

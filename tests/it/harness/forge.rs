@@ -130,18 +130,7 @@ impl<'w> Forge<'w> {
             artifacts: vec![],
         };
         let change = Change { target, from: from.map(id), plan: None, intent: Intent::Change };
-        let deployment = Deployment {
-            kind: Kind::Deploy,
-            components: vec![change],
-            approved_by: vec![],
-            change: None,
-            release: None,
-            description: None,
-            branch_tip: None,
-            expires: None,
-            command: None,
-            break_glass: None,
-        };
+        let deployment = Deployment::new(Kind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;
         let result = Reported { component, outcome: Outcome::Succeeded, because: None, to: None, verification };
         Action::Record(Record { deployment, results: vec![result], logs: vec![] })

@@ -107,6 +107,22 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// A deployment of these components and nothing more said.
+    pub fn new(kind: Kind, components: Vec<Change>) -> Self {
+        Self {
+            kind,
+            components,
+            approved_by: Vec::new(),
+            change: None,
+            release: None,
+            description: None,
+            branch_tip: None,
+            expires: None,
+            command: None,
+            break_glass: None,
+        }
+    }
+
     /// The components that are to be changed or destroyed.
     pub fn changed(&self) -> impl Iterator<Item = &Change> {
         self.components.iter().filter(|change| change.intent != Intent::Unchanged)
