@@ -84,18 +84,8 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> Change {
 
 /// A deployment of these.
 pub(crate) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
-    Deployment {
-        kind,
-        components,
-        approved_by: Vec::new(),
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
-        command: (kind == Kind::Exec).then(|| parse("true")),
-        break_glass: None,
-    }
+    let command = (kind == Kind::Exec).then(|| parse("true"));
+    Deployment { command, ..Deployment::new(kind, components) }
 }
 
 /// A start whose run is made of `run`.
