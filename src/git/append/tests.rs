@@ -104,3 +104,20 @@ fn writers_in_two_clones() {
     }
     server.fsck();
 }
+
+/// A policy still names the tips of environments that the one before it dropped: what was done there keeps its place in the order.
+#[test]
+fn a_dropped_environment() {
+    let (scratch, keys) = (Scratch::bare(), Keys::new());
+    let repository = scratch.open();
+    let project = found(&repository, keys.public("alice"));
+    let desk = desk(&repository, &project, None, &keys);
+    let with = policy(&keys);
+    let without = with.replace("prod = { approvals = 1 }", "dev = {}");
+    desk.write("policy", &publish(&with));
+    let at = clock::now().seconds();
+    desk.write("prod", &consent(code(&repository, &[("a", "1")], &[], "bob <bob@example.com>", at)));
+    desk.write("policy", &publish(&without));
+    desk.write("policy", &publish(&format!("{without}qa = {{}}\n")));
+    assert_eq!(audit(&repository, &project), 4);
+}
