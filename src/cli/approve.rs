@@ -46,7 +46,7 @@ const DAYS: u64 = 7;
 
 /// Approves.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = workspace.commit(&args.rev)?;
     // What the last try was about, to be shown.

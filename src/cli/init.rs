@@ -243,6 +243,7 @@ fn publish(
         person,
         signer: Some(signer),
         manner: Manner::default(),
+        synced: true,
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.head.chain.sequence > 0 {

@@ -144,7 +144,7 @@ impl End {
 
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     if args.finish {
         return finish(args, context, &workspace, &place);

@@ -41,6 +41,8 @@ pub struct Workspace {
     pub tips: Tips,
     /// The policy in force.
     pub policy: Arc<Policy>,
+    /// Whether the remote was asked just now, for somebody who writes.
+    synced: bool,
 }
 
 /// Opens the repository of the working directory.
@@ -82,6 +84,19 @@ impl Workspace {
         Self::open_known(repository, remote)
     }
 
+    /// Opens the repository and its project as the remote has it now, so that a person, an environment or a commit that came
+    /// meanwhile is known to whoever writes.
+    pub fn open_to_write(context: &Context) -> Result<Self, Failure> {
+        let repository = open_repository()?;
+        let remote = remote(&repository, context)?;
+        if let Some(remote) = &remote {
+            let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+            super::news::trust(&repository, &synced, context)?;
+        }
+        let workspace = Self::open_known(repository, remote)?;
+        Ok(Self { synced: true, ..workspace })
+    }
+
     /// Opens the project as far as it is known here.
     pub fn open_known(repository: Repository, remote: Option<String>) -> Result<Self, Failure> {
         let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
@@ -104,7 +119,7 @@ impl Workspace {
             .ok_or_else(|| {
                 Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish")
             })?;
-        Ok(Self { repository, remote, project, tips, policy })
+        Ok(Self { repository, remote, project, tips, policy, synced: false })
     }
 
     /// Facts from git for this project.
@@ -182,7 +197,6 @@ impl Workspace {
                     .hint("git config deploy.key FILE, with the present key"))
             }
             None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
-                .hint("git deploy sync, if it was added meanwhile")
                 .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
     }
@@ -203,6 +217,7 @@ impl Workspace {
             person: &person,
             signer: Some(&signer),
             manner,
+            synced: self.synced,
         };
         writer.append(ledger, draft).map_err(|error| explain(context, error))
     }
