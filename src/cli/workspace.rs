@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
-use crate::domain::policy::{Environment, Policy, Standing};
+use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
 use crate::git::Repository;
@@ -129,15 +129,14 @@ impl Workspace {
 
     /// An environment that the policy knows, by its name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
-        let known = || {
-            let names: Vec<String> = self
-                .policy
-                .all_environments()
-                .map(|it| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() })
-                .collect();
-            format!("the policy knows {}", names.join(", "))
+        let unknown = || {
+            let shown = |it: &Environment| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() };
+            let names: Vec<String> = self.policy.all_environments().map(shown).collect();
+            let near =
+                nearest(name, names.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; {near}"));
+            let known = names.join(", ");
+            Failure::new(Kind::Usage, format!("there is no environment {name:?}: the policy knows {known}{near}"))
         };
-        let unknown = || Failure::new(Kind::Usage, format!("there is no environment {name:?}: {}", known()));
         let name: EnvName = name.parse().map_err(|_| unknown())?;
         let environment = self.policy.environment(&name).ok_or_else(unknown)?;
         Ok((name, environment))
