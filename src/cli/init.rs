@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -139,10 +140,7 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
 fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done) -> Result<(), Failure> {
     let signer = find_signer(repository)?;
     let key = signer.public_key();
-    let (proposal, made) = proposal(args, context, repository, key)?;
-    if made {
-        done.made.push(FILE);
-    }
+    let (proposal, missing) = proposal(args, context, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => person.clone(),
         _ => {
@@ -159,10 +157,16 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     done.made.push("policy");
     done.project = Some(project.name.to_string());
     done.root = Some(project.id);
+    if let Some(file) = &missing {
+        // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
+        let written = File::create_new(file).and_then(|mut file| file.write_all(proposal.text.as_bytes()));
+        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+        done.made.push(FILE);
+    }
     done.public_key = Some(key);
     done.admins = vec![person.to_string()];
     context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
-    if made {
+    if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
     if let Some(first) = first_environment(&proposal.policy) {
@@ -184,13 +188,13 @@ fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
     if context.json() { context.report("init", done) } else { Ok(()) }
 }
 
-/// The `deploy.toml` of the work tree, made where it is missing.
+/// The `deploy.toml` of the work tree; where there is none a new one, and the file to write it into.
 fn proposal(
     args: &Args,
     context: &Context,
     repository: &Repository,
     key: PublicKey,
-) -> Result<(Proposal, bool), Failure> {
+) -> Result<(Proposal, Option<PathBuf>), Failure> {
     let folder = repository.work_dir().ok_or_else(|| {
         Failure::new(Kind::Usage, "a bare repository has no work tree to put deploy.toml into: run this in a clone")
     })?;
@@ -201,7 +205,7 @@ fn proposal(
             let written = &proposal.policy.project;
             return Err(Failure::new(Kind::Usage, format!("{FILE} says that the project is {written}, not {name}")));
         }
-        return Ok((proposal, false));
+        return Ok((proposal, None));
     }
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -210,10 +214,7 @@ fn proposal(
     let text = Policy::starter(&name, &[(person(args, repository)?, key)], &args.environments);
     // Checked before it is written: two environments of one name, say, make no policy.
     let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
-    // Never over a file that came meanwhile.
-    let written = File::create_new(&file).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
-    Ok((proposal, true))
+    Ok((proposal, Some(file)))
 }
 
 /// Writes the genesis of a new project.

@@ -15,8 +15,8 @@ use crate::git::Repository;
 use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::sync::{Fault, Problem, SyncError, sync};
-use crate::signing::key::parse_public;
+use crate::git::sync::{Fault, Problem, SyncError, Synced, sync};
+use crate::signing::key::{KeyError, parse_public};
 use crate::signing::{Environment as KeyEnvironment, Signer};
 use crate::view;
 
@@ -48,7 +48,17 @@ pub struct Workspace {
 /// Opens the repository of the working directory.
 pub fn open_repository() -> Result<Repository, Failure> {
     let directory = std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
-    Repository::discover(&directory).or_fail(Kind::CannotTell, "cannot open a git repository here")
+    Repository::discover(&directory).map_err(|error| {
+        let outside =
+            std::env::var_os("GIT_DIR").is_none() && directory.ancestors().all(|it| !it.join(".git").exists());
+        let failure = Failure::new(Kind::CannotTell, "cannot open a git repository here");
+        match error {
+            crate::git::Error::Open { .. } if outside => failure
+                .because(format!("neither {} nor a folder above it is one", directory.display()))
+                .hint("cd into a clone, or git deploy -C DIR …"),
+            error => failure.because(error),
+        }
+    })
 }
 
 /// The remote that holds the ledgers: the one asked for, the configured one, or `origin` where it exists.
@@ -178,8 +188,11 @@ impl Workspace {
                 }
             };
         }
-        let unknown =
-            || Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch");
+        let unknown = || match revision {
+            // HEAD is always there, and its branch has no commit before the first.
+            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
+            _ => Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch"),
+        };
         let found =
             self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
         found.map(CommitId).ok_or_else(unknown)
@@ -257,8 +270,12 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
         })?,
     };
     let prompt = || rpassword::prompt_password(format!("Password of {}: ", file.display()));
-    Signer::from_file(&file, &environment, prompt)
-        .or_fail(Kind::CannotTell, format!("cannot use the key {}", file.display()))
+    Signer::from_file(&file, &environment, prompt).map_err(|error| {
+        let failure = Failure::new(Kind::CannotTell, format!("cannot use the key {}", file.display()));
+        let nobody = matches!(error, KeyError::NoPassword(_));
+        let failure = failure.because(error);
+        if nobody { failure.hint("GIT_DEPLOY_PASSWORD=…, in the environment") } else { failure }
+    })
 }
 
 /// Says why an entry was not written, in the words and with the exit code of the reason.
