@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::keys::{self, Source};
 use super::proposal::{FILE, Proposal};
-use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, unsynced};
+use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, synced};
 use super::{Context, Failure, Kind, OrFail as _, news};
 use crate::clock;
 use crate::domain::id::{EntryId, PublicKey};
@@ -17,7 +17,7 @@ use crate::domain::policy::{Policy, Standing};
 use crate::git::Repository;
 use crate::git::append::{Manner, Writer};
 use crate::git::ledger::{Project, project_bytes};
-use crate::git::sync::{LEDGERS, PIN, sync};
+use crate::git::sync::{LEDGERS, PIN};
 use crate::signing::Signer;
 
 /// Set this repository up: a key, deploy.toml, the first policy, and the fetching of the ledgers
@@ -73,12 +73,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         done.made.push("key");
         context.print(format_args!("Made the key {}. Its public half:\n  {key}", file.display()));
     }
-    configure(&repository, remote.as_deref())?;
     if let Some(remote) = &remote {
-        let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+        // Before anything is configured: what cannot go to this remote stays as it is.
+        let synced = synced(&repository, remote, context)?;
+        configure(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !context.json() {
             news::tell(&repository, remote, &synced, context)?;
         }
+    } else {
+        configure(&repository, None)?;
     }
     let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
@@ -154,15 +157,15 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     let project = genesis(repository, &proposal.policy.project, key)?;
     publish(context, repository, &project, &proposal, (&person, &signer))?;
     repository.set_config(PIN, &project.id.to_string()).or_fail(Kind::CannotTell, "cannot pin the project")?;
-    done.made.push("policy");
-    done.project = Some(project.name.to_string());
-    done.root = Some(project.id);
     if let Some(file) = &missing {
         // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
         let written = File::create_new(file).and_then(|mut file| file.write_all(proposal.text.as_bytes()));
         written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
         done.made.push(FILE);
     }
+    done.made.push("policy");
+    done.project = Some(project.name.to_string());
+    done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.to_string()];
     context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));

@@ -88,7 +88,7 @@ impl Workspace {
         let unknown =
             repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, "cannot read the ledgers")?.is_none();
         if let Some(remote) = remote.as_deref().filter(|_| unknown) {
-            let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+            let synced = synced(&repository, remote, context)?;
             super::news::trust(&repository, &synced, context)?;
         }
         Self::open_known(repository, remote)
@@ -100,7 +100,7 @@ impl Workspace {
         let repository = open_repository()?;
         let remote = remote(&repository, context)?;
         if let Some(remote) = &remote {
-            let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+            let synced = synced(&repository, remote, context)?;
             super::news::trust(&repository, &synced, context)?;
         }
         let workspace = Self::open_known(repository, remote)?;
@@ -319,6 +319,35 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             .hint("the same command again"),
         other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
     }
+}
+
+/// Brings the ledgers up to date, and says why that cannot be where they were made without a server.
+pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Result<Synced, Failure> {
+    let cannot = "cannot read what is here";
+    let tips = repository.tips().or_fail(Kind::CannotTell, cannot)?;
+    let configured = repository.config_string(REMOTE).or_fail(Kind::CannotTell, cannot)?;
+    sync(repository, remote).map_err(|error| {
+        let none_there = match &error {
+            SyncError::Problems(problems) => {
+                problems.len() == tips.len() && problems.iter().all(|it| it.fault == Fault::Deleted)
+            }
+            _ => false,
+        };
+        let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
+        match configured.as_deref() {
+            Some("") if none_there => {
+                let words = "the ledgers here were made without a server, and cannot be handed to one later";
+                Failure::new(Kind::Denied, words)
+                    .because("a server judges every entry by its own clock as it comes")
+                    .hint(anew)
+            }
+            // Nobody has said that there is no server, so it may as well have lost them.
+            None if none_there => unsynced(context, error)
+                .hint("where they were made without a server, to go on so: git config deploy.remote \"\"")
+                .hint(anew),
+            _ => unsynced(context, error),
+        }
+    })
 }
 
 /// Says why the remote's ledgers are not believed.
