@@ -46,7 +46,7 @@ const DAYS: u64 = 7;
 
 /// Approves.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = workspace.commit(&args.rev)?;
     // What the last try was about, to be shown.
@@ -76,9 +76,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let Action::Approve(approve) = &appended.statement.action else { return Ok(()) };
     let names: Vec<&str> = approve.components.iter().map(ComponentName::as_str).collect();
-    let (by, until) = (&appended.statement.by, context.when(approve.expires));
+    let (by, until) = (&appended.statement.by, context.until(approve.expires));
     let commit = commit.0.prefix(7);
-    let sentence = format!("{by} approves {} ({commit}) for {}, until {until}.", names.join(", "), place.name);
+    let sentence = format!("{by} approves {} ({commit}) for {}, {until}.", names.join(", "), place.name);
     written::tell(context, &sentence, &appended)
 }
 

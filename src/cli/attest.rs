@@ -50,7 +50,7 @@ const FILE_LIMIT: usize = 4 * MAX_PREDICATE;
 
 /// Attests.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;
     let environment = args.environment.as_deref().map(|name| workspace.environment(name)).transpose()?;
     let uri = args.predicate_type.uri();

@@ -96,6 +96,11 @@ impl Context {
         view::time::when(time, clock::now(), self.dates)
     }
 
+    /// Until when something counts, as this command shows it.
+    pub fn until(&self, time: Time) -> String {
+        view::time::until(time, clock::now(), self.dates)
+    }
+
     /// Prints lines, which may be styled, on standard output; with `--json` on standard error, so that the document stays alone.
     pub fn print(&self, lines: impl Display) {
         if self.json {

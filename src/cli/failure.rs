@@ -21,10 +21,6 @@ pub enum Kind {
     Usage = 2,
     /// A fact could not be established: git, network, disk, something missing.
     CannotTell = 3,
-    /// A deployment's own command failed.
-    Command = 4,
-    /// An approval is awaited.
-    Waiting = 5,
 }
 
 impl Kind {
@@ -184,12 +180,12 @@ mod tests {
     /// Scripts read the document and the exit code; they must agree.
     #[test]
     fn json() {
-        let failure = Failure::new(Kind::Waiting, "two approvals are missing").hint("git deploy approve prod");
+        let failure = Failure::new(Kind::Denied, "two approvals are missing").hint("git deploy approve prod");
         let body = serde_json::to_value(failure.json().unwrap()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({
-                "kind": "waiting", "exit": 5, "message": "two approvals are missing", "because": [],
+                "kind": "denied", "exit": 1, "message": "two approvals are missing", "because": [],
                 "try": ["git deploy approve prod"],
             })
         );

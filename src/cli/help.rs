@@ -12,9 +12,7 @@ Exit status:
   0  yes, or done
   1  no: a gate refuses, an audit found something
   2  wrong usage
-  3  could not tell: git, network, disk, a missing fact
-  4  a deployment's own command failed
-  5  an approval is awaited";
+  3  could not tell: git, network, disk, a missing fact";
 
 /// The whole command line, with the help that shows the groups.
 pub fn command() -> clap::Command {

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::keys::{self, Source};
 use super::proposal::{FILE, Proposal};
-use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, unsynced};
+use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, synced};
 use super::{Context, Failure, Kind, OrFail as _, news};
 use crate::clock;
 use crate::domain::id::{EntryId, PublicKey};
@@ -16,7 +17,7 @@ use crate::domain::policy::{Policy, Standing};
 use crate::git::Repository;
 use crate::git::append::{Manner, Writer};
 use crate::git::ledger::{Project, project_bytes};
-use crate::git::sync::{LEDGERS, PIN, sync};
+use crate::git::sync::{LEDGERS, PIN};
 use crate::signing::Signer;
 
 /// Set this repository up: a key, deploy.toml, the first policy, and the fetching of the ledgers
@@ -72,12 +73,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         done.made.push("key");
         context.print(format_args!("Made the key {}. Its public half:\n  {key}", file.display()));
     }
-    configure(&repository, remote.as_deref())?;
     if let Some(remote) = &remote {
-        let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+        // Before anything is configured: what cannot go to this remote stays as it is.
+        let synced = synced(&repository, remote, context)?;
+        configure(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !context.json() {
             news::tell(&repository, remote, &synced, context)?;
         }
+    } else {
+        configure(&repository, None)?;
     }
     let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
@@ -139,10 +143,7 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
 fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done) -> Result<(), Failure> {
     let signer = find_signer(repository)?;
     let key = signer.public_key();
-    let (proposal, made) = proposal(args, context, repository, key)?;
-    if made {
-        done.made.push(FILE);
-    }
+    let (proposal, missing) = proposal(args, context, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => person.clone(),
         _ => {
@@ -156,13 +157,19 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     let project = genesis(repository, &proposal.policy.project, key)?;
     publish(context, repository, &project, &proposal, (&person, &signer))?;
     repository.set_config(PIN, &project.id.to_string()).or_fail(Kind::CannotTell, "cannot pin the project")?;
+    if let Some(file) = &missing {
+        // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
+        let written = File::create_new(file).and_then(|mut file| file.write_all(proposal.text.as_bytes()));
+        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+        done.made.push(FILE);
+    }
     done.made.push("policy");
     done.project = Some(project.name.to_string());
     done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.to_string()];
     context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
-    if made {
+    if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
     if let Some(first) = first_environment(&proposal.policy) {
@@ -184,13 +191,13 @@ fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
     if context.json() { context.report("init", done) } else { Ok(()) }
 }
 
-/// The `deploy.toml` of the work tree, made where it is missing.
+/// The `deploy.toml` of the work tree; where there is none a new one, and the file to write it into.
 fn proposal(
     args: &Args,
     context: &Context,
     repository: &Repository,
     key: PublicKey,
-) -> Result<(Proposal, bool), Failure> {
+) -> Result<(Proposal, Option<PathBuf>), Failure> {
     let folder = repository.work_dir().ok_or_else(|| {
         Failure::new(Kind::Usage, "a bare repository has no work tree to put deploy.toml into: run this in a clone")
     })?;
@@ -201,7 +208,7 @@ fn proposal(
             let written = &proposal.policy.project;
             return Err(Failure::new(Kind::Usage, format!("{FILE} says that the project is {written}, not {name}")));
         }
-        return Ok((proposal, false));
+        return Ok((proposal, None));
     }
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -210,10 +217,7 @@ fn proposal(
     let text = Policy::starter(&name, &[(person(args, repository)?, key)], &args.environments);
     // Checked before it is written: two environments of one name, say, make no policy.
     let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
-    // Never over a file that came meanwhile.
-    let written = File::create_new(&file).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
-    Ok((proposal, true))
+    Ok((proposal, Some(file)))
 }
 
 /// Writes the genesis of a new project.
@@ -243,6 +247,7 @@ fn publish(
         person,
         signer: Some(signer),
         manner: Manner::default(),
+        synced: true,
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.head.chain.sequence > 0 {

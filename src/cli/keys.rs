@@ -7,7 +7,7 @@ use super::workspace::{KEY, SIGNER, SIGNER_KEY, default_key, find_signer};
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
 use crate::git::Repository;
-use crate::signing::key::{generate, parse_public, public_file, read_public};
+use crate::signing::key::{KeyError, generate, parse_public, public_file, read_public};
 use crate::signing::{Environment, Signer};
 
 /// What signs here, in the order in which it is looked for.
@@ -89,7 +89,11 @@ pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder).or_fail(Kind::CannotTell, format!("cannot make the folder {}", folder.display()))?;
     }
-    generate(file, password.as_deref()).or_fail(Kind::CannotTell, format!("cannot make the key {}", file.display()))
+    generate(file, password.as_deref()).map_err(|error| {
+        let there = matches!(error, KeyError::Exists(_));
+        let failure = Failure::new(Kind::CannotTell, format!("cannot make the key {}", file.display())).because(error);
+        if there { failure.hint("git deploy key show") } else { failure }
+    })
 }
 
 /// A password for a new key: from the environment, else typed twice. A key without one must be asked for.

@@ -26,7 +26,7 @@ pub struct Args {
 
 /// Locks.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         if let Some(component) = &args.component {

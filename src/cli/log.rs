@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
+use clap::builder::RangedU64ValueParser;
+
 use super::look;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
@@ -21,7 +23,7 @@ pub struct Args {
     #[arg(value_name = "ENV")]
     environment: Option<String>,
     /// At most so many
-    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     number: usize,
     /// Show every entry: approvals, locks, verifications, builds, policies
     #[arg(long)]

@@ -70,7 +70,10 @@ struct Publish {
 
 /// Runs the one that is asked for.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = match &args.verb {
+        Verb::Show(_) | Verb::Diff(_) => Workspace::open(context)?,
+        Verb::Approve(_) | Verb::Publish(_) => Workspace::open_to_write(context)?,
+    };
     match &args.verb {
         Verb::Show(Show {}) => show(&workspace, context),
         Verb::Diff(args) => diff(args, &workspace, context),

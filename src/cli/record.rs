@@ -18,7 +18,7 @@ use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Run, Scope};
 use crate::domain::text::{Description, Line};
-use crate::git::append::{Draft, View};
+use crate::git::append::{Appended, Draft, View};
 use crate::run::compose::Selection;
 use crate::run::describe::describe;
 use crate::run::outcome::{self, Overall};
@@ -144,7 +144,7 @@ impl End {
 
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     if args.finish {
         return finish(args, context, &workspace, &place);
@@ -171,7 +171,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Action::Start(start) => deployed::started(name, &start.deployment, appended.statement.sequence),
         _ => deployed::ended(name, &appended.statement.ended()),
     };
-    written::tell(context, &sentence, &appended)
+    written::tell(context, &sentence, &appended)?;
+    on_hold(context, &place, &appended);
+    Ok(())
+}
+
+/// Says of what failed or was taken back that it does not come again by itself, and what lets it.
+fn on_hold(context: &Context, place: &Place, appended: &Appended) {
+    if appended.dry_run {
+        return;
+    }
+    for commit in deployed::held(&appended.statement.ended()) {
+        let (name, commit) = (&place.name, commit.0.prefix(7));
+        context.print(format_args!(
+            "It is on hold in {name} until a person lifts it: git deploy unlock {name} --commit {commit}"
+        ));
+    }
 }
 
 /// The deployment that is recorded or begun.
@@ -250,7 +265,9 @@ fn finish(args: &Args, context: &Context, workspace: &Workspace, place: &Place) 
         let run = pick(args, place, runs, me, commit)?;
         Ok(Draft { environment: place.named.clone(), ..Action::Finish(finished(args, run)?).into() })
     })?;
-    written::tell(context, &deployed::ended(place.name.as_str(), &appended.statement.ended()), &appended)
+    written::tell(context, &deployed::ended(place.name.as_str(), &appended.statement.ended()), &appended)?;
+    on_hold(context, place, &appended);
+    Ok(())
 }
 
 /// The run that is meant: of this number, or the only one of this signer, of the commit if one is named.

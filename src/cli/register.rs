@@ -37,7 +37,7 @@ pub struct Args {
 
 /// Registers.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;
     let image = image(args)?;
     let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {

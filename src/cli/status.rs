@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::look::{self, Place};
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Action, Deployment, Kept, Kind as DeploymentKind, Target, VerificationResult};
-use crate::domain::id::CommitId;
+use crate::domain::entry::{Action, Deployment, Kept, Kind as DeploymentKind, Outcome, Target, VerificationResult};
+use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::state::{Here, Place as Slot, Run, State};
 use crate::domain::text::Line;
 use crate::git::ledger::StateReader;
 use crate::git::{Error, Repository};
-use crate::view::status::{self, Behind, Component, Environment, Lock, Status};
+use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
 /// More commits than this are not counted.
 const BEHIND_LIMIT: usize = 1_000;
@@ -53,6 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
             expires: here.expiry(),
+            holds: holds(here),
             components,
         });
     }
@@ -92,6 +93,18 @@ fn lock(kept: &Arc<Kept>) -> Option<Lock> {
         Action::Lock(it) => Some(Lock { by: statement.by.clone(), at: statement.at, reason: it.reason.clone() }),
         _ => None,
     }
+}
+
+/// What was attempted last and is on hold since.
+fn holds(here: Here<'_>) -> Vec<Held> {
+    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
+        let last = here.last(component)?.statement.ended();
+        let ended = last.into_iter().find(|ended| ended.target.component == *component)?;
+        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
+        let held = bad && ended.target.content == Some(content);
+        held.then(|| Held { component: component.clone(), commit: ended.target.commit, outcome: ended.outcome })
+    };
+    here.holds().filter_map(attempted_last).collect()
 }
 
 /// Everything that runs, or is on its way, in an environment.

@@ -1,8 +1,8 @@
 //! `git deploy sync`: fetches the ledgers, believes what verifies, and says what is new.
 
-use super::workspace::{open_repository, remote, unsynced};
+use super::workspace::{self, REMOTE, open_repository, remote};
 use super::{Context, Failure, Kind, OrFail as _, news};
-use crate::git::sync::{Synced, sync};
+use crate::git::sync::Synced;
 
 /// Fetch the ledgers from the remote, verify what is new and show it
 #[derive(clap::Args)]
@@ -13,7 +13,7 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
     let synced = if let Some(remote) = &remote {
-        sync(&repository, remote).map_err(|error| unsynced(context, error))?
+        workspace::synced(&repository, remote, context)?
     } else {
         // There is nobody else to write what the notes lack.
         let told = repository.tips().and_then(|tips| repository.catch_up_notes(&tips));
@@ -26,6 +26,9 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(remote) = &remote {
         return news::tell(&repository, remote, &synced, context);
     }
-    context.print("There is no remote: the ledgers here are the only ones.");
+    let said = repository.config_string(REMOTE).or_fail(Kind::CannotTell, "cannot read git's configuration")?.is_some();
+    let remotes = repository.git("remote").run().or_fail(Kind::CannotTell, "cannot ask git for its remotes")?;
+    let why = if said && !remotes.stdout.is_empty() { "deploy.remote is empty" } else { "There is no remote" };
+    context.print(format_args!("{why}: the ledgers here are the only ones."));
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct Args {
 
 /// Unlocks.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
+    let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
     let commit = args.commit.as_ref().map(|revision| workspace.commit(revision)).transpose()?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
-use crate::domain::policy::{Environment, Policy, Standing};
+use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
 use crate::git::Repository;
 use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::sync::{Fault, Problem, SyncError, sync};
-use crate::signing::key::parse_public;
+use crate::git::sync::{Fault, Problem, SyncError, Synced, sync};
+use crate::signing::key::{KeyError, parse_public};
 use crate::signing::{Environment as KeyEnvironment, Signer};
 use crate::view;
 
@@ -41,12 +41,24 @@ pub struct Workspace {
     pub tips: Tips,
     /// The policy in force.
     pub policy: Arc<Policy>,
+    /// Whether the remote was asked just now, for somebody who writes.
+    synced: bool,
 }
 
 /// Opens the repository of the working directory.
 pub fn open_repository() -> Result<Repository, Failure> {
     let directory = std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
-    Repository::discover(&directory).or_fail(Kind::CannotTell, "cannot open a git repository here")
+    Repository::discover(&directory).map_err(|error| {
+        let outside =
+            std::env::var_os("GIT_DIR").is_none() && directory.ancestors().all(|it| !it.join(".git").exists());
+        let failure = Failure::new(Kind::CannotTell, "cannot open a git repository here");
+        match error {
+            crate::git::Error::Open { .. } if outside => failure
+                .because(format!("neither {} nor a folder above it is one", directory.display()))
+                .hint("cd into a clone, or git deploy -C DIR …"),
+            error => failure.because(error),
+        }
+    })
 }
 
 /// The remote that holds the ledgers: the one asked for, the configured one, or `origin` where it exists.
@@ -76,10 +88,23 @@ impl Workspace {
         let unknown =
             repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, "cannot read the ledgers")?.is_none();
         if let Some(remote) = remote.as_deref().filter(|_| unknown) {
-            let synced = sync(&repository, remote).map_err(|error| unsynced(context, error))?;
+            let synced = synced(&repository, remote, context)?;
             super::news::trust(&repository, &synced, context)?;
         }
         Self::open_known(repository, remote)
+    }
+
+    /// Opens the repository and its project as the remote has it now, so that a person, an environment or a commit that came
+    /// meanwhile is known to whoever writes.
+    pub fn open_to_write(context: &Context) -> Result<Self, Failure> {
+        let repository = open_repository()?;
+        let remote = remote(&repository, context)?;
+        if let Some(remote) = &remote {
+            let synced = synced(&repository, remote, context)?;
+            super::news::trust(&repository, &synced, context)?;
+        }
+        let workspace = Self::open_known(repository, remote)?;
+        Ok(Self { synced: true, ..workspace })
     }
 
     /// Opens the project as far as it is known here.
@@ -104,7 +129,7 @@ impl Workspace {
             .ok_or_else(|| {
                 Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish")
             })?;
-        Ok(Self { repository, remote, project, tips, policy })
+        Ok(Self { repository, remote, project, tips, policy, synced: false })
     }
 
     /// Facts from git for this project.
@@ -114,15 +139,14 @@ impl Workspace {
 
     /// An environment that the policy knows, by its name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
-        let known = || {
-            let names: Vec<String> = self
-                .policy
-                .all_environments()
-                .map(|it| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() })
-                .collect();
-            format!("the policy knows {}", names.join(", "))
+        let unknown = || {
+            let shown = |it: &Environment| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() };
+            let names: Vec<String> = self.policy.all_environments().map(shown).collect();
+            let near =
+                nearest(name, names.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; {near}"));
+            let known = names.join(", ");
+            Failure::new(Kind::Usage, format!("there is no environment {name:?}: the policy knows {known}{near}"))
         };
-        let unknown = || Failure::new(Kind::Usage, format!("there is no environment {name:?}: {}", known()));
         let name: EnvName = name.parse().map_err(|_| unknown())?;
         let environment = self.policy.environment(&name).ok_or_else(unknown)?;
         Ok((name, environment))
@@ -164,8 +188,11 @@ impl Workspace {
                 }
             };
         }
-        let unknown =
-            || Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch");
+        let unknown = || match revision {
+            // HEAD is always there, and its branch has no commit before the first.
+            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
+            _ => Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch"),
+        };
         let found =
             self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
         found.map(CommitId).ok_or_else(unknown)
@@ -182,7 +209,6 @@ impl Workspace {
                     .hint("git config deploy.key FILE, with the present key"))
             }
             None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
-                .hint("git deploy sync, if it was added meanwhile")
                 .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
     }
@@ -203,6 +229,7 @@ impl Workspace {
             person: &person,
             signer: Some(&signer),
             manner,
+            synced: self.synced,
         };
         writer.append(ledger, draft).map_err(|error| explain(context, error))
     }
@@ -243,8 +270,12 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
         })?,
     };
     let prompt = || rpassword::prompt_password(format!("Password of {}: ", file.display()));
-    Signer::from_file(&file, &environment, prompt)
-        .or_fail(Kind::CannotTell, format!("cannot use the key {}", file.display()))
+    Signer::from_file(&file, &environment, prompt).map_err(|error| {
+        let failure = Failure::new(Kind::CannotTell, format!("cannot use the key {}", file.display()));
+        let nobody = matches!(error, KeyError::NoPassword(_));
+        let failure = failure.because(error);
+        if nobody { failure.hint("GIT_DEPLOY_PASSWORD=…, in the environment") } else { failure }
+    })
 }
 
 /// Says why an entry was not written, in the words and with the exit code of the reason.
@@ -288,6 +319,35 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             .hint("the same command again"),
         other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
     }
+}
+
+/// Brings the ledgers up to date, and says why that cannot be where they were made without a server.
+pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Result<Synced, Failure> {
+    let cannot = "cannot read what is here";
+    let tips = repository.tips().or_fail(Kind::CannotTell, cannot)?;
+    let configured = repository.config_string(REMOTE).or_fail(Kind::CannotTell, cannot)?;
+    sync(repository, remote).map_err(|error| {
+        let none_there = match &error {
+            SyncError::Problems(problems) => {
+                problems.len() == tips.len() && problems.iter().all(|it| it.fault == Fault::Deleted)
+            }
+            _ => false,
+        };
+        let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
+        match configured.as_deref() {
+            Some("") if none_there => {
+                let words = "the ledgers here were made without a server, and cannot be handed to one later";
+                Failure::new(Kind::Denied, words)
+                    .because("a server judges every entry by its own clock as it comes")
+                    .hint(anew)
+            }
+            // Nobody has said that there is no server, so it may as well have lost them.
+            None if none_there => unsynced(context, error)
+                .hint("where they were made without a server, to go on so: git config deploy.remote \"\"")
+                .hint(anew),
+            _ => unsynced(context, error),
+        }
+    })
 }
 
 /// Says why the remote's ledgers are not believed.

@@ -158,6 +158,8 @@ pub struct Writer<'a> {
     pub signer: Option<&'a Signer>,
     /// How.
     pub manner: Manner,
+    /// Whether the caller has synced just now: then only later tries do.
+    pub synced: bool,
 }
 
 /// How an entry is written.
@@ -184,7 +186,7 @@ impl Writer<'_> {
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
     ) -> Result<Appended, Stopped<E>> {
         for attempt in 0..TRIES {
-            if let Some(remote) = self.remote {
+            if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.synced) {
                 sync(self.repository, remote)?;
             }
             match self.attempt(ledger, draft)? {

@@ -63,6 +63,7 @@ impl Asker<'_> {
             person: by,
             signer: None,
             manner: Manner { dry_run: true, no_verify: false },
+            synced: false,
         };
         let asked = writer.ask(&wish.rules.ledger, &|view| {
             let policy = view.policy.ok_or(AskError::NoPolicy)?;

@@ -92,7 +92,12 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
-    let all = policy.component_names();
+    let in_policy = policy.component_names();
+    let mut all = in_policy.clone();
+    if wish.destroy {
+        // What runs and has left the policy is absent from every commit, and goes with what a commit no longer has.
+        all.extend(here.components().into_keys().cloned());
+    }
     if let Selection::Named(wanted) = &wish.selection
         && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
     {
@@ -101,8 +106,12 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     let mut components = Vec::new();
     for component in &all {
         let Some(commit) = wish.commits.of(component) else { continue };
-        let content =
-            view.gatherer.content(policy, commit, component).map_err(|error| ComposeError::Fact(error.to_string()))?;
+        let content = if in_policy.contains(component) {
+            let found = view.gatherer.content(policy, commit, component);
+            found.map_err(|error| ComposeError::Fact(error.to_string()))?
+        } else {
+            None
+        };
         components.extend(change(here, wish, component, commit, content)?);
     }
     // What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.

@@ -105,6 +105,7 @@ pub fn text(audit: &Audit, when: &dyn Fn(Time) -> String) -> String {
     for ledger in &audit.ledgers {
         let entries = if ledger.entries == 1 { "entry" } else { "entries" };
         let span = match (ledger.from, ledger.to) {
+            (Some(from), Some(_)) if ledger.entries == 1 => format!(", {}", when(from)),
             (Some(from), Some(to)) => format!(", from {} to {}", when(from), when(to)),
             _ => String::new(),
         };

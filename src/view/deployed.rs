@@ -1,6 +1,9 @@
 //! What became of a deployment, in one sentence.
 
+use std::collections::BTreeSet;
+
 use crate::domain::entry::{Change, Deployment, Ended, Intent, Outcome, Target};
+use crate::domain::id::CommitId;
 
 /// `api 1.4.2 (8f3c2a1)`
 pub fn target(target: &Target) -> String {
@@ -11,8 +14,18 @@ pub fn target(target: &Target) -> String {
     }
 }
 
+/// More components than this are counted, not named.
+const NAMED: usize = 3;
+
 fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
-    targets.map(target).collect::<Vec<_>>().join(", ")
+    let all: Vec<&Target> = targets.collect();
+    if all.len() <= NAMED {
+        return all.into_iter().map(target).collect::<Vec<_>>().join(", ");
+    }
+    let first = all.first().map(|target| target.commit);
+    let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
+    let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
+    format!("{} components{commit}", all.len())
 }
 
 /// What a deployment changes, a line a component: `    api  77aa001 → 8f3c2a1  1.4.2`.
@@ -30,21 +43,38 @@ pub fn changes(deployment: &Deployment) -> Vec<String> {
     deployment.changed().map(line).collect()
 }
 
-/// `prod runs api 1.4.2 (8f3c2a1).`, and what else happened to other components.
+/// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.
 pub fn ended(place: &str, ended: &[Ended]) -> String {
+    let all = |outcome: Outcome| -> Vec<&Target> {
+        ended.iter().filter(|it| it.outcome == outcome).map(|it| &it.target).collect()
+    };
     let of = |outcome: Outcome| {
-        let targets: Vec<&Target> = ended.iter().filter(|it| it.outcome == outcome).map(|it| &it.target).collect();
+        let targets = all(outcome);
         (!targets.is_empty()).then(|| list(targets.into_iter()))
     };
-    let sentences = [
-        of(Outcome::Succeeded).map(|list| format!("{place} runs {list}.")),
-        of(Outcome::Failed).map(|list| format!("{place} failed to take {list}.")),
-        of(Outcome::RolledBack).map(|list| format!("{place} was rolled back from {list}.")),
-        of(Outcome::Destroyed).map(|list| format!("{place} no longer has {list}.")),
-        of(Outcome::Skipped).map(|list| format!("{place} skipped {list}.")),
-        of(Outcome::Unchanged).map(|list| format!("{place} has the content of {list} already.")),
+    let moved = [
+        of(Outcome::Succeeded).map(|list| format!("{place} runs {list}")),
+        of(Outcome::Failed).map(|list| format!("{place} failed to take {list}")),
+        of(Outcome::RolledBack).map(|list| format!("{place} was rolled back from {list}")),
+        of(Outcome::Destroyed).map(|list| format!("{place} no longer has {list}")),
     ];
-    sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    let moved: Vec<String> = moved.into_iter().flatten().collect();
+    if moved.is_empty() {
+        return of(Outcome::Unchanged)
+            .map_or_else(String::new, |list| format!("{place} has the content of {list} already."));
+    }
+    let counted = [(Outcome::Skipped, "skipped"), (Outcome::Unchanged, "unchanged")]
+        .map(|(outcome, word)| (all(outcome).len(), word))
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("; {number} {word}"));
+    format!("{}{}.", moved.join(". "), counted.collect::<String>())
+}
+
+/// The commits whose contents are on hold from now on, because they failed or were taken back.
+pub fn held(ended: &[Ended]) -> BTreeSet<CommitId> {
+    let bad = ended.iter().filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
+    bad.filter(|it| it.target.content.is_some()).map(|it| it.target.commit).collect()
 }
 
 /// `prod begins to deploy api 1.4.2 (8f3c2a1), as run 412.`
@@ -59,4 +89,36 @@ pub fn started(place: &str, deployment: &Deployment, sequence: u64) -> String {
         }
     }
     format!("{place} begins to {}, as run {sequence}.", parts.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::VerificationResult;
+
+    fn ended_as(component: &str, outcome: Outcome) -> Ended {
+        let commit: CommitId = "4b9d405caa05736482d4523166f70cb561afa111".parse().unwrap();
+        let content = Some(crate::domain::id::Content(commit.0));
+        let target =
+            Target { component: component.parse().unwrap(), commit, content, version: None, artifacts: Vec::new() };
+        Ended { target, outcome, because: None, to: None, verification: VerificationResult::None }
+    }
+
+    /// What moved is named as long as it is few; what stayed is never in its way.
+    #[test]
+    fn many_components() {
+        let mut all: Vec<Ended> = (0..8).map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged)).collect();
+        assert_eq!(ended("dev", &all), "dev has the content of 8 components (4b9d405) already.");
+        all.push(ended_as("pipeline", Outcome::Succeeded));
+        assert_eq!(ended("dev", &all), "dev runs pipeline (4b9d405); 8 unchanged.");
+        let failed: Vec<Ended> = all
+            .iter()
+            .map(|it| Ended {
+                outcome: if it.outcome == Outcome::Succeeded { Outcome::Failed } else { Outcome::Skipped },
+                ..it.clone()
+            })
+            .collect();
+        assert_eq!(ended("dev", &failed), "dev failed to take pipeline (4b9d405); 8 skipped.");
+        assert_eq!((held(&all).len(), held(&failed).len()), (0, 1));
+    }
 }

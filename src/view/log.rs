@@ -206,7 +206,10 @@ const NAMED: usize = 4;
 fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() > NAMED {
-        return format!("{} components", all.len());
+        let first = all.first().map(|target| target.commit);
+        let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
+        let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
+        return format!("{} components{commit}", all.len());
     }
     let one = |target: &&Target| {
         let version = target.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
@@ -235,13 +238,19 @@ fn asked(deployment: &Deployment) -> String {
 }
 
 fn moved(ended: &[Ended]) -> String {
-    let moved: Vec<&Target> = ended.iter().filter(|it| it.outcome != Outcome::Unchanged).map(|it| &it.target).collect();
-    if moved.is_empty() { targets(ended.iter().map(|it| &it.target)) } else { targets(moved.into_iter()) }
+    let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
+        ended.iter().filter(|it| wanted(it.outcome)).map(|it| &it.target).collect()
+    };
+    // Of a failure those that failed: what was skipped because of it, or had gone well before, is in the entry.
+    let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
+    let moved = of(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
+    let shown = [bad, moved].into_iter().find(|targets| !targets.is_empty());
+    targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
 }
 
 /// The table; `when` shows a moment.
 pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"]).elastic(3);
+    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"]).elastic(4).then_elastic(3);
     for event in &log.entries {
         let place = event.environment.as_ref().map_or_else(|| event.ledger.to_string(), EnvName::to_string);
         let style = match event.verb {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::mark::Mark;
 use super::table::{Cell, Table};
+use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
@@ -46,8 +47,23 @@ pub struct Environment {
     /// When it ends, if it is ephemeral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
+    /// What was attempted last, did not come to run, and may not come again until a person lets it, by component.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Held>,
     /// What runs there or is on its way there, by name.
     pub components: Vec<Component>,
+}
+
+/// The last attempt of a component, whose content is on hold.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The component.
+    pub component: ComponentName,
+    /// What was attempted.
+    pub commit: CommitId,
+    /// How that ended: it failed or was rolled back.
+    pub outcome: Outcome,
 }
 
 /// One component in an environment.
@@ -234,9 +250,39 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
             table.remark(Cell::styled(format!("{what} in {name} runs what was yanked: \"{reason}\""), yellow));
         }
     }
+    for (commit, outcome, components) in alike_holds(&environment.holds) {
+        let is = if components.len() == 1 { "is" } else { "are" };
+        let what =
+            if components.len() > NAMED { format!("{} components", components.len()) } else { components.join(", ") };
+        let since = match (outcome, components.len()) {
+            (Outcome::RolledBack, 1) => "it was rolled back",
+            (Outcome::RolledBack, _) => "they were rolled back",
+            (_, 1) => "it failed",
+            _ => "they failed",
+        };
+        let commit = commit.0.prefix(7);
+        let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
+        table.remark(Cell::styled(format!("{words} · git deploy unlock {name} --commit {commit}"), yellow));
+    }
     if let Some(expires) = environment.expires {
         table.remark(format!("{name} expires {}", when(expires)));
     }
+}
+
+/// More components than this are counted, not named.
+const NAMED: usize = 3;
+
+/// The holds by commit and outcome, each with its components.
+fn alike_holds(holds: &[Held]) -> Vec<(CommitId, Outcome, Vec<&str>)> {
+    let mut alike: Vec<(CommitId, Outcome, Vec<&str>)> = Vec::new();
+    for held in holds {
+        let name = held.component.as_str();
+        match alike.iter_mut().find(|(commit, outcome, _)| (*commit, *outcome) == (held.commit, held.outcome)) {
+            Some((_, _, names)) => names.push(name),
+            None => alike.push((held.commit, held.outcome, vec![name])),
+        }
+    }
+    alike
 }
 
 #[cfg(test)]
@@ -264,6 +310,7 @@ mod tests {
             branch: None,
             lock: None,
             expires: None,
+            holds: Vec::new(),
             components,
         };
         let many: Vec<Component> =

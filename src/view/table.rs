@@ -2,6 +2,8 @@
 //!
 //! One column gives way where the width does not suffice, the last unless said otherwise; so the others stay readable and line up.
 
+use std::collections::BTreeMap;
+
 use anstyle::Style;
 use tabled::builder::Builder;
 use tabled::settings::Padding;
@@ -46,7 +48,8 @@ enum Row {
 pub struct Table {
     rows: Vec<Row>,
     columns: usize,
-    elastic: usize,
+    /// The columns that give way, the first of them first.
+    elastic: Vec<usize>,
 }
 
 impl Table {
@@ -55,7 +58,7 @@ impl Table {
         let dim = Style::new().dimmed();
         let header = headers.iter().map(|header| Cell::styled(header.to_uppercase(), dim)).collect();
         let header = Row::Cells(header);
-        Self { rows: vec![header], columns: headers.len(), elastic: headers.len().saturating_sub(1) }
+        Self { rows: vec![header], columns: headers.len(), elastic: vec![headers.len().saturating_sub(1)] }
     }
 
     /// Adds one more column at the right, whose header is shown as it is: it may hold a name.
@@ -71,7 +74,14 @@ impl Table {
     /// Makes another column than the last give way where the width does not suffice.
     #[must_use]
     pub fn elastic(mut self, column: usize) -> Self {
-        self.elastic = column;
+        self.elastic = vec![column];
+        self
+    }
+
+    /// Makes one more column give way where that does not suffice.
+    #[must_use]
+    pub fn then_elastic(mut self, column: usize) -> Self {
+        self.elastic.push(column);
         self
     }
 
@@ -87,12 +97,16 @@ impl Table {
 
     /// The lines, without a newline at the end and without white space at the end of any.
     pub fn render(&self, width: Option<usize>) -> String {
-        let mut table = self.lay_out(None);
-        // The gap behind the last column is not shown.
-        let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
-        if excess > 0 {
-            let whole = self.width_of(self.elastic);
-            table = self.lay_out(Some(whole.saturating_sub(excess).max(LEAST.min(whole))));
+        let mut limits = BTreeMap::new();
+        let mut table = self.lay_out(&limits);
+        for column in &self.elastic {
+            // The gap behind the last column is not shown.
+            let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
+            if excess > 0 {
+                let whole = self.width_of(*column);
+                limits.insert(*column, whole.saturating_sub(excess).max(LEAST.min(whole)));
+                table = self.lay_out(&limits);
+            }
         }
         let shown = table.to_string();
         let mut lines = shown.lines().map(|line| line.trim_end().to_owned());
@@ -103,15 +117,15 @@ impl Table {
         with_remarks.collect::<Vec<_>>().join("\n")
     }
 
-    /// The rows without remarks; the elastic column has at most so many columns of the terminal.
-    fn lay_out(&self, elastic: Option<usize>) -> tabled::Table {
+    /// The rows without remarks; a column with a limit has at most so many columns of the terminal.
+    fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
             builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
-                let text = match elastic {
-                    Some(width) if column == self.elastic => &*cut(&cell.text, width),
-                    _ => &cell.text,
+                let text = match limits.get(&column) {
+                    Some(width) => &*cut(&cell.text, *width),
+                    None => &cell.text,
                 };
                 // Colour codes around nothing would keep the spaces before them.
                 if text.is_empty() { String::new() } else { format!("{0}{text}{0:#}", cell.style) }
@@ -190,6 +204,9 @@ mod tests {
         assert!(text.lines().all(|line| line.width() <= 35));
         // Too narrow for the columns that must stay: the elastic one keeps something to read.
         assert!(plain(&sample(), Some(10)).contains("Fix log…"));
+        // Where another may give way too, it does so after the first.
+        assert!(plain(&sample().then_elastic(0), Some(29)).lines().all(|line| line.width() <= 29));
+        assert!(plain(&sample().then_elastic(0), Some(35)).contains("ENVIRONMENT"));
     }
 
     /// Subjects come from anyone's commits.

@@ -23,6 +23,15 @@ pub fn when(time: Time, now: Time, dates: Dates) -> String {
     }
 }
 
+/// Until when something of the future counts: `until 2026-03-12T10:00:00Z`, `for 7 days`.
+pub fn until(time: Time, now: Time, dates: Dates) -> String {
+    match dates {
+        Dates::Iso => format!("until {time}"),
+        // The moment since it was made must not take a day of seven away.
+        Dates::Relative => format!("for {}", rough(Span::seconds(time.since(now).as_seconds().saturating_add(59)))),
+    }
+}
+
 /// A span in its largest fitting unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`, `3 months`, `2 years`.
 pub fn rough(span: Span) -> String {
     const MINUTE: u64 = 60;
@@ -75,6 +84,7 @@ mod tests {
         assert_eq!(when(now.minus(minute), now, Dates::Relative), "1 min ago");
         assert_eq!(when(now.plus(minute), now, Dates::Relative), "in 1 min");
         assert_eq!(when(now, now, Dates::Relative), "now");
+        assert_eq!(until(now.plus(Span::days(7)), now.plus(Span::seconds(2)), Dates::Relative), "for 7 days");
         assert_eq!(when(now.minus(minute), now, Dates::Iso), "2026-03-05T09:59:00Z");
     }
 }

@@ -13,6 +13,7 @@ mod demo;
 mod ledgers;
 mod look;
 mod man;
+mod manners;
 mod races;
 mod readme;
 mod rules;

@@ -86,6 +86,7 @@ fn init_with_a_server() {
         let refused = alice.deploy(&["init", "--name", "shop"]).fails(1);
         assert!(refused.err().contains(&format!("--admin {key}")), "{refused}");
         assert_eq!((ledgers(&alice), ledgers(&server)), (String::new(), String::new()));
+        assert!(!alice.path().join("deploy.toml").exists(), "a project that did not begin leaves its rules behind");
 
         server.git(&["config", "deploy.admin", &key]).ok();
         alice.deploy(&["init", "--name", "shop"]).ok();
@@ -113,7 +114,8 @@ fn keys() {
     assert_eq!((mode(&folder), mode(&folder.join("deploy.key"))), (0o700, 0o600));
     assert_eq!(alice.deploy(&["key", "show"]).ok().text(), key);
     let bytes = std::fs::read(folder.join("deploy.key")).unwrap();
-    alice.deploy(&["key", "new", "--no-password"]).fails(3);
+    let again = alice.deploy(&["key", "new", "--no-password"]).fails(3);
+    assert!(again.err().contains("try: git deploy key show"), "{again}");
     assert_eq!(std::fs::read(folder.join("deploy.key")).unwrap(), bytes);
 
     // With a password from the environment; what needs no secret asks for none.

@@ -116,7 +116,15 @@ fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
     };
     // Whether it ran at all is the previous environment's rule.
     let Some(stay) = history.stays_of(change.target.commit).next_back() else { return Ok(None) };
-    Ok(differs(stay.entry, change).map(|ran| Against::new(format!("{source} ran {ran}"))))
+    Ok(differs(stay.entry, change).map(|ran| {
+        let against = Against::new(format!("{source} ran {ran}"));
+        if !artifacts(stay.entry, change).is_empty() {
+            return against;
+        }
+        // It was registered later: deployed there once more, it is what ran there.
+        let (commit, component) = (change.target.commit.short(), &change.target.component);
+        against.remedy(format!("git deploy record {source} {commit} --component {component}"))
+    }))
 }
 
 /// Back is back to the very same.
@@ -132,10 +140,15 @@ fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
     Ok(differs(then, change).map(|ran| Against::new(format!("then it was {ran}"))))
 }
 
-/// The artifacts that an entry put there for the component, in words, where the change names others.
-fn differs(entry: &Kept, change: &Change) -> Option<String> {
+/// The artifacts that an entry put there for the component.
+fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
     let ended = entry.statement.ended().into_iter().find(|it| it.target.component == change.target.component);
-    let then: BTreeSet<Image> = ended.into_iter().flat_map(|it| it.target.artifacts).collect();
+    ended.into_iter().flat_map(|it| it.target.artifacts).collect()
+}
+
+/// The same in words, where the change names others.
+fn differs(entry: &Kept, change: &Change) -> Option<String> {
+    let then = artifacts(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
     let show = |images: &BTreeSet<Image>| if images.is_empty() { "none".to_owned() } else { list(images) };
     (then != now).then(|| format!("{}, and the entry names {}", show(&then), show(&now)))

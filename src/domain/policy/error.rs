@@ -135,7 +135,7 @@ impl<'t> Findings<'t> {
 }
 
 /// "; did you mean" for a word that is not among the known ones.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     // A long word of a hostile file is compared with nothing.
     (word.len() <= 100)
         .then(|| {

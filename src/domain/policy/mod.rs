@@ -30,7 +30,7 @@ pub use environment::{
     Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest, RequiredCheck, Rollback, Seat,
     TagGlob, Trigger,
 };
-pub use error::{Finding, PolicyErrors};
+pub use error::{Finding, PolicyErrors, nearest};
 pub use freeze::Freeze;
 pub use paths::{Cover, Paths, PathsError, is_shared};
 pub use people::{Members, PersonSpec, Standing};

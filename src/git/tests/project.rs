@@ -87,6 +87,7 @@ impl Desk<'_> {
             person: &self.person,
             signer: Some(&self.signer),
             manner: Manner::default(),
+            synced: false,
         };
         writer.append(&parse(ledger), draft)
     }

@@ -79,6 +79,11 @@ fn promoted() {
         .source(vec![("ci", before("a"))])
         .fails(RULE, "stage ran ghcr.io/acme/api@sha256:");
     case(&policy, &["a"], evidence()).unknown(RULE, "not read");
+    // It ran before it was registered: deployed there once more, it may go on.
+    let bare = record(with(Kind::Deploy, &[]), Outcome::Succeeded, VerificationResult::Passed);
+    let check = case(&policy, &["a"], evidence()).source(vec![("ci", bare)]).fails(RULE, "stage ran none");
+    let remedy = check.remedy.map(|remedy| remedy.to_string());
+    assert_eq!(remedy.as_deref(), Some("git deploy record stage 010101010101 --component catalogue"));
 }
 
 /// Back is back to the very same.
