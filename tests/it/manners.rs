@@ -77,7 +77,7 @@ fn many_components() {
     let mut text = policy(&alice);
     for name in ["a", "b", "c", "d", "e"] {
         alice.commit(&format!("{name}/file"), "one\n", "Begin a part");
-        text += &format!("\n[components.{name}]\npaths = \"{name}\"\n");
+        text = format!("{text}\n[components.{name}]\npaths = \"{name}\"\n");
     }
     alice.write("deploy.toml", &text);
     alice.deploy(&["policy", "publish", "--yes"]).ok();
