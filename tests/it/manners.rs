@@ -1,5 +1,7 @@
 //! The small things that decide whether a person gets on: what needs no second command, and what an error says to type next.
 
+use std::fmt::Write as _;
+
 use crate::harness::{Repo, Run, World};
 
 /// A repository with one commit, set up without a remote by alice.
@@ -77,7 +79,7 @@ fn many_components() {
     let mut text = policy(&alice);
     for name in ["a", "b", "c", "d", "e"] {
         alice.commit(&format!("{name}/file"), "one\n", "Begin a part");
-        text = format!("{text}\n[components.{name}]\npaths = \"{name}\"\n");
+        writeln!(text, "\n[components.{name}]\npaths = \"{name}\"").unwrap();
     }
     alice.write("deploy.toml", &text);
     alice.deploy(&["policy", "publish", "--yes"]).ok();

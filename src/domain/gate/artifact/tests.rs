@@ -82,8 +82,7 @@ fn promoted() {
     // It ran before it was registered: deployed there once more, it may go on.
     let bare = record(with(Kind::Deploy, &[]), Outcome::Succeeded, VerificationResult::Passed);
     let check = case(&policy, &["a"], evidence()).source(vec![("ci", bare)]).fails(RULE, "stage ran none");
-    let remedy = check.remedy.clone();
-    assert_eq!(remedy.as_deref(), Some("git deploy record stage 010101010101 --component catalogue"));
+    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101 --component catalogue"));
 }
 
 /// Back is back to the very same.
