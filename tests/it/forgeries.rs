@@ -1,0 +1,31 @@
+//! Pushes that mean one thing to git and would mean another to a careless reader: forged with plain bytes and real keys.
+
+use git_deploy::domain::id::Oid;
+
+use crate::harness::{Project, World};
+
+/// Prod's branch moves only to what runs there.
+const BOUND: &str = "[environments]\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n";
+
+/// For git the parents of a commit end at the first other header. One behind it must not make an orphan look like a descendant: a
+/// bound branch would lose its whole history to a commit with an equal tree.
+#[test]
+fn parents_that_git_does_not_see() {
+    let world = World::new();
+    let project = Project::new(&world, BOUND);
+    let alice = &project.alice;
+    project.ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    alice.push(&["HEAD:refs/heads/prod"]).ok();
+    let (head, tree) = (alice.repo.rev("HEAD"), alice.repo.rev("HEAD^{tree}"));
+    let who = format!("alice <alice@example.com> {} +0000", world.now().seconds());
+    let forged = |between: &str| -> Oid {
+        let raw = format!("tree {tree}\n{between}parent {head}\nauthor {who}\ncommitter {who}\n\nforged\n");
+        alice.repository().write_commit(raw.as_bytes()).unwrap()
+    };
+    let orphan = forged("x-note nothing\n");
+    assert_eq!(alice.repo.git(&["rev-list", "--count", &orphan.to_string()]).ok().text(), "1");
+    project.refused(&["branch"], || alice.push(&[&format!("+{orphan}:refs/heads/prod")]));
+    let child = forged("");
+    alice.push(&[&format!("{child}:refs/heads/prod")]).ok();
+    project.audited();
+}
