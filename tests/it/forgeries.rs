@@ -2,7 +2,7 @@
 
 use git_deploy::domain::id::Oid;
 
-use crate::harness::{Project, World};
+use crate::harness::{Project, Run, World};
 
 /// Prod's branch moves only to what runs there.
 const BOUND: &str = "[environments]\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n";
@@ -28,4 +28,22 @@ fn parents_that_git_does_not_see() {
     let child = forged("");
     alice.push(&[&format!("{child}:refs/heads/prod")]).ok();
     project.audited();
+}
+
+/// A bound ref is judged from where it is. A pusher who says where another push is about to bring it would be judged from here and,
+/// once it is there, moved from there: backwards, or a second time.
+#[test]
+fn made_up_old_ids() {
+    let world = World::new();
+    let project = Project::new(&world, BOUND);
+    project.ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    let head = project.alice.repo.rev("HEAD");
+    let zero = "0".repeat(head.len());
+    let judged = |old: &str, name: &str| {
+        let script = format!("printf '{old} {head} {name}\\n' | GIT_DIR=. git-deploy hook pre-receive");
+        Run::of(&world, project.server.command("sh").args(["-c", &script]))
+    };
+    let run = judged(&head, "refs/heads/prod").fails(1);
+    assert!(run.err().contains("not where the push says"), "{run}");
+    judged(&zero, "refs/heads/prod").ok();
 }
