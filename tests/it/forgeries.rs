@@ -2,7 +2,7 @@
 
 use git_deploy::domain::id::Oid;
 
-use crate::harness::{Project, Run, World};
+use crate::harness::{Forge, Project, Run, World};
 
 /// Prod's branch moves only to what runs there.
 const BOUND: &str = "[environments]\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n";
@@ -46,4 +46,32 @@ fn made_up_old_ids() {
     let run = judged(&head, "refs/heads/prod").fails(1);
     assert!(run.err().contains("not where the push says"), "{run}");
     judged(&zero, "refs/heads/prod").ok();
+}
+
+/// On a forge without our hooks anybody may push anything. A forged policy is found, and must not be what lets a forged entry in that was made
+/// under it: every ledger stays at its last good tip.
+#[test]
+fn under_a_forged_policy() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let policy = |forge: &Forge<'_>| {
+        let person = format!("{} = {{ key = \"{}\" }}", forge.person, forge.key());
+        format!("schema = 1\nproject = \"demo\"\n[people]\n{person}\n[environments]\nprod = {{}}\n")
+    };
+    let alice = Forge::new(&world, &server, "alice");
+    alice.repo.commit("file", "content\n", "Begin");
+    alice.begin(&policy(&alice));
+    alice.push(&["HEAD:refs/heads/main", "refs/deploy/policy"]).ok();
+    let (bob, mallory) = (Forge::new(&world, &server, "bob"), Forge::new(&world, &server, "mallory"));
+    bob.deploy(&["init", "--remote", "origin", "--yes"]);
+    bob.deploy(&["sync"]).ok();
+    let before = bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text();
+
+    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory.publish(&policy(&mallory), false);
+    mallory.record("prod", "HEAD", None);
+    mallory.push(&["refs/deploy/*:refs/deploy/*"]).ok();
+    let run = bob.deploy(&["sync"]);
+    assert!(!run.succeeded(), "{run}");
+    assert_eq!(bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text(), before, "{run}");
 }
