@@ -105,6 +105,8 @@ impl Commit {
         };
         let (mut tree, mut parents) = (None, Vec::new());
         let (mut author, mut committer) = (None, None);
+        // As for git, the first other header ends the parents: what comes behind it is a header that nobody knows.
+        let mut in_parents = true;
         let mut at = 0;
         let message = loop {
             let rest = raw.get(at..).unwrap_or_default();
@@ -118,12 +120,15 @@ impl Commit {
                 tree = Some(oid(line
                     .strip_prefix(b"tree ")
                     .ok_or_else(|| corrupt("it does not begin with its tree"))?)?);
-            } else if author.is_none() && committer.is_none() && line.starts_with(b"parent ") {
+            } else if in_parents && line.starts_with(b"parent ") {
                 parents.push(oid(line.get(7..).unwrap_or_default())?);
-            } else if author.is_none() && line.starts_with(b"author ") {
-                author = value(b"author ");
-            } else if committer.is_none() && line.starts_with(b"committer ") {
-                committer = value(b"committer ");
+            } else {
+                in_parents = false;
+                if author.is_none() && line.starts_with(b"author ") {
+                    author = value(b"author ");
+                } else if committer.is_none() && line.starts_with(b"committer ") {
+                    committer = value(b"committer ");
+                }
             }
             at += length + 1;
         };

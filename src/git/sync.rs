@@ -153,6 +153,9 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
 }
 
 /// Verifies what the remote shows beyond `tips`, moves them along, tells of each that goes forward, and returns what is wrong.
+///
+/// An entry may lean only on entries of other ledgers that verify: else a forged policy, itself refused, would let in what it allows. So
+/// where a ledger is at fault, those that were good are asked again without what it shows.
 fn examine(
     repository: &Repository,
     project: &Project,
@@ -161,22 +164,34 @@ fn examine(
     mut forward: impl FnMut(Moved) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     let judge = Judge::new(repository, Gatherer::new(repository, project).with_branches_as_entered(), None);
-    let known: Tips = tips.iter().chain(incoming).map(|(name, tip)| (name.clone(), *tip)).collect();
-    let chains = Chains::new(repository, &known);
+    let mut believed = incoming.clone();
     let mut problems = Vec::new();
     // The policy first: without it nothing else can be judged.
     let policy = LedgerName::policy();
-    let order = std::iter::once(&policy).chain(incoming.keys().filter(|name| **name != policy));
-    for ledger in order {
-        let (kept, shown) = (tips.get(ledger).copied(), incoming.get(ledger).copied());
-        let Some(new) = shown.filter(|_| shown != kept) else { continue };
-        match verify(repository, &judge, &chains, ledger, kept, new)? {
-            Ok(entries) => {
-                forward(Moved { ledger: ledger.clone(), old: kept, new, entries })?;
-                tips.insert(ledger.clone(), new);
+    loop {
+        let known: Tips = tips.iter().chain(&believed).map(|(name, tip)| (name.clone(), *tip)).collect();
+        let chains = Chains::new(repository, &known);
+        let (mut moves, faults) = (Vec::new(), problems.len());
+        let others = known.keys().filter(|name| **name != policy);
+        for ledger in std::iter::once(&policy).chain(others) {
+            let (kept, shown) = (tips.get(ledger).copied(), believed.get(ledger).copied());
+            let Some(new) = shown.filter(|_| shown != kept) else { continue };
+            match verify(repository, &judge, &chains, ledger, kept, new)? {
+                Ok(entries) => moves.push(Moved { ledger: ledger.clone(), old: kept, new, entries }),
+                Err(fault) => {
+                    believed.remove(ledger);
+                    problems.push(Problem { ledger: ledger.clone(), kept, shown, fault });
+                }
             }
-            Err(fault) => problems.push(Problem { ledger: ledger.clone(), kept, shown, fault }),
         }
+        if problems.len() > faults {
+            continue;
+        }
+        for moved in moves {
+            tips.insert(moved.ledger.clone(), moved.new);
+            forward(moved)?;
+        }
+        break;
     }
     for (ledger, kept) in &*tips {
         if !incoming.contains_key(ledger) {

@@ -260,7 +260,7 @@ impl<'a> Court<'a> {
 
     /// Judges the move of a branch that is bound to an environment.
     pub fn branch(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
-        let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update.new) {
+        let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => self.ask(
                 policy,
@@ -273,7 +273,7 @@ impl<'a> Court<'a> {
 
     /// Judges a tag of the form that an environment's successes make.
     pub fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
-        let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update.new) {
+        let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => {
                 self.ask(policy, environment, &Request::Tag { environment: &environment.name, name: short, old, new })
@@ -282,8 +282,9 @@ impl<'a> Court<'a> {
         bound(environment, update, verdict)
     }
 
-    /// The commits that a branch or a tag leaves and goes to. Where it really is counts, not where the pusher says.
-    fn ends(&self, rule: Rule, name: &str, new: Option<Oid>) -> std::result::Result<Ends, Box<Check>> {
+    /// The commits that a branch or a tag leaves and goes to. It must be where the pusher says: git compares that only when it moves
+    /// the ref, and another push may have brought it there since.
+    fn ends(&self, rule: Rule, name: &str, update: &Update) -> std::result::Result<Ends, Box<Check>> {
         let commit = |id: Oid| {
             let found = match (rule, self.repository.kind(id)) {
                 (_, Err(error)) => Err(error),
@@ -299,7 +300,10 @@ impl<'a> Court<'a> {
             }
         };
         let old = self.repository.read_ref(name).map_err(|error| Box::new(error.answer(rule)))?;
-        Ok((old.map(commit).transpose()?, new.map(commit).transpose()?))
+        if old != update.old {
+            return Err(Box::new(Check::fail(rule, "it is not where the push says that it is: fetch and try again")));
+        }
+        Ok((old.map(commit).transpose()?, update.new.map(commit).transpose()?))
     }
 
     /// Asks the rules about a branch or a tag.

@@ -5,6 +5,7 @@
 // A test says no by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod forgeries;
 mod harness;
 
 mod attacks;

@@ -43,6 +43,11 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     if ctx.statement.is_some() {
         against.extend(misnamed(&deployment.approved_by, &persons(&asked)));
     }
+    let unasked = ctx.environment()?.approvals.is_empty() || not_asked(deployment);
+    if deployment.kind == Kind::Exec && asked.is_empty() && !unasked {
+        // Consent is to components at a commit: a command that names none would need nobody's.
+        against.push(Check::fail(RULE, "a command that names no component cannot be approved: name those that run"));
+    }
     let mut filled = Vec::new();
     for one in &asked {
         match one.missing(ctx)? {
@@ -53,7 +58,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
             None => filled.push(one.named(&asked, one.tally())),
         }
     }
-    Ok(match ctx.environment()?.approvals.is_empty() || not_asked(deployment) {
+    Ok(match unasked {
         true => against,
         false if against.is_empty() => vec![Check::pass(RULE, list(filled))],
         false => unless(RULE, against),

@@ -182,7 +182,12 @@ fn exec() {
     let case = Case::after(&one_of("required = 1"), "prod", vec![], "ci", start(1, exec.clone()));
     case.fails(RULE, "0 of 1");
     let bob = vec![("bob", approve(1, &["catalogue"]))];
-    named(Case::after(&one_of("required = 1"), "prod", bob, "ci", start(1, exec))).passes(RULE);
+    named(Case::after(&one_of("required = 1"), "prod", bob, "ci", start(1, exec.clone()))).passes(RULE);
+    // One that names nothing is no way around the seats.
+    exec.components.clear();
+    Case::after(&one_of("required = 1"), "prod", vec![], "ci", start(1, exec.clone()))
+        .fails(RULE, "names no component");
+    assert_eq!(Case::after("[environments.prod]", "prod", vec![], "ci", start(1, exec)).checks(RULE), []);
 }
 
 fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
