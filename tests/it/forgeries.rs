@@ -74,4 +74,9 @@ fn under_a_forged_policy() {
     let run = bob.deploy(&["sync"]);
     assert!(!run.succeeded(), "{run}");
     assert_eq!(bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text(), before, "{run}");
+
+    // An auditor takes everything over as it is, and still is not taken in by what only the forged policy allows.
+    bob.repo.git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"]).ok();
+    let said = bob.deploy(&["audit"]).fails(1).to_string();
+    assert!(said.contains("of policy, which does not stand"), "{said}");
 }

@@ -3,6 +3,7 @@
 //! It goes on after what it finds, so that one forged entry does not hide the next: the tree that follows is then taken as it is, and
 //! whatever else is wrong with what builds on it is told as well.
 
+mod leaning;
 mod ledger;
 mod order;
 
@@ -113,6 +114,7 @@ pub fn audit(
     let wanted: Vec<_> = which.iter().filter_map(|ledger| Some((ledger, *tips.get(ledger)?))).collect();
     let mut audited: Vec<Audited> = wanted.into_par_iter().map(one).collect();
     order::check(&mut audited);
+    leaning::check(repository, &mut audited);
     audited
 }
 
