@@ -76,6 +76,10 @@ fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option
         let runs = runs.map_or("nothing".to_owned(), |runs| runs.short());
         return Some(fail(format!("`from` of {component} is not what runs, {runs}: try again")));
     }
+    if change.intent != Intent::Change && !(change.target.version.is_none() && change.target.artifacts.is_empty()) {
+        // Nobody would look at them: the version and the artifacts of what stays are those of the entry that put it there.
+        return Some(fail(format!("{component} does not change, so it names neither a version nor artifacts")));
+    }
     match (kind, change.intent) {
         (Kind::Destroy, _) => (Some(commit) != runs)
             .then(|| fail(format!("{component} is destroyed as it runs, at another commit than {}", commit.short()))),

@@ -92,7 +92,8 @@ fn spelling(policy: &Policy, name: &ComponentName) -> String {
         Some(component) => written(component),
         None if *name == ComponentName::rest() && policy.has_rest() => {
             let all: Vec<String> = policy.components.values().map(written).collect();
-            format!("rest\n{}", all.join("\n"))
+            // An empty line parts components: no pattern is one.
+            format!("rest\n{}", all.join("\n\n"))
         }
         None => "nothing".to_owned(),
     }

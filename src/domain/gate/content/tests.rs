@@ -52,6 +52,12 @@ fn from_is_what_runs() {
 fn unchanged_is_equal() {
     after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
     after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(2))).fails(Rule::Content, "differs from what runs");
+    // A rider that names a version of its own would put it into notes and trailers unseen.
+    let mut named = one(Kind::Deploy, 2, Intent::Unchanged, Some(1));
+    if let Action::Start(start) = &mut named {
+        start.deployment.components[0].target.version = Some(parse("9.9.9"));
+    }
+    after_one(named).fails(Rule::Content, "names neither a version");
     let failed = record(of(Kind::Deploy, vec![change("api", 2, Some(1))]), Outcome::Failed, VerificationResult::None);
     let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
     let wanted = one(Kind::Deploy, 3, Intent::Unchanged, Some(1));
