@@ -7,7 +7,7 @@
 //! - [`signing`]: minisign keys and signatures, verified strictly.
 //! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.
 //! - [`server`]: the hooks that judge a push.
-//! - [`run`]: what a deployment consists of, and carrying it out.
+//! - [`run`]: what a deployment consists of.
 //! - [`view`]: how things look to people and programs.
 //! - [`cli`]: the commands, one file each.
 

@@ -1,4 +1,4 @@
-//! Carrying deployments out: what a deployment consists of, worked out from what runs and from the commit.
+//! What a deployment consists of, worked out from what runs and from the commit.
 
 pub mod ask;
 pub mod compose;
