@@ -29,6 +29,21 @@ pub struct Head {
     pub tree: Oid,
 }
 
+impl Head {
+    /// The end of the chain after an entry in the commit `id`, whose tree this is.
+    #[must_use]
+    pub fn after(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
+        let chain = Chain {
+            tip: id,
+            sequence: statement.sequence,
+            at: statement.at,
+            seen: statement.seen.clone(),
+            ..self.chain.clone()
+        };
+        Self { chain, tree }
+    }
+}
+
 /// The present, for a judgement that must hold now as well as at the entry's own time.
 #[derive(Debug, Clone)]
 pub struct Present {
@@ -147,7 +162,7 @@ impl<'a> Judge<'a> {
         };
         let case = Case { ledger, head, entry: &entry, policy_text, state, stored, recovery };
         let verdict = self.verdict(&case, against);
-        let next = verdict.allowed().then(|| after(head, id, commit.tree, &statement));
+        let next = verdict.allowed().then(|| head.after(id, commit.tree, &statement));
         Judged { id, statement: Some(statement), previous: Some(previous), head: next, verdict, entry: Some(entry) }
     }
 
@@ -269,18 +284,6 @@ impl<'a> Judge<'a> {
         facts.recovery = case.recovery;
         evaluate(&policy, &request, &facts, now)
     }
-}
-
-/// The end of the chain after an entry.
-fn after(head: &Head, id: EntryId, tree: Oid, statement: &Statement) -> Head {
-    let chain = Chain {
-        tip: id,
-        sequence: statement.sequence,
-        at: statement.at,
-        seen: statement.seen.clone(),
-        ..head.chain.clone()
-    };
-    Head { chain, tree }
 }
 
 /// All keys of a policy, retired ones too.

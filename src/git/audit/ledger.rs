@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::order::Publish;
 use super::{Audited, Finding, Remark};
 use crate::domain::entry::{Action, Entry, Statement, Verified};
-use crate::domain::gate::Chain;
 use crate::domain::id::EntryId;
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{PersonSpec, Policy};
@@ -15,7 +14,7 @@ use crate::domain::verdict::{Check, Outcome};
 use crate::git::chain::Chains;
 use crate::git::error::Result;
 use crate::git::gather::Gatherer;
-use crate::git::judge::{Against, Head, Judge, Judged};
+use crate::git::judge::{Against, Judge, Judged};
 use crate::git::ledger::{Project, Tips};
 use crate::git::repo::Repository;
 
@@ -80,7 +79,8 @@ impl<'a> Auditor<'a> {
             self.remark(audited, id, &judged, &mut removed);
             head = match judged.head {
                 Some(head) => head,
-                None => self.as_it_is(&head, id, statement)?,
+                // It should not be there, and what follows is judged as it stands all the same.
+                None => head.after(id, self.repository.read_commit(id.0)?.tree, statement),
             };
         }
         for (person, (count, first)) in removed {
@@ -89,18 +89,6 @@ impl<'a> Auditor<'a> {
             audited.remarks.push(Remark { ledger: Some(ledger.clone()), entry: Some(first), text });
         }
         Ok(())
-    }
-
-    /// The end of the chain after an entry that should not be there.
-    fn as_it_is(&self, head: &Head, id: EntryId, statement: &Statement) -> Result<Head> {
-        let chain = Chain {
-            tip: id,
-            sequence: statement.sequence,
-            at: statement.at,
-            seen: statement.seen.clone(),
-            ..head.chain.clone()
-        };
-        Ok(Head { chain, tree: self.repository.read_commit(id.0)?.tree })
     }
 
     /// What is allowed and should be known.
