@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::harness::{Repo, Run, World};
+use crate::write::{joined, served};
 
 /// A repository with one commit, set up without a remote by alice.
 fn alone(world: &World) -> Repo<'_> {
@@ -20,17 +21,8 @@ fn policy(repo: &Repo<'_>) -> String {
 #[test]
 fn newcomers_write_at_once() {
     let world = World::new();
-    let server = world.bare_server("server.git");
-    let alice = world.clone(&server, "alice");
-    alice.commit("api/main.rs", "fn main() {}\n", "Begin");
-    let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
-    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
-    alice.deploy(&["init", "--name", "shop"]).ok();
-    alice.git(&["push", "-q", "origin", "HEAD"]).ok();
-    let bob = world.clone(&server, "bob");
-    let file = world.path().join("home/bob.key");
-    let key = bob.deploy(&["key", "new", &file.to_string_lossy(), "--no-password"]).ok().text();
-    bob.git(&["config", "deploy.key", &file.to_string_lossy()]).ok();
+    let (server, alice) = served(&world);
+    let (bob, key) = joined(&world, &server, "bob");
     bob.deploy(&["init"]).ok();
     bob.deploy(&["lock", "dev", "-m", "a stranger"]).fails(1);
 

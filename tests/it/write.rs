@@ -13,7 +13,7 @@ fn alone(world: &World) -> Repo<'_> {
 }
 
 /// A server that trusts alice's key, and her clone of it, set up.
-fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
+pub fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
     let server = world.bare_server("server.git");
     let alice = world.clone(&server, "alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
@@ -25,7 +25,7 @@ fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
 }
 
 /// Someone else's clone, with a key of their own.
-fn joined<'w>(world: &'w World, server: &Repo<'w>, person: &str) -> (Repo<'w>, String) {
+pub fn joined<'w>(world: &'w World, server: &Repo<'w>, person: &str) -> (Repo<'w>, String) {
     let repo = world.clone(server, person);
     let file = world.path().join(format!("home/{person}.key"));
     let file = file.to_string_lossy();
