@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::composing::{Place, Wanted, deployment, selection};
+use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
@@ -20,11 +21,8 @@ use crate::view::deployed;
 /// Sign an approval of a commit for an environment
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
-    /// The commit; an environment's name stands for what runs there
-    #[arg(default_value = "HEAD")]
-    rev: String,
+    #[command(flatten)]
+    at: EnvRev,
     /// The component it is given for; can be repeated; without it those that a deployment would change
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -47,8 +45,9 @@ const DAYS: u64 = 7;
 /// Approves.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
-    let commit = workspace.commit(&args.rev)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     // What the last try was about, to be shown.
     let approved: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {

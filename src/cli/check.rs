@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, look};
 use crate::domain::entry::Kind as DeploymentKind;
@@ -14,12 +15,8 @@ use crate::view::check::{self, Check};
 /// Say whether the rules would allow a deployment, and what is missing
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    #[arg(value_name = "ENV")]
-    environment: String,
-    /// The commit, or the environment whose commit is meant
-    #[arg(value_name = "REV", default_value = "HEAD")]
-    revision: String,
+    #[command(flatten)]
+    at: EnvRev,
     /// Only this component, whether it differs or not; may be given several times
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -38,8 +35,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     look::problems(&workspace, context)?;
-    let (name, rules) = workspace.environment(&args.environment)?;
-    let commit = workspace.commit(&args.revision)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let (name, rules) = workspace.environment(name.as_str())?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let kind = match (args.rollback, args.hotfix) {
         (true, _) => DeploymentKind::Rollback,
         (false, true) => DeploymentKind::Hotfix,

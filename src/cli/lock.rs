@@ -1,6 +1,7 @@
 //! `git deploy lock`: stops the line.
 
 use super::composing::{Place, known};
+use super::place::OnlyEnv;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure};
@@ -12,8 +13,8 @@ use crate::git::append::Draft;
 /// Lock an environment, or one component of it, until a person unlocks it
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
+    #[command(flatten)]
+    at: OnlyEnv,
     /// Why: everybody who is stopped by it reads this
     #[arg(short, long, value_name = "REASON", value_parser = written::line)]
     message: Line,
@@ -27,7 +28,7 @@ pub struct Args {
 /// Locks.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         if let Some(component) = &args.component {
             known(place.rules(view)?.0, component)?;

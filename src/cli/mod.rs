@@ -10,6 +10,7 @@ mod help;
 mod keys;
 mod look;
 mod news;
+mod place;
 mod proposal;
 mod workspace;
 mod written;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::composing::{Place, Wanted, deployment, known, selection};
 use super::keys;
+use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
@@ -27,16 +28,12 @@ use crate::view::deployed;
 /// Write down a deployment that another system carried out, or begins and ends
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
-    /// The commit; an environment's name stands for what runs there; without it HEAD
-    ///
-    /// With --finish it picks the run that deploys it.
-    rev: Option<String>,
+    #[command(flatten)]
+    at: EnvRev,
     /// The deployment begins: nobody else may deploy these components until its --finish
     #[arg(long, conflicts_with = "finish")]
     start: bool,
-    /// The deployment that was begun with --start is over
+    /// The deployment that was begun with --start is over; REV picks the run that deploys it
     #[arg(long, conflicts_with = "what")]
     finish: bool,
     /// The run that is over, by its number; without it the only one that is yours
@@ -145,15 +142,16 @@ impl End {
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
     if args.finish {
-        return finish(args, context, &workspace, &place);
+        return finish(args, context, &workspace, &place, rev);
     }
-    if args.what.rollback && args.rev.is_none() {
+    if args.what.rollback && rev.is_none() {
         return Err(Failure::new(Kind::Usage, "a rollback goes to a commit that is named")
             .hint(format!("git deploy record {} REV --rollback", place.name)));
     }
-    let commit = workspace.commit(args.rev.as_deref().unwrap_or("HEAD"))?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = composed(args, context, &place, view, commit)?;
         let action = if args.start {
@@ -253,8 +251,14 @@ fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName,
 }
 
 /// Ends a run that was begun with `--start`.
-fn finish(args: &Args, context: &Context, workspace: &Workspace, place: &Place) -> Result<(), Failure> {
-    let commit = args.rev.as_deref().map(|revision| workspace.commit(revision)).transpose()?;
+fn finish(
+    args: &Args,
+    context: &Context,
+    workspace: &Workspace,
+    place: &Place,
+    rev: Option<&str>,
+) -> Result<(), Failure> {
+    let commit = rev.map(|revision| workspace.commit(revision)).transpose()?;
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {

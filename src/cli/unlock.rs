@@ -1,6 +1,7 @@
 //! `git deploy unlock`: lets the line go on, or a commit that is on hold come back.
 
 use super::composing::Place;
+use super::place::OnlyEnv;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
@@ -14,8 +15,8 @@ use crate::git::append::{Draft, View};
 /// Open the lock of an environment or component, or lift the holds of a commit
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
+    #[command(flatten)]
+    at: OnlyEnv,
     /// Open the lock of this component
     #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
     component: Option<ComponentName>,
@@ -32,7 +33,7 @@ pub struct Args {
 /// Unlocks.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
     let commit = args.commit.as_ref().map(|revision| workspace.commit(revision)).transpose()?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let holds = commit.map_or(Ok(Vec::new()), |commit| holds(&place, view, commit))?;

@@ -2,12 +2,13 @@
 //!
 //! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, EntryId};
-use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
@@ -140,8 +141,7 @@ impl Workspace {
     /// An environment that the policy knows, by its name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
         let unknown = || {
-            let shown = |it: &Environment| if it.is_pattern() { format!("{}-*", it.name) } else { it.name.to_string() };
-            let names: Vec<String> = self.policy.all_environments().map(shown).collect();
+            let names: Vec<String> = self.policy.all_environments().map(Environment::shown).collect();
             let near =
                 nearest(name, names.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; {near}"));
             let known = names.join(", ");
@@ -167,26 +167,42 @@ impl Workspace {
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }
 
-    /// A commit by a revision as git reads it, or what runs in an environment by the environment's name.
+    /// What runs in an environment, if the word names one: each component with its commit.
+    pub fn running(&self, word: &str) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
+        let Ok(name) = word.parse::<EnvName>() else { return Ok(None) };
+        let Some(environment) = self.policy.environment(&name) else { return Ok(None) };
+        let state = self.state(&environment.ledger, &Scope::All)?;
+        let named = Self::named_in_ledger(&name, environment);
+        let here = state.at(named.as_ref()).components();
+        if here.is_empty() {
+            return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
+        }
+        Ok(Some(here.into_iter().map(|(component, commit)| (component.clone(), commit)).collect()))
+    }
+
+    /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
     ///
     /// An environment that runs several commits stands for none of them.
     pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
-        if let Ok(name) = revision.parse::<EnvName>()
-            && let Some(environment) = self.policy.environment(&name)
-        {
-            let state = self.state(&environment.ledger, &Scope::All)?;
-            let named = Self::named_in_ledger(&name, environment);
-            let mut commits: Vec<CommitId> = state.at(named.as_ref()).components().into_values().collect();
-            commits.sort_unstable();
-            commits.dedup();
-            return match commits[..] {
-                [commit] => Ok(commit),
-                [] => Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status")),
-                _ => {
-                    Err(Failure::new(Kind::Usage, format!("{name} runs {} different commits: name one", commits.len()))
-                        .hint(format!("git deploy status {name}")))
+        if let Some(running) = self.running(revision)? {
+            let commits: BTreeSet<CommitId> = running.values().copied().collect();
+            let mut all = commits.iter();
+            return match (all.next(), all.next(), running.keys().next()) {
+                (Some(commit), None, _) => Ok(*commit),
+                (.., component) => {
+                    let words = format!("{revision} runs {} different commits: name one", commits.len());
+                    let example =
+                        component.map_or_else(String::new, |name| format!("{revision}:{name}, what it runs of {name}"));
+                    Err(Failure::new(Kind::Usage, words).hint(example).hint(format!("git deploy status {revision}")))
                 }
             };
+        }
+        if let Some((environment, component)) = revision.split_once(':')
+            && let Some(running) = self.running(environment)?
+        {
+            let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
+            let words = || format!("{environment} runs no component {component:?}: it runs {}", names.join(", "));
+            return running.get(component).copied().ok_or_else(|| Failure::new(Kind::Usage, words()));
         }
         let unknown = || match revision {
             // HEAD is always there, and its branch has no commit before the first.

@@ -23,8 +23,15 @@ impl Repository {
                 return Ok(Some(name.to_owned()));
             }
         }
+        self.checked_out_branch()
+    }
+
+    /// The branch that is checked out in this worktree, by its short name, also before its first commit; none where HEAD is at a commit.
+    pub fn checked_out_branch(&self) -> Result<Option<String>> {
         let head = self.gix.head_name().map_err(Error::library("reading HEAD"))?;
-        Ok(head.and_then(|name| name.shorten().to_str().ok().map(str::to_owned)))
+        Ok(head.and_then(|name| {
+            name.as_bstr().strip_prefix(b"refs/heads/").and_then(|name| name.to_str().ok().map(str::to_owned))
+        }))
     }
 
     /// The commit that a branch is at: as last fetched from the remote, where it is there; else the local one.

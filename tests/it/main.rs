@@ -14,6 +14,7 @@ mod demo;
 mod documents;
 mod ledgers;
 mod look;
+mod look_places;
 mod man;
 mod manners;
 mod races;

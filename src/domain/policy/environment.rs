@@ -92,6 +92,11 @@ impl Environment {
         self.ephemeral.is_some()
     }
 
+    /// Its name as the policy writes it: `prod`, `pr-*`.
+    pub fn shown(&self) -> String {
+        if self.is_pattern() { format!("{}-*", self.name) } else { self.name.to_string() }
+    }
+
     /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
     pub fn claims_tag(&self, tag: &str) -> bool {
         self.tag.as_ref().is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))

@@ -1,0 +1,338 @@
+//! Which environment is meant: the one that is named, or the one that what is checked out, or what CI runs for, is bound to.
+//!
+//! Nothing is guessed: two candidates, a word of CI that does not fit what is checked out, and a change request whose number is not told
+//! all end in an error that asks for the name. CI's variables are anybody's words, above all in a change request from a fork: each is
+//! parsed as strictly as a name in the policy, and the name of a change request's branch is never looked at.
+
+use super::workspace::Workspace;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::CommitId;
+use crate::domain::name::EnvName;
+use crate::domain::policy::{BranchName, Environment, Policy};
+use crate::domain::text::harmless;
+
+/// `[ENV] [REV]`, as every command about a deployment takes them.
+#[derive(clap::Args)]
+pub struct EnvRev {
+    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
+    /// one
+    #[arg(value_name = "ENV")]
+    env: Option<String>,
+    /// The commit; an environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component; without it HEAD
+    #[arg(value_name = "REV")]
+    rev: Option<String>,
+}
+
+/// `[ENV]`, as commands that need no commit take it.
+#[derive(clap::Args)]
+pub struct OnlyEnv {
+    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
+    /// one
+    #[arg(value_name = "ENV")]
+    env: Option<String>,
+}
+
+impl EnvRev {
+    /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
+    /// can be told without it.
+    pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<(EnvName, Option<&str>), Failure> {
+        let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
+        match first {
+            Some(word) if rev.is_some() || is_environment(workspace, word) => Ok((workspace.environment(word)?.0, rev)),
+            Some(word) => match bound(workspace)? {
+                Ok(bound) if is_commit(workspace, word) => Ok((told(context, bound), first)),
+                Ok(_) => Err(no_environment(workspace, word, "it is no commit in this repository either")),
+                Err(why) => {
+                    let why = format!("{why}, so the first word names the environment");
+                    Err(no_environment(workspace, word, &why))
+                }
+            },
+            None => Ok((inferred(workspace, context)?, None)),
+        }
+    }
+}
+
+impl OnlyEnv {
+    /// The environment.
+    pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
+        match &self.env {
+            Some(name) => Ok(workspace.environment(name)?.0),
+            None => inferred(workspace, context),
+        }
+    }
+}
+
+/// Whether a word names an environment of the policy.
+fn is_environment(workspace: &Workspace, word: &str) -> bool {
+    word.parse::<EnvName>().is_ok_and(|name| workspace.policy.environment(&name).is_some())
+}
+
+/// Whether a word stands for a commit, by whatever right.
+fn is_commit(workspace: &Workspace, word: &str) -> bool {
+    let environment = word.split_once(':').map_or(word, |(environment, _)| environment);
+    is_environment(workspace, environment) || matches!(workspace.repository.resolve(word), Ok(Some(_)))
+}
+
+fn no_environment(workspace: &Workspace, word: &str, why: &str) -> Failure {
+    // It is called for words that are none.
+    workspace.environment(word).err().map_or_else(|| unbound(workspace, why), |failure| failure.because(why))
+}
+
+fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
+    Ok(told(context, bound(workspace)?.map_err(|why| unbound(workspace, &why))?))
+}
+
+/// Says what was taken for the environment: whoever is surprised stops here.
+fn told(context: &Context, bound: Bound) -> EnvName {
+    context.note(format_args!("{}, from {}", bound.name, bound.from));
+    bound.name
+}
+
+fn unbound(workspace: &Workspace, why: &str) -> Failure {
+    let names: Vec<String> = workspace.policy.in_order().into_iter().map(Environment::shown).collect();
+    Failure::new(Kind::Usage, "which environment is meant?")
+        .because(why.to_owned())
+        .hint(format!("name the environment: {}", names.join(", ")))
+}
+
+/// An environment that was told by something else than its name.
+#[derive(Debug, PartialEq, Eq)]
+struct Bound {
+    name: EnvName,
+    from: String,
+}
+
+/// What the work is about, as CI or the checkout tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Occasion {
+    Branch(BranchName),
+    Tag(BranchName),
+    Change(u64),
+}
+
+/// The environment that is bound, or why there is none.
+fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
+    let repository = &workspace.repository;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let occasion = if let Some(said) = ci(&variable) {
+        let head = repository.resolve("HEAD").or_fail(Kind::CannotTell, "cannot read HEAD")?.map(CommitId);
+        said.and_then(|said| said.here(head))
+    } else {
+        let branch = repository.checked_out_branch().or_fail(Kind::CannotTell, "cannot read HEAD")?;
+        let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
+        branch.and_then(|branch| Ok(Occasion::Branch(branch.parse()?)))
+    };
+    Ok(occasion.and_then(|occasion| environment_of(&workspace.policy, &occasion)))
+}
+
+/// The one environment that the policy binds to an occasion, or why there is none.
+fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String> {
+    let from = match occasion {
+        Occasion::Branch(branch) => format!("the branch {branch}"),
+        Occasion::Tag(tag) => format!("the tag {tag}"),
+        Occasion::Change(number) => format!("the change request {number}"),
+    };
+    let candidates: Vec<String> = match occasion {
+        Occasion::Branch(branch) => {
+            policy.bound_to_branch(branch.as_str()).into_iter().map(Environment::shown).collect()
+        }
+        Occasion::Tag(tag) => policy.bound_to_tag(tag.as_str()).into_iter().map(Environment::shown).collect(),
+        Occasion::Change(number) => policy.patterns.keys().map(|prefix| format!("{prefix}-{number}")).collect(),
+    };
+    match &candidates[..] {
+        [name] => match name.parse() {
+            Ok(name) => Ok(Bound { name, from }),
+            // A pattern: its tags do not tell which of its environments is meant.
+            Err(_) => Err(format!("{from} is of some environment of {name}")),
+        },
+        [] => Err(format!("{from} is bound to no environment")),
+        several => Err(format!("{from} could be of {}", several.join(" or "))),
+    }
+}
+
+/// What a CI says that it runs for.
+struct Said {
+    occasion: Occasion,
+    /// The commit that it runs for, with the variable that says so.
+    commit: (&'static str, Option<String>),
+}
+
+impl Said {
+    /// The occasion, if it is about what is checked out: a job can also be in another repository, or have gone to another commit.
+    fn here(self, head: Option<CommitId>) -> Result<Occasion, String> {
+        let (name, commit) = &self.commit;
+        let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
+        match self.occasion {
+            // It leads to an environment of its own only, and its commit is a merge that nobody has to check out.
+            Occasion::Change(_) => Ok(self.occasion),
+            _ if head.is_some() && commit == head => Ok(self.occasion),
+            _ => Err(format!("{name} is not the commit that is checked out here")),
+        }
+    }
+}
+
+/// The value of a variable; none where it is empty, as CI systems leave what does not apply.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// How one system says what it runs for.
+type Read = fn(Variables<'_>) -> Result<Occasion, String>;
+
+/// What the CI that we run in says, if it is one that we know.
+///
+/// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
+/// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
+/// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
+fn ci(variable: Variables<'_>) -> Option<Result<Said, String>> {
+    let is = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let known: [(&str, &str, Read); 3] = [
+        ("GITHUB_ACTIONS", "GITHUB_SHA", github),
+        ("GITLAB_CI", "CI_COMMIT_SHA", gitlab),
+        ("TF_BUILD", "BUILD_SOURCEVERSION", azure),
+    ];
+    let mut here = known.into_iter().filter(|(name, ..)| is(name));
+    let (_, commit, read) = here.next()?;
+    if here.next().is_some() {
+        return Some(Err("the variables of two CI systems are set".to_owned()));
+    }
+    Some(read(variable).map(|occasion| Said { occasion, commit: (commit, variable(commit)) }))
+}
+
+fn github(variable: Variables<'_>) -> Result<Occasion, String> {
+    let found = reference("GITHUB_REF", variable)?;
+    // On `pull_request_target` and after a merge it runs for a change request, and its ref is the branch that this goes to.
+    match found {
+        Occasion::Change(_) => Ok(found),
+        _ if variable("GITHUB_HEAD_REF").is_some() => Err("GITHUB_REF does not name the change request".to_owned()),
+        _ => Ok(found),
+    }
+}
+
+fn gitlab(variable: Variables<'_>) -> Result<Occasion, String> {
+    for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
+        if let Some(value) = variable(name) {
+            return number(name, &value);
+        }
+    }
+    match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
+        (Some(tag), _) => short("CI_COMMIT_TAG", &tag).map(Occasion::Tag),
+        (None, Some(branch)) => short("CI_COMMIT_BRANCH", &branch).map(Occasion::Branch),
+        (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
+    }
+}
+
+fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
+    // With a repository on GitHub the number is not the id, and the number is what people know.
+    for name in ["SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "SYSTEM_PULLREQUEST_PULLREQUESTID"] {
+        if let Some(value) = variable(name) {
+            return number(name, &value);
+        }
+    }
+    reference("BUILD_SOURCEBRANCH", variable)
+}
+
+/// A full ref: of a branch, a tag, or a change request as `refs/pull/17/merge`.
+fn reference(name: &str, variable: Variables<'_>) -> Result<Occasion, String> {
+    let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
+    if let Some(branch) = value.strip_prefix("refs/heads/") {
+        short(name, branch).map(Occasion::Branch)
+    } else if let Some(tag) = value.strip_prefix("refs/tags/") {
+        short(name, tag).map(Occasion::Tag)
+    } else if let Some(rest) = value.strip_prefix("refs/pull/") {
+        let stem = rest.strip_suffix("/merge").or_else(|| rest.strip_suffix("/head"));
+        number(name, stem.unwrap_or(rest))
+    } else {
+        Err(format!("{name} is neither a branch, a tag nor a change request: {:?}", harmless(&value)))
+    }
+}
+
+fn short(name: &str, value: &str) -> Result<BranchName, String> {
+    value.parse().map_err(|_| format!("{name} is no name that a branch or tag can have here: {:?}", harmless(value)))
+}
+
+/// The number of a change request, in the one way to write it.
+fn number(name: &str, value: &str) -> Result<Occasion, String> {
+    let number: Option<u64> = value.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == value);
+    number.map(Occasion::Change).ok_or_else(|| format!("{name} is not a number: {:?}", harmless(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"
+        schema = 1
+        project = "catalogue"
+        [people]
+        alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        [environments]
+        dev = { tag = "build-{timestamp}" }
+        qa = { tag = "build-{timestamp}" }
+        prod = { branch = "main", tag = "{version}.{env}" }
+        "pr-*" = { ephemeral = { ttl = "8h", limit = 2 }, tag = "{env}_{version}" }
+    "#;
+
+    /// The environment that these variables lead to, or why there is none.
+    fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
+        let policy = Policy::parse(POLICY).unwrap();
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
+        let occasion = ci(&variable).ok_or("no CI")??.here(head)?;
+        environment_of(&policy, &occasion).map(|bound| format!("{} from {}", bound.name, bound.from))
+    }
+
+    const HEAD: &str = "8f3c2a10aa05736482d4523166f70cb561afa111";
+
+    /// Each system tells in its own variables what it runs for.
+    #[test]
+    fn what_ci_runs_for() {
+        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
+        let gitlab = [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", HEAD)];
+        let azure = [("TF_BUILD", "True"), ("BUILD_SOURCEVERSION", HEAD)];
+        let with = |system: &[(&'static str, &'static str)], more: &[(&'static str, &'static str)]| {
+            bound(&[system, more].concat()).unwrap()
+        };
+        let (main, tag, change) =
+            ("prod from the branch main", "prod from the tag 1.2.prod", "pr-17 from the change request 17");
+        assert_eq!(with(&github, &[("GITHUB_REF", "refs/heads/main")]), main);
+        assert_eq!(with(&github, &[("GITHUB_REF", "refs/tags/1.2.prod")]), tag);
+        // A fork may call its branch main: what counts is that it is a change request.
+        assert_eq!(with(&github, &[("GITHUB_REF", "refs/pull/17/merge"), ("GITHUB_HEAD_REF", "main")]), change);
+        assert_eq!(with(&gitlab, &[("CI_COMMIT_BRANCH", "main")]), main);
+        assert_eq!(with(&gitlab, &[("CI_COMMIT_TAG", "1.2.prod")]), tag);
+        assert_eq!(with(&gitlab, &[("CI_MERGE_REQUEST_IID", "17"), ("CI_COMMIT_BRANCH", "main")]), change);
+        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/heads/main")]), main);
+        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/tags/1.2.prod")]), tag);
+        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/pull/17/merge")]), change);
+        let github_on_azure =
+            [("SYSTEM_PULLREQUEST_PULLREQUESTID", "991"), ("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "17")];
+        assert_eq!(with(&azure, &github_on_azure), change);
+    }
+
+    /// A wrong environment is worse than none: what is not clear, or about something else, names none.
+    #[test]
+    fn nothing_is_guessed() {
+        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
+        let why = |more: &[(&'static str, &'static str)]| bound(&[&github[..], more].concat()).unwrap_err();
+        assert_eq!(why(&[("GITHUB_REF", "refs/heads/feature")]), "the branch feature is bound to no environment");
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
+            "the tag build-20260305T100211Z could be of dev or qa"
+        );
+        assert_eq!(why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]), "the tag pr-17_1.0 is of some environment of pr-*");
+        // `pull_request_target` runs for a change request on the branch that it goes to.
+        let target = [("GITHUB_REF", "refs/heads/main"), ("GITHUB_HEAD_REF", "feature")];
+        assert_eq!(why(&target), "GITHUB_REF does not name the change request");
+        for hostile in ["refs/pull/17\u{1b}[2J/merge", "refs/pull/017/merge", "refs/pull/-1/merge", "refs/pull/1/2"] {
+            assert!(why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"), "{hostile}");
+        }
+        for hostile in ["refs/heads/--force", "refs/heads/a\u{202e}b", "refs/heads/a b", "refs/heads/"] {
+            assert!(why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"), "{hostile}");
+        }
+        // The job went elsewhere: to another repository, or to another commit.
+        let elsewhere =
+            [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", &HEAD.replace('8', "9")), ("CI_COMMIT_BRANCH", "main")];
+        assert_eq!(bound(&elsewhere).unwrap_err(), "CI_COMMIT_SHA is not the commit that is checked out here");
+        let two = [("GITLAB_CI", "true"), ("TF_BUILD", "True"), ("CI_COMMIT_BRANCH", "main")];
+        assert!(bound(&two).unwrap_err().contains("two CI systems"));
+    }
+}
