@@ -3,6 +3,7 @@
 //! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
 //! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
 
+mod circulation;
 mod composing;
 mod context;
 mod failure;
@@ -15,9 +16,11 @@ mod proposal;
 mod workspace;
 mod written;
 
+mod abort;
 mod approve;
 mod attest;
 mod audit;
+mod build;
 mod check;
 mod completions;
 mod demo;
@@ -31,11 +34,14 @@ mod notes;
 mod policy;
 mod record;
 mod register;
+mod revoke;
 mod server;
 mod show;
 mod status;
 mod sync;
 mod unlock;
+mod unyank;
+mod yank;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -82,13 +88,18 @@ commands! {
     "Decide": {
         Check => check,
         Approve => approve,
+        Revoke => revoke,
         Attest => attest,
+        Build => build,
         Register => register,
+        Yank => yank,
+        Unyank => unyank,
         Lock => lock,
         Unlock => unlock,
     }
     "Act": {
         Record => record,
+        Abort => abort,
     }
     "Audit": {
         Audit => audit,

@@ -302,12 +302,7 @@ fn pick<'a>(
 
 /// The end of a run, with what its start said.
 fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
-    let newest = match &run.owner.statement.action {
-        Action::Start(start) => Some(start.run),
-        Action::Resume(resume) => Some(resume.run),
-        _ => None,
-    };
-    let (Some(newest), Some(deployment)) = (newest, run.start.statement.deployment()) else {
+    let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
     };
     if deployment.kind == entry::Kind::Exec {

@@ -197,7 +197,10 @@ fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> 
 /// What an entry of the evidence says.
 fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
     let (what, good, detail) = match &kept.statement.action {
-        Action::Build(it) => ("built", it.result == BuildResult::Succeeded, it.component.to_string()),
+        Action::Build(it) => match it.result {
+            BuildResult::Succeeded => ("built", true, it.component.to_string()),
+            BuildResult::Failed => ("built", false, format!("{} failed", it.component)),
+        },
         Action::Artifact(it) => {
             let digest = &it.image.digest;
             let short = digest.hex().get(..6).unwrap_or_default();

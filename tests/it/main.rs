@@ -10,6 +10,7 @@ mod harness;
 
 mod attacks;
 mod cli;
+mod decide;
 mod demo;
 mod documents;
 mod ledgers;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub use fold::fold;
 pub use slot::{Place, Slot, SlotError, Value};
 
-use super::entry::{Action, Kept, Statement, VerificationResult};
-use super::id::{CommitId, Content};
+use super::entry::{Action, Deployment, Kept, Statement, VerificationResult};
+use super::id::{CommitId, Content, RunId};
 use super::name::{ComponentName, EnvName};
 use super::time::Time;
 
@@ -172,6 +172,22 @@ pub struct Run<'a> {
     pub start: &'a Arc<Kept>,
     /// The newest start or resume.
     pub owner: &'a Arc<Kept>,
+}
+
+impl<'a> Run<'a> {
+    /// Under which `run` it goes on: that of its newest start or resume. Always there in a run that the rules let in.
+    pub fn id(&self) -> Option<RunId> {
+        match &self.owner.statement.action {
+            Action::Start(start) => Some(start.run),
+            Action::Resume(resume) => Some(resume.run),
+            _ => None,
+        }
+    }
+
+    /// What its start asked for. Always there in a run that the rules let in.
+    pub fn deployment(&self) -> Option<&'a Deployment> {
+        self.start.statement.deployment()
+    }
 }
 
 impl<'a> Here<'a> {

@@ -1,0 +1,142 @@
+//! The decisions besides approving and locking: withdrawing consent, giving runs up, builds, yanks, and evidence from test reports.
+//!
+//! Where a rule matters it is the server's own that is asked: the client's is passed over with `--no-verify`.
+
+use std::fmt::Write as _;
+
+use crate::harness::{Project, Repo, World, with_random_keys};
+
+/// Runs commands one after the other and shows what each said, but for how old the news is: that is the machine's own hour.
+fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for command in commands {
+        let run = repo.deploy(command).to_string();
+        let lines = run.lines().filter(|line| !line.starts_with("as of the last fetch"));
+        lines.for_each(|line| writeln!(text, "{line}").unwrap());
+        text.push('\n');
+    }
+    text
+}
+
+/// Consent is its giver's to withdraw, or an admin's; what leaned on it does not go in any more.
+#[test]
+fn revoke() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nprod = { approvals = { required = 1, by = [\"bob\", \"carol\"] }, deployers = \"ci\" }\n",
+    );
+    let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
+    carol.deploy(&["approve", "prod"]).ok();
+    let record = || ci.deploy(&["record", "prod", "--no-verify"]);
+    project.refused(&["signer"], || bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"]));
+    let mut text = transcript(&bob.repo, &[&["revoke", "prod"], &["revoke", "prod", "--of", "carol"]]);
+    text += &transcript(
+        &carol.repo,
+        &[&["revoke", "prod", "--dry-run"], &["revoke", "prod", "-m", "the canary fell ill"], &["revoke", "prod"]],
+    );
+    project.refused(&["approvals"], record);
+    bob.deploy(&["approve", "prod"]).ok();
+    text += &transcript(&project.alice.repo, &[&["revoke", "prod", "main", "--of", "bob"]]);
+    project.refused(&["approvals"], record);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}
+
+/// What is yanked goes nowhere until it is put back, by whom yanked it or an admin, and never by a machine.
+#[test]
+fn yank() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
+    let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
+    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    let mut text = transcript(
+        &ci.repo,
+        &[
+            &["yank", "HEAD"],
+            &["yank", "nowhere", "-m", "x"],
+            &["yank", "HEAD", "-m", "it leaks", "--dry-run"],
+            &["yank", "HEAD", "-m", "it leaks"],
+            &["yank", "HEAD", "-m", "it leaks"],
+        ],
+    );
+    project.refused(&["yanked"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    let unyank = ["unyank", "HEAD", "-m", "false alarm", "--no-verify"];
+    project.refused(&["signer"], || ci.deploy(&unyank));
+    project.refused(&["signer"], || bob.deploy(&unyank));
+    text += &transcript(&alice.repo, &[&["unyank", "main", "-m", "false alarm"], &["unyank", "main", "-m", "again"]]);
+    ci.deploy(&["record", "prod"]).ok();
+
+    // An artifact, under whatever name; a person takes their own yank back.
+    let image = format!("registry.example/demo@sha256:{}", "9f".repeat(32));
+    project.push("api/x", "two\n");
+    ci.deploy(&["register", &image]).ok();
+    text += &transcript(&bob.repo, &[&["yank", &image, "-m", "CVE-2026-1"], &["show", "--dates=iso"]]);
+    project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
+    let digest = image.rsplit_once('@').unwrap().1;
+    project.refused(&["signer"], || carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"]));
+    let document = bob.deploy(&["unyank", digest, "-m", "patched elsewhere", "--json"]).ok().json();
+    assert_eq!(
+        (&document["action"], &document["statement"]["predicate"]["digest"]),
+        (&"unyank".into(), &digest.into())
+    );
+    ci.deploy(&["record", "dev"]).ok();
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}
+
+/// How builds went is told by those who may, and seen where a commit's way is told.
+#[test]
+fn build() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n[artifacts]\nby = \"ci\"\n",
+    );
+    project.refused(&["signer"], || project.bob.deploy(&["build", "-c", "api", "--no-verify"]));
+    let text = transcript(
+        &project.ci.repo,
+        &[
+            &["build"],
+            &["build", "-c", "web"],
+            &["build", "-c", "api", "--dry-run"],
+            &["build", "-c", "api", "--failed", "--log", "https://ci.example.com/1"],
+            &["build", "HEAD", "-c", "api"],
+            &["show", "--dates=iso"],
+        ],
+    );
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+}
+
+/// A run is given up by whom it belongs to or, in time, by others; what it was changing is unknown from then on.
+#[test]
+fn abort() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = { deployers = [\"bob\", \"ci\"], stale_after = \"1h\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n",
+    );
+    project.push("web/x", "one\n");
+    let (bob, ci) = (&project.bob, &project.ci);
+    ci.deploy(&["record", "dev", "--start", "-c", "api"]).ok();
+    ci.deploy(&["record", "dev", "--start", "-c", "web"]).ok();
+    world.advance("5m");
+    let mut text =
+        transcript(&ci.repo, &[&["abort", "dev", "-m", "the runner died"], &["abort", "dev", "--run", "7", "-m", "x"]]);
+    project.refused(&["signer"], || bob.deploy(&["abort", "dev", "--run", "1", "-m", "too slow", "--no-verify"]));
+    text += &transcript(
+        &ci.repo,
+        &[
+            &["abort", "dev", "--run", "1", "-m", "the runner died", "--dry-run"],
+            &["abort", "dev", "--run", "1", "-m", "the runner died"],
+        ],
+    );
+    world.advance("1h");
+    text += &transcript(
+        &bob.repo,
+        &[&["abort", "dev", "-m", "it hangs"], &["abort", "dev", "-m", "again"], &["status", "--dates=iso"]],
+    );
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    ci.deploy(&["record", "dev"]).ok();
+    project.audited();
+}
