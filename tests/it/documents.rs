@@ -2,7 +2,7 @@
 //!
 //! In a block that is marked `console`, a line `$ …` is typed in the reader's home, a line `alice$ …` by alice in her clone `alice`; what
 //! follows is what a terminal of 100 columns then shows. A comment `<!-- console … -->` is played and not shown; in it,
-//! `+ 2h` lets that time pass, and files are written by `cat`. A block marked `console exit=1` ends with that exit code, all else with 0.
+//! `+ 2h` lets that time pass. A block marked `console exit=1` ends with that exit code, all else with 0.
 //! Ids and keys are random, so only their places are compared. `UPDATE_DOCS=1` writes down what came out.
 
 use std::path::{Path, PathBuf};
@@ -90,7 +90,9 @@ impl Player<'_> {
         let mut terminal = self.world.command("timeout", if person.is_empty() { "you" } else { person });
         terminal.args(["60", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
         terminal.current_dir(folder).env("SHELL", "/bin/bash").env("TERM", "dumb").env("COLUMNS", "100");
-        terminal.env("GIT_PAGER", "cat");
+        terminal.env("GIT_PAGER", "cat").env("TESTDATA", Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"));
+        // A prompt for it would show nothing of what is typed.
+        terminal.env("GIT_DEPLOY_PASSWORD", "correct horse battery staple");
         let run = Run::of(self.world, &mut terminal).fails(exit);
         let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
         text.lines().map(|line| line.trim_end().to_owned()).collect()
