@@ -11,6 +11,7 @@ mod harness;
 mod attacks;
 mod cli;
 mod demo;
+mod json;
 mod ledgers;
 mod look;
 mod man;
