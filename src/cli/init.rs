@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::keys::{self, Source};
@@ -40,19 +41,23 @@ pub struct Args {
 }
 
 /// What was done, for people and for `--json`.
-#[derive(Serialize, Default)]
+#[derive(JsonSchema, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Done {
+pub(super) struct Done {
+    /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
+    project: Option<ProjectName>,
+    /// Its genesis, by which it is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<EntryId>,
+    /// The key that signs here.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<PublicKey>,
+    /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<String>,
     /// Who may change the policy.
-    admins: Vec<String>,
+    admins: Vec<Person>,
     /// What was made: `key`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
 }
@@ -121,11 +126,12 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let admins = workspace.policy.admins(&workspace.project.root_keys);
-    done.admins = admins.iter().map(ToString::to_string).collect();
+    done.admins = admins.into_iter().collect();
     done.public_key = Some(key);
-    done.project = Some(workspace.project.name.to_string());
+    done.project = Some(workspace.project.name.clone());
     done.root = Some(workspace.project.id);
-    let admins = done.admins.join(", ");
+    let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
+    let admins = admins.join(", ");
     context
         .print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
     match workspace.policy.person_of_key(&key) {
@@ -164,10 +170,10 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
         done.made.push(FILE);
     }
     done.made.push("policy");
-    done.project = Some(project.name.to_string());
+    done.project = Some(project.name.clone());
     done.root = Some(project.id);
     done.public_key = Some(key);
-    done.admins = vec![person.to_string()];
+    done.admins = vec![person.clone()];
     context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
     if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));

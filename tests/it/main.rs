@@ -13,6 +13,7 @@ mod cli;
 mod decide;
 mod demo;
 mod documents;
+mod json;
 mod ledgers;
 mod look;
 mod look_places;
