@@ -17,6 +17,7 @@ use crate::git::gather::Gatherer;
 use crate::git::past::deeds_since;
 use crate::run::ask::{Asker, first_deployer};
 use crate::run::compose::{Commits, Selection, Wish};
+use crate::view::evidence;
 use crate::view::show::{self, Fact, Next, Show, State, Stay, Stop};
 
 /// Show one commit's way to production: built, tested, where it ran, what blocks it next
@@ -224,8 +225,5 @@ fn attested(it: &Attestation) -> (&'static str, bool, String) {
     };
     let suite = it.suite.as_ref().map_or_else(String::new, |suite| format!(" {suite}"));
     let place = it.environment.as_ref().map_or_else(String::new, |environment| format!(" in {environment}"));
-    let tests = it.predicate.get("passedTests").and_then(serde_json::Value::as_array);
-    let count = tests.map_or_else(String::new, |tests| format!(" ({})", tests.len()));
-    let result = if good { "PASSED" } else { "FAILED" };
-    (what, good, format!("{}{suite} {result}{count}{place}", it.short_type()))
+    (what, good, format!("{}{suite} {}{place}", it.short_type(), evidence::outcome(it)))
 }

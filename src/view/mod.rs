@@ -6,6 +6,7 @@ pub mod audit;
 pub mod check;
 pub mod deployed;
 pub mod diff;
+pub mod evidence;
 pub mod json;
 pub mod log;
 pub mod mark;

@@ -140,3 +140,61 @@ fn abort() {
     ci.deploy(&["record", "dev"]).ok();
     project.audited();
 }
+
+/// A report of tests is what a required check goes by: with failures it stops the commit, without it lets it go on.
+#[test]
+fn junit() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\nprod = { checks = [\"test-result\"] }\n[checks]\ntest-result = { by = \"ci\" }\n",
+    );
+    let (bob, ci) = (&project.bob, &project.ci);
+    let cases = |from: usize, to: usize| {
+        let case = |it| format!("<testcase classname=\"shop.Login\" name=\"case {it}\"/>");
+        (from..to).map(case).collect::<Vec<_>>().concat()
+    };
+    let failed = "<testcase classname=\"shop.Cart\" name=\"adds\"><failure message=\"1 is not 2\"/></testcase>";
+    let flaky = "<testcase classname=\"shop.Cart\" name=\"adds\"><flakyFailure/></testcase>";
+    ci.repo.write("out/one.xml", &format!("<testsuite name=\"one\">{}</testsuite>", cases(0, 400)));
+    for (file, last) in [("bad", failed), ("flaky", flaky), ("good", "<testcase name=\"adds\"/>")] {
+        ci.repo.write(&format!("out/{file}.xml"), &format!("<testsuite>{}{last}</testsuite>", cases(400, 411)));
+    }
+    ci.repo.write("out/page.xml", "<!DOCTYPE html><html/>");
+    let attest = |file: &str| ci.deploy(&["attest", "test-result", "HEAD", "--junit", "out/one.xml", file]);
+    let record = || ci.deploy(&["record", "prod", "--no-verify"]);
+    let mut text = attest("out/bad.xml").to_string();
+    let said = project.refused(&["checks"], record);
+    assert!(said.contains("test-result: failed, says ci"), "{said}");
+    text += &attest("out/flaky.xml").to_string();
+    project.refused(&["checks"], record);
+    text += &transcript(
+        &ci.repo,
+        &[
+            &["attest", "test-result", "--junit", "out/page.xml"],
+            &["attest", "test-result", "--junit", "out/none.xml"],
+            &["attest", "provenance", "--junit", "out/one.xml"],
+            &["attest", "test-result"],
+        ],
+    );
+    project.refused(&["signer"], || {
+        bob.repo.write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
+        bob.deploy(&["attest", "test-result", "--junit", "one.xml", "--no-verify"])
+    });
+    text += &attest("out/good.xml").to_string();
+    text += &transcript(&ci.repo, &[&["show", "--dates=iso"], &["record", "prod"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
+    let predicate = &signed["predicate"]["predicate"];
+    let sum = ci.repo.run("sha256sum", &["out/one.xml"]).ok().text();
+    assert_eq!(predicate["configuration"][0]["digest"]["sha256"], sum.split(' ').next().unwrap());
+    assert_eq!(predicate["passedTests"].as_array().unwrap().len(), 412);
+
+    // More tests than an entry has room for.
+    ci.repo.write("out/many.xml", &format!("<testsuite>{}{failed}</testsuite>", cases(0, 30_000)));
+    let many = ci.deploy(&["attest", "test-result", "--junit", "out/many.xml"]).ok();
+    assert!(many.err().contains("no room for every name") && many.text().contains("FAILED (1 of 30001)"), "{many}");
+    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
+    assert_eq!(signed["predicate"]["predicate"]["failedTests"], serde_json::json!(["shop.Cart.adds"]));
+    project.audited();
+}
