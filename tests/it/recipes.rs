@@ -55,6 +55,7 @@ fn recipes() {
         runs(&project, environments, &good);
         project.push("server", "broken\n");
         assert!(ci.play(&project, &steps, "second"), "{}", ci.name);
+        project.carol.deploy(&["sync"]).ok();
         let status = project.carol.deploy(&["status"]).ok().text();
         assert!(status.contains("is on hold in dev since it failed"), "{}: {status}", ci.name);
         project.audited();
