@@ -21,6 +21,7 @@ mod audit;
 mod check;
 mod completions;
 mod demo;
+mod diff;
 mod hook;
 mod init;
 mod key;
@@ -78,6 +79,7 @@ commands! {
         Status => status,
         Log => log,
         Show => show,
+        Diff => diff,
     }
     "Decide": {
         Check => check,

@@ -13,6 +13,7 @@ mod cli;
 mod demo;
 mod ledgers;
 mod look;
+mod look_diff;
 mod look_places;
 mod man;
 mod manners;
