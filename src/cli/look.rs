@@ -9,9 +9,10 @@ use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::name::{EnvName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::Environment;
 use crate::domain::state::{Here, Scope, State};
+use crate::domain::text::Line;
 use crate::git::sync::standing_problems;
 use crate::signing::key::{parse_public, public_file, read_public};
 use crate::view;
@@ -30,6 +31,12 @@ impl Place<'_> {
     /// Its part of the state.
     pub fn here(&self) -> Here<'_> {
         self.state.at(self.member.as_ref())
+    }
+
+    /// The version of a component that runs.
+    pub fn version(&self, component: &ComponentName) -> Option<Line> {
+        let ended = self.here().live(component)?.statement.ended();
+        ended.into_iter().find(|ended| ended.target.component == *component)?.target.version
     }
 }
 
@@ -73,6 +80,14 @@ pub fn age(workspace: &Workspace, context: &Context) {
     if workspace.remote.is_some() {
         context.print(view::status::age(workspace.repository.last_fetch(), &|time| context.when(time)));
     }
+}
+
+/// The author: a person of the policy by the address, else the name as the commit gives it.
+pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
+    let mut parts = ident.splitn(2, |byte| *byte == b'<');
+    let name = String::from_utf8_lossy(parts.next().unwrap_or_default()).trim().to_owned();
+    let address = parts.next().and_then(|rest| rest.split(|byte| *byte == b'>').next()).unwrap_or_default();
+    workspace.policy.person_of_email(address).map_or(name, ToString::to_string)
 }
 
 /// Who is asking, as far as public things tell: the public half of the configured key, else git's address.

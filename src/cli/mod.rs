@@ -25,6 +25,7 @@ mod build;
 mod check;
 mod completions;
 mod demo;
+mod diff;
 mod hook;
 mod init;
 mod key;
@@ -86,6 +87,7 @@ commands! {
         Status => status,
         Log => log,
         Show => show,
+        Diff => diff,
     }
     "Decide": {
         Check => check,

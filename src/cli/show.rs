@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let show = Show {
         commit: id,
         subject: String::from_utf8_lossy(commit.message()).lines().next().unwrap_or_default().to_owned(),
-        author: author(&workspace, commit.author()),
+        author: look::author(&workspace, commit.author()),
         at: commit.committer_time,
         evidence: teller.evidence().or_fail(Kind::CannotTell, "cannot read the evidence")?,
         environments: teller.environments()?,
@@ -50,14 +50,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     context.print(show::text(&show, context.now(), context.dates()));
     look::age(&workspace, context);
     Ok(())
-}
-
-/// The author: a person of the policy by the address, else the name as the commit gives it.
-fn author(workspace: &Workspace, ident: &[u8]) -> String {
-    let mut parts = ident.splitn(2, |byte| *byte == b'<');
-    let name = String::from_utf8_lossy(parts.next().unwrap_or_default()).trim().to_owned();
-    let address = parts.next().and_then(|rest| rest.split(|byte| *byte == b'>').next()).unwrap_or_default();
-    workspace.policy.person_of_email(address).map_or(name, ToString::to_string)
 }
 
 /// Tells the story of one commit.

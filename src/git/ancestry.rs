@@ -3,7 +3,8 @@
 //! "No" is only said when all of the history that could say otherwise was there; a missing commit or a shallow boundary in the way is an
 //! error. Committer dates can be anything: they make an answer faster, never different.
 
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use gix::commitgraph::Graph;
 
@@ -35,6 +36,15 @@ struct Step {
     generation: u32,
     time: u64,
     parents: Vec<Oid>,
+}
+
+/// What a history has that another has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// The commits, descendants before their ancestors where dates are orderly or a commit-graph tells.
+    pub commits: Vec<Oid>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
 }
 
 struct Walk<'a> {
@@ -116,27 +126,79 @@ impl Repository {
     /// As with `git rev-list`, some that are in the old history can be among them where dates are wrong and there is no commit-graph; none is ever
     /// left out.
     pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let failed = || Error::library(format!("walking the history of {new}"));
-        for id in old.iter().chain([&new]) {
-            if !self.exists(*id) {
-                return Err(Error::Missing(*id));
-            }
+        match self.ahead(new, old, limit)? {
+            Ahead { commits, more: false } => Ok(commits),
+            _ => Err(Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 }),
         }
-        let hidden = old.iter().map(|id| to_gix(*id));
-        let walk = self.gix.rev_walk([to_gix(new)]).use_commit_graph(false).with_commit_graph(self.open_graph());
-        let walk = walk.with_hidden(hidden);
-        let shallow = self.shallow_boundary()?;
-        let mut commits = Vec::new();
-        for info in walk.all().map_err(failed())? {
-            let id = from_gix(&info.map_err(failed())?.id);
-            if shallow.contains(&id) {
-                return Err(Error::Shallow);
-            }
-            commits.push(id);
-            if commits.len() > limit {
-                return Err(Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 });
-            }
-        }
-        Ok(commits)
     }
+
+    /// The same, but where there are more than `limit` only the first that are met: the newest, where dates are orderly.
+    pub fn ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Ahead> {
+        let mut walk = Walk { repository: self, graph: self.graph(), shallow: self.shallow_boundary()?, cut: false };
+        let mut painted: HashMap<Oid, Paint> = HashMap::new();
+        let mut queue = BinaryHeap::new();
+        // How many commits in the queue are, as far as is known, new.
+        let mut pending = 0;
+        for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
+            if !self.exists(id) {
+                return Err(Error::Missing(id));
+            }
+            if let Entry::Vacant(entry) = painted.entry(id) {
+                entry.insert(Paint { is_old, queued: true });
+                pending += usize::from(!is_old);
+                queue.push((walk.step(id)?, id));
+            }
+        }
+        let mut commits = Vec::new();
+        while pending > 0 {
+            let Some((step, id)) = queue.pop() else { break };
+            let Some(paint) = painted.get_mut(&id) else { continue };
+            paint.queued = false;
+            let is_old = paint.is_old;
+            if !is_old {
+                pending -= 1;
+                if commits.len() >= limit {
+                    return Ok(Ahead { commits: still_new(commits, &painted), more: true });
+                }
+                if walk.shallow.contains(&id) {
+                    return Err(Error::Shallow);
+                }
+                commits.push(id);
+            }
+            for parent in step.parents {
+                match painted.entry(parent) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(Paint { is_old, queued: true });
+                        pending += usize::from(!is_old);
+                    }
+                    Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
+                        let paint = entry.get_mut();
+                        paint.is_old = true;
+                        // One that was passed already is passed again, to tell its parents.
+                        if std::mem::replace(&mut paint.queued, true) {
+                            pending -= 1;
+                            continue;
+                        }
+                    }
+                    Entry::Occupied(_) => continue,
+                }
+                queue.push((walk.step(parent)?, parent));
+            }
+        }
+        Ok(Ahead { commits: still_new(commits, &painted), more: false })
+    }
+}
+
+/// What a walk knows of a commit.
+struct Paint {
+    /// Whether it is in the old history.
+    is_old: bool,
+    /// Whether it waits to be passed.
+    queued: bool,
+}
+
+/// Without those that turned out to be old after they were passed.
+fn still_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, Paint>) -> Vec<Oid> {
+    commits.retain(|id| painted.get(id).is_some_and(|paint| !paint.is_old));
+    commits
 }

@@ -24,6 +24,7 @@ pub mod refs;
 pub mod remote;
 pub mod repo;
 pub mod sync;
+pub mod touched;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -3,6 +3,7 @@
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
 pub mod audit;
+pub mod brings;
 pub mod check;
 pub mod deployed;
 pub mod diff;

@@ -16,6 +16,7 @@ mod documents;
 mod json;
 mod ledgers;
 mod look;
+mod look_diff;
 mod look_places;
 mod man;
 mod manners;

@@ -12,9 +12,9 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-struct Component<'a> {
-    policy: &'a Policy,
-    name: &'a ComponentName,
+pub(super) struct Component<'a> {
+    pub policy: &'a Policy,
+    pub name: &'a ComponentName,
 }
 
 impl Paths for Component<'_> {

@@ -11,12 +11,14 @@ mod history;
 mod signers;
 mod source;
 mod version;
+mod way;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use history::{History, Passed};
+pub use way::Way;
 
 use crate::domain::entry::{Action, Statement};
 use crate::domain::gate::{Chain, CommitFact, Facts, Known, Request, SeenFact};

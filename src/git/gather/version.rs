@@ -1,14 +1,14 @@
 //! The versions of components, from a file of the commit or from tags on it.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::ask::Ask;
 use super::{Gatherer, words};
 use crate::domain::gate::{Facts, Known};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Placeholder, Scheme, Template, VersionSource, VersionTag, compare};
+use crate::domain::policy::{Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare};
 use crate::domain::text::{Line, harmless};
 use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
@@ -17,6 +17,8 @@ use crate::git::tree::entries;
 /// The largest file that holds a version, in bytes.
 const FILE_LIMIT: usize = 1_024;
 
+/// The version of each component at a commit.
+type Versions = BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>;
 /// Tags below a prefix, each with its commit.
 type Tags = Result<Vec<(String, CommitId)>>;
 
@@ -24,19 +26,30 @@ impl Gatherer<'_> {
     /// The versions of the changed components. What a command prints is not known here.
     pub(super) fn versions(&self, ask: &Ask<'_>, facts: &mut Facts) {
         let Some(rule) = ask.place.as_ref().and_then(|(_, rules)| rules.version.as_ref()) else { return };
+        let changed = ask.moves.iter().filter(|it| it.changed);
+        facts.versions.extend(self.versions_of(rule, changed.map(|it| (it.commit, it.component.clone()))));
+    }
+
+    /// The versions that a rule finds for components at commits; what a command prints is left out.
+    pub fn versions_of(
+        &self,
+        rule: &VersionRule,
+        targets: impl Iterator<Item = (CommitId, ComponentName)>,
+    ) -> Versions {
         let mut tags: HashMap<String, Tags> = HashMap::new();
-        for it in ask.moves.iter().filter(|it| it.changed) {
+        let version = |(commit, component): (CommitId, ComponentName)| {
             let version = match &rule.from {
-                VersionSource::File(template) => self.version_in_file(template, it.commit, &it.component),
+                VersionSource::File(template) => self.version_in_file(template, commit, &component),
                 VersionSource::Tag(tag) => {
-                    let prefix = prefix(tag, &it.component);
+                    let prefix = prefix(tag, &component);
                     let tags = tags.entry(prefix).or_insert_with_key(|prefix| self.tags(prefix));
-                    version_in_tags(tag, rule.scheme, tags, it.commit, &it.component)
+                    version_in_tags(tag, rule.scheme, tags, commit, &component)
                 }
-                VersionSource::Command(_) => continue,
+                VersionSource::Command(_) => return None,
             };
-            facts.versions.insert((it.commit, it.component.clone()), version);
-        }
+            Some(((commit, component), version))
+        };
+        targets.filter_map(version).collect()
     }
 
     fn version_in_file(&self, template: &Template, commit: CommitId, component: &ComponentName) -> Known<Option<Line>> {

@@ -1,0 +1,150 @@
+//! The commits on the way from one commit to another, component by component: those that touch its paths.
+//!
+//! Each way is walked once and each commit on it compared with its parents once, however many components and environments ask.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::content::Component;
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
+use crate::git::ancestry::Ahead;
+use crate::git::error::Result;
+use crate::git::repo::Repository;
+
+/// Looks ways up under one policy, at most so many commits far.
+pub struct Way<'a> {
+    repository: &'a Repository,
+    policy: &'a Policy,
+    limit: usize,
+    /// Each component's place in the answers.
+    components: BTreeMap<ComponentName, usize>,
+    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
+    touched: RefCell<HashMap<CommitId, Rc<Vec<bool>>>>,
+}
+
+impl<'a> Way<'a> {
+    /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
+    pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
+        let components = policy.component_names().into_iter().enumerate().map(|(index, name)| (name, index)).collect();
+        Self { repository, policy, limit, components, ahead: RefCell::default(), touched: RefCell::default() }
+    }
+
+    /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
+    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<Ahead>> {
+        if let Some(known) = self.ahead.borrow().get(&(new, old)) {
+            return Ok(Rc::clone(known));
+        }
+        let ahead = Rc::new(self.repository.ahead(new.0, &[old.0], self.limit)?);
+        self.ahead.borrow_mut().insert((new, old), Rc::clone(&ahead));
+        Ok(ahead)
+    }
+
+    /// Those among them that touch a component; none for one that the policy does not have.
+    pub fn touching(&self, component: &ComponentName, new: CommitId, old: CommitId) -> Result<Ahead> {
+        let ahead = self.ahead(new, old)?;
+        let mut commits = Vec::new();
+        for id in &ahead.commits {
+            if self.touches(CommitId(*id), component)? {
+                commits.push(*id);
+            }
+        }
+        Ok(Ahead { commits, more: ahead.more })
+    }
+
+    /// Whether a commit touches a component.
+    pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
+        let Some(index) = self.components.get(component) else { return Ok(false) };
+        if let Some(known) = self.touched.borrow().get(&commit) {
+            return Ok(known.get(*index).copied().unwrap_or_default());
+        }
+        let paths: Vec<_> = self.components.keys().map(|name| Component { policy: self.policy, name }).collect();
+        let touched = self.repository.touched(&self.repository.read_commit(commit.0)?, &paths)?;
+        let answer = touched.get(*index).copied().unwrap_or_default();
+        self.touched.borrow_mut().insert(commit, Rc::new(touched));
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::id::Oid;
+    use crate::git::tests::{Numbers, Scratch};
+
+    const POLICY: &str = r#"
+        schema = 1
+        project = "catalogue"
+        [people]
+        alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        [environments]
+        dev = {}
+        [components]
+        api = { paths = ["api/**", "lib/a"] }
+        tf = { paths = "**/*.tf" }
+        deep = { paths = "lib/x/y/**" }
+    "#;
+
+    /// A count that leaves a commit out hides what a deployment would bring; so every commit of a random history is held against git.
+    #[test]
+    fn touched_equals_git() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let scratch = Scratch::bare();
+        let blobs: Vec<Oid> = ["a", "b"]
+            .map(|text| {
+                std::fs::write(scratch.beside("blob"), text).unwrap();
+                scratch.oid(&["hash-object", "-w", scratch.beside("blob").to_str().unwrap()])
+            })
+            .into();
+        // `lib/a` and `api` are now a file and now a folder.
+        let places =
+            ["api", "api/x", "api/y/main.tf", "lib/a", "lib/a/b", "lib/x/y/z", "lib/x/z", "other/q", ".gitattributes"];
+        let (mut numbers, mut commits) = (Numbers(7), Vec::new());
+        for number in 0..40 {
+            let mut files: Vec<(&str, String, Oid)> = Vec::new();
+            for place in places {
+                if numbers.below(9) == 0 {
+                    continue;
+                }
+                let clash = |other: &str| place.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+                if !files.iter().any(|(_, other, _)| clash(other)) {
+                    files.push(("100644", place.to_owned(), blobs[usize::from(numbers.below(9) == 0)]));
+                }
+            }
+            let tree = scratch.tree(&files).to_string();
+            let mut args = vec!["commit-tree".to_owned(), tree, "-m".to_owned(), number.to_string()];
+            let parents = if commits.is_empty() { 0 } else { 1 + numbers.below(2) };
+            let parents: BTreeSet<Oid> = (0..parents).map(|_| *numbers.pick(&commits)).collect();
+            args.extend(parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            commits.push(scratch.oid(&args));
+        }
+        let repository = scratch.open();
+        let way = Way::new(&repository, &policy, 10);
+        let mut seen = BTreeSet::new();
+        for id in &commits {
+            let commit = repository.read_commit(*id).unwrap();
+            let diff = |parent: Option<&Oid>| {
+                let (id, parent) = (id.to_string(), parent.map(Oid::to_string));
+                let from = parent.as_deref().unwrap_or("--root");
+                scratch.git(&["diff-tree", "-r", "--name-only", "--no-commit-id", from, &id])
+            };
+            let diffs: Vec<String> = if commit.parents.is_empty() {
+                vec![diff(None)]
+            } else {
+                commit.parents.iter().map(|it| diff(Some(it))).collect()
+            };
+            for name in policy.component_names() {
+                let expected = diffs.iter().all(|diff| diff.lines().any(|path| policy.owns(&name, path.as_bytes())));
+                assert_eq!(way.touches(CommitId(*id), &name).unwrap(), expected, "{name} {diffs:?}");
+                seen.insert((name.clone(), expected, diffs.len()));
+            }
+        }
+        // Each component was touched and left alone, by commits with one parent and by merges.
+        assert_eq!(seen.len(), 4 * 2 * 2, "{seen:?}");
+    }
+}

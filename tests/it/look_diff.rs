@@ -1,0 +1,80 @@
+//! What a deployment would bring, and whether a change is there: the questions before every release.
+
+use crate::harness::{Project, World, with_random_keys};
+
+const POLICY: &str = r#"
+[environments.dev]
+[environments.stage]
+version = { from = "file:{component}/VERSION" }
+[environments.prod]
+version = { from = "file:{component}/VERSION" }
+
+[components.api]
+paths = "api/**"
+[components.web]
+paths = "web/**"
+[components.old]
+paths = "old/**"
+"#;
+
+/// A project with three releases of two parts: the first runs in prod, the second in stage, where web has the third.
+fn released(world: &World) -> (Project<'_>, [String; 3]) {
+    let project = Project::new(world, POLICY);
+    project.commit("web/VERSION", "2.0.0\n");
+    project.commit("old/VERSION", "1.0.0\n");
+    let first = project.commit("api/VERSION", "1.4.1\n");
+    project.alice.deploy(&["record", "prod"]).ok();
+    project.commit("api/y", "y\n");
+    project.commit("web/index", "y\n");
+    let second = project.commit("api/VERSION", "1.4.2\n");
+    project.alice.deploy(&["record", "stage"]).ok();
+    project.commit("web/index", "z\n");
+    let third = project.commit("web/VERSION", "2.0.1\n");
+    project.alice.deploy(&["record", "stage", "--component", "web"]).ok();
+    (project, [first, second, third])
+}
+
+/// What goes out next is told by component; a merge says nothing by itself, and what the deployment would take away is not hidden.
+#[test]
+fn what_goes_out_next() {
+    let world = World::new();
+    let (project, [first, second, third]) = released(&world);
+    let alice = &project.alice.repo;
+    insta::assert_snapshot!("next", alice.deploy(&["diff", "prod", "stage", "--dates=relative"]).ok());
+    insta::assert_snapshot!("next_of_one", alice.deploy(&["diff", "prod", "stage", "--component", "web"]).ok());
+    insta::assert_snapshot!("back", alice.deploy(&["diff", "stage", "prod", "-n", "1", "--dates=relative"]).ok());
+    insta::assert_snapshot!("nothing", alice.deploy(&["diff", "prod", &first]).ok());
+    insta::assert_snapshot!("first", alice.deploy(&["diff", "dev", "prod"]).ok());
+    alice.git(&["rm", "-q", "-r", "old"]).ok();
+    alice.git(&["commit", "-q", "-m", "Remove what is old"]).ok();
+    insta::assert_snapshot!("gone", alice.deploy(&["diff", "prod", "--dates=relative"]).ok());
+    let diff = alice.deploy(&["diff", "prod", "stage", "--json"]).ok().json();
+    assert_eq!(diff["schema"], "git-deploy/diff/v1");
+    assert_eq!(diff["affected"], serde_json::json!(["api", "web"]));
+    let components = diff["components"].as_array().unwrap().iter();
+    let told = components
+        .map(|it| serde_json::json!([it["component"], it["change"], it["from"], it["to"], it["brings"]["commits"]]));
+    let expected = serde_json::json!([
+        ["api", "changed", first, second, 2],
+        ["old", "unchanged", first, second, null],
+        ["web", "changed", first, third, 3],
+    ]);
+    assert_eq!(told.collect::<serde_json::Value>(), expected);
+    assert_eq!(diff["commits"].as_array().unwrap().len(), 5, "{diff:#}");
+}
+
+/// Where history is cut off what changes is still known, and how much is not made up.
+#[test]
+fn without_history() {
+    let world = World::new();
+    let (project, _) = released(&world);
+    project.alice.push(&["HEAD:refs/heads/main"]).ok();
+    project.alice.deploy(&["sync"]).ok();
+    let clone = world.path().join("shallow");
+    project.alice.repo.git(&["clone", "-q", "--depth=1", &project.server.url(), &clone.to_string_lossy()]).ok();
+    let shallow = world.existing("shallow", "dave");
+    let _hidden = with_random_keys().bind_to_scope();
+    let run = shallow.deploy(&["diff", "prod", "--json"]);
+    assert_eq!(run.json()["components"][0]["component"], "api", "{run}");
+    assert!(run.json()["components"][0].get("brings").is_none(), "{run}");
+}
