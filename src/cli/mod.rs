@@ -10,8 +10,10 @@ mod failure;
 mod help;
 mod keys;
 mod look;
+mod naming;
 mod news;
 mod proposal;
+mod running;
 mod workspace;
 mod written;
 
