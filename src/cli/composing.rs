@@ -116,11 +116,16 @@ pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result
         destroy: wanted.destroy,
         versions: wanted.versions.clone(),
     };
-    compose(view, policy, &wish).map_err(|error| match error {
+    compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))
+}
+
+/// Says why it cannot be worked out what a deployment consists of.
+pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
+    match error {
         ComposeError::Unknown(_) => unknown(policy, error.to_string()),
         ComposeError::Absent { .. } | ComposeError::Nothing(_) => Failure::new(Kind::Usage, error.to_string()),
         ComposeError::Fact(_) | ComposeError::Git(_) => {
             Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
         }
-    })
+    }
 }

@@ -198,3 +198,82 @@ fn junit() {
     assert_eq!(signed["predicate"]["predicate"]["failedTests"], serde_json::json!(["shop.Cart.adds"]));
     project.audited();
 }
+
+/// The first day of a project that runs already: what runs is written down once, and an init that was stopped goes on where it was.
+#[test]
+fn init_of_what_runs() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = world.clone(&server, "alice");
+    alice.commit("api/x", "one\n", "Begin");
+    alice.git(&["tag", "v1.4.1"]).ok();
+    alice.commit("api/x", "two\n", "Go on");
+    let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
+    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    let ledgers = |repo: &Repo<'_>| repo.git(&["for-each-ref", "refs/deploy", "refs/notes"]).ok().text();
+    // What is wrong is told before anything is begun.
+    let init = |running: &'static str| vec!["init", "--name", "shop", "--env", "dev,stage,prod", "--running", running];
+    let mut text = String::new();
+    for wrong in ["prd=v1.4.1", "prod=v9", "prod:api=v1.4.1", "prod"] {
+        text += &transcript(&alice, &[&init(wrong)]);
+    }
+    assert_eq!((ledgers(&alice), ledgers(&server)), (String::new(), String::new()));
+    assert!(!alice.path().join("deploy.toml").exists());
+
+    let whole = [&init("prod=v1.4.1")[..], &["--running", "stage=HEAD"]].concat();
+    // The server says no in the middle, before the second baseline.
+    let shim = std::fs::read_to_string(server.path().join("hooks/pre-receive")).unwrap();
+    server.hook("pre-receive", "#!/bin/sh\nread -r it\ncase $it in *refs/deploy/stage) exit 1 ;; esac\necho \"$it\" | git-deploy hook pre-receive\n");
+    let stopped = alice.deploy(&whole).fails(1);
+    assert!(stopped.err().contains("git deploy init with the same words"), "{stopped}");
+    std::fs::remove_file(alice.path().join("deploy.toml")).unwrap();
+    server.hook("pre-receive", &shim);
+    text += &transcript(&alice, &[&whole, &whole, &["init", "--env", "qa"], &["log", "--dates=iso"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    assert_eq!(alice.rev("deploy/prod^2"), alice.rev("v1.4.1"));
+    // It is there to go back to, and it never ran before the next environment.
+    alice.deploy(&["record", "dev"]).ok();
+    alice.deploy(&["record", "prod", "stage"]).fails(1);
+    alice.deploy(&["record", "stage", "dev", "--all"]).ok();
+    alice.deploy(&["record", "prod", "stage"]).ok();
+    alice.deploy(&["record", "prod", "v1.4.1", "--rollback"]).ok();
+}
+
+/// A component that is declared later gets its baseline then, from an admin, once.
+#[test]
+fn later_baselines() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
+    let (alice, bob) = (&project.alice, &project.bob);
+    alice.deploy(&["record", "prod", "main", "--baseline"]).ok();
+    project.push("web/x", "one\n");
+    project.publish("[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\nold = { paths = \"old\" }\n");
+    project.refused(&["signer"], || bob.deploy(&["record", "prod", "main", "--baseline", "--no-verify"]));
+    let mut text = transcript(
+        &alice.repo,
+        &[
+            &["record", "prod", "--baseline"],
+            &["record", "prod", "main", "--baseline", "--failed"],
+            &["record", "prod", "main", "--baseline", "-c", "old"],
+            &[
+                "record",
+                "prod",
+                "main",
+                "--baseline",
+                "-c",
+                "api",
+                "--version",
+                "1.4.1",
+                "-m",
+                "as the wiki says",
+                "--dry-run",
+            ],
+            &["record", "prod", "main", "--baseline", "-c", "api", "--version", "1.4.1", "-m", "as the wiki says"],
+            &["record", "prod", "main", "--baseline"],
+        ],
+    );
+    project.refused(&["state"], || alice.deploy(&["record", "prod", "main", "--baseline", "-c", "api", "--no-verify"]));
+    text += &transcript(&alice.repo, &[&["record", "prod", "main", "--baseline"], &["log", "prod", "--dates=iso"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}

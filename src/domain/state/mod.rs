@@ -252,6 +252,14 @@ impl<'a> Here<'a> {
         self.kept(Place::Unknown(component.clone()))
     }
 
+    /// Whether a component has a history here: it runs, ended some attempt, or is under way.
+    pub fn entered(self, component: &ComponentName) -> bool {
+        self.commit(component).is_some()
+            || self.last(component).is_some()
+            || self.unknown(component).is_some()
+            || self.run_of(component).is_some()
+    }
+
     /// The lock of a component.
     pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
         self.kept(Place::ComponentLock(component.clone()))
