@@ -51,7 +51,8 @@ fn recipes() {
         let steps = steps(ci.name);
         let good = project.push("server", "well\n");
         assert!(!ci.play(&project, &steps, "first"), "{}", ci.name);
-        let environments: &[&str] = if steps.iter().any(|step| step.contains("./deploy prod")) { &["dev", "prod"] } else { &["dev"] };
+        let environments: &[&str] =
+            if steps.iter().any(|step| step.contains("./deploy prod")) { &["dev", "prod"] } else { &["dev"] };
         runs(&project, environments, &good);
         project.push("server", "broken\n");
         assert!(ci.play(&project, &steps, "second"), "{}", ci.name);
