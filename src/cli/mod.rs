@@ -20,8 +20,10 @@ mod attest;
 mod audit;
 mod check;
 mod completions;
+mod contains;
 mod demo;
 mod diff;
+mod good;
 mod hook;
 mod init;
 mod key;
@@ -80,6 +82,8 @@ commands! {
         Log => log,
         Show => show,
         Diff => diff,
+        Contains => contains,
+        Good => good,
     }
     "Decide": {
         Check => check,

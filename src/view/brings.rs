@@ -7,7 +7,7 @@ use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::text::Line;
+use crate::domain::text::{Line, harmless};
 use crate::domain::time::Time;
 
 /// The body of the document.
@@ -111,7 +111,7 @@ pub struct Commit {
 
 /// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
 pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let (environment, revision) = (&diff.environment, &diff.revision);
+    let (environment, revision) = (&diff.environment, shown(&diff.revision));
     let rest = remark(diff);
     if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
         return format!("{environment} has the content of {revision} already{rest}.");
@@ -142,6 +142,11 @@ pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) 
         parts.push(format!("{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"));
     }
     parts.join("\n")
+}
+
+/// A revision as it is shown: as it was typed, an id shortened.
+pub(super) fn shown(revision: &str) -> String {
+    revision.parse::<CommitId>().map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
 }
 
 /// `, 5 components stay as they are`, where some do beside those that change.
