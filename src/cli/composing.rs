@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
-use super::{Failure, Kind};
+use super::{Failure, Kind, OrFail as _};
 use crate::domain::entry::{self, Deployment};
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::text::Line;
@@ -76,6 +76,34 @@ fn unknown(policy: &Policy, words: String) -> Failure {
     Failure::new(Kind::Usage, words).because(format!("its components are {}", names.join(", ")))
 }
 
+/// The component that was built: the one that is named, or the only one.
+pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<ComponentName, Failure> {
+    if let Some(name) = named {
+        return known(policy, name).map(|()| name.clone());
+    }
+    let all: Vec<ComponentName> = policy.component_names().into_iter().collect();
+    if let [name] = &all[..] {
+        return Ok(name.clone());
+    }
+    let list: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
+    Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list.join(", "))).hint("--component NAME"))
+}
+
+/// What a component is at the commit that it was built from.
+pub fn content(
+    view: &View<'_>,
+    policy: &Policy,
+    commit: CommitId,
+    component: &ComponentName,
+) -> Result<Content, Failure> {
+    let known = view.gatherer.content(policy, commit, component);
+    let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
+    known.ok_or_else(|| {
+        let words = format!("{component} has no file in {}: nothing was built from it", commit.short());
+        Failure::new(Kind::Usage, words)
+    })
+}
+
 /// Works out the deployment of a commit as things stand now.
 pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result<Deployment, Failure> {
     let (policy, rules) = place.rules(view)?;
@@ -88,11 +116,16 @@ pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result
         destroy: wanted.destroy,
         versions: wanted.versions.clone(),
     };
-    compose(view, policy, &wish).map_err(|error| match error {
+    compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))
+}
+
+/// Says why it cannot be worked out what a deployment consists of.
+pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
+    match error {
         ComposeError::Unknown(_) => unknown(policy, error.to_string()),
         ComposeError::Absent { .. } | ComposeError::Nothing(_) => Failure::new(Kind::Usage, error.to_string()),
         ComposeError::Fact(_) | ComposeError::Git(_) => {
             Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
         }
-    })
+    }
 }

@@ -7,13 +7,16 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::text::harmless;
+use crate::domain::verdict::Verdict;
+use crate::view::verdict;
 
 /// What sort of failure, and so which exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// No: a gate refuses, an audit found something.
     Denied = 1,
@@ -44,17 +47,42 @@ pub struct Failure {
     message: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
     hints: Vec<String>,
+    /// What the rules say, where they were asked: shown by whoever asked.
+    verdict: Option<Verdict>,
+    /// What else was shown already, such as the words of a remote.
+    details: Vec<String>,
+}
+
+/// Why a command failed; the exit code says the same.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Body {
+    /// What sort of failure it is.
+    kind: Kind,
+    /// The exit code.
+    exit: u8,
+    /// What happened.
+    message: String,
+    /// The reasons, from the nearest to the deepest.
+    because: Vec<String>,
+    /// What to type next.
+    r#try: Vec<String>,
+    /// What the rules say, where they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<verdict::Json>,
+    /// What else there is to know, such as what the remote said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<String>,
 }
 
 impl Failure {
     /// A failure with a sentence that says what happened.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: Some(message.into()), source: None, hints: Vec::new() }
+        Self { message: Some(message.into()), ..Self::told(kind) }
     }
 
     /// A failure that the command's own report has told already, such as a verdict: only the exit code is left to say.
     pub fn told(kind: Kind) -> Self {
-        Self { kind, message: None, source: None, hints: Vec::new() }
+        Self { kind, message: None, source: None, hints: Vec::new(), verdict: None, details: Vec::new() }
     }
 
     /// Adds the reason.
@@ -68,6 +96,20 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, command: impl Into<String>) -> Self {
         self.hints.push(command.into());
+        self
+    }
+
+    /// Adds what the rules say, for the JSON document; for people it must have been shown.
+    #[must_use]
+    pub fn verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = Some(verdict);
+        self
+    }
+
+    /// Adds what else there is to know, for the JSON document; for people it must have been shown.
+    #[must_use]
+    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(lines);
         self
     }
 
@@ -106,15 +148,7 @@ impl Failure {
     }
 
     /// The body of the JSON document `git-deploy/error/v1`; `None` if all has been told.
-    pub fn json(&self) -> Option<impl Serialize + use<>> {
-        #[derive(Serialize)]
-        struct Body {
-            kind: Kind,
-            exit: u8,
-            message: String,
-            because: Vec<String>,
-            r#try: Vec<String>,
-        }
+    pub(super) fn json(&self) -> Option<Body> {
         let message = self.message.clone()?;
         Some(Body {
             kind: self.kind,
@@ -122,6 +156,8 @@ impl Failure {
             message,
             because: self.reasons(),
             r#try: self.hints.clone(),
+            verdict: self.verdict.as_ref().map(verdict::json),
+            details: self.details.clone(),
         })
     }
 }

@@ -1,33 +1,48 @@
 //! `git deploy init`: sets a repository up, step by step; what is there already is left as it is.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::composing::Place;
 use super::keys::{self, Source};
 use super::proposal::{FILE, Proposal};
-use super::workspace::{REMOTE, Workspace, default_key, explain, find_signer, open_repository, remote, synced};
-use super::{Context, Failure, Kind, OrFail as _, news};
+use super::running::{self, Running, Runs};
+use super::workspace::{
+    REMOTE, Workspace, default_key, entry_name, explain, find_signer, open_repository, remote, synced,
+};
+use super::{Context, Failure, Kind, OrFail as _, naming, news};
 use crate::clock;
-use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::{Policy, Standing};
+use crate::domain::id::{CommitId, EntryId, PublicKey};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+use crate::domain::policy::{MAX_BYTES, Policy, Standing};
+use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::git::append::{Manner, Writer};
-use crate::git::ledger::{Project, project_bytes};
+use crate::git::gather::Gatherer;
+use crate::git::ledger::{Link, Project, project_bytes};
 use crate::git::sync::{LEDGERS, PIN};
 use crate::signing::Signer;
+use crate::view::deployed;
 
-/// Set this repository up: a key, deploy.toml, the first policy, and the fetching of the ledgers
+/// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
 ///
-/// What is there already is left as it is, so it can be run again. Where the remote has a project, that one is joined.
+/// What is there already is left as it is, so it can be run again, and goes on where it was stopped. Where the remote has a project,
+/// that one is joined.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environments, from the first to the last: each one promotes into the next
-    #[arg(long = "env", value_name = "NAME,…", value_delimiter = ',', default_value = "dev,stage,prod")]
+    /// The environments, from the first to the last: each one promotes into the next; without it dev, stage and prod
+    #[arg(long = "env", value_name = "NAME,…", value_delimiter = ',')]
     environments: Vec<EnvName>,
+    /// What runs in an environment already, such as prod=v1.4.1, or prod:api=v1.4.1 of one component; can be repeated
+    ///
+    /// It is written down as a baseline: an admin's word, which no rule judges. A rollback may go back to it.
+    #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
+    running: Vec<Running>,
     /// The project's name, which never changes; without it the name of the remote repository or of the folder
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
@@ -40,21 +55,39 @@ pub struct Args {
 }
 
 /// What was done, for people and for `--json`.
-#[derive(Serialize, Default)]
+#[derive(JsonSchema, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Done {
+pub(super) struct Done {
+    /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
+    project: Option<ProjectName>,
+    /// Its genesis, by which it is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<EntryId>,
+    /// The key that signs here.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<PublicKey>,
+    /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<String>,
     /// Who may change the policy.
-    admins: Vec<String>,
+    admins: Vec<Person>,
     /// What was made: `key`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
+    /// What was written down as running already.
+    baselines: Vec<Baselined>,
+}
+
+/// What runs in an environment already.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Baselined {
+    /// The environment.
+    environment: EnvName,
+    /// The ledger commit that says so.
+    entry: EntryId,
+    /// Its components, each with the commit.
+    components: BTreeMap<ComponentName, CommitId>,
 }
 
 /// Sets the repository up.
@@ -114,6 +147,10 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
             format!("this is the project {}, and never {name}", workspace.project.name),
         ));
     }
+    let policy = &workspace.policy;
+    declared(&args.environments, policy, "the policy in force")?;
+    let runs = running::understand(&args.running, policy, &|revision| workspace.commit(revision))?;
+    runs.iter().try_for_each(|(name, runs)| runs.there(&workspace.gatherer(), policy, name).map(drop))?;
     let pin = || workspace.repository.set_config(PIN, &workspace.project.id.to_string());
     if workspace.repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?.is_none() {
         pin().or_fail(Kind::CannotTell, "cannot pin the project")?;
@@ -121,21 +158,32 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let admins = workspace.policy.admins(&workspace.project.root_keys);
-    done.admins = admins.iter().map(ToString::to_string).collect();
+    done.admins = admins.into_iter().collect();
     done.public_key = Some(key);
-    done.project = Some(workspace.project.name.to_string());
+    done.project = Some(workspace.project.name.clone());
     done.root = Some(workspace.project.id);
-    let admins = done.admins.join(", ");
+    let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
+    let admins = admins.join(", ");
     context
         .print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
     match workspace.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => context.print(format_args!("You are {person}.")),
+        Some((person, Standing::Current)) => {
+            context.print(format_args!("You are {person}."));
+            if let Some(file) = restored(&workspace, person)? {
+                done.made.push(FILE);
+                context.print(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+            }
+        }
         Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
+        // Of whoever is not listed nothing is written down, and the line below says how they come to be.
+        None if !runs.is_empty() => drop(workspace.signer()?),
         None => context.print(format_args!(
             "The policy does not list your key. Add a line under [people] in {FILE}, for {admins} to publish:\n  {} = \"{key}\"",
             person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
         )),
     }
+    written(&workspace, context, &runs, &mut done)?;
+    context.print("Next: git deploy status");
     finish(context, &done)
 }
 
@@ -154,7 +202,10 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
             .hint(format!("a line under [people]: you = \"{key}\"")));
         }
     };
+    let runs = running::understand(&args.running, &proposal.policy, &|revision| resolve(repository, revision))?;
     let project = genesis(repository, &proposal.policy.project, key)?;
+    let gatherer = Gatherer::new(repository, &project);
+    runs.iter().try_for_each(|(name, runs)| runs.there(&gatherer, &proposal.policy, name).map(drop))?;
     publish(context, repository, &project, &proposal, (&person, &signer))?;
     repository.set_config(PIN, &project.id.to_string()).or_fail(Kind::CannotTell, "cannot pin the project")?;
     if let Some(file) = &missing {
@@ -164,18 +215,92 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
         done.made.push(FILE);
     }
     done.made.push("policy");
-    done.project = Some(project.name.to_string());
+    done.project = Some(project.name.clone());
     done.root = Some(project.id);
     done.public_key = Some(key);
-    done.admins = vec![person.to_string()];
+    done.admins = vec![person.clone()];
     context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
     if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
-    if let Some(first) = first_environment(&proposal.policy) {
+    if !runs.is_empty() {
+        // Opened anew: the pin and the policy are there only now.
+        written(&Workspace::open(context)?, context, &runs, &mut done)?;
+        context.print("Next: git deploy status");
+    } else if let Some(first) = first_environment(&proposal.policy) {
         context.print(format_args!("Next: git deploy record {first}"));
     }
     finish(context, &done)
+}
+
+/// Writes down what runs already, but what the ledgers know; a second time goes on where the first was stopped.
+fn written(
+    workspace: &Workspace,
+    context: &Context,
+    all: &BTreeMap<EnvName, Runs>,
+    done: &mut Done,
+) -> Result<(), Failure> {
+    for (name, runs) in all {
+        let place = Place::find(workspace, name.as_str())?;
+        let state = workspace.state(&place.ledger, &Scope::All)?;
+        let here = state.at(None);
+        let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
+        if there.keys().all(|component| here.entered(component)) {
+            context.note(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
+            continue;
+        }
+        let appended = workspace.append(context, &place.ledger, Manner::default(), &|view| {
+            running::baseline(&place, view, runs, &BTreeMap::new(), None)
+        });
+        let appended =
+            appended.map_err(|failure| failure.hint("git deploy init with the same words, to go on from here"))?;
+        let ended = appended.statement.ended();
+        let entry = entry_name(&place.ledger, appended.id);
+        context.print(format_args!("{}   entry {entry}", deployed::ended(name.as_str(), &ended)));
+        let components = ended.into_iter().map(|it| (it.target.component, it.target.commit)).collect();
+        done.baselines.push(Baselined { environment: name.clone(), entry: appended.id, components });
+    }
+    Ok(())
+}
+
+/// Brings back the deploy.toml of a first policy whose publisher was stopped before it was written; gives its name.
+fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static str>, Failure> {
+    let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
+    let (Some(folder), Some(tip)) = (repository.work_dir(), workspace.tips.get(&LedgerName::policy())) else {
+        return Ok(None);
+    };
+    let link = repository.read_link(&LedgerName::policy(), *tip).or_fail(Kind::CannotTell, cannot)?;
+    let Link::Entry { commit, entry, .. } = link else { return Ok(None) };
+    let statement = entry.statement();
+    let first = statement.sequence == 1 && statement.by == *person;
+    let tracked = || -> crate::git::Result<bool> {
+        let Some(head) = repository.resolve("HEAD")? else { return Ok(false) };
+        Ok(repository.file_at(repository.read_commit(head)?.tree, FILE, MAX_BYTES)?.is_some())
+    };
+    let file = folder.join(FILE);
+    if !first || file.symlink_metadata().is_ok() || tracked().or_fail(Kind::CannotTell, cannot)? {
+        return Ok(None);
+    }
+    let text = repository.file_at(commit.tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, cannot)?;
+    let Some(text) = text else { return Ok(None) };
+    let written = File::create_new(&file).and_then(|mut file| file.write_all(&text));
+    written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    Ok(Some(FILE))
+}
+
+/// Refuses environments that were asked for and are not there: what is there is left as it is.
+fn declared(environments: &[EnvName], policy: &Policy, place: &str) -> Result<(), Failure> {
+    let Some(missing) = environments.iter().find(|name| policy.environment(name).is_none()) else { return Ok(()) };
+    Err(Failure::new(Kind::Usage, format!("there is no environment {missing} in {place}"))
+        .hint(format!("{missing} = {{}}, under [environments] in {FILE}"))
+        .hint("git deploy policy publish"))
+}
+
+fn resolve(repository: &Repository, revision: &str) -> Result<CommitId, Failure> {
+    let found = repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+    found.map(CommitId).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch --tags")
+    })
 }
 
 /// Where a deployment can begin.
@@ -208,16 +333,26 @@ fn proposal(
             let written = &proposal.policy.project;
             return Err(Failure::new(Kind::Usage, format!("{FILE} says that the project is {written}, not {name}")));
         }
+        declared(&args.environments, &proposal.policy, FILE)?;
         return Ok((proposal, None));
     }
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => project_name(repository, context)?,
+        None => naming::project_name(repository, context)?,
     };
-    let text = Policy::starter(&name, &[(person(args, repository)?, key)], &args.environments);
+    let environments = match &args.environments[..] {
+        [] => ["dev", "stage", "prod"].iter().filter_map(|name| name.parse().ok()).collect(),
+        named => named.to_vec(),
+    };
+    let text = Policy::starter(&name, &[(person(args, repository)?, key)], &environments);
     // Checked before it is written: two environments of one name, say, make no policy.
     let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
     Ok((proposal, Some(file)))
+}
+
+/// Who sets up here: as was said, or as git's address has it.
+fn person(args: &Args, repository: &Repository) -> Result<Person, Failure> {
+    args.person.clone().map_or_else(|| naming::person(repository), Ok)
 }
 
 /// Writes the genesis of a new project.
@@ -265,65 +400,4 @@ fn publish(
         }
         failure
     })
-}
-
-/// Who somebody is where nothing was said: the first part of git's e-mail address.
-fn person(args: &Args, repository: &Repository) -> Result<Person, Failure> {
-    if let Some(person) = &args.person {
-        return Ok(person.clone());
-    }
-    let unknown = || Failure::new(Kind::Usage, "cannot tell your name from git's e-mail address").hint("--as NAME");
-    let output = repository.git("var").arg("GIT_AUTHOR_IDENT").run().or_fail(Kind::CannotTell, "cannot ask git")?;
-    let identity = String::from_utf8_lossy(&output.stdout).into_owned();
-    let address = identity.rsplit_once('<').and_then(|(_, rest)| rest.split_once('@')).map(|(local, _)| local);
-    // A forge's own addresses have a number before the name: 1234+alice@users.noreply.github.com.
-    let local = address.map(|local| local.rsplit('+').next().unwrap_or(local)).ok_or_else(unknown)?;
-    as_name(local).ok_or_else(unknown)
-}
-
-/// What the project is called where nothing was said: as the remote repository, or as the folder.
-fn project_name(repository: &Repository, context: &Context) -> Result<ProjectName, Failure> {
-    let url = match remote(repository, context)? {
-        Some(remote) => keys::setting(Some(repository), &format!("remote.{remote}.url"))?,
-        None => None,
-    };
-    let of_url = url.as_deref().and_then(|url| as_name(last_part(url)));
-    let folder =
-        repository.work_dir().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
-    of_url
-        .or_else(|| folder.as_deref().and_then(as_name))
-        .ok_or_else(|| Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME"))
-}
-
-/// `catalogue` of `git@example.com:shop/catalogue.git`.
-fn last_part(url: &str) -> &str {
-    let url = url.trim_end_matches('/');
-    let last = url.rsplit(['/', ':']).next().unwrap_or(url);
-    last.strip_suffix(".git").unwrap_or(last)
-}
-
-/// A text as a name: in lower case, with a dash for whatever a name may not hold.
-fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let name: String = text.to_ascii_lowercase().chars().map(allowed).collect();
-    name.trim_matches(['.', '_', '-']).parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The name is for ever, so what a URL or a folder gives must be the one that people would write.
-    #[test]
-    fn names() {
-        for (url, name) in [
-            ("git@example.com:shop/Catalogue.git", "catalogue"),
-            ("https://example.com/shop/my shop/", "my-shop"),
-            ("ssh://host/~/x.y.git", "x.y"),
-            ("host:repo", "repo"),
-        ] {
-            assert_eq!(as_name::<ProjectName>(last_part(url)), name.parse().ok(), "{url}");
-        }
-        assert_eq!(as_name::<ProjectName>("日本"), None);
-    }
 }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::keys::{Source, make, public_key, source};
 use super::workspace::{Workspace, default_key, open_repository};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
+use crate::domain::name::Person;
 use crate::domain::policy::Standing;
 use crate::git::Repository;
 use crate::signing::key::{public_file, read_public};
@@ -57,10 +59,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
+    /// The file of the secret key, or where else the key comes from.
     file: String,
+    /// The public half.
     public_key: PublicKey,
 }
 
@@ -95,28 +99,34 @@ fn show(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Keys {
+    /// The one that signs here first.
+    keys: Vec<Listed>,
+}
+
+/// One key.
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
+    /// The file of the secret or the public key, or where else it comes from.
     file: String,
+    /// The public key.
     public_key: PublicKey,
     /// Whose it is in the policy in force.
     #[serde(skip_serializing_if = "Option::is_none")]
-    person: Option<String>,
+    person: Option<Person>,
+    /// Whether that person has retired it: it signs nothing new.
     retired: bool,
     /// Whether it is the one that signs here.
     signs: bool,
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Body {
-        keys: Vec<Listed>,
-    }
     let repository = open_repository().ok();
     let keys = found(repository.as_ref())?;
     if context.json() {
-        return context.report("keys", &Body { keys });
+        return context.report("keys", &Keys { keys });
     }
     if keys.is_empty() {
         context.note("There is no key here yet: git deploy key new");
@@ -127,7 +137,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         let mark = if key.signs { Mark::Live } else { Mark::None };
         let person = match (key.person, key.retired) {
             (Some(person), true) => format!("{person}, retired"),
-            (Some(person), false) => person,
+            (Some(person), false) => person.to_string(),
             (None, _) => "–".to_owned(),
         };
         table.row([
@@ -147,7 +157,7 @@ fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
     let listed = |file: String, public_key: PublicKey, signs: bool| {
         let owner = workspace.as_ref().and_then(|it| it.policy.person_of_key(&public_key));
         let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);
-        Listed { file, public_key, person: owner.map(|(person, _)| person.to_string()), retired, signs }
+        Listed { file, public_key, person: owner.map(|(person, _)| person.clone()), retired, signs }
     };
     let source = source(repository)?;
     let mut keys = Vec::new();

@@ -1,11 +1,12 @@
-//! Where this person's key lies, and how a new one is made: shared by `init` and `key`.
+//! Where this person's key lies, and how a new one is made: and who signs with it: shared by `init`, `key` and those who write.
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use super::workspace::{KEY, SIGNER, SIGNER_KEY, default_key, find_signer};
+use super::workspace::{KEY, SIGNER, SIGNER_KEY, Workspace, default_key, find_signer};
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
+use crate::domain::name::Person;
 use crate::git::Repository;
 use crate::signing::key::{KeyError, generate, parse_public, public_file, read_public};
 use crate::signing::{Environment, Signer};
@@ -70,6 +71,16 @@ pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<Pu
         },
         Source::Nothing => Err(none()),
     }
+}
+
+/// Who is signing here, as far as the public half of the key tells.
+pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
+    let repository = Some(&workspace.repository);
+    let key = public_key(repository, &source(repository)?)?;
+    workspace.policy.person_of_key(&key).map(|(person, _)| person.clone()).ok_or_else(|| {
+        Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
+            .hint("add it under [people] in deploy.toml, then git deploy policy publish")
+    })
 }
 
 /// A setting of git's; nothing outside of a repository.

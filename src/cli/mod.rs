@@ -3,21 +3,27 @@
 //! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
 //! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
 
+mod circulation;
 mod composing;
 mod context;
 mod failure;
 mod help;
 mod keys;
 mod look;
+mod naming;
 mod news;
 mod place;
 mod proposal;
+mod running;
+pub mod schemas;
 mod workspace;
 mod written;
 
+mod abort;
 mod approve;
 mod attest;
 mod audit;
+mod build;
 mod check;
 mod completions;
 mod contains;
@@ -34,16 +40,20 @@ mod notes;
 mod policy;
 mod record;
 mod register;
+mod revoke;
 mod server;
 mod show;
 mod status;
 mod sync;
 mod unlock;
+mod unyank;
+mod yank;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use context::Context;
@@ -88,13 +98,18 @@ commands! {
     "Decide": {
         Check => check,
         Approve => approve,
+        Revoke => revoke,
         Attest => attest,
+        Build => build,
         Register => register,
+        Yank => yank,
+        Unyank => unyank,
         Lock => lock,
         Unlock => unlock,
     }
     "Act": {
         Record => record,
+        Abort => abort,
     }
     "Audit": {
         Audit => audit,
@@ -122,7 +137,7 @@ struct Cli {
 }
 
 /// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Options {
     /// Work as if started in this directory
@@ -160,16 +175,18 @@ struct Options {
 }
 
 /// The values of `--dates`.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Default, ValueEnum)]
 enum Choice {
+    #[default]
     Auto,
     Iso,
     Relative,
 }
 
 /// The values of `--color`.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Default, ValueEnum)]
 enum Color {
+    #[default]
     Auto,
     Always,
     Never,
@@ -190,12 +207,30 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and usage go where clap sends them; if that is closed, nobody is there to be told.
             let _ = error.print();
-            return if error.use_stderr() { Kind::Usage.into() } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { misused(&error) } else { ExitCode::SUCCESS };
         }
     };
     let context = Context::new(&cli.options);
     let result = enter(&cli.options).and_then(|()| cli.command.run(&context));
     context.finish(result)
+}
+
+/// Tells of wrong usage, which clap has explained to people, in a document where one is wanted.
+fn misused(error: &clap::Error) -> ExitCode {
+    if std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json") {
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            "a command is missing"
+        } else {
+            first
+        };
+        let failure = Failure::new(Kind::Usage, message).hint("git deploy --help");
+        let context = Context::new(&Options { json: true, ..Options::default() });
+        // Should this fail, the text has told it.
+        let _ = failure.json().map(|body| context.report("error", &body));
+    }
+    Kind::Usage.into()
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

@@ -1,38 +1,51 @@
 //! What a sync brought, for people and as JSON: shared by `init` and `sync`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::workspace::entry_name;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
+use crate::domain::name::{LedgerName, Person};
+use crate::domain::time::Time;
 use crate::git::Repository;
 use crate::git::ledger::{Link, Project};
 use crate::git::sync::{Moved, Synced};
 use crate::view::table::Table;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
+    /// The remote that holds the ledgers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<String>,
     /// The project that was trusted just now for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<EntryId>,
+    /// The ledgers that have something new.
     moved: Vec<News>,
 }
 
-#[derive(Serialize)]
+/// What is new in one ledger.
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct News {
-    ledger: String,
+    /// The ledger.
+    ledger: LedgerName,
+    /// Its tip before; absent where it is new here.
     #[serde(skip_serializing_if = "Option::is_none")]
     old: Option<EntryId>,
+    /// Its tip now.
     new: EntryId,
+    /// How many entries are new.
     entries: usize,
     /// The subject of the newest entry.
     subject: String,
-    at: String,
-    by: String,
+    /// When the newest entry was made.
+    at: Time,
+    /// Who signed it.
+    by: Person,
 }
 
 /// The document of a sync; without a remote nothing moved.
@@ -86,13 +99,13 @@ pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Co
 fn news(repository: &Repository, moved: &Moved) -> Result<News, Failure> {
     let statement = newest(repository, moved)?;
     Ok(News {
-        ledger: moved.ledger.to_string(),
+        ledger: moved.ledger.clone(),
         old: moved.old,
         new: moved.new,
         entries: moved.entries,
         subject: subject(&statement),
-        at: statement.at.to_string(),
-        by: statement.by.to_string(),
+        at: statement.at,
+        by: statement.by.clone(),
     })
 }
 

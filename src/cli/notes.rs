@@ -1,6 +1,7 @@
 //! `git deploy notes`: the projection of the ledgers that `git log --notes=deploy` shows.
 
 use clap::Subcommand;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::workspace::Workspace;
@@ -21,8 +22,8 @@ enum Command {
     Rebuild,
 }
 
-#[derive(Serialize)]
-struct Body {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Body {
     /// How many ledgers the notes tell of now.
     ledgers: usize,
 }

@@ -1,5 +1,6 @@
 //! `git deploy policy`: the rules in force, and how others come into force.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::proposal::{FILE, Proposal};
@@ -8,9 +9,10 @@ use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Kept, PolicyApprove};
 use crate::domain::id::{Digest, EntryId};
-use crate::domain::name::LedgerName;
+use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::{Description, Line, harmless};
+use crate::domain::time::Time;
 use crate::git::append::Draft;
 use crate::git::ledger::Link;
 use crate::view::diff;
@@ -110,25 +112,33 @@ fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), F
     Err(Failure::new(Kind::CannotTell, cannot))
 }
 
+/// The policy in force.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InForce<'a> {
+    /// The entry that brought it into force.
+    entry: EntryId,
+    /// That entry's place in the ledger `policy`, from 1.
+    sequence: u64,
+    /// When.
+    at: Time,
+    /// Who published it.
+    by: &'a Person,
+    /// The digest of the text.
+    digest: Digest,
+    /// The `deploy.toml`, byte for byte.
+    text: &'a str,
+}
+
 fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Body<'a> {
-        entry: EntryId,
-        sequence: u64,
-        at: String,
-        by: &'a str,
-        digest: Digest,
-        text: &'a str,
-    }
     let text = in_force(workspace)?;
     let (id, kept) = published(workspace)?;
     let statement = &kept.statement;
     if context.json() {
         let digest = Digest::sha256(text.as_bytes());
-        let (at, by) = (statement.at.to_string(), statement.by.as_str());
+        let (at, by) = (statement.at, &statement.by);
         return context
-            .report("policy", &Body { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
+            .report("policy", &InForce { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
     }
     let (by, when) = (&statement.by, context.when(statement.at));
     context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
@@ -149,18 +159,24 @@ fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Fai
     Ok(())
 }
 
+/// How a proposal stands to the policy in force.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Difference<'a> {
+    /// The digest of the policy in force.
+    in_force: Digest,
+    /// The digest of the proposal.
+    proposed: Digest,
+    /// Whether they differ in any byte.
+    differs: bool,
+    /// The proposed `deploy.toml`, byte for byte.
+    text: &'a str,
+}
+
 fn report_difference(old: &str, proposal: &Proposal, context: &Context) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Body<'a> {
-        in_force: Digest,
-        proposed: Digest,
-        differs: bool,
-        text: &'a str,
-    }
     let in_force = Digest::sha256(old.as_bytes());
     let (proposed, differs) = (proposal.digest(), old != proposal.text);
-    context.report("policy-diff", &Body { in_force, proposed, differs, text: &proposal.text })
+    context.report("policy-diff", &Difference { in_force, proposed, differs, text: &proposal.text })
 }
 
 fn show_difference(old: &str, proposal: &Proposal, context: &Context) {

@@ -9,13 +9,14 @@ use clap::ValueEnum;
 use super::composing::{Place, Wanted, deployment, known, selection};
 use super::keys;
 use super::place::EnvRev;
+use super::running::{self, Runs};
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start, VerificationResult};
 use crate::domain::id::{CommitId, RunId};
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, Label, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Run, Scope};
 use crate::domain::text::{Description, Line};
@@ -36,6 +37,14 @@ pub struct Args {
     /// The deployment that was begun with --start is over; REV picks the run that deploys it
     #[arg(long, conflicts_with = "what")]
     finish: bool,
+    /// It ran already when the environment or its components came under the ledger: an admin's word, and no deployment
+    ///
+    /// Without --component it is of all components that have no history in the environment yet.
+    #[arg(long, conflicts_with_all = [
+        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "requested_by",
+        "outcome", "failed", "verification", "logs",
+    ])]
+    baseline: bool,
     /// The run that is over, by its number; without it the only one that is yours
     #[arg(long, value_name = "NUMBER", requires = "finish")]
     run: Option<u64>,
@@ -76,6 +85,9 @@ struct What {
     /// The change request that it belongs to
     #[arg(long, value_name = "ID", value_parser = written::line)]
     change: Option<Line>,
+    /// The release that it belongs to
+    #[arg(long, value_name = "NAME")]
+    release: Option<Label>,
     /// Who asked for it
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
@@ -147,11 +159,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.finish {
         return finish(args, context, &workspace, &place, rev);
     }
-    if args.what.rollback && rev.is_none() {
-        return Err(Failure::new(Kind::Usage, "a rollback goes to a commit that is named")
-            .hint(format!("git deploy record {} REV --rollback", place.name)));
+    let named =
+        [(args.what.rollback, "a rollback goes to", "rollback"), (args.baseline, "a baseline is of", "baseline")];
+    if let Some((_, what, option)) = named.iter().find(|(asked, ..)| *asked && rev.is_none()) {
+        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named"))
+            .hint(format!("git deploy record {} REV --{option}", place.name)));
     }
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    if args.baseline {
+        return baseline(args, context, &workspace, &place, commit);
+    }
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = composed(args, context, &place, view, commit)?;
         let action = if args.start {
@@ -210,6 +227,7 @@ fn composed(
     };
     let mut deployment = deployment(place, view, &wanted)?;
     deployment.change.clone_from(&what.change);
+    deployment.release.clone_from(&what.release);
     deployment.break_glass.clone_from(&what.break_glass);
     deployment.description = match &what.message {
         Some(message) => Some(message.clone()),
@@ -219,6 +237,26 @@ fn composed(
     // Every deployment to an ephemeral environment gives it its full time again.
     deployment.expires = rules.ephemeral.map(|ephemeral| context.now().max(view.head.chain.at).plus(ephemeral.ttl));
     Ok(deployment)
+}
+
+/// Writes down what ran already.
+fn baseline(
+    args: &Args,
+    context: &Context,
+    workspace: &Workspace,
+    place: &Place,
+    commit: CommitId,
+) -> Result<(), Failure> {
+    let what = &args.what;
+    let comment = what.message.as_ref().map(|message| message.as_str().parse::<Line>());
+    let comment = comment.transpose().or_fail(Kind::Usage, "the remark on a baseline is one line")?;
+    let runs = Runs::new(commit, &what.components);
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let versions = versions(&what.versions, place.rules(view)?.0)?;
+        running::baseline(place, view, &runs, &versions, comment.clone())
+    })?;
+    let ended = deployed::ended(place.name.as_str(), &appended.statement.ended());
+    written::tell(context, &format!("{ended} It did so before, says {}.", appended.statement.by), &appended)
 }
 
 /// Versions by hand: one for all components, or `COMPONENT=VERSION`.
@@ -302,12 +340,7 @@ fn pick<'a>(
 
 /// The end of a run, with what its start said.
 fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
-    let newest = match &run.owner.statement.action {
-        Action::Start(start) => Some(start.run),
-        Action::Resume(resume) => Some(resume.run),
-        _ => None,
-    };
-    let (Some(newest), Some(deployment)) = (newest, run.start.statement.deployment()) else {
+    let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
     };
     if deployment.kind == entry::Kind::Exec {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::composing::known;
+use super::composing::{built, content};
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Artifact, Image};
 use crate::domain::id::Digest;
 use crate::domain::name::{ComponentName, LedgerName};
-use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::run::digest;
 
@@ -42,14 +41,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let image = image(args)?;
     let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
         let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-        let component = component(args, policy)?;
-        let known = view.gatherer.content(policy, commit, &component);
-        let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
-        let Some(built) = known else {
-            let words = format!("{component} has no file in {}: nothing was built from it", commit.short());
-            return Err(Failure::new(Kind::Usage, words));
-        };
-        Ok(Action::Artifact(Artifact { component, commit, content: built, image: image.clone(), builder: None }).into())
+        let component = built(policy, args.component.as_ref())?;
+        let was = content(view, policy, commit, &component)?;
+        Ok(Action::Artifact(Artifact { component, commit, content: was, image: image.clone(), builder: None }).into())
     })?;
     let Action::Artifact(artifact) = &appended.statement.action else { return Ok(()) };
     let short = artifact.image.digest.short();
@@ -89,17 +83,4 @@ fn file_name(path: &Path) -> Result<Line, Failure> {
     let whole = path.canonicalize().or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
     let name = path.file_name().or(whole.file_name()).and_then(|name| name.to_str()).ok_or_else(nameless)?;
     name.parse().map_err(|error: crate::domain::text::TextError| nameless().because(error))
-}
-
-/// The component that was named, or the only one.
-fn component(args: &Args, policy: &Policy) -> Result<ComponentName, Failure> {
-    if let Some(name) = &args.component {
-        return known(policy, name).map(|()| name.clone());
-    }
-    let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
-    if let [name] = &names[..] {
-        return Ok(name.clone());
-    }
-    let list: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
-    Err(Failure::new(Kind::Usage, format!("which component was built: {}?", list.join(", "))).hint("--component NAME"))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Context, Failure, Kind, OrFail as _};
@@ -51,16 +52,22 @@ fn key(text: &str) -> Result<PublicKey, String> {
     })
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Document<'a> {
+    /// The repository, as it was named.
     repository: String,
+    /// What was seen to.
     steps: Vec<StepDocument<'a>>,
+    /// What to do next.
     next: &'a str,
 }
 
-#[derive(Serialize)]
+/// One step.
+#[derive(JsonSchema, Serialize)]
 struct StepDocument<'a> {
+    /// What it is, for people.
     what: &'a str,
+    /// Whether it had to be done; otherwise it was so already.
     changed: bool,
 }
 

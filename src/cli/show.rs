@@ -17,6 +17,7 @@ use crate::git::gather::Gatherer;
 use crate::git::past::deeds_since;
 use crate::run::ask::{Asker, first_deployer};
 use crate::run::compose::{Commits, Selection, Wish};
+use crate::view::evidence;
 use crate::view::show::{self, Fact, Next, Show, State, Stay, Stop};
 
 /// Show one commit's way to production: built, tested, where it ran, what blocks it next
@@ -189,7 +190,10 @@ fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> 
 /// What an entry of the evidence says.
 fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
     let (what, good, detail) = match &kept.statement.action {
-        Action::Build(it) => ("built", it.result == BuildResult::Succeeded, it.component.to_string()),
+        Action::Build(it) => match it.result {
+            BuildResult::Succeeded => ("built", true, it.component.to_string()),
+            BuildResult::Failed => ("built", false, format!("{} failed", it.component)),
+        },
         Action::Artifact(it) => {
             let digest = &it.image.digest;
             let short = digest.hex().get(..6).unwrap_or_default();
@@ -213,8 +217,5 @@ fn attested(it: &Attestation) -> (&'static str, bool, String) {
     };
     let suite = it.suite.as_ref().map_or_else(String::new, |suite| format!(" {suite}"));
     let place = it.environment.as_ref().map_or_else(String::new, |environment| format!(" in {environment}"));
-    let tests = it.predicate.get("passedTests").and_then(serde_json::Value::as_array);
-    let count = tests.map_or_else(String::new, |tests| format!(" ({})", tests.len()));
-    let result = if good { "PASSED" } else { "FAILED" };
-    (what, good, format!("{}{suite} {result}{count}{place}", it.short_type()))
+    (what, good, format!("{}{suite} {}{place}", it.short_type(), evidence::outcome(it)))
 }

@@ -315,13 +315,13 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             for line in view::verdict::lines(&refusal.verdict, false) {
                 context.note(line);
             }
-            Failure::new(kind, format!("{words} {place}"))
+            Failure::new(kind, format!("{words} {place}")).verdict(refusal.verdict)
         }
         AppendError::Rejected(messages) => {
             for line in &messages {
                 context.note(format_args!("remote: {line}"));
             }
-            Failure::new(Kind::Denied, "the remote refused the entry: nothing was written")
+            Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
         }
         AppendError::Unanswered(messages) => {
             for line in &messages {
@@ -329,6 +329,7 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             }
             Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not")
                 .hint("git deploy sync")
+                .details(messages)
         }
         AppendError::Sync(error) => unsynced(context, error),
         AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written")
@@ -380,6 +381,7 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
             }
             Failure::new(Kind::Denied, "the remote's ledgers are not to be believed; the last good ones are kept here")
                 .hint("git deploy audit")
+                .details(problems.iter().map(problem_line))
         }
         SyncError::OtherProject { .. } => Failure::new(Kind::Denied, "the remote holds another project's ledgers")
             .because(error)

@@ -1,9 +1,12 @@
 //! What the writing commands share: how they write, and telling what was written.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::workspace::entry_name;
 use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::EntryId;
+use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::{Description, Line};
 use crate::git::append::{Appended, Manner};
 
@@ -26,20 +29,25 @@ impl How {
 }
 
 /// An entry in JSON: `git-deploy/entry/v1`.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     /// Its commit; absent after a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    entry: Option<String>,
-    ledger: &'a str,
+    entry: Option<EntryId>,
+    /// Its ledger.
+    ledger: &'a LedgerName,
+    /// Its environment; absent in `policy` and `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    environment: Option<String>,
+    environment: Option<EnvName>,
+    /// The action's word: `approve`, `record`, `lock`, …
     action: &'static str,
+    /// Its place in the ledger, from 1.
     sequence: u64,
+    /// Whether nothing was written, because only the rules were asked.
     dry_run: bool,
-    /// What was signed: an in-toto statement.
-    statement: serde_json::Value,
+    /// What was signed: an in-toto statement, as FORMAT.md describes it.
+    statement: serde_json::Map<String, serde_json::Value>,
     /// What the remote said.
     messages: &'a [String],
 }
@@ -55,9 +63,9 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         return context.report(
             "entry",
             &Body {
-                entry: (!appended.dry_run).then(|| appended.id.to_string()),
-                ledger: statement.ledger.as_str(),
-                environment: statement.environment().map(|name| name.to_string()),
+                entry: (!appended.dry_run).then_some(appended.id),
+                ledger: &statement.ledger,
+                environment: statement.environment(),
                 action: statement.action.name(),
                 sequence: statement.sequence,
                 dry_run: appended.dry_run,

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod compose;
 pub mod describe;
 pub mod digest;
+pub mod junit;
 pub mod outcome;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What an audit found: the text of `git deploy audit`, and the document `git-deploy/audit/v1`.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -10,7 +11,7 @@ use crate::domain::text::harmless;
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// The project, if its root could be read.
@@ -29,7 +30,7 @@ pub struct Audit {
 }
 
 /// What was found in one place.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// What is wrong or could not be told.
@@ -39,7 +40,7 @@ pub struct Part {
 }
 
 /// One ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ledger {
     /// Its name.
@@ -60,10 +61,11 @@ pub struct Ledger {
 }
 
 /// Something that is wrong, or could not be told.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// `fail`, or `unknown` where a fact is missing.
+    #[schemars(extend("enum" = ["fail", "unknown"]))]
     pub outcome: &'static str,
     /// The ledger commit, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +78,7 @@ pub struct Finding {
 }
 
 /// Something that is allowed and that a reader should know.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Remark {
     /// The ledger commit, where it is about one.

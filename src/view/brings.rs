@@ -1,6 +1,7 @@
 //! What a deployment would bring: what `git deploy diff` prints, and the document `git-deploy/diff/v1`.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -11,7 +12,7 @@ use crate::domain::text::{Line, harmless};
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
     /// The environment that would be deployed to.
@@ -31,7 +32,7 @@ pub struct Diff {
 }
 
 /// One component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.
@@ -59,7 +60,7 @@ pub struct Component {
 }
 
 /// What would become of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
     /// It runs there for the first time.
@@ -84,7 +85,7 @@ impl Change {
 }
 
 /// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
     /// How many; where there are more than were looked at, how many were found among those.
@@ -94,7 +95,7 @@ pub struct Count {
 }
 
 /// One commit.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Commit {
     /// Its id.

@@ -1,6 +1,7 @@
 //! Would the rules allow it: what `git deploy check` prints, and the document `git-deploy/check/v1`.
 
 use anstyle::Style;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -27,7 +28,7 @@ pub struct Check<'a> {
 }
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Json {
     /// The environment.
@@ -46,7 +47,7 @@ pub struct Json {
 }
 
 /// One component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.

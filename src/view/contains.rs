@@ -1,6 +1,7 @@
 //! Whether a change is in an environment: what `git deploy contains` prints, and the document `git-deploy/contains/v1`.
 
 use anstyle::AnsiColor;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::brings::shown;
@@ -10,7 +11,7 @@ use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::harmless;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Contains {
     /// The environment.
@@ -24,7 +25,7 @@ pub struct Contains {
 }
 
 /// An answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
     /// It is there.
@@ -36,7 +37,7 @@ pub enum Answer {
 }
 
 /// One component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.
@@ -47,12 +48,11 @@ pub struct Component {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<CommitId>,
     /// Whether it is there, and by what.
-    #[serde(flatten)]
     pub found: Found,
 }
 
 /// Whether and how a change is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "answer")]
 pub enum Found {
     /// It is there.
@@ -79,7 +79,7 @@ pub enum Found {
 }
 
 /// By what a change is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum By {
     /// What runs has the commit in its history.

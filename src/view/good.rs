@@ -1,5 +1,6 @@
 //! What ran well last: what `git deploy good` prints, and the document `git-deploy/good/v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -10,7 +11,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Good {
     /// The environment.
@@ -20,7 +21,7 @@ pub struct Good {
 }
 
 /// One component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.
@@ -31,7 +32,7 @@ pub struct Component {
 }
 
 /// A commit that ran well.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The commit.

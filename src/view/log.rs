@@ -1,5 +1,6 @@
 //! What happened: the table of `git deploy log`, and the document `git-deploy/log/v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -13,7 +14,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
     /// Newest first.
@@ -23,7 +24,7 @@ pub struct Log {
 }
 
 /// One entry.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// The ledger commit that says so.
@@ -58,7 +59,7 @@ pub struct Event {
 }
 
 /// One component of an entry.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// Its name.

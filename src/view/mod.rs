@@ -8,6 +8,7 @@ pub mod check;
 pub mod contains;
 pub mod deployed;
 pub mod diff;
+pub mod evidence;
 pub mod good;
 pub mod json;
 pub mod log;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -17,7 +18,7 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{Decision, Outcome, Verdict};
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Show {
     /// The commit.
@@ -35,10 +36,11 @@ pub struct Show {
 }
 
 /// One entry of the evidence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fact {
-    /// `built`, `tested`, `reviewed`, `attested`, `yanked` or `unyanked`.
+    /// What it is, in a word.
+    #[schemars(extend("enum" = ["built", "tested", "reviewed", "attested", "yanked", "unyanked"]))]
     pub what: &'static str,
     /// Whether it is good news.
     pub good: bool,
@@ -53,7 +55,7 @@ pub struct Fact {
 }
 
 /// One environment on the way.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stop {
     /// Its name.
@@ -66,7 +68,7 @@ pub struct Stop {
 }
 
 /// One component's stay, or attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stay {
     /// The component.
@@ -85,7 +87,7 @@ pub struct Stay {
 }
 
 /// What became of a commit in an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It runs now.
@@ -103,13 +105,14 @@ pub enum State {
 }
 
 /// What stands between a commit and an environment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Next {
     /// The rules were asked.
     Asked {
         /// Their answer; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "as_json")]
+        #[schemars(with = "verdict::Json")]
         verdict: Verdict,
     },
     /// Another environment comes first.

@@ -3,6 +3,7 @@
 //! The document lists every component; the table folds an environment whose components are all alike into one row.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -14,7 +15,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The environments along the way of the code; the members of a pattern stand for it.
@@ -33,7 +34,7 @@ pub struct Status {
 }
 
 /// One environment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
     /// Its name.
@@ -55,7 +56,7 @@ pub struct Environment {
 }
 
 /// The last attempt of a component, whose content is on hold.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The component.
@@ -67,7 +68,7 @@ pub struct Held {
 }
 
 /// One component in an environment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.
@@ -99,7 +100,7 @@ pub struct Component {
 }
 
 /// How a component is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It runs.
@@ -117,7 +118,7 @@ pub enum State {
 }
 
 /// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behind {
     /// How many; where there are more than were counted, how many were counted.
@@ -127,7 +128,7 @@ pub struct Behind {
 }
 
 /// A lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
     /// Who locked it.

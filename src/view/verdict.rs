@@ -1,6 +1,7 @@
 //! A verdict as a person reads it: what is missing first, each with what to type next.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
@@ -39,23 +40,31 @@ pub fn lines(verdict: &Verdict, all: bool) -> Vec<String> {
     lines
 }
 
-/// A verdict in JSON.
-#[derive(Debug, Serialize)]
+/// What the rules say.
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Verdict")]
 pub struct Json {
-    /// `allowed`, `refused` or `cannotTell`.
+    /// The answer: `cannotTell` where no rule says no and at least one lacks a fact, and then nothing is let in.
+    #[schemars(extend("enum" = ["allowed", "refused", "cannotTell"]))]
     pub decision: &'static str,
-    /// Every rule that applies.
+    /// The answer of every rule that applies; a rule may speak several times.
     pub checks: Vec<JsonCheck>,
 }
 
-/// One rule's answer in JSON.
-#[derive(Debug, Serialize)]
+/// One rule's answer.
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Check")]
 pub struct JsonCheck {
+    /// The rule: `signer`, `approvals`, `soak`, …
     rule: &'static str,
+    /// Its answer: `unknown` where a fact that it needs could not be established.
+    #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]
     outcome: &'static str,
+    /// The reason, in one line; may be empty for a pass.
     detail: String,
+    /// What to type next, as a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }

@@ -10,7 +10,10 @@ mod harness;
 
 mod attacks;
 mod cli;
+mod decide;
 mod demo;
+mod documents;
+mod json;
 mod ledgers;
 mod look;
 mod look_diff;
@@ -19,6 +22,7 @@ mod man;
 mod manners;
 mod races;
 mod readme;
+mod recipes;
 mod rules;
 mod server;
 mod stock;

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use action::{
-    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult, Change, Component,
-    Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish,
-    Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult, COUNTS, Change,
+    Component, Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove,
+    PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Target, TestCounts, Unlock, Verification,
+    VerificationResult, Yank,
 };
 pub use json::ParseError;
 pub use message::{Mention, mention, summary};

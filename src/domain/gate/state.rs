@@ -3,7 +3,7 @@
 mod runs;
 
 use super::{Context, Known, Request, answer, unless};
-use crate::domain::entry::{Action, Baseline, Deployment, Kind, Revoke, Statement, Unlock, Yank};
+use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
 use crate::domain::policy::Ephemeral;
 use crate::domain::state::{Here, State};
 use crate::domain::time::Time;
@@ -43,7 +43,8 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
         Action::Unlock(it) => require(unlocks(here, it), "there is no such lock or hold to lift"),
         Action::Baseline(it) => {
             require(statement.environment.is_none(), "an ephemeral environment has no baseline");
-            require(!entered(here, it), "a component has a baseline once, before its first deployment");
+            let entered = it.components.iter().find(|target| here.entered(&target.component));
+            against.extend(entered.map(|target| begun(ctx, target)));
         }
         Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
         Action::Unyank(it) => require(yanked(state, it), "it is not yanked"),
@@ -73,6 +74,12 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::State, why)
 }
 
+fn begun(ctx: &Context<'_>, target: &Target) -> Check {
+    let (component, place) = (&target.component, ctx.shown());
+    let why = format!("{component} has a history in {place}: it has a baseline once, before its first deployment");
+    fail(why).remedy(format!("git deploy record {place} {} --component {component}", target.commit.short()))
+}
+
 fn approved(here: Here<'_>, revoke: &Revoke) -> bool {
     here.approvals().any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
 }
@@ -82,16 +89,6 @@ fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
         return unlock.holds.iter().all(|hold| here.hold(&hold.component, hold.content).is_some());
     }
     unlock.component.as_ref().map_or(here.lock(), |component| here.component_lock(component)).is_some()
-}
-
-/// Whether one of the components has a history here.
-fn entered(here: Here<'_>, baseline: &Baseline) -> bool {
-    baseline.components.iter().map(|target| &target.component).any(|component| {
-        here.commit(component).is_some()
-            || here.last(component).is_some()
-            || here.unknown(component).is_some()
-            || here.run_of(component).is_some()
-    })
 }
 
 fn yanked(state: &State, yank: &Yank) -> bool {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub use fold::fold;
 pub use slot::{Place, Slot, SlotError, Value};
 
-use super::entry::{Action, Kept, Statement, VerificationResult};
-use super::id::{CommitId, Content};
+use super::entry::{Action, Deployment, Kept, Statement, VerificationResult};
+use super::id::{CommitId, Content, RunId};
 use super::name::{ComponentName, EnvName};
 use super::time::Time;
 
@@ -174,6 +174,22 @@ pub struct Run<'a> {
     pub owner: &'a Arc<Kept>,
 }
 
+impl<'a> Run<'a> {
+    /// Under which `run` it goes on: that of its newest start or resume. Always there in a run that the rules let in.
+    pub fn id(&self) -> Option<RunId> {
+        match &self.owner.statement.action {
+            Action::Start(start) => Some(start.run),
+            Action::Resume(resume) => Some(resume.run),
+            _ => None,
+        }
+    }
+
+    /// What its start asked for. Always there in a run that the rules let in.
+    pub fn deployment(&self) -> Option<&'a Deployment> {
+        self.start.statement.deployment()
+    }
+}
+
 impl<'a> Here<'a> {
     fn slots(self) -> impl Iterator<Item = (&'a Place, &'a Value)> {
         let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
@@ -234,6 +250,14 @@ impl<'a> Here<'a> {
     /// The entry after which nobody knows what runs.
     pub fn unknown(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
         self.kept(Place::Unknown(component.clone()))
+    }
+
+    /// Whether a component has a history here: it runs, ended some attempt, or is under way.
+    pub fn entered(self, component: &ComponentName) -> bool {
+        self.commit(component).is_some()
+            || self.last(component).is_some()
+            || self.unknown(component).is_some()
+            || self.run_of(component).is_some()
     }
 
     /// The lock of a component.

@@ -2,6 +2,7 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
+mod documents;
 pub mod forge;
 mod minisign;
 pub mod project;

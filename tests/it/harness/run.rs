@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use super::World;
+use super::{World, documents};
 
 pub struct Run<'w> {
     world: &'w World,
@@ -21,7 +21,11 @@ impl<'w> Run<'w> {
             .into_iter()
             .chain(command.get_args())
             .map(|word| word.to_string_lossy().into_owned());
-        Self { world, what: what.collect::<Vec<_>>().join(" "), output }
+        let run = Self { world, what: what.collect::<Vec<_>>().join(" "), output };
+        if documents::wanted(command) {
+            documents::check(&run, &run.output);
+        }
+        run
     }
 
     /// The run, which must have succeeded.
@@ -40,6 +44,11 @@ impl<'w> Run<'w> {
     /// Whether it succeeded, for tests that expect either.
     pub fn succeeded(&self) -> bool {
         self.output.status.success()
+    }
+
+    /// The command's words.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.what.split(' ')
     }
 
     /// Standard output without the newline at its end.

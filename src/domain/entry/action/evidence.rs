@@ -77,7 +77,39 @@ pub enum AttestationResult {
     Failed,
 }
 
+/// The extension of in-toto's `test-result` that tells how many tests there were, where not all of them are named:
+/// `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
+pub const COUNTS: &str = "gitDeployCounts";
+
+/// How many tests went how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestCounts {
+    /// Passed.
+    pub passed: u64,
+    /// Passed with warnings.
+    pub warned: u64,
+    /// Failed.
+    pub failed: u64,
+}
+
 impl Attestation {
+    /// How many tests a `test-result` tells of; `None` where it tells of none, and of other types.
+    pub fn tests(&self) -> Option<TestCounts> {
+        let told = self.predicate.get(COUNTS);
+        let number = |list: &str, key: &str| {
+            let named = self.predicate.get(list).and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+            let counted = told.and_then(|counts| counts.get(key)).and_then(serde_json::Value::as_u64);
+            counted.unwrap_or(0).max(u64::try_from(named).unwrap_or(u64::MAX))
+        };
+        let counts = TestCounts {
+            passed: number("passedTests", "passed"),
+            warned: number("warnedTests", "warned"),
+            failed: number("failedTests", "failed"),
+        };
+        let none = TestCounts { passed: 0, warned: 0, failed: 0 };
+        (self.short_type() == "test-result" && counts != none).then_some(counts)
+    }
+
     /// The type's own name, without its prefix and version: `test-result`.
     pub fn short_type(&self) -> &str {
         let text = self.predicate_type.as_str();

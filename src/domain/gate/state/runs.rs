@@ -8,27 +8,15 @@ use crate::domain::id::RunId;
 use crate::domain::state::{Here, Run};
 use crate::domain::verdict::Check;
 
-/// The `run` under which an unfinished run goes on.
-fn newest(run: &Run<'_>) -> Option<RunId> {
-    id(&run.owner.statement.action)
-}
-
-fn id(action: &Action) -> Option<RunId> {
-    match action {
-        Action::Start(it) => Some(it.run),
-        Action::Resume(it) => Some(it.run),
-        _ => None,
-    }
-}
-
 /// Whether no unfinished run has this id, now or at its start.
 pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
-    here.runs().iter().all(|open| newest(open) != Some(run) && id(&open.start.statement.action) != Some(run))
+    let began = |open: &Run<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
+    here.runs().iter().all(|open| open.id() != Some(run) && !began(open))
 }
 
 fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
     let open = here.run(start).ok_or_else(|| fail(format!("run {start} is not open")))?;
-    if newest(&open) == Some(run) {
+    if open.id() == Some(run) {
         Ok(open)
     } else {
         let (by, sequence) = (&open.owner.statement.by, open.owner.statement.sequence);

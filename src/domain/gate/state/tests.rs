@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Change, Component, Expire, Finish, Hold, Intent, Lock, Outcome, PolicyRevoke, Resume, VerificationResult,
+    Abort, Baseline, Change, Component, Expire, Finish, Hold, Intent, Lock, Outcome, PolicyRevoke, Resume,
+    VerificationResult,
 };
 use crate::domain::gate::testing::{
     Case, approve, change, commit, content, deploy, deployment as of, finish, noon, parse, ran, record, start,

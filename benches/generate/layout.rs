@@ -1,0 +1,98 @@
+//! The folder: `local` (a repository without a remote), `server.git` (bare, with the hooks), `clone` (of that server), `keys`.
+//!
+//! Nothing of the machine's own git configuration gets in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use git_deploy::domain::id::EntryId;
+
+use crate::Result;
+
+/// The program that is measured, built beside this one.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_git-deploy");
+
+/// `git` in a repository, hermetic.
+pub fn git(repository: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    let _ = hermetic(&mut command).arg("-C").arg(repository).args(arguments);
+    command
+}
+
+fn hermetic(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null")
+}
+
+fn run(mut command: Command) -> Result<Vec<u8>> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// Makes the empty repository `local` and the folder `keys`.
+pub fn begin(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir(folder.join("keys"))?;
+    run(git(folder, &["init", "-q", "-b", "main", "local"]))?;
+    let local = folder.join("local");
+    configure(&local, &[("user.name", "alice"), ("user.email", "alice@example.com")])?;
+    Ok(local)
+}
+
+fn configure(repository: &Path, settings: &[(&str, &str)]) -> Result<()> {
+    // Nothing may pack behind a measurement's back.
+    let all = [("gc.auto", "0"), ("maintenance.auto", "false")];
+    for (key, value) in all.iter().chain(settings) {
+        run(git(repository, &["config", key, value]))?;
+    }
+    Ok(())
+}
+
+/// Packs what was written as git keeps it, with a commit-graph, and checks the work tree out.
+pub fn pack(local: &Path) -> Result<()> {
+    run(git(local, &["repack", "-adq"]))?;
+    run(git(local, &["pack-refs", "--all"]))?;
+    run(git(local, &["commit-graph", "write", "--reachable"]))?;
+    run(git(local, &["reset", "-q", "--hard"])).map(drop)
+}
+
+/// Makes the server and the clone. They share the objects of `local` by hard links.
+pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
+    let (local, server, clone) = (folder.join("local"), folder.join("server.git"), folder.join("clone"));
+    let key = folder.join("keys/alice.key");
+    let key = key.to_str().ok_or("the path of the folder is not UTF-8")?;
+    configure(&local, &[("deploy.key", key), ("deploy.remote", ""), ("deploy.root", &project.to_string())])?;
+
+    run(git(folder, &["clone", "-q", "--mirror", "local", "server.git"]))?;
+    run(git(&server, &["config", "--remove-section", "remote.origin"]))?;
+    configure(&server, &[])?;
+    run(git(&server, &["commit-graph", "write", "--reachable"]))?;
+    let admin = std::fs::read_to_string(folder.join("keys/alice.pub"))?;
+    let admin = admin.lines().last().ok_or("the public key's file is empty")?;
+    let mut init = Command::new(PROGRAM);
+    hermetic(&mut init).args(["server", "init", "--admin", admin]).arg(&server);
+    run(init)?;
+
+    run(git(folder, &["clone", "-q", "server.git", "clone"]))?;
+    let settings = [
+        ("user.name", "alice"),
+        ("user.email", "alice@example.com"),
+        ("deploy.key", key),
+        ("deploy.remote", "origin"),
+        ("deploy.root", &project.to_string()),
+    ];
+    configure(&clone, &settings)?;
+    run(git(&clone, &["config", "--add", "remote.origin.fetch", "+refs/deploy/*:refs/deploy-incoming/*"]))?;
+    // What a sync would do after verifying every entry, which takes long for many.
+    let ledgers = "+refs/deploy/*:refs/deploy/*";
+    run(git(&clone, &["fetch", "-q", "--no-write-fetch-head", "origin", ledgers]))?;
+    run(git(&clone, &["fetch", "-q", "origin"]))?;
+    run(git(&clone, &["pack-refs", "--all"]))?;
+    run(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)
+}

@@ -1,0 +1,299 @@
+//! The ledgers: a policy, and round after round of a deployment to stage, an approval, and the deployment to prod.
+//!
+//! Each entry is composed, signed, verified and folded by git-deploy's own library, with the facts that the rules ask for. Only the
+//! rules themselves are not asked: `git deploy audit` does, and finds nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use git_deploy::domain::entry::{
+    Action, Approve, Change, Component, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
+    Statement, Target, Unlock, Unverified, Verification, VerificationResult,
+};
+use git_deploy::domain::id::{CommitId, Digest, EntryId, PublicKey};
+use git_deploy::domain::name::{ComponentName, LedgerName};
+use git_deploy::domain::policy::Policy;
+use git_deploy::domain::state::{State, Value, fold};
+use git_deploy::domain::time::{Span, Time};
+use git_deploy::git::Repository;
+use git_deploy::git::gather::Gatherer;
+use git_deploy::git::ledger::{Project, Tips, genesis_bytes, project_bytes};
+use git_deploy::signing::key::{self, SecretKey};
+use git_deploy::signing::{Signer, verify_entry};
+
+use crate::code::{self, SPAN};
+use crate::import::Import;
+use crate::layout::git;
+use crate::{Result, Size};
+
+/// Who signs: the admin, who approves, and the machine that deploys.
+const PEOPLE: [&str; 3] = ["alice", "bob", "ci"];
+
+/// The keys of everybody.
+pub struct Keys(BTreeMap<&'static str, Signer>);
+
+impl Keys {
+    /// Makes a key for everybody, without a password.
+    pub fn make(folder: &Path) -> Result<Self> {
+        let mut keys = BTreeMap::new();
+        for name in PEOPLE {
+            let file = folder.join(format!("{name}.key"));
+            key::generate(&file, None)?;
+            let secret = SecretKey::read(&file, || Err(std::io::Error::other("it has no password")))?;
+            keys.insert(name, Signer::from_key(secret));
+        }
+        Ok(Self(keys))
+    }
+
+    fn of(&self, name: &str) -> Result<&Signer> {
+        self.0.get(name).ok_or_else(|| format!("nobody is called {name}").into())
+    }
+
+    /// The `deploy.toml`.
+    pub fn policy(&self, size: Size) -> String {
+        let mut lines = vec!["schema = 1".to_owned(), "project = \"bench\"".into(), "unowned = \"free\"".into()];
+        lines.push("[people]".into());
+        for (name, signer) in &self.0 {
+            let machine = if *name == "ci" { ", machine = true" } else { "" };
+            lines.push(format!("{name} = {{ key = \"{}\"{machine} }}", signer.public_key()));
+        }
+        lines.push("[environments]".into());
+        lines.push("stage = {}".into());
+        lines.push("prod = { promote_from = \"stage\", approvals = 1 }".into());
+        for number in 0..size.components {
+            let name = code::component(number);
+            lines.push(format!("[components.{name}]\npaths = [\"services/{name}/**\"]"));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// The end of one ledger.
+struct End {
+    sequence: u64,
+    state: State,
+    /// The genesis, until there is an entry: git is told where a ref begins.
+    from: Option<String>,
+}
+
+/// Everything that grows.
+struct Ledgers<'a> {
+    repository: &'a Repository,
+    project: &'a Project,
+    keys: &'a Keys,
+    import: Import,
+    tips: Tips,
+    ends: BTreeMap<LedgerName, End>,
+}
+
+/// Writes all ledgers and the notes.
+pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
+    let commits = git(local, &["rev-list", "--reverse", "refs/heads/main"]).output()?.stdout;
+    let commits: Vec<&str> = std::str::from_utf8(&commits)?.lines().collect();
+    let repository = Repository::open(&local.join(".git"))?;
+    let nonce = *b"git-deploy bench";
+    let genesis = project_bytes(&repository, &"bench".parse()?, nonce, &[keys.of("alice")?.public_key()])?;
+    repository.write_tree(b"")?;
+    let project = Project::read(&repository, EntryId(repository.write_commit(&genesis)?))?;
+
+    let import = Import::begin(local)?;
+    let mut ledgers =
+        Ledgers { repository: &repository, project: &project, keys, import, tips: Tips::new(), ends: BTreeMap::new() };
+    let text = keys.policy(size);
+    let policy = Policy::parse(&text).map_err(|errors| errors.to_string())?;
+    let publish = Publish {
+        digest: Digest::sha256(text.as_bytes()),
+        approved_by: Vec::new(),
+        description: None,
+        admits: Vec::new(),
+        recovered: false,
+    };
+    ledgers.append("policy", "alice", at(code::BEGIN)?, Action::Publish(publish), Some(text.as_bytes().into()))?;
+    let gatherer = Gatherer::new(&repository, &project);
+    let rounds = rounds(size.entries);
+    let mut cursor = 0;
+    for round in 0..rounds {
+        // The newest commit that was there by then.
+        let then = SPAN / rounds * round;
+        let index = then / (SPAN / size.commits).max(1);
+        let commit = commits.get(usize::try_from(index)?).or(commits.last()).ok_or("there is no commit")?;
+        let commit: CommitId = commit.parse()?;
+        let group = (1 + round % 4).min(size.components);
+        let mut components = BTreeMap::new();
+        for number in cursor..cursor + group {
+            let name: ComponentName = code::component(number % size.components).parse()?;
+            let content = gatherer.content(&policy, commit, &name)?;
+            components.insert(name, content);
+        }
+        cursor = (cursor + group) % size.components;
+        let targets = components.into_iter().map(|(component, content)| Target {
+            component,
+            commit,
+            content,
+            version: None,
+            artifacts: Vec::new(),
+        });
+        ledgers.round(round, code::BEGIN + then, &targets.collect::<Vec<_>>(), size)?;
+    }
+    let (import, tips) = (ledgers.import, ledgers.tips);
+    import.finish()?;
+    // The import's pack is new to git-deploy.
+    Repository::open(&local.join(".git"))?.rebuild_notes(&tips)?;
+    Ok(project.id)
+}
+
+fn at(seconds: u64) -> Result<Time> {
+    Time::from_seconds(i64::try_from(seconds)?).ok_or_else(|| "the time is too far away".into())
+}
+
+/// How many entries of prod a round has.
+fn entries(round: u64) -> u64 {
+    2 + u64::from(round % 10 == 9) + 2 * u64::from(round % 50 == 49)
+}
+
+/// How many rounds give so many entries of prod; the last one may be cut short.
+fn rounds(wanted: u64) -> u64 {
+    let (mut rounds, mut there) = (0, 0);
+    while there < wanted {
+        there += entries(rounds);
+        rounds += 1;
+    }
+    rounds
+}
+
+impl Ledgers<'_> {
+    /// One round: to stage, approved, to prod; now and then a check and a stop of the line.
+    fn round(&mut self, round: u64, seconds: u64, targets: &[Target], size: Size) -> Result<()> {
+        let stage: LedgerName = "stage".parse()?;
+        let record = self.record(&stage, targets, &[]);
+        self.append("stage", "ci", at(seconds + 1)?, record, None)?;
+        let mut actions = vec![("bob", approve(targets, at(seconds)?)), ("ci", None)];
+        if round % 10 == 9 {
+            actions.push(("ci", Some(Action::Verification(verification(targets)))));
+        }
+        if round % 50 == 49 {
+            let reason = "incident 4711".parse()?;
+            actions.push(("bob", Some(Action::Lock(Lock { component: None, reason }))));
+            let unlock = Unlock { component: None, commit: None, holds: Vec::new(), comment: Some("over".parse()?) };
+            actions.push(("bob", Some(Action::Unlock(unlock))));
+        }
+        let prod: LedgerName = "prod".parse()?;
+        for (second, (by, action)) in (2..).zip(actions) {
+            if self.ends.get(&prod).is_some_and(|end| end.sequence == size.entries) {
+                break;
+            }
+            let action = action.unwrap_or_else(|| self.record(&prod, targets, &["bob"]));
+            self.append("prod", by, at(seconds + second)?, action, None)?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, ledger: &LedgerName, targets: &[Target], approved_by: &[&str]) -> Action {
+        let here = self.ends.get(ledger).map(|end| end.state.at(None));
+        let change = |target: &Target| Change {
+            from: here.and_then(|here| here.commit(&target.component)),
+            target: target.clone(),
+            plan: None,
+            intent: Intent::Change,
+        };
+        let mut deployment = Deployment::new(Kind::Deploy, targets.iter().map(change).collect());
+        deployment.approved_by = approved_by.iter().filter_map(|name| name.parse().ok()).collect();
+        let result = |target: &Target| Reported {
+            component: target.component.clone(),
+            outcome: Outcome::Succeeded,
+            because: None,
+            to: None,
+            verification: VerificationResult::Passed,
+        };
+        Action::Record(Record { deployment, results: targets.iter().map(result).collect(), logs: Vec::new() })
+    }
+
+    /// Writes one entry as a client does.
+    fn append(&mut self, ledger: &str, by: &str, at: Time, action: Action, policy: Option<Arc<[u8]>>) -> Result<()> {
+        let ledger: LedgerName = ledger.parse()?;
+        let mut end = match self.ends.remove(&ledger) {
+            Some(end) => end,
+            None => self.begin(&ledger)?,
+        };
+        let tip = *self.tips.get(&ledger).ok_or("a ledger without a tip")?;
+        end.sequence += 1;
+        let others = self.tips.iter().filter(|(name, _)| {
+            !ledger.is_policy() && (name.is_policy() || ledger.as_str() == "prod" && name.as_str() == "stage")
+        });
+        let statement = Statement {
+            at,
+            by: by.parse()?,
+            requested_by: None,
+            ledger: ledger.clone(),
+            environment: None,
+            project: self.project.id,
+            previous: tip,
+            sequence: end.sequence,
+            seen: others.map(|(name, tip)| (name.clone(), *tip)).collect(),
+            action,
+        };
+        let (bytes, signer) = (statement.print()?, self.keys.of(by)?);
+        let signature = signer.sign(&bytes, &statement.trusted_comment())?;
+        let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
+        let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;
+        let edits = fold(&end.state, &entry, policy.as_ref());
+
+        let who = format!("{} {} +0000", statement.identity(&self.project.name), at.seconds());
+        let parents: BTreeSet<CommitId> = statement.deployed_commits().into_iter().collect();
+        let parents: Vec<String> = parents.iter().map(ToString::to_string).collect();
+        let import = &mut self.import;
+        import.commit(&ledger.reference(), &who, &statement.message(), end.from.take().as_deref(), &parents)?;
+        for edit in edits.iter().filter(|edit| edit.value.is_none()) {
+            import.remove(&edit.slot.to_string())?;
+        }
+        for edit in &edits {
+            let path = edit.slot.to_string();
+            match &edit.value {
+                None => {}
+                Some(Value::Commit(commit)) => import.link(&path, &commit.to_string())?,
+                Some(Value::Bytes(bytes)) => import.file(&path, bytes)?,
+                Some(Value::Kept(kept)) => import.file(&path, &kept.bytes)?,
+            }
+        }
+        import.file("entry.json", &bytes)?;
+        import.file("entry.json.minisig", &signature)?;
+        let id = EntryId(import.id()?.parse()?);
+        end.state.apply(&edits);
+        self.tips.insert(ledger.clone(), id);
+        self.ends.insert(ledger, end);
+        Ok(())
+    }
+
+    /// A ledger's genesis, for its first entry.
+    fn begin(&mut self, ledger: &LedgerName) -> Result<End> {
+        let id = if ledger.is_policy() {
+            self.project.id
+        } else {
+            EntryId(self.repository.write_commit(&genesis_bytes(self.repository, self.project.id, ledger))?)
+        };
+        self.tips.insert(ledger.clone(), id);
+        Ok(End { sequence: 0, state: State::empty(), from: Some(id.to_string()) })
+    }
+}
+
+fn approve(targets: &[Target], now: Time) -> Option<Action> {
+    let commit = targets.first()?.commit;
+    Some(Action::Approve(Approve {
+        commit,
+        components: targets.iter().map(|target| target.component.clone()).collect(),
+        plans: BTreeMap::new(),
+        expires: now.plus(Span::days(7)),
+        comment: "CHG-1234 canary ok".parse().ok(),
+    }))
+}
+
+fn verification(targets: &[Target]) -> Verification {
+    let component = |target: &Target| Component { component: target.component.clone(), commit: target.commit };
+    Verification {
+        components: targets.iter().map(component).collect(),
+        verification: VerificationResult::Passed,
+        comment: None,
+        logs: Vec::new(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Every document that `--json` prints, by its kind: the one list of them.
+//!
+//! Their JSON Schemas are committed in `docs/schemas`, where the integration tests take them from to validate whatever a test prints.
+//! A new kind is added by its line in [`KINDS`] and `UPDATE_DOCS=1 cargo test --lib schemas`.
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use super::{failure, init, key, news, notes, policy, server, written};
+use crate::view;
+
+/// A kind of document.
+pub struct Kind {
+    /// Its word: `context.report` is called with it.
+    pub name: &'static str,
+    /// What it tells, and who prints it.
+    pub about: &'static str,
+    schema: fn(&str, &str) -> Value,
+}
+
+impl Kind {
+    const fn of<T: JsonSchema>(name: &'static str, about: &'static str) -> Self {
+        Self { name, about, schema: view::json::schema::<T> }
+    }
+
+    /// Its JSON Schema, draft 2020-12.
+    pub fn schema(&self) -> Value {
+        (self.schema)(self.name, self.about)
+    }
+}
+
+/// All kinds, by name.
+pub const KINDS: &[Kind] = &[
+    Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
+    Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
+    Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
+    Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
+    Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
+    Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),
+    Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
+    Kind::of::<init::Done>("init", "What was set up: `init`."),
+    Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),
+    Kind::of::<key::Keys>("keys", "The keys that are here: `key list`."),
+    Kind::of::<view::log::Log>("log", "What happened: `log`."),
+    Kind::of::<notes::Body>("notes-rebuild", "That the notes were made anew: `notes rebuild`."),
+    Kind::of::<policy::InForce<'_>>("policy", "The policy in force: `policy show`."),
+    Kind::of::<policy::Difference<'_>>(
+        "policy-diff",
+        "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
+    ),
+    Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
+    Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
+    Kind::of::<view::status::Status>("status", "What runs where: `status`."),
+    Kind::of::<news::Body>("sync", "What is new: `sync`."),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn docs() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+    }
+
+    /// Whoever reads a document reads the committed schema: it must be that of the types, and the page must list it.
+    #[test]
+    fn are_up_to_date() {
+        assert!(KINDS.is_sorted_by_key(|kind| kind.name));
+        let folder = docs().join("schemas");
+        let mut wanted = BTreeMap::new();
+        for kind in KINDS {
+            let text = serde_json::to_string_pretty(&kind.schema()).unwrap();
+            wanted.insert(folder.join(format!("{}.v1.json", kind.name)), text + "\n");
+        }
+        let rows = KINDS.iter().map(|it| format!("| [`{0}`](schemas/{0}.v1.json) | {1} |\n", it.name, it.about));
+        let page = docs().join("json.md");
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (before, table) = text.split_once("|---|---|\n").unwrap();
+        let (_, after) = table.split_once("\n\n").unwrap();
+        wanted.insert(page, format!("{before}|---|---|\n{}\n{after}", rows.collect::<String>()));
+
+        let update = std::env::var_os("UPDATE_DOCS").is_some();
+        let there = folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
+        for path in there.filter(|path| !wanted.contains_key(path)) {
+            assert!(update, "{} is of no kind; run: UPDATE_DOCS=1 cargo test --lib schemas", path.display());
+            std::fs::remove_file(path).unwrap();
+        }
+        for (path, text) in wanted {
+            if update {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let same = std::fs::read_to_string(&path).is_ok_and(|there| there == text);
+            assert!(same, "{} is out of date; run: UPDATE_DOCS=1 cargo test --lib schemas", path.display());
+        }
+    }
+
+    /// A field without a word about it is not documented.
+    #[test]
+    fn every_field_is_described() {
+        fn undescribed(at: &str, value: &Value, found: &mut Vec<String>) {
+            if let Some(properties) = value.get("properties").and_then(Value::as_object) {
+                // A constant says by itself which form of several this is.
+                let said = |it: &Value| it.get("description").is_some() || it.get("const").is_some();
+                let silent = properties.iter().filter(|(_, it)| !said(it));
+                found.extend(silent.map(|(name, _)| format!("{at}.{name}")));
+            }
+            for (key, inner) in value.as_object().into_iter().flatten() {
+                undescribed(&format!("{at}.{key}"), inner, found);
+            }
+            for inner in value.as_array().into_iter().flatten() {
+                undescribed(at, inner, found);
+            }
+        }
+        let mut found = Vec::new();
+        for kind in KINDS {
+            undescribed(kind.name, &kind.schema(), &mut found);
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}

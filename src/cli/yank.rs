@@ -1,0 +1,47 @@
+//! `git deploy yank`: takes a commit or an artifact out of circulation.
+
+use super::circulation::{Subject, What};
+use super::look::places;
+use super::workspace::Workspace;
+use super::{Context, Failure, written};
+use crate::domain::entry::Action;
+use crate::domain::id::CommitId;
+
+/// Take a commit or an artifact out of circulation: it goes to no environment any more, forward or back
+///
+/// Where it runs it stays until something else is deployed.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    what: What,
+}
+
+/// Yanks.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let subject = args.what.subject(&workspace)?;
+    let appended = args.what.append(context, &workspace, &subject, Action::Yank)?;
+    let sentence = format!("{subject} is yanked by {}: nothing deploys it any more.", appended.statement.by);
+    written::tell(context, &sentence, &appended)?;
+    if let Subject::Commit(commit) = subject {
+        still_there(&workspace, context, commit)?;
+    }
+    Ok(())
+}
+
+/// Says where the commit still runs: that it is yanked takes it away from nowhere.
+fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Result<(), Failure> {
+    for place in places(workspace, None)? {
+        let running = place.here().components();
+        let names: Vec<&str> =
+            running.iter().filter(|(_, runs)| **runs == commit).map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            let name = &place.name;
+            context.note(format_args!(
+                "{name} still runs {} of it; to go back: git deploy record {name} REV --rollback",
+                names.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}

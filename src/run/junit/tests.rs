@@ -1,0 +1,117 @@
+use super::*;
+use crate::domain::entry::COUNTS;
+
+fn read(xml: &str) -> Result<Tests, JunitError> {
+    let mut tests = Tests::default();
+    tests.add("report.xml", xml.as_bytes())?;
+    Ok(tests)
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What the usual writers of reports write: pytest and Gradle, Surefire with its repeated tests, Google Test with what is switched off.
+#[test]
+fn reports() {
+    let tests = read(
+        r#"<?xml version="1.0" encoding="utf-8"?>
+<testsuites name="all" tests="8" failures="2" errors="1">
+  <testsuite name="outer">
+    <properties><property name="p" value="v"/></properties>
+    <testcase classname="tests.test_a" name="test_one" time="0.1"/>
+    <testsuite name="inner"><testcase name="nested"/><testcase/></testsuite>
+    <testcase classname="A" name="b"><failure message="no">trace</failure><system-out/></testcase>
+    <testcase classname="A" name="c"><error/></testcase>
+    <testcase classname="A" name="d"><skipped/></testcase>
+    <testcase classname="A" name="e" status="notrun" result="suppressed"/>
+    <testcase classname="A" name="f" status="run"><flakyFailure message="once"/></testcase>
+    <testcase classname="A" name="g" status="fail"/>
+    <testcase classname="A" name="h"><rerunFailure/><failure/></testcase>
+  </testsuite>
+</testsuites>"#,
+    );
+    let wanted = Tests {
+        passed: names(&["tests.test_a.test_one", "nested", "unnamed"]),
+        warned: names(&["A.f"]),
+        failed: names(&["A.b", "A.c", "A.g", "A.h"]),
+        skipped: 2,
+    };
+    assert_eq!(tests.unwrap(), wanted);
+    assert_eq!(wanted.result(), "FAILED");
+    let flaky =
+        read(r#"<testsuite><testcase name="f"><flakyError/></testcase><testcase name="g"/></testsuite>"#).unwrap();
+    assert_eq!(flaky.result(), "WARNED");
+}
+
+/// A failure that no test owns up to is one all the same: a suite that could not begin, a count without a name.
+#[test]
+fn failures_without_a_test() {
+    let suite = read(r#"<testsuite name="db"><error message="no database"/><testcase name="a"/></testsuite>"#).unwrap();
+    assert_eq!((suite.result(), suite.failed), ("FAILED", names(&["db"])));
+    let counted = read(r#"<testsuites><testsuite errors="2"><testcase name="a"/></testsuite></testsuites>"#).unwrap();
+    assert_eq!((counted.result(), counted.failed), ("FAILED", names(&["report.xml: 2 failures that name no test"])));
+    let mut both = read(r#"<testsuite failures="1"><testcase name="a"><failure/></testcase></testsuite>"#).unwrap();
+    both.add("second.xml", br#"<testsuite failures="1"/>"#).unwrap();
+    assert_eq!(both.failed.len(), 2);
+}
+
+/// A report is anybody's: what it may do to its reader is bounded, and what is none never counts as good.
+#[test]
+fn hostile_reports() {
+    let bomb = r#"<!DOCTYPE t [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><testsuite name="&b;"/>"#;
+    assert!(matches!(read(bomb), Err(JunitError::Xml(roxmltree::Error::DtdDetected))));
+    let file = r#"<!DOCTYPE t SYSTEM "file:///etc/passwd"><testsuite/>"#;
+    assert!(matches!(read(file), Err(JunitError::Xml(_))));
+    assert!(matches!(read("<html/>"), Err(JunitError::Root(_))));
+    assert!(matches!(read("<testsuite failures='-1'/>"), Err(JunitError::Count { .. })));
+    assert!(matches!(read("<testsuite><testcase></testsuite>"), Err(JunitError::Xml(_))));
+    assert!(matches!(Tests::default().add("x", b"\xff\xfe<"), Err(JunitError::NotUtf8)));
+    let deep = |levels: usize| "<testsuite>".repeat(levels) + &"</testsuite>".repeat(levels);
+    assert!(read(&deep(DEPTH)).is_ok());
+    assert!(matches!(read(&deep(100_000)), Err(JunitError::TooDeep)));
+    let large = vec![b' '; MAX_REPORT + 1];
+    assert!(matches!(Tests::default().add("x", &large), Err(JunitError::TooLarge)));
+
+    let odd = read("<testsuite><testcase name=\"a\u{202e}&#10;b\tc\"/></testsuite>").unwrap();
+    assert_eq!(odd.passed, names(&["a\u{fffd} b c"]));
+    for nothing in ["<testsuite/>", "<testsuite><testcase name='a'><skipped/></testcase></testsuite>"] {
+        assert!(matches!(read(nothing).unwrap().predicate(&[], None), Err(JunitError::Nothing)));
+    }
+}
+
+/// Few tests are all named; of more than an entry holds those that failed come first, and the numbers stay true.
+#[test]
+fn room() {
+    let digest = Digest::sha256(b"report");
+    let reports = [("report.xml".to_owned(), digest.clone())];
+    let few = Tests { passed: names(&["a", "b"]), ..Tests::default() };
+    let url: Line = "https://ci.example.com/1".parse().unwrap();
+    let predicate = few.predicate(&reports, Some(&url)).unwrap();
+    assert_eq!(
+        (Value::Object(predicate.map), predicate.left_out),
+        (
+            json!({
+                "result": "PASSED", "url": "https://ci.example.com/1",
+                "configuration": [{ "name": "report.xml", "digest": { "sha256": digest.hex() } }],
+                "passedTests": ["a", "b"], "warnedTests": [], "failedTests": [],
+            }),
+            0
+        )
+    );
+
+    // Short names are dear in an entry, where each is a line; long ones in the predicate.
+    for length in [1, 400] {
+        let name = |number: usize| format!("{number:0>length$}");
+        let many = Tests { passed: (0..80_000).map(name).collect(), failed: names(&["z"]), ..Tests::default() };
+        let Predicate { map, left_out } = many.predicate(&reports, None).unwrap();
+        let passed = map["passedTests"].as_array().unwrap().len();
+        assert!(passed > 500 && passed + left_out == 80_000, "{passed}");
+        assert_eq!((&map["failedTests"], &map[COUNTS]["passed"]), (&json!(["z"]), &json!(80_000)));
+        let compact = serde_json::to_vec(&map).unwrap().len();
+        assert!(compact <= MAX_PREDICATE && compact > MAX_PREDICATE / 3, "{compact}");
+        assert!(serde_json::to_vec_pretty(&map).unwrap().len() + passed * 6 < MAX_BYTES);
+    }
+    let reports: Vec<_> = (0..2_000).map(|number| (format!("TEST-{number}.xml"), digest.clone())).collect();
+    assert!(matches!(few.predicate(&reports, None), Err(JunitError::TooMany)));
+}

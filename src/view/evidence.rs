@@ -1,0 +1,55 @@
+//! What an attestation says, in a few words: for `show`, and for whoever has just signed it.
+
+use crate::domain::entry::{Attestation, AttestationResult};
+
+/// `PASSED (412)`, `FAILED (3 of 412)`: what it says, and of how many tests.
+pub fn outcome(attestation: &Attestation) -> String {
+    let tests = attestation.tests();
+    let all = tests.map_or(0, |tests| tests.passed.saturating_add(tests.warned).saturating_add(tests.failed));
+    let warned = attestation.predicate.get("result").and_then(serde_json::Value::as_str) == Some("WARNED");
+    let (word, some) = match attestation.result() {
+        AttestationResult::Passed => ("PASSED", None),
+        AttestationResult::Failed if warned && attestation.short_type() == "test-result" => {
+            ("WARNED", tests.map(|tests| tests.warned))
+        }
+        AttestationResult::Failed => ("FAILED", tests.map(|tests| tests.failed)),
+    };
+    match (tests, some) {
+        (None, _) => word.to_owned(),
+        (Some(_), Some(some)) if some < all => format!("{word} ({some} of {all})"),
+        (Some(_), _) => format!("{word} ({all})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(predicate: &serde_json::Value) -> String {
+        let commit = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
+        outcome(&Attestation {
+            commit,
+            environment: None,
+            predicate_type: "https://in-toto.io/attestation/test-result/v0.1".parse().unwrap(),
+            suite: None,
+            predicate: predicate.as_object().unwrap().clone(),
+        })
+    }
+
+    /// A number beside a verdict is believed at a glance: it is of the tests that the verdict is about.
+    #[test]
+    fn numbers() {
+        assert_eq!(said(&json!({ "result": "PASSED", "configuration": [] })), "PASSED");
+        assert_eq!(said(&json!({ "result": "PASSED", "passedTests": ["a", "b"] })), "PASSED (2)");
+        let counts = json!({ "passed": 411, "warned": 0, "failed": 1, "skipped": 7 });
+        assert_eq!(
+            said(&json!({ "result": "FAILED", "failedTests": ["a"], "gitDeployCounts": counts })),
+            "FAILED (1 of 412)"
+        );
+        assert_eq!(said(&json!({ "result": "FAILED", "failedTests": ["a"] })), "FAILED (1)");
+        assert_eq!(said(&json!({ "result": "WARNED", "warnedTests": ["a"], "passedTests": ["b"] })), "WARNED (1 of 2)");
+        assert_eq!(said(&json!({ "result": "FAILED", "passedTests": 7, "gitDeployCounts": [] })), "FAILED");
+    }
+}

@@ -1,0 +1,98 @@
+//! What the types of `domain` look like in a document: their patterns and words, for the schemas.
+//!
+//! It stands here and not in `domain`, which need not know that there are documents.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::domain::entry::{Intent, Kind, Outcome, VerificationResult};
+use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Time;
+
+/// Types that are written as a text: the pattern and the meaning.
+macro_rules! text {
+    ($($type:ident, $pattern:expr, $meaning:literal;)+) => {
+        $(impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $meaning })
+            }
+        })+
+    };
+}
+
+/// An object's id: SHA-1 or SHA-256.
+const OID: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
+
+/// The grammar of names, but for what git refuses in a ref.
+fn name() -> String {
+    format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", MAX_LEN - 1)
+}
+
+text! {
+    EnvName, name(), "The name of an environment, such as `prod` or `pr-17`.";
+    ComponentName, name(), "The name of a component; `rest` is what no component owns.";
+    Person, name(), "A person or a machine, by the name in the policy.";
+    LedgerName, name(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
+    ProjectName, name(), "The name of the project.";
+    CommitId, OID, "The full id of a commit of the code.";
+    EntryId, OID, "The full id of a commit of a ledger.";
+    Digest, "^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$", "An algorithm and a digest.";
+    RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
+    PublicKey, "^[A-Za-z0-9+/]{56}$", "A minisign public key, as in the second line of its `.pub` file.";
+    Time, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "RFC 3339, in UTC and whole seconds.";
+    Line, "^[^\\n]+$", "A text of one line.";
+    Description, "^\\S", "A text of one or more lines.";
+}
+
+/// Enums of words, each with its meaning. A word that is missing here does not compile, and its spelling is that of `serde`.
+macro_rules! words {
+    ($($type:ident = $name:literal, $about:literal: { $($variant:ident => $meaning:literal,)+ })+) => {
+        $(impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let meaning = |word: $type| match word { $($type::$variant => $meaning,)+ };
+                let words = [$($type::$variant,)+];
+                let one_of = words.map(|word| serde_json::json!({ "const": word, "description": meaning(word) }));
+                json_schema!({ "type": "string", "description": $about, "oneOf": one_of })
+            }
+        })+
+    };
+}
+
+words! {
+    Kind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
+        Deploy => "New code.",
+        Rollback => "Back to what ran well here before.",
+        Hotfix => "A repair on top of what runs.",
+        Destroy => "A whole ephemeral environment is taken down.",
+        Exec => "A one-off command in the environment.",
+    }
+    Intent = "Intent", "What is to be done with a component.": {
+        Change => "This commit's content is put there.",
+        Unchanged => "Its content is there already: it rides along.",
+        Destroy => "It is taken away.",
+    }
+    Outcome = "Outcome", "How it ended for a component.": {
+        Succeeded => "The new content runs.",
+        Failed => "It failed and was left as it was.",
+        Skipped => "It was not attempted.",
+        RolledBack => "It failed, and what ran before runs again.",
+        Destroyed => "It was taken away.",
+        Unchanged => "It rode along.",
+    }
+    VerificationResult = "VerificationResult", "What a check of the running component said.": {
+        Passed => "It works.",
+        Failed => "It does not.",
+        None => "Nobody asked.",
+    }
+}

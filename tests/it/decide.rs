@@ -1,0 +1,279 @@
+//! The decisions besides approving and locking: withdrawing consent, giving runs up, builds, yanks, and evidence from test reports.
+//!
+//! Where a rule matters it is the server's own that is asked: the client's is passed over with `--no-verify`.
+
+use std::fmt::Write as _;
+
+use crate::harness::{Project, Repo, World, with_random_keys};
+
+/// Runs commands one after the other and shows what each said, but for how old the news is: that is the machine's own hour.
+fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for command in commands {
+        let run = repo.deploy(command).to_string();
+        let lines = run.lines().filter(|line| !line.starts_with("as of the last fetch"));
+        lines.for_each(|line| writeln!(text, "{line}").unwrap());
+        text.push('\n');
+    }
+    text
+}
+
+/// Consent is its giver's to withdraw, or an admin's; what leaned on it does not go in any more.
+#[test]
+fn revoke() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nprod = { approvals = { required = 1, by = [\"bob\", \"carol\"] }, deployers = \"ci\" }\n",
+    );
+    let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
+    carol.deploy(&["approve", "prod"]).ok();
+    let record = || ci.deploy(&["record", "prod", "--no-verify"]);
+    project.refused(&["signer"], || bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"]));
+    let mut text = transcript(&bob.repo, &[&["revoke", "prod"], &["revoke", "prod", "--of", "carol"]]);
+    text += &transcript(
+        &carol.repo,
+        &[&["revoke", "prod", "--dry-run"], &["revoke", "prod", "-m", "the canary fell ill"], &["revoke", "prod"]],
+    );
+    project.refused(&["approvals"], record);
+    bob.deploy(&["approve", "prod"]).ok();
+    text += &transcript(&project.alice.repo, &[&["revoke", "prod", "main", "--of", "bob"]]);
+    project.refused(&["approvals"], record);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}
+
+/// What is yanked goes nowhere until it is put back, by whom yanked it or an admin, and never by a machine.
+#[test]
+fn yank() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
+    let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
+    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    let mut text = transcript(
+        &ci.repo,
+        &[
+            &["yank", "HEAD"],
+            &["yank", "nowhere", "-m", "x"],
+            &["yank", "HEAD", "-m", "it leaks", "--dry-run"],
+            &["yank", "HEAD", "-m", "it leaks"],
+            &["yank", "HEAD", "-m", "it leaks"],
+        ],
+    );
+    project.refused(&["yanked"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    let unyank = ["unyank", "HEAD", "-m", "false alarm", "--no-verify"];
+    project.refused(&["signer"], || ci.deploy(&unyank));
+    project.refused(&["signer"], || bob.deploy(&unyank));
+    text += &transcript(&alice.repo, &[&["unyank", "main", "-m", "false alarm"], &["unyank", "main", "-m", "again"]]);
+    ci.deploy(&["record", "prod"]).ok();
+
+    // An artifact, under whatever name; a person takes their own yank back.
+    let image = format!("registry.example/demo@sha256:{}", "9f".repeat(32));
+    project.push("api/x", "two\n");
+    ci.deploy(&["register", &image]).ok();
+    text += &transcript(&bob.repo, &[&["yank", &image, "-m", "CVE-2026-1"], &["show", "--dates=iso"]]);
+    project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
+    let digest = image.rsplit_once('@').unwrap().1;
+    project.refused(&["signer"], || carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"]));
+    let document = bob.deploy(&["unyank", digest, "-m", "patched elsewhere", "--json"]).ok().json();
+    assert_eq!(
+        (&document["action"], &document["statement"]["predicate"]["digest"]),
+        (&"unyank".into(), &digest.into())
+    );
+    ci.deploy(&["record", "dev"]).ok();
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}
+
+/// How builds went is told by those who may, and seen where a commit's way is told.
+#[test]
+fn build() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n[artifacts]\nby = \"ci\"\n",
+    );
+    project.refused(&["signer"], || project.bob.deploy(&["build", "-c", "api", "--no-verify"]));
+    let text = transcript(
+        &project.ci.repo,
+        &[
+            &["build"],
+            &["build", "-c", "web"],
+            &["build", "-c", "api", "--dry-run"],
+            &["build", "-c", "api", "--failed", "--log", "https://ci.example.com/1"],
+            &["build", "HEAD", "-c", "api"],
+            &["show", "--dates=iso"],
+        ],
+    );
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+}
+
+/// A run is given up by whom it belongs to or, in time, by others; what it was changing is unknown from then on.
+#[test]
+fn abort() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = { deployers = [\"bob\", \"ci\"], stale_after = \"1h\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n",
+    );
+    project.push("web/x", "one\n");
+    let (bob, ci) = (&project.bob, &project.ci);
+    ci.deploy(&["record", "dev", "--start", "-c", "api"]).ok();
+    ci.deploy(&["record", "dev", "--start", "-c", "web"]).ok();
+    world.advance("5m");
+    let mut text =
+        transcript(&ci.repo, &[&["abort", "dev", "-m", "the runner died"], &["abort", "dev", "--run", "7", "-m", "x"]]);
+    project.refused(&["signer"], || bob.deploy(&["abort", "dev", "--run", "1", "-m", "too slow", "--no-verify"]));
+    text += &transcript(
+        &ci.repo,
+        &[
+            &["abort", "dev", "--run", "1", "-m", "the runner died", "--dry-run"],
+            &["abort", "dev", "--run", "1", "-m", "the runner died"],
+        ],
+    );
+    world.advance("1h");
+    text += &transcript(
+        &bob.repo,
+        &[&["abort", "dev", "-m", "it hangs"], &["abort", "dev", "-m", "again"], &["status", "--dates=iso"]],
+    );
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    ci.deploy(&["record", "dev"]).ok();
+    project.audited();
+}
+
+/// A report of tests is what a required check goes by: with failures it stops the commit, without it lets it go on.
+#[test]
+fn junit() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\nprod = { checks = [\"test-result\"] }\n[checks]\ntest-result = { by = \"ci\" }\n",
+    );
+    let (bob, ci) = (&project.bob, &project.ci);
+    let cases = |from: usize, to: usize| {
+        let case = |it| format!("<testcase classname=\"shop.Login\" name=\"case {it}\"/>");
+        (from..to).map(case).collect::<Vec<_>>().concat()
+    };
+    let failed = "<testcase classname=\"shop.Cart\" name=\"adds\"><failure message=\"1 is not 2\"/></testcase>";
+    let flaky = "<testcase classname=\"shop.Cart\" name=\"adds\"><flakyFailure/></testcase>";
+    ci.repo.write("out/one.xml", &format!("<testsuite name=\"one\">{}</testsuite>", cases(0, 400)));
+    for (file, last) in [("bad", failed), ("flaky", flaky), ("good", "<testcase name=\"adds\"/>")] {
+        ci.repo.write(&format!("out/{file}.xml"), &format!("<testsuite>{}{last}</testsuite>", cases(400, 411)));
+    }
+    ci.repo.write("out/page.xml", "<!DOCTYPE html><html/>");
+    let attest = |file: &str| ci.deploy(&["attest", "test-result", "HEAD", "--junit", "out/one.xml", file]);
+    let record = || ci.deploy(&["record", "prod", "--no-verify"]);
+    let mut text = attest("out/bad.xml").to_string();
+    let said = project.refused(&["checks"], record);
+    assert!(said.contains("test-result: failed, says ci"), "{said}");
+    text += &attest("out/flaky.xml").to_string();
+    project.refused(&["checks"], record);
+    text += &transcript(
+        &ci.repo,
+        &[
+            &["attest", "test-result", "--junit", "out/page.xml"],
+            &["attest", "test-result", "--junit", "out/none.xml"],
+            &["attest", "provenance", "--junit", "out/one.xml"],
+            &["attest", "test-result"],
+        ],
+    );
+    project.refused(&["signer"], || {
+        bob.repo.write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
+        bob.deploy(&["attest", "test-result", "--junit", "one.xml", "--no-verify"])
+    });
+    text += &attest("out/good.xml").to_string();
+    text += &transcript(&ci.repo, &[&["show", "--dates=iso"], &["record", "prod"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
+    let predicate = &signed["predicate"]["predicate"];
+    let sum = ci.repo.run("sha256sum", &["out/one.xml"]).ok().text();
+    assert_eq!(predicate["configuration"][0]["digest"]["sha256"], sum.split(' ').next().unwrap());
+    assert_eq!(predicate["passedTests"].as_array().unwrap().len(), 412);
+
+    // More tests than an entry has room for.
+    ci.repo.write("out/many.xml", &format!("<testsuite>{}{failed}</testsuite>", cases(0, 30_000)));
+    let many = ci.deploy(&["attest", "test-result", "--junit", "out/many.xml"]).ok();
+    assert!(many.err().contains("no room for every name") && many.text().contains("FAILED (1 of 30001)"), "{many}");
+    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
+    assert_eq!(signed["predicate"]["predicate"]["failedTests"], serde_json::json!(["shop.Cart.adds"]));
+    project.audited();
+}
+
+/// The first day of a project that runs already: what runs is written down once, and an init that was stopped goes on where it was.
+#[test]
+fn init_of_what_runs() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = world.clone(&server, "alice");
+    alice.commit("api/x", "one\n", "Begin");
+    alice.git(&["tag", "v1.4.1"]).ok();
+    alice.commit("api/x", "two\n", "Go on");
+    let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
+    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    let ledgers = |repo: &Repo<'_>| repo.git(&["for-each-ref", "refs/deploy", "refs/notes"]).ok().text();
+    // What is wrong is told before anything is begun.
+    let init = |running: &'static str| vec!["init", "--name", "shop", "--env", "dev,stage,prod", "--running", running];
+    let mut text = String::new();
+    for wrong in ["prd=v1.4.1", "prod=v9", "prod:api=v1.4.1", "prod"] {
+        text += &transcript(&alice, &[&init(wrong)]);
+    }
+    assert_eq!((ledgers(&alice), ledgers(&server)), (String::new(), String::new()));
+    assert!(!alice.path().join("deploy.toml").exists());
+
+    let whole = [&init("prod=v1.4.1")[..], &["--running", "stage=HEAD"]].concat();
+    // The server says no in the middle, before the second baseline.
+    let shim = std::fs::read_to_string(server.path().join("hooks/pre-receive")).unwrap();
+    server.hook("pre-receive", "#!/bin/sh\nread -r it\ncase $it in *refs/deploy/stage) exit 1 ;; esac\necho \"$it\" | git-deploy hook pre-receive\n");
+    let stopped = alice.deploy(&whole).fails(1);
+    assert!(stopped.err().contains("git deploy init with the same words"), "{stopped}");
+    std::fs::remove_file(alice.path().join("deploy.toml")).unwrap();
+    server.hook("pre-receive", &shim);
+    text += &transcript(&alice, &[&whole, &whole, &["init", "--env", "qa"], &["log", "--dates=iso"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    assert_eq!(alice.rev("deploy/prod^2"), alice.rev("v1.4.1"));
+    // It is there to go back to, and it never ran before the next environment.
+    alice.deploy(&["record", "dev"]).ok();
+    alice.deploy(&["record", "prod", "stage"]).fails(1);
+    alice.deploy(&["record", "stage", "dev", "--all"]).ok();
+    alice.deploy(&["record", "prod", "stage"]).ok();
+    alice.deploy(&["record", "prod", "v1.4.1", "--rollback"]).ok();
+}
+
+/// A component that is declared later gets its baseline then, from an admin, once.
+#[test]
+fn later_baselines() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
+    let (alice, bob) = (&project.alice, &project.bob);
+    alice.deploy(&["record", "prod", "main", "--baseline"]).ok();
+    project.push("web/x", "one\n");
+    project.publish("[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\nold = { paths = \"old\" }\n");
+    project.refused(&["signer"], || bob.deploy(&["record", "prod", "main", "--baseline", "--no-verify"]));
+    let mut text = transcript(
+        &alice.repo,
+        &[
+            &["record", "prod", "--baseline"],
+            &["record", "prod", "main", "--baseline", "--failed"],
+            &["record", "prod", "main", "--baseline", "-c", "old"],
+            &[
+                "record",
+                "prod",
+                "main",
+                "--baseline",
+                "-c",
+                "api",
+                "--version",
+                "1.4.1",
+                "-m",
+                "as the wiki says",
+                "--dry-run",
+            ],
+            &["record", "prod", "main", "--baseline", "-c", "api", "--version", "1.4.1", "-m", "as the wiki says"],
+            &["record", "prod", "main", "--baseline"],
+        ],
+    );
+    project.refused(&["state"], || alice.deploy(&["record", "prod", "main", "--baseline", "-c", "api", "--no-verify"]));
+    text += &transcript(&alice.repo, &[&["record", "prod", "main", "--baseline"], &["log", "prod", "--dates=iso"]]);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.audited();
+}

@@ -1,0 +1,125 @@
+//! The documents' transcripts, played: what README.md and docs/ show is what happens.
+//!
+//! In a block that is marked `console`, a line `$ …` is typed in the reader's home, a line `alice$ …` by alice in her clone `alice`; what
+//! follows is what a terminal of 100 columns then shows. A comment `<!-- console … -->` is played and not shown; in it,
+//! `+ 2h` lets that time pass. A block marked `console exit=1` ends with that exit code, all else with 0.
+//! Ids and keys are random, so only their places are compared. `UPDATE_DOCS=1` writes down what came out.
+
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Run, World};
+
+#[test]
+fn readme() {
+    check("README.md");
+}
+
+#[test]
+fn tutorial() {
+    check("docs/tutorial.md");
+}
+
+/// Plays a document from its beginning to its end, in one world.
+fn check(document: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let world = World::new();
+    let mut player = Player { world: &world, played: String::new(), commands: 0 };
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        player.say(line);
+        let (end, exit) = match line.split_once(' ').unwrap_or((line, "")) {
+            ("```console", "") | ("<!--", "console") => (if line.starts_with('<') { "-->" } else { "```" }, 0),
+            ("```console", how) => ("```", how.strip_prefix("exit=").unwrap().parse().unwrap()),
+            _ => continue,
+        };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != end).collect();
+        player.block(&block, exit, end == "-->");
+        player.say(end);
+    }
+    assert!(player.commands > 0, "{document} shows no command");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, player.played).unwrap();
+        return;
+    }
+    for (number, (shown, played)) in text.lines().zip(player.played.lines()).enumerate() {
+        assert_eq!(veil(shown), veil(played), "{document}:{}; UPDATE_DOCS=1 writes down what came out", number + 1);
+    }
+    assert_eq!(text.lines().count(), player.played.lines().count(), "{document}: more or less came out");
+}
+
+struct Player<'w> {
+    world: &'w World,
+    /// The document as it should be.
+    played: String,
+    commands: usize,
+}
+
+impl Player<'_> {
+    fn say(&mut self, line: &str) {
+        self.played.push_str(line);
+        self.played.push('\n');
+    }
+
+    /// Plays each command of a block, and says what came out in place of what was shown.
+    fn block(&mut self, block: &[&str], exit: i32, hidden: bool) {
+        let starts: Vec<usize> = (0..block.len()).filter(|at| is_typed(block, *at)).collect();
+        for (count, start) in starts.iter().enumerate() {
+            let end = starts.get(count + 1).copied().unwrap_or(block.len());
+            let typed = 1 + block[*start..end].iter().take_while(|line| line.ends_with('\\')).count();
+            let typed = &block[*start..end.min(start + typed)];
+            typed.iter().for_each(|line| self.say(line));
+            if let Some(span) = typed[0].strip_prefix("+ ") {
+                self.world.advance(span);
+                continue;
+            }
+            let last = count + 1 == starts.len();
+            let came = self.play(&typed.join("\n"), if last { exit } else { 0 });
+            if !hidden {
+                came.iter().for_each(|line| self.say(line));
+            }
+        }
+    }
+
+    /// What a terminal shows of a command.
+    fn play(&mut self, typed: &str, exit: i32) -> Vec<String> {
+        self.commands += 1;
+        let (person, command) = typed.split_once("$ ").unwrap();
+        let home = self.world.path().join("home");
+        let folder: PathBuf = home.join(person);
+        let mut terminal = self.world.command("timeout", if person.is_empty() { "you" } else { person });
+        terminal.args(["60", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
+        terminal.current_dir(folder).env("SHELL", "/bin/bash").env("TERM", "dumb").env("COLUMNS", "100");
+        terminal.env("GIT_PAGER", "cat").env("TESTDATA", Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"));
+        // A prompt for it would show nothing of what is typed.
+        terminal.env("GIT_DEPLOY_PASSWORD", "correct horse battery staple");
+        let run = Run::of(self.world, &mut terminal).fails(exit);
+        let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
+        text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+}
+
+/// Whether a line of a block is typed: it has a prompt, or lets time pass.
+fn is_typed(block: &[&str], at: usize) -> bool {
+    let continues = at > 0 && block[at - 1].ends_with('\\') && is_typed(block, at - 1);
+    let prompt = block[at].split_once("$ ").is_some_and(|(who, _)| who.chars().all(|c| c.is_ascii_lowercase()));
+    !continues && (prompt || block[at].starts_with("+ "))
+}
+
+/// A line without what random keys change: each object's id and each key gives its length away, and nothing else.
+fn veil(line: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || "+/".contains(c);
+    let random = |text: &str| {
+        let id = (7..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        id || (text.len() == 56 && text.starts_with("RW"))
+    };
+    let mut veiled = String::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| word(c) != word(first)).unwrap_or(rest.len());
+        let (token, after) = rest.split_at(length);
+        veiled.push_str(&if random(token) { "x".repeat(length) } else { token.to_owned() });
+        rest = after;
+    }
+    veiled
+}
