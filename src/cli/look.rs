@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs a network or opens a secret key.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -9,10 +10,12 @@ use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
-use crate::domain::state::{Here, Scope, State};
+use crate::domain::state::{Here, Place as Slot, Scope, State};
 use crate::domain::text::Line;
+use crate::git::ledger::StateReader;
 use crate::git::sync::standing_problems;
 use crate::signing::key::{parse_public, public_file, read_public};
 use crate::view;
@@ -61,6 +64,15 @@ pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Pl
         }
     }
     Ok(places)
+}
+
+/// The open yanks of these commits.
+pub fn yanks(workspace: &Workspace, commits: impl IntoIterator<Item = CommitId>) -> crate::git::Result<State> {
+    let ledger = LedgerName::evidence();
+    let Some(tip) = workspace.tips.get(&ledger) else { return Ok(State::empty()) };
+    let tree = workspace.repository.read_commit(tip.0)?.tree;
+    let commits: BTreeSet<CommitId> = commits.into_iter().collect();
+    StateReader::new(&workspace.repository).load_places(tree, &ledger, commits.into_iter().map(Slot::YankedCommit))
 }
 
 /// What is wrong with the remote's ledgers as of the last fetch: told on standard error, and given back, a sentence each.

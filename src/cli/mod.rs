@@ -26,8 +26,10 @@ mod audit;
 mod build;
 mod check;
 mod completions;
+mod contains;
 mod demo;
 mod diff;
+mod good;
 mod hook;
 mod init;
 mod key;
@@ -90,6 +92,8 @@ commands! {
         Log => log,
         Show => show,
         Diff => diff,
+        Contains => contains,
+        Good => good,
     }
     "Decide": {
         Check => check,

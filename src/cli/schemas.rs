@@ -33,8 +33,11 @@ impl Kind {
 pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
     Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
+    Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
+    Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
     Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
     Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),
+    Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
     Kind::of::<init::Done>("init", "What was set up: `init`."),
     Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),
     Kind::of::<key::Keys>("keys", "The keys that are here: `key list`."),

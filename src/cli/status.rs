@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::look::{self, Place};
+use super::look;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Deployment, Kept, Kind as DeploymentKind, Outcome, Target, VerificationResult};
 use crate::domain::id::{CommitId, Content};
-use crate::domain::name::{ComponentName, LedgerName};
-use crate::domain::state::{Here, Place as Slot, Run, State};
+use crate::domain::name::ComponentName;
+use crate::domain::state::{Here, Run};
 use crate::domain::text::Line;
-use crate::git::ledger::StateReader;
 use crate::git::{Error, Repository};
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
@@ -36,7 +35,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let places = look::places(&workspace, args.environment.as_deref())?;
     let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
     let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
-    let yanks = yanks(&workspace, &places)?;
+    let running = places.iter().flat_map(|place| place.here().components().into_values());
+    let yanks = look::yanks(&workspace, running).or_fail(Kind::CannotTell, "cannot read what was yanked")?;
     let mut counter = Counter { repository, remote, known: BTreeMap::new() };
     let mut environments = Vec::new();
     for place in &places {
@@ -65,19 +65,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     context.print(status::text(&status, args.all, context.width(), &|time| context.when(time)));
     Ok(())
-}
-
-/// The open yanks of the commits that run.
-fn yanks(workspace: &Workspace, places: &[Place<'_>]) -> Result<State, Failure> {
-    let ledger = LedgerName::evidence();
-    let Some(tip) = workspace.tips.get(&ledger) else { return Ok(State::empty()) };
-    let running: BTreeSet<CommitId> = places.iter().flat_map(|place| place.here().components().into_values()).collect();
-    let load = || {
-        let tree = workspace.repository.read_commit(tip.0)?.tree;
-        let slots = running.into_iter().map(Slot::YankedCommit);
-        StateReader::new(&workspace.repository).load_places(tree, &ledger, slots)
-    };
-    load().or_fail(Kind::CannotTell, "cannot read what was yanked")
 }
 
 fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod notes;
 pub mod object;
 pub mod past;
+pub mod patch;
 pub mod quarantine;
 pub mod recovery;
 pub mod refs;

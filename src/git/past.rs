@@ -1,11 +1,12 @@
-//! What an environment's ledger says since a commit was made: enough to tell what became of the commit there.
+//! Looking back along an environment's ledger: what became of a commit there, and what ran well there last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::Result;
 use super::gather::History;
 use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::history::{History as Past, Stay};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
@@ -51,6 +52,49 @@ pub fn deeds_since(
             }
         }
         found.push(kept);
+    }
+    Ok(found)
+}
+
+/// The newest stay of each component that a judge takes for good; none is given for a component that has no such stay.
+///
+/// The judge is asked for a stay as far as the entries from there on tell of it, newest first; what it makes of a stay is the answer. One walk
+/// serves all components, and ends with the last answer.
+pub fn newest_good<T>(
+    history: &History<'_>,
+    (ledger, member): (&LedgerName, Option<&EnvName>),
+    tip: EntryId,
+    components: BTreeSet<ComponentName>,
+    judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
+) -> Result<BTreeMap<ComponentName, T>> {
+    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> = components.into_iter().map(|it| (it, Vec::new())).collect();
+    let mut found = BTreeMap::new();
+    for passed in history.walk(tip) {
+        if open.is_empty() {
+            break;
+        }
+        let passed = passed?;
+        let here = member.is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
+        let named = |component: &ComponentName| passed.mention.components.iter().any(|it| it == component.as_str());
+        if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
+            continue;
+        }
+        let kept = history.entry(ledger, passed.id)?;
+        let began: BTreeSet<ComponentName> = kept.statement.ended().into_iter().map(|it| it.target.component).collect();
+        for (component, entries) in open.iter_mut().filter(|(component, _)| named(component)) {
+            entries.push(Arc::clone(&kept));
+            if !began.contains(component) {
+                continue;
+            }
+            // The newest first: one that an older success turns out to have been rolled back to is newer than that.
+            for stay in Past::read(component, entries).stays.iter().rev() {
+                if let Some(good) = judge(component, stay)? {
+                    found.insert(component.clone(), good);
+                    break;
+                }
+            }
+        }
+        open.retain(|component, _| !found.contains_key(component));
     }
     Ok(found)
 }

@@ -1,17 +1,18 @@
 //! What a deployment would bring: what `git deploy diff` prints, and the document `git-deploy/diff/v1`.
 
 use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::text::Line;
+use crate::domain::text::{Line, harmless};
 use crate::domain::time::Time;
 
 /// The body of the document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
     /// The environment that would be deployed to.
@@ -31,7 +32,7 @@ pub struct Diff {
 }
 
 /// One component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name.
@@ -59,7 +60,7 @@ pub struct Component {
 }
 
 /// What would become of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
     /// It runs there for the first time.
@@ -84,7 +85,7 @@ impl Change {
 }
 
 /// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
     /// How many; where there are more than were looked at, how many were found among those.
@@ -94,7 +95,7 @@ pub struct Count {
 }
 
 /// One commit.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Commit {
     /// Its id.
@@ -111,7 +112,7 @@ pub struct Commit {
 
 /// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
 pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let (environment, revision) = (&diff.environment, &diff.revision);
+    let (environment, revision) = (&diff.environment, shown(&diff.revision));
     let rest = remark(diff);
     if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
         return format!("{environment} has the content of {revision} already{rest}.");
@@ -142,6 +143,11 @@ pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) 
         parts.push(format!("{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"));
     }
     parts.join("\n")
+}
+
+/// A revision as it is shown: as it was typed, an id shortened.
+pub(super) fn shown(revision: &str) -> String {
+    revision.parse::<CommitId>().map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
 }
 
 /// `, 5 components stay as they are`, where some do beside those that change.

@@ -5,9 +5,11 @@
 pub mod audit;
 pub mod brings;
 pub mod check;
+pub mod contains;
 pub mod deployed;
 pub mod diff;
 pub mod evidence;
+pub mod good;
 pub mod json;
 pub mod log;
 pub mod mark;

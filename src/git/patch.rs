@@ -1,0 +1,42 @@
+//! Whether two commits make the same change: git's patch ids, which a cherry-pick and a rebase keep.
+//!
+//! `git patch-id` is plumbing that reads patches and nothing of the repository; `git diff-tree` makes them, with every setting of a person or a
+//! folder that could change their bytes switched off.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::error::{Error, Result};
+use super::object::Commit;
+use super::repo::Repository;
+use crate::domain::id::Oid;
+
+/// How many patches are made at once: what they are in bytes is bounded, and few commits are large.
+const BATCH: usize = 100;
+
+impl Repository {
+    /// The patch id of what each commit changed against its first parent. A commit that changed nothing has none.
+    pub fn patch_ids(&self, commits: &[Commit]) -> Result<HashMap<Oid, String>> {
+        let mut found = HashMap::new();
+        for batch in commits.chunks(BATCH) {
+            let mut lines = String::new();
+            for commit in batch {
+                // Whatever stands behind a commit is taken for its parents, so a merge is compared with its first one alone.
+                let parent = commit.parents.first().map_or_else(String::new, |parent| format!(" {parent}"));
+                // Writing to a string cannot fail.
+                let _ = writeln!(lines, "{}{parent}", commit.id);
+            }
+            let fixed = ["-p", "-r", "--root", "--full-index", "-U3", "--no-renames", "--no-ext-diff", "--no-textconv"];
+            let patches =
+                self.git("diff-tree").arg("--stdin").args(fixed).arg("--no-color").input(lines).run()?.ok()?;
+            let ids = self.git("patch-id").arg("--stable").input(patches).run()?.ok()?;
+            for line in String::from_utf8_lossy(&ids).lines() {
+                let pair = line.split_once(' ').and_then(|(patch, commit)| Some((patch, commit.parse().ok()?)));
+                let (patch, commit) =
+                    pair.ok_or_else(|| Error::corrupt("the output of git patch-id", "no pair of ids"))?;
+                found.insert(commit, patch.to_owned());
+            }
+        }
+        Ok(found)
+    }
+}

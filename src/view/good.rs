@@ -1,0 +1,85 @@
+//! What ran well last: what `git deploy good` prints, and the document `git-deploy/good/v1`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::mark::Mark;
+use super::table::{Cell, Table};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+
+/// The body of the document.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Good {
+    /// The environment.
+    pub environment: EnvName,
+    /// Every component that runs or was attempted there, by name.
+    pub components: Vec<Component>,
+}
+
+/// One component.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// Its name.
+    pub component: ComponentName,
+    /// What ran well last; absent where nothing did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good: Option<Release>,
+}
+
+/// A commit that ran well.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// The commit.
+    pub commit: CommitId,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    /// Whether a verification said so; else nothing verifies the component, and its deployment succeeded.
+    pub verified: bool,
+    /// Whether it runs now.
+    pub runs: bool,
+    /// From when it ran.
+    pub from: Time,
+    /// Until when; absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+    /// Who deployed it.
+    pub by: Person,
+    /// The number of the entry that says so, in the environment's ledger.
+    pub sequence: u64,
+}
+
+/// The table. `when` shows a moment.
+pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(1);
+    let dash = || Mark::None.symbol().to_string();
+    for it in &good.components {
+        let Some(release) = &it.good else {
+            let none = Cell::styled("nothing yet", Mark::No.style());
+            let rest = [none, Cell::from(dash()), Cell::from(dash())];
+            table.row([Cell::from(it.component.as_str()), dash().into(), dash().into()].into_iter().chain(rest));
+            continue;
+        };
+        let word = if release.verified { "verified" } else { "succeeded" };
+        let ran = match release.to {
+            None => format!("since {}", when(release.from)),
+            Some(to) => format!("until {}", when(to)),
+        };
+        let style = if release.runs { Mark::Live.style() } else { Mark::Yes.style() };
+        table.row([
+            Cell::from(it.component.as_str()),
+            Cell::from(release.version.as_ref().map_or_else(dash, Line::to_string)),
+            Cell::from(release.commit.0.prefix(7)),
+            Cell::styled(word, style),
+            Cell::from(ran),
+            Cell::from(release.by.as_str()),
+        ]);
+    }
+    table.render(width)
+}
