@@ -86,7 +86,7 @@ struct Baselined {
     environment: EnvName,
     /// The ledger commit that says so.
     entry: EntryId,
-    /// Its components, each with the commit.
+    /// The components, each with its commit.
     components: BTreeMap<ComponentName, CommitId>,
 }
 
