@@ -56,6 +56,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::domain::name::ProjectName;
 pub use context::Context;
 pub use failure::{Failure, Kind, OrFail};
 
@@ -146,6 +147,9 @@ struct Options {
     /// The remote that holds the ledgers, where there are several
     #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = remote_name)]
     remote: Option<String>,
+    /// The project that is meant: where the repository's has another name, nothing is done
+    #[arg(id = "all-project", long = "project", value_name = "NAME", global = true)]
+    project: Option<ProjectName>,
     /// Print one JSON document with a versioned schema, and nothing else, on standard output
     #[arg(id = "all-json", long = "json", global = true)]
     json: bool,
@@ -211,7 +215,7 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context::new(&cli.options);
-    let result = enter(&cli.options).and_then(|()| cli.command.run(&context));
+    let result = enter(&cli.options).and_then(|()| news::expected(&context)).and_then(|()| cli.command.run(&context));
     context.finish(result)
 }
 

@@ -159,11 +159,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.finish {
         return finish(args, context, &workspace, &place, rev);
     }
-    let named =
-        [(args.what.rollback, "a rollback goes to", "rollback"), (args.baseline, "a baseline is of", "baseline")];
-    if let Some((_, what, option)) = named.iter().find(|(asked, ..)| *asked && rev.is_none()) {
-        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named"))
-            .hint(format!("git deploy record {} REV --{option}", place.name)));
+    let name = &place.name;
+    let unnamed = match (args.what.rollback, args.baseline) {
+        _ if rev.is_some() => None,
+        (true, _) => Some(("a rollback goes to", format!("git deploy record {name} REV --rollback"))),
+        (_, true) => Some(("a baseline is of", format!("git deploy record {name} REV --baseline"))),
+        _ => None,
+    };
+    if let Some((what, command)) = unnamed {
+        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named")).hint(command));
     }
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {

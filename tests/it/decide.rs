@@ -277,3 +277,52 @@ fn later_baselines() {
     with_random_keys().bind(|| insta::assert_snapshot!(text));
     project.audited();
 }
+
+/// An artifact is registered in the words of the proposal, too: the second word is a component where it is one, and a commit else.
+#[test]
+fn register() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nprod = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n",
+    );
+    let first = project.push("web/x", "one\n");
+    let ci = &project.ci;
+    ci.deploy(&["record", "dev"]).ok();
+    let second = project.push("web/x", "two\n");
+    // A branch of a component's name does not get in its way.
+    ci.repo.git(&["branch", "web", &first]).ok();
+    let image = |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
+    let registered = |arguments: &[&str]| {
+        let document = ci.deploy(&[&["register"], arguments, &["--json"]].concat()).ok().json();
+        let artifact = &document["statement"]["predicate"];
+        (artifact["component"].as_str().unwrap().to_owned(), artifact["commit"].as_str().unwrap().to_owned())
+    };
+    let [one, two, three] = ["1", "2", "3"].map(|digit| image("web", digit));
+    assert_eq!(registered(&[&one, "web", "--env", "dev", "--project", "demo"]), ("web".to_owned(), first.clone()));
+    assert_eq!(registered(&[&two, "web"]), ("web".to_owned(), second.clone()));
+    assert_eq!(registered(&[&image("api", "3"), "dev", "-c", "api"]), ("api".to_owned(), first.clone()));
+    assert_eq!(registered(&[&image("other", "4"), "web", "-c", "web", "--dry-run"]), ("web".to_owned(), first));
+    assert_eq!(registered(&[&image("other", "4"), "api", &second]), ("api".to_owned(), second));
+    let before = project.refs();
+    let text = transcript(
+        &ci.repo,
+        &[
+            &["register", &three],
+            &["register", &three, "wbe", "--env", "dev"],
+            &["register", &three, "web", "--env", "prod"],
+            &["register", &three, "web", "HEAD", "--env", "dev"],
+            &["register", &three, "web", "HEAD", "-c", "api"],
+            &["register", &three, "web", "--project", "shop"],
+            &["--project", "shop", "status"],
+            &["sync", "--project", "shop"],
+            &["init", "--project", "shop"],
+        ],
+    );
+    assert_eq!(project.refs(), before);
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    // A clone that meets its project for the first time with these words is not taken further.
+    let new = world.clone(&project.server, "dana");
+    let met = new.deploy(&["status", "--project", "shop"]).fails(2);
+    assert!(met.err().contains("this is the project demo, not shop"), "{met}");
+}
