@@ -15,9 +15,9 @@ use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
 use crate::git::append::Draft;
 use crate::git::ledger::Link;
-use crate::view::diff;
+use crate::view::{self, diff};
 
-/// Show, compare, approve and publish the rules
+/// Show, compare, approve and publish the rules; describe their file to editors
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -30,6 +30,7 @@ enum Verb {
     Diff(Diff),
     Approve(Approve),
     Publish(Publish),
+    Schema(Schema),
 }
 
 /// Print the policy in force; who published it, and when, goes to standard error
@@ -70,18 +71,40 @@ struct Publish {
     how: How,
 }
 
+/// Print the JSON Schema of deploy.toml, by which editors complete and check it
+///
+/// Write it beside deploy.toml and begin that with the line `#:schema ./deploy.schema.json`: editors with a TOML server such as taplo
+/// (Even Better TOML) or tombi then know every key, its meaning and its default. It needs no repository.
+#[derive(clap::Args)]
+struct Schema {}
+
 /// Runs the one that is asked for.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = match &args.verb {
-        Verb::Show(_) | Verb::Diff(_) => Workspace::open(context)?,
-        Verb::Approve(_) | Verb::Publish(_) => Workspace::open_to_write(context)?,
-    };
     match &args.verb {
-        Verb::Show(Show {}) => show(&workspace, context),
-        Verb::Diff(args) => diff(args, &workspace, context),
-        Verb::Approve(args) => approve(args, &workspace, context),
-        Verb::Publish(args) => publish(args, &workspace, context),
+        Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
+        Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
+        Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
+        Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),
+        Verb::Schema(Schema {}) => schema(context),
     }
+}
+
+/// The JSON Schema of deploy.toml.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileSchema {
+    /// The JSON Schema, draft-07; without `--json` it is printed alone.
+    json_schema: serde_json::Map<String, serde_json::Value>,
+}
+
+fn schema(context: &Context) -> Result<(), Failure> {
+    let json_schema = view::policy::schema();
+    if context.json() {
+        return context.report("policy-schema", &FileSchema { json_schema });
+    }
+    let text = serde_json::to_string_pretty(&json_schema).or_fail(Kind::CannotTell, "cannot print the schema")?;
+    context.print(text);
+    Ok(())
 }
 
 /// The text in force.

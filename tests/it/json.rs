@@ -30,6 +30,7 @@ fn every_kind_is_printed() {
         "sync",
         "policy show",
         "policy diff",
+        "policy schema",
         "notes rebuild",
         "show nothing",
     ] {

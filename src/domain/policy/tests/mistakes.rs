@@ -6,7 +6,7 @@ use super::{FIRST_DAY, with_keys};
 use crate::domain::policy::{MAX_BYTES, Policy};
 
 /// What stands in [`FIRST_DAY`], what replaces it, and words of the message.
-const MISTAKES: &[(&str, &str, &[&str])] = &[
+pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("schema  = 1", "", &["\"schema\" is missing"]),
     ("schema  = 1", "schema = 2\nnew_key = 1", &["knows schema 1 only", "newer"]),
     ("project = \"catalogue\"", "", &["\"project\" is missing"]),
