@@ -11,7 +11,7 @@ use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
 use crate::domain::state::{Here, Run};
 use crate::domain::text::Line;
-use crate::git::{Error, Repository};
+use crate::git::{self, Repository};
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
 /// More commits than this are not counted.
@@ -37,15 +37,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
     let running = places.iter().flat_map(|place| place.here().components().into_values());
     let yanks = look::yanks(&workspace, running).or_fail(Kind::CannotTell, "cannot read what was yanked")?;
-    let mut counter = Counter { repository, remote, known: BTreeMap::new() };
     let mut environments = Vec::new();
     for place in &places {
         let own = place.rules.branch.as_ref().map(|own| own.as_str().to_owned());
         let branch_here = own.clone().or_else(|| branch.clone());
         let here = place.here();
         let mut components = components(here);
+        let behind = behind(repository, remote, branch_here.as_deref(), &components);
         for component in &mut components {
-            component.behind = component.commit.and_then(|commit| counter.behind(branch_here.as_deref(), commit));
+            component.behind = component.commit.and_then(|commit| behind.get(&commit).copied());
             component.yanked = component.commit.and_then(|commit| reason(yanks.yanked_commit(commit)));
         }
         environments.push(Environment {
@@ -154,28 +154,22 @@ fn release(target: &Target) -> String {
     target.version.as_ref().map_or_else(|| target.commit.0.prefix(7), Line::to_string)
 }
 
-/// Counts how far commits are behind branches, each pair once.
-struct Counter<'a> {
-    repository: &'a Repository,
-    remote: Option<&'a str>,
-    known: BTreeMap<(String, CommitId), Option<Behind>>,
-}
-
-impl Counter<'_> {
-    /// `None` where there is no such branch, or its history is not here.
-    fn behind(&mut self, branch: Option<&str>, commit: CommitId) -> Option<Behind> {
-        let key = (branch?.to_owned(), commit);
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        let tip = self.repository.branch_tip(self.remote, &key.0).ok().flatten();
-        let count = tip.map(|tip| self.repository.commits_between(tip.0, &[commit.0], BEHIND_LIMIT));
-        let behind = match count {
-            Some(Ok(commits)) => Some(Behind { commits: commits.len(), more: false }),
-            Some(Err(Error::Bounds { .. })) => Some(Behind { commits: BEHIND_LIMIT, more: true }),
-            Some(Err(_)) | None => None,
-        };
-        self.known.insert(key, behind);
-        behind
-    }
+/// How far what runs is behind a branch; nothing where there is no such branch, or its history is not here.
+fn behind(
+    repository: &Repository,
+    remote: Option<&str>,
+    branch: Option<&str>,
+    components: &[Component],
+) -> BTreeMap<CommitId, Behind> {
+    let tip = branch.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
+    let Some(tip) = tip else { return BTreeMap::new() };
+    let commits: BTreeSet<CommitId> = components.iter().filter_map(|component| component.commit).collect();
+    let ids: Vec<_> = commits.iter().map(|commit| commit.0).collect();
+    let counts = repository.behind(tip.0, &ids, BEHIND_LIMIT).unwrap_or_default();
+    let shown = |count| match count {
+        git::behind::Behind::Exactly(commits) => Some(Behind { commits, more: false }),
+        git::behind::Behind::More => Some(Behind { commits: BEHIND_LIMIT, more: true }),
+        git::behind::Behind::Unknown => None,
+    };
+    commits.into_iter().zip(counts).filter_map(|(commit, count)| Some((commit, shown(count)?))).collect()
 }

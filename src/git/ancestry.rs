@@ -116,7 +116,7 @@ impl Repository {
     }
 
     /// The commits whose parents a shallow clone left out; none if it is not one.
-    fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
+    pub(super) fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
         let commits = self.gix.shallow_commits().map_err(Error::library("reading the shallow boundary"))?;
         Ok(commits.map(|commits| commits.iter().map(|id| from_gix(id)).collect()).unwrap_or_default())
     }

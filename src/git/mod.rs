@@ -6,6 +6,7 @@
 pub mod ancestry;
 pub mod append;
 pub mod audit;
+pub mod behind;
 pub mod branches;
 pub mod chain;
 pub mod command;

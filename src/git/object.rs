@@ -156,7 +156,8 @@ fn seconds_of(ident: &[u8]) -> Time {
 impl Repository {
     /// The kind of an object; none if it is not there.
     pub fn kind(&self, id: Oid) -> Result<Option<Kind>> {
-        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for {id}")))?;
+        let header = self.gix.try_find_header(to_gix(id));
+        let header = header.map_err(|error| Error::library(format!("looking for {id}"))(error))?;
         Ok(header.map(|header| Kind::of(header.kind())))
     }
 
@@ -185,14 +186,14 @@ impl Repository {
         Commit::parse(id, self.read(id, Kind::Commit)?)
     }
 
-    /// Reads a blob of at most `limit` bytes.
+    /// Reads a blob of at most `limit` bytes. A larger one is read all the same, up to the limit of every object: looking at the size
+    /// first would mean to look for each blob twice.
     pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
-        let over = || Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 };
-        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for blob {id}")))?;
-        if header.ok_or(Error::Missing(id))?.size() > limit as u64 {
-            return Err(over());
+        let bytes = self.read(id, Kind::Blob)?;
+        if bytes.len() > limit {
+            return Err(Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 });
         }
-        self.read(id, Kind::Blob)
+        Ok(bytes)
     }
 
     /// The commit behind an id: itself, or what an annotated tag leads to; none if that is another kind of object.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Numbers, Scratch, git_in};
+use crate::git::behind::Behind::{self, Exactly, More, Unknown};
 use crate::git::{Error, Repository};
 
 /// Every pair of a random history, with dates that lie: git's answer, without a commit-graph, with one, and with one that is too old.
@@ -45,6 +46,12 @@ fn ancestry_equals_git() {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
+            for (ancestor, behind) in commits.iter().zip(repository.behind(*descendant, &commits, 100).unwrap()) {
+                let Behind::Exactly(count) = behind else { panic!("{behind:?}") };
+                let hidden = scratch.git(&["rev-list", &ancestor.to_string()]);
+                let expected = all.lines().filter(|line| !hidden.contains(*line)).count();
+                assert!(count == expected || count > expected && !graphs[1], "{seed}: {count}, {expected}");
+            }
         }
     }
 }
@@ -66,6 +73,9 @@ fn between_equals_git() {
     assert_eq!(repository.commits_between(left, &[merge], 10).unwrap(), []);
     assert_eq!(repository.commits_between(merge, &[left, right], 10).unwrap(), [merge]);
     assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
+    let behind = repository.behind(merge, &[base, left, right, merge, left], 2).unwrap();
+    assert_eq!(behind, [More, Exactly(2), Exactly(2), Exactly(0), Exactly(2)]);
+    assert_eq!(repository.behind(left, &[merge], 2).unwrap(), [Exactly(0)]);
     let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
     assert_eq!(chain, [merge, left, base]);
 }
@@ -93,6 +103,8 @@ fn what_is_missing_cannot_tell() {
     assert!(shallow.is_ancestor(chain[0], chain[5]).is_err_and(|error| error.is_missing()));
     assert!(matches!(shallow.commits_between(chain[5], &[aside], 10), Err(Error::Shallow)));
     assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
+    let behind = shallow.behind(chain[5], &[chain[4], aside, chain[0]], 10).unwrap();
+    assert_eq!(behind, [Exactly(1), Unknown, Unknown]);
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
     assert!(!Repository::open(&clone.join(".git")).unwrap().is_ancestor(aside, chain[5]).unwrap());
 
@@ -104,6 +116,7 @@ fn what_is_missing_cannot_tell() {
         assert!(broken.is_ancestor(ancestor, chain[5]).is_err(), "{ancestor}");
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
+    assert_eq!(broken.behind(chain[5], &[chain[4], aside, chain[2]], 10).unwrap(), [Exactly(1), Unknown, Unknown]);
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
     assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
 }
