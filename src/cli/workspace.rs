@@ -167,7 +167,8 @@ impl Workspace {
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }
 
-    /// What runs in an environment, if the word names one: each component with its commit.
+    /// What runs in an environment, if the word names one: each component with its commit; those that the policy no longer knows only
+    /// where nothing else runs.
     pub fn running(&self, word: &str) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
         let Ok(name) = word.parse::<EnvName>() else { return Ok(None) };
         let Some(environment) = self.policy.environment(&name) else { return Ok(None) };
@@ -177,7 +178,12 @@ impl Workspace {
         if here.is_empty() {
             return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
         }
-        Ok(Some(here.into_iter().map(|(component, commit)| (component.clone(), commit)).collect()))
+        let mut running: BTreeMap<_, _> = here.into_iter().map(|(name, commit)| (name.clone(), commit)).collect();
+        let known = self.policy.component_names();
+        if running.keys().any(|name| known.contains(name)) {
+            running.retain(|name, _| known.contains(name));
+        }
+        Ok(Some(running))
     }
 
     /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
