@@ -6,6 +6,7 @@
 mod circulation;
 mod composing;
 mod context;
+mod ending;
 mod failure;
 mod help;
 mod keys;

@@ -326,3 +326,50 @@ fn register() {
     let met = new.deploy(&["status", "--project", "shop"]).fails(2);
     assert!(met.err().contains("this is the project demo, not shop"), "{met}");
 }
+
+/// What a CI that deploys by itself has to say: for whom, for what, where the logs are, and how each component fared.
+#[test]
+fn told_by_a_ci() {
+    let world = World::new();
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\ndb = { paths = \"db\" }\nweb = { paths = \"web\" }\n",
+    );
+    project.push("db/x", "one\n");
+    project.push("web/x", "one\n");
+    let (bob, ci) = (&project.bob, &project.ci);
+    ci.deploy(&["record", "dev"]).ok();
+    for file in ["api/x", "db/x", "web/x"] {
+        project.push(file, "two\n");
+    }
+    let start = ["record", "dev", "--start", "--change", "CHG 17", "--release", "spring", "--requested-by", "bob"];
+    let mut text = transcript(
+        &ci.repo,
+        &[
+            &[&start[..], &["--version", "2.0.0", "--version", "db=7", "-m", "Spring cleaning"]].concat(),
+            &["record", "dev", "--finish", "--outcome", "db=broken"],
+            &["record", "dev", "--finish", "--outcome", "db=failed", "--outcome", "db=skipped"],
+            &["record", "dev", "--finish", "--outcome", "rest=failed"],
+        ],
+    );
+    let busy = bob.deploy(&["record", "dev"]).fails(1);
+    assert!(busy.err().contains("→ git deploy abort dev --run 2 -m REASON"), "{busy}");
+    let end = ["record", "dev", "--finish", "--outcome", "db=failed", "--outcome", "web=skipped"];
+    let logs = ["--verification", "passed", "--log", "https://ci.example.com/1", "--log", "https://ci.example.com/2"];
+    text += &transcript(&ci.repo, &[&[&end[..], &logs].concat(), &["log", "dev", "--dates=iso"]]);
+    text += &ci.repo.git(&["log", "-2", "--format=%B", "refs/deploy/dev"]).ok().text();
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    let finish = ci.repo.git(&["show", "refs/deploy/dev:entry.json"]).ok().json();
+    let finish = &finish["predicate"];
+    assert_eq!(finish["logs"].as_array().unwrap().len(), 2);
+    let ended: Vec<_> = finish["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (it["component"].as_str().unwrap(), it["outcome"].as_str().unwrap(), it["verification"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(ended, [("api", "succeeded", "passed"), ("db", "failed", "none"), ("web", "skipped", "none")]);
+    project.audited();
+}
