@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::proposal::{FILE, Proposal};
 use super::workspace::{Workspace, entry_name};
 use super::written::{self, How};
-use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Action, Kept, PolicyApprove};
+use super::{Context, Failure, Kind, OrFail as _, keys};
+use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy};
@@ -29,6 +29,7 @@ enum Verb {
     Show(Show),
     Diff(Diff),
     Approve(Approve),
+    Revoke(Revoke),
     Publish(Publish),
     Schema(Schema),
 }
@@ -51,6 +52,22 @@ struct Approve {
     /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
+    /// A remark
+    #[arg(short, long, value_parser = written::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Withdraw the approval of a deploy.toml that is not in force yet
+#[derive(clap::Args)]
+struct Revoke {
+    /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
+    #[arg(value_name = "FILE|REV|DIGEST")]
+    source: Option<String>,
+    /// Whose approval; without it your own
+    #[arg(long, value_name = "PERSON")]
+    of: Option<Person>,
     /// A remark
     #[arg(short, long, value_parser = written::line)]
     message: Option<Line>,
@@ -84,6 +101,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
         Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
         Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
+        Verb::Revoke(args) => revoke(args, &Workspace::open_to_write(context)?, context),
         Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),
         Verb::Schema(Schema {}) => schema(context),
     }
@@ -224,6 +242,24 @@ fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(
     let draft = || Draft::from(Action::PolicyApprove(action.clone()));
     let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
     let sentence = format!("{} approves the deploy.toml {}.", appended.statement.by, digest.short());
+    written::tell(context, &sentence, &appended)
+}
+
+fn revoke(args: &Revoke, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    let digest = match args.source.as_deref().map(str::parse::<Digest>) {
+        Some(Ok(digest)) => digest,
+        _ => Proposal::open(&workspace.repository, args.source.as_deref(), context)?.digest(),
+    };
+    let approver = match &args.of {
+        Some(person) => person.clone(),
+        None => keys::person(workspace)?,
+    };
+    let action = PolicyRevoke { digest: digest.clone(), approver: approver.clone(), comment: args.message.clone() };
+    let draft = || Draft::from(Action::PolicyRevoke(action.clone()));
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
+    let by = &appended.statement.by;
+    let whose = if *by == approver { "their approval".to_owned() } else { format!("the approval of {approver}") };
+    let sentence = format!("{by} withdraws {whose} of the deploy.toml {}.", digest.short());
     written::tell(context, &sentence, &appended)
 }
 

@@ -26,5 +26,6 @@ mod recipes;
 mod rules;
 mod server;
 mod stock;
+mod told;
 mod walls;
 mod write;
