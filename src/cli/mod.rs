@@ -11,6 +11,7 @@ mod keys;
 mod look;
 mod news;
 mod proposal;
+mod trouble;
 mod workspace;
 mod written;
 

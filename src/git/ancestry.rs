@@ -79,7 +79,7 @@ impl Repository {
             match self.kind(id)? {
                 Some(Kind::Commit) => {}
                 Some(kind) => return Err(Error::Kind { id, expected: "commit", found: kind.name() }),
-                None => return Err(Error::Missing(id)),
+                None => return Err(self.missing(id)),
             }
         }
         if ancestor == descendant {
@@ -119,7 +119,7 @@ impl Repository {
         let failed = || Error::library(format!("walking the history of {new}"));
         for id in old.iter().chain([&new]) {
             if !self.exists(*id) {
-                return Err(Error::Missing(*id));
+                return Err(self.missing(*id));
             }
         }
         let hidden = old.iter().map(|id| to_gix(*id));

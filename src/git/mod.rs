@@ -17,12 +17,14 @@ pub mod judge;
 pub mod ledger;
 pub mod notes;
 pub mod object;
+mod parameters;
 pub mod past;
 pub mod quarantine;
 pub mod recovery;
 pub mod refs;
 pub mod remote;
 pub mod repo;
+pub mod revision;
 pub mod sync;
 pub mod tree;
 

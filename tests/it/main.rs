@@ -9,6 +9,7 @@ mod forgeries;
 mod harness;
 
 mod attacks;
+mod bad_input;
 mod cli;
 mod demo;
 mod ledgers;
@@ -17,6 +18,7 @@ mod man;
 mod manners;
 mod races;
 mod readme;
+mod repositories;
 mod rules;
 mod server;
 mod stock;
