@@ -17,6 +17,7 @@ mod place;
 mod proposal;
 mod running;
 pub mod schemas;
+mod trouble;
 mod workspace;
 mod written;
 

@@ -26,7 +26,7 @@ pub enum IdError {
         expected: &'static str,
     },
     /// Not a minisign public key.
-    #[error("{0:?} is not a minisign public key: 56 characters of base64 that begin with RW")]
+    #[error("{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW")]
     Key(String),
     /// A public key that proves nothing.
     #[error("the key {0} is of small order, so anyone could sign for it: its owner needs a new key")]

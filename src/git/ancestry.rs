@@ -89,7 +89,7 @@ impl Repository {
             match self.kind(id)? {
                 Some(Kind::Commit) => {}
                 Some(kind) => return Err(Error::Kind { id, expected: "commit", found: kind.name() }),
-                None => return Err(Error::Missing(id)),
+                None => return Err(self.missing(id)),
             }
         }
         if ancestor == descendant {
@@ -141,7 +141,7 @@ impl Repository {
         let mut pending = 0;
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !self.exists(id) {
-                return Err(Error::Missing(id));
+                return Err(self.missing(id));
             }
             if let Entry::Vacant(entry) = painted.entry(id) {
                 entry.insert(Paint { is_old, queued: true });

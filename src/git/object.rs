@@ -11,6 +11,9 @@ use super::repo::{OBJECT_LIMIT, Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 use crate::domain::time::{Span, Time};
 
+/// How often an object is written whose folder git removes at that moment.
+const TRIES: u32 = 10;
+
 /// The kind of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -166,6 +169,11 @@ impl Repository {
         self.gix.has_object(to_gix(id))
     }
 
+    /// Why an object is not there: a shallow clone lacks what lies behind its end.
+    pub(super) fn missing(&self, id: Oid) -> Error {
+        if self.is_shallow().unwrap_or(false) { Error::Shallow } else { Error::Missing(id) }
+    }
+
     /// The bytes of an object of this kind; larger than 128 MiB is an error.
     pub(super) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
@@ -174,7 +182,7 @@ impl Repository {
             }
             Error::library(format!("reading {} {id}", kind.name()))(error)
         })?;
-        let mut object = object.ok_or(Error::Missing(id))?;
+        let mut object = object.ok_or_else(|| self.missing(id))?;
         if object.kind != kind.to_gix() {
             return Err(Error::Kind { id, expected: kind.name(), found: Kind::of(object.kind).name() });
         }
@@ -201,7 +209,7 @@ impl Repository {
         let mut id = id;
         // A chain of tags is not deeper than this unless somebody plays.
         for _ in 0..16 {
-            match self.kind(id)?.ok_or(Error::Missing(id))? {
+            match self.kind(id)?.ok_or_else(|| self.missing(id))? {
                 Kind::Commit => return Ok(Some(id)),
                 Kind::Tag => {
                     let raw = self.read(id, Kind::Tag)?;
@@ -212,15 +220,6 @@ impl Repository {
             }
         }
         Err(Error::Bounds { what: format!("the chain of tags at {id}"), limit: 16 })
-    }
-
-    /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
-    /// commit.
-    pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
-        match self.gix.rev_parse_single(revision) {
-            Ok(id) => self.peel_to_commit(from_gix(&id)),
-            Err(_) => Ok(None),
-        }
     }
 
     /// The id that these bytes have as an object of this kind. Nothing is written.
@@ -254,8 +253,6 @@ impl Repository {
         let hex = id.to_string();
         let (fan, name) = hex.split_at(2);
         let folder = objects.join(fan);
-        make_folder(&folder, &objects)?;
-
         let write = || {
             // `git gc` removes what is called so and was left behind.
             let mut builder = tempfile::Builder::new();
@@ -270,7 +267,17 @@ impl Repository {
             file.as_file().sync_data()?;
             file.persist(folder.join(name)).map_err(|error| error.error)
         };
-        write().map_err(Error::io("writing an object to", &folder))?;
+        let mut tries = 0;
+        loop {
+            make_folder(&folder, &objects)?;
+            tries += 1;
+            match write() {
+                Ok(_) => break,
+                // `git gc` removes a folder that is empty, also one that was just made to be written to.
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
+                Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
+            }
+        }
         self.unsynced.borrow_mut().extend([objects, folder]);
         Ok(id)
     }

@@ -36,10 +36,12 @@ fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
         return None;
     }
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {}", error.message()), None);
-    }
-    if !errors.is_empty() {
+    // The first alone: where a file is broken off, what follows is read as what it is not.
+    if let Some(error) = errors.first() {
+        let what = error.message().split(", expected").next().unwrap_or_default();
+        let merging = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        let hint = merging.then(|| "it holds the marks of a merge that is not done yet".to_owned());
+        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {what}"), hint);
         return None;
     }
     let document = DeValue::Table(document.into_inner());
@@ -58,7 +60,11 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         Some(_) => {}
     }
     let fields = root.fields(&keys::TOP);
-    let project: Option<ProjectName> = fields.need("project").and_then(|node| node.parse());
+    let project: Option<ProjectName> = fields.with("project", Node::parse);
+    if fields.get("project").is_none() {
+        let hint = "add project = \"NAME\", which never changes".to_owned();
+        out.add(None, "", "the key \"project\" is missing", Some(hint));
+    }
     let cast = Cast::read(&fields, out);
     let notify: Vec<Command> = fields.each("notify", Node::parse);
     let (environments, patterns) = parse_environment::all(&fields, &cast, &notify);
@@ -215,7 +221,7 @@ impl Cast {
             let Some(word) = node.text() else { continue };
             if let Some(person) = self.people.get_key_value(word).map(|(person, _)| person.clone()) {
                 persons.insert(person);
-            } else if self.groups.contains_key(word) {
+            } else if self.groups.contains_key(word) || word == entry.key && !self.people.contains_key(word) {
                 node.wrong(format!("{word:?} is a group; a group holds people only"), None);
             } else if !self.declared.contains(word) {
                 node.wrong(

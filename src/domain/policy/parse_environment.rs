@@ -140,16 +140,20 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
         return required.map(|required| seat(required, cast.persons.clone())).into_iter().collect();
     }
     let rule = |node: &Node<'_>| {
+        if !node.is_table() {
+            node.wrong_type("a whole number, or a table such as { required = 1, by = \"alice\" }");
+            return None;
+        }
         let fields = node.fields(&keys::SEAT);
-        Seat {
-            required: fields.number("required").unwrap_or(1),
+        Some(Seat {
+            required: fields.with("required", |node| node.number(1, MOST_SEATS)).unwrap_or(1),
             by: cast.persons_at(&fields, "by", "approves").unwrap_or_else(|| cast.persons.clone()),
             prevent_self: fields.with("prevent_self", Node::flag).unwrap_or(true),
             bind: fields.word("bind", &[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
             expires: fields.with("expires", Node::span).unwrap_or(APPROVAL_EXPIRES),
-        }
+        })
     };
-    let seats: Vec<Seat> = node.list().iter().take(MOST_SEATS as usize + 1).map(rule).collect();
+    let seats: Vec<Seat> = node.list().iter().take(MOST_SEATS as usize + 1).filter_map(rule).collect();
     if seats.iter().map(|seat| seat.required).sum::<u32>() > MOST_SEATS {
         node.wrong(format!("more than {MOST_SEATS} approvals are asked for"), None);
         return Vec::new();

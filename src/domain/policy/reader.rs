@@ -51,7 +51,7 @@ impl<'a> Node<'a> {
         self.out.add(Some(self.offset), &self.path, what, hint);
     }
 
-    fn wrong_type(&self, expected: &str) {
+    pub(super) fn wrong_type(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",

@@ -18,9 +18,13 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("dev   = {}", "dev = { xyz = 1 }", &["known keys are deployers"]),
     ("[people]", "[poeple]", &["unknown key \"poeple\" at the top", "did you mean \"people\"?"]),
-    ("approvals = 1", "approvals = true", &["environments.prod.approvals", "expected a table, found true or false"]),
+    (
+        "approvals = 1",
+        "approvals = true",
+        &["environments.prod.approvals", "expected a whole number, or a table such as", "found true or false"],
+    ),
     ("approvals = 1", "approvals = -1", &["-1 is not a whole number"]),
-    ("approvals = 1", "approvals = 1.5", &["expected a table"]),
+    ("approvals = 1", "approvals = 1.5", &["expected a whole number, or a table such as"]),
     ("approvals = 1", "approvals = 3", &["3 different people", "of the 2 who may"]),
     (
         "approvals = 1",
