@@ -50,7 +50,8 @@ impl Proposal {
             }
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            Failure::new(Kind::Denied, format!("{name} is no policy: {count} {mistakes}"))
+            let findings = errors.findings().iter().map(ToString::to_string);
+            Failure::new(Kind::Denied, format!("{name} is no policy: {count} {mistakes}")).details(findings)
         })?;
         // What parses is UTF-8.
         Ok(Self { name, text: String::from_utf8_lossy(bytes).into_owned(), policy })
