@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 
 use super::{Cli, GROUPS};
 
-/// What the exit codes mean, for the long help and the man page.
+/// What the exit codes mean, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0  yes, or done
@@ -16,7 +16,7 @@ Exit status:
 
 /// The whole command line, with the help that shows the groups.
 pub fn command() -> clap::Command {
-    let command = Cli::command();
+    let command = exits(Cli::command());
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
@@ -33,6 +33,11 @@ pub fn command() -> clap::Command {
     command.help_template(template)
 }
 
+/// Ends the long help of every command with its exit codes: scripts go by them, whichever command it is.
+fn exits(command: clap::Command) -> clap::Command {
+    command.after_long_help(EXIT_STATUS).mut_subcommands(exits)
+}
+
 /// The commands under the headings of their groups.
 pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
     let mut commands = command.get_subcommands();
@@ -47,6 +52,16 @@ mod tests {
     #[test]
     fn definition() {
         command().debug_assert();
+    }
+
+    /// Whoever writes a script reads the help of one command only.
+    #[test]
+    fn every_command_tells_its_exit_codes() {
+        fn check(command: &mut clap::Command) {
+            assert!(command.render_long_help().to_string().contains("Exit status:"), "{}", command.get_name());
+            command.get_subcommands_mut().for_each(check);
+        }
+        check(&mut command());
     }
 
     /// A command that help does not list might as well not be there.

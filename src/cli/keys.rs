@@ -102,7 +102,8 @@ pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
     }
     generate(file, password.as_deref()).map_err(|error| {
         let there = matches!(error, KeyError::Exists(_));
-        let failure = Failure::new(Kind::CannotTell, format!("cannot make the key {}", file.display())).because(error);
+        let kind = if there { Kind::Usage } else { Kind::CannotTell };
+        let failure = Failure::new(kind, format!("cannot make the key {}", file.display())).because(error);
         if there { failure.hint("git deploy key show") } else { failure }
     })
 }

@@ -49,9 +49,7 @@ fn page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     man.render_options_section(&mut page)?;
-    if whole_program {
-        exit_status().to_writer(&mut page)?;
-    }
+    exit_status().to_writer(&mut page)?;
     Ok(page)
 }
 

@@ -130,7 +130,7 @@ commands! {
 
 /// Which code runs where, who let it through, and the proof: a signed deployment ledger inside git
 #[derive(Parser)]
-#[command(name = "git-deploy", bin_name = "git deploy", version, after_long_help = help::EXIT_STATUS)]
+#[command(name = "git-deploy", bin_name = "git deploy", version)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]

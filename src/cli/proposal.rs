@@ -50,7 +50,9 @@ impl Proposal {
             }
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+            let findings = errors.findings().iter().map(ToString::to_string);
             Failure::new(Kind::Denied, format!("{name} is no policy: {count} {mistakes}"))
+                .details(findings)
                 .hint("git deploy policy diff, when that is mended")
         })?;
         // What parses is UTF-8.

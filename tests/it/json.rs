@@ -67,6 +67,18 @@ fn a_refusal_holds_the_verdict() {
     assert!(said.contains("previous environment") && rejected.get("verdict").is_none(), "{rejected}");
 }
 
+/// A job that checks a proposal gets every mistake with its place, in the document as on the terminal.
+#[test]
+fn a_bad_policy_holds_its_mistakes() {
+    let world = World::new();
+    let (_, alice) = served(&world);
+    alice.write("deploy.toml", "schema = 1\nproject = \"shop\"\npepole = {}\n");
+    let refused = alice.deploy(&["policy", "diff", "--json"]).fails(1).json();
+    let details = refused["details"].as_array().unwrap();
+    let told = |words: &str| details.iter().any(|line| line.as_str().unwrap().contains(words));
+    assert!(told("deploy.toml:3:1") && told("did you mean \"people\"?"), "{refused}");
+}
+
 /// A mistyped command line is told in a document as well, and by the same exit code.
 #[test]
 fn wrong_usage_is_a_document() {

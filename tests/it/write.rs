@@ -114,7 +114,7 @@ fn keys() {
     assert_eq!((mode(&folder), mode(&folder.join("deploy.key"))), (0o700, 0o600));
     assert_eq!(alice.deploy(&["key", "show"]).ok().text(), key);
     let bytes = std::fs::read(folder.join("deploy.key")).unwrap();
-    let again = alice.deploy(&["key", "new", "--no-password"]).fails(3);
+    let again = alice.deploy(&["key", "new", "--no-password"]).fails(2);
     assert!(again.err().contains("try: git deploy key show"), "{again}");
     assert_eq!(std::fs::read(folder.join("deploy.key")).unwrap(), bytes);
 
