@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::workspace::entry_name;
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::Oid;
 use crate::domain::policy::nearest;
@@ -85,6 +86,29 @@ pub fn unverifiable(problems: &[Problem]) -> Failure {
     Failure::new(Kind::CannotTell, "not all of the remote's ledgers can be verified here: nothing was written")
         .because(reasons.join("\n"))
         .hint("git fetch")
+}
+
+/// One line on what is wrong with a remote's ledger.
+pub fn problem_line(problem: &Problem) -> String {
+    let ledger = &problem.ledger;
+    let kept = problem.kept.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+    match &problem.fault {
+        Fault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
+        Fault::Rewound => {
+            let shown = problem.shown.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+            format!("the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept")
+        }
+        Fault::Unverified { id, .. } if problem.is_open() => {
+            let name = entry_name(ledger, *id);
+            format!("{name} of the remote cannot be verified here")
+        }
+        Fault::Unverified { id, .. } => {
+            format!(
+                "the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept",
+                entry_name(ledger, *id)
+            )
+        }
+    }
 }
 
 /// A lock file is in the way.

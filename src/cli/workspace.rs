@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use super::trouble::problem_line;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -432,29 +433,6 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
             .because(error)
             .hint("git config deploy.root, and compare it with a colleague's"),
         other => Failure::new(Kind::CannotTell, "cannot bring the ledgers up to date").because(other),
-    }
-}
-
-/// One line on what is wrong with a remote's ledger.
-pub fn problem_line(problem: &Problem) -> String {
-    let ledger = &problem.ledger;
-    let kept = problem.kept.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
-    match &problem.fault {
-        Fault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
-        Fault::Rewound => {
-            let shown = problem.shown.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
-            format!("the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept")
-        }
-        Fault::Unverified { id, .. } if problem.is_open() => {
-            let name = entry_name(ledger, *id);
-            format!("{name} of the remote cannot be verified here")
-        }
-        Fault::Unverified { id, .. } => {
-            format!(
-                "the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept",
-                entry_name(ledger, *id)
-            )
-        }
     }
 }
 
