@@ -123,9 +123,9 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// The state of the ledger that is written to.
+    /// The state of the ledger that is written to, for making a draft: whether it is allowed is decided on a stricter reading.
     pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
-        StateReader::new(self.repository).load(self.head.tree, ledger, scope)
+        StateReader::to_show(self.repository).load(self.head.tree, ledger, scope)
     }
 }
 
@@ -317,7 +317,8 @@ impl Writer<'_> {
 
         let mut others = view.tips.clone();
         others.remove(ledger);
-        let state = view.state(ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
+        let states = StateReader::new(self.repository);
+        let state = states.load(view.head.tree, ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request =
             Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
