@@ -346,8 +346,10 @@ impl Writer<'_> {
         }
         let state = StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
         let edits = fold(&state, entry, policy_text);
-        let tree = repository.write_folded(head.tree, entry, &edits)?;
-        repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+        repository.together(|| {
+            let tree = repository.write_folded(head.tree, entry, &edits)?;
+            repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+        })
     }
 
     /// Moves the ref: the remote's first, where there is one. `None` if somebody else was faster.
