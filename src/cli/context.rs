@@ -192,7 +192,10 @@ impl Context {
 impl Output {
     fn write_out(&mut self, text: std::fmt::Arguments<'_>) {
         if self.broken.is_none() {
-            self.broken = self.out.write_fmt(text).err();
+            // In one write: a stream that is written to through the stripping of styles writes line by line.
+            let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
+            let written = whole.write_fmt(text).and_then(|()| io::stdout().write_all(&whole.into_inner()));
+            self.broken = written.err();
         }
     }
 }

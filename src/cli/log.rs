@@ -13,7 +13,8 @@ use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::state::{Scope, State};
-use crate::git::gather::{Gatherer, Passed};
+use crate::git::Repository;
+use crate::git::gather::Passed;
 use crate::view::log::{self, Log};
 
 /// Show the deployments, newest first
@@ -53,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             walks.push((ledger.clone(), passed.peekable()));
         }
     }
-    let log = newest(&gatherer, walks, args.number).or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    let log = newest(&workspace.repository, walks, args.number).or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if context.json() {
         return context.report("log", &log);
     }
@@ -97,7 +98,7 @@ impl Filter {
 
 /// Merges walks, each newest first, into one of at most `number` entries.
 fn newest(
-    gatherer: &Gatherer<'_>,
+    repository: &Repository,
     mut walks: Vec<(LedgerName, Peekable<impl Iterator<Item = crate::git::Result<Passed>>>)>,
     number: usize,
 ) -> crate::git::Result<Log> {
@@ -119,8 +120,8 @@ fn newest(
         }
         let Some((ledger, walk)) = walks.get_mut(index) else { continue };
         let Some(passed) = walk.next() else { continue };
-        let id = passed?.id;
-        let kept = gatherer.history().entry(ledger, id)?;
+        let passed = passed?;
+        let (id, kept) = (passed.id, repository.entry_to_show(ledger, &passed.commit)?);
         entries.push(log::event(id, &kept.statement));
     }
 }

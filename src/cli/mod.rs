@@ -56,7 +56,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::domain::name::ProjectName;
 pub use context::Context;
@@ -240,7 +240,10 @@ fn misused(error: &clap::Error) -> ExitCode {
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?)
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The help with its groups is put together only where something is to be told.
+    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.or_else(|_| Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?))
 }
 
 /// Goes where `-C` says, so that every relative path of the command line means the same.

@@ -37,25 +37,39 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
     let running = places.iter().flat_map(|place| place.here().components().into_values());
     let yanks = look::yanks(&workspace, running).or_fail(Kind::CannotTell, "cannot read what was yanked")?;
-    let mut environments = Vec::new();
-    for place in &places {
+    let mut environments: Vec<Environment> = Vec::new();
+    let mut lanes: BTreeMap<String, BTreeSet<CommitId>> = BTreeMap::new();
+    let branch_of = |place: &look::Place<'_>| {
         let own = place.rules.branch.as_ref().map(|own| own.as_str().to_owned());
-        let branch_here = own.clone().or_else(|| branch.clone());
+        own.or_else(|| branch.clone())
+    };
+    for place in &places {
         let here = place.here();
         let mut components = components(here);
-        let behind = behind(repository, remote, branch_here.as_deref(), &components);
         for component in &mut components {
-            component.behind = component.commit.and_then(|commit| behind.get(&commit).copied());
             component.yanked = component.commit.and_then(|commit| reason(yanks.yanked_commit(commit)));
+        }
+        let branch_here = branch_of(place);
+        if let Some(branch) = &branch_here {
+            let commits = components.iter().filter_map(|component| component.commit);
+            lanes.entry(branch.clone()).or_default().extend(commits);
         }
         environments.push(Environment {
             name: place.name.clone(),
-            branch: own.filter(|own| Some(own) != branch.as_ref()),
+            branch: branch_here.filter(|_| place.rules.branch.is_some()).filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
             expires: here.expiry(),
             holds: holds(here),
             components,
         });
+    }
+    let lanes: BTreeMap<&String, _> =
+        lanes.iter().map(|(branch, commits)| (branch, behind(repository, remote, branch, commits))).collect();
+    for (place, environment) in places.iter().zip(&mut environments) {
+        let Some(lane) = branch_of(place).and_then(|branch| lanes.get(&branch)) else { continue };
+        for component in &mut environment.components {
+            component.behind = component.commit.and_then(|commit| lane.get(&commit).copied());
+        }
     }
     let fetched = remote.and_then(|_| repository.last_fetch());
     let remote = workspace.remote.clone();
@@ -154,16 +168,14 @@ fn release(target: &Target) -> String {
     target.version.as_ref().map_or_else(|| target.commit.0.prefix(7), Line::to_string)
 }
 
-/// How far what runs is behind a branch; nothing where there is no such branch, or its history is not here.
+/// How far commits are behind a branch; nothing of those whose history is not here, or where there is no such branch.
 fn behind(
     repository: &Repository,
     remote: Option<&str>,
-    branch: Option<&str>,
-    components: &[Component],
+    branch: &str,
+    commits: &BTreeSet<CommitId>,
 ) -> BTreeMap<CommitId, Behind> {
-    let tip = branch.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
-    let Some(tip) = tip else { return BTreeMap::new() };
-    let commits: BTreeSet<CommitId> = components.iter().filter_map(|component| component.commit).collect();
+    let Some(tip) = repository.branch_tip(remote, branch).ok().flatten() else { return BTreeMap::new() };
     let ids: Vec<_> = commits.iter().map(|commit| commit.0).collect();
     let counts = repository.behind(tip.0, &ids, BEHIND_LIMIT).unwrap_or_default();
     let shown = |count| match count {
@@ -171,5 +183,5 @@ fn behind(
         git::behind::Behind::More => Some(Behind { commits: BEHIND_LIMIT, more: true }),
         git::behind::Behind::Unknown => None,
     };
-    commits.into_iter().zip(counts).filter_map(|(commit, count)| Some((commit, shown(count)?))).collect()
+    commits.iter().zip(counts).filter_map(|(commit, count)| Some((*commit, shown(count)?))).collect()
 }

@@ -171,7 +171,7 @@ impl Workspace {
         let load = || -> crate::git::Result<State> {
             let Some(tip) = self.tips.get(ledger) else { return Ok(State::empty()) };
             let tree = self.repository.read_commit(tip.0)?.tree;
-            StateReader::new(&self.repository).load(tree, ledger, scope)
+            StateReader::to_show(&self.repository).load(tree, ledger, scope)
         };
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }

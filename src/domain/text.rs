@@ -33,6 +33,10 @@ pub enum TextError {
 
 /// Whether a character is plain text: neither control, format, separator of lines, surrogate, private nor unassigned.
 pub fn is_plain(character: char) -> bool {
+    // Most text is this, and the tables are large.
+    if matches!(character, ' '..='~') {
+        return true;
+    }
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
     !matches!(
         character.general_category(),
@@ -42,6 +46,9 @@ pub fn is_plain(character: char) -> bool {
 
 /// Makes any text harmless to show: what is not plain becomes U+FFFD.
 pub fn harmless(text: &str) -> String {
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
     text.chars().map(|character| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 

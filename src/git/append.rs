@@ -66,9 +66,9 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// The state of the ledger that is written to.
+    /// The state of the ledger that is written to, for making a draft: whether it is allowed is decided on a stricter reading.
     pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
-        StateReader::new(self.repository).load(self.head.tree, ledger, scope)
+        StateReader::to_show(self.repository).load(self.head.tree, ledger, scope)
     }
 }
 
@@ -283,7 +283,8 @@ impl Writer<'_> {
 
         let mut others = view.tips.clone();
         others.remove(ledger);
-        let state = view.state(ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
+        let states = StateReader::new(self.repository);
+        let state = states.load(view.head.tree, ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request =
             Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
@@ -311,8 +312,10 @@ impl Writer<'_> {
         }
         let state = StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
         let edits = fold(&state, entry, policy_text);
-        let tree = repository.write_folded(head.tree, entry, &edits)?;
-        repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+        repository.together(|| {
+            let tree = repository.write_folded(head.tree, entry, &edits)?;
+            repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+        })
     }
 
     /// Moves the ref: the remote's first, where there is one.

@@ -1,4 +1,4 @@
-//! How far commits are behind a branch: one walk for all of them, because an environment runs many commits.
+//! What commits lack of the history of another: one walk for all of them, because an environment runs many commits.
 //!
 //! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
 //! can be counted too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use gix::commitgraph::{Graph, Position};
 
 use super::error::{Error, Result};
-use super::repo::{Repository, to_gix};
+use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 
 /// How many commits of a branch a commit does not contain.
@@ -55,9 +55,25 @@ struct Walk<'a> {
     shallow: HashSet<Oid>,
     nodes: HashMap<Key, Node>,
     queue: BinaryHeap<(Order, Key)>,
+    /// A commit in the queue that something lacked when it was last looked for.
+    witness: Option<Key>,
 }
 
-impl Walk<'_> {
+/// A commit that was visited.
+struct Visit {
+    key: Key,
+    /// Which of the commits lack it.
+    lacking: Bits,
+    /// Why what is behind it may not be all that there is.
+    fault: Option<Error>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(repository: &'a Repository) -> Result<Self> {
+        let (graph, shallow) = (repository.graph(), repository.shallow_boundary()?);
+        Ok(Self { repository, graph, shallow, nodes: HashMap::new(), queue: BinaryHeap::new(), witness: None })
+    }
+
     fn key(&self, id: Oid) -> Key {
         let place = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
         place.map_or(Key::Object(id), |place| Key::Graph(place.0))
@@ -91,6 +107,7 @@ impl Walk<'_> {
         if let Some(node) = self.nodes.get_mut(&key) {
             if wanted && !node.wanted && node.visited {
                 // A wrong date has led here too early: nothing has been counted yet.
+                node.visited = false;
                 self.queue.push((node.order, key));
             }
             node.wanted |= wanted;
@@ -104,88 +121,130 @@ impl Walk<'_> {
     }
 }
 
-/// The counts so far; a closed one does not change any more.
-struct Counts {
-    open: Bits,
-    counts: Vec<Behind>,
-}
-
-impl Counts {
-    /// Whether the branch contains the commit and one that is still counted does not.
-    fn lacking(&self, node: &Node) -> bool {
-        node.wanted && self.open.iter().zip(&node.contained).any(|(open, contained)| open & !contained != 0)
-    }
-
-    /// Does something with the count of each commit that lacks this one of the branch, and closes it where that is so.
-    fn each_lacking(&mut self, node: &Node, change: impl Fn(Behind) -> (Behind, bool)) {
-        if !node.wanted {
-            return;
+impl Walk<'_> {
+    /// Visits the next commit; none when no more are lacking among the `open` ones.
+    fn next(&mut self, open: &Bits) -> Option<Visit> {
+        let (_, key) = self.queue.pop()?;
+        let lacking = self.lacking(key, open);
+        if lacking.iter().all(|word| *word == 0) && !self.is_pending(open) {
+            return None;
         }
-        for (word, (open, contained)) in self.open.iter_mut().zip(&node.contained).enumerate() {
-            let mut bits = *open & !contained;
-            while bits != 0 {
-                let bit = bits.trailing_zeros();
-                bits &= bits - 1;
-                let at = word * 64 + bit as usize;
-                let Some(count) = self.counts.get_mut(at) else { continue };
-                let (changed, closed) = change(*count);
-                *count = changed;
-                if closed {
-                    *open &= !(1 << bit);
-                }
+        let node = self.nodes.get_mut(&key)?;
+        node.visited = true;
+        let mut fault = node.cut.then_some(Error::Shallow);
+        let parents = std::mem::take(&mut node.parents);
+        let (wanted, contained) = (node.wanted, node.contained.clone());
+        for parent in &parents {
+            // All are reached, also behind one that cannot be read.
+            if let Err(error) = self.reach(*parent, wanted, &contained) {
+                fault = Some(error);
             }
         }
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.parents = parents;
+        }
+        Some(Visit { key, lacking, fault })
     }
+
+    /// Which of the open ones lack a commit of the history that is wanted.
+    fn lacking(&self, key: Key, open: &Bits) -> Bits {
+        let Some(node) = self.nodes.get(&key).filter(|node| node.wanted) else { return vec![0; open.len()].into() };
+        open.iter().zip(&node.contained).map(|(open, contained)| open & !contained).collect()
+    }
+
+    /// Whether a commit waits that one of the open ones lacks.
+    fn is_pending(&mut self, open: &Bits) -> bool {
+        let lacked = |key: &Key| {
+            let node = self.nodes.get(key).filter(|node| node.wanted && !node.visited);
+            node.is_some_and(|node| open.iter().zip(&node.contained).any(|(open, contained)| open & !contained != 0))
+        };
+        let witness = self.witness.filter(lacked);
+        self.witness = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        self.witness.is_some()
+    }
+
+    fn id(&self, key: Key) -> Option<Oid> {
+        match key {
+            Key::Object(id) => Some(id),
+            Key::Graph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
+        }
+    }
+}
+
+/// The places in a set.
+fn places(bits: &Bits) -> impl Iterator<Item = usize> {
+    let words = bits.iter().enumerate().filter(|(_, word)| **word != 0);
+    words.flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
+}
+
+/// A set of one.
+fn only(at: usize, of: usize) -> Bits {
+    let mut bits = vec![0; of.div_ceil(64)];
+    if let Some(word) = bits.get_mut(at / 64) {
+        *word = 1 << (at % 64);
+    }
+    bits.into()
 }
 
 impl Repository {
     /// For each of `commits`, how many commits of `tip`'s history, `tip` included, are not in its own; counted up to `limit`.
     pub fn behind(&self, tip: Oid, commits: &[Oid], limit: usize) -> Result<Vec<Behind>> {
-        let nothing: Bits = vec![0; commits.len().div_ceil(64)].into();
-        let mut counts = Counts { open: nothing.clone(), counts: vec![Behind::Unknown; commits.len()] };
-        let shallow = self.shallow_boundary()?;
-        let (nodes, queue) = (HashMap::new(), BinaryHeap::new());
-        let mut walk = Walk { repository: self, graph: self.graph(), shallow, nodes, queue };
-        walk.reach(walk.key(tip), true, &nothing)?;
-        for (at, commit) in commits.iter().enumerate() {
-            let mut own = nothing.clone();
-            let (Some(own_word), Some(open)) = (own.get_mut(at / 64), counts.open.get_mut(at / 64)) else { continue };
-            *own_word |= 1 << (at % 64);
+        let mut open: Bits = vec![0; commits.len().div_ceil(64)].into();
+        let mut counts = vec![Behind::Unknown; commits.len()];
+        let mut walk = Walk::new(self)?;
+        walk.reach(walk.key(tip), true, &open.clone())?;
+        for (at, (commit, count)) in commits.iter().zip(&mut counts).enumerate() {
+            let own = only(at, commits.len());
             // One that is not here stays unknown.
             if walk.reach(walk.key(*commit), false, &own).is_ok() {
-                *open |= 1 << (at % 64);
-                if let Some(count) = counts.counts.get_mut(at) {
-                    *count = Behind::Exactly(0);
+                open.iter_mut().zip(&own).for_each(|(open, own)| *open |= own);
+                *count = Behind::Exactly(0);
+            }
+        }
+        while let Some(visit) = walk.next(&open) {
+            for at in places(&visit.lacking) {
+                let Some(count) = counts.get_mut(at) else { continue };
+                *count = match (&visit.fault, *count) {
+                    (Some(_), _) => Behind::Unknown,
+                    (None, Behind::Exactly(count)) if count < limit => Behind::Exactly(count + 1),
+                    (None, _) => Behind::More,
+                };
+                if !matches!(count, Behind::Exactly(_)) {
+                    open.iter_mut().zip(&only(at, commits.len())).for_each(|(open, own)| *open &= !own);
                 }
             }
         }
-        walk.count(&mut counts, limit);
-        Ok(counts.counts)
+        Ok(counts)
     }
-}
 
-impl Walk<'_> {
-    fn count(&mut self, counts: &mut Counts, limit: usize) {
-        while let Some((_, key)) = self.queue.pop() {
-            let Some(node) = self.nodes.get_mut(&key) else { continue };
-            node.visited = true;
-            let parents = std::mem::take(&mut node.parents);
-            let (wanted, contained) = (node.wanted, node.contained.clone());
-            if counts.lacking(node) {
-                counts.each_lacking(node, |count| match count {
-                    Behind::Exactly(count) if count < limit => (Behind::Exactly(count + 1), false),
-                    _ => (Behind::More, true),
-                });
-            } else if !self.queue.iter().any(|(_, key)| self.nodes.get(key).is_some_and(|node| counts.lacking(node))) {
-                return;
-            }
-            // All are reached, also behind one that cannot be read.
-            let readable = parents.iter().filter(|parent| self.reach(**parent, wanted, &contained).is_ok()).count();
-            let Some(node) = self.nodes.get_mut(&key) else { continue };
-            if node.cut || readable < parents.len() {
-                counts.each_lacking(node, |_| (Behind::Unknown, true));
-            }
-            node.parents = parents;
+    /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
+    /// [`Repository::commits_between`] finds from each of them alone, in one walk. More than `limit` is an error.
+    pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+        let mut walk = Walk::new(self)?;
+        let mut open: Bits = vec![0; old.len().div_ceil(64)].into();
+        walk.reach(walk.key(new), true, &open.clone())?;
+        for (at, commit) in old.iter().enumerate() {
+            let own = only(at, old.len());
+            walk.reach(walk.key(*commit), false, &own)?;
+            open.iter_mut().zip(&own).for_each(|(open, own)| *open |= own);
         }
+        let mut found = Vec::new();
+        while let Some(visit) = walk.next(&open) {
+            let lacked = visit.lacking.iter().any(|word| *word != 0);
+            match visit.fault {
+                // What a shallow clone has left out behind the old ones is not looked for.
+                Some(Error::Shallow) if !lacked => {}
+                Some(error) => return Err(error),
+                None => {}
+            }
+            if lacked {
+                found.push(visit.key);
+                if found.len() > limit {
+                    let what = "the number of commits in between".to_owned();
+                    return Err(Error::Bounds { what, limit: limit as u64 });
+                }
+            }
+        }
+        Ok(found.into_iter().filter_map(|key| walk.id(key)).collect())
     }
 }

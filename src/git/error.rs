@@ -148,8 +148,8 @@ impl Error {
     }
 
     pub(crate) fn library<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
-        let doing = doing.into();
-        move |source| Self::Library { doing, source: source.into() }
+        // Made a string for an error alone: most of these are never one.
+        move |source| Self::Library { doing: doing.into(), source: source.into() }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {

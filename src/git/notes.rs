@@ -76,7 +76,7 @@ impl Repository {
             if base.covers == tips {
                 return Ok(false);
             }
-            let new = self.write_notes(&base, &tips, old)?;
+            let new = self.together(|| self.write_notes(&base, &tips, old))?;
             match self.compare_and_swap(NOTES, old, new, "git-deploy: notes") {
                 Ok(()) => return Ok(true),
                 // Another writer told of its entry; each such loss is somebody's gain, so this ends.
@@ -89,7 +89,7 @@ impl Repository {
     /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
     pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
         let old = self.read_ref(NOTES)?;
-        let new = self.write_notes(&Notes { commit: None, covers: Tips::new() }, tips, old)?;
+        let new = self.together(|| self.write_notes(&Notes { commit: None, covers: Tips::new() }, tips, old))?;
         self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
     }
 

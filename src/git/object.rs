@@ -2,9 +2,10 @@
 //!
 //! Each new object is fsynced before it gets its name, and its folder before the next ref moves. gix does neither.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::repo::{OBJECT_LIMIT, Repository, from_gix, to_gix};
@@ -253,7 +254,7 @@ impl Repository {
         let hex = id.to_string();
         let (fan, name) = hex.split_at(2);
         let folder = objects.join(fan);
-        let write = || {
+        let write = || -> std::io::Result<()> {
             // `git gc` removes what is called so and was left behind.
             let mut builder = tempfile::Builder::new();
             builder.prefix("tmp_obj_").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
@@ -262,30 +263,64 @@ impl Repository {
             deflate.write_all(&gix::objs::encode::loose_header(kind.to_gix(), bytes.len() as u64))?;
             deflate.write_all(bytes)?;
             deflate.flush()?;
-            let file = deflate.into_inner();
-            // Before it gets its name: an object with a name is never empty after a power cut.
-            file.as_file().sync_data()?;
-            file.persist(folder.join(name)).map_err(|error| error.error)
+            let mut unsynced = self.unsynced.borrow_mut();
+            unsynced.files.push((deflate.into_inner(), folder.join(name)));
+            unsynced.folders.extend([objects.clone(), folder.clone()]);
+            if unsynced.together && unsynced.files.len() < TOGETHER { Ok(()) } else { unsynced.name_files() }
         };
         let mut tries = 0;
         loop {
             make_folder(&folder, &objects)?;
             tries += 1;
             match write() {
-                Ok(_) => break,
+                Ok(()) => return Ok(id),
                 // `git gc` removes a folder that is empty, also one that was just made to be written to.
                 Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
                 Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
             }
         }
-        self.unsynced.borrow_mut().extend([objects, folder]);
-        Ok(id)
+    }
+
+    /// Does something that writes several objects and reads none of them. They go to the disk together at its end: one by one each
+    /// would wait for the disk anew, for a file system commits the files written so far all at once.
+    pub(super) fn together<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.unsynced.borrow_mut().together = true;
+        let done = write();
+        let mut unsynced = self.unsynced.borrow_mut();
+        unsynced.together = false;
+        let named = unsynced.name_files();
+        let done = done?;
+        named.map_err(Error::io("writing objects to", &self.common_dir().join("objects")))?;
+        Ok(done)
     }
 
     /// Makes the names of all objects written so far durable.
     pub(super) fn sync_objects(&self) -> Result<()> {
-        let folders = std::mem::take(&mut *self.unsynced.borrow_mut());
+        let folders = std::mem::take(&mut self.unsynced.borrow_mut().folders);
         folders.iter().try_for_each(|folder| sync_folder(folder))
+    }
+}
+
+/// How many objects are written before they go to the disk together: each is an open file until then.
+const TOGETHER: usize = 64;
+
+/// What is not known to be on the disk.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    /// Objects that have no name yet, and the place that they get.
+    files: Vec<(tempfile::NamedTempFile, PathBuf)>,
+    /// Folders that received objects.
+    folders: BTreeSet<PathBuf>,
+    /// Whether objects wait for others.
+    together: bool,
+}
+
+impl Unsynced {
+    /// Gives the objects their names, once all of them are on the disk: an object with a name is never empty after a power cut.
+    fn name_files(&mut self) -> std::io::Result<()> {
+        let files = std::mem::take(&mut self.files);
+        files.iter().try_for_each(|(file, _)| file.as_file().sync_data())?;
+        files.into_iter().try_for_each(|(file, place)| file.persist(place).map(drop).map_err(|error| error.error))
     }
 }
 

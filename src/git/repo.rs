@@ -3,7 +3,6 @@
 //! A [`Repository`] belongs to one thread. Other threads get their own from [`Repository::share`].
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +10,7 @@ use gix::bstr::ByteSlice;
 
 use super::command::Git;
 use super::error::{Error, Result};
+use super::object::Unsynced;
 use super::quarantine::{HookEnvironment, Quarantine};
 use crate::domain::id::Oid;
 
@@ -70,8 +70,8 @@ pub(super) struct Common {
 pub struct Repository {
     pub(super) gix: gix::Repository,
     pub(super) common: Arc<Common>,
-    /// Folders that received objects since the last ref moved: they are fsynced before the next one does.
-    pub(super) unsynced: RefCell<BTreeSet<PathBuf>>,
+    /// What received objects since the last ref moved: it is on the disk before the next one does.
+    pub(super) unsynced: RefCell<Unsynced>,
 }
 
 /// A handle that can be given to other threads.

@@ -89,7 +89,13 @@ pub enum ComposeError {
 
 /// Works out the components of a deployment; texts are the caller's to add.
 pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, ComposeError> {
-    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let scope = match &wish.selection {
+        Selection::Named(names) => Scope::Components(names.clone()),
+        _ => Scope::All,
+    };
+    // In a pattern's ledger all is read: environments there are small.
+    let scope = if wish.rules.is_pattern() || wish.destroy { Scope::All } else { scope };
+    let state = view.state(&wish.rules.ledger, &scope)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
     let in_policy = policy.component_names();
@@ -105,7 +111,8 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     }
     let mut components = Vec::new();
     for component in &all {
-        let Some(commit) = wish.commits.of(component) else { continue };
+        let left_out = matches!(&wish.selection, Selection::Named(names) if !names.contains(component));
+        let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else { continue };
         let content = if in_policy.contains(component) {
             let found = view.gatherer.content(policy, commit, component);
             found.map_err(|error| ComposeError::Fact(error.to_string()))?
@@ -149,10 +156,7 @@ fn change(
     content: Option<Content>,
 ) -> Result<Option<Change>, ComposeError> {
     let (from, running) = (here.commit(component), here.content(component));
-    let named = matches!(&wish.selection, Selection::Named(names) if names.contains(component));
-    if matches!(wish.selection, Selection::Named(_)) && !named {
-        return Ok(None);
-    }
+    let named = matches!(wish.selection, Selection::Named(_));
     let intent = match (content, from) {
         (None, Some(_)) if wish.destroy => Intent::Destroy,
         (None, _) if named => return Err(ComposeError::Absent { component: component.clone(), commit }),
@@ -189,7 +193,7 @@ fn facts(
     let request = Request::Entry { statement: &statement, key: None, policy_text: None };
     let mut others = view.tips.clone();
     others.remove(&wish.rules.ledger);
-    view.gatherer.facts(policy, &request, &others, Some(chain.clone()), Ok(state.clone()))
+    view.gatherer.facts_to_compose(policy, &request, &others, Some(chain.clone()), Ok(state.clone()))
 }
 
 /// The statement that would be made, for asking what is known about its commits.

@@ -213,9 +213,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
         let found = if outer.kind == STATEMENT_TYPE { outer.predicate_type } else { outer.kind };
         return Err(ParseError::Type(found.chars().take(80).collect()));
     }
+    let statement = parse_again(bytes)?;
+    valid::check(&statement)?;
+    let printed = print(&statement);
+    if printed != bytes {
+        let same =
+            printed.split(|byte| *byte == b'\n').zip(bytes.split(|byte| *byte == b'\n')).take_while(|(a, b)| a == b);
+        return Err(ParseError::Spelling(same.count() + 1));
+    }
+    Ok(statement)
+}
+
+/// Reads bytes that were canonical when [`parse`] read them: what they say, and nothing is checked again.
+pub(super) fn parse_again(bytes: &[u8]) -> Result<Statement, ParseError> {
     let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
     let action = parse_action(&common.ledger, &common.action, bytes)?;
-    let statement = Statement {
+    Ok(Statement {
         at: common.at,
         by: common.by,
         requested_by: common.requested_by,
@@ -227,15 +240,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
         sequence: common.sequence,
         seen: common.seen,
         action,
-    };
-    valid::check(&statement)?;
-    let printed = print(&statement);
-    if printed != bytes {
-        let same =
-            printed.split(|byte| *byte == b'\n').zip(bytes.split(|byte| *byte == b'\n')).take_while(|(a, b)| a == b);
-        return Err(ParseError::Spelling(same.count() + 1));
-    }
-    Ok(statement)
+    })
 }
 
 fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {

@@ -216,6 +216,12 @@ impl Kept {
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         Ok(Self { statement: Statement::parse(bytes)?, bytes: bytes.into() })
     }
+
+    /// Reads the copy of an entry that stands in a ledger of this repository, which moved forward only once [`Kept::parse`] had read
+    /// these very bytes: for showing what happened, never for judging it.
+    pub fn parse_again(bytes: &[u8]) -> Result<Self, ParseError> {
+        Ok(Self { statement: json::parse_again(bytes)?, bytes: bytes.into() })
+    }
 }
 
 impl Entry<Unverified> {

@@ -102,6 +102,11 @@ impl<'a> Ask<'a> {
         self.needs.contains(&need)
     }
 
+    /// Leaves only these needs.
+    pub fn only(&mut self, needs: &[Need]) {
+        self.needs.retain(|need| needs.contains(need));
+    }
+
     /// The environment's part of its ledger's state.
     pub fn here<'s>(&'s self, state: &'s State) -> Here<'s> {
         let member = self.place.as_ref().filter(|(_, rules)| rules.ephemeral.is_some());

@@ -1,11 +1,11 @@
 //! Facts from the history of the code: how commits lie to each other and to the environment's branch, and who wrote them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Ask;
 use super::{Branches, Gatherer, words};
 use crate::domain::gate::{Facts, Known};
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, Oid};
 use crate::domain::policy::{BranchName, DeployOn};
 use crate::git::error::{Error, Result};
 
@@ -70,10 +70,15 @@ impl Gatherer<'_> {
     /// of that is new to it.
     pub(super) fn authors(&self, ask: &Ask<'_>) -> Result<BTreeSet<String>> {
         let steps = ask.moves.iter().filter(|it| it.changed).filter_map(|it| Some((it.commit, it.from?)));
-        let steps: BTreeSet<(CommitId, CommitId)> = steps.collect();
-        let mut commits = BTreeSet::new();
+        // Many components go to one commit, each from its own.
+        let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
         for (new, old) in steps {
-            commits.extend(self.repository.commits_between(new.0, &[old.0], self.authors_limit)?);
+            olds.entry(new).or_default().insert(old.0);
+        }
+        let mut commits = BTreeSet::new();
+        for (new, old) in olds {
+            let old: Vec<Oid> = old.into_iter().collect();
+            commits.extend(self.repository.commits_lacked(new.0, &old, self.authors_limit)?);
             if commits.len() > self.authors_limit {
                 let what = "the number of commits that are newly brought in".to_owned();
                 return Err(Error::Bounds { what, limit: self.authors_limit as u64 });

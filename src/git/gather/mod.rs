@@ -188,7 +188,34 @@ impl<'a> Gatherer<'a> {
         chain: Option<Chain>,
         state: Known<State>,
     ) -> Facts {
+        let ask = Ask::new(policy, request, &state);
+        self.gather(policy, ask, request, tips, chain, state)
+    }
+
+    /// Of the facts for a request those that say what it consists of: versions, artifacts, the branch's tip, what ran before. Whether it
+    /// is allowed is asked later, when it is whole.
+    pub fn facts_to_compose(
+        &self,
+        policy: &Policy,
+        request: &Request<'_>,
+        tips: &Tips,
+        chain: Option<Chain>,
+        state: Known<State>,
+    ) -> Facts {
         let mut ask = Ask::new(policy, request, &state);
+        ask.only(&[Need::Branch, Need::Versions, Need::Earlier, Need::Evidence]);
+        self.gather(policy, ask, request, tips, chain, state)
+    }
+
+    fn gather(
+        &self,
+        policy: &Policy,
+        mut ask: Ask<'_>,
+        request: &Request<'_>,
+        tips: &Tips,
+        chain: Option<Chain>,
+        state: Known<State>,
+    ) -> Facts {
         let mut facts = Facts { chain, tips: tips.clone(), state: Some(state), ..Facts::default() };
         if let Request::Entry { statement, .. } = request {
             facts.tips.remove(&statement.ledger);

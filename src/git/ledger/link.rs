@@ -1,6 +1,6 @@
 //! One commit of a ledger: its bytes, a pure function of entry, signature, chain and tree.
 
-use crate::domain::entry::{Entry, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention};
+use crate::domain::entry::{Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
@@ -67,6 +67,16 @@ impl Repository {
             return Err(corrupt(format!("its entry names {named}, which is no id of this repository's hash")));
         }
         Ok(Link::Entry { previous, entry, commit: Box::new(commit) })
+    }
+
+    /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it
+    /// moved to them. Neither the signature nor how the entry is written is looked at again.
+    pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
+        let corrupt =
+            |why: String| Error::Corrupt { what: format!("the commit {} of the ledger {ledger}", commit.id), why };
+        let bytes = self.file_at(commit.tree, ENTRY, MAX_BYTES)?;
+        let bytes = bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
+        Kept::parse_again(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Walks a ledger backwards, newest first, reading commit objects only: see [`Links`].

@@ -24,6 +24,8 @@ const COMPONENTS: &str = "components";
 /// Reads states, and remembers the copies of entries that it parsed: one entry often stands at many places.
 pub struct StateReader<'a> {
     repository: &'a Repository,
+    /// Whether copies of entries are read for showing alone.
+    to_show: bool,
     kept: RefCell<HashMap<Oid, Arc<Kept>>>,
 }
 
@@ -33,7 +35,13 @@ const REMEMBERED: usize = 4_096;
 impl<'a> StateReader<'a> {
     /// A reader without memories.
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, kept: RefCell::default() }
+        Self { repository, to_show: false, kept: RefCell::default() }
+    }
+
+    /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
+    /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
+    pub fn to_show(repository: &'a Repository) -> Self {
+        Self { to_show: true, ..Self::new(repository) }
     }
 
     /// The state that a tree of `ledger` holds, as far as `scope` asks.
@@ -108,7 +116,8 @@ impl<'a> StateReader<'a> {
             return Ok(Arc::clone(kept));
         }
         let bytes = self.repository.read_blob(id, MAX_BYTES)?;
-        let kept = Arc::new(Kept::parse(&bytes).map_err(|error| corrupt(error.to_string()))?);
+        let kept = if self.to_show { Kept::parse_again(&bytes) } else { Kept::parse(&bytes) };
+        let kept = Arc::new(kept.map_err(|error| corrupt(error.to_string()))?);
         let mut memory = self.kept.borrow_mut();
         if memory.len() >= REMEMBERED {
             memory.clear();

@@ -42,8 +42,10 @@ fn ancestry_equals_git() {
             let other = *numbers.pick(&commits);
             let between = repository.commits_between(*descendant, &[other], 100).unwrap();
             let hidden = scratch.git(&["rev-list", &other.to_string()]);
+            let lacked = repository.commits_lacked(*descendant, &[other], 100).unwrap();
             for line in all.lines().filter(|line| !hidden.contains(*line)) {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
+                assert!(lacked.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
             for (ancestor, behind) in commits.iter().zip(repository.behind(*descendant, &commits, 100).unwrap()) {
@@ -75,6 +77,12 @@ fn between_equals_git() {
     assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
     let behind = repository.behind(merge, &[base, left, right, merge, left], 2).unwrap();
     assert_eq!(behind, [More, Exactly(2), Exactly(2), Exactly(0), Exactly(2)]);
+    let mut lacked = repository.commits_lacked(merge, &[left, right], 3).unwrap();
+    lacked.sort_unstable();
+    let mut expected = [left, right, merge];
+    expected.sort_unstable();
+    assert_eq!(lacked, expected);
+    assert!(matches!(repository.commits_lacked(merge, &[left, right], 2), Err(Error::Bounds { .. })));
     assert_eq!(repository.behind(left, &[merge], 2).unwrap(), [Exactly(0)]);
     let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
     assert_eq!(chain, [merge, left, base]);
@@ -103,6 +111,8 @@ fn what_is_missing_cannot_tell() {
     assert!(shallow.is_ancestor(chain[0], chain[5]).is_err_and(|error| error.is_missing()));
     assert!(matches!(shallow.commits_between(chain[5], &[aside], 10), Err(Error::Shallow)));
     assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
+    assert!(matches!(shallow.commits_lacked(chain[5], &[aside], 10), Err(Error::Shallow)));
+    assert_eq!(shallow.commits_lacked(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
     let behind = shallow.behind(chain[5], &[chain[4], aside, chain[0]], 10).unwrap();
     assert_eq!(behind, [Exactly(1), Unknown, Unknown]);
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
@@ -116,6 +126,7 @@ fn what_is_missing_cannot_tell() {
         assert!(broken.is_ancestor(ancestor, chain[5]).is_err(), "{ancestor}");
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
+    assert!(broken.commits_lacked(chain[5], &[aside], 10).is_err());
     assert_eq!(broken.behind(chain[5], &[chain[4], aside, chain[2]], 10).unwrap(), [Exactly(1), Unknown, Unknown]);
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
     assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
