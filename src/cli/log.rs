@@ -89,8 +89,7 @@ impl Filter {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
         let here = self.member.as_ref().is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
-        let previous = || passed.commit.parents.first().copied().map(EntryId);
-        let open = mention.action != "start" || previous().is_some_and(|id| self.unfinished.contains(&id));
+        let open = mention.action != "start" || passed.previous.is_some_and(|id| self.unfinished.contains(&id));
         here && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
     }
 }

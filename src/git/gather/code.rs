@@ -1,11 +1,12 @@
 //! Facts from the history of the code: how commits lie to each other and to the environment's branch, and who wrote them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::ask::Ask;
 use super::{Branches, Gatherer, words};
 use crate::domain::gate::{Facts, Known};
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, Oid};
 use crate::domain::policy::{BranchName, DeployOn};
 use crate::git::error::{Error, Result};
 
@@ -71,7 +72,7 @@ impl Gatherer<'_> {
     pub(super) fn authors(&self, ask: &Ask<'_>) -> Result<BTreeSet<String>> {
         let steps = ask.moves.iter().filter(|it| it.changed).filter_map(|it| Some((it.commit, it.from?)));
         let steps: BTreeSet<(CommitId, CommitId)> = steps.collect();
-        let mut commits = BTreeSet::new();
+        let mut commits = HashSet::new();
         for (new, old) in steps {
             commits.extend(self.repository.commits_between(new.0, &[old.0], self.authors_limit)?);
             if commits.len() > self.authors_limit {
@@ -81,13 +82,30 @@ impl Gatherer<'_> {
         }
         let mut found = BTreeSet::new();
         for id in commits {
-            let commit = self.repository.read_commit(id)?;
-            found.extend(addresses(commit.author()));
-            found.extend(addresses(commit.committer()));
-            for line in commit.message().split(|byte| *byte == b'\n') {
-                found.extend(co_author(line).into_iter().flat_map(addresses));
+            for address in self.people(id)?.iter() {
+                if !found.contains(&**address) {
+                    found.insert(address.to_string());
+                }
             }
         }
+        Ok(found)
+    }
+
+    /// The addresses of everyone who had a hand in a commit.
+    fn people(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
+        let memory = &self.repository.common.memories.people;
+        if let Some(known) = memory.get(&id) {
+            return Ok(known);
+        }
+        let commit = self.repository.read_commit(id)?;
+        let mut found: BTreeSet<String> = addresses(commit.author()).into_iter().collect();
+        found.extend(addresses(commit.committer()));
+        for line in commit.message().split(|byte| *byte == b'\n') {
+            found.extend(co_author(line).into_iter().flat_map(addresses));
+        }
+        let weight = found.iter().map(|address| address.len() + 50).sum::<usize>() + 100;
+        let found: Arc<[Arc<str>]> = found.into_iter().map(Arc::from).collect();
+        memory.insert(id, Arc::clone(&found), weight);
         Ok(found)
     }
 }
