@@ -11,7 +11,7 @@ use super::workspace::{open_repository, problem_line};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::verdict::Outcome;
-use crate::git::audit::{self, Audited};
+use crate::git::audit::{self, Audited, Plan, Special, Watch};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, Tips};
 use crate::git::sync::standing_problems;
@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         context.report("audit", &audit)?;
     } else {
-        context.print(view::text(&audit, &|time| context.when(time)));
+        context.print(view::text(&audit, context.width(), &|time| context.when(time)));
     }
     let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
     match (any("fail"), any("unknown")) {
@@ -65,21 +65,24 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
     let mut other = Part::default();
     let pinned = pin(repository, project, &mut other)?;
     let progress = Progress::new();
-    let audited = audit::audit(repository, project, tips, &which, &|| progress.step());
-    let notes = args.ledger.is_none().then(|| {
-        let (findings, remarks) = audit::notes(repository, tips);
-        Part { findings: findings.iter().map(finding).collect(), remarks: remarks.into_iter().map(remark).collect() }
-    });
+    let plan = Plan { ledgers: &which, notes: args.ledger.is_none(), stretch: audit::STRETCH };
+    let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
+    let notes = report.notes.map(|(findings, remarks)| Part {
+        findings: findings.iter().map(finding).collect(),
+        remarks: remarks.into_iter().map(remark).collect(),
+    });
     let problems =
         standing_problems(repository).or_fail(Kind::CannotTell, "cannot compare with the remote's ledgers")?;
     other.findings.extend(problems.iter().map(|problem| Finding {
+        kind: "remote",
+        ledger: None,
         outcome: "fail",
         entry: None,
         rule: None,
         detail: problem_line(problem),
     }));
-    let ledgers = audited.into_iter().map(ledger).collect();
+    let ledgers = report.ledgers.into_iter().map(ledger).collect();
     Ok(Audit { project: Some(project.id), pinned, ledgers, notes, other })
 }
 
@@ -114,12 +117,13 @@ fn pin(repository: &Repository, project: &Project, other: &mut Part) -> Result<b
         Some(pinned) if pinned == project.id => Ok(true),
         Some(pinned) => {
             let detail = format!("this clone trusts the project {pinned}, and the ledgers are of {}", project.id);
-            other.findings.push(Finding { outcome: "fail", entry: None, rule: None, detail });
+            let (kind, outcome) = ("pin", "fail");
+            other.findings.push(Finding { kind, ledger: None, outcome, entry: None, rule: None, detail });
             Ok(false)
         }
         None => {
             let text = format!("no project is pinned here; compare {} with a colleague's deploy.root", project.id);
-            other.remarks.push(Remark { entry: None, text });
+            other.remarks.push(Remark { kind: "pin", ledger: None, entry: None, text });
             Ok(false)
         }
     }
@@ -140,7 +144,16 @@ fn ledger(audited: Audited) -> Ledger {
 }
 
 fn finding(found: &audit::Finding) -> Finding {
+    let kind = match found.kind {
+        audit::Kind::Entry => "entry",
+        audit::Kind::Chain => "chain",
+        audit::Kind::Order => "order",
+        audit::Kind::Support => "support",
+        audit::Kind::Notes => "notes",
+    };
     Finding {
+        kind,
+        ledger: found.ledger.clone(),
         outcome: if found.outcome == Outcome::Fail { "fail" } else { "unknown" },
         entry: found.entry,
         rule: found.rule.map(crate::domain::verdict::Rule::name),
@@ -149,7 +162,16 @@ fn finding(found: &audit::Finding) -> Finding {
 }
 
 fn remark(found: audit::Remark) -> Remark {
-    Remark { entry: found.entry, text: found.text }
+    let kind = match found.kind {
+        Special::BreakGlass => "breakGlass",
+        Special::Recovered => "recovered",
+        Special::Admits => "admits",
+        Special::Admitted => "admitted",
+        Special::RemovedKey => "removedKey",
+        Special::NotesBehind => "notesBehind",
+        Special::NotesWrong => "notesWrong",
+    };
+    Remark { kind, ledger: found.ledger, entry: found.entry, text: found.text }
 }
 
 /// How many entries were judged, shown on a terminal once it takes over a second.
@@ -157,22 +179,28 @@ struct Progress(ProgressBar);
 
 impl Progress {
     fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant that parses.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries judged") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left") {
             bar.set_style(style);
         }
         Self(bar)
     }
 
-    fn step(&self) {
-        self.0.inc(1);
+    fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Watch for Progress {
+    fn begin(&self, entries: usize) {
+        self.0.set_length(entries as u64);
+    }
+
+    fn step(&self, entries: usize) {
+        self.0.inc(entries as u64);
         if self.0.is_hidden() && self.0.elapsed() > Duration::from_secs(1) && std::io::stderr().is_terminal() {
             self.0.set_draw_target(ProgressDrawTarget::stderr());
         }
-    }
-
-    fn done(&self) {
-        self.0.finish_and_clear();
     }
 }

@@ -65,7 +65,7 @@ pub fn selection(named: &[ComponentName]) -> Selection {
 
 /// Refuses a component that the policy does not have: what names it would never count for anything.
 pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
-    if policy.component_names().contains(component) {
+    if policy.knows(component) {
         return Ok(());
     }
     Err(unknown(policy, format!("the policy has no component {component}")))

@@ -90,8 +90,7 @@ impl Filter {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
         let here = self.member.as_ref().is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
-        let previous = || passed.commit.parents.first().copied().map(EntryId);
-        let open = mention.action != "start" || previous().is_some_and(|id| self.unfinished.contains(&id));
+        let open = mention.action != "start" || passed.previous.is_some_and(|id| self.unfinished.contains(&id));
         here && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
     }
 }
@@ -120,8 +119,8 @@ fn newest(
         }
         let Some((ledger, walk)) = walks.get_mut(index) else { continue };
         let Some(passed) = walk.next() else { continue };
-        let passed = passed?;
-        let (id, kept) = (passed.id, repository.entry_to_show(ledger, &passed.commit)?);
+        let id = passed?.id;
+        let kept = repository.entry_to_show(ledger, &repository.read_commit(id.0)?)?;
         entries.push(log::event(id, &kept.statement));
     }
 }

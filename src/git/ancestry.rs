@@ -83,6 +83,20 @@ impl Repository {
         FirstParents { repository: self, next: Some(tip) }
     }
 
+    /// The first parent of a commit; from the commit-graph where it holds it, which nobody signs: it serves for what is checked anyway.
+    pub(super) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
+        if let Some((graph, commit)) = self.graph().and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
+            // A graph outlives objects that were lost.
+            if !self.exists(id) {
+                return Err(Error::Missing(id));
+            }
+            let parent = commit.iter_parents().next().transpose();
+            let parent = parent.map_err(Error::library("reading the commit-graph"))?;
+            return Ok(parent.map(|at| from_gix(graph.id_at(at))));
+        }
+        Ok(self.read_commit(id)?.parents.first().copied())
+    }
+
     /// Whether `descendant` is `ancestor` or has it in its history.
     pub fn is_ancestor(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
         for id in [ancestor, descendant] {

@@ -10,7 +10,7 @@ use super::gather::Gatherer;
 use super::ledger::{Link, StateReader, Tips, commit_bytes};
 use super::object::Commit;
 use super::repo::Repository;
-use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
+use crate::domain::entry::{Action, Entry, Kept, Statement, Unverified, Verified};
 use crate::domain::gate::{Chain, Facts, Known, Request, evaluate};
 use crate::domain::id::{EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
@@ -42,6 +42,13 @@ impl Head {
         };
         Self { chain, tree }
     }
+
+    /// The end of the chain after a commit whose entry cannot be read: counted, and otherwise as before.
+    #[must_use]
+    pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
+        let chain = Chain { tip: id, sequence: self.chain.sequence.saturating_add(1), ..self.chain.clone() };
+        Self { chain, tree }
+    }
 }
 
 /// The present, for a judgement that must hold now as well as at the entry's own time.
@@ -70,9 +77,11 @@ pub struct Judged {
     /// The entry, where its signature holds.
     pub entry: Option<Entry<Verified>>,
     /// What it says, where it can be read; nothing of it is proven unless `entry` is there.
-    pub statement: Option<Statement>,
+    pub kept: Option<Arc<Kept>>,
     /// The end of the chain after it, where it is allowed.
     pub head: Option<Head>,
+    /// Against the past: what the rules were asked on.
+    pub facts: Option<Box<Facts>>,
     /// What the rules say. Where both the entry's own time and the present were asked and differ, the sterner.
     pub verdict: Verdict,
     /// The commit that it follows.
@@ -81,7 +90,8 @@ pub struct Judged {
 
 impl Judged {
     fn stopped(id: EntryId, check: Check) -> Self {
-        Self { id, entry: None, statement: None, head: None, verdict: Verdict { checks: vec![check] }, previous: None }
+        let verdict = Verdict { checks: vec![check] };
+        Self { id, entry: None, kept: None, head: None, facts: None, verdict, previous: None }
     }
 }
 
@@ -130,12 +140,9 @@ impl<'a> Judge<'a> {
             }
             Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
         };
-        let statement = unverified.statement().clone();
-        let stop = |check| Judged {
-            statement: Some(statement.clone()),
-            previous: Some(previous),
-            ..Judged::stopped(id, check)
-        };
+        let kept = Arc::clone(unverified.kept());
+        let stop =
+            |check| Judged { kept: Some(Arc::clone(&kept)), previous: Some(previous), ..Judged::stopped(id, check) };
         let recovery = match against {
             Against::Present(_) => self.recovery,
             Against::Past(_) => match self.repository.recovery_of(ledger, id) {
@@ -147,11 +154,14 @@ impl<'a> Judge<'a> {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
         };
+        if vouches(&kept.statement.action) {
+            self.gatherer.remember_signer(id, *entry.key());
+        }
         let policy_text = match self.policy_text(&commit, &entry) {
             Ok(text) => text,
             Err(check) => return stop(*check),
         };
-        let state = match self.states.load(head.tree, ledger, &Scope::of(&statement)) {
+        let state = match self.states.load(head.tree, ledger, &Scope::of(&kept.statement)) {
             Ok(state) => state,
             Err(error) => return stop(error.answer(Rule::State)),
         };
@@ -161,9 +171,9 @@ impl<'a> Judge<'a> {
             Err(error) => return stop(error.answer(Rule::Place)),
         };
         let case = Case { ledger, head, entry: &entry, policy_text, state, stored, recovery };
-        let verdict = self.verdict(&case, against);
-        let next = verdict.allowed().then(|| head.after(id, commit.tree, &statement));
-        Judged { id, statement: Some(statement), previous: Some(previous), head: next, verdict, entry: Some(entry) }
+        let (verdict, facts) = self.verdict(&case, against);
+        let next = verdict.allowed().then(|| head.after(id, commit.tree, &kept.statement));
+        Judged { id, kept: Some(kept), previous: Some(previous), head: next, facts, verdict, entry: Some(entry) }
     }
 
     /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
@@ -217,10 +227,12 @@ impl<'a> Judge<'a> {
 
     /// Whether the pushed commit is, byte for byte, the one that follows from the chain, the entry and its signature.
     fn compare(&self, head: &Head, commit: &Commit, entry: &Entry<Verified>, edits: &[Edit]) -> Result<Known<()>> {
-        let tree = self.repository.folded_id(head.tree, entry, edits)?;
+        let (tree, computed) = self.repository.folded_id(head.tree, entry, edits)?;
         if tree != commit.tree {
             return Ok(Err("its tree is not the state that follows from the entry".to_owned()));
         }
+        // The entry that follows begins with these.
+        self.repository.remember(computed)?;
         if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
             return Ok(Err("its parents, people, time or message are not those of the entry".to_owned()));
         }
@@ -228,9 +240,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Asks the rules, at the entry's own time on what it has seen, and at present.
-    fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> Verdict {
+    fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> (Verdict, Option<Box<Facts>>) {
         let statement = case.entry.statement();
-        let then = self.ask(case, &statement.seen, statement.at);
+        let (then, facts) = self.ask(case, &statement.seen, statement.at);
         match against {
             Against::Past(holds) => {
                 let mut then = then;
@@ -247,19 +259,19 @@ impl<'a> Judge<'a> {
                         Err(error) => then.checks.push(error.answer(Rule::Place)),
                     }
                 }
-                then
+                (then, facts)
             }
             Against::Present(present) => {
                 let mut others = present.tips.clone();
                 others.remove(case.ledger);
-                let now = self.ask(case, &others, present.now);
-                sterner(then, now)
+                let now = self.ask(case, &others, present.now).0;
+                (sterner(then, now), None)
             }
         }
     }
 
-    /// Asks the rules of the policy at these tips.
-    fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> Verdict {
+    /// Asks the rules of the policy at these tips; with the facts that they were asked on.
+    fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> (Verdict, Option<Box<Facts>>) {
         let request = Request::Entry {
             statement: case.entry.statement(),
             key: Some(case.entry.key()),
@@ -274,16 +286,21 @@ impl<'a> Judge<'a> {
             Ok(Some(policy)) => policy,
             Ok(None) => match first_policy(case) {
                 Ok(policy) => Arc::new(policy),
-                Err(check) => return Verdict { checks: vec![*check] },
+                Err(check) => return (Verdict { checks: vec![*check] }, None),
             },
-            Err(error) => return Verdict { checks: vec![error.answer(Rule::Signer)] },
+            Err(error) => return (Verdict { checks: vec![error.answer(Rule::Signer)] }, None),
         };
         let mut facts: Facts =
             self.gatherer.facts(&policy, &request, tips, Some(case.head.chain.clone()), Ok(case.state.clone()));
         facts.stored_as_computed = Some(case.stored.clone());
         facts.recovery = case.recovery;
-        evaluate(&policy, &request, &facts, now)
+        (evaluate(&policy, &request, &facts, now), Some(Box::new(facts)))
     }
+}
+
+/// Whether somebody's word stands in it, which counts only as long as its signer does.
+fn vouches(action: &Action) -> bool {
+    matches!(action, Action::Attestation(_) | Action::Artifact(_) | Action::Approve(_) | Action::PolicyApprove(_))
 }
 
 /// All keys of a policy, retired ones too.

@@ -16,6 +16,7 @@ pub mod fetched;
 pub mod gather;
 pub mod judge;
 pub mod ledger;
+pub mod memory;
 pub mod notes;
 pub mod object;
 mod parameters;

@@ -93,6 +93,7 @@ impl Repository {
         self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
     }
 
+    #[cfg(test)]
     /// The notes that the ledgers up to `tips` give, by commit.
     pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
         let lines = self.new_lines(&Tips::new(), tips)?;
@@ -107,6 +108,7 @@ impl Repository {
         self.read_note(&mut state, commit)
     }
 
+    #[cfg(test)]
     /// Where the notes differ from what the ledgers give: the commits whose note is missing, altered or too much.
     pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
         let expected = self.expected_notes(tips)?;
@@ -128,6 +130,7 @@ impl Repository {
         Ok(differing)
     }
 
+    #[cfg(test)]
     fn noted_commits(&self, tree: Oid) -> Result<Vec<CommitId>> {
         let paths = self.list_tree(tree, "", 10_000_000)?;
         Ok(paths.iter().filter_map(|(path, _)| path.replace('/', "").parse().ok()).collect())

@@ -17,8 +17,11 @@ pub const RECOVERED: &str = "deploy.recovered";
 impl Repository {
     /// The key that published a policy marked as recovered, where this repository's owner vouches for it.
     pub fn recovery_of(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
+        if !ledger.is_policy() {
+            return Ok(None);
+        }
         let vouched = self.config_strings(RECOVERED)?;
-        if !ledger.is_policy() || vouched.is_empty() {
+        if vouched.is_empty() {
             return Ok(None);
         }
         let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else { return Ok(None) };

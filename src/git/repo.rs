@@ -10,6 +10,7 @@ use gix::bstr::ByteSlice;
 
 use super::command::Git;
 use super::error::{Error, Result};
+use super::memory::Memories;
 use super::object::Unsynced;
 use super::quarantine::{HookEnvironment, Quarantine};
 use crate::domain::id::Oid;
@@ -18,6 +19,9 @@ use crate::domain::id::Oid;
 pub(super) const OBJECT_LIMIT: usize = 128 << 20;
 /// Decoded objects kept in memory, in bytes: trees and commits that several questions share.
 const CACHE: usize = 16 << 20;
+/// Objects that others in their pack are stored as differences to, in bytes: without them each is put together from the first of its
+/// line, and neighbouring entries of a ledger are such lines.
+const BASES: usize = 16 << 20;
 
 /// The hash that names a repository's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(super) struct Common {
     graph: OnceLock<Option<gix::commitgraph::Graph>>,
     /// `Some` while objects of a push are visible that are not in the repository yet.
     quarantine: Option<Quarantine>,
+    /// What was read already.
+    pub(super) memories: Memories,
 }
 
 /// An opened repository, for one thread.
@@ -122,6 +128,7 @@ impl Repository {
         // A replace ref changes what history says; nobody signs those.
         gix.objects.ignore_replacements = true;
         gix.object_cache_size(CACHE);
+        gix.objects.set_pack_cache(|| Box::new(gix::odb::pack::cache::lru::MemoryCappedHashmap::new(BASES)));
         Self { gix, common, unsynced: RefCell::default() }
     }
 
@@ -173,7 +180,7 @@ impl Repository {
             Some(environment) => Quarantine::enter(&mut gix, environment)?,
             None => None,
         };
-        Ok(Self::new(gix, Arc::new(Common { graph: OnceLock::new(), quarantine })))
+        Ok(Self::new(gix, Arc::new(Common { graph: OnceLock::new(), quarantine, memories: Memories::default() })))
     }
 
     /// A handle for other threads.

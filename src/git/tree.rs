@@ -3,6 +3,9 @@
 //! Only the folders on the way to an edit are read and made anew, so an edit costs the same with a thousand components. A server
 //! recomputes the id that an edit leads to without writing anything: [`Repository::edited_id`].
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use super::error::{Error, Result};
 use super::object::Kind;
 use super::repo::Repository;
@@ -80,30 +83,34 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
 
 /// An entry of a ledger's tree, taken apart.
 #[derive(Debug, Clone)]
-struct Node {
-    name: String,
+pub struct Node {
+    name: Arc<str>,
     found: Found,
 }
 
 impl Node {
     /// Git orders folders as if their names ended in a slash.
-    fn key(&self) -> Vec<u8> {
-        let mut key = self.name.clone().into_bytes();
-        if matches!(self.found, Found::Tree(_)) {
-            key.push(b'/');
-        }
-        key
+    fn key(&self) -> impl Iterator<Item = u8> {
+        let slash = matches!(self.found, Found::Tree(_)).then_some(b'/');
+        self.name.bytes().chain(slash)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.key().cmp(other.key())
     }
 }
+
+/// The folders that an edit leads to: computed, and not known to be anywhere.
+#[derive(Debug, Default)]
+pub struct Computed(Vec<(Oid, Arc<[Node]>)>);
 
 /// One edit on its way down: the rest of its path, the whole path for errors, and what it puts there.
 type Edit<'a> = (&'a str, &'a str, Option<Leaf>);
 
 /// Where finished trees go: onto the disk, or nowhere.
-#[derive(Clone, Copy)]
 enum Sink {
     Write,
-    Compute,
+    Compute(Computed),
 }
 
 /// What an entry of a ledger's tree is: links and executable files have no place there.
@@ -140,15 +147,37 @@ impl Repository {
     /// be removed and filled in one go. Folders that become empty go. A file in the way of a folder, or a folder in the way of a
     /// file, is an error, as are two edits of one path.
     pub fn edit(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
-        self.splice(base, edits, Sink::Write)
+        self.splice(base, edits, &mut Sink::Write)
     }
 
-    /// The root that [`Repository::edit`] would return. Nothing is written.
-    pub fn edited_id(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
-        self.splice(base, edits, Sink::Compute)
+    /// The root that [`Repository::edit`] would return, with all folders that are new in it. Nothing is written.
+    pub fn edited_id(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<(Oid, Computed)> {
+        let mut sink = Sink::Compute(Computed::default());
+        let root = self.splice(base, edits, &mut sink)?;
+        let Sink::Compute(computed) = sink else { return Ok((root, Computed::default())) };
+        Ok((root, computed))
     }
 
-    fn splice(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)], sink: Sink) -> Result<Oid> {
+    /// Remembers folders that were computed and turned out to be what is stored, so that they need not be read.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for one that is not there after all.
+    pub fn remember(&self, computed: Computed) -> Result<()> {
+        for (id, nodes) in computed.0 {
+            if !self.exists(id) {
+                return Err(Error::Missing(id));
+            }
+            self.remember_nodes(id, nodes);
+        }
+        Ok(())
+    }
+
+    fn remember_nodes(&self, id: Oid, nodes: Arc<[Node]>) {
+        let weight = nodes.len() * 80 + 100;
+        self.common.memories.trees.insert(id, nodes, weight);
+    }
+
+    fn splice(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)], sink: &mut Sink) -> Result<Oid> {
         let mut sorted: Vec<Edit> = edits.iter().map(|(path, leaf)| (*path, *path, *leaf)).collect();
         sorted.sort_by_key(|(path, ..)| *path);
         for (path, ..) in &sorted {
@@ -156,14 +185,14 @@ impl Repository {
         }
         match self.splice_folder(base, &sorted, sink)? {
             Some(root) => Ok(root),
-            None => self.finish(&[], sink),
+            None => self.finish(Vec::new(), sink),
         }
     }
 
     /// The folder with the edits in it; none if nothing is left.
-    fn splice_folder(&self, base: Option<Oid>, edits: &[Edit], sink: Sink) -> Result<Option<Oid>> {
+    fn splice_folder(&self, base: Option<Oid>, edits: &[Edit], sink: &mut Sink) -> Result<Option<Oid>> {
         let mut nodes = match base {
-            Some(base) => self.nodes(base)?,
+            Some(base) => self.nodes(base)?.to_vec(),
             None => Vec::new(),
         };
         // All edits of one child follow each other but for one case: `a`, `a-b`, `a/c`. So they are gathered by name.
@@ -176,17 +205,17 @@ impl Repository {
             }
         }
         for (name, group) in groups {
-            let at = nodes.iter().position(|node| node.name == name);
+            let at = nodes.iter().position(|node| *node.name == *name);
             let old = at.map(|at| nodes.remove(at).found);
             if let Some(found) = self.splice_child(old, &group, sink)? {
-                nodes.push(Node { name: name.to_owned(), found });
+                nodes.push(Node { name: name.into(), found });
             }
         }
-        if nodes.is_empty() { Ok(None) } else { self.finish(&nodes, sink).map(Some) }
+        if nodes.is_empty() { Ok(None) } else { self.finish(nodes, sink).map(Some) }
     }
 
     /// What becomes of one child of a folder.
-    fn splice_child(&self, old: Option<Found>, group: &[Edit], sink: Sink) -> Result<Option<Found>> {
+    fn splice_child(&self, old: Option<Found>, group: &[Edit], sink: &mut Sink) -> Result<Option<Found>> {
         let refused = |path: &str, why| Err(Error::Path { path: path.to_owned(), why });
         let (here, below): (Vec<Edit>, Vec<Edit>) = group.iter().partition(|(rest, ..)| rest.is_empty());
         let old = match here.as_slice() {
@@ -216,11 +245,10 @@ impl Repository {
         Ok(self.splice_folder(base, &below, sink)?.map(Found::Tree))
     }
 
-    fn finish(&self, nodes: &[Node], sink: Sink) -> Result<Oid> {
-        let mut nodes: Vec<_> = nodes.iter().map(|node| (node.key(), node)).collect();
-        nodes.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
+    fn finish(&self, mut nodes: Vec<Node>, sink: &mut Sink) -> Result<Oid> {
+        nodes.sort_unstable_by(Node::order);
         let mut raw = Vec::new();
-        for (_, node) in nodes {
+        for node in &nodes {
             let (mode, id) = match node.found {
                 Found::Tree(id) => ("40000", id),
                 Found::Leaf(Leaf::Blob(id)) => ("100644", id),
@@ -231,26 +259,40 @@ impl Repository {
         }
         match sink {
             Sink::Write => self.write_tree(&raw),
-            Sink::Compute => self.hash(Kind::Tree, &raw),
+            Sink::Compute(computed) => {
+                let id = self.hash(Kind::Tree, &raw)?;
+                computed.0.push((id, nodes.into()));
+                Ok(id)
+            }
         }
     }
 
     /// Reads one folder of a ledger's tree, and refuses what no ledger's tree holds.
-    fn nodes(&self, tree: Oid) -> Result<Vec<Node>> {
+    fn nodes(&self, tree: Oid) -> Result<Arc<[Node]>> {
+        if let Some(known) = self.common.memories.trees.get(&tree) {
+            return Ok(known);
+        }
         let raw = self.read(tree, Kind::Tree)?;
         let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
         let mut nodes: Vec<Node> = Vec::new();
         for entry in entries(tree, &raw) {
             let entry = entry?;
             let name = std::str::from_utf8(entry.name).ok().filter(|name| is_name(name));
-            let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?.to_owned();
+            let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?.into();
             let node = Node { name, found: found_of(tree, &entry)? };
-            if nodes.last().is_some_and(|last| last.key() >= node.key() || last.name == node.name) {
+            if nodes.last().is_some_and(|last| last.order(&node).is_ge() || last.name == node.name) {
                 return Err(corrupt("its entries are not in git's order"));
             }
             nodes.push(node);
         }
+        let nodes: Arc<[Node]> = nodes.into();
+        self.remember_nodes(tree, Arc::clone(&nodes));
         Ok(nodes)
+    }
+
+    /// What a folder of a ledger's tree holds, by name.
+    pub fn folder(&self, tree: Oid) -> Result<Vec<(String, Found)>> {
+        Ok(self.nodes(tree)?.iter().map(|node| (node.name.to_string(), node.found)).collect())
     }
 
     /// What a path leads to in a ledger's tree; none if nothing is there.
@@ -259,21 +301,26 @@ impl Repository {
         let mut found = Found::Tree(tree);
         for name in path.split('/') {
             let Found::Tree(folder) = found else { return Ok(None) };
-            let raw = self.read(folder, Kind::Tree)?;
-            let mut next = None;
-            for entry in entries(folder, &raw) {
-                let entry = entry?;
-                if entry.name == name.as_bytes() {
-                    next = Some(found_of(folder, &entry)?);
-                    break;
-                }
-            }
-            match next {
+            match self.child(folder, name)? {
                 Some(next) => found = next,
                 None => return Ok(None),
             }
         }
         Ok(Some(found))
+    }
+
+    fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
+        if let Some(known) = self.common.memories.trees.get(&folder) {
+            return Ok(known.iter().find(|node| *node.name == *name).map(|node| node.found));
+        }
+        let raw = self.read(folder, Kind::Tree)?;
+        for entry in entries(folder, &raw) {
+            let entry = entry?;
+            if entry.name == name.as_bytes() {
+                return found_of(folder, &entry).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The bytes of the file at a path in a ledger's tree, at most `limit` of them; none if there is no such file.
@@ -302,8 +349,8 @@ impl Repository {
         if folder.len() > PATH_LIMIT {
             return Err(Error::Bounds { what: "the depth of a ledger's tree".to_owned(), limit: PATH_LIMIT as u64 });
         }
-        for node in self.nodes(tree)? {
-            let path = if folder.is_empty() { node.name } else { format!("{folder}/{}", node.name) };
+        for node in self.nodes(tree)?.iter() {
+            let path = if folder.is_empty() { node.name.to_string() } else { format!("{folder}/{}", node.name) };
             match node.found {
                 Found::Tree(id) => self.collect(id, &path, limit, leaves)?,
                 Found::Leaf(leaf) => leaves.push((path, leaf)),

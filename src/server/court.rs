@@ -236,7 +236,7 @@ impl<'a> Court<'a> {
                 return Err(Fault::Late);
             }
             let judged = judge.judge(ledger, &head, *id, Against::Present(self.present));
-            judgement.what = judged.statement.as_ref().map(about);
+            judgement.what = judged.kept.as_ref().map(|kept| about(&kept.statement));
             if ids.len() > 1 {
                 let what = judgement.what.take().unwrap_or_default();
                 judgement.what = Some(format!("entry {} of {}: {what}", index + 1, ids.len()));

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::mark::Mark;
 use crate::domain::id::EntryId;
@@ -64,6 +65,13 @@ pub struct Ledger {
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
+    /// What it is about: an `entry`, the `chain` of a ledger, the `order` among ledgers, an entry's `support` that does not stand, the
+    /// `notes`, what the `remote` has, or the `pin`.
+    #[schemars(extend("enum" = ["entry", "chain", "order", "support", "notes", "remote", "pin"]))]
+    pub kind: &'static str,
+    /// The ledger, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerName>,
     /// `fail`, or `unknown` where a fact is missing.
     #[schemars(extend("enum" = ["fail", "unknown"]))]
     pub outcome: &'static str,
@@ -73,7 +81,7 @@ pub struct Finding {
     /// The rule that says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'static str>,
-    /// What is wrong.
+    /// What is wrong, in one line.
     pub detail: String,
 }
 
@@ -81,6 +89,12 @@ pub struct Finding {
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Remark {
+    /// What it is about.
+    #[schemars(extend("enum" = ["breakGlass", "recovered", "admits", "admitted", "removedKey", "notesBehind", "notesWrong", "pin"]))]
+    pub kind: &'static str,
+    /// The ledger, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerName>,
     /// The ledger commit, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
@@ -100,7 +114,7 @@ impl Audit {
 }
 
 /// The text: a line a ledger, what was found below it, and a summary.
-pub fn text(audit: &Audit, when: &dyn Fn(Time) -> String) -> String {
+pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut lines = Vec::new();
     let names = audit.ledgers.iter().map(|ledger| ledger.ledger.as_str().len()).max().unwrap_or_default().max(5);
     let counts = audit.ledgers.iter().map(|ledger| ledger.entries.to_string().len()).max().unwrap_or_default();
@@ -113,13 +127,13 @@ pub fn text(audit: &Audit, when: &dyn Fn(Time) -> String) -> String {
         };
         let mark = mark(&ledger.part);
         lines.push(format!("{mark} {:<names$}  {:>counts$} {entries}{span}", ledger.ledger, ledger.entries));
-        part(&ledger.part, Some(&ledger.ledger), &mut lines);
+        part(&ledger.part, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
         lines.push(format!("{} notes", mark(notes)));
-        part(notes, None, &mut lines);
+        part(notes, width, &mut lines);
     }
-    part(&audit.other, None, &mut lines);
+    part(&audit.other, width, &mut lines);
     lines.push(summary(audit));
     lines.join("\n")
 }
@@ -139,8 +153,8 @@ fn doubt() -> String {
     format!("{style}?{style:#}")
 }
 
-fn part(part: &Part, ledger: Option<&LedgerName>, lines: &mut Vec<String>) {
-    let name = |entry: Option<EntryId>| match (ledger, entry) {
+fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
+    let name = |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
         (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
         (None, Some(entry)) => format!("{}  ", entry.0.prefix(10)),
         (_, None) => String::new(),
@@ -148,12 +162,37 @@ fn part(part: &Part, ledger: Option<&LedgerName>, lines: &mut Vec<String>) {
     for finding in &part.findings {
         let mark = if finding.outcome == "fail" { Mark::No.to_string() } else { doubt() };
         let rule = finding.rule.map_or_else(String::new, |rule| format!("{rule}: "));
-        lines.push(format!("    {mark} {}{rule}{}", name(finding.entry), harmless(&finding.detail)));
+        let what = name(finding.ledger.as_ref(), finding.entry);
+        lines.extend(hanging(&mark, 1, &format!("{what}{rule}{}", harmless(&finding.detail)), width));
     }
     let dim = Style::new().dimmed();
     for remark in &part.remarks {
-        lines.push(format!("    {dim}note:{dim:#} {}{}", name(remark.entry), harmless(&remark.text)));
+        let what = name(remark.ledger.as_ref(), remark.entry);
+        lines.extend(hanging(&format!("{dim}note:{dim:#}"), 5, &format!("{what}{}", harmless(&remark.text)), width));
     }
+}
+
+/// A text behind a mark of so many columns, four columns in; where it is too long it goes on below its beginning.
+fn hanging(mark: &str, columns: usize, text: &str, width: Option<usize>) -> Vec<String> {
+    /// Words are not broken for less room than this.
+    const LEAST: usize = 20;
+    let indent = 4 + columns + 1;
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(LEAST));
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    // Two spaces behind the entry's name are no place to break, and are kept.
+    for word in text.split(' ') {
+        if !line.is_empty() && !word.is_empty() && line.width() + 1 + word.width() > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() || word.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    let first = |index| if index == 0 { format!("    {mark} ") } else { " ".repeat(indent) };
+    lines.iter().enumerate().map(|(index, line)| format!("{}{}", first(index), line.trim_end())).collect()
 }
 
 fn summary(audit: &Audit) -> String {
@@ -165,5 +204,25 @@ fn summary(audit: &Audit) -> String {
         (0, untold) => format!("{} nothing wrong was found; {untold} could not be told", doubt()),
         (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
         (wrong, untold) => format!("{} {wrong} {findings}; {untold} more could not be told", Mark::No),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A long finding goes on below its beginning, and a word that is wider than the terminal stays whole.
+    #[test]
+    fn wrapped() {
+        let text = "prod@0123456789  place: what was pushed is not what the entry gives";
+        assert_eq!(hanging("x", 1, text, None), [format!("    x {text}")]);
+        let lines = hanging("note:", 5, text, Some(40));
+        assert_eq!(lines[0], "    note: prod@0123456789  place: what");
+        assert!(lines[1..].iter().all(|line| line.starts_with("          ") && line.width() <= 40), "{lines:?}");
+        assert_eq!(
+            lines.concat().split_whitespace().collect::<Vec<_>>()[1..],
+            text.split_whitespace().collect::<Vec<_>>()
+        );
+        assert_eq!(hanging("x", 1, &"y".repeat(50), Some(10)), [format!("    x {}", "y".repeat(50))]);
     }
 }

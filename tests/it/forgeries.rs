@@ -1,7 +1,15 @@
 //! Pushes that mean one thing to git and would mean another to a careless reader: forged with plain bytes and real keys.
 
-use git_deploy::domain::id::Oid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use git_deploy::domain::id::Oid;
+use git_deploy::domain::name::LedgerName;
+use git_deploy::domain::verdict::Outcome;
+use git_deploy::git::Repository;
+use git_deploy::git::audit::{Finding, Kind, Plan, Watch, audit, root};
+
+use crate::harness::forge::a_lock;
 use crate::harness::{Forge, Project, Run, World};
 
 /// Prod's branch moves only to what runs there.
@@ -79,4 +87,150 @@ fn under_a_forged_policy() {
     bob.repo.git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"]).ok();
     let said = bob.deploy(&["audit"]).fails(1).to_string();
     assert!(said.contains("of policy, which does not stand"), "{said}");
+}
+
+/// Nobody watches.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn begin(&self, _: usize) {}
+    fn step(&self, _: usize) {}
+}
+
+/// All that an audit finds in a repository, with its ledgers cut into stretches of this length.
+fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
+    let repository = Repository::open(repository).unwrap();
+    let tips = repository.tips().unwrap();
+    let project = match root(&repository, &tips) {
+        Ok(project) => project,
+        Err(finding) => return vec![finding],
+    };
+    let ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
+    let report = audit(&repository, &project, &tips, &Plan { ledgers: &ledgers, notes: true, stretch }, &Unwatched);
+    let notes = report.notes.into_iter().flat_map(|(findings, _)| findings);
+    report.ledgers.into_iter().flat_map(|ledger| ledger.findings).chain(notes).collect()
+}
+
+/// The same, however the ledgers are cut: a fault right at a boundary is neither hidden nor told twice.
+fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
+    let whole = findings(repository, usize::MAX);
+    for stretch in 1..5 {
+        assert_eq!(findings(repository, stretch), whole, "in stretches of {stretch}");
+    }
+    whole
+}
+
+const TWO: &str = "[environments]\ndev = {}\nstage = { promote_from = \"dev\" }\nprod = {}\n";
+
+/// Two people with a key each and a few honest entries; nobody's hooks look.
+fn honest<'w>(world: &'w World) -> (Forge<'w>, Forge<'w>) {
+    let server = world.bare_server("server.git");
+    let alice = Forge::new(world, &server, "alice");
+    alice.repo.commit("file", "content\n", "Begin");
+    let key = alice.key();
+    alice.begin(&format!("schema = 1\nproject = \"demo\"\n[people]\nalice = {{ key = \"{key}\" }}\n{TWO}"));
+    for (ledger, from) in [("dev", None), ("dev", Some("HEAD")), ("prod", None), ("dev", Some("HEAD"))] {
+        world.advance("1m");
+        alice.record(ledger, "HEAD", from);
+    }
+    (alice, Forge::new(world, &server, "mallory"))
+}
+
+/// Several forgeries of different kinds, in one chain and in several: all are found, each once, and nothing else.
+#[test]
+fn all_at_once() {
+    let world = World::new();
+    let (alice, mallory) = honest(&world);
+    let (repo, record) = (&alice.repo, || alice.a_record("HEAD", Some("HEAD")));
+    let mut forged: BTreeMap<String, &str> = BTreeMap::new();
+    let mut next = |ledger: &str, id: String, rule: Option<&'static str>| {
+        repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &id]).ok();
+        forged.extend(rule.map(|rule| (id, rule)));
+        world.advance("1m");
+    };
+    let honestly = |ledger: &str| alice.build(ledger, record(), None, |_| ()).to_string();
+    assert_eq!(findings_of_any_cut(&repo.path().join(".git")), []);
+
+    let early =
+        alice.build("dev", record(), None, |statement| statement.at = statement.at.minus("1d".parse().unwrap()));
+    next("dev", early.to_string(), Some("time"));
+    next("dev", honestly("dev"), None);
+    let dropped = alice.retree(
+        &honestly("dev"),
+        &[&["--force-remove", "components/demo/verification.json"], &["--force-remove", "components/demo/last.json"]],
+    );
+    next("dev", dropped, Some("place"));
+    let numbered = alice.build("dev", record(), None, |statement| statement.sequence += 5);
+    next("dev", numbered.to_string(), Some("place"));
+    next("dev", honestly("dev"), None);
+    // Honest, and on what does not stand.
+    let leaning = alice.build("stage", alice.a_record("HEAD", None), None, |_| ()).to_string();
+    next("stage", leaning.clone(), None);
+    // What is no entry at all, with one upon it that was signed for the place before.
+    let (tip, moved) = (repo.rev("refs/deploy/dev"), honestly("dev"));
+    let nothing = alice.retree(&tip, &[&["--force-remove", "entry.json"]]);
+    let nothing = alice.recommit(&nothing, |raw| raw.replacen(&repo.rev(&format!("{tip}^1")), &tip, 1));
+    let moved = alice.recommit(&moved, |raw| raw.replacen(&tip, &nothing, 1));
+    next("dev", nothing, Some("place"));
+    next("dev", moved, Some("place"));
+    next("dev", honestly("dev"), None);
+
+    mallory.repo.git(&["fetch", "-q", &repo.url(), "HEAD", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory.repo.git(&["reset", "-q", "--hard", "FETCH_HEAD"]).ok();
+    let stolen = mallory.append("prod", a_lock(), None, |statement| statement.by = "alice".parse().unwrap());
+    repo.git(&["fetch", "-q", &mallory.repo.url(), &stolen.to_string()]).ok();
+    next("prod", stolen.to_string(), Some("signer"));
+
+    let found = findings_of_any_cut(&repo.path().join(".git"));
+    let (leans, own): (Vec<&Finding>, Vec<&Finding>) = found.iter().partition(|it| it.kind == Kind::Support);
+    assert_eq!(leans.iter().map(|it| it.entry.unwrap().to_string()).collect::<Vec<_>>(), [leaning]);
+    let ours: BTreeMap<String, &str> =
+        own.iter().map(|it| (it.entry.unwrap().to_string(), it.rule.unwrap().name())).collect();
+    assert_eq!(ours, forged, "{found:#?}");
+    let once: BTreeSet<String> = found.iter().map(|it| format!("{it:?}")).collect();
+    assert_eq!(once.len(), found.len(), "{found:#?}");
+
+    let said = alice.deploy(&["audit", "--json"]).fails(1).json();
+    let told = said["ledgers"].as_array().unwrap().iter().flat_map(|it| it["findings"].as_array().unwrap());
+    assert!(told.clone().all(|it| ["kind", "ledger", "outcome", "detail"].iter().all(|key| it[key].is_string())));
+    assert_eq!(told.count(), found.len());
+}
+
+/// What is missing or cut off on disk makes an audit say that it cannot tell, never that somebody forged, and never fall over.
+#[test]
+fn lost_objects() {
+    let world = World::new();
+    let (alice, _) = honest(&world);
+    alice.record("stage", "HEAD", None);
+    let git_dir = alice.repo.path().join(".git");
+    assert_eq!(findings_of_any_cut(&git_dir), []);
+    let objects = alice.repo.git(&["rev-list", "--objects", "--no-object-names", "--all"]).ok().text();
+    let mut silent = BTreeSet::new();
+    for id in objects.lines() {
+        let file = git_dir.join("objects").join(&id[..2]).join(&id[2..]);
+        let bytes = std::fs::read(&file).unwrap();
+        for left in [None, Some(&bytes[..bytes.len() / 2]), Some(b"garbage".as_slice())] {
+            std::fs::remove_file(&file).or_else(|error| left.map(|_| ()).ok_or(error)).unwrap();
+            if let Some(left) = left {
+                std::fs::write(&file, left).unwrap();
+            }
+            // What was computed is not read as well, if it is there: that is git fsck's business.
+            let found = match left {
+                None => findings_of_any_cut(&git_dir),
+                Some(_) => [1, usize::MAX].into_iter().flat_map(|stretch| findings(&git_dir, stretch)).collect(),
+            };
+            assert!(found.iter().all(|it| it.outcome == Outcome::Unknown), "{id}: {found:#?}");
+            if left.is_none() && found.is_empty() {
+                silent.insert(id);
+            }
+        }
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, bytes).unwrap();
+    }
+    // What nobody needs: the code, whose content is the name of its tree, and the tree of a genesis, which is empty, there or not.
+    let unneeded = ["HEAD:file", "HEAD^{tree}", "refs/deploy/dev~3^{tree}"].map(|revision| alice.repo.rev(revision));
+    assert_eq!(silent, unneeded.iter().map(String::as_str).collect());
+    let policy = git_dir.join("objects").join(alice.repo.rev("refs/deploy/policy:deploy.toml").split_at(2).0);
+    std::fs::remove_dir_all(policy).unwrap();
+    alice.deploy(&["audit"]).fails(3);
 }

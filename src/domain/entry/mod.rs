@@ -227,7 +227,13 @@ impl Kept {
 impl Entry<Unverified> {
     /// Reads the two files of an entry. The signature is only carried along.
     pub fn parse(bytes: &[u8], signature: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self { kept: Arc::new(Kept::parse(bytes)?), signature: signature.into(), state: Unverified })
+        Ok(Self::of(Arc::new(Kept::parse(bytes)?), signature))
+    }
+
+    /// The entry that a statement and its bytes are, with a signature that is only carried along.
+    #[must_use]
+    pub fn of(kept: Arc<Kept>, signature: &[u8]) -> Self {
+        Self { kept, signature: signature.into(), state: Unverified }
     }
 
     /// The entry as one whose signature was checked with `key`. Only `signing` may say so; a test holds the rest of the crate to it.

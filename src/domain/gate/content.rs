@@ -47,8 +47,7 @@ fn fail(why: impl Into<String>) -> Check {
 }
 
 fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
-    let known = ctx.policy.component_names().contains(component);
-    (!known).then(|| fail(format!("the policy knows no component {component}")))
+    (!ctx.policy.knows(component)).then(|| fail(format!("the policy knows no component {component}")))
 }
 
 /// Whether a component at a commit has the content that the entry says; `None`: whether it is absent there.

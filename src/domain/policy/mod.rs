@@ -186,6 +186,11 @@ impl Policy {
         self.components.keys().cloned().chain(self.has_rest().then(ComponentName::rest)).collect()
     }
 
+    /// Whether there is a component of this name, the one for the rest counted.
+    pub fn knows(&self, component: &ComponentName) -> bool {
+        self.components.contains_key(component) || self.has_rest() && *component == ComponentName::rest()
+    }
+
     /// Whether a file, symbolic link or submodule at this path belongs to the component, declared or `rest`; never to an unknown one.
     pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
         match self.components.get(component) {

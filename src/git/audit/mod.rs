@@ -1,28 +1,55 @@
 //! The audit: every ledger from the root of trust, each entry judged as if it came in for the first time.
 //!
 //! It goes on after what it finds, so that one forged entry does not hide the next: the tree that follows is then taken as it is, and
-//! whatever else is wrong with what builds on it is told as well.
+//! whatever else is wrong with what builds on it is told as well. For the same reason any stretch of a ledger can be judged by itself,
+//! so that all processors share one long ledger; what is found does not depend on how it was cut.
 
+mod chunk;
+mod index;
 mod leaning;
-mod ledger;
+mod notes;
 mod order;
+mod remarks;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::BTreeMap;
 
-use super::error::{Error, Result};
+use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+
+use super::error::Error;
+use super::gather::Gatherer;
 use super::ledger::{Project, Tips};
-use super::notes::NOTES;
 use super::repo::Repository;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
-use crate::domain::verdict::{Outcome, Rule};
-use ledger::Auditor;
+use crate::domain::verdict::{Check, Outcome, Rule};
+use chunk::{Auditor, Piece, Shared};
+use index::{Chain, Index};
+
+/// How many entries are judged in one go: enough to make use of what a thread remembers, and few enough to give all threads some.
+pub const STRETCH: usize = 1_000;
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An entry: a rule says no, or lacks a fact.
+    Entry,
+    /// The chain of a ledger: its root, or commits that cannot be read.
+    Chain,
+    /// The order among ledgers.
+    Order,
+    /// An entry that leans on one that does not stand.
+    Support,
+    /// The notes.
+    Notes,
+}
 
 /// Something that is wrong, or could not be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// What it is about.
+    pub kind: Kind,
     /// The ledger; `None` for the notes.
     pub ledger: Option<LedgerName>,
     /// The entry, where it is about one.
@@ -36,27 +63,66 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn fail(ledger: &LedgerName, entry: Option<EntryId>, detail: impl Into<String>) -> Self {
+    fn fail(kind: Kind, ledger: &LedgerName, entry: Option<EntryId>, detail: impl Into<String>) -> Self {
         let (rule, outcome) = (Some(Rule::Place), Outcome::Fail);
-        Self { ledger: Some(ledger.clone()), entry, rule, outcome, detail: detail.into() }
+        Self { kind, ledger: Some(ledger.clone()), entry, rule, outcome, detail: detail.into() }
     }
 
     /// What is malformed is wrong; what cannot be read cannot be told.
-    fn error(ledger: Option<&LedgerName>, error: &Error) -> Self {
+    fn error(kind: Kind, ledger: Option<&LedgerName>, error: &Error) -> Self {
         let outcome = if error.is_malformed() { Outcome::Fail } else { Outcome::Unknown };
-        Self { ledger: ledger.cloned(), entry: None, rule: None, outcome, detail: harmless(&error.to_string()) }
+        Self { kind, ledger: ledger.cloned(), entry: None, rule: None, outcome, detail: harmless(&error.to_string()) }
     }
+
+    /// What a rule says of an entry, unless it lets it pass.
+    fn of(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
+        (check.outcome != Outcome::Pass).then(|| Self {
+            kind: Kind::Entry,
+            ledger: Some(ledger.clone()),
+            entry: Some(id),
+            rule: Some(check.rule),
+            outcome: check.outcome,
+            detail: harmless(&check.detail),
+        })
+    }
+}
+
+/// What a remark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Special {
+    /// Somebody broke the glass.
+    BreakGlass,
+    /// A policy was published with a server owner's key, after all admins' keys were lost.
+    Recovered,
+    /// A publish admits entries that it had not seen.
+    Admits,
+    /// An entry stands by such leave alone.
+    Admitted,
+    /// Something rests on a key that was removed since.
+    RemovedKey,
+    /// The notes lag behind, or are not here.
+    NotesBehind,
+    /// What to do about wrong notes.
+    NotesWrong,
 }
 
 /// Something that is allowed and that a reader should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
+    /// What it is about.
+    pub kind: Special,
     /// The ledger; `None` for the notes.
     pub ledger: Option<LedgerName>,
     /// The entry, where it is about one.
     pub entry: Option<EntryId>,
     /// What it is, in one line.
     pub text: String,
+}
+
+impl Remark {
+    fn of(kind: Special, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
+        Self { kind, ledger: Some(ledger.clone()), entry: Some(entry), text }
+    }
 }
 
 /// What was found in one ledger.
@@ -70,14 +136,84 @@ pub struct Audited {
     pub entries: usize,
     /// The times of the first and the last of them.
     pub span: Option<(Time, Time)>,
-    /// What is wrong.
+    /// What is wrong, by place.
     pub findings: Vec<Finding>,
-    /// What should be known.
+    /// What should be known, by place.
     pub remarks: Vec<Remark>,
-    /// Each entry with the policy that it has seen, oldest first: for the order among ledgers.
-    seen: Vec<(EntryId, Option<EntryId>)>,
+    ties: Ties,
+}
+
+/// How the entries of a ledger lie to the other ledgers.
+#[derive(Debug, Default)]
+struct Ties {
+    /// What of the other ledgers the entries have seen.
+    leans: leaning::Leans,
+    /// The place of each entry, and of the policy that it has seen.
+    policies: Vec<(usize, usize)>,
     /// For the policy's ledger: what each publish, oldest first, has seen and admits.
     publishes: Vec<order::Publish>,
+    /// Who signed entries with keys that were removed since.
+    removed: remarks::Removed,
+}
+
+impl Audited {
+    fn empty(ledger: LedgerName, tip: EntryId) -> Self {
+        let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
+        Self { ledger, tip, entries: 0, span: None, findings, remarks, ties }
+    }
+
+    /// Takes over what was found in the next stretch.
+    fn add(&mut self, piece: Piece) {
+        self.entries += piece.entries;
+        self.span = match (self.span, piece.span) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, other) => own.or(other),
+        };
+        self.findings.extend(piece.findings);
+        self.remarks.extend(piece.remarks);
+        for (other, far) in piece.ties.leans {
+            far.into_iter().for_each(|(place, seen)| leaning::lean(&mut self.ties.leans, other, place, seen));
+        }
+        self.ties.policies.extend(piece.ties.policies);
+        self.ties.publishes.extend(piece.ties.publishes);
+        for (person, (count, first)) in piece.ties.removed {
+            self.ties.removed.entry(person).or_insert((0, first)).0 += count;
+        }
+    }
+
+    /// Puts everything in the order of the chain; what is about no entry comes first.
+    fn sort(&mut self, chain: &Chain) {
+        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.place(id));
+        self.findings.sort_by_cached_key(|finding| place(finding.entry));
+        self.remarks.sort_by_cached_key(|remark| place(remark.entry));
+    }
+}
+
+/// What is audited, and how.
+pub struct Plan<'a> {
+    /// The ledgers, in the order in which they are told of; the policy's must be among them.
+    pub ledgers: &'a [LedgerName],
+    /// Whether the notes are compared with the ledgers, which must then be all that there are.
+    pub notes: bool,
+    /// How many entries are judged in one go: [`STRETCH`].
+    pub stretch: usize,
+}
+
+/// Told how far an audit is.
+pub trait Watch: Sync {
+    /// Before the first entry is judged: how many there are.
+    fn begin(&self, entries: usize);
+    /// So many more were judged. Called from any thread.
+    fn step(&self, entries: usize);
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct Report {
+    /// The ledgers, in the plan's order.
+    pub ledgers: Vec<Audited>,
+    /// The notes, where they were compared: what is wrong, and what should be known.
+    pub notes: Option<(Vec<Finding>, Vec<Remark>)>,
 }
 
 /// Finds the project that the ledgers belong to, at the root of the policy's ledger.
@@ -86,9 +222,9 @@ pub struct Audited {
 /// What is wrong with the root: then there is nothing to hold an entry against.
 pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project, Finding> {
     let policy = LedgerName::policy();
-    let wrong = |error: &Error| Finding::error(Some(&policy), error);
+    let wrong = |error: &Error| Finding::error(Kind::Chain, Some(&policy), error);
     let Some(tip) = tips.get(&policy) else {
-        return Err(Finding::fail(&policy, None, "it does not exist, so there is no root of trust"));
+        return Err(Finding::fail(Kind::Chain, &policy, None, "it does not exist, so there is no root of trust"));
     };
     let chain = repository.chain_between(None, *tip).map_err(|error| wrong(&error))?;
     // A chain without a given end is never empty: it holds its tip.
@@ -96,65 +232,87 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
     Project::read(repository, first).map_err(|error| wrong(&error))
 }
 
-/// Audits these ledgers among all that `tips` names, each on its own processor, then their order among each other.
-///
-/// The policy's ledger must be among them. `step` is called for every entry, from any thread.
-pub fn audit(
-    repository: &Repository,
-    project: &Project,
-    tips: &Tips,
-    which: &[LedgerName],
-    step: &(dyn Fn() + Sync),
-) -> Vec<Audited> {
+/// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
+pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Plan<'_>, watch: &dyn Watch) -> Report {
     let shared = repository.share();
-    let one = |(ledger, tip): (&LedgerName, EntryId)| {
-        let own = shared.fork();
-        Auditor::new(&own, project, tips).audit(ledger, tip, step)
+    let index = Index::read(&shared, tips);
+    let mut wanted: Vec<Audited> = Vec::new();
+    let mut pieces = Vec::new();
+    for ledger in plan.ledgers {
+        let Some((number, chain)) = index.chain(ledger) else { continue };
+        let mut audited = Audited::empty(ledger.clone(), chain.tip);
+        match root_of(repository, project, chain) {
+            Some(finding) => audited.findings.push(finding),
+            None => pieces.extend(stretches(chain, plan.stretch).map(|places| (wanted.len(), number, places))),
+        }
+        audited.findings.extend(gap(repository, chain));
+        wanted.push(audited);
+    }
+    watch.begin(pieces.iter().map(|(_, _, places)| places.len()).sum());
+
+    let gatherer = Gatherer::new(repository, project);
+    let in_force = tips.get(&LedgerName::policy()).and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
+    let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
+    let with = Shared {
+        project,
+        index: &index,
+        order: &order,
+        present: in_force.as_ref(),
+        notes: plan.notes,
+        step: &|entries| watch.step(entries),
     };
-    let wanted: Vec<_> = which.iter().filter_map(|ledger| Some((ledger, *tips.get(ledger)?))).collect();
-    let mut audited: Vec<Audited> = wanted.into_par_iter().map(one).collect();
-    order::check(&mut audited);
-    leaning::check(repository, &mut audited);
-    audited
-}
-
-/// Compares the notes with the ledgers. They may lag behind, which is no fault; what they tell must be so.
-pub fn notes(repository: &Repository, tips: &Tips) -> (Vec<Finding>, Vec<Remark>) {
-    let remark = |text: &str| vec![Remark { ledger: None, entry: None, text: text.to_owned() }];
-    match compare(repository, tips) {
-        Ok(None) => (Vec::new(), remark("there are none here: git deploy sync")),
-        Ok(Some((details, lag))) => {
-            let finding = |detail| Finding { ledger: None, entry: None, rule: None, outcome: Outcome::Fail, detail };
-            let remarks = match (details.is_empty(), lag) {
-                (false, _) => remark("written anew they tell the truth again: git deploy notes rebuild"),
-                (true, true) => remark("they do not tell the newest entries yet: git deploy sync"),
-                (true, false) => Vec::new(),
-            };
-            (details.into_iter().map(finding).collect(), remarks)
-        }
-        Err(error) => (vec![Finding::error(None, &error)], Vec::new()),
-    }
-}
-
-/// What is wrong with the notes, and whether they lag behind; `None` where there are none.
-fn compare(repository: &Repository, tips: &Tips) -> Result<Option<(Vec<String>, bool)>> {
-    let Some(commit) = repository.read_ref(NOTES)? else { return Ok(None) };
-    let covers = repository.notes(Some(commit))?.covers;
-    let mut details = Vec::new();
-    for (ledger, covered) in &covers {
-        let holds = match tips.get(ledger) {
-            Some(tip) => repository.holds_covered(*tip, *covered)?,
-            None => false,
-        };
-        if !holds {
-            details.push(format!("they tell of {ledger} up to {}, which it does not hold", covered.short()));
+    // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
+    pieces.sort_by_cached_key(|(_, number, places)| begin(repository, index.chains.get(*number), places.start));
+    let judged = pieces.into_iter().par_bridge().filter_map(|(at, number, places)| {
+        let (own, start) = (shared.fork(), places.start);
+        let piece = Auditor::new(&own, with).audit(number, index.chains.get(number)?, places);
+        Some(((at, start), piece))
+    });
+    // Whichever was ready first, they are put together in order.
+    let judged: BTreeMap<(usize, usize), Piece> = judged.collect();
+    let mut told = Vec::new();
+    for ((at, _), mut piece) in judged {
+        told.append(&mut piece.told);
+        if let Some(audited) = wanted.get_mut(at) {
+            audited.add(piece);
         }
     }
-    if details.is_empty() {
-        let differing = repository.differing_notes(&covers)?;
-        details.extend(
-            differing.iter().map(|commit| format!("the note of {} is not what the ledgers say", commit.short())),
-        );
+    wanted.iter_mut().for_each(remarks::removed_keys);
+    order::check(&index, &mut wanted);
+    leaning::check(&index, &mut wanted);
+    for audited in &mut wanted {
+        if let Some((_, chain)) = index.chain(&audited.ledger) {
+            audited.sort(chain);
+        }
     }
-    Ok(Some((details, covers != *tips)))
+    let notes = plan.notes.then(|| notes::check(repository, &index, tips, told));
+    Report { ledgers: wanted, notes }
+}
+
+/// The places of a chain's entries, cut into stretches. The genesis is none.
+fn stretches(chain: &Chain, length: usize) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+    let (end, length) = (chain.ids.len(), length.max(1));
+    (1..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
+}
+
+/// When the stretch from this place begins, as its commit says.
+fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option<Time> {
+    Some(repository.read_commit(chain?.at(place).0).ok()?.committer_time)
+}
+
+/// A chain that does not begin where it must: then none of its entries is of this ledger.
+fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<Finding> {
+    let genesis = match project.genesis(repository, &chain.ledger) {
+        Ok(genesis) => genesis,
+        Err(error) => return Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error)),
+    };
+    let first = chain.ids.first().filter(|first| chain.gap.is_none() && **first != genesis)?;
+    let what = format!("it does not begin with the genesis {} of this project", genesis.short());
+    Some(Finding::fail(Kind::Chain, &chain.ledger, Some(*first), what))
+}
+
+/// A chain that breaks off: nothing can be told of what lies before.
+fn gap(repository: &Repository, chain: &Chain) -> Option<Finding> {
+    let error = repository.read_commit(chain.gap?.0).err()?;
+    Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error))
 }

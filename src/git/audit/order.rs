@@ -3,98 +3,93 @@
 //! A publish names the tips of all environments' ledgers. An entry that says to have seen the policy before, and that no publish
 //! knew of, was added later by somebody who wished the older rules back.
 
-use std::collections::HashMap;
-
-use super::{Audited, Finding};
+use super::index::{Chain, Index};
+use super::{Audited, Finding, Kind, Remark, Special};
 use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
 use crate::git::ledger::Tips;
 
 /// What a publish says of the other ledgers.
 #[derive(Debug, Clone)]
 pub(super) struct Publish {
-    /// Its commit.
-    pub id: EntryId,
+    /// Its place in the policy's ledger.
+    pub place: usize,
     /// The tips that it names.
     pub seen: Tips,
-    /// The entries that it lets in although it had not seen them.
+    /// The entries that it lets in although it had not seen them, in order.
     pub admits: Vec<EntryId>,
 }
 
-/// Adds a finding for each entry of an environment that is out of order.
-pub(super) fn check(audited: &mut [Audited]) {
+/// Adds a finding for each entry of an environment that is out of order, and a remark for each that is so with a publish's leave.
+pub(super) fn check(index: &Index, audited: &mut [Audited]) {
     let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else { return };
-    let positions: HashMap<EntryId, usize> =
-        policy.seen.iter().enumerate().map(|(position, (id, _))| (*id, position)).collect();
-    let publishes: Vec<(usize, Publish)> =
-        policy.publishes.iter().filter_map(|it| Some((*positions.get(&it.id)?, it.clone()))).collect();
+    let Some((_, policies)) = index.chain(&policy.ledger) else { return };
+    let publishes = policy.ties.publishes.clone();
     for ledger in audited.iter_mut().filter(|it| it.ledger.is_environment()) {
-        let findings = of_ledger(ledger, &positions, &publishes);
-        ledger.findings.extend(findings);
+        let Some((_, chain)) = index.chain(&ledger.ledger) else { continue };
+        for (place, position) in &ledger.ties.policies {
+            let next = publishes.partition_point(|publish| publish.place <= *position);
+            let Some(next) = publishes.get(next) else { continue };
+            if named(next, &ledger.ledger, chain).is_some_and(|named| *place <= named) {
+                continue;
+            }
+            let (id, by) = (chain.at(*place), policies.at(next.place).short());
+            if next.admits.binary_search(&id).is_ok() {
+                let text = format!("it was made under an older policy that {by} had replaced, and {by} admits it");
+                ledger.remarks.push(Remark::of(Special::Admitted, &ledger.ledger, id, text));
+            } else {
+                let what = format!("it was made under an older policy, and {by} had not seen it");
+                ledger.findings.push(Finding::fail(Kind::Order, &ledger.ledger, Some(id), what));
+            }
+        }
     }
 }
 
-fn of_ledger(ledger: &Audited, positions: &HashMap<EntryId, usize>, publishes: &[(usize, Publish)]) -> Vec<Finding> {
-    let places: HashMap<EntryId, usize> = ledger.seen.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
-    let mut findings = Vec::new();
-    for (place, (id, policy)) in ledger.seen.iter().enumerate() {
-        // An entry that names no policy, or one that the ledger does not hold, has a finding of its own.
-        let Some(position) = policy.and_then(|policy| positions.get(&policy)) else { continue };
-        let next = publishes.partition_point(|(published, _)| published <= position);
-        let Some((_, next)) = publishes.get(next) else { continue };
-        let named = next.seen.get(&ledger.ledger).and_then(|tip| places.get(tip));
-        let known = named.is_some_and(|named| place <= *named) || next.admits.contains(id);
-        if !known {
-            let what = format!("it was made under an older policy, and {} had not seen it", next.id.short());
-            findings.push(Finding::fail(&ledger.ledger, Some(*id), what));
-        }
-    }
-    findings
+/// How far a publish has seen the ledger.
+fn named(publish: &Publish, ledger: &LedgerName, chain: &Chain) -> Option<usize> {
+    chain.place(*publish.seen.get(ledger)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::id::Oid;
-    use crate::domain::name::LedgerName;
+    use crate::git::audit::Ties;
 
     fn id(byte: u8) -> EntryId {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
     }
 
-    fn audited(ledger: &str, seen: &[(u8, Option<u8>)], publishes: Vec<Publish>) -> Audited {
-        Audited {
-            ledger: ledger.parse().unwrap(),
-            tip: id(0),
-            entries: seen.len(),
-            span: None,
-            findings: Vec::new(),
-            remarks: Vec::new(),
-            seen: seen.iter().map(|(entry, policy)| (id(*entry), policy.map(id))).collect(),
-            publishes,
-        }
-    }
-
-    fn publish(entry: u8, prod: Option<u8>, admits: &[u8]) -> Publish {
+    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> Publish {
         let prod_ledger: LedgerName = "prod".parse().unwrap();
         let seen = prod.map(|tip| (prod_ledger, id(tip))).into_iter().collect();
-        Publish { id: id(entry), seen, admits: admits.iter().copied().map(id).collect() }
+        Publish { place, seen, admits: admits.iter().copied().map(id).collect() }
     }
 
     /// The stolen key of a removed person signs under the policy that still knew it: no clock gives that away, the order does.
     #[test]
     fn entries_under_an_older_policy() {
-        let found = |prod: &[(u8, Option<u8>)], admits: &[u8]| {
+        // The policy's ledger is 0 (genesis), 1 and 3 (published) and 2 between them (an approval, which also counts as a policy's tip).
+        let found = |prod: &[(u8, u8)], admits: &[u8]| {
+            let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
+            let chain =
+                |name: &str, ids: Vec<EntryId>| Chain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None);
+            let index = Index { chains: vec![chain("policy", (0..4).map(id).collect()), chain("prod", ids)] };
             let publishes = vec![publish(1, None, &[]), publish(3, Some(11), admits)];
-            // Between the two publishes stands an approval, which also counts as a policy's tip.
-            let policy = audited("policy", &[(1, None), (2, None), (3, None)], publishes);
-            let mut all = [policy, audited("prod", prod, Vec::new())];
-            check(&mut all);
-            all[1].findings.iter().filter_map(|finding| finding.entry).collect::<Vec<_>>()
+            let policies = prod.iter().enumerate().map(|(place, (_, policy))| (place, usize::from(*policy))).collect();
+            let audited = |name: &str, ties| Audited { ties, ..Audited::empty(name.parse().unwrap(), id(0)) };
+            let policy = audited("policy", Ties { publishes, ..Ties::default() });
+            let mut all = [policy, audited("prod", Ties { policies, ..Ties::default() })];
+            check(&index, &mut all);
+            let [_, prod] = all;
+            let findings: Vec<_> = prod.findings.iter().filter_map(|finding| finding.entry).collect();
+            let admitted: Vec<_> = prod.remarks.iter().filter_map(|remark| remark.entry).collect();
+            (findings, admitted)
         };
-        assert_eq!(found(&[(10, Some(1)), (11, Some(2)), (12, Some(3))], &[]), []);
-        assert_eq!(found(&[(10, Some(1)), (11, Some(2)), (12, Some(2)), (13, Some(3))], &[]), [id(12)]);
-        assert_eq!(found(&[(10, Some(1)), (11, Some(2)), (12, Some(1)), (13, Some(3))], &[12]), []);
+        assert_eq!(found(&[(10, 1), (11, 2), (12, 3)], &[]), (vec![], vec![]));
+        assert_eq!(found(&[(10, 1), (11, 2), (12, 2), (13, 3)], &[]), (vec![id(12)], vec![]));
+        assert_eq!(found(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]), (vec![], vec![id(12)]));
         // A ledger that the publish did not name at all held nothing then.
-        assert_eq!(found(&[(20, Some(1))], &[]), [id(20)]);
+        assert_eq!(found(&[(20, 1)], &[]), (vec![id(20)], vec![]));
     }
 }

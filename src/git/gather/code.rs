@@ -1,6 +1,7 @@
 //! Facts from the history of the code: how commits lie to each other and to the environment's branch, and who wrote them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::ask::Ask;
 use super::{Branches, Gatherer, words};
@@ -86,13 +87,30 @@ impl Gatherer<'_> {
         }
         let mut found = BTreeSet::new();
         for id in commits {
-            let commit = self.repository.read_commit(id)?;
-            found.extend(addresses(commit.author()));
-            found.extend(addresses(commit.committer()));
-            for line in commit.message().split(|byte| *byte == b'\n') {
-                found.extend(co_author(line).into_iter().flat_map(addresses));
+            for address in self.people(id)?.iter() {
+                if !found.contains(&**address) {
+                    found.insert(address.to_string());
+                }
             }
         }
+        Ok(found)
+    }
+
+    /// The addresses of everyone who had a hand in a commit.
+    fn people(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
+        let memory = &self.repository.common.memories.people;
+        if let Some(known) = memory.get(&id) {
+            return Ok(known);
+        }
+        let commit = self.repository.read_commit(id)?;
+        let mut found: BTreeSet<String> = addresses(commit.author()).into_iter().collect();
+        found.extend(addresses(commit.committer()));
+        for line in commit.message().split(|byte| *byte == b'\n') {
+            found.extend(co_author(line).into_iter().flat_map(addresses));
+        }
+        let weight = found.iter().map(|address| address.len() + 50).sum::<usize>() + 100;
+        let found: Arc<[Arc<str>]> = found.into_iter().map(Arc::from).collect();
+        memory.insert(id, Arc::clone(&found), weight);
         Ok(found)
     }
 }

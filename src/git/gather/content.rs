@@ -1,8 +1,5 @@
 //! The content of the policy's components at commits, each computed once.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Cover, Policy, is_shared};
@@ -36,48 +33,36 @@ impl Paths for Component<'_> {
     }
 }
 
-/// How many answers of each kind are remembered.
-const REMEMBERED: usize = 65_536;
-
-/// What is remembered of commits of the code: they never change.
+/// Reads commits of the code.
 pub(super) struct Contents<'a> {
     repository: &'a Repository,
-    commits: RefCell<HashMap<CommitId, (Oid, Time)>>,
-    /// By tree and by what the component is, so that two policies which say the same share an answer.
-    known: RefCell<HashMap<(Oid, Digest), Option<Content>>>,
 }
 
 impl<'a> Contents<'a> {
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, commits: RefCell::default(), known: RefCell::default() }
+        Self { repository }
     }
 
     /// The tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
-        if let Some(known) = self.commits.borrow().get(&commit) {
-            return Ok(*known);
+        let memory = &self.repository.common.memories.commits;
+        if let Some(known) = memory.get(&commit) {
+            return Ok(known);
         }
         let read = self.repository.read_commit(commit.0)?;
-        let mut commits = self.commits.borrow_mut();
-        if commits.len() >= REMEMBERED {
-            commits.clear();
-        }
-        commits.insert(commit, (read.tree, read.committer_time));
+        memory.insert(commit, (read.tree, read.committer_time), 150);
         Ok((read.tree, read.committer_time))
     }
 
     /// The content of a component at a commit; none where the component is absent.
     pub fn content(&self, policy: &Policy, commit: CommitId, name: &ComponentName) -> Result<Option<Content>> {
         let key = (self.commit(commit)?.0, Digest::sha256(spelling(policy, name).as_bytes()));
-        if let Some(known) = self.known.borrow().get(&key) {
-            return Ok(*known);
+        let memory = &self.repository.common.memories.contents;
+        if let Some(known) = memory.get(&key) {
+            return Ok(known);
         }
         let content = self.repository.content(key.0, &Component { policy, name })?;
-        let mut known = self.known.borrow_mut();
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(key, content);
+        memory.insert(key, content, 250);
         Ok(content)
     }
 }

@@ -4,29 +4,34 @@
 //! Further parents are commits of the code, where anybody may have put anything: they are never followed. Only for ledgers whose
 //! entries were verified.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::entry::{Kept, Mention};
+use crate::domain::entry::{Kept, Mention, mention};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::ledger::Link;
-use crate::git::object::Commit;
 use crate::git::repo::Repository;
 
 /// The most ledger commits that one walk passes; what lies behind cannot be told.
 const WALK_LIMIT: usize = 100_000;
-/// How many opened entries are remembered: the same ones are asked for on two sets of tips.
-const REMEMBERED: usize = 4_096;
 
-/// Reads the past of ledgers, and remembers the entries that it opened.
+/// Reads the past of ledgers.
 pub struct History<'a> {
     repository: &'a Repository,
-    kept: RefCell<HashMap<EntryId, Arc<Kept>>>,
     limit: usize,
+}
+
+/// What a walk learns of a ledger commit. Walks of neighbouring entries pass the same commits, so it is remembered.
+#[derive(Debug)]
+pub struct Step {
+    /// When the entry was signed: the commit's time.
+    pub at: Time,
+    /// The commit before; none for a genesis.
+    pub previous: Option<EntryId>,
+    /// What its message says that the entry speaks of.
+    pub mention: Mention,
 }
 
 /// A ledger commit on a walk.
@@ -34,28 +39,33 @@ pub struct History<'a> {
 pub struct Passed {
     /// Its id.
     pub id: EntryId,
-    /// The commit; its time is its entry's.
-    pub commit: Commit,
-    /// What its message says that the entry speaks of.
-    pub mention: Mention,
+    step: Arc<Step>,
 }
 
 impl Passed {
     /// When the entry was signed.
     pub fn at(&self) -> Time {
-        self.commit.committer_time
+        self.step.at
+    }
+}
+
+impl std::ops::Deref for Passed {
+    type Target = Step;
+
+    fn deref(&self) -> &Step {
+        &self.step
     }
 }
 
 impl<'a> History<'a> {
-    /// A history without memories.
+    /// The history of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, kept: RefCell::default(), limit: WALK_LIMIT }
+        Self { repository, limit: WALK_LIMIT }
     }
 
     #[cfg(test)]
     pub(super) fn limited(repository: &'a Repository, limit: usize) -> Self {
-        Self { limit, ..Self::new(repository) }
+        Self { repository, limit }
     }
 
     /// How many ledger commits one walk may pass.
@@ -65,17 +75,23 @@ impl<'a> History<'a> {
 
     /// The entries of a ledger, newest first, the genesis left out. Past 100,000 the next item is [`Error::Bounds`], the last one.
     pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<Passed>> + use<'a> {
-        let limit = self.limit;
-        let mut links = self.repository.links(tip).enumerate();
-        let mut over = false;
+        let (repository, limit) = (self.repository, self.limit);
+        let (mut next, mut passed) = (Some(tip), 0);
         std::iter::from_fn(move || {
-            let (index, link) = if over { return None } else { links.next()? };
-            over = index >= limit;
-            if over {
+            let id = next.take()?;
+            let step = match step(repository, id) {
+                Ok(step) => step,
+                Err(error) => return Some(Err(error)),
+            };
+            // The genesis says nothing.
+            let previous = step.previous?;
+            if passed >= limit {
                 let what = "the number of entries to look back over".to_owned();
                 return Some(Err(Error::Bounds { what, limit: limit as u64 }));
             }
-            Some(link.map(|(commit, mention)| Passed { id: EntryId(commit.id), commit, mention }))
+            passed += 1;
+            next = Some(previous);
+            Some(Ok(Passed { id, step }))
         })
     }
 
@@ -84,17 +100,9 @@ impl<'a> History<'a> {
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
     pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
-        if let Some(kept) = self.kept.borrow().get(&id).filter(|kept| kept.statement.ledger == *ledger) {
-            return Ok(Arc::clone(kept));
-        }
         let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
             return Err(Error::corrupt(format!("the commit {id} of the ledger {ledger}"), "it carries no entry"));
         };
-        let mut memory = self.kept.borrow_mut();
-        if memory.len() >= REMEMBERED {
-            memory.clear();
-        }
-        memory.insert(id, Arc::clone(entry.kept()));
         Ok(Arc::clone(entry.kept()))
     }
 
@@ -121,4 +129,17 @@ impl<'a> History<'a> {
         }
         Ok(found)
     }
+}
+
+fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
+    let memory = &repository.common.memories.steps;
+    if let Some(step) = memory.get(&id) {
+        return Ok(step);
+    }
+    let commit = repository.read_commit(id.0)?;
+    let previous = commit.parents.first().copied().map(EntryId);
+    let mention = mention(&String::from_utf8_lossy(commit.message()));
+    let step = Arc::new(Step { at: commit.committer_time, previous, mention });
+    memory.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
+    Ok(step)
 }

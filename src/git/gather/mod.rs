@@ -13,16 +13,15 @@ mod source;
 mod version;
 mod way;
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use history::{History, Passed};
+pub use history::{History, Passed, Step};
 pub use way::Way;
 
 use crate::domain::entry::{Action, Statement};
 use crate::domain::gate::{Chain, CommitFact, Facts, Known, Request, SeenFact};
-use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey};
+use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Scope, State};
@@ -51,7 +50,10 @@ enum Branches {
     AsEntered,
 }
 
-/// Gathers facts in one repository for one project, and remembers what it read. It belongs to one thread.
+/// Whether the second commit is the first or before it in the ledger; `None` where that is not known.
+pub type Order<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
+
+/// Gathers facts in one repository for one project. It belongs to one thread.
 pub struct Gatherer<'a> {
     repository: &'a Repository,
     project: &'a Project,
@@ -60,8 +62,7 @@ pub struct Gatherer<'a> {
     history: History<'a>,
     states: StateReader<'a>,
     code: Contents<'a>,
-    policies: RefCell<HashMap<Oid, Arc<Policy>>>,
-    signers: RefCell<HashMap<EntryId, PublicKey>>,
+    order: Option<&'a Order<'a>>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -75,8 +76,7 @@ impl<'a> Gatherer<'a> {
             history: History::new(repository),
             states: StateReader::new(repository),
             code: Contents::new(repository),
-            policies: RefCell::default(),
-            signers: RefCell::default(),
+            order: None,
         }
     }
 
@@ -96,6 +96,13 @@ impl<'a> Gatherer<'a> {
         self
     }
 
+    /// Asks this for the order of entries before it looks for itself: whoever has read whole chains knows it already.
+    #[must_use]
+    pub fn with_order(mut self, order: &'a Order<'a>) -> Self {
+        self.order = Some(order);
+        self
+    }
+
     #[cfg(test)]
     fn limited(mut self, walk: usize, authors: usize) -> Self {
         self.history = History::limited(self.repository, walk);
@@ -103,7 +110,7 @@ impl<'a> Gatherer<'a> {
         self
     }
 
-    /// The past of the ledgers, with the memories of this gatherer.
+    /// The past of the ledgers.
     pub fn history(&self) -> &History<'a> {
         &self.history
     }
@@ -113,20 +120,31 @@ impl<'a> Gatherer<'a> {
     /// # Errors
     /// A policy that this version cannot read: then nothing can be told.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
+        let memories = &self.repository.common.memories;
+        if let Some(known) = memories.in_force.get(&tip) {
+            return Ok(known);
+        }
+        let policy = self.read_policy(tip)?;
+        memories.in_force.insert(tip, policy.clone(), 100);
+        Ok(policy)
+    }
+
+    fn read_policy(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
+        let memory = &self.repository.common.memories.policies;
         let what = || format!("the policy in force at {tip}");
         let blob = match self.repository.entry_at(self.repository.read_commit(tip.0)?.tree, POLICY)? {
             None => return Ok(None),
             Some(Found::Leaf(Leaf::Blob(blob))) => blob,
             Some(_) => return Err(Error::corrupt(what(), "it is no file")),
         };
-        if let Some(known) = self.policies.borrow().get(&blob) {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(known) = memory.get(&blob) {
+            return Ok(Some(known));
         }
         let bytes = self.repository.read_blob(blob, POLICY_LIMIT)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Error::corrupt(what(), "it is not UTF-8"))?;
         let policy = Policy::parse(text).map_err(|errors| Error::corrupt(what(), errors.to_string()))?;
         let policy = Arc::new(policy);
-        self.policies.borrow_mut().insert(blob, Arc::clone(&policy));
+        memory.insert(blob, Arc::clone(&policy), bytes.len() * 10);
         Ok(Some(policy))
     }
 
@@ -258,7 +276,7 @@ impl<'a> Gatherer<'a> {
     fn seen(&self, statement: &Statement, facts: &mut Facts) {
         for (ledger, seen) in &statement.seen {
             let before = facts.chain.as_ref().and_then(|chain| chain.seen.get(ledger));
-            let fact = self.seen_fact(*seen, facts.tips.get(ledger), before).map_err(|error| words(&error));
+            let fact = self.seen_fact(ledger, *seen, facts.tips.get(ledger), before).map_err(|error| words(&error));
             facts.seen.insert(ledger.clone(), fact);
         }
         if let Action::Publish(_) = statement.action {
@@ -268,14 +286,23 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    fn seen_fact(&self, seen: EntryId, tip: Option<&EntryId>, before: Option<&EntryId>) -> Result<SeenFact> {
-        let limit = self.history.limit();
+    fn seen_fact(
+        &self,
+        ledger: &LedgerName,
+        seen: EntryId,
+        tip: Option<&EntryId>,
+        before: Option<&EntryId>,
+    ) -> Result<SeenFact> {
+        let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
+            Some(known) => Ok(known),
+            None => self.repository.on_chain(tip, wanted, self.history.limit()),
+        };
         // Read even where nothing is to be compared: what is not there has not been seen.
         let reachable = match tip {
-            Some(tip) => self.repository.on_chain(*tip, seen, limit)?,
+            Some(tip) => on_chain(*tip, seen)?,
             None => self.repository.read_commit(seen.0).map(|_| false)?,
         };
-        let forward = before.map_or(Ok(true), |before| self.repository.on_chain(seen, *before, limit))?;
+        let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
         Ok(SeenFact { is_tip: tip == Some(&seen), reachable, forward })
     }
 

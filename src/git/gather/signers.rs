@@ -84,8 +84,9 @@ impl Gatherer<'_> {
 
     /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
     fn signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
-        if let Some(known) = self.signers.borrow().get(&id) {
-            return Ok(*known);
+        let memory = &self.repository.common.memories.signers;
+        if let Some(known) = memory.get(&id) {
+            return Ok(known);
         }
         let Link::Entry { entry, previous, .. } = self.repository.read_link(ledger, id)? else {
             return Err(Error::corrupt(format!("the commit {id} of the ledger {ledger}"), "it carries no entry"));
@@ -101,8 +102,13 @@ impl Gatherer<'_> {
             verified.map_err(|error| Error::corrupt(format!("the entry {id}"), error.to_string()))
         });
         let key = *verified?.key();
-        self.signers.borrow_mut().insert(id, key);
+        self.remember_signer(id, key);
         Ok(key)
+    }
+
+    /// Remembers who signed an entry, as verified by a key that was listed when it was made.
+    pub(in crate::git) fn remember_signer(&self, id: EntryId, key: PublicKey) {
+        self.repository.common.memories.signers.insert(id, key, 150);
     }
 
     /// The signers of entries of `evidence`.

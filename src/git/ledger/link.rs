@@ -1,11 +1,15 @@
 //! One commit of a ledger: its bytes, a pure function of entry, signature, chain and tree.
 
+use std::sync::Arc;
+
+use super::state::weight;
 use crate::domain::entry::{Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
 use crate::git::object::Commit;
 use crate::git::repo::Repository;
+use crate::git::tree::{Found, Leaf};
 
 /// The file that holds the entry.
 pub const ENTRY: &str = "entry.json";
@@ -15,14 +19,14 @@ pub const SIGNATURE: &str = "entry.json.minisig";
 const SIGNATURE_LIMIT: usize = 8 * 1024;
 
 /// A commit of a ledger.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Link {
     /// The first one.
     Genesis,
     /// One that carries an entry.
     Entry {
         /// The commit.
-        commit: Box<Commit>,
+        commit: Arc<Commit>,
         /// The commit before it.
         previous: EntryId,
         /// Its entry: parsed, and its signature not checked.
@@ -49,15 +53,40 @@ impl Repository {
     /// # Errors
     /// [`Error::Corrupt`] for a commit that carries no entry of that ledger, whatever else it may be.
     pub fn read_link(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
+        let links = &self.common.memories.links;
+        if let Some(link) = links.get(&id)
+            && matches!(&link, Link::Entry { entry, .. } if entry.statement().ledger == *ledger)
+        {
+            return Ok(link);
+        }
+        let link = self.read_link_anew(ledger, id)?;
+        if let Link::Entry { commit, entry, .. } = &link {
+            links.insert(id, link.clone(), weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500);
+        }
+        Ok(link)
+    }
+
+    fn read_link_anew(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
         let commit = self.read_commit(id.0)?;
         let Some(previous) = commit.parents.first().copied().map(EntryId) else { return Ok(Link::Genesis) };
         let corrupt = |why: String| Error::Corrupt { what: format!("the commit {id} of the ledger {ledger}"), why };
-        let file = |name, limit| {
-            self.file_at(commit.tree, name, limit)?
-                .ok_or_else(|| corrupt(format!("it has no file {name}: it is no entry")))
+        let blob = |name| match self.entry_at(commit.tree, name)? {
+            Some(Found::Leaf(Leaf::Blob(blob))) => Ok(blob),
+            _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
         };
-        let (bytes, signature) = (file(ENTRY, MAX_BYTES)?, file(SIGNATURE, SIGNATURE_LIMIT)?);
-        let entry = Entry::parse(&bytes, &signature).map_err(|error: ParseError| corrupt(error.to_string()))?;
+        let (own, signature) = (blob(ENTRY)?, self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?);
+        // The same bytes stand in the states that keep a copy.
+        let memory = &self.common.memories.kept;
+        let kept = match memory.get(&own) {
+            Some(kept) => kept,
+            None => {
+                let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
+                let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
+                memory.insert(own, Arc::clone(&kept), weight(&kept));
+                kept
+            }
+        };
+        let entry = Entry::of(kept, &signature);
         if entry.statement().ledger != *ledger {
             return Err(corrupt(format!("its entry is of the ledger {}", entry.statement().ledger)));
         }
@@ -66,7 +95,7 @@ impl Repository {
         if let Some(named) = entry.statement().ids().into_iter().find(alien) {
             return Err(corrupt(format!("its entry names {named}, which is no id of this repository's hash")));
         }
-        Ok(Link::Entry { previous, entry, commit: Box::new(commit) })
+        Ok(Link::Entry { previous, entry, commit: Arc::new(commit) })
     }
 
     /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::link::{ENTRY, SIGNATURE};
-use crate::domain::entry::{Entry, Kept, MAX_BYTES, Verified};
+use crate::domain::entry::{Entry, Kept, MAX_BYTES, ParseError, Verified};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::state::{Edit, Place, Scope, Slot, State, Value};
 use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
 use crate::git::repo::Repository;
-use crate::git::tree::Leaf;
+use crate::git::tree::{Computed, Found, Leaf};
 
 /// The most files in the tree of a ledger.
 const FILE_LIMIT: usize = 1_000_000;
@@ -21,27 +21,23 @@ pub const POLICY_LIMIT: usize = 1024 * 1024;
 /// The folder of the components.
 const COMPONENTS: &str = "components";
 
-/// Reads states, and remembers the copies of entries that it parsed: one entry often stands at many places.
+/// Reads states.
 pub struct StateReader<'a> {
     repository: &'a Repository,
-    /// Whether copies of entries are read for showing alone.
-    to_show: bool,
-    kept: RefCell<HashMap<Oid, Arc<Kept>>>,
+    /// What was read for showing alone: never among the memories that others decide on.
+    to_show: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
 }
 
-/// How many parsed copies are remembered.
-const REMEMBERED: usize = 4_096;
-
 impl<'a> StateReader<'a> {
-    /// A reader without memories.
+    /// A reader of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, to_show: false, kept: RefCell::default() }
+        Self { repository, to_show: None }
     }
 
     /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
     /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
     pub fn to_show(repository: &'a Repository) -> Self {
-        Self { to_show: true, ..Self::new(repository) }
+        Self { repository, to_show: Some(RefCell::default()) }
     }
 
     /// The state that a tree of `ledger` holds, as far as `scope` asks.
@@ -53,16 +49,19 @@ impl<'a> StateReader<'a> {
         match scope {
             Scope::All => self.load_folder(tree, "", ledger, &mut state)?,
             Scope::Components(names) => {
-                for folder in ["approvals", "runs", "holds", "yanked", "environments"] {
-                    self.load_folder(tree, folder, ledger, &mut state)?;
+                for (name, found) in self.repository.folder(tree)? {
+                    match (&*name, found) {
+                        ("approvals" | "runs" | "holds" | "yanked" | "environments", Found::Tree(_)) => {
+                            self.load_folder(tree, &name, ledger, &mut state)?;
+                        }
+                        ("lock.json" | "expires.json" | "deploy.toml", Found::Leaf(leaf)) => {
+                            self.insert(&name, leaf, ledger, &mut state)?;
+                        }
+                        _ => {}
+                    }
                 }
                 for name in names {
                     self.load_folder(tree, &format!("{COMPONENTS}/{name}"), ledger, &mut state)?;
-                }
-                for file in ["lock.json", "expires.json", "deploy.toml"] {
-                    if let Some(crate::git::tree::Found::Leaf(leaf)) = self.repository.entry_at(tree, file)? {
-                        self.insert(file, leaf, ledger, &mut state)?;
-                    }
                 }
             }
         }
@@ -79,7 +78,7 @@ impl<'a> StateReader<'a> {
         let mut state = State::empty();
         for place in places {
             let path = Slot { environment: None, place }.to_string();
-            if let Some(crate::git::tree::Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
+            if let Some(Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
                 self.insert(&path, leaf, ledger, &mut state)?;
             }
         }
@@ -112,63 +111,70 @@ impl<'a> StateReader<'a> {
     }
 
     fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
-        if let Some(kept) = self.kept.borrow().get(&id) {
-            return Ok(Arc::clone(kept));
+        let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
+            let bytes = self.repository.read_blob(id, MAX_BYTES)?;
+            Ok(Arc::new(parse(&bytes).map_err(|error| corrupt(error.to_string()))?))
+        };
+        // One entry often stands at many places.
+        if let Some(shown) = &self.to_show {
+            if let Some(kept) = shown.borrow().get(&id) {
+                return Ok(Arc::clone(kept));
+            }
+            let kept = parse(Kept::parse_again)?;
+            shown.borrow_mut().insert(id, Arc::clone(&kept));
+            return Ok(kept);
         }
-        let bytes = self.repository.read_blob(id, MAX_BYTES)?;
-        let kept = if self.to_show { Kept::parse_again(&bytes) } else { Kept::parse(&bytes) };
-        let kept = Arc::new(kept.map_err(|error| corrupt(error.to_string()))?);
-        let mut memory = self.kept.borrow_mut();
-        if memory.len() >= REMEMBERED {
-            memory.clear();
+        let memory = &self.repository.common.memories.kept;
+        if let Some(kept) = memory.get(&id) {
+            return Ok(kept);
         }
-        memory.insert(id, Arc::clone(&kept));
+        let kept = parse(Kept::parse)?;
+        memory.insert(id, Arc::clone(&kept), weight(&kept));
         Ok(kept)
     }
 }
 
-/// Whether the objects of a new tree are written or only named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Write,
-    Name,
+/// About how many bytes of memory an entry takes: what it says takes more than the bytes that say it.
+pub(super) fn weight(kept: &Kept) -> usize {
+    kept.bytes.len() * 3 + 500
 }
 
 impl Repository {
     /// The tree after an entry: the one before, with the edits of its fold and the entry's own two files. Nothing is written.
-    pub fn folded_id(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit]) -> Result<Oid> {
-        self.folded(before, entry, edits, Mode::Name)
+    pub fn folded_id(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit]) -> Result<(Oid, Computed)> {
+        let leaves = leaves(entry, edits, &|bytes| self.hash(Kind::Blob, bytes))?;
+        let edits: Vec<(&str, Option<Leaf>)> = leaves.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+        self.edited_id(Some(before), &edits)
     }
 
     /// The same tree, written.
     pub fn write_folded(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit]) -> Result<Oid> {
-        self.folded(before, entry, edits, Mode::Write)
-    }
-
-    fn folded(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit], mode: Mode) -> Result<Oid> {
-        let blob = |bytes: &[u8]| match mode {
-            Mode::Write => self.write_blob(bytes),
-            Mode::Name => self.hash(Kind::Blob, bytes),
-        };
-        let own = blob(entry.bytes())?;
-        let mut leaves: Vec<(String, Option<Leaf>)> = vec![
-            (ENTRY.to_owned(), Some(Leaf::Blob(own))),
-            (SIGNATURE.to_owned(), Some(Leaf::Blob(blob(entry.signature())?))),
-        ];
-        for edit in edits {
-            let leaf = match &edit.value {
-                None => None,
-                Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
-                Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
-                Some(Value::Kept(kept)) if Arc::ptr_eq(kept, entry.kept()) => Some(Leaf::Blob(own)),
-                Some(Value::Kept(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
-            };
-            leaves.push((edit.slot.to_string(), leaf));
-        }
+        let leaves = leaves(entry, edits, &|bytes| self.write_blob(bytes))?;
         let edits: Vec<(&str, Option<Leaf>)> = leaves.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
-        match mode {
-            Mode::Write => self.edit(Some(before), &edits),
-            Mode::Name => self.edited_id(Some(before), &edits),
-        }
+        self.edit(Some(before), &edits)
     }
+}
+
+/// The paths that an entry changes, and what it puts there; `blob` names the bytes of a file, and may write them.
+fn leaves(
+    entry: &Entry<Verified>,
+    edits: &[Edit],
+    blob: &dyn Fn(&[u8]) -> Result<Oid>,
+) -> Result<Vec<(String, Option<Leaf>)>> {
+    let own = blob(entry.bytes())?;
+    let mut leaves: Vec<(String, Option<Leaf>)> = vec![
+        (ENTRY.to_owned(), Some(Leaf::Blob(own))),
+        (SIGNATURE.to_owned(), Some(Leaf::Blob(blob(entry.signature())?))),
+    ];
+    for edit in edits {
+        let leaf = match &edit.value {
+            None => None,
+            Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
+            Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
+            Some(Value::Kept(kept)) if Arc::ptr_eq(kept, entry.kept()) => Some(Leaf::Blob(own)),
+            Some(Value::Kept(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
+        };
+        leaves.push((edit.slot.to_string(), leaf));
+    }
+    Ok(leaves)
 }

@@ -188,7 +188,7 @@ impl World {
         let before = self.ends[&step.ledger].1;
         let state = StateReader::new(repository).load(before, &step.ledger, &Scope::of(&statement)).unwrap();
         let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
-        let named = repository.folded_id(before, &entry, &edits).unwrap();
+        let (named, _) = repository.folded_id(before, &entry, &edits).unwrap();
         let tree = repository.write_folded(before, &entry, &edits).unwrap();
         assert_eq!(named, tree, "what a server computes is what a client writes");
         let raw = commit_bytes(&statement, tree, &self.project.name);

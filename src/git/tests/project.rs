@@ -138,10 +138,10 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
 
 /// The end of the chain after an entry that was let in.
 pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
-    let Judged { head, verdict, statement, .. } = judged;
+    let Judged { head, verdict, kept, .. } = judged;
     let bad: Vec<_> =
         verdict.checks.iter().filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass).collect();
-    head.unwrap_or_else(|| panic!("{by} refuses {statement:#?}\nfor {bad:#?}"))
+    head.unwrap_or_else(|| panic!("{by} refuses {kept:#?}\nfor {bad:#?}"))
 }
 
 /// Holds the notes to the ledgers: none is missing, altered or too much, and made anew they are the same.

@@ -70,7 +70,7 @@ fn edits_equal_git() {
                 files.extend(leaf.map(|leaf| (path.clone(), leaf)));
             }
             let list: Vec<_> = edits.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
-            let computed = repository.edited_id(tree, &list).unwrap();
+            let (computed, _) = repository.edited_id(tree, &list).unwrap();
             let written = repository.edit(tree, &list).unwrap();
             assert_eq!(computed, written);
             assert_eq!(written, by_git(&scratch, &files), "round {round}: {edits:?}");

@@ -219,7 +219,7 @@ impl Scene<'_> {
         let Some(tip) = self.view.tips.get(&self.rules.ledger) else { return Vec::new() };
         let passed = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
         let ended = passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
-        ended.flat_map(|it| it.mention.commits).collect()
+        ended.flat_map(|it| it.mention.commits.clone()).collect()
     }
 
     fn ended(&self, change: &Change) -> Reported {
