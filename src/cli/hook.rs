@@ -1,40 +1,62 @@
 //! `git deploy hook`: what the shims in a server's `hooks` folder call.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::verdict::Decision;
 use crate::git::{self, Repository};
-use crate::server::{Fault, Judgement, court, kept, pre_receive, proc_receive};
+use crate::server::{Fault, Judgement, court, install, kept, pre_receive, proc_receive};
 use crate::view::push;
 
 /// Judge a push: what the hooks of a server call, and nobody by hand
 #[derive(clap::Args)]
 pub struct Args {
-    /// The hook that git runs
-    hook: Hook,
+    /// The hook that git runs: pre-receive decides on a whole push, proc-receive carries the accepted updates of the ledgers out
+    ///
+    /// Or the file that git runs, whose name says which it is: so this program can stand in its first line, without a shell.
+    #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| Called::by(&file)))]
+    called: Called,
     /// A hook that was there before, which is called first
     #[arg(long, value_name = "FILE")]
     kept: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Hook {
-    /// Decide on a whole push
-    PreReceive,
-    /// Carry the accepted updates of the ledgers out
+/// The hook that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Called {
+    PreReceive {
+        /// Where a hook is that was there before, if the call says where the hooks are.
+        kept: Option<PathBuf>,
+    },
     ProcReceive,
+}
+
+impl Called {
+    fn by(file: &Path) -> Result<Self, &'static str> {
+        match file.file_name().and_then(OsStr::to_str) {
+            Some("pre-receive") => {
+                let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+                Ok(Self::PreReceive { kept: is_path.then(|| install::kept(file)) })
+            }
+            Some("proc-receive") => Ok(Self::ProcReceive),
+            _ => Err("it is neither pre-receive nor proc-receive"),
+        }
+    }
 }
 
 /// Runs one hook, with git's words on standard input.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    git::clean_up_on_signals();
-    match args.hook {
-        Hook::PreReceive => pre_receive(args.kept.as_deref(), context),
-        Hook::ProcReceive => proc_receive(context),
+    match &args.called {
+        Called::PreReceive { kept } => pre_receive(args.kept.as_deref().or(kept.as_deref()), context),
+        Called::ProcReceive => {
+            // It alone takes the locks of refs.
+            git::clean_up_on_signals();
+            proc_receive(context)
+        }
     }
 }
 
@@ -83,4 +105,22 @@ fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
 fn cannot_tell(fault: Fault) -> Failure {
     Failure::new(Kind::CannotTell, "git-deploy cannot tell whether this push may go in: nothing was let in")
         .because(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By its name a hook is called as from a shell; by its file, as the kernel calls what stands in a first line.
+    #[test]
+    fn called() {
+        let by = |file: &str| Called::by(Path::new(file));
+        assert_eq!(by("pre-receive"), Ok(Called::PreReceive { kept: None }));
+        let kept = Some(PathBuf::from("hooks/pre-receive.local"));
+        assert_eq!(by("hooks/pre-receive"), Ok(Called::PreReceive { kept }));
+        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called::ProcReceive));
+        for other in ["", "update", "hooks/pre-receive.local", "pre-receive/x"] {
+            assert!(by(other).is_err(), "{other}");
+        }
+    }
 }

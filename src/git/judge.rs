@@ -130,7 +130,19 @@ impl<'a> Judge<'a> {
 
     /// Judges the entry in the commit `id`, which should follow `head`.
     pub fn judge(&self, ledger: &LedgerName, head: &Head, id: EntryId, against: Against<'_>) -> Judged {
-        let (commit, previous, unverified) = match self.repository.read_link(ledger, id) {
+        self.judge_link(ledger, head, id, self.repository.read_link(ledger, id), against)
+    }
+
+    /// As [`Judge::judge`], for a commit that was read already.
+    pub fn judge_link(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        id: EntryId,
+        link: Result<Link>,
+        against: Against<'_>,
+    ) -> Judged {
+        let (commit, previous, unverified) = match link {
             Ok(Link::Entry { commit, previous, entry }) => (commit, previous, entry),
             Ok(Link::Genesis) => {
                 return Judged::stopped(

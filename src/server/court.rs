@@ -141,7 +141,7 @@ impl<'a> Court<'a> {
             Err(check) => return stop(*check),
         };
         match self.new_entries(ledger, &head, EntryId(new))? {
-            Ok(ids) => self.entries(judge, ledger, head, &ids, update),
+            Ok((ids, last)) => self.entries(judge, ledger, head, (&ids, last), update),
             Err(check) => stop(*check),
         }
     }
@@ -182,19 +182,22 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The entries after `head` up to `new`, oldest first. The tip's own number says how many there should be, so that a chain that
-    /// is none is not walked to its end.
+    /// The entries after `head` up to `new`, oldest first, and what the last one is. The tip's own number says how many there should
+    /// be, so that a chain that is none is not walked to its end.
     fn new_entries(
         &self,
         ledger: &LedgerName,
         head: &Head,
         new: EntryId,
-    ) -> std::result::Result<std::result::Result<Vec<EntryId>, Box<Check>>, Fault> {
+    ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, Fault> {
         let refuse = |why: &str| Ok(Err(Box::new(Check::fail(Rule::Place, why).remedy("git deploy sync"))));
-        let sequence = match self.repository.read_link(ledger, new) {
-            Ok(Link::Entry { entry, .. }) => entry.statement().sequence,
-            Ok(Link::Genesis) => return refuse("it has no parent: it is no entry of this ledger"),
+        let last = match self.repository.read_link(ledger, new) {
+            Ok(link) => link,
             Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
+        };
+        let sequence = match &last {
+            Link::Entry { entry, .. } => entry.statement().sequence,
+            Link::Genesis => return refuse("it has no parent: it is no entry of this ledger"),
         };
         let count = sequence.saturating_sub(head.chain.sequence);
         if count == 0 {
@@ -209,7 +212,7 @@ impl<'a> Court<'a> {
             match commit {
                 Ok(commit) if commit.id == head.chain.tip.0 => {
                     ids.reverse();
-                    return Ok(Ok(ids));
+                    return Ok(Ok((ids, last)));
                 }
                 Ok(commit) => ids.push(EntryId(commit.id)),
                 Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
@@ -227,15 +230,20 @@ impl<'a> Court<'a> {
         judge: &Judge<'_>,
         ledger: &LedgerName,
         mut head: Head,
-        ids: &[EntryId],
+        (ids, last): (&[EntryId], Link),
         update: &Update,
     ) -> std::result::Result<Judgement, Fault> {
+        let mut last = Some(last);
         let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
             if self.deadline.passed() {
                 return Err(Fault::Late);
             }
-            let judged = judge.judge(ledger, &head, *id, Against::Present(self.present));
+            let against = Against::Present(self.present);
+            let judged = match last.take_if(|_| index + 1 == ids.len()) {
+                Some(link) => judge.judge_link(ledger, &head, *id, Ok(link), against),
+                None => judge.judge(ledger, &head, *id, against),
+            };
             judgement.what = judged.kept.as_ref().map(|kept| about(&kept.statement));
             if ids.len() > 1 {
                 let what = judgement.what.take().unwrap_or_default();
@@ -318,6 +326,9 @@ impl<'a> Court<'a> {
         evaluate(policy, request, &facts, self.present.now)
     }
 }
+
+/// New entries, oldest first, and the last of them as it was read.
+type NewEntries = (Vec<EntryId>, Link);
 
 /// Where a ref is and where it goes; `None`: nowhere.
 type Ends = (Option<CommitId>, Option<CommitId>);

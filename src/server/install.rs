@@ -30,6 +30,8 @@ const SHIMS: [Shim; 2] = [
 const KEPT: &str = ".local";
 /// How the shims call us; the installed ones name the program's place.
 const CALL: &str = "exec git-deploy hook ";
+/// The longest first line that every kernel takes whole.
+const FIRST_LINE: usize = 127;
 
 /// What an owner wants.
 #[derive(Debug)]
@@ -217,7 +219,7 @@ impl Installer<'_> {
     fn hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
         let path = folder.join(shim.name);
         let program = program.to_str().ok_or_else(|| InstallError::Program(program.to_owned()))?;
-        let text = shim.text.replace(CALL, &format!("exec {} hook ", quoted(program)));
+        let text = installed(shim.text, program);
         let failed = |source| InstallError::Io { path: path.clone(), source };
         let there = match fs::read(&path) {
             Ok(bytes) => Some(bytes),
@@ -247,7 +249,7 @@ impl Installer<'_> {
         if !shim.chains {
             return Err(InstallError::Occupied(path.to_owned()));
         }
-        let taken = path.with_file_name(format!("{}{KEPT}", shim.name));
+        let taken = kept(path);
         if taken.symlink_metadata().is_ok() {
             return Err(InstallError::Taken { hook: path.to_owned(), taken });
         }
@@ -264,11 +266,30 @@ impl Installer<'_> {
     }
 }
 
+/// Where a hook is that was there before the one at `path`.
+pub fn kept(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(KEPT);
+    PathBuf::from(name)
+}
+
+/// The text of a shim that calls this program. Where its first line can, it names the program itself: the kernel then starts it with
+/// the hook's own path behind `hook`, and no push waits for a shell.
+fn installed(text: &str, program: &str) -> String {
+    let first = format!("#!{program} hook");
+    if first.len() <= FIRST_LINE && program.starts_with('/') && program.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let comments = text.lines().filter(|line| line.starts_with("# "));
+        return std::iter::once(&*first).chain(comments).map(|line| format!("{line}\n")).collect();
+    }
+    text.replace(CALL, &format!("exec {} hook ", quoted(program)))
+}
+
 /// Whether a hook is a shim of ours, of this version or another.
 fn is_ours(bytes: &[u8], name: &str) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    text.lines().any(|line| line.starts_with("exec ") && line.contains(&format!(" hook {name}")))
-        && text.contains("# Part of git-deploy: ")
+    let direct = text.lines().next().is_some_and(|line| line.starts_with("#!") && line.ends_with(" hook"));
+    let calls = |line: &str| line.starts_with("exec ") && line.contains(&format!(" hook {name}"));
+    (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
 }
 
 /// A word that a shell reads as it is.
@@ -284,6 +305,25 @@ mod tests {
     #[test]
     fn quotes() {
         assert_eq!(quoted("/opt/git deploy/it's"), r"'/opt/git deploy/it'\''s'");
+    }
+
+    /// What no first line can hold is called by a shell, which takes every path.
+    #[test]
+    fn first_lines() {
+        for shim in &SHIMS {
+            let direct = installed(shim.text, "/usr/bin/git-deploy");
+            assert!(direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "), "{direct}");
+            assert!(!direct.contains("exec") && is_ours(direct.as_bytes(), shim.name), "{direct}");
+            for odd in
+                ["/opt/git deploy/git-deploy", "/opt/é/git-deploy", "git-deploy", &format!("/{}", "x".repeat(121))]
+            {
+                let shell = installed(shim.text, odd);
+                assert!(
+                    shell.starts_with("#!/bin/sh\n") && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
+                );
+                assert!(is_ours(shell.as_bytes(), shim.name), "{shell}");
+            }
+        }
     }
 
     /// A hook of somebody else must never be taken for ours and written over.

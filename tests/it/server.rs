@@ -249,6 +249,30 @@ fn each_hook_judges() {
     server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
 }
 
+/// Where the program is gone that a hook names, nothing goes in: neither judged nor carried out.
+#[test]
+fn lost_program() {
+    let world = World::new();
+    let (server, alice) = served(&world);
+    let before = everything(&server);
+    let lose = |name: &str| {
+        let text = std::fs::read_to_string(server.path().join("hooks").join(name)).unwrap();
+        let first = text.lines().next().unwrap();
+        assert!(first.ends_with("/git-deploy hook"), "{text}");
+        server.hook(name, &text.replace(first, "#!/nowhere/git-deploy hook"));
+    };
+    lose("pre-receive");
+    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).fails(1);
+    assert_eq!(everything(&server), before);
+    std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
+    lose("proc-receive");
+    alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"]).fails(1);
+    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+    // Installed anew, it goes on.
+    server.deploy(&["server", "init", "."]).ok();
+    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+}
+
 /// "No" and "cannot tell" differ in words and exit code; what is not understood is not let in.
 #[test]
 fn cannot_tell() {

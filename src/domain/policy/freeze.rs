@@ -4,11 +4,9 @@
 
 use std::fmt;
 
-use chrono::{
-    DateTime, Datelike as _, Days, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _, Weekday,
-};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
+use super::zone::Zone;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
@@ -17,7 +15,7 @@ use crate::domain::time::Time;
 pub struct Freeze {
     window: Window,
     /// `timezone` (default UTC): the IANA time zone in which days and local times are meant.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// `reason`: shown to whoever is stopped.
     pub reason: Option<Line>,
     written: (String, String),
@@ -41,8 +39,8 @@ const EXPECTED: &str = "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:0
 
 impl Freeze {
     /// Reads the ends of a window. A date alone as `end` includes that day.
-    pub(super) fn new(start: &str, end: &str, timezone: Tz, reason: Option<Line>) -> Result<Self, String> {
-        let window = match (read_end(start, timezone, false)?, read_end(end, timezone, true)?) {
+    pub(super) fn new(start: &str, end: &str, timezone: Zone, reason: Option<Line>) -> Result<Self, String> {
+        let window = match (read_end(start, &timezone, false)?, read_end(end, &timezone, true)?) {
             (End::Weekly(start_day, start_time), End::Weekly(end_day, end_time)) => {
                 if (start_day, start_time) == (end_day, end_time) {
                     return Err(
@@ -63,7 +61,7 @@ impl Freeze {
         match self.window {
             Window::Once { start, end } => (start <= now && now < end).then_some(end),
             Window::Weekly { start, end } => {
-                let today = now.to_chrono().with_timezone(&self.timezone).date_naive();
+                let today = self.timezone.local(now)?.date();
                 let days = u64::from((7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7);
                 let length = if days == 0 && end.1 <= start.1 { 7 } else { days };
                 // A week and a day back: where the clock skips or repeats, the window that began a week ago may still last.
@@ -72,8 +70,8 @@ impl Freeze {
                     .filter(|day| day.weekday() == start.0)
                     .filter_map(|day| {
                         let last_day = day.checked_add_days(Days::new(length))?;
-                        let begin = moment(self.timezone, day.and_time(start.1), false)?;
-                        let until = moment(self.timezone, last_day.and_time(end.1), true)?;
+                        let begin = self.timezone.moment(day.and_time(start.1), false)?;
+                        let until = self.timezone.moment(last_day.and_time(end.1), true)?;
                         (begin <= now && now < until).then_some(until)
                     })
                     .max()
@@ -88,23 +86,7 @@ impl fmt::Display for Freeze {
     }
 }
 
-/// The moment of a local time: where it is skipped, the moment the clock jumps; where it comes twice, the first or the last.
-fn moment(timezone: Tz, local: NaiveDateTime, last: bool) -> Option<Time> {
-    let found: DateTime<Tz> = match timezone.from_local_datetime(&local) {
-        MappedLocalTime::Single(only) => only,
-        MappedLocalTime::Ambiguous(first, second) => {
-            if last {
-                second
-            } else {
-                first
-            }
-        }
-        MappedLocalTime::None => GapInfo::new(&local, &timezone)?.end?,
-    };
-    Time::from_seconds(found.timestamp())
-}
-
-fn read_end(text: &str, timezone: Tz, last: bool) -> Result<End, String> {
+fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let clock = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| text.len() == 5);
     if let Some((day, time)) = text.split_once(' ')
@@ -114,7 +96,7 @@ fn read_end(text: &str, timezone: Tz, last: bool) -> Result<End, String> {
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let day = if last { date.succ_opt().ok_or_else(error)? } else { date };
-        return moment(timezone, day.and_time(NaiveTime::MIN), last).map(End::Once).ok_or_else(error);
+        return timezone.moment(day.and_time(NaiveTime::MIN), last).map(End::Once).ok_or_else(error);
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(moment) = DateTime::parse_from_rfc3339(&text) {
@@ -123,7 +105,7 @@ fn read_end(text: &str, timezone: Tz, last: bool) -> Result<End, String> {
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
-        .and_then(|local| moment(timezone, local, last))
+        .and_then(|local| timezone.moment(local, last))
         .map(End::Once)
         .ok_or_else(error)
 }
@@ -202,7 +184,7 @@ mod tests {
             ("Fri 8:00", "Mon 08:00"),
             ("", ""),
         ] {
-            assert!(Freeze::new(start, end, Tz::UTC, None).is_err(), "{start} {end}");
+            assert!(Freeze::new(start, end, Zone::UTC, None).is_err(), "{start} {end}");
         }
     }
 }

@@ -22,6 +22,7 @@ mod refname;
 mod starter;
 mod template;
 mod version;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,7 @@ pub use predicate::{PredicateType, PredicateTypeError};
 pub use refname::BranchName;
 pub use template::{Placeholder, Template, timestamp};
 pub use version::{Scheme, VersionError, VersionRule, VersionSource, VersionTag, compare};
+pub use zone::Zone;
 
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, GroupName, LedgerName, Person, ProjectName};

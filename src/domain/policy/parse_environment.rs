@@ -11,7 +11,7 @@ use super::reader::{Entry, Fields, Node};
 use super::{
     Bind, BranchName, Command, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip, Manifest,
     Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob, Template, Trigger, VersionRule,
-    VersionSource,
+    VersionSource, Zone,
 };
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
@@ -187,10 +187,7 @@ fn version(node: &Node<'_>) -> Option<VersionRule> {
 
 fn freeze(node: &Node<'_>) -> Option<Freeze> {
     let fields = node.fields(&keys::FREEZE);
-    let zone = |text: &str| {
-        text.parse().map_err(|_| format!("{text:?} is not a time zone of the IANA database such as Europe/London"))
-    };
-    let timezone = fields.with("timezone", |node| node.read(zone)).unwrap_or(chrono_tz::Tz::UTC);
+    let timezone = fields.with("timezone", Node::parse).unwrap_or(Zone::UTC);
     let reason = fields.with("reason", Node::parse);
     let (start, end) = (fields.need("start"), fields.need("end"));
     Freeze::new(&start?.moment()?, &end?.moment()?, timezone, reason).map_err(|error| node.wrong(error, None)).ok()

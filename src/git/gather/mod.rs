@@ -13,7 +13,8 @@ mod source;
 mod version;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use history::{History, Passed, Step};
@@ -39,6 +40,9 @@ const POLICY: &str = "deploy.toml";
 /// The most commits that are newly brought in and whose authors are looked at.
 const AUTHORS_LIMIT: usize = 100_000;
 
+/// How many ends of ledgers are remembered: an audit asks for ever new ones.
+const ENDS: usize = 1_024;
+
 /// Where the tip of an environment's branch is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Branches {
@@ -63,6 +67,8 @@ pub struct Gatherer<'a> {
     states: StateReader<'a>,
     code: Contents<'a>,
     order: Option<&'a Order<'a>>,
+    /// The ends of ledgers: the same ones are asked for on two sets of tips.
+    ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -77,6 +83,7 @@ impl<'a> Gatherer<'a> {
             states: StateReader::new(repository),
             code: Contents::new(repository),
             order: None,
+            ends: RefCell::default(),
         }
     }
 
@@ -167,17 +174,27 @@ impl<'a> Gatherer<'a> {
             let empty = self.repository.hash_kind().empty_tree();
             return Ok((chain(genesis, 0, Time::EPOCH, BTreeMap::new()), empty));
         };
+        let place = (ledger.clone(), tip);
+        if let Some(known) = self.ends.borrow().get(&place) {
+            return Ok(known.clone());
+        }
         let corrupt = |why| Err(Error::corrupt(format!("the tip {tip} of the ledger {ledger}"), why));
-        match self.repository.read_link(ledger, tip)? {
-            Link::Genesis => corrupt("it has no parent and is not the ledger's genesis"),
+        let end = match self.repository.read_link(ledger, tip)? {
+            Link::Genesis => return corrupt("it has no parent and is not the ledger's genesis"),
             Link::Entry { entry, .. } if entry.statement().project != self.project.id => {
-                corrupt("its entry is of another project")
+                return corrupt("its entry is of another project");
             }
             Link::Entry { entry, commit, .. } => {
                 let statement = entry.statement();
-                Ok((chain(tip, statement.sequence, statement.at, statement.seen.clone()), commit.tree))
+                (chain(tip, statement.sequence, statement.at, statement.seen.clone()), commit.tree)
             }
+        };
+        let mut ends = self.ends.borrow_mut();
+        if ends.len() >= ENDS {
+            ends.clear();
         }
+        ends.insert(place, end.clone());
+        Ok(end)
     }
 
     /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
