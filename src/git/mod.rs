@@ -20,6 +20,7 @@ pub mod object;
 pub mod past;
 pub mod patch;
 pub mod quarantine;
+pub mod recent;
 pub mod recovery;
 pub mod refs;
 pub mod remote;

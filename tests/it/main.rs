@@ -18,6 +18,7 @@ mod ledgers;
 mod look;
 mod look_diff;
 mod look_places;
+mod look_status;
 mod man;
 mod manners;
 mod races;

@@ -45,6 +45,20 @@ fn ancestry_equals_git() {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
+
+            let recent = repository.recent(*descendant, 5).unwrap();
+            let newest: Vec<String> =
+                (0..recent.count()).map(|place| recent.commit(place).unwrap().to_string()).collect();
+            assert_eq!(newest.len(), all.lines().count().min(5));
+            let lacking = recent.lacking(other).unwrap();
+            let found: Vec<&String> = lacking.places.iter().map(|place| &newest[*place]).collect();
+            let expected: Vec<&String> = newest.iter().filter(|id| !hidden.contains(*id)).collect();
+            assert!(expected.iter().all(|id| found.contains(id)), "none is left out");
+            if graphs == [true, true] {
+                assert_eq!(found, expected);
+            }
+            let older = all.lines().any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
+            assert!(lacking.more || !older, "that there are more is told");
         }
     }
 }
