@@ -1,6 +1,7 @@
 //! `git deploy abort`: gives an unfinished run up.
 
 use super::composing::Place;
+use super::place::OnlyEnv;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
@@ -14,8 +15,8 @@ use crate::git::append::{Appended, Draft};
 /// Nobody knows then what runs of the components that it was changing, until something is deployed there again.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
+    #[command(flatten)]
+    at: OnlyEnv,
     /// The run to give up, by its number; without it the only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -29,7 +30,7 @@ pub struct Args {
 /// Aborts.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let run = pick(args, context, &place, state.at(place.named.as_ref()).runs())?;

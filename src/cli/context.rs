@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{Choice, Color, Failure, Kind, Options, OrFail as _};
 use crate::clock;
+use crate::domain::name::ProjectName;
 use crate::domain::time::Time;
 use crate::view::{self, time::Dates};
 
@@ -24,6 +25,7 @@ pub struct Context {
     json: bool,
     yes: bool,
     remote: Option<String>,
+    project: Option<ProjectName>,
     dates: Dates,
     width: Option<usize>,
     output: Mutex<Output>,
@@ -55,6 +57,7 @@ impl Context {
             json: options.json,
             yes: options.yes,
             remote: options.remote.clone(),
+            project: options.project.clone(),
             dates,
             width: width(terminal),
             output: Mutex::new(Output {
@@ -74,6 +77,11 @@ impl Context {
     /// The remote that was named with `--remote`.
     pub fn remote(&self) -> Option<&str> {
         self.remote.as_deref()
+    }
+
+    /// The project that was named with `--project`.
+    pub fn project(&self) -> Option<&ProjectName> {
+        self.project.as_ref()
     }
 
     /// The columns that a line may have; `None` where nothing limits it.

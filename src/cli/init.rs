@@ -86,7 +86,7 @@ struct Baselined {
     environment: EnvName,
     /// The ledger commit that says so.
     entry: EntryId,
-    /// Its components, each with the commit.
+    /// The components, each with its commit.
     components: BTreeMap<ComponentName, CommitId>,
 }
 
@@ -141,7 +141,7 @@ fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failur
 fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     // Opened anew: the pin and the remote were written since.
     let workspace = Workspace::open(context)?;
-    if let Some(name) = args.name.as_ref().filter(|name| **name != workspace.project.name) {
+    if let Some(name) = called(args, context).filter(|name| **name != workspace.project.name) {
         return Err(Failure::new(
             Kind::Usage,
             format!("this is the project {}, and never {name}", workspace.project.name),
@@ -329,14 +329,14 @@ fn proposal(
     let file = folder.join(FILE);
     if file.symlink_metadata().is_ok() {
         let proposal = Proposal::open(repository, None, context)?;
-        if let Some(name) = args.name.as_ref().filter(|name| **name != proposal.policy.project) {
+        if let Some(name) = called(args, context).filter(|name| **name != proposal.policy.project) {
             let written = &proposal.policy.project;
             return Err(Failure::new(Kind::Usage, format!("{FILE} says that the project is {written}, not {name}")));
         }
         declared(&args.environments, &proposal.policy, FILE)?;
         return Ok((proposal, None));
     }
-    let name = match &args.name {
+    let name = match called(args, context) {
         Some(name) => name.clone(),
         None => naming::project_name(repository, context)?,
     };
@@ -348,6 +348,11 @@ fn proposal(
     // Checked before it is written: two environments of one name, say, make no policy.
     let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
     Ok((proposal, Some(file)))
+}
+
+/// What the project is called, if that was said.
+fn called<'a>(args: &'a Args, context: &'a Context) -> Option<&'a ProjectName> {
+    args.name.as_ref().or(context.project())
 }
 
 /// Who sets up here: as was said, or as git's address has it.

@@ -6,6 +6,7 @@
 mod circulation;
 mod composing;
 mod context;
+mod ending;
 mod failure;
 mod help;
 mod keys;
@@ -14,8 +15,10 @@ mod naming;
 mod news;
 mod place;
 mod proposal;
+mod revision;
 mod running;
 pub mod schemas;
+mod trouble;
 mod workspace;
 mod written;
 
@@ -56,6 +59,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::domain::name::ProjectName;
 pub use context::Context;
 pub use failure::{Failure, Kind, OrFail};
 
@@ -146,6 +150,9 @@ struct Options {
     /// The remote that holds the ledgers, where there are several
     #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = remote_name)]
     remote: Option<String>,
+    /// The project that is meant: where the repository's has another name, nothing is done
+    #[arg(id = "all-project", long = "project", value_name = "NAME", global = true)]
+    project: Option<ProjectName>,
     /// Print one JSON document with a versioned schema, and nothing else, on standard output
     #[arg(id = "all-json", long = "json", global = true)]
     json: bool,
@@ -211,7 +218,7 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context::new(&cli.options);
-    let result = enter(&cli.options).and_then(|()| cli.command.run(&context));
+    let result = enter(&cli.options).and_then(|()| news::expected(&context)).and_then(|()| cli.command.run(&context));
     context.finish(result)
 }
 

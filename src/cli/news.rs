@@ -1,13 +1,13 @@
-//! What a sync brought, for people and as JSON: shared by `init` and `sync`.
+//! What a sync brought, for people and as JSON, and whether it is of the project that is meant: shared by `init` and `sync`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::workspace::entry_name;
+use super::workspace::{entry_name, open_repository};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
-use crate::domain::name::{LedgerName, Person};
+use crate::domain::name::{LedgerName, Person, ProjectName};
 use crate::domain::time::Time;
 use crate::git::Repository;
 use crate::git::ledger::{Link, Project};
@@ -67,8 +67,27 @@ pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Res
             "{}: trusted on first use. Compare with a colleague: git config deploy.root\n  {id}",
             project.name
         ));
+        context.project().map_or(Ok(()), |wanted| meant(wanted, &project))?;
     }
     Ok(())
+}
+
+/// Refuses a repository whose project, as far as one is known here, is another than `--project` names.
+pub fn expected(context: &Context) -> Result<(), Failure> {
+    let (Some(wanted), Ok(repository)) = (context.project(), open_repository()) else { return Ok(()) };
+    let cannot = "cannot read the project";
+    let tip = repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, cannot)?;
+    let Some(tip) = tip else { return Ok(()) };
+    let project = Project::of_policy(&repository, tip).or_fail(Kind::CannotTell, cannot)?;
+    meant(wanted, &project)
+}
+
+fn meant(wanted: &ProjectName, project: &Project) -> Result<(), Failure> {
+    if project.name == *wanted {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, format!("this is the project {}, not {wanted}", project.name))
+        .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
 }
 
 /// Says what a sync brought.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::proposal::{FILE, Proposal};
 use super::workspace::{Workspace, entry_name};
 use super::written::{self, How};
-use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Action, Kept, PolicyApprove};
+use super::{Context, Failure, Kind, OrFail as _, keys};
+use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy};
@@ -15,9 +15,9 @@ use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
 use crate::git::append::Draft;
 use crate::git::ledger::Link;
-use crate::view::diff;
+use crate::view::{self, diff};
 
-/// Show, compare, approve and publish the rules
+/// Show, compare, approve and publish the rules; describe their file to editors
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -29,7 +29,9 @@ enum Verb {
     Show(Show),
     Diff(Diff),
     Approve(Approve),
+    Revoke(Revoke),
     Publish(Publish),
+    Schema(Schema),
 }
 
 /// Print the policy in force; who published it, and when, goes to standard error
@@ -57,6 +59,22 @@ struct Approve {
     how: How,
 }
 
+/// Withdraw the approval of a deploy.toml that is not in force yet
+#[derive(clap::Args)]
+struct Revoke {
+    /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
+    #[arg(value_name = "FILE|REV|DIGEST")]
+    source: Option<String>,
+    /// Whose approval; without it your own
+    #[arg(long, value_name = "PERSON")]
+    of: Option<Person>,
+    /// A remark
+    #[arg(short, long, value_parser = written::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
 /// Bring a deploy.toml into force
 #[derive(clap::Args)]
 struct Publish {
@@ -70,18 +88,41 @@ struct Publish {
     how: How,
 }
 
+/// Print the JSON Schema of deploy.toml, by which editors complete and check it
+///
+/// Write it beside deploy.toml and begin that with the line `#:schema ./deploy.schema.json`: editors with a TOML server such as taplo
+/// (Even Better TOML) or tombi then know every key, its meaning and its default. It needs no repository.
+#[derive(clap::Args)]
+struct Schema {}
+
 /// Runs the one that is asked for.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = match &args.verb {
-        Verb::Show(_) | Verb::Diff(_) => Workspace::open(context)?,
-        Verb::Approve(_) | Verb::Publish(_) => Workspace::open_to_write(context)?,
-    };
     match &args.verb {
-        Verb::Show(Show {}) => show(&workspace, context),
-        Verb::Diff(args) => diff(args, &workspace, context),
-        Verb::Approve(args) => approve(args, &workspace, context),
-        Verb::Publish(args) => publish(args, &workspace, context),
+        Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
+        Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
+        Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
+        Verb::Revoke(args) => revoke(args, &Workspace::open_to_write(context)?, context),
+        Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),
+        Verb::Schema(Schema {}) => schema(context),
     }
+}
+
+/// The JSON Schema of deploy.toml.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileSchema {
+    /// The JSON Schema, draft-07; without `--json` it is printed alone.
+    json_schema: serde_json::Map<String, serde_json::Value>,
+}
+
+fn schema(context: &Context) -> Result<(), Failure> {
+    let json_schema = view::policy::schema();
+    if context.json() {
+        return context.report("policy-schema", &FileSchema { json_schema });
+    }
+    let text = serde_json::to_string_pretty(&json_schema).or_fail(Kind::CannotTell, "cannot print the schema")?;
+    context.print(text);
+    Ok(())
 }
 
 /// The text in force.
@@ -201,6 +242,24 @@ fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(
     let draft = || Draft::from(Action::PolicyApprove(action.clone()));
     let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
     let sentence = format!("{} approves the deploy.toml {}.", appended.statement.by, digest.short());
+    written::tell(context, &sentence, &appended)
+}
+
+fn revoke(args: &Revoke, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+    let digest = match args.source.as_deref().map(str::parse::<Digest>) {
+        Some(Ok(digest)) => digest,
+        _ => Proposal::open(&workspace.repository, args.source.as_deref(), context)?.digest(),
+    };
+    let approver = match &args.of {
+        Some(person) => person.clone(),
+        None => keys::person(workspace)?,
+    };
+    let action = PolicyRevoke { digest: digest.clone(), approver: approver.clone(), comment: args.message.clone() };
+    let draft = || Draft::from(Action::PolicyRevoke(action.clone()));
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
+    let by = &appended.statement.by;
+    let whose = if *by == approver { "their approval".to_owned() } else { format!("the approval of {approver}") };
+    let sentence = format!("{by} withdraws {whose} of the deploy.toml {}.", digest.short());
     written::tell(context, &sentence, &appended)
 }
 

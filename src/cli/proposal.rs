@@ -51,6 +51,7 @@ impl Proposal {
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
             Failure::new(Kind::Denied, format!("{name} is no policy: {count} {mistakes}"))
+                .hint("git deploy policy diff, when that is mended")
         })?;
         // What parses is UTF-8.
         Ok(Self { name, text: String::from_utf8_lossy(bytes).into_owned(), policy })
@@ -91,8 +92,12 @@ fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, Fai
     let cannot = || format!("cannot read {FILE} of {revision:?}");
     let commit = repository.resolve(revision).or_fail(Kind::CannotTell, cannot())?.ok_or_else(|| {
         Failure::new(Kind::Usage, format!("{revision:?} is neither a file nor a commit in this repository"))
+            .hint("git fetch, if somebody else has it")
     })?;
     let tree = repository.read_commit(commit).or_fail(Kind::CannotTell, cannot())?.tree;
     let bytes = repository.file_at(tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, cannot())?;
-    bytes.ok_or_else(|| Failure::new(Kind::CannotTell, format!("there is no {FILE} in {revision:?}")))
+    bytes.ok_or_else(|| {
+        Failure::new(Kind::CannotTell, format!("there is no {FILE} in {revision:?}"))
+            .hint(format!("git add {FILE} && git commit"))
+    })
 }

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
-
 use super::composing::{Place, Wanted, deployment, known, selection};
+use super::ending::Ending;
 use super::keys;
 use super::place::EnvRev;
 use super::running::{self, Runs};
@@ -14,7 +13,7 @@ use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start, VerificationResult};
+use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, Label, Person};
 use crate::domain::policy::Policy;
@@ -23,7 +22,7 @@ use crate::domain::text::{Description, Line};
 use crate::git::append::{Appended, Draft, View};
 use crate::run::compose::Selection;
 use crate::run::describe::describe;
-use crate::run::outcome::{self, Overall};
+use crate::run::outcome;
 use crate::view::deployed;
 
 /// Write down a deployment that another system carried out, or begins and ends
@@ -51,7 +50,7 @@ pub struct Args {
     #[command(flatten)]
     what: What,
     #[command(flatten)]
-    end: End,
+    end: Ending,
     #[command(flatten)]
     how: How,
 }
@@ -96,61 +95,6 @@ struct What {
     message: Option<Description>,
 }
 
-/// How it ended: of a record or a finish.
-#[derive(clap::Args)]
-struct End {
-    /// How it ended
-    #[arg(long, value_enum, default_value = "succeeded", conflicts_with = "start")]
-    outcome: Outcome,
-    /// The same as --outcome failed
-    #[arg(long, conflicts_with_all = ["start", "outcome"])]
-    failed: bool,
-    /// What a check of the deployed components said
-    #[arg(long, value_enum, default_value = "none", conflicts_with = "start")]
-    verification: Verification,
-    /// Where its log is; can be repeated
-    #[arg(long = "log", value_name = "URL", value_parser = written::line, conflicts_with = "start")]
-    logs: Vec<Line>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Outcome {
-    Succeeded,
-    Failed,
-    RolledBack,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Verification {
-    Passed,
-    Failed,
-    None,
-}
-
-impl End {
-    fn overall(&self) -> Overall {
-        match self.outcome {
-            _ if self.failed => Overall::Failed,
-            Outcome::Succeeded => Overall::Succeeded,
-            Outcome::Failed => Overall::Failed,
-            Outcome::RolledBack => Overall::RolledBack,
-        }
-    }
-
-    fn verification(&self) -> VerificationResult {
-        match self.verification {
-            Verification::Passed => VerificationResult::Passed,
-            Verification::Failed => VerificationResult::Failed,
-            Verification::None => VerificationResult::None,
-        }
-    }
-
-    fn results(&self, components: &[entry::Change]) -> Result<Vec<entry::Reported>, Failure> {
-        let said = outcome::results(components, self.overall(), self.verification());
-        said.map_err(|error| Failure::new(Kind::Usage, error.to_string()))
-    }
-}
-
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
@@ -159,11 +103,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.finish {
         return finish(args, context, &workspace, &place, rev);
     }
-    let named =
-        [(args.what.rollback, "a rollback goes to", "rollback"), (args.baseline, "a baseline is of", "baseline")];
-    if let Some((_, what, option)) = named.iter().find(|(asked, ..)| *asked && rev.is_none()) {
-        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named"))
-            .hint(format!("git deploy record {} REV --{option}", place.name)));
+    let name = &place.name;
+    let unnamed = match (args.what.rollback, args.baseline) {
+        _ if rev.is_some() => None,
+        (true, _) => Some(("a rollback goes to", format!("git deploy record {name} REV --rollback"))),
+        (_, true) => Some(("a baseline is of", format!("git deploy record {name} REV --baseline"))),
+        _ => None,
+    };
+    if let Some((what, command)) = unnamed {
+        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named")).hint(command));
     }
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {

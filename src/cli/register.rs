@@ -7,8 +7,10 @@ use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{Action, Artifact, Image};
-use crate::domain::id::Digest;
-use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::Policy;
+use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::run::digest;
 
@@ -21,12 +23,20 @@ pub struct Args {
     /// file, in bytewise order of path; modes are git's.
     #[arg(value_name = "NAME@DIGEST|PATH")]
     artifact: String,
-    /// The commit it was built from; an environment's name stands for what runs there
-    #[arg(default_value = "HEAD")]
-    rev: String,
+    /// The component that was built, a SERVICE; or the commit it was built from
+    ///
+    /// A word that is a component of the policy is the component, unless --component names one: then it is a commit like any other
+    /// word. An environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component.
+    #[arg(value_name = "SERVICE|REV")]
+    what: Option<String>,
+    /// The commit, after a SERVICE; without one HEAD
+    rev: Option<String>,
     /// The component that was built; may be left out where there is only one
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
+    /// It was built from what this environment runs of the component
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "rev")]
+    environment: Option<EnvName>,
     /// The name of a file or folder as an artifact; without it the last part of its path
     #[arg(long, value_name = "NAME", value_parser = written::line)]
     name: Option<Line>,
@@ -37,11 +47,15 @@ pub struct Args {
 /// Registers.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let commit = workspace.commit(&args.rev)?;
+    let (service, revision) = subject(args, &workspace.policy)?;
     let image = image(args)?;
+    let commit = match &args.environment {
+        Some(environment) => running(&workspace, environment, &built(&workspace.policy, service.as_ref())?)?,
+        None => workspace.commit(revision)?,
+    };
     let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
         let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-        let component = built(policy, args.component.as_ref())?;
+        let component = built(policy, service.as_ref())?;
         let was = content(view, policy, commit, &component)?;
         Ok(Action::Artifact(Artifact { component, commit, content: was, image: image.clone(), builder: None }).into())
     })?;
@@ -50,6 +64,39 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let sentence =
         format!("{}@{short} was built from {} ({}).", artifact.image.name, artifact.component, commit.0.prefix(7));
     written::tell(context, &sentence, &appended)
+}
+
+/// The component, if one is named, and the commit.
+fn subject<'a>(args: &'a Args, policy: &Policy) -> Result<(Option<ComponentName>, &'a str), Failure> {
+    let is_component = |name: &ComponentName| policy.component_names().contains(name);
+    let head = "HEAD";
+    match (&args.component, args.what.as_deref(), args.rev.as_deref()) {
+        (component, None, _) => Ok((component.clone(), head)),
+        (Some(_), Some(_), Some(_)) => {
+            Err(Failure::new(Kind::Usage, "with --component the component is named already: then comes the commit"))
+        }
+        (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
+        (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
+            (Some(service), rev) => Ok((Some(service), rev.unwrap_or(head))),
+            (None, None) if args.environment.is_none() => Ok((None, word)),
+            (None, _) => {
+                let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
+                Err(Failure::new(Kind::Usage, format!("the policy has no component {word:?}"))
+                    .because(format!("its components are {}", names.join(", "))))
+            }
+        },
+    }
+}
+
+/// What an environment runs of a component.
+fn running(workspace: &Workspace, environment: &EnvName, component: &ComponentName) -> Result<CommitId, Failure> {
+    let (name, rules) = workspace.environment(environment.as_str())?;
+    let state = workspace.state(&rules.ledger, &Scope::All)?;
+    let member = Workspace::named_in_ledger(&name, rules);
+    state.at(member.as_ref()).commit(component).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("{name} runs nothing of {component} yet: name the commit it was built from"))
+            .hint(format!("git deploy register ARTIFACT {component} REV"))
+    })
 }
 
 /// The artifact that is meant.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::composing::Place;
+use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _, keys};
@@ -18,11 +19,8 @@ use crate::git::append::{Draft, View};
 /// All that the person has approved of the commit there is withdrawn, for all components. What was deployed on it stays.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The environment
-    env: String,
-    /// The commit; an environment's name stands for what runs there
-    #[arg(default_value = "HEAD")]
-    rev: String,
+    #[command(flatten)]
+    at: EnvRev,
     /// Whose approval, for an admin; without it your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
@@ -36,8 +34,9 @@ pub struct Args {
 /// Revokes.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, &args.env)?;
-    let commit = workspace.commit(&args.rev)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
         Some(person) => person.clone(),
         None => keys::person(&workspace)?,

@@ -2,22 +2,21 @@
 //!
 //! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::id::{CommitId, EntryId};
-use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
+use crate::domain::id::EntryId;
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
-use crate::git::Repository;
 use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, StateReader, Tips};
 use crate::git::sync::{Fault, Problem, SyncError, Synced, sync};
-use crate::signing::key::{KeyError, parse_public};
+use crate::git::{Error as GitError, Repository};
+use crate::signing::key::parse_public;
 use crate::signing::{Environment as KeyEnvironment, Signer};
 use crate::view;
 
@@ -50,14 +49,16 @@ pub struct Workspace {
 pub fn open_repository() -> Result<Repository, Failure> {
     let directory = std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
     Repository::discover(&directory).map_err(|error| {
-        let outside =
-            std::env::var_os("GIT_DIR").is_none() && directory.ancestors().all(|it| !it.join(".git").exists());
-        let failure = Failure::new(Kind::CannotTell, "cannot open a git repository here");
+        let outside = std::env::var_os("GIT_DIR").is_none()
+            && directory.ancestors().all(|it| !it.join(".git").exists())
+            || std::env::var_os("GIT_CEILING_DIRECTORIES").is_some();
         match error {
-            crate::git::Error::Open { .. } if outside => failure
-                .because(format!("neither {} nor a folder above it is one", directory.display()))
-                .hint("cd into a clone, or git deploy -C DIR …"),
-            error => failure.because(error),
+            crate::git::Error::Open { .. } if outside => {
+                Failure::new(Kind::CannotTell, "there is no git repository here")
+                    .because(format!("neither {} nor a folder above it is one", directory.display()))
+                    .hint("cd into a clone, or git deploy -C DIR …")
+            }
+            error => super::trouble::unreadable(error),
         }
     })
 }
@@ -66,18 +67,24 @@ pub fn open_repository() -> Result<Repository, Failure> {
 pub fn remote(repository: &Repository, context: &Context) -> Result<Option<String>, Failure> {
     let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
     if let Some(name) = context.remote() {
-        return match read(&format!("remote.{name}.url"))? {
-            Some(_) => Ok(Some(name.to_owned())),
-            None => Err(Failure::new(Kind::Usage, format!("there is no remote called {name}")).hint("git remote -v")),
-        };
+        if repository.has_config(&format!("remote.{name}.url")) {
+            return Ok(Some(name.to_owned()));
+        }
+        return Err(Failure::new(Kind::Usage, format!("there is no remote called {name}")).hint("git remote -v"));
     }
     match read(REMOTE)? {
         Some(name) if name.is_empty() => Ok(None),
         Some(name) if name.starts_with('-') => {
             Err(Failure::new(Kind::Usage, format!("{REMOTE} is not the name of a remote")))
         }
-        Some(name) => Ok(Some(name)),
-        None => Ok(read("remote.origin.url")?.map(|_| "origin".to_owned())),
+        Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
+        Some(name) => Err(Failure::new(
+            Kind::Usage,
+            format!("there is no remote called {name}, which {REMOTE} says holds the ledgers"),
+        )
+        .hint("git remote -v")
+        .hint(format!("git config {REMOTE} NAME"))),
+        None => Ok(repository.has_config("remote.origin.url").then(|| "origin".to_owned())),
     }
 }
 
@@ -167,53 +174,6 @@ impl Workspace {
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }
 
-    /// What runs in an environment, if the word names one: each component with its commit.
-    pub fn running(&self, word: &str) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
-        let Ok(name) = word.parse::<EnvName>() else { return Ok(None) };
-        let Some(environment) = self.policy.environment(&name) else { return Ok(None) };
-        let state = self.state(&environment.ledger, &Scope::All)?;
-        let named = Self::named_in_ledger(&name, environment);
-        let here = state.at(named.as_ref()).components();
-        if here.is_empty() {
-            return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
-        }
-        Ok(Some(here.into_iter().map(|(component, commit)| (component.clone(), commit)).collect()))
-    }
-
-    /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
-    ///
-    /// An environment that runs several commits stands for none of them.
-    pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
-        if let Some(running) = self.running(revision)? {
-            let commits: BTreeSet<CommitId> = running.values().copied().collect();
-            let mut all = commits.iter();
-            return match (all.next(), all.next(), running.keys().next()) {
-                (Some(commit), None, _) => Ok(*commit),
-                (.., component) => {
-                    let words = format!("{revision} runs {} different commits: name one", commits.len());
-                    let example =
-                        component.map_or_else(String::new, |name| format!("{revision}:{name}, what it runs of {name}"));
-                    Err(Failure::new(Kind::Usage, words).hint(example).hint(format!("git deploy status {revision}")))
-                }
-            };
-        }
-        if let Some((environment, component)) = revision.split_once(':')
-            && let Some(running) = self.running(environment)?
-        {
-            let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
-            let words = || format!("{environment} runs no component {component:?}: it runs {}", names.join(", "));
-            return running.get(component).copied().ok_or_else(|| Failure::new(Kind::Usage, words()));
-        }
-        let unknown = || match revision {
-            // HEAD is always there, and its branch has no commit before the first.
-            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
-            _ => Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch"),
-        };
-        let found =
-            self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
-        found.map(CommitId).ok_or_else(unknown)
-    }
-
     /// Who signs here, and with what.
     pub fn signer(&self) -> Result<(Person, Signer), Failure> {
         let signer = find_signer(&self.repository)?;
@@ -285,13 +245,11 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
                 .hint("git config deploy.key FILE")
         })?,
     };
-    let prompt = || rpassword::prompt_password(format!("Password of {}: ", file.display()));
-    Signer::from_file(&file, &environment, prompt).map_err(|error| {
-        let failure = Failure::new(Kind::CannotTell, format!("cannot use the key {}", file.display()));
-        let nobody = matches!(error, KeyError::NoPassword(_));
-        let failure = failure.because(error);
-        if nobody { failure.hint("GIT_DEPLOY_PASSWORD=…, in the environment") } else { failure }
-    })
+    let prompt = || {
+        rpassword::prompt_password(format!("Password of {}: ", file.display()))
+            .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
+    };
+    Signer::from_file(&file, &environment, prompt).map_err(|error| super::trouble::unusable_key(&file, error))
 }
 
 /// Says why an entry was not written, in the words and with the exit code of the reason.
@@ -334,6 +292,21 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
         AppendError::Sync(error) => unsynced(context, error),
         AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written")
             .hint("the same command again"),
+        AppendError::Unpushed(messages) => {
+            Failure::new(Kind::CannotTell, "git cannot push to the remote: nothing was written")
+                .because(messages.join("\n"))
+                .hint("git remote -v, and whether you may push there")
+        }
+        AppendError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
+        AppendError::Git(GitError::Mirror(remote)) => {
+            let hint = format!("git config --unset remote.{remote}.mirror");
+            Failure::new(Kind::CannotTell, GitError::Mirror(remote).to_string()).hint(hint)
+        }
+        AppendError::Sign(error) => {
+            Failure::new(Kind::CannotTell, "the entry could not be signed: nothing was written")
+                .because(error)
+                .hint("git config deploy.signer, and whether that program signs by hand")
+        }
         other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
     }
 }
@@ -370,6 +343,24 @@ pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Resul
 /// Says why the remote's ledgers are not believed.
 pub fn unsynced(context: &Context, error: SyncError) -> Failure {
     match error {
+        SyncError::Shallow(problems) => {
+            for problem in &problems {
+                context.note(problem_line(problem));
+            }
+            super::trouble::shallow()
+        }
+        SyncError::Problems(problems) if problems.iter().all(Problem::is_open) => {
+            for problem in &problems {
+                context.note(problem_line(problem));
+            }
+            super::trouble::unverifiable(&problems)
+        }
+        SyncError::Fetch { remote, source } => {
+            Failure::new(Kind::CannotTell, format!("cannot fetch from {remote}: nothing was changed"))
+                .because(source)
+                .hint(format!("git ls-remote {remote}, to see whether it answers"))
+        }
+        SyncError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
         SyncError::Problems(problems) => {
             for problem in &problems {
                 context.note(problem_line(problem));
@@ -399,6 +390,10 @@ pub fn problem_line(problem: &Problem) -> String {
         Fault::Rewound => {
             let shown = problem.shown.map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
             format!("the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept")
+        }
+        Fault::Unverified { id, .. } if problem.is_open() => {
+            let name = entry_name(ledger, *id);
+            format!("{name} of the remote cannot be verified here")
         }
         Fault::Unverified { id, .. } => {
             format!(

@@ -58,6 +58,10 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
     for line in &appended.messages {
         context.note(format_args!("remote: {line}"));
     }
+    if let Some(why) = &appended.behind {
+        context
+            .note(format_args!("The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"));
+    }
     if context.json() {
         let bytes = statement.print().or_fail(Kind::CannotTell, "cannot print the entry")?;
         return context.report(

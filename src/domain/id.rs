@@ -12,6 +12,8 @@ pub(crate) use key::SMALL_ORDER;
 pub use key::{PublicKey, is_small_order};
 use serde::{Deserialize, Serialize};
 
+use super::as_text::as_text;
+
 /// Why a string is not the identity it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -24,7 +26,7 @@ pub enum IdError {
         expected: &'static str,
     },
     /// Not a minisign public key.
-    #[error("{0:?} is not a minisign public key: 56 characters of base64 that begin with RW")]
+    #[error("{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW")]
     Key(String),
     /// A public key that proves nothing.
     #[error("the key {0} is of small order, so anyone could sign for it: its owner needs a new key")]
@@ -44,20 +46,30 @@ fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Ids have 32 bytes at most, and are written more often than anything else.
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    f.write_str(text.get(..2 * bytes.len()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
 }
 
-/// Reads lower-case hexadecimal; `None` for anything else.
-fn read_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) {
+/// Reads lower-case hexadecimal of exactly this many bytes; `None` for anything else.
+fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
         return None;
     }
-    text.as_bytes().chunks(2).map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(bytes)
 }
 
 /// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Ordered as its hexadecimal form is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Oid {
     bytes: [u8; 32],
     len: u8,
@@ -95,9 +107,9 @@ impl Oid {
 impl FromStr for Oid {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        read_hex(text)
-            .and_then(|raw| Self::from_bytes(&raw))
-            .ok_or_else(|| hex_error(text, "a full object id in lower-case hexadecimal"))
+        let sha1 = || read_hex::<20>(text).and_then(|raw| Self::from_bytes(&raw));
+        let sha256 = || read_hex::<32>(text).and_then(|raw| Self::from_bytes(&raw));
+        sha1().or_else(sha256).ok_or_else(|| hex_error(text, "a full object id in lower-case hexadecimal"))
     }
 }
 
@@ -113,24 +125,7 @@ impl fmt::Debug for Oid {
     }
 }
 
-macro_rules! text_form {
-    ($type:ident, $error:ident) => {
-        impl TryFrom<String> for $type {
-            type Error = $error;
-            fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(id: $type) -> String {
-                id.to_string()
-            }
-        }
-    };
-}
-
-text_form!(Oid, IdError);
+as_text!(Oid, Digest, RunId, PublicKey);
 
 macro_rules! oid {
     ($(#[$doc:meta])* $type:ident) => {
@@ -215,8 +210,7 @@ impl FromStr for Algorithm {
 }
 
 /// The digest of an artifact, a plan or a file, written `sha256:9f86d0…`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     algorithm: Algorithm,
     hex: Box<str>,
@@ -274,20 +268,14 @@ impl fmt::Display for Digest {
     }
 }
 
-text_form!(Digest, IdError);
-
 /// One attempt to carry a deployment out: 128 random bits, so that two runners can never take each other's run for their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);
 
 impl FromStr for RunId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        read_hex(text)
-            .and_then(|raw| raw.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
+        read_hex(text).map(Self).ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
     }
 }
 
@@ -296,10 +284,6 @@ impl fmt::Display for RunId {
         write_hex(f, &self.0)
     }
 }
-
-text_form!(RunId, IdError);
-
-text_form!(PublicKey, IdError);
 
 #[cfg(test)]
 mod tests {

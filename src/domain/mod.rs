@@ -1,5 +1,6 @@
 //! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the gates.
 
+mod as_text;
 pub mod entry;
 pub mod gate;
 pub mod history;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use super::as_text::as_text;
 
 /// The longest name, in bytes.
 pub const MAX_LEN: usize = 63;
@@ -52,9 +52,10 @@ fn check(text: &str) -> Result<(), NameError> {
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, reserved: [$($reserved:literal),*]) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
+
+        as_text!($type);
 
         impl $type {
             /// The name as text.
@@ -72,19 +73,6 @@ macro_rules! name {
                     return Err(NameError::Reserved(text.to_owned()));
                 }
                 Ok(Self(text.into()))
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(name: $type) -> String {
-                name.0.into()
             }
         }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use super::as_text::as_text;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 /// Why a text is refused.
@@ -65,9 +65,10 @@ fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
 macro_rules! text {
     ($(#[$doc:meta])* $type:ident, limit: $limit:expr, newlines: $newlines:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
+
+        as_text!($type);
 
         impl $type {
             /// The most characters it may have.
@@ -84,19 +85,6 @@ macro_rules! text {
             fn from_str(text: &str) -> Result<Self, TextError> {
                 check(text, $limit, $newlines)?;
                 Ok(Self(text.into()))
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = TextError;
-            fn try_from(text: String) -> Result<Self, TextError> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(text: $type) -> String {
-                text.0.into()
             }
         }
 

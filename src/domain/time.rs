@@ -5,8 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
+
+use super::as_text::as_text;
 
 /// Why a text is not a moment or a span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +21,11 @@ pub enum TimeError {
 }
 
 /// A moment: seconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC without fractions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+as_text!(Time, Span);
+
 /// 9999-12-31T23:59:59Z: the last moment that is written with four digits of year.
 const LAST: i64 = 253_402_300_799;
 
@@ -69,37 +70,47 @@ impl Time {
 impl FromStr for Time {
     type Err = TimeError;
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        NaiveDateTime::parse_from_str(text, FORMAT)
-            .ok()
-            .and_then(|moment| Self::from_seconds(moment.and_utc().timestamp()))
-            // One moment has one spelling: chrono also reads leap seconds and unpadded numbers.
-            .filter(|time| time.to_string() == text)
-            .ok_or_else(|| TimeError::Moment(text.chars().take(80).collect()))
+        parse(text).ok_or_else(|| TimeError::Moment(text.chars().take(80).collect()))
     }
+}
+
+/// Reads the one spelling of a moment. By hand: every entry that is read says when it was signed.
+fn parse(text: &str) -> Option<Time> {
+    let bytes = text.as_bytes();
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if bytes.len() != 20 || separators.iter().any(|(at, byte)| bytes.get(*at) != Some(byte)) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        let digits = bytes.get(range)?;
+        let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+        digits.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
+    };
+    let date = NaiveDate::from_ymd_opt(number(0..4)?.try_into().ok()?, number(5..7)?, number(8..10)?)?;
+    let moment = date.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?;
+    Time::from_seconds(moment.and_utc().timestamp())
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.to_chrono().format(FORMAT).to_string())
-    }
-}
-
-impl TryFrom<String> for Time {
-    type Error = TimeError;
-    fn try_from(text: String) -> Result<Self, TimeError> {
-        text.parse()
-    }
-}
-
-impl From<Time> for String {
-    fn from(time: Time) -> String {
-        time.to_string()
+        let it = self.to_chrono();
+        let digits = |number: u32, place: u32| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
+        let mut bytes = *b"0000-00-00T00:00:00Z";
+        let year = it.year().unsigned_abs();
+        for (at, place) in [(0, 1_000), (1, 100), (2, 10), (3, 1)] {
+            bytes[at] = digits(year, place);
+        }
+        let pairs = [(5, it.month()), (8, it.day()), (11, it.hour()), (14, it.minute()), (17, it.second())];
+        for (at, number) in pairs {
+            bytes[at] = digits(number, 10);
+            bytes[at + 1] = digits(number, 1);
+        }
+        f.pad(std::str::from_utf8(&bytes).unwrap_or_default())
     }
 }
 
 /// A span of time in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(u64);
 
 /// The units of a [`Span`], largest first.
@@ -144,19 +155,6 @@ impl fmt::Display for Span {
         let (unit, factor) =
             UNITS.into_iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor)).unwrap_or(('s', 1));
         f.pad(&format!("{}{unit}", self.0 / factor))
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = TimeError;
-    fn try_from(text: String) -> Result<Self, TimeError> {
-        text.parse()
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> String {
-        span.to_string()
     }
 }
 

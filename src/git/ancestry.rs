@@ -61,7 +61,7 @@ pub(super) struct Walk<'a> {
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
     /// Whether a shallow boundary was met.
-    pub(super) cut: bool,
+    cut: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -72,6 +72,11 @@ impl<'a> Walk<'a> {
     /// The generation of a commit, if the graph holds it; 0 if it was never computed.
     fn generation(&self, id: Oid) -> Option<u32> {
         Some(self.graph?.commit_by_id(to_gix(id))?.generation())
+    }
+
+    /// Whether a shallow clone left the commit's parents out.
+    pub(super) fn is_boundary(&self, id: Oid) -> bool {
+        self.shallow.contains(&id)
     }
 
     pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
@@ -113,7 +118,7 @@ impl Repository {
             match self.kind(id)? {
                 Some(Kind::Commit) => {}
                 Some(kind) => return Err(Error::Kind { id, expected: "commit", found: kind.name() }),
-                None => return Err(Error::Missing(id)),
+                None => return Err(self.missing(id)),
             }
         }
         if ancestor == descendant {
@@ -140,7 +145,7 @@ impl Repository {
     }
 
     /// The commits whose parents a shallow clone left out; none if it is not one.
-    fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
+    pub(super) fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
         let commits = self.gix.shallow_commits().map_err(Error::library("reading the shallow boundary"))?;
         Ok(commits.map(|commits| commits.iter().map(|id| from_gix(id)).collect()).unwrap_or_default())
     }
@@ -165,7 +170,7 @@ impl Repository {
         let mut pending = 0;
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !self.exists(id) {
-                return Err(Error::Missing(id));
+                return Err(self.missing(id));
             }
             if let Entry::Vacant(entry) = painted.entry(id) {
                 entry.insert(Paint { is_old, queued: true });

@@ -3,8 +3,12 @@
 //! With a remote, the remote is the database: fetch, verify, decide, build, push that one ref without force, and only then move the
 //! local ref. A lost race begins again: the rules are asked again and the entry is signed again, because it names its place.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use error::{AppendError, Refusal, Stopped};
 
 use super::error::Error;
 use super::gather::Gatherer;
@@ -12,7 +16,7 @@ use super::judge::{Head, Judge};
 use super::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
 use super::remote::PushOutcome;
 use super::repo::Repository;
-use super::sync::{SyncError, pushed, sync, sync_notes};
+use super::sync::{pushed, sync, sync_notes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::gate::{Request, counting, evaluate, reads};
@@ -21,73 +25,12 @@ use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Scope, State, fold};
 use crate::domain::verdict::Verdict;
-use crate::signing::sign::SignError;
-use crate::signing::{EntryError, Signer, verify_entry};
+use crate::signing::{Signer, verify_entry};
 
 /// How often a lost race is tried again. Each try begins with a fetch, so even a busy ledger lets everyone in before this.
 const TRIES: u32 = 60;
-
-/// Why an entry was not written.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The rules say no, or cannot tell.
-    #[error("the rules do not allow it")]
-    Refused(Box<Refusal>),
-    /// The remote said no, in its own words.
-    #[error("the remote refused the entry")]
-    Rejected(Vec<String>),
-    /// It may have been written, or not.
-    #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
-    Unanswered(Vec<String>),
-    /// Others were always faster.
-    #[error("the ledger moved {TRIES} times while this entry was being made")]
-    Busy,
-    /// The remote's ledgers could not be fetched or not be believed.
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-    /// The statement breaks a bound or contradicts itself.
-    #[error(transparent)]
-    Invalid(#[from] crate::domain::entry::InvalidError),
-    /// It could not be signed.
-    #[error("the entry could not be signed")]
-    Sign(#[from] SignError),
-    /// What was signed does not verify.
-    #[error(transparent)]
-    Verify(#[from] EntryError),
-    /// The entry that was just made does not read back.
-    #[error(transparent)]
-    Parse(#[from] crate::domain::entry::ParseError),
-    /// No randomness.
-    #[error(transparent)]
-    Random(#[from] clock::RandomError),
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] Error),
-}
-
-/// Why [`Writer::append`] stopped.
-#[derive(Debug)]
-pub enum Stopped<E> {
-    /// The caller could not make its draft.
-    Draft(E),
-    /// The draft was made, and not written.
-    Append(AppendError),
-}
-
-impl<E, T: Into<AppendError>> From<T> for Stopped<E> {
-    fn from(error: T) -> Self {
-        Self::Append(error.into())
-    }
-}
-
-/// A refusal, with what was asked.
-#[derive(Debug)]
-pub struct Refusal {
-    /// What would have been written.
-    pub statement: Statement,
-    /// Why not.
-    pub verdict: Verdict,
-}
+/// How often in a row a push is tried that git does not bring to an end, and that is not there afterwards.
+const UNENDED: u32 = 3;
 
 /// What a caller wants to write, made from the present state; it is made again for each try.
 #[derive(Debug, Clone)]
@@ -140,6 +83,8 @@ pub struct Appended {
     pub verdict: Verdict,
     /// What the remote said.
     pub messages: Vec<String>,
+    /// Why this clone does not have it yet, although the remote has: the next sync brings it.
+    pub behind: Option<String>,
     /// Whether it was only tried: nothing was signed or written.
     pub dry_run: bool,
 }
@@ -176,6 +121,16 @@ pub struct Manner {
 enum Try {
     Done(Box<Appended>),
     LostRace,
+    /// Git's push came to no end, and the entry is not there.
+    Unended(Vec<String>),
+}
+
+/// What became of an entry that was to be published.
+enum Published {
+    /// It is in the ledger: what the remote said, and why this clone lags behind, if it does.
+    Done(Vec<String>, Option<String>),
+    LostRace,
+    Unended(Vec<String>),
 }
 
 impl Writer<'_> {
@@ -185,14 +140,23 @@ impl Writer<'_> {
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
     ) -> Result<Appended, Stopped<E>> {
+        let mut unended = 0;
         for attempt in 0..TRIES {
             if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.synced) {
                 sync(self.repository, remote)?;
             }
             match self.attempt(ledger, draft)? {
                 Try::Done(appended) => return Ok(*appended),
-                Try::LostRace => pause(attempt)?,
+                Try::LostRace => unended = 0,
+                // A connection may break once; what fails again and again is no race.
+                Try::Unended(messages) => {
+                    unended += 1;
+                    if unended == UNENDED {
+                        return Err(AppendError::Unpushed(messages).into());
+                    }
+                }
             }
+            pause(attempt)?;
         }
         Err(AppendError::Busy.into())
     }
@@ -255,26 +219,28 @@ impl Writer<'_> {
         }
         let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {
             let id = head.chain.tip;
-            let appended = Appended { id, statement, verdict, messages: Vec::new(), dry_run: true };
+            let appended = Appended { id, statement, verdict, messages: Vec::new(), behind: None, dry_run: true };
             return Ok(Try::Done(Box::new(appended)));
         };
         let entry = sign(signer, &statement)?;
         let id = self.build(ledger, head, &entry, draft.policy_text.as_ref())?;
-        let done = |messages| {
+        let done = |messages, behind| {
             Try::Done(Box::new(Appended {
                 id,
                 statement: statement.clone(),
                 verdict: verdict.clone(),
                 messages,
+                behind,
                 dry_run: false,
             }))
         };
         match self.publish(ledger, tips, id)? {
-            Some(messages) => {
+            Published::Done(messages, behind) => {
                 self.project_notes(ledger, id);
-                Ok(done(messages))
+                Ok(done(messages, behind))
             }
-            None => Ok(Try::LostRace),
+            Published::LostRace => Ok(Try::LostRace),
+            Published::Unended(messages) => Ok(Try::Unended(messages)),
         }
     }
 
@@ -349,18 +315,15 @@ impl Writer<'_> {
         repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
     }
 
-    /// Moves the ref: the remote's first, where there is one. `None` if somebody else was faster.
-    fn publish(&self, ledger: &LedgerName, tips: &Tips, new: EntryId) -> Result<Option<Vec<String>>, AppendError> {
+    /// Moves the ref: the remote's first, where there is one.
+    fn publish(&self, ledger: &LedgerName, tips: &Tips, new: EntryId) -> Result<Published, AppendError> {
         let (name, old) = (ledger.reference(), tips.get(ledger).copied());
         let mut said = Vec::new();
         if let Some(remote) = self.remote {
             match self.repository.push_one(remote, new.0, &name, old.map(|old| old.0))? {
-                PushOutcome::Accepted { messages } => {
-                    pushed(self.repository, ledger, new)?;
-                    said = messages;
-                }
-                PushOutcome::LostRace { .. } => return Ok(None),
-                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(None),
+                PushOutcome::Accepted { messages } => said = messages,
+                PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
+                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
                 PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
@@ -370,15 +333,19 @@ impl Writer<'_> {
                         Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
                         None => false,
                     };
-                    return if there { Ok(Some(messages)) } else { Ok(None) };
+                    return Ok(if there { Published::Done(messages, None) } else { Published::Unended(messages) });
                 }
             }
         }
-        match self.repository.advance_ledger(ledger, old, new, "git-deploy: append") {
-            Ok(()) => Ok(Some(said)),
+        let incoming = self.remote.map_or(Ok(()), |_| pushed(self.repository, ledger, new));
+        let moved = incoming.and_then(|()| self.repository.advance_ledger(ledger, old, new, "git-deploy: append"));
+        match moved {
+            Ok(()) => Ok(Published::Done(said, None)),
             // The remote has it: a fetch beside us has moved the local ref there or further.
-            Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Some(said)),
-            Err(Error::LostRace { .. }) => Ok(None),
+            Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Published::Done(said, None)),
+            // The remote has it, whatever is wrong here: nobody must take it for not written.
+            Err(error) if self.remote.is_some() => Ok(Published::Done(said, Some(error.to_string()))),
+            Err(Error::LostRace { .. }) => Ok(Published::LostRace),
             Err(error) => Err(error.into()),
         }
     }

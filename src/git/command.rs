@@ -17,14 +17,13 @@ const STDERR_LIMIT: u64 = 1 << 20;
 
 /// Variables that would lead git to other objects, refs, files or settings of the command than those of the repository named.
 /// `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` stay: that is how a CI hands git its credentials.
-const REDIRECTIONS: [&str; 20] = [
+const REDIRECTIONS: [&str; 19] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
     "GIT_EXTERNAL_DIFF",
     "GIT_GLOB_PATHSPECS",
-    "GIT_GRAFT_FILE",
     "GIT_ICASE_PATHSPECS",
     "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -70,6 +69,8 @@ impl Git {
             .env("GIT_DIR", git_dir)
             // A replace ref changes what history says.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            // A graft does so, too: it would make a push leave out what the remote lacks. No file can be there.
+            .env("GIT_GRAFT_FILE", "/dev/null/none")
             // Stable words for the person, whatever the machine's language; nothing of ours reads them.
             .env("LC_ALL", "C.UTF-8")
             // `git status` and its kind must not take a lock that a person's own command then meets.

@@ -27,7 +27,7 @@ pub enum Error {
         source: Cause,
     },
     /// A repository of a kind that cannot be read safely here.
-    #[error("the repository at {} uses {feature}, which git-deploy cannot read safely: {remedy}", path.display())]
+    #[error("the repository at {} uses {feature}, which cannot be read safely; try {remedy}", path.display())]
     Unsupported {
         /// The repository.
         path: PathBuf,
@@ -36,12 +36,21 @@ pub enum Error {
         /// What its owner can do.
         remedy: &'static str,
     },
+    /// A repository of another user, whose settings could run programs.
+    #[error("{} belongs to another user, and its settings could run programs", .0.display())]
+    Foreign(PathBuf),
     /// An object is not there.
-    #[error("object {0} is missing from the repository: fetch the history that it belongs to")]
+    #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
-    #[error("the history was cut off by a shallow clone, so this cannot be told: run git fetch --unshallow")]
+    #[error("this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow")]
     Shallow,
+    /// A lock file that nobody gives up.
+    #[error("{} is in the way: another git process holds it, or one that died left it behind", .0.display())]
+    Locked(PathBuf),
+    /// A remote to which git pushes everything or nothing.
+    #[error("{0} is set up as a mirror, to which git pushes no single ref")]
+    Mirror(String),
     /// An object is there, and of another kind.
     #[error("object {id} is a {found}, not a {expected}")]
     Kind {

@@ -11,6 +11,9 @@ use super::repo::{OBJECT_LIMIT, Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 use crate::domain::time::{Span, Time};
 
+/// How often an object is written whose folder git removes at that moment.
+const TRIES: u32 = 10;
+
 /// The kind of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -156,13 +159,19 @@ fn seconds_of(ident: &[u8]) -> Time {
 impl Repository {
     /// The kind of an object; none if it is not there.
     pub fn kind(&self, id: Oid) -> Result<Option<Kind>> {
-        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for {id}")))?;
+        let header = self.gix.try_find_header(to_gix(id));
+        let header = header.map_err(|error| Error::library(format!("looking for {id}"))(error))?;
         Ok(header.map(|header| Kind::of(header.kind())))
     }
 
     /// Whether an object is there.
     pub fn exists(&self, id: Oid) -> bool {
         self.gix.has_object(to_gix(id))
+    }
+
+    /// Why an object is not there: a shallow clone lacks what lies behind its end.
+    pub(super) fn missing(&self, id: Oid) -> Error {
+        if self.is_shallow().unwrap_or(false) { Error::Shallow } else { Error::Missing(id) }
     }
 
     /// The bytes of an object of this kind; larger than 128 MiB is an error.
@@ -173,7 +182,7 @@ impl Repository {
             }
             Error::library(format!("reading {} {id}", kind.name()))(error)
         })?;
-        let mut object = object.ok_or(Error::Missing(id))?;
+        let mut object = object.ok_or_else(|| self.missing(id))?;
         if object.kind != kind.to_gix() {
             return Err(Error::Kind { id, expected: kind.name(), found: Kind::of(object.kind).name() });
         }
@@ -185,14 +194,14 @@ impl Repository {
         Commit::parse(id, self.read(id, Kind::Commit)?)
     }
 
-    /// Reads a blob of at most `limit` bytes.
+    /// Reads a blob of at most `limit` bytes. A larger one is read all the same, up to the limit of every object: looking at the size
+    /// first would mean to look for each blob twice.
     pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
-        let over = || Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 };
-        let header = self.gix.try_find_header(to_gix(id)).map_err(Error::library(format!("looking for blob {id}")))?;
-        if header.ok_or(Error::Missing(id))?.size() > limit as u64 {
-            return Err(over());
+        let bytes = self.read(id, Kind::Blob)?;
+        if bytes.len() > limit {
+            return Err(Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 });
         }
-        self.read(id, Kind::Blob)
+        Ok(bytes)
     }
 
     /// The commit behind an id: itself, or what an annotated tag leads to; none if that is another kind of object.
@@ -200,7 +209,7 @@ impl Repository {
         let mut id = id;
         // A chain of tags is not deeper than this unless somebody plays.
         for _ in 0..16 {
-            match self.kind(id)?.ok_or(Error::Missing(id))? {
+            match self.kind(id)?.ok_or_else(|| self.missing(id))? {
                 Kind::Commit => return Ok(Some(id)),
                 Kind::Tag => {
                     let raw = self.read(id, Kind::Tag)?;
@@ -211,15 +220,6 @@ impl Repository {
             }
         }
         Err(Error::Bounds { what: format!("the chain of tags at {id}"), limit: 16 })
-    }
-
-    /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
-    /// commit.
-    pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
-        match self.gix.rev_parse_single(revision) {
-            Ok(id) => self.peel_to_commit(from_gix(&id)),
-            Err(_) => Ok(None),
-        }
     }
 
     /// The id that these bytes have as an object of this kind. Nothing is written.
@@ -253,8 +253,6 @@ impl Repository {
         let hex = id.to_string();
         let (fan, name) = hex.split_at(2);
         let folder = objects.join(fan);
-        make_folder(&folder, &objects)?;
-
         let write = || {
             // `git gc` removes what is called so and was left behind.
             let mut builder = tempfile::Builder::new();
@@ -269,7 +267,17 @@ impl Repository {
             file.as_file().sync_data()?;
             file.persist(folder.join(name)).map_err(|error| error.error)
         };
-        write().map_err(Error::io("writing an object to", &folder))?;
+        let mut tries = 0;
+        loop {
+            make_folder(&folder, &objects)?;
+            tries += 1;
+            match write() {
+                Ok(_) => break,
+                // `git gc` removes a folder that is empty, also one that was just made to be written to.
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
+                Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
+            }
+        }
         self.unsynced.borrow_mut().extend([objects, folder]);
         Ok(id)
     }

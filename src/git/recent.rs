@@ -13,13 +13,21 @@ use crate::domain::id::Oid;
 /// The newest commits of a branch.
 pub struct Recent<'a> {
     repository: &'a Repository,
-    /// Each commit with its parents, in the order in which they were met.
-    commits: Vec<(Oid, Vec<Oid>)>,
+    /// In the order in which they were met.
+    commits: Vec<Passed>,
     /// Where each stands.
     places: HashMap<Oid, usize>,
     /// No commit of the branch that is not among them stands above this.
     floor: Option<Key>,
     limit: usize,
+}
+
+/// A commit of the branch.
+struct Passed {
+    id: Oid,
+    parents: Vec<Oid>,
+    /// Whether what is behind it is not all here.
+    cut: bool,
 }
 
 /// What a commit lacks of them.
@@ -42,16 +50,17 @@ impl Repository {
                 floor = Some(step.key());
                 break;
             }
+            let mut cut = walk.is_boundary(id);
             for parent in &step.parents {
                 if seen.insert(*parent) {
-                    queue.push((walk.step(*parent)?, *parent));
+                    match walk.step(*parent) {
+                        Ok(step) => queue.push((step, *parent)),
+                        Err(_) => cut = true,
+                    }
                 }
             }
             places.insert(id, commits.len());
-            commits.push((id, step.parents));
-        }
-        if walk.cut {
-            return Err(Error::Shallow);
+            commits.push(Passed { id, parents: step.parents, cut });
         }
         Ok(Recent { repository: self, commits, places, floor, limit })
     }
@@ -60,7 +69,7 @@ impl Repository {
 impl Recent<'_> {
     /// The commit at a place.
     pub fn commit(&self, place: usize) -> Option<Oid> {
-        self.commits.get(place).map(|(id, _)| *id)
+        self.commits.get(place).map(|it| it.id)
     }
 
     /// How many there are.
@@ -86,21 +95,20 @@ impl Recent<'_> {
                     let what = "the number of commits beside the branch".to_owned();
                     return Err(Error::Bounds { what, limit: self.limit as u64 });
                 }
-                let step = walk.step(parent)?;
+                // What is behind one that cannot be read is of no matter, unless the branch has it only from there.
+                let Ok(step) = walk.step(parent) else { continue };
                 if !below(step.key()) || self.places.contains_key(&parent) {
                     queue.push(step);
                 }
             }
         }
-        if walk.cut {
-            return Err(Error::Shallow);
-        }
         let mut lacking = Lacking::default();
-        for (place, (id, parents)) in self.commits.iter().enumerate() {
-            if !has.contains(id) {
-                lacking.places.push(place);
-                lacking.more |= parents.iter().any(|it| !has.contains(it) && !self.places.contains_key(it));
+        for (place, it) in self.commits.iter().enumerate().filter(|(_, it)| !has.contains(&it.id)) {
+            if it.cut {
+                return Err(Error::Shallow);
             }
+            lacking.places.push(place);
+            lacking.more |= it.parents.iter().any(|it| !has.contains(it) && !self.places.contains_key(it));
         }
         Ok(lacking)
     }

@@ -4,7 +4,7 @@
 //! hook would judge the alias while the target moves.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
@@ -145,10 +145,16 @@ impl Repository {
             // It stumbled over another writer that is done by now: over a lock, a folder just removed, an old copy of packed-refs.
             attempts += 1;
             if attempts == ATTEMPTS || deadline.passed() {
-                return result;
+                return self.lock_in_the_way(name).map_or(result, |lock| Err(Error::Locked(lock)));
             }
             std::thread::sleep(Duration::from_millis(10 * attempts));
         }
+    }
+
+    /// The lock file that keeps this ref from being moved, if one is there.
+    fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
+        let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
+        locks.into_iter().find(|lock| lock.exists())
     }
 
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {

@@ -61,6 +61,9 @@ impl Repository {
         if !is_valid_name(name) {
             return Err(Error::Ref { name: name.to_owned(), why: "git allows no such name" });
         }
+        if self.config_bool(&format!("remote.{remote}.mirror"))? == Some(true) {
+            return Err(Error::Mirror(remote.to_owned()));
+        }
         let output = self
             .git("push")
             // Our hook would ask about a push that it is itself part of; others' hooks are about code.

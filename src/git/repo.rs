@@ -94,16 +94,27 @@ impl std::fmt::Debug for Repository {
     }
 }
 
-fn options() -> gix::open::Options {
-    gix::open::Options::default()
+fn options() -> Result<gix::open::Options> {
+    Ok(gix::open::Options::default()
         // As C git does: not in a repository of another user, whose configuration could run programs.
         .bail_if_untrusted(true)
-        .config_overrides([format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}")])
+        .cli_overrides(super::parameters::of_process()?)
+        .config_overrides([format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}")]))
 }
 
 fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
     let path = path.to_owned();
-    move |error| Error::Open { path, source: error.into() }
+    move |error| {
+        // Only whose it is says so: a file that may not be read is refused in the same way.
+        let foreign = |path: &Path| gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own);
+        if error.is_permission_denied() && (foreign(&path) || foreign(&path.join(".git"))) {
+            return Error::Foreign(path);
+        }
+        if error.is_not_found() {
+            return Error::Open { path, source: "it is none, or its .git file leads nowhere".into() };
+        }
+        Error::Open { path, source: error.into() }
+    }
 }
 
 impl Repository {
@@ -114,17 +125,25 @@ impl Repository {
         Self { gix, common, unsynced: RefCell::default() }
     }
 
-    /// Opens the repository that `directory` lies in; `GIT_DIR` in the environment overrules it, as it does for git.
+    /// Opens the repository that `directory` lies in. As for git, `GIT_DIR` in the environment overrules that, `GIT_WORK_TREE` says where
+    /// the work tree is, and `GIT_CEILING_DIRECTORIES` where the search ends.
     pub fn discover(directory: &Path) -> Result<Self> {
-        if let Some(git_dir) = std::env::var_os("GIT_DIR") {
-            return Self::open(Path::new(&git_dir));
-        }
         let directory = absolute(directory)?;
-        let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
-        let gix =
-            gix::ThreadSafeRepository::discover_opts(&directory, gix::discover::upwards::Options::default(), trust)
-                .map_err(open_error(&directory))?;
-        Self::checked(gix.to_thread_local(), None)
+        if let Some(git_dir) = std::env::var_os("GIT_DIR") {
+            let mut opened = Self::open(Path::new(&git_dir))?;
+            let said = std::env::var_os("GIT_WORK_TREE").is_some() || opened.config_string("core.worktree")?.is_some();
+            if !said && opened.config_bool("core.bare")? != Some(true) {
+                // With GIT_DIR alone, git takes the working directory for the top of the work tree.
+                opened.gix.set_workdir(directory.clone()).map_err(open_error(&directory))?;
+            }
+            return Ok(opened);
+        }
+        let trust = gix::sec::trust::Mapping { full: options()?, reduced: options()? };
+        let mut upwards = gix::discover::upwards::Options::default().apply_environment();
+        // A ceiling that is nowhere above stops nothing.
+        upwards.match_ceiling_dir_or_error = false;
+        let gix = gix::ThreadSafeRepository::discover_opts(&directory, upwards, trust);
+        Self::checked(gix.map_err(open_error(&directory))?.to_thread_local(), None)
     }
 
     /// Opens exactly this git folder: a bare repository, or the `.git` of a worktree.
@@ -144,7 +163,7 @@ impl Repository {
 
     fn open_with(git_dir: &Path, environment: Option<&HookEnvironment>) -> Result<Self> {
         let git_dir = absolute(git_dir)?;
-        let gix = options().open_path_as_is(true).open(&git_dir).map_err(open_error(&git_dir))?;
+        let gix = options()?.open_path_as_is(true).open(&git_dir).map_err(open_error(&git_dir))?;
         Self::checked(gix.to_thread_local(), environment)
     }
 
@@ -232,6 +251,11 @@ impl Repository {
         gix::commitgraph::at(info, self.gix.object_hash(), Some(OBJECT_LIMIT)).ok()
     }
 
+    /// Whether a setting has a value, whatever that is.
+    pub fn has_config(&self, key: &str) -> bool {
+        self.gix.config_snapshot().string(key).is_some()
+    }
+
     /// A value of git's configuration, the last one that applies. A value that is not UTF-8 is an error.
     pub fn config_string(&self, key: &str) -> Result<Option<String>> {
         let Some(value) = self.gix.config_snapshot().string(key) else { return Ok(None) };
@@ -285,7 +309,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
     let unsupported =
         |feature: String, remedy| Err(Error::Unsupported { path: gix.git_dir().to_owned(), feature, remedy });
     if gix.refs.namespace.is_some() {
-        return unsupported("a ref namespace (GIT_NAMESPACE)".to_owned(), "unset it, or use a repository of its own");
+        return unsupported("a ref namespace".to_owned(), "unset GIT_NAMESPACE");
     }
     let snapshot = gix.config_snapshot();
     let config = snapshot.plumbing();
@@ -298,13 +322,16 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
                 ("refstorage", _) => {
                     return unsupported(
                         "reftable refs".to_owned(),
-                        "run git refs migrate --ref-format=files, or clone it with --ref-format=files",
+                        "git clone --ref-format=files; since git 2.48 also git refs migrate",
                     );
                 }
                 ("partialclone", _) => return partial_clone(gix),
                 (known, _) if KNOWN_EXTENSIONS.contains(&known) => {}
                 (unknown, _) => {
-                    return unsupported(format!("the extension {unknown:?}"), "use a repository without it");
+                    return unsupported(
+                        format!("the extension {unknown:?}"),
+                        "git clone, which leaves extensions behind",
+                    );
                 }
             }
         }
@@ -320,7 +347,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
 fn partial_clone(gix: &gix::Repository) -> Result<()> {
     Err(Error::Unsupported {
         path: gix.git_dir().to_owned(),
-        feature: "a partial clone (--filter)".to_owned(),
-        remedy: "clone it without --filter, so that no object is fetched behind a question's back",
+        feature: "objects that were left out of the clone (--filter)".to_owned(),
+        remedy: "git clone, without --filter",
     })
 }

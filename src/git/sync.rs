@@ -14,7 +14,7 @@ use super::remote::PushOutcome;
 use super::repo::Repository;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Decision, Verdict};
 
 /// The refspec that brings ledgers along without believing them.
 pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
@@ -46,6 +46,19 @@ pub enum SyncError {
     /// Some ledgers are not to be believed, and somebody wants to write on them.
     #[error("the remote's ledgers are not what they were, so nothing is written on them")]
     Problems(Vec<Problem>),
+    /// What the remote has cannot be verified in a shallow clone: that is no word against the remote.
+    #[error(
+        "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
+    )]
+    Shallow(Vec<Problem>),
+    /// Nothing could be fetched.
+    #[error("cannot fetch from {remote}")]
+    Fetch {
+        /// The remote.
+        remote: String,
+        /// What git said.
+        source: Error,
+    },
     /// Git failed.
     #[error(transparent)]
     Git(#[from] Error),
@@ -62,6 +75,13 @@ pub struct Problem {
     pub shown: Option<EntryId>,
     /// What is wrong.
     pub fault: Fault,
+}
+
+impl Problem {
+    /// Whether nothing is known to be wrong: something that a rule asks about is not here, as in a shallow clone.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.fault, Fault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
+    }
 }
 
 /// The ways in which a remote's ledger can be wrong.
@@ -119,9 +139,17 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC])?;
-    let synced = believe(repository, tips)?;
-    if synced.problems.is_empty() { Ok(synced) } else { Err(SyncError::Problems(synced.problems)) }
+    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC])
+        .map_err(|source| SyncError::Fetch { remote: remote.to_owned(), source })?;
+    let synced = match believe(repository, tips) {
+        Err(SyncError::Git(Error::Shallow)) => return Err(SyncError::Shallow(Vec::new())),
+        believed => believed?,
+    };
+    if synced.problems.is_empty() {
+        return Ok(synced);
+    }
+    let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
+    Err(if cut_off { SyncError::Shallow(synced.problems) } else { SyncError::Problems(synced.problems) })
 }
 
 /// Fetches, and again where a ref could not be moved: another process fetches or pushes in the same clone.
@@ -183,6 +211,10 @@ fn examine(
                     problems.push(Problem { ledger: ledger.clone(), kept, shown, fault });
                 }
             }
+        }
+        if problems.iter().skip(faults).any(Problem::is_open) {
+            // What leans on an entry of which nobody here can tell is as open, and no fault: nothing moves until it can be told.
+            break;
         }
         if problems.len() > faults {
             continue;

@@ -30,6 +30,12 @@ pub enum KeyError {
         /// Why.
         source: io::Error,
     },
+    /// There is no such key file.
+    #[error("there is no such file")]
+    Missing,
+    /// The public half was given where the secret one is needed.
+    #[error("this is a public key; signing needs the secret one, which lies beside it")]
+    IsPublic,
     /// The file cannot be written.
     #[error("cannot write the key file {path}: {source}")]
     Write {
@@ -42,7 +48,7 @@ pub enum KeyError {
     #[error("{0} exists already and a key is never overwritten: choose another name")]
     Exists(PathBuf),
     /// Others could read the secret key.
-    #[error("{path} may be read by others (mode {mode:03o}); run: chmod 600 {path}")]
+    #[error("{path} may be read by others (mode {mode:03o})")]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -56,16 +62,16 @@ pub enum KeyError {
     #[error("not a minisign public key file: it should be a comment and one line of base64 that begins with RW")]
     PublicFile,
     /// Not a secret key.
-    #[error("not a minisign secret key: it should be an untrusted comment and one line of base64 that begins with RW")]
+    #[error("not a minisign secret key: it should be an untrusted comment and one line of base64")]
     Secret,
     /// The checksum inside is wrong.
     #[error("the secret key is damaged: its checksum does not match; restore it from a copy")]
     Damaged,
     /// The password does not open the key.
-    #[error("the password does not open this secret key")]
+    #[error("the password does not open it")]
     WrongPassword,
     /// The key wants a password and nobody gave one.
-    #[error("the secret key is protected by a password and none was given: {0}")]
+    #[error("it is protected by a password, and none was given: {0}")]
     NoPassword(io::Error),
     /// No good password for a new key.
     #[error("a password has 1 to {PASSWORD_LIMIT} bytes; leave it out for a key without one")]
@@ -89,24 +95,23 @@ impl SecretKey {
     ///
     /// `password` is asked only if the key is protected by one.
     pub fn read(path: &Path, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::Read { path: path.to_owned(), source };
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => KeyError::Missing,
+            _ => KeyError::Read { path: path.to_owned(), source },
+        };
         let file = File::open(path).map_err(failed)?;
+        let contents = read_bounded(&file).map_err(failed)?.ok_or(KeyError::Secret)?;
+        // First what it is: nobody should change the permissions of what is no secret key.
+        Self::form(&contents)?;
         refuse_exposed(path, &file).map_err(failed)??;
-        Self::parse(&read_bounded(&file).map_err(failed)?.ok_or(KeyError::Secret)?, password)
+        Self::parse(&contents, password)
     }
 
     /// Opens a secret key from the contents of its file.
     ///
     /// `password` is asked only if the key is protected by one.
     pub fn parse(contents: &str, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
-        let mut lines = contents.trim_end().lines();
-        let (Some(comment), Some(base64), None) = (lines.next(), lines.next(), lines.next()) else {
-            return Err(KeyError::Secret);
-        };
-        let raw = STANDARD.decode(base64).map_err(|_| KeyError::Secret)?;
-        if !comment.starts_with(COMMENT) || raw.len() != 158 {
-            return Err(KeyError::Secret);
-        }
+        let raw = Self::form(contents)?;
         // Signature algorithm, key derivation, checksum: only these are minisign's.
         let (protected, on_mismatch) = match &raw[..6] {
             b"Ed\0\0B2" => (false, KeyError::Damaged),
@@ -128,6 +133,19 @@ impl SecretKey {
         })?;
         let public = public_of(&secret)?;
         Ok(Self { secret, public })
+    }
+
+    /// The bytes of a secret key, still locked.
+    fn form(contents: &str) -> Result<Vec<u8>, KeyError> {
+        if parse_public(contents).is_ok() {
+            return Err(KeyError::IsPublic);
+        }
+        let mut lines = contents.trim_end().lines();
+        let (Some(comment), Some(base64), None) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(KeyError::Secret);
+        };
+        let raw = STANDARD.decode(base64).map_err(|_| KeyError::Secret)?;
+        if !comment.starts_with(COMMENT) || raw.len() != 158 { Err(KeyError::Secret) } else { Ok(raw) }
     }
 
     /// The public key that belongs to it.

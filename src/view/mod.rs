@@ -13,6 +13,7 @@ pub mod good;
 pub mod json;
 pub mod log;
 pub mod mark;
+pub mod policy;
 pub mod push;
 pub mod show;
 pub mod status;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::harness::{Project, Repo, World, with_random_keys};
 
 /// Runs commands one after the other and shows what each said, but for how old the news is: that is the machine's own hour.
-fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
+pub fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
     let mut text = String::new();
     for command in commands {
         let run = repo.deploy(command).to_string();
@@ -199,81 +199,76 @@ fn junit() {
     project.audited();
 }
 
-/// The first day of a project that runs already: what runs is written down once, and an init that was stopped goes on where it was.
+/// An artifact is registered in the words of the proposal, too: the second word is a component where it is one, and a commit else.
 #[test]
-fn init_of_what_runs() {
+fn register() {
     let world = World::new();
-    let server = world.bare_server("server.git");
-    let alice = world.clone(&server, "alice");
-    alice.commit("api/x", "one\n", "Begin");
-    alice.git(&["tag", "v1.4.1"]).ok();
-    alice.commit("api/x", "two\n", "Go on");
-    let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
-    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
-    let ledgers = |repo: &Repo<'_>| repo.git(&["for-each-ref", "refs/deploy", "refs/notes"]).ok().text();
-    // What is wrong is told before anything is begun.
-    let init = |running: &'static str| vec!["init", "--name", "shop", "--env", "dev,stage,prod", "--running", running];
-    let mut text = String::new();
-    for wrong in ["prd=v1.4.1", "prod=v9", "prod:api=v1.4.1", "prod"] {
-        text += &transcript(&alice, &[&init(wrong)]);
-    }
-    assert_eq!((ledgers(&alice), ledgers(&server)), (String::new(), String::new()));
-    assert!(!alice.path().join("deploy.toml").exists());
-
-    let whole = [&init("prod=v1.4.1")[..], &["--running", "stage=HEAD"]].concat();
-    // The server says no in the middle, before the second baseline.
-    let shim = std::fs::read_to_string(server.path().join("hooks/pre-receive")).unwrap();
-    server.hook("pre-receive", "#!/bin/sh\nread -r it\ncase $it in *refs/deploy/stage) exit 1 ;; esac\necho \"$it\" | git-deploy hook pre-receive\n");
-    let stopped = alice.deploy(&whole).fails(1);
-    assert!(stopped.err().contains("git deploy init with the same words"), "{stopped}");
-    std::fs::remove_file(alice.path().join("deploy.toml")).unwrap();
-    server.hook("pre-receive", &shim);
-    text += &transcript(&alice, &[&whole, &whole, &["init", "--env", "qa"], &["log", "--dates=iso"]]);
-    with_random_keys().bind(|| insta::assert_snapshot!(text));
-    assert_eq!(alice.rev("deploy/prod^2"), alice.rev("v1.4.1"));
-    // It is there to go back to, and it never ran before the next environment.
-    alice.deploy(&["record", "dev"]).ok();
-    alice.deploy(&["record", "prod", "stage"]).fails(1);
-    alice.deploy(&["record", "stage", "dev", "--all"]).ok();
-    alice.deploy(&["record", "prod", "stage"]).ok();
-    alice.deploy(&["record", "prod", "v1.4.1", "--rollback"]).ok();
-}
-
-/// A component that is declared later gets its baseline then, from an admin, once.
-#[test]
-fn later_baselines() {
-    let world = World::new();
-    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
-    let (alice, bob) = (&project.alice, &project.bob);
-    alice.deploy(&["record", "prod", "main", "--baseline"]).ok();
-    project.push("web/x", "one\n");
-    project.publish("[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\nold = { paths = \"old\" }\n");
-    project.refused(&["signer"], || bob.deploy(&["record", "prod", "main", "--baseline", "--no-verify"]));
-    let mut text = transcript(
-        &alice.repo,
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nprod = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n",
+    );
+    let first = project.push("web/x", "one\n");
+    let ci = &project.ci;
+    ci.deploy(&["record", "dev"]).ok();
+    let second = project.push("web/x", "two\n");
+    // A branch of a component's name does not get in its way.
+    ci.repo.git(&["branch", "web", &first]).ok();
+    let image = |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
+    let registered = |arguments: &[&str]| {
+        let document = ci.deploy(&[&["register"], arguments, &["--json"]].concat()).ok().json();
+        let artifact = &document["statement"]["predicate"];
+        (artifact["component"].as_str().unwrap().to_owned(), artifact["commit"].as_str().unwrap().to_owned())
+    };
+    let [one, two, three] = ["1", "2", "3"].map(|digit| image("web", digit));
+    assert_eq!(registered(&[&one, "web", "--env", "dev", "--project", "demo"]), ("web".to_owned(), first.clone()));
+    assert_eq!(registered(&[&two, "web"]), ("web".to_owned(), second.clone()));
+    assert_eq!(registered(&[&image("api", "3"), "dev", "-c", "api"]), ("api".to_owned(), first.clone()));
+    assert_eq!(registered(&[&image("other", "4"), "web", "-c", "web", "--dry-run"]), ("web".to_owned(), first));
+    assert_eq!(registered(&[&image("other", "4"), "api", &second]), ("api".to_owned(), second));
+    let before = project.refs();
+    let text = transcript(
+        &ci.repo,
         &[
-            &["record", "prod", "--baseline"],
-            &["record", "prod", "main", "--baseline", "--failed"],
-            &["record", "prod", "main", "--baseline", "-c", "old"],
-            &[
-                "record",
-                "prod",
-                "main",
-                "--baseline",
-                "-c",
-                "api",
-                "--version",
-                "1.4.1",
-                "-m",
-                "as the wiki says",
-                "--dry-run",
-            ],
-            &["record", "prod", "main", "--baseline", "-c", "api", "--version", "1.4.1", "-m", "as the wiki says"],
-            &["record", "prod", "main", "--baseline"],
+            &["register", &three],
+            &["register", &three, "wbe", "--env", "dev"],
+            &["register", &three, "web", "--env", "prod"],
+            &["register", &three, "web", "HEAD", "--env", "dev"],
+            &["register", &three, "web", "HEAD", "-c", "api"],
+            &["register", &three, "web", "--project", "shop"],
+            &["--project", "shop", "status"],
+            &["sync", "--project", "shop"],
+            &["init", "--project", "shop"],
         ],
     );
-    project.refused(&["state"], || alice.deploy(&["record", "prod", "main", "--baseline", "-c", "api", "--no-verify"]));
-    text += &transcript(&alice.repo, &[&["record", "prod", "main", "--baseline"], &["log", "prod", "--dates=iso"]]);
+    assert_eq!(project.refs(), before);
     with_random_keys().bind(|| insta::assert_snapshot!(text));
-    project.audited();
+    // A clone that meets its project for the first time with these words is not taken further.
+    let new = world.clone(&project.server, "dana");
+    let met = new.deploy(&["status", "--project", "shop"]).fails(2);
+    assert!(met.err().contains("this is the project demo, not shop"), "{met}");
+}
+
+/// Consent to a policy can be taken back until it is in force.
+#[test]
+fn revoke_of_a_policy() {
+    let world = World::new();
+    let rules = "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n[environments]\ndev = {}\n";
+    let project = Project::new(&world, rules);
+    let (alice, bob, carol) = (&project.alice, &project.bob, &project.carol);
+    let file = |forge: &crate::harness::Forge<'_>| {
+        forge.repo.write("deploy.toml", &project.policy(&format!("{rules}qa = {{}}\n")));
+    };
+    [alice, bob].iter().for_each(|forge| file(forge));
+    bob.deploy(&["policy", "approve"]).ok();
+    let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();
+    let digest = format!("sha256:{}", digest.split(' ').next().unwrap());
+    project.refused(&["signer"], || carol.deploy(&["policy", "revoke", &digest, "--of", "bob", "--no-verify"]));
+    let text = transcript(
+        &bob.repo,
+        &[&["policy", "revoke", "--dry-run"], &["policy", "revoke", "-m", "not before Monday"], &["policy", "revoke"]],
+    );
+    with_random_keys().bind(|| insta::assert_snapshot!(text));
+    project.refused(&["approvals"], || alice.deploy(&["policy", "publish", "--yes", "--no-verify"]));
+    bob.deploy(&["policy", "approve", &digest]).ok();
+    alice.deploy(&["policy", "publish", "--yes"]).ok();
 }

@@ -1,11 +1,14 @@
 //! The documents' transcripts, played: what README.md and docs/ show is what happens.
 //!
-//! In a block that is marked `console`, a line `$ …` is typed in the reader's home, a line `alice$ …` by alice in her clone `alice`; what
-//! follows is what a terminal of 100 columns then shows. A comment `<!-- console … -->` is played and not shown; in it,
+//! In a block that is marked `console`, a line `$ …` is typed in the reader's home, a line `bob$ …` by bob in his clone `bob`, in any
+//! other folder by alice; what follows is what a terminal of 100 columns then shows. A comment `<!-- console … -->` is played and not shown; in it,
 //! `+ 2h` lets that time pass. A block marked `console exit=1` ends with that exit code, all else with 0.
 //! Ids and keys are random, so only their places are compared. `UPDATE_DOCS=1` writes down what came out.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::harness::{Run, World};
 
@@ -87,15 +90,31 @@ impl Player<'_> {
         let (person, command) = typed.split_once("$ ").unwrap();
         let home = self.world.path().join("home");
         let folder: PathBuf = home.join(person);
-        let mut terminal = self.world.command("timeout", if person.is_empty() { "you" } else { person });
+        let known = ["bob", "carol", "ci"].contains(&person);
+        let mut terminal = self.world.command("timeout", if known { person } else { "alice" });
         terminal.args(["60", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
         terminal.current_dir(folder).env("SHELL", "/bin/bash").env("TERM", "dumb").env("COLUMNS", "100");
         terminal.env("GIT_PAGER", "cat").env("TESTDATA", Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"));
         // A prompt for it would show nothing of what is typed.
         terminal.env("GIT_DEPLOY_PASSWORD", "correct horse battery staple");
         let run = Run::of(self.world, &mut terminal).fails(exit);
+        self.date_fetches(&home);
         let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
         text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Git dates what it fetches by the machine's clock, which nobody steers.
+    fn date_fetches(&self, home: &Path) {
+        let now = UNIX_EPOCH + Duration::from_secs(self.world.now().seconds().try_into().unwrap());
+        for folder in std::fs::read_dir(home).unwrap() {
+            let mark = File::options().append(true).open(folder.unwrap().path().join(".git/FETCH_HEAD"));
+            mark.and_then(|mark| mark.set_modified(now))
+                .or_else(|error| match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(()),
+                    _ => Err(error),
+                })
+                .unwrap();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod forgeries;
 mod harness;
 
 mod attacks;
+mod bad_input;
 mod cli;
 mod decide;
 mod demo;
@@ -24,8 +25,10 @@ mod manners;
 mod races;
 mod readme;
 mod recipes;
+mod repositories;
 mod rules;
 mod server;
 mod stock;
+mod told;
 mod walls;
 mod write;

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Action, InvalidError, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement, valid};
-use crate::domain::id::EntryId;
+use crate::domain::id::{CommitId, Digest, EntryId, Oid};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::time::Time;
 
@@ -46,7 +46,24 @@ pub enum ParseError {
 #[derive(Serialize)]
 struct Subject<'a> {
     name: &'a str,
-    digest: BTreeMap<&'a str, String>,
+    digest: SubjectDigest<'a>,
+}
+
+/// A map with one entry: the algorithm and the hexadecimal value.
+enum SubjectDigest<'a> {
+    Commit(Oid),
+    Digest(&'a Digest),
+}
+
+impl Serialize for SubjectDigest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Commit(id) => map.serialize_entry("gitCommit", id)?,
+            Self::Digest(digest) => map.serialize_entry(digest.algorithm().name(), digest.hex())?,
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -78,13 +95,18 @@ struct OutPredicate<'a> {
     fields: &'a Action,
 }
 
+/// Read in passes over the same bytes, each for its own part: no tree of values stands in between.
+#[derive(Deserialize)]
+struct In<T> {
+    predicate: T,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct In {
+struct InType {
     #[serde(rename = "_type")]
     kind: String,
     predicate_type: String,
-    predicate: Value,
 }
 
 #[derive(Deserialize)]
@@ -105,11 +127,10 @@ struct InPredicate {
 /// The subjects of a statement: each component with its commit, then each artifact; the previous entry where there is no code. Every
 /// commit of [`Statement::commits`] is among them, so that whoever indexes statements by subject misses none.
 fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
-    let commit = |name, id: &dyn ToString| Subject { name, digest: BTreeMap::from([("gitCommit", id.to_string())]) };
-    let digest = |name, digest: &super::super::id::Digest| Subject {
-        name,
-        digest: BTreeMap::from([(digest.algorithm().name(), digest.hex().to_owned())]),
-    };
+    fn digest<'a>(name: &'a str, digest: &'a Digest) -> Subject<'a> {
+        Subject { name, digest: SubjectDigest::Digest(digest) }
+    }
+    let commit = |name, id: &CommitId| Subject { name, digest: SubjectDigest::Commit(id.0) };
     let targets: Vec<&super::Target> = match &statement.action {
         Action::Baseline(it) => it.components.iter().collect(),
         Action::Start(it) => it.deployment.components.iter().map(|change| &change.target).collect(),
@@ -146,7 +167,7 @@ fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
     images.dedup();
     subjects.extend(images.into_iter().map(|image| digest(image.name.as_str(), &image.digest)));
     if subjects.is_empty() {
-        subjects.push(commit(statement.ledger.as_str(), &statement.previous));
+        subjects.push(commit(statement.ledger.as_str(), &CommitId(statement.previous.0)));
     }
     subjects
 }
@@ -187,13 +208,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
     if bytes.len() > MAX_BYTES {
         return Err(ParseError::TooLarge(bytes.len()));
     }
-    let outer: In = serde_json::from_slice(bytes)?;
+    let outer: InType = serde_json::from_slice(bytes)?;
     if outer.kind != STATEMENT_TYPE || outer.predicate_type != PREDICATE_TYPE {
         let found = if outer.kind == STATEMENT_TYPE { outer.predicate_type } else { outer.kind };
         return Err(ParseError::Type(found.chars().take(80).collect()));
     }
-    let common = InPredicate::deserialize(&outer.predicate)?;
-    let action = parse_action(&common.ledger, &common.action, &outer.predicate)?;
+    let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
+    let action = parse_action(&common.ledger, &common.action, bytes)?;
     let statement = Statement {
         at: common.at,
         by: common.by,
@@ -217,42 +238,42 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
     Ok(statement)
 }
 
-fn parse_action(ledger: &LedgerName, action: &str, fields: &Value) -> Result<Action, ParseError> {
-    fn read<'a, T: Deserialize<'a>>(fields: &'a Value, wrap: fn(T) -> Action) -> Result<Action, ParseError> {
-        Ok(wrap(T::deserialize(fields)?))
+fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {
+    fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], wrap: fn(T) -> Action) -> Result<Action, ParseError> {
+        Ok(wrap(serde_json::from_slice::<In<T>>(bytes)?.predicate))
     }
     let unknown = || ParseError::Action { ledger: ledger.clone(), action: action.chars().take(80).collect() };
     if ledger.is_policy() {
         return match action {
-            "publish" => read(fields, Action::Publish),
-            "approve" => read(fields, Action::PolicyApprove),
-            "revoke" => read(fields, Action::PolicyRevoke),
+            "publish" => read(bytes, Action::Publish),
+            "approve" => read(bytes, Action::PolicyApprove),
+            "revoke" => read(bytes, Action::PolicyRevoke),
             _ => Err(unknown()),
         };
     }
     if ledger.is_evidence() {
         return match action {
-            "build" => read(fields, Action::Build),
-            "artifact" => read(fields, Action::Artifact),
-            "attestation" => read(fields, Action::Attestation),
-            "yank" => read(fields, Action::Yank),
-            "unyank" => read(fields, Action::Unyank),
+            "build" => read(bytes, Action::Build),
+            "artifact" => read(bytes, Action::Artifact),
+            "attestation" => read(bytes, Action::Attestation),
+            "yank" => read(bytes, Action::Yank),
+            "unyank" => read(bytes, Action::Unyank),
             _ => Err(unknown()),
         };
     }
     match action {
-        "baseline" => read(fields, Action::Baseline),
-        "start" => read(fields, Action::Start),
-        "resume" => read(fields, Action::Resume),
-        "finish" => read(fields, Action::Finish),
-        "record" => read(fields, Action::Record),
-        "abort" => read(fields, Action::Abort),
-        "verification" => read(fields, Action::Verification),
-        "approve" => read(fields, Action::Approve),
-        "revoke" => read(fields, Action::Revoke),
-        "lock" => read(fields, Action::Lock),
-        "unlock" => read(fields, Action::Unlock),
-        "expire" => read(fields, Action::Expire),
+        "baseline" => read(bytes, Action::Baseline),
+        "start" => read(bytes, Action::Start),
+        "resume" => read(bytes, Action::Resume),
+        "finish" => read(bytes, Action::Finish),
+        "record" => read(bytes, Action::Record),
+        "abort" => read(bytes, Action::Abort),
+        "verification" => read(bytes, Action::Verification),
+        "approve" => read(bytes, Action::Approve),
+        "revoke" => read(bytes, Action::Revoke),
+        "lock" => read(bytes, Action::Lock),
+        "unlock" => read(bytes, Action::Unlock),
+        "expire" => read(bytes, Action::Expire),
         _ => Err(unknown()),
     }
 }

@@ -52,7 +52,9 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     for one in &asked {
         match one.missing(ctx)? {
             Some(detail) => {
-                let command = format!("git deploy approve {} {}", ctx.shown(), one.commit.short());
+                let destroys = one.changes.iter().any(|change| change.intent == Intent::Destroy);
+                let destroy = if destroys { " --destroy" } else { "" };
+                let command = format!("git deploy approve {} {}{destroy}", ctx.shown(), one.commit.short());
                 against.push(Check::fail(RULE, one.named(&asked, detail)).remedy(command));
             }
             None => filled.push(one.named(&asked, one.tally())),

@@ -54,6 +54,7 @@ fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
 /// Whether a component at a commit has the content that the entry says; `None`: whether it is absent there.
 fn is(ctx: &Context<'_>, component: &ComponentName, commit: CommitId, said: Option<Content>) -> Option<Check> {
     match ctx.content(commit, component) {
+        Err(_) if ctx.facts.gone.contains(&commit) => None,
         Err(why) => Some(Check::unknown(Rule::Content, crate::domain::text::harmless(&why))),
         Ok(found) if found == said => None,
         Ok(None) => Some(fail(format!("{component} is absent at {}", commit.short()))),

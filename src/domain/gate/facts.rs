@@ -108,6 +108,9 @@ pub struct Facts {
     pub state: Option<Known<State>>,
     /// Each commit of the code that the request names.
     pub commits: BTreeMap<CommitId, Known<CommitFact>>,
+    /// Commits that are gone since an entry of the past spoke of them, because no ledger keeps them: what was approved or built and never
+    /// deployed. Whoever let the entry in has seen them; never filled where an entry wants in.
+    pub gone: BTreeSet<CommitId>,
     /// The content of each component at each commit that matters: those of the request, what runs (`from`), for a branch or tag
     /// every component at the new commit, for a branch that is not created also at the old one. `None` inside: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Known<Option<Content>>>,

@@ -31,7 +31,14 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     against.extend(busy.map(|run| {
         let (start, by) = (&run.start.statement, &run.owner.statement.by);
         let why = format!("run {} of {by} is unfinished since {}", run.sequence, start.at);
-        Check::fail(Rule::Lock, why).remedy(format!("git deploy record {place} --finish --run {}", run.sequence))
+        let number = run.sequence;
+        // Only whoever runs it can say how it ended; others give it up, once they may.
+        let own = ctx.statement.is_some_and(|statement| statement.by == *by);
+        Check::fail(Rule::Lock, why).remedy(if own {
+            format!("git deploy record {place} --finish --run {number}")
+        } else {
+            format!("git deploy abort {place} --run {number} -m REASON")
+        })
     }));
     Ok(against)
 }
@@ -133,7 +140,9 @@ mod tests {
             start(2, deployment(Kind::Deploy, vec![change("api", 2, None)])),
         )
         .fails(Rule::Lock, "run 1 of ci is unfinished since 2026-03-05T09:59:00Z");
-        assert_eq!(check.remedy.as_deref(), Some("git deploy record prod --finish --run 1"));
+        assert_eq!(check.remedy.as_deref(), Some("git deploy abort prod --run 1 -m REASON"));
+        let own = Case::after(POLICY, "prod", history(), "ci", deploy("api", 2, None)).fails(Rule::Lock, "run 1 of ci");
+        assert_eq!(own.remedy.as_deref(), Some("git deploy record prod --finish --run 1"));
         Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
         let back = start(2, deployment(Kind::Rollback, vec![change("api", 2, None)]));
         Case::after(POLICY, "prod", history(), "alice", back).fails(Rule::Lock, "unfinished");

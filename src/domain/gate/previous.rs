@@ -68,7 +68,7 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
     if change.intent == Intent::Destroy {
         let gone = absences(&history, change).next().is_some();
         let runs = here.commit(component).is_some() || here.unknown(component).is_some();
-        let against = || Against::new(format!("{source} still has it")).remedy(run);
+        let against = || Against::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
         return Ok((!gone && runs).then(against));
     }
     let content = change.target.content;
@@ -81,13 +81,12 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
         Latest::Never => Some(Against::new(format!("{source} never ran {}", commit.short())).remedy(run)),
         Latest::Failed(attempt) => Some(Against::new(failed(ctx, source, change, attempt)).remedy(run)),
         Latest::Ran(stay) => {
-            ran(source, stay, none_counts(ctx, change)).map(|against| match (stay.baseline, stay.to) {
-                // It would only ride along on the baseline once more.
-                (true, _) => against,
-                (false, None) => {
-                    against.remedy(format!("git deploy record {source} {} --all --verification passed", commit.short()))
-                }
-                (false, Some(_)) => against.remedy(run),
+            let counts = none_counts(ctx, change);
+            ran(source, stay, counts).map(|against| match (stay.to, stay.baseline && counts) {
+                // What does not change would only ride along on what it came with.
+                (None, true) => against.remedy(format!("{run} --all")),
+                (None, false) => against.remedy(format!("{run} --all --verification passed")),
+                (Some(_), _) => against.remedy(run),
             })
         }
     })

@@ -38,6 +38,8 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
 /// Looking for what was said of a commit ends at entries older than it, so none may be hidden behind a date.
 fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
+        // Nothing can be hidden from those who look for what was said of a commit that nobody has.
+        Some(Err(_)) if ctx.facts.gone.contains(&commit) => None,
         None => Some(Check::unknown(Rule::Time, format!("the date of {} was not read", commit.short()))),
         Some(Err(why)) => Some(Check::unknown(Rule::Time, harmless(why))),
         Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW))
@@ -111,6 +113,9 @@ mod tests {
         case.facts.commits.insert(commit(1), Ok(CommitFact { time: noon().plus(SKEW).plus(Span::seconds(1)) }));
         case.fails(Rule::Time, "dated");
         case.facts.commits.insert(commit(1), Err("no such object".to_owned()));
+        case.facts.gone.insert(commit(1));
+        case.passes(Rule::Time);
+        case.facts.gone.clear();
         case.unknown(Rule::Time, "no such object");
         case.facts.commits.clear();
         case.unknown(Rule::Time, "not read");

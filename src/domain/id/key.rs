@@ -7,7 +7,6 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 
 use super::IdError;
 
@@ -15,8 +14,7 @@ use super::IdError;
 ///
 /// The key id that minisign writes beside it is eight random bytes that anyone can copy. It is kept for printing the key as it was
 /// given, and takes no part in comparisons.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy)]
 pub struct PublicKey {
     id: [u8; 8],
     key: [u8; 32],

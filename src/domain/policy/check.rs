@@ -136,9 +136,9 @@ fn change(policy: &Policy, out: &Findings<'_>) {
     let publisher = usize::from(persons == admins.len());
     if policy.change.approvals > 0 && (policy.change.approvals as usize) + publisher > persons {
         let what = format!(
-            "{} admins must approve besides the one who publishes, and {persons} of the admins {} a person: no policy could be published again",
+            "{} must approve besides the one who publishes, and the admins are only {persons} {}: no policy could be published again",
             policy.change.approvals,
-            if persons == 1 { "is" } else { "are" },
+            if persons == 1 { "person" } else { "people" },
         );
         out.add_at("policy.approvals", what, Some("name more admins or ask for fewer approvals"));
     }

@@ -9,6 +9,7 @@ mod component;
 mod environment;
 mod error;
 mod freeze;
+pub mod keys;
 mod order;
 mod parse;
 mod parse_component;
@@ -246,4 +247,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

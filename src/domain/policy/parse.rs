@@ -11,7 +11,7 @@ use super::error::{Findings, nearest};
 use super::reader::{Entry, Fields, Node};
 use super::{
     ChangeRules, Command, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing, Unowned,
-    check, parse_component, parse_environment,
+    check, keys, parse_component, parse_environment,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person, ProjectName};
@@ -20,20 +20,6 @@ use crate::domain::name::{GroupName, Person, ProjectName};
 const MOST_PEOPLE: usize = 2_000;
 /// The most types in `[checks]`.
 const MOST_TYPES: usize = 200;
-
-const KEYS: &[&str] = &[
-    "schema",
-    "project",
-    "people",
-    "groups",
-    "policy",
-    "environments",
-    "components",
-    "checks",
-    "artifacts",
-    "unowned",
-    "notify",
-];
 
 /// Reads and validates a policy.
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
@@ -50,10 +36,12 @@ fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
         return None;
     }
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {}", error.message()), None);
-    }
-    if !errors.is_empty() {
+    // The first alone: where a file is broken off, what follows is read as what it is not.
+    if let Some(error) = errors.first() {
+        let what = error.message().split(", expected").next().unwrap_or_default();
+        let merging = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        let hint = merging.then(|| "it holds the marks of a merge that is not done yet".to_owned());
+        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {what}"), hint);
         return None;
     }
     let document = DeValue::Table(document.into_inner());
@@ -71,8 +59,12 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         }
         Some(_) => {}
     }
-    let fields = root.fields(KEYS);
-    let project: Option<ProjectName> = fields.need("project").and_then(|node| node.parse());
+    let fields = root.fields(&keys::TOP);
+    let project: Option<ProjectName> = fields.with("project", Node::parse);
+    if fields.get("project").is_none() {
+        let hint = "add project = \"NAME\", which never changes".to_owned();
+        out.add(None, "", "the key \"project\" is missing", Some(hint));
+    }
     let cast = Cast::read(&fields, out);
     let notify: Vec<Command> = fields.each("notify", Node::parse);
     let (environments, patterns) = parse_environment::all(&fields, &cast, &notify);
@@ -83,10 +75,10 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         checks: fields.get("checks").map(|node| vouchers(&node, &cast)),
         artifacts: fields
             .get("artifacts")
-            .and_then(|node| cast.members_at(&node.fields(&["by"]), "by"))
+            .and_then(|node| cast.members_at(&node.fields(&keys::ARTIFACTS), "by"))
             .unwrap_or_else(|| cast.everyone.clone()),
         unowned: fields
-            .with("unowned", |node| node.word(&[("gated", Unowned::Gated), ("free", Unowned::Free)]))
+            .word("unowned", &[("gated", Unowned::Gated), ("free", Unowned::Free)])
             .unwrap_or(Unowned::Gated),
         project,
         environments,
@@ -102,17 +94,14 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
 
 fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
     let Some(node) = fields.get("policy") else { return ChangeRules { admins: None, approvals: 0 } };
-    let fields = node.fields(&["admins", "approvals"]);
-    ChangeRules {
-        admins: cast.members_at(&fields, "admins"),
-        approvals: fields.with("approvals", |node| node.number(0, 20)).unwrap_or(0),
-    }
+    let fields = node.fields(&keys::CHANGE);
+    ChangeRules { admins: cast.members_at(&fields, "admins"), approvals: fields.number("approvals").unwrap_or(0) }
 }
 
 fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
     let mut checks = BTreeMap::new();
     for entry in node.entries(MOST_TYPES) {
-        let by = entry.node.fields(&["by"]);
+        let by = entry.node.fields(&keys::VOUCHERS);
         let members = by.need("by").and_then(|node| cast.members(&node)).unwrap_or_else(|| cast.everyone.clone());
         if let Some(predicate_type) = entry.name::<PredicateType>()
             && checks.insert(predicate_type, members).is_some()
@@ -169,7 +158,7 @@ impl Cast {
     fn person(&mut self, entry: &Entry<'_>) {
         self.declared.insert(entry.key.to_owned());
         let node = &entry.node;
-        let fields = node.is_table().then(|| node.fields(&["key", "retired", "emails", "machine"]));
+        let fields = node.is_table().then(|| node.fields(&keys::PERSON));
         let key_node = fields.as_ref().map_or_else(|| Some(node.clone()), |fields| fields.need("key"));
         let retired =
             fields.as_ref().and_then(|fields| fields.get("retired")).map(|node| node.list()).unwrap_or_default();
@@ -232,7 +221,7 @@ impl Cast {
             let Some(word) = node.text() else { continue };
             if let Some(person) = self.people.get_key_value(word).map(|(person, _)| person.clone()) {
                 persons.insert(person);
-            } else if self.groups.contains_key(word) {
+            } else if self.groups.contains_key(word) || word == entry.key && !self.people.contains_key(word) {
                 node.wrong(format!("{word:?} is a group; a group holds people only"), None);
             } else if !self.declared.contains(word) {
                 node.wrong(

@@ -4,27 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::nearest;
 use super::reader::{Entry, Fields, Node};
-use super::{Component, Paths, Secret, VarName};
+use super::{Component, Paths, Secret, VarName, keys};
 use crate::domain::name::{ComponentName, ProjectName, REST};
 
 /// The most components.
 const MOST: usize = 5_000;
 /// The most variables or secrets of one component or environment.
 const MOST_VARIABLES: usize = 1_000;
-
-const KEYS: &[&str] = &[
-    "paths",
-    "depends_on",
-    "plan",
-    "apply",
-    "verify",
-    "destroy",
-    "build",
-    "variables",
-    "secrets",
-    "retries",
-    "timeout",
-];
 
 /// All components; without the table, one with the project's name.
 pub(super) fn all(fields: &Fields<'_>, project: &ProjectName) -> BTreeMap<ComponentName, Component> {
@@ -67,7 +53,7 @@ fn sole(project: &ProjectName) -> Option<(ComponentName, Component)> {
 }
 
 fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> Component {
-    let fields = entry.node.fields(KEYS);
+    let fields = entry.node.fields(&keys::COMPONENT);
     fields.needs("plan", "apply", "a plan is for something that is applied");
     let (variables, secrets) = variables(&fields);
     Component {
@@ -81,7 +67,7 @@ fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> 
         build: fields.with("build", Node::parse),
         variables,
         secrets,
-        retries: fields.with("retries", |node| node.number(0, 10)).unwrap_or(0),
+        retries: fields.number("retries").unwrap_or(0),
         timeout: fields.with("timeout", Node::span),
     }
 }
@@ -130,7 +116,7 @@ fn secret(node: &Node<'_>) -> Option<Secret> {
     if !node.is_table() {
         return Some(Secret { command: node.parse()?, plan: false });
     }
-    let fields = node.fields(&["command", "plan"]);
+    let fields = node.fields(&keys::SECRET);
     let plan = fields.with("plan", Node::flag).unwrap_or(false);
     Some(Secret { command: fields.need("command")?.parse()?, plan })
 }

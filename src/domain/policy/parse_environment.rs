@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::{self, MOST_SEATS};
 use super::parse::Cast;
 use super::parse_component::variables;
 use super::reader::{Entry, Fields, Node};
@@ -17,45 +18,12 @@ use crate::domain::time::Span;
 
 /// The most environments and patterns together.
 const MOST: usize = 500;
-/// The most seats of all approval rules of an environment together.
-const MOST_SEATS: u32 = 20;
 /// How long an approval counts unless its rule says otherwise.
 const APPROVAL_EXPIRES: Span = Span::days(7);
 /// When an unfinished start may be aborted by any deployer, unless the policy says otherwise.
 const STALE_AFTER: Span = Span::seconds(3_600);
 /// How many components are worked on at once, unless the policy says otherwise.
 const PARALLEL: u32 = 4;
-
-const KEYS: &[&str] = &[
-    "deployers",
-    "rollback_by",
-    "exec_by",
-    "break_glass",
-    "hotfix",
-    "promote_from",
-    "soak",
-    "approvals",
-    "checks",
-    "artifact",
-    "version",
-    "freeze",
-    "branch",
-    "deploy_on",
-    "up_to_date",
-    "tag",
-    "enforcement",
-    "ephemeral",
-    "stale_after",
-    "url",
-    "parallel",
-    "rollback",
-    "notify",
-    "trigger",
-    "advance",
-    "manifest",
-    "variables",
-    "secrets",
-];
 
 type Environments = BTreeMap<EnvName, Environment>;
 
@@ -81,7 +49,7 @@ pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Command]) -> (Envi
 }
 
 fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, notify: &[Command]) -> Environment {
-    let fields = entry.node.fields(KEYS);
+    let fields = entry.node.fields(&keys::ENVIRONMENT);
     alone(entry, &fields, pattern);
     let deployers = cast.members_at(&fields, "deployers").unwrap_or_else(|| cast.everyone.clone());
     let by_deployers = |key| cast.members_at(&fields, key).unwrap_or_else(|| deployers.clone());
@@ -93,7 +61,7 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
         rollback_by: by_deployers("rollback_by"),
         exec_by: by_deployers("exec_by"),
         break_glass: fields.with("break_glass", |node| {
-            let fields = node.fields(&["by"]);
+            let fields = node.fields(&keys::BREAK_GLASS);
             fields.need("by")?;
             cast.persons_at(&fields, "by", "breaks glass")
         }),
@@ -102,25 +70,23 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
         soak: fields.with("soak", Node::span),
         approvals: fields.get("approvals").map(|node| seats(&node, cast)).unwrap_or_default(),
         checks: fields.each("checks", |node| check(node, cast)),
-        artifact_required: fields.with("artifact", |node| node.word(&[("required", true)])).unwrap_or(false),
+        artifact_required: fields.word("artifact", &[("required", true)]).unwrap_or(false),
         version: fields.with("version", version),
         freeze: fields.each("freeze", freeze),
         branch: fields.with("branch", Node::parse),
         deploy_on: fields
-            .with("deploy_on", |node| node.word(&[("merge", DeployOn::Merge), ("approval", DeployOn::Approval)]))
+            .word("deploy_on", &[("merge", DeployOn::Merge), ("approval", DeployOn::Approval)])
             .unwrap_or(DeployOn::Merge),
         up_to_date: fields.with("up_to_date", Node::flag).unwrap_or(false),
         tag: fields.with("tag", |node| node.read(Template::tag)),
         enforcement: fields
-            .with("enforcement", |node| {
-                node.word(&[("active", Enforcement::Active), ("evaluate", Enforcement::Evaluate)])
-            })
+            .word("enforcement", &[("active", Enforcement::Active), ("evaluate", Enforcement::Evaluate)])
             .unwrap_or(Enforcement::Active),
         stale_after: fields.with("stale_after", Node::span).unwrap_or(STALE_AFTER),
         url: fields.with("url", url),
-        parallel: fields.with("parallel", |node| node.number(1, 64)).unwrap_or(PARALLEL),
+        parallel: fields.number("parallel").unwrap_or(PARALLEL),
         rollback: fields
-            .with("rollback", |node| node.word(&[("auto", Rollback::Auto), ("manual", Rollback::Manual)]))
+            .word("rollback", &[("auto", Rollback::Auto), ("manual", Rollback::Manual)])
             .unwrap_or(Rollback::Auto),
         notify: if fields.get("notify").is_some() { fields.each("notify", Node::parse) } else { notify.to_vec() },
         trigger: fields.with("trigger", trigger),
@@ -153,13 +119,13 @@ fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
 }
 
 fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
-    let fields = node.fields(&["ttl", "limit"]);
-    let (ttl, limit) = (fields.need("ttl"), fields.need("limit"));
-    Some(Ephemeral { ttl: ttl?.span()?, limit: limit?.number(1, 10_000)? })
+    let fields = node.fields(&keys::EPHEMERAL);
+    let (ttl, limit) = (fields.need("ttl"), fields.need("limit").and_then(|_| fields.number("limit")));
+    Some(Ephemeral { ttl: ttl?.span()?, limit: limit? })
 }
 
 fn hotfix(node: &Node<'_>, cast: &Cast, deployers: &super::Members) -> Hotfix {
-    let fields = node.fields(&["by", "skip"]);
+    let fields = node.fields(&keys::HOTFIX);
     let words = [("promote_from", HotfixSkip::PromoteFrom), ("soak", HotfixSkip::Soak)];
     Hotfix {
         by: cast.members_at(&fields, "by").unwrap_or_else(|| deployers.clone()),
@@ -174,16 +140,20 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
         return required.map(|required| seat(required, cast.persons.clone())).into_iter().collect();
     }
     let rule = |node: &Node<'_>| {
-        let fields = node.fields(&["required", "by", "prevent_self", "bind", "expires"]);
-        Seat {
+        if !node.is_table() {
+            node.wrong_type("a whole number, or a table such as { required = 1, by = \"alice\" }");
+            return None;
+        }
+        let fields = node.fields(&keys::SEAT);
+        Some(Seat {
             required: fields.with("required", |node| node.number(1, MOST_SEATS)).unwrap_or(1),
             by: cast.persons_at(&fields, "by", "approves").unwrap_or_else(|| cast.persons.clone()),
             prevent_self: fields.with("prevent_self", Node::flag).unwrap_or(true),
-            bind: fields.with("bind", |node| node.word(&[("plan", Bind::Plan)])).unwrap_or(Bind::Commit),
+            bind: fields.word("bind", &[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
             expires: fields.with("expires", Node::span).unwrap_or(APPROVAL_EXPIRES),
-        }
+        })
     };
-    let seats: Vec<Seat> = node.list().iter().take(MOST_SEATS as usize + 1).map(rule).collect();
+    let seats: Vec<Seat> = node.list().iter().take(MOST_SEATS as usize + 1).filter_map(rule).collect();
     if seats.iter().map(|seat| seat.required).sum::<u32>() > MOST_SEATS {
         node.wrong(format!("more than {MOST_SEATS} approvals are asked for"), None);
         return Vec::new();
@@ -196,7 +166,7 @@ fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
         let predicate_type: PredicateType = node.parse()?;
         return Some(RequiredCheck { predicate_type, suite: None, environment: None, by: None });
     }
-    let fields = node.fields(&["type", "suite", "environment", "by"]);
+    let fields = node.fields(&keys::CHECK);
     Some(RequiredCheck {
         suite: fields.with("suite", Node::parse),
         environment: fields.with("environment", Node::parse),
@@ -206,17 +176,17 @@ fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
 }
 
 fn version(node: &Node<'_>) -> Option<VersionRule> {
-    let fields = node.fields(&["from", "require_bump", "scheme"]);
+    let fields = node.fields(&keys::VERSION);
     let schemes = [("semver", Scheme::Semver), ("calver", Scheme::Calver)];
     Some(VersionRule {
         require_bump: fields.with("require_bump", Node::flag).unwrap_or(false),
-        scheme: fields.with("scheme", |node| node.word(&schemes)).unwrap_or(Scheme::Semver),
+        scheme: fields.word("scheme", &schemes).unwrap_or(Scheme::Semver),
         from: fields.need("from")?.read(VersionSource::new)?,
     })
 }
 
 fn freeze(node: &Node<'_>) -> Option<Freeze> {
-    let fields = node.fields(&["start", "end", "timezone", "reason"]);
+    let fields = node.fields(&keys::FREEZE);
     let zone = |text: &str| {
         text.parse().map_err(|_| format!("{text:?} is not a time zone of the IANA database such as Europe/London"))
     };
@@ -235,7 +205,7 @@ fn url(node: &Node<'_>) -> Option<Template> {
 }
 
 fn trigger(node: &Node<'_>) -> Option<Trigger> {
-    let fields = node.fields(&["branch", "tag"]);
+    let fields = node.fields(&keys::TRIGGER);
     match (fields.get("branch"), fields.get("tag")) {
         (Some(branch), None) => branch.parse().map(Trigger::Branch),
         (None, Some(tag)) => tag.read(TagGlob::new).map(Trigger::Tag),
@@ -247,14 +217,14 @@ fn trigger(node: &Node<'_>) -> Option<Trigger> {
 }
 
 fn advance(node: &Node<'_>) -> Option<BranchName> {
-    let fields = node.fields(&["branch", "method"]);
+    let fields = node.fields(&keys::ADVANCE);
     // The one method there is may be written down.
-    fields.with("method", |node| node.word(&[("ff", ())]));
+    fields.word("method", &[("ff", ())]);
     fields.need("branch")?.parse()
 }
 
 fn manifest(node: &Node<'_>) -> Option<Manifest> {
-    let fields = node.fields(&["repo", "file", "field"]);
+    let fields = node.fields(&keys::MANIFEST);
     let template = |node: &Node<'_>| node.read(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]));
     let (repo, file, field) = (fields.need("repo")?, fields.need("file")?, fields.need("field")?);
     let manifest = Manifest { repo: repo.parse()?, file: template(&file)?, field: template(&field)? };

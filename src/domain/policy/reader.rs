@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Findings, nearest};
+use super::keys::{Form, Table};
 use crate::domain::time::Span;
 
 /// A value of the file, and the key that leads to it.
@@ -50,7 +51,7 @@ impl<'a> Node<'a> {
         self.out.add(Some(self.offset), &self.path, what, hint);
     }
 
-    fn wrong_type(&self, expected: &str) {
+    pub(super) fn wrong_type(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
@@ -164,13 +165,14 @@ impl<'a> Node<'a> {
     }
 
     /// A table whose keys are known; others are reported.
-    pub(super) fn fields(&self, known: &'static [&'static str]) -> Fields<'a> {
+    pub(super) fn fields(&self, known: &'static Table) -> Fields<'a> {
         let table = self.as_table();
         for (key, _) in table.into_iter().flatten() {
             let word = key.get_ref().as_ref();
-            if !known.contains(&word) {
-                let hint = nearest(word, known.iter().copied());
-                let hint = hint.unwrap_or_else(|| format!("known keys are {}", known.join(", ")));
+            if known.key(word).is_none() {
+                let hint = nearest(word, known.names());
+                let all = || format!("known keys are {}", known.names().collect::<Vec<_>>().join(", "));
+                let hint = hint.unwrap_or_else(all);
                 let place = if self.path.is_empty() { "at the top of the file" } else { "here" };
                 let what = format!("unknown key {word:?} {place}");
                 self.out.add(Some(key.span().start), &self.path, what, Some(hint));
@@ -201,13 +203,13 @@ impl<'a> Node<'a> {
 pub(super) struct Fields<'a> {
     table: Option<&'a DeTable<'a>>,
     pub(super) node: Node<'a>,
-    known: &'static [&'static str],
+    known: &'static Table,
 }
 
 impl<'a> Fields<'a> {
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
-        debug_assert!(self.known.contains(&key), "{key} is read but not listed as known");
+        debug_assert!(self.known.key(key).is_some(), "{key} is read but not listed as known");
         let value = self.table?.get(key)?;
         let node = self.node.spanned(value, self.node.below(key));
         self.node.out.remember(&node.path, node.offset);
@@ -217,6 +219,22 @@ impl<'a> Fields<'a> {
     /// What a function reads from a key's value, if it is there and right.
     pub(super) fn with<T>(&self, key: &str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<T> {
         self.get(key).and_then(|node| read(&node))
+    }
+
+    /// A number within the key's bounds, if it is there and right.
+    pub(super) fn number(&self, key: &str) -> Option<u32> {
+        let Some(Form::Number(least, most)) = self.known.key(key).map(|key| &key.form) else { return None };
+        self.with(key, |node| node.number(*least, *most))
+    }
+
+    /// What one of the key's words stands for, if it is there and right.
+    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        debug_assert!(
+            matches!(self.known.key(key).map(|key| &key.form), Some(Form::Words(known))
+                if known.iter().eq(words.iter().map(|(word, _)| word))),
+            "the words of {key} are not those that are listed"
+        );
+        self.with(key, |node| node.word(words))
     }
 
     /// What a function reads from each value of a key's list; nothing without the key.

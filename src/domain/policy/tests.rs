@@ -2,19 +2,19 @@
 //!
 //! Mistakes are in `mistakes`; what one type does by itself is tested beside it.
 
-mod mistakes;
+pub(crate) mod mistakes;
 
 use super::*;
 
 /// A key of which only the first byte differs.
-fn key(number: u8) -> PublicKey {
+pub(crate) fn key(number: u8) -> PublicKey {
     let mut bytes = [7; 32];
     bytes[0] = number;
     PublicKey::new([number; 8], bytes)
 }
 
 /// Puts keys in for `<1>`, `<2>`, ….
-fn with_keys(text: &str) -> String {
+pub(crate) fn with_keys(text: &str) -> String {
     (1..=12).fold(text.to_owned(), |text, number| text.replace(&format!("<{number}>"), &key(number).to_string()))
 }
 
@@ -34,7 +34,7 @@ fn names(members: &Members) -> Vec<&str> {
     members.persons().iter().map(Person::as_str).collect()
 }
 
-const FIRST_DAY: &str = r#"
+pub(crate) const FIRST_DAY: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -49,7 +49,7 @@ stage = { promote_from = "dev" }
 prod  = { promote_from = "stage", approvals = 1 }
 "#;
 
-const GROWN_UP: &str = r#"
+pub(crate) const GROWN_UP: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -127,6 +127,36 @@ change-review = { by = "developers" }
 
 [artifacts]
 by = "ci"
+"#;
+
+pub(crate) const CARRYING_OUT: &str = r#"
+schema = 1
+project = "p"
+notify = "tell everyone"
+[people]
+alice = "<1>"
+[environments.dev]
+parallel = 2
+rollback = "manual"
+exec_by = "alice"
+trigger = { tag = "rc-*" }
+advance = { branch = "release", method = "ff" }
+manifest = { repo = "https://example.com/gitops.git", file = "{env}/{component}.yaml", field = "image" }
+variables = { REGION = "eu", ZONE = "b" }
+secrets = { TOKEN = { command = "print token", plan = true } }
+freeze = { start = 2026-12-20, end = 2026-12-24T12:00:00Z }
+[environments.prod]
+notify = ["tell ops", "tell boss"]
+trigger = { branch = "main" }
+version = { from = "tag:{component}/v*", scheme = "calver" }
+[components.api]
+paths = "api"
+build = "make"
+destroy = "make clean"
+variables = { REGION = "us", NAME = "api" }
+secrets = { PASSWORD = "print password" }
+retries = 2
+timeout = "30m"
 "#;
 
 /// The defaults are the safe ones: an absent key must never open anything.
@@ -224,37 +254,7 @@ fn rest_is_what_is_left() {
 /// The keys for carrying deployments out, which no gate reads.
 #[test]
 fn carrying_out() {
-    let policy = parse(
-        r#"
-        schema = 1
-        project = "p"
-        notify = "tell everyone"
-        [people]
-        alice = "<1>"
-        [environments.dev]
-        parallel = 2
-        rollback = "manual"
-        exec_by = "alice"
-        trigger = { tag = "rc-*" }
-        advance = { branch = "release", method = "ff" }
-        manifest = { repo = "https://example.com/gitops.git", file = "{env}/{component}.yaml", field = "image" }
-        variables = { REGION = "eu", ZONE = "b" }
-        secrets = { TOKEN = { command = "print token", plan = true } }
-        freeze = { start = 2026-12-20, end = 2026-12-24T12:00:00Z }
-        [environments.prod]
-        notify = ["tell ops", "tell boss"]
-        trigger = { branch = "main" }
-        version = { from = "tag:{component}/v*", scheme = "calver" }
-        [components.api]
-        paths = "api"
-        build = "make"
-        destroy = "make clean"
-        variables = { REGION = "us", NAME = "api" }
-        secrets = { PASSWORD = "print password" }
-        retries = 2
-        timeout = "30m"
-        "#,
-    );
+    let policy = parse(CARRYING_OUT);
     let (dev, prod, api) = (env(&policy, "dev"), env(&policy, "prod"), "api".parse().unwrap());
     assert_eq!((dev.parallel, dev.rollback, prod.parallel), (2, Rollback::Manual, 4));
     assert_eq!(dev.notify.iter().map(Command::as_str).collect::<Vec<_>>(), ["tell everyone"]);

@@ -304,11 +304,13 @@ impl<'a> Here<'a> {
 
     /// All unfinished runs, oldest first.
     pub fn runs(self) -> Vec<Run<'a>> {
-        let starts = self.slots().filter_map(|(place, _)| match place {
-            Place::RunStart(sequence) => Some(*sequence),
+        let slot = |place| Slot { environment: self.environment.cloned(), place };
+        let starts = self.state.slots.range(slot(Place::RunStart(0))..=slot(Place::RunStart(u64::MAX)));
+        let sequence = |slot: &Slot| match slot.place {
+            Place::RunStart(sequence) => Some(sequence),
             _ => None,
-        });
-        starts.filter_map(|sequence| self.run(sequence)).collect()
+        };
+        starts.filter_map(|(slot, _)| self.run(sequence(slot)?)).collect()
     }
 
     /// The unfinished run that changes a component.

@@ -39,7 +39,9 @@ impl Gatherer<'_> {
             _ => facts.tips.get(&LedgerName::evidence()).copied(),
         };
         let Some(tip) = tip else { return Ok(Vec::new()) };
-        let mut wanted = Wanted::new(ask, facts)?;
+        // Of a commit that is gone, the entry's own time is all there is.
+        let at = if let Request::Entry { statement, .. } = request { statement.at } else { Time::EPOCH };
+        let mut wanted = Wanted::new(ask, facts, at)?;
         self.walk_evidence(tip, &mut wanted).map_err(|error| words(&error))
     }
 
@@ -104,10 +106,13 @@ impl Gatherer<'_> {
 }
 
 impl Wanted {
-    fn new(ask: &Ask<'_>, facts: &Facts) -> Known<Self> {
+    fn new(ask: &Ask<'_>, facts: &Facts, at: Time) -> Known<Self> {
         let mut since: Option<Time> = None;
         for commit in &ask.subjects {
-            let time = facts.commits.get(commit).ok_or("a commit's time was not read")?.clone()?.time;
+            let time = match facts.commits.get(commit).ok_or("a commit's time was not read")? {
+                Err(_) if facts.gone.contains(commit) => at,
+                known => known.clone()?.time,
+            };
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();

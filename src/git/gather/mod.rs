@@ -196,7 +196,7 @@ impl<'a> Gatherer<'a> {
             facts.tips.remove(&statement.ledger);
             self.seen(statement, &mut facts);
         }
-        self.code_facts(policy, &mut ask, &mut facts);
+        self.code_facts(policy, request, &mut ask, &mut facts);
         if ask.needs(Need::Branch) {
             self.branch(&ask, &mut facts);
         }
@@ -254,10 +254,29 @@ impl<'a> Gatherer<'a> {
         Ok(SeenFact { is_tip: tip == Some(&seen), reachable, forward })
     }
 
+    /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
+    fn may_be_gone(&self, request: &Request<'_>, commit: CommitId) -> bool {
+        let Request::Entry { statement, .. } = request else { return false };
+        let word = matches!(
+            statement.action,
+            Action::Approve(_)
+                | Action::Revoke(_)
+                | Action::Build(_)
+                | Action::Artifact(_)
+                | Action::Attestation(_)
+                | Action::Yank(_)
+                | Action::Unyank(_)
+        );
+        self.branches == Branches::AsEntered && word && statement.commits().contains(&commit)
+    }
+
     /// Commits and contents; which components of a branch or tag change follows from the contents.
-    fn code_facts(&self, policy: &Policy, ask: &mut Ask<'_>, facts: &mut Facts) {
+    fn code_facts(&self, policy: &Policy, request: &Request<'_>, ask: &mut Ask<'_>, facts: &mut Facts) {
         for commit in &ask.commits {
             let fact = self.code.commit(*commit).map(|(_, time)| CommitFact { time });
+            if fact.as_ref().is_err_and(Error::is_missing) && self.may_be_gone(request, *commit) {
+                facts.gone.insert(*commit);
+            }
             facts.commits.insert(*commit, fact.map_err(|error| words(&error)));
         }
         let moves = ask.moves.iter().flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));

@@ -80,6 +80,10 @@ fn between_equals_git() {
     assert_eq!(repository.commits_between(left, &[merge], 10).unwrap(), []);
     assert_eq!(repository.commits_between(merge, &[left, right], 10).unwrap(), [merge]);
     assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
+    let recent = repository.recent(merge, 2).unwrap();
+    let lacking = [base, left, right, merge].map(|id| recent.lacking(id).map(|it| (it.places.len(), it.more)).unwrap());
+    assert_eq!(lacking, [(2, true), (2, false), (1, true), (0, false)]);
+    assert!(repository.recent(left, 2).unwrap().lacking(merge).unwrap().places.is_empty());
     let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
     assert_eq!(chain, [merge, left, base]);
 }
@@ -107,6 +111,9 @@ fn what_is_missing_cannot_tell() {
     assert!(shallow.is_ancestor(chain[0], chain[5]).is_err_and(|error| error.is_missing()));
     assert!(matches!(shallow.commits_between(chain[5], &[aside], 10), Err(Error::Shallow)));
     assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
+    let recent = shallow.recent(chain[5], 10).unwrap();
+    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    assert_eq!([chain[4], aside, chain[0]].map(behind), [Some(1), None, None]);
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
     assert!(!Repository::open(&clone.join(".git")).unwrap().is_ancestor(aside, chain[5]).unwrap());
 
@@ -118,6 +125,9 @@ fn what_is_missing_cannot_tell() {
         assert!(broken.is_ancestor(ancestor, chain[5]).is_err(), "{ancestor}");
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
+    let recent = broken.recent(chain[5], 10).unwrap();
+    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    assert_eq!([chain[4], aside, chain[2]].map(behind), [Some(1), None, None]);
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
     assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
 }

@@ -45,7 +45,7 @@ text! {
     EntryId, OID, "The full id of a commit of a ledger.";
     Digest, "^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$", "An algorithm and a digest.";
     RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
-    PublicKey, "^[A-Za-z0-9+/]{56}$", "A minisign public key, as in the second line of its `.pub` file.";
+    PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
     Time, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "RFC 3339, in UTC and whole seconds.";
     Line, "^[^\\n]+$", "A text of one line.";
     Description, "^\\S", "A text of one or more lines.";

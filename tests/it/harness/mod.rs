@@ -2,13 +2,13 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
-mod documents;
 pub mod forge;
 mod minisign;
 pub mod project;
 mod repo;
 mod run;
 mod sandbox;
+mod schemas;
 mod tests;
 mod world;
 

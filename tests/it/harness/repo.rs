@@ -16,6 +16,10 @@ impl<'w> Repo<'w> {
         Self { world, path, person: person.to_owned() }
     }
 
+    pub fn world(&self) -> &'w World {
+        self.world
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

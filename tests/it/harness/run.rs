@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use super::{World, documents};
+use super::{World, schemas};
 
 pub struct Run<'w> {
     world: &'w World,
@@ -22,8 +22,8 @@ impl<'w> Run<'w> {
             .chain(command.get_args())
             .map(|word| word.to_string_lossy().into_owned());
         let run = Self { world, what: what.collect::<Vec<_>>().join(" "), output };
-        if documents::wanted(command) {
-            documents::check(&run, &run.output);
+        if schemas::wanted(command) {
+            schemas::check(&run, &run.output);
         }
         run
     }

@@ -26,7 +26,7 @@ impl<'w> Sandbox<'w> {
 
     /// The clone of one of the four.
     pub fn person(&self, person: &str) -> Repo<'w> {
-        self.world.existing(&format!("sandbox/{person}"), person)
+        self.world.existing(format!("sandbox/{person}"), person)
     }
 
     pub fn server(&self) -> Repo<'w> {

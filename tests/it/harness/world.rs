@@ -84,7 +84,7 @@ impl World {
     }
 
     /// A repository that something else made in this world.
-    pub fn existing(&self, folder: &str, person: &str) -> Repo<'_> {
+    pub fn existing(&self, folder: impl AsRef<Path>, person: &str) -> Repo<'_> {
         Repo::new(self, self.path().join(folder), person)
     }
 

@@ -93,7 +93,9 @@ fn baseline() {
     let target = change("catalogue", 1, None).target;
     let baseline = Action::Baseline(Baseline { components: vec![target], comment: None });
     let alone = vec![("alice", baseline.clone())];
-    case("", alone).fails(RULE, "from a baseline");
+    let check = case("", alone).fails(RULE, "from a baseline");
+    // What does not differ would only ride along.
+    assert!(check.remedy.as_ref().is_some_and(|it| it.ends_with(" --all")), "{check:?}");
     case("", vec![("alice", baseline), ("ci", verification(1, VerificationResult::Passed))]).fails(RULE, "baseline");
 }
 

@@ -6,7 +6,7 @@ use super::{FIRST_DAY, with_keys};
 use crate::domain::policy::{MAX_BYTES, Policy};
 
 /// What stands in [`FIRST_DAY`], what replaces it, and words of the message.
-const MISTAKES: &[(&str, &str, &[&str])] = &[
+pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("schema  = 1", "", &["\"schema\" is missing"]),
     ("schema  = 1", "schema = 2\nnew_key = 1", &["knows schema 1 only", "newer"]),
     ("project = \"catalogue\"", "", &["\"project\" is missing"]),
@@ -18,9 +18,13 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("dev   = {}", "dev = { xyz = 1 }", &["known keys are deployers"]),
     ("[people]", "[poeple]", &["unknown key \"poeple\" at the top", "did you mean \"people\"?"]),
-    ("approvals = 1", "approvals = true", &["environments.prod.approvals", "expected a table, found true or false"]),
+    (
+        "approvals = 1",
+        "approvals = true",
+        &["environments.prod.approvals", "expected a whole number, or a table such as", "found true or false"],
+    ),
     ("approvals = 1", "approvals = -1", &["-1 is not a whole number"]),
-    ("approvals = 1", "approvals = 1.5", &["expected a table"]),
+    ("approvals = 1", "approvals = 1.5", &["expected a whole number, or a table such as"]),
     ("approvals = 1", "approvals = 3", &["3 different people", "of the 2 who may"]),
     (
         "approvals = 1",

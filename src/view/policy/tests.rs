@@ -1,0 +1,273 @@
+//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown key, wrong type, number out of
+//! bounds, unknown word and missing key is refused by both.
+
+use std::path::Path;
+
+use jsonschema::Validator;
+use toml::{Table as Document, Value as Toml};
+
+use super::*;
+use crate::domain::policy::Policy;
+use crate::domain::policy::tests::mistakes::MISTAKES;
+use crate::domain::policy::tests::{CARRYING_OUT, FIRST_DAY, GROWN_UP, key as key_of, with_keys};
+
+/// A policy in which every key has what it needs: enough people, and all names that the examples use.
+fn base() -> Document {
+    let people: Vec<String> = (2..40).map(|number| format!("p{number} = \"{}\"\n", key_of(number))).collect();
+    let people = people.concat();
+    let text = format!(
+        "schema = 1\nproject = \"p\"\n[people]\n{people}alice = {{ key = \"{}\" }}\nci = {{ key = \"{}\", machine = true }}\n\
+         [groups]\neverybody = [{}]\nrelease = \"alice\"\nsecurity = \"p2\"\noncall = \"p3\"\n\
+         [policy]\nadmins = \"everybody\"\n[environments]\ndev = {{}}\nstage = {{ promote_from = \"dev\" }}\n\
+         prod = {{ promote_from = \"stage\", branch = \"main\" }}\n\"pr-*\" = {{ ephemeral = {{ ttl = \"1h\", limit = 1 }} }}\n\
+         [components]\nnetwork = {{ paths = \"infra\" }}\napi = {{ apply = \"true\" }}\n\
+         [checks]\ntest-result = {{ by = \"ci\" }}\n[artifacts]\nby = \"ci\"\n",
+        key_of(50),
+        key_of(51),
+        (2..40).map(|number| format!("\"p{number}\"")).collect::<Vec<_>>().join(", ")
+    );
+    toml::from_str(&text).unwrap()
+}
+
+fn example(key: &Key) -> Toml {
+    let mut document: Document = toml::from_str(&format!("value = {}", key.example)).unwrap();
+    document.remove("value").unwrap()
+}
+
+/// A value as an editor's TOML server shows it to the schema: dates and times are texts.
+fn in_json(value: &Toml) -> Value {
+    match value {
+        Toml::Datetime(moment) => moment.to_string().into(),
+        Toml::Array(items) => items.iter().map(in_json).collect(),
+        Toml::Table(table) => table.iter().map(|(key, value)| (key.clone(), in_json(value))).collect(),
+        plain => serde_json::to_value(plain).unwrap(),
+    }
+}
+
+/// Both readers of one file.
+struct Readers(Validator);
+
+impl Readers {
+    fn new() -> Self {
+        Self(jsonschema::draft7::new(&schema().into()).unwrap())
+    }
+
+    fn parser(document: &Document) -> Result<Policy, String> {
+        Policy::parse(&toml::to_string(document).unwrap()).map_err(|error| error.to_string())
+    }
+
+    fn schema(&self, document: &Document) -> Vec<String> {
+        let json = in_json(&Toml::Table(document.clone()));
+        self.0.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    }
+
+    #[track_caller]
+    fn accept(&self, document: &Document, what: &str) {
+        Self::parser(document).unwrap_or_else(|error| panic!("the parser refuses {what}: {error}"));
+        assert_eq!(self.schema(document), Vec::<String>::new(), "the schema refuses {what}");
+    }
+
+    #[track_caller]
+    fn refuse(&self, document: &Document, what: &str) {
+        assert!(Self::parser(document).is_err(), "the parser accepts {what}");
+        assert!(!self.schema(document).is_empty(), "the schema accepts {what}");
+    }
+}
+
+/// Walks all tables, each as it stands in a document that both accept.
+struct Walk<'a> {
+    readers: &'a Readers,
+    keys: usize,
+}
+
+impl Walk<'_> {
+    /// `put` makes the document in which the table is this one; `fixed` is what it must hold besides the key that is looked at.
+    fn table(&mut self, path: &str, table: &Table, fixed: &Document, put: &dyn Fn(Toml) -> Document) {
+        let with = |key: &str, value: Toml| {
+            let mut own = fixed.clone();
+            own.insert(key.to_owned(), value);
+            put(Toml::Table(own))
+        };
+        self.readers.refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
+        // One key stands in patterns only; the others are looked at elsewhere.
+        let pattern = path.ends_with("-*");
+        for key in table.keys.iter().filter(|key| (key.name == "ephemeral") == pattern) {
+            self.keys += 1;
+            let path = format!("{path}.{}", key.name);
+            assert!(!key.meaning.is_empty() && key.meaning.ends_with('.'), "{path} is not described");
+            if key.required {
+                let mut own = fixed.clone();
+                own.remove(key.name);
+                self.readers.refuse(&put(Toml::Table(own)), &format!("a file without {path}"));
+            }
+            if let Some(other) = key.needs {
+                let mut own = fixed.clone();
+                own.remove(other);
+                own.insert(key.name.to_owned(), example(key));
+                self.readers.refuse(&put(Toml::Table(own)), &format!("{path} without {other}"));
+            }
+            // What nothing in a policy ever is.
+            self.readers.refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
+            let value = match (fixed.get(key.name), example(key)) {
+                (Some(Toml::Table(there)), Toml::Table(new)) => {
+                    Toml::Table(there.clone().into_iter().chain(new).collect())
+                }
+                (_, new) => new,
+            };
+            self.readers.accept(&with(key.name, value), &format!("{path} = {}", key.example));
+            self.form(&path, &key.form, &|value| with(key.name, value));
+        }
+    }
+
+    fn form(&mut self, path: &str, form: &Form, put: &dyn Fn(Toml) -> Document) {
+        let accept = |value: Toml| self.readers.accept(&put(value.clone()), &format!("{path} = {value}"));
+        let refuse = |value: Toml| self.readers.refuse(&put(value.clone()), &format!("{path} = {value}"));
+        match form {
+            Form::Text(_) | Form::Moment(_) => [Toml::from(true), 7.into()].into_iter().for_each(refuse),
+            Form::Words(words) => {
+                words.iter().for_each(|word| accept((*word).into()));
+                refuse("xyzzy".into());
+            }
+            Form::Flag => [true, false].into_iter().for_each(|flag| accept(flag.into())),
+            Form::Number(least, most) => {
+                for number in [*least, *most] {
+                    accept(number.into());
+                }
+                for number in [i64::from(*least) - 1, i64::from(*most) + 1] {
+                    refuse(number.into());
+                }
+            }
+            Form::Table(table) => self.table(path, table, &required(table), put),
+            Form::OneKeyOf(table) => {
+                refuse(Toml::Table(Document::new()));
+                refuse(Toml::Table(table.keys.iter().map(|key| (key.name.to_owned(), example(key))).collect()));
+                self.table(path, table, &Document::new(), put);
+            }
+            Form::Named(_, inner) => {
+                let names: &[&str] = match path {
+                    ".people" => &["alice"],
+                    ".checks" => &["vsa"],
+                    ".environments" => &["prod", "pr-*"],
+                    ".components" => &["api"],
+                    _ => &["zulu"],
+                };
+                for name in names {
+                    self.named(path, name, inner, put);
+                }
+            }
+            Form::OneOrMore(inner) => {
+                self.form(path, inner, put);
+                self.form(&format!("{path}[]"), inner, &|value| put(Toml::Array(vec![value])));
+            }
+            Form::Either(forms) => forms.iter().filter(|form| !matches!(form, Form::Text(_))).for_each(|form| {
+                self.form(path, form, put);
+            }),
+        }
+    }
+
+    /// One name in a table of names, beside those that the base has.
+    fn named(&mut self, path: &str, name: &str, inner: &Form, put: &dyn Fn(Toml) -> Document) {
+        let there = base().get(path.trim_start_matches('.')).and_then(|it| it.as_table().cloned()).unwrap_or_default();
+        let with = |name: &str, value: Toml| {
+            let mut all = there.clone();
+            all.insert(name.to_owned(), value);
+            put(Toml::Table(all))
+        };
+        self.readers.refuse(&with("Not a name", "p2".into()), &format!("{path}.\"Not a name\""));
+        let fixed = |table: &Table| match there.get(name).and_then(|it| it.as_table().cloned()) {
+            Some(own) => own,
+            None => required(table),
+        };
+        let put = |value| with(name, value);
+        match inner {
+            Form::Table(table) => self.table(&format!("{path}.{name}"), table, &fixed(table), &put),
+            Form::Either(forms) => {
+                for form in *forms {
+                    if let Form::Table(table) = form {
+                        self.table(&format!("{path}.{name}"), table, &fixed(table), &put);
+                    }
+                }
+            }
+            other => self.form(&format!("{path}.{name}"), other, &put),
+        }
+    }
+}
+
+/// What a table must hold.
+fn required(table: &Table) -> Document {
+    table.keys.iter().filter(|key| key.required).map(|key| (key.name.to_owned(), example(key))).collect()
+}
+
+#[test]
+fn schema_and_parser_agree_on_every_key() {
+    let readers = Readers::new();
+    readers.accept(&base(), "the base");
+    let mut walk = Walk { readers: &readers, keys: 0 };
+    walk.table("", &TOP, &base(), &|document| match document {
+        Toml::Table(document) => document,
+        other => panic!("{other}"),
+    });
+    assert!(walk.keys > 60, "{} keys were looked at", walk.keys);
+}
+
+/// Every policy that is shown to people, and what `init` writes, is one to both readers.
+#[test]
+fn sample_policies() {
+    let readers = Readers::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = root.join("docs").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).chain([root.join("README.md")]);
+    let mut samples: Vec<String> = [FIRST_DAY, GROWN_UP, CARRYING_OUT].map(with_keys).to_vec();
+    for page in pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let whole = blocks.filter(|block| block.contains("schema  = 1"));
+        samples.extend(whole.map(|block| {
+            let numbered = block.split("RW…").enumerate().map(|(number, part)| match number {
+                0 => part.to_owned(),
+                number => format!("<{number}>{part}"),
+            });
+            with_keys(&numbered.collect::<String>())
+        }));
+    }
+    assert!(samples.len() > 4, "the README and the reference show a policy");
+    let alice = ("alice".parse().unwrap(), key_of(1));
+    samples.push(Policy::starter(&"p".parse().unwrap(), &[alice], &["dev".parse().unwrap()]));
+    for sample in samples {
+        readers.accept(&toml::from_str(&sample).unwrap(), &sample);
+    }
+}
+
+/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can know it tells later.
+#[test]
+fn mistakes() {
+    let readers = Readers::new();
+    let shapes = ["unknown key", "is missing", "expected ", "is not a whole number", "is not \"", "it needs the key"];
+    let mut seen = 0;
+    for (old, new, _) in MISTAKES {
+        let text = with_keys(&FIRST_DAY.replacen(old, new, 1));
+        let Ok(document) = toml::from_str::<Document>(&text) else { continue };
+        let error = Readers::parser(&document).unwrap_err();
+        if shapes.iter().any(|shape| error.contains(shape)) {
+            seen += 1;
+            assert!(!readers.schema(&document).is_empty(), "the schema accepts {new}: {error}");
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+/// The page is what the keys say.
+#[test]
+fn reference_is_up_to_date() {
+    const MARK: &str =
+        "<!-- From here on made from src/domain/policy/keys: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (head, _) = text.split_once(MARK).unwrap();
+    let wanted = format!("{head}{MARK}{}", reference().trim_end()) + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, wanted).unwrap();
+        return;
+    }
+    assert!(text == wanted, "docs/policy.md is out of date; run: UPDATE_DOCS=1 cargo test --lib reference");
+}
