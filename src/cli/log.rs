@@ -10,11 +10,12 @@ use clap::builder::RangedU64ValueParser;
 use super::look;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Statement};
 use crate::domain::id::EntryId;
-use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
 use crate::git::Repository;
-use crate::git::gather::Passed;
+use crate::git::gather::{History, Passed};
 use crate::view::log::{self, Log};
 
 /// Show the deployments, newest first
@@ -23,6 +24,15 @@ pub struct Args {
     /// Only this environment
     #[arg(value_name = "ENV")]
     environment: Option<String>,
+    /// Only what belongs to this change request
+    #[arg(long, value_name = "ID")]
+    change: Option<String>,
+    /// Only what this person signed or asked for
+    #[arg(long, value_name = "PERSON")]
+    by: Option<Person>,
+    /// Only what speaks of this component; can be repeated
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
     /// At most so many
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     number: usize,
@@ -49,17 +59,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         if wanted {
             let member = only.as_ref().and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
             let unfinished = unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
-            let filter = Filter { member, unfinished, all: args.all };
+            let filter = Filter { member, unfinished, all: args.all, components: args.components.clone() };
             let passed = gatherer.history().walk(*tip).filter(move |passed| filter.takes(passed));
             walks.push((ledger.clone(), passed.peekable()));
         }
     }
-    let log = newest(&workspace.repository, walks, args.number).or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    let wanted = |id, statement: &Statement| wanted(args, gatherer.history(), id, statement);
+    let log = newest(&workspace.repository, walks, args.number, &wanted)
+        .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if context.json() {
         return context.report("log", &log);
     }
     if log.entries.is_empty() {
-        context.note("nothing was deployed yet");
+        let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
+        context.note(if filtered { "there is no such deployment" } else { "nothing was deployed yet" });
         return Ok(());
     }
     context.print(log::text(&log, context.width(), &|time| context.when(time)));
@@ -77,8 +90,35 @@ fn unfinished(state: &State) -> BTreeSet<EntryId> {
     places.flat_map(|member| state.at(member).runs()).map(|run| run.start.statement.previous).collect()
 }
 
-/// Which entries of a ledger are shown.
+/// Whether an entry is shown, as far as only the entry itself tells, or the start that it ends.
+fn wanted(args: &Args, history: &History<'_>, id: EntryId, statement: &Statement) -> crate::git::Result<bool> {
+    if args.by.is_none() && args.change.is_none() {
+        return Ok(true);
+    }
+    let start = match &statement.action {
+        Action::Finish(it) => Some(it.start),
+        Action::Abort(it) => Some(it.start),
+        _ => None,
+    };
+    // Sequences have no gaps, so the start is so many steps back.
+    let steps = start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
+    let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
+        Some(passed) => Some(history.entry(&statement.ledger, passed?.id)?),
+        None => None,
+    };
+    let both = || std::iter::once(statement).chain(start.as_deref().map(|kept| &kept.statement));
+    let by = |person: &Person| both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person));
+    let change = |id: &String| {
+        let mut changes = both().filter_map(|it| it.deployment()?.change.as_ref());
+        changes.any(|change| change.as_str() == id)
+    };
+    Ok(args.by.as_ref().is_none_or(by) && args.change.as_ref().is_none_or(change))
+}
+
+/// Which entries of a ledger are shown, as far as their commits tell.
 struct Filter {
+    /// Any of these; without any, all.
+    components: Vec<ComponentName>,
     member: Option<EnvName>,
     unfinished: BTreeSet<EntryId>,
     all: bool,
@@ -91,7 +131,9 @@ impl Filter {
         let mention = &passed.mention;
         let here = self.member.as_ref().is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
         let open = mention.action != "start" || passed.previous.is_some_and(|id| self.unfinished.contains(&id));
-        here && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
+        let named = |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
+        let of_component = self.components.is_empty() || self.components.iter().any(named);
+        here && of_component && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
     }
 }
 
@@ -100,6 +142,7 @@ fn newest(
     repository: &Repository,
     mut walks: Vec<(LedgerName, Peekable<impl Iterator<Item = crate::git::Result<Passed>>>)>,
     number: usize,
+    wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
 ) -> crate::git::Result<Log> {
     let mut entries = Vec::new();
     loop {
@@ -114,13 +157,16 @@ fn newest(
             next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
         }
         let Some((_, index)) = next.pop_last() else { return Ok(Log { entries, more: false }) };
-        if entries.len() == number {
-            return Ok(Log { entries, more: true });
-        }
         let Some((ledger, walk)) = walks.get_mut(index) else { continue };
         let Some(passed) = walk.next() else { continue };
         let id = passed?.id;
         let kept = repository.entry_to_show(ledger, &repository.read_commit(id.0)?)?;
+        if !wanted(id, &kept.statement)? {
+            continue;
+        }
+        if entries.len() == number {
+            return Ok(Log { entries, more: true });
+        }
         entries.push(log::event(id, &kept.statement));
     }
 }

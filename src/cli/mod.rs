@@ -15,6 +15,7 @@ mod naming;
 mod news;
 mod place;
 mod proposal;
+mod revision;
 mod running;
 pub mod schemas;
 mod trouble;

@@ -1,8 +1,9 @@
 //! `git deploy status`: what runs where. It reads the state at each ledger's tip and walks no history of a ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::composing::known;
 use super::look;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
@@ -11,74 +12,149 @@ use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
 use crate::domain::state::{Here, Run};
 use crate::domain::text::Line;
-use crate::git::{self, Repository};
+use crate::git::gather::Behind as Counter;
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
-/// More commits than this are not counted.
-const BEHIND_LIMIT: usize = 1_000;
+/// So far along a branch commits are counted, so that the answer is as quick in an environment that nobody has deployed to for years.
+const BEHIND_LIMIT: usize = 100;
 
 /// Show what runs where, since when, by whom, and how far behind
+///
+/// Also in the words `git deploy status COMPONENT ENV`, where `all` stands for every component.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only this environment
+    /// Only this environment; or only this component, which an environment may follow
     #[arg(value_name = "ENV")]
-    environment: Option<String>,
+    first: Option<String>,
+    /// The environment, behind a component or `all`
+    #[arg(value_name = "ENV", hide = true)]
+    second: Option<String>,
     /// Show every component on a line of its own, also where all are alike
     #[arg(long)]
     all: bool,
+    /// Exit with 1 where an environment has not the content of its branch, or of the default branch where it has none of its own
+    ///
+    /// Of the environments of a pattern only the one that is named is compared.
+    #[arg(long)]
+    exit_code: bool,
 }
 
 /// Prints the table.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let problems = look::problems(&workspace, context)?;
-    let places = look::places(&workspace, args.environment.as_deref())?;
+    let (environment, component) = words(args, &workspace)?;
+    let places = look::places(&workspace, environment)?;
     let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
     let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
     let running = places.iter().flat_map(|place| place.here().components().into_values());
     let yanks = look::yanks(&workspace, running).or_fail(Kind::CannotTell, "cannot read what was yanked")?;
-    let mut environments: Vec<Environment> = Vec::new();
-    let mut lanes: BTreeMap<String, BTreeSet<CommitId>> = BTreeMap::new();
-    let branch_of = |place: &look::Place<'_>| {
-        let own = place.rules.branch.as_ref().map(|own| own.as_str().to_owned());
-        own.or_else(|| branch.clone())
-    };
+    let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
+    let mut environments = Vec::new();
     for place in &places {
+        let own = place.rules.branch.as_ref().map(|own| own.as_str().to_owned());
+        let branch_here = own.as_deref().or(branch.as_deref());
+        let tip = branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
         let here = place.here();
         let mut components = components(here);
-        for component in &mut components {
-            component.yanked = component.commit.and_then(|commit| reason(yanks.yanked_commit(commit)));
+        components.retain(|it| component.as_ref().is_none_or(|only| it.component == *only));
+        for it in &mut components {
+            it.yanked = it.commit.and_then(|commit| reason(yanks.yanked_commit(commit)));
+            count(&counter, tip, it);
         }
-        let branch_here = branch_of(place);
-        if let Some(branch) = &branch_here {
-            let commits = components.iter().filter_map(|component| component.commit);
-            lanes.entry(branch.clone()).or_default().extend(commits);
-        }
+        let compared = args.exit_code && (environment.is_some() || !place.rules.is_pattern());
+        let differs = compared.then(|| differs(&workspace, place, branch_here.zip(tip), component.as_ref()));
         environments.push(Environment {
             name: place.name.clone(),
-            branch: branch_here.filter(|_| place.rules.branch.is_some()).filter(|own| Some(own) != branch.as_ref()),
+            branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
             expires: here.expiry(),
-            holds: holds(here),
+            holds: holds(here)
+                .into_iter()
+                .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
+                .collect(),
             components,
+            differs: differs.transpose()?,
         });
-    }
-    let lanes: BTreeMap<&String, _> =
-        lanes.iter().map(|(branch, commits)| (branch, behind(repository, remote, branch, commits))).collect();
-    for (place, environment) in places.iter().zip(&mut environments) {
-        let Some(lane) = branch_of(place).and_then(|branch| lanes.get(&branch)) else { continue };
-        for component in &mut environment.components {
-            component.behind = component.commit.and_then(|commit| lane.get(&commit).copied());
-        }
     }
     let fetched = remote.and_then(|_| repository.last_fetch());
     let remote = workspace.remote.clone();
     let status = Status { environments, branch, remote, fetched, problems };
     if context.json() {
-        return context.report("status", &status);
+        context.report("status", &status)?;
+    } else {
+        context.print(status::text(&status, args.all, context.width(), &|time| context.when(time)));
     }
-    context.print(status::text(&status, args.all, context.width(), &|time| context.when(time)));
-    Ok(())
+    verdict(&status, context)
+}
+
+/// The environment and the component that the words name: `ENV`, `COMPONENT`, or `COMPONENT ENV`.
+fn words<'a>(args: &'a Args, workspace: &Workspace) -> Result<(Option<&'a str>, Option<ComponentName>), Failure> {
+    let component = |word: &str| -> Result<Option<ComponentName>, Failure> {
+        if word == "all" {
+            return Ok(None);
+        }
+        let name = word.parse().or_fail(Kind::Usage, format!("{word:?} is not a component"))?;
+        known(&workspace.policy, &name)?;
+        Ok(Some(name))
+    };
+    match (args.first.as_deref(), args.second.as_deref()) {
+        (Some(first), Some(second)) => Ok((Some(second), component(first)?)),
+        (Some(word), None) if workspace.environment(word).is_err() => match component(word) {
+            Ok(component) => Ok((None, component)),
+            // One word is an environment's, as for every command.
+            Err(_) => workspace.environment(word).map(|_| (Some(word), None)),
+        },
+        (first, _) => Ok((first, None)),
+    }
+}
+
+/// Counts how far a component is behind its branch; nothing where there is no such branch, or its history is not here.
+fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
+    let Some((tip, commit)) = tip.zip(it.commit) else { return };
+    if let Ok(ahead) = counter.of(&it.component, tip, commit) {
+        it.behind = Some(Behind { commits: ahead.commits.len(), more: ahead.more });
+        it.missing = ahead.commits.into_iter().map(CommitId).collect();
+    }
+}
+
+/// The components whose content in the environment is not that of its branch.
+fn differs(
+    workspace: &Workspace,
+    place: &look::Place<'_>,
+    branch: Option<(&str, CommitId)>,
+    only: Option<&ComponentName>,
+) -> Result<Vec<ComponentName>, Failure> {
+    let name = &place.name;
+    let (branch, tip) = branch.ok_or_else(|| {
+        Failure::new(Kind::CannotTell, format!("there is no branch here to compare {name} with")).hint("git fetch")
+    })?;
+    let (here, gatherer) = (place.here(), workspace.gatherer());
+    let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
+    all.extend(workspace.policy.component_names());
+    let mut found = Vec::new();
+    for component in all.into_iter().filter(|it| only.is_none_or(|only| it == only)) {
+        let content = gatherer.content(&workspace.policy, tip, &component);
+        let content =
+            content.or_fail(Kind::CannotTell, format!("cannot tell the content of {component} in {branch}"))?;
+        if content != here.content(&component) || here.unknown(&component).is_some() {
+            found.push(component);
+        }
+    }
+    Ok(found)
+}
+
+/// With `--exit-code`: which environments are not as their branches are.
+fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
+    let mut same = true;
+    for environment in &status.environments {
+        let Some(differs) = environment.differs.as_ref().filter(|differs| !differs.is_empty()) else { continue };
+        same = false;
+        let branch = environment.branch.as_ref().or(status.branch.as_ref()).map_or("its branch", String::as_str);
+        let names: Vec<&str> = differs.iter().map(ComponentName::as_str).collect();
+        context.note(format_args!("{} differs from {branch}: {}", environment.name, names.join(", ")));
+    }
+    if same { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
 }
 
 fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
@@ -132,6 +208,7 @@ fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
         since: kept.statement.at,
         by: kept.statement.by.clone(),
         behind: None,
+        missing: Vec::new(),
         lock: here.component_lock(name).and_then(lock),
         yanked: None,
     })
@@ -166,22 +243,4 @@ fn condition<'a>(
 /// What a target is called: its version, else its commit.
 fn release(target: &Target) -> String {
     target.version.as_ref().map_or_else(|| target.commit.0.prefix(7), Line::to_string)
-}
-
-/// How far commits are behind a branch; nothing of those whose history is not here, or where there is no such branch.
-fn behind(
-    repository: &Repository,
-    remote: Option<&str>,
-    branch: &str,
-    commits: &BTreeSet<CommitId>,
-) -> BTreeMap<CommitId, Behind> {
-    let Some(tip) = repository.branch_tip(remote, branch).ok().flatten() else { return BTreeMap::new() };
-    let ids: Vec<_> = commits.iter().map(|commit| commit.0).collect();
-    let counts = repository.behind(tip.0, &ids, BEHIND_LIMIT).unwrap_or_default();
-    let shown = |count| match count {
-        git::behind::Behind::Exactly(commits) => Some(Behind { commits, more: false }),
-        git::behind::Behind::More => Some(Behind { commits: BEHIND_LIMIT, more: true }),
-        git::behind::Behind::Unknown => None,
-    };
-    commits.iter().zip(counts).filter_map(|(commit, count)| Some((*commit, shown(count)?))).collect()
 }

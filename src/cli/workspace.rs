@@ -2,14 +2,13 @@
 //!
 //! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use super::trouble::problem_line;
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::id::{CommitId, EntryId};
-use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
+use crate::domain::id::EntryId;
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Decision;
@@ -174,59 +173,6 @@ impl Workspace {
             StateReader::to_show(&self.repository).load(tree, ledger, scope)
         };
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
-    }
-
-    /// What runs in an environment, if the word names one: each component with its commit; those that the policy no longer knows only
-    /// where nothing else runs.
-    pub fn running(&self, word: &str) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
-        let Ok(name) = word.parse::<EnvName>() else { return Ok(None) };
-        let Some(environment) = self.policy.environment(&name) else { return Ok(None) };
-        let state = self.state(&environment.ledger, &Scope::All)?;
-        let named = Self::named_in_ledger(&name, environment);
-        let here = state.at(named.as_ref()).components();
-        if here.is_empty() {
-            return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
-        }
-        let mut running: BTreeMap<_, _> = here.into_iter().map(|(name, commit)| (name.clone(), commit)).collect();
-        let known = self.policy.component_names();
-        if running.keys().any(|name| known.contains(name)) {
-            running.retain(|name, _| known.contains(name));
-        }
-        Ok(Some(running))
-    }
-
-    /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
-    ///
-    /// An environment that runs several commits stands for none of them.
-    pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
-        if let Some(running) = self.running(revision)? {
-            let commits: BTreeSet<CommitId> = running.values().copied().collect();
-            let mut all = commits.iter();
-            return match (all.next(), all.next(), running.keys().next()) {
-                (Some(commit), None, _) => Ok(*commit),
-                (.., component) => {
-                    let words = format!("{revision} runs {} different commits: name one", commits.len());
-                    let example =
-                        component.map_or_else(String::new, |name| format!("{revision}:{name}, what it runs of {name}"));
-                    Err(Failure::new(Kind::Usage, words).hint(example).hint(format!("git deploy status {revision}")))
-                }
-            };
-        }
-        if let Some((environment, component)) = revision.split_once(':')
-            && let Some(running) = self.running(environment)?
-        {
-            let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
-            let words = || format!("{environment} runs no component {component:?}: it runs {}", names.join(", "));
-            return running.get(component).copied().ok_or_else(|| Failure::new(Kind::Usage, words()));
-        }
-        let unknown = || match revision {
-            // HEAD is always there, and its branch has no commit before the first.
-            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
-            _ => super::trouble::no_commit(&self.repository, self.remote.as_deref(), revision),
-        };
-        let found =
-            self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
-        found.map(CommitId).ok_or_else(unknown)
     }
 
     /// Who signs here, and with what.

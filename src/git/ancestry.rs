@@ -32,14 +32,23 @@ impl Iterator for FirstParents<'_> {
 /// A commit on the way from a descendant to its ancestors, and what it says about the next ones. The most promising comes first: the
 /// highest generation, then the newest by its own word.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Step {
+pub(super) struct Step {
     generation: u32,
     time: u64,
-    parents: Vec<Oid>,
+    pub(super) parents: Vec<Oid>,
+}
+
+/// Where a commit stands among others: above all its ancestors, by generation or, as far as dates are orderly, by date.
+pub(super) type Key = (u32, u64);
+
+impl Step {
+    pub(super) fn key(&self) -> Key {
+        (self.generation, self.time)
+    }
 }
 
 /// What a history has that another has not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ahead {
     /// The commits, descendants before their ancestors where dates are orderly or a commit-graph tells.
     pub commits: Vec<Oid>,
@@ -47,7 +56,7 @@ pub struct Ahead {
     pub more: bool,
 }
 
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
@@ -55,13 +64,22 @@ struct Walk<'a> {
     cut: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(super) fn new(repository: &'a Repository) -> Result<Self> {
+        Ok(Self { repository, graph: repository.graph(), shallow: repository.shallow_boundary()?, cut: false })
+    }
+
     /// The generation of a commit, if the graph holds it; 0 if it was never computed.
     fn generation(&self, id: Oid) -> Option<u32> {
         Some(self.graph?.commit_by_id(to_gix(id))?.generation())
     }
 
-    fn step(&mut self, id: Oid) -> Result<Step> {
+    /// Whether a shallow clone left the commit's parents out.
+    pub(super) fn is_boundary(&self, id: Oid) -> bool {
+        self.shallow.contains(&id)
+    }
+
+    pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
         if let Some((graph, commit)) = self.graph.and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
             let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
             let parents = parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?;
@@ -78,6 +96,17 @@ impl Walk<'_> {
 }
 
 impl Repository {
+    /// A commit's tree and parents.
+    pub(super) fn outline(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
+        if let Some((graph, commit)) = self.graph().and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
+            let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
+            let parents = parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?;
+            return Ok((from_gix(commit.root_tree_id()), parents));
+        }
+        let commit = self.read_commit(id)?;
+        Ok((commit.tree, commit.parents))
+    }
+
     /// The commit, its first parent, that one's first parent and so on. An unreadable commit is the last item.
     pub fn first_parent_walk(&self, tip: Oid) -> FirstParents<'_> {
         FirstParents { repository: self, next: Some(tip) }
@@ -109,7 +138,7 @@ impl Repository {
         if ancestor == descendant {
             return Ok(true);
         }
-        let mut walk = Walk { repository: self, graph: self.graph(), shallow: self.shallow_boundary()?, cut: false };
+        let mut walk = Walk::new(self)?;
         let floor = walk.generation(ancestor);
         let (mut seen, mut queue) = (HashSet::from([descendant]), BinaryHeap::from([walk.step(descendant)?]));
         while let Some(step) = queue.pop() {
@@ -148,7 +177,7 @@ impl Repository {
 
     /// The same, but where there are more than `limit` only the first that are met: the newest, where dates are orderly.
     pub fn ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Ahead> {
-        let mut walk = Walk { repository: self, graph: self.graph(), shallow: self.shallow_boundary()?, cut: false };
+        let mut walk = Walk::new(self)?;
         let mut painted: HashMap<Oid, Paint> = HashMap::new();
         let mut queue = BinaryHeap::new();
         // How many commits in the queue are, as far as is known, new.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::content::{File, Folder, Paths};
 use super::error::{Error, Result};
-use super::object::{Commit, Kind};
+use super::object::Kind;
 use super::repo::Repository;
 use super::tree::{Entry, entries};
 use crate::domain::id::Oid;
@@ -27,18 +27,19 @@ struct Walk<'a, P> {
 impl Repository {
     /// Whether a commit touches each of these components, as `git log -- <paths>` would list it: one parent or none, by what it changed; a
     /// merge, only by what is like none of its parents.
-    pub fn touched(&self, commit: &Commit, components: &[impl Paths]) -> Result<Vec<bool>> {
+    pub fn touched(&self, commit: Oid, components: &[impl Paths]) -> Result<Vec<bool>> {
         let mut touched = vec![true; components.len()];
+        let (tree, parents) = self.outline(commit)?;
         let mut before = Vec::new();
-        for parent in &commit.parents {
-            before.push(Some(self.read_commit(*parent)?.tree));
+        for parent in parents {
+            before.push(Some(self.outline(parent)?.0));
         }
         if before.is_empty() {
             before.push(None);
         }
-        for tree in before {
+        for old in before {
             let mut walk = Walk { repository: self, components, touched: vec![false; components.len()], examined: 0 };
-            walk.trees(tree, Some(commit.tree), &mut Vec::new(), &(0..components.len()).collect::<Vec<_>>(), 0)?;
+            walk.trees(old, Some(tree), &mut Vec::new(), &(0..components.len()).collect::<Vec<_>>(), 0)?;
             touched.iter_mut().zip(walk.touched).for_each(|(all, one)| *all &= one);
         }
         Ok(touched)

@@ -1,13 +1,14 @@
 //! What runs where: the table of `git deploy status`, and the document `git-deploy/status/v1`.
 //!
-//! The document lists every component; the table folds an environment whose components are all alike into one row.
+//! The document lists every component; the table folds those that are alike into one row.
 
-use anstyle::{AnsiColor, Style};
+mod text;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::mark::Mark;
-use super::table::{Cell, Table};
+pub use text::{age, text};
+
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -53,6 +54,9 @@ pub struct Environment {
     pub holds: Vec<Held>,
     /// What runs there or is on its way there, by name.
     pub components: Vec<Component>,
+    /// With `--exit-code`: the components whose content there is not that of the branch; none where the environment is as the branch is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differs: Option<Vec<ComponentName>>,
 }
 
 /// The last attempt of a component, whose content is on hold.
@@ -88,9 +92,12 @@ pub struct Component {
     pub since: Time,
     /// Who made it so.
     pub by: Person,
-    /// How many commits of the branch are not in what runs; absent where that cannot be told.
+    /// How many commits of the branch that touch the component are not in what runs; absent where that cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<Behind>,
+    /// Those commits, so that of several components each is counted once.
+    #[serde(skip)]
+    pub missing: Vec<CommitId>,
     /// Its own lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
@@ -139,153 +146,6 @@ pub struct Lock {
     pub reason: Line,
 }
 
-/// The table and what is to be said under it. `all` unfolds; `when` shows a moment.
-pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let behind = status.branch.as_ref().map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
-    let headers = ["Environment", "Component", "Version", "Commit", "State", "Since", "By"];
-    let mut table = Table::new(&headers).column(&behind).elastic(4);
-    for environment in &status.environments {
-        rows(&mut table, environment, all, when);
-        remarks(&mut table, environment, when);
-    }
-    let table = table.render(width);
-    if status.remote.is_some() {
-        return format!("{table}\n{}", age(status.fetched, when));
-    }
-    table
-}
-
-/// How old the news is: the last line of whatever was looked up without asking the remote.
-pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
-    let dim = Style::new().dimmed();
-    let age = fetched.map_or_else(
-        || "nothing was fetched yet".to_owned(),
-        |fetched| format!("as of the last fetch, {}", when(fetched)),
-    );
-    format!("{dim}{age} · git deploy sync brings news{dim:#}")
-}
-
-fn rows(table: &mut Table, environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) {
-    let name = environment.name.as_str();
-    let components = &environment.components;
-    let Some(first) = components.first() else {
-        let dim = Mark::None.style();
-        let cells = ["–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
-        return table.row(std::iter::once(Cell::from(name)).chain(cells));
-    };
-    let alike = components.len() > 1 && components.iter().all(|it| likeness(it) == likeness(first));
-    if alike && !all {
-        // The newest move tells since when all are as they are.
-        let newest = components.iter().max_by_key(|it| it.since).unwrap_or(first);
-        let what = format!("all ({})", components.len());
-        return table.row(cells(name, &what, newest, environment, when));
-    }
-    for (index, component) in components.iter().enumerate() {
-        let name = if index == 0 { name } else { "" };
-        table.row(cells(name, component.component.as_str(), component, environment, when));
-    }
-}
-
-/// What makes two components look the same.
-fn likeness(it: &Component) -> impl PartialEq {
-    (it.commit, it.version.clone(), it.state, it.to.clone(), it.lock.is_some(), it.yanked.is_some())
-}
-
-fn cells(
-    name: &str,
-    what: &str,
-    it: &Component,
-    environment: &Environment,
-    when: &dyn Fn(Time) -> String,
-) -> [Cell; 8] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
-    let behind = it.behind.filter(|behind| behind.commits > 0).map(|behind| {
-        let more = if behind.more { "+" } else { "" };
-        // The header names the branch of most; an environment's own stands beside its number.
-        let branch = environment.branch.as_ref().map_or_else(String::new, |branch| format!(" ({branch})"));
-        format!("{}{more}{branch}", behind.commits)
-    });
-    let unknown = if it.behind.is_none() && it.commit.is_some() { Some("?".to_owned()) } else { None };
-    [
-        Cell::from(name),
-        Cell::from(what),
-        Cell::from(or_dash(it.version.as_ref().map(Line::to_string))),
-        Cell::from(or_dash(it.commit.map(|commit| commit.0.prefix(7)))),
-        state(it),
-        Cell::from(when(it.since)),
-        Cell::from(it.by.as_str()),
-        Cell::from(or_dash(behind.or(unknown))),
-    ]
-}
-
-fn state(it: &Component) -> Cell {
-    let to = it.to.as_deref().unwrap_or_default();
-    let (text, style) = match it.state {
-        State::Live => ("live".to_owned(), Mark::Yes.style()),
-        State::Deploying => (format!("deploying {to}"), Mark::Live.style()),
-        State::RollingBack => (format!("rolling back to {to}"), Mark::Live.style()),
-        State::Destroying => ("being destroyed".to_owned(), Mark::Live.style()),
-        State::Unknown => ("unknown".to_owned(), Mark::No.style()),
-        State::Unhealthy => ("unhealthy".to_owned(), Mark::No.style()),
-    };
-    let yanked = if it.yanked.is_some() { ", yanked" } else { "" };
-    let locked = if it.lock.is_some() { ", locked" } else { "" };
-    Cell::styled(format!("{text}{yanked}{locked}"), style)
-}
-
-fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> String) {
-    let name = &environment.name;
-    let yellow = AnsiColor::Yellow.on_default();
-    let locked = |what: &str, lock: &Lock| {
-        Cell::styled(format!("{what} is locked by {}: \"{}\" ({})", lock.by, lock.reason, when(lock.at)), yellow)
-    };
-    if let Some(lock) = &environment.lock {
-        table.remark(locked(name.as_str(), lock));
-    }
-    for component in &environment.components {
-        if let Some(lock) = &component.lock {
-            table.remark(locked(&format!("{} in {name}", component.component), lock));
-        }
-        if let Some(reason) = &component.yanked {
-            let what = &component.component;
-            table.remark(Cell::styled(format!("{what} in {name} runs what was yanked: \"{reason}\""), yellow));
-        }
-    }
-    for (commit, outcome, components) in alike_holds(&environment.holds) {
-        let is = if components.len() == 1 { "is" } else { "are" };
-        let what =
-            if components.len() > NAMED { format!("{} components", components.len()) } else { components.join(", ") };
-        let since = match (outcome, components.len()) {
-            (Outcome::RolledBack, 1) => "it was rolled back",
-            (Outcome::RolledBack, _) => "they were rolled back",
-            (_, 1) => "it failed",
-            _ => "they failed",
-        };
-        let commit = commit.0.prefix(7);
-        let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
-        table.remark(Cell::styled(format!("{words} · git deploy unlock {name} --commit {commit}"), yellow));
-    }
-    if let Some(expires) = environment.expires {
-        table.remark(format!("{name} expires {}", when(expires)));
-    }
-}
-
-/// More components than this are counted, not named.
-const NAMED: usize = 3;
-
-/// The holds by commit and outcome, each with its components.
-fn alike_holds(holds: &[Held]) -> Vec<(CommitId, Outcome, Vec<&str>)> {
-    let mut alike: Vec<(CommitId, Outcome, Vec<&str>)> = Vec::new();
-    for held in holds {
-        let name = held.component.as_str();
-        match alike.iter_mut().find(|(commit, outcome, _)| (*commit, *outcome) == (held.commit, held.outcome)) {
-            Some((_, _, names)) => names.push(name),
-            None => alike.push((held.commit, held.outcome, vec![name])),
-        }
-    }
-    alike
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,6 +160,9 @@ mod tests {
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
             behind: Some(Behind { commits: 12, more: false }),
+            missing: (10..22)
+                .map(|it| format!("{it}3c2a10aa05736482d4523166f70cb561afa111").parse().unwrap())
+                .collect(),
             lock: None,
             yanked: None,
         }
@@ -313,6 +176,7 @@ mod tests {
             expires: None,
             holds: Vec::new(),
             components,
+            differs: None,
         };
         let many: Vec<Component> =
             (0..40).map(|number| component(&format!("c{number}"), "1.5.0", State::Live)).collect();
@@ -345,6 +209,23 @@ mod tests {
                           web        2.0.0    8f3c2a1  deploying 2.0.1  10:00  ci  12\n  \
                prod is locked by bob: \"incident 4711\" (09:55)\n\
              as of the last fetch, 09:57 · git deploy sync brings news"
+        );
+        let mut some = sample();
+        some.environments.truncate(1);
+        let components = &mut some.environments[0].components;
+        components[7].version = Some("1.6.0".parse().unwrap());
+        components[9].state = State::Unhealthy;
+        components[11].behind = Some(Behind { commits: 13, more: false });
+        components[11].missing.push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
+        let text = super::text(&some, false, None, &|_| "10:00".to_owned());
+        let text = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(
+            text.lines().skip(1).take(3).collect::<Vec<_>>(),
+            [
+                "dev          c7           1.6.0    8f3c2a1  live       10:00  ci  12",
+                "             c9           1.5.0    8f3c2a1  unhealthy  10:00  ci  12",
+                "             others (38)  1.5.0    8f3c2a1  live       10:00  ci  13",
+            ]
         );
         let all = super::text(&sample(), true, None, &|time| time.to_string());
         assert_eq!(all.lines().filter(|line| line.contains("1.5.0")).count(), 40);

@@ -96,5 +96,5 @@ fn wrong_usage_is_a_document() {
         assert!(document["message"].as_str().unwrap().starts_with(message), "{run}");
     }
     // Behind `--` it is no option.
-    assert!(alice.deploy(&["status", "--", "a", "--json"]).fails(2).text().is_empty());
+    assert!(alice.deploy(&["status", "--", "a", "b", "--json"]).fails(2).text().is_empty());
 }

@@ -19,6 +19,7 @@ mod ledgers;
 mod look;
 mod look_diff;
 mod look_places;
+mod look_status;
 mod man;
 mod manners;
 mod races;

@@ -4,6 +4,7 @@
 //! gates then say "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
 
 mod ask;
+mod behind;
 mod code;
 mod content;
 mod evidence;
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+pub use behind::Behind;
 pub use history::{History, Passed, Step};
 pub use way::Way;
 

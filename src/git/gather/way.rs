@@ -22,7 +22,7 @@ pub struct Way<'a> {
     /// Each component's place in the answers.
     components: BTreeMap<ComponentName, usize>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
-    touched: RefCell<HashMap<CommitId, Rc<Vec<bool>>>>,
+    touched: RefCell<HashMap<CommitId, Rc<[bool]>>>,
 }
 
 impl<'a> Way<'a> {
@@ -56,15 +56,25 @@ impl<'a> Way<'a> {
 
     /// Whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
-        let Some(index) = self.components.get(component) else { return Ok(false) };
+        let Some(index) = self.index(component) else { return Ok(false) };
         if let Some(known) = self.touched.borrow().get(&commit) {
-            return Ok(known.get(*index).copied().unwrap_or_default());
+            return Ok(known.get(index).copied().unwrap_or_default());
         }
-        let paths: Vec<_> = self.components.keys().map(|name| Component { policy: self.policy, name }).collect();
-        let touched = self.repository.touched(&self.repository.read_commit(commit.0)?, &paths)?;
-        let answer = touched.get(*index).copied().unwrap_or_default();
-        self.touched.borrow_mut().insert(commit, Rc::new(touched));
+        let touched = self.touched(commit)?;
+        let answer = touched.get(index).copied().unwrap_or_default();
+        self.touched.borrow_mut().insert(commit, touched);
         Ok(answer)
+    }
+
+    /// The place of a component in what [`Way::touched`] tells.
+    pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
+        self.components.get(component).copied()
+    }
+
+    /// What a commit touches, by the place of each component. Nothing is remembered.
+    pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
+        let paths: Vec<_> = self.components.keys().map(|name| Component { policy: self.policy, name }).collect();
+        Ok(self.repository.touched(commit.0, &paths)?.into())
     }
 }
 

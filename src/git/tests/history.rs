@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::{Numbers, Scratch, git_in};
-use crate::git::behind::Behind::{self, Exactly, More, Unknown};
 use crate::git::{Error, Repository};
 
 /// Every pair of a random history, with dates that lie: git's answer, without a commit-graph, with one, and with one that is too old.
@@ -48,12 +47,20 @@ fn ancestry_equals_git() {
                 assert!(lacked.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
-            for (ancestor, behind) in commits.iter().zip(repository.behind(*descendant, &commits, 100).unwrap()) {
-                let Behind::Exactly(count) = behind else { panic!("{behind:?}") };
-                let hidden = scratch.git(&["rev-list", &ancestor.to_string()]);
-                let expected = all.lines().filter(|line| !hidden.contains(*line)).count();
-                assert!(count == expected || count > expected && !graphs[1], "{seed}: {count}, {expected}");
+
+            let recent = repository.recent(*descendant, 5).unwrap();
+            let newest: Vec<String> =
+                (0..recent.count()).map(|place| recent.commit(place).unwrap().to_string()).collect();
+            assert_eq!(newest.len(), all.lines().count().min(5));
+            let lacking = recent.lacking(other).unwrap();
+            let found: Vec<&String> = lacking.places.iter().map(|place| &newest[*place]).collect();
+            let expected: Vec<&String> = newest.iter().filter(|id| !hidden.contains(*id)).collect();
+            assert!(expected.iter().all(|id| found.contains(id)), "none is left out");
+            if graphs == [true, true] {
+                assert_eq!(found, expected);
             }
+            let older = all.lines().any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
+            assert!(lacking.more || !older, "that there are more is told");
         }
     }
 }
@@ -75,15 +82,16 @@ fn between_equals_git() {
     assert_eq!(repository.commits_between(left, &[merge], 10).unwrap(), []);
     assert_eq!(repository.commits_between(merge, &[left, right], 10).unwrap(), [merge]);
     assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
-    let behind = repository.behind(merge, &[base, left, right, merge, left], 2).unwrap();
-    assert_eq!(behind, [More, Exactly(2), Exactly(2), Exactly(0), Exactly(2)]);
     let mut lacked = repository.commits_lacked(merge, &[left, right], 3).unwrap();
     lacked.sort_unstable();
     let mut expected = [left, right, merge];
     expected.sort_unstable();
     assert_eq!(lacked, expected);
     assert!(matches!(repository.commits_lacked(merge, &[left, right], 2), Err(Error::Bounds { .. })));
-    assert_eq!(repository.behind(left, &[merge], 2).unwrap(), [Exactly(0)]);
+    let recent = repository.recent(merge, 2).unwrap();
+    let lacking = [base, left, right, merge].map(|id| recent.lacking(id).map(|it| (it.places.len(), it.more)).unwrap());
+    assert_eq!(lacking, [(2, true), (2, false), (1, true), (0, false)]);
+    assert!(repository.recent(left, 2).unwrap().lacking(merge).unwrap().places.is_empty());
     let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
     assert_eq!(chain, [merge, left, base]);
 }
@@ -113,8 +121,9 @@ fn what_is_missing_cannot_tell() {
     assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
     assert!(matches!(shallow.commits_lacked(chain[5], &[aside], 10), Err(Error::Shallow)));
     assert_eq!(shallow.commits_lacked(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
-    let behind = shallow.behind(chain[5], &[chain[4], aside, chain[0]], 10).unwrap();
-    assert_eq!(behind, [Exactly(1), Unknown, Unknown]);
+    let recent = shallow.recent(chain[5], 10).unwrap();
+    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    assert_eq!([chain[4], aside, chain[0]].map(behind), [Some(1), None, None]);
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
     assert!(!Repository::open(&clone.join(".git")).unwrap().is_ancestor(aside, chain[5]).unwrap());
 
@@ -127,7 +136,9 @@ fn what_is_missing_cannot_tell() {
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
     assert!(broken.commits_lacked(chain[5], &[aside], 10).is_err());
-    assert_eq!(broken.behind(chain[5], &[chain[4], aside, chain[2]], 10).unwrap(), [Exactly(1), Unknown, Unknown]);
+    let recent = broken.recent(chain[5], 10).unwrap();
+    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    assert_eq!([chain[4], aside, chain[2]].map(behind), [Some(1), None, None]);
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
     assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
 }

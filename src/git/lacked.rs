@@ -1,7 +1,7 @@
 //! What commits lack of the history of another: one walk for all of them, because an environment runs many commits.
 //!
 //! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
-//! can be counted too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
+//! can be found too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -10,17 +10,6 @@ use gix::commitgraph::{Graph, Position};
 use super::error::{Error, Result};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
-
-/// How many commits of a branch a commit does not contain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Behind {
-    /// So many.
-    Exactly(usize),
-    /// More than were to be counted.
-    More,
-    /// The history that would tell is not here.
-    Unknown,
-}
 
 /// A commit by its place in the commit-graph, which saves looking it up, or by its id where it is not in there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,12 +160,6 @@ impl Walk<'_> {
     }
 }
 
-/// The places in a set.
-fn places(bits: &Bits) -> impl Iterator<Item = usize> {
-    let words = bits.iter().enumerate().filter(|(_, word)| **word != 0);
-    words.flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
-}
-
 /// A set of one.
 fn only(at: usize, of: usize) -> Bits {
     let mut bits = vec![0; of.div_ceil(64)];
@@ -187,36 +170,6 @@ fn only(at: usize, of: usize) -> Bits {
 }
 
 impl Repository {
-    /// For each of `commits`, how many commits of `tip`'s history, `tip` included, are not in its own; counted up to `limit`.
-    pub fn behind(&self, tip: Oid, commits: &[Oid], limit: usize) -> Result<Vec<Behind>> {
-        let mut open: Bits = vec![0; commits.len().div_ceil(64)].into();
-        let mut counts = vec![Behind::Unknown; commits.len()];
-        let mut walk = Walk::new(self)?;
-        walk.reach(walk.key(tip), true, &open.clone())?;
-        for (at, (commit, count)) in commits.iter().zip(&mut counts).enumerate() {
-            let own = only(at, commits.len());
-            // One that is not here stays unknown.
-            if walk.reach(walk.key(*commit), false, &own).is_ok() {
-                open.iter_mut().zip(&own).for_each(|(open, own)| *open |= own);
-                *count = Behind::Exactly(0);
-            }
-        }
-        while let Some(visit) = walk.next(&open) {
-            for at in places(&visit.lacking) {
-                let Some(count) = counts.get_mut(at) else { continue };
-                *count = match (&visit.fault, *count) {
-                    (Some(_), _) => Behind::Unknown,
-                    (None, Behind::Exactly(count)) if count < limit => Behind::Exactly(count + 1),
-                    (None, _) => Behind::More,
-                };
-                if !matches!(count, Behind::Exactly(_)) {
-                    open.iter_mut().zip(&only(at, commits.len())).for_each(|(open, own)| *open &= !own);
-                }
-            }
-        }
-        Ok(counts)
-    }
-
     /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
     /// [`Repository::commits_between`] finds from each of them alone, in one walk. More than `limit` is an error.
     pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {

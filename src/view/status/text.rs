@@ -1,0 +1,210 @@
+//! The table of `git deploy status`, and what is said under it.
+//!
+//! Few components are shown one by one. Of many, those that are alike share a row, and what is unlike them comes first: that is the news.
+
+use std::collections::BTreeSet;
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Behind, Component, Environment, Lock, State, Status};
+use crate::domain::entry::Outcome;
+use crate::domain::id::CommitId;
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+use crate::view::mark::Mark;
+use crate::view::table::{Cell, Table};
+
+/// Up to so many components each have a row of their own, unless all are alike.
+const FEW: usize = 8;
+/// So many that are alike share a row among many.
+const ALIKE: usize = 3;
+
+/// The table and what is to be said under it. `all` unfolds; `when` shows a moment.
+pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let behind = status.branch.as_ref().map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
+    let headers = ["Environment", "Component", "Version", "Commit", "State", "Since", "By"];
+    let mut table = Table::new(&headers).column(&behind).elastic(4);
+    for environment in &status.environments {
+        rows(&mut table, environment, all, when);
+        remarks(&mut table, environment, when);
+    }
+    let table = table.render(width);
+    if status.remote.is_some() {
+        return format!("{table}\n{}", age(status.fetched, when));
+    }
+    table
+}
+
+/// How old the news is: the last line of whatever was looked up without asking the remote.
+pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
+    let dim = Style::new().dimmed();
+    let age = fetched.map_or_else(
+        || "nothing was fetched yet".to_owned(),
+        |fetched| format!("as of the last fetch, {}", when(fetched)),
+    );
+    format!("{dim}{age} · git deploy sync brings news{dim:#}")
+}
+
+fn rows(table: &mut Table, environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) {
+    let components: Vec<&Component> = environment.components.iter().collect();
+    if components.is_empty() {
+        let dim = Mark::None.style();
+        let cells = ["–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
+        return table.row(std::iter::once(Cell::from(environment.name.as_str())).chain(cells));
+    }
+    let (single, shared) = if all { (components, Vec::new()) } else { folded(components) };
+    let (count, groups) = (single.len(), shared.len());
+    let mut name = Some(environment.name.as_str());
+    for component in single {
+        let what = component.component.as_str();
+        table.row(cells(name.take(), what, component, component.behind, environment, when));
+    }
+    for group in shared {
+        // The newest move tells since when all are as they are.
+        let Some(newest) = group.iter().max_by_key(|it| it.since) else { continue };
+        let word = match (count, groups) {
+            (0, 1) => "all",
+            (_, 1) => "others",
+            _ => "alike",
+        };
+        let what = format!("{word} ({})", group.len());
+        table.row(cells(name.take(), &what, newest, together(&group), environment, when));
+    }
+}
+
+/// The components that have a row of their own, and the groups that share one.
+fn folded(components: Vec<&Component>) -> (Vec<&Component>, Vec<Vec<&Component>>) {
+    let count = components.len();
+    let mut groups: Vec<Vec<&Component>> = Vec::new();
+    for component in components {
+        match groups.iter_mut().find(|group| group.first().is_some_and(|it| likeness(it) == likeness(component))) {
+            Some(group) => group.push(component),
+            None => groups.push(vec![component]),
+        }
+    }
+    let alike = |group: &Vec<&Component>| {
+        let all_alike = group.len() == count && count > 1;
+        all_alike || (count > FEW && group.len() >= ALIKE)
+    };
+    let (shared, single): (Vec<_>, Vec<_>) = groups.into_iter().partition(alike);
+    let mut single: Vec<&Component> = single.into_iter().flatten().collect();
+    single.sort_by_key(|it| &it.component);
+    (single, shared)
+}
+
+/// How many commits a group lacks together; none where that is not known of each.
+fn together(group: &[&Component]) -> Option<Behind> {
+    let mut all: BTreeSet<CommitId> = BTreeSet::new();
+    let mut more = false;
+    for it in group {
+        more |= it.behind?.more;
+        all.extend(&it.missing);
+    }
+    Some(Behind { commits: all.len(), more })
+}
+
+/// What makes two components look the same.
+fn likeness(it: &Component) -> impl PartialEq {
+    (it.commit, it.version.clone(), it.state, it.to.clone(), it.lock.is_some(), it.yanked.is_some())
+}
+
+fn cells(
+    name: Option<&str>,
+    what: &str,
+    it: &Component,
+    behind: Option<Behind>,
+    environment: &Environment,
+    when: &dyn Fn(Time) -> String,
+) -> [Cell; 8] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
+    let number = match behind {
+        Some(Behind { commits: 0, more: false }) => None,
+        Some(Behind { commits, more }) => Some(format!("{commits}{}", if more { "+" } else { "" })),
+        None => it.commit.map(|_| "?".to_owned()),
+    };
+    // The header names the branch of most; an environment's own stands beside its number.
+    let branch = environment.branch.as_ref().map_or_else(String::new, |branch| format!(" ({branch})"));
+    let number = number.map(|number| format!("{number}{branch}"));
+    [
+        Cell::from(name.unwrap_or_default()),
+        Cell::from(what),
+        Cell::from(or_dash(it.version.as_ref().map(Line::to_string))),
+        Cell::from(or_dash(it.commit.map(|commit| commit.0.prefix(7)))),
+        state(it),
+        Cell::from(when(it.since)),
+        Cell::from(it.by.as_str()),
+        Cell::from(or_dash(number)),
+    ]
+}
+
+fn state(it: &Component) -> Cell {
+    let to = it.to.as_deref().unwrap_or_default();
+    let (text, style) = match it.state {
+        State::Live => ("live".to_owned(), Mark::Yes.style()),
+        State::Deploying => (format!("deploying {to}"), Mark::Live.style()),
+        State::RollingBack => (format!("rolling back to {to}"), Mark::Live.style()),
+        State::Destroying => ("being destroyed".to_owned(), Mark::Live.style()),
+        State::Unknown => ("unknown".to_owned(), Mark::No.style()),
+        State::Unhealthy => ("unhealthy".to_owned(), Mark::No.style()),
+    };
+    let yanked = if it.yanked.is_some() { ", yanked" } else { "" };
+    let locked = if it.lock.is_some() { ", locked" } else { "" };
+    Cell::styled(format!("{text}{yanked}{locked}"), style)
+}
+
+fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> String) {
+    let name = &environment.name;
+    let yellow = AnsiColor::Yellow.on_default();
+    let locked = |what: &str, lock: &Lock| {
+        Cell::styled(format!("{what} is locked by {}: \"{}\" ({})", lock.by, lock.reason, when(lock.at)), yellow)
+    };
+    if let Some(lock) = &environment.lock {
+        table.remark(locked(name.as_str(), lock));
+    }
+    let locks = environment.components.iter().filter_map(|it| Some((it.lock.clone()?, it.component.as_str())));
+    for (lock, components) in alike(locks) {
+        table.remark(locked(&format!("{} in {name}", named(&components)), &lock));
+    }
+    let yanks = environment.components.iter().filter_map(|it| Some((it.yanked.clone()?, it.component.as_str())));
+    for (reason, components) in alike(yanks) {
+        let runs = if components.len() == 1 { "runs" } else { "run" };
+        let what = named(&components);
+        table.remark(Cell::styled(format!("{what} in {name} {runs} what was yanked: \"{reason}\""), yellow));
+    }
+    let holds = environment.holds.iter().map(|it| ((it.commit, it.outcome), it.component.as_str()));
+    for ((commit, outcome), components) in alike(holds) {
+        let is = if components.len() == 1 { "is" } else { "are" };
+        let what = named(&components);
+        let since = match (outcome, components.len()) {
+            (Outcome::RolledBack, 1) => "it was rolled back",
+            (Outcome::RolledBack, _) => "they were rolled back",
+            (_, 1) => "it failed",
+            _ => "they failed",
+        };
+        let commit = commit.0.prefix(7);
+        let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
+        table.remark(Cell::styled(format!("{words} · git deploy unlock {name} --commit {commit}"), yellow));
+    }
+    if let Some(expires) = environment.expires {
+        table.remark(format!("{name} expires {}", when(expires)));
+    }
+}
+
+/// More components than this are counted, not named.
+const NAMED: usize = 3;
+
+fn named(components: &[&str]) -> String {
+    if components.len() > NAMED { format!("{} components", components.len()) } else { components.join(", ") }
+}
+
+/// The components by what is said of them, each group in the order in which they come.
+fn alike<'n, T: PartialEq>(said: impl Iterator<Item = (T, &'n str)>) -> Vec<(T, Vec<&'n str>)> {
+    let mut alike: Vec<(T, Vec<&str>)> = Vec::new();
+    for (what, name) in said {
+        match alike.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, names)) => names.push(name),
+            None => alike.push((what, vec![name])),
+        }
+    }
+    alike
+}
