@@ -146,7 +146,7 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
         }
         let fields = node.fields(&keys::SEAT);
         Some(Seat {
-            required: fields.with("required", |node| node.number(1, MOST_SEATS)).unwrap_or(1),
+            required: fields.number("required").unwrap_or(1),
             by: cast.persons_at(&fields, "by", "approves").unwrap_or_else(|| cast.persons.clone()),
             prevent_self: fields.with("prevent_self", Node::flag).unwrap_or(true),
             bind: fields.word("bind", &[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
