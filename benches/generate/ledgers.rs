@@ -109,7 +109,7 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         admits: Vec::new(),
         recovered: false,
     };
-    ledgers.append("policy", "alice", at(code::BEGIN)?, Action::Publish(publish), Some(text.as_bytes().into()))?;
+    ledgers.append("policy", "alice", at(code::BEGIN)?, Action::Publish(publish), Some(&text.as_bytes().into()))?;
     let gatherer = Gatherer::new(&repository, &project);
     let rounds = rounds(size.entries);
     let mut cursor = 0;
@@ -210,7 +210,7 @@ impl Ledgers<'_> {
     }
 
     /// Writes one entry as a client does.
-    fn append(&mut self, ledger: &str, by: &str, at: Time, action: Action, policy: Option<Arc<[u8]>>) -> Result<()> {
+    fn append(&mut self, ledger: &str, by: &str, at: Time, action: Action, policy: Option<&Arc<[u8]>>) -> Result<()> {
         let ledger: LedgerName = ledger.parse()?;
         let mut end = match self.ends.remove(&ledger) {
             Some(end) => end,
@@ -237,7 +237,7 @@ impl Ledgers<'_> {
         let signature = signer.sign(&bytes, &statement.trusted_comment())?;
         let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
         let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;
-        let edits = fold(&end.state, &entry, policy.as_ref());
+        let edits = fold(&end.state, &entry, policy);
 
         let who = format!("{} {} +0000", statement.identity(&self.project.name), at.seconds());
         let parents: BTreeSet<CommitId> = statement.deployed_commits().into_iter().collect();

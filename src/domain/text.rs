@@ -33,11 +33,11 @@ pub enum TextError {
 
 /// Whether a character is plain text: neither control, format, separator of lines, surrogate, private nor unassigned.
 pub fn is_plain(character: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
     // Most text is this, and the tables are large.
     if matches!(character, ' '..='~') {
         return true;
     }
-    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
     !matches!(
         character.general_category(),
         Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned

@@ -111,7 +111,7 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     }
     let mut components = Vec::new();
     for component in &all {
-        let left_out = matches!(&wish.selection, Selection::Named(names) if !names.contains(component));
+        let left_out = matches!(&wish.selection, Selection::Named(wanted) if !wanted.contains(component));
         let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else { continue };
         let content = if in_policy.contains(component) {
             let found = view.gatherer.content(policy, commit, component);

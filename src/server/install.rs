@@ -279,7 +279,7 @@ fn installed(text: &str, program: &str) -> String {
     let first = format!("#!{program} hook");
     if first.len() <= FIRST_LINE && program.starts_with('/') && program.bytes().all(|byte| byte.is_ascii_graphic()) {
         let comments = text.lines().filter(|line| line.starts_with("# "));
-        return std::iter::once(&*first).chain(comments).map(|line| format!("{line}\n")).collect();
+        return std::iter::once(&*first).chain(comments).flat_map(|line| [line, "\n"]).collect();
     }
     text.replace(CALL, &format!("exec {} hook ", quoted(program)))
 }

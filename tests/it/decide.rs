@@ -258,7 +258,9 @@ fn revoke_of_a_policy() {
     let file = |forge: &crate::harness::Forge<'_>| {
         forge.repo.write("deploy.toml", &project.policy(&format!("{rules}qa = {{}}\n")));
     };
-    [alice, bob].iter().for_each(|forge| file(forge));
+    for forge in [alice, bob] {
+        file(forge);
+    }
     bob.deploy(&["policy", "approve"]).ok();
     let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();
     let digest = format!("sha256:{}", digest.split(' ').next().unwrap());

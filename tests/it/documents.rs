@@ -71,7 +71,9 @@ impl Player<'_> {
             let end = starts.get(count + 1).copied().unwrap_or(block.len());
             let typed = 1 + block[*start..end].iter().take_while(|line| line.ends_with('\\')).count();
             let typed = &block[*start..end.min(start + typed)];
-            typed.iter().for_each(|line| self.say(line));
+            for line in typed {
+                self.say(line);
+            }
             if let Some(span) = typed[0].strip_prefix("+ ") {
                 self.world.advance(span);
                 continue;
@@ -79,7 +81,9 @@ impl Player<'_> {
             let last = count + 1 == starts.len();
             let came = self.play(&typed.join("\n"), if last { exit } else { 0 });
             if !hidden {
-                came.iter().for_each(|line| self.say(line));
+                for line in came {
+                    self.say(&line);
+                }
             }
         }
     }

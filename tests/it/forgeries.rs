@@ -123,7 +123,7 @@ fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
 const TWO: &str = "[environments]\ndev = {}\nstage = { promote_from = \"dev\" }\nprod = {}\n";
 
 /// Two people with a key each and a few honest entries; nobody's hooks look.
-fn honest<'w>(world: &'w World) -> (Forge<'w>, Forge<'w>) {
+fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
     let server = world.bare_server("server.git");
     let alice = Forge::new(world, &server, "alice");
     alice.repo.commit("file", "content\n", "Begin");

@@ -104,7 +104,9 @@ mod tests {
         let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
             let ledger = name.parse().unwrap();
             let mut ties = Ties::default();
-            seen.iter().for_each(|(other, place, far)| lean(&mut ties.leans, *other, *place, *far));
+            for (other, place, far) in seen {
+                lean(&mut ties.leans, *other, *place, *far);
+            }
             let findings =
                 fault.map(|id| Finding::fail(Kind::Entry, &ledger, Some(id), "forged")).into_iter().collect();
             Audited { findings, ties, ..Audited::empty(ledger, id(0, 9)) }

@@ -172,7 +172,9 @@ impl Audited {
         self.findings.extend(piece.findings);
         self.remarks.extend(piece.remarks);
         for (other, far) in piece.ties.leans {
-            far.into_iter().for_each(|(place, seen)| leaning::lean(&mut self.ties.leans, other, place, seen));
+            for (place, seen) in far {
+                leaning::lean(&mut self.ties.leans, other, place, seen);
+            }
         }
         self.ties.policies.extend(piece.ties.policies);
         self.ties.publishes.extend(piece.ties.publishes);

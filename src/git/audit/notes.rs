@@ -86,12 +86,11 @@ fn compare(
     let covers = repository.notes(Some(commit))?.covers;
     let (mut findings, mut ends) = (Vec::new(), HashMap::new());
     for (ledger, covered) in &covers {
-        match index.chain(ledger).and_then(|(number, chain)| Some((number, chain.place(*covered)?))) {
-            Some((number, place)) => drop(ends.insert(number, place)),
-            None => {
-                let what = format!("they tell of {ledger} up to {}, which it does not hold", covered.short());
-                findings.push(wrong(what));
-            }
+        if let Some((number, place)) = index.chain(ledger).and_then(|(it, chain)| Some((it, chain.place(*covered)?))) {
+            ends.insert(number, place);
+        } else {
+            let what = format!("they tell of {ledger} up to {}, which it does not hold", covered.short());
+            findings.push(wrong(what));
         }
     }
     if findings.is_empty() {
@@ -162,9 +161,9 @@ fn how(repository: &Repository, commit: CommitId, leaves: &[Leaf], expected: &st
     text.lines().for_each(|line| *more.entry(line).or_default() += 1);
     expected.lines().for_each(|line| *more.entry(line).or_default() -= 1);
     more.retain(|_, count| *count != 0);
-    let line = |(line, count): (&&str, &i64)| match *count > 0 {
-        true => what(&format!("says what no ledger does: {}", harmless(line.trim_end()))),
-        false => what(&format!("leaves out: {}", harmless(line.trim_end()))),
+    let line = |(line, count): (&&str, &i64)| {
+        let how = if *count > 0 { "says what no ledger does" } else { "leaves out" };
+        what(&format!("{how}: {}", harmless(line.trim_end())))
     };
     let mut findings: Vec<Finding> = more.iter().take(LINES).map(line).collect();
     match more.len().checked_sub(LINES) {

@@ -77,14 +77,13 @@ impl Repository {
         let (own, signature) = (blob(ENTRY)?, self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?);
         // The same bytes stand in the states that keep a copy.
         let memory = &self.common.memories.kept;
-        let kept = match memory.get(&own) {
-            Some(kept) => kept,
-            None => {
-                let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
-                let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
-                memory.insert(own, Arc::clone(&kept), weight(&kept));
-                kept
-            }
+        let kept = if let Some(kept) = memory.get(&own) {
+            kept
+        } else {
+            let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
+            let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
+            memory.insert(own, Arc::clone(&kept), weight(&kept));
+            kept
         };
         let entry = Entry::of(kept, &signature);
         if entry.statement().ledger != *ledger {
