@@ -12,6 +12,7 @@ mod order;
 mod remarks;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
@@ -236,44 +237,29 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
 
 /// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
 pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Plan<'_>, watch: &dyn Watch) -> Report {
-    let shared = repository.share();
-    let index = Index::read(&shared, tips);
+    let index = Index::read(&repository.share(), tips);
     let mut wanted: Vec<Audited> = Vec::new();
-    let mut pieces = Vec::new();
+    let mut jobs = Vec::new();
     for ledger in plan.ledgers {
         let Some((number, chain)) = index.chain(ledger) else { continue };
         let mut audited = Audited::empty(ledger.clone(), chain.tip);
         match root_of(repository, project, chain) {
             Some(finding) => audited.findings.push(finding),
-            None => pieces.extend(stretches(chain, plan.stretch).map(|places| (wanted.len(), number, places))),
+            None => jobs.extend(stretches(chain, plan.stretch).map(|places| Job { at: wanted.len(), number, places })),
         }
         audited.findings.extend(gap(repository, chain));
         wanted.push(audited);
     }
-    watch.begin(pieces.iter().map(|(_, _, places)| places.len()).sum());
+    watch.begin(jobs.iter().map(|job| job.places.len()).sum());
 
     let gatherer = Gatherer::new(repository, project);
     let in_force = tips.get(&LedgerName::policy()).and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
     let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
-    let with = Shared {
-        project,
-        index: &index,
-        order: &order,
-        present: in_force.as_ref(),
-        notes: plan.notes,
-        step: &|entries| watch.step(entries),
-    };
-    // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
-    pieces.sort_by_cached_key(|(_, number, places)| begin(repository, index.chains.get(*number), places.start));
-    let judged = pieces.into_iter().par_bridge().filter_map(|(at, number, places)| {
-        let (own, start) = (shared.fork(), places.start);
-        let piece = Auditor::new(&own, with).audit(number, index.chains.get(number)?, places);
-        Some(((at, start), piece))
-    });
-    // Whichever was ready first, they are put together in order.
-    let judged: BTreeMap<(usize, usize), Piece> = judged.collect();
+    let step = |entries| watch.step(entries);
+    let with =
+        Shared { project, index: &index, order: &order, present: in_force.as_ref(), notes: plan.notes, step: &step };
     let mut told = Vec::new();
-    for ((at, _), mut piece) in judged {
+    for ((at, _), mut piece) in judge(repository, jobs, with) {
         told.append(&mut piece.told);
         if let Some(audited) = wanted.get_mut(at) {
             audited.add(piece);
@@ -291,8 +277,30 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
     Report { ledgers: wanted, notes }
 }
 
+/// A stretch to judge.
+struct Job {
+    /// Which of the wanted ledgers it is of.
+    at: usize,
+    /// The number of that ledger's chain.
+    number: usize,
+    places: Range<usize>,
+}
+
+/// Judges stretches on all processors. Whichever is ready first, they come out by ledger and place.
+fn judge(repository: &Repository, mut jobs: Vec<Job>, with: Shared<'_>) -> BTreeMap<(usize, usize), Piece> {
+    let (shared, chains) = (repository.share(), &with.index.chains);
+    // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
+    jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
+    let judged = jobs.into_iter().par_bridge().filter_map(|job| {
+        let (own, start) = (shared.fork(), job.places.start);
+        let piece = Auditor::new(&own, with).audit(job.number, chains.get(job.number)?, job.places);
+        Some(((job.at, start), piece))
+    });
+    judged.collect()
+}
+
 /// The places of a chain's entries, cut into stretches. The genesis is none.
-fn stretches(chain: &Chain, length: usize) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+fn stretches(chain: &Chain, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     let (end, length) = (chain.ids.len(), length.max(1));
     (1..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
 }

@@ -1,0 +1,54 @@
+//! The least that an audit of a repository can cost: checking every signature once, on all processors, and nothing else.
+//!
+//! `cargo bench --bench signatures -- REPOSITORY` prints how many seconds that takes, and of how many entries. Everything is read, and
+//! each signer's key found, before the clock starts.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use git_deploy::domain::id::PublicKey;
+use git_deploy::domain::name::LedgerName;
+use git_deploy::git::Repository;
+use git_deploy::git::gather::Gatherer;
+use git_deploy::git::ledger::{Link, Project};
+use git_deploy::signing::{Signature, verify};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+/// One entry: its bytes, its signature, the comment that was signed with it, and the key that signed.
+type Signed = (Box<[u8]>, Box<[u8]>, String, PublicKey);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let wanted = std::env::args().skip(1).find(|argument| argument != "--bench");
+    let repository = Repository::discover(Path::new(&wanted.ok_or("which repository?")?))?;
+    let entries = read(&repository)?;
+    let start = Instant::now();
+    let good =
+        entries.par_iter().filter(|(bytes, signature, comment, key)| verify(key, bytes, signature, comment).is_ok());
+    let good = good.count();
+    let seconds = start.elapsed().as_secs_f64();
+    if good != entries.len() {
+        return Err("a signature does not hold".into());
+    }
+    println!("{seconds:.3} {good}");
+    Ok(())
+}
+
+/// All entries of all ledgers, with the keys of the policy in force.
+fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
+    let tips = repository.tips()?;
+    let tip = *tips.get(&LedgerName::policy()).ok_or("there is no policy")?;
+    let project = Project::of_policy(repository, tip)?;
+    let policy = Gatherer::new(repository, &project).policy_at(tip)?.ok_or("no policy is in force")?;
+    let keys: Vec<PublicKey> = policy.people.values().map(|person| person.key).collect();
+    let mut entries = Vec::new();
+    for (ledger, tip) in &tips {
+        for id in repository.chain_between(None, *tip)?.unwrap_or_default() {
+            let Link::Entry { entry, .. } = repository.read_link(ledger, id)? else { continue };
+            let id = Signature::parse(entry.signature())?.key_id();
+            let key = keys.iter().find(|key| key.key_id() == id).ok_or("a signer is not in the policy")?;
+            entries.push((entry.bytes().into(), entry.signature().into(), entry.statement().trusted_comment(), *key));
+        }
+    }
+    Ok(entries)
+}
