@@ -49,6 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let branch = repository.default_branch(remote).or_fail(Kind::CannotTell, "cannot tell the default branch")?;
     let running = places.iter().flat_map(|place| place.here().components().into_values());
     let yanks = look::yanks(&workspace, running).or_fail(Kind::CannotTell, "cannot read what was yanked")?;
+    let declared = workspace.policy.component_names();
     let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
     let mut environments = Vec::new();
     for place in &places {
@@ -72,6 +73,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             holds: holds(here)
                 .into_iter()
                 .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
+                .collect(),
+            undeclared: components
+                .iter()
+                .map(|it| &it.component)
+                .filter(|it| !declared.contains(*it))
+                .cloned()
                 .collect(),
             components,
             differs: differs.transpose()?,

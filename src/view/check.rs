@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
-use super::verdict;
+use super::{deployed, verdict};
 use crate::domain::entry::{Change, Deployment, Intent, Kind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -92,14 +92,7 @@ pub fn text(check: &Check<'_>) -> String {
     };
     let mut lines = vec![format!("{what} {}, by {}:", check.environment, check.by)];
     let unchanged = check.deployment.components.iter().filter(|change| change.intent == Intent::Unchanged).count();
-    let short = |commit: CommitId| commit.0.prefix(7);
-    let changed = check.deployment.changed().map(|change| {
-        let version = change.target.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-        let from = change.from.map_or_else(String::new, |from| format!("{} → ", short(from)));
-        let gone = if change.intent == Intent::Destroy { ", destroyed" } else { "" };
-        format!("    {}{version}   {from}{}{gone}", change.target.component, short(change.target.commit))
-    });
-    lines.extend(changed);
+    lines.extend(deployed::changes(check.deployment));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
         let plural = if unchanged == 1 { "component rides" } else { "components ride" };

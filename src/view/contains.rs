@@ -4,6 +4,7 @@ use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::alike;
 use super::brings::shown;
 use super::mark::Mark;
 use crate::domain::id::CommitId;
@@ -122,17 +123,16 @@ pub fn text(contains: &Contains, subject: Option<&str>) -> String {
         Answer::No => format!("{environment} does not have {revision}{subject}:"),
         Answer::CannotTell => format!("Nobody can tell whether {environment} has {revision}{subject}:"),
     };
-    let width = contains.components.iter().map(|it| it.component.as_str().len()).max().unwrap_or_default();
     let yellow = AnsiColor::Yellow.on_default();
-    let line = |it: &Component| {
-        let (mark, words) = match &it.found {
-            Found::Yes { by, picked } => (Mark::Yes.to_string(), there(it, *by, picked)),
-            Found::No { why } => (Mark::No.to_string(), harmless(why)),
-            Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
-        };
-        format!("  {mark} {:<width$}  {words}", it.component)
+    let said = |it: &Component| match &it.found {
+        Found::Yes { by, picked } => (Mark::Yes.to_string(), there(it, *by, picked)),
+        Found::No { why } => (Mark::No.to_string(), harmless(why)),
+        Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
     };
-    std::iter::once(first).chain(contains.components.iter().map(line)).collect::<Vec<_>>().join("\n")
+    let rows = alike::joined(contains.components.iter().map(|it| (&it.component, said(it))));
+    let width = alike::width(&rows);
+    let line = |(components, (mark, words))| format!("  {mark} {components:<width$}  {words}");
+    std::iter::once(first).chain(rows.into_iter().map(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// More commits than this are counted, not named.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alike;
 use crate::domain::entry::{Change, Deployment, Ended, Intent, Outcome, Target};
 use crate::domain::id::CommitId;
 
@@ -28,19 +29,20 @@ fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     format!("{} components{commit}", all.len())
 }
 
-/// What a deployment changes, a line a component: `    api  77aa001 → 8f3c2a1  1.4.2`.
+/// What a deployment changes, a line for those components of which the same is to be said: `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn changes(deployment: &Deployment) -> Vec<String> {
-    let width = deployment.changed().map(|change| change.target.component.as_str().len()).max().unwrap_or(0);
-    let line = |change: &Change| {
+    let said = |change: &Change| {
         let from = change.from.map_or_else(|| "–".to_owned(), |commit| commit.0.prefix(7));
         let to = match change.intent {
             Intent::Destroy => "removed".to_owned(),
             Intent::Change | Intent::Unchanged => change.target.commit.0.prefix(7),
         };
         let version = change.target.version.as_ref().map_or_else(String::new, |version| format!("  {version}"));
-        format!("    {:width$}  {from} → {to}{version}", change.target.component)
+        format!("{from} → {to}{version}")
     };
-    deployment.changed().map(line).collect()
+    let rows = alike::joined(deployment.changed().map(|change| (&change.target.component, said(change))));
+    let width = alike::width(&rows);
+    rows.into_iter().map(|(components, said)| format!("    {components:width$}  {said}")).collect()
 }
 
 /// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::alike;
 use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
@@ -32,7 +33,7 @@ pub struct Component {
 }
 
 /// A commit that ran well.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The commit.
@@ -59,11 +60,15 @@ pub struct Release {
 pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(1);
     let dash = || Mark::None.symbol().to_string();
-    for it in &good.components {
-        let Some(release) = &it.good else {
+    // Of which entry it was does not show.
+    let told = |release: &Release| Release { sequence: 0, ..release.clone() };
+    for (components, release) in
+        alike::joined(good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))))
+    {
+        let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];
-            table.row([Cell::from(it.component.as_str()), dash().into(), dash().into()].into_iter().chain(rest));
+            table.row([Cell::from(components), dash().into(), dash().into()].into_iter().chain(rest));
             continue;
         };
         let word = if release.verified { "verified" } else { "succeeded" };
@@ -73,7 +78,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         };
         let style = if release.runs { Mark::Live.style() } else { Mark::Yes.style() };
         table.row([
-            Cell::from(it.component.as_str()),
+            Cell::from(components),
             Cell::from(release.version.as_ref().map_or_else(dash, Line::to_string)),
             Cell::from(release.commit.0.prefix(7)),
             Cell::styled(word, style),

@@ -2,6 +2,7 @@
 //!
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
+mod alike;
 pub mod audit;
 pub mod brings;
 pub mod check;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::alike;
 use super::mark::Mark;
 use super::time::Dates;
 use super::verdict;
@@ -177,19 +178,14 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
     }
 }
 
-/// The lines of what became of the commit in an environment: one where all components are alike.
+/// The lines of what became of the commit in an environment: one for components that are alike.
 fn stays(stop: &Stop, label: usize, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
-    let Some(first) = stop.stays.first() else { return };
-    let like = |stay: &Stay| Stay { component: first.component.clone(), ..stay.clone() };
-    let alike = stop.stays.iter().all(|stay| like(stay) == *first);
-    let shown = if alike { std::slice::from_ref(first) } else { stop.stays.as_slice() };
-    for (index, stay) in shown.iter().enumerate() {
+    let rows = alike::joined(stop.stays.iter().map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))));
+    let alone = rows.len() == 1;
+    for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
         let name = if index == 0 { stop.environment.as_str() } else { "" };
-        let (mark, mut said) = said(stay, clock);
-        if !alike {
-            said = format!("{} {said}", stay.component);
-        }
-        lines.push(line(&mark, name, label, &said, stay.by.as_str()));
+        let said = if alone { said } else { format!("{components}: {said}") };
+        lines.push(line(&mark, name, label, &said, by));
     }
 }
 

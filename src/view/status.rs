@@ -54,6 +54,9 @@ pub struct Environment {
     pub holds: Vec<Held>,
     /// What runs there or is on its way there, by name.
     pub components: Vec<Component>,
+    /// What runs there and is no component of the policy any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undeclared: Vec<ComponentName>,
     /// With `--exit-code`: the components whose content there is not that of the branch; none where the environment is as the branch is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differs: Option<Vec<ComponentName>>,
@@ -176,6 +179,7 @@ mod tests {
             expires: None,
             holds: Vec::new(),
             components,
+            undeclared: Vec::new(),
             differs: None,
         };
         let many: Vec<Component> =

@@ -9,8 +9,10 @@ use anstyle::{AnsiColor, Style};
 use super::{Behind, Component, Environment, Lock, State, Status};
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
+use crate::view::alike::grouped;
 use crate::view::mark::Mark;
 use crate::view::table::{Cell, Table};
 
@@ -161,18 +163,18 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
     if let Some(lock) = &environment.lock {
         table.remark(locked(name.as_str(), lock));
     }
-    let locks = environment.components.iter().filter_map(|it| Some((it.lock.clone()?, it.component.as_str())));
-    for (lock, components) in alike(locks) {
+    let locks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
+    for (components, lock) in grouped(locks) {
         table.remark(locked(&format!("{} in {name}", named(&components)), &lock));
     }
-    let yanks = environment.components.iter().filter_map(|it| Some((it.yanked.clone()?, it.component.as_str())));
-    for (reason, components) in alike(yanks) {
+    let yanks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
+    for (components, reason) in grouped(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
         let what = named(&components);
         table.remark(Cell::styled(format!("{what} in {name} {runs} what was yanked: \"{reason}\""), yellow));
     }
-    let holds = environment.holds.iter().map(|it| ((it.commit, it.outcome), it.component.as_str()));
-    for ((commit, outcome), components) in alike(holds) {
+    let holds = environment.holds.iter().map(|it| (it.component.as_str(), (it.commit, it.outcome)));
+    for (components, (commit, outcome)) in grouped(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
         let what = named(&components);
         let since = match (outcome, components.len()) {
@@ -185,6 +187,12 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
         table.remark(Cell::styled(format!("{words} · git deploy unlock {name} --commit {commit}"), yellow));
     }
+    if !environment.undeclared.is_empty() {
+        let names: Vec<&str> = environment.undeclared.iter().map(ComponentName::as_str).collect();
+        let are = if names.len() == 1 { "is no component" } else { "are no components" };
+        let words = format!("{} {are} of the policy any more", named(&names));
+        table.remark(Cell::styled(format!("{words} · git deploy record {name} {name} --destroy"), yellow));
+    }
     if let Some(expires) = environment.expires {
         table.remark(format!("{name} expires {}", when(expires)));
     }
@@ -195,16 +203,4 @@ const NAMED: usize = 3;
 
 fn named(components: &[&str]) -> String {
     if components.len() > NAMED { format!("{} components", components.len()) } else { components.join(", ") }
-}
-
-/// The components by what is said of them, each group in the order in which they come.
-fn alike<'n, T: PartialEq>(said: impl Iterator<Item = (T, &'n str)>) -> Vec<(T, Vec<&'n str>)> {
-    let mut alike: Vec<(T, Vec<&str>)> = Vec::new();
-    for (what, name) in said {
-        match alike.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, names)) => names.push(name),
-            None => alike.push((what, vec![name])),
-        }
-    }
-    alike
 }
