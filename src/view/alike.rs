@@ -19,11 +19,10 @@ pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(V
     groups
 }
 
-/// The same with a label for the names.
-pub fn joined<N: Display, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(String, T)> {
+/// The same with a label for the names, of which there are `of` altogether.
+pub fn joined<N: Display, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>, of: usize) -> Vec<(String, T)> {
     let groups = grouped(all.into_iter().map(|(name, said)| (name.to_string(), said)));
-    let count = groups.iter().map(|(names, _)| names.len()).sum();
-    groups.into_iter().map(|(names, said)| (label(&names, count), said)).collect()
+    groups.into_iter().map(|(names, said)| (label(&names, of), said)).collect()
 }
 
 fn label(names: &[String], of: usize) -> String {
@@ -52,10 +51,12 @@ mod tests {
     fn labels() {
         let told = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            joined(pairs).into_iter().map(|(label, said)| format!("{label}: {said}")).collect::<Vec<_>>()
+            let of = if text.contains("rest") { 9 } else { text.split(' ').count() };
+            joined(pairs, of).into_iter().map(|(label, said)| format!("{label}: {said}")).collect::<Vec<_>>()
         };
         assert_eq!(told("a=1 b=2 c=1"), ["a, c: 1", "b: 2"]);
         assert_eq!(told("a=1 b=1 c=1 d=1 e=1"), ["all (5): 1"]);
+        assert_eq!(told("a=1 b=1 c=1 d=1 rest=1"), ["a, b, c and 2 more: 1"]);
         assert_eq!(told("a=1 b=1 x=2 c=1 d=1 e=1"), ["a, b, c and 2 more: 1", "x: 2"]);
     }
 }

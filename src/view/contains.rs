@@ -129,7 +129,7 @@ pub fn text(contains: &Contains, subject: Option<&str>) -> String {
         Found::No { why } => (Mark::No.to_string(), harmless(why)),
         Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
     };
-    let rows = alike::joined(contains.components.iter().map(|it| (&it.component, said(it))));
+    let rows = alike::joined(contains.components.iter().map(|it| (&it.component, said(it))), contains.components.len());
     let width = alike::width(&rows);
     let line = |(components, (mark, words))| format!("  {mark} {components:<width$}  {words}");
     std::iter::once(first).chain(rows.into_iter().map(line)).collect::<Vec<_>>().join("\n")

@@ -40,7 +40,10 @@ pub fn changes(deployment: &Deployment) -> Vec<String> {
         let version = change.target.version.as_ref().map_or_else(String::new, |version| format!("  {version}"));
         format!("{from} → {to}{version}")
     };
-    let rows = alike::joined(deployment.changed().map(|change| (&change.target.component, said(change))));
+    let rows = alike::joined(
+        deployment.changed().map(|change| (&change.target.component, said(change))),
+        deployment.components.len(),
+    );
     let width = alike::width(&rows);
     rows.into_iter().map(|(components, said)| format!("    {components:width$}  {said}")).collect()
 }

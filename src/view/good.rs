@@ -62,9 +62,10 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
     let dash = || Mark::None.symbol().to_string();
     // Of which entry it was does not show.
     let told = |release: &Release| Release { sequence: 0, ..release.clone() };
-    for (components, release) in
-        alike::joined(good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))))
-    {
+    for (components, release) in alike::joined(
+        good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))),
+        good.components.len(),
+    ) {
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];

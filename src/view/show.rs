@@ -180,7 +180,10 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
 
 /// The lines of what became of the commit in an environment: one for components that are alike.
 fn stays(stop: &Stop, label: usize, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
-    let rows = alike::joined(stop.stays.iter().map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))));
+    let rows = alike::joined(
+        stop.stays.iter().map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
+        stop.stays.len(),
+    );
     let alone = rows.len() == 1;
     for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
         let name = if index == 0 { stop.environment.as_str() } else { "" };

@@ -41,7 +41,7 @@ fn check(document: &str) {
         player.say(end);
     }
     assert!(player.commands > 0, "{document} shows no command");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() && veil(&text) != veil(&player.played) {
         std::fs::write(&path, player.played).unwrap();
         return;
     }

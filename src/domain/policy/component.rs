@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::paths::Paths;
+use super::paths::{Cover, Paths};
 use crate::domain::name::ComponentName;
 use crate::domain::text::is_plain;
 use crate::domain::time::Span;
@@ -38,6 +38,18 @@ pub struct Component {
     pub retries: u32,
     /// `timeout`: how long one command may take. Without it, as long as it likes.
     pub timeout: Option<Span>,
+}
+
+impl Component {
+    /// Whether a file, symbolic link or submodule at this path belongs to it.
+    pub fn owns(&self, path: &[u8]) -> bool {
+        self.paths.as_ref().is_none_or(|paths| paths.matches(path))
+    }
+
+    /// How much of a folder (the root is the empty path) belongs to it.
+    pub fn cover(&self, folder: &[u8]) -> Cover {
+        self.paths.as_ref().map_or(Cover::Whole, |paths| paths.cover(folder))
+    }
 }
 
 /// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.

@@ -196,8 +196,7 @@ impl Policy {
     /// Whether a file, symbolic link or submodule at this path belongs to the component, declared or `rest`; never to an unknown one.
     pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
         match self.components.get(component) {
-            Some(Component { paths: None, .. }) => true,
-            Some(Component { paths: Some(paths), .. }) => paths.matches(path),
+            Some(declared) => declared.owns(path),
             None if *component == ComponentName::rest() && self.has_rest() => {
                 is_shared(path) || !self.declared_paths().any(|paths| paths.matches(path))
             }
@@ -208,8 +207,7 @@ impl Policy {
     /// How much of a folder (the root is the empty path) belongs to the component, declared or `rest`.
     pub fn cover(&self, component: &ComponentName, folder: &[u8]) -> Cover {
         match self.components.get(component) {
-            Some(Component { paths: None, .. }) => Cover::Whole,
-            Some(Component { paths: Some(paths), .. }) => paths.cover(folder),
+            Some(declared) => declared.cover(folder),
             None if *component == ComponentName::rest() && self.has_rest() => {
                 let mut covers = self.declared_paths().map(|paths| paths.cover(folder));
                 covers

@@ -10,13 +10,22 @@ use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
 pub(super) struct Component<'a> {
-    pub policy: &'a Policy,
-    pub name: &'a ComponentName,
+    policy: &'a Policy,
+    name: ComponentName,
+    /// Looked up once, for many folders are asked about.
+    declared: Option<&'a crate::domain::policy::Component>,
+}
+
+impl<'a> Component<'a> {
+    pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
+        Self { policy, name: name.clone(), declared: policy.component(name) }
+    }
 }
 
 impl Paths for Component<'_> {
     fn folder(&self, path: &[u8]) -> Folder {
-        match self.policy.cover(self.name, path) {
+        let cover = self.declared.map_or_else(|| self.policy.cover(&self.name, path), |declared| declared.cover(path));
+        match cover {
             Cover::Whole => Folder::Whole,
             Cover::Nothing => Folder::Nothing,
             Cover::Descend => Folder::Descend,
@@ -25,7 +34,8 @@ impl Paths for Component<'_> {
 
     fn file(&self, path: &[u8]) -> File {
         // A shared file alone makes no component present, even where a component's own paths match it too.
-        match (is_shared(path), self.policy.owns(self.name, path)) {
+        let owns = || self.declared.map_or_else(|| self.policy.owns(&self.name, path), |declared| declared.owns(path));
+        match (is_shared(path), owns()) {
             (true, _) => File::Shared,
             (false, true) => File::Own,
             (false, false) => File::No,
@@ -61,7 +71,7 @@ impl<'a> Contents<'a> {
         if let Some(known) = memory.get(&key) {
             return Ok(known);
         }
-        let content = self.repository.content(key.0, &Component { policy, name })?;
+        let content = self.repository.content(key.0, &Component::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }

@@ -17,8 +17,9 @@ use crate::git::repo::Repository;
 /// Looks ways up under one policy, at most so many commits far.
 pub struct Way<'a> {
     repository: &'a Repository,
-    policy: &'a Policy,
     limit: usize,
+    /// Where the files of each are.
+    places: Vec<Component<'a>>,
     /// Each component's place in the answers.
     components: BTreeMap<ComponentName, usize>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
@@ -28,8 +29,10 @@ pub struct Way<'a> {
 impl<'a> Way<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        let components = policy.component_names().into_iter().enumerate().map(|(index, name)| (name, index)).collect();
-        Self { repository, policy, limit, components, ahead: RefCell::default(), touched: RefCell::default() }
+        let names = policy.component_names();
+        let places = names.iter().map(|name| Component::new(policy, name)).collect();
+        let components = names.into_iter().enumerate().map(|(index, name)| (name, index)).collect();
+        Self { repository, limit, places, components, ahead: RefCell::default(), touched: RefCell::default() }
     }
 
     /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
@@ -73,8 +76,7 @@ impl<'a> Way<'a> {
 
     /// What a commit touches, by the place of each component. Nothing is remembered.
     pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
-        let paths: Vec<_> = self.components.keys().map(|name| Component { policy: self.policy, name }).collect();
-        Ok(self.repository.touched(commit.0, &paths)?.into())
+        Ok(self.repository.touched(commit.0, &self.places)?.into())
     }
 }
 
