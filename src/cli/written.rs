@@ -62,6 +62,11 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         context
             .note(format_args!("The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"));
     }
+    if let Some(why) = &appended.untold {
+        context.note(format_args!(
+            "The entry is written, and the notes do not tell of it yet: {why}. Next: git deploy sync"
+        ));
+    }
     if context.json() {
         let bytes = statement.print().or_fail(Kind::CannotTell, "cannot print the entry")?;
         return context.report(

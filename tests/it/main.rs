@@ -14,6 +14,7 @@ mod cli;
 mod decide;
 mod demo;
 mod documents;
+mod faults;
 mod json;
 mod ledgers;
 mod look;
