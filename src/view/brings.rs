@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::fold;
 use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
@@ -115,11 +116,12 @@ pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) 
     let (environment, revision) = (&diff.environment, shown(&diff.revision));
     let rest = remark(diff);
     if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
-        return format!("{environment} has the content of {revision} already{rest}.");
+        return fold::below("", 2, &format!("{environment} has the content of {revision} already{rest}."), width)
+            .join("\n");
     }
     let bold = Style::new().bold();
-    let mut parts = vec![format!("{bold}To {environment}, from {revision}:{bold:#}")];
-    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(2);
+    let mut parts = fold::below("", 2, &format!("{bold}To {environment}, from {revision}:{bold:#}"), width);
+    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
     for it in diff.components.iter().filter(|it| it.change != Change::Unchanged) {
         table.row(cells(it));
     }
@@ -214,7 +216,7 @@ fn listed(
     } else {
         &["Commit", "Subject", "Author", "When", "Component"]
     };
-    let mut table = Table::new(headers).elastic(1);
+    let mut table = Table::new(headers).elastic(&[2, 4, 1]).least(2, 12).least(4, 16);
     for it in commits.iter().take(most) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),

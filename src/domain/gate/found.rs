@@ -30,6 +30,9 @@ impl Against {
     }
 }
 
+/// In a remedy: the component's name, where it is about one alone.
+pub(super) const COMPONENT: &str = "COMPONENT";
+
 /// The findings of one rule.
 pub(super) struct Found {
     rule: Rule,
@@ -62,7 +65,11 @@ impl Found {
         };
         let against = self.against.into_iter().map(|(against, names)| {
             let detail = named(&names, against.detail.clone());
-            Against { detail, ..against }.check(rule)
+            let remedy = against.remedy.map(|command| match &names[..] {
+                [one] => command.replace(COMPONENT, one),
+                _ => command,
+            });
+            Against { detail, remedy }.check(rule)
         });
         let missing = self.missing.into_iter().map(|(why, names)| Check::unknown(rule, named(&names, why)));
         super::unless(rule, against.chain(missing).collect())
@@ -108,7 +115,7 @@ mod tests {
     fn one_line_a_fault() {
         let mut found = Found::new(Rule::Soak);
         for index in 0..10 {
-            found.add(&format!("c{index}"), Ok(Some(Against::new("too young").remedy("wait"))));
+            found.add(&format!("c{index}"), Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
         }
         found.add(&"x", Err("no\x1bne".to_owned()));
         found.add(&"y", Ok(None));
@@ -116,9 +123,10 @@ mod tests {
         assert_eq!(checks.len(), 2);
         assert_eq!(checks[0].detail, "c0, c1, c2, c3, c4, c5, c6, c7 and 2 more: too young");
         assert_eq!(checks[1], Check::unknown(Rule::Soak, "x: no\u{fffd}ne"));
+        assert_eq!(checks[0].remedy.as_deref(), Some("wait for COMPONENT"));
         let mut alone = Found::new(Rule::Soak);
-        alone.add(&"api", Ok(Some(Against::new("too young"))));
-        assert_eq!(alone.checks()[0].detail, "too young");
+        alone.add(&"api", Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
+        assert_eq!(alone.checks(), [Check::fail(Rule::Soak, "too young").remedy("wait for api")]);
     }
 
     /// What is left is never shown as less than it is.
