@@ -122,8 +122,13 @@ pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) 
     let bold = Style::new().bold();
     let mut parts = fold::below("", 2, &format!("{bold}To {environment}, from {revision}:{bold:#}"), width);
     let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
-    for it in diff.components.iter().filter(|it| it.change != Change::Unchanged) {
-        table.row(cells(it));
+    let moves: Vec<&Component> = diff.components.iter().filter(|it| it.change != Change::Unchanged).collect();
+    match moves.first() {
+        // Which they are goes without saying: it is all of them.
+        Some(first) if rest.is_empty() && moves.len() > FEW && moves.iter().all(|it| said(it) == said(first)) => {
+            table.row(cells(first, &format!("all ({})", moves.len())));
+        }
+        _ => moves.iter().for_each(|it| table.row(cells(it, it.component.as_str()))),
     }
     if !rest.is_empty() {
         table.remark(Cell::styled(rest.trim_start_matches(", "), Mark::None.style()));
@@ -163,7 +168,15 @@ fn remark(diff: &Diff) -> String {
     }
 }
 
-fn cells(it: &Component) -> [Cell; 5] {
+/// So many that all are alike each have a row of their own.
+const FEW: usize = 4;
+
+/// What a row says of a component.
+fn said(it: &Component) -> impl PartialEq {
+    (it.change, it.from, it.to, it.from_version.clone(), it.to_version.clone(), it.brings, it.loses)
+}
+
+fn cells(it: &Component, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
         Change::New => ("new", Mark::Yes.style()),
         Change::Changed => ("changes", Mark::Live.style()),
@@ -186,7 +199,7 @@ fn cells(it: &Component) -> [Cell; 5] {
     };
     let short = |commit: CommitId| commit.0.prefix(7);
     [
-        Cell::from(it.component.as_str()),
+        Cell::from(name),
         Cell::styled(word, style),
         Cell::from(arrow(it.from_version.as_ref().map(Line::to_string), it.to_version.as_ref().map(Line::to_string))),
         Cell::from(arrow(it.from.map(short), it.to.map(short))),
