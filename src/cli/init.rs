@@ -257,7 +257,7 @@ fn written(
             appended.map_err(|failure| failure.hint("git deploy init with the same words, to go on from here"))?;
         let ended = appended.statement.ended();
         let entry = entry_name(&place.ledger, appended.id);
-        context.print(with_entry(context, &deployed::ended(name.as_str(), &ended), &entry.to_string()));
+        context.print(with_entry(context, &deployed::ended(name.as_str(), &ended), &entry));
         let components = ended.into_iter().map(|it| (it.target.component, it.target.commit)).collect();
         done.baselines.push(Baselined { environment: name.clone(), entry: appended.id, components });
     }

@@ -106,4 +106,17 @@ mod tests {
         assert_eq!(told("a=1 b=1 c=1 d=1 rest=1"), ["a, b, c and 2 more: 1"]);
         assert_eq!(told("a=1 b=1 x=2 c=1 d=1 e=1"), ["a, b, c and 2 more: 1", "x: 2"]);
     }
+
+    /// Of the rows of a table no name is hidden but in the one group that everything else tells from.
+    #[test]
+    fn few_rows() {
+        let told = |text: &str| {
+            let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
+            rows(pairs).into_iter().map(|(label, said)| format!("{label}: {said}")).collect::<Vec<_>>()
+        };
+        assert_eq!(told("a=1 b=2 c=1 d=1 e=2"), ["b: 2", "e: 2", "others (3): 1"]);
+        assert_eq!(told("a=1 b=1"), ["all (2): 1"]);
+        assert_eq!(told("a=1 b=2 c=1"), ["a: 1", "b: 2", "c: 1"]);
+        assert_eq!(told("a=1"), ["a: 1"]);
+    }
 }

@@ -149,8 +149,8 @@ mod tests {
     fn of_a_remote() {
         let line = "  ✗ place   it is not there where it should be";
         assert_eq!(
-            said("remote: ", line, Some(40)),
-            ["remote:   ✗ place   it is not there where", "remote:             it should be"]
+            said("remote: ", line, Some(48)),
+            ["remote:   ✗ place   it is not there where it", "remote:             should be"]
         );
         let line = "git-deploy: refused  refs/deploy/production  (what is refused)";
         assert_eq!(

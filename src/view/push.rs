@@ -47,9 +47,15 @@ fn one(update: &Update<'_>) -> Vec<String> {
         (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
-    let what = update.what.map(|what| format!("  ({})", harmless(what))).unwrap_or_default();
-    let head = format!("git-deploy: {word}  {}{what}", harmless(update.name));
-    let mut lines = fold::below("", 4, &head, Some(WIDTH));
+    // What is said of which ref stays on one line: programs look for it.
+    let head = format!("git-deploy: {word}  {}", harmless(update.name));
+    let what = update.what.map(|what| format!("({})", harmless(what))).unwrap_or_default();
+    let whole = format!("{head}  {what}");
+    let mut lines = if fold::columns(&whole) <= WIDTH || what.is_empty() {
+        vec![whole.trim_end().to_owned()]
+    } else {
+        std::iter::once(head).chain(fold::hanging("    ", &what, Some(WIDTH))).collect()
+    };
     let mut rules = verdict::lines(update.verdict, false, Some(WIDTH));
     if rules.len() > LINES {
         let more = rules.len() - LINES;

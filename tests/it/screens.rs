@@ -135,7 +135,7 @@ fn narrow_and_wide() {
                 assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
             }
             if columns == 80 && !command.contains("--all") {
-                page += &format!("$ git deploy {command}\n{plain}\n\n");
+                page.extend(["$ git deploy ", command, "\n", &plain, "\n\n"]);
             }
         }
     }
