@@ -28,6 +28,7 @@ mod readme;
 mod recipes;
 mod repositories;
 mod rules;
+mod screens;
 mod server;
 mod stock;
 mod told;
