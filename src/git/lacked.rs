@@ -3,7 +3,7 @@
 //! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
 //! can be found too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
 
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use gix::commitgraph::{Graph, Position};
 
@@ -163,14 +163,21 @@ impl Repository {
     /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
     /// [`Repository::commits_between`] finds from each of them alone, in one walk for every 64. More than `limit` is an error.
     pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let mut found = BTreeSet::new();
-        for old in old.chunks(Bits::BITS as usize) {
-            self.lacked(new, old, limit, &mut found)?;
+        let mut found = Vec::new();
+        for (round, old) in old.chunks(Bits::BITS as usize).enumerate() {
+            found.extend(self.lacked(new, old, limit)?);
+            if round > 0 {
+                found.sort_unstable();
+                found.dedup();
+            }
+            if found.len() > limit {
+                return Err(too_many(limit));
+            }
         }
-        Ok(found.into_iter().collect())
+        Ok(found)
     }
 
-    fn lacked(&self, new: Oid, old: &[Oid], limit: usize, found: &mut BTreeSet<Oid>) -> Result<()> {
+    fn lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = Walk::new(self)?;
         walk.reach(walk.key(new), true, 0)?;
         let mut open: Bits = 0;
@@ -178,6 +185,7 @@ impl Repository {
             walk.reach(walk.key(*commit), false, 1 << at)?;
             open |= 1 << at;
         }
+        let mut found = Vec::new();
         while let Some(visit) = walk.next(open) {
             let lacked = visit.lacking != 0;
             match visit.fault {
@@ -189,11 +197,14 @@ impl Repository {
             if lacked {
                 found.extend(walk.id(visit.key));
                 if found.len() > limit {
-                    let what = "the number of commits in between".to_owned();
-                    return Err(Error::Bounds { what, limit: limit as u64 });
+                    return Err(too_many(limit));
                 }
             }
         }
-        Ok(())
+        Ok(found)
     }
+}
+
+fn too_many(limit: usize) -> Error {
+    Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 }
 }

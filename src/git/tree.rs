@@ -283,7 +283,9 @@ impl Repository {
     /// Makes a folder of its entries, which are in git's order.
     fn finish(&self, nodes: &[Node<'_>], sink: &mut Sink) -> Result<Oid> {
         let mut raw = Vec::with_capacity(nodes.len() * 64);
-        nodes.iter().for_each(|node| node.write(&mut raw));
+        for node in nodes {
+            node.write(&mut raw);
+        }
         match sink {
             Sink::Write => self.write_tree(&raw),
             Sink::Compute(computed) => {
