@@ -32,6 +32,7 @@ impl Kind {
 /// All kinds, by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
+    Kind::of::<super::repair::Body>("repair", "What was put back on a remote: `repair`."),
     Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
     Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
     Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),

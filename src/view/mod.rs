@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod fold;
 pub mod good;
 pub mod json;
+pub mod junit;
 pub mod log;
 pub mod mark;
 pub mod policy;

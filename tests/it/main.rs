@@ -26,6 +26,7 @@ mod manners;
 mod races;
 mod readme;
 mod recipes;
+mod repair;
 mod repositories;
 mod rules;
 mod screens;
