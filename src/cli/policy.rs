@@ -1,5 +1,7 @@
 //! `git deploy policy`: the rules in force, and how others come into force.
 
+mod test;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,7 +19,7 @@ use crate::git::append::Draft;
 use crate::git::ledger::Link;
 use crate::view::{self, diff};
 
-/// Show, compare, approve and publish the rules; describe their file to editors
+/// Show, compare, test, approve and publish the rules; describe their file to editors
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -28,6 +30,7 @@ pub struct Args {
 enum Verb {
     Show(Show),
     Diff(Diff),
+    Test(test::Test),
     Approve(Approve),
     Revoke(Revoke),
     Publish(Publish),
@@ -100,6 +103,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
         Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
+        Verb::Test(args) => test::run(args, &Workspace::open(context)?, context),
         Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
         Verb::Revoke(args) => revoke(args, &Workspace::open_to_write(context)?, context),
         Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),

@@ -49,6 +49,7 @@ pub const KINDS: &[Kind] = &[
         "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
     ),
     Kind::of::<policy::FileSchema>("policy-schema", "The JSON Schema of `deploy.toml`: `policy schema`."),
+    Kind::of::<view::replay::Replay>("policy-test", "What a proposal would have said of the past: `policy test`."),
     Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
     Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
     Kind::of::<view::status::Status>("status", "What runs where: `status`."),

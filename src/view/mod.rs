@@ -16,6 +16,7 @@ pub mod log;
 pub mod mark;
 pub mod policy;
 pub mod push;
+pub mod replay;
 pub mod show;
 pub mod status;
 pub mod table;
