@@ -77,7 +77,9 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
     let wish = Wish { repository, admins: &args.admins, recovery: args.recover, program: &program };
     let steps = init(&wish).map_err(|error| failed(error, args))?;
     let next = match args.recover {
-        Some(_) => "git deploy policy publish, with the key that recovers; then tell everyone to trust the policy anew",
+        Some(_) => {
+            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
+        }
         None => "git deploy init in a clone, which publishes the first policy",
     };
     if context.json() {

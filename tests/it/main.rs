@@ -22,6 +22,7 @@ mod look_places;
 mod look_status;
 mod man;
 mod manners;
+mod policy_life;
 mod policy_test;
 mod races;
 mod readme;
