@@ -50,6 +50,8 @@ pub const KINDS: &[Kind] = &[
     ),
     Kind::of::<policy::FileSchema>("policy-schema", "The JSON Schema of `deploy.toml`: `policy schema`."),
     Kind::of::<view::replay::Replay>("policy-test", "What a proposal would have said of the past: `policy test`."),
+    Kind::of::<server::Adopted<'_>>("server-adopt", "What was found in a copy, and installed: `server adopt`."),
+    Kind::of::<view::server::Check>("server-check", "Whether a server protects: `server check`."),
     Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
     Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
     Kind::of::<view::status::Status>("status", "What runs where: `status`."),

@@ -353,9 +353,15 @@ pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Resul
         let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
         match configured.as_deref() {
             Some("") if none_there => {
-                let words = "the ledgers here were made without a server, and cannot be handed to one later";
+                let root = repository.pin().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
+                let words = "the ledgers here were made without a server: they come to one by a copy, not by a push";
+                let fetch =
+                    "git -C REPOSITORY fetch COPY 'refs/deploy/*:refs/deploy/*', from a copy of this repository";
                 Failure::new(Kind::Denied, words)
-                    .because("a server judges every entry by its own clock as it comes")
+                    .because("a server judges what is pushed by its own clock, and audits a copy instead")
+                    .hint(format!("on the server: {fetch}"))
+                    .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
+                    .hint(format!("git deploy init --remote {remote}, after that"))
                     .hint(anew)
             }
             // Nobody has said that there is no server, so it may as well have lost them.

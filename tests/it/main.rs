@@ -30,6 +30,8 @@ mod recipes;
 mod repositories;
 mod rules;
 mod server;
+mod server_adopt;
+mod server_check;
 mod stock;
 mod told;
 mod walls;

@@ -1,0 +1,57 @@
+//! `git-deploy server check`: whether a repository is really protected.
+
+use std::path::PathBuf;
+
+use crate::cli::trouble::unreadable;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::git;
+use crate::server::check::{self, Level};
+use crate::server::install::InstallError;
+use crate::view::server as view;
+
+/// Look whether a repository is really protected, and push a probe that must be refused
+///
+/// As the user under whom git receives pushes. Each finding comes with what to type about it. It ends with 1 where the repository is not
+/// protected. Nothing is changed.
+#[derive(clap::Args)]
+pub(super) struct Check {
+    /// The repository; without it the one of this directory
+    #[arg(value_name = "REPOSITORY", default_value = ".", hide_default_value = true)]
+    repository: PathBuf,
+}
+
+/// Looks, and prints what was found.
+pub(super) fn run(args: &Check, context: &Context) -> Result<(), Failure> {
+    let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
+    let checked = check::check(&args.repository, &program).map_err(|error| failed(error, args))?;
+    let finding = |it: &check::Finding| view::Finding {
+        about: it.about.name(),
+        level: match it.level {
+            Level::Good => "good",
+            Level::Advice => "advice",
+            Level::Bad => "bad",
+        },
+        what: it.what.clone(),
+        remedy: it.remedy.clone(),
+    };
+    let protected = checked.is_protected();
+    let findings = checked.findings.iter().map(finding).collect();
+    let told = view::Check { repository: checked.git_dir.display().to_string(), protected, findings };
+    if context.json() {
+        context.report("server-check", &told)?;
+    } else {
+        context.print(view::text(&told));
+    }
+    if protected { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
+}
+
+fn failed(error: InstallError, args: &Check) -> Failure {
+    let path = args.repository.display();
+    match error {
+        InstallError::Git(error @ (git::Error::Foreign(_) | git::Error::Unsupported { .. })) => unreadable(error),
+        InstallError::NoRepository { .. } => Failure::new(Kind::Usage, format!("cannot check {path}"))
+            .because(error)
+            .hint("git-deploy server check REPOSITORY"),
+        error => Failure::new(Kind::CannotTell, format!("cannot check {path}")).because(error),
+    }
+}
