@@ -156,6 +156,15 @@ impl Repository {
         locks.into_iter().find(|lock| lock.exists())
     }
 
+    /// A lock file that keeps some ref from being moved, if there is one.
+    pub(super) fn ref_lock(&self) -> Option<PathBuf> {
+        let below =
+            walkdir::WalkDir::new(self.common_dir().join("refs")).into_iter().filter_map(std::result::Result::ok);
+        let mut locks =
+            below.map(walkdir::DirEntry::into_path).filter(|path| path.extension() == Some("lock".as_ref()));
+        locks.next().or_else(|| self.lock_in_the_way("HEAD"))
+    }
+
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         let name = full.as_bstr().to_string();
         let expected = match old {
