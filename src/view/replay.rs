@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::mark::Mark;
 use super::table::{Cell, Table};
-use super::{deployed, log, verdict};
+use super::{deployed, fold, log, verdict};
 use crate::domain::entry::{Change, Statement};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
@@ -114,34 +114,32 @@ impl Case {
     }
 
     /// `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, and below it what stands against it.
-    fn lines(&self, sort: Sort, when: &dyn Fn(Time) -> String) -> Vec<String> {
+    fn lines(&self, sort: Sort, width: Option<usize>, when: &dyn Fn(Time) -> String) -> Vec<String> {
         let event = &self.event;
         let dim = Style::new().dimmed();
-        let name = format!("{}@{}", event.ledger, event.entry.0.prefix(10));
         let place = event.environment.as_ref().filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
         let what = if self.shown.what.is_empty() { event.what.as_str() } else { &self.shown.what };
-        let mark = sort.mark();
-        let mut lines = vec![format!(
-            "  {mark} {name}  {place}{}  {dim}by {}, {}{dim:#}",
-            harmless(what),
-            event.by,
-            when(event.at)
-        )];
+        let head = format!("  {} {}@{}  ", sort.mark(), event.ledger, event.entry.0.prefix(10));
+        let said = format!("{place}{}  {dim}by {}, {}{dim:#}", harmless(what), event.by, when(event.at));
+        let mut lines = fold::below(&head, INDENT, &said, width);
+        let margin = " ".repeat(INDENT);
         for check in self.shown.verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass) {
-            lines.push(
-                format!("      {:<RULES$}  {}", check.rule.name(), harmless(&check.detail)).trim_end().to_owned(),
-            );
+            let head = format!("{margin}{:<RULES$}  ", check.rule.name());
+            lines.extend(fold::hanging(&head, &harmless(&check.detail), width));
         }
         if self.in_force_too {
-            lines.push(format!("      {dim}the policy in force would refuse it, too{dim:#}"));
+            lines.push(format!("{margin}{dim}the policy in force would refuse it, too{dim:#}"));
         }
-        let reason = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed);
-        lines.extend(reason.map(|reason| format!("      no glass to break for it: \"{reason}\"")));
+        if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
+            lines.extend(fold::hanging(&margin, &format!("no glass to break for it: \"{reason}\""), width));
+        }
         lines
     }
 }
 
+/// How far in stands what is said of a case.
+const INDENT: usize = 6;
 /// The width of the column of rules.
 const RULES: usize = 20;
 
@@ -192,7 +190,7 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     ];
     for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
         lines.extend([String::new(), format!("{title}:")]);
-        lines.extend(cases.iter().flat_map(|case| case.lines(sort, when)));
+        lines.extend(cases.iter().flat_map(|case| case.lines(sort, width, when)));
         let more = count.saturating_sub(cases.len());
         if more > 0 {
             let dim = Style::new().dimmed();
@@ -203,9 +201,11 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     if !replay.other_files.is_empty() {
         let names: Vec<&str> = replay.other_files.iter().map(ComponentName::as_str).collect();
         let names = names.join(", ");
-        lines.push(format!("The proposal gives other files to {names}; what was in them is taken as it was then."));
+        let said = format!("The proposal gives other files to {names}; what was in them is taken as it was then.");
+        lines.extend(fold::hanging("", &said, width));
     }
-    lines.push(summary(replay));
+    let (mark, said) = summary(replay);
+    lines.extend(fold::hanging(&format!("{mark} "), &said, width));
     lines.join("\n")
 }
 
@@ -218,7 +218,8 @@ fn table(replay: &Replay) -> Table {
         0 => Cell::styled("–", Style::new().dimmed()),
         number => Cell::styled(number.to_string(), style),
     };
-    let mut table = Table::new(&["Environment", "Deployments", "Refused", "Newly allowed", "Cannot tell"]).elastic(0);
+    let mut table =
+        Table::new(&["Environment", "Deployments", "Refused", "Newly allowed", "Cannot tell"]).elastic(&[0]);
     for it in &replay.environments {
         let count = it.count;
         table.row([
@@ -232,20 +233,21 @@ fn table(replay: &Replay) -> Table {
     table
 }
 
-fn summary(replay: &Replay) -> String {
+/// The answer, behind its mark.
+fn summary(replay: &Replay) -> (String, String) {
     let total = replay.total;
     let rules: Vec<String> = replay.rules.iter().map(|it| format!("{} {}", it.rule, it.deployments)).collect();
     let of = deployments(total.deployments);
     match total {
         Count { refused: 0, newly_allowed: 0, cannot_tell: 0, .. } => {
-            format!("{} all would have gone as they went", Mark::Yes)
+            (Mark::Yes.to_string(), "all would have gone as they went".to_owned())
         }
-        Count { refused: 0, cannot_tell: 0, .. } => format!("{} none would have been refused", Mark::Yes),
+        Count { refused: 0, cannot_tell: 0, .. } => (Mark::Yes.to_string(), "none would have been refused".to_owned()),
         Count { refused: 0, cannot_tell, .. } => {
-            format!("{} none would have been refused, as far as can be told: of {cannot_tell} it cannot", doubt())
+            (doubt(), format!("none would have been refused, as far as can be told: of {cannot_tell} it cannot"))
         }
         Count { refused, .. } => {
-            format!("{} {refused} of {of} would have been refused: {}", Mark::No, rules.join(", "))
+            (Mark::No.to_string(), format!("{refused} of {of} would have been refused: {}", rules.join(", ")))
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whether a server protects: the text of `git-deploy server check`, and the document `git-deploy/server-check/v1`.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::fold;
 use super::mark::Mark;
 use crate::domain::text::harmless;
 
@@ -41,8 +42,7 @@ pub struct Finding {
 }
 
 /// The text: the findings, each with its remedy, and the answer in one line.
-pub fn text(check: &Check) -> String {
-    let dim = Style::new().dimmed();
+pub fn text(check: &Check, width: Option<usize>) -> String {
     let mut lines = vec![harmless(&check.repository)];
     for finding in &check.findings {
         let mark = match finding.level {
@@ -53,10 +53,10 @@ pub fn text(check: &Check) -> String {
                 format!("{style}!{style:#}")
             }
         };
-        lines.push(format!("  {mark} {:<ABOUT$}  {}", finding.about, harmless(&finding.what)));
-        if let Some(remedy) = &finding.remedy {
-            lines.push(format!("    {:ABOUT$}  {dim}→{dim:#} {}", "", harmless(remedy)));
-        }
+        let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
+        lines.extend(fold::hanging(&head, &harmless(&finding.what), width));
+        let remedy = finding.remedy.as_ref();
+        lines.extend(remedy.map(|remedy| fold::arrow(fold::columns(&head), &harmless(remedy), width)));
     }
     let count = |level| check.findings.iter().filter(|finding| finding.level == level).count();
     let plural = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });

@@ -2,7 +2,9 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::{Project, World, with_random_keys};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::harness::{Project, Run, World, with_random_keys};
 
 const LOOSE: &str = r#"[environments]
 dev = {}
@@ -47,6 +49,12 @@ prod = { promote_from = "dev", soak = "1h", approvals = { required = 1, by = "ca
 "#,
     );
     let stricter = alice.deploy(&["policy", "test"]).fails(1);
+    let mut narrow = alice.repo.command("git-deploy");
+    let narrow = Run::of(&world, narrow.env("COLUMNS", "60").args(["policy", "test"])).fails(1).text();
+    assert!(
+        narrow.lines().all(|line| line.width() <= 60) && narrow.contains("\n                            "),
+        "{narrow}"
+    );
     propose(&project, "[environments]\ndev = {}\nprod = { break_glass = { by = \"bob\" } }\n");
     let looser = alice.deploy(&["policy", "test"]).ok();
     let shown = [&same, &stricter, &looser].map(ToString::to_string).join("\n");

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     if context.json() {
         context.report("server-check", &told)?;
     } else {
-        context.print(view::text(&told));
+        context.print(view::text(&told, context.width()));
     }
     if protected { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
 }

@@ -54,7 +54,7 @@ impl Inspector<'_> {
         let text = match contents(path) {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let what = format!("{} is missing: nothing asks git-deploy about a push", path.display());
+                let what = format!("{} is missing: nothing judges what is pushed", path.display());
                 return self.bad(About::Hooks, what, self.install());
             }
             Err(error) => {
