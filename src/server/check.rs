@@ -10,8 +10,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use super::install;
-use crate::git::{self, Repository};
+use crate::git::{self, Error, Repository};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,14 +87,22 @@ impl Checked {
 ///
 /// # Errors
 /// There is no repository, or it cannot be read.
-pub fn check(path: &Path, program: &Path) -> Result<Checked, install::InstallError> {
-    let repository = install::open(path)?;
+pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
+    let repository = open(path)?;
     let mut inspector = Inspector { shown: quoted(path), program, repository: &repository, findings: Vec::new() };
     inspector.look()?;
     let mut findings = inspector.findings;
     // Of one thing the worst comes first.
     findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.level)));
     Ok(Checked { git_dir: repository.git_dir().to_owned(), findings })
+}
+
+/// Opens a bare repository, or the one of a worktree's top.
+pub fn open(path: &Path) -> git::Result<Repository> {
+    match Repository::open(path) {
+        Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
+        other => other,
+    }
 }
 
 /// Looks at one repository and writes down what it finds.
@@ -149,5 +156,5 @@ impl Inspector<'_> {
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) { text } else { install::quoted(&text) }
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -124,8 +124,7 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     Ok(installer.steps)
 }
 
-/// Opens a bare repository, or the one of a worktree's top.
-pub fn open(path: &Path) -> Result<Repository> {
+fn open(path: &Path) -> Result<Repository> {
     let none = |source| InstallError::NoRepository { path: path.to_owned(), source };
     match Repository::open(path) {
         Err(git::Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(none),
@@ -293,20 +292,8 @@ fn is_ours(bytes: &[u8], name: &str) -> bool {
     (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
 }
 
-/// The program that a shim of ours calls; none for a hook of somebody else.
-pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let first = text.lines().next().filter(|_| is_ours(bytes, name))?;
-    if let Some(program) = first.strip_prefix("#!").and_then(|line| line.strip_suffix(" hook")) {
-        return Some(program.to_owned());
-    }
-    let call = text.lines().find_map(|line| line.strip_prefix("exec ")?.split_once(&format!(" hook {name}")))?.0;
-    let word = call.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
-    Some(word.map_or_else(|| call.to_owned(), |word| word.replace(r"'\''", "'")))
-}
-
 /// A word that a shell reads as it is.
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -326,7 +313,6 @@ mod tests {
         for shim in &SHIMS {
             let direct = installed(shim.text, "/usr/bin/git-deploy");
             assert!(direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "), "{direct}");
-            assert_eq!(shim_program(direct.as_bytes(), shim.name).as_deref(), Some("/usr/bin/git-deploy"));
             assert!(!direct.contains("exec") && is_ours(direct.as_bytes(), shim.name), "{direct}");
             for odd in
                 ["/opt/git deploy/git-deploy", "/opt/é/git-deploy", "git-deploy", &format!("/{}", "x".repeat(121))]
@@ -336,7 +322,6 @@ mod tests {
                     shell.starts_with("#!/bin/sh\n") && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
                 );
                 assert!(is_ours(shell.as_bytes(), shim.name), "{shell}");
-                assert_eq!(shim_program(shell.as_bytes(), shim.name).as_deref(), Some(odd));
             }
         }
     }

@@ -16,7 +16,8 @@ use crate::git::audit::{Plan, STRETCH, root};
 use crate::git::ledger::{Project, Tips};
 use crate::git::sync::PIN;
 use crate::git::{self, Repository};
-use crate::server::install::{InstallError, Step, open};
+use crate::server::check::open;
+use crate::server::install::Step;
 use crate::view::audit::{self as view, Audit, Part};
 use crate::view::mark::Mark;
 
@@ -55,7 +56,7 @@ pub(in crate::cli) struct Adopted<'a> {
 pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
     let path = args.init.repository.display();
     let repository = open(&args.init.repository).map_err(|error| match error {
-        InstallError::Git(error @ (git::Error::Foreign(_) | git::Error::Unsupported { .. })) => unreadable(error),
+        error @ (git::Error::Foreign(_) | git::Error::Unsupported { .. }) => unreadable(error),
         error => Failure::new(Kind::Usage, format!("cannot adopt {path}")).because(error),
     })?;
     let tips = repository.tips().map_err(|error| {

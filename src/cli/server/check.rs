@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use crate::cli::trouble::unreadable;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
-use crate::git;
+use crate::git::Error;
 use crate::server::check::{self, Level};
-use crate::server::install::InstallError;
 use crate::view::server as view;
 
 /// Look whether a repository is really protected, and push a probe that must be refused
@@ -45,13 +44,13 @@ pub(super) fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     if protected { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
 }
 
-fn failed(error: InstallError, args: &Check) -> Failure {
-    let path = args.repository.display();
+fn failed(error: Error, args: &Check) -> Failure {
+    let words = format!("cannot check {}", args.repository.display());
     match error {
-        InstallError::Git(error @ (git::Error::Foreign(_) | git::Error::Unsupported { .. })) => unreadable(error),
-        InstallError::NoRepository { .. } => Failure::new(Kind::Usage, format!("cannot check {path}"))
-            .because(error)
-            .hint("git-deploy server check REPOSITORY"),
-        error => Failure::new(Kind::CannotTell, format!("cannot check {path}")).because(error),
+        error @ (Error::Foreign(_) | Error::Unsupported { .. }) => unreadable(error),
+        error @ Error::Open { .. } => {
+            Failure::new(Kind::Usage, words).because(error).hint("git-deploy server check REPOSITORY")
+        }
+        error => Failure::new(Kind::CannotTell, words).because(error),
     }
 }

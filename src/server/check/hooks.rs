@@ -10,8 +10,10 @@ use std::process::{Command, Stdio};
 
 use super::{About, Inspector, quoted};
 use crate::git;
-use crate::server::install::{kept, shim_program};
+use crate::server::install::kept;
 
+/// What every shim of ours says of itself.
+const OURS: &str = "# Part of git-deploy: ";
 /// The most that is read of a hook: a shim is far shorter.
 const LIMIT: u64 = 64 << 10;
 
@@ -125,6 +127,17 @@ impl Inspector<'_> {
     }
 }
 
+/// The program that a shim of ours calls; none for a hook of somebody else. It stands in the first line, or a shell is told.
+pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.contains(OURS))?;
+    if let Some(program) = text.lines().next()?.strip_prefix("#!").and_then(|line| line.strip_suffix(" hook")) {
+        return Some(program.to_owned());
+    }
+    let call = text.lines().find_map(|line| line.strip_prefix("exec ")?.split_once(&format!(" hook {name}")))?.0;
+    let word = call.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
+    Some(word.map_or_else(|| call.to_owned(), |word| word.replace(r"'\''", "'")))
+}
+
 /// The beginning of a hook; none if there is none.
 fn contents(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let file = match fs::File::open(path) {
@@ -156,4 +169,28 @@ fn version(program: &Path) -> Option<String> {
 
 fn own_version() -> String {
     format!("git-deploy {}", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shim_program;
+
+    /// Ours are told from others' and their program is read, whichever way it stands there.
+    #[test]
+    fn programs() {
+        let program = |text: &str| shim_program(text.as_bytes(), "pre-receive");
+        assert_eq!(
+            program("#!/usr/bin/git-deploy hook\n# Part of git-deploy: x\n").as_deref(),
+            Some("/usr/bin/git-deploy")
+        );
+        let shell = |word: &str| {
+            format!("#!/bin/sh\n# Part of git-deploy: x\nexec {word} hook pre-receive --kept \"$0.local\"\n")
+        };
+        assert_eq!(program(&shell(r"'/opt/it'\''s/git-deploy'")).as_deref(), Some("/opt/it's/git-deploy"));
+        assert_eq!(program(&shell("git-deploy")).as_deref(), Some("git-deploy"));
+        for other in ["", "#!/bin/sh\n", "#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n"] {
+            assert_eq!(program(other), None, "{other}");
+        }
+        assert_eq!(shim_program(shell("git-deploy").as_bytes(), "proc-receive"), None);
+    }
 }

@@ -30,7 +30,7 @@ impl Inspector<'_> {
     fn carried_out(&mut self) -> git::Result<bool> {
         let values = self.repository.config_strings(PROC_RECEIVE_REFS)?;
         let update = self.hooks_folder()?.join("update");
-        let by_update = std::fs::read(update).is_ok_and(|text| super::install::shim_program(&text, "update").is_some());
+        let by_update = std::fs::read(update).is_ok_and(|text| super::hooks::shim_program(&text, "update").is_some());
         if !values.iter().any(|value| value == "refs/deploy") {
             if !by_update {
                 let what = format!("{PROC_RECEIVE_REFS} is not refs/deploy: nothing judges a ledger where it moves");
