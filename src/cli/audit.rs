@@ -208,7 +208,7 @@ fn pin(root: Option<EntryId>, repository: &Repository, project: &Project, other:
     }
 }
 
-fn ledger(audited: Audited) -> Ledger {
+pub(super) fn ledger(audited: Audited) -> Ledger {
     Ledger {
         ledger: audited.ledger,
         tip: audited.tip,
@@ -222,7 +222,7 @@ fn ledger(audited: Audited) -> Ledger {
     }
 }
 
-fn finding(found: &audit::Finding) -> Finding {
+pub(super) fn finding(found: &audit::Finding) -> Finding {
     let kind = match found.kind {
         audit::Kind::Entry => "entry",
         audit::Kind::Chain => "chain",
@@ -240,7 +240,7 @@ fn finding(found: &audit::Finding) -> Finding {
     }
 }
 
-fn remark(found: audit::Remark) -> Remark {
+pub(super) fn remark(found: audit::Remark) -> Remark {
     let kind = match found.kind {
         Special::BreakGlass => "breakGlass",
         Special::Recovered => "recovered",
@@ -253,11 +253,16 @@ fn remark(found: audit::Remark) -> Remark {
     Remark { kind, ledger: found.ledger, entry: found.entry, text: found.text }
 }
 
+/// What a finding means for whoever cannot go on with it.
+pub(super) fn kind_of(found: &audit::Finding) -> Kind {
+    if found.outcome == Outcome::Fail { Kind::Denied } else { Kind::CannotTell }
+}
+
 /// How many entries were judged, shown on a terminal once it takes over a second.
-struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant that parses.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left") {
@@ -266,7 +271,7 @@ impl Progress {
         Self(bar)
     }
 
-    fn done(&self) {
+    pub fn done(&self) {
         self.0.finish_and_clear();
     }
 }

@@ -3,6 +3,7 @@
 //! `pre-receive` decides in quarantine and refuses the whole push; `proc-receive` judges the updates of the ledgers once more on the
 //! refs as they are then, under a lock, and moves them. Whatever cannot be established is never let in.
 
+pub mod check;
 pub mod classify;
 pub mod court;
 mod fault;

@@ -18,6 +18,8 @@ pub mod log;
 pub mod mark;
 pub mod policy;
 pub mod push;
+pub mod replay;
+pub mod server;
 pub mod show;
 pub mod status;
 pub mod table;
