@@ -132,7 +132,8 @@ fn audited(repository: &Repository, tips: &Tips, project: &Project) -> Audit {
     // The policy's first.
     ledgers.sort_by_key(|ledger| !ledger.is_policy());
     let progress = Progress::new();
-    let plan = Plan { ledgers: &ledgers, notes: true, stretch: STRETCH };
+    let since = std::collections::BTreeMap::new();
+    let plan = Plan { ledgers: &ledgers, since: &since, notes: true, stretch: STRETCH };
     let report = git::audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
     let notes = report.notes.map(|(findings, remarks)| Part {
