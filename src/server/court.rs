@@ -5,10 +5,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::classify::{Class, is_exact};
 use super::settings::Settings;
 use super::update::Update;
 use super::{Fault, MAX_ENTRIES};
-use crate::clock::Deadline;
 use crate::domain::entry::{Action, Statement, Target};
 use crate::domain::gate::{Facts, Request, evaluate};
 use crate::domain::id::{CommitId, EntryId, Oid};
@@ -92,7 +92,7 @@ pub struct Court<'a> {
     present: &'a Present,
     judge: Option<Judge<'a>>,
     policy: Option<Arc<Policy>>,
-    deadline: Deadline,
+    in_clone: bool,
     /// How many entries were looked at.
     entries: Cell<u64>,
 }
@@ -104,7 +104,6 @@ impl<'a> Court<'a> {
         settings: &'a Settings,
         project: Option<&'a Project>,
         present: &'a Present,
-        deadline: Deadline,
     ) -> Result<Self> {
         let judge =
             project.map(|project| Judge::new(repository, Gatherer::new(repository, project), settings.recovery));
@@ -112,12 +111,35 @@ impl<'a> Court<'a> {
             (Some(judge), Some(tip)) => judge.gatherer.policy_at(*tip)?,
             _ => None,
         };
-        Ok(Self { repository, settings, present, judge, policy, deadline, entries: Cell::new(0) })
+        Ok(Self { repository, settings, present, judge, policy, in_clone: false, entries: Cell::new(0) })
+    }
+
+    /// Judges what a clone is about to push: the refs that the push speaks of are the server's and not the clone's.
+    #[must_use]
+    pub fn in_clone(self) -> Self {
+        Self { in_clone: true, ..self }
     }
 
     /// The policy in force.
     pub fn policy(&self) -> Option<&Arc<Policy>> {
         self.policy.as_ref()
+    }
+
+    /// Judges an update of any ref, if it is our business.
+    pub(super) fn any(
+        &self,
+        class: &Class,
+        update: &Update,
+        to: &mut Vec<Judgement>,
+    ) -> std::result::Result<(), Fault> {
+        match (class, self.policy.as_deref()) {
+            (Class::Ledger(ledger), _) => to.push(self.ledger(ledger, update)?),
+            (Class::Forbidden(why), _) => to.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, *why))),
+            (Class::Branch(short), Some(policy)) => to.extend(self.branch(policy, short, update)),
+            (Class::Tag(short), Some(policy)) => to.extend(self.tags(policy, short, update)),
+            (Class::Branch(_) | Class::Tag(_), None) | (Class::Other, _) => {}
+        }
+        Ok(())
     }
 
     /// Judges the update of a ledger.
@@ -236,9 +258,6 @@ impl<'a> Court<'a> {
         let mut last = Some(last);
         let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
-            if self.deadline.passed() {
-                return Err(Fault::Late);
-            }
             let against = Against::Present(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
                 Some(link) => judge.judge_link(ledger, &head, *id, Ok(link), against),
@@ -266,8 +285,13 @@ impl<'a> Court<'a> {
         Ok(judgement)
     }
 
-    /// Judges the move of a branch that is bound to an environment.
-    pub fn branch(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+    /// Judges the move of a branch, if it is bound to an environment.
+    fn branch(&self, policy: &Policy, short: &str, update: &Update) -> Option<Judgement> {
+        let exact = is_exact(&update.name);
+        let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
+            let near = policy.nearly_bound_to_branch(short).or_else(|| policy.bound_to_branch(short));
+            return near.map(|environment| nearly(Rule::Branch, environment, update));
+        };
         let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => self.ask(
@@ -276,11 +300,20 @@ impl<'a> Court<'a> {
                 &Request::Branch { environment: &environment.name, name: short, old, new },
             ),
         };
-        bound(environment, update, verdict)
+        Some(bound(environment, update, verdict))
     }
 
-    /// Judges a tag of the form that an environment's successes make.
-    pub fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+    /// Judges a tag, if it is of the form that successes of environments make.
+    fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
+        let claimed = policy.bound_to_tag(short);
+        if is_exact(&update.name) && !claimed.is_empty() {
+            return claimed.into_iter().map(|environment| self.tag(policy, environment, short, update)).collect();
+        }
+        let near = claimed.first().copied().or_else(|| policy.nearly_bound_to_tag(short));
+        near.map(|environment| nearly(Rule::Tag, environment, update)).into_iter().collect()
+    }
+
+    fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
         let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => {
@@ -307,7 +340,8 @@ impl<'a> Court<'a> {
                 Err(error) => Err(Box::new(error.answer(rule))),
             }
         };
-        let old = self.repository.read_ref(name).map_err(|error| Box::new(error.answer(rule)))?;
+        let old = if self.in_clone { Ok(update.old) } else { self.repository.read_ref(name) };
+        let old = old.map_err(|error| Box::new(error.answer(rule)))?;
         if old != update.old {
             return Err(Box::new(Check::fail(rule, "it is not where the push says that it is: fetch and try again")));
         }
@@ -341,6 +375,15 @@ fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgem
         enforced: environment.enforcement == Enforcement::Active,
         recovers: false,
     }
+}
+
+/// A ref that some disks take for one that is bound: refused on all, for nobody can tell from a name which disk it will be on.
+fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
+    let why = format!(
+        "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
+        environment.shown()
+    );
+    Judgement::of_check(&update.name, Check::fail(rule, why))
 }
 
 /// Nobody said who may begin a project here.

@@ -32,6 +32,9 @@ pub enum Fault {
     /// The time is over.
     #[error("judging the push took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     Late,
+    /// It ended in a fault of its own.
+    #[error("judging the push came to no end: this is a fault of git-deploy")]
+    Died,
     /// The lock was not to be had.
     #[error("another push held the lock {} for too long: try again", .0.display())]
     Locked(PathBuf),

@@ -2,7 +2,7 @@
 
 use super::verdict;
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Decision, Verdict};
+use crate::domain::verdict::{Decision, VOICE, Verdict};
 
 /// The most updates that are shown.
 const UPDATES: usize = 20;
@@ -40,13 +40,13 @@ pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
 
 fn one(update: &Update<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.enforced) {
-        (Decision::Refused, true) => "refused",
-        (_, true) => "cannot tell",
+        (decision @ Decision::Refused, true) => decision.word(),
+        (_, true) => Decision::CannotTell.word(),
         (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
     let what = update.what.map(|what| format!("  ({})", harmless(what))).unwrap_or_default();
-    let mut lines = vec![format!("git-deploy: {word}  {}{what}", harmless(update.name))];
+    let mut lines = vec![format!("{VOICE}{word}  {}{what}", harmless(update.name))];
     let mut rules = verdict::lines(update.verdict, false);
     if rules.len() > LINES {
         let more = rules.len() - LINES;

@@ -14,6 +14,7 @@ mod cli;
 mod decide;
 mod demo;
 mod documents;
+mod hooks;
 mod json;
 mod ledgers;
 mod look;
