@@ -98,8 +98,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Hook::ReferenceTransaction => {
             let state = arguments.first().cloned().unwrap_or_default();
-            let open = Repository::open_in_hook;
-            let judged = bounded(move || reference_transaction::judge(state.as_bytes(), &lines, open));
+            let judged = bounded(move || reference_transaction::judge(state.as_bytes(), &lines, open_anywhere));
             decide(context, judged, true)
         }
         Hook::PostReceive => {
@@ -122,6 +121,14 @@ fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Kind::Denied, format!("the hook {} refuses the push", hook.display())))
+}
+
+/// The repository of a hook that git runs wherever somebody works: only where it serves a push does it always say which it is.
+fn open_anywhere() -> git::Result<Repository> {
+    if std::env::var_os("GIT_DIR").is_some() {
+        return Repository::open_in_hook();
+    }
+    Repository::discover(Path::new("."))
 }
 
 fn bounded<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {

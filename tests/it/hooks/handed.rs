@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::{entries, installed, noted, with};
-use crate::harness::project::said;
 use crate::harness::{Project, World};
 
 /// A project whose server hands entries to a script with this body, and the file that it writes to.

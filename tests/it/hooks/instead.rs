@@ -28,12 +28,12 @@ fn as_elsewhere() {
     project.refused(&["branch"], || ci.push(&["+HEAD:refs/heads/Release"]));
     ci.push(&["HEAD:refs/heads/release"]).ok();
     let next = project.push("api/x", "two\n");
-    project.refused(&["previous environment"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["previous environment", "up to date"], || ci.deploy(&["record", "prod", "--no-verify"]));
     project.refused(&["place"], || ci.push(&["HEAD:refs/deploy/unknown"]));
     let back = format!("+{next}~1:refs/heads/release");
     ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
     ci.push(&["HEAD:refs/heads/release"]).ok();
-    project.refused(&["branch", "direction"], || ci.push(&[&back]));
+    project.refused(&["branch"], || ci.push(&[&back]));
     project.publish(POLICY.replace("dev = {}", "dev = { deployers = \"bob\" }").as_str());
     project.refused(&["signer"], || ci.deploy(&["record", "dev", "--all", "--no-verify"]));
     project.audited();
