@@ -16,8 +16,8 @@ use crate::git::ledger::Project;
 use crate::git::sync::sync;
 use crate::git::{self, Repository};
 use crate::server::{
-    Fault, Judgement, TIME_LIMIT, court, install, kept, post_receive, pre_push, pre_receive, proc_receive, recheck,
-    reference_transaction, watch,
+    Fault, Judgement, TIME_LIMIT, decision, kept, post_receive, pre_push, pre_receive, proc_receive, recheck,
+    reference_transaction, shim, watch,
 };
 use crate::view::push;
 
@@ -72,7 +72,7 @@ impl Called {
         };
         let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
         // Of proc-receive git calls one only.
-        let kept = (is_path && hook != Hook::ProcReceive).then(|| install::kept(file));
+        let kept = (is_path && hook != Hook::ProcReceive).then(|| shim::kept(file));
         Ok(Self { hook, kept })
     }
 }
@@ -93,9 +93,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     ask_kept(args, &lines)?;
     let arguments = args.arguments.clone();
     match hook {
-        Hook::Update => {
-            decide(context, bounded(move || recheck::judge(&arguments, Repository::open_in_hook)), false)
-        }
+        Hook::Update => decide(context, bounded(move || recheck::judge(&arguments, Repository::open_in_hook)), false),
         Hook::ReferenceTransaction => {
             let state = arguments.first().cloned().unwrap_or_default();
             let judged = bounded(move || reference_transaction::judge(state.as_bytes(), &lines, open_anywhere));
@@ -139,7 +137,7 @@ fn bounded<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + '
 fn decide(context: &Context, judged: Result<Vec<Judgement>, Fault>, whole: bool) -> Result<(), Failure> {
     let judgements = judged.map_err(cannot_tell)?;
     tell(context, &judgements, whole);
-    match court::decision(&judgements) {
+    match decision(&judgements) {
         Decision::Refused => Err(Failure::told(Kind::Denied)),
         Decision::CannotTell => Err(Failure::told(Kind::CannotTell)),
         Decision::Allowed => Ok(()),
@@ -204,7 +202,7 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
         Err(fault) => return unknown(&fault),
     };
     tell(context, &judgements, false);
-    if court::decision(&judgements) == Decision::Refused {
+    if decision(&judgements) == Decision::Refused {
         let words = format!("{holder} would refuse this push: nothing was pushed");
         return Err(Failure::new(Kind::Denied, words).hint("git push --no-verify, which lets the server decide"));
     }
@@ -234,8 +232,7 @@ fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
 
 fn cannot_tell(fault: Fault) -> Failure {
     // Whoever pushes by a command of ours tells it from a refusal by the first words.
-    let words =
-        format!("{VOICE}{} whether this push may go in: nothing was let in", Decision::CannotTell.word());
+    let words = format!("{VOICE}{} whether this push may go in: nothing was let in", Decision::CannotTell.word());
     Failure::new(Kind::CannotTell, words).because(fault)
 }
 

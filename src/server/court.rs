@@ -6,70 +6,23 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::classify::{Class, is_exact};
+use super::judgement::{Judgement, about};
 use super::settings::Settings;
 use super::update::Update;
 use super::{Fault, MAX_ENTRIES};
-use crate::domain::entry::{Action, Statement, Target};
+use crate::domain::entry::Action;
 use crate::domain::gate::{Facts, Request, evaluate};
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{Enforcement, Environment, Policy};
 use crate::domain::state::Scope;
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::domain::verdict::{Check, Rule, Verdict};
 use crate::git::gather::Gatherer;
 use crate::git::judge::{Against, Head, Judge, Present};
 use crate::git::ledger::{Link, Project, StateReader};
 use crate::git::object::Kind;
 use crate::git::{Error, Repository, Result};
-
-/// The most words that an update is described with.
-const NAMED: usize = 3;
-
-/// What is said of one update.
-#[derive(Debug)]
-pub struct Judgement {
-    /// The ref's full name, harmless to show.
-    pub name: String,
-    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
-    pub what: Option<String>,
-    /// The rules' answers.
-    pub verdict: Verdict,
-    /// Whether they bind, or are only told.
-    pub enforced: bool,
-    /// Whether it makes use of the owner's permission to recover.
-    pub recovers: bool,
-}
-
-impl Judgement {
-    /// A judgement that one check decides.
-    pub fn of_check(name: &[u8], check: Check) -> Self {
-        Self {
-            name: harmless(&String::from_utf8_lossy(name)),
-            what: None,
-            verdict: Verdict { checks: vec![check] },
-            enforced: true,
-            recovers: false,
-        }
-    }
-
-    /// What it means for the push: rules that only tell let everything pass.
-    pub fn decision(&self) -> Decision {
-        if self.enforced { self.verdict.decision() } else { Decision::Allowed }
-    }
-}
-
-/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
-pub fn decision(judgements: &[Judgement]) -> Decision {
-    let any = |wanted| judgements.iter().any(|judgement| judgement.decision() == wanted);
-    if any(Decision::Refused) {
-        Decision::Refused
-    } else if any(Decision::CannotTell) {
-        Decision::CannotTell
-    } else {
-        Decision::Allowed
-    }
-}
 
 /// The project that a push is judged in: the one that is there, or the one whose policy's ledger the push begins.
 pub fn project<'u>(
@@ -163,7 +116,7 @@ impl<'a> Court<'a> {
             Err(check) => return stop(*check),
         };
         match self.new_entries(ledger, &head, EntryId(new))? {
-            Ok((ids, last)) => self.entries(judge, ledger, head, (&ids, last), update),
+            Ok((ids, last)) => Ok(self.entries(judge, ledger, head, (&ids, last), update)),
             Err(check) => stop(*check),
         }
     }
@@ -254,7 +207,7 @@ impl<'a> Court<'a> {
         mut head: Head,
         (ids, last): (&[EntryId], Link),
         update: &Update,
-    ) -> std::result::Result<Judgement, Fault> {
+    ) -> Judgement {
         let mut last = Some(last);
         let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
@@ -282,7 +235,7 @@ impl<'a> Court<'a> {
                 None => break,
             }
         }
-        Ok(judgement)
+        judgement
     }
 
     /// Judges the move of a branch, if it is bound to an environment.
@@ -399,25 +352,4 @@ fn moved(tip: Option<EntryId>) -> Check {
         None => "the ledger does not exist yet; try again".to_owned(),
     };
     Check::fail(Rule::Place, why).remedy("git deploy sync")
-}
-
-/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
-fn about(statement: &Statement) -> String {
-    let ended = statement.ended();
-    let targets: Vec<&Target> = match statement.deployment() {
-        Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
-        None => ended.iter().map(|it| &it.target).collect(),
-    };
-    if targets.is_empty() || targets.len() > NAMED {
-        return statement.message().lines().next().unwrap_or_default().to_owned();
-    }
-    let named = targets.iter().map(|target| match &target.version {
-        Some(version) => format!("{} {version}", target.component),
-        None => target.component.to_string(),
-    });
-    let mut words: Vec<String> = named.collect();
-    let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
-    commits.dedup();
-    words.extend(commits.iter().map(CommitId::short));
-    words.join(", ")
 }

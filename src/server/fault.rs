@@ -32,6 +32,9 @@ pub enum Fault {
     /// The time is over.
     #[error("judging the push took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     Late,
+    /// The system gave no thread to judge in.
+    #[error("the system has no room for another thread")]
+    Thread(#[source] std::io::Error),
     /// It ended in a fault of its own.
     #[error("judging the push came to no end: this is a fault of git-deploy")]
     Died,

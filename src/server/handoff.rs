@@ -135,10 +135,10 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
             left -= 1;
             done.insert(ledger.clone(), id);
             let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else { continue };
-            let statement = entry.statement().print().map_err(|error| git::Error::Corrupt {
-                what: format!("the entry {id}"),
-                why: error.to_string(),
-            })?;
+            let statement = entry
+                .statement()
+                .print()
+                .map_err(|error| git::Error::Corrupt { what: format!("the entry {id}"), why: error.to_string() })?;
             let statement = serde_json::from_slice(&statement).map_err(HandoffError::Json)?;
             let event = Event { entry: id, ledger: ledger.clone(), statement };
             serde_json::to_writer(&mut lines, &Line { schema: SCHEMA, event: &event }).map_err(HandoffError::Json)?;
@@ -149,12 +149,7 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
 }
 
 /// Runs the program with these lines on its standard input, and waits for it as long as there is time.
-fn hand_over(
-    repository: &Repository,
-    program: &Path,
-    lines: Vec<u8>,
-    deadline: Deadline,
-) -> Result<(), HandoffError> {
+fn hand_over(repository: &Repository, program: &Path, lines: Vec<u8>, deadline: Deadline) -> Result<(), HandoffError> {
     let mut command = Command::new(program);
     for name in SECRETS {
         command.env_remove(name);
@@ -165,7 +160,8 @@ fn hand_over(
     let mut child = command.spawn().map_err(HandoffError::Start)?;
     if let Some(mut pipe) = child.stdin.take() {
         // Not waited for: a program that does not read is stopped, or content with less.
-        std::thread::spawn(move || drop(pipe.write_all(&lines)));
+        let thread = std::thread::Builder::new().spawn(move || drop(pipe.write_all(&lines)));
+        thread.map_err(HandoffError::Start)?;
     }
     loop {
         match child.try_wait().map_err(HandoffError::Start)? {
@@ -199,10 +195,10 @@ fn read(repository: &Repository) -> Result<Tips, HandoffError> {
 
 fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
     let folder = repository.common_dir();
-    let text: String = done.iter().map(|(ledger, id)| format!("{ledger} {id}\n")).collect();
+    let lines: Vec<String> = done.iter().map(|(ledger, id)| format!("{ledger} {id}\n")).collect();
     let write = || {
         let mut file = tempfile::Builder::new().prefix(".git-deploy-handoff-").tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(lines.concat().as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(folder.join(DONE)).map_err(|error| error.error).map(drop)
     };

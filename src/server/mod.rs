@@ -9,6 +9,7 @@ pub mod court;
 mod fault;
 pub mod handoff;
 pub mod install;
+mod judgement;
 pub mod kept;
 mod lock;
 mod pkt_line;
@@ -19,11 +20,12 @@ pub mod proc_receive;
 pub mod recheck;
 pub mod reference_transaction;
 pub mod settings;
+pub mod shim;
 pub mod update;
 pub mod watch;
 
-pub use court::Judgement;
 pub use fault::Fault;
+pub use judgement::{Judgement, decision};
 pub use settings::Settings;
 
 use std::time::Duration;

@@ -3,7 +3,8 @@
 //! It decides nothing: the server does. It looks at the ledgers as the clone has them, so the caller brings them up to date first.
 
 use super::classify::{Class, classify};
-use super::court::{Court, Judgement, project};
+use super::court::{Court, project};
+use super::judgement::Judgement;
 use super::update::Update;
 use super::{Fault, Settings};
 use crate::clock;

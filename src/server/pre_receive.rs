@@ -6,7 +6,8 @@
 use std::io::Read;
 
 use super::classify::{Class, classify};
-use super::court::{Court, Judgement, project};
+use super::court::{Court, project};
+use super::judgement::Judgement;
 use super::settings::Settings;
 use super::update::Update;
 use super::{Fault, MAX_UPDATES};

@@ -6,7 +6,8 @@
 use std::io::{Read, Write};
 
 use super::classify::{Class, classify};
-use super::court::{Court, Judgement, project};
+use super::court::{Court, project};
+use super::judgement::Judgement;
 use super::settings::Settings;
 use super::update::Update;
 use super::watch::Watch;
@@ -99,11 +100,7 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
 
 /// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
 /// will be then: a policy or an environment that this very push moves has moved for the rest of it.
-fn judge(
-    repository: &Repository,
-    commands: &Commands,
-    classes: &[Class],
-) -> Result<Vec<Judgement>, Fault> {
+fn judge(repository: &Repository, commands: &Commands, classes: &[Class]) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::read(repository)?;
     let before = Present { tips: repository.tips()?, now: clock::now() };
     let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((class.ledger()?, update)));
@@ -119,8 +116,7 @@ fn judge(
         };
         let mut judgement = court.ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
-            judgement =
-                Court::new(repository, &settings, project.as_ref(), &later)?.ledger(ledger, update)?;
+            judgement = Court::new(repository, &settings, project.as_ref(), &later)?.ledger(ledger, update)?;
         }
         if let Some(new) = update.new.filter(|_| judgement.decision() == Decision::Allowed) {
             later.tips.insert(ledger.clone(), EntryId(new));

@@ -6,17 +6,14 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::court::Judgement;
+use super::judgement::Judgement;
 use super::pre_receive::judge_updates;
 use super::update::Update;
 use super::{Fault, lock};
 use crate::git::{Repository, Result as GitResult};
 
 /// Judges one update, in the repository that `open` opens if it must be looked at. `arguments` are git's: ref, old id, new id.
-pub fn judge(
-    arguments: &[OsString],
-    open: impl FnOnce() -> GitResult<Repository>,
-) -> Result<Vec<Judgement>, Fault> {
+pub fn judge(arguments: &[OsString], open: impl FnOnce() -> GitResult<Repository>) -> Result<Vec<Judgement>, Fault> {
     let [name, old, new] = arguments else { return Err(Fault::Protocol("the hook update takes a ref and two ids")) };
     let line = [old.as_bytes(), new.as_bytes(), name.as_bytes()].join(&b' ');
     let update = Update::parse(&line).ok_or(Fault::Protocol("the hook update takes a ref and two ids"))?;

@@ -10,7 +10,7 @@ use crate::domain::verdict::{Check, Rule};
 use crate::git::notes::NOTES;
 use crate::git::{Error, Repository, Result as GitResult};
 
-use super::court::Judgement;
+use super::judgement::Judgement;
 
 /// The state in which git can still be told to stop.
 const PREPARED: &[u8] = b"prepared";
@@ -66,4 +66,3 @@ fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result
     // A deletion from packed-refs names no old value. One of the ref's own file leaves what packed-refs holds.
     Ok(!old.is_zero() && repository.packed_ref(name)? == Some(old))
 }
-

@@ -43,7 +43,8 @@ pub fn bounded<T: Send + 'static>(
     let own = watch.clone();
     let (sender, receiver) = mpsc::channel();
     // Nobody listens any more where the bound has passed.
-    std::thread::spawn(move || drop(sender.send(work(&own))));
+    let thread = std::thread::Builder::new().spawn(move || drop(sender.send(work(&own))));
+    thread.map_err(Fault::Thread)?;
     match receiver.recv_timeout(clock::limit(limit)) {
         Ok(done) => done,
         Err(mpsc::RecvTimeoutError::Timeout) if watch.is_late() => Err(Fault::Late),

@@ -170,9 +170,12 @@ impl Policy {
 
     /// The environment whose branch this is but for capital letters: on some servers' disks the two are one file.
     pub fn nearly_bound_to_branch(&self, branch: &str) -> Option<&Environment> {
-        let alike = |own: &str| match branch.is_ascii() && own.is_ascii() {
-            true => own.eq_ignore_ascii_case(branch),
-            false => own.to_lowercase() == branch.to_lowercase(),
+        let alike = |own: &str| {
+            if branch.is_ascii() && own.is_ascii() {
+                own.eq_ignore_ascii_case(branch)
+            } else {
+                own.to_lowercase() == branch.to_lowercase()
+            }
         };
         let almost = |own: &BranchName| own.as_str() != branch && alike(own.as_str());
         self.environments.values().find(|environment| environment.branch.as_ref().is_some_and(almost))

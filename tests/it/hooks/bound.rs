@@ -63,7 +63,10 @@ fn unowned() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\nqa = {}\n");
     let free = format!("[environments]\nqa = {{ branch = \"main\", deploy_on = \"approval\" }}\n{COMPONENTS}");
-    project.alice.repo.write("deploy.toml", &project.policy(&free).replacen("schema = 1", "schema = 1\nunowned = \"free\"", 1));
+    project
+        .alice
+        .repo
+        .write("deploy.toml", &project.policy(&free).replacen("schema = 1", "schema = 1\nunowned = \"free\"", 1));
     project.alice.deploy(&["policy", "publish", "--yes"]).ok();
     project.alice.deploy(&["record", "qa", "--all"]).ok();
     project.commit("README", "two\n");
@@ -116,7 +119,10 @@ fn after_breaking_glass() {
         let rules: &[&str] = if order == "merge" { &["approvals", "previous environment"] } else { &["branch"] };
         project.refused(rules, || project.alice.push(&main));
         project.bob.deploy(&["record", "prod", &two, "--break-glass", " "]).fails(2);
-        project.bob.deploy(&["record", "prod", &two, "--break-glass", "the shop is down", "--verification", "passed"]).ok();
+        project
+            .bob
+            .deploy(&["record", "prod", &two, "--break-glass", "the shop is down", "--verification", "passed"])
+            .ok();
         let body = project.server.git(&["log", "-1", "--format=%B", "refs/deploy/prod"]).ok().text();
         assert!(body.contains("Deploy-Break-Glass: the shop is down"), "{body}");
         project.alice.push(&main).ok();

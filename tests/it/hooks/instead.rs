@@ -71,7 +71,8 @@ fn what_came_in_between() {
         alice.repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &format!("{between}~1")]).ok();
         let forged = ci.build("dev", crate::harness::forge::a_lock(), None, |_| ());
         let run = ci.push(&[&format!("{forged}:refs/deploy/dev")]).fails(1);
-        let words = if ledger == "policy" { "another policy has come into force: try again" } else { "the ledger has moved" };
+        let words =
+            if ledger == "policy" { "another policy has come into force: try again" } else { "the ledger has moved" };
         assert!(said(&run).contains(words), "{run}");
         assert_eq!(project.server.rev(&format!("refs/deploy/{ledger}")), between.to_string());
     }
@@ -93,7 +94,9 @@ fn what_came_in_between() {
 fn kept() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    project.server.hook("update", "#!/bin/sh\necho \"kept saw $1 ${2%${2#???}} ${3%${3#???}}\"\ntest \"$1\" != refs/heads/bad\n");
+    project
+        .server
+        .hook("update", "#!/bin/sh\necho \"kept saw $1 ${2%${2#???}} ${3%${3#???}}\"\ntest \"$1\" != refs/heads/bad\n");
     let args = ["server", "init", ".", "--no-proc-receive"];
     project.server.deploy(&args).ok();
     project.server.deploy(&args).ok();

@@ -79,7 +79,7 @@ fn all_else_works() {
             let before = project.refs();
             server.git(housekeeping).ok();
             assert_eq!(project.refs(), before, "{housekeeping:?}");
-            let verb = if entries(&project, "dev").len() % 2 == 0 { "unlock" } else { "lock" };
+            let verb = if entries(&project, "dev").len().is_multiple_of(2) { "unlock" } else { "lock" };
             let lock = ["lock", "dev", "-m", "incident"];
             project.bob.deploy(if verb == "lock" { &lock } else { &["unlock", "dev"] }).ok();
         }
