@@ -15,6 +15,7 @@ use crate::git::gather::Gatherer;
 use crate::git::ledger::Project;
 use crate::git::sync::sync;
 use crate::git::{self, Repository};
+use crate::server::post_receive::Behind;
 use crate::server::{
     Fault, Judgement, TIME_LIMIT, decision, kept, post_receive, pre_push, pre_receive, proc_receive, recheck,
     reference_transaction, shim, watch,
@@ -68,7 +69,7 @@ impl Called {
             Some("post-receive") => Hook::PostReceive,
             Some("reference-transaction") => Hook::ReferenceTransaction,
             Some("pre-push") => Hook::PrePush,
-            _ => return Err("it is no hook that git-deploy has"),
+            _ => return Err("it is none of its hooks"),
         };
         let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
         // Of proc-receive git calls one only.
@@ -101,7 +102,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Hook::PostReceive => {
             git::clean_up_on_signals();
-            post_receive(context, &lines)
+            post_receive(context, lines);
+            Ok(())
         }
         Hook::PrePush => pre_push(context, &arguments, &lines),
         Hook::PreReceive | Hook::ProcReceive => {
@@ -160,8 +162,9 @@ fn proc_receive(context: &Context) -> Result<(), Failure> {
 }
 
 /// What it says is for the pusher alone: git has moved the refs, and takes no exit code any more.
-fn post_receive(context: &Context, lines: &[u8]) -> Result<(), Failure> {
-    let behind = post_receive::run(lines, Repository::open_in_hook).map_err(cannot_tell)?;
+fn post_receive(context: &Context, lines: Vec<u8>) {
+    let behind = bounded(move || post_receive::run(&lines, Repository::open_in_hook));
+    let behind = behind.unwrap_or_else(|fault| Behind { notes: Some(fault), handoff: None });
     if let Some(error) = behind.notes {
         context.note(format_args!("git-deploy: accepted, but the notes lag behind until the next push: {error}"));
     }
@@ -169,7 +172,6 @@ fn post_receive(context: &Context, lines: &[u8]) -> Result<(), Failure> {
         let words = "git-deploy: accepted, and handed on with the next push only";
         context.note(format_args!("{words}: {error}"));
     }
-    Ok(())
 }
 
 /// Says what the server would say. What cannot be told is left to the server.

@@ -30,7 +30,7 @@ pub enum Fault {
     #[error("the push brings more than {MAX_ENTRIES} entries: push fewer at once")]
     TooManyEntries,
     /// The time is over.
-    #[error("judging the push took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
+    #[error("it took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     Late,
     /// The system gave no thread to judge in.
     #[error("the system has no room for another thread")]

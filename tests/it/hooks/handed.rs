@@ -31,6 +31,7 @@ fn got(file: &std::path::Path) -> Vec<(String, u64)> {
     let line = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(event["schema"], "git-deploy/event/v1");
+        assert_eq!(crate::harness::schemas::complaints(&event), [""; 0]);
         assert_eq!(event["ledger"], event["statement"]["predicate"]["ledger"]);
         (event["ledger"].as_str().unwrap().to_owned(), event["statement"]["predicate"]["sequence"].as_u64().unwrap())
     };
