@@ -15,6 +15,7 @@ use super::running::{self, Running, Runs};
 use super::workspace::{
     REMOTE, Workspace, default_key, entry_name, explain, find_signer, open_repository, remote, synced,
 };
+use super::written::with_entry;
 use super::{Context, Failure, Kind, OrFail as _, naming, news};
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
@@ -183,13 +184,13 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     context
-        .print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
+        .say(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
     match workspace.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => {
             context.print(format_args!("You are {person}."));
             if let Some(file) = restored(&workspace, person)? {
                 done.made.push(FILE);
-                context.print(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+                context.say(format_args!("{file} was missing and is there again: git add {file} && git commit"));
             }
         }
         Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
@@ -237,7 +238,7 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
-    context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
+    context.say(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
     if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
@@ -264,7 +265,7 @@ fn written(
         let here = state.at(None);
         let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.entered(component)) {
-            context.note(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
+            context.mention(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
             continue;
         }
         let appended = workspace.append(context, &place.ledger, Manner::default(), &|view| {
@@ -274,7 +275,7 @@ fn written(
             appended.map_err(|failure| failure.hint("git deploy init with the same words, to go on from here"))?;
         let ended = appended.statement.ended();
         let entry = entry_name(&place.ledger, appended.id);
-        context.print(format_args!("{}   entry {entry}", deployed::ended(name.as_str(), &ended)));
+        context.print(with_entry(context, &deployed::ended(name.as_str(), &ended), &entry));
         let components = ended.into_iter().map(|it| (it.target.component, it.target.commit)).collect();
         done.baselines.push(Baselined { environment: name.clone(), entry: appended.id, components });
     }

@@ -94,7 +94,7 @@ fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure
 
 /// Says what was taken for the environment: whoever is surprised stops here.
 fn told(context: &Context, bound: Bound) -> EnvName {
-    context.note(format_args!("{}, from {}", bound.name, bound.from));
+    context.mention(format_args!("{}, from {}", bound.name, bound.from));
     bound.name
 }
 

@@ -182,7 +182,7 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
             .report("policy", &InForce { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
     }
     let (by, when) = (&statement.by, context.when(statement.at));
-    context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
+    context.mention(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
     // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
     let lines: Vec<String> =
         text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
@@ -271,7 +271,7 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
         return if context.json() { report_difference(&old, &proposal, context) } else { Ok(()) };
     }
     for warning in warnings(&proposal.policy) {
-        context.note(warning);
+        context.mention(warning);
     }
     if !args.how.dry_run && !context.confirm("Bring this into force?")? {
         return Err(Failure::new(Kind::Denied, "nothing was published"));

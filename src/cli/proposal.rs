@@ -46,7 +46,7 @@ impl Proposal {
     pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
             for finding in errors.findings() {
-                context.note(finding);
+                context.mention(finding);
             }
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };

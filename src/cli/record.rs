@@ -150,9 +150,8 @@ fn on_hold(context: &Context, place: &Place, appended: &Appended) {
     }
     for commit in deployed::held(&appended.statement.ended()) {
         let (name, commit) = (&place.name, commit.0.prefix(7));
-        context.print(format_args!(
-            "It is on hold in {name} until a person lifts it: git deploy unlock {name} --commit {commit}"
-        ));
+        let sentence = format!("It is on hold in {name} until a person lifts it");
+        context.print(context.with_command(&sentence, &format!("git deploy unlock {name} --commit {commit}")));
     }
 }
 

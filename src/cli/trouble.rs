@@ -119,6 +119,14 @@ pub fn locked(lock: &Path) -> Failure {
         .hint(format!("rm {}, if no git process is running here", lock.display()))
 }
 
+/// Notes could not be written.
+pub fn unwritten_notes(error: Error) -> Failure {
+    match error {
+        Error::Locked(lock) => locked(&lock),
+        error => Failure::new(Kind::CannotTell, "cannot write the notes").because(error),
+    }
+}
+
 /// A key file cannot be used.
 pub fn unusable_key(file: &Path, error: KeyError) -> Failure {
     let hints: &[String] = match &error {

@@ -271,14 +271,14 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
                 }
                 _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
             };
-            for line in view::verdict::lines(&refusal.verdict, false) {
+            for line in view::verdict::lines(&refusal.verdict, false, context.width()) {
                 context.note(line);
             }
             Failure::new(kind, format!("{words} {place}")).verdict(refusal.verdict)
         }
         AppendError::Rejected(messages) => {
             for line in &messages {
-                context.note(format_args!("remote: {line}"));
+                context.remote_said(line);
             }
             Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
         }
@@ -353,13 +353,13 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
     match error {
         SyncError::Shallow(problems) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
             }
             super::trouble::shallow()
         }
         SyncError::Problems(problems) if problems.iter().all(Problem::is_open) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
             }
             super::trouble::unverifiable(&problems)
         }
@@ -371,9 +371,9 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
         SyncError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
         SyncError::Problems(problems) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
                 if let Fault::Unverified { verdict, .. } = &problem.fault {
-                    for line in view::verdict::lines(verdict, false) {
+                    for line in view::verdict::lines(verdict, false, context.width()) {
                         context.note(line);
                     }
                 }

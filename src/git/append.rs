@@ -16,7 +16,7 @@ use super::judge::{Head, Judge};
 use super::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
 use super::remote::PushOutcome;
 use super::repo::Repository;
-use super::sync::{pushed, sync, sync_notes};
+use super::sync::{SyncError, pushed, sync, sync_notes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::gate::{Request, counting, evaluate, reads};
@@ -85,6 +85,8 @@ pub struct Appended {
     pub messages: Vec<String>,
     /// Why this clone does not have it yet, although the remote has: the next sync brings it.
     pub behind: Option<String>,
+    /// Why the notes do not tell of it yet: the next sync catches up.
+    pub untold: Option<String>,
     /// Whether it was only tried: nothing was signed or written.
     pub dry_run: bool,
 }
@@ -219,25 +221,16 @@ impl Writer<'_> {
         }
         let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {
             let id = head.chain.tip;
-            let appended = Appended { id, statement, verdict, messages: Vec::new(), behind: None, dry_run: true };
+            let appended =
+                Appended { id, statement, verdict, messages: Vec::new(), behind: None, untold: None, dry_run: true };
             return Ok(Try::Done(Box::new(appended)));
         };
         let entry = sign(signer, &statement)?;
         let id = self.build(ledger, head, &entry, draft.policy_text.as_ref())?;
-        let done = |messages, behind| {
-            Try::Done(Box::new(Appended {
-                id,
-                statement: statement.clone(),
-                verdict: verdict.clone(),
-                messages,
-                behind,
-                dry_run: false,
-            }))
-        };
         match self.publish(ledger, tips, id)? {
             Published::Done(messages, behind) => {
-                self.project_notes(ledger, id);
-                Ok(done(messages, behind))
+                let untold = self.project_notes(ledger, id).filter(|_| behind.is_none());
+                Ok(Try::Done(Box::new(Appended { id, statement, verdict, messages, behind, untold, dry_run: false })))
             }
             Published::LostRace => Ok(Try::LostRace),
             Published::Unended(messages) => Ok(Try::Unended(messages)),
@@ -364,11 +357,15 @@ impl Writer<'_> {
 
     /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is
     /// in, and whoever comes next catches up.
-    fn project_notes(&self, ledger: &LedgerName, id: EntryId) {
-        let _delayed = match self.remote {
-            None => self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips)).is_err(),
-            Some(remote) => sync_notes(self.repository, remote, ledger, id).is_err(),
+    fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
+        let told = match self.remote {
+            None => {
+                let caught_up = self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips));
+                caught_up.map(drop).map_err(SyncError::from)
+            }
+            Some(remote) => sync_notes(self.repository, remote, ledger, id),
         };
+        told.err().map(|error| error.to_string())
     }
 }
 

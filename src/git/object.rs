@@ -294,14 +294,14 @@ impl Repository {
         Ok(done)
     }
 
-    /// Makes the names of all objects written so far durable.
-    pub(super) fn sync_objects(&self) -> Result<()> {
+    /// Makes the names of all objects written so far durable, and a ref's lock file with them.
+    pub(super) fn sync_objects(&self, lock: &Path) -> Result<()> {
         let folders = std::mem::take(&mut self.unsynced.borrow_mut().folders);
-        folders.iter().try_for_each(|folder| sync_folder(folder))
+        sync_paths(folders.iter().map(PathBuf::as_path).chain([lock]))
     }
 }
 
-/// How many objects are written before they go to the disk together: each is an open file until then.
+/// How many files go to the disk together: each is open until then, and has a thread that waits for it.
 const TOGETHER: usize = 64;
 
 /// What is not known to be on the disk.
@@ -319,9 +319,32 @@ impl Unsynced {
     /// Gives the objects their names, once all of them are on the disk: an object with a name is never empty after a power cut.
     fn name_files(&mut self) -> std::io::Result<()> {
         let files = std::mem::take(&mut self.files);
-        files.iter().try_for_each(|(file, _)| file.as_file().sync_data())?;
+        sync_files(&files.iter().map(|(file, _)| file.as_file()).collect::<Vec<_>>())?;
         files.into_iter().try_for_each(|(file, place)| file.persist(place).map(drop).map_err(|error| error.error))
     }
+}
+
+/// Waits for the disk once for all files: asked by several threads, a file system commits together what it would otherwise commit
+/// file by file.
+fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
+    let Some((first, others)) = files.split_first() else { return Ok(()) };
+    std::thread::scope(|scope| {
+        let mut started = Vec::with_capacity(others.len());
+        for file in others {
+            let thread = std::thread::Builder::new().spawn_scoped(scope, || file.sync_all());
+            started.push(thread.map_err(|_| file));
+        }
+        let mut done = first.sync_all();
+        for it in started {
+            let synced = match it {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked"))),
+                // There are no more threads to be had.
+                Err(file) => file.sync_all(),
+            };
+            done = done.and(synced);
+        }
+        done
+    })
 }
 
 /// Makes a folder with the permissions of the one it lies in, so that a group that shares the repository shares it too. Git removes
@@ -341,10 +364,18 @@ fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
     move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
 }
 
-/// Makes the names in a folder durable. A folder that is gone holds none: git has packed and removed what was in it.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
-    std::fs::File::open(folder)
-        .and_then(|file| file.sync_all())
-        .or_else(unless(ErrorKind::NotFound))
-        .map_err(Error::io("syncing the folder", folder))
+/// Makes files, and the names in folders, durable. A folder that is gone holds none: git has packed and removed what was in it.
+pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()> {
+    let (mut files, mut last) = (Vec::new(), PathBuf::new());
+    for path in paths {
+        match std::fs::File::open(path) {
+            Ok(file) => files.push(file),
+            Err(error) => unless(ErrorKind::NotFound)(error).map_err(Error::io("syncing", path))?,
+        }
+        path.clone_into(&mut last);
+    }
+    files
+        .chunks(TOGETHER)
+        .try_for_each(|files| sync_files(&files.iter().collect::<Vec<_>>()))
+        .map_err(Error::io("syncing", &last))
 }

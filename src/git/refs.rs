@@ -12,7 +12,7 @@ use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, FullNameRef, Target};
 
 use super::error::{Error, Result};
-use super::object::{make_folder, sync_folder};
+use super::object::{make_folder, sync_paths};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::clock::Deadline;
 use crate::domain::id::{EntryId, Oid};
@@ -136,7 +136,6 @@ impl Repository {
         if old.is_none() {
             self.refuse_file_and_folder(name)?;
         }
-        self.sync_objects()?;
         let deadline = Deadline::after(LOCK_WAIT);
         let mut attempts = 0;
         loop {
@@ -162,6 +161,15 @@ impl Repository {
     fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
         let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
         locks.into_iter().find(|lock| lock.exists())
+    }
+
+    /// A lock file that keeps some ref from being moved, if there is one.
+    pub(super) fn ref_lock(&self) -> Option<PathBuf> {
+        let below =
+            walkdir::WalkDir::new(self.common_dir().join("refs")).into_iter().filter_map(std::result::Result::ok);
+        let mut locks =
+            below.map(walkdir::DirEntry::into_path).filter(|path| path.extension() == Some("lock".as_ref()));
+        locks.next().or_else(|| self.lock_in_the_way("HEAD"))
     }
 
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
@@ -193,11 +201,12 @@ impl Repository {
             return Err(Error::LostRace { name, found });
         }
         let lock = path.with_file_name(format!("{}.lock", file_name(&path)));
-        std::fs::File::open(&lock).and_then(|file| file.sync_all()).map_err(Error::io("syncing", &lock))?;
+        // What the ref will name must be there for good before it does.
+        self.sync_objects(&lock)?;
         let time = gix::date::Time::new(crate::clock::now().seconds(), 0).to_string();
         let committer = gix::actor::SignatureRef { name: "git-deploy".into(), email: "git-deploy".into(), time: &time };
         prepared.commit(Some(committer)).map_err(Error::library(format!("moving {name}")))?;
-        self.ref_folders(&path).into_iter().try_for_each(sync_folder)
+        sync_paths(self.ref_folders(&path).into_iter())
     }
 
     /// The folders from the one that holds the ref up to `refs`, innermost first.

@@ -139,8 +139,11 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC])
-        .map_err(|source| SyncError::Fetch { remote: remote.to_owned(), source })?;
+    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| match repository.ref_lock() {
+        // A process that was killed leaves its locks.
+        Some(lock) => SyncError::Git(Error::Locked(lock)),
+        None => SyncError::Fetch { remote: remote.to_owned(), source },
+    })?;
     let synced = match believe(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => return Err(SyncError::Shallow(Vec::new())),
         believed => believed?,

@@ -3,135 +3,174 @@
 //! A folder that is wholly a component's own is never opened: that its ids differ is all there is to know. So the cost is that of the folders
 //! on the way to a change, however many files and components there are.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-use super::content::{File, Folder, Paths};
 use super::error::{Error, Result};
 use super::object::Kind;
 use super::repo::Repository;
-use super::tree::{Entry, entries};
+use super::tree::{Entry, entries, past_equal};
 use crate::domain::id::Oid;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{Owners, Place, Policy, Within};
 
-/// The most tree entries that are looked at for one commit.
+/// The most tree entries that differ and are looked at for one commit.
 const ENTRY_LIMIT: usize = 1_000_000;
 /// The deepest folder that is looked at.
 const DEPTH_LIMIT: usize = 256;
+/// Folders that are remembered, in bytes: the next older commit is compared with the same ones.
+const MEMORY: usize = 8 << 20;
 
-struct Walk<'a, P> {
+/// Finds out for commit after commit.
+pub struct Touched<'a> {
     repository: &'a Repository,
-    components: &'a [P],
+    owners: Owners<'a>,
+    folders: RefCell<Folders>,
+}
+
+#[derive(Default)]
+struct Folders {
+    known: HashMap<Oid, Rc<[u8]>>,
+    /// In bytes.
+    size: usize,
+}
+
+struct Walk<'t, 'a> {
+    of: &'t Touched<'a>,
     touched: Vec<bool>,
     examined: usize,
 }
 
-impl Repository {
-    /// Whether a commit touches each of these components, as `git log -- <paths>` would list it: one parent or none, by what it changed; a
-    /// merge, only by what is like none of its parents.
-    pub fn touched(&self, commit: Oid, components: &[impl Paths]) -> Result<Vec<bool>> {
-        let mut touched = vec![true; components.len()];
-        let (tree, parents) = self.outline(commit)?;
-        let mut before = Vec::new();
+impl<'a> Touched<'a> {
+    /// For the components of a policy.
+    pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
+        Self { repository, owners: Owners::new(policy), folders: RefCell::default() }
+    }
+
+    /// The components; an answer has their order.
+    pub fn names(&self) -> &[ComponentName] {
+        self.owners.names()
+    }
+
+    /// Whether a commit touches each component, as `git log -- <paths>` would list it: one parent or none, by what it changed; a merge,
+    /// only by what is like none of its parents.
+    pub fn by(&self, commit: Oid) -> Result<Vec<bool>> {
+        let (tree, parents) = self.repository.outline(commit)?;
+        if parents.is_empty() {
+            return self.between(None, tree);
+        }
+        let mut touched = vec![true; self.names().len()];
         for parent in parents {
-            before.push(Some(self.outline(parent)?.0));
-        }
-        if before.is_empty() {
-            before.push(None);
-        }
-        for old in before {
-            let mut walk = Walk { repository: self, components, touched: vec![false; components.len()], examined: 0 };
-            walk.trees(old, Some(tree), &mut Vec::new(), &(0..components.len()).collect::<Vec<_>>(), 0)?;
-            touched.iter_mut().zip(walk.touched).for_each(|(all, one)| *all &= one);
+            let (old, _) = self.repository.outline(parent)?;
+            let one = self.between(Some(old), tree)?;
+            touched.iter_mut().zip(one).for_each(|(all, one)| *all &= one);
         }
         Ok(touched)
     }
+
+    fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
+        let mut walk = Walk { of: self, touched: vec![false; self.names().len()], examined: 0 };
+        if old != Some(new) {
+            walk.differing(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
+        }
+        Ok(walk.touched)
+    }
+
+    fn read(&self, tree: Option<Oid>) -> Result<Rc<[u8]>> {
+        let Some(tree) = tree else { return Ok(Rc::default()) };
+        if let Some(known) = self.folders.borrow().known.get(&tree) {
+            return Ok(Rc::clone(known));
+        }
+        let raw: Rc<[u8]> = self.repository.read(tree, Kind::Tree)?.into();
+        let mut folders = self.folders.borrow_mut();
+        if folders.size + raw.len() > MEMORY {
+            *folders = Folders::default();
+        }
+        folders.size += raw.len();
+        folders.known.insert(tree, Rc::clone(&raw));
+        Ok(raw)
+    }
 }
 
-impl<P: Paths> Walk<'_, P> {
-    /// Compares two folders at one path for the components that may be in it.
-    fn trees(
+impl Walk<'_, '_> {
+    /// Compares two folders at one path, which differ.
+    fn differing(
         &mut self,
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        within: &[usize],
+        within: &Within<'_>,
         depth: usize,
     ) -> Result<()> {
-        if old == new {
+        self.mark(&within.whole);
+        if !within.descend || self.touched.iter().all(|it| *it) {
             return Ok(());
         }
         if depth > DEPTH_LIMIT {
             return Err(bounds("the depth of the commit's folders", DEPTH_LIMIT));
         }
-        let open = self.open(path, within);
-        if open.is_empty() {
-            return Ok(());
-        }
-        let (old_raw, new_raw) = (self.read(old)?, self.read(new)?);
-        let (mut left, mut right) = (list(old, &old_raw)?, list(new, &new_raw)?);
-        self.examined += left.len() + right.len();
-        if self.examined > ENTRY_LIMIT {
-            return Err(bounds("the number of files in the commit", ENTRY_LIMIT));
-        }
-        let (mut left, mut right) = (left.drain(..).peekable(), right.drain(..).peekable());
-        let length = path.len();
+        let (old_raw, new_raw) = (self.of.read(old)?, self.of.read(new)?);
+        // The ids of one repository are equally long.
+        let Some(id) = old.or(new) else { return Ok(()) };
+        let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
-            let order = match (left.peek(), right.peek()) {
+            (left, right) = past_equal(id, left, right)?;
+            let (one, two) = (first(id, left)?, first(id, right)?);
+            let order = match (&one, &two) {
                 (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => order(old, new),
+                (Some(one), Some(two)) => order(one, two),
             };
-            let old = if order == Ordering::Greater { None } else { left.next() };
-            let new = if order == Ordering::Less { None } else { right.next() };
-            let Some(either) = old.or(new) else { return Ok(()) };
-            if old.zip(new).is_some_and(|(old, new)| old.raw == new.raw) {
-                continue;
+            let one = one.filter(|_| order.is_le()).inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
+            let two = two.filter(|_| order.is_ge()).inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
+            let Some(either) = one.or(two) else { return Ok(()) };
+            self.examined += 1;
+            if self.examined > ENTRY_LIMIT {
+                return Err(bounds("the number of files that differ in the commit", ENTRY_LIMIT));
             }
-            if length > 0 {
-                path.push(b'/');
-            }
-            path.extend(either.name);
-            if either.is_tree() {
-                self.trees(old.map(|it| it.id), new.map(|it| it.id), path, &open, depth + 1)?;
-            } else {
-                self.file(path, &open);
-            }
-            path.truncate(length);
+            self.entry(&either, one.map(|it| it.id), two.map(|it| it.id), path, &within.place, depth)?;
         }
     }
 
-    /// The components that one has to look inside a folder for, which differs; whose own it is, or what is left untouched, is settled.
-    fn open(&mut self, path: &[u8], within: &[usize]) -> Vec<usize> {
-        let mut open = Vec::new();
-        for index in within {
-            let (Some(paths), Some(touched)) = (self.components.get(*index), self.touched.get_mut(*index)) else {
-                continue;
-            };
-            match paths.folder(path) {
-                _ if *touched => {}
-                Folder::Whole => *touched = true,
-                Folder::Nothing => {}
-                Folder::Descend => open.push(*index),
-            }
+    /// One that differs, or is only on one side.
+    fn entry(
+        &mut self,
+        entry: &Entry<'_>,
+        old: Option<Oid>,
+        new: Option<Oid>,
+        path: &mut Vec<u8>,
+        place: &Place<'_>,
+        depth: usize,
+    ) -> Result<()> {
+        let length = path.len();
+        if length > 0 {
+            path.push(b'/');
         }
-        open
+        path.extend(entry.name);
+        let owners = &self.of.owners;
+        if !entry.is_tree() {
+            self.mark(&owners.file(place, path, entry.name));
+        } else if old != new {
+            self.differing(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
+        }
+        path.truncate(length);
+        Ok(())
     }
 
-    fn file(&mut self, path: &[u8], within: &[usize]) {
-        for index in within {
-            if let (Some(paths), Some(touched)) = (self.components.get(*index), self.touched.get_mut(*index)) {
-                *touched = *touched || paths.file(path) != File::No;
+    fn mark(&mut self, numbers: &[usize]) {
+        for number in numbers {
+            if let Some(touched) = self.touched.get_mut(*number) {
+                *touched = true;
             }
         }
-    }
-
-    fn read(&self, tree: Option<Oid>) -> Result<Vec<u8>> {
-        tree.map_or(Ok(Vec::new()), |tree| self.repository.read(tree, Kind::Tree))
     }
 }
 
-fn list(id: Option<Oid>, raw: &[u8]) -> Result<Vec<Entry<'_>>> {
-    id.map_or(Ok(Vec::new()), |id| entries(id, raw).collect())
+fn first(tree: Oid, raw: &[u8]) -> Result<Option<Entry<'_>>> {
+    entries(tree, raw).next().transpose()
 }
 
 /// Git's order of entries: folders as if their names ended in a slash. So a file and a folder of one name are two entries.

@@ -67,6 +67,31 @@ pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
     })
 }
 
+/// What is left of two trees behind the entries that both begin with, byte for byte.
+pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
+    const STRIDE: usize = 64;
+    if left == right {
+        return Ok((&[], &[]));
+    }
+    let blocks = left.chunks_exact(STRIDE).zip(right.chunks_exact(STRIDE)).take_while(|(one, two)| one == two).count();
+    let begin = blocks * STRIDE;
+    let tails = left.iter().zip(right).skip(begin);
+    let equal = begin + tails.take_while(|(one, two)| one == two).count();
+    let mut at = 0;
+    loop {
+        let rest = left.get(at..equal).unwrap_or_default();
+        let Some(nul) = rest.iter().position(|byte| *byte == 0) else { break };
+        let end = at + nul + 1 + id.as_bytes().len();
+        if end > equal {
+            break;
+        }
+        at = end;
+    }
+    let rest = |raw: &'a [u8]| raw.get(at..);
+    let cut = || Error::corrupt(format!("tree {id}"), "an entry is cut off");
+    rest(left).zip(rest(right)).ok_or_else(cut)
+}
+
 fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;

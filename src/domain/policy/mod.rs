@@ -11,6 +11,7 @@ mod error;
 mod freeze;
 pub mod keys;
 mod order;
+mod owners;
 mod parse;
 mod parse_component;
 mod parse_environment;
@@ -34,6 +35,7 @@ pub use environment::{
 };
 pub use error::{Finding, PolicyErrors, nearest};
 pub use freeze::Freeze;
+pub use owners::{Owners, Place, Within};
 pub use paths::{Cover, Paths, PathsError, is_shared};
 pub use people::{Members, PersonSpec, Standing};
 pub use predicate::{PredicateType, PredicateTypeError};

@@ -105,6 +105,21 @@ impl Paths {
         &self.written
     }
 
+    /// Whether everything is the component's.
+    pub(super) fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// The literal files and folders of which everything beneath is the component's.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        self.prefixes.iter().map(|prefix| &**prefix)
+    }
+
+    /// The folders outside of which no other pattern matches.
+    pub(super) fn stems(&self) -> impl Iterator<Item = &[u8]> {
+        self.stems.iter().map(|stem| &**stem)
+    }
+
     /// Whether a file, symbolic link or submodule at this path belongs to the component.
     pub fn matches(&self, path: &[u8]) -> bool {
         self.all

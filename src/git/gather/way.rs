@@ -3,36 +3,31 @@
 //! Each way is walked once and each commit on it compared with its parents once, however many components and environments ask.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::content::Component;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::git::ancestry::Ahead;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
+use crate::git::touched::Touched;
 
 /// Looks ways up under one policy, at most so many commits far.
 pub struct Way<'a> {
     repository: &'a Repository,
     limit: usize,
-    /// Where the files of each are.
-    places: Vec<Component<'a>>,
-    /// Each component's place in the answers.
-    components: BTreeMap<ComponentName, usize>,
+    touched: Touched<'a>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
-    touched: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
 }
 
 impl<'a> Way<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        let names = policy.component_names();
-        let places = names.iter().map(|name| Component::new(policy, name)).collect();
-        let components = names.into_iter().enumerate().map(|(index, name)| (name, index)).collect();
-        Self { repository, limit, places, components, ahead: RefCell::default(), touched: RefCell::default() }
+        let touched = Touched::new(repository, policy);
+        Self { repository, limit, touched, ahead: RefCell::default(), known: RefCell::default() }
     }
 
     /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
@@ -60,23 +55,23 @@ impl<'a> Way<'a> {
     /// Whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
         let Some(index) = self.index(component) else { return Ok(false) };
-        if let Some(known) = self.touched.borrow().get(&commit) {
+        if let Some(known) = self.known.borrow().get(&commit) {
             return Ok(known.get(index).copied().unwrap_or_default());
         }
         let touched = self.touched(commit)?;
         let answer = touched.get(index).copied().unwrap_or_default();
-        self.touched.borrow_mut().insert(commit, touched);
+        self.known.borrow_mut().insert(commit, touched);
         Ok(answer)
     }
 
     /// The place of a component in what [`Way::touched`] tells.
     pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
-        self.components.get(component).copied()
+        self.touched.names().binary_search(component).ok()
     }
 
     /// What a commit touches, by the place of each component. Nothing is remembered.
     pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
-        Ok(self.repository.touched(commit.0, &self.places)?.into())
+        Ok(self.touched.by(commit.0)?.into())
     }
 }
 
@@ -99,6 +94,7 @@ mod tests {
         api = { paths = ["api/**", "lib/a"] }
         tf = { paths = "**/*.tf" }
         deep = { paths = "lib/x/y/**" }
+        inner = { paths = ["api/y", "other"] }
     "#;
 
     /// A count that leaves a commit out hides what a deployment would bring; so every commit of a random history is held against git.
@@ -157,6 +153,6 @@ mod tests {
             }
         }
         // Each component was touched and left alone, by commits with one parent and by merges.
-        assert_eq!(seen.len(), 4 * 2 * 2, "{seen:?}");
+        assert_eq!(seen.len(), 5 * 2 * 2, "{seen:?}");
     }
 }

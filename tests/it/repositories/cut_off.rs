@@ -137,5 +137,5 @@ fn commits_that_are_gone() {
     publish(&alice, &people);
     bob.commit("api/main.rs", "not pushed\n", "Kept back");
     let unpushed = bob.deploy(&["approve", "prod"]).fails(3);
-    assert!(unpushed.err().contains("push or fetch the commit"), "{unpushed}");
+    assert!(unpushed.words_of_err().contains("push or fetch the commit"), "{unpushed}");
 }

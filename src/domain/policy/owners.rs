@@ -1,0 +1,125 @@
+//! Whose a path is, for all components at once: the policy's paths as a tree of folders.
+//!
+//! A walk over folders goes down this tree beside them, so that what it costs depends on where it goes and not on how many components there are.
+
+use std::collections::HashMap;
+
+use super::Policy;
+use super::paths::{Paths, is_shared};
+use crate::domain::name::ComponentName;
+
+/// The components of a policy by the folders that their paths lead to.
+pub struct Owners<'a> {
+    /// In the order of their names, `rest` among them.
+    names: Vec<ComponentName>,
+    /// By the same numbers; none for `rest` and for a component that owns the whole tree.
+    paths: Vec<Option<&'a Paths>>,
+    /// Those that own the whole tree.
+    whole: Vec<usize>,
+    rest: Option<usize>,
+    root: Node,
+}
+
+#[derive(Default)]
+struct Node {
+    children: HashMap<Box<[u8]>, Node>,
+    /// Theirs is everything beneath.
+    prefixes: Vec<usize>,
+    /// Something beneath may match a pattern of theirs.
+    stems: Vec<usize>,
+}
+
+/// A folder on the way down. The root is where one begins.
+#[derive(Clone)]
+pub struct Place<'o> {
+    node: Option<&'o Node>,
+    /// Those with a pattern that may match anywhere beneath this folder.
+    stems: Vec<usize>,
+    /// Whether everything beneath is somebody's, so that nothing is left for `rest`.
+    taken: bool,
+}
+
+/// Whose a folder is that differs, and whether somebody has to look inside.
+pub struct Within<'o> {
+    /// The folder, to go on from.
+    pub place: Place<'o>,
+    /// The numbers of those whose everything beneath it is.
+    pub whole: Vec<usize>,
+    /// Whether some of it may be somebody else's.
+    pub descend: bool,
+}
+
+impl<'a> Owners<'a> {
+    /// Those of a policy.
+    pub fn new(policy: &'a Policy) -> Self {
+        let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
+        let (mut root, mut whole, mut rest) = (Node::default(), Vec::new(), None);
+        let mut all = Vec::with_capacity(names.len());
+        for (number, name) in names.iter().enumerate() {
+            let declared = policy.component(name);
+            let paths = declared.and_then(|declared| declared.paths.as_ref());
+            match (declared, paths) {
+                (None, _) => rest = Some(number),
+                (Some(_), None) => whole.push(number),
+                (Some(_), Some(paths)) => {
+                    if paths.is_all() {
+                        whole.push(number);
+                    }
+                    paths.prefixes().for_each(|prefix| root.at(prefix).prefixes.push(number));
+                    paths.stems().for_each(|stem| root.at(stem).stems.push(number));
+                }
+            }
+            all.push(paths);
+        }
+        Self { names, paths: all, whole, rest, root }
+    }
+
+    /// The components; their places are their numbers.
+    pub fn names(&self) -> &[ComponentName] {
+        &self.names
+    }
+
+    /// The root, of a commit whose tree differs: as for any folder.
+    pub fn root(&self) -> Within<'_> {
+        let place = Place { node: Some(&self.root), stems: self.root.stems.clone(), taken: !self.whole.is_empty() };
+        // A shared file in it is everybody's.
+        Within { place, whole: self.whole.clone(), descend: true }
+    }
+
+    /// A folder in a folder.
+    pub fn folder<'o>(&'o self, parent: &Place<'o>, name: &[u8]) -> Within<'o> {
+        let node = parent.node.and_then(|node| node.children.get(name));
+        let mut stems = parent.stems.clone();
+        let mut whole = Vec::new();
+        if let Some(node) = node {
+            stems.extend(&node.stems);
+            whole.clone_from(&node.prefixes);
+        }
+        let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
+        let taken = parent.taken || !whole.is_empty();
+        // What no path of anybody's leads to is the rest's.
+        whole.extend(self.rest.filter(|_| !taken && !inner));
+        Within { place: Place { node, stems, taken }, whole, descend: inner }
+    }
+
+    /// Whose a file, symbolic link or submodule in a folder is, by its whole path and its name. A shared file is everybody's.
+    pub fn file(&self, parent: &Place<'_>, path: &[u8], name: &[u8]) -> Vec<usize> {
+        if is_shared(path) {
+            return (0..self.names.len()).collect();
+        }
+        let node = parent.node.and_then(|node| node.children.get(name));
+        let named = node.into_iter().flat_map(|node| node.prefixes.iter().chain(&node.stems));
+        let matches =
+            |number: &&usize| self.paths.get(**number).copied().flatten().is_some_and(|paths| paths.matches(path));
+        let mut found: Vec<usize> = named.chain(&parent.stems).filter(matches).copied().collect();
+        found.extend(self.rest.filter(|_| !parent.taken && found.is_empty()));
+        found
+    }
+}
+
+impl Node {
+    fn at(&mut self, path: &[u8]) -> &mut Self {
+        let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+        parts.fold(self, |node, part| node.children.entry(part.into()).or_default())
+    }
+}
