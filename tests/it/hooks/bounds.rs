@@ -91,7 +91,8 @@ fn trees_and_time() {
     let run = alice.push(&[&format!("{big}:refs/heads/main")]).fails(1);
     assert!(said(&run).starts_with("git-deploy: cannot tell  refs/heads/main"), "{run}");
     assert!(
-        said(&run).contains("? branch") && said(&run).contains("the number of files in the commit is over the limit"),
+        said(&run).contains("? branch")
+            && run.words_of_err().contains("the number of files in the commit is over the limit"),
         "{run}"
     );
     assert!(said(&run).ends_with("git-deploy: nothing was let in: what is marked ? could not be established"), "{run}");
