@@ -144,7 +144,7 @@ fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Fa
         PushOutcome::LostRace { .. } => Err(Failure::new(Kind::CannotTell, cannot())
             .because("it has moved again meanwhile")
             .hint("git deploy repair")),
-        PushOutcome::Rejected { messages } => Err(Failure::new(Kind::Denied, cannot())
+        PushOutcome::Rejected { messages, .. } => Err(Failure::new(Kind::Denied, cannot())
             .because("the remote refuses it, as one with our hooks does: there only its owner can put a ledger right")
             .hint(format!("on the server: git fetch CLONE {name}:{name}, then git deploy server adopt"))
             .details(messages)),

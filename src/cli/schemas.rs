@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::{failure, init, key, news, notes, policy, server, written};
+use crate::server::handoff::Event;
 use crate::view;
 
 /// A kind of document.
@@ -38,6 +39,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
     Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
     Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),
+    Kind::of::<Event>("event", "An entry that a server has accepted: the program of `deploy.handoff`, a line each."),
     Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
     Kind::of::<init::Done>("init", "What was set up: `init`."),
     Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),

@@ -40,6 +40,15 @@ struct Init {
     /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
     #[arg(long, value_name = "KEY", value_parser = key)]
     recover: Option<PublicKey>,
+    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it
+    #[arg(long)]
+    no_proc_receive: bool,
+    /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
+    #[arg(long, conflicts_with = "no_proc_receive")]
+    reference_transaction: bool,
+    /// A program, by its absolute path, that gets every entry that is accepted from now on, as a line of JSON on standard input
+    #[arg(long, value_name = "PROGRAM")]
+    handoff: Option<PathBuf>,
 }
 
 /// Runs one of the verbs.
@@ -85,7 +94,15 @@ struct StepDocument<'a> {
 fn install(args: &Init) -> Result<Vec<Step>, Failure> {
     let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
     let repository = &args.repository;
-    let wish = Wish { repository, admins: &args.admins, recovery: args.recover, program: &program };
+    let wish = Wish {
+        repository,
+        admins: &args.admins,
+        recovery: args.recover,
+        without_proc_receive: args.no_proc_receive,
+        reference_transaction: args.reference_transaction,
+        handoff: args.handoff.as_deref(),
+        program: &program,
+    };
     init(&wish).map_err(|error| failed(error, args))
 }
 
@@ -118,6 +135,7 @@ fn failed(error: InstallError, args: &Init) -> Failure {
         InstallError::NoAdmin => {
             failure(Kind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
         }
+        InstallError::Handoff(_) => failure(Kind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
         InstallError::OtherRoots(root) => {
             failure(Kind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
         }

@@ -308,6 +308,13 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             }
             Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
         }
+        AppendError::Doubted(messages) => {
+            for line in &messages {
+                context.note(format_args!("remote: {line}"));
+            }
+            Failure::new(Kind::CannotTell, "the remote cannot tell whether the entry may go in: nothing was written")
+                .details(messages)
+        }
         AppendError::Unanswered(messages) => {
             for line in &messages {
                 context.note(line);

@@ -323,7 +323,8 @@ impl Writer<'_> {
                 PushOutcome::Accepted { messages } => said = messages,
                 PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
                 PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
-                PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: false } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
                     let synced =

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::{About, Inspector, quoted};
 use crate::git;
-use crate::server::install::kept;
+use crate::server::shim::kept;
 
 /// What every shim of ours says of itself.
 const OURS: &str = "# Part of git-deploy: ";
