@@ -95,7 +95,8 @@ impl<'a, 'w> Scene<'a, 'w> {
                 self.who.run("strace", &[&strace, arguments].concat())
             }
             Victim::Hook(name) => {
-                let strace = format!("strace -qq -o /dev/null -e {trace} -e {inject}");
+                // With its threads: a hook judges in one of its own. Each counts for itself.
+                let strace = format!("strace -f -qq -o /dev/null -e {trace} -e {inject}");
                 self.server.hook(name, &format!("#!/bin/sh\nexec {strace} git-deploy hook {name} \"$@\"\n"));
                 let run = self.who.deploy(arguments);
                 let hook = Path::new("hooks").join(name);
@@ -139,7 +140,7 @@ impl<'a, 'w> Scene<'a, 'w> {
             locked = true;
             if self.met.borrow_mut().insert(lock.clone()) {
                 let run = self.who.deploy(arguments);
-                assert!(run.err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
+                assert!(run.words_of_err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
                 let remedy = format!("try: rm {}, if no git process is running here", lock.display());
                 let told = run.err().contains(&remedy) || run.err().contains("git deploy sync");
                 assert!(told || !lock.starts_with(self.who.path()), "{turn}: {run}");
