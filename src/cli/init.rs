@@ -414,7 +414,7 @@ fn publish(
                 Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init")
             );
         }
-        Ok(proposal.draft(None))
+        Ok(proposal.draft(None, false))
     });
     written.map(drop).map_err(|error| {
         let failure = explain(context, error);

@@ -1,5 +1,8 @@
 //! `git deploy server`: what the owner of a server does there.
 
+mod adopt;
+mod check;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -22,9 +25,11 @@ pub struct Args {
 enum Verb {
     /// Install the hooks, and say who may publish the first policy
     Init(Init),
+    Check(check::Check),
+    Adopt(adopt::Adopt),
 }
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 struct Init {
     /// The repository, bare as a rule, which must exist
     #[arg(value_name = "REPOSITORY")]
@@ -50,6 +55,8 @@ struct Init {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Init(init) => run_init(init, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::Adopt(args) => adopt::run(args, context),
     }
 }
 
@@ -61,6 +68,9 @@ fn key(text: &str) -> Result<PublicKey, String> {
     })
 }
 
+pub(super) use adopt::Adopted;
+
+/// What was installed.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Document<'a> {
     /// The repository, as it was named.
@@ -80,7 +90,8 @@ struct StepDocument<'a> {
     changed: bool,
 }
 
-fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
+/// Installs what `init` installs.
+fn install(args: &Init) -> Result<Vec<Step>, Failure> {
     let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
     let repository = &args.repository;
     let wish = Wish {
@@ -92,9 +103,16 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
         handoff: args.handoff.as_deref(),
         program: &program,
     };
-    let steps = init(&wish).map_err(|error| failed(error, args))?;
+    init(&wish).map_err(|error| failed(error, args))
+}
+
+fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
+    let steps = install(args)?;
+    let repository = &args.repository;
     let next = match args.recover {
-        Some(_) => "git deploy policy publish, with the key that recovers; then tell everyone to trust the policy anew",
+        Some(_) => {
+            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
+        }
         None => "git deploy init in a clone, which publishes the first policy",
     };
     if context.json() {

@@ -61,6 +61,23 @@ impl Repository {
     /// The remote compares and swaps: a ref that moved meanwhile is not a fast-forward, or has another old value. Afterwards the ref is
     /// looked up again unless the answer was clear.
     pub fn push_one(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+        self.push(remote, local, name, expected, None)
+    }
+
+    /// Pushes one commit to one full ref of a remote over whatever is there, if that is still what the caller last saw (`None`: nothing).
+    pub fn push_over(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+        let seen = expected.map_or_else(String::new, |seen| seen.to_string());
+        self.push(remote, local, name, expected, Some(format!("--force-with-lease={name}:{seen}")))
+    }
+
+    fn push(
+        &self,
+        remote: &str,
+        local: Oid,
+        name: &str,
+        expected: Option<Oid>,
+        force: Option<String>,
+    ) -> Result<PushOutcome> {
         if !is_valid_name(name) {
             return Err(Error::Ref { name: name.to_owned(), why: "git allows no such name" });
         }
@@ -73,12 +90,13 @@ impl Repository {
             .args(["--porcelain", "--no-verify", "--no-follow-tags"])
             // A ledger's tree holds commits as submodules do; git must not look for them.
             .arg("--no-recurse-submodules")
+            .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
         let messages = remote_lines(&output.stderr);
         match flag(&output, name) {
-            // A new ref, a fast-forward, or there already.
-            Some(b'*' | b' ' | b'=') if output.success() => return Ok(PushOutcome::Accepted { messages }),
+            // A new ref, a fast-forward, a forced one, or there already.
+            Some(b'*' | b' ' | b'+' | b'=') if output.success() => return Ok(PushOutcome::Accepted { messages }),
             _ => {}
         }
         let refused = flag(&output, name) == Some(b'!');

@@ -4,6 +4,7 @@
 //! refs as they are then, under a lock, and moves them. `update` and `post-receive` stand in for it where a host does not call it.
 //! Whatever cannot be established is never let in.
 
+pub mod check;
 pub mod classify;
 pub mod court;
 mod fault;
