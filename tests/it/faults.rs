@@ -95,7 +95,8 @@ impl<'a, 'w> Scene<'a, 'w> {
                 self.who.run("strace", &[&strace, arguments].concat())
             }
             Victim::Hook(name) => {
-                let strace = format!("strace -qq -o /dev/null -e {trace} -e {inject}");
+                // With its threads: a hook judges in one of its own. Each counts for itself.
+                let strace = format!("strace -f -qq -o /dev/null -e {trace} -e {inject}");
                 self.server.hook(name, &format!("#!/bin/sh\nexec {strace} git-deploy hook {name} \"$@\"\n"));
                 let run = self.who.deploy(arguments);
                 let hook = Path::new("hooks").join(name);

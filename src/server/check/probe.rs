@@ -13,7 +13,7 @@ use crate::server::pkt_line;
 
 /// How our hooks begin what they say of a push that they refuse, and of one that they cannot judge.
 const REFUSED: &str = "git-deploy: refused";
-const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy cannot tell"];
+const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy: cannot tell"];
 
 /// How the push ended.
 enum Answer {

@@ -70,7 +70,7 @@ pub const ENVIRONMENT: Table = Table {
             "branch",
             Form::Text(&BRANCH),
             "\"main\"",
-            "The one branch that stands for this environment. It only fast-forwards and is never deleted. A pattern has none.",
+            "The one branch that stands for this environment. It only fast-forwards and is never deleted, and a branch that only capital letters tell from it is refused. A pattern has none.",
         ),
         Key::new(
             "deploy_on",
