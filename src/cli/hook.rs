@@ -32,17 +32,18 @@ enum Called {
         /// Where a hook is that was there before, if the call says where the hooks are.
         kept: Option<PathBuf>,
     },
-    ProcReceive,
+    ProcReceive {
+        /// The hook that git would call for every update, if the call says where the hooks are.
+        update: Option<PathBuf>,
+    },
 }
 
 impl Called {
     fn by(file: &Path) -> Result<Self, &'static str> {
+        let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
         match file.file_name().and_then(OsStr::to_str) {
-            Some("pre-receive") => {
-                let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
-                Ok(Self::PreReceive { kept: is_path.then(|| install::kept(file)) })
-            }
-            Some("proc-receive") => Ok(Self::ProcReceive),
+            Some("pre-receive") => Ok(Self::PreReceive { kept: is_path.then(|| install::kept(file)) }),
+            Some("proc-receive") => Ok(Self::ProcReceive { update: is_path.then(|| file.with_file_name("update")) }),
             _ => Err("it is neither pre-receive nor proc-receive"),
         }
     }
@@ -52,10 +53,10 @@ impl Called {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.called {
         Called::PreReceive { kept } => pre_receive(args.kept.as_deref().or(kept.as_deref()), context),
-        Called::ProcReceive => {
+        Called::ProcReceive { update } => {
             // It alone takes the locks of refs.
             git::clean_up_on_signals();
-            proc_receive(context)
+            proc_receive(args.kept.as_deref().or(update.as_deref()), context)
         }
     }
 }
@@ -78,9 +79,9 @@ fn pre_receive(kept: Option<&Path>, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn proc_receive(context: &Context) -> Result<(), Failure> {
+fn proc_receive(update: Option<&Path>, context: &Context) -> Result<(), Failure> {
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
-    let done = proc_receive::run(&mut from, &mut to, Repository::open_in_hook).map_err(cannot_tell)?;
+    let done = proc_receive::run(update, &mut from, &mut to, Repository::open_in_hook).map_err(cannot_tell)?;
     tell(context, &done.judgements, false);
     if let Some(error) = done.afterwards {
         context.note(format_args!("git-deploy: accepted, but the notes lag behind until the next push: {error}"));
@@ -118,7 +119,8 @@ mod tests {
         assert_eq!(by("pre-receive"), Ok(Called::PreReceive { kept: None }));
         let kept = Some(PathBuf::from("hooks/pre-receive.local"));
         assert_eq!(by("hooks/pre-receive"), Ok(Called::PreReceive { kept }));
-        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called::ProcReceive));
+        let update = Some(PathBuf::from("/srv/x.git/hooks/update"));
+        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called::ProcReceive { update }));
         for other in ["", "update", "hooks/pre-receive.local", "pre-receive/x"] {
             assert!(by(other).is_err(), "{other}");
         }

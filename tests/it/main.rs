@@ -15,6 +15,7 @@ mod decide;
 mod demo;
 mod documents;
 mod faults;
+mod hosts;
 mod json;
 mod ledgers;
 mod look;
