@@ -12,6 +12,8 @@ use super::{Run, World, tool};
 pub const WEB: [&str; 1] = ["lighttpd"];
 /// What opens it, for everybody who is listed.
 const PASSWORD: &str = "open sesame";
+/// The same, as `openssl passwd -apr1` writes it for a server.
+const HASHED: &str = "$apr1$gitdeplo$JANpITbn/luyAuBTlyNSx/";
 
 pub struct Web(Daemon);
 
@@ -19,8 +21,8 @@ impl Web {
     pub fn start(world: &World, people: &[&str]) -> Self {
         let folder = world.path().join("web");
         std::fs::create_dir(&folder).unwrap();
-        let passwords: String = people.iter().map(|person| format!("{person}:{PASSWORD}\n")).collect();
-        std::fs::write(folder.join("passwords"), passwords).unwrap();
+        let passwords: Vec<String> = people.iter().map(|person| format!("{person}:{HASHED}\n")).collect();
+        std::fs::write(folder.join("passwords"), passwords.concat()).unwrap();
         let exec_path = Run::of(world, world.command("git", "nobody").arg("--exec-path")).ok().text();
         let program = tool("lighttpd").unwrap();
         let daemon = Daemon::start(&folder.join("log"), |port| {
@@ -52,10 +54,10 @@ fn settings(world: &World, folder: &Path, exec_path: &str, port: u16) -> String 
 server.port = {port}
 server.document-root = "{folder}"
 server.upload-dirs = ( "{folder}" )
-server.modules = ( "mod_alias", "mod_auth", "mod_authn_file", "mod_cgi", "mod_setenv" )
+server.modules += ( "mod_alias", "mod_auth", "mod_authn_file", "mod_cgi", "mod_setenv" )
 alias.url = ( "/git" => "{exec_path}/git-http-backend" )
-auth.backend = "plain"
-auth.backend.plain.userfile = "{folder}/passwords"
+auth.backend = "htpasswd"
+auth.backend.htpasswd.userfile = "{folder}/passwords"
 auth.require = ( "/git" => ( "method" => "basic", "realm" => "git", "require" => "valid-user" ) )
 $HTTP["url"] =~ "^/git" {{
     cgi.assign = ( "" => "" )

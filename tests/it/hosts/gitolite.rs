@@ -15,7 +15,7 @@ repo gitolite-admin
 repo project
     -   refs/deploy/prod = bob
     -   VREF/NAME/secret/ = @all
-    RW+ = alice bob ci
+    RW  = alice bob ci
     R   = carol
 ";
 /// A hook of the house, which gitolite links into every repository.

@@ -1,8 +1,9 @@
 //! Git over HTTP: `git http-backend` behind a real web server that asks for a name and a password.
 
 use super::{day, not_let_in, project, protocol};
+use crate::harness::forge::a_lock;
 use crate::harness::web::{WEB, Web};
-use crate::harness::{Repo, World, needs};
+use crate::harness::{Repo, Run, World, needs};
 
 /// So many bytes that nothing makes smaller.
 fn noise(bytes: usize) -> Vec<u8> {
@@ -14,11 +15,11 @@ fn noise(bytes: usize) -> Vec<u8> {
     next.take(bytes).collect()
 }
 
-/// Each request that a push makes is sent in pieces of unknown number, as one that is larger than the buffer always is.
-fn chunked(repo: &Repo<'_>) -> bool {
+/// Pushes these; whether it was sent in pieces of unknown number, as what is larger than the buffer always is.
+fn chunked(repo: &Repo<'_>, refspecs: &[&str]) -> bool {
     let mut command = repo.command("git");
-    command.env("GIT_CURL_VERBOSE", "1").args(["push", "-q", "origin", "HEAD:refs/heads/large"]);
-    let run = crate::harness::Run::of(repo.world(), &mut command).ok();
+    command.env("GIT_CURL_VERBOSE", "1").args(["push", "-q", "origin"]).args(refspecs);
+    let run = Run::of(repo.world(), &mut command).ok();
     run.err().to_ascii_lowercase().contains("transfer-encoding: chunked")
 }
 
@@ -42,12 +43,14 @@ fn http() {
     assert_eq!(protocol(ci), 0);
     day(&project);
 
+    let lock = project.bob.build("prod", a_lock(), None, |_| ());
     let bob = &project.bob.repo;
     bob.git(&["config", "http.postBuffer", "65536"]).ok();
     std::fs::write(bob.path().join("noise"), noise(3 << 20)).unwrap();
     bob.git(&["add", "noise"]).ok();
     bob.git(&["commit", "-q", "-m", "Add noise"]).ok();
-    assert!(chunked(bob));
+    assert!(chunked(bob, &["HEAD:refs/heads/large", &format!("{lock}:refs/deploy/prod")]));
+    assert_eq!(project.server.rev("refs/deploy/prod"), lock.to_string());
     assert_eq!(project.server.rev("refs/heads/large"), bob.rev("HEAD"));
 
     carol.git(&["config", "credential.helper", &Web::helper("carol", false)]).ok();
