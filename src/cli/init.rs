@@ -27,6 +27,7 @@ use crate::git::append::{Manner, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Link, Project, project_bytes};
 use crate::git::sync::{LEDGERS, PIN};
+use crate::server::install::init_clone;
 use crate::signing::Signer;
 use crate::view::deployed;
 
@@ -53,6 +54,9 @@ pub struct Args {
     /// Protect a new key by file permissions alone
     #[arg(long)]
     no_password: bool,
+    /// Install the hook pre-push here: it tells of a branch or tag of an environment what the server will say, before it is pushed
+    #[arg(long)]
+    pre_push: bool,
 }
 
 /// What was done, for people and for `--json`.
@@ -73,7 +77,7 @@ pub(super) struct Done {
     remote: Option<String>,
     /// Who may change the policy.
     admins: Vec<Person>,
-    /// What was made: `key`, `deploy.toml`, `policy`.
+    /// What was made: `key`, `pre-push`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
     /// What was written down as running already.
     baselines: Vec<Baselined>,
@@ -117,6 +121,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     } else {
         configure(&repository, None)?;
     }
+    if args.pre_push {
+        install_hook(&repository, context)?;
+        done.made.push("pre-push");
+    }
     let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
         return join(args, context, done);
@@ -134,6 +142,16 @@ fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failur
     let there = repository.config_strings(&key).or_fail(Kind::CannotTell, cannot)?;
     if !there.iter().any(|refspec| refspec == LEDGERS) {
         repository.add_config(&key, LEDGERS).or_fail(Kind::CannotTell, cannot)?;
+    }
+    Ok(())
+}
+
+/// Installs the hook that tells before a push what the server will say.
+fn install_hook(repository: &Repository, context: &Context) -> Result<(), Failure> {
+    let cannot = "cannot install the hook pre-push";
+    let program = std::env::current_exe().or_fail(Kind::CannotTell, cannot)?;
+    for step in init_clone(repository, &program).or_fail(Kind::CannotTell, cannot)? {
+        context.print(format_args!("{}", step.what));
     }
     Ok(())
 }
@@ -396,7 +414,7 @@ fn publish(
                 Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init")
             );
         }
-        Ok(proposal.draft(None))
+        Ok(proposal.draft(None, false))
     });
     written.map(drop).map_err(|error| {
         let failure = explain(context, error);

@@ -98,6 +98,10 @@ struct What {
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
+    let (word, rev) = args.at.words();
+    if let Some(place) = Place::dropped(&workspace, word).filter(|_| args.finish) {
+        return finish(args, context, &workspace, &place, rev);
+    }
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     if args.finish {
@@ -247,8 +251,7 @@ fn finish(
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let (policy, _) = place.rules(view)?;
-        let me = policy.person_of_key(&key).map(|(person, _)| person);
+        let me = view.policy.and_then(|policy| policy.person_of_key(&key)).map(|(person, _)| person);
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let runs = state.at(place.named.as_ref()).runs();
         let run = pick(args, place, runs, me, commit)?;

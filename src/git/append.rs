@@ -117,6 +117,8 @@ pub struct Manner {
     /// Push what the rules refuse here too, and let the server decide: for a clone that lacks the history to tell. Without a
     /// remote there is nobody else to decide, and it counts for nothing.
     pub no_verify: bool,
+    /// Take it as said that the server's owner has armed a recovery for the signer's key: whether that is so is the server's to say.
+    pub recover: bool,
 }
 
 /// How one try ended.
@@ -281,7 +283,8 @@ impl Writer<'_> {
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request =
             Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
-        let facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        let mut facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        facts.recovery = key.filter(|_| self.manner.recover);
         let counted = counting(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
         let request =
@@ -320,7 +323,8 @@ impl Writer<'_> {
                 PushOutcome::Accepted { messages } => said = messages,
                 PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
                 PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
-                PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: false } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
                     let synced =

@@ -56,6 +56,13 @@ impl Repository {
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
             return target(name, &loose.target).map(Some);
         }
+        self.packed_ref(name)
+    }
+
+    /// The object that `packed-refs` has for a ref, whatever its own file says.
+    pub fn packed_ref(&self, name: &str) -> Result<Option<Oid>> {
+        let full = full_name(name)?;
+        let failed = || Error::library(format!("reading {name}"));
         // Opened anew: gix keeps a copy as long as the file's time is the same, and two writes can share one tick of that clock.
         let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else { return Ok(None) };
         let found = packed.try_find(full.as_ref()).map_err(failed())?;

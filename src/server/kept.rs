@@ -1,6 +1,6 @@
 //! Hooks that were there before ours: called first, with the words that git gave us. If one says no, ours need not look.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,11 +14,11 @@ use crate::domain::id::Oid;
 ///
 /// # Errors
 /// It could not be started, or not be waited for.
-pub fn allows(hook: &Path, input: &[u8]) -> std::io::Result<bool> {
+pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Result<bool> {
     if !runnable(hook) {
         return Ok(true);
     }
-    let mut child = Command::new(hook).stdin(Stdio::piped()).spawn()?;
+    let mut child = Command::new(hook).args(arguments).stdin(Stdio::piped()).spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
         // A hook that does not read is content with less: its exit code tells.
         let _ = pipe.write_all(input);

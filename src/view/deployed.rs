@@ -18,7 +18,7 @@ pub fn target(target: &Target) -> String {
 /// More components than this are counted, not named.
 const NAMED: usize = 3;
 
-fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() <= NAMED {
         return all.into_iter().map(target).collect::<Vec<_>>().join(", ");

@@ -2,7 +2,7 @@
 
 use super::{fold, verdict};
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Decision, Verdict};
+use crate::domain::verdict::{Decision, VOICE, Verdict};
 
 /// The most updates that are shown.
 const UPDATES: usize = 20;
@@ -42,13 +42,13 @@ pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
 
 fn one(update: &Update<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.enforced) {
-        (Decision::Refused, true) => "refused",
-        (_, true) => "cannot tell",
+        (decision @ Decision::Refused, true) => decision.word(),
+        (_, true) => Decision::CannotTell.word(),
         (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
     // What is said of which ref stays on one line: programs look for it.
-    let head = format!("git-deploy: {word}  {}", harmless(update.name));
+    let head = format!("{VOICE}{word}  {}", harmless(update.name));
     let what = update.what.map(|what| format!("({})", harmless(what))).unwrap_or_default();
     let whole = format!("{head}  {what}");
     let mut lines = if fold::columns(&whole) <= WIDTH || what.is_empty() {

@@ -139,7 +139,7 @@ impl<'a, 'w> Scene<'a, 'w> {
             locked = true;
             if self.met.borrow_mut().insert(lock.clone()) {
                 let run = self.who.deploy(arguments);
-                assert!(run.err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
+                assert!(run.words_of_err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
                 let remedy = format!("try: rm {}, if no git process is running here", lock.display());
                 let told = run.err().contains(&remedy) || run.err().contains("git deploy sync");
                 assert!(told || !lock.starts_with(self.who.path()), "{turn}: {run}");

@@ -199,6 +199,8 @@ impl Audited {
 pub struct Plan<'a> {
     /// The ledgers, in the order in which they are told of; the policy's must be among them.
     pub ledgers: &'a [LedgerName],
+    /// The ends of ledgers that were audited before: what comes after them is judged, and the policy's ledger as a whole all the same.
+    pub since: &'a BTreeMap<LedgerName, EntryId>,
     /// Whether the notes are compared with the ledgers, which must then be all that there are.
     pub notes: bool,
     /// How many entries are judged in one go: [`STRETCH`].
@@ -248,7 +250,20 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
         let mut audited = Audited::empty(ledger.clone(), chain.tip);
         match root_of(repository, project, chain) {
             Some(finding) => audited.findings.push(finding),
-            None => jobs.extend(stretches(chain, plan.stretch).map(|places| Job { at: wanted.len(), number, places })),
+            None => {
+                let first = match first(chain, plan.since.get(ledger)) {
+                    Ok(first) => first,
+                    Err(finding) => {
+                        audited.findings.push(finding);
+                        1
+                    }
+                };
+                jobs.extend(stretches(chain, first, plan.stretch).map(|places| Job {
+                    at: wanted.len(),
+                    number,
+                    places,
+                }));
+            }
         }
         audited.findings.extend(gap(repository, chain));
         wanted.push(audited);
@@ -327,10 +342,22 @@ impl Packs {
     }
 }
 
-/// The places of a chain's entries, cut into stretches. The genesis is none.
-fn stretches(chain: &Chain, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+/// The place of the first entry that is judged: the genesis is none, and what was audited before is not judged again.
+fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, Finding> {
+    match since.map(|since| (since, chain.place(*since))) {
+        Some((since, None)) => {
+            let what = "the earlier audit saw this tip, and the ledger does not hold it any more";
+            Err(Finding::fail(Kind::Chain, &chain.ledger, Some(*since), what))
+        }
+        Some((_, Some(place))) if !chain.ledger.is_policy() => Ok(place + 1),
+        _ => Ok(1),
+    }
+}
+
+/// The places of a chain's entries from one on, cut into stretches.
+fn stretches(chain: &Chain, first: usize, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     let (end, length) = (chain.ids.len(), length.max(1));
-    (1..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
+    (first..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
 }
 
 /// When the stretch from this place begins, as its commit says.

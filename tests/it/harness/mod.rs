@@ -9,7 +9,7 @@ pub mod project;
 mod repo;
 mod run;
 mod sandbox;
-mod schemas;
+pub mod schemas;
 pub mod sshd;
 mod tests;
 pub mod web;
