@@ -56,7 +56,7 @@ enum Hook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Called {
     hook: Hook,
-    /// Where a hook is that was there before, if the call says where the hooks are.
+    /// Where the hook is that is called first, if the call says where the hooks are.
     kept: Option<PathBuf>,
 }
 
@@ -72,8 +72,11 @@ impl Called {
             _ => return Err("it is none of its hooks"),
         };
         let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
-        // Of proc-receive git calls one only.
-        let kept = (is_path && hook != Hook::ProcReceive).then(|| shim::kept(file));
+        let kept = is_path.then(|| match hook {
+            // Of proc-receive git calls one only, and for what it gets not the one that is called for every other ref.
+            Hook::ProcReceive => file.with_file_name("update"),
+            _ => shim::kept(file),
+        });
         Ok(Self { hook, kept })
     }
 }
@@ -84,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if hook == Hook::ProcReceive {
         // It and what catches up alone take the locks of refs.
         git::clean_up_on_signals();
-        return proc_receive(context);
+        return proc_receive(args.kept.clone().or_else(|| args.called.kept.clone()), context);
     }
     let lines = match hook {
         // It is told by its arguments alone.
@@ -146,11 +149,11 @@ fn decide(context: &Context, judged: Result<Vec<Judgement>, Fault>, whole: bool)
     }
 }
 
-fn proc_receive(context: &Context) -> Result<(), Failure> {
-    let done = watch::bounded(TIME_LIMIT, |watch| {
+fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failure> {
+    let done = watch::bounded(TIME_LIMIT, move |watch| {
         // Not its lock: past the bound this thread still holds what it holds, and the other one has something to say.
         let (mut from, mut to) = (io::stdin(), io::stdout());
-        proc_receive::run(&mut from, &mut to, Repository::open_in_hook, watch)
+        proc_receive::run(update.as_deref(), &mut from, &mut to, Repository::open_in_hook, watch)
     });
     let done = done.map_err(cannot_tell)?;
     tell(context, &done.judgements, false);
@@ -257,7 +260,8 @@ mod tests {
             let kept = Some(PathBuf::from(format!("hooks/{name}.local")));
             assert_eq!(by(&format!("hooks/{name}")), Ok(Called { hook, kept }));
         }
-        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called { hook: Hook::ProcReceive, kept: None }));
+        let kept = Some(PathBuf::from("/srv/x.git/hooks/update"));
+        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called { hook: Hook::ProcReceive, kept }));
         for other in ["", "post-update", "hooks/pre-receive.local", "pre-receive/x"] {
             assert!(by(other).is_err(), "{other}");
         }

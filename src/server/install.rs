@@ -316,7 +316,9 @@ impl Installer<'_> {
             return Err(InstallError::Occupied(path.to_owned()));
         }
         let taken = kept(path);
-        if taken.symlink_metadata().is_ok() {
+        // A host that links its hooks anew has put back the one that was kept before.
+        let same = fs::read_link(path).is_ok_and(|here| fs::read_link(&taken).is_ok_and(|there| here == there));
+        if !same && taken.symlink_metadata().is_ok() {
             return Err(InstallError::Taken { hook: path.to_owned(), taken });
         }
         fs::rename(path, &taken).map_err(|source| InstallError::Io { path: taken.clone(), source })?;

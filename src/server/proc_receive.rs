@@ -4,6 +4,7 @@
 //! judges all anew, because refs that were read for the first verdict can have moved, and because it may be the only hook there is.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use super::classify::{Class, classify};
 use super::court::{Court, project};
@@ -11,7 +12,7 @@ use super::judgement::Judgement;
 use super::settings::Settings;
 use super::update::Update;
 use super::watch::Watch;
-use super::{Fault, MAX_UPDATES, lock, pkt_line};
+use super::{Fault, MAX_UPDATES, kept, lock, pkt_line};
 use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::text::harmless;
@@ -37,18 +38,24 @@ struct Commands {
     atomic: bool,
 }
 
-/// Speaks with git, judges and carries out, in the repository that `open` opens.
+/// Speaks with git, judges and carries out, in the repository that `open` opens; `update_hook` is asked first about each update.
 pub fn run(
+    update_hook: Option<&Path>,
     from: &mut impl Read,
     to: &mut impl Write,
     open: impl FnOnce() -> GitResult<Repository>,
     watch: &Watch,
 ) -> Result<Done, Fault> {
     let commands = converse(from, to)?;
+    // Before the lock: nobody knows how long it takes.
+    let objections = objections(update_hook, &commands.updates);
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
     let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
     let mut judgements = judge(&repository, &commands, &classes)?;
+    for (judgement, objection) in judgements.iter_mut().zip(objections) {
+        judgement.verdict.checks.extend(objection);
+    }
     if commands.atomic && judgements.iter().any(|judgement| judgement.decision() != Decision::Allowed) {
         hold_back(&mut judgements);
     }
@@ -124,6 +131,17 @@ fn judge(repository: &Repository, commands: &Commands, classes: &[Class]) -> Res
         judgements.push(judgement);
     }
     Ok(judgements)
+}
+
+/// What the hook `update` has against each update.
+fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
+    let Some(hook) = hook else { return vec![None; updates.len()] };
+    let ask = |update| match kept::allows_update(hook, update) {
+        Ok(true) => None,
+        Ok(false) => Some(Check::fail(Rule::Place, format!("the hook {} refuses it", hook.display()))),
+        Err(error) => Some(Check::unknown(Rule::Place, format!("cannot run the hook {}: {error}", hook.display()))),
+    };
+    updates.iter().map(ask).collect()
 }
 
 /// All or nothing: what would be let in is refused together with the rest.

@@ -16,6 +16,7 @@ mod demo;
 mod documents;
 mod faults;
 mod hooks;
+mod hosts;
 mod json;
 mod ledgers;
 mod look;

@@ -31,7 +31,12 @@ pub struct Forge<'w> {
 impl<'w> Forge<'w> {
     /// A clone of the server, with a new key of this person.
     pub fn new(world: &'w World, server: &Repo<'w>, person: &'static str) -> Self {
-        Self { world, repo: world.clone(server, person), person, signer: new_signer(world, person) }
+        Self::within(world, world.clone(server, person), person)
+    }
+
+    /// The same, in a clone that is there.
+    pub fn within(world: &'w World, repo: Repo<'w>, person: &'static str) -> Self {
+        Self { world, repo, person, signer: new_signer(world, person) }
     }
 
     pub fn key(&self) -> PublicKey {

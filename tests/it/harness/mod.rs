@@ -2,6 +2,7 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
+mod daemon;
 pub mod forge;
 mod minisign;
 pub mod project;
@@ -9,8 +10,12 @@ mod repo;
 mod run;
 mod sandbox;
 pub mod schemas;
+pub mod sshd;
 mod tests;
+pub mod web;
 mod world;
+
+use std::path::PathBuf;
 
 pub use forge::Forge;
 pub use project::Project;
@@ -23,12 +28,18 @@ pub use world::World;
 ///
 /// `if !needs("minisign") { return; }`
 pub fn needs(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()) {
+    if self::tool(tool).is_some() {
         return true;
     }
     let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     assert!(!ci, "skipped: needs {tool}, which CI must have");
     eprintln!("skipped: needs {tool}");
     false
+}
+
+/// Where a tool is; servers are where only root's `PATH` leads.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }

@@ -22,8 +22,18 @@ impl<'w> Project<'w> {
     /// A project whose one commit, on main, is `api/x`; `policy` is what follows the people in deploy.toml.
     pub fn new(world: &'w World, policy: &str) -> Self {
         let server = world.bare_server("server.git");
+        Self::on(world, server, policy, |server, person| world.clone(server, person))
+    }
+
+    /// The same, on a server that is there, which each person clones in this way.
+    pub fn on(
+        world: &'w World,
+        server: Repo<'w>,
+        policy: &str,
+        clone: impl Fn(&Repo<'w>, &'static str) -> Repo<'w>,
+    ) -> Self {
         let person = |name| {
-            let forge = Forge::new(world, &server, name);
+            let forge = Forge::within(world, clone(&server, name), name);
             let key = world.path().join("home").join(format!("{name}.key"));
             forge.repo.git(&["config", "deploy.key", &key.to_string_lossy()]).ok();
             forge

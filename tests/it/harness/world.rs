@@ -77,9 +77,15 @@ impl World {
 
     /// A clone of this person, over `file://`, of a server of this world.
     pub fn clone(&self, server: &Repo<'_>, person: &str) -> Repo<'_> {
+        self.clone_from(&server.url(), person, &[])
+    }
+
+    /// A clone of this person, of any address, with these settings for git.
+    pub fn clone_from(&self, url: &str, person: &str, settings: &[&str]) -> Repo<'_> {
         let repo = Repo::new(self, self.path().join(person), person);
         std::fs::create_dir(repo.path()).unwrap();
-        repo.git(&["clone", "-q", &server.url(), "."]).ok();
+        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
+        repo.git(&[&["clone", "-q"], &settings[..], &[url, "."]].concat()).ok();
         repo
     }
 
