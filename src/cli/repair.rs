@@ -30,7 +30,8 @@ pub struct Args {
 #[serde(rename_all = "camelCase")]
 struct Ledger {
     /// The ledger.
-    ledger: LedgerName,
+    #[serde(rename = "ledger")]
+    name: LedgerName,
     /// What is wrong.
     problem: String,
     /// Its tip on the remote before; absent where it was gone.
@@ -80,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         workspace::synced(&repository, &body.remote, context)?;
         // The notes may tell of what is set aside now.
         for ledger in &body.ledgers {
-            let told = sync_notes(&repository, &body.remote, &ledger.ledger, ledger.valid);
+            let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
             told.map_err(|error| workspace::unsynced(context, error).hint("git deploy notes rebuild"))?;
         }
     }
@@ -91,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         (0, _) => context.print(format_args!("{}'s ledgers are as they were seen: nothing to put back.", body.remote)),
         (_, true) => context.say("Nothing was pushed."),
         (1, false) => context
-            .say(format_args!("{} is put back.", body.ledgers.iter().map(|it| it.ledger.as_str()).collect::<String>())),
+            .say(format_args!("{} is put back.", body.ledgers.iter().map(|it| it.name.as_str()).collect::<String>())),
         (count, false) => context.say(format_args!("{count} ledgers are put back.")),
     }
     Ok(())
@@ -111,28 +112,28 @@ fn plan(repository: &Repository, problem: &Problem) -> Result<Ledger, Failure> {
         Some(shown) => repository.beyond_tip(valid, shown).or_fail(Kind::CannotTell, cannot())?,
         None => Vec::new(),
     };
-    Ok(Ledger { ledger: ledger.clone(), problem: problem_line(problem), shown: problem.shown, valid, set_aside })
+    Ok(Ledger { name: ledger.clone(), problem: problem_line(problem), shown: problem.shown, valid, set_aside })
 }
 
 fn tell(body: &Body, repository: &Repository, context: &Context) {
     for it in &body.ledgers {
         context.note(&it.problem);
-        context.note(format_args!("  {} is the last valid entry", entry_name(&it.ledger, it.valid)));
+        context.note(format_args!("  {} is the last valid entry", entry_name(&it.name, it.valid)));
         for id in &it.set_aside {
             let commit = repository.read_commit(id.0);
             let subject = commit.map(|commit| String::from_utf8_lossy(commit.message()).lines().next().map(harmless));
             let subject = subject.ok().flatten().unwrap_or_default();
-            context.note(format_args!("  {} is set aside: {subject}", entry_name(&it.ledger, *id)));
+            context.note(format_args!("  {} is set aside: {subject}", entry_name(&it.name, *id)));
         }
     }
 }
 
 /// Pushes one tip, over what was seen there and nothing else.
 fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Failure> {
-    let name = it.ledger.reference();
-    let cannot = || format!("cannot put {} back on {remote}", it.ledger);
+    let name = it.name.reference();
+    let cannot = || format!("cannot put {} back on {remote}", it.name);
     if let Some(shown) = it.shown.filter(|_| !it.set_aside.is_empty()) {
-        let aside = format!("refs/deploy-set-aside/{}/{}", it.ledger, shown.0.prefix(10));
+        let aside = format!("refs/deploy-set-aside/{}/{}", it.name, shown.0.prefix(10));
         match repository.compare_and_swap(&aside, None, shown.0, "git-deploy: repair") {
             Ok(()) | Err(Error::LostRace { .. }) => {}
             Err(error) => return Err(Failure::new(Kind::CannotTell, cannot()).because(error)),

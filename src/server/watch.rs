@@ -69,13 +69,13 @@ mod tests {
         });
         assert!(matches!(done, Err(Fault::Late)));
         assert!(receiver.recv().unwrap());
-        let done = bounded(SHORT, |watch| {
+        let done = bounded(10 * SHORT, |watch| {
             watch.write()?;
-            std::thread::sleep(3 * SHORT);
+            std::thread::sleep(30 * SHORT);
             Ok(7)
         });
         assert_eq!(done.unwrap(), 7);
-        let died: Result<(), Fault> = bounded(SHORT, |_| panic!("as a bug would"));
+        let died: Result<(), Fault> = bounded(1_000 * SHORT, |_| panic!("as a bug would"));
         assert!(matches!(died, Err(Fault::Died)));
     }
 }

@@ -28,6 +28,7 @@ fn every_kind_is_printed() {
         "good dev",
         "audit",
         "sync",
+        "repair",
         "policy show",
         "policy diff",
         "policy test",

@@ -248,22 +248,15 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
     for ledger in plan.ledgers {
         let Some((number, chain)) = index.chain(ledger) else { continue };
         let mut audited = Audited::empty(ledger.clone(), chain.tip);
-        match root_of(repository, project, chain) {
-            Some(finding) => audited.findings.push(finding),
-            None => {
-                let first = match first(chain, plan.since.get(ledger)) {
-                    Ok(first) => first,
-                    Err(finding) => {
-                        audited.findings.push(finding);
-                        1
-                    }
-                };
-                jobs.extend(stretches(chain, first, plan.stretch).map(|places| Job {
-                    at: wanted.len(),
-                    number,
-                    places,
-                }));
-            }
+        if let Some(finding) = root_of(repository, project, chain) {
+            audited.findings.push(finding);
+        } else {
+            let first = first(chain, plan.since.get(ledger)).unwrap_or_else(|finding| {
+                audited.findings.push(finding);
+                1
+            });
+            let cut = stretches(chain, first, plan.stretch);
+            jobs.extend(cut.map(|places| Job { at: wanted.len(), number, places }));
         }
         audited.findings.extend(gap(repository, chain));
         wanted.push(audited);
