@@ -9,7 +9,10 @@ mod repo;
 mod run;
 mod sandbox;
 pub mod schemas;
+pub mod siege;
+pub mod smith;
 mod tests;
+mod wire;
 mod world;
 
 pub use forge::Forge;
@@ -17,6 +20,8 @@ pub use project::Project;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use sandbox::Sandbox;
+pub use siege::Siege;
+pub use wire::Wire;
 pub use world::World;
 
 /// Whether a tool is there; where it is not, says so, and in CI fails, because a test that silently does nothing protects nothing.
