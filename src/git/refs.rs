@@ -4,6 +4,8 @@
 //! hook would judge the alias while the target moves.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use crate::domain::name::LedgerName;
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often a move is tried that failed although the ref is where it should be.
 const ATTEMPTS: u64 = 6;
+/// How far symbolic refs are followed, as by git.
+const SYMBOLIC_STEPS: usize = 5;
 /// Where the ledgers are.
 const LEDGERS: &str = "refs/deploy/";
 /// The most refs that are listed.
@@ -67,6 +71,50 @@ impl Repository {
         let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else { return Ok(None) };
         let found = packed.try_find(full.as_ref()).map_err(failed())?;
         Ok(found.filter(|found| found.name == full.as_ref()).map(|found| from_gix(&found.target())))
+    }
+
+    /// Where a ref leads that is symbolic, by however many steps; none for every other. Whoever pushes to it moves that ref.
+    ///
+    /// Only a file can be symbolic: neither an object nor `packed-refs` is opened, so this costs next to nothing.
+    pub fn leads_to(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let refused = |why| Error::Ref { name: String::from_utf8_lossy(name).into_owned(), why };
+        let mut at = name.to_vec();
+        for steps in 0..=SYMBOLIC_STEPS {
+            // Git refuses other names, and they could lead anywhere.
+            let next = match <&FullNameRef>::try_from(at.as_bstr()) {
+                Ok(full) => self.symbolic_target(full)?,
+                Err(_) => None,
+            };
+            match next {
+                Some(next) => at = next,
+                None => return Ok((steps > 0).then_some(at)),
+            }
+        }
+        Err(refused("it leads from one symbolic ref to the next without an end"))
+    }
+
+    /// What the file of a ref says if that is the name of another ref.
+    fn symbolic_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
+        let path = self.common_dir().join(std::ffi::OsStr::from_bytes(name.as_bstr()));
+        let metadata = match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(Error::io("reading", &path)(error)),
+        };
+        if metadata.is_symlink() {
+            let why =
+                "its file is a symbolic link: what that points to could move unseen. Replace it with a file of its own";
+            return Err(Error::Ref { name: name.as_bstr().to_string(), why });
+        }
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("reading", &path)(error)),
+        };
+        Ok(text.strip_prefix(b"ref:").map(|target| target.trim_ascii().to_vec()))
     }
 
     /// All refs below a prefix that ends in `/`, by name. Symbolic refs, broken ones, and names that are not UTF-8 are errors: this is

@@ -1,7 +1,7 @@
 //! pre-receive: decides on a whole push while its objects are in quarantine. What it refuses leaves nothing behind.
 //!
-//! A push that changes nothing of ours is let pass without opening an object; one that moves branches or tags costs a look at the
-//! policy.
+//! A push that changes nothing of ours is let pass without opening an object, after a look at whether its refs are symbolic and lead to
+//! ours; one that moves branches or tags costs a look at the policy.
 
 use std::io::Read;
 
@@ -43,7 +43,12 @@ pub(super) fn judge_updates<T>(
     open: impl FnOnce() -> GitResult<Repository>,
     prepare: impl FnOnce(&Repository) -> Result<T, Fault>,
 ) -> Result<Vec<Judgement>, Fault> {
-    let classes: Vec<(Class, &Update)> = updates.iter().map(|update| (classify(&update.name), update)).collect();
+    if updates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let repository = open()?;
+    let classes = updates.iter().map(|update| Ok((class_of(&repository, &update.name)?, update)));
+    let classes = classes.collect::<GitResult<Vec<(Class, &Update)>>>()?;
     if classes.iter().all(|(class, _)| *class == Class::Other) {
         return Ok(Vec::new());
     }
@@ -52,7 +57,6 @@ pub(super) fn judge_updates<T>(
     if ours > MAX_UPDATES {
         return Err(Fault::TooMany);
     }
-    let repository = open()?;
     let _prepared = prepare(&repository)?;
     if ours == 0 && repository.tip(&LedgerName::policy())?.is_none() {
         // Without a policy no branch and no tag is bound.
@@ -70,4 +74,19 @@ pub(super) fn judge_updates<T>(
         }
     }
     Ok(judgements)
+}
+
+/// What a ref is to us. One that is symbolic is what it leads to, which is what would move.
+fn class_of(repository: &Repository, name: &[u8]) -> GitResult<Class> {
+    let class = classify(name);
+    if !matches!(class, Class::Branch(_) | Class::Tag(_) | Class::Other) {
+        return Ok(class);
+    }
+    Ok(match repository.leads_to(name)?.map(|target| classify(&target)) {
+        None => class,
+        Some(Class::Ledger(_) | Class::Forbidden(_)) => Class::Forbidden(
+            "it is symbolic and leads to what nobody may push so: the server's owner removes it with git symbolic-ref --delete",
+        ),
+        Some(target) => target,
+    })
 }

@@ -2,10 +2,7 @@
 //!
 //! What needs no valid entry is here; attacks with forged entries build on the same world.
 
-use std::fmt::Write as _;
-use std::process::Stdio;
-
-use crate::harness::{Repo, Run, World, needs, with_random_keys};
+use crate::harness::{Repo, Run, Wire, World, needs, with_random_keys};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 /// The tree without entries, which every repository can make.
@@ -39,27 +36,6 @@ fn said(run: &Run<'_>) -> String {
         .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
         .collect::<Vec<_>>();
     lines.join("\n")
-}
-
-/// Speaks to `git receive-pack` directly, as a client that is not git may: these deletions, which come without a pack.
-fn receive_pack(server: &Repo<'_>, commands: &[String]) -> String {
-    let mut request = String::new();
-    for (index, command) in commands.iter().enumerate() {
-        let features = if index == 0 { "\0report-status" } else { "" };
-        write!(request, "{:04x}{command}{features}", command.len() + features.len() + 4).unwrap();
-    }
-    request += "0000";
-    let mut child = server
-        .command("git")
-        .args(["receive-pack", "."])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), request.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// The owner sees what was done, and doing it again changes nothing.
@@ -218,7 +194,7 @@ fn never_deleted() {
     let before = everything(&server);
     alice.git(&["push", "-q", "origin", ":refs/deploy/prod"]).fails(1);
     for old in [ZERO, &id, &other] {
-        let answer = receive_pack(&server, &[format!("{old} {ZERO} refs/deploy/prod")]);
+        let answer = Wire::new(&alice).update(old, ZERO, "refs/deploy/prod").send(&server);
         assert!(answer.contains("ng refs/deploy/prod"), "{old}: {answer}");
         assert_eq!(everything(&server), before, "{old}");
     }

@@ -136,7 +136,7 @@ pub struct Facts {
     /// The version of each changed component at its commit, as the policy's `file:` or `tag:` gives it.
     pub versions: BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>,
     /// For a `rollback`: for each component, the newest entry of this ledger that put the wanted content there, with the newest
-    /// later verification of that stay, newest first; an empty list if it never ran.
+    /// later verification of that stay, newest first; an empty list if it never ran, or if the wanted commit never came here.
     pub earlier: BTreeMap<ComponentName, Known<Vec<Arc<Kept>>>>,
     /// For a `publish`: for each environment's ledger that exists, whether the entry's `seen` names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,

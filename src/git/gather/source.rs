@@ -127,7 +127,7 @@ impl Gatherer<'_> {
         self.states.load(tree, stage.ledger, &scope)
     }
 
-    /// For a rollback: when the wanted contents ran here last.
+    /// For a rollback: when the wanted contents ran here last; of a commit that never came here, never.
     pub(super) fn earlier(&self, ask: &Ask<'_>, facts: &mut Facts) {
         let (Some((name, rules)), Some(chain)) = (&ask.place, &facts.chain) else { return };
         let stage = Stage::new(name, rules);
@@ -136,7 +136,8 @@ impl Gatherer<'_> {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
-                    stays.push(Stay { component, content: *content, verification: None, success: None });
+                    let (commit, content) = (it.commit, *content);
+                    stays.push(Stay { component, commit, content, verification: None, success: None, came: false });
                 }
                 Some(Ok(None)) => drop(facts.earlier.insert(component, Ok(Vec::new()))),
                 Some(Err(why)) => drop(facts.earlier.insert(component, Err(why.clone()))),
@@ -146,9 +147,9 @@ impl Gatherer<'_> {
         let walked = if chain.sequence == 0 { Ok(()) } else { self.walk_stays(&stage, chain.tip, &mut stays) };
         for it in stays {
             let known = match (it.success, &walked) {
-                (Some(success), _) => Ok(it.verification.into_iter().chain([success]).collect()),
-                (None, Ok(())) => Ok(Vec::new()),
-                (None, Err(error)) => Err(words(error)),
+                (Some(success), _) if it.came => Ok(it.verification.into_iter().chain([success]).collect()),
+                (_, Ok(())) => Ok(Vec::new()),
+                (_, Err(error)) => Err(words(error)),
             };
             facts.earlier.insert(it.component, known);
         }
@@ -156,14 +157,15 @@ impl Gatherer<'_> {
 
     fn walk_stays(&self, stage: &Stage<'_>, tip: EntryId, stays: &mut [Stay]) -> Result<()> {
         for passed in self.history.walk(tip) {
-            if stays.iter().all(|it| it.success.is_some()) {
+            if stays.iter().all(Stay::is_done) {
                 break;
             }
             let passed = passed?;
-            let named = |component: &ComponentName| {
-                stage.has(&passed) && passed.mention.components.iter().any(|it| it == component.as_str())
+            let speaks = |it: &Stay| {
+                let component = passed.mention.components.iter().any(|name| name == it.component.as_str());
+                stage.has(&passed) && (component || passed.mention.commits.contains(&it.commit))
             };
-            let mut open = stays.iter_mut().filter(|it| it.success.is_none() && named(&it.component)).peekable();
+            let mut open = stays.iter_mut().filter(|it| !it.is_done() && speaks(it)).peekable();
             if open.peek().is_some() {
                 let kept = self.history.entry(stage.ledger, passed.id)?;
                 open.for_each(|it| it.meet(&kept));
@@ -176,20 +178,35 @@ impl Gatherer<'_> {
 /// The last time that a content ran.
 struct Stay {
     component: ComponentName,
+    commit: CommitId,
     content: Content,
     /// The newest verification of the stay that the walk is in.
     verification: Option<Arc<Kept>>,
     success: Option<Arc<Kept>>,
+    /// Whether its commit came here, with this component or another. One that never did can hold anything beside this content, and no
+    /// rule has seen it.
+    came: bool,
 }
 
 impl Stay {
+    fn is_done(&self) -> bool {
+        self.success.is_some() && self.came
+    }
+
     fn meet(&mut self, kept: &Arc<Kept>) {
+        let ended = kept.statement.ended();
+        self.came |= ended.iter().any(|ended| {
+            ended.target.commit == self.commit && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
+        });
+        if self.success.is_some() {
+            return;
+        }
         if let Action::Verification(it) = &kept.statement.action
             && it.components.iter().any(|checked| checked.component == self.component)
         {
             self.verification.get_or_insert_with(|| Arc::clone(kept));
         }
-        for ended in kept.statement.ended().iter().filter(|ended| ended.target.component == self.component) {
+        for ended in ended.iter().filter(|ended| ended.target.component == self.component) {
             match ended.outcome {
                 Outcome::Succeeded if ended.target.content == Some(self.content) => {
                     self.success = Some(Arc::clone(kept));

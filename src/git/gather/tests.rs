@@ -338,6 +338,11 @@ fn earlier() {
     assert_eq!((facts.authors, facts.source_state), (None, None));
     let facts = world.facts_of("dev", Kind::Rollback, "catalogue", three);
     assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
+    // Another commit of the same content never came here: it could bring anything else along.
+    let twin = world.code("a", "1", &[three]);
+    assert_ne!(twin, one);
+    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", twin);
+    assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
     let change = world.change("dev", "catalogue", one, Intent::Change);
     let statement = world.statement("dev", starting(deployment(Kind::Rollback, vec![change])));
     assert!(world.facts(&world.gatherer().limited(3, 3), &statement).earlier[&name()].is_err());

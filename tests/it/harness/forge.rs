@@ -15,14 +15,14 @@ use git_deploy::domain::policy::{MAX_BYTES, Policy};
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
 use git_deploy::git::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
-use git_deploy::signing::key::{SecretKey, generate};
+use git_deploy::signing::key::generate;
 use git_deploy::signing::{Signer, verify_entry};
 
 use super::{Repo, World};
 
 /// Makes entries in one clone, with one person's key.
 pub struct Forge<'w> {
-    world: &'w World,
+    pub(super) world: &'w World,
     pub repo: Repo<'w>,
     pub person: &'static str,
     pub signer: Signer,
@@ -192,5 +192,5 @@ fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
 fn new_signer(world: &World, person: &str) -> Signer {
     let file = world.path().join("home").join(format!("{person}.key"));
     generate(&file, None).unwrap();
-    Signer::from_key(SecretKey::read(&file, || unreachable!("it has no password")).unwrap())
+    super::smith::signer(world, person)
 }

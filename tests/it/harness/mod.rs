@@ -10,9 +10,12 @@ mod repo;
 mod run;
 mod sandbox;
 pub mod schemas;
+pub mod siege;
+pub mod smith;
 pub mod sshd;
 mod tests;
 pub mod web;
+mod wire;
 mod world;
 
 use std::path::PathBuf;
@@ -22,6 +25,8 @@ pub use project::Project;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use sandbox::Sandbox;
+pub use siege::Siege;
+pub use wire::Wire;
 pub use world::World;
 
 /// Whether a tool is there; where it is not, says so, and in CI fails, because a test that silently does nothing protects nothing.

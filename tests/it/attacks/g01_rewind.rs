@@ -1,0 +1,118 @@
+//! Group 1: rewind, delete or recreate a ledger, by git and by raw lines that name zero or made-up old ids.
+
+use crate::harness::forge::a_lock;
+use crate::harness::siege::an_entry;
+use crate::harness::{Project, Siege, Wire, World};
+
+const BOUND: &str =
+    "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
+
+/// Whatever a pusher claims of where a ledger is: it goes nowhere but forward, and is never gone.
+#[test]
+fn raw_lines() {
+    for world in [World::new(), World::sha256()] {
+        let project = Project::new(&world, "[environments]\ndev = {}\n");
+        let (ci, alice) = (&project.ci, &project.alice);
+        ci.deploy(&["record", "dev"]).ok();
+        // A sibling of the next entry, and the next entry itself.
+        let fork = an_entry(ci, "dev");
+        world.advance("1m");
+        ci.deploy(&["record", "dev", "--all"]).ok();
+        let tip = ci.repo.rev("refs/deploy/dev");
+        let (before, genesis) = (ci.repo.rev("refs/deploy/dev~1"), ci.repo.rev("refs/deploy/dev~2"));
+        let next = an_entry(ci, "dev");
+        let (zero, made_up) = ("0".repeat(tip.len()), "1".repeat(tip.len()));
+        let siege = Siege::of(&project);
+        let claims = [("nothing", &zero), ("the tip", &tip), ("the one before", &before), ("nonsense", &made_up)];
+        let goals =
+            [("delete", &zero), ("rewind", &before), ("begin anew", &genesis), ("fork", &fork), ("go forward", &next)];
+        for (claim, old) in claims {
+            for (goal, new) in goals {
+                let attack = format!("{goal}, claiming {claim}");
+                if (claim, goal) == ("the tip", "go forward") || old == new {
+                    continue;
+                }
+                // Of a push that would change nothing else, each is refused on its own and in company.
+                let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
+                siege.wire(&attack, &["place"], &wire);
+                let wire = wire.update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride").with("report-status atomic");
+                siege.wire(&format!("{attack}, atomically"), &["place"], &wire);
+            }
+        }
+        // To the tip itself there is nothing to be done.
+        let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
+        siege.wire("create what is there", &["place"], &wire);
+        // Away and back again in one breath.
+        for (first, then) in [(&zero, &before), (&zero, &tip), (&before, &next), (&zero, &genesis)] {
+            let wire =
+                Wire::new(&ci.repo).update(&tip, first, "refs/deploy/dev").update(first, then, "refs/deploy/dev");
+            siege.wire("twice the same ref", &["place"], &wire);
+        }
+        // The policy's ledger, by an admin.
+        alice.deploy(&["sync"]).ok();
+        let (policy, first) = (alice.repo.rev("refs/deploy/policy"), alice.repo.rev("refs/deploy/policy~1"));
+        for (old, new) in [(&policy, &zero), (&zero, &zero), (&made_up, &first), (&policy, &first), (&zero, &first)] {
+            let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
+            siege.wire("the policy", &["place"], &wire);
+        }
+        // Gone by making room for a folder.
+        let wire =
+            Wire::new(&ci.repo).update(&tip, &zero, "refs/deploy/dev").update(&zero, &next, "refs/deploy/dev/dev");
+        siege.wire("a folder in its place", &["place"], &wire);
+        siege.refused("by git, gone", &["place"], || ci.push(&[":refs/deploy/dev"]));
+        siege.refused("all, mirrored", &["place"], || {
+            ci.repo.git(&["push", "-q", "--force", "--prune", "origin", "refs/heads/*:refs/deploy/*"])
+        });
+        ci.push(&[&format!("{next}:refs/deploy/dev")]).ok();
+        siege.end();
+    }
+}
+
+/// A branch or tag of an environment: neither goes, and neither goes back, whatever is claimed.
+#[test]
+fn bound_refs() {
+    let world = World::new();
+    let project = Project::new(&world, BOUND);
+    let (alice, ci) = (&project.alice, &project.ci);
+    let one = alice.repo.rev("HEAD");
+    let two = project.push("api/x", "two\n");
+    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    alice.push(&["HEAD:refs/heads/prod", "HEAD:refs/tags/v1"]).ok();
+    let three = project.commit("api/x", "three\n");
+    let (zero, made_up) = ("0".repeat(40), "1".repeat(40));
+    let siege = Siege::of(&project);
+    for old in [&zero, &made_up, &one, &two, &three] {
+        for new in [&zero, &one, &three] {
+            if old == new && *new != zero {
+                continue;
+            }
+            for (name, rule) in [("refs/heads/prod", "branch"), ("refs/tags/v1", "tag")] {
+                let wire = Wire::new(&alice.repo).update(old, new, name);
+                siege.wire(&format!("{name} from {old} to {new}"), &[rule], &wire);
+            }
+        }
+    }
+    siege.end();
+}
+
+/// Two entries for one place, one after the other and both at once: one place, one entry.
+#[test]
+fn one_place() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
+    let ci = &project.ci;
+    let (one, other) = (an_entry(ci, "dev"), an_entry(ci, "dev"));
+    assert_ne!(one, other);
+    let siege = Siege::of(&project);
+    let zero = "0".repeat(40);
+    let both = Wire::new(&ci.repo).update(&zero, &one, "refs/deploy/dev").update(&zero, &other, "refs/deploy/dev");
+    let said = both.send(&project.server);
+    assert!(said.contains("ng refs/deploy/dev"), "{said}");
+    let tip = project.server.rev("refs/deploy/dev");
+    assert_eq!(tip, one, "the first that is named");
+    siege.entry("the other one", &["place"], ci, "dev", &other);
+    siege.entry("the same, elsewhere", &["place"], ci, "qa", &one);
+    let again = ci.build("dev", a_lock(), None, |it| it.sequence = 1);
+    siege.entry("its number again", &["place"], ci, "dev", &again);
+    siege.end();
+}

@@ -1,0 +1,156 @@
+//! Group 2: the code as first parent and the ledger as second, ledgers merged, a forged history under the tip.
+
+use git_deploy::domain::entry::Action;
+
+use crate::harness::forge::a_lock;
+use crate::harness::siege::an_entry;
+use crate::harness::{Project, Siege, Wire, World};
+
+/// Every way to hang a ledger on something else, or something else into it.
+#[test]
+fn other_parents() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
+    let ci = &project.ci;
+    ci.deploy(&["record", "dev"]).ok();
+    ci.deploy(&["record", "qa"]).ok();
+    let fork = an_entry(ci, "dev");
+    world.advance("1m");
+    ci.deploy(&["record", "dev", "--all"]).ok();
+    let rev = |name: &str| ci.repo.rev(name);
+    let (tip, before, genesis) = (rev("refs/deploy/dev"), rev("refs/deploy/dev~1"), rev("refs/deploy/dev~2"));
+    let (qa, policy, head) = (rev("refs/deploy/qa"), rev("refs/deploy/policy"), rev("HEAD"));
+    let next = ci.build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    let siege = Siege::of(&project);
+    let parents = |parents: &[&String]| {
+        let lines: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
+        ci.recommit(&next, |raw| raw.replacen(&format!("parent {tip}\nparent {head}\n"), &lines.concat(), 1))
+    };
+    let wrong: [(&str, &[&String]); 15] = [
+        ("the code first", &[&head, &tip]),
+        ("the code alone", &[&head]),
+        ("the ledger alone", &[&tip]),
+        ("none", &[]),
+        ("a merge of a fork", &[&tip, &fork]),
+        ("a fork, merged with the tip", &[&fork, &tip]),
+        ("a merge of two ledgers", &[&tip, &head, &qa]),
+        ("another ledger first", &[&qa, &tip, &head]),
+        ("the policy first", &[&policy, &head]),
+        ("the one before", &[&before, &head]),
+        ("the genesis", &[&genesis, &head]),
+        ("the tip twice", &[&tip, &tip, &head]),
+        ("the code twice", &[&tip, &head, &head]),
+        ("the tip last", &[&head, &head, &tip]),
+        ("the one before as well", &[&tip, &before, &head]),
+    ];
+    for (attack, ids) in wrong {
+        siege.entry(attack, &["place"], ci, "dev", &parents(ids));
+    }
+    // A merge as git makes it, and an octopus of all there is.
+    for others in [vec![&fork], vec![&qa, &policy], vec![&head]] {
+        let mut arguments = vec!["commit-tree", "-m", "Merge", "-p", &tip];
+        arguments.extend(others.iter().flat_map(|id| ["-p", id.as_str()]));
+        let tree = format!("{tip}^{{tree}}");
+        arguments.push(&tree);
+        let merge = ci.repo.git(&arguments).ok().text();
+        siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
+    }
+    // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
+    for between in [parents(&[&tip, &fork]), parents(&[&fork, &tip]), parents(&[&head, &tip])] {
+        siege.entry("an entry on a merge", &["place"], ci, "dev", &ci.replant(&next, &between));
+    }
+    siege.end();
+}
+
+/// The past told anew, by those who signed it: another first entry, and all that followed upon it.
+#[test]
+fn another_past() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
+    let ci = &project.ci;
+    let genesis = ci.build("dev", a_lock(), None, |_| ()).to_string() + "~1";
+    let forged = ci.build("dev", a_lock(), None, |it| it.action = ci.a_record("HEAD", None)).to_string();
+    ci.append("dev", ci.a_record("HEAD", None), None, |_| ());
+    let second = ci.append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    ci.push(&["refs/deploy/dev"]).ok();
+    let third = an_entry(ci, "dev");
+    let tip = ci.repo.rev("refs/deploy/dev");
+    let siege = Siege::of(&project);
+    siege.entry("a shorter past", &["place"], ci, "dev", &forged);
+    // Longer than the true one, each entry signed for its place in it.
+    ci.repo.git(&["update-ref", "refs/deploy/dev", &forged]).ok();
+    for _ in 0..3 {
+        ci.append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ());
+    }
+    siege.entry("a longer past", &["place"], ci, "dev", &ci.repo.rev("refs/deploy/dev"));
+    ci.repo.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
+    siege.entry("the second entry on it", &["place"], ci, "dev", &ci.replant(&second, &forged));
+    siege.entry(
+        "the honest next entry on it",
+        &["place"],
+        ci,
+        "dev",
+        &ci.replant(&third, &ci.replant(&second, &forged)),
+    );
+    // A genesis of one's own, or none.
+    for root in [format!("{genesis}^{{tree}}"), "HEAD^{tree}".to_owned()] {
+        let root = ci.repo.git(&["commit-tree", "-m", "git-deploy ledger dev", &ci.repo.rev(&root)]).ok().text();
+        for (ledger, id) in [("dev", &third), ("dev", &forged), ("qa", &an_entry(ci, "qa"))] {
+            siege.entry("another genesis", &["place"], ci, ledger, &ci.replant(id, &root));
+        }
+        siege.entry("a genesis alone", &["place"], ci, "qa", &root);
+        siege.entry("a genesis alone, for one that is there", &["place"], ci, "dev", &root);
+    }
+    // What another ledger would begin with.
+    let qa = an_entry(ci, "qa");
+    siege.entry("the genesis of another ledger", &["place"], ci, "qa", &ci.replant(&qa, &ci.repo.rev(&genesis)));
+    siege.entry("its own genesis and no entry", &["place"], ci, "qa", &ci.repo.rev(&format!("{qa}~1")));
+    siege.end();
+}
+
+/// What tells git to see another history than there is: replaced objects, and a push that says where history ends.
+#[test]
+fn pretended_parents() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\n");
+    let ci = &project.ci;
+    ci.deploy(&["record", "dev"]).ok();
+    let fork = an_entry(ci, "dev");
+    world.advance("1m");
+    ci.deploy(&["record", "dev", "--all"]).ok();
+    let tip = ci.repo.rev("refs/deploy/dev");
+    let forged = ci.replant(&an_entry(ci, "dev"), &fork);
+    let siege = Siege::of(&project);
+    let replace = format!("refs/replace/{fork}");
+    siege.refused("a replaced commit", &["place"], || ci.push(&[&format!("{tip}:{replace}")]));
+    siege.refused("and what is then behind it", &["place"], || {
+        ci.push(&[&format!("{tip}:{replace}"), &format!("+{forged}:refs/deploy/dev")])
+    });
+    // In the pusher's own clone anything may be replaced.
+    ci.repo.git(&["replace", &fork, &tip]).ok();
+    siege.entry("replaced at home", &["place"], ci, "dev", &forged);
+    ci.repo.git(&["replace", "-d", &fork]).ok();
+    std::fs::write(ci.repo.path().join(".git/info/grafts"), format!("{forged} {tip}\n")).unwrap();
+    siege.fails("grafted at home", || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
+    std::fs::remove_file(ci.repo.path().join(".git/info/grafts")).unwrap();
+    // The server is told that history ends here.
+    let shallow = |id: &str| Wire::new(&ci.repo).line(format!("shallow {id}").as_bytes());
+    for end in [&forged, &fork, &tip] {
+        siege.wire("an end of history", &["place"], &shallow(end).update(&tip, &forged, "refs/deploy/dev"));
+    }
+    // Even where the owner lets shallow clones push: a root that only seems one is none.
+    project.server.git(&["config", "receive.shallowUpdate", "true"]).ok();
+    for end in [&forged, &fork, &tip] {
+        siege.wire("an allowed end of history", &["place"], &shallow(end).update(&tip, &forged, "refs/deploy/dev"));
+    }
+    project.server.git(&["config", "--unset", "receive.shallowUpdate"]).ok();
+    // An entry that leaves the ledger's own history out.
+    let bent = ci.build("dev", a_lock(), None, |it| {
+        if let Action::Lock(lock) = &mut it.action {
+            lock.reason = "x".parse().unwrap();
+        }
+        it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
+    });
+    siege.entry("signed for the fork", &["place"], ci, "dev", &bent);
+    siege.end();
+}

@@ -1,0 +1,278 @@
+//! Group 7: policies that would pay off for whoever publishes or names them: too early, too late, from elsewhere, without a right.
+
+use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
+use git_deploy::domain::id::{Digest, EntryId};
+use git_deploy::git::ledger::{genesis_bytes, project_bytes};
+
+use super::entries::publish;
+use crate::harness::forge::a_lock;
+use crate::harness::siege::an_entry;
+use crate::harness::{Forge, Project, Siege, World};
+
+const STRICT: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", approvals = 1, branch = \"prod\", deploy_on = \"approval\" }\n";
+const LOOSE: &str = "[environments]\ndev = {}\nprod = {}\n";
+
+/// A publication that says whatever the test likes.
+fn published(forge: &Forge<'_>, text: &str, bend: impl Fn(&mut Publish), more: impl Fn(&mut Statement)) -> EntryId {
+    let digest = Digest::sha256(text.as_bytes());
+    let mut publish = Publish { digest, approved_by: vec![], description: None, admits: vec![], recovered: false };
+    bend(&mut publish);
+    forge.build("policy", Action::Publish(publish), Some(text), more)
+}
+
+/// The entry says to have been made under this policy.
+fn naming(statement: &mut Statement, policy: EntryId) {
+    statement.seen.insert("policy".parse().unwrap(), policy);
+}
+
+/// Nothing in a push is judged by a policy in it, nor by one that is not in force.
+#[test]
+fn at_once() {
+    let world = World::new();
+    let project = Project::new(&world, STRICT);
+    let (alice, ci) = (&project.alice, &project.ci);
+    let siege = Siege::of(&project);
+    alice.deploy(&["sync"]).ok();
+    let before = alice.repo.rev("refs/deploy/policy");
+    let loose = publish(alice, &project.policy(LOOSE)).to_string();
+    let profit = |seen: &str| {
+        alice.build("prod", alice.a_record("HEAD", None), None, |it| {
+            it.seen.insert("policy".parse().unwrap(), seen.parse().unwrap());
+        })
+    };
+    let policy = format!("{loose}:refs/deploy/policy");
+    for (attack, seen, rules) in [
+        ("that names the new one", &loose, &["approvals", "place", "previous environment"][..]),
+        ("that names the old one", &before, &["approvals", "previous environment"]),
+    ] {
+        let entry = format!("{}:refs/deploy/prod", profit(seen));
+        siege.refused(&format!("a policy and an entry {attack}"), rules, || alice.push(&[&policy, &entry]));
+        siege.refused(&format!("an entry {attack} and the policy"), rules, || alice.push(&[&entry, &policy]));
+        siege.refused(&format!("both, atomically, {attack}"), rules, || alice.push(&["--atomic", &policy, &entry]));
+    }
+    siege.refused("a policy and a branch", &["branch"], || alice.push(&[&policy, "HEAD:refs/heads/prod"]));
+    siege.untold("an entry alone that names a policy not in force", &["signer"], || {
+        alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))])
+    });
+    // Two policies in one push are two steps, and the second is judged by the first.
+    let text = project.policy(LOOSE);
+    let usurped = text.replace("[environments]", "[policy]\nadmins = [\"alice\", \"ci\"]\n\n[environments]");
+    alice.repo.git(&["update-ref", "refs/deploy/policy", &loose]).ok();
+    let second = publish(alice, &usurped).to_string();
+    let by_ci = alice.build(
+        "policy",
+        Action::Publish(Publish {
+            digest: Digest::sha256(text.as_bytes()),
+            approved_by: vec![],
+            description: None,
+            admits: vec![],
+            recovered: false,
+        }),
+        Some(&text),
+        |it| it.by = "ci".parse().unwrap(),
+    );
+    alice.repo.git(&["update-ref", "refs/deploy/policy", &before]).ok();
+    siege.entry("two at once, the second in another's name", &["signer"], alice, "policy", &by_ci);
+    assert_ne!(second, loose);
+    // A policy in the commit that is promoted, on its branch, or anywhere but in force, is a proposal.
+    alice.repo.commit("deploy.toml", &project.policy(LOOSE), "Loosen");
+    alice.push(&["HEAD:refs/heads/main"]).ok();
+    project.fetch();
+    siege.refused("a policy inside the commit", &["approvals", "previous environment"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
+    siege.refused("and its branch", &["branch"], || alice.push(&["HEAD:refs/heads/prod"]));
+    siege.end();
+}
+
+/// An older policy, validly signed in its day, comes back as a new entry only, by whoever may publish one.
+#[test]
+fn older() {
+    let world = World::new();
+    let project = Project::new(&world, LOOSE);
+    let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
+    let first = ci.repo.rev("refs/deploy/policy");
+    let early = an_entry(ci, "dev");
+    let elsewhere = an_entry(ci, "prod");
+    project.publish(STRICT);
+    for forge in [alice, bob, ci] {
+        forge.deploy(&["sync"]).ok();
+    }
+    let tip = ci.repo.rev("refs/deploy/policy");
+    let siege = Siege::of(&project);
+    siege.entry("the older one", &["place"], alice, "policy", &first);
+    siege.entry("the older one, on the newer", &["place"], alice, "policy", &alice.replant(&first, &tip));
+    siege.entry(
+        "its text, by another than an admin",
+        &["signer"],
+        bob,
+        "policy",
+        &publish(bob, &project.policy(LOOSE)),
+    );
+    siege.entry("its text, by a machine", &["signer"], ci, "policy", &publish(ci, &project.policy(LOOSE)));
+    // Entries that were made, or say to be made, under it.
+    for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
+        siege.entry("an entry made under it", &["place"], ci, ledger, id);
+    }
+    let seen: EntryId = first.parse().unwrap();
+    let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| naming(it, seen));
+    siege.entry("an entry that names it", &["approvals", "place", "previous environment"], ci, "prod", &named);
+    let genesis: EntryId = ci.repo.rev("refs/deploy/policy~2").parse().unwrap();
+    let genesis = ci.build("prod", a_lock(), None, |it| naming(it, genesis));
+    siege.entry("an entry that names the genesis", &["signer"], ci, "prod", &genesis);
+    siege.end();
+}
+
+/// Another beginning: other root keys, other nonces, other names; here, and where there is nothing yet.
+#[test]
+fn other_roots() {
+    let world = World::new();
+    let project = Project::new(&world, LOOSE);
+    let alice = &project.alice;
+    let mallory = Forge::new(&world, &project.server, "mallory");
+    alice.deploy(&["sync"]).ok();
+    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    let siege = Siege::of(&project);
+    let policy = project.policy(LOOSE);
+    let begin = |forge: &Forge<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
+        let repository = forge.repository();
+        let genesis = project_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
+        let genesis = repository.write_commit(&genesis).unwrap().to_string();
+        let before = forge.repo.rev("refs/deploy/policy");
+        forge.repo.git(&["update-ref", "refs/deploy/policy", &genesis]).ok();
+        let text = policy.replace(&alice.key().to_string(), &forge.key().to_string());
+        let first = publish(forge, &text).to_string();
+        forge.repo.git(&["update-ref", "refs/deploy/policy", &before]).ok();
+        first
+    };
+    for (attack, forge, keys, name, nonce) in [
+        ("other root keys", &mallory, vec![mallory.key()], "demo", [7; 16]),
+        ("one root key more", &mallory, vec![alice.key(), mallory.key()], "demo", [7; 16]),
+        ("the same root keys and another nonce", alice, vec![alice.key()], "demo", [7; 16]),
+        ("another name", alice, vec![alice.key()], "other", [7; 16]),
+    ] {
+        siege.entry(attack, &["place"], forge, "policy", &begin(forge, &keys, name, nonce));
+    }
+    let tip = alice.repo.rev("refs/deploy/policy");
+    let forged = begin(alice, &[alice.key()], "demo", [9; 16]);
+    siege.entry("another first policy on the one in force", &["place"], alice, "policy", &alice.replant(&forged, &tip));
+    siege.end();
+
+    // Where nothing is yet, only whom the owner named, and with nobody beside them.
+    let empty = world.bare_server("empty.git");
+    empty.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    for (forge, keys) in
+        [(&mallory, vec![mallory.key()]), (&mallory, vec![alice.key(), mallory.key()]), (&mallory, vec![alice.key()])]
+    {
+        let forged = begin(forge, &keys, "demo", [8; 16]);
+        let run = forge.repo.git(&["push", "-q", &empty.url(), &format!("{forged}:refs/deploy/policy")]).fails(1);
+        assert!(run.err().contains("refused  refs/deploy/policy") && run.err().contains("✗ signer"), "{run}");
+    }
+    // A ledger that is older than the first policy is nobody's.
+    let repository = alice.repository();
+    let root = EntryId(alice.repo.rev("refs/deploy/policy").parse().unwrap());
+    let genesis = genesis_bytes(&repository, root, &"dev".parse().unwrap());
+    let genesis = repository.write_commit(&genesis).unwrap();
+    alice.repo.git(&["push", "-q", &empty.url(), &format!("{genesis}:refs/deploy/dev")]).fails(1);
+    assert_eq!(empty.git(&["for-each-ref"]).ok().text(), "");
+}
+
+/// What a publication needs: an admin who stays one, as many others as the policy asks for, and nothing made up.
+#[test]
+fn publications() {
+    let world = World::new();
+    let admins = "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
+    let project = Project::new(&world, &format!("{admins}{LOOSE}"));
+    let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
+    for forge in [alice, bob, carol, ci] {
+        forge.deploy(&["sync"]).ok();
+    }
+    let text = project.policy(&format!("{admins}{STRICT}"));
+    let digest = Digest::sha256(text.as_bytes());
+    let by = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+        move |it: &mut Publish| it.approved_by.clone_from(&names)
+    };
+    let siege = Siege::of(&project);
+    let refused = |attack: &str, rules: &[&str], id: EntryId| drop(siege.entry(attack, rules, alice, "policy", &id));
+    let said = |names: &[&str]| published(alice, &text, by(names), |_| ());
+    refused("nobody approved", &["approvals"], said(&[]));
+    refused("said to be approved", &["approvals"], said(&["bob"]));
+    let approve = |digest: &Digest| Action::PolicyApprove(PolicyApprove { digest: digest.clone(), comment: None });
+    for forge in [carol, ci] {
+        let id = forge.build("policy", approve(&digest), None, |_| ());
+        siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
+    }
+    let enter = |forge: &Forge<'_>, action: Action| {
+        forge.deploy(&["sync"]).ok();
+        forge.append("policy", action, None, |_| ());
+        forge.push(&["refs/deploy/policy"]).ok();
+        for forge in [alice, bob] {
+            forge.deploy(&["sync"]).ok();
+        }
+    };
+    enter(alice, approve(&digest));
+    refused("approved by oneself", &["approvals"], said(&[]));
+    enter(bob, approve(&Digest::sha256(b"another")));
+    refused("another text approved", &["approvals"], said(&["bob"]));
+    enter(bob, approve(&digest));
+    let requested = published(alice, &text, by(&["bob"]), |it| it.requested_by = Some("bob".parse().unwrap()));
+    refused("requested by who approved", &["approvals"], requested);
+    refused("one more who approved", &["approvals"], said(&["alice", "bob"]));
+    let other = text.clone() + "# not what was approved\n";
+    refused("a text that nobody approved", &["approvals"], published(alice, &other, by(&["bob"]), |_| ()));
+    let revoke = PolicyRevoke { digest: digest.clone(), approver: "bob".parse().unwrap(), comment: None };
+    carol.deploy(&["sync"]).ok();
+    let by_carol = carol.build("policy", Action::PolicyRevoke(revoke.clone()), None, |_| ());
+    siege.entry("revoked by no admin", &["signer"], carol, "policy", &by_carol);
+    enter(bob, Action::PolicyRevoke(revoke));
+    refused("an approval that was revoked", &["approvals"], said(&["bob"]));
+    enter(bob, approve(&digest));
+
+    let approved = |bend: &dyn Fn(&mut Publish)| {
+        let both = |it: &mut Publish| {
+            by(&["bob"])(it);
+            bend(it);
+        };
+        published(alice, &text, both, |_| ())
+    };
+    refused("a recovery that nobody armed", &["approvals", "signer"], approved(&|it| it.recovered = true));
+    refused("another digest", &["place"], approved(&|it| it.digest = Digest::sha256(b"x")));
+    // In the end, honestly.
+    let honest = said(&["bob"]);
+    alice.push(&[&format!("{honest}:refs/deploy/policy")]).ok();
+    siege.end();
+}
+
+/// What no policy may say, whoever publishes it.
+#[test]
+fn texts() {
+    let world = World::new();
+    let project = Project::new(&world, LOOSE);
+    let alice = &project.alice;
+    alice.deploy(&["sync"]).ok();
+    let text = project.policy(LOOSE);
+    let siege = Siege::of(&project);
+    let pattern = "[environments.\"dev-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
+    let texts = [
+        ("without its publisher as admin", format!("{text}[policy]\nadmins = \"carol\"\n"), "signer"),
+        ("with another key of its publisher's", text.replace(&alice.key().to_string(), &other_key(&world)), "signer"),
+        ("of another project", text.replace("\"demo\"", "\"other\""), "content"),
+        ("no policy", "nonsense".to_owned(), "signer"),
+        ("nothing", String::new(), "signer"),
+        ("an unknown key", format!("{text}[backdoor]\nopen = true\n"), "signer"),
+        ("a key twice", format!("{text}[environments]\ndev = {{}}\n"), "signer"),
+        ("a newer schema", text.replace("schema = 1", "schema = 2"), "signer"),
+        ("two environments and one ledger", format!("{text}{pattern}"), "signer"),
+        ("an escape sequence", text.replace("schema = 1", "schema = 1 # \u{1b}[2J"), "signer"),
+        ("a NUL", format!("{text}#\0\n"), "signer"),
+    ];
+    for (attack, text, rule) in &texts {
+        siege.entry(attack, &[rule], alice, "policy", &publish(alice, text));
+    }
+    siege.end();
+}
+
+fn other_key(world: &World) -> String {
+    git_deploy::signing::key::generate(&world.path().join("home/other.key"), None).unwrap().to_string()
+}

@@ -1,0 +1,350 @@
+//! Group 11: of two pushes that cross, each in the order that is worst: one is judged and waits, the other goes in, and then the first
+//! goes on. What was true when it was judged is true no more.
+//!
+//! The hook that moves refs waits for a word of the test. Races as they come are in `races.rs`.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use git_deploy::domain::entry::{
+    Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement, VerificationResult,
+    Yank,
+};
+use git_deploy::domain::id::{CommitId, RunId};
+
+use crate::harness::forge::a_lock;
+use crate::harness::siege::an_entry;
+use crate::harness::{Forge, Project, Run, World};
+
+const POLICY: &str = r#"[environments]
+dev = {}
+stage = {}
+[environments.prod]
+promote_from = "stage"
+approvals = { required = 1, by = ["bob", "carol"] }
+checks = ["test-result"]
+[checks]
+test-result = { by = ["bob", "ci"] }
+"#;
+
+/// A project whose commit is ready for prod, on a server whose hook waits when it is told to.
+fn ready(world: &World) -> Project<'_> {
+    let project = Project::new(world, POLICY);
+    project.ci.deploy(&["record", "stage", "--verification", "passed"]).ok();
+    project.ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    project.bob.deploy(&["approve", "prod"]).ok();
+    let hooks = project.server.path().join("hooks");
+    std::fs::create_dir(hooks.join("real")).unwrap();
+    std::fs::rename(hooks.join("proc-receive"), hooks.join("real/proc-receive")).unwrap();
+    let script = "#!/bin/sh\nif mv wait waiting 2>/dev/null; then until test -e go; do sleep 0.01; done; fi\nexec hooks/real/proc-receive\n";
+    project.server.hook("proc-receive", script);
+    sync(&project);
+    project
+}
+
+fn sync(project: &Project<'_>) {
+    for forge in [&project.alice, &project.bob, &project.carol, &project.ci] {
+        forge.deploy(&["sync"]).ok();
+    }
+}
+
+/// The first push is judged; then the second goes in; then the first goes on.
+fn crossed<'w>(project: &Project<'w>, first: impl FnOnce() -> Run<'w> + Send, second: impl FnOnce()) -> Run<'w> {
+    let file = |name: &str| project.server.path().join(name);
+    std::fs::write(file("wait"), "").unwrap();
+    let run = std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let begun = Instant::now();
+        while !file("waiting").exists() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60) && !first.is_finished(),
+                "the first push never came so far"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        second();
+        std::fs::write(file("go"), "").unwrap();
+        first.join().unwrap()
+    });
+    for name in ["waiting", "go"] {
+        std::fs::remove_file(file(name)).unwrap();
+    }
+    run
+}
+
+/// The first push is refused for these rules, and of the second nothing is lost.
+#[track_caller]
+fn loses<'w>(
+    project: &Project<'w>,
+    what: &str,
+    rules: &[&str],
+    (forge, ledger, id): (&Forge<'w>, &str, impl ToString),
+    second: impl FnOnce(),
+) {
+    let refspec = format!("{}:refs/deploy/{ledger}", id.to_string());
+    let mut between = String::new();
+    let run = crossed(
+        project,
+        || forge.push(&[&refspec]),
+        || {
+            second();
+            between = project.refs();
+        },
+    );
+    let said = run.fails(1).err();
+    let named: BTreeSet<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:   ✗ "))
+        .map(|line| line.split("  ").next().unwrap().trim())
+        .collect();
+    assert_eq!(named, rules.iter().copied().collect(), "{what}: {said}");
+    assert_eq!(project.refs(), between, "{what}: {said}");
+    project.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    sync(project);
+}
+
+/// To prod, as it would honestly go in now.
+fn to_prod(ci: &Forge<'_>) -> String {
+    let Action::Record(Record { mut deployment, .. }) = ci.a_record("HEAD", None) else { panic!("not a record") };
+    deployment.approved_by = vec!["bob".parse().unwrap()];
+    ci.build("prod", Action::Start(Start { run: RunId([7; 16]), deployment }), None, |_| ()).to_string()
+}
+
+fn push(forge: &Forge<'_>, ledger: &str, id: &impl ToString) {
+    forge.push(&[&format!("{}:refs/deploy/{ledger}", id.to_string())]).ok();
+}
+
+/// A deployment on its way, and what it relies on taken away under it.
+#[test]
+fn a_deployment_and_its_grounds() {
+    let world = World::new();
+    let project = ready(&world);
+    let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
+    let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
+    // Two at once.
+    let rival = to_prod(ci);
+    loses(&project, "two deployments", &["place"], (ci, "prod", to_prod(ci)), || {
+        let lock = an_entry(carol, "prod");
+        push(carol, "prod", &lock);
+    });
+    assert_ne!(rival, ci.repo.rev("refs/deploy/prod"));
+    carol.deploy(&["unlock", "prod"]).ok();
+    sync(&project);
+    // The stage before fails its verification, and is rolled back.
+    loses(&project, "a stage that fails", &["previous environment"], (ci, "prod", to_prod(ci)), || {
+        bob.deploy(&["record", "stage", "--all", "--verification", "failed"]).ok();
+    });
+    bob.deploy(&["record", "stage", "--all", "--verification", "passed"]).ok();
+    sync(&project);
+    loses(&project, "a check that fails", &["checks"], (ci, "prod", to_prod(ci)), || {
+        ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
+    });
+    ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    sync(&project);
+    let yank = || Yank { commit: Some(head), digest: None, reason: "it eats data".parse().unwrap() };
+    loses(&project, "a commit that is yanked", &["yanked"], (ci, "prod", to_prod(ci)), || {
+        push(bob, "evidence", &bob.build("evidence", Action::Yank(yank()), None, |_| ()));
+    });
+    push(bob, "evidence", &bob.build("evidence", Action::Unyank(yank()), None, |_| ()));
+    sync(&project);
+    let revoke = Action::Revoke(Revoke { commit: head, approver: "bob".parse().unwrap(), comment: None });
+    loses(&project, "an approval that is revoked", &["place"], (ci, "prod", to_prod(ci)), || {
+        push(bob, "prod", &bob.build("prod", revoke, None, |_| ()));
+    });
+    bob.deploy(&["approve", "prod"]).ok();
+    sync(&project);
+    // A policy comes into force, and the other way round.
+    loses(&project, "a policy before it", &["place"], (ci, "prod", to_prod(ci)), || {
+        project.publish(&POLICY.replace("dev = {}", "dev = {}\nqa = {}"));
+    });
+    let text = project.policy(POLICY);
+    let policy = super::entries::publish(alice, &text);
+    loses(&project, "a deployment before a policy", &["place"], (alice, "policy", policy), || {
+        push(carol, "prod", &an_entry(carol, "prod"));
+    });
+    carol.deploy(&["unlock", "prod"]).ok();
+    // Bob's key is removed, and with it what he approved.
+    sync(&project);
+    let without = text.lines().filter(|line| !line.starts_with("bob")).collect::<Vec<_>>().join("\n");
+    let without = without.replace("\"bob\", ", "");
+    loses(&project, "a key that is removed", &["approvals", "place"], (ci, "prod", to_prod(ci)), || {
+        push(alice, "policy", &super::entries::publish(alice, &without));
+    });
+    carol.deploy(&["approve", "prod"]).ok();
+    ci.deploy(&["record", "prod"]).ok();
+    project.audited();
+}
+
+/// What is no ground of a deployment does not stop it: evidence comes in all the time.
+#[test]
+fn nobody_starves() {
+    let world = World::new();
+    let project = ready(&world);
+    let (bob, ci) = (&project.bob, &project.ci);
+    let start = to_prod(ci);
+    let run = crossed(
+        &project,
+        || ci.push(&[&format!("{start}:refs/deploy/prod")]),
+        || {
+            bob.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+            bob.deploy(&["record", "dev"]).ok();
+        },
+    );
+    run.ok();
+    assert_eq!(project.server.rev("refs/deploy/prod"), start);
+    // A command of ours that lost a race looks again, and lands after it or says why not.
+    sync(&project);
+    ci.deploy(&["record", "prod", "--finish"]).ok();
+    let run = crossed(
+        &project,
+        || ci.deploy(&["record", "dev", "--all"]),
+        || {
+            bob.deploy(&["record", "dev", "--all"]).ok();
+        },
+    );
+    run.ok();
+    let run = crossed(
+        &project,
+        || ci.deploy(&["record", "dev", "--all"]),
+        || {
+            bob.deploy(&["lock", "dev", "-m", "stop"]).ok();
+        },
+    );
+    let run = run.fails(1);
+    assert!(run.err().contains("✗ lock"), "{run}");
+    project.audited();
+}
+
+/// Evidence and the deployment that relies on it in one push: judged on what was there before.
+#[test]
+fn evidence_in_the_same_push() {
+    let world = World::new();
+    let project = ready(&world);
+    let (bob, ci) = (&project.bob, &project.ci);
+    ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
+    sync(&project);
+    let evidence = ci.repo.rev("refs/deploy/evidence");
+    let good = ci.bytes("blob", &format!("{evidence}~1:entry.json"));
+    let attest = Statement::parse(&good).unwrap().action;
+    let attest = ci.append("evidence", attest, None, |_| ());
+    let start = to_prod(ci);
+    let both = [format!("{attest}:refs/deploy/evidence"), format!("{start}:refs/deploy/prod")];
+    let said = project.refused(&["checks", "place"], || ci.push(&[&both[0], &both[1]]));
+    assert!(said.contains("refs/deploy/prod"), "{said}");
+    project.refused(&["checks", "place"], || ci.push(&[&both[1], &both[0]]));
+    // An approval and what it is for are of one ledger: two entries, one after the other, each judged.
+    ci.repo.git(&["update-ref", "refs/deploy/evidence", &evidence]).ok();
+    push(ci, "evidence", &attest);
+    project.refused_entry(
+        &["signer"],
+        bob,
+        "prod",
+        &bob.build("prod", a_lock(), None, |it| it.by = "ci".parse().unwrap()),
+    );
+    ci.deploy(&["sync"]).ok();
+    ci.deploy(&["record", "prod"]).ok();
+    project.audited();
+}
+
+/// Who takes a run over, gives it up and ends it: one of them.
+#[test]
+fn a_run_and_its_end() {
+    let world = World::new();
+    let project = ready(&world);
+    let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
+    let begin = || {
+        ci.deploy(&["record", "stage", "--start", "--all"]).ok();
+        sync(&project);
+        let began = Statement::parse(&ci.bytes("blob", "refs/deploy/stage:entry.json")).unwrap();
+        let Action::Start(start) = began.action else { panic!("not a start") };
+        (began.sequence, start)
+    };
+    let finish = |(sequence, start): &(u64, Start)| {
+        let change = &start.deployment.components[0];
+        let verification = VerificationResult::Passed;
+        let ended =
+            Ended { target: change.target.clone(), outcome: Outcome::Unchanged, because: None, to: None, verification };
+        let changed = change.intent == git_deploy::domain::entry::Intent::Change;
+        let outcome = if changed { Outcome::Succeeded } else { Outcome::Unchanged };
+        let verification = if changed { verification } else { VerificationResult::None };
+        Action::Finish(Finish {
+            start: *sequence,
+            run: start.run,
+            kind: start.deployment.kind,
+            components: vec![Ended { outcome, verification, ..ended }],
+            approved_by: vec![],
+            description: start.deployment.description.clone(),
+            break_glass: None,
+            status: None,
+            logs: vec![],
+        })
+    };
+    let abort = |(start, began): &(u64, Start)| {
+        let components = began
+            .deployment
+            .changed()
+            .map(|it| Component { component: it.target.component.clone(), commit: it.target.commit });
+        Action::Abort(Abort {
+            start: *start,
+            run: began.run,
+            components: components.collect(),
+            reason: "stuck".parse().unwrap(),
+        })
+    };
+    let build = |forge: &Forge<'_>, action| forge.build("stage", action, None, |_| ());
+    let run = begin();
+    let resumed = |byte| Action::Resume(Resume { start: run.0, run: RunId([byte; 16]) });
+    loses(&project, "two who resume", &["place"], (ci, "stage", build(ci, resumed(1))), || {
+        push(bob, "stage", &build(bob, resumed(2)));
+    });
+    // Whoever lost goes on with nothing: the run is the other's.
+    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
+    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, abort(&run)));
+    bob.deploy(&["abort", "stage", "-m", "enough"]).ok();
+    sync(&project);
+
+    let run = begin();
+    loses(&project, "an end while it is given up", &["place"], (ci, "stage", build(ci, finish(&run))), || {
+        push(alice, "stage", &build(alice, abort(&run)));
+    });
+    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
+    let run = begin();
+    loses(&project, "given up while it ends", &["place"], (alice, "stage", build(alice, abort(&run))), || {
+        push(ci, "stage", &build(ci, finish(&run)));
+    });
+    project.refused_entry(&["state"], alice, "stage", &build(alice, abort(&run)));
+    // While it lives, only its owner and an admin give it up.
+    let run = begin();
+    project.refused_entry(&["signer"], bob, "stage", &build(bob, abort(&run)));
+    push(ci, "stage", &build(ci, finish(&run)));
+    project.audited();
+}
+
+/// Who holds the lock holds it; who waits for it judges anew; a lock that is never given back lets nobody in.
+#[test]
+fn the_lock() {
+    let world = World::new();
+    let project = ready(&world);
+    let (bob, ci) = (&project.bob, &project.ci);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(project.server.path().join("git-deploy.lock"))
+        .unwrap();
+    file.lock().unwrap();
+    let rivals = [(ci, an_entry(ci, "dev")), (bob, an_entry(bob, "dev"))];
+    let won: Vec<bool> = std::thread::scope(|scope| {
+        let rivals: Vec<_> = rivals
+            .iter()
+            .map(|(forge, id)| scope.spawn(move || forge.push(&[&format!("{id}:refs/deploy/dev")]).succeeded()))
+            .collect();
+        std::thread::sleep(Duration::from_millis(300));
+        // Branches that are nobody's do not wait.
+        project.alice.push(&["HEAD:refs/heads/free"]).ok();
+        assert!(!project.refs().contains("refs/deploy/dev "), "{}", project.refs());
+        file.unlock().unwrap();
+        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+    });
+    assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
+    project.audited();
+}
