@@ -22,6 +22,7 @@ mod look_places;
 mod look_status;
 mod man;
 mod manners;
+mod mutations;
 mod races;
 mod readme;
 mod recipes;
