@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod forgeries;
+mod fuzz;
 mod harness;
 
 mod attacks;
