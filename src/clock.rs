@@ -19,7 +19,13 @@ pub fn now() -> Time {
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
 }
 
-/// A moment that a task must not outlast, on a clock that nobody sets. Tests do not steer it.
+/// How long a task may take. In debug builds `GIT_DEPLOY_TEST_LIMIT` (milliseconds) overrides it.
+pub fn limit(span: Duration) -> Duration {
+    let steered = steered("GIT_DEPLOY_TEST_LIMIT").and_then(|text| text.parse().ok());
+    steered.map_or(span, Duration::from_millis)
+}
+
+/// A moment that a task must not outlast, on a clock that nobody sets.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Option<Instant>);
 
@@ -32,6 +38,11 @@ impl Deadline {
     /// Whether it is over.
     pub fn passed(self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// How long until then; nothing once it is over.
+    pub fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# One new entry pushed to a bare server over file://, with hooks and without; and 10,000 ordinary refs at once. Settings are the same on
-# both sides. A pushed entry is there, so each push brings the next of a chain that was signed beforehand; the sides take turns, and
-# of each entry's ratio the median is told. A server refuses entries that were signed more than five minutes ago.
+# One new entry pushed to a bare server over file://, with hooks and without. Settings are the same on both sides. A pushed entry is
+# there, so each push brings the next of a chain that was signed beforehand; the sides take turns, and of each entry's ratio the median
+# is told. A server refuses entries that were signed more than five minutes ago.
 
 pushes=${PUSHES:-40}
 
@@ -83,24 +83,3 @@ for entries in 1000 100000; do
         "push, pre-receive, $entries entries : no hook" 1.25 \
         "push, pre- and proc-receive, notes, $entries entries : no hook" 1.5
 done
-
-# Refs that are none of our business, in a project that has a policy.
-folder=$(repository 1000 100000 100)
-rm -rf "$scratch/client"
-cp -a "$folder/local" "$scratch/client"
-commit=$(git -C "$scratch/client" rev-parse HEAD)
-for ((number = 0; number < 10000; number++)); do echo "create refs/many/$number $commit"; done |
-    git -C "$scratch/client" update-ref --stdin
-git -C "$scratch/client" pack-refs --all
-: > "$scratch/pushes"
-for order in 'none all' 'all none' 'none all' 'all none'; do
-    declare -A took=()
-    for kind in $order; do
-        server "$kind" "$folder"
-        # What the one wrote must not be the other's to wait for.
-        sync
-        took[$kind]=$(timed_push "$kind" 'refs/many/*:refs/heads/many/*')
-    done
-    echo "${took[none]} ${took[all]}" >> "$scratch/pushes"
-done
-push_rows "$scratch/pushes" 'push of 10,000 branches : no hook' 1.1

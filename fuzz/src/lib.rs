@@ -13,6 +13,7 @@ use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::{self, Commit, notes as projection, tree};
 use git_deploy::server::classify::{Class, classify};
 use git_deploy::server::update::Update;
+use git_deploy::server::watch::Watch;
 use git_deploy::server::{pre_receive, proc_receive};
 use git_deploy::signing::Signature;
 
@@ -154,7 +155,7 @@ pub fn push(data: &[u8]) {
         assert!(pre_receive::judge(data, || Err(closed())).is_err());
     }
     let mut answered = Vec::new();
-    let done = proc_receive::run(&mut &*data, &mut answered, || Err(closed()));
+    let done = proc_receive::run(&mut &*data, &mut answered, || Err(closed()), &Watch::default());
     shown(&done.expect_err("nothing can be done in no repository").to_string());
     assert!(matches!(&answered[..], b"" | b"000eversion=1\n0000"), "an answer to nothing");
 }

@@ -30,7 +30,10 @@ pub struct Args {
 /// Aborts.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
+    let place = match Place::dropped(&workspace, args.at.word()) {
+        Some(place) => place,
+        None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
+    };
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let run = pick(args, context, &place, state.at(place.named.as_ref()).runs())?;

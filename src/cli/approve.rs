@@ -16,7 +16,8 @@ use crate::domain::text::Line;
 use crate::domain::time::Span;
 use crate::git::append::{Draft, View};
 use crate::run::describe::describe;
-use crate::view::deployed;
+use crate::view::alike::counted;
+use crate::view::{deployed, fold};
 
 /// Sign an approval of a commit for an environment
 #[derive(clap::Args)]
@@ -52,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let approved: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = wanted(args, &place, view, commit)?;
-        *approved.borrow_mut() = shown(&deployment, view)?;
+        *approved.borrow_mut() = shown(&deployment, view, context.width())?;
         let components = deployment.changed().map(|change| change.target.component.clone()).collect();
         let (_, rules) = place.rules(view)?;
         let approve = entry::Approve {
@@ -68,7 +69,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.print(line);
     }
     if binds_plans(&workspace, &place) {
-        context.note(format_args!(
+        context.mention(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
             place.name
         ));
@@ -77,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let names: Vec<&str> = approve.components.iter().map(ComponentName::as_str).collect();
     let (by, until) = (&appended.statement.by, context.until(approve.expires));
     let commit = commit.0.prefix(7);
-    let sentence = format!("{by} approves {} ({commit}) for {}, {until}.", names.join(", "), place.name);
+    let sentence = format!("{by} approves {} ({commit}) for {}, {until}.", counted(&names), place.name);
     written::tell(context, &sentence, &appended)
 }
 
@@ -99,10 +100,12 @@ fn wanted(args: &Args, place: &Place, view: &View<'_>, commit: CommitId) -> Resu
 }
 
 /// What is approved: the components, and the subjects of what they bring.
-fn shown(deployment: &Deployment, view: &View<'_>) -> Result<Vec<String>, Failure> {
-    let mut lines = deployed::changes(deployment);
+fn shown(deployment: &Deployment, view: &View<'_>, width: Option<usize>) -> Result<Vec<String>, Failure> {
+    let mut lines = deployed::changes(deployment, width);
     let subjects = describe(view.repository, deployment).or_fail(Kind::CannotTell, "cannot read what is approved")?;
-    lines.extend(subjects.iter().flat_map(|text| text.as_str().lines()).map(|line| format!("  {line}")));
+    lines.extend(
+        subjects.iter().flat_map(|text| text.as_str().lines()).flat_map(|line| fold::below("  ", 4, line, width)),
+    );
     Ok(lines)
 }
 

@@ -139,14 +139,15 @@ fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Fail
     let predicate = tests.predicate(&reports, args.url.as_ref());
     let predicate = predicate.or_fail(Kind::Usage, "the reports cannot be attested")?;
     if predicate.left_out > 0 {
-        context.note(format_args!(
+        context.mention(format_args!(
             "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
             predicate.left_out
         ));
     }
     if tests.result() == "WARNED" {
-        context
-            .note("Some tests passed only when they were repeated: WARNED, which no required check takes for passed.");
+        context.mention(
+            "Some tests passed only when they were repeated: WARNED, which no required check takes for passed.",
+        );
     }
     Ok(predicate.map)
 }

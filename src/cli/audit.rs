@@ -2,13 +2,17 @@
 //!
 //! It believes nothing but the pin, and needs neither a key nor a network.
 
-use std::io::IsTerminal as _;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
 
 use super::workspace::{open_repository, problem_line};
 use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::verdict::Outcome;
 use crate::git::audit::{self, Audited, Plan, Special, Watch};
@@ -16,7 +20,8 @@ use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, Tips};
 use crate::git::sync::standing_problems;
 use crate::git::{Error, Repository};
-use crate::view::audit::{self as view, Audit, Finding, Ledger, Part, Remark};
+use crate::view;
+use crate::view::audit::{Audit, Finding, Ledger, Part, Remark};
 
 /// Check every ledger from the root of trust: signatures, rules, order, and the notes
 #[derive(clap::Args)]
@@ -24,7 +29,35 @@ pub struct Args {
     /// Only the ledger of this environment, `policy` or `evidence`; the policy's is always checked
     #[arg(value_name = "ENV|LEDGER")]
     ledger: Option<String>,
+    /// The project's id as a colleague or an earlier report tells it; without it what this clone trusts
+    #[arg(long, value_name = "ID")]
+    root: Option<EntryId>,
+    /// Only what came after an earlier audit: the file of its --json report, whose tips must still be in the ledgers
+    ///
+    /// The policy is checked all the same, and the notes are not.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// Also write a JUnit report: a test case for each ledger
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
+
+/// What is read of an earlier report.
+#[derive(Deserialize)]
+struct Earlier {
+    schema: String,
+    project: Option<EntryId>,
+    ledgers: Vec<EarlierLedger>,
+}
+
+#[derive(Deserialize)]
+struct EarlierLedger {
+    ledger: LedgerName,
+    tip: EntryId,
+}
+
+/// An earlier report is no larger, in bytes.
+const REPORT_LIMIT: u64 = 64 << 20;
 
 /// Prints what was found.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -46,10 +79,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             Audit { project: None, pinned: false, ledgers: Vec::new(), notes: None, other }
         }
     };
+    if let Some(file) = &args.junit {
+        let written = std::fs::write(file, view::junit::xml(&audit, context.now()));
+        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    }
     if context.json() {
         context.report("audit", &audit)?;
     } else {
-        context.print(view::text(&audit, context.width(), &|time| context.when(time)));
+        context.print(view::audit::text(&audit, context.width(), &|time| context.when(time)));
     }
     let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
     match (any("fail"), any("unknown")) {
@@ -63,9 +100,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -> Result<Audit, Failure> {
     let which = which(args, repository, tips, project)?;
     let mut other = Part::default();
-    let pinned = pin(repository, project, &mut other)?;
+    let pinned = pin(args.root, repository, project, &mut other)?;
+    let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| since(file, project, tips, &mut other))?;
     let progress = Progress::new();
-    let plan = Plan { ledgers: &which, notes: args.ledger.is_none(), stretch: audit::STRETCH };
+    let notes = args.ledger.is_none() && args.since.is_none();
+    let plan = Plan { ledgers: &which, since: &since, notes, stretch: audit::STRETCH };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
     let notes = report.notes.map(|(findings, remarks)| Part {
@@ -111,12 +150,52 @@ fn which(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
     Ok(which)
 }
 
-/// Compares the project with the pin.
-fn pin(repository: &Repository, project: &Project, other: &mut Part) -> Result<bool, Failure> {
-    match repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")? {
+/// The tips that an earlier audit saw; one whose ledger is gone is a finding.
+fn since(
+    file: &Path,
+    project: &Project,
+    tips: &Tips,
+    other: &mut Part,
+) -> Result<BTreeMap<LedgerName, EntryId>, Failure> {
+    let unusable = || Failure::new(Kind::Usage, format!("{} is no report of an audit", file.display()));
+    let hint = "git deploy audit --json > FILE, which makes one";
+    let opened = std::fs::File::open(file).or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    let mut bytes = Vec::new();
+    let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
+    read.or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    if bytes.len() as u64 > REPORT_LIMIT {
+        return Err(unusable().because("it is larger than 64 MiB"));
+    }
+    let earlier: Earlier = serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
+    if earlier.schema != "git-deploy/audit/v1" {
+        return Err(unusable().hint(hint));
+    }
+    if earlier.project != Some(project.id) {
+        return Err(Failure::new(Kind::Denied, format!("{} is of another project", file.display())));
+    }
+    for gone in earlier.ledgers.iter().filter(|it| !tips.contains_key(&it.ledger)) {
+        let detail = format!("the earlier audit saw the ledger {}, and it is gone", gone.ledger);
+        let ledger = Some(gone.ledger.clone());
+        other.findings.push(Finding {
+            kind: "chain",
+            ledger,
+            outcome: "fail",
+            entry: Some(gone.tip),
+            rule: None,
+            detail,
+        });
+    }
+    Ok(earlier.ledgers.into_iter().map(|it| (it.ledger, it.tip)).collect())
+}
+
+/// Compares the project with the one that was named, or else the pin.
+fn pin(root: Option<EntryId>, repository: &Repository, project: &Project, other: &mut Part) -> Result<bool, Failure> {
+    let pinned = repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+    match root.or(pinned) {
         Some(pinned) if pinned == project.id => Ok(true),
         Some(pinned) => {
-            let detail = format!("this clone trusts the project {pinned}, and the ledgers are of {}", project.id);
+            let who = if root.is_some() { "the root is to be" } else { "this clone trusts" };
+            let detail = format!("{who} the project {pinned}, and the ledgers are of {}", project.id);
             let (kind, outcome) = ("pin", "fail");
             other.findings.push(Finding { kind, ledger: None, outcome, entry: None, rule: None, detail });
             Ok(false)
@@ -129,7 +208,7 @@ fn pin(repository: &Repository, project: &Project, other: &mut Part) -> Result<b
     }
 }
 
-fn ledger(audited: Audited) -> Ledger {
+pub(super) fn ledger(audited: Audited) -> Ledger {
     Ledger {
         ledger: audited.ledger,
         tip: audited.tip,
@@ -143,7 +222,7 @@ fn ledger(audited: Audited) -> Ledger {
     }
 }
 
-fn finding(found: &audit::Finding) -> Finding {
+pub(super) fn finding(found: &audit::Finding) -> Finding {
     let kind = match found.kind {
         audit::Kind::Entry => "entry",
         audit::Kind::Chain => "chain",
@@ -161,7 +240,7 @@ fn finding(found: &audit::Finding) -> Finding {
     }
 }
 
-fn remark(found: audit::Remark) -> Remark {
+pub(super) fn remark(found: audit::Remark) -> Remark {
     let kind = match found.kind {
         Special::BreakGlass => "breakGlass",
         Special::Recovered => "recovered",
@@ -174,11 +253,16 @@ fn remark(found: audit::Remark) -> Remark {
     Remark { kind, ledger: found.ledger, entry: found.entry, text: found.text }
 }
 
+/// What a finding means for whoever cannot go on with it.
+pub(super) fn kind_of(found: &audit::Finding) -> Kind {
+    if found.outcome == Outcome::Fail { Kind::Denied } else { Kind::CannotTell }
+}
+
 /// How many entries were judged, shown on a terminal once it takes over a second.
-struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant that parses.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left") {
@@ -187,7 +271,7 @@ impl Progress {
         Self(bar)
     }
 
-    fn done(&self) {
+    pub fn done(&self) {
         self.0.finish_and_clear();
     }
 }

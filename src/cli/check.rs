@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         context.report("check", &check::json(&shown))?;
     } else {
-        context.print(check::text(&shown));
+        context.print(check::text(&shown, context.width()));
         look::age(&workspace, context);
     }
     match answer.verdict.decision() {

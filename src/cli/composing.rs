@@ -29,6 +29,18 @@ impl Place {
         Ok(Self { ledger: rules.ledger.clone(), named: Workspace::named_in_ledger(&name, rules), name })
     }
 
+    /// The environment that a word names, if the policy has dropped it and its ledger is there: a run that is under way in it may still
+    /// be ended.
+    pub fn dropped(workspace: &Workspace, word: Option<&str>) -> Option<Self> {
+        let name: EnvName = word?.parse().ok().filter(|name| workspace.policy.environment(name).is_none())?;
+        let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
+        let ends = std::iter::once(name.as_str().len()).chain(dashes);
+        let ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
+        let ledger = { ledgers }.find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
+        let named = (ledger.as_str() != name.as_str()).then(|| name.clone());
+        Some(Self { name, ledger, named })
+    }
+
     /// The policy in force as the writer has just found it, and the environment's rules in it.
     pub fn rules<'v>(&self, view: &View<'v>) -> Result<(&'v Policy, &'v Environment), Failure> {
         let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;

@@ -48,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         context.report("contains", &contains)?;
     } else {
-        context.print(contains::text(&contains, subject.as_deref()));
+        context.print(contains::text(&contains, subject.as_deref(), context.width()));
         look::age(&workspace, context);
     }
     match answer {

@@ -20,6 +20,9 @@ use crate::view::{self, time::Dates};
 /// What a shell reports for a program that a closed pipe stopped (128 + SIGPIPE).
 const CLOSED_PIPE: u8 = 141;
 
+/// How far in a sentence goes on where it is folded.
+const SENTENCE: usize = 2;
+
 /// The surroundings of the one command that runs.
 pub struct Context {
     json: bool,
@@ -123,6 +126,32 @@ impl Context {
         let _ = writeln!(self.output().err, "{lines}");
     }
 
+    /// Prints a sentence on standard output, folded to the terminal's width.
+    pub fn say(&self, sentence: impl Display) {
+        self.print(self.folded(&sentence.to_string()));
+    }
+
+    /// Prints a sentence on standard error, folded likewise.
+    pub fn mention(&self, sentence: impl Display) {
+        self.note(self.folded(&sentence.to_string()));
+    }
+
+    /// Prints what a remote said on standard error, folded likewise.
+    pub fn remote_said(&self, line: &str) {
+        self.note(view::fold::said("remote: ", line, self.width).join("\n"));
+    }
+
+    /// A sentence and what to type, which stays on one line.
+    pub fn with_command(&self, sentence: &str, command: &str) -> String {
+        view::fold::with_command("", SENTENCE, sentence, ": ", command, self.width).join("\n")
+    }
+
+    fn folded(&self, text: &str) -> String {
+        let lines: Vec<String> =
+            text.lines().flat_map(|line| view::fold::below("", SENTENCE, line, self.width)).collect();
+        lines.join("\n")
+    }
+
     /// Prints the one JSON document of a command: `kind` names its schema, as in `git-deploy/<kind>/v1`.
     pub fn report(&self, kind: &str, body: &impl Serialize) -> Result<(), Failure> {
         let document = view::json::document(kind, body).or_fail(Kind::CannotTell, "cannot write the JSON document")?;
@@ -172,7 +201,7 @@ impl Context {
     }
 
     fn explain(&self, failure: &Failure) {
-        if let Some(text) = failure.text() {
+        if let Some(text) = failure.text(self.width) {
             self.note(text);
         }
         // The lock is given back before `report` takes it.

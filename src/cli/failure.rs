@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::domain::text::harmless;
 use crate::domain::verdict::Verdict;
-use crate::view::verdict;
+use crate::view::{fold, verdict};
 
 /// What sort of failure, and so which exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
@@ -132,17 +132,17 @@ impl Failure {
         reasons
     }
 
-    /// The text for a person, with colours and without a newline at its end; `None` if all has been told.
-    pub fn text(&self) -> Option<String> {
+    /// The text for a person, with colours and without a newline at its end; `None` if all has been told. What to type stays on one line.
+    pub fn text(&self, width: Option<usize>) -> Option<String> {
         let message = self.message.as_ref()?;
-        let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message);
+        let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message, width);
         for reason in self.reasons() {
             text += "\n";
-            text += &labelled("  because", Style::new().bold(), &reason);
+            text += &labelled("  because", Style::new().bold(), &reason, width);
         }
         for hint in &self.hints {
             text += "\n";
-            text += &labelled("  try", AnsiColor::Cyan.on_default().bold(), hint);
+            text += &labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
         }
         Some(text)
     }
@@ -163,10 +163,14 @@ impl Failure {
 }
 
 /// `label: text`, further lines indented under it; the text may come from anywhere, so it is made harmless.
-fn labelled(label: &str, style: Style, text: &str) -> String {
-    let margin = " ".repeat(label.len() + 2);
-    let lines: Vec<_> = text.lines().map(harmless).collect();
-    format!("{style}{label}:{style:#} {}", lines.join(&format!("\n{margin}")))
+fn labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
+    let mut head = format!("{style}{label}:{style:#} ");
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        lines.extend(fold::hanging(&head, &harmless(line), width));
+        head = " ".repeat(label.len() + 2);
+    }
+    lines.join("\n")
 }
 
 /// Turns the error of an operation into a [`Failure`] that says what was being done.
@@ -190,7 +194,7 @@ mod tests {
     struct Missing(#[source] std::io::Error);
 
     fn plain(failure: &Failure) -> String {
-        anstream::adapter::strip_str(&failure.text().unwrap()).to_string()
+        anstream::adapter::strip_str(&failure.text(None).unwrap()).to_string()
     }
 
     /// A person reads what, why and what next; a reason that is repeated inside another is told once.
@@ -209,7 +213,7 @@ mod tests {
     #[test]
     fn hostile_words() {
         let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
-        let text = failure.text().unwrap();
+        let text = failure.text(None).unwrap();
         assert!(text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"), "{text:?}");
     }
 

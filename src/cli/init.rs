@@ -15,6 +15,7 @@ use super::running::{self, Running, Runs};
 use super::workspace::{
     REMOTE, Workspace, default_key, entry_name, explain, find_signer, open_repository, remote, synced,
 };
+use super::written::with_entry;
 use super::{Context, Failure, Kind, OrFail as _, naming, news};
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
@@ -26,6 +27,7 @@ use crate::git::append::{Manner, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Link, Project, project_bytes};
 use crate::git::sync::{LEDGERS, PIN};
+use crate::server::install::init_clone;
 use crate::signing::Signer;
 use crate::view::deployed;
 
@@ -52,6 +54,9 @@ pub struct Args {
     /// Protect a new key by file permissions alone
     #[arg(long)]
     no_password: bool,
+    /// Install the hook pre-push here: it tells of a branch or tag of an environment what the server will say, before it is pushed
+    #[arg(long)]
+    pre_push: bool,
 }
 
 /// What was done, for people and for `--json`.
@@ -72,7 +77,7 @@ pub(super) struct Done {
     remote: Option<String>,
     /// Who may change the policy.
     admins: Vec<Person>,
-    /// What was made: `key`, `deploy.toml`, `policy`.
+    /// What was made: `key`, `pre-push`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
     /// What was written down as running already.
     baselines: Vec<Baselined>,
@@ -116,6 +121,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     } else {
         configure(&repository, None)?;
     }
+    if args.pre_push {
+        install_hook(&repository, context)?;
+        done.made.push("pre-push");
+    }
     let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
         return join(args, context, done);
@@ -133,6 +142,16 @@ fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failur
     let there = repository.config_strings(&key).or_fail(Kind::CannotTell, cannot)?;
     if !there.iter().any(|refspec| refspec == LEDGERS) {
         repository.add_config(&key, LEDGERS).or_fail(Kind::CannotTell, cannot)?;
+    }
+    Ok(())
+}
+
+/// Installs the hook that tells before a push what the server will say.
+fn install_hook(repository: &Repository, context: &Context) -> Result<(), Failure> {
+    let cannot = "cannot install the hook pre-push";
+    let program = std::env::current_exe().or_fail(Kind::CannotTell, cannot)?;
+    for step in init_clone(repository, &program).or_fail(Kind::CannotTell, cannot)? {
+        context.print(format_args!("{}", step.what));
     }
     Ok(())
 }
@@ -165,13 +184,13 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     context
-        .print(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
+        .say(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
     match workspace.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => {
             context.print(format_args!("You are {person}."));
             if let Some(file) = restored(&workspace, person)? {
                 done.made.push(FILE);
-                context.print(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+                context.say(format_args!("{file} was missing and is there again: git add {file} && git commit"));
             }
         }
         Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
@@ -219,7 +238,7 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
-    context.print(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
+    context.say(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
     if missing.is_some() {
         context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
     }
@@ -246,7 +265,7 @@ fn written(
         let here = state.at(None);
         let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.entered(component)) {
-            context.note(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
+            context.mention(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
             continue;
         }
         let appended = workspace.append(context, &place.ledger, Manner::default(), &|view| {
@@ -256,7 +275,7 @@ fn written(
             appended.map_err(|failure| failure.hint("git deploy init with the same words, to go on from here"))?;
         let ended = appended.statement.ended();
         let entry = entry_name(&place.ledger, appended.id);
-        context.print(format_args!("{}   entry {entry}", deployed::ended(name.as_str(), &ended)));
+        context.print(with_entry(context, &deployed::ended(name.as_str(), &ended), &entry));
         let components = ended.into_iter().map(|it| (it.target.component, it.target.commit)).collect();
         done.baselines.push(Baselined { environment: name.clone(), entry: appended.id, components });
     }
@@ -395,7 +414,7 @@ fn publish(
                 Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init")
             );
         }
-        Ok(proposal.draft(None))
+        Ok(proposal.draft(None, false))
     });
     written.map(drop).map_err(|error| {
         let failure = explain(context, error);

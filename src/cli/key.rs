@@ -132,7 +132,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         context.note("There is no key here yet: git deploy key new");
         return Ok(());
     }
-    let mut table = Table::new(&["", "Public key", "Person", "File"]);
+    let mut table = Table::new(&["", "Public key", "Person", "File"]).elastic(&[2, 3]);
     for key in keys {
         let mark = if key.signs { Mark::Live } else { Mark::None };
         let person = match (key.person, key.retired) {

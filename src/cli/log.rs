@@ -78,7 +78,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     context.print(log::text(&log, context.width(), &|time| context.when(time)));
     look::age(&workspace, context);
     if log.more {
-        context.note(format_args!("older ones are there: git deploy log -n {}", args.number.saturating_mul(5).max(20)));
+        let more = args.number.saturating_mul(5).max(20);
+        context.note(format_args!("older ones are there: the same command with -n {more}"));
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>,
     let lines: Vec<String> = problems.iter().map(workspace::problem_line).collect();
     let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
-        context.note(format_args!("{yellow}warning:{yellow:#} {line}"));
+        context.mention(format_args!("{yellow}warning:{yellow:#} {line}"));
     }
     Ok(lines)
 }

@@ -43,6 +43,7 @@ mod notes;
 mod policy;
 mod record;
 mod register;
+mod repair;
 mod revoke;
 mod server;
 mod show;
@@ -117,6 +118,7 @@ commands! {
     }
     "Audit": {
         Audit => audit,
+        Repair => repair,
     }
     "Set up": {
         Policy => policy,

@@ -63,7 +63,7 @@ pub fn report(
 pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Result<(), Failure> {
     if let Some(id) = synced.pinned {
         let project = Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
-        context.note(format_args!(
+        context.mention(format_args!(
             "{}: trusted on first use. Compare with a colleague: git config deploy.root\n  {id}",
             project.name
         ));
@@ -98,7 +98,7 @@ pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Co
         context.print(format_args!("{remote} {words}."));
         return Ok(());
     }
-    let mut table = Table::new(&["Ledger", "New", "Newest entry", "By", "When", ""]).elastic(2);
+    let mut table = Table::new(&["Ledger", "New", "Newest entry", "By", "When", ""]).elastic(&[2]);
     for moved in &synced.moved {
         let statement = newest(repository, moved)?;
         let cells = [

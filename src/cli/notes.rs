@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::workspace::Workspace;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{Context, Failure};
 
 /// Make the notes of `git log --notes=deploy` anew
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let Command::Rebuild = args.command;
     let workspace = Workspace::open(context)?;
     let rebuilt = workspace.repository.rebuild_notes(&workspace.tips);
-    rebuilt.or_fail(Kind::CannotTell, "cannot write the notes")?;
+    rebuilt.map_err(super::trouble::unwritten_notes)?;
     if context.json() {
         return context.report("notes-rebuild", &Body { ledgers: workspace.tips.len() });
     }

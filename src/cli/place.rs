@@ -33,6 +33,11 @@ pub struct OnlyEnv {
 }
 
 impl EnvRev {
+    /// The words as they were typed: the environment's, and the revision.
+    pub fn words(&self) -> (Option<&str>, Option<&str>) {
+        (self.env.as_deref(), self.rev.as_deref())
+    }
+
     /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
     /// can be told without it.
     pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<(EnvName, Option<&str>), Failure> {
@@ -53,6 +58,11 @@ impl EnvRev {
 }
 
 impl OnlyEnv {
+    /// The word as it was typed.
+    pub fn word(&self) -> Option<&str> {
+        self.env.as_deref()
+    }
+
     /// The environment.
     pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
         match &self.env {
@@ -84,7 +94,7 @@ fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure
 
 /// Says what was taken for the environment: whoever is surprised stops here.
 fn told(context: &Context, bound: Bound) -> EnvName {
-    context.note(format_args!("{}, from {}", bound.name, bound.from));
+    context.mention(format_args!("{}, from {}", bound.name, bound.from));
     bound.name
 }
 

@@ -1,23 +1,27 @@
 //! `git deploy policy`: the rules in force, and how others come into force.
 
+mod test;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::proposal::{FILE, Proposal};
-use super::workspace::{Workspace, entry_name};
+use super::workspace::{Workspace, entry_name, find_signer};
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _, keys};
 use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
-use crate::domain::id::{Digest, EntryId};
+use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::domain::policy::{MAX_BYTES, Policy, Standing};
 use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
-use crate::git::append::Draft;
+use crate::git::append::{Draft, Manner};
 use crate::git::ledger::Link;
+use crate::git::recovery::RECOVERED;
+use crate::signing::Signer;
 use crate::view::{self, diff};
 
-/// Show, compare, approve and publish the rules; describe their file to editors
+/// Show, compare, test, approve and publish the rules; describe their file to editors
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -28,6 +32,7 @@ pub struct Args {
 enum Verb {
     Show(Show),
     Diff(Diff),
+    Test(test::Test),
     Approve(Approve),
     Revoke(Revoke),
     Publish(Publish),
@@ -84,6 +89,9 @@ struct Publish {
     /// What changes and why
     #[arg(short, long, value_parser = written::description)]
     message: Option<Description>,
+    /// All admin keys are lost, and the server's owner has let this key recover the policy: git-deploy server init --recover KEY
+    #[arg(long)]
+    recover: bool,
     #[command(flatten)]
     how: How,
 }
@@ -100,6 +108,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
         Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
+        Verb::Test(args) => test::run(args, &Workspace::open(context)?, context),
         Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
         Verb::Revoke(args) => revoke(args, &Workspace::open_to_write(context)?, context),
         Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),
@@ -182,7 +191,7 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
             .report("policy", &InForce { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
     }
     let (by, when) = (&statement.by, context.when(statement.at));
-    context.note(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
+    context.mention(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
     // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
     let lines: Vec<String> =
         text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
@@ -271,13 +280,15 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
         return if context.json() { report_difference(&old, &proposal, context) } else { Ok(()) };
     }
     for warning in warnings(&proposal.policy) {
-        context.note(warning);
+        context.mention(warning);
     }
     if !args.how.dry_run && !context.confirm("Bring this into force?")? {
         return Err(Failure::new(Kind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
-    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|view| {
+    let (person, signer) = if args.recover { recoverer(workspace, &proposal)? } else { workspace.signer()? };
+    let manner = Manner { recover: args.recover, ..args.how.manner() };
+    let appended = workspace.append_as(context, (&person, &signer), &LedgerName::policy(), manner, &|view| {
         // Whoever confirmed has seen the difference to this one only.
         let tree = view.head.tree;
         let now = view
@@ -288,10 +299,35 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
             return Err(Failure::new(Kind::Denied, "another policy came into force meanwhile: nothing was published")
                 .hint("git deploy policy diff"));
         }
-        Ok(proposal.draft(args.message.clone()))
+        Ok(proposal.draft(args.message.clone(), args.recover))
     })?;
+    if args.recover && !appended.dry_run {
+        vouch(workspace, signer.public_key())?;
+    }
     let sentence = format!("The policy {} is in force.", proposal.digest().short());
     written::tell(context, &sentence, &appended)
+}
+
+/// Who recovers: the person whose key the proposal gives to what signs here, listed in the policy in force or not.
+fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Signer), Failure> {
+    let signer = find_signer(&workspace.repository)?;
+    let key = signer.public_key();
+    match proposal.policy.person_of_key(&key) {
+        Some((person, Standing::Current)) => Ok((person.clone(), signer)),
+        _ => Err(Failure::new(Kind::Denied, format!("{} lists nobody with the key {key}", proposal.name))
+            .hint(format!("a line under [people]: you = \"{key}\""))
+            .hint("git deploy policy publish --recover")),
+    }
+}
+
+/// Whoever recovers has the word of the server's owner, and this clone remembers it, as every other is asked to.
+fn vouch(workspace: &Workspace, key: PublicKey) -> Result<(), Failure> {
+    let cannot = "cannot remember in git's configuration that the policy was recovered";
+    let known = workspace.repository.config_strings(RECOVERED).or_fail(Kind::CannotTell, cannot)?;
+    if known.iter().any(|text| text.parse() == Ok(key)) {
+        return Ok(());
+    }
+    workspace.repository.add_config(RECOVERED, &key.to_string()).or_fail(Kind::CannotTell, cannot)
 }
 
 /// What whoever publishes should know.

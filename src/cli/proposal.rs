@@ -46,7 +46,7 @@ impl Proposal {
     pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
             for finding in errors.findings() {
-                context.note(finding);
+                context.mention(finding);
             }
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
@@ -64,15 +64,10 @@ impl Proposal {
         Digest::sha256(self.text.as_bytes())
     }
 
-    /// The entry that brings it into force.
-    pub fn draft(&self, description: Option<Description>) -> Draft {
-        let publish = Publish {
-            digest: self.digest(),
-            approved_by: Vec::new(),
-            description,
-            admits: Vec::new(),
-            recovered: false,
-        };
+    /// The entry that brings it into force; `recovered` after all admin keys were lost.
+    pub fn draft(&self, description: Option<Description>, recovered: bool) -> Draft {
+        let publish =
+            Publish { digest: self.digest(), approved_by: Vec::new(), description, admits: Vec::new(), recovered };
         Draft { policy_text: Some(Arc::from(self.text.as_bytes())), ..Action::Publish(publish).into() }
     }
 }

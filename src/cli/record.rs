@@ -98,6 +98,10 @@ struct What {
 /// Records.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
+    let (word, rev) = args.at.words();
+    if let Some(place) = Place::dropped(&workspace, word).filter(|_| args.finish) {
+        return finish(args, context, &workspace, &place, rev);
+    }
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     if args.finish {
@@ -146,9 +150,8 @@ fn on_hold(context: &Context, place: &Place, appended: &Appended) {
     }
     for commit in deployed::held(&appended.statement.ended()) {
         let (name, commit) = (&place.name, commit.0.prefix(7));
-        context.print(format_args!(
-            "It is on hold in {name} until a person lifts it: git deploy unlock {name} --commit {commit}"
-        ));
+        let sentence = format!("It is on hold in {name} until a person lifts it");
+        context.print(context.with_command(&sentence, &format!("git deploy unlock {name} --commit {commit}")));
     }
 }
 
@@ -248,8 +251,7 @@ fn finish(
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let (policy, _) = place.rules(view)?;
-        let me = policy.person_of_key(&key).map(|(person, _)| person);
+        let me = view.policy.and_then(|policy| policy.person_of_key(&key)).map(|(person, _)| person);
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let runs = state.at(place.named.as_ref()).runs();
         let run = pick(args, place, runs, me, commit)?;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::{failure, init, key, news, notes, policy, server, written};
+use crate::server::handoff::Event;
 use crate::view;
 
 /// A kind of document.
@@ -32,11 +33,13 @@ impl Kind {
 /// All kinds, by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
+    Kind::of::<super::repair::Body>("repair", "What was put back on a remote: `repair`."),
     Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
     Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
     Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
     Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
     Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),
+    Kind::of::<Event>("event", "An entry that a server has accepted: the program of `deploy.handoff`, a line each."),
     Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
     Kind::of::<init::Done>("init", "What was set up: `init`."),
     Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),
@@ -49,6 +52,9 @@ pub const KINDS: &[Kind] = &[
         "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
     ),
     Kind::of::<policy::FileSchema>("policy-schema", "The JSON Schema of `deploy.toml`: `policy schema`."),
+    Kind::of::<view::replay::Replay>("policy-test", "What a proposal would have said of the past: `policy test`."),
+    Kind::of::<server::Adopted<'_>>("server-adopt", "What was found in a copy, and installed: `server adopt`."),
+    Kind::of::<view::server::Check>("server-check", "Whether a server protects: `server check`."),
     Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
     Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
     Kind::of::<view::status::Status>("status", "What runs where: `status`."),

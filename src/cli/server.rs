@@ -1,5 +1,8 @@
 //! `git deploy server`: what the owner of a server does there.
 
+mod adopt;
+mod check;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -22,9 +25,11 @@ pub struct Args {
 enum Verb {
     /// Install the hooks, and say who may publish the first policy
     Init(Init),
+    Check(check::Check),
+    Adopt(adopt::Adopt),
 }
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 struct Init {
     /// The repository, bare as a rule, which must exist
     #[arg(value_name = "REPOSITORY")]
@@ -35,12 +40,23 @@ struct Init {
     /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
     #[arg(long, value_name = "KEY", value_parser = key)]
     recover: Option<PublicKey>,
+    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it
+    #[arg(long)]
+    no_proc_receive: bool,
+    /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
+    #[arg(long, conflicts_with = "no_proc_receive")]
+    reference_transaction: bool,
+    /// A program, by its absolute path, that gets every entry that is accepted from now on, as a line of JSON on standard input
+    #[arg(long, value_name = "PROGRAM")]
+    handoff: Option<PathBuf>,
 }
 
 /// Runs one of the verbs.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Init(init) => run_init(init, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::Adopt(args) => adopt::run(args, context),
     }
 }
 
@@ -52,6 +68,9 @@ fn key(text: &str) -> Result<PublicKey, String> {
     })
 }
 
+pub(super) use adopt::Adopted;
+
+/// What was installed.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Document<'a> {
     /// The repository, as it was named.
@@ -71,13 +90,29 @@ struct StepDocument<'a> {
     changed: bool,
 }
 
-fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
+/// Installs what `init` installs.
+fn install(args: &Init) -> Result<Vec<Step>, Failure> {
     let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
     let repository = &args.repository;
-    let wish = Wish { repository, admins: &args.admins, recovery: args.recover, program: &program };
-    let steps = init(&wish).map_err(|error| failed(error, args))?;
+    let wish = Wish {
+        repository,
+        admins: &args.admins,
+        recovery: args.recover,
+        without_proc_receive: args.no_proc_receive,
+        reference_transaction: args.reference_transaction,
+        handoff: args.handoff.as_deref(),
+        program: &program,
+    };
+    init(&wish).map_err(|error| failed(error, args))
+}
+
+fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
+    let steps = install(args)?;
+    let repository = &args.repository;
     let next = match args.recover {
-        Some(_) => "git deploy policy publish, with the key that recovers; then tell everyone to trust the policy anew",
+        Some(_) => {
+            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
+        }
         None => "git deploy init in a clone, which publishes the first policy",
     };
     if context.json() {
@@ -100,6 +135,7 @@ fn failed(error: InstallError, args: &Init) -> Failure {
         InstallError::NoAdmin => {
             failure(Kind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
         }
+        InstallError::Handoff(_) => failure(Kind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
         InstallError::OtherRoots(root) => {
             failure(Kind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
         }

@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         return context.report("show", &show);
     }
-    context.print(show::text(&show, context.now(), context.dates()));
+    context.print(show::text(&show, context.width(), context.now(), context.dates()));
     look::age(&workspace, context);
     Ok(())
 }

@@ -159,7 +159,7 @@ fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
         same = false;
         let branch = environment.branch.as_ref().or(status.branch.as_ref()).map_or("its branch", String::as_str);
         let names: Vec<&str> = differs.iter().map(ComponentName::as_str).collect();
-        context.note(format_args!("{} differs from {branch}: {}", environment.name, names.join(", ")));
+        context.mention(format_args!("{} differs from {branch}: {}", environment.name, names.join(", ")));
     }
     if same { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
 }

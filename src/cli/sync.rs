@@ -17,7 +17,7 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     } else {
         // There is nobody else to write what the notes lack.
         let told = repository.tips().and_then(|tips| repository.catch_up_notes(&tips));
-        told.or_fail(Kind::CannotTell, "cannot write the notes")?;
+        told.map_err(super::trouble::unwritten_notes)?;
         Synced::default()
     };
     if context.json() {

@@ -7,6 +7,7 @@ use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::Oid;
 use crate::domain::policy::nearest;
 use crate::domain::verdict::Outcome;
+use crate::git::recovery::RECOVERED;
 use crate::git::revision::NoCommit;
 use crate::git::sync::{Fault, Problem};
 use crate::git::{Error, Repository};
@@ -111,12 +112,32 @@ pub fn problem_line(problem: &Problem) -> String {
     }
 }
 
+/// What to type where a remote's policy says that it was recovered: only the server's owner can tell whether that is so.
+pub fn recovered(problems: &[Problem]) -> Option<String> {
+    let repository = super::workspace::open_repository().ok()?;
+    let key = problems.iter().find_map(|problem| match &problem.fault {
+        Fault::Unverified { id, .. } => repository.recovered_with(&problem.ledger, *id).ok().flatten(),
+        _ => None,
+    })?;
+    Some(format!(
+        "git config --add {RECOVERED} {key}, once the server's owner has told you that this key recovered the policy"
+    ))
+}
+
 /// A lock file is in the way.
 pub fn locked(lock: &Path) -> Failure {
     Failure::new(Kind::CannotTell, "a ref cannot be moved")
         .because(Error::Locked(lock.to_owned()))
         .hint("the same command again, once the other process is done")
         .hint(format!("rm {}, if no git process is running here", lock.display()))
+}
+
+/// Notes could not be written.
+pub fn unwritten_notes(error: Error) -> Failure {
+    match error {
+        Error::Locked(lock) => locked(&lock),
+        error => Failure::new(Kind::CannotTell, "cannot write the notes").because(error),
+    }
 }
 
 /// A key file cannot be used.

@@ -29,6 +29,8 @@ pub const KEY: &str = "deploy.key";
 pub const SIGNER: &str = "deploy.signer";
 /// git's configuration: that program's public key, or the file it is in.
 pub const SIGNER_KEY: &str = "deploy.signerKey";
+/// What to type where a key is retired.
+const PRESENT_KEY: &str = "git config deploy.key FILE, with the present key";
 
 /// A repository with a project in it.
 pub struct Workspace {
@@ -175,18 +177,25 @@ impl Workspace {
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }
 
-    /// Who signs here, and with what.
-    pub fn signer(&self) -> Result<(Person, Signer), Failure> {
+    /// Who signs here, and with what: somebody of the policy, with a key of today or a retired one.
+    fn listed(&self) -> Result<(Person, Signer, Standing), Failure> {
         let signer = find_signer(&self.repository)?;
         let key = signer.public_key();
         match self.policy.person_of_key(&key) {
-            Some((person, Standing::Current)) => Ok((person.clone(), signer)),
-            Some((person, Standing::Retired)) => {
-                Err(Failure::new(Kind::Denied, format!("this key of {person} is retired: it signs nothing new"))
-                    .hint("git config deploy.key FILE, with the present key"))
-            }
+            Some((person, standing)) => Ok((person.clone(), signer, standing)),
             None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
                 .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
+        }
+    }
+
+    /// Who signs here something new, and with what.
+    pub fn signer(&self) -> Result<(Person, Signer), Failure> {
+        match self.listed()? {
+            (person, signer, Standing::Current) => Ok((person, signer)),
+            (person, _, Standing::Retired) => {
+                Err(Failure::new(Kind::Denied, format!("this key of {person} is retired: it signs nothing new"))
+                    .hint(PRESENT_KEY))
+            }
         }
     }
 
@@ -198,13 +207,30 @@ impl Workspace {
         manner: Manner,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<Appended, Failure> {
-        let (person, signer) = self.signer()?;
+        // A retired key may end its open run, and the rules say what else it may not.
+        let (person, signer, standing) = self.listed()?;
+        let appended = self.append_as(context, (&person, &signer), ledger, manner, draft);
+        appended.map_err(|failure| match standing {
+            Standing::Current => failure,
+            Standing::Retired => failure.hint(PRESENT_KEY),
+        })
+    }
+
+    /// The same, signed by somebody whom the policy in force need not list.
+    pub fn append_as(
+        &self,
+        context: &Context,
+        (person, signer): (&Person, &Signer),
+        ledger: &LedgerName,
+        manner: Manner,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
+    ) -> Result<Appended, Failure> {
         let writer = Writer {
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),
-            person: &person,
-            signer: Some(&signer),
+            person,
+            signer: Some(signer),
             manner,
             synced: self.synced,
         };
@@ -271,16 +297,23 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
                 }
                 _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
             };
-            for line in view::verdict::lines(&refusal.verdict, false) {
+            for line in view::verdict::lines(&refusal.verdict, false, context.width()) {
                 context.note(line);
             }
             Failure::new(kind, format!("{words} {place}")).verdict(refusal.verdict)
         }
         AppendError::Rejected(messages) => {
             for line in &messages {
-                context.note(format_args!("remote: {line}"));
+                context.remote_said(line);
             }
             Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
+        }
+        AppendError::Doubted(messages) => {
+            for line in &messages {
+                context.note(format_args!("remote: {line}"));
+            }
+            Failure::new(Kind::CannotTell, "the remote cannot tell whether the entry may go in: nothing was written")
+                .details(messages)
         }
         AppendError::Unanswered(messages) => {
             for line in &messages {
@@ -327,9 +360,15 @@ pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Resul
         let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
         match configured.as_deref() {
             Some("") if none_there => {
-                let words = "the ledgers here were made without a server, and cannot be handed to one later";
+                let root = repository.pin().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
+                let words = "the ledgers here were made without a server: they come to one by a copy, not by a push";
+                let fetch =
+                    "git -C REPOSITORY fetch COPY 'refs/deploy/*:refs/deploy/*', from a copy of this repository";
                 Failure::new(Kind::Denied, words)
-                    .because("a server judges every entry by its own clock as it comes")
+                    .because("a server judges what is pushed by its own clock, and audits a copy instead")
+                    .hint(format!("on the server: {fetch}"))
+                    .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
+                    .hint(format!("git deploy init --remote {remote}, after that"))
                     .hint(anew)
             }
             // Nobody has said that there is no server, so it may as well have lost them.
@@ -346,13 +385,13 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
     match error {
         SyncError::Shallow(problems) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
             }
             super::trouble::shallow()
         }
         SyncError::Problems(problems) if problems.iter().all(Problem::is_open) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
             }
             super::trouble::unverifiable(&problems)
         }
@@ -364,16 +403,18 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
         SyncError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
         SyncError::Problems(problems) => {
             for problem in &problems {
-                context.note(problem_line(problem));
+                context.mention(problem_line(problem));
                 if let Fault::Unverified { verdict, .. } = &problem.fault {
-                    for line in view::verdict::lines(verdict, false) {
+                    for line in view::verdict::lines(verdict, false, context.width()) {
                         context.note(line);
                     }
                 }
             }
-            Failure::new(Kind::Denied, "the remote's ledgers are not to be believed; the last good ones are kept here")
-                .hint("git deploy audit")
-                .details(problems.iter().map(problem_line))
+            let words = "the remote's ledgers are not to be believed; the last good ones are kept here";
+            let failure = Failure::new(Kind::Denied, words);
+            let recovered = super::trouble::recovered(&problems);
+            let failure = recovered.into_iter().fold(failure, Failure::hint).hint("git deploy audit");
+            failure.details(problems.iter().map(problem_line))
         }
         SyncError::OtherProject { .. } => Failure::new(Kind::Denied, "the remote holds another project's ledgers")
             .because(error)

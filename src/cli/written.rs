@@ -9,6 +9,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::{Description, Line};
 use crate::git::append::{Appended, Manner};
+use crate::view::fold;
 
 /// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
@@ -24,7 +25,7 @@ pub struct How {
 impl How {
     /// The same for the writer.
     pub fn manner(&self) -> Manner {
-        Manner { dry_run: self.dry_run, no_verify: self.no_verify }
+        Manner { dry_run: self.dry_run, no_verify: self.no_verify, recover: false }
     }
 }
 
@@ -56,11 +57,17 @@ pub(super) struct Body<'a> {
 pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<(), Failure> {
     let statement = &appended.statement;
     for line in &appended.messages {
-        context.note(format_args!("remote: {line}"));
+        context.remote_said(line);
     }
     if let Some(why) = &appended.behind {
-        context
-            .note(format_args!("The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"));
+        context.mention(format_args!(
+            "The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"
+        ));
+    }
+    if let Some(why) = &appended.untold {
+        context.note(format_args!(
+            "The entry is written, and the notes do not tell of it yet: {why}. Next: git deploy sync"
+        ));
     }
     if context.json() {
         let bytes = statement.print().or_fail(Kind::CannotTell, "cannot print the entry")?;
@@ -79,11 +86,22 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         );
     }
     if appended.dry_run {
-        context.print(format_args!("The rules allow it; nothing was written. Afterwards: {sentence}"));
+        context.say(format_args!("The rules allow it; nothing was written. Afterwards: {sentence}"));
     } else {
-        context.print(format_args!("{sentence}   entry {}", entry_name(&statement.ledger, appended.id)));
+        context.print(with_entry(context, sentence, &entry_name(&statement.ledger, appended.id)));
     }
     Ok(())
+}
+
+/// A sentence and the entry that it is about; where that does not fit on one line, the entry has its own.
+pub fn with_entry(context: &Context, sentence: &str, entry: &str) -> String {
+    let width = context.width();
+    let mut lines = fold::below("", 2, &format!("{sentence}   entry {entry}"), width);
+    if lines.len() > 1 {
+        lines = fold::below("", 2, sentence, width);
+        lines.push(format!("  entry {entry}"));
+    }
+    lines.join("\n")
 }
 
 /// Reads a text of one line, such as a reason, from the command line.

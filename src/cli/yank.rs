@@ -6,6 +6,7 @@ use super::workspace::Workspace;
 use super::{Context, Failure, written};
 use crate::domain::entry::Action;
 use crate::domain::id::CommitId;
+use crate::view::alike::counted;
 
 /// Take a commit or an artifact out of circulation: it goes to no environment any more, forward or back
 ///
@@ -37,10 +38,8 @@ fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Re
             running.iter().filter(|(_, runs)| **runs == commit).map(|(name, _)| name.as_str()).collect();
         if !names.is_empty() {
             let name = &place.name;
-            context.note(format_args!(
-                "{name} still runs {} of it; to go back: git deploy record {name} REV --rollback",
-                names.join(", ")
-            ));
+            let sentence = format!("{name} still runs {} of it; to go back", counted(&names));
+            context.note(context.with_command(&sentence, &format!("git deploy record {name} REV --rollback")));
         }
     }
     Ok(())

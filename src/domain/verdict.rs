@@ -134,6 +134,20 @@ pub enum Decision {
     CannotTell,
 }
 
+/// What a server's words about a push begin with: whoever pushes through a command of ours tells a refusal from a doubt by them.
+pub const VOICE: &str = "git-deploy: ";
+
+impl Decision {
+    /// The word for it that a pusher reads, after [`VOICE`].
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+            Self::CannotTell => "cannot tell",
+        }
+    }
+}
+
 /// The answers of all rules that apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {

@@ -16,7 +16,7 @@ use super::judge::{Head, Judge};
 use super::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
 use super::remote::PushOutcome;
 use super::repo::Repository;
-use super::sync::{pushed, sync, sync_notes};
+use super::sync::{SyncError, pushed, sync, sync_notes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::gate::{Request, counting, evaluate, reads};
@@ -85,6 +85,8 @@ pub struct Appended {
     pub messages: Vec<String>,
     /// Why this clone does not have it yet, although the remote has: the next sync brings it.
     pub behind: Option<String>,
+    /// Why the notes do not tell of it yet: the next sync catches up.
+    pub untold: Option<String>,
     /// Whether it was only tried: nothing was signed or written.
     pub dry_run: bool,
 }
@@ -115,6 +117,8 @@ pub struct Manner {
     /// Push what the rules refuse here too, and let the server decide: for a clone that lacks the history to tell. Without a
     /// remote there is nobody else to decide, and it counts for nothing.
     pub no_verify: bool,
+    /// Take it as said that the server's owner has armed a recovery for the signer's key: whether that is so is the server's to say.
+    pub recover: bool,
 }
 
 /// How one try ended.
@@ -219,25 +223,16 @@ impl Writer<'_> {
         }
         let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {
             let id = head.chain.tip;
-            let appended = Appended { id, statement, verdict, messages: Vec::new(), behind: None, dry_run: true };
+            let appended =
+                Appended { id, statement, verdict, messages: Vec::new(), behind: None, untold: None, dry_run: true };
             return Ok(Try::Done(Box::new(appended)));
         };
         let entry = sign(signer, &statement)?;
         let id = self.build(ledger, head, &entry, draft.policy_text.as_ref())?;
-        let done = |messages, behind| {
-            Try::Done(Box::new(Appended {
-                id,
-                statement: statement.clone(),
-                verdict: verdict.clone(),
-                messages,
-                behind,
-                dry_run: false,
-            }))
-        };
         match self.publish(ledger, tips, id)? {
             Published::Done(messages, behind) => {
-                self.project_notes(ledger, id);
-                Ok(done(messages, behind))
+                let untold = self.project_notes(ledger, id).filter(|_| behind.is_none());
+                Ok(Try::Done(Box::new(Appended { id, statement, verdict, messages, behind, untold, dry_run: false })))
             }
             Published::LostRace => Ok(Try::LostRace),
             Published::Unended(messages) => Ok(Try::Unended(messages)),
@@ -288,7 +283,8 @@ impl Writer<'_> {
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request =
             Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
-        let facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        let mut facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        facts.recovery = key.filter(|_| self.manner.recover);
         let counted = counting(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
         let request =
@@ -327,7 +323,8 @@ impl Writer<'_> {
                 PushOutcome::Accepted { messages } => said = messages,
                 PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
                 PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
-                PushOutcome::Rejected { messages } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: false } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages } => {
                     // Our own entry may be there already, and even be followed by others.
                     let synced =
@@ -363,11 +360,15 @@ impl Writer<'_> {
 
     /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is
     /// in, and whoever comes next catches up.
-    fn project_notes(&self, ledger: &LedgerName, id: EntryId) {
-        let _delayed = match self.remote {
-            None => self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips)).is_err(),
-            Some(remote) => sync_notes(self.repository, remote, ledger, id).is_err(),
+    fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
+        let told = match self.remote {
+            None => {
+                let caught_up = self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips));
+                caught_up.map(drop).map_err(SyncError::from)
+            }
+            Some(remote) => sync_notes(self.repository, remote, ledger, id),
         };
+        told.err().map(|error| error.to_string())
     }
 }
 

@@ -28,6 +28,21 @@ impl Repository {
         Ok(old.is_none().then_some(ids))
     }
 
+    /// The ledger commits up to `other` that are neither `tip` nor before it, newest first.
+    pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
+        let held =
+            self.chain_between(None, tip)?.unwrap_or_default().into_iter().collect::<std::collections::HashSet<_>>();
+        let mut ids = Vec::new();
+        for commit in self.first_parent_walk(other.0) {
+            let id = EntryId(commit?.id);
+            if held.contains(&id) {
+                break;
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
     /// Whether `wanted` is `tip` or a ledger commit before it. For many questions about one ledger see [`Chains`].
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What commits lack of the history of another: one walk for all of them, because an environment runs many commits.
+//! What commits lack of the history of another: one walk for many of them, because an environment runs many commits.
 //!
 //! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
 //! can be found too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
@@ -33,7 +33,7 @@ struct Node {
 }
 
 /// A set of the commits that are asked about, by their place in the question.
-type Bits = Box<[u64]>;
+type Bits = u64;
 
 /// What comes first: the highest generation, then the newest by its own word. What is not in the graph has everything in it behind it.
 type Order = (u32, u64);
@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Comes to a commit from one that contains it, or from outside.
-    fn reach(&mut self, key: Key, wanted: bool, contained: &Bits) -> Result<()> {
+    fn reach(&mut self, key: Key, wanted: bool, contained: Bits) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
             if wanted && !node.wanted && node.visited {
                 // A wrong date has led here too early: nothing has been counted yet.
@@ -100,32 +100,32 @@ impl<'a> Walk<'a> {
                 self.queue.push((node.order, key));
             }
             node.wanted |= wanted;
-            node.contained.iter_mut().zip(contained).for_each(|(there, more)| *there |= more);
+            node.contained |= contained;
             return Ok(());
         }
         let (order, parents, cut) = self.read(key)?;
         self.queue.push((order, key));
-        self.nodes.insert(key, Node { order, parents, cut, visited: false, wanted, contained: contained.clone() });
+        self.nodes.insert(key, Node { order, parents, cut, visited: false, wanted, contained });
         Ok(())
     }
 }
 
 impl Walk<'_> {
     /// Visits the next commit; none when no more are lacking among the `open` ones.
-    fn next(&mut self, open: &Bits) -> Option<Visit> {
+    fn next(&mut self, open: Bits) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
         let lacking = self.lacking(key, open);
-        if lacking.iter().all(|word| *word == 0) && !self.is_pending(open) {
+        if lacking == 0 && !self.is_pending(open) {
             return None;
         }
         let node = self.nodes.get_mut(&key)?;
         node.visited = true;
         let mut fault = node.cut.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (wanted, contained) = (node.wanted, node.contained.clone());
+        let (wanted, contained) = (node.wanted, node.contained);
         for parent in &parents {
             // All are reached, also behind one that cannot be read.
-            if let Err(error) = self.reach(*parent, wanted, &contained) {
+            if let Err(error) = self.reach(*parent, wanted, contained) {
                 fault = Some(error);
             }
         }
@@ -136,16 +136,15 @@ impl Walk<'_> {
     }
 
     /// Which of the open ones lack a commit of the history that is wanted.
-    fn lacking(&self, key: Key, open: &Bits) -> Bits {
-        let Some(node) = self.nodes.get(&key).filter(|node| node.wanted) else { return vec![0; open.len()].into() };
-        open.iter().zip(&node.contained).map(|(open, contained)| open & !contained).collect()
+    fn lacking(&self, key: Key, open: Bits) -> Bits {
+        self.nodes.get(&key).filter(|node| node.wanted).map_or(0, |node| open & !node.contained)
     }
 
     /// Whether a commit waits that one of the open ones lacks.
-    fn is_pending(&mut self, open: &Bits) -> bool {
+    fn is_pending(&mut self, open: Bits) -> bool {
         let lacked = |key: &Key| {
             let node = self.nodes.get(key).filter(|node| node.wanted && !node.visited);
-            node.is_some_and(|node| open.iter().zip(&node.contained).any(|(open, contained)| open & !contained != 0))
+            node.is_some_and(|node| open & !node.contained != 0)
         };
         let witness = self.witness.filter(lacked);
         self.witness = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
@@ -160,30 +159,35 @@ impl Walk<'_> {
     }
 }
 
-/// A set of one.
-fn only(at: usize, of: usize) -> Bits {
-    let mut bits = vec![0; of.div_ceil(64)];
-    if let Some(word) = bits.get_mut(at / 64) {
-        *word = 1 << (at % 64);
-    }
-    bits.into()
-}
-
 impl Repository {
     /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
-    /// [`Repository::commits_between`] finds from each of them alone, in one walk. More than `limit` is an error.
+    /// [`Repository::commits_between`] finds from each of them alone, in one walk for every 64. More than `limit` is an error.
     pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+        let mut found = Vec::new();
+        for (round, old) in old.chunks(Bits::BITS as usize).enumerate() {
+            found.extend(self.lacked(new, old, limit)?);
+            if round > 0 {
+                found.sort_unstable();
+                found.dedup();
+            }
+            if found.len() > limit {
+                return Err(too_many(limit));
+            }
+        }
+        Ok(found)
+    }
+
+    fn lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = Walk::new(self)?;
-        let mut open: Bits = vec![0; old.len().div_ceil(64)].into();
-        walk.reach(walk.key(new), true, &open.clone())?;
+        walk.reach(walk.key(new), true, 0)?;
+        let mut open: Bits = 0;
         for (at, commit) in old.iter().enumerate() {
-            let own = only(at, old.len());
-            walk.reach(walk.key(*commit), false, &own)?;
-            open.iter_mut().zip(&own).for_each(|(open, own)| *open |= own);
+            walk.reach(walk.key(*commit), false, 1 << at)?;
+            open |= 1 << at;
         }
         let mut found = Vec::new();
-        while let Some(visit) = walk.next(&open) {
-            let lacked = visit.lacking.iter().any(|word| *word != 0);
+        while let Some(visit) = walk.next(open) {
+            let lacked = visit.lacking != 0;
             match visit.fault {
                 // What a shallow clone has left out behind the old ones is not looked for.
                 Some(Error::Shallow) if !lacked => {}
@@ -191,13 +195,16 @@ impl Repository {
                 None => {}
             }
             if lacked {
-                found.push(visit.key);
+                found.extend(walk.id(visit.key));
                 if found.len() > limit {
-                    let what = "the number of commits in between".to_owned();
-                    return Err(Error::Bounds { what, limit: limit as u64 });
+                    return Err(too_many(limit));
                 }
             }
         }
-        Ok(found.into_iter().filter_map(|key| walk.id(key)).collect())
+        Ok(found)
     }
+}
+
+fn too_many(limit: usize) -> Error {
+    Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 }
 }

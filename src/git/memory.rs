@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gather::Step;
 use super::ledger::Link;
-use super::tree::Node;
 use crate::domain::entry::Kept;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey};
 use crate::domain::policy::Policy;
@@ -88,7 +87,7 @@ impl<K: Hash + Eq, V> Part<K, V> {
 /// What the threads of an opened repository remember together.
 pub(super) struct Memories {
     /// Folders of ledgers' trees: read, or computed by folding.
-    pub trees: Memory<Oid, Arc<[Node]>>,
+    pub trees: Memory<Oid, Arc<[u8]>>,
     /// Commits of ledgers with their entries.
     pub links: Memory<EntryId, Link>,
     /// Copies of entries, by blob.

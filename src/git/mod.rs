@@ -29,6 +29,7 @@ pub mod refs;
 pub mod remote;
 pub mod repo;
 pub mod revision;
+pub mod scratch;
 pub mod sync;
 pub mod touched;
 pub mod tree;

@@ -4,7 +4,8 @@
 //! does not read those variables: a stand-in object folder whose alternates are the folders they name makes gix see what git sees.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use gix::bstr::{BStr, ByteSlice as _};
 
 use super::error::{Error, Result};
 use super::repo::OBJECT_LIMIT;
+
+/// What the names of the stand-in folders begin with.
+const PREFIX: &str = "git-deploy-objects-";
 
 /// What git tells a hook.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +49,7 @@ impl HookEnvironment {
 
 /// The stand-in object folder, there as long as the repository is used.
 pub(super) struct Quarantine {
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<(tempfile::TempDir, File)>,
     provisional: bool,
     /// The variables as they were, for `git` processes that must see the pushed objects too.
     environment: HookEnvironment,
@@ -66,10 +70,9 @@ impl Quarantine {
         folders.extend(split_alternates(alternates)?.into_iter().map(|path| environment.current_dir.join(path)));
 
         // Beside `objects`, as deep as it: gix resolves the relative alternates of an alternate against the first folder.
-        let folder = tempfile::Builder::new()
-            .prefix("git-deploy-objects-")
-            .tempdir_in(gix.common_dir())
-            .map_err(Error::io("making an object folder in", gix.common_dir()))?;
+        clean_up(gix.common_dir());
+        let (folder, held) =
+            make_folder(gix.common_dir()).map_err(Error::io("making an object folder in", gix.common_dir()))?;
         let info = folder.path().join("info");
         let write = || {
             std::fs::create_dir(&info)?;
@@ -91,7 +94,7 @@ impl Quarantine {
             .map_err(Error::io("opening the object folder", folder.path()))?;
         // Without the memory that the proxy brings: what is written must fail, not vanish.
         gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough();
-        Ok(quarantine(Some(folder)))
+        Ok(quarantine(Some((folder, held))))
     }
 
     pub(super) fn is_provisional(&self) -> bool {
@@ -100,6 +103,33 @@ impl Quarantine {
 
     pub(super) fn environment(&self) -> &HookEnvironment {
         &self.environment
+    }
+}
+
+/// A folder of its own, beside `objects`, which is locked as long as the file that comes with it is open.
+fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
+    loop {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
+        // Somebody who cleans up may come before the lock, and take it for one that was left behind.
+        let Ok(held) = File::open(folder.path()) else { continue };
+        // Where the disk knows no locks, nobody gets one to clean up either.
+        let _ = held.lock();
+        if folder.path().is_dir() {
+            return Ok((folder, held));
+        }
+    }
+}
+
+/// Removes the folders of hooks that were killed: those that nobody holds the lock of, which the kernel takes from the dead. What cannot be
+/// removed is left for the next.
+fn clean_up(beside: &Path) {
+    for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
+        let left = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if left {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

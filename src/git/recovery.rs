@@ -17,11 +17,23 @@ pub const RECOVERED: &str = "deploy.recovered";
 impl Repository {
     /// The key that published a policy marked as recovered, where this repository's owner vouches for it.
     pub fn recovery_of(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
-        if !ledger.is_policy() {
-            return Ok(None);
-        }
         let vouched = self.config_strings(RECOVERED)?;
         if vouched.is_empty() {
+            return Ok(None);
+        }
+        let Some(found) = self.recovered_with(ledger, id)? else { return Ok(None) };
+        let mut keys = Vec::new();
+        for text in vouched {
+            let key: PublicKey =
+                text.parse().map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
+            keys.push(key);
+        }
+        Ok(Some(found).filter(|key| keys.contains(key)))
+    }
+
+    /// The key that published a policy marked as recovered, by that policy's own word.
+    pub fn recovered_with(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
+        if !ledger.is_policy() {
             return Ok(None);
         }
         let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else { return Ok(None) };
@@ -30,13 +42,6 @@ impl Repository {
         }
         let Some(text) = self.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else { return Ok(None) };
         let Ok(policy) = Policy::from_bytes(&text) else { return Ok(None) };
-        let Some(person) = policy.people.get(&entry.statement().by) else { return Ok(None) };
-        let mut keys = Vec::new();
-        for text in vouched {
-            let key: PublicKey =
-                text.parse().map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
-            keys.push(key);
-        }
-        Ok(Some(person.key).filter(|key| keys.contains(key)))
+        Ok(policy.people.get(&entry.statement().by).map(|person| person.key))
     }
 }

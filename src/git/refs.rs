@@ -56,6 +56,13 @@ impl Repository {
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
             return target(name, &loose.target).map(Some);
         }
+        self.packed_ref(name)
+    }
+
+    /// The object that `packed-refs` has for a ref, whatever its own file says.
+    pub fn packed_ref(&self, name: &str) -> Result<Option<Oid>> {
+        let full = full_name(name)?;
+        let failed = || Error::library(format!("reading {name}"));
         // Opened anew: gix keeps a copy as long as the file's time is the same, and two writes can share one tick of that clock.
         let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else { return Ok(None) };
         let found = packed.try_find(full.as_ref()).map_err(failed())?;
@@ -154,6 +161,15 @@ impl Repository {
     fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
         let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
         locks.into_iter().find(|lock| lock.exists())
+    }
+
+    /// A lock file that keeps some ref from being moved, if there is one.
+    pub(super) fn ref_lock(&self) -> Option<PathBuf> {
+        let below =
+            walkdir::WalkDir::new(self.common_dir().join("refs")).into_iter().filter_map(std::result::Result::ok);
+        let mut locks =
+            below.map(walkdir::DirEntry::into_path).filter(|path| path.extension() == Some("lock".as_ref()));
+        locks.next().or_else(|| self.lock_in_the_way("HEAD"))
     }
 
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {

@@ -11,6 +11,7 @@ use super::refs::is_valid_name;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 use crate::domain::text::harmless;
+use crate::domain::verdict::{Decision, VOICE};
 
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum PushOutcome {
     Rejected {
         /// Its reasons, a line each, harmless to show.
         messages: Vec<String>,
+        /// Whether it only could not tell: a server with our hooks says so in words of ours.
+        doubt: bool,
     },
     /// No answer came, or none that can be relied on. The push may have gone in, and may yet: look again before trying again.
     Unknown {
@@ -58,6 +61,23 @@ impl Repository {
     /// The remote compares and swaps: a ref that moved meanwhile is not a fast-forward, or has another old value. Afterwards the ref is
     /// looked up again unless the answer was clear.
     pub fn push_one(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+        self.push(remote, local, name, expected, None)
+    }
+
+    /// Pushes one commit to one full ref of a remote over whatever is there, if that is still what the caller last saw (`None`: nothing).
+    pub fn push_over(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+        let seen = expected.map_or_else(String::new, |seen| seen.to_string());
+        self.push(remote, local, name, expected, Some(format!("--force-with-lease={name}:{seen}")))
+    }
+
+    fn push(
+        &self,
+        remote: &str,
+        local: Oid,
+        name: &str,
+        expected: Option<Oid>,
+        force: Option<String>,
+    ) -> Result<PushOutcome> {
         if !is_valid_name(name) {
             return Err(Error::Ref { name: name.to_owned(), why: "git allows no such name" });
         }
@@ -70,12 +90,13 @@ impl Repository {
             .args(["--porcelain", "--no-verify", "--no-follow-tags"])
             // A ledger's tree holds commits as submodules do; git must not look for them.
             .arg("--no-recurse-submodules")
+            .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
         let messages = remote_lines(&output.stderr);
         match flag(&output, name) {
-            // A new ref, a fast-forward, or there already.
-            Some(b'*' | b' ' | b'=') if output.success() => return Ok(PushOutcome::Accepted { messages }),
+            // A new ref, a fast-forward, a forced one, or there already.
+            Some(b'*' | b' ' | b'+' | b'=') if output.success() => return Ok(PushOutcome::Accepted { messages }),
             _ => {}
         }
         let refused = flag(&output, name) == Some(b'!');
@@ -85,7 +106,7 @@ impl Repository {
         Ok(match now.get(name).copied() {
             Some(found) if found == local => PushOutcome::Accepted { messages },
             found if found != expected => PushOutcome::LostRace { found },
-            _ if refused => PushOutcome::Rejected { messages },
+            _ if refused => PushOutcome::Rejected { doubt: is_doubt(&messages), messages },
             // Unmoved, but without an answer the push may still be under way.
             _ => unknown(),
         })
@@ -124,6 +145,16 @@ fn flag(output: &Output, name: &str) -> Option<u8> {
         let to = parts.next()?.rsplit(|byte| *byte == b':').next()?;
         if to == name.as_bytes() { flag.first().copied() } else { None }
     })
+}
+
+/// Whether hooks of ours said that they cannot tell, and none that the rules say no.
+fn is_doubt(messages: &[String]) -> bool {
+    let says = |line: &str, decision: Decision| {
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        line.strip_prefix(VOICE).is_some_and(|words| words.starts_with(decision.word()))
+    };
+    let any = |decision| messages.iter().any(|line| says(line, decision));
+    any(Decision::CannotTell) && !any(Decision::Refused)
 }
 
 /// What the remote said: git sets `remote: ` before it, in every language.

@@ -92,6 +92,24 @@ impl Shared {
     pub fn fork(&self) -> Repository {
         Repository::new(self.gix.to_thread_local(), Arc::clone(&self.common))
     }
+
+    /// The same repository with packs of its own, which leave the memory as soon as nobody uses this handle and its forks any more: for
+    /// reading everything, bit by bit. Where they cannot be opened, these are shared as usual.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let mut gix = self.gix.to_thread_local();
+        let options = gix::odb::store::init::Options {
+            alloc_limit_bytes: Some(OBJECT_LIMIT),
+            current_dir: Some(gix.common_dir().to_owned()),
+            ..Default::default()
+        };
+        let folder = gix.objects.store_ref().path().to_owned();
+        match gix::odb::at_opts(folder, gix.object_hash(), None, options) {
+            Ok(handle) => gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough(),
+            Err(_) => return self.clone(),
+        }
+        Self { gix: gix.into_sync(), common: Arc::clone(&self.common) }
+    }
 }
 
 impl std::fmt::Debug for Repository {

@@ -84,6 +84,18 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The last tip that is known to be right: the one that is kept, or where the remote went on from there, the last before what is wrong.
+    /// `None` where nothing of the ledger is.
+    pub fn last_valid(&self, repository: &Repository) -> Result<Option<EntryId>> {
+        let Fault::Unverified { id, .. } = &self.fault else { return Ok(self.kept) };
+        let Some(before) = repository.first_parent(id.0)? else { return Ok(self.kept) };
+        // A genesis is no entry.
+        let entry = repository.first_parent(before)?.is_some();
+        Ok(entry.then_some(EntryId(before)).or(self.kept))
+    }
+}
+
 /// The ways in which a remote's ledger can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -139,8 +151,11 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC])
-        .map_err(|source| SyncError::Fetch { remote: remote.to_owned(), source })?;
+    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| match repository.ref_lock() {
+        // A process that was killed leaves its locks.
+        Some(lock) => SyncError::Git(Error::Locked(lock)),
+        None => SyncError::Fetch { remote: remote.to_owned(), source },
+    })?;
     let synced = match believe(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => return Err(SyncError::Shallow(Vec::new())),
         believed => believed?,

@@ -106,28 +106,61 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     Some((Entry { mode, name, id, raw: raw.get(..end)? }, raw.get(end..)?))
 }
 
-/// An entry of a ledger's tree, taken apart.
-#[derive(Debug, Clone)]
-pub struct Node {
-    name: Arc<str>,
+/// An entry of a ledger's tree, taken apart. One that is put there has no bytes yet.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    name: &'a str,
     found: Found,
+    raw: Option<&'a [u8]>,
 }
 
-impl Node {
+impl Node<'_> {
     /// Git orders folders as if their names ended in a slash.
-    fn key(&self) -> impl Iterator<Item = u8> {
-        let slash = matches!(self.found, Found::Tree(_)).then_some(b'/');
-        self.name.bytes().chain(slash)
+    fn order(&self, other: &Self) -> Ordering {
+        let (own, its) = (self.name.as_bytes(), other.name.as_bytes());
+        let common = own.len().min(its.len());
+        let next = |node: &Self| {
+            let slash = matches!(node.found, Found::Tree(_)).then_some(b'/');
+            node.name.as_bytes().get(common).copied().or(slash)
+        };
+        own.get(..common).cmp(&its.get(..common)).then_with(|| next(self).cmp(&next(other)))
     }
 
-    fn order(&self, other: &Self) -> Ordering {
-        self.key().cmp(other.key())
+    fn write(&self, bytes: &mut Vec<u8>) {
+        if let Some(raw) = self.raw {
+            return bytes.extend_from_slice(raw);
+        }
+        let (mode, id) = match &self.found {
+            Found::Tree(id) => ("40000 ", id),
+            Found::Leaf(Leaf::Blob(id)) => ("100644 ", id),
+            Found::Leaf(Leaf::Commit(id)) => ("160000 ", id),
+        };
+        for part in [mode.as_bytes(), self.name.as_bytes(), b"\0", id.as_bytes()] {
+            bytes.extend_from_slice(part);
+        }
     }
+}
+
+/// Takes a ledger's tree apart, and refuses what no such tree holds.
+fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
+    let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
+    let mut nodes: Vec<Node> = Vec::new();
+    for entry in entries(tree, raw) {
+        let entry = entry?;
+        let name = std::str::from_utf8(entry.name).ok().filter(|name| is_name(name));
+        let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?;
+        let node = Node { name, found: found_of(tree, &entry)?, raw: Some(entry.raw) };
+        if nodes.last().is_some_and(|last| last.order(&node).is_ge() || last.name == node.name) {
+            return Err(corrupt("its entries are not in git's order"));
+        }
+        nodes.push(node);
+    }
+    Ok(nodes)
 }
 
 /// The folders that an edit leads to: computed, and not known to be anywhere.
 #[derive(Debug, Default)]
-pub struct Computed(Vec<(Oid, Arc<[Node]>)>);
+pub struct Computed(Vec<(Oid, Arc<[u8]>)>);
 
 /// One edit on its way down: the rest of its path, the whole path for errors, and what it puts there.
 type Edit<'a> = (&'a str, &'a str, Option<Leaf>);
@@ -188,18 +221,18 @@ impl Repository {
     /// # Errors
     /// [`Error::Missing`] for one that is not there after all.
     pub fn remember(&self, computed: Computed) -> Result<()> {
-        for (id, nodes) in computed.0 {
+        for (id, raw) in computed.0 {
             if !self.exists(id) {
                 return Err(Error::Missing(id));
             }
-            self.remember_nodes(id, nodes);
+            self.remember_folder(id, raw);
         }
         Ok(())
     }
 
-    fn remember_nodes(&self, id: Oid, nodes: Arc<[Node]>) {
-        let weight = nodes.len() * 80 + 100;
-        self.common.memories.trees.insert(id, nodes, weight);
+    fn remember_folder(&self, id: Oid, raw: Arc<[u8]>) {
+        let weight = raw.len() + 150;
+        self.common.memories.trees.insert(id, raw, weight);
     }
 
     fn splice(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)], sink: &mut Sink) -> Result<Oid> {
@@ -210,14 +243,15 @@ impl Repository {
         }
         match self.splice_folder(base, &sorted, sink)? {
             Some(root) => Ok(root),
-            None => self.finish(Vec::new(), sink),
+            None => self.finish(&[], sink),
         }
     }
 
     /// The folder with the edits in it; none if nothing is left.
     fn splice_folder(&self, base: Option<Oid>, edits: &[Edit], sink: &mut Sink) -> Result<Option<Oid>> {
-        let mut nodes = match base {
-            Some(base) => self.nodes(base)?.to_vec(),
+        let raw = base.map(|base| Ok((base, self.folder_bytes(base)?))).transpose()?;
+        let mut nodes = match &raw {
+            Some((base, raw)) => nodes(*base, raw)?,
             None => Vec::new(),
         };
         // All edits of one child follow each other but for one case: `a`, `a-b`, `a/c`. So they are gathered by name.
@@ -230,13 +264,14 @@ impl Repository {
             }
         }
         for (name, group) in groups {
-            let at = nodes.iter().position(|node| *node.name == *name);
+            let at = nodes.iter().position(|node| node.name == name);
             let old = at.map(|at| nodes.remove(at).found);
             if let Some(found) = self.splice_child(old, &group, sink)? {
-                nodes.push(Node { name: name.into(), found });
+                let node = Node { name, found, raw: None };
+                nodes.insert(nodes.partition_point(|other| other.order(&node).is_lt()), node);
             }
         }
-        if nodes.is_empty() { Ok(None) } else { self.finish(nodes, sink).map(Some) }
+        if nodes.is_empty() { Ok(None) } else { self.finish(&nodes, sink).map(Some) }
     }
 
     /// What becomes of one child of a folder.
@@ -270,54 +305,37 @@ impl Repository {
         Ok(self.splice_folder(base, &below, sink)?.map(Found::Tree))
     }
 
-    fn finish(&self, mut nodes: Vec<Node>, sink: &mut Sink) -> Result<Oid> {
-        nodes.sort_unstable_by(Node::order);
-        let mut raw = Vec::new();
-        for node in &nodes {
-            let (mode, id) = match node.found {
-                Found::Tree(id) => ("40000", id),
-                Found::Leaf(Leaf::Blob(id)) => ("100644", id),
-                Found::Leaf(Leaf::Commit(id)) => ("160000", id),
-            };
-            raw.extend(mode.bytes().chain([b' ']).chain(node.name.bytes()).chain([0]));
-            raw.extend(id.as_bytes());
+    /// Makes a folder of its entries, which are in git's order.
+    fn finish(&self, nodes: &[Node<'_>], sink: &mut Sink) -> Result<Oid> {
+        let mut raw = Vec::with_capacity(nodes.len() * 64);
+        for node in nodes {
+            node.write(&mut raw);
         }
         match sink {
             Sink::Write => self.write_tree(&raw),
             Sink::Compute(computed) => {
                 let id = self.hash(Kind::Tree, &raw)?;
-                computed.0.push((id, nodes.into()));
+                computed.0.push((id, raw.into()));
                 Ok(id)
             }
         }
     }
 
-    /// Reads one folder of a ledger's tree, and refuses what no ledger's tree holds.
-    fn nodes(&self, tree: Oid) -> Result<Arc<[Node]>> {
+    /// The bytes of one folder of a ledger's tree, checked.
+    fn folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
         if let Some(known) = self.common.memories.trees.get(&tree) {
             return Ok(known);
         }
         let raw = self.read(tree, Kind::Tree)?;
-        let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
-        let mut nodes: Vec<Node> = Vec::new();
-        for entry in entries(tree, &raw) {
-            let entry = entry?;
-            let name = std::str::from_utf8(entry.name).ok().filter(|name| is_name(name));
-            let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?.into();
-            let node = Node { name, found: found_of(tree, &entry)? };
-            if nodes.last().is_some_and(|last| last.order(&node).is_ge() || last.name == node.name) {
-                return Err(corrupt("its entries are not in git's order"));
-            }
-            nodes.push(node);
-        }
-        let nodes: Arc<[Node]> = nodes.into();
-        self.remember_nodes(tree, Arc::clone(&nodes));
-        Ok(nodes)
+        nodes(tree, &raw)?;
+        let raw: Arc<[u8]> = raw.into();
+        self.remember_folder(tree, Arc::clone(&raw));
+        Ok(raw)
     }
 
     /// What a folder of a ledger's tree holds, by name.
     pub fn folder(&self, tree: Oid) -> Result<Vec<(String, Found)>> {
-        Ok(self.nodes(tree)?.iter().map(|node| (node.name.to_string(), node.found)).collect())
+        Ok(nodes(tree, &self.folder_bytes(tree)?)?.iter().map(|node| (node.name.to_owned(), node.found)).collect())
     }
 
     /// What a path leads to in a ledger's tree; none if nothing is there.
@@ -335,11 +353,9 @@ impl Repository {
     }
 
     fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
-        if let Some(known) = self.common.memories.trees.get(&folder) {
-            return Ok(known.iter().find(|node| *node.name == *name).map(|node| node.found));
-        }
-        let raw = self.read(folder, Kind::Tree)?;
-        for entry in entries(folder, &raw) {
+        let known = self.common.memories.trees.get(&folder);
+        let read = if known.is_none() { self.read(folder, Kind::Tree)? } else { Vec::new() };
+        for entry in entries(folder, known.as_deref().unwrap_or(&read)) {
             let entry = entry?;
             if entry.name == name.as_bytes() {
                 return found_of(folder, &entry).map(Some);
@@ -374,8 +390,8 @@ impl Repository {
         if folder.len() > PATH_LIMIT {
             return Err(Error::Bounds { what: "the depth of a ledger's tree".to_owned(), limit: PATH_LIMIT as u64 });
         }
-        for node in self.nodes(tree)?.iter() {
-            let path = if folder.is_empty() { node.name.to_string() } else { format!("{folder}/{}", node.name) };
+        for node in nodes(tree, &self.folder_bytes(tree)?)? {
+            let path = if folder.is_empty() { node.name.to_owned() } else { format!("{folder}/{}", node.name) };
             match node.found {
                 Found::Tree(id) => self.collect(id, &path, limit, leaves)?,
                 Found::Leaf(leaf) => leaves.push((path, leaf)),

@@ -249,7 +249,7 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
 }
 
 /// The artifacts of a component: those registered for this very commit, else the newest for its content; one a name.
-fn artifacts<'a>(target: &Target, evidence: impl Iterator<Item = &'a Action>) -> Vec<Image> {
+pub(super) fn artifacts<'a>(target: &Target, evidence: impl Iterator<Item = &'a Action>) -> Vec<Image> {
     let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
     for action in evidence {
         let Action::Artifact(artifact) = action else { continue };

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod digest;
 pub mod junit;
 pub mod outcome;
+pub mod replay;
 
 #[cfg(test)]
 mod tests;

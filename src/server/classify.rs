@@ -9,12 +9,25 @@ pub enum Class {
     Ledger(LedgerName),
     /// A ref that nobody pushes, and why.
     Forbidden(&'static str),
-    /// A branch, by its short name: the policy says whether it is bound to an environment.
+    /// A branch, by its short name: the policy says whether it is bound to an environment. See [`is_exact`].
     Branch(String),
     /// A tag, likewise.
     Tag(String),
     /// None of our business.
     Other,
+}
+
+const BRANCHES: &str = "refs/heads";
+const TAGS: &str = "refs/tags";
+
+impl Class {
+    /// The ledger, if it is one.
+    pub fn ledger(&self) -> Option<&LedgerName> {
+        match self {
+            Self::Ledger(ledger) => Some(ledger),
+            _ => None,
+        }
+    }
 }
 
 /// Refs that are refused with all that lies below them.
@@ -41,13 +54,19 @@ pub fn classify(name: &[u8]) -> Class {
     }
     // The policy binds names that are text only.
     let Ok(text) = std::str::from_utf8(name) else { return Class::Other };
-    if let Some(branch) = text.strip_prefix("refs/heads/") {
-        Class::Branch(branch.to_owned())
-    } else if let Some(tag) = text.strip_prefix("refs/tags/") {
-        Class::Tag(tag.to_owned())
+    let short = |folder: &str| below(name, folder).and_then(|_| text.get(folder.len() + 1..)).map(str::to_owned);
+    if let Some(branch) = short(BRANCHES) {
+        Class::Branch(branch)
+    } else if let Some(tag) = short(TAGS) {
+        Class::Tag(tag)
     } else {
         Class::Other
     }
+}
+
+/// Whether the folder of a branch or tag is written as git writes it: `refs/Heads/main` is `main` on some servers' disks only.
+pub fn is_exact(name: &[u8]) -> bool {
+    [BRANCHES, TAGS].iter().any(|folder| name.starts_with(folder.as_bytes()))
 }
 
 /// What follows the folder and its slash, without regard to ASCII case; nothing for the folder itself.
@@ -104,6 +123,8 @@ mod tests {
         assert_eq!(classify(b"refs/heads/main"), Class::Branch("main".to_owned()));
         assert_eq!(classify(b"refs/heads/deployment"), Class::Branch("deployment".to_owned()));
         assert_eq!(classify(b"refs/tags/v1/x"), Class::Tag("v1/x".to_owned()));
+        assert_eq!(classify(b"refs/Heads/Main"), Class::Branch("Main".to_owned()));
+        assert!(is_exact(b"refs/heads/Main") && is_exact(b"refs/tags/v1") && !is_exact(b"refs/Heads/main"));
         for name in [
             &b"refs/notes/commits"[..],
             b"refs/notes/deployments",

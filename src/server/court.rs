@@ -5,71 +5,24 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::classify::{Class, is_exact};
+use super::judgement::{Judgement, about};
 use super::settings::Settings;
 use super::update::Update;
 use super::{Fault, MAX_ENTRIES};
-use crate::clock::Deadline;
-use crate::domain::entry::{Action, Statement, Target};
+use crate::domain::entry::Action;
 use crate::domain::gate::{Facts, Request, evaluate};
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{Enforcement, Environment, Policy};
 use crate::domain::state::Scope;
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::domain::verdict::{Check, Rule, Verdict};
 use crate::git::gather::Gatherer;
 use crate::git::judge::{Against, Head, Judge, Present};
 use crate::git::ledger::{Link, Project, StateReader};
 use crate::git::object::Kind;
 use crate::git::{Error, Repository, Result};
-
-/// The most words that an update is described with.
-const NAMED: usize = 3;
-
-/// What is said of one update.
-#[derive(Debug)]
-pub struct Judgement {
-    /// The ref's full name, harmless to show.
-    pub name: String,
-    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
-    pub what: Option<String>,
-    /// The rules' answers.
-    pub verdict: Verdict,
-    /// Whether they bind, or are only told.
-    pub enforced: bool,
-    /// Whether it makes use of the owner's permission to recover.
-    pub recovers: bool,
-}
-
-impl Judgement {
-    /// A judgement that one check decides.
-    pub fn of_check(name: &[u8], check: Check) -> Self {
-        Self {
-            name: harmless(&String::from_utf8_lossy(name)),
-            what: None,
-            verdict: Verdict { checks: vec![check] },
-            enforced: true,
-            recovers: false,
-        }
-    }
-
-    /// What it means for the push: rules that only tell let everything pass.
-    pub fn decision(&self) -> Decision {
-        if self.enforced { self.verdict.decision() } else { Decision::Allowed }
-    }
-}
-
-/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
-pub fn decision(judgements: &[Judgement]) -> Decision {
-    let any = |wanted| judgements.iter().any(|judgement| judgement.decision() == wanted);
-    if any(Decision::Refused) {
-        Decision::Refused
-    } else if any(Decision::CannotTell) {
-        Decision::CannotTell
-    } else {
-        Decision::Allowed
-    }
-}
 
 /// The project that a push is judged in: the one that is there, or the one whose policy's ledger the push begins.
 pub fn project<'u>(
@@ -92,7 +45,7 @@ pub struct Court<'a> {
     present: &'a Present,
     judge: Option<Judge<'a>>,
     policy: Option<Arc<Policy>>,
-    deadline: Deadline,
+    in_clone: bool,
     /// How many entries were looked at.
     entries: Cell<u64>,
 }
@@ -104,7 +57,6 @@ impl<'a> Court<'a> {
         settings: &'a Settings,
         project: Option<&'a Project>,
         present: &'a Present,
-        deadline: Deadline,
     ) -> Result<Self> {
         let judge =
             project.map(|project| Judge::new(repository, Gatherer::new(repository, project), settings.recovery));
@@ -112,12 +64,35 @@ impl<'a> Court<'a> {
             (Some(judge), Some(tip)) => judge.gatherer.policy_at(*tip)?,
             _ => None,
         };
-        Ok(Self { repository, settings, present, judge, policy, deadline, entries: Cell::new(0) })
+        Ok(Self { repository, settings, present, judge, policy, in_clone: false, entries: Cell::new(0) })
+    }
+
+    /// Judges what a clone is about to push: the refs that the push speaks of are the server's and not the clone's.
+    #[must_use]
+    pub fn in_clone(self) -> Self {
+        Self { in_clone: true, ..self }
     }
 
     /// The policy in force.
     pub fn policy(&self) -> Option<&Arc<Policy>> {
         self.policy.as_ref()
+    }
+
+    /// Judges an update of any ref, if it is our business.
+    pub(super) fn any(
+        &self,
+        class: &Class,
+        update: &Update,
+        to: &mut Vec<Judgement>,
+    ) -> std::result::Result<(), Fault> {
+        match (class, self.policy.as_deref()) {
+            (Class::Ledger(ledger), _) => to.push(self.ledger(ledger, update)?),
+            (Class::Forbidden(why), _) => to.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, *why))),
+            (Class::Branch(short), Some(policy)) => to.extend(self.branch(policy, short, update)),
+            (Class::Tag(short), Some(policy)) => to.extend(self.tags(policy, short, update)),
+            (Class::Branch(_) | Class::Tag(_), None) | (Class::Other, _) => {}
+        }
+        Ok(())
     }
 
     /// Judges the update of a ledger.
@@ -141,7 +116,7 @@ impl<'a> Court<'a> {
             Err(check) => return stop(*check),
         };
         match self.new_entries(ledger, &head, EntryId(new))? {
-            Ok((ids, last)) => self.entries(judge, ledger, head, (&ids, last), update),
+            Ok((ids, last)) => Ok(self.entries(judge, ledger, head, (&ids, last), update)),
             Err(check) => stop(*check),
         }
     }
@@ -232,13 +207,10 @@ impl<'a> Court<'a> {
         mut head: Head,
         (ids, last): (&[EntryId], Link),
         update: &Update,
-    ) -> std::result::Result<Judgement, Fault> {
+    ) -> Judgement {
         let mut last = Some(last);
         let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
-            if self.deadline.passed() {
-                return Err(Fault::Late);
-            }
             let against = Against::Present(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
                 Some(link) => judge.judge_link(ledger, &head, *id, Ok(link), against),
@@ -263,11 +235,16 @@ impl<'a> Court<'a> {
                 None => break,
             }
         }
-        Ok(judgement)
+        judgement
     }
 
-    /// Judges the move of a branch that is bound to an environment.
-    pub fn branch(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+    /// Judges the move of a branch, if it is bound to an environment.
+    fn branch(&self, policy: &Policy, short: &str, update: &Update) -> Option<Judgement> {
+        let exact = is_exact(&update.name);
+        let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
+            let near = policy.nearly_bound_to_branch(short).or_else(|| policy.bound_to_branch(short));
+            return near.map(|environment| nearly(Rule::Branch, environment, update));
+        };
         let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => self.ask(
@@ -276,11 +253,20 @@ impl<'a> Court<'a> {
                 &Request::Branch { environment: &environment.name, name: short, old, new },
             ),
         };
-        bound(environment, update, verdict)
+        Some(bound(environment, update, verdict))
     }
 
-    /// Judges a tag of the form that an environment's successes make.
-    pub fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+    /// Judges a tag, if it is of the form that successes of environments make.
+    fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
+        let claimed = policy.bound_to_tag(short);
+        if is_exact(&update.name) && !claimed.is_empty() {
+            return claimed.into_iter().map(|environment| self.tag(policy, environment, short, update)).collect();
+        }
+        let near = claimed.first().copied().or_else(|| policy.nearly_bound_to_tag(short));
+        near.map(|environment| nearly(Rule::Tag, environment, update)).into_iter().collect()
+    }
+
+    fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
         let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update) {
             Err(check) => Verdict { checks: vec![*check] },
             Ok((old, new)) => {
@@ -307,7 +293,8 @@ impl<'a> Court<'a> {
                 Err(error) => Err(Box::new(error.answer(rule))),
             }
         };
-        let old = self.repository.read_ref(name).map_err(|error| Box::new(error.answer(rule)))?;
+        let old = if self.in_clone { Ok(update.old) } else { self.repository.read_ref(name) };
+        let old = old.map_err(|error| Box::new(error.answer(rule)))?;
         if old != update.old {
             return Err(Box::new(Check::fail(rule, "it is not where the push says that it is: fetch and try again")));
         }
@@ -343,6 +330,15 @@ fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgem
     }
 }
 
+/// A ref that some disks take for one that is bound: refused on all, for nobody can tell from a name which disk it will be on.
+fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
+    let why = format!(
+        "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
+        environment.shown()
+    );
+    Judgement::of_check(&update.name, Check::fail(rule, why))
+}
+
 /// Nobody said who may begin a project here.
 fn unpinned() -> Check {
     let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
@@ -356,25 +352,4 @@ fn moved(tip: Option<EntryId>) -> Check {
         None => "the ledger does not exist yet; try again".to_owned(),
     };
     Check::fail(Rule::Place, why).remedy("git deploy sync")
-}
-
-/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
-fn about(statement: &Statement) -> String {
-    let ended = statement.ended();
-    let targets: Vec<&Target> = match statement.deployment() {
-        Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
-        None => ended.iter().map(|it| &it.target).collect(),
-    };
-    if targets.is_empty() || targets.len() > NAMED {
-        return statement.message().lines().next().unwrap_or_default().to_owned();
-    }
-    let named = targets.iter().map(|target| match &target.version {
-        Some(version) => format!("{} {version}", target.component),
-        None => target.component.to_string(),
-    });
-    let mut words: Vec<String> = named.collect();
-    let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
-    commits.dedup();
-    words.extend(commits.iter().map(CommitId::short));
-    words.join(", ")
 }

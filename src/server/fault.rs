@@ -30,8 +30,14 @@ pub enum Fault {
     #[error("the push brings more than {MAX_ENTRIES} entries: push fewer at once")]
     TooManyEntries,
     /// The time is over.
-    #[error("judging the push took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
+    #[error("it took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     Late,
+    /// The system gave no thread to judge in.
+    #[error("the system has no room for another thread")]
+    Thread(#[source] std::io::Error),
+    /// It ended in a fault of its own.
+    #[error("judging the push came to no end: this is a fault of git-deploy")]
+    Died,
     /// The lock was not to be had.
     #[error("another push held the lock {} for too long: try again", .0.display())]
     Locked(PathBuf),

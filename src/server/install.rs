@@ -7,32 +7,18 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::handoff::{self, HANDOFF, HandoffError};
 use super::settings::{ADMIN, RECOVERY};
+use super::shim::{
+    POST_RECEIVE, PRE_PUSH, PRE_RECEIVE, PROC_RECEIVE, REFERENCE_TRANSACTION, Shim, UPDATE, installed, is_ours, kept,
+};
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::ledger::Project;
 use crate::git::notes::NOTES;
 use crate::git::{self, Repository};
 
-/// A shim: its name, its text, and whether a hook of that name that is there already is called first.
-struct Shim {
-    name: &'static str,
-    text: &'static str,
-    chains: bool,
-}
-
-const SHIMS: [Shim; 2] = [
-    // Last comes the one that decides alone where the other is not there.
-    Shim { name: "proc-receive", text: include_str!("../../hooks/proc-receive"), chains: false },
-    Shim { name: "pre-receive", text: include_str!("../../hooks/pre-receive"), chains: true },
-];
-/// What is added to the name of a hook that was there before; the shims look for it.
-const KEPT: &str = ".local";
-/// How the shims call us; the installed ones name the program's place.
-const CALL: &str = "exec git-deploy hook ";
-/// The longest first line that every kernel takes whole.
-const FIRST_LINE: usize = 127;
-
+const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// What an owner wants.
 #[derive(Debug)]
 pub struct Wish<'a> {
@@ -42,6 +28,12 @@ pub struct Wish<'a> {
     pub admins: &'a [PublicKey],
     /// A key that may publish once.
     pub recovery: Option<PublicKey>,
+    /// Whether the host calls no proc-receive, so that others must stand in for it.
+    pub without_proc_receive: bool,
+    /// Whether git itself is kept from moving ledgers.
+    pub reference_transaction: bool,
+    /// The program that accepted entries are handed to.
+    pub handoff: Option<&'a Path>,
     /// The program that the hooks call.
     pub program: &'a Path,
 }
@@ -75,6 +67,12 @@ pub enum InstallError {
     /// The hooks are elsewhere.
     #[error("core.hooksPath leads out of the repository, to {}, where other repositories may have their hooks too", .0.display())]
     HooksElsewhere(PathBuf),
+    /// The program to hand entries to is not named by its place.
+    #[error("the program that entries are handed to is named by its absolute path, and {} is none", .0.display())]
+    Handoff(PathBuf),
+    /// The hand-off could not begin.
+    #[error("the hand-off could not begin")]
+    Begin(#[from] HandoffError),
     /// A hook is there that cannot be called first.
     #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
     Occupied(PathBuf),
@@ -113,14 +111,32 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     installer.pin(wish)?;
     let hooks = installer.hooks_folder()?;
     // Settings before hooks: a ledger that is handed to a hook which is not there yet is refused by git itself.
-    installer.add("receive.procReceiveRefs", "refs/deploy")?;
+    if !wish.without_proc_receive {
+        installer.add(PROC_RECEIVE_REFS, "refs/deploy")?;
+    }
     installer.add("receive.hideRefs", NOTES)?;
     installer.set("core.logAllRefUpdates", "always")?;
     installer.set_if_unset("core.fsync", "committed,reference")?;
-    for shim in &SHIMS {
-        installer.hook(&hooks, shim, wish.program)?;
+    installer.handoff(wish.handoff)?;
+    let (shims, others) = installer.shims(wish)?;
+    for shim in shims {
+        installer.hook(&hooks, &shim, wish.program)?;
+    }
+    for shim in others {
+        installer.retire(&hooks, &shim)?;
+    }
+    if wish.without_proc_receive {
+        installer.remove(PROC_RECEIVE_REFS, "refs/deploy")?;
     }
     installer.commit_graph()?;
+    Ok(installer.steps)
+}
+
+/// Installs the one hook of a clone, which tells before a push what the server will say.
+pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<Step>> {
+    let mut installer = Installer { repository, steps: Vec::new() };
+    let hooks = installer.hooks_folder()?;
+    installer.hook(&hooks, &PRE_PUSH, program)?;
     Ok(installer.steps)
 }
 
@@ -189,6 +205,56 @@ impl Installer<'_> {
             self.repository.set_config(key, value)?;
         }
         self.step(differs, format!("{key} = {value}"));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str, value: &str) -> Result<()> {
+        if self.local(key)?.iter().any(|one| one == value) {
+            self.repository.git("config").args(["--local", "--fixed-value", "--unset-all", key, value]).run()?.ok()?;
+            self.step(true, format!("{key} = {value} is gone"));
+        }
+        Ok(())
+    }
+
+    /// Names the program that entries are handed to, from now on.
+    fn handoff(&mut self, program: Option<&Path>) -> Result<()> {
+        let Some(program) = program else { return Ok(()) };
+        let text = program.to_str().filter(|_| program.is_absolute());
+        let text = text.ok_or_else(|| InstallError::Handoff(program.to_owned()))?;
+        // Before the setting: whoever pushes in between must not be handed all of the past.
+        handoff::begin(self.repository)?;
+        self.set(HANDOFF, text)
+    }
+
+    /// The hooks that this host can use, and those that they make superfluous. What has nothing to do is not installed: each hook is a
+    /// process that every push waits for.
+    fn shims(&self, wish: &Wish<'_>) -> Result<(Vec<Shim>, Vec<Shim>)> {
+        let (mut shims, others) = if wish.without_proc_receive {
+            (vec![UPDATE, POST_RECEIVE], vec![PROC_RECEIVE])
+        } else {
+            (vec![PROC_RECEIVE], vec![UPDATE])
+        };
+        if !wish.without_proc_receive && !self.local(HANDOFF)?.is_empty() {
+            shims.push(POST_RECEIVE);
+        }
+        if wish.reference_transaction {
+            shims.push(REFERENCE_TRANSACTION);
+        }
+        // Last comes the one that decides alone where the others are not there.
+        shims.push(PRE_RECEIVE);
+        Ok((shims, others))
+    }
+
+    /// Takes a shim of ours away that is not needed any more, and puts back what it had displaced.
+    fn retire(&mut self, folder: &Path, shim: &Shim) -> Result<()> {
+        let path = folder.join(shim.name);
+        if !fs::read(&path).is_ok_and(|bytes| is_ours(&bytes, shim.name)) {
+            return Ok(());
+        }
+        let before = kept(&path);
+        let gone = if before.symlink_metadata().is_ok() { fs::rename(before, &path) } else { fs::remove_file(&path) };
+        gone.map_err(|source| InstallError::Io { path: path.clone(), source })?;
+        self.step(true, format!("hook {} is gone: it has nothing to do", path.display()));
         Ok(())
     }
 
@@ -263,76 +329,5 @@ impl Installer<'_> {
         self.repository.git("commit-graph").args(["write", "--reachable"]).run()?.ok()?;
         self.step(true, "a commit-graph of all branches");
         Ok(())
-    }
-}
-
-/// Where a hook is that was there before the one at `path`.
-pub fn kept(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(KEPT);
-    PathBuf::from(name)
-}
-
-/// The text of a shim that calls this program. Where its first line can, it names the program itself: the kernel then starts it with
-/// the hook's own path behind `hook`, and no push waits for a shell.
-fn installed(text: &str, program: &str) -> String {
-    let first = format!("#!{program} hook");
-    if first.len() <= FIRST_LINE && program.starts_with('/') && program.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let comments = text.lines().filter(|line| line.starts_with("# "));
-        return std::iter::once(&*first).chain(comments).flat_map(|line| [line, "\n"]).collect();
-    }
-    text.replace(CALL, &format!("exec {} hook ", quoted(program)))
-}
-
-/// Whether a hook is a shim of ours, of this version or another.
-fn is_ours(bytes: &[u8], name: &str) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let direct = text.lines().next().is_some_and(|line| line.starts_with("#!") && line.ends_with(" hook"));
-    let calls = |line: &str| line.starts_with("exec ") && line.contains(&format!(" hook {name}"));
-    (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
-}
-
-/// A word that a shell reads as it is.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A path with a quotation mark must not become a command of the shell.
-    #[test]
-    fn quotes() {
-        assert_eq!(quoted("/opt/git deploy/it's"), r"'/opt/git deploy/it'\''s'");
-    }
-
-    /// What no first line can hold is called by a shell, which takes every path.
-    #[test]
-    fn first_lines() {
-        for shim in &SHIMS {
-            let direct = installed(shim.text, "/usr/bin/git-deploy");
-            assert!(direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "), "{direct}");
-            assert!(!direct.contains("exec") && is_ours(direct.as_bytes(), shim.name), "{direct}");
-            for odd in
-                ["/opt/git deploy/git-deploy", "/opt/é/git-deploy", "git-deploy", &format!("/{}", "x".repeat(121))]
-            {
-                let shell = installed(shim.text, odd);
-                assert!(
-                    shell.starts_with("#!/bin/sh\n") && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
-                );
-                assert!(is_ours(shell.as_bytes(), shim.name), "{shell}");
-            }
-        }
-    }
-
-    /// A hook of somebody else must never be taken for ours and written over.
-    #[test]
-    fn tells_shims_from_hooks() {
-        for shim in &SHIMS {
-            assert!(shim.text.contains(CALL) && is_ours(shim.text.as_bytes(), shim.name), "{}", shim.name);
-            assert_eq!(shim.text.contains(KEPT), shim.chains);
-        }
-        assert!(!is_ours(b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n", "pre-receive"));
     }
 }

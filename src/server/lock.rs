@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Fault;
 use crate::clock::Deadline;
 
-/// Its file, in the folder that all worktrees share.
+/// The file of the ledgers' lock, in the folder that all worktrees share.
 const NAME: &str = "git-deploy.lock";
 /// How long to wait at most.
 const WAIT: Duration = Duration::from_secs(30);
@@ -20,12 +20,16 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The lock, held until it is dropped.
 pub(super) struct Lock(#[allow(dead_code)] File); // Open as long as it lives: closing the file gives the lock back.
 
-/// Takes the lock, or waits for it.
+/// Takes the ledgers' lock, or waits for it.
 pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
-    let path = common_dir.join(NAME);
+    take_named(common_dir, NAME, Deadline::after(WAIT))
+}
+
+/// The same for another file.
+pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> Result<Lock, Fault> {
+    let path = common_dir.join(name);
     let fault = |source| Fault::Lock { path: path.clone(), source };
     let file = open(&path).map_err(fault)?;
-    let deadline = Deadline::after(WAIT);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Lock(file)),

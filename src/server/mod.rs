@@ -1,22 +1,32 @@
 //! The hooks of a server: what a push may change, judged before it is there and again while it goes in.
 //!
 //! `pre-receive` decides in quarantine and refuses the whole push; `proc-receive` judges the updates of the ledgers once more on the
-//! refs as they are then, under a lock, and moves them. Whatever cannot be established is never let in.
+//! refs as they are then, under a lock, and moves them. `update` and `post-receive` stand in for it where a host does not call it.
+//! Whatever cannot be established is never let in.
 
+pub mod check;
 pub mod classify;
 pub mod court;
 mod fault;
+pub mod handoff;
 pub mod install;
+mod judgement;
 pub mod kept;
 mod lock;
 mod pkt_line;
+pub mod post_receive;
+pub mod pre_push;
 pub mod pre_receive;
 pub mod proc_receive;
+pub mod recheck;
+pub mod reference_transaction;
 pub mod settings;
+pub mod shim;
 pub mod update;
+pub mod watch;
 
-pub use court::Judgement;
 pub use fault::Fault;
+pub use judgement::{Judgement, decision};
 pub use settings::Settings;
 
 use std::time::Duration;
@@ -26,4 +36,4 @@ const MAX_UPDATES: usize = 10_000;
 /// The most entries in one push.
 const MAX_ENTRIES: u64 = 10_000;
 /// How long a hook takes at most.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+pub const TIME_LIMIT: Duration = Duration::from_secs(60);

@@ -6,14 +6,13 @@
 use std::io::Read;
 
 use super::classify::{Class, classify};
-use super::court::{Court, Judgement, project};
+use super::court::{Court, project};
+use super::judgement::Judgement;
 use super::settings::Settings;
 use super::update::Update;
-use super::{Fault, MAX_UPDATES, TIME_LIMIT};
-use crate::clock::{self, Deadline};
+use super::{Fault, MAX_UPDATES};
+use crate::clock;
 use crate::domain::name::LedgerName;
-use crate::domain::policy::Policy;
-use crate::domain::verdict::{Check, Rule};
 use crate::git::judge::Present;
 use crate::git::{Repository, Result as GitResult};
 
@@ -35,58 +34,40 @@ pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
 ///
 /// `lines` are those that git gives the hook. What is none of our business is not in the answer.
 pub fn judge(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Vec<Judgement>, Fault> {
-    let deadline = Deadline::after(TIME_LIMIT);
-    let updates = Update::parse_all(lines)?;
+    judge_updates(&Update::parse_all(lines)?, open, |_| Ok(()))
+}
+
+/// Judges updates. `prepare` is called with the repository before any ref is read, if one is.
+pub(super) fn judge_updates<T>(
+    updates: &[Update],
+    open: impl FnOnce() -> GitResult<Repository>,
+    prepare: impl FnOnce(&Repository) -> Result<T, Fault>,
+) -> Result<Vec<Judgement>, Fault> {
     let classes: Vec<(Class, &Update)> = updates.iter().map(|update| (classify(&update.name), update)).collect();
     if classes.iter().all(|(class, _)| *class == Class::Other) {
         return Ok(Vec::new());
     }
-    let ledgers = || classes.iter().filter_map(|(class, update)| ledger(class).map(|ledger| (ledger, *update)));
-    let forbidden = classes.iter().any(|(class, _)| matches!(class, Class::Forbidden(_)));
-
+    let ledgers = || classes.iter().filter_map(|(class, update)| Some((class.ledger()?, *update)));
+    let ours = classes.iter().filter(|(class, _)| matches!(class, Class::Ledger(_) | Class::Forbidden(_))).count();
+    if ours > MAX_UPDATES {
+        return Err(Fault::TooMany);
+    }
     let repository = open()?;
-    if !forbidden && ledgers().next().is_none() && repository.tip(&LedgerName::policy())?.is_none() {
+    let _prepared = prepare(&repository)?;
+    if ours == 0 && repository.tip(&LedgerName::policy())?.is_none() {
         // Without a policy no branch and no tag is bound.
         return Ok(Vec::new());
     }
     let settings = Settings::read(&repository)?;
     let present = Present { tips: repository.tips()?, now: clock::now() };
     let project = project(&repository, &present, ledgers())?;
-    let court = Court::new(&repository, &settings, project.as_ref(), &present, deadline)?;
+    let court = Court::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
     for (class, update) in &classes {
-        if deadline.passed() {
-            return Err(Fault::Late);
-        }
-        judge_one(&court, class, update, &mut judgements)?;
+        court.any(class, update, &mut judgements)?;
         if judgements.len() > MAX_UPDATES {
             return Err(Fault::TooMany);
         }
     }
     Ok(judgements)
-}
-
-fn ledger(class: &Class) -> Option<&LedgerName> {
-    match class {
-        Class::Ledger(ledger) => Some(ledger),
-        _ => None,
-    }
-}
-
-fn judge_one(court: &Court<'_>, class: &Class, update: &Update, to: &mut Vec<Judgement>) -> Result<(), Fault> {
-    let policy: Option<&Policy> = court.policy().map(|policy| &**policy);
-    match (class, policy) {
-        (Class::Ledger(ledger), _) => to.push(court.ledger(ledger, update)?),
-        (Class::Forbidden(why), _) => to.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, *why))),
-        (Class::Branch(short), Some(policy)) => {
-            let bound = policy.bound_to_branch(short);
-            to.extend(bound.map(|environment| court.branch(policy, environment, short, update)));
-        }
-        (Class::Tag(short), Some(policy)) => {
-            let bound = policy.bound_to_tag(short);
-            to.extend(bound.into_iter().map(|environment| court.tag(policy, environment, short, update)));
-        }
-        (Class::Branch(_) | Class::Tag(_), None) | (Class::Other, _) => {}
-    }
-    Ok(())
 }

@@ -6,13 +6,14 @@
 use std::io::{Read, Write};
 
 use super::classify::{Class, classify};
-use super::court::{Court, Judgement, project};
+use super::court::{Court, project};
+use super::judgement::Judgement;
 use super::settings::Settings;
 use super::update::Update;
-use super::{Fault, MAX_UPDATES, TIME_LIMIT, lock, pkt_line};
-use crate::clock::{self, Deadline};
+use super::watch::Watch;
+use super::{Fault, MAX_UPDATES, lock, pkt_line};
+use crate::clock;
 use crate::domain::id::EntryId;
-use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Decision, Outcome, Rule};
 use crate::git::judge::Present;
@@ -41,16 +42,17 @@ pub fn run(
     from: &mut impl Read,
     to: &mut impl Write,
     open: impl FnOnce() -> GitResult<Repository>,
+    watch: &Watch,
 ) -> Result<Done, Fault> {
-    let deadline = Deadline::after(TIME_LIMIT);
     let commands = converse(from, to)?;
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
     let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
-    let mut judgements = judge(&repository, &commands, &classes, deadline)?;
+    let mut judgements = judge(&repository, &commands, &classes)?;
     if commands.atomic && judgements.iter().any(|judgement| judgement.decision() != Decision::Allowed) {
         hold_back(&mut judgements);
     }
+    watch.write()?;
     let mut any = false;
     for ((class, update), judgement) in classes.iter().zip(&commands.updates).zip(&mut judgements) {
         if judgement.decision() != Decision::Allowed {
@@ -98,29 +100,23 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
 
 /// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
 /// will be then: a policy or an environment that this very push moves has moved for the rest of it.
-fn judge(
-    repository: &Repository,
-    commands: &Commands,
-    classes: &[Class],
-    deadline: Deadline,
-) -> Result<Vec<Judgement>, Fault> {
+fn judge(repository: &Repository, commands: &Commands, classes: &[Class]) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::read(repository)?;
     let before = Present { tips: repository.tips()?, now: clock::now() };
-    let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((ledger(class)?, update)));
+    let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((class.ledger()?, update)));
     let project = project(repository, &before, ledgers)?;
-    let court = Court::new(repository, &settings, project.as_ref(), &before, deadline)?;
+    let court = Court::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
     for (class, update) in classes.iter().zip(&commands.updates) {
-        let Some(ledger) = ledger(class) else {
+        let Some(ledger) = class.ledger() else {
             let why = if let Class::Forbidden(why) = class { why } else { "it is no ledger" };
             judgements.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, why)));
             continue;
         };
         let mut judgement = court.ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
-            judgement =
-                Court::new(repository, &settings, project.as_ref(), &later, deadline)?.ledger(ledger, update)?;
+            judgement = Court::new(repository, &settings, project.as_ref(), &later)?.ledger(ledger, update)?;
         }
         if let Some(new) = update.new.filter(|_| judgement.decision() == Decision::Allowed) {
             later.tips.insert(ledger.clone(), EntryId(new));
@@ -128,13 +124,6 @@ fn judge(
         judgements.push(judgement);
     }
     Ok(judgements)
-}
-
-fn ledger(class: &Class) -> Option<&LedgerName> {
-    match class {
-        Class::Ledger(ledger) => Some(ledger),
-        _ => None,
-    }
 }
 
 /// All or nothing: what would be let in is refused together with the rest.
@@ -147,7 +136,7 @@ fn hold_back(judgements: &mut [Judgement]) {
 /// Moves the ref of an allowed update.
 fn carry_out(repository: &Repository, class: &Class, update: &Update, judgement: &Judgement) -> GitResult<()> {
     // An allowed update is of a ledger and has a new id.
-    let (Some(ledger), Some(new)) = (ledger(class), update.new) else { return Ok(()) };
+    let (Some(ledger), Some(new)) = (class.ledger(), update.new) else { return Ok(()) };
     if judgement.recovers {
         // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
         Settings::read(repository)?.disarm(repository)?;

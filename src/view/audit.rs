@@ -3,8 +3,9 @@
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr as _;
 
+use super::alike;
+use super::fold::hanging;
 use super::mark::Mark;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -116,7 +117,9 @@ impl Audit {
 /// The text: a line a ledger, what was found below it, and a summary.
 pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut lines = Vec::new();
-    let names = audit.ledgers.iter().map(|ledger| ledger.ledger.as_str().len()).max().unwrap_or_default().max(5);
+    let most = alike::label(width);
+    let names = audit.ledgers.iter().map(|ledger| ledger.ledger.as_str().len());
+    let names = names.filter(|len| *len <= most).max().unwrap_or_default().max(5);
     let counts = audit.ledgers.iter().map(|ledger| ledger.entries.to_string().len()).max().unwrap_or_default();
     for ledger in &audit.ledgers {
         let entries = if ledger.entries == 1 { "entry" } else { "entries" };
@@ -126,7 +129,8 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
             _ => String::new(),
         };
         let mark = mark(&ledger.part);
-        lines.push(format!("{mark} {:<names$}  {:>counts$} {entries}{span}", ledger.ledger, ledger.entries));
+        let said = format!("{:>counts$} {entries}{span}", ledger.entries);
+        lines.extend(alike::line(&format!("{mark} "), ledger.ledger.as_str(), names, &said, width));
         part(&ledger.part, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
@@ -163,36 +167,13 @@ fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
         let mark = if finding.outcome == "fail" { Mark::No.to_string() } else { doubt() };
         let rule = finding.rule.map_or_else(String::new, |rule| format!("{rule}: "));
         let what = name(finding.ledger.as_ref(), finding.entry);
-        lines.extend(hanging(&mark, 1, &format!("{what}{rule}{}", harmless(&finding.detail)), width));
+        lines.extend(hanging(&format!("    {mark} "), &format!("{what}{rule}{}", harmless(&finding.detail)), width));
     }
     let dim = Style::new().dimmed();
     for remark in &part.remarks {
         let what = name(remark.ledger.as_ref(), remark.entry);
-        lines.extend(hanging(&format!("{dim}note:{dim:#}"), 5, &format!("{what}{}", harmless(&remark.text)), width));
+        lines.extend(hanging(&format!("    {dim}note:{dim:#} "), &format!("{what}{}", harmless(&remark.text)), width));
     }
-}
-
-/// A text behind a mark of so many columns, four columns in; where it is too long it goes on below its beginning.
-fn hanging(mark: &str, columns: usize, text: &str, width: Option<usize>) -> Vec<String> {
-    /// Words are not broken for less room than this.
-    const LEAST: usize = 20;
-    let indent = 4 + columns + 1;
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(LEAST));
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    // Two spaces behind the entry's name are no place to break, and are kept.
-    for word in text.split(' ') {
-        if !line.is_empty() && !word.is_empty() && line.width() + 1 + word.width() > room {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() || word.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    let first = |index| if index == 0 { format!("    {mark} ") } else { " ".repeat(indent) };
-    lines.iter().enumerate().map(|(index, line)| format!("{}{}", first(index), line.trim_end())).collect()
 }
 
 fn summary(audit: &Audit) -> String {
@@ -204,25 +185,5 @@ fn summary(audit: &Audit) -> String {
         (0, untold) => format!("{} nothing wrong was found; {untold} could not be told", doubt()),
         (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
         (wrong, untold) => format!("{} {wrong} {findings}; {untold} more could not be told", Mark::No),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A long finding goes on below its beginning, and a word that is wider than the terminal stays whole.
-    #[test]
-    fn wrapped() {
-        let text = "prod@0123456789  place: what was pushed is not what the entry gives";
-        assert_eq!(hanging("x", 1, text, None), [format!("    x {text}")]);
-        let lines = hanging("note:", 5, text, Some(40));
-        assert_eq!(lines[0], "    note: prod@0123456789  place: what");
-        assert!(lines[1..].iter().all(|line| line.starts_with("          ") && line.width() <= 40), "{lines:?}");
-        assert_eq!(
-            lines.concat().split_whitespace().collect::<Vec<_>>()[1..],
-            text.split_whitespace().collect::<Vec<_>>()
-        );
-        assert_eq!(hanging("x", 1, &"y".repeat(50), Some(10)), [format!("    x {}", "y".repeat(50))]);
     }
 }

@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::fold;
 use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
@@ -115,13 +116,19 @@ pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) 
     let (environment, revision) = (&diff.environment, shown(&diff.revision));
     let rest = remark(diff);
     if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
-        return format!("{environment} has the content of {revision} already{rest}.");
+        return fold::below("", 2, &format!("{environment} has the content of {revision} already{rest}."), width)
+            .join("\n");
     }
     let bold = Style::new().bold();
-    let mut parts = vec![format!("{bold}To {environment}, from {revision}:{bold:#}")];
-    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(2);
-    for it in diff.components.iter().filter(|it| it.change != Change::Unchanged) {
-        table.row(cells(it));
+    let mut parts = fold::below("", 2, &format!("{bold}To {environment}, from {revision}:{bold:#}"), width);
+    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
+    let moves: Vec<&Component> = diff.components.iter().filter(|it| it.change != Change::Unchanged).collect();
+    match moves.first() {
+        // Which they are goes without saying: it is all of them.
+        Some(first) if rest.is_empty() && moves.len() > FEW && moves.iter().all(|it| said(it) == said(first)) => {
+            table.row(cells(first, &format!("all ({})", moves.len())));
+        }
+        _ => moves.iter().for_each(|it| table.row(cells(it, it.component.as_str()))),
     }
     if !rest.is_empty() {
         table.remark(Cell::styled(rest.trim_start_matches(", "), Mark::None.style()));
@@ -161,7 +168,15 @@ fn remark(diff: &Diff) -> String {
     }
 }
 
-fn cells(it: &Component) -> [Cell; 5] {
+/// So many that all are alike each have a row of their own.
+const FEW: usize = 4;
+
+/// What a row says of a component.
+fn said(it: &Component) -> impl PartialEq {
+    (it.change, it.from, it.to, it.from_version.clone(), it.to_version.clone(), it.brings, it.loses)
+}
+
+fn cells(it: &Component, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
         Change::New => ("new", Mark::Yes.style()),
         Change::Changed => ("changes", Mark::Live.style()),
@@ -184,7 +199,7 @@ fn cells(it: &Component) -> [Cell; 5] {
     };
     let short = |commit: CommitId| commit.0.prefix(7);
     [
-        Cell::from(it.component.as_str()),
+        Cell::from(name),
         Cell::styled(word, style),
         Cell::from(arrow(it.from_version.as_ref().map(Line::to_string), it.to_version.as_ref().map(Line::to_string))),
         Cell::from(arrow(it.from.map(short), it.to.map(short))),
@@ -214,7 +229,7 @@ fn listed(
     } else {
         &["Commit", "Subject", "Author", "When", "Component"]
     };
-    let mut table = Table::new(headers).elastic(1);
+    let mut table = Table::new(headers).elastic(&[2, 4, 1]).least(2, 12).least(4, 16);
     for it in commits.iter().take(most) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mark::Mark;
-use super::{deployed, verdict};
+use super::{deployed, fold, verdict};
 use crate::domain::entry::{Change, Deployment, Intent, Kind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -84,21 +84,21 @@ pub fn json(check: &Check<'_>) -> Json {
 }
 
 /// The text: what would be done, every rule, and the answer in one line.
-pub fn text(check: &Check<'_>) -> String {
+pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
     let what = match check.deployment.kind {
         Kind::Rollback => "Roll back",
         Kind::Hotfix => "Hotfix",
         _ => "Deploy to",
     };
-    let mut lines = vec![format!("{what} {}, by {}:", check.environment, check.by)];
+    let mut lines = fold::below("", 2, &format!("{what} {}, by {}:", check.environment, check.by), width);
     let unchanged = check.deployment.components.iter().filter(|change| change.intent == Intent::Unchanged).count();
-    lines.extend(deployed::changes(check.deployment));
+    lines.extend(deployed::changes(check.deployment, width));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
         let plural = if unchanged == 1 { "component rides" } else { "components ride" };
         lines.push(format!("    {dim}{unchanged} {plural} along unchanged{dim:#}"));
     }
-    lines.extend(verdict::lines(check.verdict, true));
+    lines.extend(verdict::lines(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {
         Decision::Allowed => (Mark::Yes, "the rules allow it"),
         Decision::Refused => (Mark::No, "the rules do not allow it"),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::alike;
 use super::brings::shown;
+use super::fold;
 use super::mark::Mark;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -115,7 +116,7 @@ impl Contains {
 }
 
 /// The text: the answer, then a line a component; `subject` is the commit's, where it is one.
-pub fn text(contains: &Contains, subject: Option<&str>) -> String {
+pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) -> String {
     let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", harmless(subject)));
     let (environment, revision) = (&contains.environment, shown(&contains.revision));
     let first = match contains.answer {
@@ -130,9 +131,12 @@ pub fn text(contains: &Contains, subject: Option<&str>) -> String {
         Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
     };
     let rows = alike::joined(contains.components.iter().map(|it| (&it.component, said(it))), contains.components.len());
-    let width = alike::width(&rows);
-    let line = |(components, (mark, words))| format!("  {mark} {components:<width$}  {words}");
-    std::iter::once(first).chain(rows.into_iter().map(line)).collect::<Vec<_>>().join("\n")
+    let mut lines = fold::below("", 2, &first, width);
+    let label = alike::width(&rows, width);
+    for (components, (mark, words)) in rows {
+        lines.extend(alike::line(&format!("  {mark} "), &components, label, &words, width));
+    }
+    lines.join("\n")
 }
 
 /// More commits than this are counted, not named.

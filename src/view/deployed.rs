@@ -18,7 +18,7 @@ pub fn target(target: &Target) -> String {
 /// More components than this are counted, not named.
 const NAMED: usize = 3;
 
-fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() <= NAMED {
         return all.into_iter().map(target).collect::<Vec<_>>().join(", ");
@@ -30,7 +30,7 @@ fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
 }
 
 /// What a deployment changes, a line for those components of which the same is to be said: `    api  77aa001 → 8f3c2a1  1.4.2`.
-pub fn changes(deployment: &Deployment) -> Vec<String> {
+pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
     let said = |change: &Change| {
         let from = change.from.map_or_else(|| "–".to_owned(), |commit| commit.0.prefix(7));
         let to = match change.intent {
@@ -44,8 +44,8 @@ pub fn changes(deployment: &Deployment) -> Vec<String> {
         deployment.changed().map(|change| (&change.target.component, said(change))),
         deployment.components.len(),
     );
-    let width = alike::width(&rows);
-    rows.into_iter().map(|(components, said)| format!("    {components:width$}  {said}")).collect()
+    let label = alike::width(&rows, width);
+    rows.into_iter().flat_map(|(components, said)| alike::line("    ", &components, label, &said, width)).collect()
 }
 
 /// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.

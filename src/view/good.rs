@@ -58,14 +58,13 @@ pub struct Release {
 
 /// The table. `when` shows a moment.
 pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(1);
+    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
     // Of which entry it was does not show.
     let told = |release: &Release| Release { sequence: 0, ..release.clone() };
-    for (components, release) in alike::joined(
-        good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))),
-        good.components.len(),
-    ) {
+    for (components, release) in
+        alike::rows(good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))))
+    {
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];

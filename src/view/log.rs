@@ -251,7 +251,14 @@ fn moved(ended: &[Ended]) -> String {
 
 /// The table; `when` shows a moment.
 pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"]).elastic(4).then_elastic(3);
+    let whole = table(log, true, when);
+    // Where the terminal is narrow an entry's id says enough beside its place; git finds it by that.
+    if whole.fits(width) { whole.render(width) } else { table(log, false, when).render(width) }
+}
+
+fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
+    // People are looked up by `show`; where it was is told apart in fewer columns than what it was.
+    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"]).elastic(&[4, 1, 3]).least(1, 14);
     for event in &log.entries {
         let place = event.environment.as_ref().map_or_else(|| event.ledger.to_string(), EnvName::to_string);
         let style = match event.verb {
@@ -261,16 +268,17 @@ pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> S
             _ => anstyle::Style::new(),
         };
         let glass = event.break_glass.as_ref().map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
+        let id = event.entry.0.prefix(10);
         table.row([
             Cell::from(when(event.at)),
             Cell::from(place),
             Cell::styled(event.verb, style),
             Cell::from(format!("{}{glass}", event.what)),
             Cell::from(who(event)),
-            Cell::from(format!("{}@{}", event.ledger, event.entry.0.prefix(10))),
+            Cell::from(if ledgers { format!("{}@{id}", event.ledger) } else { id }),
         ]);
     }
-    table.render(width)
+    table
 }
 
 fn who(event: &Event) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
-mod alike;
+pub mod alike;
 pub mod audit;
 pub mod brings;
 pub mod check;
@@ -10,12 +10,16 @@ pub mod contains;
 pub mod deployed;
 pub mod diff;
 pub mod evidence;
+pub mod fold;
 pub mod good;
 pub mod json;
+pub mod junit;
 pub mod log;
 pub mod mark;
 pub mod policy;
 pub mod push;
+pub mod replay;
+pub mod server;
 pub mod show;
 pub mod status;
 pub mod table;

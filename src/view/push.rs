@@ -1,13 +1,15 @@
 //! What somebody who pushed sees of it: each update that was not let in, why, and what to type next.
 
-use super::verdict;
+use super::{fold, verdict};
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Decision, Verdict};
+use crate::domain::verdict::{Decision, VOICE, Verdict};
 
 /// The most updates that are shown.
 const UPDATES: usize = 20;
 /// The most lines for one update.
-const LINES: usize = 40;
+const LINES: usize = 60;
+/// All but commands is folded to this many columns: with git's `remote: ` before them as many as any terminal has.
+const WIDTH: usize = 72;
 /// The longest line, in characters.
 const LENGTH: usize = 500;
 
@@ -40,14 +42,21 @@ pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
 
 fn one(update: &Update<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.enforced) {
-        (Decision::Refused, true) => "refused",
-        (_, true) => "cannot tell",
+        (decision @ Decision::Refused, true) => decision.word(),
+        (_, true) => Decision::CannotTell.word(),
         (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
-    let what = update.what.map(|what| format!("  ({})", harmless(what))).unwrap_or_default();
-    let mut lines = vec![format!("git-deploy: {word}  {}{what}", harmless(update.name))];
-    let mut rules = verdict::lines(update.verdict, false);
+    // What is said of which ref stays on one line: programs look for it.
+    let head = format!("{VOICE}{word}  {}", harmless(update.name));
+    let what = update.what.map(|what| format!("({})", harmless(what))).unwrap_or_default();
+    let whole = format!("{head}  {what}");
+    let mut lines = if fold::columns(&whole) <= WIDTH || what.is_empty() {
+        vec![whole.trim_end().to_owned()]
+    } else {
+        std::iter::once(head).chain(fold::hanging("    ", &what, Some(WIDTH))).collect()
+    };
+    let mut rules = verdict::lines(update.verdict, false, Some(WIDTH));
     if rules.len() > LINES {
         let more = rules.len() - LINES;
         rules.truncate(LINES);
@@ -85,14 +94,16 @@ mod tests {
         git-deploy: refused  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
                                   → git deploy approve prod 2affccc97fa0
-          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes left
+          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes
+                                  left
           ✓ 3 other rules
         ");
         insta::assert_snapshot!(plain(&[Update { enforced: false, what: None, ..update(&verdict) }]), @r"
         git-deploy: would be refused, and is let in because the policy only evaluates  refs/deploy/prod
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
                                   → git deploy approve prod 2affccc97fa0
-          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes left
+          ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes
+                                  left
           ✓ 3 other rules
         ");
     }
@@ -117,7 +128,7 @@ mod tests {
             Update { name: "refs/deploy/\u{1b}]0;x", what: Some("\u{202e}"), verdict: &verdict, enforced: true };
         let text = plain(&vec![hostile; 30]);
         assert!(text.ends_with("git-deploy: and 10 more"), "{text}");
-        assert!(text.len() < 20 * 42 * 520 && !text.contains(['\u{1b}', '\u{202e}']));
+        assert!(text.len() < 20 * 62 * 520 && !text.contains(['\u{1b}', '\u{202e}']));
         let fine = Verdict { checks: vec![Check::pass(Rule::Place, "")] };
         assert!(report(&[update(&fine)], true).is_none());
     }

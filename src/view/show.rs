@@ -1,13 +1,12 @@
 //! One commit's way to production: what `git deploy show` prints, and the document `git-deploy/show/v1`.
 
-use std::fmt::Write as _;
-
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::alike;
+use super::fold;
 use super::mark::Mark;
 use super::time::Dates;
 use super::verdict;
@@ -136,24 +135,23 @@ fn as_json<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::
 const SAID: usize = 27;
 
 /// The text, as seen from `now`.
-pub fn text(show: &Show, now: Time, dates: Dates) -> String {
+pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> String {
     let when = |time| super::time::when(time, now, dates);
-    let mut lines = Vec::new();
     let bold = Style::new().bold();
     let (short, subject) = (show.commit.0.prefix(7), padded(&harmless(&show.subject), SAID + 5));
-    lines.push(format!("{bold}{short}{bold:#}  {subject}   {}, {}", harmless(&show.author), when(show.at)));
-    let names = show.environments.iter().map(|stop| stop.environment.as_str().len()).max().unwrap_or_default();
-    let label = names.max(8) + 2;
+    let who = format!("{}, {}", harmless(&show.author), when(show.at));
+    let mut lines = fold::hanging(&format!("{bold}{short}{bold:#}  "), &format!("{subject}   {who}"), width);
+    let page = Page { label: label(show, width), width };
     for fact in &show.evidence {
         let mark = if fact.good { Mark::Yes } else { Mark::No };
         let who = format!("{}, {}", fact.by, when(fact.at));
-        lines.push(line(&mark, fact.what, label, &harmless(&fact.detail), &who));
+        page.line(&mark, fact.what, &harmless(&fact.detail), &who, &mut lines);
     }
     for stop in &show.environments {
-        stays(stop, label, &|time| clock(time, now, dates), &mut lines);
+        stays(stop, &page, &|time| clock(time, now, dates), &mut lines);
         if let Some(next) = &stop.next {
             let name = if stop.stays.is_empty() { stop.environment.as_str() } else { "" };
-            ahead(next, name, stop, show.commit, label, &mut lines);
+            ahead(next, name, stop, show.commit, &page, &mut lines);
         }
     }
     lines.join("\n")
@@ -163,8 +161,32 @@ fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-fn line(mark: &dyn std::fmt::Display, name: &str, label: usize, said: &str, who: &str) -> String {
-    format!("  {mark} {name:<label$}{}   {who}", padded(said, SAID)).trim_end().to_owned()
+/// How the lines are laid out.
+struct Page {
+    /// The column of what is going on where.
+    label: usize,
+    /// The columns of the terminal.
+    width: Option<usize>,
+}
+
+/// As wide as the longest name; one that leaves little room for what is said stands out of its column.
+fn label(show: &Show, width: Option<usize>) -> usize {
+    let most = alike::label(width);
+    let names = show.environments.iter().map(|stop| stop.environment.as_str().len());
+    names.filter(|len| *len <= most).max().unwrap_or_default().max(8) + 2
+}
+
+impl Page {
+    fn line(&self, mark: &dyn std::fmt::Display, name: &str, said: &str, who: &str, lines: &mut Vec<String>) {
+        let (label, indent) = (self.label, 4 + self.label);
+        let name = if name.len() < label { format!("{name:<label$}") } else { format!("{name}  ") };
+        lines.extend(fold::below(
+            &format!("  {mark} {name}"),
+            indent,
+            &format!("{}   {who}", padded(said, SAID)),
+            self.width,
+        ));
+    }
 }
 
 /// A moment as the time of day where that is enough.
@@ -179,7 +201,7 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
 }
 
 /// The lines of what became of the commit in an environment: one for components that are alike.
-fn stays(stop: &Stop, label: usize, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
+fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
     let rows = alike::joined(
         stop.stays.iter().map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
         stop.stays.len(),
@@ -188,7 +210,7 @@ fn stays(stop: &Stop, label: usize, clock: &dyn Fn(Time) -> String, lines: &mut 
     for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
         let name = if index == 0 { stop.environment.as_str() } else { "" };
         let said = if alone { said } else { format!("{components}: {said}") };
-        lines.push(line(&mark, name, label, &said, by));
+        page.line(&mark, name, &said, by, lines);
     }
 }
 
@@ -218,44 +240,45 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
 }
 
 /// The lines of what comes next.
-fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, label: usize, lines: &mut Vec<String>) {
+fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, page: &Page, lines: &mut Vec<String>) {
     let yellow = AnsiColor::Yellow.on_default();
     let doubt = format!("{yellow}?{yellow:#}");
     match next {
         Next::After { environment } => {
-            lines.push(line(&Mark::None, name, label, &format!("{environment} comes first"), ""));
+            page.line(&Mark::None, name, &format!("{environment} comes first"), "", lines);
         }
         Next::CannotTell { why } => {
-            lines.push(line(&doubt, name, label, &format!("cannot tell: {}", harmless(why)), ""));
+            page.line(&doubt, name, &format!("cannot tell: {}", harmless(why)), "", lines);
         }
         Next::Asked { verdict } => {
-            let said = match verdict.decision() {
+            match verdict.decision() {
                 Decision::Allowed => {
-                    let command =
-                        format!("may be deployed   → git deploy record {} {}", stop.environment, commit.short());
-                    return lines.push(line(&Mark::Yes, name, label, &command, ""));
+                    let command = format!("git deploy record {} {}", stop.environment, commit.short());
+                    let head = format!("  {} {name:<1$}", Mark::Yes, page.label);
+                    let indent = 4 + page.label;
+                    let said = "may be deployed";
+                    lines.extend(fold::with_command(&head, indent, said, "   → ", &command, page.width));
                 }
-                Decision::Refused => line(&Mark::No, name, label, "would be refused:", ""),
-                Decision::CannotTell => line(&doubt, name, label, "cannot tell:", ""),
-            };
-            lines.push(said);
-            missing(verdict, lines);
+                Decision::Refused => page.line(&Mark::No, name, "would be refused:", "", lines),
+                Decision::CannotTell => page.line(&doubt, name, "cannot tell:", "", lines),
+            }
+            missing(verdict, page.width, lines);
         }
     }
 }
 
 /// What is missing, a rule each, with what to type.
-fn missing(verdict: &Verdict, lines: &mut Vec<String>) {
+fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
     let missing: Vec<_> = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).collect();
-    let width = missing.iter().map(|check| check.rule.name().len()).max().unwrap_or_default().max(10) + 2;
+    let names = missing.iter().map(|check| check.rule.name().len()).max().unwrap_or_default().max(10) + 2;
     for check in missing {
         let doubt = if check.outcome == Outcome::Unknown { "cannot tell: " } else { "" };
-        let mut text = format!("      {:<width$}{doubt}{}", check.rule.name(), harmless(&check.detail));
-        if let Some(remedy) = &check.remedy {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "   → {}", harmless(remedy));
-        }
-        lines.push(text.trim_end().to_owned());
+        let (head, text) =
+            (format!("      {:<names$}", check.rule.name()), format!("{doubt}{}", harmless(&check.detail)));
+        lines.extend(match &check.remedy {
+            Some(remedy) => fold::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width),
+            None => fold::hanging(&head, &text, width),
+        });
     }
 }
 
@@ -315,7 +338,7 @@ mod tests {
                 stop("far", Vec::new(), Some(Next::After { environment: "prod".parse().unwrap() })),
             ],
         };
-        let text = text(&show, time("11:00"), Dates::Relative);
+        let text = text(&show, None, time("11:00"), Dates::Relative);
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
             "8f3c2a1  Fix login redirect                 alice, 2 hours ago\n  \

@@ -1,9 +1,10 @@
 //! A verdict as a person reads it: what is missing first, each with what to type next.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::fold;
 use super::mark::Mark;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
@@ -11,32 +12,37 @@ use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
 /// The width of the column of rule names.
 const NAMES: usize = 20;
 
-/// The lines of a verdict, styled, two columns in. Rules that pass are counted, or listed one by one with `all`.
-pub fn lines(verdict: &Verdict, all: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    let wanted = |check: &&Check| check.outcome != Outcome::Pass || all;
-    for check in verdict.checks.iter().filter(wanted) {
-        let mark = match check.outcome {
-            Outcome::Pass => format!("{}", Mark::Yes),
-            Outcome::Fail => format!("{}", Mark::No),
-            Outcome::Unknown => {
-                let style = AnsiColor::Yellow.on_default();
-                format!("{style}?{style:#}")
-            }
-        };
-        lines
-            .push(format!("  {mark} {:<NAMES$}  {}", check.rule.name(), harmless(&check.detail)).trim_end().to_owned());
-        if let Some(remedy) = &check.remedy {
-            let style = Style::new().dimmed();
-            lines.push(format!("    {:NAMES$}  {style}→{style:#} {}", "", harmless(remedy)));
+/// The lines of a verdict, styled, two columns in: what is missing first. Rules that pass are counted, or named with `all`.
+pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
+    let (passed, missing): (Vec<&Check>, Vec<&Check>) =
+        verdict.checks.iter().partition(|check| check.outcome == Outcome::Pass);
+    let mut lines: Vec<String> = missing.into_iter().flat_map(|check| one(check, width)).collect();
+    if all {
+        let (bare, telling): (Vec<&Check>, Vec<&Check>) = passed.into_iter().partition(|check| check.detail.is_empty());
+        lines.extend(telling.into_iter().flat_map(|check| one(check, width)));
+        if !bare.is_empty() {
+            let names: Vec<&str> = bare.iter().map(|check| check.rule.name()).collect();
+            lines.extend(fold::hanging(&format!("  {} ", Mark::Yes), &names.join(", "), width));
         }
-    }
-    let passed = verdict.checks.iter().filter(|check| check.outcome == Outcome::Pass).count();
-    if !all && passed > 0 {
+    } else if !passed.is_empty() {
         let other = if lines.is_empty() { "" } else { "other " };
-        let rules = if passed == 1 { "rule" } else { "rules" };
-        lines.push(format!("  {} {passed} {other}{rules}", Mark::Yes));
+        let rules = if passed.len() == 1 { "rule" } else { "rules" };
+        lines.push(format!("  {} {} {other}{rules}", Mark::Yes, passed.len()));
     }
+    lines
+}
+
+/// One rule's answer, and what to type.
+fn one(check: &Check, width: Option<usize>) -> Vec<String> {
+    let yellow = AnsiColor::Yellow.on_default();
+    let mark = match check.outcome {
+        Outcome::Pass => Mark::Yes.to_string(),
+        Outcome::Fail => Mark::No.to_string(),
+        Outcome::Unknown => format!("{yellow}?{yellow:#}"),
+    };
+    let head = format!("  {mark} {:<NAMES$}  ", check.rule.name());
+    let mut lines = fold::hanging(&head, &harmless(&check.detail), width);
+    lines.extend(check.remedy.as_ref().map(|it| fold::arrow(fold::columns(&head), &harmless(it), width)));
     lines
 }
 

@@ -106,7 +106,13 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
         Err(finding) => return vec![finding],
     };
     let ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
-    let report = audit(&repository, &project, &tips, &Plan { ledgers: &ledgers, notes: true, stretch }, &Unwatched);
+    let report = audit(
+        &repository,
+        &project,
+        &tips,
+        &Plan { ledgers: &ledgers, since: &std::collections::BTreeMap::new(), notes: true, stretch },
+        &Unwatched,
+    );
     let notes = report.notes.into_iter().flat_map(|(findings, _)| findings);
     report.ledgers.into_iter().flat_map(|ledger| ledger.findings).chain(notes).collect()
 }

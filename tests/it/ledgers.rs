@@ -121,7 +121,7 @@ fn ids_of_another_hash() {
             statement.seen.insert("policy".parse().unwrap(), alien);
         });
         let run = alice.push(&["refs/deploy/dev"]);
-        assert!(said(&run).contains("no id of this repository's hash"), "{run}");
+        assert!(run.words_of_err().contains("no id of this repository's hash"), "{run}");
         refused(&server, run, &before, "place");
     }
 }

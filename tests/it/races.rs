@@ -1,5 +1,7 @@
 //! Two who write at the same moment, with the program as people run it: one wins, the other tries again and lands after it.
 
+mod orders;
+
 use crate::harness::{Forge, Project, World};
 
 /// How often each writes. Every round is a race: both begin it together.

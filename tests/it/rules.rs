@@ -34,7 +34,8 @@ by = "ci"
     let all = ["approvals", "artifact", "checks", "freeze", "lock", "previous environment", "soak"];
     let said = project.refused(&all, to_prod);
     assert!(
-        said.contains("locked by carol since 2026-03-05T10:01:00Z: incident 4711")
+        said.contains("locked by carol since\n")
+            && said.contains("2026-03-05T10:01:00Z: incident 4711")
             && said.contains("→ git deploy unlock prod"),
         "{said}"
     );

@@ -219,7 +219,7 @@ impl Asked<'_> {
         let refused = self.refused.iter().filter(|(person, _)| !self.consents.iter().any(|it| it.contains(*person)));
         let refused: Vec<String> = refused.take(3).map(|(person, why)| format!("; not by {person}: {why}")).collect();
         let refused = refused.concat();
-        Ok(Some(format!("{tally}{} {needs}{refused}", if filled == 0 { ":" } else { "," })))
+        Ok(Some(format!("{tally}{} {needs}{refused}", if filled == 0 && !helpful.is_empty() { ":" } else { "," })))
     }
 
     /// Those whose approval would fill one more slot.

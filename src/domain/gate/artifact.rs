@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::found::{Against, Found, list};
+use super::found::{Against, COMPONENT, Found, list};
 use super::{Context, Known, answer, previous, trust};
 use crate::domain::entry::{Action, Artifact, Change, Image, Intent, Kept, Kind};
 use crate::domain::id::Digest;
@@ -79,8 +79,7 @@ fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<
     let images: BTreeSet<&Image> =
         all.iter().filter(|it| target.content == Some(it.content)).map(|it| &it.image).collect();
     if images.is_empty() && required {
-        let command =
-            format!("git deploy register NAME@DIGEST {} --component {}", target.commit.short(), target.component);
+        let command = format!("git deploy register NAME@DIGEST {} --component {COMPONENT}", target.commit.short());
         return Ok(Some(Against::new("none is registered for its content").remedy(command)));
     }
     if ctx.statement.is_none() {

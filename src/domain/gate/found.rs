@@ -30,6 +30,9 @@ impl Against {
     }
 }
 
+/// In a remedy: the component's name, where it is about one alone.
+pub(super) const COMPONENT: &str = "COMPONENT";
+
 /// The findings of one rule.
 pub(super) struct Found {
     rule: Rule,
@@ -58,20 +61,27 @@ impl Found {
         let Self { rule, asked, .. } = self;
         let named = |names: &[String], detail: String| match asked {
             1 => detail,
+            all if all == names.len() && all > SHOWN => format!("all {all} components: {detail}"),
             _ => format!("{}: {detail}", list(names)),
         };
         let against = self.against.into_iter().map(|(against, names)| {
             let detail = named(&names, against.detail.clone());
-            Against { detail, ..against }.check(rule)
+            let remedy = against.remedy.map(|command| match &names[..] {
+                [one] => command.replace(COMPONENT, one),
+                _ => command,
+            });
+            Against { detail, remedy }.check(rule)
         });
         let missing = self.missing.into_iter().map(|(why, names)| Check::unknown(rule, named(&names, why)));
         super::unless(rule, against.chain(missing).collect())
     }
 }
 
+/// More names than this are counted.
+const SHOWN: usize = 8;
+
 /// `a, b, c`; of more than eight the rest is counted.
 pub(super) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
-    const SHOWN: usize = 8;
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(SHOWN) {
@@ -108,7 +118,7 @@ mod tests {
     fn one_line_a_fault() {
         let mut found = Found::new(Rule::Soak);
         for index in 0..10 {
-            found.add(&format!("c{index}"), Ok(Some(Against::new("too young").remedy("wait"))));
+            found.add(&format!("c{index}"), Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
         }
         found.add(&"x", Err("no\x1bne".to_owned()));
         found.add(&"y", Ok(None));
@@ -116,9 +126,13 @@ mod tests {
         assert_eq!(checks.len(), 2);
         assert_eq!(checks[0].detail, "c0, c1, c2, c3, c4, c5, c6, c7 and 2 more: too young");
         assert_eq!(checks[1], Check::unknown(Rule::Soak, "x: no\u{fffd}ne"));
+        assert_eq!(checks[0].remedy.as_deref(), Some("wait for COMPONENT"));
+        let mut every = Found::new(Rule::Soak);
+        (0..40).for_each(|index| every.add(&index, Ok(Some(Against::new("too young")))));
+        assert_eq!(every.checks(), [Check::fail(Rule::Soak, "all 40 components: too young")]);
         let mut alone = Found::new(Rule::Soak);
-        alone.add(&"api", Ok(Some(Against::new("too young"))));
-        assert_eq!(alone.checks()[0].detail, "too young");
+        alone.add(&"api", Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
+        assert_eq!(alone.checks(), [Check::fail(Rule::Soak, "too young").remedy("wait for api")]);
     }
 
     /// What is left is never shown as less than it is.

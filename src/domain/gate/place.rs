@@ -37,6 +37,8 @@ fn position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<Stri
     }
     if let Some(name) = statement.environment() {
         match ctx.policy.ledger_of(&name) {
+            // It ends a run that began there: the state says whether there is one.
+            None if statement.action.ends_a_run() => {}
             None => against.push(format!("the policy knows no environment {name}")),
             Some(ledger) if ledger != statement.ledger => {
                 against.push(format!("the ledger of {name} is {ledger}, not {}", statement.ledger));
@@ -101,9 +103,11 @@ fn all_environments(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::entry::{Abort, Component, Outcome, VerificationResult};
     use crate::domain::gate::SeenFact;
-    use crate::domain::gate::testing::{Case, commit, deploy, noon, oid, parse, policy_text, statement};
-    use crate::domain::id::{Digest, EntryId};
+    use crate::domain::gate::testing::{Case, commit, deploy, finish, noon, oid, parse, policy_text, statement};
+    use crate::domain::id::{Digest, EntryId, RunId};
+    use crate::domain::verdict::Decision;
 
     const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
 
@@ -212,6 +216,30 @@ mod tests {
         case.fails(Rule::Place, "dev has moved: try again");
         case.facts.environments_seen.remove("dev");
         case.unknown(Rule::Place, "dev");
+    }
+
+    /// What began before a policy dropped its environment is ended, by whoever runs it or an admin; nothing else happens there any more.
+    #[test]
+    fn a_dropped_environment() {
+        const GONE: &str = "[environments]\nother = {}\n";
+        for (ledger, environment) in [("prod", None), ("pr", Some("pr-7"))] {
+            let begun = deploy("catalogue", 1, None);
+            let case = |by: &str, action: &Action| {
+                Case::within(GONE, ledger, environment, vec![("ci", begun.clone())], by, action.clone())
+            };
+            let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
+            let what = vec![Component { component: parse("catalogue"), commit: commit(1) }];
+            let abort = Abort { start: 1, run: RunId([1; 16]), components: what, reason: parse("gone") };
+            let abort = Action::Abort(abort);
+            for (by, action) in [("ci", &end), ("ci", &abort), ("alice", &abort)] {
+                assert_eq!(case(by, action).verdict().decision(), Decision::Allowed, "{by} {}", action.name());
+            }
+            case("alice", &end).fails(Rule::Signer, "only who started");
+            case("bob", &abort).fails(Rule::Signer, "the policy no longer has");
+            case("ci", &begun).fails(Rule::Place, "no environment");
+            let none = Case::within(GONE, ledger, environment, Vec::new(), "ci", end);
+            none.fails(Rule::State, "run 1 is not open");
+        }
     }
 
     /// A tree or message that the entry does not give is refused with what differs.

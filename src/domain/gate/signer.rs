@@ -143,7 +143,10 @@ fn aborts(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Known<Objection> {
     if owns(ctx, abort.start, by)? || admins(ctx)?.contains(by) {
         return Ok(None);
     }
-    let environment = ctx.environment()?;
+    let Some(environment) = ctx.environment else {
+        let why = format!("the policy no longer has {}: only its owner or an admin aborts a run there", ctx.shown());
+        return Ok(Some(why));
+    };
     let stale = run(ctx, abort.start)?.map(|run| run.owner.statement.at.plus(environment.stale_after));
     Ok(match stale {
         Some(at) if at > ctx.now => {

@@ -31,7 +31,9 @@ const DEPLOY: [Rule; 11] = [
 /// The rules that a request faces, in their order.
 pub(super) fn rules(ctx: &Context<'_>) -> BTreeSet<Rule> {
     match ctx.request {
-        Request::Entry { statement, .. } if statement.ledger.is_environment() && ctx.environment.is_none() => {
+        Request::Entry { statement, .. }
+            if statement.ledger.is_environment() && ctx.environment.is_none() && !statement.action.ends_a_run() =>
+        {
             // Nothing is asked of an environment that is not there; the place says so.
             [Rule::Place].into()
         }

@@ -98,8 +98,16 @@ impl Environment {
     }
 
     /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
+    ///
+    /// Compared exactly; see also [`Environment::nearly_claims_tag`].
     pub fn claims_tag(&self, tag: &str) -> bool {
         self.tag.as_ref().is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
+    }
+
+    /// Whether a tag that is none of them would be one if ASCII letters were written otherwise.
+    pub fn nearly_claims_tag(&self, tag: &str) -> bool {
+        let makes = |template: &Template| template.could_make_in_any_case(tag, &self.name, self.is_pattern());
+        !self.claims_tag(tag) && self.tag.as_ref().is_some_and(makes)
     }
 }
 

@@ -170,9 +170,27 @@ impl Policy {
             .find(|environment| environment.branch.as_ref().is_some_and(|own| own.as_str() == branch))
     }
 
+    /// The environment whose branch this is but for capital letters: on some servers' disks the two are one file.
+    pub fn nearly_bound_to_branch(&self, branch: &str) -> Option<&Environment> {
+        let alike = |own: &str| {
+            if branch.is_ascii() && own.is_ascii() {
+                own.eq_ignore_ascii_case(branch)
+            } else {
+                own.to_lowercase() == branch.to_lowercase()
+            }
+        };
+        let almost = |own: &BranchName| own.as_str() != branch && alike(own.as_str());
+        self.environments.values().find(|environment| environment.branch.as_ref().is_some_and(almost))
+    }
+
     /// The environments and patterns whose promotion tags include this one, by its short name.
     pub fn bound_to_tag(&self, tag: &str) -> Vec<&Environment> {
         self.all_environments().filter(|environment| environment.claims_tag(tag)).collect()
+    }
+
+    /// The environment or pattern whose promotion tag this would be but for capital letters.
+    pub fn nearly_bound_to_tag(&self, tag: &str) -> Option<&Environment> {
+        self.all_environments().find(|environment| environment.nearly_claims_tag(tag))
     }
 
     /// A component as declared; `None` for `rest` and unknown ones.

@@ -183,12 +183,20 @@ impl Template {
     /// Whether the template could have made this text for an environment (or one of a pattern, by its prefix), whatever the other
     /// values were. In doubt the answer is yes, so that the tag is judged.
     pub(super) fn could_make(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
-        self.matches(text, |placeholder, rest| placeholder.lengths(rest, env, pattern))
+        self.matches(text, false, |placeholder, rest| placeholder.lengths(rest, env, pattern))
+    }
+
+    /// The same without regard to the case of ASCII letters.
+    pub(super) fn could_make_in_any_case(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
+        self.matches(text, true, |placeholder, rest| match placeholder {
+            Placeholder::Timestamp => placeholder.lengths(&rest.to_ascii_uppercase(), env, pattern),
+            _ => placeholder.lengths(&rest.to_ascii_lowercase(), env, pattern),
+        })
     }
 
     /// Whether it could have made this text for this very environment and component.
     pub fn could_make_of(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
-        self.matches(text, |placeholder, rest| match placeholder {
+        self.matches(text, false, |placeholder, rest| match placeholder {
             Placeholder::Component if rest.starts_with(component.as_str()) => vec![component.as_str().len()],
             Placeholder::Component => Vec::new(),
             other => other.lengths(rest, env, false),
@@ -196,10 +204,14 @@ impl Template {
     }
 
     /// Whether the pieces make up the text, where `lengths` gives how many bytes at its beginning a placeholder may stand for.
-    fn matches(&self, text: &str, lengths: impl Fn(Placeholder, &str) -> Vec<usize>) -> bool {
+    fn matches(&self, text: &str, any_case: bool, lengths: impl Fn(Placeholder, &str) -> Vec<usize>) -> bool {
         if text.len() > 1_024 {
             return true;
         }
+        let begins = |rest: &str, literal: &str| match rest.get(..literal.len()) {
+            Some(head) if any_case => head.eq_ignore_ascii_case(literal),
+            head => head == Some(literal),
+        };
         // All ends that the pieces so far can reach in the text: bounded, where backtracking would not be.
         let mut ends = BTreeSet::from([0]);
         for piece in &self.pieces {
@@ -208,7 +220,7 @@ impl Template {
                 // An end within a character leads nowhere.
                 let Some(rest) = text.get(start..) else { continue };
                 match piece {
-                    Piece::Literal(literal) if rest.starts_with(&**literal) => {
+                    Piece::Literal(literal) if begins(rest, literal) => {
                         next.insert(start + literal.len());
                     }
                     Piece::Literal(_) => {}
@@ -264,6 +276,17 @@ mod tests {
         assert_eq!(timestamp("2026-03-05T10:02:11Z".parse().unwrap()), Placeholder::Timestamp.sample());
         let hostile = Template::tag(&format!("x{}", "{branch}".repeat(15))).unwrap();
         assert!(hostile.could_make(&"x".repeat(255), &prod, false));
+    }
+
+    /// Where a disk does not tell capital letters apart, another spelling is the very tag.
+    #[test]
+    fn in_any_case() {
+        let prod: EnvName = "prod".parse().unwrap();
+        for (text, tag) in [("Rel-{timestamp}.{env}", "rel-20260305t100211z.PROD"), ("v{version}", "V1.0.0-RC")] {
+            let template = Template::tag(text).unwrap();
+            assert!(template.could_make_in_any_case(tag, &prod, false) && !template.could_make(tag, &prod, false));
+            assert!(!template.could_make_in_any_case(&format!("x{tag}"), &prod, false));
+        }
     }
 
     /// Every environment of a pattern owns its tags, and nothing that only begins alike does.

@@ -20,6 +20,9 @@ pub enum AppendError {
     /// The remote said no, in its own words.
     #[error("the remote refused the entry")]
     Rejected(Vec<String>),
+    /// The remote could not establish what its rules ask, in its own words, and let nothing in.
+    #[error("the remote cannot tell whether the entry may go in")]
+    Doubted(Vec<String>),
     /// It may have been written, or not.
     #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
     Unanswered(Vec<String>),

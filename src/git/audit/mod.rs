@@ -13,13 +13,14 @@ mod remarks;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
 use super::error::Error;
 use super::gather::Gatherer;
 use super::ledger::{Project, Tips};
-use super::repo::Repository;
+use super::repo::{self, Repository};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
@@ -30,6 +31,8 @@ use index::{Chain, Index};
 
 /// How many entries are judged in one go: enough to make use of what a thread remembers, and few enough to give all threads some.
 pub const STRETCH: usize = 1_000;
+/// For how many stretches packs stay open.
+const STRETCHES: usize = 16;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +199,8 @@ impl Audited {
 pub struct Plan<'a> {
     /// The ledgers, in the order in which they are told of; the policy's must be among them.
     pub ledgers: &'a [LedgerName],
+    /// The ends of ledgers that were audited before: what comes after them is judged, and the policy's ledger as a whole all the same.
+    pub since: &'a BTreeMap<LedgerName, EntryId>,
     /// Whether the notes are compared with the ledgers, which must then be all that there are.
     pub notes: bool,
     /// How many entries are judged in one go: [`STRETCH`].
@@ -237,7 +242,7 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
 
 /// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
 pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Plan<'_>, watch: &dyn Watch) -> Report {
-    let index = Index::read(&repository.share(), tips);
+    let index = Index::read(&repository.share().apart(), tips);
     let mut wanted: Vec<Audited> = Vec::new();
     let mut jobs = Vec::new();
     for ledger in plan.ledgers {
@@ -245,7 +250,20 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
         let mut audited = Audited::empty(ledger.clone(), chain.tip);
         match root_of(repository, project, chain) {
             Some(finding) => audited.findings.push(finding),
-            None => jobs.extend(stretches(chain, plan.stretch).map(|places| Job { at: wanted.len(), number, places })),
+            None => {
+                let first = match first(chain, plan.since.get(ledger)) {
+                    Ok(first) => first,
+                    Err(finding) => {
+                        audited.findings.push(finding);
+                        1
+                    }
+                };
+                jobs.extend(stretches(chain, first, plan.stretch).map(|places| Job {
+                    at: wanted.len(),
+                    number,
+                    places,
+                }));
+            }
         }
         audited.findings.extend(gap(repository, chain));
         wanted.push(audited);
@@ -288,21 +306,58 @@ struct Job {
 
 /// Judges stretches on all processors. Whichever is ready first, they come out by ledger and place.
 fn judge(repository: &Repository, mut jobs: Vec<Job>, with: Shared<'_>) -> BTreeMap<(usize, usize), Piece> {
-    let (shared, chains) = (repository.share(), &with.index.chains);
+    let (packs, chains) = (Packs::new(repository.share()), &with.index.chains);
     // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
     jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
     let judged = jobs.into_iter().par_bridge().filter_map(|job| {
-        let (own, start) = (shared.fork(), job.places.start);
+        let (own, start) = (packs.fork(), job.places.start);
         let piece = Auditor::new(&own, with).audit(job.number, chains.get(job.number)?, job.places);
         Some(((job.at, start), piece))
     });
     judged.collect()
 }
 
-/// The places of a chain's entries, cut into stretches. The genesis is none.
-fn stretches(chain: &Chain, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+/// The packs that stretches are read from, opened anew after some of them: what was read of a pack counts as memory until it is closed,
+/// and an audit reads all there is.
+struct Packs {
+    shared: repo::Shared,
+    /// The open ones, and by how many stretches they were used.
+    open: Mutex<(repo::Shared, usize)>,
+}
+
+impl Packs {
+    fn new(shared: repo::Shared) -> Self {
+        Self { open: Mutex::new((shared.apart(), 0)), shared }
+    }
+
+    /// A repository for one stretch.
+    fn fork(&self) -> Repository {
+        // A thread that panicked has left a whole handle.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.1 == STRETCHES {
+            *open = (self.shared.apart(), 0);
+        }
+        open.1 += 1;
+        open.0.fork()
+    }
+}
+
+/// The place of the first entry that is judged: the genesis is none, and what was audited before is not judged again.
+fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, Finding> {
+    match since.map(|since| (since, chain.place(*since))) {
+        Some((since, None)) => {
+            let what = "the earlier audit saw this tip, and the ledger does not hold it any more";
+            Err(Finding::fail(Kind::Chain, &chain.ledger, Some(*since), what))
+        }
+        Some((_, Some(place))) if !chain.ledger.is_policy() => Ok(place + 1),
+        _ => Ok(1),
+    }
+}
+
+/// The places of a chain's entries from one on, cut into stretches.
+fn stretches(chain: &Chain, first: usize, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     let (end, length) = (chain.ids.len(), length.max(1));
-    (1..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
+    (first..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
 }
 
 /// When the stretch from this place begins, as its commit says.

@@ -66,7 +66,7 @@ fn rejected() {
     let Pair { server, client, first, .. } = pair();
     hook(&server, "echo 'git-deploy: refused' >&2; exit 1");
     let outcome = client.open().push_one("origin", first, NAME, None).unwrap();
-    assert_eq!(outcome, PushOutcome::Rejected { messages: vec!["git-deploy: refused".to_owned()] });
+    assert_eq!(outcome, PushOutcome::Rejected { messages: vec!["git-deploy: refused".to_owned()], doubt: false });
     assert!(server.git(&["for-each-ref"]).is_empty());
 }
 

@@ -12,7 +12,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::view::alike::grouped;
+use crate::view::alike::{counted, grouped};
 use crate::view::mark::Mark;
 use crate::view::table::{Cell, Table};
 
@@ -23,16 +23,45 @@ const ALIKE: usize = 3;
 
 /// The table and what is to be said under it. `all` unfolds; `when` shows a moment.
 pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let behind = status.branch.as_ref().map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
-    let headers = ["Environment", "Component", "Version", "Commit", "State", "Since", "By"];
-    let mut table = Table::new(&headers).column(&behind).elastic(4);
-    for environment in &status.environments {
-        rows(&mut table, environment, all, when);
-        remarks(&mut table, environment, when);
-    }
-    let table = table.render(width);
+    let named = status.branch.as_ref().map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
+    // Where the terminal is narrow, rather a header says less than anything of the rows.
+    let layouts = [
+        (Some("Environment"), named.as_str()),
+        (Some("Environment"), "BEHIND"),
+        (Some("Env"), "BEHIND"),
+        (None, named.as_str()),
+        (None, "BEHIND"),
+    ];
+    let tables = layouts.map(|(environment, behind)| table(status, environment, behind, all, when));
+    let [.., narrowest] = &tables;
+    let table = tables.iter().find(|table| table.fits(width)).unwrap_or(narrowest).render(width);
     if status.remote.is_some() {
         return format!("{table}\n{}", age(status.fetched, when));
+    }
+    table
+}
+
+/// The table; without a column for the environment, its name stands on a line of its own, above its rows.
+fn table(status: &Status, environment: Option<&str>, behind: &str, all: bool, when: &dyn Fn(Time) -> String) -> Table {
+    let headers = [environment.unwrap_or_default(), "Component", "Version", "Commit", "State", "Since", "By"];
+    let grouped = environment.is_none();
+    // Who it was and which version can be looked up; what is how is the news.
+    let (by, version, component, state) = if grouped { (5, 1, 0, 3) } else { (6, 2, 1, 4) };
+    let table = if grouped { Table::indented(&headers[1..]) } else { Table::new(&headers) };
+    let mut table = table.column(behind).elastic(&[by, version, state, component]).least(state, 13);
+    for environment in &status.environments {
+        if grouped {
+            table.heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
+        }
+        for row in rows(environment, all, when) {
+            if grouped {
+                let [_, component, rest @ ..] = row;
+                table.row(std::iter::once(component.indented()).chain(rest));
+            } else {
+                table.row(row);
+            }
+        }
+        remarks(&mut table, environment, when);
     }
     table
 }
@@ -47,19 +76,21 @@ pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
     format!("{dim}{age} · git deploy sync brings news{dim:#}")
 }
 
-fn rows(table: &mut Table, environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) {
+fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> Vec<[Cell; 8]> {
     let components: Vec<&Component> = environment.components.iter().collect();
     if components.is_empty() {
         let dim = Mark::None.style();
-        let cells = ["–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
-        return table.row(std::iter::once(Cell::from(environment.name.as_str())).chain(cells));
+        let mut cells = ["", "–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
+        cells[0] = Cell::from(environment.name.as_str());
+        return vec![cells];
     }
     let (single, shared) = if all { (components, Vec::new()) } else { folded(components) };
     let (count, groups) = (single.len(), shared.len());
     let mut name = Some(environment.name.as_str());
+    let mut rows = Vec::new();
     for component in single {
         let what = component.component.as_str();
-        table.row(cells(name.take(), what, component, component.behind, environment, when));
+        rows.push(cells(name.take(), what, component, component.behind, environment, when));
     }
     for group in shared {
         // The newest move tells since when all are as they are.
@@ -70,8 +101,9 @@ fn rows(table: &mut Table, environment: &Environment, all: bool, when: &dyn Fn(T
             _ => "alike",
         };
         let what = format!("{word} ({})", group.len());
-        table.row(cells(name.take(), &what, newest, together(&group), environment, when));
+        rows.push(cells(name.take(), &what, newest, together(&group), environment, when));
     }
+    rows
 }
 
 /// The components that have a row of their own, and the groups that share one.
@@ -165,18 +197,18 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
     }
     let locks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
     for (components, lock) in grouped(locks) {
-        table.remark(locked(&format!("{} in {name}", named(&components)), &lock));
+        table.remark(locked(&format!("{} in {name}", counted(&components)), &lock));
     }
     let yanks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
     for (components, reason) in grouped(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
-        let what = named(&components);
+        let what = counted(&components);
         table.remark(Cell::styled(format!("{what} in {name} {runs} what was yanked: \"{reason}\""), yellow));
     }
     let holds = environment.holds.iter().map(|it| (it.component.as_str(), (it.commit, it.outcome)));
     for (components, (commit, outcome)) in grouped(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
-        let what = named(&components);
+        let what = counted(&components);
         let since = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => "it was rolled back",
             (Outcome::RolledBack, _) => "they were rolled back",
@@ -185,22 +217,15 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         };
         let commit = commit.0.prefix(7);
         let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
-        table.remark(Cell::styled(format!("{words} · git deploy unlock {name} --commit {commit}"), yellow));
+        table.remark_with(Cell::styled(words, yellow), format!("git deploy unlock {name} --commit {commit}"));
     }
     if !environment.undeclared.is_empty() {
         let names: Vec<&str> = environment.undeclared.iter().map(ComponentName::as_str).collect();
         let are = if names.len() == 1 { "is no component" } else { "are no components" };
-        let words = format!("{} {are} of the policy any more", named(&names));
-        table.remark(Cell::styled(format!("{words} · git deploy record {name} {name} --destroy"), yellow));
+        let words = format!("{} {are} of the policy any more", counted(&names));
+        table.remark_with(Cell::styled(words, yellow), format!("git deploy record {name} {name} --destroy"));
     }
     if let Some(expires) = environment.expires {
         table.remark(format!("{name} expires {}", when(expires)));
     }
-}
-
-/// More components than this are counted, not named.
-const NAMED: usize = 3;
-
-fn named(components: &[&str]) -> String {
-    if components.len() > NAMED { format!("{} components", components.len()) } else { components.join(", ") }
 }

@@ -8,7 +8,7 @@ pub mod project;
 mod repo;
 mod run;
 mod sandbox;
-mod schemas;
+pub mod schemas;
 mod tests;
 mod world;
 

@@ -63,6 +63,13 @@ impl<'w> Run<'w> {
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     }
 
+    /// The words on standard error, however they are folded into lines, and without the mark of a remote's.
+    pub fn words_of_err(&self) -> String {
+        let text = self.err();
+        let lines = text.lines().map(|line| line.strip_prefix("remote: ").unwrap_or(line));
+        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    }
+
     /// Standard output as the one JSON document that it must be.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {

@@ -49,7 +49,7 @@ pub(super) fn check(run: &Run<'_>, output: &Output) {
 }
 
 /// What is wrong with a document.
-fn complaints(document: &Value) -> Vec<String> {
+pub fn complaints(document: &Value) -> Vec<String> {
     let name = document["schema"].as_str().unwrap_or_default();
     match SCHEMAS.get(name) {
         None => vec![format!("there is no schema {name:?}: add the kind in src/cli/schemas.rs")],

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
 
-use git_deploy::clock::Deadline;
 use git_deploy::domain::entry::{Action, Approve, Attestation, Lock, Publish, Record, Reported, Start, Unlock, Yank};
 use git_deploy::domain::id::{CommitId, Digest, Oid, RunId};
 use git_deploy::domain::name::LedgerName;
@@ -228,8 +226,7 @@ impl<'w> Bench<'w> {
             Class::Forbidden(_) => return Some("name".to_owned()),
             class => panic!("{line:?} is {class:?}, and no mutation of a ledger's push"),
         };
-        let deadline = Deadline::after(Duration::from_secs(60));
-        let court = Court::new(&self.repository, &self.settings, Some(&self.root), &self.present, deadline).unwrap();
+        let court = Court::new(&self.repository, &self.settings, Some(&self.root), &self.present).unwrap();
         match court.ledger(&ledger, update) {
             Ok(judgement) if judgement.decision() == Decision::Allowed => None,
             Ok(judgement) => {

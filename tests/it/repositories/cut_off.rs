@@ -136,6 +136,6 @@ fn commits_that_are_gone() {
     let people = format!("bob = \"{key}\"\n\n{ENVIRONMENTS}");
     publish(&alice, &people);
     bob.commit("api/main.rs", "not pushed\n", "Kept back");
-    let unpushed = bob.deploy(&["approve", "prod"]).fails(1);
-    assert!(unpushed.err().contains("push or fetch the commit"), "{unpushed}");
+    let unpushed = bob.deploy(&["approve", "prod"]).fails(3);
+    assert!(unpushed.words_of_err().contains("push or fetch the commit"), "{unpushed}");
 }

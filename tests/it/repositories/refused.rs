@@ -69,7 +69,7 @@ fn servers() {
         let other = copy(folder, options);
         let refs = other.git(&["for-each-ref"]).ok().text();
         alice.git(&["remote", "set-url", "origin", &other.url()]).ok();
-        writeln!(text, "{}", alice.deploy(&["lock", "dev", "-m", "incident"]).fails(1)).unwrap();
+        writeln!(text, "{}", alice.deploy(&["lock", "dev", "-m", "incident"]).fails(3)).unwrap();
         // Something new: what is there already, git pushes to no partial clone, whoever asks.
         alice.commit("api/main.rs", folder, "A topic");
         alice.git(&["push", "-q", "origin", "HEAD:refs/heads/topic"]).fails(1);

@@ -63,6 +63,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether it ends a run, which its start began under the rules of that time.
+    pub fn ends_a_run(&self) -> bool {
+        matches!(self, Self::Finish(_) | Self::Abort(_))
+    }
+
     /// The word for it in an entry.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,0 +1,51 @@
+//! A ledger as a replay needs it: where its deployments stand, and where it was at any moment.
+
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::time::Time;
+use crate::git::{Repository, Result};
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Its commit.
+    pub id: EntryId,
+    /// The commit before.
+    pub previous: EntryId,
+}
+
+/// The commits of one ledger, by what their messages say.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// The deployments, newest first.
+    pub deployments: Vec<Place>,
+    /// All entries with their times, newest first.
+    ends: Vec<(Time, EntryId)>,
+}
+
+impl Log {
+    /// Reads a ledger back to the last entry before `since`.
+    pub fn read(repository: &Repository, ledger: &LedgerName, tip: EntryId, since: Option<Time>) -> Result<Self> {
+        let mut log = Self { deployments: Vec::new(), ends: Vec::new() };
+        for link in repository.links(tip) {
+            let (commit, mention) = link?;
+            let (at, id) = (commit.committer_time, EntryId(commit.id));
+            log.ends.push((at, id));
+            if since.is_some_and(|since| at < since) {
+                break;
+            }
+            // Whatever has a link has a parent.
+            let previous = commit.parents.first().copied().map(EntryId);
+            if let Some(previous) = previous.filter(|_| matches!(&*mention.action, "start" | "record")) {
+                log.deployments.extend(ledger.is_environment().then_some(Place { id, previous }));
+            }
+        }
+        Ok(log)
+    }
+
+    /// Where the ledger was then; nowhere before its first entry.
+    pub fn tip_at(&self, time: Time) -> Option<EntryId> {
+        let later = self.ends.partition_point(|(at, _)| *at > time);
+        self.ends.get(later).map(|(_, id)| *id)
+    }
+}

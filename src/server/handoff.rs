@@ -1,0 +1,206 @@
+//! Hands accepted entries on, as JSON lines, to the one program that the server's owner names in `deploy.handoff`.
+//!
+//! A file of the repository remembers up to where each ledger was handed over, and moves on only when the program has ended well: so a
+//! program that fails gets the same lines again, with the next push. Each entry comes at least once, in its ledger's order.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Fault, lock};
+use crate::clock::{self, Deadline};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::git::ledger::{Link, Tips};
+use crate::git::{self, Repository};
+
+/// git's configuration: the program, by its absolute path. It is called without a shell and without arguments.
+pub const HANDOFF: &str = "deploy.handoff";
+/// The file that remembers, a line a ledger: its name and the last entry that was handed over.
+const DONE: &str = "git-deploy-handoff";
+/// Two pushes hand over one after the other.
+const LOCK: &str = "git-deploy-handoff.lock";
+/// How long a push waits at most for everything that is handed over after it.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How many entries the program gets at once.
+const BATCH: usize = 1_000;
+/// How often to look whether it has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+/// What the program must not see, should a hook have it.
+const SECRETS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
+
+/// Why entries were not handed over. They will be, with the next push.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoffError {
+    /// The setting is not usable.
+    #[error("{HANDOFF} is not the absolute path of a program: {0}")]
+    NoPath(String),
+    /// It cannot be started.
+    #[error("the program that {HANDOFF} names could not be started")]
+    Start(#[source] io::Error),
+    /// It said that it failed.
+    #[error("the program that {HANDOFF} names failed: {0}")]
+    Failed(ExitStatus),
+    /// It hangs.
+    #[error("the program that {HANDOFF} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
+    Late,
+    /// What was handed over cannot be remembered, or not be read.
+    #[error("{} could not be used", path.display())]
+    Remember {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An entry cannot be written as JSON.
+    #[error("an entry could not be written as JSON")]
+    Json(#[source] serde_json::Error),
+    /// Another push is at it for too long.
+    #[error(transparent)]
+    Locked(#[from] Fault),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] git::Error),
+}
+
+/// An entry that is in: one line.
+#[derive(JsonSchema, Serialize)]
+pub struct Event {
+    /// Its ledger commit: `git show` has its signature.
+    pub entry: EntryId,
+    /// Its ledger.
+    pub ledger: LedgerName,
+    /// What was signed: an in-toto statement, as FORMAT.md describes it.
+    pub statement: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The kind of document that a line is, with its version.
+pub const SCHEMA: &str = "git-deploy/event/v1";
+
+/// A line as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// Hands over what was not handed over yet, if the server's owner names a program.
+pub fn run(repository: &Repository) -> Result<(), HandoffError> {
+    let Some(program) = repository.config_string(HANDOFF)?.filter(|program| !program.is_empty()) else { return Ok(()) };
+    let program = Path::new(&program);
+    if !program.is_absolute() {
+        return Err(HandoffError::NoPath(program.display().to_string()));
+    }
+    let deadline = Deadline::after(clock::limit(TIME_LIMIT));
+    let _held = lock::take_named(repository.common_dir(), LOCK, deadline)?;
+    loop {
+        let mut done = read(repository)?;
+        let lines = next(repository, &mut done)?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        hand_over(repository, program, lines, deadline)?;
+        remember(repository, &done)?;
+    }
+}
+
+/// Begins with what comes from now on, unless something was handed over already.
+pub(super) fn begin(repository: &Repository) -> Result<(), HandoffError> {
+    let _held = lock::take(repository.common_dir())?;
+    if repository.common_dir().join(DONE).exists() {
+        return Ok(());
+    }
+    remember(repository, &repository.tips()?)
+}
+
+/// The next entries as lines, oldest first; `done` goes on to the last of them.
+fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
+    let mut lines = Vec::new();
+    let mut left = BATCH;
+    for (ledger, tip) in repository.tips()? {
+        let mut ids = Vec::new();
+        for link in repository.links(tip) {
+            let id = EntryId(link?.0.id);
+            if done.get(&ledger) == Some(&id) {
+                break;
+            }
+            ids.push(id);
+        }
+        for id in ids.into_iter().rev().take(left) {
+            left -= 1;
+            done.insert(ledger.clone(), id);
+            let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else { continue };
+            let statement = entry
+                .statement()
+                .print()
+                .map_err(|error| git::Error::Corrupt { what: format!("the entry {id}"), why: error.to_string() })?;
+            let statement = serde_json::from_slice(&statement).map_err(HandoffError::Json)?;
+            let event = Event { entry: id, ledger: ledger.clone(), statement };
+            serde_json::to_writer(&mut lines, &Line { schema: SCHEMA, event: &event }).map_err(HandoffError::Json)?;
+            lines.push(b'\n');
+        }
+    }
+    Ok(lines)
+}
+
+/// Runs the program with these lines on its standard input, and waits for it as long as there is time.
+fn hand_over(repository: &Repository, program: &Path, lines: Vec<u8>, deadline: Deadline) -> Result<(), HandoffError> {
+    let mut command = Command::new(program);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    command.current_dir(repository.git_dir()).env("GIT_DIR", repository.git_dir());
+    // Nothing of git's connection to the pusher: a process that it leaves behind would keep the push from ending.
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(HandoffError::Start)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Not waited for: a program that does not read is stopped, or content with less.
+        let thread = std::thread::Builder::new().spawn(move || drop(pipe.write_all(&lines)));
+        thread.map_err(HandoffError::Start)?;
+    }
+    loop {
+        match child.try_wait().map_err(HandoffError::Start)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(HandoffError::Failed(status)),
+            None if deadline.passed() => {
+                // One that is gone already needs no end.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(HandoffError::Late);
+            }
+            None => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+fn read(repository: &Repository) -> Result<Tips, HandoffError> {
+    let path = repository.common_dir().join(DONE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        // All there is, from the beginning: rather twice than never.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
+        Err(source) => return Err(HandoffError::Remember { path, source }),
+    };
+    let tip = |line: &str| {
+        let (ledger, id) = line.split_once(' ')?;
+        Some((ledger.parse().ok()?, EntryId(id.parse().ok()?)))
+    };
+    Ok(text.lines().filter_map(tip).collect())
+}
+
+fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
+    let folder = repository.common_dir();
+    let lines: Vec<String> = done.iter().map(|(ledger, id)| format!("{ledger} {id}\n")).collect();
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix(".git-deploy-handoff-").tempfile_in(folder)?;
+        file.write_all(lines.concat().as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join(DONE)).map_err(|error| error.error).map(drop)
+    };
+    write().map_err(|source| HandoffError::Remember { path: folder.join(DONE), source })
+}

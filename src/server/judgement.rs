@@ -1,0 +1,75 @@
+//! What is said of the updates of a push, and what that means for it.
+
+use crate::domain::entry::{Statement, Target};
+use crate::domain::id::CommitId;
+use crate::domain::text::harmless;
+use crate::domain::verdict::{Check, Decision, Verdict};
+
+/// The most words that an update is described with.
+const NAMED: usize = 3;
+
+/// What is said of one update.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The ref's full name, harmless to show.
+    pub name: String,
+    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
+    pub what: Option<String>,
+    /// The rules' answers.
+    pub verdict: Verdict,
+    /// Whether they bind, or are only told.
+    pub enforced: bool,
+    /// Whether it makes use of the owner's permission to recover.
+    pub recovers: bool,
+}
+
+impl Judgement {
+    /// A judgement that one check decides.
+    pub fn of_check(name: &[u8], check: Check) -> Self {
+        Self {
+            name: harmless(&String::from_utf8_lossy(name)),
+            what: None,
+            verdict: Verdict { checks: vec![check] },
+            enforced: true,
+            recovers: false,
+        }
+    }
+
+    /// What it means for the push: rules that only tell let everything pass.
+    pub fn decision(&self) -> Decision {
+        if self.enforced { self.verdict.decision() } else { Decision::Allowed }
+    }
+}
+
+/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
+pub fn decision(judgements: &[Judgement]) -> Decision {
+    let any = |wanted| judgements.iter().any(|judgement| judgement.decision() == wanted);
+    if any(Decision::Refused) {
+        Decision::Refused
+    } else if any(Decision::CannotTell) {
+        Decision::CannotTell
+    } else {
+        Decision::Allowed
+    }
+}
+
+/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
+pub(super) fn about(statement: &Statement) -> String {
+    let ended = statement.ended();
+    let targets: Vec<&Target> = match statement.deployment() {
+        Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
+        None => ended.iter().map(|it| &it.target).collect(),
+    };
+    if targets.is_empty() || targets.len() > NAMED {
+        return statement.message().lines().next().unwrap_or_default().to_owned();
+    }
+    let named = targets.iter().map(|target| match &target.version {
+        Some(version) => format!("{} {version}", target.component),
+        None => target.component.to_string(),
+    });
+    let mut words: Vec<String> = named.collect();
+    let mut commits: Vec<CommitId> = targets.iter().map(|target| target.commit).collect();
+    commits.dedup();
+    words.extend(commits.iter().map(CommitId::short));
+    words.join(", ")
+}

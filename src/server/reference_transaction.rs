@@ -1,0 +1,68 @@
+//! reference-transaction: keeps git itself from moving ledgers and notes, which only our own hooks do, and not through git.
+//!
+//! Git asks it before every change of any ref, `git update-ref` and `git fetch` included. What `git pack-refs` does looks like changes
+//! too: it writes the value that a ref has into `packed-refs`, then deletes the ref's own file. Both leave the ref where it is.
+
+use super::Fault;
+use super::classify::{Class, classify};
+use crate::domain::id::Oid;
+use crate::domain::verdict::{Check, Rule};
+use crate::git::notes::NOTES;
+use crate::git::{Error, Repository, Result as GitResult};
+
+use super::judgement::Judgement;
+
+/// The state in which git can still be told to stop.
+const PREPARED: &[u8] = b"prepared";
+
+/// Judges a transaction, in the repository that `open` opens if it is about one of our refs. `lines` are those that git gives the hook:
+/// `<old> <new> <ref>`, where old and new need not be ids. What is let pass is not in the answer.
+pub fn judge(
+    state: &[u8],
+    lines: &[u8],
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Vec<Judgement>, Fault> {
+    if state != PREPARED {
+        return Ok(Vec::new());
+    }
+    let changes = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).filter_map(|line| {
+        let mut parts = line.splitn(3, |byte| *byte == b' ');
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    });
+    let ours: Vec<_> = changes.filter(|(_, _, name)| is_ours(name)).collect();
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let repository = open()?;
+    let refused = ours.into_iter().filter_map(|(old, new, name)| match stays(&repository, old, new, name) {
+        Ok(true) => None,
+        Ok(false) => {
+            let why = "it moves by a push alone, which the hooks judge: not by git in the server's repository";
+            Some(Judgement::of_check(name, Check::fail(Rule::Place, why)))
+        }
+        Err(error) => Some(Judgement::of_check(name, error.answer(Rule::Place))),
+    });
+    Ok(refused.collect())
+}
+
+/// Ledgers, what could be taken for one, and the notes. Refs that are refused to pushers for other reasons are the owner's business here.
+fn is_ours(name: &[u8]) -> bool {
+    let below = |folder: &[u8]| {
+        let head = name.get(..folder.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(folder))
+            && name.get(folder.len()).is_none_or(|next| *next == b'/')
+    };
+    matches!(classify(name), Class::Ledger(_)) || below(b"refs/deploy") || below(NOTES.as_bytes())
+}
+
+/// Whether the ref is afterwards where it is now.
+fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
+    let id = |hex: &[u8]| std::str::from_utf8(hex).ok().and_then(|hex| hex.parse::<Oid>().ok());
+    // Anything else is a symbolic ref, or what a later git calls something.
+    let (Some(old), Some(new), Ok(name)) = (id(old), id(new), std::str::from_utf8(name)) else { return Ok(false) };
+    if !new.is_zero() {
+        return Ok(repository.read_ref(name)? == Some(new));
+    }
+    // A deletion from packed-refs names no old value. One of the ref's own file leaves what packed-refs holds.
+    Ok(!old.is_zero() && repository.packed_ref(name)? == Some(old))
+}

@@ -1,0 +1,253 @@
+//! What another policy would have said of the past: the text of `git deploy policy test`, and the document `git-deploy/policy-test/v1`.
+
+use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::mark::Mark;
+use super::table::{Cell, Table};
+use super::{deployed, fold, log, verdict};
+use crate::domain::entry::{Change, Statement};
+use crate::domain::id::{Digest, EntryId};
+use crate::domain::name::ComponentName;
+use crate::domain::text::harmless;
+use crate::domain::time::Time;
+use crate::domain::verdict::{Outcome, Rule, Verdict};
+
+/// The body of the document.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replay {
+    /// Where the proposal is from, for people.
+    pub name: String,
+    /// The digest of the proposal.
+    pub proposed: Digest,
+    /// Whether it is, byte for byte, the policy in force.
+    pub is_in_force: bool,
+    /// Nothing older than this was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How many deployments were looked at, and what the proposal says of them, by environment.
+    pub environments: Vec<Environment>,
+    /// All of them together.
+    #[serde(flatten)]
+    pub total: Count,
+    /// How many deployments each rule would have refused, the strictest first.
+    pub rules: Vec<Refusals>,
+    /// The newest deployments that went in and would have been refused.
+    pub would_be_refused: Vec<Case>,
+    /// The newest deployments that the rules of then refuse, or that needed the glass broken, and that would have been let in.
+    pub would_be_allowed: Vec<Case>,
+    /// The newest deployments of which it cannot be told.
+    pub could_not_be_told: Vec<Case>,
+    /// Components that the proposal gives other files than the policy in force: what was in them is taken as it was then.
+    pub other_files: Vec<ComponentName>,
+}
+
+/// How many deployments.
+#[derive(Debug, Clone, Copy, Default, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    /// Looked at.
+    pub deployments: usize,
+    /// Went in, and would have been refused.
+    pub refused: usize,
+    /// Would have been let in against the rules of then.
+    pub newly_allowed: usize,
+    /// Cannot be told of.
+    pub cannot_tell: usize,
+}
+
+/// One environment, or one pattern of ephemeral ones.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Environment {
+    /// Its name as the policy writes it: `prod`, `pr-*`.
+    pub environment: String,
+    /// Its deployments.
+    #[serde(flatten)]
+    pub count: Count,
+}
+
+/// What one rule would have done.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusals {
+    /// The rule.
+    pub rule: &'static str,
+    /// How many deployments it would have refused; another rule may refuse the same.
+    pub deployments: usize,
+}
+
+/// One deployment.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// What was deployed, by whom, and when: as `log` tells it.
+    #[serde(flatten)]
+    pub event: log::Event,
+    /// Whether the policy in force would refuse it as well.
+    pub in_force_too: bool,
+    /// What the proposal says.
+    #[serde(flatten)]
+    pub verdict: verdict::Json,
+    #[serde(skip)]
+    shown: Shown,
+}
+
+/// What people read of a case.
+#[derive(Debug)]
+struct Shown {
+    what: String,
+    verdict: Verdict,
+}
+
+impl Case {
+    /// A case, for programs and people.
+    pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
+        let what = match statement.deployment() {
+            Some(it) => deployed::list(it.changed().map(|change: &Change| &change.target)),
+            None => String::new(),
+        };
+        let verdict = verdict::json(&said);
+        Self { event: log::event(id, statement), in_force_too, verdict, shown: Shown { what, verdict: said } }
+    }
+
+    /// `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, and below it what stands against it.
+    fn lines(&self, sort: Sort, width: Option<usize>, when: &dyn Fn(Time) -> String) -> Vec<String> {
+        let event = &self.event;
+        let dim = Style::new().dimmed();
+        let place = event.environment.as_ref().filter(|it| it.as_str() != event.ledger.as_str());
+        let place = place.map_or_else(String::new, |place| format!("{place}: "));
+        let what = if self.shown.what.is_empty() { event.what.as_str() } else { &self.shown.what };
+        let head = format!("  {} {}@{}  ", sort.mark(), event.ledger, event.entry.0.prefix(10));
+        let said = format!("{place}{}  {dim}by {}, {}{dim:#}", harmless(what), event.by, when(event.at));
+        let mut lines = fold::below(&head, INDENT, &said, width);
+        let margin = " ".repeat(INDENT);
+        for check in self.shown.verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass) {
+            let head = format!("{margin}{:<RULES$}  ", check.rule.name());
+            lines.extend(fold::hanging(&head, &harmless(&check.detail), width));
+        }
+        if self.in_force_too {
+            lines.push(format!("{margin}{dim}the policy in force would refuse it, too{dim:#}"));
+        }
+        if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
+            lines.extend(fold::hanging(&margin, &format!("no glass to break for it: \"{reason}\""), width));
+        }
+        lines
+    }
+}
+
+/// How far in stands what is said of a case.
+const INDENT: usize = 6;
+/// The width of the column of rules.
+const RULES: usize = 20;
+
+/// What the proposal makes of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Refused,
+    Allowed,
+    Untold,
+}
+
+impl Sort {
+    fn mark(self) -> String {
+        match self {
+            Self::Refused => Mark::No.to_string(),
+            Self::Allowed => Mark::Yes.to_string(),
+            Self::Untold => doubt(),
+        }
+    }
+}
+
+fn doubt() -> String {
+    let style = AnsiColor::Yellow.on_default();
+    format!("{style}?{style:#}")
+}
+
+/// How often each rule says no, the most frequent first.
+pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals> {
+    let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
+    all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
+    all.into_iter().map(|(rule, deployments)| Refusals { rule: rule.name(), deployments }).collect()
+}
+
+/// The text: a table of the environments, the cases, and the answer in one line.
+pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let total = replay.total;
+    let since = replay.since.map_or_else(String::new, |since| format!(", since {}", when(since)));
+    let same = if replay.is_in_force { ", the policy in force," } else { "" };
+    let mut lines = vec![
+        format!("{}{same} on {}{since}:", harmless(&replay.name), deployments(total.deployments)),
+        String::new(),
+        table(replay).render(width),
+    ];
+    let sections = [
+        (Sort::Refused, "Would have been refused", &replay.would_be_refused, total.refused),
+        (Sort::Allowed, "Would have been let in", &replay.would_be_allowed, total.newly_allowed),
+        (Sort::Untold, "Cannot be told", &replay.could_not_be_told, total.cannot_tell),
+    ];
+    for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
+        lines.extend([String::new(), format!("{title}:")]);
+        lines.extend(cases.iter().flat_map(|case| case.lines(sort, width, when)));
+        let more = count.saturating_sub(cases.len());
+        if more > 0 {
+            let dim = Style::new().dimmed();
+            lines.push(format!("    {dim}and {more} older; -n {count} shows them{dim:#}"));
+        }
+    }
+    lines.push(String::new());
+    if !replay.other_files.is_empty() {
+        let names: Vec<&str> = replay.other_files.iter().map(ComponentName::as_str).collect();
+        let names = names.join(", ");
+        let said = format!("The proposal gives other files to {names}; what was in them is taken as it was then.");
+        lines.extend(fold::hanging("", &said, width));
+    }
+    let (mark, said) = summary(replay);
+    lines.extend(fold::hanging(&format!("{mark} "), &said, width));
+    lines.join("\n")
+}
+
+fn deployments(number: usize) -> String {
+    format!("{number} past deployment{}", if number == 1 { "" } else { "s" })
+}
+
+fn table(replay: &Replay) -> Table {
+    let number = |number: usize, style: Style| match number {
+        0 => Cell::styled("–", Style::new().dimmed()),
+        number => Cell::styled(number.to_string(), style),
+    };
+    let mut table =
+        Table::new(&["Environment", "Deployments", "Refused", "Newly allowed", "Cannot tell"]).elastic(&[0]);
+    for it in &replay.environments {
+        let count = it.count;
+        table.row([
+            Cell::from(&it.environment),
+            number(count.deployments, Style::new()),
+            number(count.refused, Mark::No.style()),
+            number(count.newly_allowed, Mark::Yes.style()),
+            number(count.cannot_tell, AnsiColor::Yellow.on_default()),
+        ]);
+    }
+    table
+}
+
+/// The answer, behind its mark.
+fn summary(replay: &Replay) -> (String, String) {
+    let total = replay.total;
+    let rules: Vec<String> = replay.rules.iter().map(|it| format!("{} {}", it.rule, it.deployments)).collect();
+    let of = deployments(total.deployments);
+    match total {
+        Count { refused: 0, newly_allowed: 0, cannot_tell: 0, .. } => {
+            (Mark::Yes.to_string(), "all would have gone as they went".to_owned())
+        }
+        Count { refused: 0, cannot_tell: 0, .. } => (Mark::Yes.to_string(), "none would have been refused".to_owned()),
+        Count { refused: 0, cannot_tell, .. } => {
+            (doubt(), format!("none would have been refused, as far as can be told: of {cannot_tell} it cannot"))
+        }
+        Count { refused, .. } => {
+            (Mark::No.to_string(), format!("{refused} of {of} would have been refused: {}", rules.join(", ")))
+        }
+    }
+}

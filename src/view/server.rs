@@ -1,0 +1,71 @@
+//! Whether a server protects: the text of `git-deploy server check`, and the document `git-deploy/server-check/v1`.
+
+use anstyle::AnsiColor;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::fold;
+use super::mark::Mark;
+use crate::domain::text::harmless;
+
+/// The width of the column of what a finding is about.
+const ABOUT: usize = 8;
+
+/// The body of the document.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// The git folder of the repository.
+    pub repository: String,
+    /// Whether no finding is `bad`.
+    pub protected: bool,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was looked at: the `files` and who may change them, the `hooks`, the `settings`, the `refs`, where the `objects` are, and the
+    /// `probe`, a push that must be refused.
+    #[schemars(extend("enum" = ["files", "hooks", "settings", "refs", "objects", "probe"]))]
+    pub about: &'static str,
+    /// `good`; `advice` where it protects and could be better; `bad` where it does not protect.
+    #[schemars(extend("enum" = ["good", "advice", "bad"]))]
+    pub level: &'static str,
+    /// What was found.
+    pub what: String,
+    /// What to type about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// The text: the findings, each with its remedy, and the answer in one line.
+pub fn text(check: &Check, width: Option<usize>) -> String {
+    let mut lines = vec![harmless(&check.repository)];
+    for finding in &check.findings {
+        let mark = match finding.level {
+            "good" => Mark::Yes.to_string(),
+            "bad" => Mark::No.to_string(),
+            _ => {
+                let style = AnsiColor::Yellow.on_default();
+                format!("{style}!{style:#}")
+            }
+        };
+        let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
+        lines.extend(fold::hanging(&head, &harmless(&finding.what), width));
+        let remedy = finding.remedy.as_ref();
+        lines.extend(remedy.map(|remedy| fold::arrow(fold::columns(&head), &harmless(remedy), width)));
+    }
+    let count = |level| check.findings.iter().filter(|finding| finding.level == level).count();
+    let plural = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    lines.push(match (count("bad"), count("advice")) {
+        (0, 0) => format!("{} it is protected", Mark::Yes),
+        (0, advice) => {
+            format!("{} it is protected; {} to make it better", Mark::Yes, plural(advice, "way", "ways"))
+        }
+        (bad, _) => format!("{} it is not protected: {}", Mark::No, plural(bad, "finding", "findings")),
+    });
+    lines.join("\n")
+}

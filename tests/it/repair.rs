@@ -1,0 +1,133 @@
+//! A forge without hooks loses, rewrites and takes in what it should not: clients find it, one of them puts it right, and nothing valid is
+//! lost on the way. What an auditor files of it.
+
+use crate::harness::{Project, World};
+
+const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
+
+/// A project on a forge that runs no hooks of ours; two deployments went to dev.
+fn on_a_forge(world: &World) -> Project<'_> {
+    let project = Project::new(world, POLICY);
+    for hook in ["pre-receive", "proc-receive"] {
+        std::fs::remove_file(project.server.path().join("hooks").join(hook)).unwrap();
+    }
+    for key in ["receive.procReceiveRefs", "receive.hideRefs"] {
+        project.server.git(&["config", "--unset-all", key]).ok();
+    }
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    project.push("api/x", "two\n");
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    for forge in [&project.bob, &project.carol] {
+        forge.deploy(&["sync"]).ok();
+    }
+    project
+}
+
+/// Whatever is wrong with dev on the remote, bob puts `valid` back, and then everybody believes it again.
+#[track_caller]
+fn repaired(project: &Project<'_>, valid: &str, words: &[&str]) {
+    project.bob.deploy(&["sync"]).fails(1);
+    let before = project.refs();
+    let tried = project.bob.deploy(&["repair", "--dry-run"]).ok();
+    for word in words {
+        assert!(tried.err().contains(word), "{word}: {tried}");
+    }
+    assert_eq!(project.refs(), before, "{tried}");
+    project.bob.deploy(&["repair"]).fails(2);
+    assert_eq!(project.refs(), before);
+    project.bob.deploy(&["repair", "--yes"]).ok();
+    assert_eq!(project.server.rev("refs/deploy/dev"), valid);
+    let nothing = project.bob.deploy(&["repair", "--yes"]).ok();
+    assert!(nothing.text().contains("nothing to put back"), "{nothing}");
+    project.bob.deploy(&["audit"]).ok();
+    project.carol.deploy(&["sync"]).ok();
+}
+
+/// A ledger that was deleted, rewound, or rewound and written on.
+#[test]
+fn lost_and_rewritten() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    let tip = project.server.rev("refs/deploy/dev");
+    let first = project.server.rev("refs/deploy/dev~1");
+
+    project.server.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+    repaired(
+        &project,
+        &tip,
+        &["the remote has lost the ledger dev", &format!("dev@{} is the last valid entry", &tip[..10])],
+    );
+
+    project.server.git(&["update-ref", "refs/deploy/dev", &first]).ok();
+    repaired(&project, &tip, &["the remote has rewritten the ledger dev"]);
+
+    // Somebody who knew no better wrote on: what he signed is set aside, not lost.
+    project.server.git(&["update-ref", "refs/deploy/dev", &first]).ok();
+    let late = project.world.clone(&project.server, "late");
+    let key = project.world.path().join("home/ci.key");
+    late.git(&["config", "deploy.key", &key.to_string_lossy()]).ok();
+    late.deploy(&["record", "dev", "--all", "-m", "from elsewhere"]).ok();
+    let aside = project.server.rev("refs/deploy/dev");
+    repaired(&project, &tip, &[&format!("dev@{} is set aside: deploy demo", &aside[..10])]);
+    assert_eq!(project.bob.repo.rev(&format!("refs/deploy-set-aside/dev/{}", &aside[..10])), aside);
+}
+
+/// Behind a forged entry nothing counts, and what is valid before it stays, though nobody here had seen it.
+#[test]
+fn forged() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    project.ci.deploy(&["record", "dev", "--all", "-m", "unseen"]).ok();
+    let valid = project.server.rev("refs/deploy/dev");
+    let forged = project.ci.append("dev", crate::harness::forge::a_lock(), None, |statement| {
+        statement.by = "alice".parse().unwrap();
+    });
+    project.ci.push(&["refs/deploy/dev"]).ok();
+    assert_eq!(project.server.rev("refs/deploy/dev"), forged.to_string());
+    repaired(&project, &valid, &["holds an entry that does not verify"]);
+    // With our hooks nobody but the owner may: to the server these entries are old.
+    world.advance("10m");
+    project.server.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
+    project.server.git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"]).ok();
+    let refused = project.bob.deploy(&["repair", "--yes"]).fails(1);
+    assert!(refused.err().contains("on the server: git fetch CLONE"), "{refused}");
+}
+
+/// What an auditor files: the JSON that the next audit goes on from, and a JUnit report.
+#[test]
+fn filed() {
+    let world = World::new();
+    let project = on_a_forge(&world);
+    let carol = &project.carol;
+    let report = carol.deploy(&["audit", "--json"]).ok();
+    carol.repo.write("last.json", &report.text());
+    let root = report.json()["project"].as_str().unwrap().to_owned();
+    carol.deploy(&["audit", "--root", &root]).ok();
+    let other = carol.deploy(&["audit", "--root", &root.replace(|_: char| true, "1")]).fails(1);
+    assert!(other.text().contains("the root is to be the project 1111"), "{other}");
+
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    carol.deploy(&["sync"]).ok();
+    let since = carol.deploy(&["audit", "--since", "last.json", "--json", "--junit", "audit.xml"]).ok().json();
+    let entries = |name: &str| {
+        since["ledgers"].as_array().unwrap().iter().find(|it| it["ledger"] == name).unwrap()["entries"].clone()
+    };
+    assert_eq!((entries("dev"), entries("policy")), (1.into(), 1.into()), "{since}");
+    let xml = std::fs::read_to_string(carol.repo.path().join("audit.xml")).unwrap();
+    assert!(xml.contains("tests=\"3\" failures=\"0\" errors=\"0\""), "{xml}");
+
+    // A clone made after the ledger was rewritten knows nothing of it; the filed report does.
+    project.server.git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"]).ok();
+    let fresh = project.world.clone(&project.server, "fresh");
+    fresh.deploy(&["sync"]).ok();
+    fresh.write("last.json", &report.text());
+    fresh.deploy(&["audit", "dev"]).ok();
+    let found = fresh.deploy(&["audit", "--since", "last.json", "--junit", "audit.xml"]).fails(1);
+    assert!(found.text().contains("does not hold it any more"), "{found}");
+    let xml = std::fs::read_to_string(fresh.path().join("audit.xml")).unwrap();
+    assert!(xml.contains("failures=\"1\"") && xml.contains("does not hold it any more"), "{xml}");
+
+    fresh.write("bad.json", "{}");
+    fresh.deploy(&["audit", "--since", "bad.json"]).fails(2);
+    fresh.deploy(&["audit", "--since", "none.json"]).fails(3);
+}
