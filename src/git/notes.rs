@@ -20,8 +20,8 @@ const NOTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The key of the lines in the message that name what is covered.
 const COVERS: &str = "Deploy-Covers: ";
 
-/// Lines by commit, each with its place in the order.
-type Lines = BTreeMap<CommitId, Vec<(Key, String)>>;
+/// Lines by commit, those of one ledger in its order.
+type Lines = BTreeMap<CommitId, Vec<String>>;
 
 /// What lines are ordered by; within one ledger and second they stay in the ledger's order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,12 +54,7 @@ impl Repository {
     pub fn notes(&self, commit: Option<Oid>) -> Result<Notes> {
         let Some(id) = commit else { return Ok(Notes { commit: None, covers: Tips::new() }) };
         let commit = self.read_commit(id)?;
-        let message = String::from_utf8_lossy(commit.message()).into_owned();
-        let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
-            let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
-            Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
-        };
-        Ok(Notes { commit: Some(id), covers: message.lines().filter_map(cover).collect() })
+        Ok(Notes { commit: Some(id), covers: covered(commit.message()) })
     }
 
     /// Adds what the notes do not tell yet of the ledgers up to `tips`, and moves the ref. Returns whether anything was new.
@@ -183,7 +178,7 @@ impl Repository {
                 }
             }
             for (commit, line) in of_ledger.into_iter().rev() {
-                lines.entry(commit).or_default().push((Key::of(&line), line));
+                lines.entry(commit).or_default().push(line);
             }
         }
         Ok(lines)
@@ -232,13 +227,23 @@ fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing
     gix::note::plumbing::State::new(to_gix(tree), &Objects(repository)).map_err(Error::library("reading the notes"))
 }
 
+/// The ledger tips that the message of a notes commit names.
+pub fn covered(message: &[u8]) -> Tips {
+    let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
+        let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
+        Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
+    };
+    String::from_utf8_lossy(message).lines().filter_map(cover).collect()
+}
+
 /// The lines of a note and some new ones, in order.
-fn merge(old: &str, new: Vec<(Key, String)>) -> String {
-    let mut lines: Vec<(Key, String)> = old.lines().map(|line| (Key::of(line), line.to_owned())).collect();
+pub fn merge(old: &str, new: Vec<String>) -> String {
+    // Only LF ends a line: what else somebody wrote into a note is not ours to change.
+    let mut lines: Vec<String> = old.split_terminator('\n').map(str::to_owned).collect();
     lines.extend(new);
     // Stable: lines of one ledger and second stay in the order of the ledger.
-    lines.sort_by(|(a, _), (b, _)| a.cmp(b));
-    lines.into_iter().map(|(_, line)| line + "\n").collect()
+    lines.sort_by_cached_key(|line| Key::of(line));
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// Our durable object store, as the notes' editor wants it.
@@ -291,5 +296,19 @@ impl gix::objs::Write for Objects<'_> {
         _id: gix::ObjectId,
     ) -> std::result::Result<gix::ObjectId, gix::Error> {
         self.write_stream(kind, size, from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+
+    /// Catching up leads to the same note as making it anew, also behind lines that are not ours.
+    #[test]
+    fn foreign_lines_stay() {
+        let lines = || ["\r", "z\r", "2026-03-05T10:02:11Z  x  prod@1", ""].map(str::to_owned).to_vec();
+        let anew = merge("", lines());
+        assert_eq!(merge(&merge("", lines()), Vec::new()), anew);
+        assert_eq!(anew, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");
     }
 }

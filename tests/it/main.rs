@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod forgeries;
+mod fuzz;
 mod harness;
 
 mod attacks;
@@ -25,6 +26,7 @@ mod look_places;
 mod look_status;
 mod man;
 mod manners;
+mod mutations;
 mod policy_life;
 mod policy_test;
 mod races;

@@ -65,8 +65,8 @@ impl<'a> Owners<'a> {
                     if paths.is_all() {
                         whole.push(number);
                     }
-                    paths.prefixes().for_each(|prefix| root.at(prefix).prefixes.push(number));
-                    paths.stems().for_each(|stem| root.at(stem).stems.push(number));
+                    paths.prefixes().for_each(|prefix| note(&mut root.at(prefix).prefixes, number));
+                    paths.stems().for_each(|stem| note(&mut root.at(stem).stems, number));
                 }
             }
             all.push(paths);
@@ -117,9 +117,41 @@ impl<'a> Owners<'a> {
     }
 }
 
+/// Notes a component, once however many of its patterns lead here: each mention would be asked about each file beneath. They come in
+/// order, so only the last one can be the same.
+fn note(numbers: &mut Vec<usize>, number: usize) {
+    if numbers.last() != Some(&number) {
+        numbers.push(number);
+    }
+}
+
 impl Node {
     fn at(&mut self, path: &[u8]) -> &mut Self {
         let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
         parts.fold(self, |node, part| node.children.entry(part.into()).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Owners;
+    use crate::domain::policy::Policy;
+
+    /// A component is asked about a file once, or a policy that repeats a path a hundred thousand times would keep a server busy for hours.
+    #[test]
+    fn repeated_patterns() {
+        let key = crate::domain::id::PublicKey::new([1; 8], [1; 32]);
+        let repeated = |paths: &[&str]| paths.iter().map(|path| format!("\"{path}\", ").repeat(3)).collect::<String>();
+        let (api, web) = (repeated(&["a/b", "a/b/", "a/b/**"]), repeated(&["a/*.x", "a/*.y"]));
+        let text = format!(
+            "schema = 1\nproject = \"demo\"\n[people]\nalice = {{ key = \"{key}\" }}\n[environments]\ndev = {{}}\n\
+             [components]\napi = {{ paths = [{api}] }}\nweb = {{ paths = [{web}] }}\n"
+        );
+        let policy = Policy::parse(&text).unwrap();
+        let owners = Owners::new(&policy);
+        let folder = owners.folder(&owners.root().place, b"a");
+        assert_eq!(owners.folder(&folder.place, b"b").whole, [0]);
+        assert_eq!(owners.file(&folder.place, b"a/b", b"b"), [0]);
+        assert_eq!(owners.file(&folder.place, b"a/i.x", b"i.x"), [2]);
     }
 }

@@ -1,0 +1,5 @@
+//! See `git_deploy_fuzz::signature`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| git_deploy_fuzz::signature(data));
