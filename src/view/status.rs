@@ -110,7 +110,7 @@ pub struct Component {
 }
 
 /// How a component is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It runs.

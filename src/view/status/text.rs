@@ -2,7 +2,7 @@
 //!
 //! Few components are shown one by one. Of many, those that are alike share a row, and what is unlike them comes first: that is the news.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use anstyle::{AnsiColor, Style};
 
@@ -32,9 +32,10 @@ pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time
         (None, named.as_str()),
         (None, "BEHIND"),
     ];
-    let tables = layouts.map(|(environment, behind)| table(status, environment, behind, all, when));
-    let [.., narrowest] = &tables;
-    let table = tables.iter().find(|table| table.fits(width)).unwrap_or(narrowest).render(width);
+    let [.., narrowest] = layouts;
+    let lay_out = |(environment, behind)| table(status, environment, behind, all, when);
+    let fitting = layouts.into_iter().map(lay_out).find(|table| table.fits(width));
+    let table = fitting.unwrap_or_else(|| lay_out(narrowest)).render(width);
     if status.remote.is_some() {
         return format!("{table}\n{}", age(status.fetched, when));
     }
@@ -110,8 +111,10 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
 fn folded(components: Vec<&Component>) -> (Vec<&Component>, Vec<Vec<&Component>>) {
     let count = components.len();
     let mut groups: Vec<Vec<&Component>> = Vec::new();
+    let mut known = HashMap::new();
     for component in components {
-        match groups.iter_mut().find(|group| group.first().is_some_and(|it| likeness(it) == likeness(component))) {
+        let place = *known.entry(likeness(component)).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(component),
             None => groups.push(vec![component]),
         }
@@ -138,8 +141,8 @@ fn together(group: &[&Component]) -> Option<Behind> {
 }
 
 /// What makes two components look the same.
-fn likeness(it: &Component) -> impl PartialEq {
-    (it.commit, it.version.clone(), it.state, it.to.clone(), it.lock.is_some(), it.yanked.is_some())
+fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
+    (it.commit, &it.version, it.state, &it.to, it.lock.is_some(), it.yanked.is_some())
 }
 
 fn cells(
