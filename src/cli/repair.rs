@@ -145,10 +145,17 @@ fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Fa
         PushOutcome::LostRace { .. } => Err(Failure::new(Kind::CannotTell, cannot())
             .because("it has moved again meanwhile")
             .hint("git deploy repair")),
-        PushOutcome::Rejected { messages, .. } => Err(Failure::new(Kind::Denied, cannot())
-            .because("the remote refuses it, as one with our hooks does: there only its owner can put a ledger right")
-            .hint(format!("on the server: git fetch CLONE {name}:{name}, then git deploy server adopt"))
-            .details(messages)),
+        PushOutcome::Rejected { messages, .. } => {
+            let root = repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+            let root = root.map_or_else(|| "ID".to_owned(), |root| root.to_string());
+            Err(Failure::new(Kind::Denied, cannot())
+                .because(
+                    "the remote refuses it, as one with our hooks does: there only its owner can put a ledger right",
+                )
+                .hint(format!("on the server: git fetch CLONE {name}:{name}"))
+                .hint(format!("on the server: git-deploy server adopt . --root {root}"))
+                .details(messages))
+        }
         PushOutcome::Unknown { messages } => {
             Err(Failure::new(Kind::CannotTell, cannot()).because(messages.join("\n")).hint("git deploy repair"))
         }

@@ -90,7 +90,19 @@ fn forged() {
     project.server.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
     project.server.git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"]).ok();
     let refused = project.bob.deploy(&["repair", "--yes"]).fails(1);
-    assert!(refused.err().contains("on the server: git fetch CLONE"), "{refused}");
+    let root = project.bob.repo.git(&["config", "deploy.root"]).ok().text();
+    let clone = project.bob.repo.path().to_string_lossy().into_owned();
+    for remedy in [
+        "git fetch CLONE refs/deploy/dev:refs/deploy/dev".to_owned(),
+        format!("git-deploy server adopt . --root {root}"),
+    ] {
+        assert!(refused.words_of_err().contains(&format!("on the server: {remedy}")), "{refused}");
+        let command = remedy.replace("CLONE", &clone);
+        let words: Vec<&str> = command.split(' ').collect();
+        project.server.run(words[0], &words[1..]).ok();
+    }
+    project.bob.deploy(&["sync"]).ok();
+    project.bob.deploy(&["audit"]).ok();
 }
 
 /// What an auditor files: the JSON that the next audit goes on from, and a JUnit report.
