@@ -1,7 +1,7 @@
-//! `kill -9` wherever the program writes, and nothing is lost: strace kills it at its first writing system call, then at the second, and
-//! so on, each time in the same world as before.
+//! `kill -9` wherever the program writes, or a disk that is full from there on, and nothing is lost: strace strikes at its first writing
+//! system call, then at the second, and so on, each time in the same world as before.
 //!
-//! The suite kills at some of the places; `FAULTS=all` kills at every one.
+//! The suite strikes at some of the places; `FAULTS=all` at every one.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,6 +23,15 @@ enum Victim {
     Hook(&'static str),
 }
 
+/// What happens at a place.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// The process is killed.
+    Killed,
+    /// From here on nothing can be written.
+    FullDisk,
+}
+
 /// How often a command was killed, and how often that left a lock.
 #[derive(Default, Debug)]
 struct Ends {
@@ -39,11 +48,12 @@ struct Scene<'a, 'w> {
     server: &'a Repo<'w>,
     /// The locks that a command has stood before already.
     met: RefCell<BTreeSet<PathBuf>>,
+    fault: Fault,
 }
 
 impl<'a, 'w> Scene<'a, 'w> {
-    fn new(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>) -> Self {
-        let scene = Self { world, who, server, met: RefCell::default() };
+    fn new(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>, fault: Fault) -> Self {
+        let scene = Self { world, who, server, met: RefCell::default(), fault };
         for repo in scene.repos() {
             copy(repo.path(), &kept(repo));
         }
@@ -87,7 +97,10 @@ impl<'a, 'w> Scene<'a, 'w> {
     }
 
     fn strike(&self, victim: &Victim, arguments: &[&str], turn: usize) -> Run<'w> {
-        let inject = format!("inject={WRITES}:signal=KILL:when={turn}");
+        let inject = match self.fault {
+            Fault::Killed => format!("inject={WRITES}:signal=KILL:when={turn}"),
+            Fault::FullDisk => format!("inject={WRITES}:error=ENOSPC:when={turn}+"),
+        };
         let trace = format!("trace={WRITES}");
         match victim {
             Victim::Client => {
@@ -181,7 +194,7 @@ fn client() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     project.ci.deploy(&["record", "dev", "--all"]).ok();
-    let scene = Scene::new(&world, &project.bob.repo, &project.server);
+    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     let commands: [(&[&str], usize); 5] = [
         (&["record", "dev", "--all"], 1),
         (&["approve", "prod"], 1),
@@ -201,7 +214,7 @@ fn client() {
 fn hooks() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let scene = Scene::new(&world, &project.bob.repo, &project.server);
+    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     for hook in ["pre-receive", "proc-receive"] {
         let ends = scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 7);
         assert!(ends.killed > 0);
@@ -220,8 +233,41 @@ fn local() {
     repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
     repo.git(&["add", "deploy.toml"]).ok();
     repo.git(&["commit", "-q", "-m", "Two"]).ok();
-    let scene = Scene::new(&world, &repo, &repo);
+    let scene = Scene::new(&world, &repo, &repo, Fault::Killed);
     let ends = scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 5);
     assert!(ends.killed > 0);
     println!("{ends:?}");
+}
+
+/// A full disk is told of, and once there is room again everything goes on.
+#[test]
+fn full_disk() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::FullDisk);
+    for victim in [Victim::Client, Victim::Hook("proc-receive")] {
+        let ends = scene.sweep(&victim, &["record", "dev", "--all"], 1, 17);
+        assert!(ends.killed > 0);
+        println!("{ends:?}");
+    }
+}
+
+/// Where nothing may be written, whoever only looks is served all the same.
+#[test]
+fn read_only() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    project.bob.deploy(&["sync"]).ok();
+    // All but `write`, which the answer itself needs.
+    let refused = WRITES.replace("write,pwrite64,", "");
+    let inject = format!("inject={refused}:error=EROFS");
+    for look in
+        [&["status"][..], &["log"], &["show"], &["check", "prod"], &["audit"], &["diff", "prod"], &["policy", "show"]]
+    {
+        let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={refused}"), "-e", &inject, "git-deploy"];
+        let run = project.bob.repo.run("strace", &[&strace, look].concat());
+        assert!(run.succeeded() || look[0] == "check", "{run}");
+        assert!(!run.err().contains("error:"), "{run}");
+    }
 }
