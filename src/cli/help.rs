@@ -1,10 +1,12 @@
 //! The help of the whole program: its commands in groups, which clap cannot do by itself.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 
 use clap::CommandFactory as _;
 
 use super::{Cli, GROUPS};
+use crate::view::fold::hanging;
 
 /// What the exit codes mean, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
@@ -20,13 +22,16 @@ pub fn command() -> clap::Command {
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
+    let size = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+    let width = size.map(|(terminal_size::Width(width), _)| width.into());
     let longest = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
     for (group, commands) in groups(&command) {
         // Writing to a string cannot fail.
         let _ = writeln!(template, "\n{heading}{group}:{heading:#}");
         for sub in commands {
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            let _ = writeln!(template, "  {literal}{:longest$}{literal:#}  {about}", sub.get_name());
+            let head = format!("  {literal}{:longest$}{literal:#}  ", sub.get_name());
+            let _ = writeln!(template, "{}", hanging(&head, &about, width).join("\n"));
         }
     }
     let _ = write!(template, "\n{heading}Options:{heading:#}\n{{options}}{{after-help}}");
