@@ -30,7 +30,8 @@ pub fn markdown(plans: &Plans) -> String {
         let commit = code(&since.commit.0.prefix(7));
         let _ = match since.differences.len() {
             0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
-            count => writeln!(all, "{count} of the plans differ from those that were made of {commit}.\n"),
+            1 => writeln!(all, "1 plan differs from those that were made of {commit}.\n"),
+            count => writeln!(all, "{count} plans differ from those that were made of {commit}.\n"),
         };
         // What differs is read first.
         let differences = since.differences.iter().map(|it| Part {

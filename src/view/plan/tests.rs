@@ -112,6 +112,7 @@ fn hostile_text() {
     for shown in [plain(&text(&hostile, true, Some(80))), document, markdown.clone()] {
         assert!(shown.chars().all(|it| it == '\n' || crate::domain::text::is_plain(it)), "{shown}");
     }
+    assert_snapshot!("markdown_hostile", markdown);
     let mut fence = None;
     let mut outside = String::new();
     for line in markdown.lines() {
