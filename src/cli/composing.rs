@@ -89,6 +89,15 @@ pub fn selection(named: &[ComponentName]) -> Selection {
     }
 }
 
+/// The components that are to be carried out: those that were named, all, or those that differ and that nothing stops.
+pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
+    match (named, all) {
+        (_, true) => Selection::All,
+        ([], false) => Selection::Free,
+        (named, false) => selection(named),
+    }
+}
+
 /// Refuses a component that the policy does not have: what names it would never count for anything.
 pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
     if policy.knows(component) {

@@ -106,6 +106,7 @@ impl Deploying<'_> {
         let surroundings = self.surroundings(&stage, None)?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
+        self.show(&deployment, &plans)?;
         self.planned(&plans)?;
         self.approved(person, compose, &deployment, &plans)?;
         if !self.context.confirm("Continue?")? {
@@ -113,6 +114,15 @@ impl Deploying<'_> {
         }
         let begun = self.begin(compose, &deployment, &plans)?;
         self.carry(&stage, &progress, &begun, &plans)
+    }
+
+    /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
+    pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
+        let stage = Stage::new(self, deployment)?;
+        let progress = if quiet { Progress::hidden(self.context) } else { Progress::new(self.context, stage.names) };
+        let surroundings = self.surroundings(&stage, None)?;
+        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
+        Ok(carry::plan(deployment, (&stage.site, &crew), self.parallel()))
     }
 
     /// Nothing changes: the commit is written down for the components that have its content already.
@@ -136,7 +146,7 @@ impl Deploying<'_> {
     }
 
     /// Writes the start, which is the lock: of the very deployment that was planned.
-    fn begin(&self, compose: &Compose<'_>, shown: &Deployment, plans: &Plans) -> Result<Begun, Failure> {
+    pub fn begin(&self, compose: &Compose<'_>, shown: &Deployment, plans: &Plans) -> Result<Begun, Failure> {
         let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
         let appended = self.append(&|view| {
             let deployment = with_plans(compose(view)?, plans);
@@ -254,7 +264,8 @@ impl Deploying<'_> {
         Ok(Draft { environment: self.place.named.clone(), requested_by, ..action.into() })
     }
 
-    fn surroundings<'s>(&'s self, stage: &Stage<'s>, run: Option<RunId>) -> Result<Surroundings<'s>, Failure> {
+    /// What commands see here.
+    pub fn surroundings<'s>(&'s self, stage: &Stage<'s>, run: Option<RunId>) -> Result<Surroundings<'s>, Failure> {
         let (name, rules) = self.workspace.environment(self.place.name.as_str())?;
         let good = stage.good.iter().map(|(name, release)| (name.clone(), release.target.commit)).collect();
         // The name was found under the place's.
@@ -262,7 +273,8 @@ impl Deploying<'_> {
         Ok(Surroundings { policy: &self.workspace.policy, name: &self.place.name, rules, run, good })
     }
 
-    fn parallel(&self) -> usize {
+    /// How many components at once.
+    pub fn parallel(&self) -> usize {
         let rules = self.workspace.policy.environment(&self.place.name);
         let parallel = self.carrying.parallel.or(rules.map(|rules| rules.parallel)).unwrap_or(1);
         parallel as usize

@@ -36,6 +36,7 @@ mod completions;
 mod contains;
 mod demo;
 mod diff;
+mod exec;
 mod good;
 mod hook;
 mod init;
@@ -44,6 +45,7 @@ mod lock;
 mod log;
 mod man;
 mod notes;
+mod plan;
 mod policy;
 mod promote;
 mod record;
@@ -59,6 +61,7 @@ mod status;
 mod sync;
 mod unlock;
 mod unyank;
+mod verify;
 mod yank;
 
 use std::ffi::OsString;
@@ -121,11 +124,14 @@ commands! {
         Unlock => unlock,
     }
     "Act": {
+        Plan => plan,
         Run => run,
         Promote => promote,
         Rollback => rollback,
         Resume => resume,
         Abort => abort,
+        Verify => verify,
+        Exec => exec,
         Record => record,
     }
     "Audit": {

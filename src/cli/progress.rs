@@ -26,6 +26,8 @@ pub struct Progress<'a> {
     context: &'a Context,
     /// The width of the names, so that they stand below each other.
     names: usize,
+    /// Whether nothing is said at all.
+    hidden: bool,
     /// Only on a terminal.
     bars: Option<MultiProgress>,
     at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
@@ -36,11 +38,19 @@ impl<'a> Progress<'a> {
     pub fn new(context: &'a Context, names: usize) -> Self {
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
-        Self { context, names, bars, at_work: Mutex::default() }
+        Self { context, names, hidden: false, bars, at_work: Mutex::default() }
+    }
+
+    /// Says nothing.
+    pub fn hidden(context: &'a Context) -> Self {
+        Self { context, names: 0, hidden: true, bars: None, at_work: Mutex::default() }
     }
 
     /// Prints something between the lines that move.
     pub fn say(&self, text: &str) {
+        if self.hidden {
+            return;
+        }
         self.pause(|| self.context.print(text));
     }
 
@@ -78,7 +88,7 @@ impl Witness for Progress<'_> {
     fn begins(&self, component: &ComponentName, step: Step) {
         let bar = self.bar(component, step);
         if self.bars.is_none() && step != Step::Plan {
-            self.context.print(format_args!("{} …", self.head(component, step)));
+            self.say(&format!("{} …", self.head(component, step)));
         }
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         at_work.insert(component.clone(), (Stopwatch::start(), bar));

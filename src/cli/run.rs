@@ -11,7 +11,7 @@ use super::{Context, Failure};
 use crate::domain::entry::Kind;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
-use crate::run::compose::{Commits, Selection, Wish};
+use crate::run::compose::{Commits, Wish};
 
 /// Carry a deployment out: plan, ask, apply in order, verify, and go back where it fails
 ///
@@ -48,11 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let selection = match (&args.components[..], args.all) {
-        (_, true) => Selection::All,
-        ([], false) => Selection::Free,
-        (named, false) => Selection::Named(named.iter().cloned().collect()),
-    };
+    let selection = composing::to_carry_out(&args.components, args.all);
     let (person, _) = workspace.signer()?;
     let deploying = Deploying {
         context,

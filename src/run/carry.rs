@@ -115,13 +115,31 @@ pub fn plan(
     plans
 }
 
+/// Verifies all components at once, and says which are well; what was not asked any more is left out.
+pub fn verify(
+    deployment: &Deployment,
+    (site, crew): (&Site<'_>, &Crew<'_>),
+    parallel: usize,
+) -> BTreeMap<ComponentName, bool> {
+    let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
+    let work = |_: &ComponentName, piece: Piece| crew.verify(&piece);
+    let fates = carry_out(&Graph::without_order(&all), parallel, &mut Planner { site, crew, deployment }, &work);
+    let well = |(component, fate): (ComponentName, Fate<_, Broken>)| match fate {
+        Fate::Done(_) => Some((component, true)),
+        Fate::Failed(broken) => (!broken.interrupted).then_some((component, false)),
+        Fate::After(_) | Fate::NotBegun => None,
+    };
+    fates.into_iter().filter_map(well).collect()
+}
+
+/// Has every component done at once, whatever the order between them.
 struct Planner<'a> {
     site: &'a Site<'a>,
     crew: &'a Crew<'a>,
     deployment: &'a Deployment,
 }
 
-impl Foreman<Piece, Option<Made>, Broken> for Planner<'_> {
+impl<T> Foreman<Piece, T, Broken> for Planner<'_> {
     fn goes_on(&mut self) -> bool {
         !self.crew.stop.begins_nothing()
     }
@@ -131,7 +149,7 @@ impl Foreman<Piece, Option<Made>, Broken> for Planner<'_> {
         change.ok_or(None).and_then(|it| piece(self.site, it).map_err(Some)).map_err(|error| unready(error.as_ref()))
     }
 
-    fn ended(&mut self, _: &ComponentName, _: &Result<Option<Made>, Broken>) {}
+    fn ended(&mut self, _: &ComponentName, _: &Result<T, Broken>) {}
 }
 
 /// The components that are to be changed, without those that are to be destroyed.
@@ -158,7 +176,7 @@ fn unready(error: Option<&SiteError>) -> Broken {
 }
 
 /// A component's end with nothing more to say.
-fn reported(component: &ComponentName, outcome: Outcome) -> Reported {
+pub fn reported(component: &ComponentName, outcome: Outcome) -> Reported {
     let verification = VerificationResult::None;
     Reported { component: component.clone(), outcome, because: None, to: None, verification }
 }

@@ -19,7 +19,7 @@ pub enum Selection {
     /// Those whose content differs; the others ride along.
     #[default]
     Differing,
-    /// Those whose content differs and that nothing stops: what is locked, on hold or under way is left to another time. Where something stops
+    /// Those whose content differs, and those with a plan that depend on one of them, as far as nothing stops them: what is locked, on hold or under way is left to another time. Where something stops
     /// all of them, all, for the rules to say why.
     Free,
     /// All, as changes, whether they differ or not.
@@ -124,6 +124,9 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
         };
         components.extend(change(here, wish, component, commit, content)?);
     }
+    if wish.selection == Selection::Free {
+        leaning(policy, &mut components);
+    }
     let components = without_stuck(here, &wish.selection, components);
     if components.is_empty() {
         let commit = match &wish.commits {
@@ -168,6 +171,29 @@ fn change(
     };
     let target = Target { component: component.clone(), commit, content, version: None, artifacts: Vec::new() };
     Ok(Some(Change { target, from, plan: None, intent }))
+}
+
+/// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
+/// plan is planned as well.
+fn leaning(policy: &Policy, components: &mut [Change]) {
+    let changes = |change: &&Change| change.intent == Intent::Change;
+    let mut changed: BTreeSet<ComponentName> =
+        components.iter().filter(changes).map(|change| change.target.component.clone()).collect();
+    let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
+        policy.component(name).is_some_and(|it| it.depends_on.iter().any(|before| changed.contains(before)))
+    };
+    // Along each way, component by component, until nothing is added.
+    while let Some(next) =
+        policy.components.keys().find(|name| !changed.contains(*name) && depends(name, &changed)).cloned()
+    {
+        changed.insert(next);
+    }
+    let planned = |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
+    for change in components.iter_mut().filter(|change| change.intent == Intent::Unchanged) {
+        if changed.contains(&change.target.component) && planned(&change.target.component) {
+            change.intent = Intent::Change;
+        }
+    }
 }
 
 /// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.

@@ -12,7 +12,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use difference::{Difference, DifferenceError, How, Since, since};
+pub use difference::{Difference, DifferenceError, How, Since, digests, since};
 pub use markdown::{LIMIT, markdown};
 pub use text::text;
 

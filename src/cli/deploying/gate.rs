@@ -3,9 +3,9 @@
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{Action, Deployment, Start};
+use crate::domain::entry::{self, Action, Deployment, Start};
 use crate::domain::id::RunId;
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::append::View;
@@ -30,7 +30,7 @@ impl Foresight for Asking<'_> {
 
 impl Deploying<'_> {
     /// Asks the rules whether the deployment may begin, as far as that can be told before it is planned; shows what it brings.
-    pub(super) fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
+    pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
         let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
         self.brings(&deployment);
         match waits_for_approvals(&verdict) {
@@ -73,7 +73,13 @@ impl Deploying<'_> {
         format!("git deploy approve {} {commit}{plans}", self.place.name)
     }
 
-    fn asked(&self, person: &Person, compose: &Compose<'_>, plans: &Plans) -> Result<(Deployment, Verdict), Failure> {
+    /// A deployment as it would begin now, and what the rules say of it.
+    pub fn asked(
+        &self,
+        person: &Person,
+        compose: &Compose<'_>,
+        plans: &Plans,
+    ) -> Result<(Deployment, Verdict), Failure> {
         let (statement, verdict) = self.workspace.ask(self.context, person, &self.place.ledger, &|view| {
             let deployment = with_plans(compose(view)?, plans);
             // Nobody will ever see this run.
@@ -101,7 +107,7 @@ impl Deploying<'_> {
 
     fn brings(&self, deployment: &Deployment) {
         let (context, width) = (self.context, self.context.width());
-        context.say(format_args!("{} to {}:", kind_word(deployment), self.place.name));
+        context.say(heading(deployment, &self.place.name));
         for line in deployed::changes(deployment, width) {
             context.print(line);
         }
@@ -159,12 +165,16 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
     missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
 }
 
-fn kind_word(deployment: &Deployment) -> &'static str {
-    use crate::domain::entry::Kind::{Deploy, Destroy, Exec, Hotfix, Rollback};
+/// What is about to be done, and where.
+fn heading(deployment: &Deployment, name: &EnvName) -> String {
     match deployment.kind {
-        Deploy | Exec => "Deploy",
-        Rollback => "Roll back",
-        Hotfix => "Hotfix",
-        Destroy => "Destroy",
+        entry::Kind::Deploy => format!("Deploy to {name}:"),
+        entry::Kind::Rollback => format!("Roll {name} back:"),
+        entry::Kind::Hotfix => format!("Hotfix for {name}:"),
+        entry::Kind::Destroy => format!("Destroy {name}:"),
+        entry::Kind::Exec => {
+            let command = deployment.command.as_ref().map_or("", |command| command.as_str());
+            format!("Run in {name}: {command}")
+        }
     }
 }

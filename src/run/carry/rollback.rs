@@ -6,7 +6,7 @@ use super::apply::Ours;
 use super::{Lost, Report, Task, find};
 use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::Made;
+use crate::domain::plan::{Made, Terraform};
 use crate::run::graph::Graph;
 use crate::run::schedule::{Fate, Foreman, carry_out};
 use crate::run::site::Site;
@@ -100,7 +100,7 @@ fn brought_back(task: &Task<'_>, piece: &Piece) -> Result<(), Left> {
     let crew = task.crew;
     let made = crew.plan(piece).map_err(|broken| Left::alone(format!("its plan failed: {}", broken.why)))?;
     let plan = made.as_ref().and_then(Made::of_terraform);
-    if plan.is_some_and(|plan| plan.destroys()) {
+    if plan.is_some_and(Terraform::destroys_whole) {
         return Err(Left::alone("going back would destroy something: that is for a person to decide"));
     }
     let touched = |what: &str, why: &str| Left { why: format!("{what} failed: {why}"), touched: true };

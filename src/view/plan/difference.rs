@@ -95,8 +95,13 @@ struct EarlierComponent {
     text: String,
 }
 
-/// How these components' plans differ from those of an earlier document for the same environment.
-pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) -> Result<Since, DifferenceError> {
+/// The digests of the plans in an earlier document for this environment.
+pub fn digests(earlier: &[u8], environment: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
+    let earlier = read(earlier, environment)?;
+    Ok(earlier.components.into_iter().filter_map(|it| Some((it.component, it.digest?))).collect())
+}
+
+fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
     if earlier.len() > LIMIT {
         return Err(DifferenceError::TooLarge(earlier.len()));
     }
@@ -108,6 +113,12 @@ pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) ->
     if earlier.environment != *environment {
         return Err(DifferenceError::Environment(earlier.environment));
     }
+    Ok(earlier)
+}
+
+/// How these components' plans differ from those of an earlier document for the same environment.
+pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) -> Result<Since, DifferenceError> {
+    let earlier = read(earlier, environment)?;
     let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
         if let Some(digest) = &it.digest {
