@@ -14,11 +14,14 @@ use super::*;
 use crate::domain::policy::{Address, WebhookUrl};
 
 const LIMITS: Limits = Limits {
-    attempt: Duration::from_millis(400),
+    attempt: Duration::from_millis(1_500),
     pause: Duration::from_millis(10),
     longest: Duration::from_millis(50),
-    finish: Duration::from_secs(20),
+    finish: Duration::from_secs(30),
 };
+
+/// For what never arrives.
+const SHORT: Limits = Limits { finish: Duration::from_secs(2), ..LIMITS };
 
 /// Runs nothing: notes what it was asked.
 #[derive(Default)]
@@ -121,51 +124,49 @@ fn trouble_that_passes() {
 /// What no patience mends is not tried for ever; what is still down at the end is told. Neither tells the address.
 #[test]
 fn what_cannot_be_told() {
-    let short = Limits { finish: Duration::from_millis(600), attempt: Duration::from_millis(200), ..LIMITS };
     let elsewhere = Server::start(Vec::new());
     let redirect = format!("HTTP/1.1 307 Go\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url());
-    for (answer, many, why, attempts) in [
-        (Some(Answer::Text("HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n")), false, "it answered 404", Some(1)),
-        (Some(Answer::Owned(redirect)), false, "a redirect, which is not followed", Some(1)),
-        (Some(Answer::Text("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")), true, "it answered 503", None),
-        (Some(Answer::Hang), true, "no answer within", None),
-        (Some(Answer::EndlessHead), true, "its answer is not proper HTTP", None),
-        (
-            Some(Answer::Text("HTTP/1.1 429 Wait\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n")),
-            true,
-            "it answered 429",
-            Some(1),
-        ),
-        (None, true, "connection refused", None),
-    ] {
-        let said = format!("{answer:?}");
-        let server = Server::start(vec![answer.clone().unwrap_or(Answer::Close); if many { 1_000 } else { 1 }]);
-        let url = server.url();
-        if answer.is_none() {
-            server.stop();
+    let busy = "HTTP/1.1 429 Wait\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
+    let cases = [
+        (Some(Answer::Text("HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n")), "it answered 404", Some(1)),
+        (Some(Answer::Owned(redirect)), "it answered 307, a redirect, which is not followed", Some(1)),
+        (Some(Answer::Text(busy)), "it answered 429", Some(1)),
+        (Some(Answer::Text("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")), "it answered 503", None),
+        (Some(Answer::Hang), "no answer within", None),
+        (Some(Answer::EndlessHead), "its answer is not proper HTTP", None),
+        (None, "connection refused", None),
+    ];
+    thread::scope(|scope| {
+        for (answer, why, attempts) in cases {
+            scope.spawn(move || cannot_be_told(answer, why, attempts));
         }
-        let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], short);
-        notifier.send(&notice(Event::Failed));
-        let [lost] = &notifier.finish()[..] else { panic!("{said}: not told") };
-        assert_eq!(lost.event, Event::Failed);
-        assert!(lost.why.contains(why), "{said}: {lost}");
-        assert!(attempts.is_none_or(|attempts| lost.attempts == attempts), "{said}: {lost}");
-        assert!(
-            lost.to.starts_with("the webhook at 127.0.0.1:") && !format!("{lost:?}").contains("secret"),
-            "{lost:?}"
-        );
-    }
+    });
     assert!(elsewhere.requests().is_empty());
+}
+
+fn cannot_be_told(answer: Option<Answer>, why: &str, attempts: Option<u32>) {
+    let said = format!("{answer:?}");
+    let server = Server::start(vec![answer.clone().unwrap_or(Answer::Close); 1_000]);
+    let url = server.url();
+    if answer.is_none() {
+        server.stop();
+    }
+    let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], SHORT);
+    notifier.send(&notice(Event::Failed));
+    let [lost] = &notifier.finish()[..] else { panic!("{said}: not told") };
+    assert_eq!(lost.event, Event::Failed);
+    assert!(lost.why.contains(why), "{said}: {lost}");
+    assert!(attempts.is_none_or(|attempts| lost.attempts == attempts), "{said}: {lost}");
+    assert!(lost.to.starts_with("the webhook at 127.0.0.1:") && !format!("{lost:?}").contains("secret"), "{lost:?}");
 }
 
 /// One who is deaf keeps nothing from the others, and what waits behind a message is told with it.
 #[test]
 fn the_deaf_delay_nobody() {
-    let short = Limits { finish: Duration::from_millis(600), ..LIMITS };
     let deaf = Server::start(vec![Answer::Hang; 100]);
     let server = Server::start(vec![Answer::Text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); 2]);
     let all = [webhook(&deaf.url(), Format::Slack), command("hang"), webhook(&server.url(), Format::Slack)];
-    let (notifier, _) = notifier(&all, short);
+    let (notifier, _) = notifier(&all, SHORT);
     notifier.send(&notice(Event::Started));
     notifier.send(&notice(Event::Failed));
     let lost = notifier.finish();
@@ -212,7 +213,7 @@ fn secret_addresses() {
     assert_eq!(server.requests().len(), 1);
 
     let fake = Arc::new(Fake { prints: "http://example.com/secret".to_owned(), ..Fake::default() });
-    let notifier = with(&notify, &fake, Limits { finish: Duration::from_millis(200), ..LIMITS });
+    let notifier = with(&notify, &fake, SHORT);
     notifier.send(&notice(Event::Failed));
     let [lost] = &notifier.finish()[..] else { panic!("not told") };
     let text = format!("{lost} {lost:?}");

@@ -63,6 +63,11 @@ fn messages() {
     insta::assert_snapshot!("slack", json(&slack::message(&rolled_back))["text"].as_str().unwrap());
     let lines: Vec<String> = variables(&rolled_back).iter().map(|(name, value)| format!("{name}={value}")).collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
+    let types = Event::ALL.map(|(word, event)| {
+        let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
+        format!("{word}: {} {}", event["type"].as_str().unwrap(), event["data"]["subject"])
+    });
+    insta::assert_snapshot!("types", types.join("\n"));
     let summaries = Event::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
     insta::assert_snapshot!("summaries", summaries.join("\n"));
 }
@@ -114,17 +119,17 @@ fn well_formed(it: &Value) {
     assert_eq!(keys(context), "id source specversion timestamp type");
     assert_eq!(keys(subject), "content id source");
     let kind = text(&it["type"]);
-    let content = keys(&subject["content"]);
+    let held = keys(&subject["content"]);
     let known = match kind.split('.').collect::<Vec<_>>()[..] {
-        ["dev", "cdevents", "pipelinerun", "started", "0", "3", "0"] => content == "pipelineName uri",
+        ["dev", "cdevents", "pipelinerun", "started", "0", "3", "0"] => held == "pipelineName uri",
         ["dev", "cdevents", "pipelinerun", "finished", "0", "3", "0"] => {
             ["success", "failure"].contains(&text(&subject["content"]["outcome"]).as_str())
         }
         ["dev", "cdevents", "service", "deployed" | "upgraded" | "rolledback", "0", "3", "0"] => {
-            content == "artifactId environment" && text(&subject["content"]["environment"]["id"]) == "prod"
+            held == "artifactId environment" && text(&subject["content"]["environment"]["id"]) == "prod"
         }
-        ["dev", "cdevents", "service", "removed", "0", "3", "0"] => content == "environment",
-        ["dev", "cdevents", "environment", "created" | "deleted", "0", "3", "0"] => content.starts_with("name"),
+        ["dev", "cdevents", "service", "removed", "0", "3", "0"] => held == "environment",
+        ["dev", "cdevents", "environment", "created" | "deleted", "0", "3", "0"] => held.starts_with("name"),
         ["dev", "cdeventsx", subject, _, "0", "1", "0"] => subject.starts_with("gitdeploy-"),
         _ => false,
     };
