@@ -78,7 +78,7 @@ pub struct Notify {
 /// The way to somebody who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
-    /// `command`: is run, with the event as CloudEvents JSON on its standard input.
+    /// `command`: is run, with the event as `CloudEvents` JSON on its standard input.
     Command(Command),
     /// `webhook`: a message is posted to it.
     Webhook {

@@ -52,25 +52,26 @@ fn whole(notice: &Notice) -> Value {
         Event::AboutToExpire => ("dev.cdeventsx.gitdeploy-environment.expiring.0.1.0", json!({})),
     };
     let subject = if notice.event == Event::AboutToExpire { environment.to_string() } else { run };
-    event(notice, "", kind, &subject, content, &notice.components)
+    event(notice, "", kind, &subject, &content, &notice.components)
 }
 
 /// What became of a component, as a service in its environment.
 fn service(notice: &Notice, part: &Part) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
-        (Outcome::Succeeded, Kind::Exec, _) => return None,
+        (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _) | (Outcome::Succeeded, Kind::Exec, _) => {
+            return None;
+        }
         (Outcome::Succeeded, Kind::Rollback, Some(_)) | (Outcome::RolledBack, _, _) => "rolledback",
         (Outcome::Succeeded, _, Some(_)) => "upgraded",
         (Outcome::Succeeded, _, None) => "deployed",
         (Outcome::Destroyed, _, _) => "removed",
-        (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _) => return None,
     };
     let mut content = json!({ "environment": { "id": notice.environment, "source": source(notice) } });
     if predicate != "removed" {
         content["artifactId"] = package(notice, part).into();
     }
     let kind = format!("dev.cdevents.service.{predicate}.0.3.0");
-    Some(event(notice, part.component.as_str(), &kind, part.component.as_str(), content, std::slice::from_ref(part)))
+    Some(event(notice, part.component.as_str(), &kind, part.component.as_str(), &content, std::slice::from_ref(part)))
 }
 
 /// An ephemeral environment that came or went.
@@ -88,7 +89,7 @@ fn environment(notice: &Notice) -> Option<Value> {
     if let (false, Some(url)) = (notice.kind == Kind::Destroy, &notice.url) {
         content["uri"] = url.as_str().into();
     }
-    Some(event(notice, "*", kind, name, content, &[]))
+    Some(event(notice, "*", kind, name, &content, &[]))
 }
 
 /// What runs, as a package URL. After a rollback that is the commit from before, of which no artifact is known here.
@@ -106,7 +107,7 @@ fn source(notice: &Notice) -> String {
 }
 
 /// The envelope and the event in it. The id is the same whenever the same event is made; `of` tells apart those of one notice.
-fn event(notice: &Notice, of: &str, kind: &str, subject: &str, content: Value, components: &[Part]) -> Value {
+fn event(notice: &Notice, of: &str, kind: &str, subject: &str, content: &Value, components: &[Part]) -> Value {
     let (source, time) = (source(notice), notice.time);
     let id = if of.is_empty() { notice.id() } else { format!("{}-{of}", notice.id()) };
     json!({

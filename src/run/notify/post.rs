@@ -2,6 +2,7 @@
 //!
 //! Errors are our own words, because the library's may quote the address, which may be a secret.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -63,12 +64,17 @@ fn wait(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
+const TLS: &str = "its certificate is not accepted, or TLS failed";
+
 fn words(error: &ureq::Error, within: Duration) -> String {
     match error {
         ureq::Error::Timeout(_) => format!("no answer within {} s", within.as_secs_f32()),
-        ureq::Error::Io(error) => error.kind().to_string(),
+        // How rustls says that it does not trust the other side.
+        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS.to_owned(),
+        // The system's own words: it never knew more than the host.
+        ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not accepted, or TLS failed".to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS.to_owned(),
         ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => "the proxy failed".to_owned(),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => "its answer is not proper HTTP".to_owned(),
         _ => "the request failed".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Descriptions are anybody's words: they can neither make links nor call a channel's people.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::notice::{Notice, Part};
@@ -61,12 +63,13 @@ fn component(part: &Part) -> String {
         line.push(' ');
         line.push_str(&escaped(version.as_str()));
     }
-    line.push_str(&format!(" `{}`", part.commit.short()));
+    // Writing to a string cannot fail.
+    let _ = write!(line, " `{}`", part.commit.short());
     if let Some(from) = part.from {
-        line.push_str(&format!(" from `{}`", from.short()));
+        let _ = write!(line, " from `{}`", from.short());
     }
     if let Some(plan) = &part.plan {
-        line.push_str(&format!(": {}", escaped(plan.as_str())));
+        let _ = write!(line, ": {}", escaped(plan.as_str()));
     }
     if let Some(outcome) = part.outcome {
         line.push_str(match outcome {

@@ -23,11 +23,14 @@ const LIMITS: Limits = Limits {
 /// For what never arrives.
 const SHORT: Limits = Limits { finish: Duration::from_secs(2), ..LIMITS };
 
+/// A command, what it got on its standard input, and in its environment.
+type Told = (String, Vec<u8>, Vec<(&'static str, String)>);
+
 /// Runs nothing: notes what it was asked.
 #[derive(Default)]
 struct Fake {
     /// What `tell` got.
-    told: Mutex<Vec<(String, Vec<u8>, Vec<(&'static str, String)>)>>,
+    told: Mutex<Vec<Told>>,
     /// So many calls fail, of both kinds.
     fails: AtomicU32,
     /// What `secret` prints.
@@ -134,19 +137,19 @@ fn what_cannot_be_told() {
         (Some(Answer::Text("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")), "it answered 503", None),
         (Some(Answer::Hang), "no answer within", None),
         (Some(Answer::EndlessHead), "its answer is not proper HTTP", None),
-        (None, "connection refused", None),
+        (None, "Connection refused", None),
     ];
     thread::scope(|scope| {
         for (answer, why, attempts) in cases {
-            scope.spawn(move || cannot_be_told(answer, why, attempts));
+            scope.spawn(move || cannot_be_told(answer.as_ref(), why, attempts));
         }
     });
     assert!(elsewhere.requests().is_empty());
 }
 
-fn cannot_be_told(answer: Option<Answer>, why: &str, attempts: Option<u32>) {
+fn cannot_be_told(answer: Option<&Answer>, why: &str, attempts: Option<u32>) {
     let said = format!("{answer:?}");
-    let server = Server::start(vec![answer.clone().unwrap_or(Answer::Close); 1_000]);
+    let server = Server::start(vec![answer.cloned().unwrap_or(Answer::Close); 1_000]);
     let url = server.url();
     if answer.is_none() {
         server.stop();
