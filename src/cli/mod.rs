@@ -6,6 +6,7 @@
 mod circulation;
 mod composing;
 mod context;
+mod deploying;
 mod ending;
 mod failure;
 mod help;
@@ -14,7 +15,10 @@ mod look;
 mod naming;
 mod news;
 mod place;
+mod progress;
 mod proposal;
+mod purpose;
+mod releases;
 mod revision;
 mod running;
 pub mod schemas;
@@ -41,10 +45,14 @@ mod log;
 mod man;
 mod notes;
 mod policy;
+mod promote;
 mod record;
 mod register;
 mod repair;
+mod resume;
 mod revoke;
+mod rollback;
+mod run;
 mod server;
 mod show;
 mod status;
@@ -113,8 +121,12 @@ commands! {
         Unlock => unlock,
     }
     "Act": {
-        Record => record,
+        Run => run,
+        Promote => promote,
+        Rollback => rollback,
+        Resume => resume,
         Abort => abort,
+        Record => record,
     }
     "Audit": {
         Audit => audit,

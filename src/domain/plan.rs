@@ -89,6 +89,19 @@ impl Plan {
 }
 
 impl Made {
+    /// The plan, if it is terraform's.
+    pub fn of_terraform(&self) -> Option<&Terraform> {
+        match &self.what {
+            What::Terraform(terraform) => Some(terraform),
+            What::Text => None,
+        }
+    }
+
+    /// Whether it would do nothing: only terraform says that of itself.
+    pub fn is_empty(&self) -> bool {
+        self.of_terraform().is_some_and(Terraform::is_empty)
+    }
+
     /// A terraform plan with what the plan command printed.
     pub fn terraform(terraform: Terraform, text: String) -> Self {
         Self { digest: terraform.digest().clone(), what: What::Terraform(terraform), text }

@@ -49,7 +49,7 @@ pub enum TerraformError {
     #[error("the plan is not complete: -target was given, or terraform has put changes off; plan everything")]
     Incomplete,
     /// An action that is not known.
-    #[error("the plan has an action that git-deploy does not know, {actions:?} for {address}")]
+    #[error("the plan has an action that is not known, {actions:?} for {address}")]
     Action {
         /// What it is for.
         address: String,
@@ -110,22 +110,6 @@ impl Action {
             Self::Read => "<=",
         }
     }
-
-    /// From the JSON's list; `None` where it is not known, and `Some(None)` where nothing is done.
-    fn read(actions: &[String]) -> Option<Option<Self>> {
-        let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-        Some(Some(match actions[..] {
-            ["no-op"] => return Some(None),
-            ["create"] => Self::Create,
-            ["update"] => Self::Update,
-            ["delete", "create"] | ["create", "delete"] => Self::Replace,
-            ["create", "forget"] | ["forget", "create"] => Self::CreateAndForget,
-            ["delete"] => Self::Destroy,
-            ["forget"] => Self::Forget,
-            ["read"] => Self::Read,
-            _ => return None,
-        }))
-    }
 }
 
 /// How many resources it concerns. A replacement counts twice, as terraform counts it: it is added and destroyed.
@@ -184,6 +168,8 @@ pub struct Change {
     pub address: String,
     /// What is done with it.
     pub action: Action,
+    /// Whether it is made anew only because an earlier apply left it half made.
+    pub tainted: bool,
 }
 
 /// An output of the root module that changes.
@@ -235,7 +221,8 @@ impl Terraform {
             }
             if let Some(action) = action {
                 summary.count(action);
-                changes.push(Change { address, action });
+                let tainted = resource.action_reason.as_deref() == Some("replace_because_tainted");
+                changes.push(Change { address, action, tainted });
             }
         }
         let mut outputs = Vec::new();
@@ -286,6 +273,12 @@ impl Terraform {
         self.summary.destroy > 0
     }
 
+    /// The same without what an earlier apply left half made: whether anything would be destroyed that may be in use.
+    pub fn destroys_whole(&self) -> bool {
+        let destroys = |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
+        self.changes.iter().any(destroys)
+    }
+
     /// Whether what other components read from it changes.
     pub fn outputs_changed(&self) -> bool {
         !self.outputs.is_empty()
@@ -325,6 +318,7 @@ struct ResourceChange {
     address: String,
     previous_address: Option<IgnoredAny>,
     deposed: Option<String>,
+    action_reason: Option<String>,
     change: Actions,
 }
 
@@ -344,11 +338,23 @@ impl ResourceChange {
     }
 }
 
+/// What is done, in the JSON's list of words; none where that is nothing.
 fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError> {
-    Action::read(&change.actions).ok_or_else(|| {
-        let actions = change.actions.iter().take(4).map(|it| kept(it)).collect();
-        TerraformError::Action { address: name.to_owned(), actions }
-    })
+    let words: Vec<&str> = change.actions.iter().map(String::as_str).collect();
+    Ok(Some(match words[..] {
+        ["no-op"] => return Ok(None),
+        ["create"] => Action::Create,
+        ["update"] => Action::Update,
+        ["delete", "create"] | ["create", "delete"] => Action::Replace,
+        ["create", "forget"] | ["forget", "create"] => Action::CreateAndForget,
+        ["delete"] => Action::Destroy,
+        ["forget"] => Action::Forget,
+        ["read"] => Action::Read,
+        _ => {
+            let actions = words.iter().take(4).map(|word| kept(word)).collect();
+            return Err(TerraformError::Action { address: name.to_owned(), actions });
+        }
+    }))
 }
 
 /// A name that a stranger chose, as it is kept.

@@ -142,8 +142,10 @@ pub enum Enforcement {
 /// What happens to the components that a failed run attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rollback {
-    /// `"auto"`: they are brought back to their last good commit.
+    /// `"auto"`: those that failed are brought back to their last good commit.
     Auto,
+    /// `"all"`: so is everything else that the run changed.
+    All,
     /// `"manual"`: they are left as they are, for a person to decide.
     Manual,
 }

@@ -86,7 +86,7 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
         url: fields.with("url", url),
         parallel: fields.number("parallel").unwrap_or(PARALLEL),
         rollback: fields
-            .word("rollback", &[("auto", Rollback::Auto), ("manual", Rollback::Manual)])
+            .word("rollback", &[("auto", Rollback::Auto), ("all", Rollback::All), ("manual", Rollback::Manual)])
             .unwrap_or(Rollback::Auto),
         notify: parse_notify::notify(&fields).unwrap_or_else(|| notify.to_vec()),
         trigger: fields.with("trigger", trigger),

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn plan(changes: Value, outputs: Value) -> Value {
-    let applyable = changes != json!([]) || outputs != json!({});
+fn plan(changes: &Value, outputs: &Value) -> Value {
+    let applyable = *changes != json!([]) || *outputs != json!({});
     json!({
         "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes, "output_changes": outputs,
         "timestamp": "2026-01-01T00:00:00Z", "applyable": applyable, "complete": true, "errored": false,
@@ -36,7 +36,7 @@ fn actions() {
         json!({ "address": "a.create", "deposed": "0123abcd", "change": { "actions": ["delete"] } }),
     ];
     let outputs = json!({ "same": { "actions": ["no-op"] }, "url": { "actions": ["update"], "after": "hunter2" } });
-    let terraform = read(&plan(Value::from(all.to_vec()), outputs)).unwrap();
+    let terraform = read(&plan(&Value::from(all.to_vec()), &outputs)).unwrap();
     assert_eq!(terraform.summary().to_string(), "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget");
     let listed: Vec<String> =
         terraform.changes().iter().map(|it| format!("{} {}", it.action.sign(), it.address)).collect();
@@ -61,9 +61,21 @@ fn actions() {
     for (actions, destroys) in
         [(["delete"].as_slice(), true), (&["create", "delete"], true), (&["forget"], false), (&["create"], false)]
     {
-        let terraform = read(&plan(json!([change("a.b", actions)]), json!({}))).unwrap();
+        let terraform = read(&plan(&json!([change("a.b", actions)]), &json!({}))).unwrap();
         assert_eq!((terraform.destroys(), terraform.is_empty()), (destroys, false), "{actions:?}");
     }
+}
+
+/// An apply that failed half-way leaves tainted resources: a rollback must be able to replace those, and nothing that may be in use.
+#[test]
+fn tainted() {
+    let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
+    for (reason, whole) in [("replace_because_tainted", false), ("replace_because_cannot_update", true)] {
+        let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
+        assert_eq!((terraform.destroys(), terraform.destroys_whole()), (true, whole), "{reason}");
+    }
+    let both = [replace("replace_because_tainted"), change("a.c", &["delete"])];
+    assert!(read(&plan(&json!(both), &json!({}))).unwrap().destroys_whole());
 }
 
 /// Only what terraform calls no changes may be left unapplied.
@@ -71,7 +83,7 @@ fn actions() {
 fn emptiness() {
     let same = json!([change("a.same", &["no-op"])]);
     let with = |key: &str, value: Value| {
-        let mut plan = plan(json!([]), json!({}));
+        let mut plan = plan(&json!([]), &json!({}));
         plan["resource_changes"] = same.clone();
         plan[key] = value;
         read(&plan).unwrap()
@@ -90,7 +102,7 @@ fn emptiness() {
 #[test]
 fn refused() {
     let with = |key: &str, value: Value| {
-        let mut plan = plan(json!([]), json!({}));
+        let mut plan = plan(&json!([]), &json!({}));
         plan[key] = value;
         read(&plan).unwrap_err()
     };
@@ -140,7 +152,7 @@ fn digests() {
 #[test]
 fn hostile_addresses() {
     let address = format!("a.b[\"\u{1b}[2J\u{202e}{}\"]", "x".repeat(10_000));
-    let terraform = read(&plan(json!([change(&address, &["create"])]), json!({}))).unwrap();
+    let terraform = read(&plan(&json!([change(&address, &["create"])]), &json!({}))).unwrap();
     let shown = &terraform.changes()[0].address;
     assert!(shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301, "{shown}");
     let masked = terraform.masked(&|text| text.replace("xxx", "***"));

@@ -121,9 +121,9 @@ pub const ENVIRONMENT: Table = Table {
             .default("`4`"),
         Key::new(
             "rollback",
-            Form::Words(&["auto", "manual"]),
+            Form::Words(&["auto", "all", "manual"]),
             "\"manual\"",
-            "Whether the components that a failed run attempted go back to their last good commit, or are left for a person to decide.",
+            "Whether the components that failed in a run go back to their last good commit (`\"auto\"`), everything that the run changed does (`\"all\"`), or all is left for a person to decide (`\"manual\"`).",
         )
         .default("`\"auto\"`"),
         Key::new(
