@@ -1,4 +1,4 @@
-//! What a deployment consists of, worked out from what runs and from the commit.
+//! What a deployment consists of, worked out from what runs and from the commit, and who is told of it.
 
 pub mod ask;
 pub mod carry;
@@ -8,6 +8,7 @@ pub mod describe;
 pub mod digest;
 pub mod graph;
 pub mod junit;
+pub mod notify;
 pub mod outcome;
 pub mod process;
 pub mod replay;

@@ -1,8 +1,8 @@
 //! The keys of `[environments.<name>]`, in the order of the questions: who, what before, where in git, how.
 
 use super::{
-    BRANCH, COMMAND, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table, Text,
-    VARIABLES,
+    BRANCH, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table, Text, VARIABLES,
+    notify::NOTIFIED,
 };
 
 const URL: Text = Text::new("address", "^https?://");
@@ -128,9 +128,9 @@ pub const ENVIRONMENT: Table = Table {
         .default("`\"auto\"`"),
         Key::new(
             "notify",
-            Form::OneOrMore(&Form::Text(&COMMAND)),
-            "\"make announce\"",
-            "Commands that are run after a finish, for their effect only.",
+            NOTIFIED,
+            "[\"make announce\", { webhook = \"https://hooks.example.com/deployments\", on = \"failed\" }]",
+            "Who is told what happens here. A command alone may stand for the table.",
         )
         .default("the file's own `notify`"),
         Key::new("trigger", Form::OneKeyOf(&TRIGGER), "{ tag = \"rc-*\" }", "The push that asks for a deployment here."),
