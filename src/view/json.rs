@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::text::is_plain;
 
 /// The name of a kind's schema, by which a reader decides how to read the rest of a document.
-fn name(kind: &str) -> String {
+pub fn name(kind: &str) -> String {
     format!("git-deploy/{kind}/v1")
 }
 
