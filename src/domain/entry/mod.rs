@@ -124,6 +124,26 @@ impl Statement {
         }
     }
 
+    /// How one component ended, as [`Statement::ended`] tells it, without looking at the others: a statement's components are in order.
+    pub fn end_of(&self, component: &ComponentName) -> Option<Ended> {
+        match &self.action {
+            Action::Finish(it) => {
+                let at = it.components.binary_search_by(|ended| ended.target.component.cmp(component)).ok()?;
+                it.components.get(at).cloned()
+            }
+            Action::Record(it) => {
+                let changes = &it.deployment.components;
+                let at = changes.binary_search_by(|change| change.target.component.cmp(component)).ok()?;
+                Some(it.results.get(at)?.of(&changes.get(at)?.target))
+            }
+            Action::Baseline(it) => {
+                let at = it.components.binary_search_by(|target| target.component.cmp(component)).ok()?;
+                it.components.get(at).map(Baseline::of)
+            }
+            _ => None,
+        }
+    }
+
     /// The commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
     pub fn deployed_commits(&self) -> Vec<CommitId> {
         let mut commits: Vec<CommitId> = match &self.action {
