@@ -26,7 +26,7 @@ pub use valid::InvalidError;
 pub(crate) use valid::outcome_fits;
 
 use super::id::{CommitId, EntryId, Oid, PublicKey};
-use super::name::{EnvName, LedgerName, Person, ProjectName};
+use super::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use super::time::Time;
 
 /// The largest entry, in bytes.
