@@ -4,6 +4,7 @@ mod runs;
 
 use super::{Context, Known, Request, answer, unless};
 use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
+use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
 use crate::domain::state::{Here, State};
 use crate::domain::time::Time;
@@ -109,8 +110,12 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
     let mut against = Vec::new();
     if deployment.kind == Kind::Destroy {
         let named = deployment.components.iter().map(|change| &change.target.component);
-        if !here.components().into_keys().eq(named) {
-            against.push(fail("a whole environment is destroyed: every component that runs, and no other"));
+        if !here.all_standing().into_keys().eq(named) {
+            against
+                .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
+        }
+        if !exists(here) {
+            against.push(fail(format!("there is no environment {} to destroy", ctx.shown())));
         }
         return Ok(against);
     }
@@ -121,13 +126,26 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
     }
     if !exists(here) {
         let state = ctx.state()?;
-        let others = state.environments().iter().filter(|other| exists(state.at(Some(other)))).count();
-        if u32::try_from(others).unwrap_or(u32::MAX) >= bounds.limit {
-            let why = format!("{others} of at most {} environments exist: destroy one first", bounds.limit);
-            against.push(fail(why));
+        let all = state.environments();
+        let others: Vec<&EnvName> = all.iter().filter(|other| exists(state.at(Some(other)))).collect();
+        if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
+            against.push(full(state, &others, bounds, statement.at));
         }
     }
     Ok(against)
+}
+
+/// No more environments may exist: the one that ends first makes room.
+fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
+    let why = format!("{} of at most {} environments exist", others.len(), bounds.limit);
+    let ends = |name: &EnvName| state.at(Some(name)).expiry();
+    match others.iter().min_by_key(|name| ends(name)) {
+        None => fail(why),
+        Some(first) if ends(first).is_some_and(|end| end <= now) => {
+            fail(format!("{why}, and {first} has expired")).remedy("git deploy reap")
+        }
+        Some(first) => fail(format!("{why}: {first} expires first")).remedy(format!("git deploy destroy {first}")),
+    }
 }
 
 fn too_late(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
