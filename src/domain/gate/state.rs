@@ -97,11 +97,6 @@ fn yanked(state: &State, yank: &Yank) -> bool {
         || yank.digest.as_ref().is_some_and(|digest| state.yanked_digest(digest).is_some())
 }
 
-/// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since.
-fn exists(here: Here<'_>) -> bool {
-    here.expires().is_some() || !here.components().is_empty() || !here.runs().is_empty()
-}
-
 fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment, here: Here<'_>) -> Known<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == Kind::Destroy;
@@ -114,20 +109,20 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
             against
                 .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
         }
-        if !exists(here) {
+        if !here.exists() {
             against.push(fail(format!("there is no environment {} to destroy", ctx.shown())));
         }
         return Ok(against);
     }
     match deployment.expires {
         Some(expires) => against.extend(too_late(statement, expires, bounds)),
-        None if !exists(here) => against.push(fail("an ephemeral environment begins with an end: `expires`")),
+        None if !here.exists() => against.push(fail("an ephemeral environment begins with an end: `expires`")),
         None => {}
     }
-    if !exists(here) {
+    if !here.exists() {
         let state = ctx.state()?;
         let all = state.environments();
-        let others: Vec<&EnvName> = all.iter().filter(|other| exists(state.at(Some(other)))).collect();
+        let others: Vec<&EnvName> = all.iter().filter(|other| state.at(Some(other)).exists()).collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
             against.push(full(state, &others, bounds, statement.at));
         }
@@ -157,7 +152,7 @@ fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec
     let Some(bounds) = ctx.environment()?.ephemeral else {
         return Ok(vec![fail(format!("{} is not ephemeral: it does not expire", ctx.shown()))]);
     };
-    if !exists(ctx.here()?) {
+    if !ctx.here()?.exists() {
         return Ok(vec![fail(format!("there is no environment {} to renew", ctx.shown()))]);
     }
     Ok(too_late(statement, expires, bounds).into_iter().collect())

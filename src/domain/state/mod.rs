@@ -238,6 +238,12 @@ impl<'a> Here<'a> {
         self.slots().filter_map(standing).collect()
     }
 
+    /// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since. A lock or an approval for one
+    /// that is not there counts for nothing.
+    pub fn exists(self) -> bool {
+        self.expires().is_some() || !self.components().is_empty() || !self.runs().is_empty()
+    }
+
     /// The entry that put the component's content there.
     pub fn live(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
         self.kept(Place::Live(component.clone()))
