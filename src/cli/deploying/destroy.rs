@@ -58,15 +58,17 @@ impl Deploying<'_> {
         Ok((appended, self.outcome(&stage, entry::Kind::Destroy, &report)))
     }
 
-    /// Says of which components nothing will be executed: the policy has no command that takes them away.
+    /// Says of which components nothing will be executed: the policy has no command that takes them away. Of what no component owns nobody
+    /// expects one.
     fn tell_untouched(&self, deployment: &Deployment) {
         let policy = &self.workspace.policy;
-        let has_none = |name| policy.component(name).is_none_or(|it| it.destroy.is_none());
+        let has_none = |name: &&ComponentName| policy.component(name).is_none_or(|it| it.destroy.is_none());
         let names = deployment.components.iter().map(|change| &change.target.component);
-        let names: Vec<&str> = names.filter(|name| has_none(name)).map(|name| name.as_str()).collect();
+        let names = names.filter(has_none).filter(|name| **name != ComponentName::rest());
+        let names: Vec<&str> = names.map(ComponentName::as_str).collect();
         if !names.is_empty() {
             self.context.say(format_args!(
-                "Nothing is executed for {}, which the policy has no destroy command for: only the record ends.",
+                "The policy has no destroy command for {}: nothing is executed, and only the record ends.",
                 counted(&names)
             ));
         }

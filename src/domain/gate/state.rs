@@ -115,7 +115,10 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
         return Ok(against);
     }
     match deployment.expires {
-        Some(expires) => against.extend(too_late(statement, expires, bounds)),
+        Some(expires) => {
+            let again = format!("git deploy run {} --ttl {}", ctx.shown(), bounds.ttl);
+            against.extend(too_late(statement, expires, bounds).map(|check| check.remedy(again)));
+        }
         None if !here.exists() => against.push(fail("an ephemeral environment begins with an end: `expires`")),
         None => {}
     }
@@ -155,7 +158,8 @@ fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec
     if !ctx.here()?.exists() {
         return Ok(vec![fail(format!("there is no environment {} to renew", ctx.shown()))]);
     }
-    Ok(too_late(statement, expires, bounds).into_iter().collect())
+    let again = format!("git deploy expire {} +{}", ctx.shown(), bounds.ttl);
+    Ok(too_late(statement, expires, bounds).map(|check| check.remedy(again)).into_iter().collect())
 }
 
 #[cfg(test)]
