@@ -14,7 +14,7 @@ use crate::domain::entry::{self, Abort, Action, Component};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
 use crate::domain::state::{Here, Run};
-use crate::domain::time::Time;
+use crate::domain::time::{Span, Time};
 use crate::git::append::View;
 use crate::run::stop::Stop;
 use crate::view::deployed;
@@ -22,6 +22,9 @@ use crate::view::destroyed::{Destroyed, Environment, Outcome};
 
 /// What an abort by the reaper says.
 const REASON: &str = "the environment has expired, and nobody has ended the run";
+
+/// What is said where there is nothing to do.
+const NONE: &str = "No environment has expired.";
 
 /// Destroy the ephemeral environments that have expired, without asking; for a timer
 ///
@@ -35,25 +38,36 @@ pub struct Args {
     /// Only say which have expired, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Only tell those whom the policy notifies what expires within this time: on a timer of the same time each is told once
+    #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
+    warn: Option<Span>,
     #[command(flatten)]
     carrying: Carrying,
 }
 
-/// An environment that has expired.
+/// An environment that has expired, or will soon.
 struct Expired {
     place: Place,
     at: Time,
+    /// Who said so.
+    by: Person,
 }
 
 /// Reaps.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let all = expired(args, &workspace, context.now())?;
+    let now = context.now();
+    if let Some(span) = args.warn {
+        let mut all = expired(args, &workspace, now.plus(span))?;
+        all.retain(|it| it.at > now);
+        return warn(args, &workspace, context, &all);
+    }
+    let all = expired(args, &workspace, now)?;
     if args.dry_run {
-        return would(context, &all);
+        return would(context, &all, Outcome::Due);
     }
     if all.is_empty() {
-        context.say("No environment has expired.");
+        context.say(NONE);
     }
     let mut report = Destroyed::default();
     let mut failures = Vec::new();
@@ -76,8 +90,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     verdict(all.len(), failures)
 }
 
-/// Those that have expired, the first of them first.
-fn expired(args: &Args, workspace: &Workspace, now: Time) -> Result<Vec<Expired>, Failure> {
+/// Those that will have expired by then, the first of them first.
+fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expired>, Failure> {
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
         let is_pattern = policy.patterns.values().any(|rules| rules.shown() == *word);
@@ -95,26 +109,41 @@ fn expired(args: &Args, workspace: &Workspace, now: Time) -> Result<Vec<Expired>
     };
     let mut all = Vec::new();
     for it in look::places(workspace, None)?.iter().filter(|it| it.rules.is_pattern() && wanted(it)) {
-        if let Some(at) = it.here().expiry().filter(|at| *at <= now) {
-            all.push(Expired { place: Place::find(workspace, it.name.as_str())?, at });
+        let here = it.here();
+        if let Some((at, kept)) = here.expiry().filter(|at| *at <= by_then).zip(here.expires()) {
+            let place = Place::find(workspace, it.name.as_str())?;
+            all.push(Expired { place, at, by: kept.statement.by.clone() });
         }
     }
     all.sort_by(|one, other| (one.at, &one.place.name).cmp(&(other.at, &other.place.name)));
     Ok(all)
 }
 
-/// Says which have expired.
-fn would(context: &Context, all: &[Expired]) -> Result<(), Failure> {
-    for Expired { place, at } in all {
-        context.say(format_args!("{} expired {}.", place.name, context.when(*at)));
+/// Tells those whom the policy names what expires soon.
+fn warn(args: &Args, workspace: &Workspace, context: &Context, all: &[Expired]) -> Result<(), Failure> {
+    let stop = listen()?;
+    for it in all {
+        Deploying::within(context, workspace, &it.place, &args.carrying, Arc::clone(&stop)).warns(&it.by, it.at);
+    }
+    would(context, all, Outcome::Expiring)
+}
+
+/// Says which have expired, or will soon.
+fn would(context: &Context, all: &[Expired], outcome: Outcome) -> Result<(), Failure> {
+    let (verb, none) = match outcome {
+        Outcome::Expiring => ("expires", "No environment expires within this time."),
+        _ => ("expired", NONE),
+    };
+    for it in all {
+        context.say(format_args!("{} {verb} {}.", it.place.name, context.when(it.at)));
     }
     if all.is_empty() {
-        context.say("No environment has expired.");
+        context.say(none);
     }
     if !context.json() {
         return Ok(());
     }
-    let due = |it: &Expired| end(it, Outcome::Due, None);
+    let due = |it: &Expired| end(it, outcome, None);
     context.report("destroyed", &Destroyed { dry_run: true, environments: all.iter().map(due).collect() })
 }
 
@@ -127,6 +156,10 @@ fn verdict(all: usize, failures: Vec<(EnvName, Failure)>) -> Result<(), Failure>
     let kinds = [Kind::Command, Kind::CannotTell, Kind::Waiting, Kind::Denied, Kind::Usage];
     let worst = kinds.into_iter().find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
     let Some(kind) = worst else { return Ok(()) };
+    if all == 1 {
+        // It was just told of the only one.
+        return Err(Failure::told(kind));
+    }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
     let words = format!("{} of {all} expired environments could not be destroyed: {}", names.len(), names.join(", "));
     Err(Failure::new(kind, words).hint("git deploy reap, which tries again"))

@@ -11,9 +11,9 @@ use crate::domain::time::Time;
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Destroyed {
-    /// Whether nothing was done, because it was only asked what would be.
+    /// Whether nothing was done, because it was only asked what would be, or those were told whom the policy names.
     pub dry_run: bool,
-    /// Those that were to be taken down, in the order in which they expired.
+    /// Those that were to be taken down, or warned of, in the order in which they expire.
     pub environments: Vec<Environment>,
 }
 
@@ -52,4 +52,6 @@ pub enum Outcome {
     Absent,
     /// It would be destroyed.
     Due,
+    /// It expires soon, and those whom the policy names were told.
+    Expiring,
 }

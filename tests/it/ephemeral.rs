@@ -19,7 +19,7 @@ fn policy(world: &World, more: &str) -> String {
             "[components.{name}]\npaths = [\"{name}/**\"]\n{depends_on}\n\
              apply = \"\"\"\ngit --git-dir {server} cat-file -e refs/deploy/pr:environments/$DEPLOY_ENV/expires.json\n\
              mkdir -p {root}/$DEPLOY_ENV/{name} && ! grep -q broken x\"\"\"\n\
-             destroy = \"\"\"\nsleep 0.3; test ! -e {root}/stuck-{name} && rm -rf {root}/$DEPLOY_ENV/{name} && \
+             destroy = \"\"\"\nsleep 0.3; test ! -e {root}/killed-{name} || kill -9 $PPID; test ! -e {root}/stuck-{name} && rm -rf {root}/$DEPLOY_ENV/{name} && \
              echo $DEPLOY_ENV {name} >> {root}/order\"\"\"\n",
             server = server.display()
         )
@@ -51,8 +51,9 @@ fn order(world: &World) -> String {
     std::fs::read_to_string(world.path().join("running/order")).unwrap_or_default().replace('\n', ", ")
 }
 
-fn stuck(world: &World, component: &str) -> PathBuf {
-    let path = world.path().join("running").join(format!("stuck-{component}"));
+/// Lets the destruction of a component fail, `stuck`, or kill whoever destroys it, `killed`, as long as the file is there.
+fn lies_in_wait(world: &World, how: &str, component: &str) -> PathBuf {
+    let path = world.path().join("running").join(format!("{how}-{component}"));
     std::fs::write(&path, "").unwrap();
     path
 }
@@ -81,7 +82,10 @@ fn expires(project: &Project<'_>, name: &str) -> String {
 #[test]
 fn a_life() {
     let world = World::new();
-    let project = begin(&world, "");
+    let told = world.path().join("running/told").display().to_string();
+    let notify =
+        format!("notify = {{ command = \"echo $DEPLOY_EVENT $DEPLOY_ENV >> {told}\", on = \"about-to-expire\" }}");
+    let project = begin(&world, &notify);
     assert!(
         in_ci(&project, &["run", "--change", "17", "--yes"]).ok().err().contains("pr-17, from the change request 17")
     );
@@ -102,6 +106,10 @@ fn a_life() {
     project.bob.deploy(&["expire", "prod", "+1h"]).fails(1);
     project.bob.deploy(&["expire", "pr-17", "soon"]).fails(2);
     project.bob.deploy(&["expire", "pr-18", "+1h"]).fails(1);
+    let warned = project.bob.deploy(&["reap", "--warn", "5h", "--json"]).ok().json();
+    assert_eq!(warned["environments"][0]["outcome"], "expiring");
+    assert_eq!(std::fs::read_to_string(world.path().join("running/told")).unwrap(), "about-to-expire pr-17\n");
+    assert!(project.bob.deploy(&["reap", "--warn", "1h"]).ok().text().starts_with("No environment expires"));
     let mut status = project.bob.repo.command("git-deploy");
     let status = Run::of(&world, status.args(["status", "--dates", "relative"]).env("COLUMNS", "80")).ok();
     assert!(status.text().contains("pr-17 expires in 5 hours"), "{status}");
@@ -147,7 +155,7 @@ fn stuck_and_freed() {
     let world = World::new();
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
-    let in_the_way = stuck(&world, "db");
+    let in_the_way = lies_in_wait(&world, "stuck", "db");
     let failed = project.ci.deploy(&["destroy", "pr-1", "--yes", "--json"]).fails(4);
     assert_eq!(failed.json()["environments"][0]["outcome"], "failed");
     assert!(failed.words_of_err().contains("the destruction of pr-1 failed because: destroy of db"), "{failed}");
@@ -156,7 +164,7 @@ fn stuck_and_freed() {
     project.ci.deploy(&["run", "pr-2", "--yes", "--ttl", "1h"]).ok();
     world.advance("9h");
 
-    let in_the_way = stuck(&world, "net");
+    let in_the_way = lies_in_wait(&world, "stuck", "net");
     project.bob.deploy(&["lock", "pr-2", "-m", "looking into it"]).ok();
     let locked = project.ci.deploy(&["reap"]).fails(4).words_of_err();
     assert!(locked.contains("2 of 2 expired environments could not be destroyed: pr-2, pr-1"), "{locked}");
@@ -170,6 +178,26 @@ fn stuck_and_freed() {
     project.ci.deploy(&["reap"]).ok();
     assert_eq!(known(&project), "");
     assert_eq!(project.ci.deploy(&["reap"]).ok().text(), "No environment has expired.");
+    project.audited();
+}
+
+/// Whoever destroys can be killed half-way: the environment is then locked, and somebody else goes on.
+#[test]
+fn killed() {
+    let world = World::new();
+    let project = begin(&world, "");
+    project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
+    let in_the_way = lies_in_wait(&world, "killed", "db");
+    assert!(!project.ci.deploy(&["destroy", "pr-1", "--yes"]).succeeded());
+    std::fs::remove_file(in_the_way).unwrap();
+    project.bob.deploy(&["sync"]).ok();
+    assert!(project.bob.deploy(&["status", "pr-1"]).ok().text().contains("being destroyed"));
+    for verb in ["run", "destroy"] {
+        assert!(project.bob.deploy(&[verb, "pr-1", "--yes"]).fails(1).words_of_err().contains("is unfinished"));
+    }
+    let resumed = project.bob.deploy(&["resume", "pr-1", "--yes"]).ok();
+    assert!(resumed.text().contains("pr-1 is gone"), "{resumed}");
+    assert_eq!((running(&world, "pr-1"), known(&project).as_str()), (vec![], ""));
     project.audited();
 }
 
@@ -204,7 +232,7 @@ fn failed_creation() {
     assert!(failed.text().contains("Nothing ran in pr-1 before, so it is taken down again."), "{failed}");
     assert_eq!((order(&world).as_str(), known(&project).as_str()), ("pr-1 db, pr-1 net, ", ""), "{failed}");
     // One that cannot be taken down either is left, as far as it goes, and shown.
-    let in_the_way = stuck(&world, "db");
+    let in_the_way = lies_in_wait(&world, "stuck", "db");
     let failed = project.ci.deploy(&["run", "pr-1", "--yes"]).fails(4);
     assert!(failed.words_of_err().contains("git deploy destroy pr-1"), "{failed}");
     let status = project.ci.deploy(&["status", "pr-1", "--json"]).ok().json();
