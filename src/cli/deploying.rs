@@ -133,6 +133,7 @@ impl Deploying<'_> {
         if deployment.changed().next().is_none() {
             return self.ride_along(compose);
         }
+        self.executable(&deployment)?;
         if !self.context.can_ask() {
             // Better now than after all the plans.
             return self.context.confirm("Continue?").map(drop);

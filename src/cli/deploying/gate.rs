@@ -3,7 +3,7 @@
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action, Deployment, Start};
+use crate::domain::entry::{self, Action, Change, Deployment, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
@@ -41,6 +41,35 @@ impl Deploying<'_> {
             self.allowed(&verdict, (person, &deployment))?;
         }
         Ok(deployment)
+    }
+
+    /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
+    pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
+        let policy = &self.workspace.policy;
+        let command = |change: &&Change| {
+            let component = policy.component(&change.target.component);
+            component.is_some_and(|it| match change.intent {
+                entry::Intent::Destroy => it.destroy.is_some(),
+                _ => it.apply.is_some(),
+            })
+        };
+        let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
+        // Of what no component owns nothing is ever executed.
+        let idle: Vec<&Change> = idle.into_iter().filter(|it| it.target.component != ComponentName::rest()).collect();
+        let Some(first) = idle.first() else { return Ok(()) };
+        if deployment.changed().any(|change| command(&change)) {
+            for change in idle {
+                let (name, key) = (&change.target.component, key(change));
+                self.context.mention(format_args!("{name} has no {key} in the policy: nothing is executed for it."));
+            }
+            return Ok(());
+        }
+        let (name, component, key) = (&self.place.name, &first.target.component, key(first));
+        Err(Failure::new(Kind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+            .hint(format!(
+                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+            ))
+            .hint(format!("git deploy record {name}, for what another system deploys")))
     }
 
     /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
@@ -167,7 +196,7 @@ impl Deploying<'_> {
             return Err(meanwhile("the policy has changed"));
         }
         let parts = |deployment: &Deployment| {
-            let part = |it: &crate::domain::entry::Change| (it.target.clone(), it.from, it.intent);
+            let part = |it: &Change| (it.target.clone(), it.from, it.intent);
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
@@ -181,6 +210,11 @@ impl Deploying<'_> {
 fn waits_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).peekable();
     missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
+}
+
+/// The key of the command that carries a change out.
+fn key(change: &Change) -> &'static str {
+    if change.intent == entry::Intent::Destroy { "destroy" } else { "apply" }
 }
 
 /// What is missing, for those who are told.
