@@ -70,6 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
             expires: here.expiry(),
+            expired: here.expiry().is_some_and(|end| end <= context.now()),
             holds: holds(here)
                 .into_iter()
                 .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
@@ -195,7 +196,8 @@ fn components(here: Here<'_>) -> Vec<Component> {
     let runs = here.runs();
     let changed = runs.iter().filter_map(|run| run.start.statement.deployment()).flat_map(Deployment::changed);
     let mut names: BTreeSet<&ComponentName> = changed.map(|change| &change.target.component).collect();
-    names.extend(here.components().into_keys());
+    // A component that failed the first time never ran, and is there all the same.
+    names.extend(here.all_standing().into_keys());
     names.into_iter().filter_map(|name| component(here, name)).collect()
 }
 

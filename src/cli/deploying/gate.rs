@@ -94,7 +94,8 @@ impl Deploying<'_> {
             reasons: reasons(&verdict),
             ..notice
         });
-        let failure = Failure::new(Kind::Waiting, format!("the deployment to {} waits for approvals", self.place.name));
+        let deed = deed(deployment.kind, &self.place.name);
+        let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
         Err(failure.hint(self.approve_command(&deployment)).verdict(verdict))
     }
 
@@ -105,7 +106,11 @@ impl Deploying<'_> {
         let bound = self.binds_plans();
         let plans = deployment.changed().filter_map(|change| Some((&change.target.component, change.plan.as_ref()?)));
         let plans = plans.filter(|_| bound).map(|(component, digest)| format!("--plan {component}={digest}"));
-        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter().chain(plans);
+        // What is there already is approved only by its name.
+        let there = deployment.changed().filter(|_| deployment.kind == entry::Kind::Destroy);
+        let names = there.map(|change| format!("--component {}", change.target.component));
+        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter();
+        let words = words.chain(names).chain(plans);
         words.collect::<Vec<_>>().join(" ")
     }
 
@@ -128,12 +133,15 @@ impl Deploying<'_> {
 
     fn allowed(&self, verdict: &Verdict, (by, deployment): (&Person, &Deployment)) -> Result<(), Failure> {
         let name = &self.place.name;
+        let nothing = match deployment.kind {
+            entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
+            entry::Kind::Exec => format!("nothing was run in {name}"),
+            _ => format!("nothing was deployed to {name}"),
+        };
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
-            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: nothing was deployed to {name}")),
-            Decision::CannotTell => {
-                (Kind::CannotTell, format!("cannot tell whether the rules allow it: nothing was deployed to {name}"))
-            }
+            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: {nothing}")),
+            Decision::CannotTell => (Kind::CannotTell, format!("cannot tell whether the rules allow it: {nothing}")),
         };
         for line in view::verdict::lines(verdict, false, self.context.width()) {
             self.context.note(line);
@@ -213,6 +221,14 @@ fn key(change: &Change) -> &'static str {
 fn reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass);
     missing.map(|check| format!("{}: {}", check.rule.name(), check.detail)).collect()
+}
+
+/// What a deployment is called in a sentence.
+pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+    match kind {
+        entry::Kind::Destroy => format!("the destruction of {name}"),
+        _ => format!("the deployment to {name}"),
+    }
 }
 
 /// What is about to be done, and where.
