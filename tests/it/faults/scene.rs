@@ -1,0 +1,291 @@
+//! A world in which strace strikes at one writing system call after the other, each time as it was before.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{Repo, Run, World};
+
+/// What changes a file, a folder or a ref, or waits for the disk to have it.
+pub const WRITES: &str = "write,pwrite64,ftruncate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,\
+                          mkdirat,rmdir,chmod,fchmod,fchmodat,fsync,fdatasync";
+/// The locks that the kernel gives back by itself: their files stay.
+const KERNELS: [&str; 2] = ["git-deploy.lock", "git-deploy-handoff.lock"];
+
+/// Whom it strikes.
+pub enum Victim {
+    /// The program that a person runs.
+    Client,
+    /// That program and every process that it starts, each at its own call of that number: git, the server's git, the hooks.
+    Family,
+    /// A hook, while that person's program runs.
+    Hook(&'static str),
+}
+
+/// What happens at a place.
+#[derive(Clone, Copy)]
+pub enum Fault {
+    /// The process is killed.
+    Killed,
+    /// From here on nothing can be written.
+    FullDisk,
+}
+
+/// How often a command was struck, and how often that left a lock.
+#[derive(Default, Debug)]
+pub struct Ends {
+    pub killed: usize,
+    pub locked: usize,
+}
+
+/// One command that was struck, or that was through before.
+pub struct Strike<'w> {
+    pub turn: usize,
+    pub run: Run<'w>,
+    /// The tips of all ledgers before.
+    pub before: Vec<(String, String)>,
+}
+
+/// A world that can be put back to how it was.
+pub struct Scene<'a, 'w> {
+    pub world: &'w World,
+    /// Whose program is run.
+    pub who: &'a Repo<'w>,
+    /// Where the ledgers are.
+    pub server: &'a Repo<'w>,
+    /// What else is put back.
+    others: Vec<PathBuf>,
+    /// The locks that a command has stood before already.
+    met: RefCell<BTreeSet<PathBuf>>,
+    fault: Fault,
+}
+
+impl<'a, 'w> Scene<'a, 'w> {
+    pub fn new(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>, fault: Fault) -> Self {
+        Self::with(world, who, server, fault, &[])
+    }
+
+    /// The same, with folders that are put back too.
+    pub fn with(
+        world: &'w World,
+        who: &'a Repo<'w>,
+        server: &'a Repo<'w>,
+        fault: Fault,
+        others: &[PathBuf],
+    ) -> Self {
+        let scene = Self { world, who, server, others: others.to_vec(), met: RefCell::default(), fault };
+        for folder in scene.folders() {
+            copy(folder, &kept(folder));
+        }
+        scene
+    }
+
+    /// Both, or the one where it holds its ledgers itself.
+    fn repos(&self) -> Vec<&'a Repo<'w>> {
+        if self.who.path() == self.server.path() { vec![self.who] } else { vec![self.who, self.server] }
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.repos().into_iter().map(Repo::path).chain(self.others.iter().map(PathBuf::as_path))
+    }
+
+    /// The tips of all ledgers.
+    pub fn tips(&self) -> Vec<(String, String)> {
+        let refs = self.server.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/deploy/"]).ok().text();
+        let pairs = refs.lines().filter_map(|line| line.split_once(' '));
+        pairs.map(|(name, id)| (name.to_owned(), id.to_owned())).collect()
+    }
+
+    /// Strikes at one place after the other, until the command is through before its turn comes. It writes so many entries, and works
+    /// again afterwards.
+    pub fn sweep(&self, victim: &Victim, arguments: &[&str], entries: usize, stride: usize) -> Ends {
+        self.sweep_to(victim, arguments, [arguments; 2], entries, stride)
+    }
+
+    /// The same of a command that comes only once: what comes next, where it has written nothing and where it has.
+    pub fn sweep_to(
+        &self,
+        victim: &Victim,
+        arguments: &[&str],
+        next: [&[&str]; 2],
+        entries: usize,
+        stride: usize,
+    ) -> Ends
+    {
+        self.each(victim, arguments, stride, &|strike| {
+            let moved = self.judged(strike, entries);
+            self.goes_on(next[usize::from(moved > 0)], strike.turn)
+        })
+    }
+
+    /// Nothing is lost and nothing twice; gives the number of entries written.
+    #[track_caller]
+    pub fn judged(&self, strike: &Strike<'w>, entries: usize) -> usize {
+        let Strike { turn, run, before } = strike;
+        let moved = self.unharmed(before, *turn, run);
+        assert!(moved <= entries, "{turn}: {moved} entries\n{run}");
+        // A client that says that it is done has been told so.
+        assert!(moved == entries || !run.succeeded(), "{turn}: an entry is lost\n{run}");
+        moved
+    }
+
+    /// Strikes at one place after the other, until nobody is struck any more. What follows each time says whether a lock was left.
+    pub fn each(
+        &self,
+        victim: &Victim,
+        arguments: &[&str],
+        stride: usize,
+        follows: &dyn Fn(&Strike<'w>) -> bool,
+    ) -> Ends {
+        let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
+        let mut ends = Ends::default();
+        for turn in (1..).step_by(if all { 1 } else { stride }) {
+            assert!(turn < 2_000, "{arguments:?} does not come to an end");
+            for folder in self.folders() {
+                copy(&kept(folder), folder);
+            }
+            let before = self.tips();
+            let (run, struck) = self.strike(victim, arguments, turn);
+            // The innocent end well, and a program that is killed never does.
+            assert!(struck || run.succeeded(), "{turn}: {run}");
+            let strike = Strike { turn, run, before };
+            ends.locked += usize::from(follows(&strike));
+            if !struck {
+                break;
+            }
+            ends.killed += 1;
+        }
+        ends
+    }
+
+    /// Runs the command; whether somebody was struck.
+    fn strike(&self, victim: &Victim, arguments: &[&str], turn: usize) -> (Run<'w>, bool) {
+        let inject = match self.fault {
+            Fault::Killed => format!("inject={WRITES}:signal=KILL:when={turn}"),
+            Fault::FullDisk => format!("inject={WRITES}:error=ENOSPC:when={turn}+"),
+        };
+        let log = self.world.path().join("strace.log");
+        let _ = std::fs::remove_file(&log);
+        // Several may write to it. With their threads: a hook judges in one of its own. Each counts for itself.
+        let out = log.to_string_lossy();
+        let trace = format!("trace={WRITES}");
+        let follow = ["-f", "-qq", "-A", "-o", &*out, "-e", &trace, "-e", &inject];
+        let run = match victim {
+            Victim::Client => self.who.run("strace", &[&follow[1..], &["git-deploy"], arguments].concat()),
+            Victim::Family => self.who.run("strace", &[&follow[..], &["git-deploy"], arguments].concat()),
+            Victim::Hook(name) => self.strike_hook(name, &follow.join(" "), arguments),
+        };
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        (run, log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)"))
+    }
+
+    fn strike_hook(&self, name: &str, strace: &str, arguments: &[&str]) -> Run<'w> {
+        // The one hook of a clone's; a push is git's own command.
+        let (of, hooks) = if name == "pre-push" { (self.who, ".git/hooks") } else { (self.server, "hooks") };
+        let hook = Path::new(hooks).join(name);
+        of.write(&hook.to_string_lossy(), &format!("#!/bin/sh\nexec strace {strace} git-deploy hook {name} \"$@\"\n"));
+        of.run("chmod", &["+x", &hook.to_string_lossy()]).ok();
+        let run = self.run(arguments);
+        std::fs::copy(kept(of.path()).join(&hook), of.path().join(&hook)).unwrap();
+        run
+    }
+
+    /// A command of ours, or of git's where it begins with that word.
+    pub fn run(&self, arguments: &[&str]) -> Run<'w> {
+        match arguments {
+            ["git", arguments @ ..] => self.who.git(arguments),
+            arguments => self.who.deploy(arguments),
+        }
+    }
+
+    /// Every object is whole, and no ledger has lost anything. Gives the number of new entries.
+    #[track_caller]
+    pub fn unharmed(&self, before: &[(String, String)], turn: usize, run: &Run<'_>) -> usize {
+        for repo in self.repos() {
+            let fsck = repo.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
+            assert!(fsck.succeeded(), "{turn}: {run}\n{fsck}");
+        }
+        let after = self.tips();
+        let gone = before.iter().find(|(name, _)| after.iter().all(|(other, _)| other != name));
+        assert!(gone.is_none(), "{turn}: {gone:?} is gone\n{run}");
+        let mut moved = 0;
+        for (name, new) in after {
+            let log = self.server.git(&["rev-list", "--first-parent", &new]).ok().text();
+            moved += match before.iter().find(|(other, _)| *other == name) {
+                Some((_, old)) => {
+                    log.lines().position(|id| id == old).unwrap_or_else(|| panic!("{turn}: {name}\n{run}"))
+                }
+                // The first one of a ledger is no entry.
+                None => log.lines().count() - 1,
+            };
+        }
+        moved
+    }
+
+    /// This command works now, or says which lock is in the way; then an audit finds nothing. Whether there was one.
+    #[track_caller]
+    pub fn goes_on(&self, arguments: &[&str], turn: usize) -> bool {
+        self.world.advance("1m");
+        let locked = self.unlocked(arguments, turn);
+        let run = self.run(arguments);
+        assert!(run.succeeded(), "{turn}: {run}");
+        let audit = self.who.deploy(&["audit"]);
+        assert!(audit.succeeded(), "{turn}: {run}\n{audit}");
+        locked
+    }
+
+    /// Every lock that was left behind is told of by this command, with what to do about it, and then removed. Whether there was one.
+    #[track_caller]
+    pub fn unlocked(&self, arguments: &[&str], turn: usize) -> bool {
+        let mut locked = false;
+        // Each command waits some seconds for a lock, so each lock is met once and after that removed beforehand.
+        for lock in self.repos().into_iter().flat_map(|repo| locks(repo.path())) {
+            locked = true;
+            if self.met.borrow_mut().insert(lock.clone()) {
+                self.meet(arguments, turn, &lock);
+            }
+            std::fs::remove_file(lock).unwrap();
+        }
+        locked
+    }
+
+    #[track_caller]
+    fn meet(&self, arguments: &[&str], turn: usize, lock: &Path) {
+        let run = self.run(arguments);
+        if !lock.components().any(|part| part.as_os_str() == "refs") {
+            // Of git's own: whoever needs what is locked says so.
+            let name = lock.file_name().unwrap().to_string_lossy();
+            assert!(run.succeeded() || run.words_of_err().contains(&*name.replace(".lock", "")), "{turn}: {run}");
+            return;
+        }
+        assert!(run.words_of_err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
+        let remedy = format!("try: rm {}, if no git process is running here", lock.display());
+        let told = run.err().contains(&remedy) || run.err().contains("git deploy sync");
+        assert!(told || !lock.starts_with(self.who.path()), "{turn}: {run}");
+    }
+}
+
+/// The locks that a killed process left in a repository.
+fn locks(repository: &Path) -> Vec<PathBuf> {
+    let folder =
+        [repository.join(".git"), repository.to_owned()].into_iter().find(|folder| folder.join("refs").exists());
+    let below = walkdir::WalkDir::new(folder.unwrap()).into_iter().map(|entry| entry.unwrap().into_path());
+    let is_lock = |path: &PathBuf| {
+        let kernels = path.file_name().is_some_and(|name| KERNELS.iter().any(|it| name == *it));
+        !kernels && path.extension().is_some_and(|it| it == "lock")
+    };
+    below.filter(is_lock).collect()
+}
+
+/// Where a folder is kept as it was.
+fn kept(folder: &Path) -> PathBuf {
+    folder.with_extension("kept")
+}
+
+/// A copy of a folder, in place of what was there.
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.unwrap().success());
+}
