@@ -46,21 +46,81 @@ fn handing<'w>(world: &'w World, options: &[&str]) -> Project<'w> {
 /// Where a host calls no proc-receive, and where it does: what git let in is noted and handed on with the next push at the latest.
 #[test]
 fn what_follows() {
-    for options in [&[][..], &["--no-proc-receive"]] {
+    let instead = ["--no-proc-receive"];
+    let all = [
+        (&[][..], Victim::Hook("post-receive"), 2),
+        (&[], Victim::Opening("post-receive"), 13),
+        (&[], Victim::Opening("proc-receive"), 13),
+        (&instead, Victim::Hook("post-receive"), 5),
+        (&instead, Victim::Opening("post-receive"), 13),
+        (&instead, Victim::Opening("update"), 13),
+    ];
+    for (options, victim, step) in all {
         let world = World::new();
         let project = handing(&world, options);
         let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
-        let hooks = if options.is_empty() { &["post-receive"][..] } else { &["pre-receive", "update", "post-receive"] };
-        for hook in hooks {
-            let record = ["record", "dev", "--all"];
-            let ends = scene.each(&Victim::Hook(hook), &record, 5, &|strike| {
-                scene.judged(strike, 1);
-                let locked = scene.goes_on(&record, strike.turn);
-                notes_are_complete(&scene, strike);
-                handed_on(&scene, strike);
-                locked
-            });
-            told(&format!("{hook} {options:?}"), &ends);
-        }
+        let record = ["record", "dev", "--all"];
+        let ends = scene.each(&victim, &record, step, &|strike| {
+            scene.judged(strike, 1);
+            let locked = scene.goes_on(&record, strike.turn);
+            notes_are_complete(&scene, strike);
+            handed_on(&scene, strike);
+            locked
+        });
+        told(&format!("{victim:?} {options:?}"), &ends);
+    }
+}
+
+/// What stops git itself in the server's repository: whenever it dies, a branch is where it was or where it was pushed to, the ledgers
+/// stand still, and what it should stop is stopped.
+#[test]
+fn reference_transaction() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    project.server.deploy(&["server", "init", ".", "--reference-transaction"]).ok();
+    let (bob, server) = (&project.bob.repo, &project.server);
+    bob.commit("api/x", "two\n", "Two");
+    let scene = Scene::new(&world, bob, server, Fault::Killed);
+    let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/topic"];
+    let ends = scene.each(&Victim::Opening("reference-transaction"), &push, 7, &|strike| {
+        scene.judged(strike, 0);
+        let there = server.git(&["rev-parse", "-q", "--verify", "refs/heads/topic"]);
+        assert!(!there.succeeded() || there.text() == bob.rev("HEAD"), "{}: {}", strike.turn, strike.run);
+        scene.goes_on(&push, strike.turn)
+    });
+    told("reference-transaction", &ends);
+
+    let policy = server.rev("refs/deploy/policy");
+    let past = Scene::new(&world, server, server, Fault::Killed);
+    let update = ["git", "update-ref", "refs/deploy/policy", &format!("{policy}~1")];
+    for victim in [Victim::Hook("reference-transaction"), Victim::Opening("reference-transaction")] {
+        let ends = past.each(&victim, &update, 7, &|strike| {
+            assert!(!strike.run.succeeded(), "{}: {}", strike.turn, strike.run);
+            assert_eq!(server.rev("refs/deploy/policy"), policy, "{}: {}", strike.turn, strike.run);
+            past.unlocked(&update, strike.turn)
+        });
+        told(&format!("{victim:?}, past the others"), &ends);
+    }
+}
+
+/// What tells in a clone: nothing is pushed when it dies, nothing of the clone is lost, and the next push works.
+#[test]
+fn pre_push() {
+    let world = World::new();
+    let policy = "[environments]\ndev = { branch = \"dev\" }\n";
+    let project = Project::new(&world, policy);
+    let bob = &project.bob.repo;
+    bob.deploy(&["init", "--pre-push", "--yes"]).ok();
+    project.alice.push(&["HEAD:refs/heads/dev"]).ok();
+    project.ci.deploy(&["record", "dev"]).ok();
+    project.push("api/x", "two\n");
+    let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
+    let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/dev"];
+    for (victim, step) in [(Victim::Hook("pre-push"), 5), (Victim::Opening("pre-push"), 13)] {
+        let ends = scene.each(&victim, &push, step, &|strike| {
+            scene.judged(strike, 0);
+            scene.goes_on(&push, strike.turn)
+        });
+        told(&format!("{victim:?}"), &ends);
     }
 }

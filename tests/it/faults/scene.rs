@@ -10,10 +10,13 @@ use crate::harness::{Repo, Run, World};
 /// What changes a file, a folder or a ref, or waits for the disk to have it.
 pub const WRITES: &str = "write,pwrite64,ftruncate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,\
                           mkdirat,rmdir,chmod,fchmod,fchmodat,fsync,fdatasync";
+/// What takes a lock of the kernel's, and all on the way there.
+const OPENS: &str = "openat,flock,exit_group";
 /// The locks that the kernel gives back by itself: their files stay.
 const KERNELS: [&str; 2] = ["git-deploy.lock", "git-deploy-handoff.lock"];
 
 /// Whom it strikes.
+#[derive(Debug)]
 pub enum Victim {
     /// The program that a person runs.
     Client,
@@ -21,6 +24,8 @@ pub enum Victim {
     Family,
     /// A hook, while that person's program runs.
     Hook(&'static str),
+    /// The same, wherever it opens or reads: some have nothing to write but a lock.
+    Opening(&'static str),
 }
 
 /// What happens at a place.
@@ -43,6 +48,8 @@ pub struct Ends {
 pub struct Strike<'w> {
     pub turn: usize,
     pub run: Run<'w>,
+    /// Whether anybody was struck.
+    pub struck: bool,
     /// The tips of all ledgers before.
     pub before: Vec<(String, String)>,
 }
@@ -67,13 +74,7 @@ impl<'a, 'w> Scene<'a, 'w> {
     }
 
     /// The same, with folders that are put back too.
-    pub fn with(
-        world: &'w World,
-        who: &'a Repo<'w>,
-        server: &'a Repo<'w>,
-        fault: Fault,
-        others: &[PathBuf],
-    ) -> Self {
+    pub fn with(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>, fault: Fault, others: &[PathBuf]) -> Self {
         let scene = Self { world, who, server, others: others.to_vec(), met: RefCell::default(), fault };
         for folder in scene.folders() {
             copy(folder, &kept(folder));
@@ -90,6 +91,13 @@ impl<'a, 'w> Scene<'a, 'w> {
         self.repos().into_iter().map(Repo::path).chain(self.others.iter().map(PathBuf::as_path))
     }
 
+    /// Puts everything back.
+    pub fn back(&self) {
+        for folder in self.folders() {
+            copy(&kept(folder), folder);
+        }
+    }
+
     /// The tips of all ledgers.
     pub fn tips(&self) -> Vec<(String, String)> {
         let refs = self.server.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/deploy/"]).ok().text();
@@ -99,8 +107,8 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// Strikes at one place after the other, until the command is through before its turn comes. It writes so many entries, and works
     /// again afterwards.
-    pub fn sweep(&self, victim: &Victim, arguments: &[&str], entries: usize, stride: usize) -> Ends {
-        self.sweep_to(victim, arguments, [arguments; 2], entries, stride)
+    pub fn sweep(&self, victim: &Victim, arguments: &[&str], entries: usize, step: usize) -> Ends {
+        self.sweep_to(victim, arguments, [arguments; 2], entries, step)
     }
 
     /// The same of a command that comes only once: what comes next, where it has written nothing and where it has.
@@ -110,10 +118,9 @@ impl<'a, 'w> Scene<'a, 'w> {
         arguments: &[&str],
         next: [&[&str]; 2],
         entries: usize,
-        stride: usize,
-    ) -> Ends
-    {
-        self.each(victim, arguments, stride, &|strike| {
+        step: usize,
+    ) -> Ends {
+        self.each(victim, arguments, step, &|strike| {
             let moved = self.judged(strike, entries);
             self.goes_on(next[usize::from(moved > 0)], strike.turn)
         })
@@ -122,7 +129,8 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// Nothing is lost and nothing twice; gives the number of entries written.
     #[track_caller]
     pub fn judged(&self, strike: &Strike<'w>, entries: usize) -> usize {
-        let Strike { turn, run, before } = strike;
+        let Strike { turn, run, struck, before } = strike;
+        assert!(*struck || run.succeeded(), "{turn}: {run}");
         let moved = self.unharmed(before, *turn, run);
         assert!(moved <= entries, "{turn}: {moved} entries\n{run}");
         // A client that says that it is done has been told so.
@@ -135,21 +143,17 @@ impl<'a, 'w> Scene<'a, 'w> {
         &self,
         victim: &Victim,
         arguments: &[&str],
-        stride: usize,
+        step: usize,
         follows: &dyn Fn(&Strike<'w>) -> bool,
     ) -> Ends {
         let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
         let mut ends = Ends::default();
-        for turn in (1..).step_by(if all { 1 } else { stride }) {
+        for turn in (1..).step_by(if all { 1 } else { step }) {
             assert!(turn < 2_000, "{arguments:?} does not come to an end");
-            for folder in self.folders() {
-                copy(&kept(folder), folder);
-            }
+            self.back();
             let before = self.tips();
             let (run, struck) = self.strike(victim, arguments, turn);
-            // The innocent end well, and a program that is killed never does.
-            assert!(struck || run.succeeded(), "{turn}: {run}");
-            let strike = Strike { turn, run, before };
+            let strike = Strike { turn, run, struck, before };
             ends.locked += usize::from(follows(&strike));
             if !struck {
                 break;
@@ -161,20 +165,21 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// Runs the command; whether somebody was struck.
     fn strike(&self, victim: &Victim, arguments: &[&str], turn: usize) -> (Run<'w>, bool) {
+        let calls = if matches!(victim, Victim::Opening(_)) { OPENS } else { WRITES };
         let inject = match self.fault {
-            Fault::Killed => format!("inject={WRITES}:signal=KILL:when={turn}"),
-            Fault::FullDisk => format!("inject={WRITES}:error=ENOSPC:when={turn}+"),
+            Fault::Killed => format!("inject={calls}:signal=KILL:when={turn}"),
+            Fault::FullDisk => format!("inject={calls}:error=ENOSPC:when={turn}+"),
         };
         let log = self.world.path().join("strace.log");
         let _ = std::fs::remove_file(&log);
         // Several may write to it. With their threads: a hook judges in one of its own. Each counts for itself.
         let out = log.to_string_lossy();
-        let trace = format!("trace={WRITES}");
+        let trace = format!("trace={calls}");
         let follow = ["-f", "-qq", "-A", "-o", &*out, "-e", &trace, "-e", &inject];
         let run = match victim {
             Victim::Client => self.who.run("strace", &[&follow[1..], &["git-deploy"], arguments].concat()),
             Victim::Family => self.who.run("strace", &[&follow[..], &["git-deploy"], arguments].concat()),
-            Victim::Hook(name) => self.strike_hook(name, &follow.join(" "), arguments),
+            Victim::Hook(name) | Victim::Opening(name) => self.strike_hook(name, &follow.join(" "), arguments),
         };
         let log = std::fs::read_to_string(log).unwrap_or_default();
         (run, log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)"))
@@ -235,34 +240,34 @@ impl<'a, 'w> Scene<'a, 'w> {
         locked
     }
 
-    /// Every lock that was left behind is told of by this command, with what to do about it, and then removed. Whether there was one.
+    /// A lock that was left behind and that this command stands before is told of, with what to do about it. Then all are removed. Whether
+    /// there were any.
     #[track_caller]
     pub fn unlocked(&self, arguments: &[&str], turn: usize) -> bool {
-        let mut locked = false;
+        let locks: Vec<PathBuf> = self.repos().into_iter().flat_map(|repo| locks(repo.path())).collect();
         // Each command waits some seconds for a lock, so each lock is met once and after that removed beforehand.
-        for lock in self.repos().into_iter().flat_map(|repo| locks(repo.path())) {
-            locked = true;
-            if self.met.borrow_mut().insert(lock.clone()) {
-                self.meet(arguments, turn, &lock);
-            }
+        let new = locks.iter().filter(|lock| self.met.borrow_mut().insert((*lock).clone())).count();
+        if new > 0 {
+            let run = self.run(arguments);
+            // What sets up stops where it is, and one that was through needs no lock.
+            let needless = run.succeeded() && ["init", "server"].contains(&arguments[0]);
+            assert!(needless || locks.iter().any(|lock| self.tells_of(&run, lock)), "{turn}: {locks:?}\n{run}");
+        }
+        for lock in &locks {
             std::fs::remove_file(lock).unwrap();
         }
-        locked
+        !locks.is_empty()
     }
 
-    #[track_caller]
-    fn meet(&self, arguments: &[&str], turn: usize, lock: &Path) {
-        let run = self.run(arguments);
-        if !lock.components().any(|part| part.as_os_str() == "refs") {
-            // Of git's own: whoever needs what is locked says so.
-            let name = lock.file_name().unwrap().to_string_lossy();
-            assert!(run.succeeded() || run.words_of_err().contains(&*name.replace(".lock", "")), "{turn}: {run}");
-            return;
-        }
-        assert!(run.words_of_err().contains(&format!("{} is in the way", lock.display())), "{turn}: {run}");
-        let remedy = format!("try: rm {}, if no git process is running here", lock.display());
-        let told = run.err().contains(&remedy) || run.err().contains("git deploy sync");
-        assert!(told || !lock.starts_with(self.who.path()), "{turn}: {run}");
+    fn tells_of(&self, run: &Run<'_>, lock: &Path) -> bool {
+        let path = lock.display();
+        // What git says of a lock on the server's side is in its own words.
+        let words = run.words_of_err();
+        let told = words.contains(&format!("{path} is in the way")) || words.contains(&format!("'{path}'"));
+        let remedy = format!("try: rm {path}, if no git process is running here");
+        // A hook of a clone only says why it says nothing: the push goes on.
+        let tried = run.err().contains(&remedy) || run.err().contains("git deploy sync") || run.succeeded();
+        told && (tried || !lock.starts_with(self.who.path()))
     }
 }
 
