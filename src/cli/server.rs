@@ -40,7 +40,7 @@ struct Init {
     /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
     #[arg(long, value_name = "KEY", value_parser = key)]
     recover: Option<PublicKey>,
-    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it
+    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
     #[arg(long)]
     no_proc_receive: bool,
     /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it

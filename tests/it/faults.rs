@@ -4,10 +4,12 @@
 //! strace strikes at the first writing system call, then at the second, and so on, each time in the same world as before. The suite
 //! strikes at some of the places; `FAULTS=all` at every one.
 
+mod clock;
 mod commands;
 mod connection;
 mod entries;
 mod hooks;
+mod lost;
 mod proxy;
 mod scene;
 mod setup;
