@@ -46,6 +46,22 @@ impl Deadline {
     }
 }
 
+/// How long something takes, on a clock that nobody sets.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long it has run.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// The system's random source gave nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's random source failed: {0}")]

@@ -1,12 +1,12 @@
 //! `git deploy abort`: gives an unfinished run up.
 
-use super::composing::Place;
+use super::composing::{self, Place};
 use super::place::OnlyEnv;
 use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Abort, Action, Component, Deployment};
-use crate::domain::state::{Run, Scope};
+use crate::domain::entry::{Abort, Action, Component};
+use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::git::append::{Appended, Draft};
 
@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
-        let run = pick(args, context, &place, state.at(place.named.as_ref()).runs())?;
+        let run = composing::pick(args.run, "abort", context, &place, state.at(place.named.as_ref()).runs())?;
         let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
             return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
         };
@@ -46,38 +46,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Ok(Draft { environment: place.named.clone(), ..Action::Abort(abort).into() })
     })?;
     written::tell(context, &sentence(&place, &appended), &appended)
-}
-
-/// The run of this number, or the only one.
-fn pick<'a>(args: &Args, context: &Context, place: &Place, runs: Vec<Run<'a>>) -> Result<Run<'a>, Failure> {
-    let meant = |run: &Run<'_>| args.run.is_none_or(|number| run.sequence == number);
-    let mut meant: Vec<Run<'a>> = runs.into_iter().filter(meant).collect();
-    let name = &place.name;
-    match (meant.pop(), meant.is_empty()) {
-        (Some(run), true) => Ok(run),
-        (None, _) => {
-            let which = args.run.map_or_else(|| "no run".to_owned(), |number| format!("no run {number}"));
-            Err(Failure::new(Kind::Usage, format!("{which} is under way in {name}"))
-                .hint(format!("git deploy status {name}")))
-        }
-        (Some(last), false) => {
-            meant.push(last);
-            let told: Vec<String> = meant.iter().map(|run| told(run, context)).collect();
-            let failure = Failure::new(Kind::Usage, format!("which run in {name} is to be given up?"));
-            let failure = failure.because(told.join("\n"));
-            Err(meant.iter().fold(failure, |failure, run| {
-                failure.hint(format!("git deploy abort {name} --run {} -m REASON", run.sequence))
-            }))
-        }
-    }
-}
-
-/// One run among several.
-fn told(run: &Run<'_>, context: &Context) -> String {
-    let changed = run.deployment().into_iter().flat_map(Deployment::changed);
-    let names: Vec<&str> = changed.map(|change| change.target.component.as_str()).collect();
-    let (by, since) = (&run.owner.statement.by, context.when(run.start.statement.at));
-    format!("run {} of {by} changes {}, since {since}", run.sequence, names.join(", "))
 }
 
 fn sentence(place: &Place, appended: &Appended) -> String {

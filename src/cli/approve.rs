@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::composing::{Place, Wanted, deployment, selection};
 use super::place::EnvRev;
@@ -9,14 +10,15 @@ use super::workspace::Workspace;
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{self, Action, Deployment};
-use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Bind, Environment};
 use crate::domain::text::Line;
 use crate::domain::time::Span;
 use crate::git::append::{Draft, View};
 use crate::run::describe::describe;
 use crate::view::alike::counted;
+use crate::view::plan::digests;
 use crate::view::{deployed, fold};
 
 /// Sign an approval of a commit for an environment
@@ -33,6 +35,12 @@ pub struct Args {
     /// Approve also that components which the commit no longer has are removed
     #[arg(long)]
     destroy: bool,
+    /// The plan that it is given for, by its digest; can be repeated
+    #[arg(long = "plan", value_name = "COMPONENT=DIGEST", value_parser = plan)]
+    plans: Vec<(ComponentName, Digest)>,
+    /// The plans that it is given for: a file that git deploy plan --json printed
+    #[arg(long = "plans", value_name = "FILE")]
+    file: Option<PathBuf>,
     /// A remark
     #[arg(short, long, value_parser = written::line)]
     message: Option<Line>,
@@ -49,17 +57,25 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    let plans = plans(args, &name)?;
     // What the last try was about, to be shown.
     let approved: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = wanted(args, &place, view, commit)?;
         *approved.borrow_mut() = shown(&deployment, view, context.width())?;
-        let components = deployment.changed().map(|change| change.target.component.clone()).collect();
+        let components: Vec<ComponentName> =
+            deployment.changed().map(|change| change.target.component.clone()).collect();
+        if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{stray} would not change, so no plan of it can be approved"),
+            ));
+        }
         let (_, rules) = place.rules(view)?;
         let approve = entry::Approve {
             commit,
             components,
-            plans: BTreeMap::new(),
+            plans: plans.clone(),
             expires: context.now().max(view.head.chain.at).plus(args.expires.unwrap_or_else(|| longest(rules))),
             comment: args.message.clone(),
         };
@@ -68,7 +84,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     for line in approved.into_inner() {
         context.print(line);
     }
-    if binds_plans(&workspace, &place) {
+    if plans.is_empty() && binds_plans(&workspace, &place) {
         context.mention(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
             place.name
@@ -80,6 +96,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let commit = commit.0.prefix(7);
     let sentence = format!("{by} approves {} ({commit}) for {}, {until}.", counted(&names), place.name);
     written::tell(context, &sentence, &appended)
+}
+
+/// `api=sha256:…`
+fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
+    let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
+    Ok((name.parse().map_err(|error| format!("{error}"))?, digest.parse().map_err(|error| format!("{error}"))?))
+}
+
+/// The plans that were named, and those in the file.
+fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, Failure> {
+    let mut plans = BTreeMap::new();
+    if let Some(file) = &args.file {
+        let cannot = || format!("cannot read the plans in {}", file.display());
+        let bytes = std::fs::read(file).or_fail(Kind::CannotTell, cannot())?;
+        plans = digests(&bytes, name).or_fail(Kind::Usage, cannot())?;
+    }
+    plans.extend(args.plans.iter().cloned());
+    Ok(plans)
 }
 
 /// The deployment that is approved, which changes something.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
-use super::{Failure, Kind, OrFail as _};
+use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{self, Deployment};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
+use crate::domain::state::Run;
 use crate::domain::text::Line;
+use crate::domain::time::{Span, Time};
 use crate::git::append::View;
-use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose};
+use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose, left_out};
 
 /// An environment that a command writes to.
 pub struct Place {
@@ -39,6 +41,18 @@ impl Place {
         let ledger = { ledgers }.find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
         let named = (ledger.as_str() != name.as_str()).then(|| name.clone());
         Some(Self { name, ledger, named })
+    }
+
+    /// Until when a deployment made now lets an ephemeral environment live: as long as was asked for, or as the policy lets it.
+    pub fn expiry(&self, view: &View<'_>, context: &Context, ttl: Option<Span>) -> Result<Option<Time>, Failure> {
+        let now = context.now().max(view.head.chain.at);
+        match (self.rules(view)?.1.ephemeral, ttl) {
+            (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                Err(Failure::new(Kind::Usage, format!("{} is not ephemeral: it has no --ttl", self.name)))
+            }
+        }
     }
 
     /// The policy in force as the writer has just found it, and the environment's rules in it.
@@ -72,6 +86,15 @@ pub fn selection(named: &[ComponentName]) -> Selection {
         Selection::Differing
     } else {
         Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>())
+    }
+}
+
+/// The components that are to be carried out: those that were named, all, or those that differ and that nothing stops.
+pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
+    match (named, all) {
+        (_, true) => Selection::All,
+        ([], false) => Selection::Free,
+        (named, false) => selection(named),
     }
 }
 
@@ -128,7 +151,29 @@ pub fn deployment(place: &Place, view: &View<'_>, wanted: &Wanted<'_>) -> Result
         destroy: wanted.destroy,
         versions: wanted.versions.clone(),
     };
-    compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))
+    composed(view, policy, &wish)
+}
+
+/// Works out a deployment as things stand now.
+pub fn composed(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, Failure> {
+    compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
+}
+
+/// Says which components differ and are left to another time, and what stops them.
+pub fn tell_left_out(
+    context: &Context,
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+) -> Result<(), Failure> {
+    if wish.selection != Selection::Free {
+        return Ok(());
+    }
+    for (component, stuck) in left_out(view, policy, wish, deployment).map_err(|error| uncomposed(policy, error))? {
+        context.mention(format_args!("{component} is left out: it is {stuck}."));
+    }
+    Ok(())
 }
 
 /// Says why it cannot be worked out what a deployment consists of.
@@ -140,4 +185,43 @@ pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
             Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
         }
     }
+}
+
+/// The run of this number, or the only one; `verb` is what is to be done with it.
+pub fn pick<'a>(
+    number: Option<u64>,
+    verb: &str,
+    context: &Context,
+    place: &Place,
+    runs: Vec<Run<'a>>,
+) -> Result<Run<'a>, Failure> {
+    let meant = |run: &Run<'_>| number.is_none_or(|number| run.sequence == number);
+    let mut meant: Vec<Run<'a>> = runs.into_iter().filter(meant).collect();
+    let name = &place.name;
+    match (meant.pop(), meant.is_empty()) {
+        (Some(run), true) => Ok(run),
+        (None, _) => {
+            let which = number.map_or_else(|| "no run".to_owned(), |number| format!("no run {number}"));
+            Err(Failure::new(Kind::Usage, format!("{which} is under way in {name}"))
+                .hint(format!("git deploy status {name}")))
+        }
+        (Some(last), false) => {
+            meant.push(last);
+            let reason = if verb == "abort" { " -m REASON" } else { "" };
+            let told: Vec<String> = meant.iter().map(|run| told(run, context)).collect();
+            let failure = Failure::new(Kind::Usage, format!("which run in {name} is meant?"));
+            let failure = failure.because(told.join("\n"));
+            Err(meant.iter().fold(failure, |failure, run| {
+                failure.hint(format!("git deploy {verb} {name} --run {}{reason}", run.sequence))
+            }))
+        }
+    }
+}
+
+/// One run among several.
+fn told(run: &Run<'_>, context: &Context) -> String {
+    let changed = run.deployment().into_iter().flat_map(Deployment::changed);
+    let names: Vec<&str> = changed.map(|change| change.target.component.as_str()).collect();
+    let (by, since) = (&run.owner.statement.by, context.when(run.start.statement.at));
+    format!("run {} of {by} changes {}, since {since}", run.sequence, names.join(", "))
 }

@@ -161,12 +161,17 @@ impl Context {
         Ok(())
     }
 
+    /// Whether a question can be answered: by `--yes`, or by somebody at a terminal.
+    pub fn can_ask(&self) -> bool {
+        self.yes || io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Asks a question that is answered with yes or no; without a terminal to ask on, an error that names `--yes`.
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
         if self.yes {
             return Ok(true);
         }
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if !self.can_ask() {
             return Err(Failure::new(Kind::Usage, format!("cannot ask \"{question}\" without a terminal"))
                 .hint("the same command with --yes, which answers it with yes"));
         }

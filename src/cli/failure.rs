@@ -25,6 +25,10 @@ pub enum Kind {
     Usage = 2,
     /// A fact could not be established: git, network, disk, something missing.
     CannotTell = 3,
+    /// A command of the policy failed, and with it a deployment.
+    Command = 4,
+    /// It waits for an approval.
+    Waiting = 5,
 }
 
 impl Kind {

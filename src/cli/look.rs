@@ -10,6 +10,7 @@ use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
 use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
@@ -36,10 +37,17 @@ impl Place<'_> {
         self.state.at(self.member.as_ref())
     }
 
+    /// What runs of a component: what was deployed, at the commit that it is there as now.
+    pub fn running(&self, component: &ComponentName) -> Option<Target> {
+        let here = self.here();
+        let ended = here.live(component)?.statement.ended();
+        let target = ended.into_iter().find(|ended| ended.target.component == *component)?.target;
+        Some(Target { commit: here.commit(component)?, ..target })
+    }
+
     /// The version of a component that runs.
     pub fn version(&self, component: &ComponentName) -> Option<Line> {
-        let ended = self.here().live(component)?.statement.ended();
-        ended.into_iter().find(|ended| ended.target.component == *component)?.target.version
+        self.running(component)?.version
     }
 }
 

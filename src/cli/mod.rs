@@ -6,6 +6,7 @@
 mod circulation;
 mod composing;
 mod context;
+mod deploying;
 mod ending;
 mod failure;
 mod help;
@@ -14,7 +15,10 @@ mod look;
 mod naming;
 mod news;
 mod place;
+mod progress;
 mod proposal;
+mod purpose;
+mod releases;
 mod revision;
 mod running;
 pub mod schemas;
@@ -32,6 +36,7 @@ mod completions;
 mod contains;
 mod demo;
 mod diff;
+mod exec;
 mod good;
 mod hook;
 mod init;
@@ -40,17 +45,23 @@ mod lock;
 mod log;
 mod man;
 mod notes;
+mod plan;
 mod policy;
+mod promote;
 mod record;
 mod register;
 mod repair;
+mod resume;
 mod revoke;
+mod rollback;
+mod run;
 mod server;
 mod show;
 mod status;
 mod sync;
 mod unlock;
 mod unyank;
+mod verify;
 mod yank;
 
 use std::ffi::OsString;
@@ -113,8 +124,15 @@ commands! {
         Unlock => unlock,
     }
     "Act": {
-        Record => record,
+        Plan => plan,
+        Run => run,
+        Promote => promote,
+        Rollback => rollback,
+        Resume => resume,
         Abort => abort,
+        Verify => verify,
+        Exec => exec,
+        Record => record,
     }
     "Audit": {
         Audit => audit,

@@ -8,6 +8,7 @@ use super::composing::{Place, Wanted, deployment, known, selection};
 use super::ending::Ending;
 use super::keys;
 use super::place::EnvRev;
+use super::purpose::Purpose;
 use super::running::{self, Runs};
 use super::workspace::Workspace;
 use super::written::{self, How};
@@ -15,13 +16,12 @@ use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::id::{CommitId, RunId};
-use crate::domain::name::{ComponentName, Label, Person};
+use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Run, Scope};
-use crate::domain::text::{Description, Line};
-use crate::git::append::{Appended, Draft, View};
+use crate::domain::text::Line;
+use crate::git::append::{Draft, View};
 use crate::run::compose::Selection;
-use crate::run::describe::describe;
 use crate::run::outcome;
 use crate::view::deployed;
 
@@ -75,24 +75,11 @@ struct What {
     /// It repairs what runs
     #[arg(long)]
     hotfix: bool,
-    /// Pass over the rules; the reason is shown for ever
-    #[arg(long, value_name = "REASON", value_parser = written::line)]
-    break_glass: Option<Line>,
     /// The version, of all components or of one; can be repeated
     #[arg(long = "version", value_name = "[COMPONENT=]VERSION")]
     versions: Vec<String>,
-    /// The change request that it belongs to
-    #[arg(long, value_name = "ID", value_parser = written::line)]
-    change: Option<Line>,
-    /// The release that it belongs to
-    #[arg(long, value_name = "NAME")]
-    release: Option<Label>,
-    /// Who asked for it
-    #[arg(long, value_name = "PERSON")]
-    requested_by: Option<Person>,
-    /// What it brings; without it the subjects of the commits
-    #[arg(short, long, value_parser = written::description)]
-    message: Option<Description>,
+    #[command(flatten)]
+    purpose: Purpose,
 }
 
 /// Records.
@@ -130,7 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let results = args.end.results(&deployment.components)?;
             Action::Record(Record { deployment, results, logs: args.end.logs.clone() })
         };
-        let requested_by = args.what.requested_by.clone();
+        let requested_by = args.what.purpose.requested_by.clone();
         Ok(Draft { environment: place.named.clone(), requested_by, ..action.into() })
     })?;
     let name = place.name.as_str();
@@ -139,20 +126,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         _ => deployed::ended(name, &appended.statement.ended()),
     };
     written::tell(context, &sentence, &appended)?;
-    on_hold(context, &place, &appended);
+    written::on_hold(context, &place.name, &appended);
     Ok(())
-}
-
-/// Says of what failed or was taken back that it does not come again by itself, and what lets it.
-fn on_hold(context: &Context, place: &Place, appended: &Appended) {
-    if appended.dry_run {
-        return;
-    }
-    for commit in deployed::held(&appended.statement.ended()) {
-        let (name, commit) = (&place.name, commit.0.prefix(7));
-        let sentence = format!("It is on hold in {name} until a person lifts it");
-        context.print(context.with_command(&sentence, &format!("git deploy unlock {name} --commit {commit}")));
-    }
 }
 
 /// The deployment that is recorded or begun.
@@ -164,7 +139,7 @@ fn composed(
     commit: CommitId,
 ) -> Result<Deployment, Failure> {
     let what = &args.what;
-    let (policy, rules) = place.rules(view)?;
+    let (policy, _) = place.rules(view)?;
     let wanted = Wanted {
         commit,
         selection: if what.all { Selection::All } else { selection(&what.components) },
@@ -177,16 +152,9 @@ fn composed(
         versions: &versions(&what.versions, policy)?,
     };
     let mut deployment = deployment(place, view, &wanted)?;
-    deployment.change.clone_from(&what.change);
-    deployment.release.clone_from(&what.release);
-    deployment.break_glass.clone_from(&what.break_glass);
-    deployment.description = match &what.message {
-        Some(message) => Some(message.clone()),
-        None => describe(view.repository, &deployment)
-            .or_fail(Kind::CannotTell, "cannot read what the deployment brings")?,
-    };
+    what.purpose.add(&mut deployment, view)?;
     // Every deployment to an ephemeral environment gives it its full time again.
-    deployment.expires = rules.ephemeral.map(|ephemeral| context.now().max(view.head.chain.at).plus(ephemeral.ttl));
+    deployment.expires = place.expiry(view, context, None)?;
     Ok(deployment)
 }
 
@@ -199,7 +167,7 @@ fn baseline(
     commit: CommitId,
 ) -> Result<(), Failure> {
     let what = &args.what;
-    let comment = what.message.as_ref().map(|message| message.as_str().parse::<Line>());
+    let comment = what.purpose.message.as_ref().map(|message| message.as_str().parse::<Line>());
     let comment = comment.transpose().or_fail(Kind::Usage, "the remark on a baseline is one line")?;
     let runs = Runs::new(commit, &what.components);
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
@@ -258,7 +226,7 @@ fn finish(
         Ok(Draft { environment: place.named.clone(), ..Action::Finish(finished(args, run)?).into() })
     })?;
     written::tell(context, &deployed::ended(place.name.as_str(), &appended.statement.ended()), &appended)?;
-    on_hold(context, place, &appended);
+    written::on_hold(context, &place.name, &appended);
     Ok(())
 }
 

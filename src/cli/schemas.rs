@@ -45,6 +45,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<key::Keys>("keys", "The keys that are here: `key list`."),
     Kind::of::<view::log::Log>("log", "What happened: `log`."),
     Kind::of::<notes::Body>("notes-rebuild", "That the notes were made anew: `notes rebuild`."),
+    Kind::of::<view::plan::Plans>("plan", "What a deployment would do: `plan`."),
     Kind::of::<policy::InForce<'_>>("policy", "The policy in force: `policy show`."),
     Kind::of::<policy::Difference<'_>>(
         "policy-diff",

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 pub use super::trouble::problem_line;
 use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
-use crate::domain::verdict::Decision;
+use crate::domain::verdict::{Decision, Verdict};
 use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, StateReader, Tips};
@@ -225,16 +226,31 @@ impl Workspace {
         manner: Manner,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<Appended, Failure> {
-        let writer = Writer {
+        self.writer(person, Some(signer), manner).append(ledger, draft).map_err(|error| explain(context, error))
+    }
+
+    /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
+    pub fn ask(
+        &self,
+        context: &Context,
+        person: &Person,
+        ledger: &LedgerName,
+        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
+    ) -> Result<(Statement, Verdict), Failure> {
+        let manner = Manner { dry_run: true, ..Manner::default() };
+        self.writer(person, None, manner).ask(ledger, draft).map_err(|error| explain(context, error))
+    }
+
+    fn writer<'a>(&'a self, person: &'a Person, signer: Option<&'a Signer>, manner: Manner) -> Writer<'a> {
+        Writer {
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),
             person,
-            signer: Some(signer),
+            signer,
             manner,
             synced: self.synced,
-        };
-        writer.append(ledger, draft).map_err(|error| explain(context, error))
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::{Description, Line};
 use crate::git::append::{Appended, Manner};
-use crate::view::fold;
+use crate::view::{deployed, fold};
 
 /// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
@@ -91,6 +91,18 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         context.print(with_entry(context, sentence, &entry_name(&statement.ledger, appended.id)));
     }
     Ok(())
+}
+
+/// Says of what failed or was taken back that it does not come again by itself, and what lets it.
+pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
+    if appended.dry_run {
+        return;
+    }
+    for commit in deployed::held(&appended.statement.ended()) {
+        let commit = commit.0.prefix(7);
+        let sentence = format!("It is on hold in {name} until a person lifts it");
+        context.print(context.with_command(&sentence, &format!("git deploy unlock {name} --commit {commit}")));
+    }
 }
 
 /// A sentence and the entry that it is about; where that does not fit on one line, the entry has its own.

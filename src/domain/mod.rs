@@ -6,6 +6,7 @@ pub mod gate;
 pub mod history;
 pub mod id;
 pub mod name;
+pub mod plan;
 pub mod policy;
 pub mod state;
 pub mod text;

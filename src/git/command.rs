@@ -39,6 +39,9 @@ const REDIRECTIONS: [&str; 19] = [
     "GIT_WORK_TREE",
 ];
 
+/// What signs is none of git's business: while a deployment runs, its commands could read the environment of a git process beside them.
+const KEYS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
+
 /// A `git` process that is being put together.
 pub struct Git {
     command: Command,
@@ -61,7 +64,7 @@ pub struct Output {
 impl Git {
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, name: &'static str) -> Self {
         let mut command = Command::new("git");
-        for variable in REDIRECTIONS {
+        for variable in REDIRECTIONS.into_iter().chain(KEYS) {
             command.env_remove(variable);
         }
         command

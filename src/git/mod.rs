@@ -8,6 +8,7 @@ pub mod append;
 pub mod audit;
 pub mod branches;
 pub mod chain;
+mod checkout;
 pub mod command;
 pub mod content;
 pub mod error;

@@ -19,6 +19,9 @@ pub enum Selection {
     /// Those whose content differs; the others ride along.
     #[default]
     Differing,
+    /// Those whose content differs, and those with a plan that depend on one of them, as far as nothing stops them: what is locked, on hold or under way is left to another time. Where something stops
+    /// all of them, all, for the rules to say why.
+    Free,
     /// All, as changes, whether they differ or not.
     All,
     /// These, as changes, whether they differ or not; the others are left out.
@@ -121,9 +124,10 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
         };
         components.extend(change(here, wish, component, commit, content)?);
     }
-    // What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
-    let (stuck, free): (Vec<_>, Vec<_>) = components.into_iter().partition(|change| is_stuck(here, change));
-    let components = if free.is_empty() { stuck } else { free };
+    if wish.selection == Selection::Free {
+        leaning(policy, &mut components);
+    }
+    let components = without_stuck(here, &wish.selection, components);
     if components.is_empty() {
         let commit = match &wish.commits {
             Commits::One(commit) => commit.short(),
@@ -169,13 +173,91 @@ fn change(
     Ok(Some(Change { target, from, plan: None, intent }))
 }
 
-/// Whether a component that stays as it is is locked, held, or under way.
-fn is_stuck(here: Here<'_>, change: &Change) -> bool {
+/// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
+/// plan is planned as well.
+fn leaning(policy: &Policy, components: &mut [Change]) {
+    let changes = |change: &&Change| change.intent == Intent::Change;
+    let mut changed: BTreeSet<ComponentName> =
+        components.iter().filter(changes).map(|change| change.target.component.clone()).collect();
+    let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
+        policy.component(name).is_some_and(|it| it.depends_on.iter().any(|before| changed.contains(before)))
+    };
+    // Along each way, component by component, until nothing is added.
+    while let Some(next) =
+        policy.components.keys().find(|name| !changed.contains(*name) && depends(name, &changed)).cloned()
+    {
+        changed.insert(next);
+    }
+    let planned = |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
+    for change in components.iter_mut().filter(|change| change.intent == Intent::Unchanged) {
+        if changed.contains(&change.target.component) && planned(&change.target.component) {
+            change.intent = Intent::Change;
+        }
+    }
+}
+
+/// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
+fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
+    let gives_way = |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
+    let stays = |change: &Change| !gives_way(change) || stuck(here, change).is_none();
+    let changes = |change: &&Change| change.intent != Intent::Unchanged;
+    let wanted = components.iter().any(|change| changes(&change));
+    let (free, stuck): (Vec<Change>, Vec<Change>) = components.iter().cloned().partition(stays);
+    match (free.is_empty(), wanted && !free.iter().any(|change| changes(&change))) {
+        (true, _) => stuck,
+        (_, true) => components.into_iter().filter(|change| changes(&change) || stays(change)).collect(),
+        _ => free,
+    }
+}
+
+/// What stops a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stuck {
+    /// It or the environment is locked.
+    #[error("locked")]
+    Locked,
+    /// What it would become failed here, or was taken back.
+    #[error("on hold")]
+    Held,
+    /// Another run changes it.
+    #[error("being deployed by run {0}")]
+    UnderWay(u64),
+}
+
+/// What stops a component from becoming, or staying, what it is to be.
+fn stuck(here: Here<'_>, change: &Change) -> Option<Stuck> {
     let component = &change.target.component;
+    if let Some(run) = here.run_of(component) {
+        return Some(Stuck::UnderWay(run.sequence));
+    }
+    if here.lock().is_some() || here.component_lock(component).is_some() {
+        return Some(Stuck::Locked);
+    }
     let held = |content| here.hold(component, content).is_some();
-    let locked = here.lock().is_some() || here.component_lock(component).is_some();
-    change.intent == Intent::Unchanged
-        && (locked || change.target.content.is_some_and(held) || here.run_of(component).is_some())
+    change.target.content.is_some_and(held).then_some(Stuck::Held)
+}
+
+/// The components that differ and are left out of a deployment, and what stops them.
+pub fn left_out(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+) -> Result<Vec<(ComponentName, Stuck)>, ComposeError> {
+    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let here = state.at(named.as_ref());
+    let there: BTreeSet<&ComponentName> = deployment.components.iter().map(|change| &change.target.component).collect();
+    let mut out = Vec::new();
+    for component in policy.component_names().into_iter().filter(|component| !there.contains(component)) {
+        let Some(commit) = wish.commits.of(&component) else { continue };
+        let content = view.gatherer.content(policy, commit, &component);
+        let content = content.map_err(|error| ComposeError::Fact(error.to_string()))?;
+        let change = change(here, wish, &component, commit, content)?.filter(|it| it.intent != Intent::Unchanged);
+        let stuck = change.and_then(|change| stuck(here, &change));
+        out.extend(stuck.map(|stuck| (component, stuck)));
+    }
+    Ok(out)
 }
 
 /// The facts about the deployment as it stands, before versions and artifacts are known.

@@ -207,7 +207,8 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
     ]
 }
 
-fn arrow(from: Option<String>, to: Option<String>) -> String {
+/// From one to the other, or the one that there is.
+pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
     match (from, to) {
         (None, None) => Mark::None.symbol().to_string(),
         (Some(from), Some(to)) if from == to => from,

@@ -16,6 +16,7 @@ pub mod json;
 pub mod junit;
 pub mod log;
 pub mod mark;
+pub mod plan;
 pub mod policy;
 pub mod push;
 pub mod replay;

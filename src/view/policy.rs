@@ -38,6 +38,11 @@ fn table(table: &Table) -> Map<String, Value> {
     if !needs.is_empty() {
         schema.insert("dependencies".to_owned(), needs.into());
     }
+    let either = table.keys.iter().filter(|key| key.or.is_some()).map(|key| json!({ "required": [key.name] }));
+    let either: Vec<Value> = either.collect();
+    if !either.is_empty() {
+        schema.insert("oneOf".to_owned(), either.into());
+    }
     schema
 }
 
@@ -115,14 +120,21 @@ fn section(path: &str, table: &Table, out: &mut String) {
     out.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
     for key in table.keys {
         let (value, _) = described(&key.form, &below(path, key.name));
-        let default = if key.required { "*required*" } else { or_dash(key.default) };
+        let default = match key.or {
+            Some(other) => format!("*this or* `{other}`"),
+            None if key.required => "*required*".to_owned(),
+            None => or_dash(key.default).to_owned(),
+        };
         let needs = key.needs.map_or_else(String::new, |other| format!(" Needs `{other}`."));
-        let cells = [format!("`{}`", key.name), value, default.to_owned(), format!("{}{needs}", key.meaning)];
+        let cells = [format!("`{}`", key.name), value, default, format!("{}{needs}", key.meaning)];
         let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     out.push_str("\n```toml\n");
-    for key in table.keys {
-        let _ = writeln!(out, "{} = {}", key.name, key.example);
+    for (at, key) in table.keys.iter().enumerate() {
+        // Of two keys that exclude each other the example has the later.
+        if !table.keys[at..].iter().any(|later| key.or == Some(later.name)) {
+            let _ = writeln!(out, "{} = {}", key.name, key.example);
+        }
     }
     out.push_str("```\n\n");
     for key in table.keys {

@@ -40,6 +40,7 @@ mod server;
 mod server_adopt;
 mod server_check;
 mod stock;
+mod terraform_plan;
 mod told;
 mod walls;
 mod write;

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::component::{Command, Secret, VarName};
+use super::component::{Secret, VarName};
 use super::freeze::Freeze;
+use super::notify::Notify;
 use super::people::Members;
 use super::predicate::PredicateType;
 use super::refname::BranchName;
@@ -72,8 +73,8 @@ pub struct Environment {
     pub parallel: u32,
     /// `rollback` (default `"auto"`): whether components that a failed run attempted go back to their last good commit.
     pub rollback: Rollback,
-    /// `notify`: commands run after a finish, for their effect only. Without it, the policy's own `notify`.
-    pub notify: Vec<Command>,
+    /// `notify`: who is told what happens here. Without it, those of the policy's own `notify`.
+    pub notify: Vec<Notify>,
     /// `trigger = { branch }` or `{ tag }`: the push that asks for a deployment here.
     pub trigger: Option<Trigger>,
     /// `advance = { branch, method = "ff" }`: the branch that follows a success, by fast-forward only.
@@ -141,8 +142,10 @@ pub enum Enforcement {
 /// What happens to the components that a failed run attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rollback {
-    /// `"auto"`: they are brought back to their last good commit.
+    /// `"auto"`: those that failed are brought back to their last good commit.
     Auto,
+    /// `"all"`: so is everything else that the run changed.
+    All,
     /// `"manual"`: they are left as they are, for a person to decide.
     Manual,
 }

@@ -5,12 +5,14 @@
 
 mod component;
 mod environment;
+mod notify;
 mod project;
 
 pub use component::{COMPONENT, SECRET};
 pub use environment::{
     ADVANCE, BREAK_GLASS, CHECK, ENVIRONMENT, EPHEMERAL, FREEZE, HOTFIX, MANIFEST, SEAT, TRIGGER, VERSION,
 };
+pub use notify::{NOTIFY, WEBHOOK};
 pub use project::{ARTIFACTS, CHANGE, PERSON, TOP, VOUCHERS};
 
 /// A table whose keys are known.
@@ -49,11 +51,13 @@ pub struct Key {
     pub required: bool,
     /// Another key of the table, without which this one means nothing.
     pub needs: Option<&'static str>,
+    /// Another key of the table: exactly one of the two must be there.
+    pub or: Option<&'static str>,
 }
 
 impl Key {
     const fn new(name: &'static str, form: Form, example: &'static str, meaning: &'static str) -> Self {
-        Self { name, form, meaning, example, default: "", required: false, needs: None }
+        Self { name, form, meaning, example, default: "", required: false, needs: None, or: None }
     }
 
     const fn required(mut self) -> Self {
@@ -68,6 +72,11 @@ impl Key {
 
     const fn needs(mut self, key: &'static str) -> Self {
         self.needs = Some(key);
+        self
+    }
+
+    const fn or(mut self, key: &'static str) -> Self {
+        self.or = Some(key);
         self
     }
 }

@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Findings, nearest};
 use super::reader::{Entry, Fields, Node};
 use super::{
-    ChangeRules, Command, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing, Unowned,
-    check, keys, parse_component, parse_environment,
+    ChangeRules, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing, Unowned, check, keys,
+    parse_component, parse_environment, parse_notify,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person, ProjectName};
@@ -66,7 +66,7 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         out.add(None, "", "the key \"project\" is missing", Some(hint));
     }
     let cast = Cast::read(&fields, out);
-    let notify: Vec<Command> = fields.each("notify", Node::parse);
+    let notify = parse_notify::notify(&fields).unwrap_or_default();
     let (environments, patterns) = parse_environment::all(&fields, &cast, &notify);
     let project = project?;
     let policy = Policy {

@@ -9,9 +9,9 @@ use super::parse::Cast;
 use super::parse_component::variables;
 use super::reader::{Entry, Fields, Node};
 use super::{
-    Bind, BranchName, Command, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip, Manifest,
+    Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip, Manifest, Notify,
     Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob, Template, Trigger, VersionRule,
-    VersionSource, Zone,
+    VersionSource, Zone, parse_notify,
 };
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
@@ -28,7 +28,7 @@ const PARALLEL: u32 = 4;
 type Environments = BTreeMap<EnvName, Environment>;
 
 /// All environments, and all patterns by their prefix.
-pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Command]) -> (Environments, Environments) {
+pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Notify]) -> (Environments, Environments) {
     let (mut environments, mut patterns) = (BTreeMap::new(), BTreeMap::new());
     for entry in fields.get("environments").map(|node| node.entries(MOST)).unwrap_or_default() {
         let prefix = entry.key.strip_suffix("-*");
@@ -48,7 +48,7 @@ pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Command]) -> (Envi
     (environments, patterns)
 }
 
-fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, notify: &[Command]) -> Environment {
+fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, notify: &[Notify]) -> Environment {
     let fields = entry.node.fields(&keys::ENVIRONMENT);
     alone(entry, &fields, pattern);
     let deployers = cast.members_at(&fields, "deployers").unwrap_or_else(|| cast.everyone.clone());
@@ -86,9 +86,9 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
         url: fields.with("url", url),
         parallel: fields.number("parallel").unwrap_or(PARALLEL),
         rollback: fields
-            .word("rollback", &[("auto", Rollback::Auto), ("manual", Rollback::Manual)])
+            .word("rollback", &[("auto", Rollback::Auto), ("all", Rollback::All), ("manual", Rollback::Manual)])
             .unwrap_or(Rollback::Auto),
-        notify: if fields.get("notify").is_some() { fields.each("notify", Node::parse) } else { notify.to_vec() },
+        notify: parse_notify::notify(&fields).unwrap_or_else(|| notify.to_vec()),
         trigger: fields.with("trigger", trigger),
         advance: fields.with("advance", advance),
         manifest: fields.each("manifest", manifest),

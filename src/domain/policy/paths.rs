@@ -105,6 +105,15 @@ impl Paths {
         &self.written
     }
 
+    /// The parts of the first pattern before any glob character: the folder that the component is at home in, or a file of its own.
+    pub fn home(&self) -> &str {
+        let first = self.written.first().map_or("", String::as_str);
+        let literal = first.split('/').take_while(|part| !part.is_empty() && !has_glob(part));
+        // Each with its slash, but for the last.
+        let length = literal.map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
+        first.get(..length).unwrap_or_default()
+    }
+
     /// Whether everything is the component's.
     pub(super) fn is_all(&self) -> bool {
         self.all
@@ -253,6 +262,21 @@ mod tests {
         let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"].map(|folder| set.cover(folder.as_bytes()));
         let (whole, nothing, descend) = (Cover::Whole, Cover::Nothing, Cover::Descend);
         assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
+    }
+
+    /// Where a component's commands run follows from its first pattern alone.
+    #[test]
+    fn homes() {
+        for (pattern, home) in [
+            ("infra/network/**", "infra/network"),
+            ("api", "api"),
+            ("api/", "api"),
+            ("**", ""),
+            ("a/b*/c", "a"),
+            ("*.tf", ""),
+        ] {
+            assert_eq!(paths(&[pattern, "other/**"]).home(), home, "{pattern}");
+        }
     }
 
     /// No pattern reaches outside the repository or means something else than it seems to.

@@ -146,7 +146,12 @@ variables = { REGION = "eu", ZONE = "b" }
 secrets = { TOKEN = { command = "print token", plan = true } }
 freeze = { start = 2026-12-20, end = 2026-12-24T12:00:00Z }
 [environments.prod]
-notify = ["tell ops", "tell boss"]
+notify = [
+  "tell ops",
+  { command = "tell boss", on = "succeeded" },
+  { webhook = "https://hooks.example.com/T0/secret", format = "slack", on = ["failed", "rolled-back"] },
+  { webhook = { command = "print hook" } },
+]
 trigger = { branch = "main" }
 version = { from = "tag:{component}/v*", scheme = "calver" }
 [components.api]
@@ -257,8 +262,6 @@ fn carrying_out() {
     let policy = parse(CARRYING_OUT);
     let (dev, prod, api) = (env(&policy, "dev"), env(&policy, "prod"), "api".parse().unwrap());
     assert_eq!((dev.parallel, dev.rollback, prod.parallel), (2, Rollback::Manual, 4));
-    assert_eq!(dev.notify.iter().map(Command::as_str).collect::<Vec<_>>(), ["tell everyone"]);
-    assert_eq!(prod.notify.iter().map(Command::as_str).collect::<Vec<_>>(), ["tell ops", "tell boss"]);
     assert!(matches!(&dev.trigger, Some(Trigger::Tag(glob)) if glob.matches("rc-1") && !glob.matches("v1")));
     assert_eq!(dev.advance.as_ref().unwrap().reference(), "refs/heads/release");
     assert_eq!(
@@ -271,6 +274,39 @@ fn carrying_out() {
     assert_eq!(policy.secrets(&dev.name, &api).values().map(|secret| secret.plan).collect::<Vec<_>>(), [false, true]);
     let component = policy.component(&api).unwrap();
     assert_eq!((component.retries, component.timeout), (2, Some("30m".parse().unwrap())));
+}
+
+/// An environment's own `notify` replaces the policy's, and nothing that is shown of one tells a webhook's address.
+#[test]
+fn who_is_told() {
+    let policy = parse(CARRYING_OUT);
+    let told = |name: &str| {
+        let words = |notify: &Notify| notify.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let notify = env(&policy, name).notify.clone();
+        notify.iter().map(|notify| (notify.channel.to_string(), words(notify))).collect::<Vec<_>>()
+    };
+    let all = "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
+    let wanted = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(told("dev"), wanted(&[("the command `tell everyone`", all)]));
+    assert_eq!(
+        told("prod"),
+        wanted(&[
+            ("the command `tell ops`", all),
+            ("the command `tell boss`", "succeeded"),
+            ("the webhook at hooks.example.com", "failed rolled-back"),
+            ("the webhook whose address `print hook` prints", all),
+        ])
+    );
+    let formats = env(&policy, "prod").notify.iter().filter_map(|notify| match &notify.channel {
+        Channel::Webhook { format, .. } => Some(*format),
+        Channel::Command(_) => None,
+    });
+    assert_eq!(formats.collect::<Vec<_>>(), [Format::Slack, Format::CloudEvents]);
+    assert!(!format!("{policy:?}").contains("T0/secret"));
+    let none = CARRYING_OUT.replace("parallel = 2", "notify = []");
+    assert!(env(&parse(&none), "dev").notify.is_empty());
 }
 
 /// What `init` writes is a policy, also for one person and for names with dots.

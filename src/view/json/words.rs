@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::domain::entry::{Intent, Kind, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
+use crate::domain::plan::Action;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
@@ -89,6 +90,17 @@ words! {
         RolledBack => "It failed, and what ran before runs again.",
         Destroyed => "It was taken away.",
         Unchanged => "It rode along.",
+    }
+    Action = "PlannedAction", "What is done with a resource or an output.": {
+        Create => "It is made.",
+        Update => "It is changed where it is.",
+        Replace => "It is destroyed and made anew, in whatever order.",
+        CreateAndForget => "It is made anew; the old one stays, and terraform no longer knows it.",
+        Destroy => "It is destroyed.",
+        Forget => "It stays, and terraform no longer knows it.",
+        Read => "It is read while the plan is applied.",
+        Import => "It exists, and terraform gets to know it, changing nothing else.",
+        Move => "It gets another address, and nothing else changes.",
     }
     VerificationResult = "VerificationResult", "What a check of the running component said.": {
         Passed => "It works.",

@@ -85,6 +85,9 @@ impl Walk<'_> {
     fn table(&mut self, path: &str, table: &Table, fixed: &Document, put: &dyn Fn(Toml) -> Document) {
         let with = |key: &str, value: Toml| {
             let mut own = fixed.clone();
+            if let Some(other) = table.key(key).and_then(|key| key.or) {
+                own.remove(other);
+            }
             own.insert(key.to_owned(), value);
             put(Toml::Table(own))
         };
@@ -99,6 +102,11 @@ impl Walk<'_> {
                 let mut own = fixed.clone();
                 own.remove(key.name);
                 self.readers.refuse(&put(Toml::Table(own)), &format!("a file without {path}"));
+            }
+            if let Some(other) = key.or {
+                self.readers.refuse(&put(Toml::Table(Document::new())), &format!("neither {path} nor {other}"));
+                let both = [key.name, other].map(|name| (name.to_owned(), example(table.key(name).unwrap())));
+                self.readers.refuse(&put(Toml::Table(both.into_iter().collect())), &format!("{path} and {other}"));
             }
             if let Some(other) = key.needs {
                 let mut own = fixed.clone();
@@ -193,9 +201,11 @@ impl Walk<'_> {
     }
 }
 
-/// What a table must hold.
+/// What a table must hold; of two keys of which one must be there, the later.
 fn required(table: &Table) -> Document {
-    table.keys.iter().filter(|key| key.required).map(|key| (key.name.to_owned(), example(key))).collect()
+    let place = |name| table.keys.iter().position(|it| it.name == name);
+    let later = |key: &Key| key.or.is_some_and(|other| place(other) < place(key.name));
+    table.keys.iter().filter(|key| key.required || later(key)).map(|key| (key.name.to_owned(), example(key))).collect()
 }
 
 #[test]

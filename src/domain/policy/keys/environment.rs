@@ -1,8 +1,8 @@
 //! The keys of `[environments.<name>]`, in the order of the questions: who, what before, where in git, how.
 
 use super::{
-    BRANCH, COMMAND, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table, Text,
-    VARIABLES,
+    BRANCH, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table, Text, VARIABLES,
+    notify::NOTIFIED,
 };
 
 const URL: Text = Text::new("address", "^https?://");
@@ -121,16 +121,16 @@ pub const ENVIRONMENT: Table = Table {
             .default("`4`"),
         Key::new(
             "rollback",
-            Form::Words(&["auto", "manual"]),
+            Form::Words(&["auto", "all", "manual"]),
             "\"manual\"",
-            "Whether the components that a failed run attempted go back to their last good commit, or are left for a person to decide.",
+            "Whether the components that failed in a run go back to their last good commit (`\"auto\"`), everything that the run changed does (`\"all\"`), or all is left for a person to decide (`\"manual\"`).",
         )
         .default("`\"auto\"`"),
         Key::new(
             "notify",
-            Form::OneOrMore(&Form::Text(&COMMAND)),
-            "\"make announce\"",
-            "Commands that are run after a finish, for their effect only.",
+            NOTIFIED,
+            "[\"make announce\", { webhook = \"https://hooks.example.com/deployments\", on = \"failed\" }]",
+            "Who is told what happens here. A command alone may stand for the table.",
         )
         .default("the file's own `notify`"),
         Key::new("trigger", Form::OneKeyOf(&TRIGGER), "{ tag = \"rc-*\" }", "The push that asks for a deployment here."),

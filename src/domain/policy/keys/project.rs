@@ -1,7 +1,8 @@
 //! The keys at the top of the file, and those of people, `[policy]`, `[checks]` and `[artifacts]`.
 
 use super::{
-    COMMAND, COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, Form, Key, MEMBERS, NAME, PREDICATE, PUBLIC_KEY, Table,
+    COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, Form, Key, MEMBERS, NAME, PREDICATE, PUBLIC_KEY, Table,
+    notify::NOTIFIED,
 };
 
 /// The whole file.
@@ -61,9 +62,9 @@ pub const TOP: Table = Table {
         .default("`\"gated\"`"),
         Key::new(
             "notify",
-            Form::OneOrMore(&Form::Text(&COMMAND)),
+            NOTIFIED,
             "\"make announce\"",
-            "Commands that are run after a finish, for their effect only, in every environment that names none of its own.",
+            "Who is told what happens, in every environment that names nobody of its own. A command alone may stand for the table.",
         ),
     ],
 };

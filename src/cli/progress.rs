@@ -1,0 +1,136 @@
+//! What people see while a deployment is carried out: on a terminal a line for each component that is being worked on, elsewhere plain lines
+//! about what begins and what has ended.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::Context;
+use crate::clock::Stopwatch;
+use crate::domain::name::ComponentName;
+use crate::run::crew::{Broken, Step, Witness};
+use crate::run::process::clean;
+use crate::view::fold;
+use crate::view::mark::Mark;
+
+/// A line that is being worked on is drawn anew so often.
+const TICK: Duration = Duration::from_millis(100);
+/// From then on it is said how long a step took.
+const WORTH_SAYING: Duration = Duration::from_secs(2);
+
+/// Shows what happens.
+pub struct Progress<'a> {
+    context: &'a Context,
+    /// The width of the names, so that they stand below each other.
+    names: usize,
+    /// Whether nothing is said at all.
+    hidden: bool,
+    /// Only on a terminal.
+    bars: Option<MultiProgress>,
+    at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
+}
+
+impl<'a> Progress<'a> {
+    /// Of a deployment of components whose longest name has this width.
+    pub fn new(context: &'a Context, names: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
+        let bars = (terminal && !is_plain()).then(MultiProgress::new);
+        Self { context, names, hidden: false, bars, at_work: Mutex::default() }
+    }
+
+    /// Says nothing.
+    pub fn hidden(context: &'a Context) -> Self {
+        Self { context, names: 0, hidden: true, bars: None, at_work: Mutex::default() }
+    }
+
+    /// Prints something between the lines that move.
+    pub fn say(&self, text: &str) {
+        if self.hidden {
+            return;
+        }
+        self.pause(|| self.context.print(text));
+    }
+
+    /// Does something that needs the terminal for itself.
+    pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.bars {
+            Some(bars) => bars.suspend(work),
+            None => work(),
+        }
+    }
+
+    fn bar(&self, component: &ComponentName, step: Step) -> Option<ProgressBar> {
+        let bar = self.bars.as_ref()?.add(ProgressBar::new_spinner());
+        // The template is a constant that parses.
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(self.head(component, step));
+        bar.enable_steady_tick(TICK);
+        Some(bar)
+    }
+
+    fn head(&self, component: &ComponentName, step: Step) -> String {
+        format!("{:<7} {component:<width$}", step.word(), width = self.names)
+    }
+
+    fn said(&self, head: &str, mark: Mark, words: &str, took: Duration) {
+        let took = if took >= WORTH_SAYING { format!("  {} s", took.as_secs()) } else { String::new() };
+        let words = if words.is_empty() { String::new() } else { format!(" {words}") };
+        self.say(&format!("{head} {mark}{words}{took}"));
+    }
+}
+
+impl Witness for Progress<'_> {
+    fn begins(&self, component: &ComponentName, step: Step) {
+        let bar = self.bar(component, step);
+        if self.bars.is_none() && step != Step::Plan {
+            self.say(&format!("{} …", self.head(component, step)));
+        }
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        at_work.insert(component.clone(), (Stopwatch::start(), bar));
+    }
+
+    fn line(&self, component: &ComponentName, line: &[u8]) {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, Some(bar))) = at_work.get(component) {
+            // Drawing is bounded by the ticks, and what is longer than any terminal is cut before it is looked at.
+            bar.set_message(clean(line.get(..500).unwrap_or(line)));
+        }
+    }
+
+    fn ended(&self, component: &ComponentName, step: Step, result: Result<&str, &Broken>) {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = at_work.remove(component);
+        drop(at_work);
+        let took = begun.as_ref().map(|(watch, _)| watch.elapsed()).unwrap_or_default();
+        if let Some(bar) = begun.and_then(|(_, bar)| bar) {
+            bar.finish_and_clear();
+        }
+        let head = self.head(component, step);
+        match result {
+            Ok(words) => self.said(&head, Mark::Yes, words, took),
+            Err(broken) => {
+                self.said(&head, Mark::No, &broken.why, took);
+                let width = self.context.width();
+                let lines: Vec<String> =
+                    broken.tail.iter().flat_map(|line| fold::below("    ", 4, line, width)).collect();
+                if !lines.is_empty() {
+                    self.say(&lines.join("\n"));
+                }
+                if !broken.log.as_os_str().is_empty() {
+                    self.say(&format!("    all of it: {}", broken.log.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Where lines that move would be noise: CI systems give their jobs a terminal too, and some terminals cannot.
+fn is_plain() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}

@@ -1,0 +1,183 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn plan(changes: &Value, outputs: &Value) -> Value {
+    let applyable = *changes != json!([]) || *outputs != json!({});
+    json!({
+        "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes, "output_changes": outputs,
+        "timestamp": "2026-01-01T00:00:00Z", "applyable": applyable, "complete": true, "errored": false,
+    })
+}
+
+fn read(json: &Value) -> Result<Terraform, TerraformError> {
+    Terraform::read(json.to_string().as_bytes())
+}
+
+fn change(address: &str, actions: &[&str]) -> Value {
+    json!({ "address": address, "change": { "actions": actions, "before": { "password": "hunter2" } } })
+}
+
+/// A rollback goes on only where nothing would be destroyed, and an empty plan is not applied: each kind of action must count.
+#[test]
+fn actions() {
+    let all = [
+        change("a.create", &["create"]),
+        change("a.update", &["update"]),
+        change("a.replace", &["delete", "create"]),
+        change("a.replace[1]", &["create", "delete"]),
+        change("a.delete", &["delete"]),
+        change("a.forget", &["forget"]),
+        change("data.a.read", &["read"]),
+        change("a.same", &["no-op"]),
+        json!({ "address": "a.import", "change": { "actions": ["no-op"], "importing": { "id": "x" } } }),
+        json!({ "address": "a.both", "change": { "actions": ["update"], "importing": { "id": "x" } } }),
+        json!({ "address": "a.new", "previous_address": "a.old", "change": { "actions": ["no-op"] } }),
+        json!({ "address": "a.create", "deposed": "0123abcd", "change": { "actions": ["delete"] } }),
+    ];
+    let outputs = json!({ "same": { "actions": ["no-op"] }, "url": { "actions": ["update"], "after": "hunter2" } });
+    let terraform = read(&plan(&Value::from(all.to_vec()), &outputs)).unwrap();
+    assert_eq!(terraform.summary().to_string(), "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget");
+    let listed: Vec<String> =
+        terraform.changes().iter().map(|it| format!("{} {}", it.action.sign(), it.address)).collect();
+    assert_eq!(
+        listed,
+        [
+            "+ a.create",
+            "~ a.update",
+            "-/+ a.replace",
+            "-/+ a.replace[1]",
+            "- a.delete",
+            ". a.forget",
+            "<= data.a.read",
+            "+ a.import",
+            "~ a.both",
+            "~ a.new",
+            "- a.create (deposed object 0123abcd)"
+        ]
+    );
+    assert_eq!(terraform.outputs(), [Output { name: "url".to_owned(), action: Action::Update }]);
+    assert!(!format!("{terraform:?}").contains("hunter2"));
+    for (actions, destroys) in
+        [(["delete"].as_slice(), true), (&["create", "delete"], true), (&["forget"], false), (&["create"], false)]
+    {
+        let terraform = read(&plan(&json!([change("a.b", actions)]), &json!({}))).unwrap();
+        assert_eq!((terraform.destroys(), terraform.is_empty()), (destroys, false), "{actions:?}");
+    }
+}
+
+/// An apply that failed half-way leaves tainted resources: a rollback must be able to replace those, and nothing that may be in use.
+#[test]
+fn tainted() {
+    let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
+    for (reason, whole) in [("replace_because_tainted", false), ("replace_because_cannot_update", true)] {
+        let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
+        assert_eq!((terraform.destroys(), terraform.destroys_whole()), (true, whole), "{reason}");
+    }
+    let both = [replace("replace_because_tainted"), change("a.c", &["delete"])];
+    assert!(read(&plan(&json!(both), &json!({}))).unwrap().destroys_whole());
+}
+
+/// Only what terraform calls no changes may be left unapplied.
+#[test]
+fn emptiness() {
+    let same = json!([change("a.same", &["no-op"])]);
+    let with = |key: &str, value: Value| {
+        let mut plan = plan(&json!([]), &json!({}));
+        plan["resource_changes"] = same.clone();
+        plan[key] = value;
+        read(&plan).unwrap()
+    };
+    let drifted = with("resource_drift", json!([change("a.same", &["update"])]));
+    assert!(drifted.is_empty() && drifted.drifted() == 1);
+    assert!(with("applyable", Value::Null).is_empty(), "terraform before 1.8 does not say");
+    assert!(!with("applyable", json!(true)).is_empty(), "there is something that is not listed, such as a refresh");
+    assert!(!with("resource_changes", json!([change("a.b", &["create"])])).is_empty(), "whatever else it says");
+    let outputs = with("output_changes", json!({ "url": { "actions": ["create"] } }));
+    assert!(outputs.outputs_changed() && !outputs.is_empty());
+    assert!(!with("action_invocations", json!([{}])).is_empty());
+}
+
+/// A plan that cannot be judged is no plan.
+#[test]
+fn refused() {
+    let with = |key: &str, value: Value| {
+        let mut plan = plan(&json!([]), &json!({}));
+        plan[key] = value;
+        read(&plan).unwrap_err()
+    };
+    assert!(matches!(with("errored", json!(true)), TerraformError::Errored));
+    assert!(matches!(with("complete", json!(false)), TerraformError::Incomplete));
+    assert!(matches!(with("deferred_changes", json!([{}])), TerraformError::Incomplete));
+    for version in ["2.0", "0.2", "", "10.1"] {
+        assert!(matches!(with("format_version", json!(version)), TerraformError::Format(_)), "{version}");
+    }
+    for actions in [&["delete", "delete"][..], &["explode"], &[]] {
+        let error = with("resource_changes", json!([change("a.\u{1b}b", actions)]));
+        assert!(matches!(&error, TerraformError::Action { address, .. } if address == "a.\u{fffd}b"), "{actions:?}");
+    }
+    for bad in ["", "[]", "{}", "null", "{\"format_version\":\"1.2\"", "{\"format_version\":\"1.2\"} {}"] {
+        assert!(matches!(Terraform::read(bad.as_bytes()), Err(TerraformError::Json(_))), "{bad}");
+    }
+}
+
+/// Approvals bind the digest: equal for equal plans, and no value may change without it.
+#[test]
+fn digests() {
+    let of = |text: &str| Terraform::read(text.as_bytes()).unwrap().digest().clone();
+    let (tail, more) = (r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#, r#""timestamp":"now","#);
+    let first = of(&format!(r#"{{"format_version":"1.2",{more}{tail}}}"#));
+    for same in [
+        format!("{{{tail},\n\t\"format_version\" : \"1.2\"}}\n"),
+        format!(r#"{{"format_version":"1.2","relevant_attributes":[{{"a":["b",","]}}],{tail},"timestamp":"then"}}"#),
+    ] {
+        assert_eq!(of(&same), first, "{same}");
+    }
+    let text = format!(r#"{{"format_version":"1.2",{tail}}}"#);
+    assert_eq!(of(&text), Digest::sha256(text.replace("1, 1", "1,1").as_bytes()));
+    for (from, to) in [
+        ("0123,", "0124,"),
+        ("a \\\" }", "a\\\" }"),
+        ("\"n\"", "\"timestamp\""),
+        ("[1, ", "[1, 1, "),
+        ("\"x\":{", "\"timestamp\":\"now\",\"y\":{"),
+        ("\"1.2\"", "\"1.3\""),
+    ] {
+        assert!(text.contains(from));
+        assert_ne!(of(&text.replace(from, to)), first, "{from}");
+    }
+}
+
+/// Addresses come from the code of strangers, and may hold what a secret holds.
+#[test]
+fn hostile_addresses() {
+    let address = format!("a.b[\"\u{1b}[2J\u{202e}{}\"]", "x".repeat(10_000));
+    let terraform = read(&plan(&json!([change(&address, &["create"])]), &json!({}))).unwrap();
+    let shown = &terraform.changes()[0].address;
+    assert!(shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301, "{shown}");
+    let masked = terraform.masked(&|text| text.replace("xxx", "***"));
+    assert!(!masked.changes()[0].address.contains("xxx"));
+}
+
+/// What is applied with `terraform apply` must not be taken for one of its plans, nor the other way round.
+#[test]
+fn saved_plans() {
+    let header = |signature: &[u8], length: u8, name: &[u8]| {
+        let mut bytes = vec![0; 26];
+        bytes[..signature.len()].copy_from_slice(signature);
+        bytes.extend([length, 0, 0, 0]);
+        bytes.extend(name);
+        bytes
+    };
+    assert!(is_terraform(&header(b"PK\x03\x04", 6, b"tfplan")));
+    for other in [
+        header(b"PK\x03\x04", 7, b"tfplans"),
+        header(b"PK\x03\x04", 6, b"tfplaN"),
+        header(b"PK\x05\x06", 6, b"tfplan"),
+        header(b"PK\x03\x04", 6, b"tfpla"),
+        b"{\"tfplan\":1}".to_vec(),
+        Vec::new(),
+    ] {
+        assert!(!is_terraform(&other), "{other:?}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Reads `notify`, which the policy as a whole and each environment have alike.
+
+use std::collections::BTreeSet;
+
+use super::keys;
+use super::reader::{Fields, Node};
+use super::{Address, Channel, Event, Format, Notify};
+
+/// The most who are told: each has a thread of its own.
+const MOST: usize = 20;
+
+/// Those who are told; `None` without the key, which an empty list is not.
+pub(super) fn notify(fields: &Fields<'_>) -> Option<Vec<Notify>> {
+    let node = fields.get("notify")?;
+    let list = node.list();
+    if list.len() > MOST {
+        node.wrong(format!("it has {} entries, at most {MOST} are allowed", list.len()), None);
+        return None;
+    }
+    Some(list.iter().filter_map(one).collect())
+}
+
+fn one(node: &Node<'_>) -> Option<Notify> {
+    if !node.is_table() {
+        return Some(Notify { channel: Channel::Command(node.parse()?), on: all() });
+    }
+    let fields = node.fields(&keys::NOTIFY);
+    fields.needs("format", "webhook", "a command gets CloudEvents on its standard input");
+    let format = fields.word("format", &[("cloudevents", Format::CloudEvents), ("slack", Format::Slack)]);
+    let on = fields.get("on").map(|node| events(&node));
+    let channel = match (fields.get("command"), fields.get("webhook")) {
+        (Some(command), None) => Channel::Command(command.parse()?),
+        (None, Some(webhook)) => {
+            Channel::Webhook { address: address(&webhook)?, format: format.unwrap_or(Format::CloudEvents) }
+        }
+        (Some(_), Some(_)) => {
+            let hint = "write two: notify = [{ command = … }, { webhook = … }]";
+            node.wrong("it is either a command or a webhook", Some(hint.to_owned()));
+            return None;
+        }
+        (None, None) => {
+            node.wrong("it needs one of the keys \"command\" and \"webhook\"", None);
+            return None;
+        }
+    };
+    Some(Notify { channel, on: on.unwrap_or_else(all) })
+}
+
+fn all() -> BTreeSet<Event> {
+    Event::ALL.iter().map(|(_, event)| *event).collect()
+}
+
+fn events(node: &Node<'_>) -> BTreeSet<Event> {
+    let list = node.list();
+    if list.is_empty() {
+        node.wrong("it names no event; leave the key out for all", None);
+    }
+    list.iter().filter_map(|node| node.word(&Event::ALL)).collect()
+}
+
+fn address(node: &Node<'_>) -> Option<Address> {
+    if !node.is_table() {
+        return node.parse().map(Address::Written);
+    }
+    let fields = node.fields(&keys::WEBHOOK);
+    fields.need("command")?.parse().map(Address::Printed)
+}

@@ -1,0 +1,245 @@
+//! What is told: one event of one deployment, whole, so that every form of message can be made from it alone.
+
+use serde::Serialize;
+
+use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome};
+use crate::domain::id::{CommitId, Digest, EntryId, RunId};
+use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
+use crate::domain::policy::Event;
+use crate::domain::text::{Description, Line, harmless};
+use crate::domain::time::Time;
+
+/// The most components of a message. What receives it may refuse what is larger than some 64 KB.
+pub(super) const MOST: usize = 100;
+/// The most reasons.
+const REASONS: usize = 10;
+
+/// An event and what is known of it; most of it may be unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What happened.
+    pub event: Event,
+    /// When: by the clock of the run.
+    pub time: Time,
+    /// The project.
+    pub project: ProjectName,
+    /// The environment.
+    pub environment: EnvName,
+    /// Why the deployment is made.
+    pub kind: Kind,
+    /// The commit that is deployed; none where an environment is taken down or about to expire.
+    pub commit: Option<CommitId>,
+    /// The components that are to be changed; those that ride along need not be told.
+    pub components: Vec<Part>,
+    /// Who deploys.
+    pub by: Option<Person>,
+    /// What the deployment brings, in words.
+    pub description: Option<Description>,
+    /// The change request it belongs to.
+    pub change: Option<Line>,
+    /// Why it failed or was refused, and who is asked to approve it. Any text: it is made harmless.
+    pub reasons: Vec<String>,
+    /// The run.
+    pub run: Option<RunId>,
+    /// The entry that records the event.
+    pub entry: Option<EntryId>,
+    /// Where the environment can be seen.
+    pub url: Option<String>,
+    /// When the ephemeral environment ends.
+    pub expires: Option<Time>,
+}
+
+impl Notice {
+    /// An event of which nothing more is known.
+    pub fn new(event: Event, time: Time, project: ProjectName, environment: EnvName) -> Self {
+        Self {
+            event,
+            time,
+            project,
+            environment,
+            kind: Kind::Deploy,
+            commit: None,
+            components: Vec::new(),
+            by: None,
+            description: None,
+            change: None,
+            reasons: Vec::new(),
+            run: None,
+            entry: None,
+            url: None,
+            expires: None,
+        }
+    }
+
+    /// The same about this deployment: its kind, what it changes, its description, change request and expiry.
+    #[must_use]
+    pub fn about(mut self, deployment: &Deployment) -> Self {
+        self.kind = deployment.kind;
+        self.components = deployment.changed().map(Part::from).collect();
+        let destroys = |change: &&Change| change.intent == Intent::Destroy;
+        self.commit = deployment.changed().find(|change| !destroys(change)).map(|change| change.target.commit);
+        self.description.clone_from(&deployment.description);
+        self.change.clone_from(&deployment.change);
+        self.expires = deployment.expires;
+        self
+    }
+
+    /// The same with how its components ended.
+    #[must_use]
+    pub fn ended(mut self, ended: &[Ended]) -> Self {
+        for part in &mut self.components {
+            let how = ended.iter().find(|ended| ended.target.component == part.component);
+            part.outcome = how.map(|ended| ended.outcome);
+        }
+        self
+    }
+
+    /// `prod: failed, catalogue at 2affccc97fa0, by ci`: one plain line.
+    pub fn summary(&self) -> String {
+        let (what, mut line) = (event_words(self.event, self.kind), self.environment.to_string());
+        line.push_str(": ");
+        line.push_str(&what);
+        line.push_str(", ");
+        line.push_str(self.project.as_str());
+        if let Some(commit) = self.commit {
+            line.push_str(" at ");
+            line.push_str(&commit.short());
+        }
+        if let Some(by) = &self.by {
+            line.push_str(", by ");
+            line.push_str(by.as_str());
+        }
+        line
+    }
+
+    /// An id that the same event keeps however often it is sent: of 128 bits, over all that is told.
+    pub(super) fn id(&self) -> String {
+        let bytes = format!("{}\0{self:?}", env!("CARGO_PKG_NAME"));
+        Digest::sha256(bytes.as_bytes()).hex().chars().take(32).collect()
+    }
+
+    /// All of it for a message, bounded; with these components.
+    pub(super) fn shown<'a>(&'a self, components: &'a [Part]) -> Shown<'a> {
+        Shown {
+            event: self.event,
+            summary: self.summary(),
+            project: &self.project,
+            environment: &self.environment,
+            kind: self.kind,
+            commit: self.commit,
+            components: components.get(..MOST).unwrap_or(components),
+            more_components: components.len().saturating_sub(MOST),
+            by: self.by.as_ref(),
+            description: self.description.as_ref(),
+            change: self.change.as_ref(),
+            reasons: self.reasons(),
+            run: self.run,
+            entry: self.entry,
+            url: self.url.as_deref(),
+            expires: self.expires,
+        }
+    }
+
+    /// The reasons, made harmless and bounded.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        let line = |text: &String| harmless(text).chars().take(Line::LIMIT).collect();
+        self.reasons.iter().take(REASONS).map(line).collect()
+    }
+}
+
+fn event_words(event: Event, kind: Kind) -> String {
+    let deployment = match kind {
+        Kind::Deploy => "deployment",
+        Kind::Rollback => "rollback",
+        Kind::Hotfix => "hotfix",
+        Kind::Destroy => "removal",
+        Kind::Exec => "one-off command",
+    };
+    match event {
+        Event::PlanReady => format!("{deployment} planned"),
+        Event::ApprovalNeeded => format!("{deployment} needs approval"),
+        Event::Started => format!("{deployment} started"),
+        Event::Succeeded => format!("{deployment} succeeded"),
+        Event::Failed => format!("{deployment} failed"),
+        Event::RolledBack => format!("{deployment} failed and was rolled back"),
+        Event::Refused => format!("{deployment} refused"),
+        Event::AboutToExpire => "about to expire".to_owned(),
+    }
+}
+
+/// One component of what is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit it is to be at.
+    pub commit: CommitId,
+    /// The commit that ran before; none where nothing did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<CommitId>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    /// The digest of its first artifact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Digest>,
+    /// What its plan says: `2 to add, 1 to change, 0 to destroy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Line>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+impl From<&Change> for Part {
+    fn from(change: &Change) -> Self {
+        let target = &change.target;
+        Self {
+            component: target.component.clone(),
+            commit: target.commit,
+            from: change.from,
+            version: target.version.clone(),
+            artifact: target.artifacts.first().map(|image| image.digest.clone()),
+            plan: None,
+            outcome: None,
+        }
+    }
+}
+
+/// What a message says of a notice.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown<'a> {
+    event: Event,
+    summary: String,
+    project: &'a ProjectName,
+    environment: &'a EnvName,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<CommitId>,
+    components: &'a [Part],
+    #[serde(skip_serializing_if = "is_zero")]
+    more_components: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a Person>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a Description>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'a Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<EntryId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Time>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}

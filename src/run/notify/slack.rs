@@ -1,0 +1,92 @@
+//! Notices as the message of Slack's incoming webhooks, which Mattermost, Rocket.Chat, Discord and others read, too.
+//!
+//! Descriptions are anybody's words: they can neither make links nor call a channel's people.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::notice::{Notice, Part};
+use crate::domain::entry::Outcome;
+
+/// Slack splits a longer message into several.
+const LENGTH: usize = 3_900;
+/// The longest line, in characters, before escaping.
+const LINE: usize = 300;
+/// The most components, and the most lines of description and of reasons.
+const LINES: usize = 20;
+
+/// The message, ready to be sent.
+pub(super) fn message(notice: &Notice) -> Vec<u8> {
+    json!({ "text": text(notice) }).to_string().into_bytes()
+}
+
+fn text(notice: &Notice) -> String {
+    let mut lines = vec![format!("*{}*", escaped(&notice.summary()))];
+    let mut extra: Vec<String> = Vec::new();
+    extra.extend(notice.change.as_ref().map(|change| format!("change {}", escaped(change.as_str()))));
+    extra.extend(notice.url.as_ref().map(|url| escaped(url)));
+    extra.extend(notice.expires.map(|time| format!("expires {time}")));
+    extra.extend(notice.run.map(|run| format!("run {run}")));
+    lines.extend((!extra.is_empty()).then(|| extra.join(" · ")));
+    few(&mut lines, notice.reasons().iter().map(|reason| format!("• {}", escaped(reason))));
+    few(&mut lines, notice.components.iter().map(component));
+    let description = notice.description.as_ref().map_or("", |description| description.as_str());
+    few(&mut lines, description.lines().map(|line| format!("> {}", escaped(line))));
+    let mut text = String::new();
+    for line in lines {
+        if text.len() + line.len() > LENGTH {
+            text.push_str("\n…");
+            break;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&line);
+    }
+    text
+}
+
+/// Adds the first few lines, and how many more there are.
+fn few(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
+    let all: Vec<String> = all.collect();
+    let more = all.len().saturating_sub(LINES);
+    lines.extend(all.into_iter().take(LINES));
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+}
+
+fn component(part: &Part) -> String {
+    let mut line = format!("• {}", part.component);
+    if let Some(version) = &part.version {
+        line.push(' ');
+        line.push_str(&escaped(version.as_str()));
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(line, " `{}`", part.commit.short());
+    if let Some(from) = part.from {
+        let _ = write!(line, " from `{}`", from.short());
+    }
+    if let Some(plan) = &part.plan {
+        let _ = write!(line, ": {}", escaped(plan.as_str()));
+    }
+    if let Some(outcome) = part.outcome {
+        line.push_str(match outcome {
+            Outcome::Succeeded => ": succeeded",
+            Outcome::Failed => ": failed",
+            Outcome::Skipped => ": skipped",
+            Outcome::RolledBack => ": rolled back",
+            Outcome::Destroyed => ": destroyed",
+            Outcome::Unchanged => ": unchanged",
+        });
+    }
+    line
+}
+
+/// A text as Slack wants it: three characters escaped. A joiner after `@`, because some of those who read Slack's messages call everybody at
+/// a plain `@all`.
+fn escaped(text: &str) -> String {
+    let cut: String = text.chars().take(LINE).collect();
+    cut.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{2060}")
+}

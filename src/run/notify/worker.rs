@@ -1,0 +1,216 @@
+//! The thread and the queue of one of those who are told: in order, one message at a time, until it arrived or the run is over.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::post::post;
+use super::{Commands, Failure, Limits, Message, Undelivered};
+use crate::clock::Deadline;
+use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
+use crate::domain::text::harmless;
+
+/// How often a command is tried: what it did before it failed it may do again.
+const COMMAND_ATTEMPTS: u32 = 3;
+/// The longest reason that is told, in characters.
+const REASON: usize = 300;
+
+/// One of those who are told.
+pub(super) struct Worker {
+    to: String,
+    shared: Arc<Shared>,
+}
+
+/// What the run and the thread have in common. The lock is never held while anything is sent.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What is to be told; the first is being tried.
+    waiting: VecDeque<Arc<Message>>,
+    /// How often the first was tried, and why that failed.
+    attempts: u32,
+    why: Option<String>,
+    /// What is given up.
+    lost: Vec<(Arc<Message>, u32, String)>,
+    /// Set when the run is over: after it nothing more is tried.
+    end: Option<Deadline>,
+    /// There is no thread: why.
+    dead: Option<String>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change to the state is whole before anything could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
+        // A span too long for the clock is as good as an hour: every wait is in a loop.
+        let longest = longest.min(Duration::from_secs(3_600));
+        self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Worker {
+    pub(super) fn new(to: String, channel: Channel, commands: Arc<dyn Commands>, limits: Limits) -> Self {
+        let shared = Arc::<Shared>::default();
+        let mut sender = Sender { channel, commands, limits, url: None };
+        let own = Arc::clone(&shared);
+        let spawned = thread::Builder::new().name("notify".to_owned()).spawn(move || serve(&own, &mut sender));
+        if let Err(error) = spawned {
+            shared.lock().dead = Some(format!("no thread could be started: {}", error.kind()));
+        }
+        Self { to, shared }
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        self.shared.lock().waiting.push_back(Arc::new(message));
+        self.shared.changed.notify_all();
+    }
+
+    /// The run is over: what is left may be tried until then. The first end counts.
+    pub(super) fn end(&self, end: Deadline) {
+        self.shared.lock().end.get_or_insert(end);
+        self.shared.changed.notify_all();
+    }
+
+    /// What could not be told, once all else is or the end has come.
+    pub(super) fn undelivered(&self, end: Deadline) -> Vec<Undelivered> {
+        let mut state = self.shared.lock();
+        while state.dead.is_none() && !state.waiting.is_empty() && !end.passed() {
+            state = self.shared.wait(state, end.left());
+        }
+        let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
+            to: self.to.clone(),
+            event: message.event,
+            why,
+            attempts,
+        };
+        let lost: Vec<_> = std::mem::take(&mut state.lost);
+        let mut all: Vec<Undelivered> =
+            lost.into_iter().map(|(it, attempts, why)| undelivered(&it, attempts, why)).collect();
+        let first = state.dead.take().or_else(|| state.why.take());
+        let first = first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
+        let attempts = state.attempts;
+        for (at, message) in std::mem::take(&mut state.waiting).into_iter().enumerate() {
+            all.push(undelivered(&message, if at == 0 { attempts } else { 0 }, first.clone()));
+        }
+        all
+    }
+}
+
+/// The life of the thread.
+fn serve(shared: &Shared, sender: &mut Sender) {
+    let mut pause = sender.limits.pause;
+    let mut state = shared.lock();
+    loop {
+        let Some(message) = state.waiting.front().cloned() else {
+            if state.end.is_some() {
+                return;
+            }
+            state = shared.wait(state, Duration::MAX);
+            continue;
+        };
+        let within = state.end.map_or(sender.limits.attempt, |end| end.left().min(sender.limits.attempt));
+        if within.is_zero() {
+            return;
+        }
+        drop(state);
+        let result = sender.send(&message, within);
+        state = shared.lock();
+        // The run gave up on it meanwhile.
+        if !state.waiting.front().is_some_and(|first| Arc::ptr_eq(first, &message)) {
+            return;
+        }
+        state.attempts += 1;
+        let result = match result {
+            Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => Err(Failure::Final(why)),
+            other => other,
+        };
+        match result {
+            Err(Failure::Later { why, after }) => {
+                state.why = Some(shown(&why));
+                state = rest(shared, state, after.unwrap_or_default().max(pause), after.is_none());
+                pause = pause.saturating_mul(2).min(sender.limits.longest);
+            }
+            done => {
+                if let Err(Failure::Final(why)) = done {
+                    let attempts = state.attempts;
+                    state.lost.push((message, attempts, shown(&why)));
+                }
+                state.waiting.pop_front();
+                (state.attempts, state.why, pause) = (0, None, sender.limits.pause);
+                shared.changed.notify_all();
+            }
+        }
+    }
+}
+
+/// A pause. When the run ends in it, it is cut short for one more attempt, unless the service asked for it.
+fn rest<'a>(
+    shared: &'a Shared,
+    mut state: MutexGuard<'a, State>,
+    pause: Duration,
+    may_hurry: bool,
+) -> MutexGuard<'a, State> {
+    let over = Deadline::after(pause);
+    let was_ending = state.end.is_some();
+    loop {
+        let hurry = may_hurry && !was_ending && state.end.is_some();
+        if over.passed() || hurry || state.end.is_some_and(Deadline::passed) {
+            return state;
+        }
+        let left = state.end.map_or(over.left(), |end| end.left().min(over.left()));
+        state = shared.wait(state, left);
+    }
+}
+
+fn shown(why: &str) -> String {
+    harmless(why).chars().take(REASON).collect()
+}
+
+/// The way to one of those who are told.
+struct Sender {
+    channel: Channel,
+    commands: Arc<dyn Commands>,
+    limits: Limits,
+    /// The address that a command printed.
+    url: Option<WebhookUrl>,
+}
+
+impl Sender {
+    fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
+        let url = match &self.channel {
+            Channel::Command(command) => {
+                let told = self.commands.tell(command, &message.body, &message.variables);
+                return told.map_err(Failure::later);
+            }
+            Channel::Webhook { address: Address::Written(url), .. } => url,
+            Channel::Webhook { address: Address::Printed(command), .. } => {
+                if self.url.is_none() {
+                    self.url = Some(printed(&*self.commands, command)?);
+                }
+                // It was just put there.
+                self.url.as_ref().ok_or_else(|| Failure::later("no address"))?
+            }
+        };
+        post(url, message.media_type, &message.body, within)
+    }
+
+    /// Whether so many attempts are enough.
+    fn only_so_often(&self, attempts: u32) -> bool {
+        matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
+    }
+}
+
+fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
+    let text = commands.secret(command).map_err(|why| Failure::later(format!("its address is not known: {why}")))?;
+    let url = text.trim_end_matches(['\n', '\r']).parse();
+    url.map_err(|why: String| Failure::later(format!("the address that was printed cannot be used: {why}")))
+}

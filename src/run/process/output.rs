@@ -1,0 +1,172 @@
+//! What becomes of what a command prints: a log that is bounded and harmless, the beginning and the end of it in memory, and a digest.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Job;
+use super::mask::Masked;
+use crate::domain::id::{Algorithm, Digest};
+use crate::domain::text::harmless;
+
+/// A log ends after so many bytes.
+const LOG: u64 = 64 << 20;
+/// So many of the last lines.
+const TAIL: usize = 20;
+/// A longer line is cut into several.
+const LINE: usize = 8 << 10;
+/// How wide a tab is.
+const TAB: &str = "    ";
+
+/// Which of its two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What a command printed, without its secrets.
+#[derive(Debug, Clone)]
+pub struct Printed {
+    /// The SHA-256 of all of standard output, secrets blotted out.
+    pub digest: Digest,
+    /// The beginning of standard output, as much as was to be kept: for people see [`Printed::text`].
+    pub head: Vec<u8>,
+    /// Whether there was more of it.
+    pub cut: bool,
+    /// The last lines of both outputs, at most 20.
+    pub tail: Vec<String>,
+}
+
+impl Printed {
+    /// The beginning of standard output, harmless to show.
+    pub fn text(&self) -> String {
+        let lines = self.head.split(|byte| *byte == b'\n');
+        let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line))).collect();
+        lines.join("\n")
+    }
+}
+
+/// Takes what a command prints.
+pub struct Output<'a> {
+    job: Job<'a>,
+    out: Lines<'a>,
+    err: Lines<'a>,
+    log: Option<BufWriter<File>>,
+    logged: u64,
+    digest: Sha256,
+    head: Vec<u8>,
+    cut: bool,
+    tail: VecDeque<Vec<u8>>,
+}
+
+impl<'a> Output<'a> {
+    /// Opens the log.
+    pub(super) fn new(job: &Job<'a>) -> io::Result<Self> {
+        let open = |path| OpenOptions::new().create(true).append(true).open(path);
+        let lines = || Lines { masked: Masked::new(job.mask), line: Vec::new() };
+        Ok(Self {
+            job: *job,
+            out: lines(),
+            err: lines(),
+            log: job.log.map(open).transpose()?.map(BufWriter::new),
+            logged: 0,
+            digest: Sha256::new(),
+            head: Vec::new(),
+            cut: false,
+            tail: VecDeque::new(),
+        })
+    }
+
+    /// Takes some bytes.
+    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let masked = self.lines(stream).masked.push(bytes);
+        self.masked(stream, &masked)
+    }
+
+    /// What it was, at the end.
+    pub(super) fn finish(mut self) -> io::Result<Printed> {
+        for stream in [Stream::Out, Stream::Err] {
+            let rest = self.lines(stream).masked.finish();
+            self.masked(stream, &rest)?;
+            let line = std::mem::take(&mut self.lines(stream).line);
+            if !line.is_empty() {
+                self.line(stream, &line)?;
+            }
+        }
+        if let Some(log) = &mut self.log {
+            log.flush()?;
+        }
+        let hex: String = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Printed {
+            digest: Digest::new(Algorithm::Sha256, &hex).map_err(io::Error::other)?,
+            head: self.head,
+            cut: self.cut,
+            tail: self.tail.iter().map(|line| clean(line)).collect(),
+        })
+    }
+
+    fn lines(&mut self, stream: Stream) -> &mut Lines<'a> {
+        match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        }
+    }
+
+    fn masked(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        if stream == Stream::Out {
+            self.digest.update(bytes);
+            let room = self.job.keep.saturating_sub(self.head.len());
+            self.cut |= bytes.len() > room;
+            self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let line = &mut self.lines(stream).line;
+            let room = LINE.saturating_sub(line.len());
+            let near = rest.get(..room).unwrap_or(rest);
+            let end = near.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            line.extend_from_slice(near.get(..end.unwrap_or(near.len())).unwrap_or_default());
+            rest = rest.get(end.map_or(near.len(), |end| end + 1)..).unwrap_or_default();
+            if end.is_some() || line.len() >= LINE {
+                let line = std::mem::take(line);
+                self.line(stream, &line)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
+        if let Some(see) = self.job.line {
+            see(stream, line);
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.to_vec());
+        let Some(log) = self.log.as_mut().filter(|_| self.logged < LOG) else { return Ok(()) };
+        let line = clean(line);
+        self.logged += line.len() as u64 + 1;
+        writeln!(log, "{line}")?;
+        if self.logged >= LOG {
+            writeln!(log, "… what followed is left out: a log has at most {} MiB", LOG >> 20)?;
+        }
+        Ok(())
+    }
+}
+
+/// One stream, masked and cut into lines.
+struct Lines<'a> {
+    masked: Masked<'a>,
+    line: Vec<u8>,
+}
+
+/// A line that a command printed, harmless to show: without escape sequences, tabs as spaces.
+pub fn clean(line: &[u8]) -> String {
+    let plain = anstream::adapter::strip_bytes(line).into_vec();
+    harmless(&String::from_utf8_lossy(&plain).replace('\t', TAB))
+}

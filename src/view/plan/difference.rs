@@ -1,0 +1,153 @@
+//! What has changed between the plans of two runs: for whoever approved the earlier ones, as documents `git-deploy/plan/v1`.
+//!
+//! Digests decide whether plans differ. The texts only explain it: two plans of the same may be printed in another order.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use similar::TextDiff;
+
+use super::{Component, cleaned};
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::{ComponentName, EnvName};
+
+/// The most bytes of an earlier document.
+const LIMIT: usize = 64 << 20;
+/// Longer texts are not compared line by line: it takes too long, and nobody reads it.
+const LINES: usize = 5_000;
+
+/// Why an earlier document says nothing about these plans.
+#[derive(Debug, thiserror::Error)]
+pub enum DifferenceError {
+    /// More than is read.
+    #[error("it has {0} bytes; at most {LIMIT} are read")]
+    TooLarge(usize),
+    /// Not such a document.
+    #[error("it is not a document of the kind git-deploy/plan/v1: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A document of another kind.
+    #[error("it is a document of the kind {0:?}, not git-deploy/plan/v1")]
+    Kind(String),
+    /// Plans for another environment.
+    #[error("its plans are for {0}")]
+    Environment(EnvName),
+}
+
+/// How the plans differ from earlier ones.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Since {
+    /// The commit of the earlier plans.
+    pub commit: CommitId,
+    /// The components whose plans differ; none where all plans are the same.
+    pub differences: Vec<Difference>,
+}
+
+/// How the plan of a component differs from the earlier one.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// The component.
+    pub component: ComponentName,
+    /// What kind of difference it is.
+    pub how: How,
+    /// The digest of the earlier plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Digest>,
+    /// The digest of the present plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Digest>,
+    /// The difference of the printed texts as a unified diff; empty where only values differ that are not printed.
+    pub diff: String,
+}
+
+/// How a plan differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum How {
+    /// There was none.
+    Appeared,
+    /// There is none any more.
+    Vanished,
+    /// It is another one.
+    Changed,
+}
+
+/// What is read of an earlier document.
+#[derive(Deserialize)]
+struct Earlier {
+    environment: EnvName,
+    commit: CommitId,
+    components: Vec<EarlierComponent>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    schema: String,
+}
+
+#[derive(Deserialize)]
+struct EarlierComponent {
+    component: ComponentName,
+    digest: Option<Digest>,
+    #[serde(default)]
+    text: String,
+}
+
+/// The digests of the plans in an earlier document for this environment.
+pub fn digests(earlier: &[u8], environment: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
+    let earlier = read(earlier, environment)?;
+    Ok(earlier.components.into_iter().filter_map(|it| Some((it.component, it.digest?))).collect())
+}
+
+fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
+    if earlier.len() > LIMIT {
+        return Err(DifferenceError::TooLarge(earlier.len()));
+    }
+    let kind: Kind = serde_json::from_slice(earlier)?;
+    if kind.schema != "git-deploy/plan/v1" {
+        return Err(DifferenceError::Kind(kind.schema.chars().take(80).collect()));
+    }
+    let earlier: Earlier = serde_json::from_slice(earlier)?;
+    if earlier.environment != *environment {
+        return Err(DifferenceError::Environment(earlier.environment));
+    }
+    Ok(earlier)
+}
+
+/// How these components' plans differ from those of an earlier document for the same environment.
+pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) -> Result<Since, DifferenceError> {
+    let earlier = read(earlier, environment)?;
+    let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
+    for it in &earlier.components {
+        if let Some(digest) = &it.digest {
+            all.entry(&it.component).or_default()[0] = Some((digest, cleaned(&it.text)));
+        }
+    }
+    for it in components {
+        if let Some(digest) = &it.digest {
+            all.entry(&it.component).or_default()[1] = Some((digest, it.text.clone().unwrap_or_default()));
+        }
+    }
+    let differences = all.into_iter().filter_map(|(component, [old, new])| {
+        let how = match (&old, &new) {
+            (Some((old, _)), Some((new, _))) if old == new => return None,
+            (Some(_), Some(_)) => How::Changed,
+            (None, _) => How::Appeared,
+            (_, None) => How::Vanished,
+        };
+        let text = |it: &Option<(&Digest, String)>| it.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
+        let digest = |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
+        let diff = if how == How::Changed { unified(&text(&old), &text(&new)) } else { String::new() };
+        Some(Difference { component: component.clone(), how, from: digest(&old), to: digest(&new), diff })
+    });
+    Ok(Since { commit: earlier.commit, differences: differences.collect() })
+}
+
+fn unified(old: &str, new: &str) -> String {
+    if [old, new].iter().any(|text| text.lines().count() > LINES) {
+        return format!("@@ more than {LINES} lines, which are not compared @@\n");
+    }
+    TextDiff::from_lines(old, new).unified_diff().header("earlier", "now").to_string()
+}

@@ -1,0 +1,199 @@
+//! Plans as a change request shows them: one comment in the Markdown of GitHub, GitLab and Azure.
+//!
+//! What strangers chose stands in code only, where nobody is mentioned, nothing is linked and no HTML is read: in a fence that is longer
+//! than any run of backticks in it, each line a space in, so that none is a forge's command; or in `<code>`, each sign escaped.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::{Change, Component, How, Plans, State, Terraform};
+use crate::domain::plan::Action;
+use crate::view::mark::Mark;
+
+/// The most bytes of the whole. GitHub takes 65,536 characters.
+pub const LIMIT: usize = 60_000;
+/// The most bytes of the table's rows.
+const ROWS: usize = 20_000;
+/// What is kept free for the remarks on what was cut.
+const REMARKS: usize = 1_000;
+/// A part that would have less room than this for its text is left out.
+const LEAST: usize = 600;
+
+/// The comment. It has one heading, and is never longer than [`LIMIT`].
+pub fn markdown(plans: &Plans) -> String {
+    let mut all =
+        format!("## Plan for {} at {}\n\n", code(plans.environment.as_str()), code(&plans.commit.0.prefix(7)));
+    table(plans, &mut all);
+    let mut parts: Vec<Part> = plans.components.iter().filter_map(Part::of).collect();
+    parts.sort_by_key(|it| !it.from_end);
+    if let Some(since) = &plans.since {
+        let commit = code(&since.commit.0.prefix(7));
+        let _ = match since.differences.len() {
+            0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
+            1 => writeln!(all, "1 plan differs from those that were made of {commit}.\n"),
+            count => writeln!(all, "{count} plans differ from those that were made of {commit}.\n"),
+        };
+        // What differs is read first.
+        let differences = since.differences.iter().map(|it| Part {
+            title: format!("{}: {}", code(it.component.as_str()), how(it.how)),
+            language: "diff",
+            text: Cow::Borrowed(&it.diff),
+            from_end: false,
+        });
+        parts = differences.chain(parts).collect();
+    }
+    let room = LIMIT.saturating_sub(all.len() + REMARKS);
+    let mut left_out = parts.len();
+    parts.truncate(room / LEAST);
+    let shares = shares(&parts.iter().map(Part::len).collect::<Vec<_>>(), room);
+    for (part, share) in parts.iter().zip(shares) {
+        if share >= part.len().min(part.frame() + LEAST) {
+            part.write(share, &mut all);
+            left_out -= 1;
+        }
+    }
+    if left_out > 0 {
+        let _ = writeln!(all, "{left_out} more are left out, because a comment has no room for them; the log has all.");
+    }
+    all
+}
+
+fn how(how: How) -> &'static str {
+    match how {
+        How::Appeared => "has a plan, and had none",
+        How::Vanished => "had a plan, and has none",
+        How::Changed => "has another plan than before",
+    }
+}
+
+fn table(plans: &Plans, all: &mut String) {
+    let (stays, moves): (Vec<&Component>, Vec<&Component>) =
+        plans.components.iter().partition(|it| it.state == State::Unchanged);
+    all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
+    let end = all.len() + ROWS;
+    let mut rows = 0;
+    for it in &moves {
+        let mark = match it.state {
+            State::Planned => Mark::Yes,
+            State::Failed => Mark::No,
+            State::Deferred | State::Destroyed => Mark::Live,
+            State::Empty | State::Unplanned | State::Unchanged => Mark::None,
+        };
+        let said = it.said(&code);
+        let said = if it.state == State::Destroyed { format!("**{said}**") } else { said };
+        let cells = [code(it.component.as_str()), code(&it.versions()), code(&it.commits()), said];
+        let row = format!("| {} | {} |\n", mark.symbol(), cells.join(" | "));
+        if all.len() + row.len() > end {
+            break;
+        }
+        all.push_str(&row);
+        rows += 1;
+    }
+    all.push('\n');
+    if rows < moves.len() {
+        let _ =
+            writeln!(all, "{} more components are not listed, because a comment has no room.\n", moves.len() - rows);
+    }
+    let _ = match stays.len() {
+        0 => Ok(()),
+        1 => writeln!(all, "1 component is unchanged.\n"),
+        count => writeln!(all, "{count} components are unchanged.\n"),
+    };
+}
+
+/// A part that is folded away until somebody opens it.
+struct Part<'a> {
+    title: String,
+    language: &'static str,
+    text: Cow<'a, str>,
+    /// Whether its end says more than its beginning, as that of a failure does.
+    from_end: bool,
+}
+
+impl<'a> Part<'a> {
+    fn of(it: &'a Component) -> Option<Self> {
+        let printed = it.text.as_deref().unwrap_or_default();
+        let listed = it.terraform.as_ref().map(listed).filter(|list| !list.is_empty());
+        let text = listed.map_or(Cow::Borrowed(printed), |list| Cow::Owned(format!("{list}\n{printed}")));
+        let title = format!("{}: {}", code(it.component.as_str()), it.said(&code));
+        let said = it.state != State::Empty && !text.trim().is_empty();
+        said.then(|| Self { title, language: "", text, from_end: it.state == State::Failed })
+    }
+
+    /// How many bytes it takes at most.
+    fn len(&self) -> usize {
+        self.frame() + self.text.len() + self.text.lines().count()
+    }
+
+    /// The same of what is around its text.
+    fn frame(&self) -> usize {
+        self.title.len() + 2 * longest_run(&self.text) + 200
+    }
+
+    /// Writes it in at most so many bytes, if that is more than its frame takes.
+    fn write(&self, share: usize, all: &mut String) {
+        let (mut room, mut kept) = (share.saturating_sub(self.frame()), Vec::new());
+        let lines: Vec<&str> = self.text.lines().collect();
+        let order: Box<dyn Iterator<Item = &&str>> =
+            if self.from_end { Box::new(lines.iter().rev()) } else { Box::new(lines.iter()) };
+        for line in order {
+            let Some(left) = room.checked_sub(line.len() + 2) else { break };
+            room = left;
+            kept.push(*line);
+        }
+        if self.from_end {
+            kept.reverse();
+        }
+        let fence = "`".repeat(longest_run(&self.text).max(2) + 1);
+        // A line of a difference begins with its sign.
+        let margin = if self.language.is_empty() { " " } else { "" };
+        let body: Vec<String> = kept.iter().map(|line| format!("{margin}{line}\n")).collect();
+        let _ = writeln!(all, "<details><summary>{}</summary>\n", self.title);
+        if !body.is_empty() {
+            let _ = writeln!(all, "{fence}{}\n{}{fence}\n", self.language, body.concat());
+        }
+        let cut = lines.len() - kept.len();
+        if cut > 0 {
+            let which = if self.from_end { "first" } else { "last" };
+            let _ = writeln!(all, "The {which} {cut} lines are cut; the log has all.\n");
+        }
+        all.push_str("</details>\n\n");
+    }
+}
+
+/// The resources that change, a line each. What is destroyed comes first: a long text is cut, and that must not be cut away.
+fn listed(terraform: &Terraform) -> String {
+    let destroys = |it: &&Change| matches!(it.action, Action::Destroy | Action::Replace);
+    let (first, rest): (Vec<&Change>, Vec<&Change>) = terraform.changes.iter().partition(destroys);
+    let lines = first.iter().chain(&rest).map(|it| format!("{:>3} {}\n", it.action.sign(), it.address));
+    lines.collect::<Vec<_>>().concat()
+}
+
+/// How many bytes each part gets of this room: what it needs, or an equal share of what the smaller ones leave.
+fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..needs.len()).collect();
+    order.sort_by_key(|at| needs[*at]);
+    let mut shares = vec![0; needs.len()];
+    for (done, at) in order.into_iter().enumerate() {
+        shares[at] = needs[at].min(room / (needs.len() - done));
+        room -= shares[at];
+    }
+    shares
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|character| character != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A text in which no sign means anything.
+fn code(text: &str) -> String {
+    let mut all = "<code>".to_owned();
+    for character in text.chars() {
+        if character.is_ascii_punctuation() {
+            let _ = write!(all, "&#{};", u32::from(character));
+        } else {
+            all.push(character);
+        }
+    }
+    all + "</code>"
+}
