@@ -32,6 +32,18 @@ fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
     assert!(moved == 0 || !denied, "{cut:?}: it was written\n{run}");
 }
 
+/// Waits until the server has done what it does with what it got. One that is called by ssh outlives its connection.
+fn settle(proxy: &Proxy, server: &Repo<'_>) {
+    proxy.settle();
+    let at_work = || {
+        let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cwd"));
+        processes.filter_map(|cwd| std::fs::read_link(cwd).ok()).any(|cwd| cwd == server.path())
+    };
+    while at_work() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 /// Breaks at places all along the way of a lock: the second lock is refused, so nothing hides that there are two.
 fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places: usize) {
     bob.deploy(&["sync"]).ok();
@@ -39,7 +51,7 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
     let scene = Scene::new(world, bob, server, Fault::Killed);
     proxy.breaks(None);
     bob.deploy(&LOCK).ok();
-    proxy.settle();
+    settle(proxy, server);
     let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
     let places = if all { ALL } else { places };
     let (mut broken, mut open, mut through) = (0, 0, 0);
@@ -53,7 +65,7 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
                 let before = scene.tips();
                 proxy.breaks(Some(cut));
                 let run = bob.deploy(&LOCK);
-                proxy.settle();
+                settle(proxy, server);
                 let moved = scene.unharmed(&before, after, &run);
                 truthful(&run, moved, &cut);
                 broken += usize::from(proxy.broke());
@@ -65,7 +77,7 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
                 assert_eq!(bob.rev("refs/deploy/policy"), server.rev("refs/deploy/policy"));
                 bob.deploy(if moved == 1 { &UNLOCK } else { &LOCK }).ok();
                 bob.deploy(&["audit"]).ok();
-                proxy.settle();
+                settle(proxy, server);
             }
         }
     }
@@ -124,7 +136,7 @@ fn late() {
                 });
                 bob.deploy(&LOCK)
             });
-            proxy.settle();
+            settle(&proxy, server);
             let moved = scene.unharmed(&before, millis, &run);
             truthful(&run, moved, &format!("{hook} {millis}"));
             bob.deploy(&["sync"]).ok();
@@ -169,4 +181,37 @@ fn ssh() {
         world.clone_from(&url, person, &[&command])
     });
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
+}
+
+/// An answer that breaks off can look to git like that of a server without refs. Nobody is accused of a loss on one word: it is asked
+/// again, and where no second answer comes, what was known before stays.
+#[test]
+fn an_answer_without_refs() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let bob = &project.bob.repo;
+    let empty = world.bare_server("empty.git");
+    let refs = || bob.git(&["for-each-ref", "refs/deploy/", "refs/deploy-incoming/"]).ok().text();
+    let (before, program) = (refs(), world.path().join("home/upload-pack"));
+    bob.git(&["config", "remote.origin.uploadpack", &program.to_string_lossy()]).ok();
+    // What comes first, and what comes then.
+    let answers = |first: &str, then: &str| {
+        let once = world.path().join("home/once");
+        let _ = std::fs::remove_dir(&once);
+        let script = format!("#!/bin/sh\nif mkdir {} 2> /dev/null; then {first}; fi\n{then}\n", once.display());
+        bob.write("../home/upload-pack", &script);
+        bob.run("chmod", &["+x", &program.to_string_lossy()]).ok();
+    };
+    let (none, all) = (format!("exec git-upload-pack {}", empty.path().display()), "exec git-upload-pack \"$@\"");
+    answers(&none, all);
+    bob.deploy(&["sync"]).ok();
+    assert_eq!(refs(), before);
+    answers(&none, "exit 1");
+    let run = bob.deploy(&["sync"]).fails(3);
+    assert!(run.err().starts_with("error: cannot fetch from origin: nothing was changed"), "{run}");
+    assert_eq!(refs(), before);
+    bob.deploy(&["status"]).ok();
+    answers(&none, &none);
+    let run = bob.deploy(&["sync"]).fails(1);
+    assert!(run.err().contains("the remote has lost the ledger policy"), "{run}");
 }

@@ -49,11 +49,11 @@ fn what_follows() {
     let instead = ["--no-proc-receive"];
     let all = [
         (&[][..], Victim::Hook("post-receive"), 2),
-        (&[], Victim::Opening("post-receive"), 13),
-        (&[], Victim::Opening("proc-receive"), 13),
+        (&[], Victim::Opening("post-receive"), 29),
+        (&[], Victim::Opening("proc-receive"), 29),
         (&instead, Victim::Hook("post-receive"), 5),
-        (&instead, Victim::Opening("post-receive"), 13),
-        (&instead, Victim::Opening("update"), 13),
+        (&instead, Victim::Opening("post-receive"), 29),
+        (&instead, Victim::Opening("update"), 29),
     ];
     for (options, victim, step) in all {
         let world = World::new();
@@ -116,7 +116,7 @@ fn pre_push() {
     project.push("api/x", "two\n");
     let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
     let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/dev"];
-    for (victim, step) in [(Victim::Hook("pre-push"), 5), (Victim::Opening("pre-push"), 13)] {
+    for (victim, step) in [(Victim::Hook("pre-push"), 5), (Victim::Opening("pre-push"), 29)] {
         let ends = scene.each(&victim, &push, step, &|strike| {
             scene.judged(strike, 0);
             scene.goes_on(&push, strike.turn)

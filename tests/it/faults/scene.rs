@@ -249,8 +249,8 @@ impl<'a, 'w> Scene<'a, 'w> {
         let new = locks.iter().filter(|lock| self.met.borrow_mut().insert((*lock).clone())).count();
         if new > 0 {
             let run = self.run(arguments);
-            // What sets up stops where it is, and one that was through needs no lock.
-            let needless = run.succeeded() && ["init", "server"].contains(&arguments[0]);
+            // What sets up, or pushes, stops where it is; where all was fetched or written before, no lock is needed.
+            let needless = run.succeeded() && ["init", "server", "git"].contains(&arguments[0]);
             assert!(needless || locks.iter().any(|lock| self.tells_of(&run, lock)), "{turn}: {locks:?}\n{run}");
         }
         for lock in &locks {

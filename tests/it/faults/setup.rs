@@ -6,7 +6,10 @@ use std::path::Path;
 use super::{Fault, POLICY, Scene, Strike, Victim, told};
 use crate::harness::{Project, Repo, World};
 
-const EVERYWHERE: [(Victim, usize); 2] = [(Victim::Client, 7), (Victim::Family, 11)];
+/// Whom it strikes, and how far apart, where there are many places.
+const MANY: [(Victim, usize); 2] = [(Victim::Client, 23), (Victim::Family, 29)];
+/// The same where there are few.
+const FEW: [(Victim, usize); 2] = [(Victim::Client, 5), (Victim::Family, 7)];
 
 /// The permissions of a file.
 fn mode(file: &Path) -> u32 {
@@ -68,7 +71,7 @@ fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
 /// Alone, with nothing: a key, the policy, the file.
 #[test]
 fn init_alone() {
-    for (fault, victims) in [(Fault::Killed, &EVERYWHERE[..]), (Fault::FullDisk, &EVERYWHERE[..1])] {
+    for (fault, victims) in [(Fault::Killed, &MANY[..]), (Fault::FullDisk, &MANY[..1])] {
         let world = World::new();
         let repo = world.repo("alice");
         repo.commit("a", "1", "One");
@@ -102,7 +105,7 @@ fn init_with_a_server() {
     alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
     let init = ["init", "--yes", "--env", "dev"];
     let scene = Scene::new(&world, &alice, &server, Fault::Killed);
-    for (victim, step) in EVERYWHERE {
+    for (victim, step) in MANY {
         let ends = scene.each(&victim, &init, step, &|strike| {
             scene.unharmed(&strike.before, strike.turn, &strike.run);
             looked_at(&scene, strike);
@@ -125,7 +128,7 @@ fn join() {
     new.git(&["config", "deploy.key", &world.path().join("home/bob.key").to_string_lossy()]).ok();
     let init = ["init", "--pre-push"];
     let scene = Scene::new(&world, &new, &project.server, Fault::Killed);
-    for (victim, step) in EVERYWHERE {
+    for (victim, step) in FEW.map(|(victim, step)| (victim, 2 * step)) {
         let ends = scene.each(&victim, &init, step, &|strike| {
             scene.judged(strike, 0);
             looked_at(&scene, strike);
@@ -172,7 +175,7 @@ fn server_init() {
     server.hook("pre-receive", HOUSE);
     let scene = Scene::new(&world, &server, &server, Fault::Killed);
     let init = ["server", "init", ".", "--admin", &key, "--handoff", "/bin/true"];
-    for (victim, step) in EVERYWHERE {
+    for (victim, step) in FEW {
         let ends = scene.each(&victim, &init, step, &|strike| {
             let locked = guarded(&scene, strike, &alice, &init);
             alice.deploy(&["init", "--yes", "--env", "dev"]).ok();
@@ -204,7 +207,7 @@ fn server_adopt() {
     let root = project.alice.repo.git(&["config", "deploy.root"]).ok().text();
     let scene = Scene::new(&world, &copy, &copy, Fault::Killed);
     let adopt = ["server", "adopt", ".", "--root", &root];
-    for (victim, step) in EVERYWHERE {
+    for (victim, step) in FEW {
         let ends = scene.each(&victim, &adopt, step, &|strike| {
             assert_eq!(scene.tips(), strike.before, "{}: {}", strike.turn, strike.run);
             guarded(&scene, strike, &project.bob.repo, &adopt)
