@@ -148,7 +148,8 @@ impl Repository {
 
 /// Fetches branches, ledgers and notes, verifies what is new, and moves our ledgers forward.
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
-    let before = repository.tips_below(INCOMING)?;
+    // What no ledger can be called the fetch may take away: nothing of that is put back.
+    let before = repository.tips_below(INCOMING).unwrap_or_default();
     let mut synced = look(repository, remote)?;
     if synced.problems.iter().any(|problem| problem.fault == Fault::Deleted) {
         // An answer that breaks off can look to git like one that names no refs: nobody is said to have lost anything on one word.
