@@ -1,7 +1,7 @@
 //! `kill -9` wherever the program writes, a disk that is full from there on, a connection that breaks, a clock that jumps: nothing is
 //! lost, nothing is there twice, and the next command works or says what to do.
 //!
-//! strace strikes at the first writing system call, then at the second, and so on, each time in the same world as before. The suite
+//! strace strikes at the first call of each kind that writes, then at its second, and so on, each time in the same world as before. The suite
 //! strikes at some of the places; `FAULTS=all` at every one.
 
 mod clock;

@@ -1,7 +1,7 @@
 //! A world in which strace strikes at one writing system call after the other, each time as it was before.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -138,7 +138,8 @@ impl<'a, 'w> Scene<'a, 'w> {
         moved
     }
 
-    /// Strikes at one place after the other, until nobody is struck any more. What follows each time says whether a lock was left.
+    /// Strikes at one place after the other, after a look at which there are, when nobody is struck. What follows each time says whether a
+    /// lock was left.
     pub fn each(
         &self,
         victim: &Victim,
@@ -147,42 +148,44 @@ impl<'a, 'w> Scene<'a, 'w> {
         follows: &dyn Fn(&Strike<'w>) -> bool,
     ) -> Ends {
         let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
+        let calls = if matches!(victim, Victim::Opening(_)) { OPENS } else { WRITES };
         let mut ends = Ends::default();
-        for turn in (1..).step_by(if all { 1 } else { step }) {
-            assert!(turn < 2_000, "{arguments:?} does not come to an end");
+        let mut strike = |turn, inject: Option<&str>| {
             self.back();
             let before = self.tips();
-            let (run, struck) = self.strike(victim, arguments, turn);
-            let strike = Strike { turn, run, struck, before };
-            ends.locked += usize::from(follows(&strike));
-            if !struck {
-                break;
-            }
-            ends.killed += 1;
+            let (run, log) = self.traced(victim, arguments, calls, inject);
+            let struck = log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)");
+            ends.killed += usize::from(struck);
+            ends.locked += usize::from(follows(&Strike { turn, run, struck, before }));
+            log
+        };
+        let log = strike(0, None);
+        for (turn, (call, when)) in places(&log).into_iter().enumerate().step_by(if all { 1 } else { step }) {
+            let inject = match self.fault {
+                Fault::Killed => format!("inject={call}:signal=KILL:when={when}"),
+                Fault::FullDisk => format!("inject={calls}:error=ENOSPC:when={when}+"),
+            };
+            // Shown where the test fails.
+            println!("{}: {inject}", turn + 1);
+            strike(turn + 1, Some(&inject));
         }
         ends
     }
 
-    /// Runs the command; whether somebody was struck.
-    fn strike(&self, victim: &Victim, arguments: &[&str], turn: usize) -> (Run<'w>, bool) {
-        let calls = if matches!(victim, Victim::Opening(_)) { OPENS } else { WRITES };
-        let inject = match self.fault {
-            Fault::Killed => format!("inject={calls}:signal=KILL:when={turn}"),
-            Fault::FullDisk => format!("inject={calls}:error=ENOSPC:when={turn}+"),
-        };
+    /// Runs the command under strace, which strikes where it is told to. Gives what it wrote down as well.
+    fn traced(&self, victim: &Victim, arguments: &[&str], calls: &str, inject: Option<&str>) -> (Run<'w>, String) {
         let log = self.world.path().join("strace.log");
         let _ = std::fs::remove_file(&log);
-        // Several may write to it. With their threads: a hook judges in one of its own. Each counts for itself.
-        let out = log.to_string_lossy();
-        let trace = format!("trace={calls}");
-        let follow = ["-f", "-qq", "-A", "-o", &*out, "-e", &trace, "-e", &inject];
+        // Several may write to it. With their threads: a hook judges in one of its own. Each counts for itself, and each call for itself.
+        let (out, trace) = (log.to_string_lossy(), format!("trace={calls}"));
+        let mut options = vec!["-f", "-qq", "-A", "-o", &*out, "-e", &trace];
+        options.extend(inject.iter().flat_map(|inject| ["-e", *inject]));
         let run = match victim {
-            Victim::Client => self.who.run("strace", &[&follow[1..], &["git-deploy"], arguments].concat()),
-            Victim::Family => self.who.run("strace", &[&follow[..], &["git-deploy"], arguments].concat()),
-            Victim::Hook(name) | Victim::Opening(name) => self.strike_hook(name, &follow.join(" "), arguments),
+            Victim::Client => self.who.run("strace", &[&options[1..], &["git-deploy"], arguments].concat()),
+            Victim::Family => self.who.run("strace", &[&options[..], &["git-deploy"], arguments].concat()),
+            Victim::Hook(name) | Victim::Opening(name) => self.strike_hook(name, &options.join(" "), arguments),
         };
-        let log = std::fs::read_to_string(log).unwrap_or_default();
-        (run, log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)"))
+        (run, std::fs::read_to_string(log).unwrap_or_default())
     }
 
     fn strike_hook(&self, name: &str, strace: &str, arguments: &[&str]) -> Run<'w> {
@@ -269,6 +272,27 @@ impl<'a, 'w> Scene<'a, 'w> {
         let tried = run.err().contains(&remedy) || run.err().contains("git deploy sync") || run.succeeded();
         told && (tried || !lock.starts_with(self.who.path()))
     }
+}
+
+/// Where somebody can be struck: each call, and how often it is made, by whoever makes it most often.
+fn places(log: &str) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for line in log.lines() {
+        // Whose it is stands in front where there are several.
+        let (who, rest) = line.split_once(' ').filter(|(who, _)| who.parse::<u32>().is_ok()).unwrap_or(("", line));
+        let call = rest.trim_start().split('(').next().unwrap_or_default();
+        if !call.is_empty()
+            && call.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        {
+            *counts.entry((call, who)).or_default() += 1;
+        }
+    }
+    let mut most: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((call, _), count) in counts {
+        let known = most.entry(call).or_default();
+        *known = count.max(*known);
+    }
+    most.into_iter().flat_map(|(call, count)| (1..=count).map(move |when| (call.to_owned(), when))).collect()
 }
 
 /// The locks that a killed process left in a repository.
