@@ -183,8 +183,7 @@ fn lock(kept: &Arc<Kept>) -> Option<Lock> {
 /// What was attempted last and is on hold since.
 fn holds(here: Here<'_>) -> Vec<Held> {
     let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
-        let last = here.last(component)?.statement.ended();
-        let ended = last.into_iter().find(|ended| ended.target.component == *component)?;
+        let ended = here.last(component)?.statement.end_of(component)?;
         let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
         held.then(|| Held { component: component.clone(), commit: ended.target.commit, outcome: ended.outcome })
@@ -203,9 +202,7 @@ fn components(here: Here<'_>) -> Vec<Component> {
 }
 
 fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
-    let live = here.live(name);
-    let ended = live.into_iter().flat_map(|kept| kept.statement.ended());
-    let target = ended.map(|ended| ended.target).find(|target| target.component == *name);
+    let target = here.live(name).and_then(|kept| kept.statement.end_of(name)).map(|ended| ended.target);
     let run = here.run_of(name);
     let (state, kept, to) = condition(here, name, run)?;
     Some(Component {

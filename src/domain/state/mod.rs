@@ -251,8 +251,7 @@ impl<'a> Here<'a> {
 
     /// The content that runs now.
     pub fn content(self, component: &ComponentName) -> Option<Content> {
-        let ended = self.live(component)?.statement.ended();
-        ended.into_iter().find(|ended| ended.target.component == *component)?.target.content
+        self.live(component)?.statement.end_of(component)?.target.content
     }
 
     /// The newest ended attempt.
@@ -270,8 +269,7 @@ impl<'a> Here<'a> {
         if let Some(Action::Verification(it)) = self.verification(component).map(|kept| &kept.statement.action) {
             return Some(it.verification);
         }
-        let ended = self.live(component)?.statement.ended();
-        ended.into_iter().find(|ended| ended.target.component == *component).map(|ended| ended.verification)
+        self.live(component)?.statement.end_of(component).map(|ended| ended.verification)
     }
 
     /// The entry after which nobody knows what runs.
