@@ -108,10 +108,7 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
     let plan = Plan { ledgers: &which, since: &since, notes, stretch: audit::STRETCH };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
-    let notes = report.notes.map(|(findings, remarks)| Part {
-        findings: findings.iter().map(finding).collect(),
-        remarks: remarks.into_iter().map(remark).collect(),
-    });
+    let (ledgers, notes) = shown(report);
     let remote = |open, detail| {
         let outcome = if open { "unknown" } else { "fail" };
         Finding { kind: "remote", ledger: None, outcome, entry: None, rule: None, detail }
@@ -126,8 +123,16 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
             other.findings.push(remote(!error.is_malformed(), harmless(&what)));
         }
     }
-    let ledgers = report.ledgers.into_iter().map(ledger).collect();
     Ok(Audit { project: Some(project.id), pinned, ledgers, notes, other })
+}
+
+/// What was found, as it is told: of the ledgers, and of the notes where they were looked at.
+pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
+    let notes = report.notes.map(|(findings, remarks)| Part {
+        findings: findings.iter().map(finding).collect(),
+        remarks: remarks.into_iter().map(remark).collect(),
+    });
+    (report.ledgers.into_iter().map(ledger).collect(), notes)
 }
 
 /// The ledgers to audit, the policy's first.
@@ -172,7 +177,7 @@ fn since(
         return Err(unusable().because("it is larger than 64 MiB"));
     }
     let earlier: Earlier = serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
-    if earlier.schema != "git-deploy/audit/v1" {
+    if earlier.schema != view::json::name("audit") {
         return Err(unusable().hint(hint));
     }
     if earlier.project != Some(project.id) {

@@ -3,7 +3,7 @@
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action, Deployment, Start};
+use crate::domain::entry::{self, Action, Change, Deployment, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
@@ -43,6 +43,35 @@ impl Deploying<'_> {
         Ok(deployment)
     }
 
+    /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
+    pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
+        let policy = &self.workspace.policy;
+        let command = |change: &&Change| {
+            let component = policy.component(&change.target.component);
+            component.is_some_and(|it| match change.intent {
+                entry::Intent::Destroy => it.destroy.is_some(),
+                _ => it.apply.is_some(),
+            })
+        };
+        let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
+        // Of what no component owns nothing is ever executed.
+        let idle: Vec<&Change> = idle.into_iter().filter(|it| it.target.component != ComponentName::rest()).collect();
+        let Some(first) = idle.first() else { return Ok(()) };
+        if deployment.changed().any(|change| command(&change)) {
+            for change in idle {
+                let (name, key) = (&change.target.component, key(change));
+                self.context.mention(format_args!("{name} has no {key} in the policy: nothing is executed for it."));
+            }
+            return Ok(());
+        }
+        let (name, component, key) = (&self.place.name, &first.target.component, key(first));
+        Err(Failure::new(Kind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+            .hint(format!(
+                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+            ))
+            .hint(format!("git deploy record {name}, for what another system deploys")))
+    }
+
     /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
     pub(super) fn approved(
         &self,
@@ -65,7 +94,8 @@ impl Deploying<'_> {
             reasons: reasons(&verdict),
             ..notice
         });
-        let failure = Failure::new(Kind::Waiting, format!("the deployment to {} waits for approvals", self.place.name));
+        let deed = deed(deployment.kind, &self.place.name);
+        let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
         Err(failure.hint(self.approve_command(&deployment)).verdict(verdict))
     }
 
@@ -76,7 +106,11 @@ impl Deploying<'_> {
         let bound = self.binds_plans();
         let plans = deployment.changed().filter_map(|change| Some((&change.target.component, change.plan.as_ref()?)));
         let plans = plans.filter(|_| bound).map(|(component, digest)| format!("--plan {component}={digest}"));
-        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter().chain(plans);
+        // What is there already is approved only by its name.
+        let there = deployment.changed().filter(|_| deployment.kind == entry::Kind::Destroy);
+        let names = there.map(|change| format!("--component {}", change.target.component));
+        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter();
+        let words = words.chain(names).chain(plans);
         words.collect::<Vec<_>>().join(" ")
     }
 
@@ -99,12 +133,15 @@ impl Deploying<'_> {
 
     fn allowed(&self, verdict: &Verdict, (by, deployment): (&Person, &Deployment)) -> Result<(), Failure> {
         let name = &self.place.name;
+        let nothing = match deployment.kind {
+            entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
+            entry::Kind::Exec => format!("nothing was run in {name}"),
+            _ => format!("nothing was deployed to {name}"),
+        };
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
-            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: nothing was deployed to {name}")),
-            Decision::CannotTell => {
-                (Kind::CannotTell, format!("cannot tell whether the rules allow it: nothing was deployed to {name}"))
-            }
+            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: {nothing}")),
+            Decision::CannotTell => (Kind::CannotTell, format!("cannot tell whether the rules allow it: {nothing}")),
         };
         for line in view::verdict::lines(verdict, false, self.context.width()) {
             self.context.note(line);
@@ -159,7 +196,7 @@ impl Deploying<'_> {
             return Err(meanwhile("the policy has changed"));
         }
         let parts = |deployment: &Deployment| {
-            let part = |it: &crate::domain::entry::Change| (it.target.clone(), it.from, it.intent);
+            let part = |it: &Change| (it.target.clone(), it.from, it.intent);
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
@@ -175,10 +212,23 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
     missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
 }
 
+/// The key of the command that carries a change out.
+fn key(change: &Change) -> &'static str {
+    if change.intent == entry::Intent::Destroy { "destroy" } else { "apply" }
+}
+
 /// What is missing, for those who are told.
 fn reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass);
     missing.map(|check| format!("{}: {}", check.rule.name(), check.detail)).collect()
+}
+
+/// What a deployment is called in a sentence.
+pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+    match kind {
+        entry::Kind::Destroy => format!("the destruction of {name}"),
+        _ => format!("the deployment to {name}"),
+    }
 }
 
 /// What is about to be done, and where.
