@@ -107,7 +107,7 @@ impl Deploying<'_> {
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
-        self.planned(&plans)?;
+        self.planned(&deployment, &plans)?;
         self.approved(person, compose, &deployment, &plans)?;
         if !self.context.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));

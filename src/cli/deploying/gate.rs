@@ -10,6 +10,7 @@ use crate::domain::plan::{Made, Planned};
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::append::View;
 use crate::run::carry::Foresight;
+use crate::view::alike::counted;
 use crate::view::{self, deployed, fold};
 
 /// Asks about a plan that is another than before.
@@ -118,7 +119,7 @@ impl Deploying<'_> {
     }
 
     /// Whether all plans could be made, as far as that is needed now.
-    pub(super) fn planned(&self, plans: &Plans) -> Result<(), Failure> {
+    pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
         let name = &self.place.name;
         let failed = plans.iter().filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
@@ -131,14 +132,20 @@ impl Deploying<'_> {
         }
         for (component, planned) in plans {
             let Planned::Deferred { waits_for } = planned else { continue };
+            let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
             if self.binds_plans() {
                 let words = format!(
-                    "{component} cannot be planned before {waits_for} is applied, and approvals bind plans here"
+                    "{component} can only be planned after the apply of {}, and approvals bind plans here",
+                    counted(&names)
                 );
+                let commit = deployment.components.iter().find(|it| it.target.component == *component);
+                let commit = commit.map(|it| it.target.commit.0.prefix(12)).unwrap_or_default();
+                let first: String = names.iter().map(|it| format!(" --component {it}")).collect();
                 return Err(Failure::new(Kind::Command, words)
-                    .hint(format!("git deploy run {name} --component {waits_for}, and the rest after it")));
+                    .hint(format!("git deploy run {name} {commit}{first}"))
+                    .hint(format!("git deploy run {name} {commit}")));
             }
-            self.context.mention(format_args!("{component} is planned once {waits_for} is applied."));
+            self.context.mention(format_args!("{component} is planned after the apply of {}.", counted(&names)));
         }
         Ok(())
     }
