@@ -3,8 +3,10 @@
 //! The start entry is the lock. Whatever happens after it is written down by a finish, unless somebody else has taken the run over.
 
 mod gate;
+mod notices;
 mod ours;
 mod stage;
+mod tells;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,15 +22,17 @@ use crate::domain::entry::{Action, Deployment, Finish, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
-use crate::domain::policy::Bind;
+use crate::domain::policy::{Bind, Event};
 use crate::git::append::{Appended, Draft, Manner, View};
 use crate::run::carry::{self, Report, Task};
 use crate::run::crew::Crew;
+use crate::run::notify::Notice;
 use crate::run::outcome;
 use crate::run::stop::Stop;
 use crate::run::surroundings::Surroundings;
 use crate::view::deployed;
 
+use notices::Notices;
 pub use stage::Stage;
 
 /// How a deployment is carried out: the options of every command that does.
@@ -56,6 +60,7 @@ pub struct Deploying<'a> {
     pub carrying: &'a Carrying,
     /// Whether to go on.
     pub stop: Arc<Stop>,
+    notices: Notices<'a>,
 }
 
 /// Works a deployment out, as things stand.
@@ -75,7 +80,7 @@ pub struct Begun {
 }
 
 /// Listens to Ctrl-C from now on.
-pub fn listen() -> Result<Arc<Stop>, Failure> {
+fn listen() -> Result<Arc<Stop>, Failure> {
     let stop = Arc::new(Stop::default());
     let told = |stop: &Stop| {
         let words = if stop.ends_all() {
@@ -88,6 +93,25 @@ pub fn listen() -> Result<Arc<Stop>, Failure> {
     };
     stop.listen(told).or_fail(Kind::CannotTell, "cannot listen to signals")?;
     Ok(stop)
+}
+
+impl<'a> Deploying<'a> {
+    /// Something that is to be carried out there; Ctrl-C asks it to stop from now on.
+    pub fn new(
+        context: &'a Context,
+        workspace: &'a Workspace,
+        place: &'a Place,
+        carrying: &'a Carrying,
+    ) -> Result<Self, Failure> {
+        let notices = Notices::new(context);
+        Ok(Self { context, workspace, place, requested_by: None, carrying, stop: listen()?, notices })
+    }
+
+    /// The same, asked for by somebody else.
+    #[must_use]
+    pub fn requested_by(self, person: Option<&'a Person>) -> Self {
+        Self { requested_by: person, ..self }
+    }
 }
 
 impl Deploying<'_> {
@@ -108,6 +132,7 @@ impl Deploying<'_> {
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
         self.planned(&deployment, &plans)?;
+        self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
         self.approved(person, compose, &deployment, &plans)?;
         if !self.context.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
@@ -155,6 +180,11 @@ impl Deploying<'_> {
         })?;
         let Action::Start(start) = &appended.statement.action else { return Err(Failure::told(Kind::CannotTell)) };
         let sequence = appended.statement.sequence;
+        self.tells(Event::Started, &appended.statement.by, &start.deployment, |notice| Notice {
+            run: Some(run),
+            entry: Some(appended.id),
+            ..notice
+        });
         Ok(Begun { sequence, run, deployment: start.deployment.clone() })
     }
 
@@ -208,12 +238,16 @@ impl Deploying<'_> {
             .hint(format!("git deploy status {}", self.place.name)));
         }
         let appended = self.finish(begun, &report)?;
+        self.tells_end(begun, &report, &appended);
         written::tell(
             self.context,
             &deployed::ended(self.place.name.as_str(), &appended.statement.ended()),
             &appended,
         )?;
         written::on_hold(self.context, &self.place.name, &appended);
+        if report.is_success() {
+            self.advance(&begun.deployment);
+        }
         self.outcome(stage, &report)
     }
 
@@ -256,12 +290,17 @@ impl Deploying<'_> {
 
     /// Writes one entry.
     pub fn append(&self, action: &dyn Fn(&View<'_>) -> Result<Action, Failure>) -> Result<Appended, Failure> {
-        self.workspace.append(self.context, &self.place.ledger, Manner::default(), &|view| self.draft(action(view)?))
+        self.workspace.append(
+            self.context,
+            &self.place.ledger,
+            Manner::default(),
+            &|view| Ok(self.draft(action(view)?)),
+        )
     }
 
-    fn draft(&self, action: Action) -> Result<Draft, Failure> {
+    fn draft(&self, action: Action) -> Draft {
         let requested_by = self.requested_by.cloned();
-        Ok(Draft { environment: self.place.named.clone(), requested_by, ..action.into() })
+        Draft { environment: self.place.named.clone(), requested_by, ..action.into() }
     }
 
     /// What commands see here.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, Plans, Stage, listen};
+use super::deploying::{Carrying, Deploying, Plans, Stage};
 use super::purpose::Purpose;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _, written};
@@ -41,14 +41,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let line = as_line(&args.command)?;
     let (person, _) = workspace.signer()?;
     let carrying = Carrying::default();
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: args.purpose.requested_by.as_ref(),
-        carrying: &carrying,
-        stop: listen()?,
-    };
+    let deploying =
+        Deploying::new(context, &workspace, &place, &carrying)?.requested_by(args.purpose.requested_by.as_ref());
     let target = target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::git::append::View<'_>| {
         let from = Some(target.commit);

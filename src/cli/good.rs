@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::look;
 use super::place::OnlyEnv;
-use super::releases::{attempted, newest};
+use super::releases::{Release, attempted, newest};
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind};
 use crate::domain::name::ComponentName;
@@ -44,7 +44,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let mut found = newest(&workspace, &place, &wanted, &|_, _| true)?;
     let release = |name: ComponentName| {
-        let good = found.remove(&name).map(|release| release.shown());
+        let good = found.remove(&name).map(Release::shown);
         Component { component: name, good }
     };
     let components = wanted.into_iter().map(release).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, listen};
+use super::deploying::{Carrying, Deploying};
 use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _, look};
@@ -65,14 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .map(|file| std::fs::read(file).or_fail(Kind::CannotTell, format!("cannot read {}", file.display())));
     let earlier = earlier.transpose()?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: None,
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let person = look::asker(&workspace).or_else(|| first_deployer(rules, entry::Kind::Deploy).cloned());
     let person = person.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
     let (deployment, _) = deploying.asked(

@@ -1,7 +1,7 @@
 //! What people see while a deployment is carried out: on a terminal a line for each component that is being worked on, elsewhere plain lines
 //! about what begins and what has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -85,6 +85,11 @@ impl<'a> Progress<'a> {
 }
 
 impl Witness for Progress<'_> {
+    fn goes_back(&self, components: &BTreeSet<ComponentName>) {
+        let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
+        self.say(&format!("Going back: {}", names.join(", ")));
+    }
+
     fn begins(&self, component: &ComponentName, step: Step) {
         let bar = self.bar(component, step);
         if self.bars.is_none() && step != Step::Plan {

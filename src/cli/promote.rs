@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, listen};
+use super::deploying::{Carrying, Deploying};
 use super::place::OnlyEnv;
 use super::purpose::Purpose;
 use super::workspace::Workspace;
@@ -46,14 +46,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     commits.retain(|component, _| named.is_empty() || named.contains(component));
     let selection = if named.is_empty() { Selection::Free } else { Selection::Named(named) };
     let (person, _) = workspace.signer()?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: args.purpose.requested_by.as_ref(),
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying =
+        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = Wish {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::composing::{self, Place};
-use super::deploying::{Begun, Carrying, Deploying, Stage, listen};
+use super::deploying::{Begun, Carrying, Deploying, Stage};
 use super::place::OnlyEnv;
 use super::progress::Progress;
 use super::workspace::Workspace;
@@ -43,11 +43,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(place) => place,
         None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
     };
-    let state = workspace.state(&place.ledger, &Scope::All)?;
+    let known = workspace.state(&place.ledger, &Scope::All)?;
     let found = found(
         context,
         &place,
-        composing::pick(args.run, "resume", context, &place, state.at(place.named.as_ref()).runs())?,
+        composing::pick(args.run, "resume", context, &place, known.at(place.named.as_ref()).runs())?,
     )?;
     context.say(format_args!("{}", found.told));
     for line in deployed::changes(&found.deployment, context.width()) {
@@ -57,14 +57,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Denied, "nothing was done"));
     }
     workspace.signer()?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: None,
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
     let tried = Cell::new(false);
     deploying.append(&|view| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, listen};
+use super::deploying::{Carrying, Deploying};
 use super::place::OnlyEnv;
 use super::purpose::Purpose;
 use super::releases::{self, Release};
@@ -52,23 +52,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.list {
         return list(context, &workspace, &here, &named);
     }
-    let (commits, selection) = match &args.to {
-        Some(rev) => (Commits::One(workspace.commit(rev)?), composing::selection(&args.components)),
-        None => {
-            let commits = back(&workspace, &here, &named)?;
-            let selection = Selection::Named(commits.keys().cloned().collect());
-            (Commits::Each(commits), selection)
-        }
+    let (commits, selection) = if let Some(rev) = &args.to {
+        (Commits::One(workspace.commit(rev)?), composing::selection(&args.components))
+    } else {
+        let commits = back(&workspace, &here, &named)?;
+        let selection = Selection::Named(commits.keys().cloned().collect());
+        (Commits::Each(commits), selection)
     };
     let (person, _) = workspace.signer()?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: args.purpose.requested_by.as_ref(),
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying =
+        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = Wish {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, listen};
+use super::deploying::{Carrying, Deploying};
 use super::place::EnvRev;
 use super::purpose::Purpose;
 use super::workspace::Workspace;
@@ -50,14 +50,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let selection = composing::to_carry_out(&args.components, args.all);
     let (person, _) = workspace.signer()?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: args.purpose.requested_by.as_ref(),
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying =
+        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = Wish {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::composing::{self, Place};
-use super::deploying::{Carrying, Deploying, Stage, listen};
+use super::deploying::{Carrying, Deploying, Stage};
 use super::place::OnlyEnv;
 use super::progress::Progress;
 use super::workspace::Workspace;
@@ -37,14 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let name = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     workspace.signer()?;
-    let deploying = Deploying {
-        context,
-        workspace: &workspace,
-        place: &place,
-        requested_by: None,
-        carrying: &args.carrying,
-        stop: listen()?,
-    };
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let running = running(&workspace, &deploying, &args.components)?;
     let changes = running.values().map(|target| entry::Change {
         from: Some(target.commit),

@@ -87,9 +87,9 @@ pub fn plan(
 ) -> BTreeMap<ComponentName, Planned> {
     let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
     let policy = crew.surroundings.policy;
-    let mut planner = Planner { site, crew, deployment };
+    let mut at_once = AtOnce { site, crew, deployment };
     let work = |_: &ComponentName, piece: Piece| crew.plan(&piece);
-    let fates = carry_out(&Graph::without_order(&all), parallel, &mut planner, &work);
+    let fates = carry_out(&Graph::without_order(&all), parallel, &mut at_once, &work);
     let mut plans = BTreeMap::new();
     let mut failed = Vec::new();
     for (component, fate) in fates {
@@ -124,7 +124,7 @@ pub fn verify(
 ) -> BTreeMap<ComponentName, bool> {
     let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
     let work = |_: &ComponentName, piece: Piece| crew.verify(&piece);
-    let fates = carry_out(&Graph::without_order(&all), parallel, &mut Planner { site, crew, deployment }, &work);
+    let fates = carry_out(&Graph::without_order(&all), parallel, &mut AtOnce { site, crew, deployment }, &work);
     let well = |(component, fate): (ComponentName, Fate<_, Broken>)| match fate {
         Fate::Done(_) => Some((component, true)),
         Fate::Failed(broken) => (!broken.interrupted).then_some((component, false)),
@@ -134,13 +134,13 @@ pub fn verify(
 }
 
 /// Has every component done at once, whatever the order between them.
-struct Planner<'a> {
+struct AtOnce<'a> {
     site: &'a Site<'a>,
     crew: &'a Crew<'a>,
     deployment: &'a Deployment,
 }
 
-impl<T> Foreman<Piece, T, Broken> for Planner<'_> {
+impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
     fn goes_on(&mut self) -> bool {
         !self.crew.stop.begins_nothing()
     }

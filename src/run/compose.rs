@@ -176,9 +176,9 @@ fn change(
 /// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
 /// plan is planned as well.
 fn leaning(policy: &Policy, components: &mut [Change]) {
-    let changes = |change: &&Change| change.intent == Intent::Change;
+    let comes = |change: &&Change| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> =
-        components.iter().filter(changes).map(|change| change.target.component.clone()).collect();
+        components.iter().filter(comes).map(|change| change.target.component.clone()).collect();
     let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
         policy.component(name).is_some_and(|it| it.depends_on.iter().any(|before| changed.contains(before)))
     };

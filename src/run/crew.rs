@@ -2,6 +2,7 @@
 //!
 //! A crew works on many components at once, from several threads; it knows nothing of their order.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use crate::domain::plan::{self, Made, Terraform, TerraformError, What};
 use crate::domain::policy::{Command, Component};
 
 /// How long `terraform show` may take.
-const SHOW: Duration = Duration::from_mins(5);
+const SHOW: Duration = Duration::from_secs(5 * 60);
 /// The first pause before something is tried again; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -65,6 +66,8 @@ pub struct Broken {
 
 /// Hears what happens, from several threads.
 pub trait Witness: Sync {
+    /// These components are being brought back from now on.
+    fn goes_back(&self, components: &BTreeSet<ComponentName>);
     /// A step of a component begins.
     fn begins(&self, component: &ComponentName, step: Step);
     /// Its command printed a line: masked, and not yet harmless.
@@ -102,7 +105,7 @@ impl Crew<'_> {
     /// Makes the plan of a component; `None` where the policy has no command for it.
     pub fn plan(&self, piece: &Piece) -> Result<Option<Made>, Broken> {
         let Some(command) = self.component(piece).and_then(|it| it.plan.as_ref()) else { return Ok(None) };
-        self.step(piece, Step::Plan, || self.made(piece, command), |made| summary(made)).map(Some)
+        self.step(piece, Step::Plan, || self.made(piece, command), summary).map(Some)
     }
 
     /// Brings a component in. What was planned is at the place of its plan.

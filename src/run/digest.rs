@@ -105,7 +105,8 @@ fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
     }
 }
 
-fn digest(hash: &[u8]) -> Digest {
+/// The digest that a SHA-256 of 32 bytes is.
+pub(super) fn digest(hash: &[u8]) -> Digest {
     use std::fmt::Write as _;
     let hex = hash.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long to wait for the end of a command that has closed its output.
 const SOON: Duration = Duration::from_millis(1);
 
+/// Sees a line as it comes.
+pub type Line<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
+
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub enum Program<'a> {
@@ -66,7 +69,7 @@ pub struct Job<'a> {
     /// Where its output is kept: appended, made harmless.
     pub log: Option<&'a Path>,
     /// Sees each line as it comes, masked and not yet harmless: see [`clean`].
-    pub line: Option<&'a (dyn Fn(Stream, &[u8]) + Sync)>,
+    pub line: Option<&'a Line<'a>>,
 }
 
 /// How a command ended.
@@ -235,7 +238,7 @@ impl Running {
         }
         let ready: Vec<bool> = polled.iter().map(|it| !it.revents().is_empty()).collect();
         let mut ready = ready.into_iter();
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = [0; 1 << 14];
         for (slot, stream) in self.pipes.iter_mut().zip([Stream::Out, Stream::Err]) {
             let Some(pipe) = slot.as_ref().filter(|_| ready.next().unwrap_or_default()) else { continue };
             match rustix::io::read(pipe, &mut buffer) {

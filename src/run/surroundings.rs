@@ -17,7 +17,7 @@ use crate::domain::policy::{Environment, Placeholder, Policy, Secret, VarName};
 /// What is handed on from the environment of this program.
 const INHERITED: [&str; 4] = ["HOME", "LANG", "PATH", "TERM"];
 /// How long a secret's command may take.
-const SECRET: Duration = Duration::from_mins(1);
+const SECRET: Duration = Duration::from_secs(60);
 /// The largest secret, in bytes.
 const SECRET_BYTES: usize = 64 << 10;
 
@@ -127,7 +127,7 @@ impl Surroundings<'_> {
             ("DEPLOY_VERSION", version.to_owned()),
             ("DEPLOY_PREVIOUS_COMMIT", previous),
             ("DEPLOY_ARTIFACT", artifacts.join(" ")),
-            ("DEPLOY_URL", self.url().unwrap_or_default()),
+            ("DEPLOY_URL", url(self.name, self.rules).unwrap_or_default()),
             ("DEPLOY_GOOD", good.join(" ")),
             ("DEPLOY_RUN", self.run.map_or_else(String::new, |run| run.to_string())),
         ] {
@@ -136,12 +136,12 @@ impl Surroundings<'_> {
         set("DEPLOY_PLAN", piece.plan().into());
         all
     }
+}
 
-    /// Where the environment can be seen.
-    pub fn url(&self) -> Option<String> {
-        let value = |placeholder| (placeholder == Placeholder::Env).then(|| self.name.to_string());
-        self.rules.url.as_ref()?.render(value).ok()
-    }
+/// Where an environment can be seen, if the policy says it.
+pub fn url(name: &EnvName, rules: &Environment) -> Option<String> {
+    let value = |placeholder| (placeholder == Placeholder::Env).then(|| name.to_string());
+    rules.url.as_ref()?.render(value).ok()
 }
 
 /// What every command has.

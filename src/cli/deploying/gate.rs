@@ -7,9 +7,11 @@ use crate::domain::entry::{self, Action, Deployment, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
+use crate::domain::policy::Event;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::append::View;
 use crate::run::carry::Foresight;
+use crate::run::notify::Notice;
 use crate::view::alike::counted;
 use crate::view::{self, deployed, fold};
 
@@ -34,11 +36,12 @@ impl Deploying<'_> {
     pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
         let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
         self.brings(&deployment);
-        match waits_for_approvals(&verdict) {
-            // There may be nothing to plan that could be approved, and then nothing to wait for.
-            true if deployment.changed().next().is_some() => Ok(deployment),
-            _ => self.allowed(&verdict).map(|()| deployment),
+        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for.
+        let waits = waits_for_approvals(&verdict) && deployment.changed().next().is_some();
+        if !waits {
+            self.allowed(&verdict, (person, &deployment))?;
         }
+        Ok(deployment)
     }
 
     /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
@@ -54,11 +57,15 @@ impl Deploying<'_> {
             return Err(meanwhile("what runs has changed"));
         }
         if !waits_for_approvals(&verdict) {
-            return self.allowed(&verdict);
+            return self.allowed(&verdict, (person, &deployment));
         }
         for line in view::verdict::lines(&verdict, false, self.context.width()) {
             self.context.note(line);
         }
+        self.tells(Event::ApprovalNeeded, person, &deployment, |notice| Notice {
+            reasons: reasons(&verdict),
+            ..notice
+        });
         let failure = Failure::new(Kind::Waiting, format!("the deployment to {} waits for approvals", self.place.name));
         Err(failure.hint(self.approve_command(&deployment)).verdict(verdict))
     }
@@ -69,9 +76,9 @@ impl Deploying<'_> {
         let commit = commits.first().map(|commit| commit.0.prefix(12)).unwrap_or_default();
         let bound = self.binds_plans();
         let plans = deployment.changed().filter_map(|change| Some((&change.target.component, change.plan.as_ref()?)));
-        let plans: String =
-            plans.filter(|_| bound).map(|(component, digest)| format!(" --plan {component}={digest}")).collect();
-        format!("git deploy approve {} {commit}{plans}", self.place.name)
+        let plans = plans.filter(|_| bound).map(|(component, digest)| format!("--plan {component}={digest}"));
+        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter().chain(plans);
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// A deployment as it would begin now, and what the rules say of it.
@@ -84,14 +91,14 @@ impl Deploying<'_> {
         let (statement, verdict) = self.workspace.ask(self.context, person, &self.place.ledger, &|view| {
             let deployment = with_plans(compose(view)?, plans);
             // Nobody will ever see this run.
-            self.draft(Action::Start(Start { run: RunId([0; 16]), deployment }))
+            Ok(self.draft(Action::Start(Start { run: RunId([0; 16]), deployment })))
         })?;
         // A start deploys something by its very form.
         let deployment = statement.deployment().cloned().ok_or_else(|| Failure::told(Kind::CannotTell))?;
         Ok((deployment, verdict))
     }
 
-    fn allowed(&self, verdict: &Verdict) -> Result<(), Failure> {
+    fn allowed(&self, verdict: &Verdict, (by, deployment): (&Person, &Deployment)) -> Result<(), Failure> {
         let name = &self.place.name;
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
@@ -102,6 +109,9 @@ impl Deploying<'_> {
         };
         for line in view::verdict::lines(verdict, false, self.context.width()) {
             self.context.note(line);
+        }
+        if kind == Kind::Denied {
+            self.tells(Event::Refused, by, deployment, |notice| Notice { reasons: reasons(verdict), ..notice });
         }
         Err(Failure::new(kind, words).verdict(verdict.clone()))
     }
@@ -170,6 +180,12 @@ impl Deploying<'_> {
 fn waits_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).peekable();
     missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
+}
+
+/// What is missing, for those who are told.
+fn reasons(verdict: &Verdict) -> Vec<String> {
+    let missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass);
+    missing.map(|check| format!("{}: {}", check.rule.name(), check.detail)).collect()
 }
 
 /// What is about to be done, and where.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Foresight, Lost, Report, Task, changes, find, piece, reported, rollback, unready};
 use crate::domain::entry::{Change, Intent, Outcome, Reported, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{Made, Planned};
+use crate::domain::plan::{Made, Planned, Terraform};
 use crate::domain::policy::Rollback;
 use crate::run::crew::Broken;
 use crate::run::graph::Graph;
@@ -157,7 +157,7 @@ fn applied(task: &Task<'_>, foresight: &dyn Foresight, piece: &Piece, anew: bool
     let verification = crew.verify(piece).map_err(|broken| Bad::Broken(broken, true))?;
     let known = made.as_ref().and_then(Made::of_terraform);
     // Of what another tool does, nobody can tell whether others will see it.
-    Ok(Done { verification, outputs: touched && known.is_none_or(|plan| plan.outputs_changed()) })
+    Ok(Done { verification, outputs: touched && known.is_none_or(Terraform::outputs_changed) })
 }
 
 fn destroyed(task: &Task<'_>, piece: &Piece) -> Result<Done, Bad> {

@@ -19,6 +19,7 @@ pub(super) fn bring_back(
     ours: &mut Ours<'_>,
     report: &mut Report,
 ) {
+    task.crew.witness.goes_back(wanted);
     let graph = Graph::new(task.crew.surroundings.policy, wanted).reversed();
     let mut foreman = BringingBack { task, site, ours, lost: None };
     let work = |_: &ComponentName, piece: Piece| brought_back(task, &piece);

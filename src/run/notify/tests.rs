@@ -179,6 +179,21 @@ fn the_deaf_delay_nobody() {
     assert_eq!(server.requests().len(), 2);
 }
 
+/// A service that came back during a long pause is not missed: the end of the run tries once more at once.
+#[test]
+fn the_end_cuts_a_pause_short() {
+    let down = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::start(vec![Answer::Text(down), Answer::Text("HTTP/1.1 204 No Content\r\n\r\n")]);
+    let hour = Duration::from_secs(3_600);
+    let limits = Limits { pause: hour, longest: hour, ..LIMITS };
+    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
+    notifier.send(&notice(Event::Failed));
+    while server.requests().is_empty() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(notifier.finish(), []);
+}
+
 /// A command gets the event in both ways, is not run for ever, and its words cannot drive a terminal.
 #[test]
 fn commands_are_run() {

@@ -107,7 +107,7 @@ impl Worker {
 
 /// The life of the thread.
 fn serve(shared: &Shared, sender: &mut Sender) {
-    let mut pause = sender.limits.pause;
+    let (mut pause, mut hurried) = (sender.limits.pause, false);
     let mut state = shared.lock();
     loop {
         let Some(message) = state.waiting.front().cloned() else {
@@ -136,8 +136,11 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         match result {
             Err(Failure::Later { why, after }) => {
                 state.why = Some(shown(&why));
-                state = rest(shared, state, after.unwrap_or_default().max(pause), after.is_none());
-                pause = pause.saturating_mul(2).min(sender.limits.longest);
+                let hurry = after.is_none() && !hurried;
+                let (rested, cut) = rest(shared, state, after.unwrap_or_default().max(pause), hurry);
+                (state, hurried) = (rested, hurried || cut);
+                // The little time at the end is used: the pauses begin anew.
+                pause = if cut { sender.limits.pause } else { pause.saturating_mul(2).min(sender.limits.longest) };
             }
             done => {
                 if let Err(Failure::Final(why)) = done {
@@ -152,19 +155,18 @@ fn serve(shared: &Shared, sender: &mut Sender) {
     }
 }
 
-/// A pause. When the run ends in it, it is cut short for one more attempt, unless the service asked for it.
+/// A pause. When the run ends it may be cut short, for one more attempt: whether it was.
 fn rest<'a>(
     shared: &'a Shared,
     mut state: MutexGuard<'a, State>,
     pause: Duration,
-    may_hurry: bool,
-) -> MutexGuard<'a, State> {
+    may_be_cut: bool,
+) -> (MutexGuard<'a, State>, bool) {
     let over = Deadline::after(pause);
-    let was_ending = state.end.is_some();
     loop {
-        let hurry = may_hurry && !was_ending && state.end.is_some();
-        if over.passed() || hurry || state.end.is_some_and(Deadline::passed) {
-            return state;
+        let cut = may_be_cut && state.end.is_some();
+        if cut || over.passed() || state.end.is_some_and(Deadline::passed) {
+            return (state, cut);
         }
         let left = state.end.map_or(over.left(), |end| end.left().min(over.left()));
         state = shared.wait(state, left);

@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::Job;
 use super::mask::Masked;
-use crate::domain::id::{Algorithm, Digest};
+use crate::domain::id::Digest;
 use crate::domain::text::harmless;
+use crate::run::digest::digest;
 
 /// A log ends after so many bytes.
 const LOG: u64 = 64 << 20;
@@ -101,9 +102,8 @@ impl<'a> Output<'a> {
         if let Some(log) = &mut self.log {
             log.flush()?;
         }
-        let hex: String = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Printed {
-            digest: Digest::new(Algorithm::Sha256, &hex).map_err(io::Error::other)?,
+            digest: digest(&self.digest.finalize()),
             head: self.head,
             cut: self.cut,
             tail: self.tail.iter().map(|line| clean(line)).collect(),

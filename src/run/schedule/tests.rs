@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,8 +15,8 @@ fn policy(count: usize, edges: &[(usize, usize)]) -> Policy {
     for component in 0..count {
         let needs: Vec<String> =
             edges.iter().filter(|(from, _)| *from == component).map(|(_, to)| format!("\"c{to}\"")).collect();
-        text +=
-            &format!("[components.c{component}]\npaths = [\"c{component}/**\"]\ndepends_on = [{}]\n", needs.join(", "));
+        let needs = needs.join(", ");
+        writeln!(text, "[components.c{component}]\npaths = [\"c{component}/**\"]\ndepends_on = [{needs}]").unwrap();
     }
     Policy::parse(&text).unwrap()
 }
