@@ -179,6 +179,18 @@ fn to_stage() {
         ended(&[("api", "succeeded"), ("database", "unchanged"), ("network", "succeeded")])
     );
 
+    // Going back to what the network was takes api with it, too.
+    shop.ci(&["rollback", "dev", "--to", "HEAD~1", "--yes"]).ok();
+    assert_eq!(shop.made("dev"), made("10.0.0.0/16", "10.0.1.0/24", 2));
+    shop.ci(&["unlock", "dev", "--commit", "HEAD"]);
+    shop.project.alice.deploy(&["unlock", "dev", "--commit", "HEAD", "-m", "It was well"]).ok();
+    // Who takes the network alone leaves api for the next time.
+    shop.ci(&["run", "dev", "--component", "network", "--yes"]).ok();
+    assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.0.1.0/24", 2));
+    let rest = shop.ci(&["run", "dev", "--yes"]).ok();
+    assert!(rest.text().contains("plan    api      ✓ 0 to add, 2 to change"), "{rest}");
+    assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.1.1.0/24", 2));
+
     shop.change("database", "# What is in it", "# All that is in it");
     let before = ["network", "database", "api"].map(|name| shop.bytes("dev", name));
     let empty = shop.ci(&["run", "dev", "--yes"]).ok();
@@ -318,7 +330,7 @@ fn gone() {
     shop.project.alice.repo.git(&["rm", "-rq", "infra/api", "infra/database"]).ok();
     shop.change("network", "10.0.0.0", "10.1.0.0");
     let kept = shop.ci(&["run", "dev", "--yes"]).ok();
-    assert!(kept.words_of_err().contains("--destroy"), "{kept}");
+    assert_eq!(kept.words_of_err(), "No longer in the code, and left as it is: api, database. --destroy removes it.");
     assert!(!resources(&shop, "api").is_empty() && !resources(&shop, "database").is_empty());
     let plan = shop.ci(&["plan", "dev", "--destroy"]).ok();
     assert!(plan.text().contains("api") && plan.text().contains("destroy"), "{plan}");

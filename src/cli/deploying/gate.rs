@@ -1,10 +1,12 @@
 //! What is asked before anything is done: the rules, and the people.
 
+use std::collections::BTreeSet;
+
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action, Deployment, Start};
-use crate::domain::id::RunId;
+use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
+use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
 use crate::domain::policy::Event;
@@ -67,18 +69,34 @@ impl Deploying<'_> {
             ..notice
         });
         let failure = Failure::new(Kind::Waiting, format!("the deployment to {} waits for approvals", self.place.name));
-        Err(failure.hint(self.approve_command(&deployment)).verdict(verdict))
+        let commands = self.approve_commands(&deployment)?;
+        Err(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
     }
 
-    /// What an approver types.
-    fn approve_command(&self, deployment: &Deployment) -> String {
-        let commits: std::collections::BTreeSet<_> = deployment.changed().map(|change| change.target.commit).collect();
-        let commit = commits.first().map(|commit| commit.0.prefix(12)).unwrap_or_default();
-        let bound = self.binds_plans();
-        let plans = deployment.changed().filter_map(|change| Some((&change.target.component, change.plan.as_ref()?)));
-        let plans = plans.filter(|_| bound).map(|(component, digest)| format!("--plan {component}={digest}"));
-        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter().chain(plans);
-        words.collect::<Vec<_>>().join(" ")
+    /// What an approver types, for each commit. Components are named where an approval without would be for others.
+    fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
+        let place = self.look()?;
+        let differs = |change: &Change| place.here().content(&change.target.component) != change.target.content;
+        let there = |name: &ComponentName| deployment.components.iter().any(|change| change.target.component == *name);
+        let commits: BTreeSet<_> = deployment.changed().map(|change| change.target.commit).collect();
+        let all = self.workspace.policy.component_names().iter().all(there) && deployment.changed().all(differs);
+        let named = commits.len() > 1 || !all;
+        let command = |commit: CommitId| {
+            let mut words = vec![format!("git deploy approve {} {}", self.place.name, commit.0.prefix(12))];
+            for change in deployment.changed().filter(|change| change.target.commit == commit) {
+                let component = &change.target.component;
+                if named {
+                    words.push(format!("--component {component}"));
+                }
+                if let Some(digest) = change.plan.as_ref().filter(|_| self.binds_plans()) {
+                    words.push(format!("--plan {component}={digest}"));
+                }
+            }
+            let destroys = |change: &Change| change.intent == Intent::Destroy && change.target.commit == commit;
+            words.extend(deployment.changed().any(destroys).then(|| "--destroy".to_owned()));
+            words.join(" ")
+        };
+        Ok(commits.into_iter().map(command).collect())
     }
 
     /// A deployment as it would begin now, and what the rules say of it.
@@ -150,9 +168,9 @@ impl Deploying<'_> {
                 );
                 let commit = deployment.components.iter().find(|it| it.target.component == *component);
                 let commit = commit.map(|it| it.target.commit.0.prefix(12)).unwrap_or_default();
-                let first: String = names.iter().map(|it| format!(" --component {it}")).collect();
+                let first = names.join(" --component ");
                 return Err(Failure::new(Kind::Command, words)
-                    .hint(format!("git deploy run {name} {commit}{first}"))
+                    .hint(format!("git deploy run {name} {commit} --component {first}"))
                     .hint(format!("git deploy run {name} {commit}")));
             }
             self.context.mention(format_args!("{component} is planned after the apply of {}.", counted(&names)));
