@@ -27,6 +27,7 @@ mod look_status;
 mod man;
 mod manners;
 mod mutations;
+mod pipelines;
 mod policy_life;
 mod policy_test;
 mod races;
