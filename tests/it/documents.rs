@@ -131,12 +131,19 @@ fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
         Some((before, took)) if step(line) && time(took) => before.to_owned(),
         _ => without_process(line),
     };
-    let mut lines: Vec<String> = printed.map(settled).collect();
-    let planned = |line: &String| line.starts_with("plan ") && line.contains('✓');
-    for plans in lines.chunk_by_mut(|one, next| planned(one) && planned(next)) {
+    let planned = |line: &str| line.starts_with("plan ") && line.contains(['✓', '✗']);
+    // Each line with what belongs to it.
+    let mut blocks: Vec<Vec<String>> = Vec::new();
+    for line in printed.map(settled) {
+        match blocks.last_mut().filter(|block| planned(&block[0]) && line.starts_with("    ")) {
+            Some(block) => block.push(line),
+            None => blocks.push(vec![line]),
+        }
+    }
+    for plans in blocks.chunk_by_mut(|one, next| planned(&one[0]) && planned(&next[0])) {
         plans.sort();
     }
-    lines
+    blocks.concat()
 }
 
 /// `…/git-deploy/logs/20260305T100000Z-stage-4711/api.run.log`, whatever the number is.

@@ -10,9 +10,8 @@ variable "states" {
 }
 
 data "terraform_remote_state" "network" {
-  backend  = "local"
-  config   = { path = "${var.states}/network.tfstate" }
-  defaults = { range = "0.0.0.0/0" }
+  backend = "local"
+  config  = { path = "${var.states}/network.tfstate" }
 }
 
 resource "terraform_data" "shop" {
