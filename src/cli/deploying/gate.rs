@@ -38,12 +38,12 @@ impl Deploying<'_> {
     pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
         let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
         self.brings(&deployment);
-        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for.
-        let waits = waits_for_approvals(&verdict) && deployment.changed().next().is_some();
-        if !waits {
-            self.allowed(&verdict, (person, &deployment))?;
+        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
+        match waits_for_approvals(&verdict) {
+            true if deployment.kind == entry::Kind::Exec => Err(self.waiting(person, &deployment, verdict)?),
+            true if deployment.changed().next().is_some() => Ok(deployment),
+            _ => self.allowed(&verdict, (person, &deployment)).map(|()| deployment),
         }
-        Ok(deployment)
     }
 
     /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
@@ -61,16 +61,21 @@ impl Deploying<'_> {
         if !waits_for_approvals(&verdict) {
             return self.allowed(&verdict, (person, &deployment));
         }
+        Err(self.waiting(person, &deployment, verdict)?)
+    }
+
+    /// Says whose approvals are missing, and what they type.
+    fn waiting(&self, person: &Person, deployment: &Deployment, mut verdict: Verdict) -> Result<Failure, Failure> {
+        // What to type is said below, with plans and components.
+        verdict.checks.iter_mut().filter(|check| check.rule == Rule::Approvals).for_each(|check| check.remedy = None);
         for line in view::verdict::lines(&verdict, false, self.context.width()) {
             self.context.note(line);
         }
-        self.tells(Event::ApprovalNeeded, person, &deployment, |notice| Notice {
-            reasons: reasons(&verdict),
-            ..notice
-        });
-        let failure = Failure::new(Kind::Waiting, format!("the deployment to {} waits for approvals", self.place.name));
-        let commands = self.approve_commands(&deployment)?;
-        Err(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
+        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice { reasons: reasons(&verdict), ..notice });
+        let what = if deployment.kind == entry::Kind::Exec { "command in" } else { "deployment to" };
+        let failure = Failure::new(Kind::Waiting, format!("the {what} {} waits for approvals", self.place.name));
+        let commands = self.approve_commands(deployment)?;
+        Ok(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
     }
 
     /// What an approver types, for each commit. Components are named where an approval without would be for others.
@@ -78,12 +83,15 @@ impl Deploying<'_> {
         let place = self.look()?;
         let differs = |change: &Change| place.here().content(&change.target.component) != change.target.content;
         let there = |name: &ComponentName| deployment.components.iter().any(|change| change.target.component == *name);
-        let commits: BTreeSet<_> = deployment.changed().map(|change| change.target.commit).collect();
-        let all = self.workspace.policy.component_names().iter().all(there) && deployment.changed().all(differs);
+        // A command changes nothing, and is asked about for all that it names.
+        let asked = |change: &&Change| deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged;
+        let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
+        let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
+        let all = self.workspace.policy.component_names().iter().all(there) && asked.iter().all(|it| differs(it));
         let named = commits.len() > 1 || !all;
         let command = |commit: CommitId| {
             let mut words = vec![format!("git deploy approve {} {}", self.place.name, commit.0.prefix(12))];
-            for change in deployment.changed().filter(|change| change.target.commit == commit) {
+            for change in asked.iter().filter(|change| change.target.commit == commit) {
                 let component = &change.target.component;
                 if named {
                     words.push(format!("--component {component}"));
@@ -92,8 +100,8 @@ impl Deploying<'_> {
                     words.push(format!("--plan {component}={digest}"));
                 }
             }
-            let destroys = |change: &Change| change.intent == Intent::Destroy && change.target.commit == commit;
-            words.extend(deployment.changed().any(destroys).then(|| "--destroy".to_owned()));
+            let destroys = |change: &&Change| change.intent == Intent::Destroy && change.target.commit == commit;
+            words.extend(asked.iter().any(destroys).then(|| "--destroy".to_owned()));
             words.join(" ")
         };
         Ok(commits.into_iter().map(command).collect())
