@@ -107,10 +107,7 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
     let plan = Plan { ledgers: &which, since: &since, notes, stretch: audit::STRETCH };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
-    let notes = report.notes.map(|(findings, remarks)| Part {
-        findings: findings.iter().map(finding).collect(),
-        remarks: remarks.into_iter().map(remark).collect(),
-    });
+    let (ledgers, notes) = shown(report);
     let problems =
         standing_problems(repository).or_fail(Kind::CannotTell, "cannot compare with the remote's ledgers")?;
     other.findings.extend(problems.iter().map(|problem| Finding {
@@ -121,8 +118,16 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
         rule: None,
         detail: problem_line(problem),
     }));
-    let ledgers = report.ledgers.into_iter().map(ledger).collect();
     Ok(Audit { project: Some(project.id), pinned, ledgers, notes, other })
+}
+
+/// What was found, as it is told: of the ledgers, and of the notes where they were looked at.
+pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
+    let notes = report.notes.map(|(findings, remarks)| Part {
+        findings: findings.iter().map(finding).collect(),
+        remarks: remarks.into_iter().map(remark).collect(),
+    });
+    (report.ledgers.into_iter().map(ledger).collect(), notes)
 }
 
 /// The ledgers to audit, the policy's first.
@@ -167,7 +172,7 @@ fn since(
         return Err(unusable().because("it is larger than 64 MiB"));
     }
     let earlier: Earlier = serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
-    if earlier.schema != "git-deploy/audit/v1" {
+    if earlier.schema != view::json::name("audit") {
         return Err(unusable().hint(hint));
     }
     if earlier.project != Some(project.id) {

@@ -235,7 +235,7 @@ impl Output {
 }
 
 /// `COLUMNS` where it is set, as with git; else the terminal's width; else no limit, for files and pipes.
-fn width(terminal: bool) -> Option<usize> {
+pub(super) fn width(terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
     columns.or_else(|| {
         terminal.then(terminal_size::terminal_size).flatten().map(|(terminal_size::Width(width), _)| width.into())

@@ -3,6 +3,8 @@
 //! Nothing is canned: every line that begins with a prompt is carried out as it is shown, and one that does not end as it should ends
 //! the tour.
 
+mod second;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,8 +15,8 @@ use super::{Context, Failure, Kind, OrFail as _};
 
 /// Make a sandbox with a real server repository and hooks, and take a tour
 ///
-/// The tour follows a commit from dev through qa and stage to prod, and sees the server refuse a promotion that skipped stage. The
-/// sandbox stays for you to go on in.
+/// The tour follows a commit from dev through qa and stage to prod, and sees the server refuse a promotion that skipped stage. In its second act
+/// a deployment fails its verification and goes back by itself. The sandbox stays for you to go on in.
 #[derive(clap::Args)]
 pub struct Args {
     /// The folder to make; it must not exist yet
@@ -66,6 +68,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     tour.refused()?;
     tour.accepted()?;
     tour.look_back()?;
+    tour.second_act()?;
     tour.farewell();
     Ok(())
 }
@@ -83,6 +86,8 @@ enum End {
     Well,
     /// Refused: exit status 1.
     Refused,
+    /// A command of the policy failed: exit status 4.
+    Failed,
 }
 
 impl Tour<'_> {
@@ -244,6 +249,7 @@ impl Tour<'_> {
         let expected = match end {
             End::Well => 0,
             End::Refused => 1,
+            End::Failed => 4,
         };
         if status.code() == Some(expected) {
             return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! The start entry is the lock. Whatever happens after it is written down by a finish, unless somebody else has taken the run over.
 
+mod destroy;
 mod gate;
 mod notices;
 mod ours;
@@ -18,7 +19,7 @@ use super::workspace::Workspace;
 use super::written;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
-use crate::domain::entry::{Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
@@ -32,6 +33,7 @@ use crate::run::stop::Stop;
 use crate::run::surroundings::Surroundings;
 use crate::view::deployed;
 
+pub use destroy::everything;
 use notices::Notices;
 pub use stage::Stage;
 
@@ -80,7 +82,7 @@ pub struct Begun {
 }
 
 /// Listens to Ctrl-C from now on.
-fn listen() -> Result<Arc<Stop>, Failure> {
+pub fn listen() -> Result<Arc<Stop>, Failure> {
     let stop = Arc::new(Stop::default());
     let told = |stop: &Stop| {
         let words = if stop.ends_all() {
@@ -103,8 +105,18 @@ impl<'a> Deploying<'a> {
         place: &'a Place,
         carrying: &'a Carrying,
     ) -> Result<Self, Failure> {
-        let notices = Notices::new(context);
-        Ok(Self { context, workspace, place, requested_by: None, carrying, stop: listen()?, notices })
+        Ok(Self::within(context, workspace, place, carrying, listen()?))
+    }
+
+    /// The same as a part of something larger, which stops as a whole.
+    pub fn within(
+        context: &'a Context,
+        workspace: &'a Workspace,
+        place: &'a Place,
+        carrying: &'a Carrying,
+        stop: Arc<Stop>,
+    ) -> Self {
+        Self { context, workspace, place, requested_by: None, carrying, stop, notices: Notices::new(context) }
     }
 
     /// The same, asked for by somebody else.
@@ -121,6 +133,7 @@ impl Deploying<'_> {
         if deployment.changed().next().is_none() {
             return self.ride_along(compose);
         }
+        self.executable(&deployment)?;
         if !self.context.can_ask() {
             // Better now than after all the plans.
             return self.context.confirm("Continue?").map(drop);
@@ -208,7 +221,7 @@ impl Deploying<'_> {
         Ok(plans)
     }
 
-    /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
+    /// Applies what was planned, verifies it, brings back what failed, and writes down and tells how it ended.
     pub fn carry(
         &self,
         stage: &Stage<'_>,
@@ -216,6 +229,30 @@ impl Deploying<'_> {
         begun: &Begun,
         plans: &Plans,
     ) -> Result<(), Failure> {
+        let (appended, mut report) = self.carried(stage, progress, begun, plans)?;
+        let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
+        written::tell(self.context, &deployed::how_it_ended(name, kind, &appended.statement.ended()), &appended)?;
+        if self.is_failed_creation(begun, &report) {
+            // There is nothing that it could have been brought back to.
+            report.left.clear();
+            self.undo_creation(&appended);
+        } else {
+            written::on_hold(self.context, &self.place.name, &appended);
+        }
+        if report.is_success() {
+            self.advance(&begun.deployment);
+        }
+        self.outcome(stage, kind, &report)
+    }
+
+    /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
+    fn carried(
+        &self,
+        stage: &Stage<'_>,
+        progress: &Progress<'_>,
+        begun: &Begun,
+        plans: &Plans,
+    ) -> Result<(Appended, Report), Failure> {
         let surroundings = self.surroundings(stage, Some(begun.run))?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: progress };
         let task = Task {
@@ -240,16 +277,7 @@ impl Deploying<'_> {
         }
         let appended = self.finish(begun, &report)?;
         self.tells_end(begun, &report, &appended);
-        written::tell(
-            self.context,
-            &deployed::ended(self.place.name.as_str(), &appended.statement.ended()),
-            &appended,
-        )?;
-        written::on_hold(self.context, &self.place.name, &appended);
-        if report.is_success() {
-            self.advance(&begun.deployment);
-        }
-        self.outcome(stage, &report)
+        Ok((appended, report))
     }
 
     fn finish(&self, begun: &Begun, report: &Report) -> Result<Appended, Failure> {
@@ -327,7 +355,7 @@ impl Deploying<'_> {
     }
 
     /// What there is to say of how it went, and the exit code.
-    fn outcome(&self, stage: &Stage<'_>, report: &Report) -> Result<(), Failure> {
+    fn outcome(&self, stage: &Stage<'_>, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
         for (component, why) in &report.left {
             self.context.mention(format_args!("{component} was not brought back: {why}."));
         }
@@ -348,16 +376,21 @@ impl Deploying<'_> {
             .iter()
             .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
             .collect();
+        let deed = gate::deed(kind, name);
         let words = match (&failed[..], self.stop.begins_nothing()) {
-            (_, true) => format!("the deployment to {name} was interrupted"),
-            ([], _) => format!("the deployment to {name} could not be carried out"),
-            (_, _) => format!("the deployment to {name} failed"),
+            (_, true) => format!("{deed} was interrupted"),
+            ([], _) => format!("{deed} could not be carried out"),
+            (_, _) => format!("{deed} failed"),
         };
         let mut failure = Failure::new(Kind::Command, words);
         if !failed.is_empty() {
             failure = failure.because(failed.join("\n"));
         }
-        Err(failure.hint(format!("less {}", stage.site.logs().display())).hint(format!("git deploy status {name}")))
+        let failure = failure.hint(format!("less {}", stage.site.logs().display()));
+        Err(match kind {
+            entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
+            _ => failure.hint(format!("git deploy status {name}")),
+        })
     }
 
     /// The environment as those commands see it that look.

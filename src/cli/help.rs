@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use clap::CommandFactory as _;
 
-use super::{Cli, GROUPS};
+use super::{Cli, GROUPS, context};
 use crate::view::fold::hanging;
 
 /// What the exit codes mean, for the long help and the man page of every command.
@@ -14,7 +14,9 @@ Exit status:
   0  yes, or done
   1  no: a gate refuses, an audit found something
   2  wrong usage
-  3  could not tell: git, network, disk, a missing fact";
+  3  could not tell: git, network, disk, a missing fact
+  4  a command of the policy failed, and with it a deployment
+  5  waiting for approvals";
 
 /// The whole command line, with the help that shows the groups.
 pub fn command() -> clap::Command {
@@ -22,8 +24,7 @@ pub fn command() -> clap::Command {
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
-    let size = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-    let width = size.map(|(terminal_size::Width(width), _)| width.into());
+    let width = context::width(std::io::stdout().is_terminal());
     let longest = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
     for (group, commands) in groups(&command) {
         // Writing to a string cannot fail.

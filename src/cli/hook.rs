@@ -109,6 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             Ok(())
         }
         Hook::PrePush => pre_push(context, &arguments, &lines),
+        // proc-receive was served above.
         Hook::PreReceive | Hook::ProcReceive => {
             decide(context, bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)), true)
         }

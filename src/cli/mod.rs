@@ -35,8 +35,10 @@ mod check;
 mod completions;
 mod contains;
 mod demo;
+mod destroy;
 mod diff;
 mod exec;
+mod expire;
 mod good;
 mod hook;
 mod init;
@@ -48,6 +50,7 @@ mod notes;
 mod plan;
 mod policy;
 mod promote;
+mod reap;
 mod record;
 mod register;
 mod repair;
@@ -65,6 +68,7 @@ mod verify;
 mod yank;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,6 +76,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::domain::name::ProjectName;
+use crate::domain::text::harmless;
 pub use context::Context;
 pub use failure::{Failure, Kind, OrFail};
 
@@ -133,6 +138,9 @@ commands! {
         Verify => verify,
         Exec => exec,
         Record => record,
+        Expire => expire,
+        Destroy => destroy,
+        Reap => reap,
     }
     "Audit": {
         Audit => audit,
@@ -197,7 +205,7 @@ struct Options {
     )]
     color: Color,
     /// Answer every question with yes
-    #[arg(id = "all-yes", short = 'y', long = "yes", global = true)]
+    #[arg(id = "all-yes", short = 'y', long = "yes", alias = "skip-confirm", global = true)]
     yes: bool,
 }
 
@@ -232,14 +240,29 @@ pub fn main() -> ExitCode {
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and usage go where clap sends them; if that is closed, nobody is there to be told.
-            let _ = error.print();
+            tell(&error);
             return if error.use_stderr() { misused(&error) } else { ExitCode::SUCCESS };
         }
     };
     let context = Context::new(&cli.options);
     let result = enter(&cli.options).and_then(|()| news::expected(&context)).and_then(|()| cli.command.run(&context));
     context.finish(result)
+}
+
+/// Prints help, or what is wrong with the command line: clap repeats the words, which may be a stranger's.
+fn tell(error: &clap::Error) {
+    let mut text = error.render().ansi().to_string();
+    for word in std::env::args_os().filter_map(|word| word.into_string().ok()) {
+        let shown = harmless(&word);
+        if shown != word {
+            text = text.replace(&word, &shown);
+            // Of `--option=VALUE` clap repeats the value alone.
+            text = word.split_once('=').map_or(text.clone(), |(_, value)| text.replace(value, &harmless(value)));
+        }
+    }
+    // Where help and usage go is closed, nobody is there to be told.
+    let _ =
+        if error.use_stderr() { write!(anstream::stderr(), "{text}") } else { write!(anstream::stdout(), "{text}") };
 }
 
 /// Tells of wrong usage, which clap has explained to people, in a document where one is wanted.

@@ -7,7 +7,7 @@
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::CommitId;
-use crate::domain::name::EnvName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{BranchName, Environment, Policy};
 use crate::domain::text::harmless;
 
@@ -38,6 +38,20 @@ impl EnvRev {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
+    /// The component and the environment, where they were named in this order: `api prod`, or `all prod` for no component in particular.
+    pub fn component_first(&self, workspace: &Workspace) -> Option<(Option<ComponentName>, EnvName)> {
+        let (first, second) = (self.env.as_deref()?, self.rev.as_deref()?);
+        let environment = second.parse().ok().filter(|name| workspace.policy.environment(name).is_some())?;
+        if is_environment(workspace, first) {
+            return None;
+        }
+        if first == "all" {
+            return Some((None, environment));
+        }
+        let component = first.parse().ok().filter(|name| workspace.policy.knows(name))?;
+        Some((Some(component), environment))
+    }
+
     /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
     /// can be told without it.
     pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<(EnvName, Option<&str>), Failure> {
@@ -58,6 +72,11 @@ impl EnvRev {
 }
 
 impl OnlyEnv {
+    /// As if this had been typed.
+    pub fn of(env: Option<String>) -> Self {
+        Self { env }
+    }
+
     /// The word as it was typed.
     pub fn word(&self) -> Option<&str> {
         self.env.as_deref()

@@ -64,6 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let mut deployment = composing::composed(view, policy, &wish)?;
         composing::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
         args.purpose.add(&mut deployment, view)?;
+        deployment.expires = place.expiry(view, context, None)?;
         Ok(deployment)
     })
 }

@@ -78,7 +78,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         for ledger in &body.ledgers {
             put_back(&repository, &body.remote, ledger)?;
         }
-        workspace::synced(&repository, &body.remote, context)?;
         // The notes may tell of what is set aside now.
         for ledger in &body.ledgers {
             let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
@@ -88,12 +87,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         return context.report("repair", &body);
     }
-    match (body.ledgers.len(), args.dry_run) {
-        (0, _) => context.print(format_args!("{}'s ledgers are as they were seen: nothing to put back.", body.remote)),
+    match (&body.ledgers[..], args.dry_run) {
+        ([], _) => context.print(format_args!("{}'s ledgers are as they were seen: nothing to put back.", body.remote)),
         (_, true) => context.say("Nothing was pushed."),
-        (1, false) => context
-            .say(format_args!("{} is put back.", body.ledgers.iter().map(|it| it.name.as_str()).collect::<String>())),
-        (count, false) => context.say(format_args!("{count} ledgers are put back.")),
+        ([one], false) => context.say(format_args!("{} is put back.", one.name)),
+        (all, false) => context.say(format_args!("{} ledgers are put back.", all.len())),
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::run::compose::{Commits, Wish};
 /// Exits with 4 where one of the policy's commands failed, and with 5 where approvals are missing: the same command goes on once they are
 /// there.
 #[derive(clap::Args)]
+#[command(alias = "deploy")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
@@ -46,10 +47,17 @@ pub struct Args {
 /// Deploys.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
+    let mut components = args.components.clone();
+    let (name, rev) = match args.at.component_first(&workspace) {
+        Some((component, name)) => {
+            components.extend(component);
+            (name, None)
+        }
+        None => args.at.find(&workspace, context)?,
+    };
     let place = Place::find(&workspace, name.as_str())?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let selection = composing::to_carry_out(&args.components, args.all);
+    let selection = composing::to_carry_out(&components, args.all);
     let (person, _) = workspace.signer()?;
     let deploying =
         Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());

@@ -326,7 +326,7 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
         }
         AppendError::Doubted(messages) => {
             for line in &messages {
-                context.note(format_args!("remote: {line}"));
+                context.remote_said(line);
             }
             Failure::new(Kind::CannotTell, "the remote cannot tell whether the entry may go in: nothing was written")
                 .details(messages)

@@ -65,7 +65,7 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         ));
     }
     if let Some(why) = &appended.untold {
-        context.note(format_args!(
+        context.mention(format_args!(
             "The entry is written, and the notes do not tell of it yet: {why}. Next: git deploy sync"
         ));
     }

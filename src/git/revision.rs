@@ -32,7 +32,7 @@ impl Repository {
     /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
     /// commit, or more than one: [`Repository::no_commit`] says which.
     pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
-        if !self.of_two_kinds(revision).is_empty() {
+        if !self.of_several_kinds(revision).is_empty() {
             return Ok(None);
         }
         match self.parse(revision) {
@@ -43,9 +43,9 @@ impl Repository {
 
     /// Why [`Repository::resolve`] finds no commit.
     pub fn no_commit(&self, revision: &str) -> Result<NoCommit> {
-        let both = self.of_two_kinds(revision);
-        if !both.is_empty() {
-            return Ok(NoCommit::Ambiguous(both));
+        let several = self.of_several_kinds(revision);
+        if !several.is_empty() {
+            return Ok(NoCommit::Ambiguous(several));
         }
         match self.parse(revision) {
             Ok(spec) => match spec.single() {
@@ -68,17 +68,31 @@ impl Repository {
         gix::revision::Spec::from_bstr(BStr::new(revision), &self.gix, options)
     }
 
-    /// The branch and the tag of this name, if there are both and they lie at different commits: git would take the tag.
-    fn of_two_kinds(&self, name: &str) -> Vec<String> {
-        let names = ["refs/heads/", "refs/tags/"].map(|folder| format!("{folder}{name}"));
-        let mut commits = Vec::new();
-        for name in &names {
+    /// All that the beginning of a revision could name, if it lies at different commits: a branch, a tag, and what an id begins with. Git would
+    /// take the tag, which anybody may have pushed.
+    fn of_several_kinds(&self, revision: &str) -> Vec<String> {
+        let name = revision.split(['^', '~', '@', ':']).next().unwrap_or_default();
+        let mut found = Vec::new();
+        for reference in ["refs/heads/", "refs/tags/"].map(|folder| format!("{folder}{name}")) {
             // What is no name of a ref is none of one.
-            let Ok(Some(found)) = self.gix.try_find_reference(name.as_str()) else { return Vec::new() };
-            let Ok(id) = found.into_fully_peeled_id() else { return Vec::new() };
-            commits.push(from_gix(&id));
+            if let Ok(Some(it)) = self.gix.try_find_reference(reference.as_str())
+                && let Ok(id) = it.into_fully_peeled_id()
+            {
+                found.push((from_gix(&id), reference));
+            }
         }
-        if commits.windows(2).all(|pair| pair[0] == pair[1]) { Vec::new() } else { names.into() }
+        if !found.is_empty() {
+            found.extend(self.abbreviated(name).map(|id| (id, id.to_string())));
+        }
+        let same = found.windows(2).all(|pair| matches!(pair, [one, other] if one.0 == other.0));
+        if same { Vec::new() } else { found.into_iter().map(|(_, name)| name).collect() }
+    }
+
+    /// The one object whose id begins so.
+    fn abbreviated(&self, name: &str) -> Option<Oid> {
+        let prefix = gix::hash::Prefix::from_hex(name).ok()?;
+        let found = self.gix.objects.lookup_prefix(prefix, None).ok()??;
+        found.ok().map(|id| from_gix(&id))
     }
 
     /// The short names of branches, here and at remotes, and of tags: for finding the one that was meant.

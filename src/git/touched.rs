@@ -3,12 +3,11 @@
 //! A folder that is wholly a component's own is never opened: that its ids differ is all there is to know. So the cost is that of the folders
 //! on the way to a change, however many files and components there are.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::error::{Error, Result};
+use super::memory::Memory;
 use super::object::Kind;
 use super::repo::Repository;
 use super::tree::{Entry, entries, past_equal};
@@ -27,14 +26,7 @@ const MEMORY: usize = 8 << 20;
 pub struct Touched<'a> {
     repository: &'a Repository,
     owners: Owners<'a>,
-    folders: RefCell<Folders>,
-}
-
-#[derive(Default)]
-struct Folders {
-    known: HashMap<Oid, Rc<[u8]>>,
-    /// In bytes.
-    size: usize,
+    folders: Memory<Oid, Arc<[u8]>>,
 }
 
 struct Walk<'t, 'a> {
@@ -46,7 +38,7 @@ struct Walk<'t, 'a> {
 impl<'a> Touched<'a> {
     /// For the components of a policy.
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
-        Self { repository, owners: Owners::new(policy), folders: RefCell::default() }
+        Self { repository, owners: Owners::new(policy), folders: Memory::new(MEMORY) }
     }
 
     /// The components; an answer has their order.
@@ -78,18 +70,13 @@ impl<'a> Touched<'a> {
         Ok(walk.touched)
     }
 
-    fn read(&self, tree: Option<Oid>) -> Result<Rc<[u8]>> {
-        let Some(tree) = tree else { return Ok(Rc::default()) };
-        if let Some(known) = self.folders.borrow().known.get(&tree) {
-            return Ok(Rc::clone(known));
+    fn read(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
+        let Some(tree) = tree else { return Ok(Arc::default()) };
+        if let Some(known) = self.folders.get(&tree) {
+            return Ok(known);
         }
-        let raw: Rc<[u8]> = self.repository.read(tree, Kind::Tree)?.into();
-        let mut folders = self.folders.borrow_mut();
-        if folders.size + raw.len() > MEMORY {
-            *folders = Folders::default();
-        }
-        folders.size += raw.len();
-        folders.known.insert(tree, Rc::clone(&raw));
+        let raw: Arc<[u8]> = self.repository.read(tree, Kind::Tree)?.into();
+        self.folders.insert(tree, Arc::clone(&raw), raw.len());
         Ok(raw)
     }
 }

@@ -331,9 +331,8 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
     if wish.kind == Kind::Rollback {
         // What ran then is what runs again: its version and its artifacts, from its own entry.
         let earlier = facts.earlier.get(&target.component).and_then(|fact| fact.as_ref().ok());
-        let ended = earlier.into_iter().flatten().flat_map(|kept| kept.statement.ended());
-        let then =
-            ended.into_iter().find(|it| it.target.component == target.component && it.target.content == target.content);
+        let mut ended = earlier.into_iter().flatten().filter_map(|kept| kept.statement.end_of(&target.component));
+        let then = ended.find(|it| it.target.content == target.content);
         if let Some(then) = then {
             target.version = then.target.version;
             target.artifacts = then.target.artifacts;

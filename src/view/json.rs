@@ -2,14 +2,18 @@
 
 mod words;
 
+use std::fmt::Write as _;
+
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::domain::text::is_plain;
+
 /// The name of a kind's schema, by which a reader decides how to read the rest of a document.
-fn name(kind: &str) -> String {
+pub fn name(kind: &str) -> String {
     format!("git-deploy/{kind}/v1")
 }
 
@@ -21,7 +25,24 @@ pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String>
         #[serde(flatten)]
         body: &'a T,
     }
-    serde_json::to_string_pretty(&Document { schema: name(kind), body })
+    serde_json::to_string_pretty(&Document { schema: name(kind), body }).map(|document| escaped(&document))
+}
+
+/// The same document with everything written as an escape that a terminal would obey or that would deceive who reads it there. Such characters
+/// stand only inside strings; those of JSON's own lines stay.
+fn escaped(document: &str) -> String {
+    let mut out = String::with_capacity(document.len());
+    for character in document.chars() {
+        if character == '\n' || is_plain(character) {
+            out.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
 }
 
 /// The JSON Schema of the documents of a kind, whose bodies are of this type; `about` says what they tell.

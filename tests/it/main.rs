@@ -15,6 +15,7 @@ mod cli;
 mod decide;
 mod demo;
 mod documents;
+mod ephemeral;
 mod faults;
 mod hooks;
 mod hosts;

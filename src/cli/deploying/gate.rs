@@ -46,6 +46,35 @@ impl Deploying<'_> {
         }
     }
 
+    /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
+    pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
+        let policy = &self.workspace.policy;
+        let command = |change: &&Change| {
+            let component = policy.component(&change.target.component);
+            component.is_some_and(|it| match change.intent {
+                entry::Intent::Destroy => it.destroy.is_some(),
+                _ => it.apply.is_some(),
+            })
+        };
+        let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
+        // Of what no component owns nothing is ever executed.
+        let idle: Vec<&Change> = idle.into_iter().filter(|it| it.target.component != ComponentName::rest()).collect();
+        let Some(first) = idle.first() else { return Ok(()) };
+        if deployment.changed().any(|change| command(&change)) {
+            for change in idle {
+                let (name, key) = (&change.target.component, key(change));
+                self.context.mention(format_args!("{name} has no {key} in the policy: nothing is executed for it."));
+            }
+            return Ok(());
+        }
+        let (name, component, key) = (&self.place.name, &first.target.component, key(first));
+        Err(Failure::new(Kind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+            .hint(format!(
+                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+            ))
+            .hint(format!("git deploy record {name}, for what another system deploys")))
+    }
+
     /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
     pub(super) fn approved(
         &self,
@@ -72,8 +101,8 @@ impl Deploying<'_> {
             self.context.note(line);
         }
         self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice { reasons: reasons(&verdict), ..notice });
-        let what = if deployment.kind == entry::Kind::Exec { "command in" } else { "deployment to" };
-        let failure = Failure::new(Kind::Waiting, format!("the {what} {} waits for approvals", self.place.name));
+        let deed = deed(deployment.kind, &self.place.name);
+        let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
         let commands = self.approve_commands(deployment)?;
         Ok(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
     }
@@ -88,7 +117,9 @@ impl Deploying<'_> {
         let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
         let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
         let all = self.workspace.policy.component_names().iter().all(there) && asked.iter().all(|it| differs(it));
-        let named = commits.len() > 1 || !all;
+        // What is to be destroyed altogether is there already, and approved only by its name.
+        let destroy = deployment.kind == entry::Kind::Destroy;
+        let named = commits.len() > 1 || !all || destroy;
         let command = |commit: CommitId| {
             let mut words = vec![format!("git deploy approve {} {}", self.place.name, commit.0.prefix(12))];
             for change in asked.iter().filter(|change| change.target.commit == commit) {
@@ -101,7 +132,7 @@ impl Deploying<'_> {
                 }
             }
             let destroys = |change: &&Change| change.intent == Intent::Destroy && change.target.commit == commit;
-            words.extend(asked.iter().any(destroys).then(|| "--destroy".to_owned()));
+            words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
             words.join(" ")
         };
         Ok(commits.into_iter().map(command).collect())
@@ -126,12 +157,15 @@ impl Deploying<'_> {
 
     fn allowed(&self, verdict: &Verdict, (by, deployment): (&Person, &Deployment)) -> Result<(), Failure> {
         let name = &self.place.name;
+        let nothing = match deployment.kind {
+            entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
+            entry::Kind::Exec => format!("nothing was run in {name}"),
+            _ => format!("nothing was deployed to {name}"),
+        };
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
-            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: nothing was deployed to {name}")),
-            Decision::CannotTell => {
-                (Kind::CannotTell, format!("cannot tell whether the rules allow it: nothing was deployed to {name}"))
-            }
+            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: {nothing}")),
+            Decision::CannotTell => (Kind::CannotTell, format!("cannot tell whether the rules allow it: {nothing}")),
         };
         for line in view::verdict::lines(verdict, false, self.context.width()) {
             self.context.note(line);
@@ -192,7 +226,7 @@ impl Deploying<'_> {
             return Err(meanwhile("the policy has changed"));
         }
         let parts = |deployment: &Deployment| {
-            let part = |it: &crate::domain::entry::Change| (it.target.clone(), it.from, it.intent);
+            let part = |it: &Change| (it.target.clone(), it.from, it.intent);
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
@@ -208,10 +242,24 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
     missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
 }
 
+/// The key of the command that carries a change out.
+fn key(change: &Change) -> &'static str {
+    if change.intent == entry::Intent::Destroy { "destroy" } else { "apply" }
+}
+
 /// What is missing, for those who are told.
 fn reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass);
     missing.map(|check| format!("{}: {}", check.rule.name(), check.detail)).collect()
+}
+
+/// What a deployment is called in a sentence.
+pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+    match kind {
+        entry::Kind::Destroy => format!("the destruction of {name}"),
+        entry::Kind::Exec => format!("the command in {name}"),
+        _ => format!("the deployment to {name}"),
+    }
 }
 
 /// What is about to be done, and where.

@@ -6,6 +6,7 @@ use super::{Begun, Deploying};
 use crate::domain::entry::{self, Deployment, Outcome};
 use crate::domain::name::Person;
 use crate::domain::policy::Event;
+use crate::domain::time::Time;
 use crate::git::append::Appended;
 use crate::git::remote::PushOutcome;
 use crate::run::carry::Report;
@@ -27,6 +28,12 @@ impl Deploying<'_> {
         let notice = Notice::new(event, self.context.now(), policy.project.clone(), name).about(deployment);
         let notice = Notice { by: Some(by.clone()), url: url(&self.place.name, rules), ..notice };
         self.notices.send(rules, &more(notice));
+    }
+
+    /// Tells that the environment, whose end this person said, expires soon.
+    pub fn warns(&self, by: &Person, expires: Time) {
+        let deployment = Deployment { expires: Some(expires), ..Deployment::new(entry::Kind::Deploy, Vec::new()) };
+        self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
     }
 
     /// Tells how it ended.

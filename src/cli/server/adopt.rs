@@ -136,11 +136,7 @@ fn audited(repository: &Repository, tips: &Tips, project: &Project) -> Audit {
     let plan = Plan { ledgers: &ledgers, since: &since, notes: true, stretch: STRETCH };
     let report = git::audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
-    let notes = report.notes.map(|(findings, remarks)| Part {
-        findings: findings.iter().map(audit::finding).collect(),
-        remarks: remarks.into_iter().map(audit::remark).collect(),
-    });
-    let ledgers = report.ledgers.into_iter().map(audit::ledger).collect();
+    let (ledgers, notes) = audit::shown(report);
     Audit { project: Some(project.id), pinned: true, ledgers, notes, other: Part::default() }
 }
 

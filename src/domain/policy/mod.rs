@@ -179,7 +179,7 @@ impl Policy {
             if branch.is_ascii() && own.is_ascii() {
                 own.eq_ignore_ascii_case(branch)
             } else {
-                own.to_lowercase() == branch.to_lowercase()
+                folded(own) == folded(branch)
             }
         };
         let almost = |own: &BranchName| own.as_str() != branch && alike(own.as_str());
@@ -272,6 +272,11 @@ impl Policy {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
+}
+
+/// A name without regard to how its letters are written: by way of capitals, which also bring together what has one capital.
+fn folded(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
 }
 
 #[cfg(test)]

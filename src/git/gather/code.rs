@@ -68,15 +68,17 @@ impl Gatherer<'_> {
     /// The addresses of everyone who had a hand in the commits that are newly brought in, in ASCII lower case.
     ///
     /// A component brings in all that lies between what it runs and its commit, also what another component runs already: its own part
-    /// of that is new to it.
+    /// of that is new to it. Where nothing of it runs, all of history is new, and whoever made the commit itself stands for it: who wrote
+    /// the newest of it must not let it in alone.
     pub(super) fn authors(&self, ask: &Ask<'_>) -> Result<BTreeSet<String>> {
-        let steps = ask.moves.iter().filter(|it| it.changed).filter_map(|it| Some((it.commit, it.from?)));
+        let changed = || ask.moves.iter().filter(|it| it.changed);
+        let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
         // Many components go to one commit, each from its own.
         let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
         for (new, old) in steps {
             olds.entry(new).or_default().insert(old.0);
         }
-        let mut commits = BTreeSet::new();
+        let mut commits: BTreeSet<Oid> = changed().filter(|it| it.from.is_none()).map(|it| it.commit.0).collect();
         for (new, old) in olds {
             let old: Vec<Oid> = old.into_iter().collect();
             commits.extend(self.repository.commits_lacked(new.0, &old, self.authors_limit)?);

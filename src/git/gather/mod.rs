@@ -40,7 +40,7 @@ use content::Contents;
 /// Where a policy stands in the tree of its ledger.
 const POLICY: &str = "deploy.toml";
 /// The most commits that are newly brought in and whose authors are looked at.
-const AUTHORS_LIMIT: usize = 100_000;
+const AUTHORS_LIMIT: usize = 1_000_000;
 
 /// How many ends of ledgers are remembered: an audit asks for ever new ones.
 const ENDS: usize = 1_024;

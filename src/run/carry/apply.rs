@@ -99,9 +99,10 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
         (self.ours)().map_err(Bad::Lost)?;
         let change = find(self.task.deployment, component).ok_or_else(|| Bad::Broken(unready(None), false))?;
         let piece = piece(self.site, change).map_err(|error| Bad::Broken(unready(Some(&error)), false))?;
-        let deferred =
-            matches!(self.task.plans.get(component), Some(Planned::Deferred { .. } | Planned::Failed { .. }));
-        let anew = deferred || self.graph.before(component).any(|before| self.fresh.contains(before));
+        // Whatever lies at the place of its plan is nobody's whose plan is not known.
+        let planned = matches!(self.task.plans.get(component), Some(Planned::Made(_)));
+        let unplanned = !planned && self.task.crew.component(&piece).is_some_and(|it| it.plan.is_some());
+        let anew = unplanned || self.graph.before(component).any(|before| self.fresh.contains(before));
         Ok((piece, anew))
     }
 

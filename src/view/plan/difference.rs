@@ -11,6 +11,7 @@ use similar::TextDiff;
 use super::{Component, cleaned};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
+use crate::view::json::name;
 
 /// The most bytes of an earlier document.
 const LIMIT: usize = 64 << 20;
@@ -106,7 +107,7 @@ fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceErro
         return Err(DifferenceError::TooLarge(earlier.len()));
     }
     let kind: Kind = serde_json::from_slice(earlier)?;
-    if kind.schema != "git-deploy/plan/v1" {
+    if kind.schema != name("plan") {
         return Err(DifferenceError::Kind(kind.schema.chars().take(80).collect()));
     }
     let earlier: Earlier = serde_json::from_slice(earlier)?;
