@@ -242,7 +242,7 @@ impl Deploying<'_> {
         if report.is_success() {
             self.advance(&begun.deployment);
         }
-        self.outcome(stage, kind, &report)
+        self.outcome(kind, &report)
     }
 
     /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
@@ -355,7 +355,7 @@ impl Deploying<'_> {
     }
 
     /// What there is to say of how it went, and the exit code.
-    fn outcome(&self, stage: &Stage<'_>, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
+    fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
         for (component, why) in &report.left {
             self.context.mention(format_args!("{component} was not brought back: {why}."));
         }
@@ -386,7 +386,8 @@ impl Deploying<'_> {
         if !failed.is_empty() {
             failure = failure.because(failed.join("\n"));
         }
-        let failure = failure.hint(format!("less {}", stage.site.logs().display()));
+        let log = report.broken.values().map(|broken| &broken.log).find(|log| log.is_file());
+        let failure = log.into_iter().fold(failure, |failure, log| failure.hint(format!("less {}", log.display())));
         Err(match kind {
             entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
             _ => failure.hint(format!("git deploy status {name}")),

@@ -55,7 +55,7 @@ impl Deploying<'_> {
         let progress = Progress::new(self.context, stage.names);
         let begun = self.begin(compose, &deployment, &Plans::new())?;
         let (appended, report) = self.carried(&stage, &progress, &begun, &Plans::new())?;
-        Ok((appended, self.outcome(&stage, entry::Kind::Destroy, &report)))
+        Ok((appended, self.outcome(entry::Kind::Destroy, &report)))
     }
 
     /// Says of which components nothing will be executed: the policy has no command that takes them away. Of what no component owns nobody

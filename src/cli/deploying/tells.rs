@@ -74,7 +74,7 @@ impl Deploying<'_> {
             Ok(PushOutcome::Accepted { .. }) => {
                 return self.context.say(format_args!("The branch {branch} is at {short} now."));
             }
-            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages }) => messages.join("; "),
+            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => messages.join("; "),
             Ok(PushOutcome::LostRace { .. }) => "it has moved meanwhile, or does not lead there".to_owned(),
             Err(error) => error.to_string(),
         };
