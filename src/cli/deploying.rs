@@ -139,25 +139,26 @@ impl Deploying<'_> {
             return self.context.confirm("Continue?").map(drop);
         }
         let stage = Stage::new(self, &deployment)?;
-        let progress = Progress::new(self.context, stage.names);
+        let planning = Progress::planning(self.context, stage.names);
         let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
+        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &planning };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
-        self.planned(&plans)?;
+        self.planned(&deployment, &plans)?;
         self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
         self.approved(person, compose, &deployment, &plans)?;
         if !self.context.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
         }
         let begun = self.begin(compose, &deployment, &plans)?;
-        self.carry(&stage, &progress, &begun, &plans)
+        self.carry(&stage, &Progress::new(self.context, stage.names), &begun, &plans)
     }
 
     /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
         let stage = Stage::new(self, deployment)?;
-        let progress = if quiet { Progress::hidden(self.context) } else { Progress::new(self.context, stage.names) };
+        let progress =
+            if quiet { Progress::hidden(self.context) } else { Progress::planning(self.context, stage.names) };
         let surroundings = self.surroundings(&stage, None)?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
         Ok(carry::plan(deployment, (&stage.site, &crew), self.parallel()))

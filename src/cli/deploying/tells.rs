@@ -113,7 +113,9 @@ impl Deploying<'_> {
         };
         let short = commit.0.prefix(7);
         let why = match push() {
-            Ok(PushOutcome::Accepted { .. }) => return self.context.say(format_args!("{branch} is at {short} now.")),
+            Ok(PushOutcome::Accepted { .. }) => {
+                return self.context.say(format_args!("The branch {branch} is at {short} now."));
+            }
             Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => messages.join("; "),
             Ok(PushOutcome::LostRace { .. }) => "it has moved meanwhile, or does not lead there".to_owned(),
             Err(error) => error.to_string(),
