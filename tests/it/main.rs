@@ -35,6 +35,7 @@ mod recipes;
 mod repair;
 mod repositories;
 mod rules;
+mod run;
 mod screens;
 mod server;
 mod server_adopt;
