@@ -147,11 +147,24 @@ impl Deploying<'_> {
         self.planned(&deployment, &plans)?;
         self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
         self.approved(person, compose, &deployment, &plans)?;
-        if !self.context.confirm("Continue?")? {
+        if !self.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
         }
         let begun = self.begin(compose, &deployment, &plans)?;
         self.carry(&stage, &Progress::new(self.context, stage.names), &begun, &plans)
+    }
+
+    /// Asks a question, which Ctrl-C answers too: then nothing was done.
+    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        let agreed = self.context.confirm_unless(&|| self.stop.begins_nothing(), question)?;
+        if self.stop.begins_nothing() {
+            return Err(self.interrupted());
+        }
+        Ok(agreed)
+    }
+
+    fn interrupted(&self) -> Failure {
+        Failure::new(Kind::Command, format!("interrupted: nothing was deployed to {}", self.place.name))
     }
 
     /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
@@ -264,7 +277,7 @@ impl Deploying<'_> {
             fail_fast: self.carrying.fail_fast,
             bound: self.binds_plans(),
         };
-        let foresight = gate::Asking { context: self.context, progress };
+        let foresight = gate::Asking { context: self.context, progress, stop: &self.stop };
         let mut ours = ours::Ours::new(self, begun);
         let report = carry::apply(&task, &stage.site, &foresight, &mut || ours.look());
         if let Some(why) = &report.lost {
@@ -301,8 +314,8 @@ impl Deploying<'_> {
         const TRIES: u32 = 5;
         let mut tries = 0;
         loop {
-            match self.append(&|_| Ok(end.clone())) {
-                Err(failure) if failure.kind() == Kind::CannotTell && tries < TRIES => {
+            match self.append_so(Manner { patience: TRIES, ..Manner::default() }, &|_| Ok(end.clone())) {
+                Err(failure) if failure.kind() == Kind::CannotTell && tries < TRIES && !self.stop.ends_all() => {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;
                 }
@@ -319,12 +332,15 @@ impl Deploying<'_> {
 
     /// Writes one entry.
     pub fn append(&self, action: &dyn Fn(&View<'_>) -> Result<Action, Failure>) -> Result<Appended, Failure> {
-        self.workspace.append(
-            self.context,
-            &self.place.ledger,
-            Manner::default(),
-            &|view| Ok(self.draft(action(view)?)),
-        )
+        self.append_so(Manner::default(), action)
+    }
+
+    fn append_so(
+        &self,
+        manner: Manner,
+        action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
+    ) -> Result<Appended, Failure> {
+        self.workspace.append(self.context, &self.place.ledger, manner, &|view| Ok(self.draft(action(view)?)))
     }
 
     fn draft(&self, action: Action) -> Draft {

@@ -12,7 +12,6 @@ use super::Context;
 use crate::clock::Stopwatch;
 use crate::domain::name::ComponentName;
 use crate::run::crew::{Broken, Step, Witness};
-use crate::run::process::clean;
 use crate::view::fold;
 use crate::view::mark::Mark;
 
@@ -106,11 +105,11 @@ impl Witness for Progress<'_> {
         at_work.insert(component.clone(), (Stopwatch::start(), bar));
     }
 
-    fn line(&self, component: &ComponentName, line: &[u8]) {
+    fn line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, Some(bar))) = at_work.get(component) {
-            // Drawing is bounded by the ticks, and what is longer than any terminal is cut before it is looked at.
-            bar.set_message(clean(line.get(..500).unwrap_or(line)));
+            // Drawing is bounded by the ticks, and what is longer than the terminal is cut.
+            bar.set_message(line());
         }
     }
 

@@ -37,6 +37,7 @@ mod recipes;
 mod repair;
 mod repositories;
 mod rules;
+mod run;
 mod run_terraform;
 mod screens;
 mod server;

@@ -14,6 +14,7 @@ use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::append::View;
 use crate::run::carry::Foresight;
 use crate::run::notify::Notice;
+use crate::run::stop::Stop;
 use crate::view::alike::counted;
 use crate::view::{self, deployed, fold};
 
@@ -21,6 +22,7 @@ use crate::view::{self, deployed, fold};
 pub(super) struct Asking<'a> {
     pub context: &'a Context,
     pub progress: &'a Progress<'a>,
+    pub stop: &'a Stop,
 }
 
 impl Foresight for Asking<'_> {
@@ -28,7 +30,8 @@ impl Foresight for Asking<'_> {
         let plan = made.of_terraform().map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
         self.progress.say(&format!("plan of {component}, made anew: {plan}"));
         self.progress.pause(|| {
-            self.context.confirm(&format!("The plan of {component} is another now. Apply it?")).unwrap_or(false)
+            let question = format!("The plan of {component} is another now. Apply it?");
+            self.context.confirm_unless(&|| self.stop.begins_nothing(), &question).unwrap_or(false)
         })
     }
 }
@@ -194,7 +197,7 @@ impl Deploying<'_> {
         let failed = plans.iter().filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
         if self.stop.begins_nothing() {
-            return Err(Failure::new(Kind::Command, format!("interrupted: nothing was deployed to {name}")));
+            return Err(self.interrupted());
         }
         if !failed.is_empty() {
             let words = format!("{} could not be planned: nothing was deployed to {name}", failed.join(", "));
