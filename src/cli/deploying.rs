@@ -19,7 +19,7 @@ use super::workspace::Workspace;
 use super::written;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{Action, Deployment, Finish, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
@@ -352,46 +352,6 @@ impl Deploying<'_> {
     pub fn binds_plans(&self) -> bool {
         let rules = self.workspace.policy.environment(&self.place.name);
         rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
-    }
-
-    /// What there is to say of how it went, and the exit code.
-    fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
-        for (component, why) in &report.left {
-            self.context.mention(format_args!("{component} was not brought back: {why}."));
-        }
-        if report.is_success() {
-            return Ok(());
-        }
-        let name = &self.place.name;
-        if !report.refused.is_empty() {
-            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
-            let words =
-                format!("the plan of {} has changed since it was agreed to: it was not applied", names.join(", "));
-            return Err(
-                Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
-            );
-        }
-        let failed: Vec<String> = report
-            .broken
-            .iter()
-            .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
-            .collect();
-        let deed = gate::deed(kind, name);
-        let words = match (&failed[..], self.stop.begins_nothing()) {
-            (_, true) => format!("{deed} was interrupted"),
-            ([], _) => format!("{deed} could not be carried out"),
-            (_, _) => format!("{deed} failed"),
-        };
-        let mut failure = Failure::new(Kind::Command, words);
-        if !failed.is_empty() {
-            failure = failure.because(failed.join("\n"));
-        }
-        let log = report.broken.values().map(|broken| &broken.log).find(|log| log.is_file());
-        let failure = log.into_iter().fold(failure, |failure, log| failure.hint(format!("less {}", log.display())));
-        Err(match kind {
-            entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
-            _ => failure.hint(format!("git deploy status {name}")),
-        })
     }
 
     /// The environment as those commands see it that look.
