@@ -105,7 +105,7 @@ impl Player<'_> {
         let run = Run::of(self.world, &mut terminal).fails(exit);
         self.date_fetches(&home);
         let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
-        settled(text.lines().map(|line| line.trim_end()))
+        settled(text.lines().map(str::trim_end))
     }
 
     /// Git dates what it fetches by the machine's clock, which nobody steers.

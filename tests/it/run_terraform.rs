@@ -362,7 +362,7 @@ fn approve_command(run: &Run<'_>) -> String {
     format!("approve {command}")
 }
 
-impl<'w> Shop<'w> {
+impl Shop<'_> {
     /// Bob types what the run said.
     #[track_caller]
     fn consent(&self, run: &Run<'_>) {
