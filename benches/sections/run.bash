@@ -97,7 +97,7 @@ affected=$scratch/affected
             printf 'M 100644 inline services/c%04d/file%s\ndata 2\n%s\n' "$component" "$file" "$((component % 10))"
         done
     done
-    printf 'commit refs/heads/next\ncommitter bench <bench@example.com> %s +0000\ndata 4\nnext\nfrom refs/heads/wide^0\n' "$(date +%s)"
+    printf 'commit refs/heads/next\ncommitter bench <bench@example.com> %s +0000\ndata 4\nnext\nfrom refs/heads/wide\n' "$(date +%s)"
     for ((component = 0; component < 1000; component += 50)); do
         printf 'M 100644 inline services/c%04d/file50\ndata 8\nchanged\n\n' "$component"
     done

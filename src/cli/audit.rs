@@ -14,6 +14,7 @@ use super::workspace::{open_repository, problem_line};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::text::harmless;
 use crate::domain::verdict::Outcome;
 use crate::git::audit::{self, Audited, Plan, Special, Watch};
 use crate::git::gather::Gatherer;
@@ -108,16 +109,20 @@ fn whole(args: &Args, repository: &Repository, tips: &Tips, project: &Project) -
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.done();
     let (ledgers, notes) = shown(report);
-    let problems =
-        standing_problems(repository).or_fail(Kind::CannotTell, "cannot compare with the remote's ledgers")?;
-    other.findings.extend(problems.iter().map(|problem| Finding {
-        kind: "remote",
-        ledger: None,
-        outcome: "fail",
-        entry: None,
-        rule: None,
-        detail: problem_line(problem),
-    }));
+    let remote = |open, detail| {
+        let outcome = if open { "unknown" } else { "fail" };
+        Finding { kind: "remote", ledger: None, outcome, entry: None, rule: None, detail }
+    };
+    match standing_problems(repository) {
+        Ok(problems) => {
+            other.findings.extend(problems.iter().map(|problem| remote(problem.is_open(), problem_line(problem))));
+        }
+        // What else was found is told all the same.
+        Err(error) => {
+            let what = format!("cannot compare with the remote's ledgers: {error}");
+            other.findings.push(remote(!error.is_malformed(), harmless(&what)));
+        }
+    }
     Ok(Audit { project: Some(project.id), pinned, ledgers, notes, other })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The start entry is the lock. Whatever happens after it is written down by a finish, unless somebody else has taken the run over.
 
+mod destroy;
 mod gate;
 mod notices;
 mod ours;
@@ -32,6 +33,7 @@ use crate::run::stop::Stop;
 use crate::run::surroundings::Surroundings;
 use crate::view::deployed;
 
+pub use destroy::everything;
 use notices::Notices;
 pub use stage::Stage;
 
@@ -80,7 +82,7 @@ pub struct Begun {
 }
 
 /// Listens to Ctrl-C from now on.
-fn listen() -> Result<Arc<Stop>, Failure> {
+pub fn listen() -> Result<Arc<Stop>, Failure> {
     let stop = Arc::new(Stop::default());
     let told = |stop: &Stop| {
         let words = if stop.ends_all() {
@@ -103,8 +105,18 @@ impl<'a> Deploying<'a> {
         place: &'a Place,
         carrying: &'a Carrying,
     ) -> Result<Self, Failure> {
-        let notices = Notices::new(context);
-        Ok(Self { context, workspace, place, requested_by: None, carrying, stop: listen()?, notices })
+        Ok(Self::within(context, workspace, place, carrying, listen()?))
+    }
+
+    /// The same as a part of something larger, which stops as a whole.
+    pub fn within(
+        context: &'a Context,
+        workspace: &'a Workspace,
+        place: &'a Place,
+        carrying: &'a Carrying,
+        stop: Arc<Stop>,
+    ) -> Self {
+        Self { context, workspace, place, requested_by: None, carrying, stop, notices: Notices::new(context) }
     }
 
     /// The same, asked for by somebody else.
@@ -127,19 +139,19 @@ impl Deploying<'_> {
             return self.context.confirm("Continue?").map(drop);
         }
         let stage = Stage::new(self, &deployment)?;
-        let progress = Progress::new(self.context, stage.names);
+        let planning = Progress::planning(self.context, stage.names);
         let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
+        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &planning };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
-        self.planned(&plans)?;
+        self.planned(&deployment, &plans)?;
         self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
         self.approved(person, compose, &deployment, &plans)?;
         if !self.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
         }
         let begun = self.begin(compose, &deployment, &plans)?;
-        self.carry(&stage, &progress, &begun, &plans)
+        self.carry(&stage, &Progress::new(self.context, stage.names), &begun, &plans)
     }
 
     /// Asks a question, which Ctrl-C answers too: then nothing was done.
@@ -158,7 +170,8 @@ impl Deploying<'_> {
     /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
         let stage = Stage::new(self, deployment)?;
-        let progress = if quiet { Progress::hidden(self.context) } else { Progress::new(self.context, stage.names) };
+        let progress =
+            if quiet { Progress::hidden(self.context) } else { Progress::planning(self.context, stage.names) };
         let surroundings = self.surroundings(&stage, None)?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
         Ok(carry::plan(deployment, (&stage.site, &crew), self.parallel()))
@@ -221,7 +234,7 @@ impl Deploying<'_> {
         Ok(plans)
     }
 
-    /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
+    /// Applies what was planned, verifies it, brings back what failed, and writes down and tells how it ended.
     pub fn carry(
         &self,
         stage: &Stage<'_>,
@@ -229,6 +242,30 @@ impl Deploying<'_> {
         begun: &Begun,
         plans: &Plans,
     ) -> Result<(), Failure> {
+        let (appended, mut report) = self.carried(stage, progress, begun, plans)?;
+        let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
+        written::tell(self.context, &deployed::how_it_ended(name, kind, &appended.statement.ended()), &appended)?;
+        if self.is_failed_creation(begun, &report) {
+            // There is nothing that it could have been brought back to.
+            report.left.clear();
+            self.undo_creation(&appended);
+        } else {
+            written::on_hold(self.context, &self.place.name, &appended);
+        }
+        if report.is_success() {
+            self.advance(&begun.deployment);
+        }
+        self.outcome(kind, &report)
+    }
+
+    /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
+    fn carried(
+        &self,
+        stage: &Stage<'_>,
+        progress: &Progress<'_>,
+        begun: &Begun,
+        plans: &Plans,
+    ) -> Result<(Appended, Report), Failure> {
         let surroundings = self.surroundings(stage, Some(begun.run))?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: progress };
         let task = Task {
@@ -253,16 +290,7 @@ impl Deploying<'_> {
         }
         let appended = self.finish(begun, &report)?;
         self.tells_end(begun, &report, &appended);
-        written::tell(
-            self.context,
-            &deployed::ended(self.place.name.as_str(), &appended.statement.ended()),
-            &appended,
-        )?;
-        written::on_hold(self.context, &self.place.name, &appended);
-        if report.is_success() {
-            self.advance(&begun.deployment);
-        }
-        self.outcome(stage, &report)
+        Ok((appended, report))
     }
 
     fn finish(&self, begun: &Begun, report: &Report) -> Result<Appended, Failure> {
@@ -340,40 +368,6 @@ impl Deploying<'_> {
     pub fn binds_plans(&self) -> bool {
         let rules = self.workspace.policy.environment(&self.place.name);
         rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
-    }
-
-    /// What there is to say of how it went, and the exit code.
-    fn outcome(&self, stage: &Stage<'_>, report: &Report) -> Result<(), Failure> {
-        for (component, why) in &report.left {
-            self.context.mention(format_args!("{component} was not brought back: {why}."));
-        }
-        if report.is_success() {
-            return Ok(());
-        }
-        let name = &self.place.name;
-        if !report.refused.is_empty() {
-            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
-            let words =
-                format!("the plan of {} has changed since it was agreed to: it was not applied", names.join(", "));
-            return Err(
-                Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
-            );
-        }
-        let failed: Vec<String> = report
-            .broken
-            .iter()
-            .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
-            .collect();
-        let words = match (&failed[..], self.stop.begins_nothing()) {
-            (_, true) => format!("the deployment to {name} was interrupted"),
-            ([], _) => format!("the deployment to {name} could not be carried out"),
-            (_, _) => format!("the deployment to {name} failed"),
-        };
-        let mut failure = Failure::new(Kind::Command, words);
-        if !failed.is_empty() {
-            failure = failure.because(failed.join("\n"));
-        }
-        Err(failure.hint(format!("less {}", stage.site.logs().display())).hint(format!("git deploy status {name}")))
     }
 
     /// The environment as those commands see it that look.

@@ -46,7 +46,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let target = target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::git::append::View<'_>| {
         let from = Some(target.commit);
-        let change = Change { target: target.clone(), from, plan: None, intent: Intent::Unchanged };
+        // What does not change is told by its content alone.
+        let target = Target { version: None, artifacts: Vec::new(), ..target.clone() };
+        let change = Change { target, from, plan: None, intent: Intent::Unchanged };
         let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
         args.purpose.add(&mut deployment, view)?;
         deployment.command = Some(line.clone());

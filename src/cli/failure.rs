@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::domain::text::harmless;
 use crate::domain::verdict::Verdict;
+use crate::git;
 use crate::view::{fold, verdict};
 
 /// What sort of failure, and so which exit code.
@@ -92,8 +93,19 @@ impl Failure {
     /// Adds the reason.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
+        let source = source.into();
+        // Wherever it is met, what to do about a lock is the same.
+        let lock = match source.downcast_ref::<git::Error>() {
+            Some(git::Error::Locked(lock)) => Some(lock.clone()),
+            _ => None,
+        };
+        self.source = Some(source);
+        match lock {
+            Some(lock) => self
+                .hint("the same command again, once the other process is done")
+                .hint(format!("rm {}, if no git process is running here", lock.display())),
+            None => self,
+        }
     }
 
     /// Adds a command to try next, such as `git deploy sync`.

@@ -1,8 +1,6 @@
 //! `git deploy init`: sets a repository up, step by step; what is there already is left as it is.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -10,7 +8,7 @@ use serde::Serialize;
 
 use super::composing::Place;
 use super::keys::{self, Source};
-use super::proposal::{FILE, Proposal};
+use super::proposal::{FILE, Proposal, write_new};
 use super::running::{self, Running, Runs};
 use super::workspace::{
     REMOTE, Workspace, default_key, entry_name, explain, find_signer, open_repository, remote, synced,
@@ -229,8 +227,8 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     repository.set_config(PIN, &project.id.to_string()).or_fail(Kind::CannotTell, "cannot pin the project")?;
     if let Some(file) = &missing {
         // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
-        let written = File::create_new(file).and_then(|mut file| file.write_all(proposal.text.as_bytes()));
-        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+        write_new(file, proposal.text.as_bytes())
+            .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
         done.made.push(FILE);
     }
     done.made.push("policy");
@@ -302,8 +300,7 @@ fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static st
     }
     let text = repository.file_at(commit.tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, cannot)?;
     let Some(text) = text else { return Ok(None) };
-    let written = File::create_new(&file).and_then(|mut file| file.write_all(&text));
-    written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    write_new(&file, &text).or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
     Ok(Some(FILE))
 }
 

@@ -40,8 +40,7 @@ impl Place<'_> {
     /// What runs of a component: what was deployed, at the commit that it is there as now.
     pub fn running(&self, component: &ComponentName) -> Option<Target> {
         let here = self.here();
-        let ended = here.live(component)?.statement.ended();
-        let target = ended.into_iter().find(|ended| ended.target.component == *component)?.target;
+        let target = here.live(component)?.statement.end_of(component)?.target;
         Some(Target { commit: here.commit(component)?, ..target })
     }
 

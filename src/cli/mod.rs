@@ -35,8 +35,10 @@ mod check;
 mod completions;
 mod contains;
 mod demo;
+mod destroy;
 mod diff;
 mod exec;
+mod expire;
 mod good;
 mod hook;
 mod init;
@@ -48,6 +50,7 @@ mod notes;
 mod plan;
 mod policy;
 mod promote;
+mod reap;
 mod record;
 mod register;
 mod repair;
@@ -135,6 +138,9 @@ commands! {
         Verify => verify,
         Exec => exec,
         Record => record,
+        Expire => expire,
+        Destroy => destroy,
+        Reap => reap,
     }
     "Audit": {
         Audit => audit,

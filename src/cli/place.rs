@@ -72,6 +72,11 @@ impl EnvRev {
 }
 
 impl OnlyEnv {
+    /// As if this had been typed.
+    pub fn of(env: Option<String>) -> Self {
+        Self { env }
+    }
+
     /// The word as it was typed.
     pub fn word(&self) -> Option<&str> {
         self.env.as_deref()

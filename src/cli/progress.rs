@@ -27,6 +27,8 @@ pub struct Progress<'a> {
     names: usize,
     /// Whether nothing is said at all.
     hidden: bool,
+    /// Whether what a failed command printed is left to the plans, which are shown afterwards: a plan that fails may only have to wait.
+    planning: bool,
     /// Only on a terminal.
     bars: Option<MultiProgress>,
     at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
@@ -37,12 +39,17 @@ impl<'a> Progress<'a> {
     pub fn new(context: &'a Context, names: usize) -> Self {
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
-        Self { context, names, hidden: false, bars, at_work: Mutex::default() }
+        Self { context, names, hidden: false, planning: false, bars, at_work: Mutex::default() }
+    }
+
+    /// Of plans that are shown afterwards.
+    pub fn planning(context: &'a Context, names: usize) -> Self {
+        Self { planning: true, ..Self::new(context, names) }
     }
 
     /// Says nothing.
     pub fn hidden(context: &'a Context) -> Self {
-        Self { context, names: 0, hidden: true, bars: None, at_work: Mutex::default() }
+        Self { context, names: 0, hidden: true, planning: false, bars: None, at_work: Mutex::default() }
     }
 
     /// Prints something between the lines that move.
@@ -122,7 +129,7 @@ impl Witness for Progress<'_> {
                 let width = self.context.width();
                 let lines: Vec<String> =
                     broken.tail.iter().flat_map(|line| fold::below("    ", 4, line, width)).collect();
-                if !lines.is_empty() {
+                if !lines.is_empty() && !self.planning {
                     self.say(&lines.join("\n"));
                 }
                 if !broken.log.as_os_str().is_empty() {

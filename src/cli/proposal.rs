@@ -1,6 +1,6 @@
 //! A proposed `deploy.toml`: read from the work tree, a file or a commit, and checked; shared by `init` and `policy`.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +23,17 @@ pub struct Proposal {
     pub text: String,
     /// What it says.
     pub policy: Policy,
+}
+
+/// Writes a new `deploy.toml`: whole or not at all, and never over another.
+pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    // What the owner's umask leaves of it, as of every file in a work tree.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut beside = builder.prefix(".deploy.toml-").tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
+    beside.write_all(text)?;
+    beside.persist_noclobber(file).map(drop).map_err(|error| error.error)
 }
 
 impl Proposal {

@@ -95,10 +95,7 @@ fn release(
     if held || !stay.is_verified(none_counts) || look::yanks(workspace, [commit])?.yanked_commit(commit).is_some() {
         return Ok(None);
     }
-    let ended = stay.entry.statement.ended();
-    let Some(target) = ended.into_iter().map(|it| it.target).find(|target| target.component == *component) else {
-        return Ok(None);
-    };
+    let Some(target) = stay.entry.statement.end_of(component).map(|it| it.target) else { return Ok(None) };
     Ok(Some(Release {
         target: Target { commit, ..target },
         content,

@@ -154,7 +154,7 @@ fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Fa
                 .hint(format!("on the server: git-deploy server adopt . --root {root}"))
                 .details(messages))
         }
-        PushOutcome::Unknown { messages } => {
+        PushOutcome::Unknown { messages, .. } => {
             Err(Failure::new(Kind::CannotTell, cannot()).because(messages.join("\n")).hint("git deploy repair"))
         }
     }

@@ -35,6 +35,10 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
     Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
     Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
+    Kind::of::<view::destroyed::Destroyed>(
+        "destroyed",
+        "What became of ephemeral environments that were to be taken down: `destroy`, `reap`.",
+    ),
     Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
     Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
     Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),

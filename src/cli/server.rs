@@ -40,7 +40,7 @@ struct Init {
     /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
     #[arg(long, value_name = "KEY", value_parser = key)]
     recover: Option<PublicKey>,
-    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it
+    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
     #[arg(long)]
     no_proc_receive: bool,
     /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
@@ -130,7 +130,7 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
 fn failed(error: InstallError, args: &Init) -> Failure {
     let path = args.repository.display();
     let failure = |kind| Failure::new(kind, format!("cannot make {path} a server"));
-    match &error {
+    let failure = match &error {
         InstallError::NoRepository { .. } => failure(Kind::Usage).hint(format!("git init --bare {path}")),
         InstallError::NoAdmin => {
             failure(Kind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
@@ -142,7 +142,12 @@ fn failed(error: InstallError, args: &Init) -> Failure {
         InstallError::HooksElsewhere(_) => {
             failure(Kind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
         }
+        InstallError::Gitolite(_) => failure(Kind::Usage)
+            .hint(format!("git-deploy server init {path}, without --no-proc-receive: gitolite lets proc-receive work")),
         _ => failure(Kind::CannotTell),
+    };
+    match error {
+        InstallError::Git(error) => failure.because(error),
+        error => failure.because(error),
     }
-    .because(error)
 }

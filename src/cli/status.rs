@@ -70,6 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
             expires: here.expiry(),
+            expired: here.expiry().is_some_and(|end| end <= context.now()),
             holds: holds(here)
                 .into_iter()
                 .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
@@ -182,8 +183,7 @@ fn lock(kept: &Arc<Kept>) -> Option<Lock> {
 /// What was attempted last and is on hold since.
 fn holds(here: Here<'_>) -> Vec<Held> {
     let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
-        let last = here.last(component)?.statement.ended();
-        let ended = last.into_iter().find(|ended| ended.target.component == *component)?;
+        let ended = here.last(component)?.statement.end_of(component)?;
         let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
         held.then(|| Held { component: component.clone(), commit: ended.target.commit, outcome: ended.outcome })
@@ -196,14 +196,13 @@ fn components(here: Here<'_>) -> Vec<Component> {
     let runs = here.runs();
     let changed = runs.iter().filter_map(|run| run.start.statement.deployment()).flat_map(Deployment::changed);
     let mut names: BTreeSet<&ComponentName> = changed.map(|change| &change.target.component).collect();
-    names.extend(here.components().into_keys());
+    // A component that failed the first time never ran, and is there all the same.
+    names.extend(here.all_standing().into_keys());
     names.into_iter().filter_map(|name| component(here, name)).collect()
 }
 
 fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
-    let live = here.live(name);
-    let ended = live.into_iter().flat_map(|kept| kept.statement.ended());
-    let target = ended.map(|ended| ended.target).find(|target| target.component == *name);
+    let target = here.live(name).and_then(|kept| kept.statement.end_of(name)).map(|ended| ended.target);
     let run = here.run_of(name);
     let (state, kept, to) = condition(here, name, run)?;
     Some(Component {

@@ -126,10 +126,7 @@ pub fn recovered(problems: &[Problem]) -> Option<String> {
 
 /// A lock file is in the way.
 pub fn locked(lock: &Path) -> Failure {
-    Failure::new(Kind::CannotTell, "a ref cannot be moved")
-        .because(Error::Locked(lock.to_owned()))
-        .hint("the same command again, once the other process is done")
-        .hint(format!("rm {}, if no git process is running here", lock.display()))
+    Failure::new(Kind::CannotTell, "a ref cannot be moved").because(Error::Locked(lock.to_owned()))
 }
 
 /// Notes could not be written.

@@ -4,11 +4,13 @@
 //! local ref. A lost race begins again: the rules are asked again and the entry is signed again, because it names its place.
 
 mod error;
+mod unended;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{AppendError, Refusal, Stopped};
+use unended::{Unended, given_up};
 
 use super::error::Error;
 use super::gather::Gatherer;
@@ -30,7 +32,7 @@ use crate::signing::{Signer, verify_entry};
 /// How often a lost race is tried again. Each try begins with a fetch, so even a busy ledger lets everyone in before this.
 const TRIES: u32 = 60;
 /// How often in a row a push is tried that git does not bring to an end, and that is not there afterwards.
-const UNENDED: u32 = 3;
+const UNENDED: usize = 3;
 
 /// What a caller wants to write, made from the present state; it is made again for each try.
 #[derive(Debug, Clone)]
@@ -129,7 +131,7 @@ enum Try {
     Done(Box<Appended>),
     LostRace,
     /// Git's push came to no end, and the entry is not there.
-    Unended(Vec<String>),
+    Unended(Box<Unended>),
 }
 
 /// What became of an entry that was to be published.
@@ -137,7 +139,8 @@ enum Published {
     /// It is in the ledger: what the remote said, and why this clone lags behind, if it does.
     Done(Vec<String>, Option<String>),
     LostRace,
-    Unended(Vec<String>),
+    /// What git said, and whether the remote was asked for certain.
+    Unended(Vec<String>, bool),
 }
 
 impl Writer<'_> {
@@ -147,25 +150,27 @@ impl Writer<'_> {
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
     ) -> Result<Appended, Stopped<E>> {
-        let mut unended = 0;
+        let mut unended: Vec<Unended> = Vec::new();
         for attempt in 0..TRIES {
-            if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.synced) {
-                sync(self.repository, remote)?;
+            if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.synced)
+                && let Some(appended) = self.look_again(remote, ledger, &mut unended)?
+            {
+                return Ok(appended);
             }
             match self.attempt(ledger, draft)? {
                 Try::Done(appended) => return Ok(*appended),
-                Try::LostRace => unended = 0,
+                Try::LostRace => {}
                 // A connection may break once; what fails again and again is no race.
-                Try::Unended(messages) => {
-                    unended += 1;
-                    if unended == UNENDED {
-                        return Err(AppendError::Unpushed(messages).into());
+                Try::Unended(one) => {
+                    unended.push(*one);
+                    if unended.len() == UNENDED {
+                        return Err(given_up(unended).into());
                     }
                 }
             }
             pause(attempt)?;
         }
-        Err(AppendError::Busy.into())
+        Err(if unended.is_empty() { AppendError::Busy } else { given_up(unended) }.into())
     }
 
     /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
@@ -238,7 +243,9 @@ impl Writer<'_> {
                 Ok(Try::Done(Box::new(Appended { id, statement, verdict, messages, behind, untold, dry_run: false })))
             }
             Published::LostRace => Ok(Try::LostRace),
-            Published::Unended(messages) => Ok(Try::Unended(messages)),
+            Published::Unended(messages, sent) => {
+                Ok(Try::Unended(Box::new(Unended { id, statement, verdict, messages, sent })))
+            }
         }
     }
 
@@ -328,14 +335,18 @@ impl Writer<'_> {
                 PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
                 PushOutcome::Rejected { messages, doubt: false } => return Err(AppendError::Rejected(messages)),
                 PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
-                PushOutcome::Unknown { messages } => {
+                PushOutcome::Unknown { messages, sent } => {
                     // Our own entry may be there already, and even be followed by others.
                     let synced = self.asked_again(remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
                         Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
                         None => false,
                     };
-                    return Ok(if there { Published::Done(messages, None) } else { Published::Unended(messages) });
+                    return Ok(if there {
+                        Published::Done(messages, None)
+                    } else {
+                        Published::Unended(messages, sent)
+                    });
                 }
             }
         }

@@ -13,6 +13,9 @@ use crate::domain::id::Oid;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Decision, VOICE};
 
+/// git's word, which its manual names, for a ref of which the remote has not said what became of it. Every other failure is a "no".
+const UNANSWERED: &[u8] = b"[remote failure]";
+
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
@@ -37,6 +40,8 @@ pub enum PushOutcome {
     Unknown {
         /// What git wrote for people, harmless to show.
         messages: Vec<String>,
+        /// Whether the remote has been asked for certain, and only its answer is missing.
+        sent: bool,
     },
 }
 
@@ -94,20 +99,23 @@ impl Repository {
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
         let messages = remote_lines(&output.stderr);
-        match flag(&output, name) {
+        match answer(&output, name) {
             // A new ref, a fast-forward, a forced one, or there already.
-            Some(b'*' | b' ' | b'+' | b'=') if output.success() => return Ok(PushOutcome::Accepted { messages }),
+            Some((b'*' | b' ' | b'+' | b'=', _)) if output.success() => return Ok(PushOutcome::Accepted { messages }),
             _ => {}
         }
-        let refused = flag(&output, name) == Some(b'!');
-        let unknown =
-            || PushOutcome::Unknown { messages: for_people(&output.stderr).lines().map(str::to_owned).collect() };
+        let (refused, unanswered) = match answer(&output, name) {
+            Some((b'!', summary)) => (summary != UNANSWERED, summary == UNANSWERED),
+            _ => (false, false),
+        };
+        let said = || for_people(&output.stderr).lines().map(str::to_owned).collect();
+        let unknown = || PushOutcome::Unknown { messages: said(), sent: unanswered };
         let Ok(now) = self.ls_remote(remote, &[name]) else { return Ok(unknown()) };
         Ok(match now.get(name).copied() {
             Some(found) if found == local => PushOutcome::Accepted { messages },
-            found if found != expected => PushOutcome::LostRace { found },
+            found if refused && found != expected => PushOutcome::LostRace { found },
             _ if refused => PushOutcome::Rejected { doubt: is_doubt(&messages), messages },
-            // Unmoved, but without an answer the push may still be under way.
+            // Without an answer the push may still be under way, or be in and have others on top.
             _ => unknown(),
         })
     }
@@ -137,13 +145,15 @@ impl Repository {
     }
 }
 
-/// The flag of the line that `--porcelain` prints for a ref: `<flag> TAB <from>:<to> TAB <words>`.
-fn flag(output: &Output, name: &str) -> Option<u8> {
+/// The flag and the summary of the line that `--porcelain` prints for a ref: `<flag> TAB <from>:<to> TAB <summary> <words>`.
+fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
     output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
         let mut parts = line.split(|byte| *byte == b'\t');
         let flag = parts.next()?;
         let to = parts.next()?.rsplit(|byte| *byte == b':').next()?;
-        if to == name.as_bytes() { flag.first().copied() } else { None }
+        let words = parts.next().unwrap_or_default();
+        let summary = words.split_inclusive(|byte| *byte == b']').next().unwrap_or_default();
+        if to == name.as_bytes() { Some((*flag.first()?, summary)) } else { None }
     })
 }
 

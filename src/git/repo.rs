@@ -306,12 +306,22 @@ impl Repository {
 
     /// Sets a value in the repository's own configuration, in place of all it had. This object goes on seeing what it saw when opened.
     pub fn set_config(&self, key: &str, value: &str) -> Result<()> {
-        self.git("config").args(["--local", "--replace-all", "--end-of-options", key, value]).run()?.ok().map(drop)
+        self.change_config("--replace-all", key, value)
     }
 
     /// Adds a value to a setting that can be given several times.
     pub fn add_config(&self, key: &str, value: &str) -> Result<()> {
-        self.git("config").args(["--local", "--add", "--end-of-options", key, value]).run()?.ok().map(drop)
+        self.change_config("--add", key, value)
+    }
+
+    fn change_config(&self, how: &str, key: &str, value: &str) -> Result<()> {
+        let changed = self.git("config").args(["--local", how, "--end-of-options", key, value]).run()?;
+        let lock = self.common_dir().join("config.lock");
+        // A git that was killed leaves it.
+        if !changed.success() && lock.exists() {
+            return Err(Error::Locked(lock));
+        }
+        changed.ok().map(drop)
     }
 
     /// A `git` process in this repository: see [`Git`].

@@ -148,6 +148,36 @@ impl Repository {
 
 /// Fetches branches, ledgers and notes, verifies what is new, and moves our ledgers forward.
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
+    // What no ledger can be called the fetch may take away: nothing of that is put back.
+    let before = repository.tips_below(INCOMING).unwrap_or_default();
+    let mut synced = look(repository, remote)?;
+    if synced.problems.iter().any(|problem| problem.fault == Fault::Deleted) {
+        // An answer that breaks off can look to git like one that names no refs: nobody is said to have lost anything on one word.
+        let again = look(repository, remote);
+        let again = again.inspect_err(|_| restore(repository, &before, &synced.problems))?;
+        let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
+        synced = Synced { pinned: pinned.or(again.pinned), moved: [first, again.moved].concat(), ..again };
+    }
+    if synced.problems.is_empty() {
+        return Ok(synced);
+    }
+    let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
+    Err(if cut_off { SyncError::Shallow(synced.problems) } else { SyncError::Problems(synced.problems) })
+}
+
+/// Takes it back that the remote does not show some ledgers any more: nobody could say so a second time.
+fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
+    for problem in problems.iter().filter(|problem| problem.fault == Fault::Deleted) {
+        if let Some(tip) = before.get(&problem.ledger) {
+            // Where even this fails the next fetch does it.
+            let name = format!("{INCOMING}{}", problem.ledger);
+            let _ = repository.compare_and_swap(&name, None, tip.0, "git-deploy: sync");
+        }
+    }
+}
+
+/// Fetches once, and takes over what verifies.
+fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
@@ -156,15 +186,10 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
         Some(lock) => SyncError::Git(Error::Locked(lock)),
         None => SyncError::Fetch { remote: remote.to_owned(), source },
     })?;
-    let synced = match believe(repository, tips) {
-        Err(SyncError::Git(Error::Shallow)) => return Err(SyncError::Shallow(Vec::new())),
-        believed => believed?,
-    };
-    if synced.problems.is_empty() {
-        return Ok(synced);
+    match believe(repository, tips) {
+        Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
+        believed => believed,
     }
-    let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
-    Err(if cut_off { SyncError::Shallow(synced.problems) } else { SyncError::Problems(synced.problems) })
 }
 
 /// Fetches, and again where a ref could not be moved: another process fetches or pushes in the same clone.

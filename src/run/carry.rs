@@ -105,10 +105,11 @@ pub fn plan(
         let idle = |before: &&ComponentName| {
             matches!(plans.get(*before), Some(Planned::Made(made)) if made.is_empty()) && !failing.contains(*before)
         };
-        let waits_for = graph.before(&component).find(|before| !idle(before)).filter(|_| !broken.interrupted);
-        let planned = match waits_for {
-            Some(before) => Planned::Deferred { waits_for: before.clone() },
-            None => Planned::Failed { reason: broken.why, output: broken.tail.join("\n") },
+        let waits_for: Vec<ComponentName> = graph.before(&component).filter(|before| !idle(before)).cloned().collect();
+        let planned = if waits_for.is_empty() || broken.interrupted {
+            Planned::Failed { reason: broken.why, output: broken.tail.join("\n") }
+        } else {
+            Planned::Deferred { waits_for }
         };
         plans.insert(component, planned);
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::handoff::{self, HANDOFF, HandoffError};
@@ -73,6 +73,12 @@ pub enum InstallError {
     /// The hand-off could not begin.
     #[error("the hand-off could not begin")]
     Begin(#[from] HandoffError),
+    /// gitolite has a hook of its own where ours would stand in.
+    #[error(
+        "gitolite manages {}, and puts its own hook update back in the place of the one that would stand in for proc-receive",
+        .0.display()
+    )]
+    Gitolite(PathBuf),
     /// A hook is there that cannot be called first.
     #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
     Occupied(PathBuf),
@@ -107,6 +113,9 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     let repository = open(wish.repository)?;
     // A ref in the ledgers' place that is none would make every later push "cannot tell".
     repository.tips()?;
+    if wish.without_proc_receive && is_gitolites(&repository) {
+        return Err(InstallError::Gitolite(wish.repository.to_owned()));
+    }
     let mut installer = Installer { repository: &repository, steps: Vec::new() };
     installer.pin(wish)?;
     let hooks = installer.hooks_folder()?;
@@ -130,6 +139,13 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     }
     installer.commit_graph()?;
     Ok(installer.steps)
+}
+
+/// Whether gitolite manages a repository: it compiles its rules into a file of each, and links the hook that asks them.
+fn is_gitolites(repository: &Repository) -> bool {
+    let update = repository.common_dir().join("hooks/update");
+    let leads = fs::read_link(update).is_ok_and(|to| to.iter().any(|part| part == ".gitolite"));
+    leads || repository.common_dir().join("gl-conf").is_file()
 }
 
 /// Installs the one hook of a clone, which tells before a push what the server will say.
@@ -316,20 +332,35 @@ impl Installer<'_> {
             return Err(InstallError::Occupied(path.to_owned()));
         }
         let taken = kept(path);
-        // A host that links its hooks anew has put back the one that was kept before.
-        let same = fs::read_link(path).is_ok_and(|here| fs::read_link(&taken).is_ok_and(|there| here == there));
-        if !same && taken.symlink_metadata().is_ok() {
-            return Err(InstallError::Taken { hook: path.to_owned(), taken });
+        if taken.symlink_metadata().is_ok() {
+            if !same(path, &taken) {
+                return Err(InstallError::Taken { hook: path.to_owned(), taken });
+            }
+        } else {
+            // A second name, until the shim takes the first: git is never without the hook that was there. Not every file system has two.
+            let kept = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
+            kept.map_err(|source| InstallError::Io { path: taken.clone(), source })?;
         }
-        fs::rename(path, &taken).map_err(|source| InstallError::Io { path: taken.clone(), source })?;
         self.step(true, format!("the hook that was there is {} now, and called first", taken.display()));
         Ok(())
     }
 
     /// Ancestry is asked for at every push; without a graph each answer reads the commits one by one. Later `git gc` keeps it.
     fn commit_graph(&mut self) -> Result<()> {
-        self.repository.git("commit-graph").args(["write", "--reachable"]).run()?.ok()?;
+        let written = self.repository.git("commit-graph").args(["write", "--reachable"]).run()?;
+        let lock = self.repository.common_dir().join("objects/info/commit-graph.lock");
+        if !written.success() && lock.exists() {
+            return Err(git::Error::Locked(lock).into());
+        }
+        written.ok()?;
         self.step(true, "a commit-graph of all branches");
         Ok(())
     }
+}
+
+/// Whether both are one hook: one that was about to be kept when somebody stopped us, or that a host which links its hooks has put back.
+fn same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
+    let linked = fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));
+    linked || file(one).is_ok_and(|here| file(other).is_ok_and(|there| here == there))
 }

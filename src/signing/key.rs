@@ -4,12 +4,13 @@
 //! an argument list, and is never written over another file.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tempfile::NamedTempFile;
 
 use crate::domain::id::{IdError, PublicKey};
 
@@ -183,7 +184,7 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
         return Err(KeyError::Password);
     }
     let public_file = public_file(secret_file);
-    // The password may cost a while: say no before it, though only `create` decides.
+    // The password may cost a while: say no before it, though only `place` decides.
     if let Some(taken) = [secret_file, &public_file].into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(KeyError::Exists(taken.to_owned()));
     }
@@ -197,10 +198,12 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
     let public = pair.pk.to_base64().parse()?;
     let public_bytes = pair.pk.to_box().map_err(|error| library(&error))?.to_bytes();
     let secret_bytes = pair.sk.to_box(Some(comment)).map_err(|error| library(&error))?.to_bytes();
-    create(&public_file, &public_bytes, 0o644)?;
-    create(secret_file, &secret_bytes, 0o600).inspect_err(|_| {
+    // Whole before either has its name. The secret one comes first: alone it signs, and the public one alone would only stand in the way.
+    let (secret, beside) = (write(secret_file, &secret_bytes, 0o600)?, write(&public_file, &public_bytes, 0o644)?);
+    place(secret, secret_file)?;
+    place(beside, &public_file).inspect_err(|_| {
         // Half a pair would stand in the way of the next attempt; if it stays, that attempt says so.
-        let _ = fs::remove_file(&public_file);
+        let _ = fs::remove_file(secret_file);
     })?;
     Ok(public)
 }
@@ -256,21 +259,29 @@ fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
     Ok(Ok(()))
 }
 
-/// Writes a new file, or leaves none behind.
-fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+/// Writes a file that has no name of its own yet, beside where it is to be.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".git-deploy-key-");
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path).map_err(|source| match source.kind() {
+    let write = || {
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    write().map_err(|source| KeyError::Write { path: path.to_owned(), source })
+}
+
+/// Gives a file its name, unless that is taken.
+fn place(file: NamedTempFile, path: &Path) -> Result<(), KeyError> {
+    file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
-        _ => KeyError::Write { path: path.to_owned(), source },
-    })?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| {
-        let _ = fs::remove_file(path);
-        KeyError::Write { path: path.to_owned(), source }
+        _ => KeyError::Write { path: path.to_owned(), source: error.error },
     })
 }
 

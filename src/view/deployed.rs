@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::alike;
-use crate::domain::entry::{Change, Deployment, Ended, Intent, Outcome, Target};
+use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome, Target};
 use crate::domain::id::CommitId;
 
 /// `api 1.4.2 (8f3c2a1)`
@@ -32,7 +32,11 @@ pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
 /// What a deployment changes, a line for those components of which the same is to be said: `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
     let said = |change: &Change| {
-        let from = change.from.map_or_else(|| "–".to_owned(), |commit| commit.0.prefix(7));
+        let from = match (change.from, change.intent) {
+            (Some(commit), _) => commit.0.prefix(7),
+            (None, Intent::Destroy) => format!("{} (tried)", change.target.commit.0.prefix(7)),
+            (None, _) => "–".to_owned(),
+        };
         let to = match change.intent {
             Intent::Destroy => "removed".to_owned(),
             Intent::Change | Intent::Unchanged => change.target.commit.0.prefix(7),
@@ -74,6 +78,25 @@ pub fn ended(place: &str, ended: &[Ended]) -> String {
         .filter(|(number, _)| *number > 0)
         .map(|(number, word)| format!("; {number} {word}"));
     format!("{}{}.", moved.join(". "), counted.collect::<String>())
+}
+
+/// The same by the kind of the deployment: of a destruction, whether the environment is gone.
+pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
+    if kind != Kind::Destroy {
+        return ended(place, all);
+    }
+    let of = |outcome: Outcome, word: &str| {
+        let targets: Vec<&Target> = all.iter().filter(|it| it.outcome == outcome).map(|it| &it.target).collect();
+        (!targets.is_empty()).then(|| format!("{word} {}", list(targets.into_iter())))
+    };
+    let gone = of(Outcome::Destroyed, "with");
+    if all.iter().all(|it| it.outcome == Outcome::Destroyed) {
+        return gone.map_or_else(|| format!("{place} is gone."), |gone| format!("{place} is gone, {gone}."));
+    }
+    let parts = [(Outcome::Failed, "failed:"), (Outcome::Skipped, "left:"), (Outcome::Destroyed, "destroyed:")]
+        .map(|(outcome, word)| of(outcome, word));
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{place} is not gone yet; {}.", parts.join("; "))
 }
 
 /// The commits whose contents are on hold from now on, because they failed or were taken back.

@@ -8,6 +8,7 @@ pub mod brings;
 pub mod check;
 pub mod contains;
 pub mod deployed;
+pub mod destroyed;
 pub mod diff;
 pub mod evidence;
 pub mod fold;

@@ -49,6 +49,9 @@ pub struct Environment {
     /// When it ends, if it is ephemeral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
+    /// Whether that is over: the next `git deploy reap` destroys it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
     /// What was attempted last, did not come to run, and may not come again until a person lets it, by component.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Held>,
@@ -177,6 +180,7 @@ mod tests {
             branch: None,
             lock: None,
             expires: None,
+            expired: false,
             holds: Vec::new(),
             components,
             undeclared: Vec::new(),

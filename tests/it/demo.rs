@@ -29,7 +29,7 @@ fn sound(server: &Repo<'_>) {
     server.git(&["fsck", "--strict", "--no-dangling"]).ok();
     let refs = server.git(&["for-each-ref", "--format=%(refname)"]).ok().text();
     let refs: Vec<&str> = refs.lines().collect();
-    let ledgers = ["dev", "evidence", "policy", "prod", "qa", "stage"].map(|name| format!("refs/deploy/{name}"));
+    let ledgers = ["dev", "evidence", "policy", "pr", "prod", "qa", "stage"].map(|name| format!("refs/deploy/{name}"));
     let others = ["refs/heads/main", "refs/notes/deploy"].map(str::to_owned);
     assert_eq!(refs, [&ledgers[..], &others[..]].concat());
     // The genesis, two approvals, and the deployment: nothing of the one that was refused.

@@ -26,7 +26,7 @@ pub use valid::InvalidError;
 pub(crate) use valid::outcome_fits;
 
 use super::id::{CommitId, EntryId, Oid, PublicKey};
-use super::name::{EnvName, LedgerName, Person, ProjectName};
+use super::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use super::time::Time;
 
 /// The largest entry, in bytes.
@@ -121,6 +121,26 @@ impl Statement {
             Action::Record(record) => record.ended(),
             Action::Baseline(baseline) => baseline.ended(),
             _ => Vec::new(),
+        }
+    }
+
+    /// How one component ended, as [`Statement::ended`] tells it, without looking at the others: a statement's components are in order.
+    pub fn end_of(&self, component: &ComponentName) -> Option<Ended> {
+        match &self.action {
+            Action::Finish(it) => {
+                let at = it.components.binary_search_by(|ended| ended.target.component.cmp(component)).ok()?;
+                it.components.get(at).cloned()
+            }
+            Action::Record(it) => {
+                let changes = &it.deployment.components;
+                let at = changes.binary_search_by(|change| change.target.component.cmp(component)).ok()?;
+                Some(it.results.get(at)?.of(&changes.get(at)?.target))
+            }
+            Action::Baseline(it) => {
+                let at = it.components.binary_search_by(|target| target.component.cmp(component)).ok()?;
+                it.components.get(at).map(Baseline::of)
+            }
+            _ => None,
         }
     }
 

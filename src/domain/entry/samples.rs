@@ -91,7 +91,7 @@ fn change(component: ComponentName, kind: Kind) -> impl Strategy<Value = Change>
         fields.prop_map(move |(target, from, sure, plan)| Change {
             from: match (intent, kind) {
                 (_, Kind::Exec) => Some(target.commit),
-                (Intent::Change, _) => from,
+                (Intent::Change, _) | (_, Kind::Destroy) => from,
                 _ => Some(sure),
             },
             plan: plan.filter(|_| intent == Intent::Change),

@@ -255,7 +255,8 @@ fn check_deployment(it: &Deployment, statement: &Statement) -> Result<(), Invali
             Contradiction("a component has a content unless it is to be destroyed"),
         )?;
         require(
-            intent == Intent::Change || change.from.is_some(),
+            // Where all is taken down, so is what an attempt left behind that never came to run.
+            intent == Intent::Change || destroy || change.from.is_some(),
             Contradiction("only what runs can stay or be destroyed"),
         )?;
         require(intent == Intent::Change || change.plan.is_none(), Contradiction("only a change has a plan"))?;

@@ -53,8 +53,16 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         match one.missing(ctx)? {
             Some(detail) => {
                 let destroys = one.changes.iter().any(|change| change.intent == Intent::Destroy);
-                let destroy = if destroys { " --destroy" } else { "" };
-                let command = format!("git deploy approve {} {}{destroy}", ctx.shown(), one.commit.short());
+                let more = match deployment.kind {
+                    // What is there already is approved only by its name.
+                    Kind::Destroy => {
+                        let names = one.changes.iter().map(|it| format!(" --component {}", it.target.component));
+                        names.collect::<Vec<_>>().concat()
+                    }
+                    _ if destroys => " --destroy".to_owned(),
+                    _ => String::new(),
+                };
+                let command = format!("git deploy approve {} {}{more}", ctx.shown(), one.commit.short());
                 against.push(Check::fail(RULE, one.named(&asked, detail)).remedy(command));
             }
             None => filled.push(one.named(&asked, one.tally())),

@@ -141,7 +141,7 @@ fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
 
 /// The artifacts that an entry put there for the component.
 fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
-    let ended = entry.statement.ended().into_iter().find(|it| it.target.component == change.target.component);
+    let ended = entry.statement.end_of(&change.target.component);
     ended.into_iter().flat_map(|it| it.target.artifacts).collect()
 }
 

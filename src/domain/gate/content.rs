@@ -81,7 +81,7 @@ fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option
         return Some(fail(format!("{component} does not change, so it names neither a version nor artifacts")));
     }
     match (kind, change.intent) {
-        (Kind::Destroy, _) => (Some(commit) != runs)
+        (Kind::Destroy, _) => (Some(commit) != here.standing(component))
             .then(|| fail(format!("{component} is destroyed as it runs, at another commit than {}", commit.short()))),
         // What the policy no longer knows has nothing left to be compared with.
         (_, Intent::Destroy) if known(ctx, component).is_some() => None,

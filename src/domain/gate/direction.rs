@@ -90,7 +90,7 @@ fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
 /// Whether the entry put the wanted content here, and if so, whether it was verified.
 fn success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
     let component = &change.target.component;
-    let ended = kept.statement.ended().into_iter().find(|ended| ended.target.component == *component)?;
+    let ended = kept.statement.end_of(component)?;
     let this = ended.outcome == Outcome::Succeeded && ended.target.content == change.target.content;
     // A baseline is an admin's word, and asks for no verification.
     let baseline = matches!(kept.statement.action, Action::Baseline(_));

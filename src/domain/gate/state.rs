@@ -4,6 +4,7 @@ mod runs;
 
 use super::{Context, Known, Request, answer, unless};
 use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
+use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
 use crate::domain::state::{Here, State};
 use crate::domain::time::Time;
@@ -96,11 +97,6 @@ fn yanked(state: &State, yank: &Yank) -> bool {
         || yank.digest.as_ref().is_some_and(|digest| state.yanked_digest(digest).is_some())
 }
 
-/// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since.
-fn exists(here: Here<'_>) -> bool {
-    here.expires().is_some() || !here.components().is_empty() || !here.runs().is_empty()
-}
-
 fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment, here: Here<'_>) -> Known<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == Kind::Destroy;
@@ -109,25 +105,45 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
     let mut against = Vec::new();
     if deployment.kind == Kind::Destroy {
         let named = deployment.components.iter().map(|change| &change.target.component);
-        if !here.components().into_keys().eq(named) {
-            against.push(fail("a whole environment is destroyed: every component that runs, and no other"));
+        if !here.all_standing().into_keys().eq(named) {
+            against
+                .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
+        }
+        if !here.exists() {
+            against.push(fail(format!("there is no environment {} to destroy", ctx.shown())));
         }
         return Ok(against);
     }
     match deployment.expires {
-        Some(expires) => against.extend(too_late(statement, expires, bounds)),
-        None if !exists(here) => against.push(fail("an ephemeral environment begins with an end: `expires`")),
+        Some(expires) => {
+            let again = format!("git deploy run {} --ttl {}", ctx.shown(), bounds.ttl);
+            against.extend(too_late(statement, expires, bounds).map(|check| check.remedy(again)));
+        }
+        None if !here.exists() => against.push(fail("an ephemeral environment begins with an end: `expires`")),
         None => {}
     }
-    if !exists(here) {
+    if !here.exists() {
         let state = ctx.state()?;
-        let others = state.environments().iter().filter(|other| exists(state.at(Some(other)))).count();
-        if u32::try_from(others).unwrap_or(u32::MAX) >= bounds.limit {
-            let why = format!("{others} of at most {} environments exist: destroy one first", bounds.limit);
-            against.push(fail(why));
+        let all = state.environments();
+        let others: Vec<&EnvName> = all.iter().filter(|other| state.at(Some(other)).exists()).collect();
+        if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
+            against.push(full(state, &others, bounds, statement.at));
         }
     }
     Ok(against)
+}
+
+/// No more environments may exist: the one that ends first makes room.
+fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
+    let why = format!("{} of at most {} environments exist", others.len(), bounds.limit);
+    let ends = |name: &EnvName| state.at(Some(name)).expiry();
+    match others.iter().min_by_key(|name| ends(name)) {
+        None => fail(why),
+        Some(first) if ends(first).is_some_and(|end| end <= now) => {
+            fail(format!("{why}, and {first} has expired")).remedy("git deploy reap")
+        }
+        Some(first) => fail(format!("{why}: {first} expires first")).remedy(format!("git deploy destroy {first}")),
+    }
 }
 
 fn too_late(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
@@ -139,10 +155,11 @@ fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec
     let Some(bounds) = ctx.environment()?.ephemeral else {
         return Ok(vec![fail(format!("{} is not ephemeral: it does not expire", ctx.shown()))]);
     };
-    if !exists(ctx.here()?) {
+    if !ctx.here()?.exists() {
         return Ok(vec![fail(format!("there is no environment {} to renew", ctx.shown()))]);
     }
-    Ok(too_late(statement, expires, bounds).into_iter().collect())
+    let again = format!("git deploy expire {} +{}", ctx.shown(), bounds.ttl);
+    Ok(too_late(statement, expires, bounds).map(|check| check.remedy(again)).into_iter().collect())
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use crate::domain::entry::{Action, Statement};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
 
+/// What gets around a commit from a clock that was ahead.
+const ANEW: &str = "git commit --allow-empty, with the clock right, and the same command with that commit";
+
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else { return Vec::new() };
     let mut against: Vec<Check> = chain(ctx, statement).into_iter().collect();
@@ -31,7 +34,8 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     } else if near || follows {
         None
     } else {
-        Some(fail(format!("{at} is more than {SKEW} off the clock here, {now}")))
+        let off = fail(format!("{at} is more than {SKEW} off the clock here, {now}"));
+        Some(off.remedy("date -u, here and on the server; set the clock that is wrong, then the same command again"))
     }
 }
 
@@ -43,7 +47,7 @@ fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
         None => Some(Check::unknown(Rule::Time, format!("the date of {} was not read", commit.short()))),
         Some(Err(why)) => Some(Check::unknown(Rule::Time, harmless(why))),
         Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW))
-            .then(|| fail(format!("{} is dated {}, later than the entry", commit.short(), fact.time))),
+            .then(|| fail(format!("{} is dated {}, later than the entry", commit.short(), fact.time)).remedy(ANEW)),
     };
     statement.commits().into_iter().filter_map(judge).collect()
 }

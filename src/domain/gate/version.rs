@@ -45,10 +45,7 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
         }
         read
     };
-    let runs = ctx.here()?.live(component).and_then(|kept| {
-        let ended = kept.statement.ended().into_iter().find(|ended| ended.target.component == *component);
-        ended?.target.version
-    });
+    let runs = ctx.here()?.live(component).and_then(|kept| kept.statement.end_of(component)?.target.version);
     let Some(runs) = runs.filter(|_| rule.require_bump) else { return Ok(None) };
     Ok(match compare(rule.scheme, runs.as_str(), version.as_str()) {
         Ok(Ordering::Greater) => None,

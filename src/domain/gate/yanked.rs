@@ -44,9 +44,9 @@ fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest
     if kind == Kind::Rollback
         && let Some(earlier) = ctx.facts.earlier.get(&target.component)
     {
-        let ended = earlier.clone()?.into_iter().flat_map(|kept| kept.statement.ended());
+        let ended = earlier.clone()?.into_iter().filter_map(|kept| kept.statement.end_of(&target.component));
         return Ok(ended
-            .filter(|ended| ended.target.component == target.component && ended.target.content == target.content)
+            .filter(|ended| ended.target.content == target.content)
             .flat_map(|ended| digests(&ended.target))
             .collect());
     }

@@ -217,6 +217,33 @@ impl<'a> Here<'a> {
         }
     }
 
+    /// What is there of a component, for all that is known: the commit that runs or, where none does, that of an attempt of which nobody
+    /// knows what it left behind.
+    pub fn standing(self, component: &ComponentName) -> Option<CommitId> {
+        self.commit(component).or_else(|| {
+            let statement = &self.unknown(component)?.statement;
+            if let Action::Abort(it) = &statement.action {
+                return Some(it.components.iter().find(|it| it.component == *component)?.commit);
+            }
+            Some(statement.ended().into_iter().find(|it| it.target.component == *component)?.target.commit)
+        })
+    }
+
+    /// Every component of which something may be there, with its commit.
+    pub fn all_standing(self) -> BTreeMap<&'a ComponentName, CommitId> {
+        let standing = |(place, _): (&'a Place, &'a Value)| match place {
+            Place::Commit(component) | Place::Unknown(component) => Some((component, self.standing(component)?)),
+            _ => None,
+        };
+        self.slots().filter_map(standing).collect()
+    }
+
+    /// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since. A lock or an approval for one
+    /// that is not there counts for nothing.
+    pub fn exists(self) -> bool {
+        self.expires().is_some() || !self.components().is_empty() || !self.runs().is_empty()
+    }
+
     /// The entry that put the component's content there.
     pub fn live(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
         self.kept(Place::Live(component.clone()))
@@ -224,8 +251,7 @@ impl<'a> Here<'a> {
 
     /// The content that runs now.
     pub fn content(self, component: &ComponentName) -> Option<Content> {
-        let ended = self.live(component)?.statement.ended();
-        ended.into_iter().find(|ended| ended.target.component == *component)?.target.content
+        self.live(component)?.statement.end_of(component)?.target.content
     }
 
     /// The newest ended attempt.
@@ -243,8 +269,7 @@ impl<'a> Here<'a> {
         if let Some(Action::Verification(it)) = self.verification(component).map(|kept| &kept.statement.action) {
             return Some(it.verification);
         }
-        let ended = self.live(component)?.statement.ended();
-        ended.into_iter().find(|ended| ended.target.component == *component).map(|ended| ended.verification)
+        self.live(component)?.statement.end_of(component).map(|ended| ended.verification)
     }
 
     /// The entry after which nobody knows what runs.

@@ -41,6 +41,8 @@ pub(super) struct Shared<'a> {
 #[derive(Default)]
 pub(super) struct Piece {
     pub entries: usize,
+    /// How many of them could be read.
+    pub read: usize,
     pub span: Option<(Time, Time)>,
     pub findings: Vec<Finding>,
     pub remarks: Vec<Remark>,
@@ -126,6 +128,7 @@ impl<'a> Auditor<'a> {
         if let Some(statement) = judged.kept.as_ref().map(|kept| &kept.statement) {
             let first = piece.span.map_or(statement.at, |(first, _)| first);
             piece.span = Some((first, statement.at));
+            piece.read += 1;
             self.tie(place, statement, &mut piece.ties);
             if notes {
                 tell(number, place, id, statement, &mut piece.told);

@@ -11,7 +11,7 @@ mod notes;
 mod order;
 mod remarks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -145,6 +145,8 @@ pub struct Audited {
     /// What should be known, by place.
     pub remarks: Vec<Remark>,
     ties: Ties,
+    /// How many entries there are to look at that could not be read, or were not reached for that.
+    unread: usize,
 }
 
 /// How the entries of a ledger lie to the other ledgers.
@@ -163,12 +165,13 @@ struct Ties {
 impl Audited {
     fn empty(ledger: LedgerName, tip: EntryId) -> Self {
         let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
-        Self { ledger, tip, entries: 0, span: None, findings, remarks, ties }
+        Self { ledger, tip, entries: 0, span: None, findings, remarks, ties, unread: 0 }
     }
 
     /// Takes over what was found in the next stretch.
     fn add(&mut self, piece: Piece) {
         self.entries += piece.entries;
+        self.unread = self.unread.saturating_sub(piece.read);
         self.span = match (self.span, piece.span) {
             (Some((first, _)), Some((_, last))) => Some((first, last)),
             (own, other) => own.or(other),
@@ -255,6 +258,7 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
                 audited.findings.push(finding);
                 1
             });
+            audited.unread = chain.ids.len().saturating_sub(first);
             let cut = stretches(chain, first, plan.stretch);
             jobs.extend(cut.map(|places| Job { at: wanted.len(), number, places }));
         }
@@ -284,7 +288,11 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
             audited.sort(chain);
         }
     }
-    let notes = plan.notes.then(|| notes::check(repository, &index, tips, told));
+    // What is there and is no entry is read: it tells nothing, and so no note either.
+    let missing = |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
+    let partly = |it: &&Audited| missing(it) || index.chain(&it.ledger).is_some_and(|(_, chain)| chain.gap.is_some());
+    let partly: BTreeSet<&LedgerName> = wanted.iter().filter(partly).map(|it| &it.ledger).collect();
+    let notes = plan.notes.then(|| notes::check(repository, &index, tips, told, &partly));
     Report { ledgers: wanted, notes }
 }
 

@@ -1,9 +1,10 @@
 //! The notes against the ledgers: each line that they tell, and each that they should.
 //!
 //! The lines that the ledgers give are gathered while their entries are judged. Equal notes are told by the name of their blob, so that
-//! only those which differ are read. That they lag behind is no fault; what they tell must be so.
+//! only those which differ are read. That they lag behind is no fault; what they tell must be so. What they tell of a ledger that can be
+//! read in part only cannot be told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -11,6 +12,7 @@ use super::index::Index;
 use super::{Finding, Kind, Remark, Special};
 use crate::domain::entry::{Statement, note_line};
 use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
 use crate::domain::verdict::Outcome;
@@ -54,16 +56,19 @@ pub(super) fn check(
     index: &Index,
     tips: &Tips,
     told: Vec<Told>,
+    partly: &BTreeSet<&LedgerName>,
 ) -> (Vec<Finding>, Vec<Remark>) {
     let remark = |kind, text: &str| vec![Remark { kind, ledger: None, entry: None, text: text.to_owned() }];
-    let found = match compare(repository, index, tips, told) {
+    let found = match compare(repository, index, tips, told, partly) {
         Ok(found) => found,
         Err(error) => return (vec![Finding::error(Kind::Notes, None, &error)], Vec::new()),
     };
     let Some((findings, behind)) = found else {
         return (Vec::new(), remark(Special::NotesBehind, "there are none here: git deploy sync"));
     };
+    let wrong = findings.iter().any(|finding| finding.outcome == Outcome::Fail);
     let remarks = match (findings.is_empty(), behind) {
+        (false, _) if !wrong => Vec::new(),
         (false, _) => remark(Special::NotesWrong, "written anew they tell the truth again: git deploy notes rebuild"),
         (true, true) => remark(Special::NotesBehind, "they do not tell the newest entries yet: git deploy sync"),
         (true, false) => Vec::new(),
@@ -75,12 +80,18 @@ fn wrong(detail: String) -> Finding {
     Finding { kind: Kind::Notes, ledger: None, entry: None, rule: None, outcome: Outcome::Fail, detail }
 }
 
+/// What cannot be told of the notes: not all of what they rest on can be read.
+fn open(detail: String) -> Finding {
+    Finding { outcome: Outcome::Unknown, ..wrong(detail) }
+}
+
 /// What is wrong with the notes, and whether they lag behind; `None` where there are none.
 fn compare(
     repository: &Repository,
     index: &Index,
     tips: &Tips,
     mut told: Vec<Told>,
+    partly: &BTreeSet<&LedgerName>,
 ) -> Result<Option<(Vec<Finding>, bool)>> {
     let Some(commit) = repository.read_ref(NOTES)? else { return Ok(None) };
     let covers = repository.notes(Some(commit))?.covers;
@@ -89,20 +100,28 @@ fn compare(
         if let Some((number, place)) = index.chain(ledger).and_then(|(it, chain)| Some((it, chain.place(*covered)?))) {
             ends.insert(number, place);
         } else {
-            let what = format!("they tell of {ledger} up to {}, which it does not hold", covered.short());
-            findings.push(wrong(what));
+            findings.push(match index.holds(repository, ledger, *covered) {
+                // What a ledger may hold of which not all is here is no lie.
+                Err(error) if partly.contains(ledger) => Finding::error(Kind::Notes, None, &error),
+                _ => wrong(format!("they tell of {ledger} up to {}, which it does not hold", covered.short())),
+            });
         }
     }
     if findings.is_empty() {
         told.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.place <= *end));
         told.sort_unstable();
-        findings = differing(repository, repository.read_commit(commit)?.tree, &told)?;
+        findings = differing(repository, repository.read_commit(commit)?.tree, &told, partly)?;
     }
     Ok(Some((findings, covers != *tips)))
 }
 
 /// The notes that are not what was told, which is in order.
-fn differing(repository: &Repository, tree: Oid, told: &[Told]) -> Result<Vec<Finding>> {
+fn differing(
+    repository: &Repository,
+    tree: Oid,
+    told: &[Told],
+    partly: &BTreeSet<&LedgerName>,
+) -> Result<Vec<Finding>> {
     let mut stored = stored(repository, tree)?;
     let mut findings = Vec::new();
     for lines in told.chunk_by(|a, b| a.commit == b.commit) {
@@ -115,10 +134,15 @@ fn differing(repository: &Repository, tree: Oid, told: &[Told]) -> Result<Vec<Fi
                     findings.push(Finding::error(Kind::Notes, None, &Error::Missing(*blob)));
                 }
             }
-            Some(leaves) => findings.extend(how(repository, *commit, leaves, &text)),
+            Some(leaves) => findings.extend(how(repository, *commit, leaves, &text, partly)),
         }
     }
-    let unasked = |commit: &CommitId| wrong(format!("{} has a note, and no ledger speaks of it", commit.short()));
+    let unasked = |commit: &CommitId| {
+        if partly.is_empty() {
+            return wrong(format!("{} has a note, and no ledger speaks of it", commit.short()));
+        }
+        open(format!("{} has a note, and no entry that can be read here speaks of it", commit.short()))
+    };
     findings.extend(stored.keys().map(unasked));
     Ok(findings)
 }
@@ -146,7 +170,13 @@ fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<L
 }
 
 /// How a note differs, line by line.
-fn how(repository: &Repository, commit: CommitId, leaves: &[Leaf], expected: &str) -> Vec<Finding> {
+fn how(
+    repository: &Repository,
+    commit: CommitId,
+    leaves: &[Leaf],
+    expected: &str,
+    partly: &BTreeSet<&LedgerName>,
+) -> Vec<Finding> {
     let what = |words: &str| wrong(format!("the note of {} {words}", commit.short()));
     let [Leaf::Blob(blob)] = leaves else {
         return vec![what("stands in several places, or is no text")];
@@ -161,13 +191,28 @@ fn how(repository: &Repository, commit: CommitId, leaves: &[Leaf], expected: &st
     text.lines().for_each(|line| *more.entry(line).or_default() += 1);
     expected.lines().for_each(|line| *more.entry(line).or_default() -= 1);
     more.retain(|_, count| *count != 0);
+    // A line ends in the entry that it is about.
+    let unread = |line: &str| {
+        let ledger = line.rsplit(' ').next().and_then(|entry| entry.split_once('@')?.0.parse::<LedgerName>().ok());
+        ledger.is_some_and(|ledger| partly.contains(&ledger))
+    };
     let line = |(line, count): (&&str, &i64)| {
-        let how = if *count > 0 { "says what no ledger does" } else { "leaves out" };
-        what(&format!("{how}: {}", harmless(line.trim_end())))
+        let shown = harmless(line.trim_end());
+        match *count {
+            1.. if unread(line) => {
+                open(format!("the note of {} says what no entry does that can be read here: {shown}", commit.short()))
+            }
+            1.. => what(&format!("says what no ledger does: {shown}")),
+            _ => what(&format!("leaves out: {shown}")),
+        }
     };
     let mut findings: Vec<Finding> = more.iter().take(LINES).map(line).collect();
     match more.len().checked_sub(LINES) {
-        Some(rest @ 1..) => findings.push(what(&format!("differs in {rest} lines more"))),
+        Some(rest @ 1..) => {
+            let more = what(&format!("differs in {rest} lines more"));
+            let outcome = if partly.is_empty() { Outcome::Fail } else { Outcome::Unknown };
+            findings.push(Finding { outcome, ..more });
+        }
         _ if findings.is_empty() => findings.push(what("has its lines in another order, or not as they are written")),
         _ => {}
     }

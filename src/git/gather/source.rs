@@ -47,7 +47,7 @@ struct Wanted {
 
 impl Wanted {
     fn meet(&mut self, kept: &Arc<Kept>) {
-        for ended in kept.statement.ended().iter().filter(|ended| ended.target.component == self.component) {
+        if let Some(ended) = kept.statement.end_of(&self.component) {
             match ended.outcome {
                 Outcome::Unchanged if ended.target.commit == self.commit => self.rode = true,
                 Outcome::Succeeded | Outcome::Destroyed => self.rode = false,

@@ -77,7 +77,7 @@ fn no_answer() {
     let repository = client.open();
     client.git(&["remote", "add", "dead", "/nonexistent/repository"]);
     let outcome = repository.push_one("dead", first, NAME, None).unwrap();
-    assert!(matches!(&outcome, PushOutcome::Unknown { messages } if !messages.is_empty()), "{outcome:?}");
+    assert!(matches!(&outcome, PushOutcome::Unknown { messages, .. } if !messages.is_empty()), "{outcome:?}");
     assert!(repository.ls_remote("dead", &[NAME]).is_err());
     assert!(repository.fetch("dead", &["+refs/deploy/*:refs/deploy-incoming/*"]).is_err());
     // The connection ends without an answer, before the server did it and after.

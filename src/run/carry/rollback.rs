@@ -19,7 +19,10 @@ pub(super) fn bring_back(
     ours: &mut Ours<'_>,
     report: &mut Report,
 ) {
-    task.crew.witness.goes_back(wanted);
+    let known: BTreeSet<ComponentName> = wanted.iter().filter(|name| task.good.contains_key(*name)).cloned().collect();
+    if !known.is_empty() {
+        task.crew.witness.goes_back(&known);
+    }
     let graph = Graph::new(task.crew.surroundings.policy, wanted).reversed();
     let mut foreman = BringingBack { task, site, ours, lost: None };
     let work = |_: &ComponentName, piece: Piece, leave: &Leave<'_, (), Left>| brought_back(task, &piece, leave);

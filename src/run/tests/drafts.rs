@@ -361,13 +361,13 @@ fn standing(kind: Kind, here: Here<'_>) -> Deployment {
             version: None,
             artifacts: Vec::new(),
         },
-        from: Some(commit),
+        from: here.commit(component),
         plan: None,
         intent: if gone { Intent::Destroy } else { Intent::Unchanged },
     };
     Deployment {
         kind,
-        components: here.components().into_iter().map(change).collect(),
+        components: if gone { here.all_standing() } else { here.components() }.into_iter().map(change).collect(),
         approved_by: Vec::new(),
         change: None,
         release: None,

@@ -104,7 +104,7 @@ fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Resul
     let place = to.git_dir().to_string_lossy();
     Ok(match from.push_one(&place, blob, name, None)? {
         PushOutcome::Accepted { .. } | PushOutcome::LostRace { .. } => Answer::Accepted,
-        PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages } => {
+        PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. } => {
             let began = |words: &[&str]| messages.iter().any(|line| words.iter().any(|word| line.starts_with(word)));
             if began(&[REFUSED]) {
                 Answer::Refused

@@ -228,7 +228,11 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         let words = format!("{} {are} of the policy any more", counted(&names));
         table.remark_with(Cell::styled(words, yellow), format!("git deploy record {name} {name} --destroy"));
     }
-    if let Some(expires) = environment.expires {
-        table.remark(format!("{name} expires {}", when(expires)));
+    match environment.expires {
+        Some(end) if environment.expired => {
+            table.remark_with(Cell::styled(format!("{name} expired {}", when(end)), yellow), "git deploy reap");
+        }
+        Some(end) => table.remark(format!("{name} expires {}", when(end))),
+        None => {}
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
-mod daemon;
+pub mod daemon;
 pub mod forge;
 mod minisign;
 pub mod project;

@@ -71,6 +71,10 @@ impl<'w> Sshd<'w> {
         format!("ssh -F {}/{person}.config", self.folder.display())
     }
 
+    pub fn port(&self) -> u16 {
+        self.daemon.port
+    }
+
     /// The address of a repository: its path as whoever logs in would write it.
     pub fn url(&self, path: &str) -> String {
         format!("ssh://127.0.0.1:{}/{}", self.daemon.port, path.trim_start_matches('/'))

@@ -35,6 +35,10 @@ impl Web {
         Self(daemon)
     }
 
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
     /// The address of a repository of the world.
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/git/{name}", self.0.port)

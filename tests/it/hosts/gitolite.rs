@@ -61,6 +61,11 @@ fn gitolite3() {
     let hook = |name: &str| server.path().join("hooks").join(name);
     let (house, update) =
         (std::fs::read_link(hook("pre-receive")).unwrap(), std::fs::read_link(hook("update")).unwrap());
+    // gitolite would put its own update back over ours, sooner or later.
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let taken = server.deploy(&["server", "init", ".", "--no-proc-receive", "--admin", key]).fails(2);
+    assert!(taken.words_of_err().contains("try: git-deploy server init ., without --no-proc-receive"), "{taken}");
+    server.git(&["config", "deploy.admin"]).fails(1);
     let project = project(&world, world.existing(server.path(), "server"), |person| {
         let command = format!("core.sshCommand={}", sshd.command(person));
         world.clone_from(&sshd.url("project"), person, &[&command])

@@ -142,14 +142,18 @@ pub struct Baseline {
 impl Baseline {
     /// Its components as successes that nothing verified.
     pub fn ended(&self) -> Vec<Ended> {
-        let report = |target: &Target| Ended {
+        self.components.iter().map(Self::of).collect()
+    }
+
+    /// One of its components as such a success.
+    pub fn of(target: &Target) -> Ended {
+        Ended {
             target: target.clone(),
             outcome: Outcome::Succeeded,
             because: None,
             to: None,
             verification: VerificationResult::None,
-        };
-        self.components.iter().map(report).collect()
+        }
     }
 }
 
@@ -266,6 +270,19 @@ pub struct Reported {
     pub verification: VerificationResult,
 }
 
+impl Reported {
+    /// The same as a `finish` would say it of this target.
+    pub fn of(&self, target: &Target) -> Ended {
+        Ended {
+            target: target.clone(),
+            outcome: self.outcome,
+            because: self.because.clone(),
+            to: self.to,
+            verification: self.verification,
+        }
+    }
+}
+
 /// A deployment done elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -283,15 +300,7 @@ impl Record {
     /// Its components as a `finish` would name them.
     pub fn ended(&self) -> Vec<Ended> {
         let pairs = self.deployment.components.iter().zip(&self.results);
-        pairs
-            .map(|(change, result)| Ended {
-                target: change.target.clone(),
-                outcome: result.outcome,
-                because: result.because.clone(),
-                to: result.to,
-                verification: result.verification,
-            })
-            .collect()
+        pairs.map(|(change, result)| result.of(&change.target)).collect()
     }
 }
 

@@ -248,6 +248,38 @@ fn destroyed() {
     within("pr-7", history(), start(1, of(Kind::Destroy, vec![]))).fails(Rule::State, "every component that runs");
     after(vec![("alice", ran("catalogue", 1, None))], start(1, of(Kind::Destroy, vec![gone()])))
         .fails(Rule::State, "only an ephemeral environment");
+    within("pr-7", vec![], start(1, of(Kind::Destroy, vec![]))).fails(Rule::State, "no environment pr-7 to destroy");
+}
+
+/// What a failed or given up attempt may have left behind is taken down with the rest, at the commit of that attempt.
+#[test]
+fn attempts_are_destroyed() {
+    let begun = || {
+        let mut deployment = of(Kind::Deploy, vec![change("catalogue", 1, None)]);
+        deployment.expires = Some(hours(1));
+        start(1, deployment)
+    };
+    let gone = |commit, from| {
+        let mut gone: Change = change("catalogue", commit, from);
+        (gone.intent, gone.target.content) = (Intent::Destroy, None);
+        start(2, of(Kind::Destroy, vec![gone]))
+    };
+    let what = vec![Component { component: parse("catalogue"), commit: commit(1) }];
+    let abort = Abort { start: 1, run: RunId([1; 16]), components: what, reason: parse("gone") };
+    let failed = finish(1, &begun(), Outcome::Failed, VerificationResult::None);
+    for end in [failed, Action::Abort(abort)] {
+        let case = |action| within("pr-7", vec![("alice", begun()), ("alice", end.clone())], action);
+        case(start(2, of(Kind::Destroy, vec![]))).fails(Rule::State, "or was tried");
+        for rule in [Rule::State, Rule::Content] {
+            case(gone(1, None)).passes(rule);
+        }
+        case(gone(2, None)).fails(Rule::Content, "as it runs");
+        case(gone(1, Some(1))).fails(Rule::Content, "not what runs, nothing");
+        // With the last of it the environment is gone.
+        let taken = finish(3, &gone(1, None), Outcome::Destroyed, VerificationResult::None);
+        let history = vec![("alice", begun()), ("alice", end.clone()), ("alice", gone(1, None)), ("alice", taken)];
+        assert!(within("pr-7", history, begun()).state().environments().is_empty());
+    }
 }
 
 /// Without the ledger's state nothing fits it.

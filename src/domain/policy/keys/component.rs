@@ -45,7 +45,7 @@ pub const COMPONENT: Table = Table {
             "destroy",
             Form::Text(&COMMAND),
             "\"terraform destroy -auto-approve\"",
-            "Takes the component out of the environment.",
+            "Takes the component out of the environment; succeeds also where nothing of it is left.",
         ),
         Key::new("build", Form::Text(&COMMAND), "\"make image\"", "Makes what is deployed."),
         Key::new(

@@ -1,0 +1,217 @@
+//! A connection that dies in the middle: after any number of bytes, to the server or from it, for a moment or for good.
+//!
+//! The server may have carried the entry out, may be about to, or may never hear of it. Whatever the client then says is true, and the
+//! entry is there once at most.
+
+use super::proxy::{Cut, Proxy, Way};
+use super::{Fault, POLICY, Scene};
+use crate::harness::daemon::Daemon;
+use crate::harness::sshd::{SSHD, Sshd};
+use crate::harness::web::{WEB, Web};
+use crate::harness::{Project, Repo, Run, World, needs};
+
+const LOCK: [&str; 4] = ["lock", "dev", "-m", "stop"];
+const UNLOCK: [&str; 2] = ["unlock", "dev"];
+
+/// At how many places it breaks each way with `FAULTS=all`.
+const ALL: usize = 30;
+
+/// What is claimed of the entry, against what is so.
+#[track_caller]
+fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
+    let words = run.words_of_err();
+    if run.succeeded() {
+        assert_eq!(moved, 1, "{cut:?}: {run}");
+        return;
+    }
+    assert!(run.to_string().ends_with("--- exit status: 3\n"), "{cut:?}: {run}");
+    assert!(words.contains("try: "), "{cut:?}: {run}");
+    let denied = ["nothing was written", "nothing was changed"].iter().any(|it| words.contains(it));
+    let open = words.contains("may be there or not");
+    assert!(denied || open, "{cut:?}: {run}");
+    assert!(moved == 0 || !denied, "{cut:?}: it was written\n{run}");
+}
+
+/// Waits until the server has done what it does with what it got. One that is called by ssh outlives its connection.
+fn settle(proxy: &Proxy, server: &Repo<'_>) {
+    proxy.settle();
+    let at_work = || {
+        let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cwd"));
+        processes.filter_map(|cwd| std::fs::read_link(cwd).ok()).any(|cwd| cwd == server.path())
+    };
+    while at_work() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Breaks at places all along the way of a lock: the second lock is refused, so nothing hides that there are two.
+fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places: usize) {
+    bob.deploy(&["sync"]).ok();
+    proxy.settle();
+    let scene = Scene::new(world, bob, server, Fault::Killed);
+    proxy.breaks(None);
+    bob.deploy(&LOCK).ok();
+    settle(proxy, server);
+    let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
+    let places = if all { ALL } else { places };
+    let (mut broken, mut open, mut through) = (0, 0, 0);
+    for (way, total) in [Way::Up, Way::Down].map(|way| (way, proxy.carried(way))) {
+        // Evenly, and close to the end, where the server has heard all and its answer is lost.
+        let near = [total * 15 / 16, total - 1];
+        for after in (0..places).map(|place| total * place / places).chain(near) {
+            for for_good in [false, true] {
+                let cut = Cut { way, after, for_good };
+                scene.back();
+                let before = scene.tips();
+                proxy.breaks(Some(cut));
+                let run = bob.deploy(&LOCK);
+                settle(proxy, server);
+                let moved = scene.unharmed(&before, after, &run);
+                truthful(&run, moved, &cut);
+                broken += usize::from(proxy.broke());
+                through += usize::from(run.succeeded());
+                open += usize::from(run.words_of_err().contains("may be there or not"));
+                proxy.breaks(None);
+                // Its own entry is found, and the ledger goes on.
+                bob.deploy(&["sync"]).ok();
+                assert_eq!(bob.rev("refs/deploy/policy"), server.rev("refs/deploy/policy"));
+                bob.deploy(if moved == 1 { &UNLOCK } else { &LOCK }).ok();
+                bob.deploy(&["audit"]).ok();
+                settle(proxy, server);
+            }
+        }
+    }
+    println!("broken {broken}, of these gone through {through}, open {open}");
+    assert!(broken > 0 && through > 0);
+}
+
+/// git's own protocol, which shows most of what is said.
+#[test]
+fn daemon() {
+    let world = World::new();
+    let (_daemon, proxy, project) = served(&world);
+    sweep(&world, &project.bob.repo, &project.server, &proxy, 4);
+}
+
+/// A project behind a git daemon.
+fn served(world: &World) -> (Daemon, Proxy, Project<'_>) {
+    let exec_path = Run::of(world, world.command("git", "server").arg("--exec-path")).ok().text();
+    let daemon = Daemon::start(&world.path().join("daemon.log"), |port| {
+        let mut command = world.command(&format!("{exec_path}/git-daemon"), "server");
+        let base = format!("--base-path={}", world.path().display());
+        command.args(["--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1", &base]);
+        command.arg(format!("--port={port}"));
+        command
+    });
+    let proxy = Proxy::to(daemon.port);
+    let url = format!("git://127.0.0.1:{}/server.git", proxy.port);
+    let server = world.bare_server("server.git");
+    let project = Project::on(world, server, POLICY, |_, person| world.clone_from(&url, person, &[]));
+    (daemon, proxy, project)
+}
+
+/// The connection dies while the server is still at it, which goes on and is done a while later: before the client looks, while it
+/// looks, while it tries again, or long after.
+#[test]
+fn late() {
+    let world = World::new();
+    let (_daemon, proxy, project) = served(&world);
+    let (bob, server) = (&project.bob.repo, &project.server);
+    bob.deploy(&["sync"]).ok();
+    proxy.settle();
+    for hook in ["pre-receive", "proc-receive"] {
+        let first = server.path().join("first");
+        let scene = Scene::new(&world, bob, server, Fault::Killed);
+        for millis in [0, 20, 50, 100, 150, 200, 300, 500, 1_000] {
+            scene.back();
+            let before = scene.tips();
+            let wait = format!("mkdir first 2> /dev/null && sleep {}.{:03}", millis / 1_000, millis % 1_000);
+            server.hook(hook, &format!("#!/bin/sh\n{wait}\nexec git-deploy hook {hook} \"$@\"\n"));
+            let run = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !first.exists() {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                    proxy.cut();
+                });
+                bob.deploy(&LOCK)
+            });
+            settle(&proxy, server);
+            let moved = scene.unharmed(&before, millis, &run);
+            truthful(&run, moved, &format!("{hook} {millis}"));
+            bob.deploy(&["sync"]).ok();
+            bob.deploy(if moved == 1 { &UNLOCK } else { &LOCK }).ok();
+            bob.deploy(&["audit"]).ok();
+            proxy.settle();
+        }
+    }
+}
+
+/// HTTP, where each question is a request of its own.
+#[test]
+fn http() {
+    if !WEB.iter().all(|tool| needs(tool)) {
+        return;
+    }
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let web = Web::start(&world, &["alice", "bob", "carol", "ci"]);
+    let proxy = Proxy::to(web.port());
+    let url = format!("http://127.0.0.1:{}/git/server.git", proxy.port);
+    let project = Project::on(&world, server, POLICY, |_, person| {
+        world.clone_from(&url, person, &[&format!("credential.helper={}", Web::helper(person, true))])
+    });
+    sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
+}
+
+/// ssh, where nobody on the way knows what is said.
+#[test]
+fn ssh() {
+    if !SSHD.iter().all(|tool| needs(tool)) {
+        return;
+    }
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let sshd = Sshd::start(&world);
+    let proxy = Proxy::to(sshd.port());
+    let url = format!("ssh://127.0.0.1:{}{}", proxy.port, server.path().display());
+    let project = Project::on(&world, server, POLICY, |_, person| {
+        sshd.admit(&sshd.key(person));
+        let command = format!("core.sshCommand={} -o HostKeyAlias=[127.0.0.1]:{}", sshd.command(person), sshd.port());
+        world.clone_from(&url, person, &[&command])
+    });
+    sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
+}
+
+/// An answer that breaks off can look to git like that of a server without refs. Nobody is accused of a loss on one word: it is asked
+/// again, and where no second answer comes, what was known before stays.
+#[test]
+fn an_answer_without_refs() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let bob = &project.bob.repo;
+    let empty = world.bare_server("empty.git");
+    let refs = || bob.git(&["for-each-ref", "refs/deploy/", "refs/deploy-incoming/"]).ok().text();
+    let (before, program) = (refs(), world.path().join("home/upload-pack"));
+    bob.git(&["config", "remote.origin.uploadpack", &program.to_string_lossy()]).ok();
+    // What comes first, and what comes then.
+    let answers = |first: &str, then: &str| {
+        let once = world.path().join("home/once");
+        let _ = std::fs::remove_dir(&once);
+        let script = format!("#!/bin/sh\nif mkdir {} 2> /dev/null; then {first}; fi\n{then}\n", once.display());
+        bob.write("../home/upload-pack", &script);
+        bob.run("chmod", &["+x", &program.to_string_lossy()]).ok();
+    };
+    let (none, all) = (format!("exec git-upload-pack {}", empty.path().display()), "exec git-upload-pack \"$@\"");
+    answers(&none, all);
+    bob.deploy(&["sync"]).ok();
+    assert_eq!(refs(), before);
+    answers(&none, "exit 1");
+    let run = bob.deploy(&["sync"]).fails(3);
+    assert!(run.err().starts_with("error: cannot fetch from origin: nothing was changed"), "{run}");
+    assert_eq!(refs(), before);
+    bob.deploy(&["status"]).ok();
+    answers(&none, &none);
+    let run = bob.deploy(&["sync"]).fails(1);
+    assert!(run.err().contains("the remote has lost the ledger policy"), "{run}");
+}

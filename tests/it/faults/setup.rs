@@ -1,0 +1,217 @@
+//! What sets up: a key, a project, a clone, a server. Whatever is half done says nothing and stops nothing, and the same words once more
+//! bring it to its end.
+
+use std::path::Path;
+
+use super::{Fault, POLICY, Scene, Strike, Victim, told};
+use crate::harness::{Project, Repo, World};
+
+/// Whom it strikes, and how far apart, where there are many places.
+const MANY: [(Victim, usize); 2] = [(Victim::Client, 47), (Victim::Family, 61)];
+/// The same where there are few.
+const FEW: [(Victim, usize); 2] = [(Victim::Client, 7), (Victim::Family, 9)];
+
+/// The permissions of a file.
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().unwrap().permissions().mode() & 0o777
+}
+
+/// A key file is whole or not there; one whose public half is not there yet signs all the same.
+#[test]
+fn keys() {
+    for fault in [Fault::Killed, Fault::FullDisk] {
+        let world = World::new();
+        let repo = world.repo("alice");
+        repo.commit("a", "1", "One");
+        let scene = Scene::new(&world, &repo, &repo, fault);
+        let (secret, new) = (repo.path().join("alice.key"), ["key", "new", "--no-password", "alice.key"]);
+        let ends = scene.each(&Victim::Client, &new, 1, &|Strike { turn, run, .. }| {
+            if secret.exists() {
+                assert_eq!(mode(&secret), 0o600, "{turn}: {run}");
+                let taken = repo.deploy(&new).fails(2);
+                assert!(taken.words_of_err().contains("never overwritten: choose another name"), "{turn}: {taken}");
+            } else {
+                assert!(!run.succeeded() && !secret.with_extension("pub").exists(), "{turn}: {run}");
+                repo.deploy(&new).ok();
+            }
+            repo.git(&["config", "deploy.key", "alice.key"]).ok();
+            let key = repo.deploy(&["key", "show"]).ok().text();
+            assert!(!run.succeeded() || run.text() == key, "{turn}: {run}");
+            repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
+            repo.deploy(&["record", "dev"]).ok();
+            false
+        });
+        told("key new", &ends);
+    }
+}
+
+/// What is there after an `init`, and nothing twice: one policy, the file that it was made of, and a key that signs.
+#[track_caller]
+fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
+    let (who, turn) = (scene.who, strike.turn);
+    let policy = scene.server.git(&["rev-list", "--count", "refs/deploy/policy"]).ok().text();
+    assert_eq!(policy, "2", "{turn}: {}", strike.run);
+    let text = who.git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"]).ok().text();
+    let file = std::fs::read_to_string(who.path().join("deploy.toml")).unwrap_or_default();
+    assert_eq!(file.trim_end(), text, "{turn}: {}", strike.run);
+    who.git(&["add", "deploy.toml"]).ok();
+    who.git(&["commit", "-q", "-m", "Add deploy.toml"]).ok();
+    who.deploy(&["record", "dev", "--all"]).ok();
+    who.deploy(&["audit"]).ok();
+}
+
+/// Nothing half done is believed: whoever looks is told to begin, or sees what is there.
+#[track_caller]
+fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
+    let run = scene.who.deploy(&["status"]);
+    assert!(run.succeeded() || run.err().contains("try: "), "{}: {}\n{run}", strike.turn, strike.run);
+}
+
+/// Alone, with nothing: a key, the policy, the file.
+#[test]
+fn init_alone() {
+    for (fault, victims) in [(Fault::Killed, &MANY[..]), (Fault::FullDisk, &MANY[..1])] {
+        let world = World::new();
+        let repo = world.repo("alice");
+        repo.commit("a", "1", "One");
+        let scene = Scene::with(&world, &repo, &repo, fault, &[world.path().join("home")]);
+        let init = ["init", "--yes", "--no-password", "--env", "dev", "--running", "dev=HEAD"];
+        for (victim, step) in victims {
+            let ends = scene.each(victim, &init, *step, &|strike| {
+                scene.unharmed(&strike.before, strike.turn, &strike.run);
+                looked_at(&scene, strike);
+                let locked = scene.goes_on(&init, strike.turn);
+                let key = world.path().join("home/.config/git-deploy/deploy.key");
+                assert_eq!(mode(&key), 0o600, "{}: {}", strike.turn, strike.run);
+                begun(&scene, strike);
+                locked
+            });
+            told(&format!("init, {victim:?}"), &ends);
+        }
+    }
+}
+
+/// On a server, which has let nobody begin yet.
+#[test]
+fn init_with_a_server() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = world.clone(&server, "alice");
+    let key = alice.deploy(&["key", "new", "--no-password", "../home/alice.key"]).ok().text();
+    alice.git(&["config", "deploy.key", &world.path().join("home/alice.key").to_string_lossy()]).ok();
+    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    alice.commit("a", "1", "One");
+    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    let init = ["init", "--yes", "--env", "dev"];
+    let scene = Scene::new(&world, &alice, &server, Fault::Killed);
+    for (victim, step) in MANY {
+        let ends = scene.each(&victim, &init, step, &|strike| {
+            scene.unharmed(&strike.before, strike.turn, &strike.run);
+            looked_at(&scene, strike);
+            let locked = scene.goes_on(&init, strike.turn);
+            begun(&scene, strike);
+            locked
+        });
+        told(&format!("init with a server, {victim:?}"), &ends);
+    }
+}
+
+/// Somebody who joins, with the hook of a clone.
+#[test]
+fn join() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let new = world.existing("new", "bob");
+    std::fs::create_dir(new.path()).unwrap();
+    new.git(&["clone", "-q", &project.server.url(), "."]).ok();
+    new.git(&["config", "deploy.key", &world.path().join("home/bob.key").to_string_lossy()]).ok();
+    let init = ["init", "--pre-push"];
+    let scene = Scene::new(&world, &new, &project.server, Fault::Killed);
+    for (victim, step) in FEW.map(|(victim, step)| (victim, 2 * step)) {
+        let ends = scene.each(&victim, &init, step, &|strike| {
+            scene.judged(strike, 0);
+            looked_at(&scene, strike);
+            let locked = scene.goes_on(&init, strike.turn);
+            assert_eq!(mode(&new.path().join(".git/hooks/pre-push")), 0o755, "{}: {}", strike.turn, strike.run);
+            let ours = ["deploy.root", "deploy.remote"].map(|key| new.git(&["config", "--get-all", key]).ok().text());
+            assert_eq!(ours, [&*project.alice.repo.git(&["config", "deploy.root"]).ok().text(), "origin"]);
+            new.deploy(&["record", "dev", "--all"]).ok();
+            locked
+        });
+        told(&format!("init of who joins, {victim:?}"), &ends);
+    }
+}
+
+/// A hook of the house that was there before.
+const HOUSE: &str = "#!/bin/sh\nwhile read -r old new ref; do test \"$ref\" != refs/heads/closed || exit 1; done\n";
+
+/// What the house forbids is forbidden at every moment; then the repository is guarded.
+#[track_caller]
+fn guarded(scene: &Scene<'_, '_>, strike: &Strike<'_>, pusher: &Repo<'_>, again: &[&str]) -> bool {
+    let (server, turn) = (scene.server, strike.turn);
+    let closed = || pusher.git(&["push", "-q", &server.url(), "HEAD:refs/heads/closed"]);
+    assert!(!closed().succeeded(), "{turn}: {}", strike.run);
+    let checked = server.deploy(&["server", "check"]);
+    assert!(checked.succeeded() || !strike.run.succeeded(), "{turn}: {}\n{checked}", strike.run);
+    let locked = scene.unlocked(again, turn);
+    server.deploy(again).ok();
+    server.deploy(&["server", "check"]).ok();
+    assert!(!closed().succeeded(), "{turn}: {}", strike.run);
+    assert_eq!(std::fs::read_to_string(server.path().join("hooks/pre-receive.local")).unwrap(), HOUSE);
+    locked
+}
+
+/// A server is guarded or says that it is not, and the hook that was there counts all the while.
+#[test]
+fn server_init() {
+    let world = World::new();
+    let server = world.bare_server("server.git");
+    let alice = world.clone(&server, "alice");
+    let key = alice.deploy(&["key", "new", "--no-password", "../home/alice.key"]).ok().text();
+    alice.git(&["config", "deploy.key", &world.path().join("home/alice.key").to_string_lossy()]).ok();
+    alice.commit("a", "1", "One");
+    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    server.hook("pre-receive", HOUSE);
+    let scene = Scene::new(&world, &server, &server, Fault::Killed);
+    let init = ["server", "init", ".", "--admin", &key, "--handoff", "/bin/true"];
+    for (victim, step) in FEW {
+        let ends = scene.each(&victim, &init, step, &|strike| {
+            let locked = guarded(&scene, strike, &alice, &init);
+            alice.deploy(&["init", "--yes", "--env", "dev"]).ok();
+            // It begins anew each time, as the server does.
+            for name in ["deploy.root", "deploy.remote"] {
+                alice.git(&["config", "--unset-all", name]).ok();
+            }
+            for name in ["policy", "dev"].map(|ledger| format!("refs/deploy/{ledger}")) {
+                alice.git(&["update-ref", "-d", &name]).ok();
+            }
+            let _ = std::fs::remove_file(alice.path().join("deploy.toml"));
+            locked
+        });
+        told(&format!("server init, {victim:?}"), &ends);
+    }
+}
+
+/// A copy is adopted or not; what it has stands still.
+#[test]
+fn server_adopt() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    project.ci.deploy(&["record", "dev", "--all"]).ok();
+    let copy = world.existing("copy.git", "server");
+    std::fs::create_dir(copy.path()).unwrap();
+    copy.git(&["clone", "-q", "--mirror", &project.server.url(), "."]).ok();
+    copy.git(&["remote", "remove", "origin"]).ok();
+    copy.hook("pre-receive", HOUSE);
+    let root = project.alice.repo.git(&["config", "deploy.root"]).ok().text();
+    let scene = Scene::new(&world, &copy, &copy, Fault::Killed);
+    let adopt = ["server", "adopt", ".", "--root", &root];
+    for (victim, step) in FEW {
+        let ends = scene.each(&victim, &adopt, step, &|strike| {
+            assert_eq!(scene.tips(), strike.before, "{}: {}", strike.turn, strike.run);
+            guarded(&scene, strike, &project.bob.repo, &adopt)
+        });
+        told(&format!("server adopt, {victim:?}"), &ends);
+    }
+}
