@@ -32,7 +32,7 @@ impl Repository {
     /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
     /// commit, or more than one: [`Repository::no_commit`] says which.
     pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
-        if !self.of_several_kinds(revision).is_empty() {
+        if self.lacks(revision)? || !self.of_several_kinds(revision).is_empty() {
             return Ok(None);
         }
         match self.parse(revision) {
@@ -43,6 +43,9 @@ impl Repository {
 
     /// Why [`Repository::resolve`] finds no commit.
     pub fn no_commit(&self, revision: &str) -> Result<NoCommit> {
+        if self.lacks(revision)? {
+            return Ok(NoCommit::Elsewhere);
+        }
         let several = self.of_several_kinds(revision);
         if !several.is_empty() {
             return Ok(NoCommit::Ambiguous(several));
@@ -56,7 +59,6 @@ impl Repository {
                 Some(ParseError::AmbiguousPrefix { candidates, .. }) => {
                     NoCommit::Ambiguous(candidates.iter().map(|(id, _)| id.to_string()).collect())
                 }
-                _ if revision.parse::<Oid>().is_ok() => NoCommit::Elsewhere,
                 _ => NoCommit::Unknown,
             }),
         }
@@ -68,12 +70,16 @@ impl Repository {
         gix::revision::Spec::from_bstr(BStr::new(revision), &self.gix, options)
     }
 
-    /// All that the beginning of a revision could name, if it lies at different commits: a branch, a tag, and what an id begins with. Git would
-    /// take the tag, which anybody may have pushed.
+    /// All that the beginning of a revision could name, if it lies at different commits: what an id begins with, a branch here or at a remote, and
+    /// a tag. Git would take the tag, which anybody may have pushed. Each is told so that it can be typed instead, what is surest first.
     fn of_several_kinds(&self, revision: &str) -> Vec<String> {
-        let name = revision.split(['^', '~', '@', ':']).next().unwrap_or_default();
+        let name = beginning(revision);
+        let rest = &revision[name.len()..];
+        if self.whole_id(name).is_some() {
+            return Vec::new();
+        }
         let mut found = Vec::new();
-        for reference in ["refs/heads/", "refs/tags/"].map(|folder| format!("{folder}{name}")) {
+        for reference in ["refs/heads/", "refs/remotes/", "refs/tags/"].map(|folder| format!("{folder}{name}")) {
             // What is no name of a ref is none of one.
             if let Ok(Some(it)) = self.gix.try_find_reference(reference.as_str())
                 && let Ok(id) = it.into_fully_peeled_id()
@@ -81,11 +87,24 @@ impl Repository {
                 found.push((from_gix(&id), reference));
             }
         }
-        if !found.is_empty() {
-            found.extend(self.abbreviated(name).map(|id| (id, id.to_string())));
+        if !found.is_empty()
+            && let Some(id) = self.abbreviated(name)
+        {
+            found.insert(0, (id, id.to_string()));
         }
         let same = found.windows(2).all(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        if same { Vec::new() } else { found.into_iter().map(|(_, name)| name).collect() }
+        if same { Vec::new() } else { found.into_iter().map(|(_, name)| name + rest).collect() }
+    }
+
+    /// Whether a revision begins with the whole id of an object that is not here.
+    fn lacks(&self, revision: &str) -> Result<bool> {
+        self.whole_id(beginning(revision)).map_or(Ok(false), |id| Ok(self.kind(id)?.is_none()))
+    }
+
+    /// A whole id means that object and nothing else, whatever is called so: git means that too, and our library only where the object is here.
+    fn whole_id(&self, name: &str) -> Option<Oid> {
+        let id = gix::ObjectId::from_hex(name.as_bytes()).ok()?;
+        (id.kind() == self.gix.object_hash()).then(|| from_gix(&id))
     }
 
     /// The one object whose id begins so.
@@ -106,4 +125,9 @@ impl Repository {
         }
         Ok(names)
     }
+}
+
+/// What a revision begins with: a name or an id, before the steps that lead on from it.
+fn beginning(revision: &str) -> &str {
+    revision.split(['^', '~', '@', ':']).next().unwrap_or_default()
 }
