@@ -14,6 +14,9 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::git::touched::Touched;
 
+/// Two commits: the old one and the new one.
+type Pair = (CommitId, CommitId);
+
 /// Looks ways up under one policy, at most so many commits far.
 pub struct Way<'a> {
     repository: &'a Repository,
@@ -21,7 +24,7 @@ pub struct Way<'a> {
     touched: Touched<'a>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
     known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
-    differing: RefCell<HashMap<(CommitId, CommitId), Rc<[bool]>>>,
+    differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
 }
 
 impl<'a> Way<'a> {
