@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::composing::{Place, Wanted, deployment, selection};
+use super::composing::{Place, Wanted, deployment, to_change};
 use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::written::{self, How};
@@ -120,7 +120,7 @@ fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>,
 fn wanted(args: &Args, place: &Place, view: &View<'_>, commit: CommitId) -> Result<Deployment, Failure> {
     let wanted = Wanted {
         commit,
-        selection: selection(&args.components),
+        selection: to_change(&args.components),
         kind: entry::Kind::Deploy,
         destroy: args.destroy,
         versions: &BTreeMap::new(),

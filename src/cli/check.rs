@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::composing::to_change;
 use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, look};
@@ -9,7 +10,7 @@ use crate::domain::entry::Kind as DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
 use crate::run::ask::{AskError, Asker, first_deployer};
-use crate::run::compose::{Commits, ComposeError, Selection, Wish};
+use crate::run::compose::{Commits, ComposeError, Wish};
 use crate::view::check::{self, Check};
 
 /// Say whether the rules would allow a deployment, and what is missing
@@ -45,11 +46,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let by = args.by.clone().or_else(|| look::asker(&workspace)).or_else(|| first_deployer(rules, kind).cloned());
     let by = by.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
-    let selection = if args.components.is_empty() {
-        Selection::Differing
-    } else {
-        Selection::Named(args.components.iter().cloned().collect())
-    };
+    let selection = to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
     let wish = Wish { name: &name, rules, commits, selection, kind, destroy: false, versions };
     let asker =

@@ -1,5 +1,6 @@
 //! What the commands about deployments share: which environment, which components, and what a deployment of them would be.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
@@ -12,7 +13,7 @@ use crate::domain::state::Run;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::git::append::View;
-use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose, left_out};
+use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose, gone, left_out};
 
 /// An environment that a command writes to.
 pub struct Place {
@@ -89,6 +90,11 @@ pub fn selection(named: &[ComponentName]) -> Selection {
     }
 }
 
+/// The components that an approval is given for, or that go back to a commit: those that were named, or those that a run would change.
+pub fn to_change(named: &[ComponentName]) -> Selection {
+    if named.is_empty() { Selection::Leaning } else { selection(named) }
+}
+
 /// The components that are to be carried out: those that were named, all, or those that differ and that nothing stops.
 pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
     match (named, all) {
@@ -159,16 +165,23 @@ pub fn composed(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Dep
     compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
 }
 
-/// Says which components differ and are left to another time, and what stops them.
+/// Says which components differ and are left to another time, and what stops them, and which are only in what runs; once, however
+/// often the deployment is worked out.
 pub fn tell_left_out(
     context: &Context,
-    view: &View<'_>,
-    policy: &Policy,
+    told: &Cell<bool>,
+    (view, policy): (&View<'_>, &Policy),
     wish: &Wish<'_>,
     deployment: &Deployment,
 ) -> Result<(), Failure> {
-    if wish.selection != Selection::Free {
+    if wish.selection != Selection::Free || told.replace(true) {
         return Ok(());
+    }
+    let gone = gone(view, policy, wish).map_err(|error| uncomposed(policy, error))?;
+    if !gone.is_empty() {
+        let names: Vec<&str> = gone.iter().map(ComponentName::as_str).collect();
+        let words = format!("No longer in the code, and left as it is: {}. --destroy removes it", names.join(", "));
+        context.mention(format_args!("{words}."));
     }
     for (component, stuck) in left_out(view, policy, wish, deployment).map_err(|error| uncomposed(policy, error))? {
         context.mention(format_args!("{component} is left out: it is {stuck}."));

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::{Choice, Color, Failure, Kind, Options, OrFail as _};
@@ -168,6 +169,11 @@ impl Context {
 
     /// Asks a question that is answered with yes or no; without a terminal to ask on, an error that names `--yes`.
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        self.confirm_unless(&|| false, question)
+    }
+
+    /// The same, unless nobody wants to know any more, which is a no: a program that listens to Ctrl-C is not ended by it at a question.
+    pub fn confirm_unless(&self, given_up: &dyn Fn() -> bool, question: &str) -> Result<bool, Failure> {
         if self.yes {
             return Ok(true);
         }
@@ -178,6 +184,12 @@ impl Context {
         {
             let err = &mut self.output().err;
             write!(err, "{question} [y/N] ").and_then(|()| err.flush()).or_fail(Kind::CannotTell, "cannot ask")?;
+        }
+        while !is_answered().or_fail(Kind::CannotTell, "cannot read the answer")? {
+            if given_up() {
+                self.note("");
+                return Ok(false);
+            }
         }
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).or_fail(Kind::CannotTell, "cannot read the answer")?;
@@ -240,6 +252,17 @@ pub(super) fn width(terminal: bool) -> Option<usize> {
     columns.or_else(|| {
         terminal.then(terminal_size::terminal_size).flatten().map(|(terminal_size::Width(width), _)| width.into())
     })
+}
+
+/// Waits a moment for an answer on standard input; says whether there is one.
+fn is_answered() -> io::Result<bool> {
+    let input = io::stdin();
+    let mut polled = [PollFd::new(&input, PollFlags::IN)];
+    match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 })) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_yes(answer: &str) -> bool {

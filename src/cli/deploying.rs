@@ -19,7 +19,7 @@ use super::workspace::Workspace;
 use super::written;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{Action, Deployment, Finish, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
@@ -139,25 +139,39 @@ impl Deploying<'_> {
             return self.context.confirm("Continue?").map(drop);
         }
         let stage = Stage::new(self, &deployment)?;
-        let progress = Progress::new(self.context, stage.names);
+        let planning = Progress::planning(self.context, stage.names);
         let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
+        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &planning };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
-        self.planned(&plans)?;
+        self.planned(&deployment, &plans)?;
         self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
         self.approved(person, compose, &deployment, &plans)?;
-        if !self.context.confirm("Continue?")? {
+        if !self.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
         }
         let begun = self.begin(compose, &deployment, &plans)?;
-        self.carry(&stage, &progress, &begun, &plans)
+        self.carry(&stage, &Progress::new(self.context, stage.names), &begun, &plans)
+    }
+
+    /// Asks a question, which Ctrl-C answers too: then nothing was done.
+    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        let agreed = self.context.confirm_unless(&|| self.stop.begins_nothing(), question)?;
+        if self.stop.begins_nothing() {
+            return Err(self.interrupted());
+        }
+        Ok(agreed)
+    }
+
+    fn interrupted(&self) -> Failure {
+        Failure::new(Kind::Command, format!("interrupted: nothing was deployed to {}", self.place.name))
     }
 
     /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
         let stage = Stage::new(self, deployment)?;
-        let progress = if quiet { Progress::hidden(self.context) } else { Progress::new(self.context, stage.names) };
+        let progress =
+            if quiet { Progress::hidden(self.context) } else { Progress::planning(self.context, stage.names) };
         let surroundings = self.surroundings(&stage, None)?;
         let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
         Ok(carry::plan(deployment, (&stage.site, &crew), self.parallel()))
@@ -263,7 +277,7 @@ impl Deploying<'_> {
             fail_fast: self.carrying.fail_fast,
             bound: self.binds_plans(),
         };
-        let foresight = gate::Asking { context: self.context, progress };
+        let foresight = gate::Asking { context: self.context, progress, stop: &self.stop };
         let mut ours = ours::Ours::new(self, begun);
         let report = carry::apply(&task, &stage.site, &foresight, &mut || ours.look());
         if let Some(why) = &report.lost {
@@ -300,8 +314,8 @@ impl Deploying<'_> {
         const TRIES: u32 = 5;
         let mut tries = 0;
         loop {
-            match self.append(&|_| Ok(end.clone())) {
-                Err(failure) if failure.kind() == Kind::CannotTell && tries < TRIES => {
+            match self.append_so(Manner { patience: TRIES, ..Manner::default() }, &|_| Ok(end.clone())) {
+                Err(failure) if failure.kind() == Kind::CannotTell && tries < TRIES && !self.stop.ends_all() => {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;
                 }
@@ -318,12 +332,15 @@ impl Deploying<'_> {
 
     /// Writes one entry.
     pub fn append(&self, action: &dyn Fn(&View<'_>) -> Result<Action, Failure>) -> Result<Appended, Failure> {
-        self.workspace.append(
-            self.context,
-            &self.place.ledger,
-            Manner::default(),
-            &|view| Ok(self.draft(action(view)?)),
-        )
+        self.append_so(Manner::default(), action)
+    }
+
+    fn append_so(
+        &self,
+        manner: Manner,
+        action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
+    ) -> Result<Appended, Failure> {
+        self.workspace.append(self.context, &self.place.ledger, manner, &|view| Ok(self.draft(action(view)?)))
     }
 
     fn draft(&self, action: Action) -> Draft {
@@ -351,46 +368,6 @@ impl Deploying<'_> {
     pub fn binds_plans(&self) -> bool {
         let rules = self.workspace.policy.environment(&self.place.name);
         rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
-    }
-
-    /// What there is to say of how it went, and the exit code.
-    fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
-        for (component, why) in &report.left {
-            self.context.mention(format_args!("{component} was not brought back: {why}."));
-        }
-        if report.is_success() {
-            return Ok(());
-        }
-        let name = &self.place.name;
-        if !report.refused.is_empty() {
-            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
-            let words =
-                format!("the plan of {} has changed since it was agreed to: it was not applied", names.join(", "));
-            return Err(
-                Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
-            );
-        }
-        let failed: Vec<String> = report
-            .broken
-            .iter()
-            .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
-            .collect();
-        let deed = gate::deed(kind, name);
-        let words = match (&failed[..], self.stop.begins_nothing()) {
-            (_, true) => format!("{deed} was interrupted"),
-            ([], _) => format!("{deed} could not be carried out"),
-            (_, _) => format!("{deed} failed"),
-        };
-        let mut failure = Failure::new(Kind::Command, words);
-        if !failed.is_empty() {
-            failure = failure.because(failed.join("\n"));
-        }
-        let log = report.broken.values().map(|broken| &broken.log).find(|log| log.is_file());
-        let failure = log.into_iter().fold(failure, |failure, log| failure.hint(format!("less {}", log.display())));
-        Err(match kind {
-            entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
-            _ => failure.hint(format!("git deploy status {name}")),
-        })
     }
 
     /// The environment as those commands see it that look.

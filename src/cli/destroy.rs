@@ -65,9 +65,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         deployment.break_glass.clone_from(&args.break_glass);
         Ok(deployment)
     };
-    let ask = || match context.confirm(&format!("Destroy {name}?"))? {
-        true => Ok(()),
-        false => Err(Failure::new(Kind::Denied, "nothing was destroyed")),
+    let ask = || {
+        let agreed = context.confirm(&format!("Destroy {name}?"))?;
+        agreed.then_some(()).ok_or_else(|| Failure::new(Kind::Denied, "nothing was destroyed"))
     };
     let (appended, result) = deploying.destroy(&person, &compose, &ask)?;
     let sentence = deployed::how_it_ended(name.as_str(), entry::Kind::Destroy, &appended.statement.ended());

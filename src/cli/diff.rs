@@ -9,7 +9,8 @@ use super::place::EnvRev;
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, Oid};
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::git::Error;
 use crate::git::ancestry::Ahead;
@@ -119,6 +120,16 @@ impl Comparison<'_> {
     fn component(&self, component: &ComponentName, target: &Target) -> Result<Option<Component>, Failure> {
         let here = self.place.here();
         let from = here.commit(component);
+        let is_known = here.unknown(component).is_none();
+        if let (Some(from), Some(to)) = (from, target.commit)
+            && is_known
+            // Where the commit that runs is not here, the content that is on record is compared.
+            && matches!(self.way.differs(component, from, to), Ok(false))
+            && here.content(component).is_some()
+            && self.same_paths(component)
+        {
+            return Ok(Some(self.shown(component, Change::Unchanged, (Some(from), Some(to)), target)));
+        }
         let cannot = || format!("cannot tell the content of {component}");
         let content = match target.commit {
             Some(commit) => {
@@ -126,6 +137,11 @@ impl Comparison<'_> {
             }
             None => None,
         };
+        let to = target.commit.filter(|_| content.is_some());
+        let shown = |change| self.shown(component, change, (from, to), target);
+        if from.is_some() && is_known && content.is_some() && content == here.content(component) {
+            return Ok(Some(shown(Change::Unchanged)));
+        }
         let (brings, loses) = match (from, target.commit) {
             (Some(from), Some(to)) => (self.count(component, to, from)?, self.count(component, from, to)?),
             _ => (None, None),
@@ -134,23 +150,42 @@ impl Comparison<'_> {
             (None, None) => return Ok(None),
             (None, Some(_)) => Change::New,
             (Some(_), None) => Change::Absent,
-            (Some(_), Some(_)) if here.unknown(component).is_some() => Change::Unknown,
-            (Some(_), content) if content == here.content(component) => Change::Unchanged,
+            (Some(_), Some(_)) if !is_known => Change::Unknown,
             _ if loses.is_some_and(|count| count.commits > 0) => Change::Backwards,
             _ => Change::Changed,
         };
-        let to = target.commit.filter(|_| content.is_some());
         let counted = |count: Option<Count>| count.filter(|_| change.is_change());
-        Ok(Some(Component {
+        Ok(Some(Component { brings: counted(brings), loses: counted(loses), ..shown(change) }))
+    }
+
+    /// Whether the component's paths are those that its content on record was taken of.
+    fn same_paths(&self, component: &ComponentName) -> bool {
+        let here = self.place.here();
+        let seen = here.live(component).and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
+        let then = seen.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
+        let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());
+        let now = paths(&self.workspace.policy);
+        now.is_some() && then.is_some_and(|then| paths(&then) == now)
+    }
+
+    /// A component of which no commits are counted.
+    fn shown(
+        &self,
+        component: &ComponentName,
+        change: Change,
+        (from, to): (Option<CommitId>, Option<CommitId>),
+        target: &Target,
+    ) -> Component {
+        Component {
             component: component.clone(),
             change,
             from,
             to,
             from_version: self.place.version(component),
             to_version: to.and_then(|commit| self.version(component, commit)).or_else(|| target.version.clone()),
-            brings: counted(brings),
-            loses: counted(loses),
-        }))
+            brings: None,
+            loses: None,
+        }
     }
 
     /// The version that the environment's rule finds; what only a deployment can tell is left out.

@@ -13,7 +13,7 @@ use crate::domain::entry::{self, Action, Change, Deployment, Finish, Intent, Tar
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::run::process::{self, End, Job, KEEP, Program, Stream, clean};
+use crate::run::process::{self, End, Job, KEEP, Program, Stream};
 use crate::run::{carry, outcome};
 
 /// Run a one-off command in an environment, with the variables and secrets of a component, on the record
@@ -46,24 +46,27 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let target = target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::git::append::View<'_>| {
         let from = Some(target.commit);
-        let change = Change { target: target.clone(), from, plan: None, intent: Intent::Unchanged };
+        // What does not change is told by its content alone.
+        let target = Target { version: None, artifacts: Vec::new(), ..target.clone() };
+        let change = Change { target, from, plan: None, intent: Intent::Unchanged };
         let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
         args.purpose.add(&mut deployment, view)?;
         deployment.command = Some(line.clone());
         Ok(deployment)
     };
     let deployment = deploying.gate(&person, &compose)?;
-    if !context.confirm(&format!("Run it in {}?", place.name))? {
+    if !deploying.confirm(&format!("Run it in {}?", place.name))? {
         return Err(Failure::new(Kind::Denied, "nothing was run"));
     }
     let stage = Stage::new(&deploying, &deployment)?;
     let begun = deploying.begin(&compose, &deployment, &Plans::new())?;
-    let end = command(&deploying, &stage, begun.run, &target, &args.command)?;
-    let status = match end {
-        End::Exited(status) => status,
-        // As a shell says it.
-        End::Signalled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        End::TimedOut | End::Stopped => 130,
+    let ended = command(&deploying, &stage, begun.run, &target, &args.command);
+    // As a shell says it, whose 127 is for what cannot be run. The start is written down, and so its end must be.
+    let status = match &ended {
+        Ok(End::Exited(status)) => *status,
+        Ok(End::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        Ok(End::TimedOut | End::Stopped) => 130,
+        Err(_) => 127,
     };
     let result = carry::reported(&target.component, entry::Outcome::Unchanged);
     let appended = deploying.written_down(
@@ -82,6 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     )?;
     let sentence = format!("The command has ended in {} with status {status}.", place.name);
     written::tell(context, &sentence, &appended)?;
+    let end = ended?;
     if end.is_success() {
         return Ok(());
     }
@@ -126,8 +130,8 @@ fn command(
     let secrets = secrets.or_fail(Kind::Command, cannot())?;
     let context = deploying.context;
     let show = |stream: Stream, line: &[u8]| match stream {
-        Stream::Out => context.print(clean(line)),
-        Stream::Err => context.note(clean(line)),
+        Stream::Out => context.print(secrets.mask.clean(line)),
+        Stream::Err => context.note(secrets.mask.clean(line)),
     };
     let job = Job {
         program: Program::Direct(words),
@@ -140,14 +144,7 @@ fn command(
         log: None,
         line: Some(&show),
     };
-    match process::run(&job, &deploying.stop) {
-        Ok(ran) => Ok(ran.end),
-        // The start is written down, and so its end must be: a shell says 127 of what it cannot run.
-        Err(error) => {
-            context.mention(format_args!("{}: {error}", cannot()));
-            Ok(End::Exited(127))
-        }
-    }
+    process::run(&job, &deploying.stop).map(|ran| ran.end).or_fail(Kind::Command, cannot())
 }
 
 /// The command as the record keeps it: quoted where a shell would need it.

@@ -12,7 +12,6 @@ use super::Context;
 use crate::clock::Stopwatch;
 use crate::domain::name::ComponentName;
 use crate::run::crew::{Broken, Step, Witness};
-use crate::run::process::clean;
 use crate::view::fold;
 use crate::view::mark::Mark;
 
@@ -28,6 +27,8 @@ pub struct Progress<'a> {
     names: usize,
     /// Whether nothing is said at all.
     hidden: bool,
+    /// Whether what a failed command printed is left to the plans, which are shown afterwards: a plan that fails may only have to wait.
+    planning: bool,
     /// Only on a terminal.
     bars: Option<MultiProgress>,
     at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
@@ -38,12 +39,17 @@ impl<'a> Progress<'a> {
     pub fn new(context: &'a Context, names: usize) -> Self {
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
-        Self { context, names, hidden: false, bars, at_work: Mutex::default() }
+        Self { context, names, hidden: false, planning: false, bars, at_work: Mutex::default() }
+    }
+
+    /// Of plans that are shown afterwards.
+    pub fn planning(context: &'a Context, names: usize) -> Self {
+        Self { planning: true, ..Self::new(context, names) }
     }
 
     /// Says nothing.
     pub fn hidden(context: &'a Context) -> Self {
-        Self { context, names: 0, hidden: true, bars: None, at_work: Mutex::default() }
+        Self { context, names: 0, hidden: true, planning: false, bars: None, at_work: Mutex::default() }
     }
 
     /// Prints something between the lines that move.
@@ -99,11 +105,11 @@ impl Witness for Progress<'_> {
         at_work.insert(component.clone(), (Stopwatch::start(), bar));
     }
 
-    fn line(&self, component: &ComponentName, line: &[u8]) {
+    fn line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, Some(bar))) = at_work.get(component) {
-            // Drawing is bounded by the ticks, and what is longer than any terminal is cut before it is looked at.
-            bar.set_message(clean(line.get(..500).unwrap_or(line)));
+            // Drawing is bounded by the ticks, and what is longer than the terminal is cut.
+            bar.set_message(line());
         }
     }
 
@@ -123,7 +129,7 @@ impl Witness for Progress<'_> {
                 let width = self.context.width();
                 let lines: Vec<String> =
                     broken.tail.iter().flat_map(|line| fold::below("    ", 4, line, width)).collect();
-                if !lines.is_empty() {
+                if !lines.is_empty() && !self.planning {
                     self.say(&lines.join("\n"));
                 }
                 if !broken.log.as_os_str().is_empty() {

@@ -1,5 +1,6 @@
 //! `git deploy promote`: carries out what runs in the environment before.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::composing::{self, Place};
@@ -48,6 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (person, _) = workspace.signer()?;
     let deploying =
         Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
+    let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = Wish {
@@ -60,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             versions: BTreeMap::new(),
         };
         let mut deployment = composing::composed(view, policy, &wish)?;
-        composing::tell_left_out(context, view, policy, &wish, &deployment)?;
+        composing::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
         args.purpose.add(&mut deployment, view)?;
         deployment.expires = place.expiry(view, context, None)?;
         Ok(deployment)

@@ -13,7 +13,7 @@ use super::{Context, Failure, Kind, OrFail as _, written};
 use crate::domain::entry::{self, Abort, Action, Component};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
-use crate::domain::state::{Here, Run};
+use crate::domain::state::{Here, Run, Scope};
 use crate::domain::time::{Span, Time};
 use crate::git::append::View;
 use crate::run::stop::Stop;
@@ -87,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.json() {
         context.report("destroyed", &report)?;
     }
-    verdict(all.len(), failures)
+    verdict(all.len(), &failures)
 }
 
 /// Those that will have expired by then, the first of them first.
@@ -152,7 +152,7 @@ fn end(of: &Expired, outcome: Outcome, why: Option<String>) -> Environment {
 }
 
 /// The exit code, and what there is to say of all together.
-fn verdict(all: usize, failures: Vec<(EnvName, Failure)>) -> Result<(), Failure> {
+fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
     let kinds = [Kind::Command, Kind::CannotTell, Kind::Waiting, Kind::Denied, Kind::Usage];
     let worst = kinds.into_iter().find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
     let Some(kind) = worst else { return Ok(()) };
@@ -230,8 +230,8 @@ impl Reaper<'_> {
     /// Gives up the runs that are stale: whoever ran them is gone.
     fn give_up(&self, deploying: &Deploying<'_>, alone: &dyn Fn(String) -> Failure) -> Result<(), Failure> {
         let look = deploying.look()?;
-        let stale = |run: &Run<'_>| run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now();
-        for run in look.here().runs().into_iter().filter(stale) {
+        let is_over = |run: &Run<'_>| run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now();
+        for run in look.here().runs().into_iter().filter(is_over) {
             let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else { continue };
             let changed = deployment.changed().map(|change| &change.target);
             let components =
@@ -239,7 +239,7 @@ impl Reaper<'_> {
             let reason = REASON.parse().or_fail(Kind::CannotTell, "cannot give a run up")?;
             let abort = Abort { start: run.sequence, run: newest, components, reason };
             deploying.append(&|view| {
-                let state = view.state(&deploying.place.ledger, &crate::domain::state::Scope::All);
+                let state = view.state(&deploying.place.ledger, &Scope::All);
                 let state = state.or_fail(Kind::CannotTell, "cannot read the ledger")?;
                 match state.at(deploying.place.named.as_ref()).run(run.sequence) {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),

@@ -49,6 +49,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         &place,
         composing::pick(args.run, "resume", context, &place, known.at(place.named.as_ref()).runs())?,
     )?;
+    if found.deployment.kind == entry::Kind::Exec {
+        return Err(Failure::new(Kind::Usage, "a one-off command is not run again by itself")
+            .hint(format!("git deploy abort {} --run {} -m REASON", place.name, found.sequence)));
+    }
     context.say(format_args!("{}", found.told));
     for line in deployed::changes(&found.deployment, context.width()) {
         context.print(line);
@@ -78,10 +82,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     })?;
     debug_assert!(tried.get(), "a run was taken over that nobody has seen");
     let begun = Begun { sequence: found.sequence, run, deployment: found.deployment };
-    if begun.deployment.kind == entry::Kind::Exec {
-        return Err(Failure::new(Kind::Usage, "a one-off command is not run again by itself")
-            .hint(format!("git deploy abort {} --run {} -m REASON", place.name, begun.sequence)));
-    }
     let stage = Stage::new(&deploying, &begun.deployment)?;
     let progress = Progress::new(context, stage.names);
     let plans = deploying.plan_again(&stage, &progress, &begun)?;

@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return list(context, &workspace, &here, &named);
     }
     let (commits, selection) = if let Some(rev) = &args.to {
-        (Commits::One(workspace.commit(rev)?), composing::selection(&args.components))
+        (Commits::One(workspace.commit(rev)?), composing::to_change(&args.components))
     } else {
         let commits = back(&workspace, &here, &named)?;
         let selection = Selection::Named(commits.keys().cloned().collect());

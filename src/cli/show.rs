@@ -152,7 +152,7 @@ impl Teller<'_> {
             name: &place.name,
             rules: place.rules,
             commits: Commits::One(self.commit),
-            selection: Selection::Differing,
+            selection: Selection::Leaning,
             kind,
             destroy: false,
             versions: BTreeMap::new(),

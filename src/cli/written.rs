@@ -25,7 +25,7 @@ pub struct How {
 impl How {
     /// The same for the writer.
     pub fn manner(&self) -> Manner {
-        Manner { dry_run: self.dry_run, no_verify: self.no_verify, recover: false }
+        Manner { dry_run: self.dry_run, no_verify: self.no_verify, ..Manner::default() }
     }
 }
 

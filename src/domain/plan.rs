@@ -33,10 +33,10 @@ pub enum Planned {
         /// The end of what it printed, masked.
         output: String,
     },
-    /// It cannot be planned before another component is applied, whose result it needs.
+    /// It cannot be planned before others are applied, whose results it needs.
     Deferred {
-        /// The component that it waits for.
-        waits_for: ComponentName,
+        /// The components that it waits for.
+        waits_for: Vec<ComponentName>,
     },
 }
 

@@ -18,7 +18,7 @@ use super::judge::{Head, Judge};
 use super::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
 use super::remote::PushOutcome;
 use super::repo::Repository;
-use super::sync::{SyncError, pushed, sync, sync_notes};
+use super::sync::{SyncError, Synced, pushed, sync, sync_notes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::gate::{Request, counting, evaluate, reads};
@@ -121,6 +121,9 @@ pub struct Manner {
     pub no_verify: bool,
     /// Take it as said that the server's owner has armed a recovery for the signer's key: whether that is so is the server's to say.
     pub recover: bool,
+    /// How often a remote is asked again that is away after a push without an answer, with pauses of 1, 2, 4, … seconds: for a runner that
+    /// nobody watches. Later nobody could tell any more that the entry which is there then is this one.
+    pub patience: u32,
 }
 
 /// How one try ended.
@@ -334,8 +337,7 @@ impl Writer<'_> {
                 PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages, sent } => {
                     // Our own entry may be there already, and even be followed by others.
-                    let synced =
-                        sync(self.repository, remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
+                    let synced = self.asked_again(remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
                         Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
                         None => false,
@@ -359,6 +361,17 @@ impl Writer<'_> {
             Err(Error::LostRace { .. }) => Ok(Published::LostRace),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Brings the ledgers up to date after a push without an answer.
+    fn asked_again(&self, remote: &str) -> Result<Synced, SyncError> {
+        for tries in 0..self.manner.patience {
+            match sync(self.repository, remote) {
+                Err(SyncError::Fetch { .. }) => std::thread::sleep(Duration::from_secs(1 << tries)),
+                result => return result,
+            }
+        }
+        sync(self.repository, remote)
     }
 
     /// Whether a ledger that the entry must have seen the end of has moved since: the policy's, and for a policy every

@@ -62,6 +62,13 @@ impl<'a> Touched<'a> {
         Ok(touched)
     }
 
+    /// Whether each component is another at `new` than at `old`, in one walk over what differs between the two commits' trees.
+    pub fn differing(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {
+        let (old, _) = self.repository.outline(old)?;
+        let (new, _) = self.repository.outline(new)?;
+        self.between(Some(old), new)
+    }
+
     fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
         let mut walk = Walk { of: self, touched: vec![false; self.names().len()], examined: 0 };
         if old != Some(new) {

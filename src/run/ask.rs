@@ -62,7 +62,7 @@ impl Asker<'_> {
             remote: self.remote,
             person: by,
             signer: None,
-            manner: Manner { dry_run: true, no_verify: false, recover: false },
+            manner: Manner { dry_run: true, ..Manner::default() },
             synced: false,
         };
         let asked = writer.ask(&wish.rules.ledger, &|view| {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::crew::{Broken, Crew};
 use super::graph::Graph;
-use super::schedule::{Fate, Foreman, carry_out};
+use super::schedule::{Fate, Foreman, Leave, carry_out};
 use super::site::{Site, SiteError};
 use super::surroundings::Piece;
 use crate::domain::entry::{Change, Deployment, Intent, Outcome, Reported, Target, VerificationResult};
@@ -88,7 +88,7 @@ pub fn plan(
     let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
     let policy = crew.surroundings.policy;
     let mut at_once = AtOnce { site, crew, deployment };
-    let work = |_: &ComponentName, piece: Piece| crew.plan(&piece);
+    let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.plan(&piece);
     let fates = carry_out(&Graph::without_order(&all), parallel, &mut at_once, &work);
     let mut plans = BTreeMap::new();
     let mut failed = Vec::new();
@@ -105,10 +105,11 @@ pub fn plan(
         let idle = |before: &&ComponentName| {
             matches!(plans.get(*before), Some(Planned::Made(made)) if made.is_empty()) && !failing.contains(*before)
         };
-        let waits_for = graph.before(&component).find(|before| !idle(before)).filter(|_| !broken.interrupted);
-        let planned = match waits_for {
-            Some(before) => Planned::Deferred { waits_for: before.clone() },
-            None => Planned::Failed { reason: broken.why, output: broken.tail.join("\n") },
+        let waits_for: Vec<ComponentName> = graph.before(&component).filter(|before| !idle(before)).cloned().collect();
+        let planned = if waits_for.is_empty() || broken.interrupted {
+            Planned::Failed { reason: broken.why, output: broken.tail.join("\n") }
+        } else {
+            Planned::Deferred { waits_for }
         };
         plans.insert(component, planned);
     }
@@ -122,7 +123,7 @@ pub fn verify(
     parallel: usize,
 ) -> BTreeMap<ComponentName, bool> {
     let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
-    let work = |_: &ComponentName, piece: Piece| crew.verify(&piece);
+    let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.verify(&piece);
     let fates = carry_out(&Graph::without_order(&all), parallel, &mut AtOnce { site, crew, deployment }, &work);
     let well = |(component, fate): (ComponentName, Fate<_, Broken>)| match fate {
         Fate::Done(_) => Some((component, true)),
@@ -147,6 +148,10 @@ impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
     fn begin(&mut self, component: &ComponentName) -> Result<Piece, Broken> {
         let change = find(self.deployment, component);
         change.ok_or(None).and_then(|it| piece(self.site, it).map_err(Some)).map_err(|error| unready(error.as_ref()))
+    }
+
+    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Broken> {
+        Ok(())
     }
 
     fn ended(&mut self, _: &ComponentName, _: &Result<T, Broken>) {}

@@ -22,6 +22,8 @@ pub enum Selection {
     /// Those whose content differs, and those with a plan that depend on one of them, as far as nothing stops them: what is locked, on hold or under way is left to another time. Where something stops
     /// all of them, all, for the rules to say why.
     Free,
+    /// Those of [`Self::Free`], whatever stops them.
+    Leaning,
     /// All, as changes, whether they differ or not.
     All,
     /// These, as changes, whether they differ or not; the others are left out.
@@ -124,8 +126,8 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
         };
         components.extend(change(here, wish, component, commit, content)?);
     }
-    if wish.selection == Selection::Free {
-        leaning(policy, &mut components);
+    if matches!(wish.selection, Selection::Free | Selection::Leaning) {
+        leaning(here, policy, &mut components);
     }
     let components = without_stuck(here, &wish.selection, components);
     if components.is_empty() {
@@ -174,13 +176,15 @@ fn change(
 }
 
 /// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
-/// plan is planned as well.
-fn leaning(policy: &Policy, components: &mut [Change]) {
+/// plan is planned as well, and so is whoever was not when one was deployed.
+fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
     let comes = |change: &&Change| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> =
         components.iter().filter(comes).map(|change| change.target.component.clone()).collect();
+    let since = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
     let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
-        policy.component(name).is_some_and(|it| it.depends_on.iter().any(|before| changed.contains(before)))
+        let leans = |before: &ComponentName| changed.contains(before) || since(before) > since(name);
+        policy.component(name).is_some_and(|it| it.depends_on.iter().any(leans))
     };
     // Along each way, component by component, until nothing is added.
     while let Some(next) =
@@ -235,6 +239,23 @@ fn stuck(here: Here<'_>, change: &Change) -> Option<Stuck> {
     }
     let held = |content| here.hold(component, content).is_some();
     change.target.content.is_some_and(held).then_some(Stuck::Held)
+}
+
+/// The components that run and that the commit no longer has, where they are not to be destroyed.
+pub fn gone(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Vec<ComponentName>, ComposeError> {
+    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let in_policy = policy.component_names();
+    let mut gone = Vec::new();
+    for component in state.at(named.as_ref()).components().into_keys().filter(|_| !wish.destroy) {
+        let Some(commit) = wish.commits.of(component) else { continue };
+        let content = in_policy.contains(component).then(|| view.gatherer.content(policy, commit, component));
+        let content = content.transpose().map_err(|error| ComposeError::Fact(error.to_string()))?;
+        if content.flatten().is_none() {
+            gone.push(component.clone());
+        }
+    }
+    Ok(gone)
 }
 
 /// The components that differ and are left out of a deployment, and what stops them.

@@ -70,8 +70,8 @@ pub trait Witness: Sync {
     fn goes_back(&self, components: &BTreeSet<ComponentName>);
     /// A step of a component begins.
     fn begins(&self, component: &ComponentName, step: Step);
-    /// Its command printed a line: masked, and not yet harmless.
-    fn line(&self, component: &ComponentName, line: &[u8]);
+    /// Its command printed a line, which is made fit to be shown only where it is.
+    fn line(&self, component: &ComponentName, line: &dyn Fn() -> String);
     /// The step has ended, with a few words about it, or failed.
     fn ended(&self, component: &ComponentName, step: Step, result: Result<&str, &Broken>);
 }
@@ -99,6 +99,16 @@ enum Trouble {
     Terraform(#[from] TerraformError),
     #[error("terraform cannot show the plan that it made: {0}")]
     Show(End, Printed),
+}
+
+impl Trouble {
+    /// How a command ended that should not have.
+    fn end(&self) -> Option<End> {
+        match self {
+            Self::Ended(end, _) | Self::Show(end, _) | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
+            Self::Start(_) | Self::Secret(_) | Self::Terraform(_) => None,
+        }
+    }
 }
 
 impl Crew<'_> {
@@ -165,7 +175,7 @@ impl Crew<'_> {
                 Trouble::Ended(_, printed) | Trouble::Show(_, printed) => printed.tail.clone(),
                 _ => Vec::new(),
             };
-            let interrupted = matches!(trouble, Trouble::Ended(End::Stopped, _));
+            let interrupted = trouble.end() == Some(End::Stopped);
             Broken { step, why: trouble.to_string(), tail, log: piece.log.clone(), interrupted }
         });
         match &result {
@@ -208,7 +218,8 @@ impl Crew<'_> {
         let ran = process::run(&job, self.stop)?;
         if !ran.end.is_success() {
             // What it prints instead may hold anything.
-            let printed = Printed { tail: Vec::new(), ..ran.printed };
+            let mut printed = ran.printed;
+            printed.tail.clear();
             return Err(Trouble::Show(ran.end, printed));
         }
         let mask = |text: &str| secrets.mask.over(text);
@@ -218,7 +229,7 @@ impl Crew<'_> {
     fn command(&self, piece: &Piece, command: &Command, step: Step) -> Result<Printed, Trouble> {
         let component = &piece.target.component;
         let secrets = self.surroundings.secrets(component, step == Step::Plan, self.stop)?;
-        let see = |_: Stream, line: &[u8]| self.witness.line(component, line);
+        let see = |_: Stream, line: &[u8]| self.witness.line(component, &|| secrets.mask.clean(line));
         let timeout = self.component(piece).and_then(|it| it.timeout);
         let job = Job {
             program: Program::Shell(command.as_str()),

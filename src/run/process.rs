@@ -21,10 +21,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 pub use mask::Mask;
-pub use output::{Output, Printed, Stream, clean};
+pub use output::{Output, Printed, Stream};
 
 use super::stop::Stop;
 use crate::clock::{Deadline, limit};
+use crate::signing::guard;
 
 /// So much of what a command prints is kept for people to read.
 pub const KEEP: usize = 256 << 10;
@@ -37,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long to wait for the end of a command that has closed its output.
 const SOON: Duration = Duration::from_millis(1);
 
-/// Sees a line as it comes.
+/// Sees a line as it comes, masked and not yet harmless: see [`Mask::clean`].
 pub type Line<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
 
 /// What to run.
@@ -68,7 +69,7 @@ pub struct Job<'a> {
     pub mask: &'a Mask,
     /// Where its output is kept: appended, made harmless.
     pub log: Option<&'a Path>,
-    /// Sees each line as it comes, masked and not yet harmless: see [`clean`].
+    /// Sees each line as it comes.
     pub line: Option<&'a Line<'a>>,
 }
 
@@ -117,6 +118,8 @@ pub struct Ran {
 /// # Errors
 /// It could not be started, or its output could not be read or kept.
 pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
+    // A key may be in our environment even where none is used.
+    guard::shut();
     let mut output = Output::new(job)?;
     let mut child = start(job)?;
     let mut running = Running {

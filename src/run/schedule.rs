@@ -32,21 +32,54 @@ pub trait Foreman<J, T, E> {
     /// It cannot be begun: it has failed.
     fn begin(&mut self, component: &ComponentName) -> Result<J, E>;
 
+    /// Whether work that has begun may go on: asked from it, before it does what must not be done in vain.
+    ///
+    /// # Errors
+    /// It may not: it has failed.
+    fn may_go_on(&mut self, component: &ComponentName) -> Result<(), E>;
+
     /// Hears how it ended, before anything that waits for it begins.
     fn ended(&mut self, component: &ComponentName, result: &Result<T, E>);
 }
+
+/// What a piece of work asks, on its way, whether it may go on. The caller's thread answers.
+pub struct Leave<'n, T, E> {
+    name: &'n ComponentName,
+    caller: mpsc::Sender<News<'n, T, E>>,
+}
+
+impl<T, E> Leave<'_, T, E> {
+    /// Asks.
+    ///
+    /// # Errors
+    /// It may not; without a reason where nobody answers.
+    pub fn ask(&self) -> Result<(), Option<E>> {
+        let (answer, answered) = mpsc::channel();
+        self.caller.send(News::Asks(self.name, answer)).map_err(|_| None)?;
+        answered.recv().map_err(|_| None)?.map_err(Some)
+    }
+}
+
+/// What the caller's thread hears from the others.
+enum News<'n, T, E> {
+    Asks(&'n ComponentName, mpsc::Sender<Result<(), E>>),
+    Ended(&'n ComponentName, Result<T, E>),
+}
+
+/// What is done with a component.
+pub type Work<'w, J, T, E> = dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
 
 /// Works through a graph with at most `parallel` pieces of work at once. Every component has a fate in the end.
 pub fn carry_out<J: Send, T: Send, E: Send>(
     graph: &Graph,
     parallel: usize,
     foreman: &mut dyn Foreman<J, T, E>,
-    work: &(dyn Fn(&ComponentName, J) -> Result<T, E> + Sync),
+    work: &Work<'_, J, T, E>,
 ) -> BTreeMap<ComponentName, Fate<T, E>> {
     let ways = graph.ways();
     let mut waiting: BTreeSet<&ComponentName> = graph.names().collect();
     let mut fates: BTreeMap<ComponentName, Fate<T, E>> = BTreeMap::new();
-    let (sender, results) = mpsc::channel();
+    let (sender, news) = mpsc::channel();
     let mut running = 0_usize;
     std::thread::scope(|scope| {
         loop {
@@ -63,7 +96,11 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                         let sender = sender.clone();
                         running += 1;
                         // The receiver outlives the scope, so nobody is gone who could not be told.
-                        scope.spawn(move || drop(sender.send((name, work(name, job)))));
+                        scope.spawn(move || {
+                            let leave = Leave { name, caller: sender };
+                            let result = work(name, job, &leave);
+                            drop(leave.caller.send(News::Ended(name, result)));
+                        });
                     }
                     Err(error) => conclude(graph, foreman, &mut waiting, &mut fates, (name, Err(error))),
                 }
@@ -71,9 +108,15 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
             if running == 0 {
                 break;
             }
-            let Ok(result) = results.recv() else { break };
-            running -= 1;
-            conclude(graph, foreman, &mut waiting, &mut fates, result);
+            match news.recv() {
+                // Whoever asked and is gone needs no answer.
+                Ok(News::Asks(name, answer)) => drop(answer.send(foreman.may_go_on(name))),
+                Ok(News::Ended(name, result)) => {
+                    running -= 1;
+                    conclude(graph, foreman, &mut waiting, &mut fates, (name, result));
+                }
+                Err(mpsc::RecvError) => break,
+            }
         }
     });
     fates.extend(waiting.into_iter().map(|name| (name.clone(), Fate::NotBegun)));

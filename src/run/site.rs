@@ -112,9 +112,12 @@ impl<'a> Site<'a> {
 
 impl Drop for Site<'_> {
     fn drop(&mut self) {
-        // What cannot be removed is left to whoever clears the temporary folder.
-        for path in self.checkouts.borrow().values() {
-            let _ = permit(path, |mode| mode | 0o200);
+        // Not only the checkouts: tools make folders of their own read-only, too. What cannot be removed is left to whoever clears the
+        // temporary folder.
+        for folder in walkdir::WalkDir::new(self.root.path()).into_iter().filter_map(Result::ok) {
+            if let Some(found) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
+                let _ = fs::set_permissions(folder.path(), Permissions::from_mode(found.permissions().mode() | 0o700));
+            }
         }
     }
 }

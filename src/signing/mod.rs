@@ -4,6 +4,7 @@
 //! hold, because a signature must have exactly one spelling.
 
 pub mod entry;
+pub mod guard;
 pub mod key;
 pub mod sign;
 pub mod verify;

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use super::guard;
 use super::key::{KeyError, SecretKey};
 use super::verify::{Signature, UNTRUSTED_COMMENT, VerifyError, verify};
 use crate::domain::id::PublicKey;
@@ -58,7 +59,10 @@ pub struct Environment {
 
 impl Environment {
     /// Reads [`KEY_VARIABLE`] and [`PASSWORD_VARIABLE`]: the only place in signing that looks at the environment.
+    ///
+    /// From here on this process may hold a key, so others are kept out of it.
     pub fn read() -> Result<Self, KeyError> {
+        guard::shut();
         let variable = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(std::env::VarError::NotPresent) => Ok(None),

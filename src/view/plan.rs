@@ -16,6 +16,7 @@ pub use difference::{Difference, DifferenceError, How, Since, digests, since};
 pub use markdown::{LIMIT, markdown};
 pub use text::text;
 
+use super::alike::counted;
 use super::brings::arrow;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
@@ -54,9 +55,9 @@ pub struct Component {
     /// What its terraform plan would do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terraform: Option<Terraform>,
-    /// The component that it waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<ComponentName>,
+    /// The components that are applied before it can be planned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<ComponentName>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -93,7 +94,7 @@ pub enum State {
     Empty,
     /// It could not be planned.
     Failed,
-    /// It is planned once another component is applied.
+    /// It is planned once others are applied.
     Deferred,
     /// It would be deployed, and has no plan command.
     Unplanned,
@@ -160,7 +161,7 @@ impl Component {
             }
             Planned::Deferred { waits_for } => {
                 it.state = State::Deferred;
-                it.waits_for = Some(waits_for.clone());
+                it.waits_for.clone_from(waits_for);
             }
         }
         it
@@ -168,7 +169,7 @@ impl Component {
 
     /// A component that nothing was planned for: [`State::Unplanned`], [`State::Unchanged`] or [`State::Destroyed`].
     pub fn unplanned(component: ComponentName, state: State, way: Way) -> Self {
-        Self { component, state, way, digest: None, terraform: None, waits_for: None, reason: None, text: None }
+        Self { component, state, way, digest: None, terraform: None, waits_for: Vec::new(), reason: None, text: None }
     }
 
     /// What is to be said of it in a line; `quoted` makes a stranger's words harmless where the line goes.
@@ -183,10 +184,10 @@ impl Component {
             },
             State::Empty => "no changes".to_owned(),
             State::Failed => format!("failed: {}", quoted(self.reason.as_deref().unwrap_or("nobody knows why"))),
-            State::Deferred => match &self.waits_for {
-                Some(other) => format!("planned once {} is applied", quoted(other.as_str())),
-                None => "planned later".to_owned(),
-            },
+            State::Deferred => {
+                let names: Vec<&str> = self.waits_for.iter().map(ComponentName::as_str).collect();
+                format!("planned after {}", quoted(&counted(&names)))
+            }
             State::Unplanned => "has no plan command".to_owned(),
             State::Unchanged => "unchanged".to_owned(),
             State::Destroyed => "would be destroyed".to_owned(),

@@ -3,7 +3,8 @@
 //! In a block that is marked `console`, a line `$ …` is typed in the reader's home, a line `bob$ …` by bob in his clone `bob`, in any
 //! other folder by alice; what follows is what a terminal of 100 columns then shows. A comment `<!-- console … -->` is played and not shown; in it,
 //! `+ 2h` lets that time pass. A block marked `console exit=1` ends with that exit code, all else with 0.
-//! Ids and keys are random, so only their places are compared. `UPDATE_DOCS=1` writes down what came out.
+//! Ids and keys are random, so only their places are compared. What components are planned, and how long something took, is the machine's
+//! own affair: the plans of a run stand in the order of their names, and no time behind them. `UPDATE_DOCS=1` writes down what came out.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -23,7 +24,7 @@ fn tutorial() {
 }
 
 /// Plays a document from its beginning to its end, in one world.
-fn check(document: &str) {
+pub fn check(document: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
     let text = std::fs::read_to_string(&path).unwrap();
     let world = World::new();
@@ -104,7 +105,7 @@ impl Player<'_> {
         let run = Run::of(self.world, &mut terminal).fails(exit);
         self.date_fetches(&home);
         let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
-        text.lines().map(|line| line.trim_end().to_owned()).collect()
+        settled(text.lines().map(str::trim_end))
     }
 
     /// Git dates what it fetches by the machine's clock, which nobody steers.
@@ -120,6 +121,37 @@ impl Player<'_> {
                 .unwrap();
         }
     }
+}
+
+/// What was printed, without what is another each time: which plan was ready first, how long a step took, the number of the process.
+fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let step = |line: &str| ["plan ", "apply ", "verify ", "destroy "].iter().any(|word| line.starts_with(word));
+    let time = |word: &str| word.strip_suffix(" s").is_some_and(|it| it.parse::<u32>().is_ok());
+    let settled = |line: &str| match line.rsplit_once("  ") {
+        Some((before, took)) if step(line) && time(took) => before.to_owned(),
+        _ => without_process(line),
+    };
+    let planned = |line: &str| line.starts_with("plan ") && line.contains(['✓', '✗']);
+    // Each line with what belongs to it.
+    let mut blocks: Vec<Vec<String>> = Vec::new();
+    for line in printed.map(settled) {
+        match blocks.last_mut().filter(|block| planned(&block[0]) && line.starts_with("    ")) {
+            Some(block) => block.push(line),
+            None => blocks.push(vec![line]),
+        }
+    }
+    for plans in blocks.chunk_by_mut(|one, next| planned(&one[0]) && planned(&next[0])) {
+        plans.sort();
+    }
+    blocks.concat()
+}
+
+/// `…/git-deploy/logs/20260305T100000Z-stage-4711/api.run.log`, whatever the number is.
+fn without_process(line: &str) -> String {
+    let Some((before, path)) = line.split_once("/git-deploy/logs/") else { return line.to_owned() };
+    let end = path.find(['/', ' ']).unwrap_or(path.len());
+    let (run, after) = path.split_at(end);
+    format!("{before}/git-deploy/logs/{}-4711{after}", run.rsplit_once('-').unwrap().0)
 }
 
 /// Whether a line of a block is typed: it has a prompt, or lets time pass.

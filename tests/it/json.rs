@@ -29,6 +29,7 @@ fn every_kind_is_printed() {
         "audit",
         "sync",
         "repair",
+        "reap",
         "policy show",
         "policy diff",
         "policy test",

@@ -1,10 +1,12 @@
 //! What is asked before anything is done: the rules, and the people.
 
+use std::collections::BTreeSet;
+
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action, Change, Deployment, Start};
-use crate::domain::id::RunId;
+use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
+use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
 use crate::domain::policy::Event;
@@ -12,12 +14,15 @@ use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::append::View;
 use crate::run::carry::Foresight;
 use crate::run::notify::Notice;
+use crate::run::stop::Stop;
+use crate::view::alike::counted;
 use crate::view::{self, deployed, fold};
 
 /// Asks about a plan that is another than before.
 pub(super) struct Asking<'a> {
     pub context: &'a Context,
     pub progress: &'a Progress<'a>,
+    pub stop: &'a Stop,
 }
 
 impl Foresight for Asking<'_> {
@@ -25,7 +30,8 @@ impl Foresight for Asking<'_> {
         let plan = made.of_terraform().map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
         self.progress.say(&format!("plan of {component}, made anew: {plan}"));
         self.progress.pause(|| {
-            self.context.confirm(&format!("The plan of {component} is another now. Apply it?")).unwrap_or(false)
+            let question = format!("The plan of {component} is another now. Apply it?");
+            self.context.confirm_unless(&|| self.stop.begins_nothing(), &question).unwrap_or(false)
         })
     }
 }
@@ -35,12 +41,12 @@ impl Deploying<'_> {
     pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
         let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
         self.brings(&deployment);
-        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for.
-        let waits = waits_for_approvals(&verdict) && deployment.changed().next().is_some();
-        if !waits {
-            self.allowed(&verdict, (person, &deployment))?;
+        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
+        match waits_for_approvals(&verdict) {
+            true if deployment.kind == entry::Kind::Exec => Err(self.waiting(person, &deployment, verdict)?),
+            true if deployment.changed().next().is_some() => Ok(deployment),
+            _ => self.allowed(&verdict, (person, &deployment)).map(|()| deployment),
         }
-        Ok(deployment)
     }
 
     /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
@@ -87,31 +93,52 @@ impl Deploying<'_> {
         if !waits_for_approvals(&verdict) {
             return self.allowed(&verdict, (person, &deployment));
         }
+        Err(self.waiting(person, &deployment, verdict)?)
+    }
+
+    /// Says whose approvals are missing, and what they type.
+    fn waiting(&self, person: &Person, deployment: &Deployment, mut verdict: Verdict) -> Result<Failure, Failure> {
+        // What to type is said below, with plans and components.
+        verdict.checks.iter_mut().filter(|check| check.rule == Rule::Approvals).for_each(|check| check.remedy = None);
         for line in view::verdict::lines(&verdict, false, self.context.width()) {
             self.context.note(line);
         }
-        self.tells(Event::ApprovalNeeded, person, &deployment, |notice| Notice {
-            reasons: reasons(&verdict),
-            ..notice
-        });
+        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice { reasons: reasons(&verdict), ..notice });
         let deed = deed(deployment.kind, &self.place.name);
         let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
-        Err(failure.hint(self.approve_command(&deployment)).verdict(verdict))
+        let commands = self.approve_commands(deployment)?;
+        Ok(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
     }
 
-    /// What an approver types.
-    fn approve_command(&self, deployment: &Deployment) -> String {
-        let commits: std::collections::BTreeSet<_> = deployment.changed().map(|change| change.target.commit).collect();
-        let commit = commits.first().map(|commit| commit.0.prefix(12)).unwrap_or_default();
-        let bound = self.binds_plans();
-        let plans = deployment.changed().filter_map(|change| Some((&change.target.component, change.plan.as_ref()?)));
-        let plans = plans.filter(|_| bound).map(|(component, digest)| format!("--plan {component}={digest}"));
-        // What is there already is approved only by its name.
-        let there = deployment.changed().filter(|_| deployment.kind == entry::Kind::Destroy);
-        let names = there.map(|change| format!("--component {}", change.target.component));
-        let words = ["git deploy approve".to_owned(), self.place.name.to_string(), commit].into_iter();
-        let words = words.chain(names).chain(plans);
-        words.collect::<Vec<_>>().join(" ")
+    /// What an approver types, for each commit. Components are named where an approval without would be for others.
+    fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
+        let place = self.look()?;
+        let differs = |change: &Change| place.here().content(&change.target.component) != change.target.content;
+        let there = |name: &ComponentName| deployment.components.iter().any(|change| change.target.component == *name);
+        // A command changes nothing, and is asked about for all that it names.
+        let asked = |change: &&Change| deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged;
+        let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
+        let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
+        let all = self.workspace.policy.component_names().iter().all(there) && asked.iter().all(|it| differs(it));
+        // What is to be destroyed altogether is there already, and approved only by its name.
+        let destroy = deployment.kind == entry::Kind::Destroy;
+        let named = commits.len() > 1 || !all || destroy;
+        let command = |commit: CommitId| {
+            let mut words = vec![format!("git deploy approve {} {}", self.place.name, commit.0.prefix(12))];
+            for change in asked.iter().filter(|change| change.target.commit == commit) {
+                let component = &change.target.component;
+                if named {
+                    words.push(format!("--component {component}"));
+                }
+                if let Some(digest) = change.plan.as_ref().filter(|_| self.binds_plans()) {
+                    words.push(format!("--plan {component}={digest}"));
+                }
+            }
+            let destroys = |change: &&Change| change.intent == Intent::Destroy && change.target.commit == commit;
+            words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
+            words.join(" ")
+        };
+        Ok(commits.into_iter().map(command).collect())
     }
 
     /// A deployment as it would begin now, and what the rules say of it.
@@ -165,12 +192,12 @@ impl Deploying<'_> {
     }
 
     /// Whether all plans could be made, as far as that is needed now.
-    pub(super) fn planned(&self, plans: &Plans) -> Result<(), Failure> {
+    pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
         let name = &self.place.name;
         let failed = plans.iter().filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
         if self.stop.begins_nothing() {
-            return Err(Failure::new(Kind::Command, format!("interrupted: nothing was deployed to {name}")));
+            return Err(self.interrupted());
         }
         if !failed.is_empty() {
             let words = format!("{} could not be planned: nothing was deployed to {name}", failed.join(", "));
@@ -178,14 +205,20 @@ impl Deploying<'_> {
         }
         for (component, planned) in plans {
             let Planned::Deferred { waits_for } = planned else { continue };
+            let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
             if self.binds_plans() {
                 let words = format!(
-                    "{component} cannot be planned before {waits_for} is applied, and approvals bind plans here"
+                    "{component} can only be planned after the apply of {}, and approvals bind plans here",
+                    counted(&names)
                 );
+                let commit = deployment.components.iter().find(|it| it.target.component == *component);
+                let commit = commit.map(|it| it.target.commit.0.prefix(12)).unwrap_or_default();
+                let first = names.join(" --component ");
                 return Err(Failure::new(Kind::Command, words)
-                    .hint(format!("git deploy run {name} --component {waits_for}, and the rest after it")));
+                    .hint(format!("git deploy run {name} {commit} --component {first}"))
+                    .hint(format!("git deploy run {name} {commit}")));
             }
-            self.context.mention(format_args!("{component} is planned once {waits_for} is applied."));
+            self.context.mention(format_args!("{component} is planned after the apply of {}.", counted(&names)));
         }
         Ok(())
     }
@@ -227,6 +260,7 @@ fn reasons(verdict: &Verdict) -> Vec<String> {
 pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
     match kind {
         entry::Kind::Destroy => format!("the destruction of {name}"),
+        entry::Kind::Exec => format!("the command in {name}"),
         _ => format!("the deployment to {name}"),
     }
 }

@@ -1,10 +1,12 @@
-//! What is told of a deployment, and to whom it is handed on: notifications, and the branch that follows a success.
+//! What is told of a deployment, and to whom it is handed on: notifications, the branch that follows a success, the error of a failure.
 
 use std::collections::BTreeSet;
 
+use super::gate::deed;
 use super::{Begun, Deploying};
+use crate::cli::{Failure, Kind};
 use crate::domain::entry::{self, Deployment, Outcome};
-use crate::domain::name::Person;
+use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Event;
 use crate::domain::time::Time;
 use crate::git::append::Appended;
@@ -55,6 +57,46 @@ impl Deploying<'_> {
         });
     }
 
+    /// What there is to say of how it went, and the exit code.
+    pub(super) fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
+        for (component, why) in &report.left {
+            self.context.mention(format_args!("{component} was not brought back: {why}."));
+        }
+        if report.is_success() {
+            return Ok(());
+        }
+        let name = &self.place.name;
+        if !report.refused.is_empty() {
+            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
+            let words =
+                format!("the plan of {} has changed since it was agreed to: it was not applied", names.join(", "));
+            return Err(
+                Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
+            );
+        }
+        let failed: Vec<String> = report
+            .broken
+            .iter()
+            .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
+            .collect();
+        let deed = deed(kind, name);
+        let words = match (&failed[..], self.stop.begins_nothing()) {
+            (_, true) => format!("{deed} was interrupted"),
+            ([], _) => format!("{deed} could not be carried out"),
+            (_, _) => format!("{deed} failed"),
+        };
+        let mut failure = Failure::new(Kind::Command, words);
+        if !failed.is_empty() {
+            failure = failure.because(failed.join("\n"));
+        }
+        let log = report.broken.values().map(|broken| &broken.log).find(|log| log.is_file());
+        let failure = log.into_iter().fold(failure, |failure, log| failure.hint(format!("less {}", log.display())));
+        Err(match kind {
+            entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
+            _ => failure.hint(format!("git deploy status {name}")),
+        })
+    }
+
     /// Moves the branch that follows a success, forward only. A failure is told and changes nothing: what runs, runs.
     pub(super) fn advance(&self, deployment: &Deployment) {
         let (workspace, name) = (self.workspace, &self.place.name);
@@ -71,7 +113,9 @@ impl Deploying<'_> {
         };
         let short = commit.0.prefix(7);
         let why = match push() {
-            Ok(PushOutcome::Accepted { .. }) => return self.context.say(format_args!("{branch} is at {short} now.")),
+            Ok(PushOutcome::Accepted { .. }) => {
+                return self.context.say(format_args!("The branch {branch} is at {short} now."));
+            }
             Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => messages.join("; "),
             Ok(PushOutcome::LostRace { .. }) => "it has moved meanwhile, or does not lead there".to_owned(),
             Err(error) => error.to_string(),

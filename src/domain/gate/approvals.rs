@@ -56,7 +56,8 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
                 let more = match deployment.kind {
                     // What is there already is approved only by its name.
                     Kind::Destroy => {
-                        one.changes.iter().map(|it| format!(" --component {}", it.target.component)).collect()
+                        let names = one.changes.iter().map(|it| format!(" --component {}", it.target.component));
+                        names.collect::<Vec<_>>().concat()
                     }
                     _ if destroys => " --destroy".to_owned(),
                     _ => String::new(),

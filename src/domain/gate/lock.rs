@@ -34,13 +34,19 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         let number = run.sequence;
         // Only whoever runs it can say how it ended; others give it up, once they may.
         let own = ctx.statement.is_some_and(|statement| statement.by == *by);
-        Check::fail(Rule::Lock, why).remedy(if own {
-            format!("git deploy record {place} --finish --run {number}")
-        } else {
-            format!("git deploy abort {place} --run {number} -m REASON")
+        Check::fail(Rule::Lock, why).remedy(match (own, is_carried_out(ctx, run)) {
+            (true, true) => format!("git deploy resume {place} --run {number}"),
+            (true, false) => format!("git deploy record {place} --finish --run {number}"),
+            (false, _) => format!("git deploy abort {place} --run {number} -m REASON"),
         })
     }));
     Ok(against)
+}
+
+/// Whether the policy says how what the run changes is carried out; else another system does it.
+fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
+    let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
+    changed.any(|change| ctx.policy.component(&change.target.component).is_some_and(|it| it.apply.is_some()))
 }
 
 /// What a deployment touches: what changes or moves to another commit; all of it for a command or a destruction.

@@ -288,7 +288,9 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
             audited.sort(chain);
         }
     }
-    let partly = |it: &&Audited| it.unread > 0 || index.chain(&it.ledger).is_some_and(|(_, chain)| chain.gap.is_some());
+    // What is there and is no entry is read: it tells nothing, and so no note either.
+    let missing = |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
+    let partly = |it: &&Audited| missing(it) || index.chain(&it.ledger).is_some_and(|(_, chain)| chain.gap.is_some());
     let partly: BTreeSet<&LedgerName> = wanted.iter().filter(partly).map(|it| &it.ledger).collect();
     let notes = plan.notes.then(|| notes::check(repository, &index, tips, told, &partly));
     Report { ledgers: wanted, notes }

@@ -14,6 +14,9 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::git::touched::Touched;
 
+/// Two commits: the old one and the new one.
+type Pair = (CommitId, CommitId);
+
 /// Looks ways up under one policy, at most so many commits far.
 pub struct Way<'a> {
     repository: &'a Repository,
@@ -21,13 +24,21 @@ pub struct Way<'a> {
     touched: Touched<'a>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
     known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
 }
 
 impl<'a> Way<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         let touched = Touched::new(repository, policy);
-        Self { repository, limit, touched, ahead: RefCell::default(), known: RefCell::default() }
+        Self {
+            repository,
+            limit,
+            touched,
+            ahead: RefCell::default(),
+            known: RefCell::default(),
+            differing: RefCell::default(),
+        }
     }
 
     /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
@@ -50,6 +61,18 @@ impl<'a> Way<'a> {
             }
         }
         Ok(Ahead { commits, more: ahead.more })
+    }
+
+    /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
+    pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
+        let Some(index) = self.index(component) else { return Ok(true) };
+        if let Some(known) = self.differing.borrow().get(&(old, new)) {
+            return Ok(known.get(index).copied().unwrap_or(true));
+        }
+        let differing: Rc<[bool]> = self.touched.differing(old.0, new.0)?.into();
+        let answer = differing.get(index).copied().unwrap_or(true);
+        self.differing.borrow_mut().insert((old, new), differing);
+        Ok(answer)
     }
 
     /// Whether a commit touches a component.

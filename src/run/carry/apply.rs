@@ -9,7 +9,7 @@ use crate::domain::plan::{Made, Planned, Terraform};
 use crate::domain::policy::Rollback;
 use crate::run::crew::Broken;
 use crate::run::graph::Graph;
-use crate::run::schedule::{Fate, Foreman, carry_out};
+use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
 use crate::run::site::Site;
 use crate::run::surroundings::Piece;
 
@@ -30,7 +30,7 @@ enum Bad {
     /// Its plan has changed since it was agreed to.
     Refused,
     /// The run is not ours any more, or that cannot be told.
-    Lost(Lost),
+    Lost,
 }
 
 /// Carries the deployment out.
@@ -68,11 +68,14 @@ fn walk(
     report: &mut Report,
 ) -> BTreeMap<ComponentName, Fate<Done, Bad>> {
     let mut foreman = Applying { task, site, graph, ours, fresh: BTreeSet::new(), failed: false, report };
-    let work = |component: &ComponentName, (piece, anew): (Piece, bool)| match find(task.deployment, component)
-        .map(|change| change.intent)
+    let work = |component: &ComponentName, (piece, anew): (Piece, bool), leave: &Leave<'_, Done, Bad>| match find(
+        task.deployment,
+        component,
+    )
+    .map(|change| change.intent)
     {
         Some(Intent::Destroy) => destroyed(task, &piece),
-        _ => applied(task, foresight, &piece, anew),
+        _ => applied((task, leave), foresight, &piece, anew),
     };
     carry_out(graph, task.parallel, &mut foreman, &work)
 }
@@ -96,7 +99,7 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
     }
 
     fn begin(&mut self, component: &ComponentName) -> Result<(Piece, bool), Bad> {
-        (self.ours)().map_err(Bad::Lost)?;
+        self.may_go_on(component)?;
         let change = find(self.task.deployment, component).ok_or_else(|| Bad::Broken(unready(None), false))?;
         let piece = piece(self.site, change).map_err(|error| Bad::Broken(unready(Some(&error)), false))?;
         // Whatever lies at the place of its plan is nobody's whose plan is not known.
@@ -104,6 +107,16 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
         let unplanned = !planned && self.task.crew.component(&piece).is_some_and(|it| it.plan.is_some());
         let anew = unplanned || self.graph.before(component).any(|before| self.fresh.contains(before));
         Ok((piece, anew))
+    }
+
+    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Bad> {
+        (self.ours)().map_err(|lost| {
+            match &lost {
+                Lost::Taken(why) => self.report.lost = Some(why.clone()),
+                Lost::Unknown(why) => self.report.halted = Some(why.clone()),
+            }
+            Bad::Lost
+        })
     }
 
     fn ended(&mut self, component: &ComponentName, result: &Result<Done, Bad>) {
@@ -114,14 +127,18 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
                 self.report.broken.insert(component.clone(), broken.clone());
             }
             Err(Bad::Refused) => drop(self.report.refused.insert(component.clone())),
-            Err(Bad::Lost(Lost::Taken(why))) => self.report.lost = Some(why.clone()),
-            Err(Bad::Lost(Lost::Unknown(why))) => self.report.halted = Some(why.clone()),
+            Err(Bad::Lost) => {}
         }
     }
 }
 
 /// Brings one component in. `anew`: what it was planned on has changed since.
-fn applied(task: &Task<'_>, foresight: &dyn Foresight, piece: &Piece, anew: bool) -> Result<Done, Bad> {
+fn applied(
+    (task, leave): (&Task<'_>, &Leave<'_, Done, Bad>),
+    foresight: &dyn Foresight,
+    piece: &Piece,
+    anew: bool,
+) -> Result<Done, Bad> {
     let (crew, component) = (task.crew, &piece.target.component);
     let shown = match task.plans.get(component) {
         Some(Planned::Made(made)) => Some(made),
@@ -141,19 +158,28 @@ fn applied(task: &Task<'_>, foresight: &dyn Foresight, piece: &Piece, anew: bool
     let retries = crew.component(piece).map_or(0, |it| it.retries);
     let mut tries = 0;
     let is_empty = |made: &Option<Made>| made.as_ref().is_some_and(Made::is_empty);
+    // What was attempted has failed, whoever knows why it is not to be tried again.
+    let still_ours = |failed: Option<&Broken>| {
+        let bad = |bad: Option<Bad>| failed.map_or(bad.unwrap_or(Bad::Lost), |it| Bad::Broken(it.clone(), true));
+        leave.ask().map_err(bad)
+    };
+    let mut failed: Option<Broken> = None;
     let mut touched = false;
     while !is_empty(&made) {
+        still_ours(failed.as_ref())?;
         touched = true;
         let Err(broken) = crew.apply(piece) else { break };
         if broken.interrupted || tries == retries || !crew.pause(tries) {
             return Err(Bad::Broken(broken, true));
         }
         tries += 1;
+        still_ours(Some(&broken))?;
         // Never from an old plan: the attempt may have changed things.
         made = planned(true)?;
         if task.bound && made.as_ref().is_some_and(|made| !same(made) && !made.is_empty()) {
             return Err(Bad::Broken(broken, true));
         }
+        failed = Some(broken);
     }
     let verification = crew.verify(piece).map_err(|broken| Bad::Broken(broken, true))?;
     let known = made.as_ref().and_then(Made::of_terraform);

@@ -8,7 +8,7 @@ use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Made, Terraform};
 use crate::run::graph::Graph;
-use crate::run::schedule::{Fate, Foreman, carry_out};
+use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
 use crate::run::site::Site;
 use crate::run::surroundings::Piece;
 
@@ -25,7 +25,7 @@ pub(super) fn bring_back(
     }
     let graph = Graph::new(task.crew.surroundings.policy, wanted).reversed();
     let mut foreman = BringingBack { task, site, ours, lost: None };
-    let work = |_: &ComponentName, piece: Piece| brought_back(task, &piece);
+    let work = |_: &ComponentName, piece: Piece, leave: &Leave<'_, (), Left>| brought_back(task, &piece, leave);
     let fates = carry_out(&graph, task.parallel, &mut foreman, &work);
     let lost = foreman.lost.take();
     for it in &mut report.results {
@@ -84,12 +84,7 @@ impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
     }
 
     fn begin(&mut self, component: &ComponentName) -> Result<Piece, Left> {
-        if let Err(lost) = (self.ours)() {
-            let (Lost::Taken(why) | Lost::Unknown(why)) = &lost;
-            let left = Left::alone(why.clone());
-            self.lost = Some(lost);
-            return Err(left);
-        }
+        self.may_go_on(component)?;
         let Some(good) = self.task.good.get(component) else {
             return Err(Left::alone("nothing is known to have run well before"));
         };
@@ -97,10 +92,19 @@ impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
         self.site.piece(good.clone(), failed, "rollback").map_err(|error| Left::alone(error.to_string()))
     }
 
+    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Left> {
+        (self.ours)().map_err(|lost| {
+            let (Lost::Taken(why) | Lost::Unknown(why)) = &lost;
+            let left = Left::alone(why.clone());
+            self.lost = Some(lost);
+            left
+        })
+    }
+
     fn ended(&mut self, _: &ComponentName, _: &Result<(), Left>) {}
 }
 
-fn brought_back(task: &Task<'_>, piece: &Piece) -> Result<(), Left> {
+fn brought_back(task: &Task<'_>, piece: &Piece, leave: &Leave<'_, (), Left>) -> Result<(), Left> {
     let crew = task.crew;
     let made = crew.plan(piece).map_err(|broken| Left::alone(format!("its plan failed: {}", broken.why)))?;
     let plan = made.as_ref().and_then(Made::of_terraform);
@@ -109,6 +113,7 @@ fn brought_back(task: &Task<'_>, piece: &Piece) -> Result<(), Left> {
     }
     let touched = |what: &str, why: &str| Left { why: format!("{what} failed: {why}"), touched: true };
     if !made.as_ref().is_some_and(Made::is_empty) {
+        leave.ask().map_err(|left| left.unwrap_or_else(|| Left::alone("interrupted")))?;
         crew.apply(piece).map_err(|broken| touched("its apply", &broken.why))?;
     }
     crew.verify(piece).map(drop).map_err(|broken| touched("its verification", &broken.why))

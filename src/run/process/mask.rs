@@ -1,16 +1,19 @@
 //! Blots secrets out of what a command prints, wherever its pieces begin and end.
 //!
-//! A secret is looked for as it is, line by line, and in the spellings that programs commonly give it: as JSON, in base64, in a URL. A
-//! command that spells it otherwise on purpose cannot be stopped from it.
+//! A secret is looked for as it is, line by line, and in the spellings that programs commonly give it (see [`spellings`]). A command that
+//! spells it otherwise on purpose cannot be stopped from it.
 
-use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+mod spellings;
+
+use aho_corasick::AhoCorasick;
+
+use crate::domain::text::{harmless, is_plain};
+use spellings::spellings;
 
 /// What stands where a secret was.
 pub const BLOT: &[u8] = b"***";
-/// Lines of a secret of several lines are secrets themselves from this length on: `{` and `-----` are not.
-const LINE: usize = 8;
+/// How wide a tab is.
+const TAB: &str = "    ";
 
 /// What is blotted out.
 #[derive(Debug, Clone, Default)]
@@ -26,13 +29,13 @@ impl Mask {
     /// # Errors
     /// They are too large together to be looked for.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Result<Self, aho_corasick::BuildError> {
-        let mut forms: Vec<Vec<u8>> = secrets.into_iter().flat_map(forms).filter(|form| !form.is_empty()).collect();
+        let mut forms: Vec<Vec<u8>> = secrets.into_iter().flat_map(spellings).filter(|form| !form.is_empty()).collect();
         forms.sort();
         forms.dedup();
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
         let finder = match longest {
             0 => None,
-            _ => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms)?),
+            _ => Some(AhoCorasick::new(&forms)?),
         };
         Ok(Self { finder, longest })
     }
@@ -46,31 +49,19 @@ impl Mask {
         masked.extend(stream.finish());
         String::from_utf8_lossy(&masked).into_owned()
     }
-}
 
-fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let lines = secret.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| line.len() >= LINE);
-    let mut forms: Vec<Vec<u8>> = lines.chain([secret]).map(<[u8]>::to_vec).collect();
-    for plain in forms.clone() {
-        if let Ok(text) = std::str::from_utf8(&plain) {
-            let json = serde_json::Value::from(text).to_string();
-            forms.push(json.trim_matches('"').as_bytes().to_vec());
+    /// A line that a command printed, masked as it came, harmless to show: without escape sequences, tabs as spaces. It is masked again,
+    /// because what is taken out may have stood in the middle of a secret.
+    pub fn clean(&self, line: &[u8]) -> String {
+        let plain = anstream::adapter::strip_bytes(line).into_vec();
+        let plain = String::from_utf8_lossy(&plain).replace('\t', TAB);
+        if self.finder.is_none() {
+            return harmless(&plain);
         }
-        forms.push(in_url(&plain));
-        for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
-            forms.push(engine.encode(&plain).into_bytes());
-        }
+        let seen: String = plain.chars().filter(|character| is_plain(*character)).collect();
+        let masked = self.over(&seen);
+        harmless(if masked == seen { &plain } else { &masked })
     }
-    forms
-}
-
-/// Percent-encoded as in RFC 3986: all but its unreserved characters.
-fn in_url(plain: &[u8]) -> Vec<u8> {
-    let encode = |byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
-        byte => format!("%{byte:02X}").into_bytes(),
-    };
-    plain.iter().flat_map(encode).collect()
 }
 
 /// One stream that is masked as it comes.
@@ -78,12 +69,14 @@ fn in_url(plain: &[u8]) -> Vec<u8> {
 pub struct Masked<'a> {
     mask: &'a Mask,
     held: Vec<u8>,
+    /// So much of what is held belongs to a secret for which a blot was given already.
+    blotted: usize,
 }
 
 impl<'a> Masked<'a> {
     /// A stream from its beginning.
     pub fn new(mask: &'a Mask) -> Self {
-        Self { mask, held: Vec::new() }
+        Self { mask, held: Vec::new(), blotted: 0 }
     }
 
     /// Takes further bytes, and gives those before which no secret can begin any more.
@@ -102,18 +95,23 @@ impl<'a> Masked<'a> {
         self.give(self.held.len())
     }
 
+    /// Secrets may overlap, and so may the spellings of one: whatever any of them covers is blotted out.
     fn give(&mut self, safe: usize) -> Vec<u8> {
-        let (mut given, mut at) = (Vec::new(), 0);
-        if let Some(finder) = &self.mask.finder {
-            for found in finder.find_iter(&self.held).take_while(|found| found.start() < safe) {
-                given.extend_from_slice(self.held.get(at..found.start()).unwrap_or_default());
+        let Some(finder) = &self.mask.finder else { return std::mem::take(&mut self.held) };
+        let found = finder.find_overlapping_iter(&self.held).map(|it| (it.start(), it.end()));
+        let mut found: Vec<(usize, usize)> = found.filter(|(start, _)| *start < safe).collect();
+        found.sort_unstable();
+        let (mut given, mut at) = (Vec::new(), self.blotted);
+        for (start, end) in found {
+            if start >= at {
+                given.extend_from_slice(self.held.get(at..start).unwrap_or_default());
                 given.extend_from_slice(BLOT);
-                at = found.end();
             }
+            at = at.max(end);
         }
-        let end = safe.max(at);
-        given.extend_from_slice(self.held.get(at..end).unwrap_or_default());
-        self.held.drain(..end.min(self.held.len()));
+        given.extend_from_slice(self.held.get(at..safe).unwrap_or_default());
+        self.blotted = at.saturating_sub(safe);
+        self.held.drain(..safe.min(self.held.len()));
         given
     }
 }
@@ -121,6 +119,8 @@ impl<'a> Masked<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     fn masked(secrets: &[&str], pieces: &[&[u8]]) -> String {
@@ -137,6 +137,10 @@ mod tests {
         assert_eq!(masked(&["abc", "abcdef"], &[b"x abcdef y abc z"]), "x *** y *** z");
         assert_eq!(masked(&["abc", "abcdef"], &[b"x abc", b"def", b" y"]), "x *** y");
         assert_eq!(masked(&[""], &[b"nothing"]), "nothing");
+        // Two that overlap leave no piece of either, however they come.
+        let two = ["abcdXYZ1", "XYZ1efgh"];
+        assert_eq!(masked(&two, &[b"x abcdXYZ1efgh y"]), "x *** y");
+        assert_eq!(masked(&two, &[b"x abcdXY", b"Z1", b"efg", b"h y"]), "x *** y");
     }
 
     /// The ways in which programs print a secret by themselves.
@@ -146,7 +150,29 @@ mod tests {
         assert_eq!(masked(&[key], &[b"  c2VjcmV0IGtleQ\n"]), "  ***\n");
         assert_eq!(masked(&["pa\"ss wörd"], &["{\"p\":\"pa\\\"ss wörd\"}".as_bytes()]), "{\"p\":\"***\"}");
         assert_eq!(masked(&["hunter2 ok"], &[b"aHVudGVyMiBvaw=="]), "***");
-        assert_eq!(masked(&["hunter2 ok"], &[b"https://x/?p=hunter2%20ok&q"]), "https://x/?p=***&q");
+        for sent in ["hunter2%20%2Fok", "hunter2%20%2fok", "hunter2+%2Fok", "hunter2%20/ok"] {
+            assert_eq!(masked(&["hunter2 /ok"], &[format!("https://x/?p={sent}&q").as_bytes()]), "https://x/?p=***&q");
+        }
+        // In what Go, PHP and Python make of a string, and in the trace of a shell.
+        for sent in ["a\\u003cb\\u0026c/ü", "a<b&c\\/ü", "a<b&c/\\u00fc"] {
+            assert_eq!(masked(&["a<b&c/ü"], &[sent.as_bytes()]), "***", "{sent}");
+        }
+        assert_eq!(masked(&["it's"], &[b"+ curl -u 'it'\\''s'"]), "+ curl -u '***'");
+        // In the middle of a header: only what is the secret's alone.
+        let header = STANDARD.encode("user:correct horse battery");
+        assert_eq!(masked(&["correct horse battery"], &[header.as_bytes()]), "dXNlcjp***k=");
+        // A trailing newline more or less.
+        assert_eq!(masked(&["hunter2 ok\r"], &[b"hunter2 ok"]), "***");
+    }
+
+    /// What is taken out before anybody sees it may have hidden a secret.
+    #[test]
+    fn hidden() {
+        let mask = Mask::new([&b"hunter2"[..]]).unwrap();
+        for line in ["a hun\x1b[1mter2 b", "a hun\0ter2 b", "a h\u{200b}unter2 b"] {
+            assert_eq!(mask.clean(line.as_bytes()), "a *** b", "{line:?}");
+        }
+        assert_eq!(mask.clean("a\tb\u{200b}".as_bytes()), "a    b\u{fffd}");
     }
 
     proptest! {

@@ -7,9 +7,8 @@ use std::io::{self, BufWriter, Write as _};
 use sha2::{Digest as _, Sha256};
 
 use super::Job;
-use super::mask::Masked;
+use super::mask::{Mask, Masked};
 use crate::domain::id::Digest;
-use crate::domain::text::harmless;
 use crate::run::digest::digest;
 
 /// A log ends after so many bytes.
@@ -18,8 +17,6 @@ const LOG: u64 = 64 << 20;
 const TAIL: usize = 20;
 /// A longer line is cut into several.
 const LINE: usize = 8 << 10;
-/// How wide a tab is.
-const TAB: &str = "    ";
 
 /// Which of its two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +38,14 @@ pub struct Printed {
     pub cut: bool,
     /// The last lines of both outputs, at most 20.
     pub tail: Vec<String>,
+    mask: Mask,
 }
 
 impl Printed {
     /// The beginning of standard output, harmless to show.
     pub fn text(&self) -> String {
         let lines = self.head.split(|byte| *byte == b'\n');
-        let lines: Vec<String> = lines.map(|line| clean(line.strip_suffix(b"\r").unwrap_or(line))).collect();
+        let lines: Vec<String> = lines.map(|line| self.mask.clean(line.strip_suffix(b"\r").unwrap_or(line))).collect();
         lines.join("\n")
     }
 }
@@ -86,7 +84,9 @@ impl<'a> Output<'a> {
     /// Takes some bytes.
     pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let masked = self.lines(stream).masked.push(bytes);
-        self.masked(stream, &masked)
+        self.masked(stream, &masked)?;
+        // Whoever wonders why a command takes so long looks into its log while it does.
+        self.log.as_mut().map_or(Ok(()), BufWriter::flush)
     }
 
     /// What it was, at the end.
@@ -106,7 +106,8 @@ impl<'a> Output<'a> {
             digest: digest(&self.digest.finalize()),
             head: self.head,
             cut: self.cut,
-            tail: self.tail.iter().map(|line| clean(line)).collect(),
+            tail: self.tail.iter().map(|line| self.job.mask.clean(line)).collect(),
+            mask: self.job.mask.clone(),
         })
     }
 
@@ -149,7 +150,7 @@ impl<'a> Output<'a> {
         }
         self.tail.push_back(line.to_vec());
         let Some(log) = self.log.as_mut().filter(|_| self.logged < LOG) else { return Ok(()) };
-        let line = clean(line);
+        let line = self.job.mask.clean(line);
         self.logged += line.len() as u64 + 1;
         writeln!(log, "{line}")?;
         if self.logged >= LOG {
@@ -163,10 +164,4 @@ impl<'a> Output<'a> {
 struct Lines<'a> {
     masked: Masked<'a>,
     line: Vec<u8>,
-}
-
-/// A line that a command printed, harmless to show: without escape sequences, tabs as spaces.
-pub fn clean(line: &[u8]) -> String {
-    let plain = anstream::adapter::strip_bytes(line).into_vec();
-    harmless(&String::from_utf8_lossy(&plain).replace('\t', TAB))
 }

@@ -39,6 +39,10 @@ impl Foreman<(), (), String> for Plain {
         self.log.push(format!("+{component}"));
         Ok(())
     }
+    fn may_go_on(&mut self, component: &ComponentName) -> Result<(), String> {
+        self.log.push(format!("?{component}"));
+        if self.left > 0 { Ok(()) } else { Err("not any more".to_owned()) }
+    }
     fn ended(&mut self, component: &ComponentName, _: &Result<(), String>) {
         self.log.push(format!("-{component}"));
     }
@@ -46,7 +50,9 @@ impl Foreman<(), (), String> for Plain {
 
 fn play(graph: &Graph, parallel: usize, left: usize, bad: &str) -> (String, Vec<String>) {
     let mut foreman = Plain { left, log: Vec::new() };
-    let work = |name: &ComponentName, (): ()| if name.as_str() == bad { Err("broken".to_owned()) } else { Ok(()) };
+    let work = |name: &ComponentName, (): (), _: &Leave<'_, (), String>| {
+        if name.as_str() == bad { Err("broken".to_owned()) } else { Ok(()) }
+    };
     let fates = carry_out(graph, parallel, &mut foreman, &work);
     let told = fates.iter().map(|(name, fate)| match fate {
         Fate::Done(()) => format!("{name} done"),
@@ -91,7 +97,7 @@ proptest! {
         let graph = Graph::new(&policy, &all);
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let ended: Mutex<BTreeSet<ComponentName>> = Mutex::default();
-        let work = |name: &ComponentName, (): ()| {
+        let work = |name: &ComponentName, (): (), _: &Leave<'_, (), String>| {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             let early = graph.before(name).any(|before| !ended.lock().unwrap().contains(before));
             std::thread::yield_now();
@@ -104,4 +110,19 @@ proptest! {
         prop_assert_eq!(fates.len(), count);
         prop_assert!(most.into_inner() <= parallel);
     }
+}
+
+/// Work that has begun may ask on its way, and is answered on the caller's thread, while others are at work.
+#[test]
+fn on_the_way() {
+    let graph = Graph::without_order(&names(&["c0", "c1"]));
+    let mut foreman = Plain { left: 2, log: Vec::new() };
+    let work =
+        |_: &ComponentName, (): (), leave: &Leave<'_, (), String>| leave.ask().map_err(Option::unwrap_or_default);
+    let fates = carry_out(&graph, 2, &mut foreman, &work);
+    assert!(fates.values().all(|fate| *fate == Fate::Failed("not any more".to_owned())), "{fates:?}");
+    assert_eq!(foreman.log.iter().filter(|it| it.starts_with('?')).count(), 2);
+    foreman.left = 3;
+    let fates = carry_out(&graph, 1, &mut foreman, &work);
+    assert_eq!(fates.values().filter(|fate| **fate == Fate::Done(())).count(), 2, "{fates:?}");
 }

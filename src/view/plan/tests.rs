@@ -59,7 +59,7 @@ fn sample() -> Plans {
             "database",
             Planned::Made(Made::terraform(terraform(&json!([]), &json!({})), "No changes.".to_owned())),
         ),
-        planned("api", Planned::Deferred { waits_for: name("network") }),
+        planned("api", Planned::Deferred { waits_for: vec![name("database"), name("network")] }),
         planned("queue", failed),
         text_plan("chart", "deploy the chart\n"),
         Component::unplanned(name("docs"), State::Unplanned, Way { to: COMMIT.parse().ok(), ..Way::default() }),

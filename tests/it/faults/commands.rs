@@ -11,10 +11,10 @@ fn locks() {
     let (lock, unlock) = (["lock", "dev", "-m", "stop"], ["unlock", "dev"]);
     let bob = &project.bob.repo;
     let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
-    told("lock", &scene.sweep_to(&Victim::Client, &lock, [&lock, &unlock], 1, 13));
+    told("lock", &scene.sweep_to(&Victim::Client, &lock, [&lock, &unlock], 1, 29));
     project.bob.deploy(&lock);
     let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
-    told("unlock", &scene.sweep_to(&Victim::Client, &unlock, [&unlock, &lock], 1, 13));
+    told("unlock", &scene.sweep_to(&Victim::Client, &unlock, [&unlock, &lock], 1, 29));
 }
 
 /// Another policy: approved, and in force or not. Whoever was stopped types the same again.
@@ -25,9 +25,9 @@ fn policies() {
     let alice = &project.alice.repo;
     alice.write("deploy.toml", &project.policy("[environments]\ndev = {}\nprod = { approvals = 1 }\n"));
     let scene = Scene::new(&world, alice, &project.server, Fault::Killed);
-    told("policy approve", &scene.sweep(&Victim::Client, &["policy", "approve"], 1, 13));
+    told("policy approve", &scene.sweep(&Victim::Client, &["policy", "approve"], 1, 29));
     let publish = ["policy", "publish", "--yes"];
-    told("policy publish", &scene.sweep(&Victim::Client, &publish, 1, 13));
+    told("policy publish", &scene.sweep(&Victim::Client, &publish, 1, 29));
 }
 
 /// What a forge without our hooks has lost or rewritten is put back; stopped anywhere, the next repair goes on, and what was set aside is
@@ -58,7 +58,7 @@ fn repair() {
 
     let scene = Scene::new(&world, bob, server, Fault::Killed);
     let repair = ["repair", "--yes"];
-    let ends = scene.each(&Victim::Client, &repair, 13, &|strike| {
+    let ends = scene.each(&Victim::Client, &repair, 17, &|strike| {
         for repo in [bob, server] {
             repo.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]).ok();
         }

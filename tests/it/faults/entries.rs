@@ -18,7 +18,7 @@ fn client() {
         (&["notes", "rebuild"], 0),
     ];
     for (arguments, entries) in commands {
-        told(arguments[0], &scene.sweep(&Victim::Client, arguments, entries, 13));
+        told(arguments[0], &scene.sweep(&Victim::Client, arguments, entries, 29));
     }
 }
 
@@ -29,7 +29,7 @@ fn hooks() {
     let project = Project::new(&world, POLICY);
     let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     for hook in ["pre-receive", "proc-receive"] {
-        told(hook, &scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 7));
+        told(hook, &scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 13));
     }
 }
 
@@ -45,7 +45,7 @@ fn local() {
     repo.git(&["add", "deploy.toml"]).ok();
     repo.git(&["commit", "-q", "-m", "Two"]).ok();
     let scene = Scene::new(&world, &repo, &repo, Fault::Killed);
-    told("record without a server", &scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 5));
+    told("record without a server", &scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 23));
 }
 
 /// A full disk is told of, and once there is room again everything goes on.
@@ -55,7 +55,7 @@ fn full_disk() {
     let project = Project::new(&world, POLICY);
     let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::FullDisk);
     for (what, victim) in [("record", Victim::Client), ("proc-receive", Victim::Hook("proc-receive"))] {
-        told(what, &scene.sweep(&victim, &["record", "dev", "--all"], 1, 17));
+        told(what, &scene.sweep(&victim, &["record", "dev", "--all"], 1, 41));
     }
 }
 

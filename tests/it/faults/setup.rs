@@ -7,9 +7,9 @@ use super::{Fault, POLICY, Scene, Strike, Victim, told};
 use crate::harness::{Project, Repo, World};
 
 /// Whom it strikes, and how far apart, where there are many places.
-const MANY: [(Victim, usize); 2] = [(Victim::Client, 23), (Victim::Family, 29)];
+const MANY: [(Victim, usize); 2] = [(Victim::Client, 47), (Victim::Family, 61)];
 /// The same where there are few.
-const FEW: [(Victim, usize); 2] = [(Victim::Client, 5), (Victim::Family, 7)];
+const FEW: [(Victim, usize); 2] = [(Victim::Client, 7), (Victim::Family, 9)];
 
 /// The permissions of a file.
 fn mode(file: &Path) -> u32 {

@@ -9,7 +9,7 @@ use crate::harness::World;
 /// The verbs that have verbs of their own.
 const NESTED: [&str; 4] = ["hook", "key", "policy", "server"];
 /// What follows the program's name where it is a word of a sentence, or of the titles that it writes.
-const PROSE: [&str; 8] = ["and", "cannot", "is", "itself", "knows", "ledger", "notes", "project"];
+const PROSE: [&str; 9] = ["and", "cannot", "carries", "is", "itself", "knows", "ledger", "notes", "project"];
 
 /// A command that some text proposes: its verbs, and the options that it shows with them.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,96 @@
+//! The ways in which programs print a secret without meaning to hide it: its lines, quoted for JSON, a URL or a shell, in base64.
+//!
+//! Each of them is a text of its own that is looked for; what is too short to tell apart from other text is not.
+
+use base64::Engine as _;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+/// Parts of a secret are looked for by themselves from this length on: `{` and `-----` are not.
+const PART: usize = 8;
+/// How many bytes a line of base64 holds: with 76 columns, as MIME and `base64` have it, and with 64, as PEM and `openssl` have it.
+const FOLDS: [usize; 2] = [57, 48];
+
+/// All texts that give the secret away.
+pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let lines = secret.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| line.len() >= PART);
+    // Programs drop white space at the ends of what they read.
+    let plain: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for plain in plain {
+        all.push(plain.to_vec());
+        all.extend(in_urls(plain));
+        all.extend(in_base64(plain));
+        if let Ok(text) = std::str::from_utf8(plain) {
+            all.extend(in_json(text));
+            all.extend(in_shells(text));
+        }
+    }
+    all
+}
+
+/// As a JSON string: plainly; as Go does, with HTML in mind; with a slash escaped; and in ASCII alone.
+fn in_json(text: &str) -> Vec<Vec<u8>> {
+    let quoted = serde_json::Value::from(text).to_string();
+    let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted);
+    let go = plain.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let mut units = [0; 2];
+    let mut ascii = |c: char| match c {
+        c if c.is_ascii() => c.to_string(),
+        c => {
+            let units = c.encode_utf16(&mut units).iter();
+            units.fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
+        }
+    };
+    let in_ascii = plain.chars().map(&mut ascii).collect::<String>();
+    [plain.to_owned(), go, plain.replace('/', "\\/"), in_ascii].map(String::into_bytes).into()
+}
+
+/// As `set -x` and the like show a word with a quote in it.
+fn in_shells(text: &str) -> Vec<Vec<u8>> {
+    if !text.contains('\'') {
+        return Vec::new();
+    }
+    ["'\\''", "'\"'\"'"].map(|quote| text.replace('\'', quote).into_bytes()).into()
+}
+
+/// Percent-encoded: all but the unreserved characters of RFC 3986, in capitals or not; with a space as a form has it; with the slash left; and as
+/// JavaScript does it.
+fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = |kept: &[u8], space: &str, small: bool| -> Vec<u8> {
+        let one = |byte: &u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
+            b' ' => space.as_bytes().to_vec(),
+            byte if kept.contains(byte) => vec![*byte],
+            byte if small => format!("%{byte:02x}").into_bytes(),
+            byte => format!("%{byte:02X}").into_bytes(),
+        };
+        plain.iter().flat_map(one).collect()
+    };
+    vec![
+        encoded(b"", "%20", false),
+        encoded(b"", "%20", true),
+        encoded(b"", "+", false),
+        encoded(b"/", "%20", false),
+        encoded(b"!'()*", "%20", false),
+    ]
+}
+
+/// In base64: alone, folded into lines, and in the middle of something longer, as in the header of a request.
+fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
+    let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|it| it.encode(plain)).into();
+    let folded = FOLDS.into_iter().filter(|width| plain.len() > *width).flat_map(|width| plain.chunks(width));
+    all.extend(folded.map(|line| STANDARD.encode(line)).filter(|line| line.len() >= PART));
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        all.extend((0..3).map(|before| inner(&engine, before, plain)).filter(|inner| inner.len() >= PART));
+    }
+    all.into_iter().map(String::into_bytes).collect()
+}
+
+/// The letters of base64 that are the secret's alone, where so many bytes (modulo 3) come before it and anything may follow.
+fn inner(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
+    let text = engine.encode([&[0; 2][..before], plain].concat());
+    // Six bits a letter: those of the bytes before reach into the next one.
+    let (first, end) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
+    text.get(first..end).unwrap_or_default().to_owned()
+}

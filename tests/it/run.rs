@@ -1,0 +1,192 @@
+//! Deployments whose commands, people and machines misbehave: what they print, what they may see, how they fail, are interrupted and get
+//! in each other's way.
+//!
+//! Each component's commands are scripts of the commit, so that a test changes what happens by a commit. What was done is written to the
+//! file `done` in the world's home, a line a step.
+
+mod failure;
+mod going;
+mod interruption;
+mod isolation;
+mod keys;
+mod meanwhile;
+mod printed;
+mod secrets;
+mod takeover;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Project, Run, World};
+
+pub use going::Going;
+
+/// `db` waits for `net`, `api` for `db`, and `web` for nobody.
+const COMPONENTS: [(&str, &str); 4] = [("api", "\"db\""), ("db", "\"net\""), ("net", ""), ("web", "")];
+
+/// How long something may take that takes no time on a calm machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A project whose commands are scripts.
+pub struct Play<'w> {
+    pub project: Project<'w>,
+}
+
+impl<'w> Play<'w> {
+    /// With these environments, and further lines for some components.
+    pub fn new(world: &'w World, environments: &str, more: &[(&str, &str)]) -> Self {
+        let play = Self { project: Project::new(world, &policy(environments, more)) };
+        let scripts = |name: &str| ["plan", "apply", "verify"].map(|it| (format!("{name}/{it}"), "true\n".to_owned()));
+        let mut files: Vec<(String, String)> = COMPONENTS.iter().flat_map(|(name, _)| scripts(name)).collect();
+        files.extend(COMPONENTS.iter().map(|(name, _)| (format!("{name}/n"), "1\n".to_owned())));
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        play.change(&files);
+        play
+    }
+
+    /// Alice commits these files and pushes them; everybody has them.
+    pub fn change(&self, files: &[(&str, &str)]) -> String {
+        let alice = &self.project.alice;
+        self.project.world.advance("1m");
+        for (file, content) in files {
+            alice.repo.write(file, content);
+        }
+        alice.repo.git(&["add", "--all"]).ok();
+        alice.repo.git(&["commit", "-q", "-m", "Change"]).ok();
+        alice.push(&["HEAD:refs/heads/main"]).ok();
+        self.project.fetch();
+        alice.repo.rev("HEAD")
+    }
+
+    /// The machine deploys to dev.
+    pub fn run(&self, more: &[&str]) -> Run<'w> {
+        self.project.ci.deploy(&[&["run", "dev", "--yes"], more].concat())
+    }
+
+    /// A file of the home that all share.
+    pub fn home(&self, file: &str) -> PathBuf {
+        self.project.world.path().join("home").join(file)
+    }
+
+    /// Lets those go on who wait for this file.
+    pub fn touch(&self, file: &str) {
+        std::fs::write(self.home(file), "").unwrap();
+    }
+
+    /// Waits until a command has made this file, and takes it away.
+    #[track_caller]
+    pub fn wait_for(&self, file: &str) {
+        let path = self.home(file);
+        until(&format!("nobody made {file}"), || path.exists().then_some(()));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// What a command writes into this file, once it has.
+    #[track_caller]
+    pub fn text(&self, file: &str) -> String {
+        until(&format!("nothing is in {file}"), || {
+            std::fs::read_to_string(self.home(file)).ok().filter(|text| text.ends_with('\n'))
+        })
+    }
+
+    /// Waits until the newest run of the machine has this in a log.
+    #[track_caller]
+    pub fn logged(&self, log: &str, words: &str) {
+        until(&format!("{words:?} is not in {log}"), || {
+            let mut runs: Vec<PathBuf> = self.logs();
+            runs.retain(|path| path.ends_with(log) && std::fs::read_to_string(path).unwrap().contains(words));
+            runs.pop()
+        });
+    }
+
+    /// All logs of the machine.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let logs = self.project.ci.repo.path().join(".git/git-deploy/logs");
+        let found = walkdir::WalkDir::new(logs).sort_by_file_name().into_iter().filter_map(Result::ok);
+        found.filter(|it| it.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+    }
+
+    /// What was done since it was asked last, such as `apply db 2`.
+    pub fn done(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.home("done")).unwrap_or_default();
+        let _ = std::fs::remove_file(self.home("done"));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The newest entry of an environment.
+    pub fn newest(&self, ledger: &str) -> Value {
+        let place = format!("refs/deploy/{ledger}:entry.json");
+        self.project.server.git(&["cat-file", "blob", &place]).ok().json()["predicate"].clone()
+    }
+
+    /// How the newest deployment ended, which is over: `api skipped because db, db rolledBack, …`. Of what rides along nothing is said.
+    #[track_caller]
+    pub fn ended(&self, ledger: &str) -> String {
+        let entry = self.newest(ledger);
+        assert_eq!(entry["action"], "finish", "{entry:#}");
+        let one = |it: &Value| {
+            let because = it["because"].as_str().map_or(String::new(), |other| format!(" because {other}"));
+            format!("{} {}{because}", it["component"].as_str().unwrap(), it["outcome"].as_str().unwrap())
+        };
+        let sequence = entry["start"].as_u64().unwrap();
+        let log = ["log", "--first-parent", "--reverse", "--format=%H", &format!("refs/deploy/{ledger}")];
+        let log = self.project.server.git(&log).ok().text();
+        let start = log.lines().nth(usize::try_from(sequence).unwrap()).unwrap();
+        let start = self.project.server.git(&["cat-file", "blob", &format!("{start}:entry.json")]).ok().json();
+        let changes = |it: &&Value| {
+            let all = start["predicate"]["components"].as_array().unwrap();
+            let change = all.iter().find(|change| change["component"] == it["component"]).unwrap();
+            change["intent"] == "change" && it["component"] != "rest"
+        };
+        entry["components"].as_array().unwrap().iter().filter(changes).map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many entries a ledger has.
+    pub fn entries(&self, ledger: &str) -> usize {
+        let count = ["rev-list", "--first-parent", "--count", &format!("refs/deploy/{ledger}")];
+        self.project.server.git(&count).ok().text().parse::<usize>().unwrap() - 1
+    }
+
+    /// No run has left a folder of its own behind.
+    #[track_caller]
+    pub fn nothing_left(&self) {
+        let found = std::fs::read_dir(self.project.world.path().join("tmp")).unwrap();
+        let left: Vec<_> = found.map(|it| it.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// What follows the people in deploy.toml.
+pub fn policy(environments: &str, more: &[(&str, &str)]) -> String {
+    let component = |(name, needs): &(&str, &str)| {
+        let more: Vec<&str> = more.iter().filter(|(of, _)| of == name).map(|(_, lines)| *lines).collect();
+        let more = more.join("\n");
+        let step = |step: &str| format!("{step} = 'echo {step} {name} $(cat n) >> $HOME/done; . ./{step}'\n");
+        let steps = ["plan", "apply", "verify"].map(step).concat();
+        format!("\n[components.{name}]\npaths = [\"{name}/**\"]\ndepends_on = [{needs}]\n{steps}{more}\n")
+    };
+    let components: String = COMPONENTS.iter().map(component).collect();
+    format!("{environments}\n{components}")
+}
+
+/// A script that says that it is there, and waits until it may go on; not for ever, should the test have failed.
+pub fn waiting(file: &str) -> String {
+    format!(
+        "touch $HOME/{file}.there; for i in $(seq 2000); do test -e $HOME/{file} && break; sleep 0.03; done; rm -f $HOME/{file}\n"
+    )
+}
+
+/// Waits until something is there.
+#[track_caller]
+pub fn until<T>(complaint: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = there() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{complaint}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

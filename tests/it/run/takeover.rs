@@ -1,0 +1,123 @@
+//! Runs that lost their program, or whose program lost them: `kill -9`, `resume`, `abort`, and a server that does what it is asked and does not
+//! answer.
+
+use super::{Going, Play, until, waiting};
+use crate::harness::World;
+
+/// Wherever the program is killed, the ledger tells how far it came; one of those who take the run over at once does so, and finishes it.
+#[test]
+fn killed() {
+    let world = World::new();
+    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
+    play.run(&[]).ok();
+    for (turn, step) in ["plan", "apply", "verify"].into_iter().enumerate() {
+        let n = format!("{}\n", turn + 2);
+        let script = format!("mkdir $HOME/{step} 2> /dev/null || return 0; {}", waiting("go"));
+        play.change(&[("net/n", &n), ("db/n", &n), (&format!("net/{step}"), &script)]);
+        play.done();
+        let before = play.entries("dev");
+        let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
+        play.wait_for("go.there");
+        going.dies();
+        play.touch("go");
+        if step == "plan" {
+            assert_eq!(play.entries("dev"), before);
+            play.run(&[]).ok();
+            continue;
+        }
+        assert_eq!(play.newest("dev")["action"], "start");
+        bob.deploy(&["sync"]).ok();
+        let status = bob.deploy(&["status", "dev"]).ok();
+        assert!(status.text().contains("deploying"), "{status}");
+        let resume = ["resume", "dev", "--yes"];
+        let (one, two) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| carol.deploy(&resume));
+            (bob.deploy(&resume), other.join().unwrap())
+        });
+        assert!(one.succeeded() != two.succeeded(), "{one}\n{two}");
+        let loser = if one.succeeded() { two } else { one };
+        let told = loser.words_of_err();
+        assert!(
+            told.contains("has taken the run over just now")
+                || told.contains("is over")
+                || told.contains("no run is under way"),
+            "{loser}"
+        );
+        assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded");
+        assert_eq!(play.entries("dev"), before + 3, "start, resume and finish");
+    }
+    play.project.audited();
+}
+
+/// Whoever has lost the run begins nothing more: no further component, no further attempt, no way back, and no entry.
+#[test]
+fn taken_over() {
+    let world = World::new();
+    let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", "retries = 2")]);
+    let (alice, bob, ci) = (&play.project.alice, &play.project.bob, &play.project.ci);
+    play.run(&[]).ok();
+    // The first attempt waits, and then fails or not.
+    for (turn, (end, ending)) in [("true", "resume"), ("false", "resume"), ("false", "abort")].into_iter().enumerate() {
+        let n = format!("{}\n", turn + 2);
+        let once = format!("mkdir $HOME/once{turn} 2> /dev/null || return 0; {}{end}\n", waiting("go"));
+        play.change(&[("net/n", &n), ("db/n", &n), ("net/apply", &once)]);
+        let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
+        play.wait_for("go.there");
+        match ending {
+            "resume" => drop(bob.deploy(&["resume", "dev", "--yes"]).ok()),
+            _ => drop(alice.deploy(&["abort", "dev", "-m", "enough"]).ok()),
+        }
+        // What was known a moment ago is believed for a second.
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        let before = play.entries("dev");
+        play.done();
+        play.touch("go");
+        let told = going.ends_with(3);
+        assert!(told.contains("the run is not ours any more"), "{end} {ending}: {told}");
+        let begun: Vec<String> = play.done().into_iter().filter(|it| !it.starts_with("verify net")).collect();
+        assert_eq!(begun, [""; 0], "{end} {ending}: {told}");
+        assert_eq!(play.entries("dev"), before);
+        if ending == "abort" {
+            assert_eq!(play.newest("dev")["action"], "abort");
+        }
+    }
+    play.run(&[]).ok();
+    play.nothing_left();
+    play.project.audited();
+}
+
+/// The server takes an entry and its answer gets lost, with or without the server: the entry is found again and not written twice.
+#[test]
+fn no_answer() {
+    let world = World::new();
+    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let server = play.project.server.path().to_owned();
+    // What git wants to hear first, and nothing more; the server is gone for a while if that is asked for.
+    let hook = "#!/bin/sh\ntest -e $HOME/mute || exec git-deploy hook proc-receive \"$@\"\n\
+                git-deploy hook proc-receive \"$@\" | { n=$(head -c 4); printf %s \"$n\"; head -c $((0x$n)); cat > /dev/null; }\n\
+                rm $HOME/mute; test ! -e $HOME/move || mv \"$PWD\" \"$PWD.away\"\nkill -9 $PPID\n";
+    play.project.server.hook("proc-receive", hook);
+    play.run(&[]).ok();
+    for (n, moves) in [("2\n", false), ("3\n", true)] {
+        play.change(&[("net/n", n), ("net/verify", "touch $HOME/mute\n")]);
+        if moves {
+            play.touch("move");
+        }
+        let before = play.entries("dev");
+        let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
+        if moves {
+            let away = server.with_extension("git.away");
+            until("the server does not go away", || away.exists().then_some(()));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            std::fs::rename(&away, &server).unwrap();
+        }
+        let told = going.ends_with(0);
+        assert!(!play.home("mute").exists(), "{told}");
+        assert!(told.contains("net"), "{told}");
+        assert_eq!(play.entries("dev"), before + 2, "{told}");
+        assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded");
+    }
+    play.nothing_left();
+    play.project.audited();
+}
