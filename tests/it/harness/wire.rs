@@ -12,11 +12,13 @@ pub struct Wire<'r, 'w> {
     features: &'static str,
     lines: Vec<Vec<u8>>,
     objects: Vec<String>,
+    /// Whether what is behind the objects goes with them.
+    whole: bool,
 }
 
 impl<'r, 'w> Wire<'r, 'w> {
     pub fn new(repo: &'r Repo<'w>) -> Self {
-        Self { repo, features: "report-status", lines: Vec::new(), objects: Vec::new() }
+        Self { repo, features: "report-status", lines: Vec::new(), objects: Vec::new(), whole: true }
     }
 
     /// One update; an id of zeros as the new one deletes the ref.
@@ -39,6 +41,13 @@ impl<'r, 'w> Wire<'r, 'w> {
     #[must_use]
     pub fn objects(mut self, id: &str) -> Self {
         self.objects.push(id.to_owned());
+        self
+    }
+
+    /// The objects alone, without what is behind them.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.whole = false;
         self
     }
 
@@ -89,9 +98,11 @@ impl<'r, 'w> Wire<'r, 'w> {
         request
     }
 
-    /// All objects, with everything behind them.
+    /// All objects, with everything behind them where that is asked for.
     fn pack(&self) -> Vec<u8> {
-        let mut child = spawn(self.repo.command("git").args(["pack-objects", "-q", "--revs", "--stdout"]));
+        let mut command = self.repo.command("git");
+        command.args(["pack-objects", "-q", "--stdout"]);
+        let mut child = spawn(if self.whole { command.arg("--revs") } else { &mut command });
         let revisions = self.objects.join("\n") + "\n";
         child.stdin.take().unwrap().write_all(revisions.as_bytes()).unwrap();
         child.wait_with_output().unwrap().stdout

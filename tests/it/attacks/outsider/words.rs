@@ -33,8 +33,8 @@ fn named_like_ids() {
     };
     for length in [7, 9, 10, 12] {
         for step in ["", "~1", "^{commit}", "~1^0"] {
-            let word = format!("{}{step}", &main[..length]);
-            refused(&word, &format!("{main}{step}"), &["approve", "prod", &word]);
+            let typed = format!("{}{step}", &main[..length]);
+            refused(&typed, &format!("{main}{step}"), &["approve", "prod", &typed]);
         }
     }
     for place in [&["record", "dev"][..], &["check", "prod"], &["show"], &["diff", "dev"], &["yank", "-m", "x"]] {
@@ -63,12 +63,36 @@ fn named_like_ids() {
     bob.repo.git(&["fetch", "-q", "--no-tags", "origin", &format!("refs/tags/{later}:refs/tags/{later}")]).ok();
     bob.repo.git(&["cat-file", "-e", &later]).fails(1);
     for step in ["", "~1"] {
-        let word = format!("{later}{step}");
-        let said = siege.fails_at_home("an id that is not here", || bob.deploy(&["check", "prod", &word]));
+        let typed = format!("{later}{step}");
+        let said = siege.fails_at_home("an id that is not here", || bob.deploy(&["check", "prod", &typed]));
         assert!(said.contains("is not in this clone"), "{said}");
     }
     siege.end();
 }
+
+/// Where people type words; `@` is where the word goes.
+const PLACES: &[&[&str]] = &[
+    &["lock", "dev", "-m", "@"],
+    &["lock", "dev", "-c", "@", "-m", "x"],
+    &["record", "dev", "--change", "@"],
+    &["record", "dev", "--version", "@"],
+    &["attest", "test-result", "--result", "passed", "--url", "@"],
+    &["attest", "test-result", "--suite", "@"],
+    &["attest", "test-result", "--result", "@"],
+    &["check", "dev", "@"],
+    &["status", "@"],
+    &["yank", "-m", "@", "nowhere"],
+    &["audit", "@"],
+    &["log", "--by", "@"],
+    &["log", "--by=@"],
+    &["log", "--since", "@"],
+    &["register", "@"],
+    &["build", "-c", "@"],
+    &["--project", "@"],
+    &["-C", "@", "status"],
+    &["--@"],
+    &["@"],
+];
 
 /// What is typed, and what a commit says, reaches the terminal and a document as text: no order to the terminal, no word turned round, and no
 /// line that looks like one of ours.
@@ -86,30 +110,8 @@ fn for_the_terminal() {
         "a\n\u{2713} the rules allow it",
         "a\r\u{2713} the rules allow it",
     ];
-    let places: &[&[&str]] = &[
-        &["lock", "dev", "-m", "@"],
-        &["lock", "dev", "-c", "@", "-m", "x"],
-        &["record", "dev", "--change", "@"],
-        &["record", "dev", "--version", "@"],
-        &["attest", "test-result", "--result", "passed", "--url", "@"],
-        &["attest", "test-result", "--suite", "@"],
-        &["attest", "test-result", "--result", "@"],
-        &["check", "dev", "@"],
-        &["status", "@"],
-        &["yank", "-m", "@", "nowhere"],
-        &["audit", "@"],
-        &["log", "--by", "@"],
-        &["log", "--by=@"],
-        &["log", "--since", "@"],
-        &["register", "@"],
-        &["build", "-c", "@"],
-        &["--project", "@"],
-        &["-C", "@", "status"],
-        &["--@"],
-        &["@"],
-    ];
     let lies = |said: &str| said.lines().any(|line| line.starts_with("\u{2713} the rules allow it"));
-    for place in places {
+    for place in PLACES {
         for word in words {
             for format in [&[][..], &["--json"]] {
                 let arguments: Vec<String> = place.iter().map(|it| it.replace('@', word)).collect();
@@ -127,8 +129,8 @@ fn for_the_terminal() {
 
     // A commit that says it all, one that names another encoding, and files, branches and tags called so.
     let base = carol.repo.rev("HEAD");
-    let blob = carol.object("blob", b"x");
-    let index = format!("100644,{blob},api/x\u{1b}[31m\u{202e}y");
+    let file = carol.object("blob", b"x");
+    let index = format!("100644,{file},api/x\u{1b}[31m\u{202e}y");
     carol.repo.git(&["update-index", "--add", "--cacheinfo", &index]).ok();
     let tree = carol.repo.git(&["write-tree"]).ok().text();
     let now = world.now().seconds();
