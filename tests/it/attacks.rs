@@ -42,6 +42,28 @@
 //! | | a restored backup, a rewound server | `g13_cheating_server::restored`, `rewound` | `write::sync_notices` |
 //! | | two histories, a grafted policy | `g13_cheating_server::two_histories`, `grafted` | `git::sync` |
 //! | | altered notes, missing objects | `g13_cheating_server::altered_notes` | `forgeries::lost_objects` |
+//!
+//! Somebody who had nothing but the page of rules and the binary made 59 tries. Most are among the above; these are in no group, or go further:
+//!
+//! | tried | here |
+//! |---|---|
+//! | tags and branches called like the short id that a remedy prints, or like a remote's branch | `outsider::words::named_like_ids` |
+//! | words for the terminal: in arguments, messages, encodings, file names, JSON | `outsider::words::for_the_terminal` |
+//! | consent to one's own work where nothing runs yet, or what ran was destroyed | `outsider::consent::own_first_deployments` |
+//! | an author behind a ladder of merges, dates up and down | `outsider::consent::behind_a_ladder` |
+//! | one ref twice in a push, updates of nothing, wrong old ids | `outsider::wire::commands_twice` |
+//! | `shallow` lines that cut a history off | `outsider::wire::shallow_lines` |
+//! | an atomic push of a ledger and of a ref that fails | `outsider::wire::atomic_with_others` |
+//! | clients that neither read nor send on | `outsider::wire::clients_that_stop` |
+//! | letters that fold to a bound name, namespaces, thousands of bound tags | `outsider::wire::nearly_bound` |
+//! | further forms of signatures, times, numbers and texts | `outsider::shapes::signatures`, `spellings` |
+//! | names of a pattern's environments | `outsider::shapes::environments_of_patterns` |
+//! | a clock ahead, to lock others out | `outsider::shapes::ahead_of_the_clock` |
+//! | malformed commits among the honest ones | `outsider::shapes::odd_ancestors` |
+//! | an approval that is over, used by an entry dated before its end | `g05_replay::consent_to_something_else` |
+//! | a commit that is gone after `git gc` | `repositories::cut_off::commits_that_are_gone` |
+//! | reftable, partial, shallow and namespaced repositories | `repositories::refused` |
+//! | more commits than are looked through for their authors | the unit tests of `git::gather`, with lower limits |
 
 mod entries;
 mod g01_rewind;
@@ -58,3 +80,4 @@ mod g10_text;
 mod g11_races;
 mod g12_names;
 mod g13_cheating_server;
+mod outsider;

@@ -46,6 +46,11 @@ impl<'p, 'w> Siege<'p, 'w> {
         self.said(attack, "refused", rules, || wire.send(&self.project.server))
     }
 
+    /// The same, of which the server must say that it cannot tell.
+    pub fn untold_wire(&self, attack: &str, rules: &[&str], wire: &Wire<'_, 'w>) -> String {
+        self.said(attack, "cannot tell", rules, || wire.send(&self.project.server))
+    }
+
     /// The same, where it matters less who says no: git, a hook, or git since a hook did.
     pub fn fails_wire(&self, attack: &str, wire: &Wire<'_, 'w>) -> String {
         let mut said = String::new();

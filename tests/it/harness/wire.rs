@@ -1,7 +1,7 @@
 //! A pusher that is not git: it says to `git receive-pack` what it likes, in git's packets.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use super::Repo;
 
@@ -50,6 +50,23 @@ impl<'r, 'w> Wire<'r, 'w> {
 
     /// Sends it all; what git and the hooks answer.
     pub fn send(&self, server: &Repo<'_>) -> String {
+        let mut child = spawn(server.command("git").args(["receive-pack", "."]));
+        // A server that has heard enough does not listen to the end.
+        let _ = child.stdin.take().unwrap().write_all(&self.request());
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + "\n" + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Sends so much of it, reads nothing, and stays; whoever drops the process's pipes has gone away.
+    pub fn stall(&self, server: &Repo<'_>, length: usize) -> Child {
+        let mut child = spawn(server.command("git").args(["receive-pack", "."]));
+        let request = self.request();
+        let _ = child.stdin.as_mut().unwrap().write_all(&request[..length.min(request.len())]);
+        child
+    }
+
+    /// The updates, and the objects.
+    fn request(&self) -> Vec<u8> {
         let mut request = Vec::new();
         let mut packet = |bytes: &[u8]| {
             write!(request, "{:04x}", bytes.len() + 4).unwrap();
@@ -69,11 +86,7 @@ impl<'r, 'w> Wire<'r, 'w> {
         if !self.objects.is_empty() {
             request.extend(self.pack());
         }
-        let mut child = spawn(server.command("git").args(["receive-pack", "."]));
-        // A server that has heard enough does not listen to the end.
-        let _ = child.stdin.take().unwrap().write_all(&request);
-        let output = child.wait_with_output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned() + "\n" + &String::from_utf8_lossy(&output.stderr)
+        request
     }
 
     /// All objects, with everything behind them.
@@ -85,6 +98,6 @@ impl<'r, 'w> Wire<'r, 'w> {
     }
 }
 
-fn spawn(command: &mut std::process::Command) -> std::process::Child {
+fn spawn(command: &mut std::process::Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
