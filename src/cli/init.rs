@@ -7,12 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::composing::Place;
-use super::keys::{self, Source};
+use super::keys::{self, Source, default_key, find_signer};
 use super::proposal::{FILE, Proposal, write_new};
 use super::running::{self, Running, Runs};
-use super::workspace::{
-    REMOTE, Workspace, default_key, entry_name, explain, find_signer, open_repository, remote, synced,
-};
+use super::unwritten::{explain, synced};
+use super::workspace::{REMOTE, Workspace, entry_name, open_repository, remote};
 use super::written::with_entry;
 use super::{Context, Failure, Kind, OrFail as _, naming, news};
 use crate::clock;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::keys::default_key;
 use super::keys::{Source, make, public_key, source};
-use super::workspace::{Workspace, default_key, open_repository};
+use super::workspace::{Workspace, open_repository};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;

@@ -3,13 +3,20 @@
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use super::workspace::{KEY, SIGNER, SIGNER_KEY, Workspace, default_key, find_signer};
+use super::workspace::Workspace;
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::git::Repository;
 use crate::signing::key::{KeyError, generate, parse_public, public_file, read_public};
 use crate::signing::{Environment, Signer};
+
+/// git's configuration: the file of the secret key.
+pub const KEY: &str = "deploy.key";
+/// git's configuration: the program that signs instead.
+pub const SIGNER: &str = "deploy.signer";
+/// git's configuration: that program's public key, or the file it is in.
+pub const SIGNER_KEY: &str = "deploy.signerKey";
 
 /// What signs here, in the order in which it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,4 +144,45 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// The file of the key that is used where nothing else is configured.
+pub fn default_key() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
+    Some(folder.join("git-deploy").join("deploy.key"))
+}
+
+/// Finds what signs: the environment's key, the configured program, the configured file, the default file.
+pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
+    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
+    let cannot = "cannot use the signing key";
+    let environment = Environment::read().or_fail(Kind::CannotTell, cannot)?;
+    if let Some(signer) = Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)? {
+        return Ok(signer);
+    }
+    if let Some(program) = read(SIGNER)? {
+        let hint = "git config deploy.signerKey RW…";
+        let missing = || {
+            Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"))
+                .hint(hint)
+        };
+        let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
+        let text = std::fs::read_to_string(&text).unwrap_or(text);
+        let key = parse_public(&text).or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
+        return Ok(Signer::from_program(PathBuf::from(program), key));
+    }
+    let file = match read(KEY)? {
+        Some(file) => PathBuf::from(file),
+        None => default_key().filter(|file| file.exists()).ok_or_else(|| {
+            Failure::new(Kind::CannotTell, "there is no key to sign with")
+                .hint("git deploy key new")
+                .hint("git config deploy.key FILE")
+        })?,
+    };
+    let prompt = || {
+        rpassword::prompt_password(format!("Password of {}: ", file.display()))
+            .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
+    };
+    Signer::from_file(&file, &environment, prompt).map_err(|error| super::trouble::unusable_key(&file, error))
 }

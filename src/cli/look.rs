@@ -9,7 +9,7 @@ use std::rc::Rc;
 use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{Context, Failure, Kind, OrFail as _, keys};
 use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -113,9 +113,9 @@ pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
 pub fn asker(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
     let read = |key: &str| repository.config_string(key).ok().flatten();
-    let program = read(workspace::SIGNER_KEY).map(|text| std::fs::read_to_string(&text).unwrap_or(text));
+    let program = read(keys::SIGNER_KEY).map(|text| std::fs::read_to_string(&text).unwrap_or(text));
     let program = program.and_then(|text| parse_public(&text).ok());
-    let file = || read(workspace::KEY).map(PathBuf::from).or_else(workspace::default_key);
+    let file = || read(keys::KEY).map(PathBuf::from).or_else(keys::default_key);
     let key = program.or_else(|| read_public(&public_file(&file()?)).ok());
     let person = key.and_then(|key| workspace.policy.person_of_key(&key)).map(|(person, _)| person);
     let address = || read("user.email").and_then(|address| workspace.policy.person_of_email(address.as_bytes()));

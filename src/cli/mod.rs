@@ -23,6 +23,7 @@ mod revision;
 mod running;
 pub mod schemas;
 mod trouble;
+mod unwritten;
 mod workspace;
 mod written;
 

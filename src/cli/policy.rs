@@ -5,8 +5,9 @@ mod test;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::keys::find_signer;
 use super::proposal::{FILE, Proposal};
-use super::workspace::{Workspace, entry_name, find_signer};
+use super::workspace::{Workspace, entry_name};
 use super::written::{self, How};
 use super::{Context, Failure, Kind, OrFail as _, keys};
 use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::workspace::{self, entry_name, open_repository, problem_line};
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{Context, Failure, Kind, OrFail as _, unwritten};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let problems = match sync(&repository, &remote) {
         Ok(_) => Vec::new(),
         Err(SyncError::Problems(problems)) if !problems.iter().all(Problem::is_open) => problems,
-        Err(error) => return Err(workspace::unsynced(context, error)),
+        Err(error) => return Err(unwritten::unsynced(context, error)),
     };
     let ledgers = problems.iter().map(|problem| plan(&repository, problem)).collect::<Result<Vec<_>, _>>()?;
     let body = Body { remote, dry_run: args.dry_run, ledgers };
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         // The notes may tell of what is set aside now.
         for ledger in &body.ledgers {
             let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
-            told.map_err(|error| workspace::unsynced(context, error).hint("git deploy notes rebuild"))?;
+            told.map_err(|error| unwritten::unsynced(context, error).hint("git deploy notes rebuild"))?;
         }
     }
     if context.json() {

@@ -1,7 +1,7 @@
 //! `git deploy sync`: fetches the ledgers, believes what verifies, and says what is new.
 
-use super::workspace::{self, REMOTE, open_repository, remote};
-use super::{Context, Failure, Kind, OrFail as _, news};
+use super::workspace::{REMOTE, open_repository, remote};
+use super::{Context, Failure, Kind, OrFail as _, news, unwritten};
 use crate::git::sync::Synced;
 
 /// Fetch the ledgers from the remote, verify what is new and show it
@@ -13,7 +13,7 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
     let synced = if let Some(remote) = &remote {
-        workspace::synced(&repository, remote, context)?
+        unwritten::synced(&repository, remote, context)?
     } else {
         // There is nobody else to write what the notes lack.
         let told = repository.tips().and_then(|tips| repository.catch_up_notes(&tips));

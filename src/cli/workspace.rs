@@ -2,34 +2,26 @@
 //!
 //! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::keys::find_signer;
 pub use super::trouble::problem_line;
+use super::unwritten::{explain, synced};
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
-use crate::domain::verdict::{Decision, Verdict};
-use crate::git::append::{AppendError, Appended, Draft, Manner, Stopped, View, Writer};
+use crate::domain::verdict::Verdict;
+use crate::git::Repository;
+use crate::git::append::{Appended, Draft, Manner, View, Writer};
 use crate::git::gather::Gatherer;
 use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::sync::{Fault, Problem, SyncError, Synced, sync};
-use crate::git::{Error as GitError, Repository};
-use crate::signing::key::parse_public;
-use crate::signing::{Environment as KeyEnvironment, Signer};
-use crate::view;
+use crate::signing::Signer;
 
 /// git's configuration: the remote that holds the ledgers; empty for none.
 pub const REMOTE: &str = "deploy.remote";
-/// git's configuration: the file of the secret key.
-pub const KEY: &str = "deploy.key";
-/// git's configuration: the program that signs instead.
-pub const SIGNER: &str = "deploy.signer";
-/// git's configuration: that program's public key, or the file it is in.
-pub const SIGNER_KEY: &str = "deploy.signerKey";
 /// What to type where a key is retired.
 const PRESENT_KEY: &str = "git config deploy.key FILE, with the present key";
 
@@ -251,191 +243,6 @@ impl Workspace {
             manner,
             synced: self.synced,
         }
-    }
-}
-
-/// The file of the key that is used where nothing else is configured.
-pub fn default_key() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
-    Some(folder.join("git-deploy").join("deploy.key"))
-}
-
-/// Finds what signs: the environment's key, the configured program, the configured file, the default file.
-pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
-    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
-    let cannot = "cannot use the signing key";
-    let environment = KeyEnvironment::read().or_fail(Kind::CannotTell, cannot)?;
-    if let Some(signer) = Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)? {
-        return Ok(signer);
-    }
-    if let Some(program) = read(SIGNER)? {
-        let hint = "git config deploy.signerKey RW…";
-        let missing = || {
-            Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"))
-                .hint(hint)
-        };
-        let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
-        let text = std::fs::read_to_string(&text).unwrap_or(text);
-        let key = parse_public(&text).or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
-        return Ok(Signer::from_program(PathBuf::from(program), key));
-    }
-    let file = match read(KEY)? {
-        Some(file) => PathBuf::from(file),
-        None => default_key().filter(|file| file.exists()).ok_or_else(|| {
-            Failure::new(Kind::CannotTell, "there is no key to sign with")
-                .hint("git deploy key new")
-                .hint("git config deploy.key FILE")
-        })?,
-    };
-    let prompt = || {
-        rpassword::prompt_password(format!("Password of {}: ", file.display()))
-            .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
-    };
-    Signer::from_file(&file, &environment, prompt).map_err(|error| super::trouble::unusable_key(&file, error))
-}
-
-/// Says why an entry was not written, in the words and with the exit code of the reason.
-pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
-    let error = match stopped {
-        Stopped::Draft(failure) => return failure,
-        Stopped::Append(error) => error,
-    };
-    match error {
-        AppendError::Refused(refusal) => {
-            let place = refusal
-                .statement
-                .environment()
-                .map_or_else(|| refusal.statement.ledger.to_string(), |name| name.to_string());
-            let (kind, words) = match refusal.verdict.decision() {
-                Decision::CannotTell => {
-                    (Kind::CannotTell, "cannot tell whether the rules allow it: nothing was written to")
-                }
-                _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
-            };
-            for line in view::verdict::lines(&refusal.verdict, false, context.width()) {
-                context.note(line);
-            }
-            Failure::new(kind, format!("{words} {place}")).verdict(refusal.verdict)
-        }
-        AppendError::Rejected(messages) => {
-            for line in &messages {
-                context.remote_said(line);
-            }
-            Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
-        }
-        AppendError::Doubted(messages) => {
-            for line in &messages {
-                context.remote_said(line);
-            }
-            Failure::new(Kind::CannotTell, "the remote cannot tell whether the entry may go in: nothing was written")
-                .details(messages)
-        }
-        AppendError::Unanswered(messages) => {
-            for line in &messages {
-                context.note(line);
-            }
-            Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not")
-                .hint("git deploy sync")
-                .details(messages)
-        }
-        AppendError::Sync(error) => unsynced(context, error),
-        AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written")
-            .hint("the same command again"),
-        AppendError::Unpushed(messages) => {
-            Failure::new(Kind::CannotTell, "git cannot push to the remote: nothing was written")
-                .because(messages.join("\n"))
-                .hint("git remote -v, and whether you may push there")
-        }
-        AppendError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
-        AppendError::Git(GitError::Mirror(remote)) => {
-            let hint = format!("git config --unset remote.{remote}.mirror");
-            Failure::new(Kind::CannotTell, GitError::Mirror(remote).to_string()).hint(hint)
-        }
-        AppendError::Sign(error) => {
-            Failure::new(Kind::CannotTell, "the entry could not be signed: nothing was written")
-                .because(error)
-                .hint("git config deploy.signer, and whether that program signs by hand")
-        }
-        other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
-    }
-}
-
-/// Brings the ledgers up to date, and says why that cannot be where they were made without a server.
-pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Result<Synced, Failure> {
-    let cannot = "cannot read what is here";
-    let tips = repository.tips().or_fail(Kind::CannotTell, cannot)?;
-    let configured = repository.config_string(REMOTE).or_fail(Kind::CannotTell, cannot)?;
-    sync(repository, remote).map_err(|error| {
-        let none_there = match &error {
-            SyncError::Problems(problems) => {
-                problems.len() == tips.len() && problems.iter().all(|it| it.fault == Fault::Deleted)
-            }
-            _ => false,
-        };
-        let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
-        match configured.as_deref() {
-            Some("") if none_there => {
-                let root = repository.pin().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
-                let words = "the ledgers here were made without a server: they come to one by a copy, not by a push";
-                let fetch =
-                    "git -C REPOSITORY fetch COPY 'refs/deploy/*:refs/deploy/*', from a copy of this repository";
-                Failure::new(Kind::Denied, words)
-                    .because("a server judges what is pushed by its own clock, and audits a copy instead")
-                    .hint(format!("on the server: {fetch}"))
-                    .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
-                    .hint(format!("git deploy init --remote {remote}, after that"))
-                    .hint(anew)
-            }
-            // Nobody has said that there is no server, so it may as well have lost them.
-            None if none_there => unsynced(context, error)
-                .hint("where they were made without a server, to go on so: git config deploy.remote \"\"")
-                .hint(anew),
-            _ => unsynced(context, error),
-        }
-    })
-}
-
-/// Says why the remote's ledgers are not believed.
-pub fn unsynced(context: &Context, error: SyncError) -> Failure {
-    match error {
-        SyncError::Shallow(problems) => {
-            for problem in &problems {
-                context.mention(problem_line(problem));
-            }
-            super::trouble::shallow()
-        }
-        SyncError::Problems(problems) if problems.iter().all(Problem::is_open) => {
-            for problem in &problems {
-                context.mention(problem_line(problem));
-            }
-            super::trouble::unverifiable(&problems)
-        }
-        SyncError::Fetch { remote, source } => {
-            Failure::new(Kind::CannotTell, format!("cannot fetch from {remote}: nothing was changed"))
-                .because(source)
-                .hint(format!("git ls-remote {remote}, to see whether it answers"))
-        }
-        SyncError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
-        SyncError::Problems(problems) => {
-            for problem in &problems {
-                context.mention(problem_line(problem));
-                if let Fault::Unverified { verdict, .. } = &problem.fault {
-                    for line in view::verdict::lines(verdict, false, context.width()) {
-                        context.note(line);
-                    }
-                }
-            }
-            let words = "the remote's ledgers are not to be believed; the last good ones are kept here";
-            let failure = Failure::new(Kind::Denied, words);
-            let recovered = super::trouble::recovered(&problems);
-            let failure = recovered.into_iter().fold(failure, Failure::hint).hint("git deploy audit");
-            failure.details(problems.iter().map(problem_line))
-        }
-        SyncError::OtherProject { .. } => Failure::new(Kind::Denied, "the remote holds another project's ledgers")
-            .because(error)
-            .hint("git config deploy.root, and compare it with a colleague's"),
-        other => Failure::new(Kind::CannotTell, "cannot bring the ledgers up to date").because(other),
     }
 }
 

@@ -18,6 +18,9 @@ fn demo() {
     // The tour's commits are made with the hour's clock.
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<TIME>");
     settings.add_filter("(Date: ).*", "$1<DATE>");
+    settings.add_filter(r"\d{8}T\d{6}Z-pr-1-\d+", "<RUN>");
+    // How long a step took is said where it took long.
+    settings.add_filter(r"(?m)( [✓✗].*)  \d+ s$", "$1");
     settings.bind(|| insta::assert_snapshot!(sandbox.transcript));
     sound(&sandbox.server());
     // Nobody who starts a second tour loses the first.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::harness::{Repo, Run, Sandbox, World, needs};
 
-const LEDGERS: [&str; 6] = ["policy", "dev", "evidence", "prod", "qa", "stage"];
+const LEDGERS: [&str; 7] = ["policy", "dev", "evidence", "pr", "prod", "qa", "stage"];
 
 /// An auditor's clone, made and looked at as the README says; every signature, by hand; then forgeries, which both audits find.
 #[test]
@@ -26,7 +26,7 @@ fn stock_tools() {
     auditor.git(&["fsck", "--strict", "--no-dangling"]).ok();
     the_readme(&auditor, commands);
     trailers(&auditor);
-    assert_eq!(every_entry(&auditor), 13);
+    assert_eq!(every_entry(&auditor), 20);
     for ledger in LEDGERS {
         assert!(audit_sh(&auditor, ledger).ok().text().ends_with(" entries, all good"));
     }

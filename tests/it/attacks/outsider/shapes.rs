@@ -248,8 +248,8 @@ fn odd_ancestors() {
         ("Bob in brackets", commit(&format!("author a <<bob@example.com>> {now} +0000"), &c, "")),
         ("Bob beside another", commit(&format!("author a <a@x> <bob@example.com> {now} +0000"), &c, "")),
     ];
-    let file = carol.object("blob", b"x");
-    let other = carol.object("tree", &[b"100644 x\0", &crate::harness::smith::hex(&file)[..]].concat());
+    let contents = carol.object("blob", b"x");
+    let other = carol.object("tree", &[b"100644 x\0", &crate::harness::smith::hex(&contents)[..]].concat());
     for (at, (what, bytes)) in odd.iter().enumerate() {
         let id = carol.object("commit", bytes);
         let honest = carol.repo.git(&["commit-tree", "-m", what, "-p", &id, &other]).ok().text();

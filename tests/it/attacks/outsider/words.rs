@@ -1,7 +1,7 @@
 //! Words that are taken for something else: a tag for an id, a commit's author for the terminal's own lines.
 
 use crate::harness::siege::strange;
-use crate::harness::{Project, Siege, World};
+use crate::harness::{Forge, Project, Siege, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n";
 
@@ -25,10 +25,10 @@ fn named_like_ids() {
     assert_eq!(bob.repo.rev(&main[..12]), evil, "git takes the tag");
 
     let siege = Siege::of(&project);
-    let refused = |word: &str, instead: &str, arguments: &[&str]| {
+    let refused = |typed: &str, instead: &str, arguments: &[&str]| {
         let said = siege.fails_at_home(&format!("{arguments:?}"), || bob.deploy(arguments));
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        let named = said.contains(&format!("{word:?} could be any of {instead}, refs/"));
+        let named = said.contains(&format!("{typed:?} could be any of {instead}, refs/"));
         assert!(named && said.ends_with(&format!("such as {instead}")), "{arguments:?}: {said}");
     };
     for length in [7, 9, 10, 12] {
@@ -45,10 +45,10 @@ fn named_like_ids() {
 
     // What they are told to type, and a whole id, which means that object and nothing else.
     let meant =
-        |word: &str| bob.deploy(&["check", "prod", word, "--json"]).json()["commit"].as_str().map(str::to_owned);
+        |typed: &str| bob.deploy(&["check", "prod", typed, "--json"]).json()["commit"].as_str().map(str::to_owned);
     let before = bob.repo.rev(&format!("{main}~1"));
-    for word in [&main, "HEAD", "refs/remotes/origin/main", &main.to_uppercase(), &main[..8]] {
-        assert_eq!(meant(word).as_deref(), Some(&*main), "{word}");
+    for typed in [&main, "HEAD", "refs/remotes/origin/main", &main.to_uppercase(), &main[..8]] {
+        assert_eq!(meant(typed).as_deref(), Some(&*main), "{typed}");
     }
     assert_eq!(meant(&format!("{main}~1")), Some(before));
     bob.deploy(&["approve", "prod", &main]).ok();
@@ -70,30 +70,6 @@ fn named_like_ids() {
     siege.end();
 }
 
-/// Where people type words; `@` is where the word goes.
-const PLACES: &[&[&str]] = &[
-    &["lock", "dev", "-m", "@"],
-    &["lock", "dev", "-c", "@", "-m", "x"],
-    &["record", "dev", "--change", "@"],
-    &["record", "dev", "--version", "@"],
-    &["attest", "test-result", "--result", "passed", "--url", "@"],
-    &["attest", "test-result", "--suite", "@"],
-    &["attest", "test-result", "--result", "@"],
-    &["check", "dev", "@"],
-    &["status", "@"],
-    &["yank", "-m", "@", "nowhere"],
-    &["audit", "@"],
-    &["log", "--by", "@"],
-    &["log", "--by=@"],
-    &["log", "--since", "@"],
-    &["register", "@"],
-    &["build", "-c", "@"],
-    &["--project", "@"],
-    &["-C", "@", "status"],
-    &["--@"],
-    &["@"],
-];
-
 /// What is typed, and what a commit says, reaches the terminal and a document as text: no order to the terminal, no word turned round, and no
 /// line that looks like one of ours.
 #[test]
@@ -110,11 +86,33 @@ fn for_the_terminal() {
         "a\n\u{2713} the rules allow it",
         "a\r\u{2713} the rules allow it",
     ];
+    let places: &[&[&str]] = &[
+        &["lock", "dev", "-m", "@"],
+        &["lock", "dev", "-c", "@", "-m", "x"],
+        &["record", "dev", "--change", "@"],
+        &["record", "dev", "--version", "@"],
+        &["attest", "test-result", "--result", "passed", "--url", "@"],
+        &["attest", "test-result", "--suite", "@"],
+        &["attest", "test-result", "--result", "@"],
+        &["check", "dev", "@"],
+        &["status", "@"],
+        &["yank", "-m", "@", "nowhere"],
+        &["audit", "@"],
+        &["log", "--by", "@"],
+        &["log", "--by=@"],
+        &["log", "--since", "@"],
+        &["register", "@"],
+        &["build", "-c", "@"],
+        &["--project", "@"],
+        &["-C", "@", "status"],
+        &["--@"],
+        &["@"],
+    ];
     let lies = |said: &str| said.lines().any(|line| line.starts_with("\u{2713} the rules allow it"));
-    for place in PLACES {
-        for word in words {
+    for place in places {
+        for typed in words {
             for format in [&[][..], &["--json"]] {
-                let arguments: Vec<String> = place.iter().map(|it| it.replace('@', word)).collect();
+                let arguments: Vec<String> = place.iter().map(|it| it.replace('@', typed)).collect();
                 let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(format.iter().copied()).collect();
                 let mut said = String::new();
                 siege.fails_at_home(&format!("{arguments:?}"), || {
@@ -127,31 +125,7 @@ fn for_the_terminal() {
         }
     }
 
-    // A commit that says it all, one that names another encoding, and files, branches and tags called so.
-    let base = carol.repo.rev("HEAD");
-    let file = carol.object("blob", b"x");
-    let index = format!("100644,{file},api/x\u{1b}[31m\u{202e}y");
-    carol.repo.git(&["update-index", "--add", "--cacheinfo", &index]).ok();
-    let tree = carol.repo.git(&["write-tree"]).ok().text();
-    let now = world.now().seconds();
-    let subject = "Fix\u{1b}[2J red\u{7} \u{202e}gnp.exe \u{9b}32m\u{200b} \r  \u{2713} the rules allow it\u{2028}next\u{85}line\u{7f}\u{8}\tTAB";
-    let one = format!(
-        "tree {tree}\nparent {base}\nauthor Al\u{1b}[31mice\u{202e}\u{9b}7m <alice@example.com\u{1b}[1m> {now} +0000\n\
-         committer bob\r\u{1b}]0;pwned\u{7} <b@x> {now} +0000\n\n{subject}\n\nbody \u{1b}[31m\nDeploy-By: alice\n"
-    );
-    let one = carol.object("commit", one.as_bytes());
-    let two = format!(
-        "tree {tree}\nparent {one}\nauthor +ABs-[31m <x@x> {now} +0000\ncommitter x <x@x> {now} +0000\nencoding UTF-7\n\n\
-         +ABs-[31m\n"
-    );
-    let two = carol.object("commit", &[two.as_bytes(), b"\xff\xfe\x1b[31m\xe9\x9b31m\n"].concat());
-    carol
-        .push(&[
-            &format!("{two}:refs/heads/main"),
-            &format!("{one}:refs/heads/\u{202e}evil"),
-            &format!("{one}:refs/tags/v\u{202e}"),
-        ])
-        .ok();
+    let [one, two, base] = strange_commits(&world, carol);
     project.fetch();
     ci.deploy(&["record", "dev", &one, "-m", "one"]).ok();
     ci.deploy(&["record", "dev", "--all", "-m", "two"]).ok();
@@ -183,4 +157,33 @@ fn for_the_terminal() {
         assert_eq!(strange(&notes), None, "{notes:?}");
     }
     siege.end();
+}
+
+/// A commit that says it all and one that names another encoding, on a branch and a tag that are called so: `[one, two, their parent]`.
+fn strange_commits(world: &World, carol: &Forge<'_>) -> [String; 3] {
+    let base = carol.repo.rev("HEAD");
+    let contents = carol.object("blob", b"x");
+    let index = format!("100644,{contents},api/x\u{1b}[31m\u{202e}y");
+    carol.repo.git(&["update-index", "--add", "--cacheinfo", &index]).ok();
+    let tree = carol.repo.git(&["write-tree"]).ok().text();
+    let now = world.now().seconds();
+    let subject = "Fix\u{1b}[2J red\u{7} \u{202e}gnp.exe \u{9b}32m\u{200b} \r  \u{2713} the rules allow it\u{2028}next\u{85}line\u{7f}\u{8}\tTAB";
+    let one = format!(
+        "tree {tree}\nparent {base}\nauthor Al\u{1b}[31mice\u{202e}\u{9b}7m <alice@example.com\u{1b}[1m> {now} +0000\n\
+         committer bob\r\u{1b}]0;pwned\u{7} <b@x> {now} +0000\n\n{subject}\n\nbody \u{1b}[31m\nDeploy-By: alice\n"
+    );
+    let one = carol.object("commit", one.as_bytes());
+    let two = format!(
+        "tree {tree}\nparent {one}\nauthor +ABs-[31m <x@x> {now} +0000\ncommitter x <x@x> {now} +0000\nencoding UTF-7\n\n\
+         +ABs-[31m\n"
+    );
+    let two = carol.object("commit", &[two.as_bytes(), b"\xff\xfe\x1b[31m\xe9\x9b31m\n"].concat());
+    carol
+        .push(&[
+            &format!("{two}:refs/heads/main"),
+            &format!("{one}:refs/heads/\u{202e}evil"),
+            &format!("{one}:refs/tags/v\u{202e}"),
+        ])
+        .ok();
+    [one, two, base]
 }
