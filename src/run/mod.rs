@@ -1,4 +1,4 @@
-//! What a deployment consists of, worked out from what runs and from the commit, and who is told of it.
+//! What a deployment consists of, worked out from what runs and from the commit; how it is carried out, and who is told of it.
 
 pub mod ask;
 pub mod carry;
