@@ -19,7 +19,7 @@ use super::workspace::Workspace;
 use super::written;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
-use crate::domain::entry::{Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{Action, Deployment, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
@@ -294,18 +294,7 @@ impl Deploying<'_> {
     }
 
     fn finish(&self, begun: &Begun, report: &Report) -> Result<Appended, Failure> {
-        let deployment = &begun.deployment;
-        let finish = Finish {
-            start: begun.sequence,
-            run: begun.run,
-            kind: deployment.kind,
-            components: outcome::ended(&deployment.components, report.results.clone()),
-            approved_by: deployment.approved_by.clone(),
-            description: deployment.description.clone(),
-            break_glass: deployment.break_glass.clone(),
-            status: None,
-            logs: Vec::new(),
-        };
+        let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, report.results.clone());
         self.written_down(begun.sequence, &Action::Finish(finish))
     }
 

@@ -69,20 +69,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Err(_) => 127,
     };
     let result = carry::reported(&target.component, entry::Outcome::Unchanged);
-    let appended = deploying.written_down(
-        begun.sequence,
-        &Action::Finish(Finish {
-            start: begun.sequence,
-            run: begun.run,
-            kind: entry::Kind::Exec,
-            components: outcome::ended(&begun.deployment.components, vec![result]),
-            approved_by: begun.deployment.approved_by.clone(),
-            description: begun.deployment.description.clone(),
-            break_glass: begun.deployment.break_glass.clone(),
-            status: Some(status),
-            logs: Vec::new(),
-        }),
-    )?;
+    let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
+    let finish = Finish { status: Some(status), ..finish };
+    let appended = deploying.written_down(begun.sequence, &Action::Finish(finish))?;
     let sentence = format!("The command has ended in {} with status {status}.", place.name);
     written::tell(context, &sentence, &appended)?;
     let end = ended?;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::look;
 use super::place::OnlyEnv;
-use super::releases::{Release, attempted, newest};
+use super::releases::{attempted, shown};
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind};
 use crate::domain::name::ComponentName;
-use crate::view::good::{self, Component, Good};
+use crate::view::good;
 
 /// Show the last known good commit of each component
 ///
@@ -42,13 +42,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if wanted.is_empty() {
         return Err(Failure::new(Kind::Denied, format!("nothing was deployed to {} yet", place.name)));
     }
-    let mut found = newest(&workspace, &place, &wanted, &|_, _| true)?;
-    let release = |name: ComponentName| {
-        let good = found.remove(&name).map(Release::shown);
-        Component { component: name, good }
-    };
-    let components = wanted.into_iter().map(release).collect();
-    let good = Good { environment: place.name.clone(), components };
+    let good = shown(&workspace, &place, wanted, &|_, _| true)?;
     if context.json() {
         context.report("good", &good)?;
     } else {

@@ -268,15 +268,5 @@ fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
         ));
     }
     let results = args.end.results(&deployment.components)?;
-    Ok(Finish {
-        start: run.sequence,
-        run: newest,
-        kind: deployment.kind,
-        components: outcome::ended(&deployment.components, results),
-        approved_by: deployment.approved_by.clone(),
-        description: deployment.description.clone(),
-        break_glass: deployment.break_glass.clone(),
-        status: None,
-        logs: args.end.logs.clone(),
-    })
+    Ok(Finish { logs: args.end.logs.clone(), ..outcome::finish(run.sequence, newest, deployment, results) })
 }

@@ -82,6 +82,22 @@ pub fn newest(
     }
 }
 
+/// The same as it is shown, with those that have none.
+pub fn shown(
+    workspace: &Workspace,
+    place: &Place<'_>,
+    components: BTreeSet<ComponentName>,
+    wanted: &dyn Fn(&ComponentName, &Release) -> bool,
+) -> Result<good::Good, Failure> {
+    let mut found = newest(workspace, place, &components, wanted)?;
+    let component = |component: ComponentName| {
+        let good = found.remove(&component).map(Release::shown);
+        good::Component { component, good }
+    };
+    let components = components.into_iter().map(component).collect();
+    Ok(good::Good { environment: place.name.clone(), components })
+}
+
 /// The stay as a release, if it is good.
 fn release(
     workspace: &Workspace,

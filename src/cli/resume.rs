@@ -1,7 +1,5 @@
 //! `git deploy resume`: takes an unfinished run over, and goes on from what is recorded.
 
-use std::cell::Cell;
-
 use super::composing::{self, Place};
 use super::deploying::{Begun, Carrying, Deploying, Stage};
 use super::place::OnlyEnv;
@@ -63,7 +61,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     workspace.signer()?;
     let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
-    let tried = Cell::new(false);
     deploying.append(&|view| {
         let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let owner = state.at(place.named.as_ref()).run(found.sequence).map(|run| run.owner.statement.clone());
@@ -74,13 +71,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 Err(Failure::new(Kind::Denied, words).hint(format!("git deploy status {}", place.name)))
             }
             None => Err(Failure::new(Kind::Denied, format!("run {} is over", found.sequence))),
-            Some(_) => {
-                tried.set(true);
-                Ok(Action::Resume(Resume { start: found.sequence, run }))
-            }
+            Some(_) => Ok(Action::Resume(Resume { start: found.sequence, run })),
         }
     })?;
-    debug_assert!(tried.get(), "a run was taken over that nobody has seen");
     let begun = Begun { sequence: found.sequence, run, deployment: found.deployment };
     let stage = Stage::new(&deploying, &begun.deployment)?;
     let progress = Progress::new(context, stage.names);

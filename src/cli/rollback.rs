@@ -13,7 +13,7 @@ use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::run::compose::{Commits, Selection, Wish};
-use crate::view::good::{self, Component, Good};
+use crate::view::good;
 
 /// Go back to what ran well before
 ///
@@ -132,12 +132,7 @@ fn list(
     look::problems(workspace, context)?;
     let wanted = if named.is_empty() { releases::attempted(workspace, place) } else { named.clone() };
     let other = |component: &ComponentName, release: &Release| earlier(place, component, release);
-    let mut found = releases::newest(workspace, place, &wanted, &other)?;
-    let release = |component: ComponentName| {
-        let good = found.remove(&component).map(Release::shown);
-        Component { component, good }
-    };
-    let good = Good { environment: place.name.clone(), components: wanted.into_iter().map(release).collect() };
+    let good = releases::shown(workspace, place, wanted, &other)?;
     if context.json() {
         return context.report("good", &good);
     }

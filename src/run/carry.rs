@@ -75,6 +75,11 @@ impl Report {
         let done = |it: &Reported| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged);
         self.lost.is_none() && self.results.iter().all(done)
     }
+
+    /// What failed, and why, a line each: `apply of api: exit status 3`.
+    pub fn failures(&self) -> Vec<String> {
+        self.broken.iter().map(|(name, it)| format!("{} of {name}: {}", it.step.word(), it.why)).collect()
+    }
 }
 
 /// Makes all plans at once. A component without a command for it has none.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::entry::{Change, Ended, Intent, Outcome, Reported, VerificationResult};
+use crate::domain::entry::{Change, Deployment, Ended, Finish, Intent, Outcome, Reported, VerificationResult};
+use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 
 /// A word about the whole, or about one component.
@@ -100,15 +101,22 @@ fn one(change: &Change, word: Word, culprit: Option<&ComponentName>, said: &Said
 /// The same with what each was to become, as a `finish` says it.
 pub fn ended(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
     let pairs = components.iter().zip(results);
-    pairs
-        .map(|(change, result)| Ended {
-            target: change.target.clone(),
-            outcome: result.outcome,
-            because: result.because,
-            to: result.to,
-            verification: result.verification,
-        })
-        .collect()
+    pairs.map(|(change, result)| result.of(&change.target)).collect()
+}
+
+/// The end of a run, with what its start said; without a status and logs.
+pub fn finish(start: u64, run: RunId, deployment: &Deployment, results: Vec<Reported>) -> Finish {
+    Finish {
+        start,
+        run,
+        kind: deployment.kind,
+        components: ended(&deployment.components, results),
+        approved_by: deployment.approved_by.clone(),
+        description: deployment.description.clone(),
+        break_glass: deployment.break_glass.clone(),
+        status: None,
+        logs: Vec::new(),
+    }
 }
 
 #[cfg(test)]

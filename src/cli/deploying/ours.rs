@@ -18,25 +18,25 @@ const TRIES: u32 = 4;
 pub(super) struct Ours<'a> {
     of: &'a Deploying<'a>,
     begun: &'a Begun,
-    looked: Option<Stopwatch>,
+    looked: Stopwatch,
 }
 
 impl<'a> Ours<'a> {
     pub(super) fn new(of: &'a Deploying<'a>, begun: &'a Begun) -> Self {
         // The start has just been accepted.
-        Self { of, begun, looked: Some(Stopwatch::start()) }
+        Self { of, begun, looked: Stopwatch::start() }
     }
 
     /// Whether it still is.
     pub(super) fn look(&mut self) -> Result<(), Lost> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < FRESH) {
+        if self.looked.elapsed() < FRESH {
             return Ok(());
         }
         let state = self.state()?;
         let here = state.at(self.of.place.named.as_ref());
         match here.run(self.begun.sequence) {
             Some(run) if run.id() == Some(self.begun.run) => {
-                self.looked = Some(Stopwatch::start());
+                self.looked = Stopwatch::start();
                 Ok(())
             }
             Some(run) => Err(Lost::Taken(format!("{} has taken it over", run.owner.statement.by))),

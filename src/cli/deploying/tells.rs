@@ -46,13 +46,12 @@ impl Deploying<'_> {
             (false, true) => Event::RolledBack,
             (false, false) => Event::Failed,
         };
-        let failed = report.broken.iter().map(|(name, it)| format!("{} of {name}: {}", it.step.word(), it.why));
         let left = report.left.iter().map(|(name, why)| format!("{name} was not brought back: {why}"));
         let statement = &appended.statement;
         self.tells(event, &statement.by, &begun.deployment, |notice| Notice {
             run: Some(begun.run),
             entry: Some(appended.id),
-            reasons: failed.chain(left).collect(),
+            reasons: report.failures().into_iter().chain(left).collect(),
             ..notice.ended(&statement.ended())
         });
     }
@@ -74,11 +73,7 @@ impl Deploying<'_> {
                 Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
             );
         }
-        let failed: Vec<String> = report
-            .broken
-            .iter()
-            .map(|(name, broken)| format!("{} of {name}: {}", broken.step.word(), broken.why))
-            .collect();
+        let failed = report.failures();
         let deed = deed(kind, name);
         let words = match (&failed[..], self.stop.begins_nothing()) {
             (_, true) => format!("{deed} was interrupted"),
