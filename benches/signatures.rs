@@ -19,12 +19,15 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 type Signed = (Box<[u8]>, Box<[u8]>, String, PublicKey);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let wanted = std::env::args().skip(1).find(|argument| argument != "--bench");
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| argument != "--bench");
     let repository = Repository::discover(Path::new(&wanted.ok_or("which repository?")?))?;
     let entries = read(&repository)?;
     let start = Instant::now();
-    let good =
-        entries.par_iter().filter(|(bytes, signature, comment, key)| verify(key, bytes, signature, comment).is_ok());
+    let good = entries
+        .par_iter()
+        .filter(|(bytes, signature, comment, key)| verify(key, bytes, signature, comment).is_ok());
     let good = good.count();
     let seconds = start.elapsed().as_secs_f64();
     if good != entries.len() {
@@ -37,17 +40,31 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// All entries of all ledgers, with the keys of the policy in force.
 fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
     let tips = repository.tips()?;
-    let tip = *tips.get(&LedgerName::policy()).ok_or("there is no policy")?;
+    let tip = *tips
+        .get(&LedgerName::policy())
+        .ok_or("there is no policy")?;
     let project = Project::of_policy(repository, tip)?;
-    let policy = Gatherer::new(repository, &project).policy_at(tip)?.ok_or("no policy is in force")?;
+    let policy = Gatherer::new(repository, &project)
+        .policy_at(tip)?
+        .ok_or("no policy is in force")?;
     let keys: Vec<PublicKey> = policy.people.values().map(|person| person.key).collect();
     let mut entries = Vec::new();
     for (ledger, tip) in &tips {
         for id in repository.chain_between(None, *tip)?.unwrap_or_default() {
-            let Link::Entry { entry, .. } = repository.read_link(ledger, id)? else { continue };
+            let Link::Entry { entry, .. } = repository.read_link(ledger, id)? else {
+                continue;
+            };
             let id = Signature::parse(entry.signature())?.key_id();
-            let key = keys.iter().find(|key| key.key_id() == id).ok_or("a signer is not in the policy")?;
-            entries.push((entry.bytes().into(), entry.signature().into(), entry.statement().trusted_comment(), *key));
+            let key = keys
+                .iter()
+                .find(|key| key.key_id() == id)
+                .ok_or("a signer is not in the policy")?;
+            entries.push((
+                entry.bytes().into(),
+                entry.signature().into(),
+                entry.statement().trusted_comment(),
+                *key,
+            ));
         }
     }
     Ok(entries)

@@ -42,7 +42,9 @@ impl Deadline {
 
     /// How long until then; nothing once it is over.
     pub fn left(self) -> Duration {
-        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+        self.0.map_or(Duration::MAX, |end| {
+            end.saturating_duration_since(Instant::now())
+        })
     }
 }
 
@@ -83,7 +85,11 @@ pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
 }
 
 fn steered(variable: &str) -> Option<String> {
-    if cfg!(debug_assertions) { std::env::var(variable).ok() } else { None }
+    if cfg!(debug_assertions) {
+        std::env::var(variable).ok()
+    } else {
+        None
+    }
 }
 
 /// One step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for keys.

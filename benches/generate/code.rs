@@ -29,18 +29,30 @@ pub fn write(repository: &Path, policy: &str, size: Size) -> Result<()> {
         let (at, number) = (time(commit, size), commit % size.components);
         let who = format!("dev <dev@example.com> {at} +0000");
         let name = component(number);
-        import.commit("refs/heads/main", &who, &format!("Change {name}, {commit}\n"), None, &[])?;
+        import.commit(
+            "refs/heads/main",
+            &who,
+            &format!("Change {name}, {commit}\n"),
+            None,
+            &[],
+        )?;
         if commit == 0 {
             import.file("deploy.toml", policy.as_bytes())?;
             for number in 0..size.components {
                 let name = component(number);
                 for file in 0..FILES {
-                    import.file(&format!("services/{name}/file{file}"), format!("{name} {file}\n").as_bytes())?;
+                    import.file(
+                        &format!("services/{name}/file{file}"),
+                        format!("{name} {file}\n").as_bytes(),
+                    )?;
                 }
             }
         }
         let file = commit / size.components % FILES;
-        import.file(&format!("services/{name}/file{file}"), format!("{name} {file}\nchange {commit}\n").as_bytes())?;
+        import.file(
+            &format!("services/{name}/file{file}"),
+            format!("{name} {file}\nchange {commit}\n").as_bytes(),
+        )?;
     }
     import.finish()
 }

@@ -20,11 +20,22 @@ pub struct Import {
 impl Import {
     /// Begins to write into a repository.
     pub fn begin(repository: &Path) -> Result<Self> {
-        let mut command = git(repository, &["fast-import", "--quiet", "--done", "--date-format=raw"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut command = git(
+            repository,
+            &["fast-import", "--quiet", "--done", "--date-format=raw"],
+        );
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let (input, answers) = (child.stdin.take(), child.stdout.take());
         let input = BufWriter::with_capacity(1 << 20, input.ok_or("no standard input")?);
-        Ok(Self { child, input, answers: BufReader::new(answers.ok_or("no standard output")?), mark: 0 })
+        Ok(Self {
+            child,
+            input,
+            answers: BufReader::new(answers.ok_or("no standard output")?),
+            mark: 0,
+        })
     }
 
     /// Begins a commit of a ref: `who` is name, address, seconds and zone. `from` is needed where the ref has not moved in this import.
@@ -37,7 +48,11 @@ impl Import {
         merged: &[String],
     ) -> Result<()> {
         self.mark += 1;
-        write!(self.input, "commit {name}\nmark :{}\nauthor {who}\ncommitter {who}\n", self.mark)?;
+        write!(
+            self.input,
+            "commit {name}\nmark :{}\nauthor {who}\ncommitter {who}\n",
+            self.mark
+        )?;
         self.data(message.as_bytes())?;
         if let Some(from) = from {
             writeln!(self.input, "from {from}")?;
@@ -70,7 +85,11 @@ impl Import {
         self.input.flush()?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
-        if answer.is_empty() { Err("git fast-import has stopped".into()) } else { Ok(answer.trim_end().to_owned()) }
+        if answer.is_empty() {
+            Err("git fast-import has stopped".into())
+        } else {
+            Ok(answer.trim_end().to_owned())
+        }
     }
 
     /// Ends the import.
@@ -78,7 +97,11 @@ impl Import {
         writeln!(self.input, "done")?;
         self.input.flush()?;
         drop(self.input);
-        if self.child.wait()?.success() { Ok(()) } else { Err("git fast-import failed".into()) }
+        if self.child.wait()?.success() {
+            Ok(())
+        } else {
+            Err("git fast-import failed".into())
+        }
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {

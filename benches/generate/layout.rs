@@ -15,7 +15,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_git-deploy");
 /// `git` in a repository, hermetic.
 pub fn git(repository: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
-    let _ = hermetic(&mut command).arg("-C").arg(repository).args(arguments);
+    let _ = hermetic(&mut command)
+        .arg("-C")
+        .arg(repository)
+        .args(arguments);
     command
 }
 
@@ -25,7 +28,9 @@ fn hermetic(command: &mut Command) -> &mut Command {
             command.env_remove(name);
         }
     }
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null")
+    command
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
 }
 
 fn run(mut command: Command) -> Result<Vec<u8>> {
@@ -33,7 +38,11 @@ fn run(mut command: Command) -> Result<Vec<u8>> {
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "{command:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }
 
 /// Makes the empty repository `local` and the folder `keys`.
@@ -41,7 +50,10 @@ pub fn begin(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir(folder.join("keys"))?;
     run(git(folder, &["init", "-q", "-b", "main", "local"]))?;
     let local = folder.join("local");
-    configure(&local, &[("user.name", "alice"), ("user.email", "alice@example.com")])?;
+    configure(
+        &local,
+        &[("user.name", "alice"), ("user.email", "alice@example.com")],
+    )?;
     Ok(local)
 }
 
@@ -64,19 +76,41 @@ pub fn pack(local: &Path) -> Result<()> {
 
 /// Makes the server and the clone. They share the objects of `local` by hard links.
 pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
-    let (local, server, clone) = (folder.join("local"), folder.join("server.git"), folder.join("clone"));
+    let (local, server, clone) = (
+        folder.join("local"),
+        folder.join("server.git"),
+        folder.join("clone"),
+    );
     let key = folder.join("keys/alice.key");
     let key = key.to_str().ok_or("the path of the folder is not UTF-8")?;
-    configure(&local, &[("deploy.key", key), ("deploy.remote", ""), ("deploy.root", &project.to_string())])?;
+    configure(
+        &local,
+        &[
+            ("deploy.key", key),
+            ("deploy.remote", ""),
+            ("deploy.root", &project.to_string()),
+        ],
+    )?;
 
-    run(git(folder, &["clone", "-q", "--mirror", "local", "server.git"]))?;
-    run(git(&server, &["config", "--remove-section", "remote.origin"]))?;
+    run(git(
+        folder,
+        &["clone", "-q", "--mirror", "local", "server.git"],
+    ))?;
+    run(git(
+        &server,
+        &["config", "--remove-section", "remote.origin"],
+    ))?;
     configure(&server, &[])?;
     run(git(&server, &["commit-graph", "write", "--reachable"]))?;
     let admin = std::fs::read_to_string(folder.join("keys/alice.pub"))?;
-    let admin = admin.lines().last().ok_or("the public key's file is empty")?;
+    let admin = admin
+        .lines()
+        .last()
+        .ok_or("the public key's file is empty")?;
     let mut init = Command::new(PROGRAM);
-    hermetic(&mut init).args(["server", "init", "--admin", admin]).arg(&server);
+    hermetic(&mut init)
+        .args(["server", "init", "--admin", admin])
+        .arg(&server);
     run(init)?;
 
     run(git(folder, &["clone", "-q", "server.git", "clone"]))?;
@@ -88,10 +122,21 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
         ("deploy.root", &project.to_string()),
     ];
     configure(&clone, &settings)?;
-    run(git(&clone, &["config", "--add", "remote.origin.fetch", "+refs/deploy/*:refs/deploy-incoming/*"]))?;
+    run(git(
+        &clone,
+        &[
+            "config",
+            "--add",
+            "remote.origin.fetch",
+            "+refs/deploy/*:refs/deploy-incoming/*",
+        ],
+    ))?;
     // What a sync would do after verifying every entry, which takes long for many.
     let ledgers = "+refs/deploy/*:refs/deploy/*";
-    run(git(&clone, &["fetch", "-q", "--no-write-fetch-head", "origin", ledgers]))?;
+    run(git(
+        &clone,
+        &["fetch", "-q", "--no-write-fetch-head", "origin", ledgers],
+    ))?;
     run(git(&clone, &["fetch", "-q", "origin"]))?;
     run(git(&clone, &["pack-refs", "--all"]))?;
     run(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_deploy::domain::entry::{
-    Action, Approve, Change, Component, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
-    Statement, Target, Unlock, Unverified, Verification, VerificationResult,
+    Action, Approve, Change, Component, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish,
+    Record, Reported, Statement, Target, Unlock, Unverified, Verification, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::{ComponentName, LedgerName};
@@ -40,30 +40,46 @@ impl Keys {
         for name in PEOPLE {
             let file = folder.join(format!("{name}.key"));
             key::generate(&file, None)?;
-            let secret = SecretKey::read(&file, || Err(std::io::Error::other("it has no password")))?;
+            let secret =
+                SecretKey::read(&file, || Err(std::io::Error::other("it has no password")))?;
             keys.insert(name, Signer::from_key(secret));
         }
         Ok(Self(keys))
     }
 
     fn of(&self, name: &str) -> Result<&Signer> {
-        self.0.get(name).ok_or_else(|| format!("nobody is called {name}").into())
+        self.0
+            .get(name)
+            .ok_or_else(|| format!("nobody is called {name}").into())
     }
 
     /// The `deploy.toml`.
     pub fn policy(&self, size: Size) -> String {
-        let mut lines = vec!["schema = 1".to_owned(), "project = \"bench\"".into(), "unowned = \"free\"".into()];
+        let mut lines = vec![
+            "schema = 1".to_owned(),
+            "project = \"bench\"".into(),
+            "unowned = \"free\"".into(),
+        ];
         lines.push("[people]".into());
         for (name, signer) in &self.0 {
-            let machine = if *name == "ci" { ", machine = true" } else { "" };
-            lines.push(format!("{name} = {{ key = \"{}\"{machine} }}", signer.public_key()));
+            let machine = if *name == "ci" {
+                ", machine = true"
+            } else {
+                ""
+            };
+            lines.push(format!(
+                "{name} = {{ key = \"{}\"{machine} }}",
+                signer.public_key()
+            ));
         }
         lines.push("[environments]".into());
         lines.push("stage = {}".into());
         lines.push("prod = { promote_from = \"stage\", approvals = 1 }".into());
         for number in 0..size.components {
             let name = code::component(number);
-            lines.push(format!("[components.{name}]\npaths = [\"services/{name}/**\"]"));
+            lines.push(format!(
+                "[components.{name}]\npaths = [\"services/{name}/**\"]"
+            ));
         }
         lines.join("\n") + "\n"
     }
@@ -89,17 +105,30 @@ struct Ledgers<'a> {
 
 /// Writes all ledgers and the notes.
 pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
-    let commits = git(local, &["rev-list", "--reverse", "refs/heads/main"]).output()?.stdout;
+    let commits = git(local, &["rev-list", "--reverse", "refs/heads/main"])
+        .output()?
+        .stdout;
     let commits: Vec<&str> = std::str::from_utf8(&commits)?.lines().collect();
     let repository = Repository::open(&local.join(".git"))?;
     let nonce = *b"git-deploy bench";
-    let genesis = project_bytes(&repository, &"bench".parse()?, nonce, &[keys.of("alice")?.public_key()])?;
+    let genesis = project_bytes(
+        &repository,
+        &"bench".parse()?,
+        nonce,
+        &[keys.of("alice")?.public_key()],
+    )?;
     repository.write_tree(b"")?;
     let project = Project::read(&repository, EntryId(repository.write_commit(&genesis)?))?;
 
     let import = Import::begin(local)?;
-    let mut ledgers =
-        Ledgers { repository: &repository, project: &project, keys, import, tips: Tips::new(), ends: BTreeMap::new() };
+    let mut ledgers = Ledgers {
+        repository: &repository,
+        project: &project,
+        keys,
+        import,
+        tips: Tips::new(),
+        ends: BTreeMap::new(),
+    };
     let text = keys.policy(size);
     let policy = Policy::parse(&text).map_err(|errors| errors.to_string())?;
     let publish = Publish {
@@ -109,7 +138,13 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         admits: Vec::new(),
         recovered: false,
     };
-    ledgers.append("policy", "alice", at(code::BEGIN)?, Action::Publish(publish), Some(&text.as_bytes().into()))?;
+    ledgers.append(
+        "policy",
+        "alice",
+        at(code::BEGIN)?,
+        Action::Publish(publish),
+        Some(&text.as_bytes().into()),
+    )?;
     let gatherer = Gatherer::new(&repository, &project);
     let rounds = rounds(size.entries);
     let mut cursor = 0;
@@ -117,7 +152,10 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         // The newest commit that was there by then.
         let then = SPAN / rounds * round;
         let index = then / (SPAN / size.commits).max(1);
-        let commit = commits.get(usize::try_from(index)?).or(commits.last()).ok_or("there is no commit")?;
+        let commit = commits
+            .get(usize::try_from(index)?)
+            .or(commits.last())
+            .ok_or("there is no commit")?;
         let commit: CommitId = commit.parse()?;
         let group = (1 + round % 4).min(size.components);
         let mut components = BTreeMap::new();
@@ -134,7 +172,12 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
             version: None,
             artifacts: Vec::new(),
         });
-        ledgers.round(round, code::BEGIN + then, &targets.collect::<Vec<_>>(), size)?;
+        ledgers.round(
+            round,
+            code::BEGIN + then,
+            &targets.collect::<Vec<_>>(),
+            size,
+        )?;
     }
     let (import, tips) = (ledgers.import, ledgers.tips);
     import.finish()?;
@@ -174,13 +217,28 @@ impl Ledgers<'_> {
         }
         if round % 50 == 49 {
             let reason = "incident 4711".parse()?;
-            actions.push(("bob", Some(Action::Lock(Lock { component: None, reason }))));
-            let unlock = Unlock { component: None, commit: None, holds: Vec::new(), comment: Some("over".parse()?) };
+            actions.push((
+                "bob",
+                Some(Action::Lock(Lock {
+                    component: None,
+                    reason,
+                })),
+            ));
+            let unlock = Unlock {
+                component: None,
+                commit: None,
+                holds: Vec::new(),
+                comment: Some("over".parse()?),
+            };
             actions.push(("bob", Some(Action::Unlock(unlock))));
         }
         let prod: LedgerName = "prod".parse()?;
         for (second, (by, action)) in (2..).zip(actions) {
-            if self.ends.get(&prod).is_some_and(|end| end.sequence == size.entries) {
+            if self
+                .ends
+                .get(&prod)
+                .is_some_and(|end| end.sequence == size.entries)
+            {
                 break;
             }
             let action = action.unwrap_or_else(|| self.record(&prod, targets, &["bob"]));
@@ -198,7 +256,10 @@ impl Ledgers<'_> {
             intent: Intent::Change,
         };
         let mut deployment = Deployment::new(Kind::Deploy, targets.iter().map(change).collect());
-        deployment.approved_by = approved_by.iter().filter_map(|name| name.parse().ok()).collect();
+        deployment.approved_by = approved_by
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
         let result = |target: &Target| Reported {
             component: target.component.clone(),
             outcome: Outcome::Succeeded,
@@ -206,11 +267,22 @@ impl Ledgers<'_> {
             to: None,
             verification: VerificationResult::Passed,
         };
-        Action::Record(Record { deployment, results: targets.iter().map(result).collect(), logs: Vec::new() })
+        Action::Record(Record {
+            deployment,
+            results: targets.iter().map(result).collect(),
+            logs: Vec::new(),
+        })
     }
 
     /// Writes one entry as a client does.
-    fn append(&mut self, ledger: &str, by: &str, at: Time, action: Action, policy: Option<&Arc<[u8]>>) -> Result<()> {
+    fn append(
+        &mut self,
+        ledger: &str,
+        by: &str,
+        at: Time,
+        action: Action,
+        policy: Option<&Arc<[u8]>>,
+    ) -> Result<()> {
         let ledger: LedgerName = ledger.parse()?;
         let mut end = match self.ends.remove(&ledger) {
             Some(end) => end,
@@ -219,7 +291,8 @@ impl Ledgers<'_> {
         let tip = *self.tips.get(&ledger).ok_or("a ledger without a tip")?;
         end.sequence += 1;
         let others = self.tips.iter().filter(|(name, _)| {
-            !ledger.is_policy() && (name.is_policy() || ledger.as_str() == "prod" && name.as_str() == "stage")
+            !ledger.is_policy()
+                && (name.is_policy() || ledger.as_str() == "prod" && name.as_str() == "stage")
         });
         let statement = Statement {
             at,
@@ -239,11 +312,21 @@ impl Ledgers<'_> {
         let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;
         let edits = fold(&end.state, &entry, policy);
 
-        let who = format!("{} {} +0000", statement.identity(&self.project.name), at.seconds());
+        let who = format!(
+            "{} {} +0000",
+            statement.identity(&self.project.name),
+            at.seconds()
+        );
         let parents: BTreeSet<CommitId> = statement.deployed_commits().into_iter().collect();
         let parents: Vec<String> = parents.iter().map(ToString::to_string).collect();
         let import = &mut self.import;
-        import.commit(&ledger.reference(), &who, &statement.message(), end.from.take().as_deref(), &parents)?;
+        import.commit(
+            &ledger.reference(),
+            &who,
+            &statement.message(),
+            end.from.take().as_deref(),
+            &parents,
+        )?;
         for edit in edits.iter().filter(|edit| edit.value.is_none()) {
             import.remove(&edit.slot.to_string())?;
         }
@@ -270,10 +353,18 @@ impl Ledgers<'_> {
         let id = if ledger.is_policy() {
             self.project.id
         } else {
-            EntryId(self.repository.write_commit(&genesis_bytes(self.repository, self.project.id, ledger))?)
+            EntryId(self.repository.write_commit(&genesis_bytes(
+                self.repository,
+                self.project.id,
+                ledger,
+            ))?)
         };
         self.tips.insert(ledger.clone(), id);
-        Ok(End { sequence: 0, state: State::empty(), from: Some(id.to_string()) })
+        Ok(End {
+            sequence: 0,
+            state: State::empty(),
+            from: Some(id.to_string()),
+        })
     }
 }
 
@@ -281,7 +372,10 @@ fn approve(targets: &[Target], now: Time) -> Option<Action> {
     let commit = targets.first()?.commit;
     Some(Action::Approve(Approve {
         commit,
-        components: targets.iter().map(|target| target.component.clone()).collect(),
+        components: targets
+            .iter()
+            .map(|target| target.component.clone())
+            .collect(),
         plans: BTreeMap::new(),
         expires: now.plus(Span::days(7)),
         comment: "CHG-1234 canary ok".parse().ok(),
@@ -289,7 +383,10 @@ fn approve(targets: &[Target], now: Time) -> Option<Action> {
 }
 
 fn verification(targets: &[Target]) -> Verification {
-    let component = |target: &Target| Component { component: target.component.clone(), commit: target.commit };
+    let component = |target: &Target| Component {
+        component: target.component.clone(),
+        commit: target.commit,
+    };
     Verification {
         components: targets.iter().map(component).collect(),
         verification: VerificationResult::Passed,

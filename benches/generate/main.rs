@@ -47,8 +47,11 @@ pub struct Size {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let size =
-        Size { entries: args.entries, commits: args.commits.max(1), components: args.components.clamp(1, 10_000) };
+    let size = Size {
+        entries: args.entries,
+        commits: args.commits.max(1),
+        components: args.components.clamp(1, 10_000),
+    };
     let name = format!("e{}-c{}-k{}", size.entries, size.commits, size.components);
     let folder = args.into.join(&name);
     if !folder.exists() {
@@ -68,7 +71,10 @@ fn main() -> Result<()> {
 fn make(unfinished: &Path, folder: &Path, size: Size) -> Result<()> {
     let local = layout::begin(unfinished)?;
     let keys = ledgers::Keys::make(&unfinished.join("keys"))?;
-    eprintln!("{} commits of {} components …", size.commits, size.components);
+    eprintln!(
+        "{} commits of {} components …",
+        size.commits, size.components
+    );
     code::write(&local, &keys.policy(size), size)?;
     eprintln!("{} entries, signed …", size.entries);
     let project = ledgers::write(&local, &keys, size)?;

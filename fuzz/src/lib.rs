@@ -20,14 +20,22 @@ use git_deploy::signing::Signature;
 /// `entry.json`: a statement has one spelling, and everything that is made of one is of its form.
 pub fn entry(data: &[u8]) {
     if let Ok(statement) = Statement::parse(data) {
-        assert_eq!(statement.print().ok().as_deref(), Some(data), "what was read prints to other bytes");
+        assert_eq!(
+            statement.print().ok().as_deref(),
+            Some(data),
+            "what was read prints to other bytes"
+        );
         made_of(&statement);
     }
     // Hardly a mutation hits the one spelling. Read with any spelling, it says what may stand in an entry or does not print.
     if let Ok(kept) = Kept::parse_again(data)
         && let Ok(bytes) = kept.statement.print()
     {
-        assert_eq!(Statement::parse(&bytes).ok().as_ref(), Some(&kept.statement), "what was printed reads otherwise");
+        assert_eq!(
+            Statement::parse(&bytes).ok().as_ref(),
+            Some(&kept.statement),
+            "what was printed reads otherwise"
+        );
         made_of(&kept.statement);
     }
 }
@@ -37,16 +45,31 @@ fn made_of(statement: &Statement) {
     let message = statement.message();
     let found = mention(&message);
     let named: BTreeSet<CommitId> = found.commits.iter().copied().collect();
-    assert!(named.iter().eq(&statement.commits()), "the message names other commits than the entry");
+    assert!(
+        named.iter().eq(&statement.commits()),
+        "the message names other commits than the entry"
+    );
     assert_eq!(found.action, statement.action.name());
-    assert_eq!(found.environment, statement.environment().map(|name| name.to_string()));
-    assert!(message.ends_with('\n') && message.chars().all(|it| it == '\n' || is_plain(it)), "{message:?}");
+    assert_eq!(
+        found.environment,
+        statement.environment().map(|name| name.to_string())
+    );
+    assert!(
+        message.ends_with('\n') && message.chars().all(|it| it == '\n' || is_plain(it)),
+        "{message:?}"
+    );
     assert!(statement.trusted_comment().chars().all(is_plain));
     let id = statement.previous;
-    let lines: Vec<String> =
-        statement.commits().into_iter().filter_map(|commit| note_line(statement, id, commit)).collect();
+    let lines: Vec<String> = statement
+        .commits()
+        .into_iter()
+        .filter_map(|commit| note_line(statement, id, commit))
+        .collect();
     assert_eq!(lines.len(), named.len(), "a commit has no note");
-    assert!(lines.iter().all(|line| line.chars().all(is_plain)), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line.chars().all(is_plain)),
+        "{lines:?}"
+    );
 }
 
 /// `entry.json.minisig`: one spelling, no signature without its key, and the stock library can read what we take.
@@ -62,7 +85,12 @@ pub fn signature(data: &[u8]) {
     // The base point is a key whose secret nobody is known to have.
     let mut point = [0x66; 32];
     point[0] = 0x58;
-    assert!(signature.verify(&PublicKey::new(signature.key_id(), point), data).is_err(), "forged");
+    assert!(
+        signature
+            .verify(&PublicKey::new(signature.key_id(), point), data)
+            .is_err(),
+        "forged"
+    );
 }
 
 /// `deploy.toml`: each finding is a line that can be shown, and of a policy each question has an answer.
@@ -79,19 +107,31 @@ pub fn policy(data: &[u8]) {
     }
     let owners = Owners::new(&policy);
     let components = policy.component_names();
-    let patterns: Vec<&String> =
-        components.iter().filter_map(|name| policy.component(name)?.paths.as_ref()).flat_map(Paths::written).collect();
+    let patterns: Vec<&String> = components
+        .iter()
+        .filter_map(|name| policy.component(name)?.paths.as_ref())
+        .flat_map(Paths::written)
+        .collect();
     // The two ways to ask whose a path is must agree, and the paths that matter are near the patterns.
     for pattern in patterns.into_iter().take(20) {
-        for path in [pattern.clone(), pattern.replace(['*', '?'], "x"), format!("{}/x", pattern.replace('*', "x/y"))] {
+        for path in [
+            pattern.clone(),
+            pattern.replace(['*', '?'], "x"),
+            format!("{}/x", pattern.replace('*', "x/y")),
+        ] {
             let parts: Vec<&str> = path.split('/').collect();
             if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
                 continue;
             }
-            let walked: BTreeSet<_> =
-                walk(&owners, &parts).into_iter().map(|number| owners.names()[number].clone()).collect();
-            let asked: BTreeSet<_> =
-                components.iter().filter(|name| policy.owns(name, path.as_bytes())).cloned().collect();
+            let walked: BTreeSet<_> = walk(&owners, &parts)
+                .into_iter()
+                .map(|number| owners.names()[number].clone())
+                .collect();
+            let asked: BTreeSet<_> = components
+                .iter()
+                .filter(|name| policy.owns(name, path.as_bytes()))
+                .cloned()
+                .collect();
             assert_eq!(walked, asked, "whose {path:?} is depends on how one asks");
         }
     }
@@ -106,7 +146,10 @@ fn known(policy: &Policy, environment: &Environment) {
     for seconds in [0, 1_772_704_800, 1_793_000_000, 253_402_300_799] {
         let now = Time::EPOCH.plus(Span::seconds(seconds));
         for freeze in &environment.freeze {
-            assert!(freeze.covers(now).is_none_or(|end| end > now), "a window that ends before it is over");
+            assert!(
+                freeze.covers(now).is_none_or(|end| end > now),
+                "a window that ends before it is over"
+            );
             shown(&freeze.to_string());
         }
     }
@@ -114,7 +157,9 @@ fn known(policy: &Policy, environment: &Environment) {
 
 /// Whose a path is, as a walk over folders finds out.
 fn walk(owners: &Owners<'_>, parts: &[&str]) -> BTreeSet<usize> {
-    let Some((file, folders)) = parts.split_last() else { return BTreeSet::new() };
+    let Some((file, folders)) = parts.split_last() else {
+        return BTreeSet::new();
+    };
     let mut within = owners.root();
     let mut found: BTreeSet<usize> = within.whole.iter().copied().collect();
     for folder in folders {
@@ -135,15 +180,29 @@ pub fn push(data: &[u8]) {
         let mut again = Vec::new();
         for Update { old, new, name } in &updates {
             let (old, new) = (old.map(|it| it.to_string()), new.map(|it| it.to_string()));
-            let length = data.iter().skip(again.len()).position(|byte| *byte == b' ').unwrap_or_default();
-            let ids = format!("{} {} ", old.unwrap_or_else(|| zero(length)), new.unwrap_or_else(|| zero(length)));
+            let length = data
+                .iter()
+                .skip(again.len())
+                .position(|byte| *byte == b' ')
+                .unwrap_or_default();
+            let ids = format!(
+                "{} {} ",
+                old.unwrap_or_else(|| zero(length)),
+                new.unwrap_or_else(|| zero(length))
+            );
             again.extend([ids.as_bytes(), name, b"\n"].concat());
-            let own = name.get(..11).is_some_and(|head| head.eq_ignore_ascii_case(b"refs/deploy"));
+            let own = name
+                .get(..11)
+                .is_some_and(|head| head.eq_ignore_ascii_case(b"refs/deploy"));
             match classify(name) {
                 Class::Ledger(ledger) => assert_eq!(ledger.reference().as_bytes(), &**name),
                 Class::Forbidden(_) => {}
                 Class::Branch(_) | Class::Tag(_) | Class::Other => {
-                    assert!(!own || !matches!(name.get(11), None | Some(b'/')), "{}", String::from_utf8_lossy(name));
+                    assert!(
+                        !own || !matches!(name.get(11), None | Some(b'/')),
+                        "{}",
+                        String::from_utf8_lossy(name)
+                    );
                 }
             }
         }
@@ -155,9 +214,22 @@ pub fn push(data: &[u8]) {
         assert!(pre_receive::judge(data, || Err(closed())).is_err());
     }
     let mut answered = Vec::new();
-    let done = proc_receive::run(None, &mut &*data, &mut answered, || Err(closed()), &Watch::default());
-    shown(&done.expect_err("nothing can be done in no repository").to_string());
-    assert!(matches!(&answered[..], b"" | b"000eversion=1\n0000"), "an answer to nothing");
+    let done = proc_receive::run(
+        None,
+        &mut &*data,
+        &mut answered,
+        || Err(closed()),
+        &Watch::default(),
+    );
+    shown(
+        &done
+            .expect_err("nothing can be done in no repository")
+            .to_string(),
+    );
+    assert!(
+        matches!(&answered[..], b"" | b"000eversion=1\n0000"),
+        "an answer to nothing"
+    );
 }
 
 /// What a repository says that cannot be opened.
@@ -167,16 +239,26 @@ fn closed() -> git::Error {
 
 /// The notes: up to the first NUL the message of their commit, then a note. No line is lost, and catching up is making anew.
 pub fn notes(data: &[u8]) {
-    let at = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+    let at = data
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(data.len());
     let (message, note) = data.split_at(at);
     let covers = projection::covered(message);
     let text = String::from_utf8_lossy(message);
     for (ledger, tip) in &covers {
-        assert!(text.contains(&format!("Deploy-Covers: {ledger} {tip}")), "{ledger} {tip}");
+        assert!(
+            text.contains(&format!("Deploy-Covers: {ledger} {tip}")),
+            "{ledger} {tip}"
+        );
     }
     let note = String::from_utf8_lossy(note.get(1..).unwrap_or_default());
     let once = projection::merge(&note, Vec::new());
-    assert_eq!(projection::merge(&once, Vec::new()), once, "the order of a note is not an order");
+    assert_eq!(
+        projection::merge(&once, Vec::new()),
+        once,
+        "the order of a note is not an order"
+    );
     let lines: Vec<String> = note.split_terminator('\n').map(str::to_owned).collect();
     let (first, rest) = lines.split_at(lines.len() / 2);
     let anew = projection::merge("", lines.clone());
@@ -191,8 +273,14 @@ pub fn notes(data: &[u8]) {
 
 /// Commits and trees, of SHA-256 where the first byte is odd: read as git's library does, and nothing is passed over.
 pub fn commit(data: &[u8]) {
-    let Some((first, raw)) = data.split_first() else { return };
-    let (hash, length) = if first % 2 == 0 { (gix::hash::Kind::Sha1, 20) } else { (gix::hash::Kind::Sha256, 32) };
+    let Some((first, raw)) = data.split_first() else {
+        return;
+    };
+    let (hash, length) = if first % 2 == 0 {
+        (gix::hash::Kind::Sha1, 20)
+    } else {
+        (gix::hash::Kind::Sha256, 32)
+    };
     let id = Oid::from_bytes(&vec![1; length]).expect("as many bytes as an id has");
     if let Ok(commit) = Commit::parse(id, raw.to_vec()) {
         assert_eq!(commit.raw, raw);
@@ -201,23 +289,48 @@ pub fn commit(data: &[u8]) {
         assert!(mention(&message).commits.len() <= message.lines().count());
         if let Ok(theirs) = gix::objs::CommitRef::from_bytes(raw, hash) {
             assert_eq!(theirs.tree.to_string(), commit.tree.to_string());
-            assert!(theirs.parents.iter().map(ToString::to_string).eq(commit.parents.iter().map(Oid::to_string)));
+            assert!(
+                theirs
+                    .parents
+                    .iter()
+                    .map(ToString::to_string)
+                    .eq(commit.parents.iter().map(Oid::to_string))
+            );
             assert_eq!(theirs.message, commit.message());
         }
     }
     let entries: Result<Vec<tree::Entry<'_>>, _> = tree::entries(id, raw).collect();
     let theirs = gix::objs::TreeRef::from_bytes(raw, hash);
     let Ok(entries) = entries else { return };
-    assert_eq!(entries.iter().map(|entry| entry.raw).collect::<Vec<_>>().concat(), raw);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.raw)
+            .collect::<Vec<_>>()
+            .concat(),
+        raw
+    );
     if let Ok(theirs) = theirs {
-        let names = |entry: &gix::objs::tree::EntryRef<'_>| (entry.filename.to_vec(), entry.oid.as_bytes().to_vec());
+        let names = |entry: &gix::objs::tree::EntryRef<'_>| {
+            (entry.filename.to_vec(), entry.oid.as_bytes().to_vec())
+        };
         let theirs: BTreeSet<_> = theirs.entries.iter().map(names).collect();
-        let ours = entries.iter().map(|entry| (entry.name.to_vec(), entry.id.as_bytes().to_vec()));
-        assert_eq!(ours.collect::<BTreeSet<_>>(), theirs, "git's library sees another tree");
+        let ours = entries
+            .iter()
+            .map(|entry| (entry.name.to_vec(), entry.id.as_bytes().to_vec()));
+        assert_eq!(
+            ours.collect::<BTreeSet<_>>(),
+            theirs,
+            "git's library sees another tree"
+        );
     }
 }
 
 /// What is said of a stranger's bytes reaches a terminal as it is.
 fn shown(text: &str) {
-    assert!(text.chars().all(|character| character == '\n' || is_plain(character)), "{text:?}");
+    assert!(
+        text.chars()
+            .all(|character| character == '\n' || is_plain(character)),
+        "{text:?}"
+    );
 }

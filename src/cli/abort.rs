@@ -35,23 +35,53 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
     };
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
-        let run = composing::pick(args.run, "abort", context, &place, state.at(place.named.as_ref()).runs())?;
+        let state = view
+            .state(&place.ledger, &Scope::All)
+            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        let run = composing::pick(
+            args.run,
+            "abort",
+            context,
+            &place,
+            state.at(place.named.as_ref()).runs(),
+        )?;
         let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-            return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
+            return Err(Failure::new(
+                Kind::CannotTell,
+                format!("the run {} cannot be read", run.sequence),
+            ));
         };
         let changed = deployment.changed().map(|change| &change.target);
-        let components = changed.map(|it| Component { component: it.component.clone(), commit: it.commit }).collect();
-        let abort = Abort { start: run.sequence, run: newest, components, reason: args.message.clone() };
-        Ok(Draft { environment: place.named.clone(), ..Action::Abort(abort).into() })
+        let components = changed
+            .map(|it| Component {
+                component: it.component.clone(),
+                commit: it.commit,
+            })
+            .collect();
+        let abort = Abort {
+            start: run.sequence,
+            run: newest,
+            components,
+            reason: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Abort(abort).into()
+        })
     })?;
     written::tell(context, &sentence(&place, &appended), &appended)
 }
 
 fn sentence(place: &Place, appended: &Appended) -> String {
     let (name, by) = (&place.name, &appended.statement.by);
-    let Action::Abort(abort) = &appended.statement.action else { return String::new() };
-    let names: Vec<&str> = abort.components.iter().map(|it| it.component.as_str()).collect();
+    let Action::Abort(abort) = &appended.statement.action else {
+        return String::new();
+    };
+    let names: Vec<&str> = abort
+        .components
+        .iter()
+        .map(|it| it.component.as_str())
+        .collect();
     let gone = format!("Run {} in {name} is given up by {by}.", abort.start);
     if names.is_empty() {
         return gone;

@@ -63,8 +63,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = wanted(args, &place, view, commit)?;
         *approved.borrow_mut() = shown(&deployment, view, context.width())?;
-        let components: Vec<ComponentName> =
-            deployment.changed().map(|change| change.target.component.clone()).collect();
+        let components: Vec<ComponentName> = deployment
+            .changed()
+            .map(|change| change.target.component.clone())
+            .collect();
         if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
             return Err(Failure::new(
                 Kind::Usage,
@@ -76,10 +78,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             commit,
             components,
             plans: plans.clone(),
-            expires: context.now().max(view.head.chain.at).plus(args.expires.unwrap_or_else(|| longest(rules))),
+            expires: context
+                .now()
+                .max(view.head.chain.at)
+                .plus(args.expires.unwrap_or_else(|| longest(rules))),
             comment: args.message.clone(),
         };
-        Ok(Draft { environment: place.named.clone(), ..Action::Approve(approve).into() })
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Approve(approve).into()
+        })
     })?;
     for line in approved.into_inner() {
         context.print(line);
@@ -90,18 +98,31 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             place.name
         ));
     }
-    let Action::Approve(approve) = &appended.statement.action else { return Ok(()) };
-    let names: Vec<&str> = approve.components.iter().map(ComponentName::as_str).collect();
+    let Action::Approve(approve) = &appended.statement.action else {
+        return Ok(());
+    };
+    let names: Vec<&str> = approve
+        .components
+        .iter()
+        .map(ComponentName::as_str)
+        .collect();
     let (by, until) = (&appended.statement.by, context.until(approve.expires));
     let commit = commit.0.prefix(7);
-    let sentence = format!("{by} approves {} ({commit}) for {}, {until}.", counted(&names), place.name);
+    let sentence = format!(
+        "{by} approves {} ({commit}) for {}, {until}.",
+        counted(&names),
+        place.name
+    );
     written::tell(context, &sentence, &appended)
 }
 
 /// `api=sha256:…`
 fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
     let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
-    Ok((name.parse().map_err(|error| format!("{error}"))?, digest.parse().map_err(|error| format!("{error}"))?))
+    Ok((
+        name.parse().map_err(|error| format!("{error}"))?,
+        digest.parse().map_err(|error| format!("{error}"))?,
+    ))
 }
 
 /// The plans that were named, and those in the file.
@@ -117,7 +138,12 @@ fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>,
 }
 
 /// The deployment that is approved, which changes something.
-fn wanted(args: &Args, place: &Place, view: &View<'_>, commit: CommitId) -> Result<Deployment, Failure> {
+fn wanted(
+    args: &Args,
+    place: &Place,
+    view: &View<'_>,
+    commit: CommitId,
+) -> Result<Deployment, Failure> {
     let wanted = Wanted {
         commit,
         selection: to_change(&args.components),
@@ -127,25 +153,42 @@ fn wanted(args: &Args, place: &Place, view: &View<'_>, commit: CommitId) -> Resu
     };
     let deployment = deployment(place, view, &wanted)?;
     if deployment.changed().next().is_none() {
-        let words = format!("{} would change nothing in {}: there is nothing to approve", commit.short(), place.name);
+        let words = format!(
+            "{} would change nothing in {}: there is nothing to approve",
+            commit.short(),
+            place.name
+        );
         return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
     }
     Ok(deployment)
 }
 
 /// What is approved: the components, and the subjects of what they bring.
-fn shown(deployment: &Deployment, view: &View<'_>, width: Option<usize>) -> Result<Vec<String>, Failure> {
+fn shown(
+    deployment: &Deployment,
+    view: &View<'_>,
+    width: Option<usize>,
+) -> Result<Vec<String>, Failure> {
     let mut lines = deployed::changes(deployment, width);
-    let subjects = describe(view.repository, deployment).or_fail(Kind::CannotTell, "cannot read what is approved")?;
+    let subjects = describe(view.repository, deployment)
+        .or_fail(Kind::CannotTell, "cannot read what is approved")?;
     lines.extend(
-        subjects.iter().flat_map(|text| text.as_str().lines()).flat_map(|line| fold::below("  ", 4, line, width)),
+        subjects
+            .iter()
+            .flat_map(|text| text.as_str().lines())
+            .flat_map(|line| fold::below("  ", 4, line, width)),
     );
     Ok(lines)
 }
 
 /// The longest that any seat lets an approval count.
 fn longest(rules: &Environment) -> Span {
-    rules.approvals.iter().map(|seat| seat.expires).max().unwrap_or(Span::days(DAYS))
+    rules
+        .approvals
+        .iter()
+        .map(|seat| seat.expires)
+        .max()
+        .unwrap_or(Span::days(DAYS))
 }
 
 fn binds_plans(workspace: &Workspace, place: &Place) -> bool {

@@ -67,23 +67,36 @@ const FILE_LIMIT: usize = 4 * MAX_PREDICATE;
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;
-    let environment = args.environment.as_deref().map(|name| workspace.environment(name)).transpose()?;
+    let environment = args
+        .environment
+        .as_deref()
+        .map(|name| workspace.environment(name))
+        .transpose()?;
     let uri = args.predicate_type.uri();
     let attestation = Attestation {
         commit,
         environment: environment.map(|(name, _)| name),
-        predicate_type: uri.parse().or_fail(Kind::Usage, format!("{uri:?} is not a predicate type"))?,
+        predicate_type: uri
+            .parse()
+            .or_fail(Kind::Usage, format!("{uri:?} is not a predicate type"))?,
         suite: args.suite.clone(),
         predicate: predicate(args, context)?,
     };
     let draft = || Draft::from(Action::Attestation(attestation.clone()));
-    let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|_| Ok(draft()))?;
+    let appended =
+        workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|_| {
+            Ok(draft())
+        })?;
     let result = match attestation.short_type() {
         "test-result" | "change-review" => format!(" {}", evidence::outcome(&attestation)),
         _ => String::new(),
     };
-    let sentence =
-        format!("{} attests {}{result} of {}.", appended.statement.by, args.predicate_type, commit.0.prefix(7));
+    let sentence = format!(
+        "{} attests {}{result} of {}.",
+        appended.statement.by,
+        args.predicate_type,
+        commit.0.prefix(7)
+    );
     written::tell(context, &sentence, &appended)
 }
 
@@ -92,9 +105,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
     let tests = args.predicate_type == PredicateType::test_result();
     if !tests && (!args.junit.is_empty() || args.url.is_some() || args.result.is_some()) {
-        return Err(
-            Failure::new(Kind::Usage, "--junit, --result and --url are for test-result only").hint("--predicate FILE")
-        );
+        return Err(Failure::new(
+            Kind::Usage,
+            "--junit, --result and --url are for test-result only",
+        )
+        .hint("--predicate FILE"));
     }
     if !args.junit.is_empty() {
         return of_reports(args, context);
@@ -106,13 +121,21 @@ fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failu
                 TestResult::Failed => "FAILED",
             };
             let url = args.url.as_ref().map(|url| ("url".to_owned(), json!(url)));
-            let said = [("result".to_owned(), json!(result)), ("configuration".to_owned(), json!([]))];
+            let said = [
+                ("result".to_owned(), json!(result)),
+                ("configuration".to_owned(), json!([])),
+            ];
             return Ok(said.into_iter().chain(url).collect());
         }
         (None, None) => {
-            let failure = Failure::new(Kind::Usage, format!("what does the {} say?", args.predicate_type));
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("what does the {} say?", args.predicate_type),
+            );
             let failure = if tests {
-                failure.hint("--junit FILE…, the reports of the tests").hint("--result passed")
+                failure
+                    .hint("--junit FILE…, the reports of the tests")
+                    .hint("--result passed")
             } else {
                 failure
             };
@@ -121,7 +144,10 @@ fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failu
         (Some(file), _) => read(file, FILE_LIMIT)?,
     };
     let name = args.predicate.as_deref().unwrap_or_default();
-    serde_json::from_slice(&bytes).or_fail(Kind::Usage, format!("the predicate in {name} is not a JSON object"))
+    serde_json::from_slice(&bytes).or_fail(
+        Kind::Usage,
+        format!("the predicate in {name} is not a JSON object"),
+    )
 }
 
 /// The predicate that JUnit reports amount to.
@@ -131,9 +157,16 @@ fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Fail
         let shown = file.display().to_string();
         let bytes = read(&shown, MAX_REPORT)?;
         // Where the file lay on the machine that ran the tests is nobody's business.
-        let name = if file.is_absolute() { file.file_name().map(Path::new) } else { Some(file.as_path()) };
+        let name = if file.is_absolute() {
+            file.file_name().map(Path::new)
+        } else {
+            Some(file.as_path())
+        };
         let name = name.unwrap_or(file).to_string_lossy().into_owned();
-        tests.add(&name, &bytes).or_fail(Kind::Usage, format!("{shown} is not a JUnit report that can be attested"))?;
+        tests.add(&name, &bytes).or_fail(
+            Kind::Usage,
+            format!("{shown} is not a JUnit report that can be attested"),
+        )?;
         reports.push((name, Digest::sha256(&bytes)));
     }
     let predicate = tests.predicate(&reports, args.url.as_ref());
@@ -161,7 +194,10 @@ fn read(file: &str, limit: usize) -> Result<Vec<u8>, Failure> {
     };
     read.or_fail(Kind::CannotTell, format!("cannot read {file}"))?;
     if bytes.len() > limit {
-        return Err(Failure::new(Kind::Usage, format!("{file} is too long: more than {limit} bytes")));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("{file} is too long: more than {limit} bytes"),
+        ));
     }
     Ok(bytes)
 }

@@ -33,15 +33,43 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;
-    let result = if args.failed { BuildResult::Failed } else { BuildResult::Succeeded };
-    let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
-        let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-        let component = built(policy, args.component.as_ref())?;
-        content(view, policy, commit, &component)?;
-        Ok(Action::Build(Build { component, commit, result, log: args.log.clone() }).into())
-    })?;
-    let Action::Build(build) = &appended.statement.action else { return Ok(()) };
-    let outcome = if args.failed { "could not be built" } else { "was built" };
-    let sentence = format!("{} ({}) {outcome}, says {}.", build.component, commit.0.prefix(7), appended.statement.by);
+    let result = if args.failed {
+        BuildResult::Failed
+    } else {
+        BuildResult::Succeeded
+    };
+    let appended = workspace.append(
+        context,
+        &LedgerName::evidence(),
+        args.how.manner(),
+        &|view| {
+            let policy = view
+                .policy
+                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+            let component = built(policy, args.component.as_ref())?;
+            content(view, policy, commit, &component)?;
+            Ok(Action::Build(Build {
+                component,
+                commit,
+                result,
+                log: args.log.clone(),
+            })
+            .into())
+        },
+    )?;
+    let Action::Build(build) = &appended.statement.action else {
+        return Ok(());
+    };
+    let outcome = if args.failed {
+        "could not be built"
+    } else {
+        "was built"
+    };
+    let sentence = format!(
+        "{} ({}) {outcome}, says {}.",
+        build.component,
+        commit.0.prefix(7),
+        appended.statement.by
+    );
     written::tell(context, &sentence, &appended)
 }

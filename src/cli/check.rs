@@ -44,17 +44,43 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         (false, true) => DeploymentKind::Hotfix,
         (false, false) => DeploymentKind::Deploy,
     };
-    let by = args.by.clone().or_else(|| look::asker(&workspace)).or_else(|| first_deployer(rules, kind).cloned());
-    let by = by.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
+    let by = args
+        .by
+        .clone()
+        .or_else(|| look::asker(&workspace))
+        .or_else(|| first_deployer(rules, kind).cloned());
+    let by =
+        by.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
     let selection = to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
-    let wish = Wish { name: &name, rules, commits, selection, kind, destroy: false, versions };
-    let asker =
-        Asker { repository: &workspace.repository, project: &workspace.project, remote: workspace.remote.as_deref() };
-    let answer = asker.start(&by, &wish).map_err(|error| unasked(error, name.as_str()))?;
+    let wish = Wish {
+        name: &name,
+        rules,
+        commits,
+        selection,
+        kind,
+        destroy: false,
+        versions,
+    };
+    let asker = Asker {
+        repository: &workspace.repository,
+        project: &workspace.project,
+        remote: workspace.remote.as_deref(),
+    };
+    let answer = asker
+        .start(&by, &wish)
+        .map_err(|error| unasked(error, name.as_str()))?;
     // A start deploys something by its very form.
-    let Some(deployment) = answer.deployment() else { return Err(Failure::told(Kind::CannotTell)) };
-    let shown = Check { environment: &name, commit, by: &by, deployment, verdict: &answer.verdict };
+    let Some(deployment) = answer.deployment() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
+    let shown = Check {
+        environment: &name,
+        commit,
+        by: &by,
+        deployment,
+        verdict: &answer.verdict,
+    };
     if context.json() {
         context.report("check", &check::json(&shown))?;
     } else {
@@ -71,9 +97,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// Why there was nothing to ask about.
 fn unasked(error: AskError, name: &str) -> Failure {
     let kind = match &error {
-        AskError::Compose(ComposeError::Unknown(_) | ComposeError::Absent { .. } | ComposeError::Nothing(_)) => {
-            Kind::Usage
-        }
+        AskError::Compose(
+            ComposeError::Unknown(_) | ComposeError::Absent { .. } | ComposeError::Nothing(_),
+        ) => Kind::Usage,
         _ => Kind::CannotTell,
     };
     Failure::new(kind, format!("cannot say what would be deployed to {name}")).because(error)

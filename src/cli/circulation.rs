@@ -43,7 +43,10 @@ impl std::fmt::Display for Subject {
 impl What {
     /// What is meant. No revision of git's is a digest: none holds a colon and nothing but 64 digits after `sha256`.
     pub fn subject(&self, workspace: &Workspace) -> Result<Subject, Failure> {
-        let digest = self.named.rsplit_once('@').map_or(self.named.as_str(), |(_, digest)| digest);
+        let digest = self
+            .named
+            .rsplit_once('@')
+            .map_or(self.named.as_str(), |(_, digest)| digest);
         match digest.parse() {
             Ok(digest) => Ok(Subject::Digest(digest)),
             Err(_) => Ok(Subject::Commit(workspace.commit(&self.named)?)),
@@ -62,8 +65,14 @@ impl What {
             Subject::Commit(commit) => (Some(*commit), None),
             Subject::Digest(digest) => (None, Some(digest.clone())),
         };
-        let yank = Yank { commit, digest, reason: self.message.clone() };
+        let yank = Yank {
+            commit,
+            digest,
+            reason: self.message.clone(),
+        };
         let draft = || Draft::from(action(yank.clone()));
-        workspace.append(context, &LedgerName::evidence(), self.how.manner(), &|_| Ok(draft()))
+        workspace.append(context, &LedgerName::evidence(), self.how.manner(), &|_| {
+            Ok(draft())
+        })
     }
 }

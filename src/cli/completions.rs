@@ -30,9 +30,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let name = if bash { BASH_NAME } else { "git-deploy" };
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut help::command(), name, &mut script);
-    let mut script = String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
+    let mut script =
+        String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
     if bash {
-        script = script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
+        script =
+            script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
     }
     context.print(script.trim_end());
     Ok(())

@@ -38,17 +38,34 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (name, rev) = args.at.find(&workspace, context)?;
     let revision = rev.unwrap_or("HEAD");
     let mut places = look::places(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else { return Err(Failure::told(Kind::CannotTell)) };
+    let Some(place) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
     let gatherer = workspace.gatherer();
     let way = Way::new(&workspace.repository, &workspace.policy, LIMIT);
-    let search = Search { workspace: &workspace, place: &place, gatherer: &gatherer, way, patches: HashMap::new() };
+    let search = Search {
+        workspace: &workspace,
+        place: &place,
+        gatherer: &gatherer,
+        way,
+        patches: HashMap::new(),
+    };
     let (subject, components) = search.all(revision, &args.components)?;
     let answer = Contains::overall(&components);
-    let contains = Contains { environment: place.name.clone(), revision: revision.to_owned(), answer, components };
+    let contains = Contains {
+        environment: place.name.clone(),
+        revision: revision.to_owned(),
+        answer,
+        components,
+    };
     if context.json() {
         context.report("contains", &contains)?;
     } else {
-        context.print(contains::text(&contains, subject.as_deref(), context.width()));
+        context.print(contains::text(
+            &contains,
+            subject.as_deref(),
+            context.width(),
+        ));
         look::age(&workspace, context);
     }
     match answer {
@@ -86,11 +103,18 @@ impl Wanted {
 
 impl Search<'_> {
     /// Every component that is concerned, and the subject of the commit where it is one.
-    fn all(mut self, revision: &str, only: &[ComponentName]) -> Result<(Option<String>, Vec<Component>), Failure> {
+    fn all(
+        mut self,
+        revision: &str,
+        only: &[ComponentName],
+    ) -> Result<(Option<String>, Vec<Component>), Failure> {
         let (subject, wanted) = self.wanted(revision)?;
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
             super::composing::known(&self.workspace.policy, unknown)?;
-            let words = format!("{revision} does not concern {unknown}: it touches {}", names(wanted.keys()));
+            let words = format!(
+                "{revision} does not concern {unknown}: it touches {}",
+                names(wanted.keys())
+            );
             return Err(Failure::new(Kind::Usage, words));
         }
         let mut components = Vec::new();
@@ -108,16 +132,25 @@ impl Search<'_> {
     }
 
     /// What is looked for, by component: what an environment runs, or what a commit touches; if that is nothing, all that run.
-    fn wanted(&self, revision: &str) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), Failure> {
+    fn wanted(
+        &self,
+        revision: &str,
+    ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), Failure> {
         if let Some(running) = self.workspace.running(revision)? {
-            let all = running.into_iter().map(|(component, commit)| (component, Wanted::All(commit)));
+            let all = running
+                .into_iter()
+                .map(|(component, commit)| (component, Wanted::All(commit)));
             return Ok((None, all.collect()));
         }
         let commit = self.workspace.commit(revision)?;
         let cannot = || format!("cannot read what {} changes", commit.short());
         let mut touched = BTreeMap::new();
         for component in self.workspace.policy.component_names() {
-            if self.way.touches(commit, &component).or_fail(Kind::CannotTell, cannot())? {
+            if self
+                .way
+                .touches(commit, &component)
+                .or_fail(Kind::CannotTell, cannot())?
+            {
                 touched.insert(component, Wanted::Change(commit));
             }
         }
@@ -127,9 +160,16 @@ impl Search<'_> {
         }
         if touched.is_empty() {
             let name = &self.place.name;
-            return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
+            return Err(
+                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                    .hint("git deploy status"),
+            );
         }
-        let read = self.workspace.repository.read_commit(commit.0).or_fail(Kind::CannotTell, cannot())?;
+        let read = self
+            .workspace
+            .repository
+            .read_commit(commit.0)
+            .or_fail(Kind::CannotTell, cannot())?;
         Ok((subject(&read), touched))
     }
 
@@ -140,30 +180,52 @@ impl Search<'_> {
             return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
         }
         let Some(running) = here.commit(component) else {
-            return Ok(Found::No { why: format!("{} does not run it", self.place.name) });
+            return Ok(Found::No {
+                why: format!("{} does not run it", self.place.name),
+            });
         };
         let commit = wanted.commit();
-        let content = self.gatherer.content(&self.workspace.policy, commit, component);
+        let content = self
+            .gatherer
+            .content(&self.workspace.policy, commit, component);
         if content.is_ok_and(|content| content.is_some() && content == here.content(component)) {
             let contained = self.workspace.repository.is_ancestor(commit.0, running.0);
-            let by = if contained.is_ok_and(|it| it) { By::History } else { By::Content };
-            return Ok(Found::Yes { by, picked: Vec::new() });
+            let by = if contained.is_ok_and(|it| it) {
+                By::History
+            } else {
+                By::Content
+            };
+            return Ok(Found::Yes {
+                by,
+                picked: Vec::new(),
+            });
         }
         match self.look_back(component, wanted, running) {
             Ok(found) => Ok(found),
-            Err(Error::Shallow | Error::Missing(_)) => {
-                cannot_tell("the history in between is not all here: git fetch --unshallow, or git fetch".to_owned())
-            }
+            Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
+                "the history in between is not all here: git fetch --unshallow, or git fetch"
+                    .to_owned(),
+            ),
             Err(Error::Bounds { what, limit }) => cannot_tell(format!("{what} is above {limit}")),
-            Err(error) => Err(Failure::new(Kind::CannotTell, "cannot read the history").because(error)),
+            Err(error) => {
+                Err(Failure::new(Kind::CannotTell, "cannot read the history").because(error))
+            }
         }
     }
 
-    fn look_back(&mut self, component: &ComponentName, wanted: Wanted, running: CommitId) -> crate::git::Result<Found> {
+    fn look_back(
+        &mut self,
+        component: &ComponentName,
+        wanted: Wanted,
+        running: CommitId,
+    ) -> crate::git::Result<Found> {
         let repository = &self.workspace.repository;
         let commit = wanted.commit();
         if repository.is_ancestor(commit.0, running.0)? {
-            return Ok(Found::Yes { by: By::History, picked: Vec::new() });
+            return Ok(Found::Yes {
+                by: By::History,
+                picked: Vec::new(),
+            });
         }
         let needed = match wanted {
             Wanted::Change(commit) => vec![commit.0],
@@ -171,35 +233,57 @@ impl Search<'_> {
                 let ahead = self.way.touching(component, commit, running)?;
                 if ahead.more {
                     let what = "the number of commits that may not be there".to_owned();
-                    return Err(Error::Bounds { what, limit: LIMIT as u64 });
+                    return Err(Error::Bounds {
+                        what,
+                        limit: LIMIT as u64,
+                    });
                 }
                 ahead.commits
             }
         };
         let here = self.way.touching(component, running, commit)?;
         let same = self.same_changes(&needed, &here.commits)?;
-        let missing: Vec<String> = needed.iter().filter(|id| !same.contains_key(*id)).map(|id| id.prefix(7)).collect();
+        let missing: Vec<String> = needed
+            .iter()
+            .filter(|id| !same.contains_key(*id))
+            .map(|id| id.prefix(7))
+            .collect();
         let running = running.0.prefix(7);
         match (&missing[..], here.more) {
-            ([], _) if needed.is_empty() => Ok(Found::Yes { by: By::History, picked: Vec::new() }),
-            ([], _) => Ok(Found::Yes { by: By::Patch, picked: same.into_values().map(CommitId).collect() }),
+            ([], _) if needed.is_empty() => Ok(Found::Yes {
+                by: By::History,
+                picked: Vec::new(),
+            }),
+            ([], _) => Ok(Found::Yes {
+                by: By::Patch,
+                picked: same.into_values().map(CommitId).collect(),
+            }),
             (_, true) => {
-                let why = format!("more than {LIMIT} commits of {running} may hold the same change");
+                let why =
+                    format!("more than {LIMIT} commits of {running} may hold the same change");
                 Ok(Found::CannotTell { why })
             }
-            ([_], false) if matches!(wanted, Wanted::Change(_)) => {
-                Ok(Found::No { why: format!("{running} has neither the commit nor one that makes the same change") })
-            }
-            ([one], false) => Ok(Found::No { why: format!("{running} lacks {one}") }),
+            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(Found::No {
+                why: format!("{running} has neither the commit nor one that makes the same change"),
+            }),
+            ([one], false) => Ok(Found::No {
+                why: format!("{running} lacks {one}"),
+            }),
             (several, false) => {
                 let (count, first) = (several.len(), several.first().map_or("", String::as_str));
-                Ok(Found::No { why: format!("{running} lacks {count} commits, the newest {first}") })
+                Ok(Found::No {
+                    why: format!("{running} lacks {count} commits, the newest {first}"),
+                })
             }
         }
     }
 
     /// For each commit that is needed one of those that are there and make the same change.
-    fn same_changes(&mut self, needed: &[Oid], there: &[Oid]) -> crate::git::Result<BTreeMap<Oid, Oid>> {
+    fn same_changes(
+        &mut self,
+        needed: &[Oid],
+        there: &[Oid],
+    ) -> crate::git::Result<BTreeMap<Oid, Oid>> {
         if needed.is_empty() || there.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -207,8 +291,14 @@ impl Search<'_> {
         // What came together in a merge is there by itself.
         self.read_patches(there, true)?;
         let patch = |id: &Oid| self.patches.get(id)?.as_deref();
-        let by_patch: HashMap<&str, Oid> = there.iter().filter_map(|id| Some((patch(id)?, *id))).collect();
-        Ok(needed.iter().filter_map(|id| Some((*id, *by_patch.get(patch(id)?)?))).collect())
+        let by_patch: HashMap<&str, Oid> = there
+            .iter()
+            .filter_map(|id| Some((patch(id)?, *id)))
+            .collect();
+        Ok(needed
+            .iter()
+            .filter_map(|id| Some((*id, *by_patch.get(patch(id)?)?)))
+            .collect())
     }
 
     fn read_patches(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
@@ -221,11 +311,18 @@ impl Search<'_> {
             }
         }
         let mut found = repository.patch_ids(&commits)?;
-        self.patches.extend(commits.iter().map(|commit| (commit.id, found.remove(&commit.id))));
+        self.patches.extend(
+            commits
+                .iter()
+                .map(|commit| (commit.id, found.remove(&commit.id))),
+        );
         Ok(())
     }
 }
 
 fn names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {
-    components.map(ComponentName::as_str).collect::<Vec<_>>().join(", ")
+    components
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

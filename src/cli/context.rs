@@ -148,14 +148,17 @@ impl Context {
     }
 
     fn folded(&self, text: &str) -> String {
-        let lines: Vec<String> =
-            text.lines().flat_map(|line| view::fold::below("", SENTENCE, line, self.width)).collect();
+        let lines: Vec<String> = text
+            .lines()
+            .flat_map(|line| view::fold::below("", SENTENCE, line, self.width))
+            .collect();
         lines.join("\n")
     }
 
     /// Prints the one JSON document of a command: `kind` names its schema, as in `git-deploy/<kind>/v1`.
     pub fn report(&self, kind: &str, body: &impl Serialize) -> Result<(), Failure> {
-        let document = view::json::document(kind, body).or_fail(Kind::CannotTell, "cannot write the JSON document")?;
+        let document = view::json::document(kind, body)
+            .or_fail(Kind::CannotTell, "cannot write the JSON document")?;
         let mut output = self.output();
         output.reported = true;
         output.write_out(format_args!("{document}\n"));
@@ -173,17 +176,26 @@ impl Context {
     }
 
     /// The same, unless nobody wants to know any more, which is a no: a program that listens to Ctrl-C is not ended by it at a question.
-    pub fn confirm_unless(&self, given_up: &dyn Fn() -> bool, question: &str) -> Result<bool, Failure> {
+    pub fn confirm_unless(
+        &self,
+        given_up: &dyn Fn() -> bool,
+        question: &str,
+    ) -> Result<bool, Failure> {
         if self.yes {
             return Ok(true);
         }
         if !self.can_ask() {
-            return Err(Failure::new(Kind::Usage, format!("cannot ask \"{question}\" without a terminal"))
-                .hint("the same command with --yes, which answers it with yes"));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("cannot ask \"{question}\" without a terminal"),
+            )
+            .hint("the same command with --yes, which answers it with yes"));
         }
         {
             let err = &mut self.output().err;
-            write!(err, "{question} [y/N] ").and_then(|()| err.flush()).or_fail(Kind::CannotTell, "cannot ask")?;
+            write!(err, "{question} [y/N] ")
+                .and_then(|()| err.flush())
+                .or_fail(Kind::CannotTell, "cannot ask")?;
         }
         while !is_answered().or_fail(Kind::CannotTell, "cannot read the answer")? {
             if given_up() {
@@ -192,7 +204,10 @@ impl Context {
             }
         }
         let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).or_fail(Kind::CannotTell, "cannot read the answer")?;
+        io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .or_fail(Kind::CannotTell, "cannot read the answer")?;
         Ok(is_yes(&answer))
     }
 
@@ -208,9 +223,12 @@ impl Context {
             // The command's own failure says more than that nobody read its words.
             (Err(failure), _) => failure.kind().into(),
             (Ok(()), None) => ExitCode::SUCCESS,
-            (Ok(()), Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => CLOSED_PIPE.into(),
+            (Ok(()), Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                CLOSED_PIPE.into()
+            }
             (Ok(()), Some(error)) => {
-                let failure = Failure::new(Kind::CannotTell, "cannot write to standard output").because(error);
+                let failure = Failure::new(Kind::CannotTell, "cannot write to standard output")
+                    .because(error);
                 self.explain(&failure);
                 failure.kind().into()
             }
@@ -240,7 +258,9 @@ impl Output {
         if self.broken.is_none() {
             // In one write: a stream that is written to through the stripping of styles writes line by line.
             let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
-            let written = whole.write_fmt(text).and_then(|()| io::stdout().write_all(&whole.into_inner()));
+            let written = whole
+                .write_fmt(text)
+                .and_then(|()| io::stdout().write_all(&whole.into_inner()));
             self.broken = written.err();
         }
     }
@@ -248,9 +268,15 @@ impl Output {
 
 /// `COLUMNS` where it is set, as with git; else the terminal's width; else no limit, for files and pipes.
 pub(super) fn width(terminal: bool) -> Option<usize> {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|columns| *columns > 0);
     columns.or_else(|| {
-        terminal.then(terminal_size::terminal_size).flatten().map(|(terminal_size::Width(width), _)| width.into())
+        terminal
+            .then(terminal_size::terminal_size)
+            .flatten()
+            .map(|(terminal_size::Width(width), _)| width.into())
     })
 }
 
@@ -258,7 +284,13 @@ pub(super) fn width(terminal: bool) -> Option<usize> {
 fn is_answered() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
-    match poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 })) {
+    match poll(
+        &mut polled,
+        Some(&Timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000_000,
+        }),
+    ) {
         Ok(ready) => Ok(ready > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
@@ -277,6 +309,10 @@ mod tests {
     #[test]
     fn answers() {
         assert!(["y\n", "Y", " yes \n", "YES"].into_iter().all(is_yes));
-        assert!(!["", "\n", "n", "yy", "yes please", "j"].into_iter().any(is_yes));
+        assert!(
+            !["", "\n", "n", "yy", "yes please", "j"]
+                .into_iter()
+                .any(is_yes)
+        );
     }
 }

@@ -56,12 +56,16 @@ by = "ci"
 
 /// Runs the tour.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let root = std::path::absolute(&args.directory).or_fail(Kind::Usage, "cannot use this folder")?;
+    let root =
+        std::path::absolute(&args.directory).or_fail(Kind::Usage, "cannot use this folder")?;
     if root.exists() {
-        return Err(Failure::new(Kind::Usage, format!("{} is there already", root.display()))
-            .hint("git deploy demo DIR, with a folder that is not there yet"));
+        return Err(
+            Failure::new(Kind::Usage, format!("{} is there already", root.display()))
+                .hint("git deploy demo DIR, with a folder that is not there yet"),
+        );
     }
-    std::fs::create_dir_all(root.join("keys")).or_fail(Kind::CannotTell, format!("cannot make {}", root.display()))?;
+    std::fs::create_dir_all(root.join("keys"))
+        .or_fail(Kind::CannotTell, format!("cannot make {}", root.display()))?;
     let tour = Tour { root, context };
     tour.set_up()?;
     tour.first_deployments()?;
@@ -93,11 +97,26 @@ enum End {
 impl Tour<'_> {
     fn set_up(&self) -> Result<(), Failure> {
         self.chapter("A server, and a key for everyone");
-        self.git(".", &["init", "--quiet", "--bare", "--initial-branch=main", "server.git"])?;
+        self.git(
+            ".",
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--initial-branch=main",
+                "server.git",
+            ],
+        )?;
         for person in PEOPLE {
-            self.deploy(".", &["key", "new", &format!("keys/{person}.key"), "--no-password"])?;
+            self.deploy(
+                ".",
+                &["key", "new", &format!("keys/{person}.key"), "--no-password"],
+            )?;
         }
-        self.deploy(".", &["server", "init", "server.git", "--admin", "keys/alice.pub"])?;
+        self.deploy(
+            ".",
+            &["server", "init", "server.git", "--admin", "keys/alice.pub"],
+        )?;
 
         self.chapter("A project with two components, and its policy");
         self.clone("alice")?;
@@ -120,8 +139,10 @@ impl Tour<'_> {
         self.chapter("CI says what it tested and what it built");
         self.deploy("ci", &["attest", "test-result", "--result", "passed"])?;
         for component in ["api", "web"] {
-            let image =
-                format!("registry.example/{component}@{}", crate::domain::id::Digest::sha256(component.as_bytes()));
+            let image = format!(
+                "registry.example/{component}@{}",
+                crate::domain::id::Digest::sha256(component.as_bytes())
+            );
             self.deploy("ci", &["register", &image, "--component", component])?;
         }
         self.chapter("dev, then qa");
@@ -133,7 +154,17 @@ impl Tour<'_> {
         self.chapter("Straight to prod? Everyone can ask first");
         self.deploy_to("ci", &["check", "prod"], End::Refused)?;
         self.chapter("And who does not ask is refused by the server");
-        self.deploy_to("ci", &["record", "prod", "--no-verify", "-m", "Skip stage, nobody will notice"], End::Refused)
+        self.deploy_to(
+            "ci",
+            &[
+                "record",
+                "prod",
+                "--no-verify",
+                "-m",
+                "Skip stage, nobody will notice",
+            ],
+            End::Refused,
+        )
     }
 
     fn accepted(&self) -> Result<(), Failure> {
@@ -158,9 +189,18 @@ impl Tour<'_> {
         let mut text = format!("The sandbox is yours: {}\n", self.root.display());
         text += "Three things to try, each in a clone of somebody:\n";
         let tries = [
-            ("alice", "change api/server.txt, commit, push, then: git deploy record dev && git deploy status"),
-            ("bob", "git deploy lock prod -m \"incident 4711\", then in ci: git deploy sync && git deploy check prod"),
-            ("ci", "git push origin :refs/deploy/prod, and see who says no"),
+            (
+                "alice",
+                "change api/server.txt, commit, push, then: git deploy record dev && git deploy status",
+            ),
+            (
+                "bob",
+                "git deploy lock prod -m \"incident 4711\", then in ci: git deploy sync && git deploy check prod",
+            ),
+            (
+                "ci",
+                "git push origin :refs/deploy/prod, and see who says no",
+            ),
         ];
         for (number, (person, what)) in (1..).zip(tries) {
             // Writing to a string cannot fail.
@@ -174,29 +214,41 @@ impl Tour<'_> {
     fn clone(&self, person: &str) -> Result<(), Failure> {
         self.git(".", &["clone", "--quiet", "server.git", person])?;
         let key = self.root.join("keys").join(format!("{person}.key"));
-        let key = key.to_str().ok_or_else(|| Failure::new(Kind::Usage, "the folder's name must be UTF-8"))?;
+        let key = key
+            .to_str()
+            .ok_or_else(|| Failure::new(Kind::Usage, "the folder's name must be UTF-8"))?;
         let email = format!("{person}@example.com");
         // What the user has set for all repositories must not change the tour: hooks and signatures of their own.
-        let settings = [("deploy.key", key), ("user.name", person), ("user.email", &email)];
+        let settings = [
+            ("deploy.key", key),
+            ("user.name", person),
+            ("user.email", &email),
+        ];
         for (name, value) in settings {
             self.git(person, &["config", name, value])?;
         }
-        for (name, value) in [("commit.gpgSign", "false"), ("core.hooksPath", ".git/hooks")] {
+        for (name, value) in [
+            ("commit.gpgSign", "false"),
+            ("core.hooksPath", ".git/hooks"),
+        ] {
             self.quietly(person, &["config", name, value])?;
         }
         Ok(())
     }
 
     fn policy(&self) -> Result<String, Failure> {
-        let mut text = "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
+        let mut text =
+            "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
         for person in PEOPLE {
             let file = self.root.join("keys").join(format!("{person}.pub"));
-            let key =
-                crate::signing::key::read_public(&file).or_fail(Kind::CannotTell, "cannot read a key just made")?;
+            let key = crate::signing::key::read_public(&file)
+                .or_fail(Kind::CannotTell, "cannot read a key just made")?;
             let line = if person == "ci" {
                 format!("{person:<5} = {{ key = \"{key}\", machine = true }}\n")
             } else {
-                format!("{person:<5} = {{ key = \"{key}\", emails = [\"{person}@example.com\"] }}\n")
+                format!(
+                    "{person:<5} = {{ key = \"{key}\", emails = [\"{person}@example.com\"] }}\n"
+                )
             };
             text += &line;
         }
@@ -226,14 +278,24 @@ impl Tour<'_> {
 
     fn deploy_to(&self, place: &str, arguments: &[&str], end: End) -> Result<(), Failure> {
         self.show(place, &format!("git deploy {}", shown(arguments)));
-        let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot find this program's own file")?;
+        let program = std::env::current_exe()
+            .or_fail(Kind::CannotTell, "cannot find this program's own file")?;
         self.carry_out(&program, place, arguments, end)
     }
 
     /// Runs a command as it was shown, on the same terminal.
-    fn carry_out(&self, program: &Path, place: &str, arguments: &[&str], end: End) -> Result<(), Failure> {
+    fn carry_out(
+        &self,
+        program: &Path,
+        place: &str,
+        arguments: &[&str],
+        end: End,
+    ) -> Result<(), Failure> {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.root.join(place)).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.root.join(place))
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             // What points to another repository or key must not reach the sandbox.
             if name.to_str().is_some_and(|name| {
@@ -245,7 +307,10 @@ impl Tour<'_> {
                 command.env_remove(&name);
             }
         }
-        let status = command.status().or_fail(Kind::CannotTell, format!("cannot run {}", program.display()))?;
+        let status = command.status().or_fail(
+            Kind::CannotTell,
+            format!("cannot run {}", program.display()),
+        )?;
         let expected = match end {
             End::Well => 0,
             End::Refused => 1,
@@ -271,7 +336,11 @@ impl Tour<'_> {
 
     fn show(&self, place: &str, command: &str) {
         let style = AnsiColor::Cyan.on_default();
-        let prompt = if place == "." { String::new() } else { place.to_owned() };
+        let prompt = if place == "." {
+            String::new()
+        } else {
+            place.to_owned()
+        };
         self.say(&format!("{style}{prompt}${style:#} {command}"));
     }
 
@@ -282,11 +351,19 @@ impl Tour<'_> {
 
 /// Arguments as a person would type them.
 fn shown(arguments: &[&str]) -> String {
-    let quote =
-        |argument: &&str| if argument.contains(' ') { format!("\"{argument}\"") } else { (*argument).to_owned() };
+    let quote = |argument: &&str| {
+        if argument.contains(' ') {
+            format!("\"{argument}\"")
+        } else {
+            (*argument).to_owned()
+        }
+    };
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("    {line}").trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -93,7 +93,8 @@ pub fn listen() -> Result<Arc<Stop>, Failure> {
         // With standard error closed there is nobody left to tell.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
     };
-    stop.listen(told).or_fail(Kind::CannotTell, "cannot listen to signals")?;
+    stop.listen(told)
+        .or_fail(Kind::CannotTell, "cannot listen to signals")?;
     Ok(stop)
 }
 
@@ -116,13 +117,24 @@ impl<'a> Deploying<'a> {
         carrying: &'a Carrying,
         stop: Arc<Stop>,
     ) -> Self {
-        Self { context, workspace, place, requested_by: None, carrying, stop, notices: Notices::new(context) }
+        Self {
+            context,
+            workspace,
+            place,
+            requested_by: None,
+            carrying,
+            stop,
+            notices: Notices::new(context),
+        }
     }
 
     /// The same, asked for by somebody else.
     #[must_use]
     pub fn requested_by(self, person: Option<&'a Person>) -> Self {
-        Self { requested_by: person, ..self }
+        Self {
+            requested_by: person,
+            ..self
+        }
     }
 }
 
@@ -141,22 +153,38 @@ impl Deploying<'_> {
         let stage = Stage::new(self, &deployment)?;
         let planning = Progress::planning(self.context, stage.names);
         let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &planning };
+        let crew = Crew {
+            surroundings: &surroundings,
+            stop: &self.stop,
+            witness: &planning,
+        };
         let plans = carry::plan(&deployment, (&stage.site, &crew), self.parallel());
         self.show(&deployment, &plans)?;
         self.planned(&deployment, &plans)?;
-        self.tells(Event::PlanReady, person, &with_plans(deployment.clone(), &plans), |notice| notice);
+        self.tells(
+            Event::PlanReady,
+            person,
+            &with_plans(deployment.clone(), &plans),
+            |notice| notice,
+        );
         self.approved(person, compose, &deployment, &plans)?;
         if !self.confirm("Continue?")? {
             return Err(Failure::new(Kind::Denied, "nothing was deployed"));
         }
         let begun = self.begin(compose, &deployment, &plans)?;
-        self.carry(&stage, &Progress::new(self.context, stage.names), &begun, &plans)
+        self.carry(
+            &stage,
+            &Progress::new(self.context, stage.names),
+            &begun,
+            &plans,
+        )
     }
 
     /// Asks a question, which Ctrl-C answers too: then nothing was done.
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
-        let agreed = self.context.confirm_unless(&|| self.stop.begins_nothing(), question)?;
+        let agreed = self
+            .context
+            .confirm_unless(&|| self.stop.begins_nothing(), question)?;
         if self.stop.begins_nothing() {
             return Err(self.interrupted());
         }
@@ -164,17 +192,31 @@ impl Deploying<'_> {
     }
 
     fn interrupted(&self) -> Failure {
-        Failure::new(Kind::Command, format!("interrupted: nothing was deployed to {}", self.place.name))
+        Failure::new(
+            Kind::Command,
+            format!("interrupted: nothing was deployed to {}", self.place.name),
+        )
     }
 
     /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
         let stage = Stage::new(self, deployment)?;
-        let progress =
-            if quiet { Progress::hidden(self.context) } else { Progress::planning(self.context, stage.names) };
+        let progress = if quiet {
+            Progress::hidden(self.context)
+        } else {
+            Progress::planning(self.context, stage.names)
+        };
         let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: &progress };
-        Ok(carry::plan(deployment, (&stage.site, &crew), self.parallel()))
+        let crew = Crew {
+            surroundings: &surroundings,
+            stop: &self.stop,
+            witness: &progress,
+        };
+        Ok(carry::plan(
+            deployment,
+            (&stage.site, &crew),
+            self.parallel(),
+        ))
     }
 
     /// Nothing changes: the commit is written down for the components that have its content already.
@@ -190,39 +232,76 @@ impl Deploying<'_> {
                 verification: crate::domain::entry::VerificationResult::None,
                 verifications: BTreeMap::new(),
             };
-            let results =
-                outcome::results(&deployment.components, &said).or_fail(Kind::CannotTell, "cannot record it")?;
-            Ok(Action::Record(Record { deployment, results, logs: Vec::new() }))
+            let results = outcome::results(&deployment.components, &said)
+                .or_fail(Kind::CannotTell, "cannot record it")?;
+            Ok(Action::Record(Record {
+                deployment,
+                results,
+                logs: Vec::new(),
+            }))
         })?;
-        written::tell(self.context, &deployed::ended(self.place.name.as_str(), &appended.statement.ended()), &appended)
+        written::tell(
+            self.context,
+            &deployed::ended(self.place.name.as_str(), &appended.statement.ended()),
+            &appended,
+        )
     }
 
     /// Writes the start, which is the lock: of the very deployment that was planned.
-    pub fn begin(&self, compose: &Compose<'_>, shown: &Deployment, plans: &Plans) -> Result<Begun, Failure> {
+    pub fn begin(
+        &self,
+        compose: &Compose<'_>,
+        shown: &Deployment,
+        plans: &Plans,
+    ) -> Result<Begun, Failure> {
         let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
         let appended = self.append(&|view| {
             let deployment = with_plans(compose(view)?, plans);
             self.same(view, shown, &deployment)?;
             Ok(Action::Start(Start { run, deployment }))
         })?;
-        let Action::Start(start) = &appended.statement.action else { return Err(Failure::told(Kind::CannotTell)) };
+        let Action::Start(start) = &appended.statement.action else {
+            return Err(Failure::told(Kind::CannotTell));
+        };
         let sequence = appended.statement.sequence;
-        self.tells(Event::Started, &appended.statement.by, &start.deployment, |notice| Notice {
-            run: Some(run),
-            entry: Some(appended.id),
-            ..notice
-        });
-        Ok(Begun { sequence, run, deployment: start.deployment.clone() })
+        self.tells(
+            Event::Started,
+            &appended.statement.by,
+            &start.deployment,
+            |notice| Notice {
+                run: Some(run),
+                entry: Some(appended.id),
+                ..notice
+            },
+        );
+        Ok(Begun {
+            sequence,
+            run,
+            deployment: start.deployment.clone(),
+        })
     }
 
     /// Plans again what a run that was taken over is to change. A plan that is bound by approvals must be the approved one, or do nothing any more.
-    pub fn plan_again(&self, stage: &Stage<'_>, progress: &Progress<'_>, begun: &Begun) -> Result<Plans, Failure> {
+    pub fn plan_again(
+        &self,
+        stage: &Stage<'_>,
+        progress: &Progress<'_>,
+        begun: &Begun,
+    ) -> Result<Plans, Failure> {
         let surroundings = self.surroundings(stage, Some(begun.run))?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: progress };
+        let crew = Crew {
+            surroundings: &surroundings,
+            stop: &self.stop,
+            witness: progress,
+        };
         let mut plans = carry::plan(&begun.deployment, (&stage.site, &crew), self.parallel());
         if self.binds_plans() {
             let bound = |component: &ComponentName| {
-                let change = begun.deployment.components.iter().find(|change| change.target.component == *component);
+                let change = begun
+                    .deployment
+                    .components
+                    .iter()
+                    .find(|change| change.target.component == *component);
                 change.and_then(|change| change.plan.as_ref())
             };
             // Without the approved plan it counts as changed, and is not applied.
@@ -244,7 +323,11 @@ impl Deploying<'_> {
     ) -> Result<(), Failure> {
         let (appended, mut report) = self.carried(stage, progress, begun, plans)?;
         let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
-        written::tell(self.context, &deployed::how_it_ended(name, kind, &appended.statement.ended()), &appended)?;
+        written::tell(
+            self.context,
+            &deployed::how_it_ended(name, kind, &appended.statement.ended()),
+            &appended,
+        )?;
         if self.is_failed_creation(begun, &report) {
             // There is nothing that it could have been brought back to.
             report.left.clear();
@@ -267,7 +350,11 @@ impl Deploying<'_> {
         plans: &Plans,
     ) -> Result<(Appended, Report), Failure> {
         let surroundings = self.surroundings(stage, Some(begun.run))?;
-        let crew = Crew { surroundings: &surroundings, stop: &self.stop, witness: progress };
+        let crew = Crew {
+            surroundings: &surroundings,
+            stop: &self.stop,
+            witness: progress,
+        };
         let task = Task {
             deployment: &begun.deployment,
             crew: &crew,
@@ -277,7 +364,11 @@ impl Deploying<'_> {
             fail_fast: self.carrying.fail_fast,
             bound: self.binds_plans(),
         };
-        let foresight = gate::Asking { context: self.context, progress, stop: &self.stop };
+        let foresight = gate::Asking {
+            context: self.context,
+            progress,
+            stop: &self.stop,
+        };
         let mut ours = ours::Ours::new(self, begun);
         let report = carry::apply(&task, &stage.site, &foresight, &mut || ours.look());
         if let Some(why) = &report.lost {
@@ -294,7 +385,12 @@ impl Deploying<'_> {
     }
 
     fn finish(&self, begun: &Begun, report: &Report) -> Result<Appended, Failure> {
-        let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, report.results.clone());
+        let finish = outcome::finish(
+            begun.sequence,
+            begun.run,
+            &begun.deployment,
+            report.results.clone(),
+        );
         self.written_down(begun.sequence, &Action::Finish(finish))
     }
 
@@ -303,15 +399,26 @@ impl Deploying<'_> {
         const TRIES: u32 = 5;
         let mut tries = 0;
         loop {
-            match self.append_so(Manner { patience: TRIES, ..Manner::default() }, &|_| Ok(end.clone())) {
-                Err(failure) if failure.kind() == Kind::CannotTell && tries < TRIES && !self.stop.ends_all() => {
+            match self.append_so(
+                Manner {
+                    patience: TRIES,
+                    ..Manner::default()
+                },
+                &|_| Ok(end.clone()),
+            ) {
+                Err(failure)
+                    if failure.kind() == Kind::CannotTell
+                        && tries < TRIES
+                        && !self.stop.ends_all() =>
+                {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;
                 }
                 Err(failure) => {
                     let name = &self.place.name;
-                    self.context
-                        .mention(format_args!("Run {sequence} in {name} is over, and its end is not written down."));
+                    self.context.mention(format_args!(
+                        "Run {sequence} in {name} is over, and its end is not written down."
+                    ));
                     return Err(failure.hint(format!("git deploy resume {name}")));
                 }
                 Ok(appended) => return Ok(appended),
@@ -320,7 +427,10 @@ impl Deploying<'_> {
     }
 
     /// Writes one entry.
-    pub fn append(&self, action: &dyn Fn(&View<'_>) -> Result<Action, Failure>) -> Result<Appended, Failure> {
+    pub fn append(
+        &self,
+        action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
+    ) -> Result<Appended, Failure> {
         self.append_so(Manner::default(), action)
     }
 
@@ -329,27 +439,52 @@ impl Deploying<'_> {
         manner: Manner,
         action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
     ) -> Result<Appended, Failure> {
-        self.workspace.append(self.context, &self.place.ledger, manner, &|view| Ok(self.draft(action(view)?)))
+        self.workspace
+            .append(self.context, &self.place.ledger, manner, &|view| {
+                Ok(self.draft(action(view)?))
+            })
     }
 
     fn draft(&self, action: Action) -> Draft {
         let requested_by = self.requested_by.cloned();
-        Draft { environment: self.place.named.clone(), requested_by, ..action.into() }
+        Draft {
+            environment: self.place.named.clone(),
+            requested_by,
+            ..action.into()
+        }
     }
 
     /// What commands see here.
-    pub fn surroundings<'s>(&'s self, stage: &Stage<'s>, run: Option<RunId>) -> Result<Surroundings<'s>, Failure> {
+    pub fn surroundings<'s>(
+        &'s self,
+        stage: &Stage<'s>,
+        run: Option<RunId>,
+    ) -> Result<Surroundings<'s>, Failure> {
         let (name, rules) = self.workspace.environment(self.place.name.as_str())?;
-        let good = stage.good.iter().map(|(name, release)| (name.clone(), release.target.commit)).collect();
+        let good = stage
+            .good
+            .iter()
+            .map(|(name, release)| (name.clone(), release.target.commit))
+            .collect();
         // The name was found under the place's.
         debug_assert_eq!(name, self.place.name);
-        Ok(Surroundings { policy: &self.workspace.policy, name: &self.place.name, rules, run, good })
+        Ok(Surroundings {
+            policy: &self.workspace.policy,
+            name: &self.place.name,
+            rules,
+            run,
+            good,
+        })
     }
 
     /// How many components at once.
     pub fn parallel(&self) -> usize {
         let rules = self.workspace.policy.environment(&self.place.name);
-        let parallel = self.carrying.parallel.or(rules.map(|rules| rules.parallel)).unwrap_or(1);
+        let parallel = self
+            .carrying
+            .parallel
+            .or(rules.map(|rules| rules.parallel))
+            .unwrap_or(1);
         parallel as usize
     }
 
@@ -378,6 +513,9 @@ pub fn with_plans(mut deployment: Deployment, plans: &Plans) -> Deployment {
 
 /// Somebody was faster.
 fn meanwhile(what: &str) -> Failure {
-    Failure::new(Kind::CannotTell, format!("{what} since it was planned: nothing was begun"))
-        .hint("the same command again")
+    Failure::new(
+        Kind::CannotTell,
+        format!("{what} since it was planned: nothing was begun"),
+    )
+    .hint("the same command again")
 }

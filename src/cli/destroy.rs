@@ -48,18 +48,41 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let state = workspace.state(&place.ledger, &Scope::All)?;
     let here = state.at(place.named.as_ref());
     let tell = |outcome, entry, why| {
-        let it = Environment { name: name.clone(), expires: here.expiry(), outcome, why, entry };
-        context.report("destroyed", &Destroyed { dry_run: false, environments: vec![it] })
+        let it = Environment {
+            name: name.clone(),
+            expires: here.expiry(),
+            outcome,
+            why,
+            entry,
+        };
+        context.report(
+            "destroyed",
+            &Destroyed {
+                dry_run: false,
+                environments: vec![it],
+            },
+        )
     };
     if !here.exists() {
-        context.say(format_args!("{name} is not there: nothing is to be destroyed."));
-        return if context.json() { tell(Outcome::Absent, None, None) } else { Ok(()) };
+        context.say(format_args!(
+            "{name} is not there: nothing is to be destroyed."
+        ));
+        return if context.json() {
+            tell(Outcome::Absent, None, None)
+        } else {
+            Ok(())
+        };
     }
     let (person, _) = workspace.signer()?;
-    let deploying =
-        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.requested_by.as_ref());
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.requested_by.as_ref());
     let compose = |view: &View<'_>| {
-        let gone = || Failure::new(Kind::CannotTell, format!("{name} is gone: somebody else was faster"));
+        let gone = || {
+            Failure::new(
+                Kind::CannotTell,
+                format!("{name} is gone: somebody else was faster"),
+            )
+        };
         let mut deployment = everything(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;
         deployment.description.clone_from(&args.message);
         deployment.break_glass.clone_from(&args.break_glass);
@@ -67,14 +90,32 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let ask = || {
         let agreed = context.confirm(&format!("Destroy {name}?"))?;
-        agreed.then_some(()).ok_or_else(|| Failure::new(Kind::Denied, "nothing was destroyed"))
+        agreed
+            .then_some(())
+            .ok_or_else(|| Failure::new(Kind::Denied, "nothing was destroyed"))
     };
     let (appended, result) = deploying.destroy(&person, &compose, &ask)?;
-    let sentence = deployed::how_it_ended(name.as_str(), entry::Kind::Destroy, &appended.statement.ended());
-    context.print(written::with_entry(context, &sentence, &entry_name(&place.ledger, appended.id)));
+    let sentence = deployed::how_it_ended(
+        name.as_str(),
+        entry::Kind::Destroy,
+        &appended.statement.ended(),
+    );
+    context.print(written::with_entry(
+        context,
+        &sentence,
+        &entry_name(&place.ledger, appended.id),
+    ));
     if context.json() {
-        let outcome = if result.is_ok() { Outcome::Destroyed } else { Outcome::Failed };
-        tell(outcome, Some(appended.id), result.is_err().then(|| sentence.clone()))?;
+        let outcome = if result.is_ok() {
+            Outcome::Destroyed
+        } else {
+            Outcome::Failed
+        };
+        tell(
+            outcome,
+            Some(appended.id),
+            result.is_err().then(|| sentence.clone()),
+        )?;
     }
     result
 }

@@ -42,7 +42,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     look::problems(&workspace, context)?;
     let (name, rev) = args.at.find(&workspace, context)?;
     let mut places = look::places(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else { return Err(Failure::told(Kind::CannotTell)) };
+    let Some(place) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
     let revision = rev.unwrap_or("HEAD");
     let targets = targets(&workspace, &place, revision)?;
     let gatherer = workspace.gatherer();
@@ -58,18 +60,40 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             components.extend(comparison.component(component, target)?);
         }
     }
-    if let Some(unknown) = args.components.iter().find(|name| !targets.contains_key(*name)) {
+    if let Some(unknown) = args
+        .components
+        .iter()
+        .find(|name| !targets.contains_key(*name))
+    {
         super::composing::known(&workspace.policy, unknown)?;
     }
     let (commits, lost, more) = comparison.commits(&components)?;
-    let affected = components.iter().filter(|it| it.change.is_change()).map(|it| it.component.clone()).collect();
+    let affected = components
+        .iter()
+        .filter(|it| it.change.is_change())
+        .map(|it| it.component.clone())
+        .collect();
     let environment = place.name.clone();
-    let diff = Diff { environment, revision: revision.to_owned(), affected, components, commits, lost, more };
+    let diff = Diff {
+        environment,
+        revision: revision.to_owned(),
+        affected,
+        components,
+        commits,
+        lost,
+        more,
+    };
     if context.json() {
         return context.report("diff", &diff);
     }
-    context.print(brings::text(&diff, args.number, context.width(), &|time| context.when(time)));
-    if diff.components.iter().any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none()) {
+    context.print(brings::text(&diff, args.number, context.width(), &|time| {
+        context.when(time)
+    }));
+    if diff
+        .components
+        .iter()
+        .any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none())
+    {
         context.note("the history in between is not all here: git fetch --unshallow, or git fetch");
     }
     look::age(&workspace, context);
@@ -97,14 +121,24 @@ fn targets(
         let sources = look::places(workspace, Some(revision))?;
         all.extend(running.keys().cloned());
         for component in all {
-            let version = sources.first().and_then(|source| source.version(&component));
+            let version = sources
+                .first()
+                .and_then(|source| source.version(&component));
             let commit = running.get(&component).copied();
             targets.insert(component, Target { commit, version });
         }
         return Ok(targets);
     }
     let commit = Some(workspace.commit(revision)?);
-    targets.extend(all.into_iter().map(|component| (component, Target { commit, version: None })));
+    targets.extend(all.into_iter().map(|component| {
+        (
+            component,
+            Target {
+                commit,
+                version: None,
+            },
+        )
+    }));
     Ok(targets)
 }
 
@@ -117,7 +151,11 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// What would become of a component; none where it neither is nor would be there.
-    fn component(&self, component: &ComponentName, target: &Target) -> Result<Option<Component>, Failure> {
+    fn component(
+        &self,
+        component: &ComponentName,
+        target: &Target,
+    ) -> Result<Option<Component>, Failure> {
         let here = self.place.here();
         let from = here.commit(component);
         let is_known = here.unknown(component).is_none();
@@ -128,13 +166,19 @@ impl Comparison<'_> {
             && here.content(component).is_some()
             && self.same_paths(component)
         {
-            return Ok(Some(self.shown(component, Change::Unchanged, (Some(from), Some(to)), target)));
+            return Ok(Some(self.shown(
+                component,
+                Change::Unchanged,
+                (Some(from), Some(to)),
+                target,
+            )));
         }
         let cannot = || format!("cannot tell the content of {component}");
         let content = match target.commit {
-            Some(commit) => {
-                self.gatherer.content(&self.workspace.policy, commit, component).or_fail(Kind::CannotTell, cannot())?
-            }
+            Some(commit) => self
+                .gatherer
+                .content(&self.workspace.policy, commit, component)
+                .or_fail(Kind::CannotTell, cannot())?,
             None => None,
         };
         let to = target.commit.filter(|_| content.is_some());
@@ -143,7 +187,10 @@ impl Comparison<'_> {
             return Ok(Some(shown(Change::Unchanged)));
         }
         let (brings, loses) = match (from, target.commit) {
-            (Some(from), Some(to)) => (self.count(component, to, from)?, self.count(component, from, to)?),
+            (Some(from), Some(to)) => (
+                self.count(component, to, from)?,
+                self.count(component, from, to)?,
+            ),
             _ => (None, None),
         };
         let change = match (from, content) {
@@ -155,13 +202,19 @@ impl Comparison<'_> {
             _ => Change::Changed,
         };
         let counted = |count: Option<Count>| count.filter(|_| change.is_change());
-        Ok(Some(Component { brings: counted(brings), loses: counted(loses), ..shown(change) }))
+        Ok(Some(Component {
+            brings: counted(brings),
+            loses: counted(loses),
+            ..shown(change)
+        }))
     }
 
     /// Whether the component's paths are those that its content on record was taken of.
     fn same_paths(&self, component: &ComponentName) -> bool {
         let here = self.place.here();
-        let seen = here.live(component).and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
+        let seen = here
+            .live(component)
+            .and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
         let then = seen.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
         let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());
         let now = paths(&self.workspace.policy);
@@ -182,7 +235,9 @@ impl Comparison<'_> {
             from,
             to,
             from_version: self.place.version(component),
-            to_version: to.and_then(|commit| self.version(component, commit)).or_else(|| target.version.clone()),
+            to_version: to
+                .and_then(|commit| self.version(component, commit))
+                .or_else(|| target.version.clone()),
             brings: None,
             loses: None,
         }
@@ -191,34 +246,62 @@ impl Comparison<'_> {
     /// The version that the environment's rule finds; what only a deployment can tell is left out.
     fn version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
         let rule = self.place.rules.version.as_ref()?;
-        let found = self.gatherer.versions_of(rule, std::iter::once((commit, component.clone())));
-        found.into_values().find_map(|version| version.ok().flatten())
+        let found = self
+            .gatherer
+            .versions_of(rule, std::iter::once((commit, component.clone())));
+        found
+            .into_values()
+            .find_map(|version| version.ok().flatten())
     }
 
     /// How many commits that touch a component `new` has and `old` has not; none where history is not here.
-    fn count(&self, component: &ComponentName, new: CommitId, old: CommitId) -> Result<Option<Count>, Failure> {
+    fn count(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Option<Count>, Failure> {
         let found = self.touching(component, new, old)?;
-        Ok(found.map(|ahead| Count { commits: ahead.commits.len(), more: ahead.more }))
+        Ok(found.map(|ahead| Count {
+            commits: ahead.commits.len(),
+            more: ahead.more,
+        }))
     }
 
-    fn touching(&self, component: &ComponentName, new: CommitId, old: CommitId) -> Result<Option<Ahead>, Failure> {
+    fn touching(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Option<Ahead>, Failure> {
         match self.way.touching(component, new, old) {
             Ok(ahead) => Ok(Some(ahead)),
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
-            Err(error) => Err(Failure::new(Kind::CannotTell, "cannot read what lies in between").because(error)),
+            Err(error) => Err(
+                Failure::new(Kind::CannotTell, "cannot read what lies in between").because(error),
+            ),
         }
     }
 
     /// The commits that the components that change would get, those that they would lose, and whether there are more.
-    fn commits(&self, components: &[Component]) -> Result<(Vec<Commit>, Vec<Commit>, bool), Failure> {
+    fn commits(
+        &self,
+        components: &[Component],
+    ) -> Result<(Vec<Commit>, Vec<Commit>, bool), Failure> {
         let (mut brought, mut lost) = (Listed::default(), Listed::default());
         for it in components.iter().filter(|it| it.change.is_change()) {
-            let (Some(from), Some(to)) = (it.from, it.to) else { continue };
+            let (Some(from), Some(to)) = (it.from, it.to) else {
+                continue;
+            };
             brought.add(&it.component, self.touching(&it.component, to, from)?);
             lost.add(&it.component, self.touching(&it.component, from, to)?);
         }
         let more = brought.more || lost.more;
-        Ok((brought.read(self.workspace)?, lost.read(self.workspace)?, more))
+        Ok((
+            brought.read(self.workspace)?,
+            lost.read(self.workspace)?,
+            more,
+        ))
     }
 }
 
@@ -247,13 +330,22 @@ impl Listed {
     fn read(self, workspace: &Workspace) -> Result<Vec<Commit>, Failure> {
         let mut commits = Vec::new();
         for id in &self.order {
-            let commit = workspace.repository.read_commit(*id).or_fail(Kind::CannotTell, "cannot read a commit")?;
+            let commit = workspace
+                .repository
+                .read_commit(*id)
+                .or_fail(Kind::CannotTell, "cannot read a commit")?;
             commits.push(Commit {
                 commit: CommitId(*id),
                 subject: subject(&commit).unwrap_or_default(),
                 author: look::author(workspace, commit.author()),
                 at: commit.committer_time,
-                components: self.touched.get(id).into_iter().flatten().cloned().collect(),
+                components: self
+                    .touched
+                    .get(id)
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect(),
             });
         }
         commits.sort_by_key(|commit| std::cmp::Reverse(commit.at));

@@ -55,12 +55,19 @@ struct Of<T> {
 /// Reads `failed` or `api=failed`.
 fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
     let (component, word) = match text.split_once('=') {
-        Some((name, word)) => (Some(name.parse().map_err(|error| format!("{error}"))?), word),
+        Some((name, word)) => (
+            Some(name.parse().map_err(|error| format!("{error}"))?),
+            word,
+        ),
         None => (None, text),
     };
     let word = T::from_str(word, false).map_err(|_| {
-        let known = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        let known: Vec<String> = known.map(|it: PossibleValue| it.get_name().to_owned()).collect();
+        let known = T::value_variants()
+            .iter()
+            .filter_map(ValueEnum::to_possible_value);
+        let known: Vec<String> = known
+            .map(|it: PossibleValue| it.get_name().to_owned())
+            .collect();
         format!("it is one of {}", known.join(", "))
     })?;
     Ok(Of { component, word })
@@ -79,8 +86,14 @@ fn sorted<T: Copy, U>(
             Some(component) => some.insert(component.clone(), meaning(it.word)),
         };
         if before.is_some() {
-            let what = it.component.as_ref().map_or("all of it".to_owned(), ToString::to_string);
-            return Err(Failure::new(Kind::Usage, format!("{option} says two things of {what}")));
+            let what = it
+                .component
+                .as_ref()
+                .map_or("all of it".to_owned(), ToString::to_string);
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{option} says two things of {what}"),
+            ));
         }
     }
     Ok((all, some))
@@ -95,13 +108,18 @@ impl Ending {
             Outcome::RolledBack => Word::RolledBack,
             Outcome::Skipped => Word::Skipped,
         })?;
-        let (verification, verifications) = sorted(&self.verification, "--verification", |word| match word {
-            Verification::Passed => VerificationResult::Passed,
-            Verification::Failed => VerificationResult::Failed,
-            Verification::None => VerificationResult::None,
-        })?;
+        let (verification, verifications) =
+            sorted(&self.verification, "--verification", |word| match word {
+                Verification::Passed => VerificationResult::Passed,
+                Verification::Failed => VerificationResult::Failed,
+                Verification::None => VerificationResult::None,
+            })?;
         let said = Said {
-            outcome: if self.failed { Word::Failed } else { outcome.unwrap_or(Word::Succeeded) },
+            outcome: if self.failed {
+                Word::Failed
+            } else {
+                outcome.unwrap_or(Word::Succeeded)
+            },
             outcomes,
             verification: verification.unwrap_or(VerificationResult::None),
             verifications,

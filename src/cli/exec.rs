@@ -41,14 +41,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let line = as_line(&args.command)?;
     let (person, _) = workspace.signer()?;
     let carrying = Carrying::default();
-    let deploying =
-        Deploying::new(context, &workspace, &place, &carrying)?.requested_by(args.purpose.requested_by.as_ref());
+    let deploying = Deploying::new(context, &workspace, &place, &carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
     let target = target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::git::append::View<'_>| {
         let from = Some(target.commit);
         // What does not change is told by its content alone.
-        let target = Target { version: None, artifacts: Vec::new(), ..target.clone() };
-        let change = Change { target, from, plan: None, intent: Intent::Unchanged };
+        let target = Target {
+            version: None,
+            artifacts: Vec::new(),
+            ..target.clone()
+        };
+        let change = Change {
+            target,
+            from,
+            plan: None,
+            intent: Intent::Unchanged,
+        };
         let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
         args.purpose.add(&mut deployment, view)?;
         deployment.command = Some(line.clone());
@@ -70,23 +79,40 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let result = carry::reported(&target.component, entry::Outcome::Unchanged);
     let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
-    let finish = Finish { status: Some(status), ..finish };
+    let finish = Finish {
+        status: Some(status),
+        ..finish
+    };
     let appended = deploying.written_down(begun.sequence, &Action::Finish(finish))?;
-    let sentence = format!("The command has ended in {} with status {status}.", place.name);
+    let sentence = format!(
+        "The command has ended in {} with status {status}.",
+        place.name
+    );
     written::tell(context, &sentence, &appended)?;
     let end = ended?;
     if end.is_success() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Command, format!("the command failed in {}: {end}", place.name)))
+    Err(Failure::new(
+        Kind::Command,
+        format!("the command failed in {}: {end}", place.name),
+    ))
 }
 
 /// What runs of the component that is meant.
-fn target(workspace: &Workspace, deploying: &Deploying<'_>, named: Option<&ComponentName>) -> Result<Target, Failure> {
+fn target(
+    workspace: &Workspace,
+    deploying: &Deploying<'_>,
+    named: Option<&ComponentName>,
+) -> Result<Target, Failure> {
     let place = deploying.look()?;
     let here = place.here();
-    let running: Vec<ComponentName> =
-        here.components().into_keys().filter(|name| **name != ComponentName::rest()).cloned().collect();
+    let running: Vec<ComponentName> = here
+        .components()
+        .into_keys()
+        .filter(|name| **name != ComponentName::rest())
+        .cloned()
+        .collect();
     let name = match (named, &running[..]) {
         (Some(name), _) => {
             composing::known(&workspace.policy, name)?;
@@ -100,8 +126,11 @@ fn target(workspace: &Workspace, deploying: &Deploying<'_>, named: Option<&Compo
         }
     };
     place.running(name).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("{name} does not run in {}", place.name))
-            .hint(format!("git deploy status {}", place.name))
+        Failure::new(
+            Kind::Usage,
+            format!("{name} does not run in {}", place.name),
+        )
+        .hint(format!("git deploy status {}", place.name))
     })
 }
 
@@ -113,7 +142,10 @@ fn command(
     words: &[OsString],
 ) -> Result<End, Failure> {
     let cannot = || format!("cannot run the command in {}", deploying.place.name);
-    let piece = stage.site.piece(target.clone(), Some(target.commit), "exec").or_fail(Kind::CannotTell, cannot())?;
+    let piece = stage
+        .site
+        .piece(target.clone(), Some(target.commit), "exec")
+        .or_fail(Kind::CannotTell, cannot())?;
     let surroundings = deploying.surroundings(stage, Some(run))?;
     let secrets = surroundings.secrets(&target.component, false, &deploying.stop);
     let secrets = secrets.or_fail(Kind::Command, cannot())?;
@@ -133,7 +165,9 @@ fn command(
         log: None,
         line: Some(&show),
     };
-    process::run(&job, &deploying.stop).map(|ran| ran.end).or_fail(Kind::Command, cannot())
+    process::run(&job, &deploying.stop)
+        .map(|ran| ran.end)
+        .or_fail(Kind::Command, cannot())
 }
 
 /// The command as the record keeps it: quoted where a shell would need it.
@@ -142,12 +176,19 @@ fn as_line(words: &[OsString]) -> Result<Line, Failure> {
         let text = word.to_str()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
         let quoted = || format!("'{}'", text.replace('\'', "'\\''"));
-        Some(if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted() })
+        Some(if !text.is_empty() && text.chars().all(plain) {
+            text.to_owned()
+        } else {
+            quoted()
+        })
     };
     let words: Option<Vec<String>> = words.iter().map(quoted).collect();
     let line = words.and_then(|words| words.join(" ").parse().ok());
     line.ok_or_else(|| {
-        Failure::new(Kind::Usage, "a command on the record is at most 1,000 characters of plain text on one line")
-            .hint("put it into a script in the repository")
+        Failure::new(
+            Kind::Usage,
+            "a command on the record is at most 1,000 characters of plain text on one line",
+        )
+        .hint("put it into a script in the repository")
     })
 }

@@ -46,7 +46,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let when = read(when).ok_or_else(|| {
         Failure::new(
             Kind::Usage,
-            format!("{when:?} is neither a span such as +4h nor a moment such as 2026-03-05T18:00:00Z"),
+            format!(
+                "{when:?} is neither a span such as +4h nor a moment such as 2026-03-05T18:00:00Z"
+            ),
         )
         .hint("git deploy expire ENV +4h")
     })?;
@@ -57,15 +59,27 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             When::After(span) => context.now().max(view.head.chain.at).plus(span),
             When::At(time) => time,
         };
-        let expire = Expire { expires, comment: args.message.clone() };
-        Ok(Draft { environment: place.named.clone(), ..Action::Expire(expire).into() })
+        let expire = Expire {
+            expires,
+            comment: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Expire(expire).into()
+        })
     })?;
-    let Action::Expire(expire) = &appended.statement.action else { return Ok(()) };
+    let Action::Expire(expire) = &appended.statement.action else {
+        return Ok(());
+    };
     let sentence = format!("{name} expires {}.", context.when(expire.expires));
     written::tell(context, &sentence, &appended)
 }
 
 fn read(text: &str) -> Option<When> {
-    let span = text.strip_prefix('+').unwrap_or(text).parse().map(When::After);
+    let span = text
+        .strip_prefix('+')
+        .unwrap_or(text)
+        .parse()
+        .map(When::After);
     span.or_else(|_| text.parse().map(When::At)).ok()
 }

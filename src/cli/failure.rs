@@ -82,12 +82,22 @@ pub(super) struct Body {
 impl Failure {
     /// A failure with a sentence that says what happened.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), ..Self::told(kind) }
+        Self {
+            message: Some(message.into()),
+            ..Self::told(kind)
+        }
     }
 
     /// A failure that the command's own report has told already, such as a verdict: only the exit code is left to say.
     pub fn told(kind: Kind) -> Self {
-        Self { kind, message: None, source: None, hints: Vec::new(), verdict: None, details: Vec::new() }
+        Self {
+            kind,
+            message: None,
+            source: None,
+            hints: Vec::new(),
+            verdict: None,
+            details: Vec::new(),
+        }
     }
 
     /// Adds the reason.
@@ -103,7 +113,10 @@ impl Failure {
         match lock {
             Some(lock) => self
                 .hint("the same command again, once the other process is done")
-                .hint(format!("rm {}, if no git process is running here", lock.display())),
+                .hint(format!(
+                    "rm {}, if no git process is running here",
+                    lock.display()
+                )),
             None => self,
         }
     }
@@ -140,7 +153,11 @@ impl Failure {
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
             let text = error.to_string();
-            if !reasons.last().or(self.message.as_ref()).is_some_and(|before| before.ends_with(&text)) {
+            if !reasons
+                .last()
+                .or(self.message.as_ref())
+                .is_some_and(|before| before.ends_with(&text))
+            {
                 reasons.push(text);
             }
             next = error.source();
@@ -230,13 +247,17 @@ mod tests {
     fn hostile_words() {
         let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
         let text = failure.text(None).unwrap();
-        assert!(text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"), "{text:?}");
+        assert!(
+            text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"),
+            "{text:?}"
+        );
     }
 
     /// Scripts read the document and the exit code; they must agree.
     #[test]
     fn json() {
-        let failure = Failure::new(Kind::Denied, "two approvals are missing").hint("git deploy approve prod");
+        let failure =
+            Failure::new(Kind::Denied, "two approvals are missing").hint("git deploy approve prod");
         let body = serde_json::to_value(failure.json().unwrap()).unwrap();
         assert_eq!(
             body,

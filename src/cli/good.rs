@@ -29,7 +29,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     look::problems(&workspace, context)?;
     let name = args.at.find(&workspace, context)?;
     let mut places = look::places(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else { return Err(Failure::told(Kind::CannotTell)) };
+    let Some(place) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
     let mut wanted: BTreeSet<ComponentName> = attempted(&workspace, &place);
     for component in &args.components {
         if !wanted.contains(component) {
@@ -40,14 +42,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         wanted = args.components.iter().cloned().collect();
     }
     if wanted.is_empty() {
-        return Err(Failure::new(Kind::Denied, format!("nothing was deployed to {} yet", place.name)));
+        return Err(Failure::new(
+            Kind::Denied,
+            format!("nothing was deployed to {} yet", place.name),
+        ));
     }
     let good = shown(&workspace, &place, wanted, &|_, _| true)?;
     if context.json() {
         context.report("good", &good)?;
     } else {
-        context.print(good::text(&good, context.width(), &|time| context.when(time)));
+        context.print(good::text(&good, context.width(), &|time| {
+            context.when(time)
+        }));
         look::age(&workspace, context);
     }
-    if good.components.iter().all(|it| it.good.is_some()) { Ok(()) } else { Err(Failure::told(Kind::Denied)) }
+    if good.components.iter().all(|it| it.good.is_some()) {
+        Ok(())
+    } else {
+        Err(Failure::told(Kind::Denied))
+    }
 }

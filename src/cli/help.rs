@@ -25,7 +25,11 @@ pub fn command() -> clap::Command {
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
     let width = context::width(std::io::stdout().is_terminal());
-    let longest = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or_default();
+    let longest = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().len())
+        .max()
+        .unwrap_or_default();
     for (group, commands) in groups(&command) {
         // Writing to a string cannot fail.
         let _ = writeln!(template, "\n{heading}{group}:{heading:#}");
@@ -35,7 +39,10 @@ pub fn command() -> clap::Command {
             let _ = writeln!(template, "{}", hanging(&head, &about, width).join("\n"));
         }
     }
-    let _ = write!(template, "\n{heading}Options:{heading:#}\n{{options}}{{after-help}}");
+    let _ = write!(
+        template,
+        "\n{heading}Options:{heading:#}\n{{options}}{{after-help}}"
+    );
     command.help_template(template)
 }
 
@@ -47,7 +54,10 @@ fn exits(command: clap::Command) -> clap::Command {
 /// The commands under the headings of their groups.
 pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
     let mut commands = command.get_subcommands();
-    GROUPS.iter().map(|(group, number)| (*group, commands.by_ref().take(*number).collect())).collect()
+    GROUPS
+        .iter()
+        .map(|(group, number)| (*group, commands.by_ref().take(*number).collect()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -64,7 +74,14 @@ mod tests {
     #[test]
     fn every_command_tells_its_exit_codes() {
         fn check(command: &mut clap::Command) {
-            assert!(command.render_long_help().to_string().contains("Exit status:"), "{}", command.get_name());
+            assert!(
+                command
+                    .render_long_help()
+                    .to_string()
+                    .contains("Exit status:"),
+                "{}",
+                command.get_name()
+            );
             command.get_subcommands_mut().for_each(check);
         }
         check(&mut command());
@@ -76,14 +93,22 @@ mod tests {
         let mut command = command();
         let help = command.render_help().to_string();
         assert_eq!(
-            groups(&command).iter().map(|(_, commands)| commands.len()).sum::<usize>(),
+            groups(&command)
+                .iter()
+                .map(|(_, commands)| commands.len())
+                .sum::<usize>(),
             command.get_subcommands().count()
         );
         for sub in command.get_subcommands() {
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(!about.is_empty(), "{} says nothing about itself", sub.get_name());
-            let listed =
-                help.lines().any(|line| line.starts_with(&format!("  {} ", sub.get_name())) && line.ends_with(&about));
+            assert!(
+                !about.is_empty(),
+                "{} says nothing about itself",
+                sub.get_name()
+            );
+            let listed = help.lines().any(|line| {
+                line.starts_with(&format!("  {} ", sub.get_name())) && line.ends_with(&about)
+            });
             assert!(listed, "{} is missing:\n{help}", sub.get_name());
         }
     }

@@ -17,8 +17,8 @@ use crate::git::sync::sync;
 use crate::git::{self, Repository};
 use crate::server::post_receive::Behind;
 use crate::server::{
-    Fault, Judgement, TIME_LIMIT, decision, kept, post_receive, pre_push, pre_receive, proc_receive, recheck,
-    reference_transaction, shim, watch,
+    Fault, Judgement, TIME_LIMIT, decision, kept, post_receive, pre_push, pre_receive,
+    proc_receive, recheck, reference_transaction, shim, watch,
 };
 use crate::view::push;
 
@@ -37,7 +37,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     kept: Option<PathBuf>,
     /// What git gives the hook besides standard input
-    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     arguments: Vec<OsString>,
 }
 
@@ -71,7 +75,9 @@ impl Called {
             Some("pre-push") => Hook::PrePush,
             _ => return Err("it is none of its hooks"),
         };
-        let is_path = file.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+        let is_path = file
+            .parent()
+            .is_some_and(|folder| !folder.as_os_str().is_empty());
         let kept = is_path.then(|| match hook {
             // Of proc-receive git calls one only, and for what it gets not the one that is called for every other ref.
             Hook::ProcReceive => file.with_file_name("update"),
@@ -87,7 +93,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if hook == Hook::ProcReceive {
         // It and what catches up alone take the locks of refs.
         git::clean_up_on_signals();
-        return proc_receive(args.kept.clone().or_else(|| args.called.kept.clone()), context);
+        return proc_receive(
+            args.kept.clone().or_else(|| args.called.kept.clone()),
+            context,
+        );
     }
     let lines = match hook {
         // It is told by its arguments alone.
@@ -97,10 +106,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     ask_kept(args, &lines)?;
     let arguments = args.arguments.clone();
     match hook {
-        Hook::Update => decide(context, bounded(move || recheck::judge(&arguments, Repository::open_in_hook)), false),
+        Hook::Update => decide(
+            context,
+            bounded(move || recheck::judge(&arguments, Repository::open_in_hook)),
+            false,
+        ),
         Hook::ReferenceTransaction => {
             let state = arguments.first().cloned().unwrap_or_default();
-            let judged = bounded(move || reference_transaction::judge(state.as_bytes(), &lines, open_anywhere));
+            let judged = bounded(move || {
+                reference_transaction::judge(state.as_bytes(), &lines, open_anywhere)
+            });
             decide(context, judged, true)
         }
         Hook::PostReceive => {
@@ -110,21 +125,31 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
         Hook::PrePush => pre_push(context, &arguments, &lines),
         // proc-receive was served above.
-        Hook::PreReceive | Hook::ProcReceive => {
-            decide(context, bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)), true)
-        }
+        Hook::PreReceive | Hook::ProcReceive => decide(
+            context,
+            bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)),
+            true,
+        ),
     }
 }
 
 /// Asks a hook that was there before, if one was.
 fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
-    let Some(hook) = args.kept.as_deref().or(args.called.kept.as_deref()) else { return Ok(()) };
+    let Some(hook) = args.kept.as_deref().or(args.called.kept.as_deref()) else {
+        return Ok(());
+    };
     let allowed = kept::allows(hook, &args.arguments, lines);
-    let allowed = allowed.or_fail(Kind::CannotTell, format!("cannot run the hook {}", hook.display()))?;
+    let allowed = allowed.or_fail(
+        Kind::CannotTell,
+        format!("cannot run the hook {}", hook.display()),
+    )?;
     if allowed {
         return Ok(());
     }
-    Err(Failure::new(Kind::Denied, format!("the hook {} refuses the push", hook.display())))
+    Err(Failure::new(
+        Kind::Denied,
+        format!("the hook {} refuses the push", hook.display()),
+    ))
 }
 
 /// The repository of a hook that git runs wherever somebody works: only where it serves a push does it always say which it is.
@@ -135,12 +160,18 @@ fn open_anywhere() -> git::Result<Repository> {
     Repository::discover(Path::new("."))
 }
 
-fn bounded<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+fn bounded<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
     watch::bounded(TIME_LIMIT, |_| work())
 }
 
 /// Tells what was judged. `whole`: the push goes in as a whole or not at all.
-fn decide(context: &Context, judged: Result<Vec<Judgement>, Fault>, whole: bool) -> Result<(), Failure> {
+fn decide(
+    context: &Context,
+    judged: Result<Vec<Judgement>, Fault>,
+    whole: bool,
+) -> Result<(), Failure> {
     let judgements = judged.map_err(cannot_tell)?;
     tell(context, &judgements, whole);
     match decision(&judgements) {
@@ -154,12 +185,20 @@ fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failur
     let done = watch::bounded(TIME_LIMIT, move |watch| {
         // Not its lock: past the bound this thread still holds what it holds, and the other one has something to say.
         let (mut from, mut to) = (io::stdin(), io::stdout());
-        proc_receive::run(update.as_deref(), &mut from, &mut to, Repository::open_in_hook, watch)
+        proc_receive::run(
+            update.as_deref(),
+            &mut from,
+            &mut to,
+            Repository::open_in_hook,
+            watch,
+        )
     });
     let done = done.map_err(cannot_tell)?;
     tell(context, &done.judgements, false);
     if let Some(error) = done.afterwards {
-        context.note(format_args!("git-deploy: accepted, but the notes lag behind until the next push: {error}"));
+        context.note(format_args!(
+            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+        ));
     }
     // Git has its answers: another exit code would say that they are not to be relied on.
     Ok(())
@@ -168,9 +207,14 @@ fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failur
 /// What it says is for the pusher alone: git has moved the refs, and takes no exit code any more.
 fn post_receive(context: &Context, lines: Vec<u8>) {
     let behind = bounded(move || post_receive::run(&lines, Repository::open_in_hook));
-    let behind = behind.unwrap_or_else(|fault| Behind { notes: Some(fault), handoff: None });
+    let behind = behind.unwrap_or_else(|fault| Behind {
+        notes: Some(fault),
+        handoff: None,
+    });
     if let Some(error) = behind.notes {
-        context.note(format_args!("git-deploy: accepted, but the notes lag behind until the next push: {error}"));
+        context.note(format_args!(
+            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+        ));
     }
     if let Some(error) = behind.handoff {
         let words = "git-deploy: accepted, and handed on with the next push only";
@@ -186,7 +230,8 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
         Ok(())
     };
     let repository = open_repository()?;
-    let Some(holder) = remote(&repository, context)?.filter(|it| arguments.first().is_some_and(|name| name == &**it))
+    let Some(holder) = remote(&repository, context)?
+        .filter(|it| arguments.first().is_some_and(|name| name == &**it))
     else {
         // Another place than where the ledgers are: nobody there asks about them.
         return Ok(());
@@ -210,14 +255,20 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
     tell(context, &judgements, false);
     if decision(&judgements) == Decision::Refused {
         let words = format!("{holder} would refuse this push: nothing was pushed");
-        return Err(Failure::new(Kind::Denied, words).hint("git push --no-verify, which lets the server decide"));
+        return Err(Failure::new(Kind::Denied, words)
+            .hint("git push --no-verify, which lets the server decide"));
     }
     Ok(())
 }
 
 /// Whether the policy that is known here binds one of the refs. Without one, nothing is bound.
-fn policy_speaks(repository: &Repository, updates: &[crate::server::update::Update]) -> Result<bool, git::Error> {
-    let Some(tip) = repository.tip(&LedgerName::policy())? else { return Ok(false) };
+fn policy_speaks(
+    repository: &Repository,
+    updates: &[crate::server::update::Update],
+) -> Result<bool, git::Error> {
+    let Some(tip) = repository.tip(&LedgerName::policy())? else {
+        return Ok(false);
+    };
     let project = Project::of_policy(repository, tip)?;
     let policy = Gatherer::new(repository, &project).policy_at(tip)?;
     Ok(policy.is_some_and(|policy| pre_push::concerns(&policy, updates)))
@@ -238,7 +289,10 @@ fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
 
 fn cannot_tell(fault: Fault) -> Failure {
     // Whoever pushes by a command of ours tells it from a refusal by the first words.
-    let words = format!("{VOICE}{} whether this push may go in: nothing was let in", Decision::CannotTell.word());
+    let words = format!(
+        "{VOICE}{} whether this push may go in: nothing was let in",
+        Decision::CannotTell.word()
+    );
     Failure::new(Kind::CannotTell, words).because(fault)
 }
 
@@ -262,8 +316,19 @@ mod tests {
             assert_eq!(by(&format!("hooks/{name}")), Ok(Called { hook, kept }));
         }
         let kept = Some(PathBuf::from("/srv/x.git/hooks/update"));
-        assert_eq!(by("/srv/x.git/hooks/proc-receive"), Ok(Called { hook: Hook::ProcReceive, kept }));
-        for other in ["", "post-update", "hooks/pre-receive.local", "pre-receive/x"] {
+        assert_eq!(
+            by("/srv/x.git/hooks/proc-receive"),
+            Ok(Called {
+                hook: Hook::ProcReceive,
+                kept
+            })
+        );
+        for other in [
+            "",
+            "post-update",
+            "hooks/pre-receive.local",
+            "pre-receive/x",
+        ] {
             assert!(by(other).is_err(), "{other}");
         }
     }

@@ -96,7 +96,10 @@ struct Baselined {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
-    let mut done = Done { remote: remote.clone(), ..Done::default() };
+    let mut done = Done {
+        remote: remote.clone(),
+        ..Done::default()
+    };
     let source = keys::source(Some(&repository))?;
     if source == Source::Nothing {
         let file = default_key().ok_or_else(|| {
@@ -106,7 +109,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         })?;
         let key = keys::make(&file, args.no_password)?;
         done.made.push("key");
-        context.print(format_args!("Made the key {}. Its public half:\n  {key}", file.display()));
+        context.print(format_args!(
+            "Made the key {}. Its public half:\n  {key}",
+            file.display()
+        ));
     }
     if let Some(remote) = &remote {
         // Before anything is configured: what cannot go to this remote stays as it is.
@@ -122,7 +128,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         install_hook(&repository, context)?;
         done.made.push("pre-push");
     }
-    let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    let tips = repository
+        .tips()
+        .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
         return join(args, context, done);
     }
@@ -133,12 +141,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// added later is not taken for one that has lost them.
 fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failure> {
     let cannot = "cannot change git's configuration";
-    repository.set_config(REMOTE, remote.unwrap_or_default()).or_fail(Kind::CannotTell, cannot)?;
+    repository
+        .set_config(REMOTE, remote.unwrap_or_default())
+        .or_fail(Kind::CannotTell, cannot)?;
     let Some(remote) = remote else { return Ok(()) };
     let key = format!("remote.{remote}.fetch");
-    let there = repository.config_strings(&key).or_fail(Kind::CannotTell, cannot)?;
+    let there = repository
+        .config_strings(&key)
+        .or_fail(Kind::CannotTell, cannot)?;
     if !there.iter().any(|refspec| refspec == LEDGERS) {
-        repository.add_config(&key, LEDGERS).or_fail(Kind::CannotTell, cannot)?;
+        repository
+            .add_config(&key, LEDGERS)
+            .or_fail(Kind::CannotTell, cannot)?;
     }
     Ok(())
 }
@@ -160,15 +174,30 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     if let Some(name) = called(args, context).filter(|name| **name != workspace.project.name) {
         return Err(Failure::new(
             Kind::Usage,
-            format!("this is the project {}, and never {name}", workspace.project.name),
+            format!(
+                "this is the project {}, and never {name}",
+                workspace.project.name
+            ),
         ));
     }
     let policy = &workspace.policy;
     declared(&args.environments, policy, "the policy in force")?;
-    let runs = running::understand(&args.running, policy, &|revision| workspace.commit(revision))?;
-    runs.iter().try_for_each(|(name, runs)| runs.there(&workspace.gatherer(), policy, name).map(drop))?;
-    let pin = || workspace.repository.set_config(PIN, &workspace.project.id.to_string());
-    if workspace.repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?.is_none() {
+    let runs = running::understand(&args.running, policy, &|revision| {
+        workspace.commit(revision)
+    })?;
+    runs.iter()
+        .try_for_each(|(name, runs)| runs.there(&workspace.gatherer(), policy, name).map(drop))?;
+    let pin = || {
+        workspace
+            .repository
+            .set_config(PIN, &workspace.project.id.to_string())
+    };
+    if workspace
+        .repository
+        .pin()
+        .or_fail(Kind::CannotTell, "cannot read the pinned project")?
+        .is_none()
+    {
         pin().or_fail(Kind::CannotTell, "cannot pin the project")?;
     }
     let source = keys::source(Some(&workspace.repository))?;
@@ -180,8 +209,10 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     done.root = Some(workspace.project.id);
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
-    context
-        .say(format_args!("This is the project {}; its policy is in the hands of {admins}.", workspace.project.name));
+    context.say(format_args!(
+        "This is the project {}; its policy is in the hands of {admins}.",
+        workspace.project.name
+    ));
     match workspace.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => {
             context.print(format_args!("You are {person}."));
@@ -204,7 +235,12 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
 }
 
 /// There is no project yet: makes one.
-fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done) -> Result<(), Failure> {
+fn begin(
+    args: &Args,
+    context: &Context,
+    repository: &Repository,
+    mut done: Done,
+) -> Result<(), Failure> {
     let signer = find_signer(repository)?;
     let key = signer.public_key();
     let (proposal, missing) = proposal(args, context, repository, key)?;
@@ -218,12 +254,17 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
             .hint(format!("a line under [people]: you = \"{key}\"")));
         }
     };
-    let runs = running::understand(&args.running, &proposal.policy, &|revision| resolve(repository, revision))?;
+    let runs = running::understand(&args.running, &proposal.policy, &|revision| {
+        resolve(repository, revision)
+    })?;
     let project = genesis(repository, &proposal.policy.project, key)?;
     let gatherer = Gatherer::new(repository, &project);
-    runs.iter().try_for_each(|(name, runs)| runs.there(&gatherer, &proposal.policy, name).map(drop))?;
+    runs.iter()
+        .try_for_each(|(name, runs)| runs.there(&gatherer, &proposal.policy, name).map(drop))?;
     publish(context, repository, &project, &proposal, (&person, &signer))?;
-    repository.set_config(PIN, &project.id.to_string()).or_fail(Kind::CannotTell, "cannot pin the project")?;
+    repository
+        .set_config(PIN, &project.id.to_string())
+        .or_fail(Kind::CannotTell, "cannot pin the project")?;
     if let Some(file) = &missing {
         // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
         write_new(file, proposal.text.as_bytes())
@@ -235,9 +276,14 @@ fn begin(args: &Args, context: &Context, repository: &Repository, mut done: Done
     done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
-    context.say(format_args!("The first policy of {} is in force; you are its admin, {person}.", project.name));
+    context.say(format_args!(
+        "The first policy of {} is in force; you are its admin, {person}.",
+        project.name
+    ));
     if missing.is_some() {
-        context.print(format_args!("{FILE} is new and not committed yet: git add {FILE} && git commit"));
+        context.print(format_args!(
+            "{FILE} is new and not committed yet: git add {FILE} && git commit"
+        ));
     }
     if !runs.is_empty() {
         // Opened anew: the pin and the policy are there only now.
@@ -262,19 +308,33 @@ fn written(
         let here = state.at(None);
         let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.entered(component)) {
-            context.mention(format_args!("{name} has a history already, and is left as it is: git deploy log {name}"));
+            context.mention(format_args!(
+                "{name} has a history already, and is left as it is: git deploy log {name}"
+            ));
             continue;
         }
         let appended = workspace.append(context, &place.ledger, Manner::default(), &|view| {
             running::baseline(&place, view, runs, &BTreeMap::new(), None)
         });
-        let appended =
-            appended.map_err(|failure| failure.hint("git deploy init with the same words, to go on from here"))?;
+        let appended = appended.map_err(|failure| {
+            failure.hint("git deploy init with the same words, to go on from here")
+        })?;
         let ended = appended.statement.ended();
         let entry = entry_name(&place.ledger, appended.id);
-        context.print(with_entry(context, &deployed::ended(name.as_str(), &ended), &entry));
-        let components = ended.into_iter().map(|it| (it.target.component, it.target.commit)).collect();
-        done.baselines.push(Baselined { environment: name.clone(), entry: appended.id, components });
+        context.print(with_entry(
+            context,
+            &deployed::ended(name.as_str(), &ended),
+            &entry,
+        ));
+        let components = ended
+            .into_iter()
+            .map(|it| (it.target.component, it.target.commit))
+            .collect();
+        done.baselines.push(Baselined {
+            environment: name.clone(),
+            entry: appended.id,
+            components,
+        });
     }
     Ok(())
 }
@@ -282,39 +342,67 @@ fn written(
 /// Brings back the deploy.toml of a first policy whose publisher was stopped before it was written; gives its name.
 fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static str>, Failure> {
     let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
-    let (Some(folder), Some(tip)) = (repository.work_dir(), workspace.tips.get(&LedgerName::policy())) else {
+    let (Some(folder), Some(tip)) = (
+        repository.work_dir(),
+        workspace.tips.get(&LedgerName::policy()),
+    ) else {
         return Ok(None);
     };
-    let link = repository.read_link(&LedgerName::policy(), *tip).or_fail(Kind::CannotTell, cannot)?;
-    let Link::Entry { commit, entry, .. } = link else { return Ok(None) };
+    let link = repository
+        .read_link(&LedgerName::policy(), *tip)
+        .or_fail(Kind::CannotTell, cannot)?;
+    let Link::Entry { commit, entry, .. } = link else {
+        return Ok(None);
+    };
     let statement = entry.statement();
     let first = statement.sequence == 1 && statement.by == *person;
     let tracked = || -> crate::git::Result<bool> {
-        let Some(head) = repository.resolve("HEAD")? else { return Ok(false) };
-        Ok(repository.file_at(repository.read_commit(head)?.tree, FILE, MAX_BYTES)?.is_some())
+        let Some(head) = repository.resolve("HEAD")? else {
+            return Ok(false);
+        };
+        Ok(repository
+            .file_at(repository.read_commit(head)?.tree, FILE, MAX_BYTES)?
+            .is_some())
     };
     let file = folder.join(FILE);
     if !first || file.symlink_metadata().is_ok() || tracked().or_fail(Kind::CannotTell, cannot)? {
         return Ok(None);
     }
-    let text = repository.file_at(commit.tree, FILE, MAX_BYTES).or_fail(Kind::CannotTell, cannot)?;
+    let text = repository
+        .file_at(commit.tree, FILE, MAX_BYTES)
+        .or_fail(Kind::CannotTell, cannot)?;
     let Some(text) = text else { return Ok(None) };
-    write_new(&file, &text).or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    write_new(&file, &text)
+        .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
     Ok(Some(FILE))
 }
 
 /// Refuses environments that were asked for and are not there: what is there is left as it is.
 fn declared(environments: &[EnvName], policy: &Policy, place: &str) -> Result<(), Failure> {
-    let Some(missing) = environments.iter().find(|name| policy.environment(name).is_none()) else { return Ok(()) };
-    Err(Failure::new(Kind::Usage, format!("there is no environment {missing} in {place}"))
-        .hint(format!("{missing} = {{}}, under [environments] in {FILE}"))
-        .hint("git deploy policy publish"))
+    let Some(missing) = environments
+        .iter()
+        .find(|name| policy.environment(name).is_none())
+    else {
+        return Ok(());
+    };
+    Err(Failure::new(
+        Kind::Usage,
+        format!("there is no environment {missing} in {place}"),
+    )
+    .hint(format!("{missing} = {{}}, under [environments] in {FILE}"))
+    .hint("git deploy policy publish"))
 }
 
 fn resolve(repository: &Repository, revision: &str) -> Result<CommitId, Failure> {
-    let found = repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+    let found = repository
+        .resolve(revision)
+        .or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
     found.map(CommitId).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("{revision:?} is no commit in this repository")).hint("git fetch --tags")
+        Failure::new(
+            Kind::Usage,
+            format!("{revision:?} is no commit in this repository"),
+        )
+        .hint("git fetch --tags")
     })
 }
 
@@ -328,7 +416,11 @@ fn first_environment(policy: &Policy) -> Option<&EnvName> {
 }
 
 fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
-    if context.json() { context.report("init", done) } else { Ok(()) }
+    if context.json() {
+        context.report("init", done)
+    } else {
+        Ok(())
+    }
 }
 
 /// The `deploy.toml` of the work tree; where there is none a new one, and the file to write it into.
@@ -339,14 +431,20 @@ fn proposal(
     key: PublicKey,
 ) -> Result<(Proposal, Option<PathBuf>), Failure> {
     let folder = repository.work_dir().ok_or_else(|| {
-        Failure::new(Kind::Usage, "a bare repository has no work tree to put deploy.toml into: run this in a clone")
+        Failure::new(
+            Kind::Usage,
+            "a bare repository has no work tree to put deploy.toml into: run this in a clone",
+        )
     })?;
     let file = folder.join(FILE);
     if file.symlink_metadata().is_ok() {
         let proposal = Proposal::open(repository, None, context)?;
         if let Some(name) = called(args, context).filter(|name| **name != proposal.policy.project) {
             let written = &proposal.policy.project;
-            return Err(Failure::new(Kind::Usage, format!("{FILE} says that the project is {written}, not {name}")));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{FILE} says that the project is {written}, not {name}"),
+            ));
         }
         declared(&args.environments, &proposal.policy, FILE)?;
         return Ok((proposal, None));
@@ -356,7 +454,10 @@ fn proposal(
         None => naming::project_name(repository, context)?,
     };
     let environments = match &args.environments[..] {
-        [] => ["dev", "stage", "prod"].iter().filter_map(|name| name.parse().ok()).collect(),
+        [] => ["dev", "stage", "prod"]
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect(),
         named => named.to_vec(),
     };
     let text = Policy::starter(&name, &[(person(args, repository)?, key)], &environments);
@@ -372,11 +473,17 @@ fn called<'a>(args: &'a Args, context: &'a Context) -> Option<&'a ProjectName> {
 
 /// Who sets up here: as was said, or as git's address has it.
 fn person(args: &Args, repository: &Repository) -> Result<Person, Failure> {
-    args.person.clone().map_or_else(|| naming::person(repository), Ok)
+    args.person
+        .clone()
+        .map_or_else(|| naming::person(repository), Ok)
 }
 
 /// Writes the genesis of a new project.
-fn genesis(repository: &Repository, name: &ProjectName, key: PublicKey) -> Result<Project, Failure> {
+fn genesis(
+    repository: &Repository,
+    name: &ProjectName,
+    key: PublicKey,
+) -> Result<Project, Failure> {
     let nonce = clock::random().or_fail(Kind::CannotTell, "cannot begin a project")?;
     let write = || -> crate::git::Result<Project> {
         repository.write_tree(b"")?;
@@ -406,9 +513,11 @@ fn publish(
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.head.chain.sequence > 0 {
-            return Err(
-                Failure::new(Kind::Denied, "somebody else has begun this project meanwhile").hint("git deploy init")
-            );
+            return Err(Failure::new(
+                Kind::Denied,
+                "somebody else has begun this project meanwhile",
+            )
+            .hint("git deploy init"));
         }
         Ok(proposal.draft(None, false))
     });
@@ -416,7 +525,9 @@ fn publish(
         let failure = explain(context, error);
         if failure.kind() == Kind::Denied && remote.is_some() {
             let key = signer.public_key();
-            return failure.hint(format!("on the server, once: git-deploy server init REPOSITORY --admin {key}"));
+            return failure.hint(format!(
+                "on the server, once: git-deploy server init REPOSITORY --admin {key}"
+            ));
         }
         failure
     })

@@ -71,22 +71,39 @@ pub(super) struct Body {
 
 fn new(args: &New, context: &Context) -> Result<(), Failure> {
     let default = default_key();
-    let file = args.file.clone().or_else(|| default.clone()).ok_or_else(homeless)?;
+    let file = args
+        .file
+        .clone()
+        .or_else(|| default.clone())
+        .ok_or_else(homeless)?;
     let public_key = make(&file, args.no_password)?;
     if context.json() {
-        return context.report("key", &Body { file: file.display().to_string(), public_key });
+        return context.report(
+            "key",
+            &Body {
+                file: file.display().to_string(),
+                public_key,
+            },
+        );
     }
     context.print(public_key);
-    context.note(format_args!("The secret key is in {}; keep a copy where it cannot be lost.", file.display()));
+    context.note(format_args!(
+        "The secret key is in {}; keep a copy where it cannot be lost.",
+        file.display()
+    ));
     if default.as_ref() != Some(&file) {
         let file = std::path::absolute(&file).unwrap_or(file);
-        context.note(format_args!("To sign with it here: git config deploy.key {}", file.display()));
+        context.note(format_args!(
+            "To sign with it here: git config deploy.key {}",
+            file.display()
+        ));
     }
     Ok(())
 }
 
 fn homeless() -> Failure {
-    Failure::new(Kind::Usage, "there is no home folder to put a key into").hint("git deploy key new FILE")
+    Failure::new(Kind::Usage, "there is no home folder to put a key into")
+        .hint("git deploy key new FILE")
 }
 
 fn show(context: &Context) -> Result<(), Failure> {
@@ -94,7 +111,13 @@ fn show(context: &Context) -> Result<(), Failure> {
     let source = source(repository.as_ref())?;
     let public_key = public_key(repository.as_ref(), &source)?;
     if context.json() {
-        return context.report("key", &Body { file: source.to_string(), public_key });
+        return context.report(
+            "key",
+            &Body {
+                file: source.to_string(),
+                public_key,
+            },
+        );
     }
     context.print(public_key);
     Ok(())
@@ -154,22 +177,39 @@ fn list(context: &Context) -> Result<(), Failure> {
 
 /// The key that signs and those whose public halves lie in the default folder.
 fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
-    let workspace = repository.and_then(|_| Workspace::open_known(open_repository().ok()?, None).ok());
+    let workspace =
+        repository.and_then(|_| Workspace::open_known(open_repository().ok()?, None).ok());
     let listed = |file: String, public_key: PublicKey, signs: bool| {
-        let owner = workspace.as_ref().and_then(|it| it.policy.person_of_key(&public_key));
+        let owner = workspace
+            .as_ref()
+            .and_then(|it| it.policy.person_of_key(&public_key));
         let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);
-        Listed { file, public_key, person: owner.map(|(person, _)| person.clone()), retired, signs }
+        Listed {
+            file,
+            public_key,
+            person: owner.map(|(person, _)| person.clone()),
+            retired,
+            signs,
+        }
     };
     let source = source(repository)?;
     let mut keys = Vec::new();
     if source != Source::Nothing {
-        keys.push(listed(source.to_string(), public_key(repository, &source)?, true));
+        keys.push(listed(
+            source.to_string(),
+            public_key(repository, &source)?,
+            true,
+        ));
     }
     let used = match &source {
         Source::File(file) => Some(public_file(file)),
         _ => None,
     };
-    for file in default_key().as_deref().and_then(Path::parent).map_or_else(|| Ok(Vec::new()), public_files)? {
+    for file in default_key()
+        .as_deref()
+        .and_then(Path::parent)
+        .map_or_else(|| Ok(Vec::new()), public_files)?
+    {
         if used.as_ref() != Some(&file)
             && let Ok(key) = read_public(&file)
         {

@@ -43,7 +43,8 @@ impl std::fmt::Display for Source {
 
 /// Finds what signs, without opening it.
 pub fn source(repository: Option<&Repository>) -> Result<Source, Failure> {
-    let environment = Environment::read().or_fail(Kind::CannotTell, "cannot use the signing key")?;
+    let environment =
+        Environment::read().or_fail(Kind::CannotTell, "cannot use the signing key")?;
     if environment.has_key() {
         return Ok(Source::Variable);
     }
@@ -53,7 +54,9 @@ pub fn source(repository: Option<&Repository>) -> Result<Source, Failure> {
     if let Some(file) = setting(repository, KEY)? {
         return Ok(Source::File(file.into()));
     }
-    Ok(default_key().filter(|file| file.exists()).map_or(Source::Nothing, Source::File))
+    Ok(default_key()
+        .filter(|file| file.exists())
+        .map_or(Source::Nothing, Source::File))
 }
 
 /// The public key of what signs. A file's is read beside it where it lies there, so that no password is asked for.
@@ -62,12 +65,14 @@ pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<Pu
     match source {
         Source::Variable => {
             let environment = Environment::read().or_fail(Kind::CannotTell, cannot())?;
-            let signer = Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot())?;
+            let signer =
+                Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot())?;
             signer.map(|signer| signer.public_key()).ok_or_else(none)
         }
         Source::Program(_) => {
-            let text = setting(repository, SIGNER_KEY)?
-                .ok_or_else(|| Failure::new(Kind::Usage, cannot()).hint("git config deploy.signerKey RW…"))?;
+            let text = setting(repository, SIGNER_KEY)?.ok_or_else(|| {
+                Failure::new(Kind::Usage, cannot()).hint("git config deploy.signerKey RW…")
+            })?;
             let text = std::fs::read_to_string(&text).unwrap_or(text);
             parse_public(&text).or_fail(Kind::Usage, cannot())
         }
@@ -84,16 +89,26 @@ pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<Pu
 pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
     let repository = Some(&workspace.repository);
     let key = public_key(repository, &source(repository)?)?;
-    workspace.policy.person_of_key(&key).map(|(person, _)| person.clone()).ok_or_else(|| {
-        Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
+    workspace
+        .policy
+        .person_of_key(&key)
+        .map(|(person, _)| person.clone())
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::Denied,
+                format!("the policy lists nobody with the key {key}"),
+            )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")
-    })
+        })
 }
 
 /// A setting of git's; nothing outside of a repository.
 pub fn setting(repository: Option<&Repository>, key: &str) -> Result<Option<String>, Failure> {
     let read = |repository: &Repository| repository.config_string(key);
-    let value = repository.map(read).transpose().or_fail(Kind::CannotTell, "cannot read git's configuration")?;
+    let value = repository
+        .map(read)
+        .transpose()
+        .or_fail(Kind::CannotTell, "cannot read git's configuration")?;
     Ok(value.flatten().filter(|value| !value.is_empty()))
 }
 
@@ -103,15 +118,30 @@ fn none() -> Failure {
 
 /// Makes a key in a new file, and its folder where that is missing; nothing is ever overwritten.
 pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
-    let password = if no_password { None } else { Some(new_password()?) };
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder).or_fail(Kind::CannotTell, format!("cannot make the folder {}", folder.display()))?;
+    let password = if no_password {
+        None
+    } else {
+        Some(new_password()?)
+    };
+    if let Some(folder) = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        make_folder(folder).or_fail(
+            Kind::CannotTell,
+            format!("cannot make the folder {}", folder.display()),
+        )?;
     }
     generate(file, password.as_deref()).map_err(|error| {
         let there = matches!(error, KeyError::Exists(_));
         let kind = if there { Kind::Usage } else { Kind::CannotTell };
-        let failure = Failure::new(kind, format!("cannot make the key {}", file.display())).because(error);
-        if there { failure.hint("git deploy key show") } else { failure }
+        let failure =
+            Failure::new(kind, format!("cannot make the key {}", file.display())).because(error);
+        if there {
+            failure.hint("git deploy key show")
+        } else {
+            failure
+        }
     })
 }
 
@@ -122,17 +152,26 @@ fn new_password() -> Result<String, Failure> {
         return Ok(password.to_owned());
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::new(Kind::Usage, "cannot ask for the key's password without a terminal")
-            .hint("GIT_DEPLOY_PASSWORD=…, in the environment")
-            .hint("--no-password, for a key that file permissions alone protect"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "cannot ask for the key's password without a terminal",
+        )
+        .hint("GIT_DEPLOY_PASSWORD=…, in the environment")
+        .hint("--no-password, for a key that file permissions alone protect"));
     }
-    let ask = |prompt: &str| rpassword::prompt_password(prompt).or_fail(Kind::CannotTell, "cannot read the password");
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).or_fail(Kind::CannotTell, "cannot read the password")
+    };
     let password = ask("Password for the new key: ")?;
     if password.is_empty() {
-        return Err(Failure::new(Kind::Usage, "the password is empty").hint("--no-password, for a key without one"));
+        return Err(Failure::new(Kind::Usage, "the password is empty")
+            .hint("--no-password, for a key without one"));
     }
     if ask("The same again: ")? != password {
-        return Err(Failure::new(Kind::Usage, "the two passwords differ: no key was made"));
+        return Err(Failure::new(
+            Kind::Usage,
+            "the two passwords differ: no key was made",
+        ));
     }
     Ok(password)
 }
@@ -148,28 +187,43 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// The file of the key that is used where nothing else is configured.
 pub fn default_key() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let folder = variable("XDG_CONFIG_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".config")))?;
     Some(folder.join("git-deploy").join("deploy.key"))
 }
 
 /// Finds what signs: the environment's key, the configured program, the configured file, the default file.
 pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
-    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
+    let read = |key: &str| {
+        repository
+            .config_string(key)
+            .or_fail(Kind::CannotTell, "cannot read git's configuration")
+    };
     let cannot = "cannot use the signing key";
     let environment = Environment::read().or_fail(Kind::CannotTell, cannot)?;
-    if let Some(signer) = Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)? {
+    if let Some(signer) =
+        Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)?
+    {
         return Ok(signer);
     }
     if let Some(program) = read(SIGNER)? {
         let hint = "git config deploy.signerKey RW…";
         let missing = || {
-            Failure::new(Kind::Usage, format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"))
-                .hint(hint)
+            Failure::new(
+                Kind::Usage,
+                format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"),
+            )
+            .hint(hint)
         };
         let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
         let text = std::fs::read_to_string(&text).unwrap_or(text);
-        let key = parse_public(&text).or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
+        let key = parse_public(&text)
+            .or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
         return Ok(Signer::from_program(PathBuf::from(program), key));
     }
     let file = match read(KEY)? {
@@ -184,5 +238,6 @@ pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
         rpassword::prompt_password(format!("Password of {}: ", file.display()))
             .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
     };
-    Signer::from_file(&file, &environment, prompt).map_err(|error| super::trouble::unusable_key(&file, error))
+    Signer::from_file(&file, &environment, prompt)
+        .map_err(|error| super::trouble::unusable_key(&file, error))
 }

@@ -33,11 +33,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         if let Some(component) = &args.component {
             known(place.rules(view)?.0, component)?;
         }
-        let lock = Lock { component: args.component.clone(), reason: args.message.clone() };
-        Ok(Draft { environment: place.named.clone(), ..Action::Lock(lock).into() })
+        let lock = Lock {
+            component: args.component.clone(),
+            reason: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Lock(lock).into()
+        })
     })?;
-    let what =
-        args.component.as_ref().map_or_else(|| place.name.to_string(), |name| format!("{name} in {}", place.name));
-    let sentence = format!("{what} is locked by {}: \"{}\".", appended.statement.by, args.message);
+    let what = args.component.as_ref().map_or_else(
+        || place.name.to_string(),
+        |name| format!("{name} in {}", place.name),
+    );
+    let sentence = format!(
+        "{what} is locked by {}: \"{}\".",
+        appended.statement.by, args.message
+    );
     written::tell(context, &sentence, &appended)
 }

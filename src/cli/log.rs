@@ -48,7 +48,11 @@ const DEPLOYMENTS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     look::problems(&workspace, context)?;
-    let only = args.environment.as_deref().map(|name| workspace.environment(name)).transpose()?;
+    let only = args
+        .environment
+        .as_deref()
+        .map(|name| workspace.environment(name))
+        .transpose()?;
     let gatherer = workspace.gatherer();
     let mut walks = Vec::new();
     for (ledger, tip) in &workspace.tips {
@@ -57,10 +61,21 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             None => args.all || ledger.is_environment(),
         };
         if wanted {
-            let member = only.as_ref().and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
-            let unfinished = unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
-            let filter = Filter { member, unfinished, all: args.all, components: args.components.clone() };
-            let passed = gatherer.history().walk(*tip).filter(move |passed| filter.takes(passed));
+            let member = only
+                .as_ref()
+                .and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
+            let unfinished =
+                unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
+            let filter = Filter {
+                member,
+                unfinished,
+                all: args.all,
+                components: args.components.clone(),
+            };
+            let passed = gatherer
+                .history()
+                .walk(*tip)
+                .filter(move |passed| filter.takes(passed));
             walks.push((ledger.clone(), passed.peekable()));
         }
     }
@@ -72,14 +87,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     if log.entries.is_empty() {
         let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
-        context.note(if filtered { "there is no such deployment" } else { "nothing was deployed yet" });
+        context.note(if filtered {
+            "there is no such deployment"
+        } else {
+            "nothing was deployed yet"
+        });
         return Ok(());
     }
     context.print(log::text(&log, context.width(), &|time| context.when(time)));
     look::age(&workspace, context);
     if log.more {
         let more = args.number.saturating_mul(5).max(20);
-        context.note(format_args!("older ones are there: the same command with -n {more}"));
+        context.note(format_args!(
+            "older ones are there: the same command with -n {more}"
+        ));
     }
     Ok(())
 }
@@ -88,11 +109,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn unfinished(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
     let places = std::iter::once(None).chain(members.iter().map(Some));
-    places.flat_map(|member| state.at(member).runs()).map(|run| run.start.statement.previous).collect()
+    places
+        .flat_map(|member| state.at(member).runs())
+        .map(|run| run.start.statement.previous)
+        .collect()
 }
 
 /// Whether an entry is shown, as far as only the entry itself tells, or the start that it ends.
-fn wanted(args: &Args, history: &History<'_>, id: EntryId, statement: &Statement) -> crate::git::Result<bool> {
+fn wanted(
+    args: &Args,
+    history: &History<'_>,
+    id: EntryId,
+    statement: &Statement,
+) -> crate::git::Result<bool> {
     if args.by.is_none() && args.change.is_none() {
         return Ok(true);
     }
@@ -102,13 +131,16 @@ fn wanted(args: &Args, history: &History<'_>, id: EntryId, statement: &Statement
         _ => None,
     };
     // Sequences have no gaps, so the start is so many steps back.
-    let steps = start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
+    let steps =
+        start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
     let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
         Some(passed) => Some(history.entry(&statement.ledger, passed?.id)?),
         None => None,
     };
     let both = || std::iter::once(statement).chain(start.as_deref().map(|kept| &kept.statement));
-    let by = |person: &Person| both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person));
+    let by = |person: &Person| {
+        both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
+    };
     let change = |id: &String| {
         let mut changes = both().filter_map(|it| it.deployment()?.change.as_ref());
         changes.any(|change| change.as_str() == id)
@@ -130,9 +162,16 @@ impl Filter {
     fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
-        let here = self.member.as_ref().is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
-        let open = mention.action != "start" || passed.previous.is_some_and(|id| self.unfinished.contains(&id));
-        let named = |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
+        let here = self
+            .member
+            .as_ref()
+            .is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        let open = mention.action != "start"
+            || passed
+                .previous
+                .is_some_and(|id| self.unfinished.contains(&id));
+        let named =
+            |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
         let of_component = self.components.is_empty() || self.components.iter().any(named);
         here && of_component && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
     }
@@ -141,7 +180,10 @@ impl Filter {
 /// Merges walks, each newest first, into one of at most `number` entries.
 fn newest(
     repository: &Repository,
-    mut walks: Vec<(LedgerName, Peekable<impl Iterator<Item = crate::git::Result<Passed>>>)>,
+    mut walks: Vec<(
+        LedgerName,
+        Peekable<impl Iterator<Item = crate::git::Result<Passed>>>,
+    )>,
     number: usize,
     wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
 ) -> crate::git::Result<Log> {
@@ -157,8 +199,15 @@ fn newest(
             };
             next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
         }
-        let Some((_, index)) = next.pop_last() else { return Ok(Log { entries, more: false }) };
-        let Some((ledger, walk)) = walks.get_mut(index) else { continue };
+        let Some((_, index)) = next.pop_last() else {
+            return Ok(Log {
+                entries,
+                more: false,
+            });
+        };
+        let Some((ledger, walk)) = walks.get_mut(index) else {
+            continue;
+        };
         let Some(passed) = walk.next() else { continue };
         let id = passed?.id;
         let kept = repository.entry_to_show(ledger, &repository.read_commit(id.0)?)?;
@@ -166,7 +215,10 @@ fn newest(
             continue;
         }
         if entries.len() == number {
-            return Ok(Log { entries, more: true });
+            return Ok(Log {
+                entries,
+                more: true,
+            });
         }
         entries.push(log::event(id, &kept.statement));
     }

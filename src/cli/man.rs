@@ -24,16 +24,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut command = help::command();
     command.build();
     let written = write_tree(&command, directory).or_fail(Kind::CannotTell, failed())?;
-    context.print(format_args!("{written} manual pages in {}", directory.display()));
+    context.print(format_args!(
+        "{written} manual pages in {}",
+        directory.display()
+    ));
     Ok(())
 }
 
 /// Writes the page of a command and those of its subcommands; returns how many.
 fn write_tree(command: &clap::Command, directory: &Path) -> io::Result<usize> {
     // The version is left out: it would change every page with every release.
-    let man = Man::new(command.clone()).source("git-deploy").manual("Git Deploy Manual");
+    let man = Man::new(command.clone())
+        .source("git-deploy")
+        .manual("Git Deploy Manual");
     std::fs::write(directory.join(man.get_filename()), page(&man, command)?)?;
-    command.get_subcommands().try_fold(1, |written, sub| Ok(written + write_tree(sub, directory)?))
+    command
+        .get_subcommands()
+        .try_fold(1, |written, sub| Ok(written + write_tree(sub, directory)?))
 }
 
 fn page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
@@ -61,7 +68,9 @@ fn commands(command: &clap::Command) -> Roff {
         for sub in commands {
             roff.control("TP", []);
             roff.text([bold(format!("git-deploy-{}", sub.get_name())), roman("(1)")]);
-            roff.text([roman(sub.get_about().map(ToString::to_string).unwrap_or_default())]);
+            roff.text([roman(
+                sub.get_about().map(ToString::to_string).unwrap_or_default(),
+            )]);
         }
     }
     roff
@@ -70,7 +79,10 @@ fn commands(command: &clap::Command) -> Roff {
 fn exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in help::EXIT_STATUS.lines().filter_map(|line| line.trim_start().split_once("  ")) {
+    for (code, meaning) in help::EXIT_STATUS
+        .lines()
+        .filter_map(|line| line.trim_start().split_once("  "))
+    {
         roff.control("TP", []);
         roff.text([bold(code)]);
         roff.text([roman(meaning)]);

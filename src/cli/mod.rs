@@ -180,7 +180,12 @@ struct Options {
     #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = remote_name)]
     remote: Option<String>,
     /// The project that is meant: where the repository's has another name, nothing is done
-    #[arg(id = "all-project", long = "project", value_name = "NAME", global = true)]
+    #[arg(
+        id = "all-project",
+        long = "project",
+        value_name = "NAME",
+        global = true
+    )]
     project: Option<ProjectName>,
     /// Print one JSON document with a versioned schema, and nothing else, on standard output
     #[arg(id = "all-json", long = "json", global = true)]
@@ -206,7 +211,13 @@ struct Options {
     )]
     color: Color,
     /// Answer every question with yes
-    #[arg(id = "all-yes", short = 'y', long = "yes", alias = "skip-confirm", global = true)]
+    #[arg(
+        id = "all-yes",
+        short = 'y',
+        long = "yes",
+        alias = "skip-confirm",
+        global = true
+    )]
     yes: bool,
 }
 
@@ -230,7 +241,8 @@ enum Color {
 
 /// A remote's name reaches git's command line, where it must not read as an option.
 fn remote_name(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain) {
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
+    {
         return Err("not the name of a remote");
     }
     Ok(text.to_owned())
@@ -242,11 +254,17 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             tell(&error);
-            return if error.use_stderr() { misused(&error) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                misused(&error)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let context = Context::new(&cli.options);
-    let result = enter(&cli.options).and_then(|()| news::expected(&context)).and_then(|()| cli.command.run(&context));
+    let result = enter(&cli.options)
+        .and_then(|()| news::expected(&context))
+        .and_then(|()| cli.command.run(&context));
     context.finish(result)
 }
 
@@ -258,26 +276,41 @@ fn tell(error: &clap::Error) {
         if shown != word {
             text = text.replace(&word, &shown);
             // Of `--option=VALUE` clap repeats the value alone.
-            text = word.split_once('=').map_or(text.clone(), |(_, value)| text.replace(value, &harmless(value)));
+            text = word.split_once('=').map_or(text.clone(), |(_, value)| {
+                text.replace(value, &harmless(value))
+            });
         }
     }
     // Where help and usage go is closed, nobody is there to be told.
-    let _ =
-        if error.use_stderr() { write!(anstream::stderr(), "{text}") } else { write!(anstream::stdout(), "{text}") };
+    let _ = if error.use_stderr() {
+        write!(anstream::stderr(), "{text}")
+    } else {
+        write!(anstream::stdout(), "{text}")
+    };
 }
 
 /// Tells of wrong usage, which clap has explained to people, in a document where one is wanted.
 fn misused(error: &clap::Error) -> ExitCode {
-    if std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json") {
+    if std::env::args_os()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
+    {
         let text = error.render().to_string();
-        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let first = text
+            .split("\n\n")
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
         let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             "a command is missing"
         } else {
             first
         };
         let failure = Failure::new(Kind::Usage, message).hint("git deploy --help");
-        let context = Context::new(&Options { json: true, ..Options::default() });
+        let context = Context::new(&Options {
+            json: true,
+            ..Options::default()
+        });
         // Should this fail, the text has told it.
         let _ = failure.json().map(|body| context.report("error", &body));
     }
@@ -287,13 +320,19 @@ fn misused(error: &clap::Error) -> ExitCode {
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The help with its groups is put together only where something is to be told.
-    let parsed = Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.or_else(|_| Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?))
 }
 
 /// Goes where `-C` says, so that every relative path of the command line means the same.
 fn enter(options: &Options) -> Result<(), Failure> {
-    let Some(directory) = &options.directory else { return Ok(()) };
-    std::env::set_current_dir(directory)
-        .or_fail(Kind::Usage, format!("cannot work in the directory {}", directory.display()))
+    let Some(directory) = &options.directory else {
+        return Ok(());
+    };
+    std::env::set_current_dir(directory).or_fail(
+        Kind::Usage,
+        format!("cannot work in the directory {}", directory.display()),
+    )
 }

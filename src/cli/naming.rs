@@ -7,12 +7,27 @@ use crate::git::Repository;
 
 /// Who somebody is where nothing was said: the first part of git's e-mail address.
 pub fn person(repository: &Repository) -> Result<Person, Failure> {
-    let unknown = || Failure::new(Kind::Usage, "cannot tell your name from git's e-mail address").hint("--as NAME");
-    let output = repository.git("var").arg("GIT_AUTHOR_IDENT").run().or_fail(Kind::CannotTell, "cannot ask git")?;
+    let unknown = || {
+        Failure::new(
+            Kind::Usage,
+            "cannot tell your name from git's e-mail address",
+        )
+        .hint("--as NAME")
+    };
+    let output = repository
+        .git("var")
+        .arg("GIT_AUTHOR_IDENT")
+        .run()
+        .or_fail(Kind::CannotTell, "cannot ask git")?;
     let identity = String::from_utf8_lossy(&output.stdout).into_owned();
-    let address = identity.rsplit_once('<').and_then(|(_, rest)| rest.split_once('@')).map(|(local, _)| local);
+    let address = identity
+        .rsplit_once('<')
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .map(|(local, _)| local);
     // A forge's own addresses have a number before the name: 1234+alice@users.noreply.github.com.
-    let local = address.map(|local| local.rsplit('+').next().unwrap_or(local)).ok_or_else(unknown)?;
+    let local = address
+        .map(|local| local.rsplit('+').next().unwrap_or(local))
+        .ok_or_else(unknown)?;
     as_name(local).ok_or_else(unknown)
 }
 
@@ -23,11 +38,15 @@ pub fn project_name(repository: &Repository, context: &Context) -> Result<Projec
         None => None,
     };
     let of_url = url.as_deref().and_then(|url| as_name(last_part(url)));
-    let folder =
-        repository.work_dir().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let folder = repository
+        .work_dir()
+        .and_then(|folder| folder.file_name())
+        .map(|name| name.to_string_lossy().into_owned());
     of_url
         .or_else(|| folder.as_deref().and_then(as_name))
-        .ok_or_else(|| Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME"))
+        .ok_or_else(|| {
+            Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME")
+        })
 }
 
 /// `catalogue` of `git@example.com:shop/catalogue.git`.
@@ -39,7 +58,13 @@ fn last_part(url: &str) -> &str {
 
 /// A text as a name: in lower case, with a dash for whatever a name may not hold.
 fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            c
+        } else {
+            '-'
+        }
+    };
     let name: String = text.to_ascii_lowercase().chars().map(allowed).collect();
     name.trim_matches(['.', '_', '-']).parse().ok()
 }
@@ -57,7 +82,11 @@ mod tests {
             ("ssh://host/~/x.y.git", "x.y"),
             ("host:repo", "repo"),
         ] {
-            assert_eq!(as_name::<ProjectName>(last_part(url)), name.parse().ok(), "{url}");
+            assert_eq!(
+                as_name::<ProjectName>(last_part(url)),
+                name.parse().ok(),
+                "{url}"
+            );
         }
         assert_eq!(as_name::<ProjectName>("日本"), None);
     }

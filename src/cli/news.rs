@@ -55,28 +55,46 @@ pub fn report(
     synced: &Synced,
     context: &Context,
 ) -> Result<(), Failure> {
-    let moved = synced.moved.iter().map(|moved| news(repository, moved)).collect::<Result<_, _>>()?;
-    context.report("sync", &Body { remote: remote.map(str::to_owned), pinned: synced.pinned, moved })
+    let moved = synced
+        .moved
+        .iter()
+        .map(|moved| news(repository, moved))
+        .collect::<Result<_, _>>()?;
+    context.report(
+        "sync",
+        &Body {
+            remote: remote.map(str::to_owned),
+            pinned: synced.pinned,
+            moved,
+        },
+    )
 }
 
 /// Says which project is trusted from now on, where it was met for the first time.
 pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Result<(), Failure> {
     if let Some(id) = synced.pinned {
-        let project = Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
+        let project =
+            Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
         context.mention(format_args!(
             "{}: trusted on first use. Compare with a colleague: git config deploy.root\n  {id}",
             project.name
         ));
-        context.project().map_or(Ok(()), |wanted| meant(wanted, &project))?;
+        context
+            .project()
+            .map_or(Ok(()), |wanted| meant(wanted, &project))?;
     }
     Ok(())
 }
 
 /// Refuses a repository whose project, as far as one is known here, is another than `--project` names.
 pub fn expected(context: &Context) -> Result<(), Failure> {
-    let (Some(wanted), Ok(repository)) = (context.project(), open_repository()) else { return Ok(()) };
+    let (Some(wanted), Ok(repository)) = (context.project(), open_repository()) else {
+        return Ok(());
+    };
     let cannot = "cannot read the project";
-    let tip = repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, cannot)?;
+    let tip = repository
+        .tip(&LedgerName::policy())
+        .or_fail(Kind::CannotTell, cannot)?;
     let Some(tip) = tip else { return Ok(()) };
     let project = Project::of_policy(&repository, tip).or_fail(Kind::CannotTell, cannot)?;
     meant(wanted, &project)
@@ -86,15 +104,27 @@ fn meant(wanted: &ProjectName, project: &Project) -> Result<(), Failure> {
     if project.name == *wanted {
         return Ok(());
     }
-    Err(Failure::new(Kind::Usage, format!("this is the project {}, not {wanted}", project.name))
-        .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
+    Err(Failure::new(
+        Kind::Usage,
+        format!("this is the project {}, not {wanted}", project.name),
+    )
+    .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
 }
 
 /// Says what a sync brought.
-pub fn tell(repository: &Repository, remote: &str, synced: &Synced, context: &Context) -> Result<(), Failure> {
+pub fn tell(
+    repository: &Repository,
+    remote: &str,
+    synced: &Synced,
+    context: &Context,
+) -> Result<(), Failure> {
     trust(repository, synced, context)?;
     if synced.moved.is_empty() {
-        let words = if synced.tips.is_empty() { "has no ledgers yet" } else { "has nothing new" };
+        let words = if synced.tips.is_empty() {
+            "has no ledgers yet"
+        } else {
+            "has nothing new"
+        };
         context.print(format_args!("{remote} {words}."));
         return Ok(());
     }
@@ -130,12 +160,20 @@ fn news(repository: &Repository, moved: &Moved) -> Result<News, Failure> {
 
 fn newest(repository: &Repository, moved: &Moved) -> Result<Statement, Failure> {
     let cannot = format!("cannot read the ledger {}", moved.ledger);
-    match repository.read_link(&moved.ledger, moved.new).or_fail(Kind::CannotTell, cannot.as_str())? {
+    match repository
+        .read_link(&moved.ledger, moved.new)
+        .or_fail(Kind::CannotTell, cannot.as_str())?
+    {
         Link::Entry { entry, .. } => Ok(entry.statement().clone()),
         Link::Genesis => Err(Failure::new(Kind::CannotTell, cannot)),
     }
 }
 
 fn subject(statement: &Statement) -> String {
-    statement.message().lines().next().unwrap_or_default().to_owned()
+    statement
+        .message()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -35,7 +35,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let rebuilt = workspace.repository.rebuild_notes(&workspace.tips);
     rebuilt.map_err(super::trouble::unwritten_notes)?;
     if context.json() {
-        return context.report("notes-rebuild", &Body { ledgers: workspace.tips.len() });
+        return context.report(
+            "notes-rebuild",
+            &Body {
+                ledgers: workspace.tips.len(),
+            },
+        );
     }
     context.print("The notes tell again what the ledgers say.");
     Ok(())

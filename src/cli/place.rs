@@ -39,28 +39,47 @@ impl EnvRev {
     }
 
     /// The component and the environment, where they were named in this order: `api prod`, or `all prod` for no component in particular.
-    pub fn component_first(&self, workspace: &Workspace) -> Option<(Option<ComponentName>, EnvName)> {
+    pub fn component_first(
+        &self,
+        workspace: &Workspace,
+    ) -> Option<(Option<ComponentName>, EnvName)> {
         let (first, second) = (self.env.as_deref()?, self.rev.as_deref()?);
-        let environment = second.parse().ok().filter(|name| workspace.policy.environment(name).is_some())?;
+        let environment = second
+            .parse()
+            .ok()
+            .filter(|name| workspace.policy.environment(name).is_some())?;
         if is_environment(workspace, first) {
             return None;
         }
         if first == "all" {
             return Some((None, environment));
         }
-        let component = first.parse().ok().filter(|name| workspace.policy.knows(name))?;
+        let component = first
+            .parse()
+            .ok()
+            .filter(|name| workspace.policy.knows(name))?;
         Some((Some(component), environment))
     }
 
     /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
     /// can be told without it.
-    pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<(EnvName, Option<&str>), Failure> {
+    pub fn find(
+        &self,
+        workspace: &Workspace,
+        context: &Context,
+    ) -> Result<(EnvName, Option<&str>), Failure> {
         let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
         match first {
-            Some(word) if rev.is_some() || is_environment(workspace, word) => Ok((workspace.environment(word)?.0, rev)),
+            Some(word) if rev.is_some() || is_environment(workspace, word) => {
+                Ok((workspace.environment(word)?.0, rev))
+            }
             Some(word) => match bound(workspace)? {
                 Ok(bound) if is_commit(workspace, word) => Ok((told(context, bound), first)),
-                Ok(_) => Err(no_environment(workspace, word, "it is no commit in this repository either")),
+                Ok(_) => Err(no_environment(
+                    workspace,
+                    word,
+                    "it is no commit in this repository either",
+                )),
                 Err(why) => {
                     let why = format!("{why}, so the first word names the environment");
                     Err(no_environment(workspace, word, &why))
@@ -93,22 +112,32 @@ impl OnlyEnv {
 
 /// Whether a word names an environment of the policy.
 fn is_environment(workspace: &Workspace, word: &str) -> bool {
-    word.parse::<EnvName>().is_ok_and(|name| workspace.policy.environment(&name).is_some())
+    word.parse::<EnvName>()
+        .is_ok_and(|name| workspace.policy.environment(&name).is_some())
 }
 
 /// Whether a word stands for a commit, by whatever right.
 fn is_commit(workspace: &Workspace, word: &str) -> bool {
-    let environment = word.split_once(':').map_or(word, |(environment, _)| environment);
-    is_environment(workspace, environment) || matches!(workspace.repository.resolve(word), Ok(Some(_)))
+    let environment = word
+        .split_once(':')
+        .map_or(word, |(environment, _)| environment);
+    is_environment(workspace, environment)
+        || matches!(workspace.repository.resolve(word), Ok(Some(_)))
 }
 
 fn no_environment(workspace: &Workspace, word: &str, why: &str) -> Failure {
     // It is called for words that are none.
-    workspace.environment(word).err().map_or_else(|| unbound(workspace, why), |failure| failure.because(why))
+    workspace
+        .environment(word)
+        .err()
+        .map_or_else(|| unbound(workspace, why), |failure| failure.because(why))
 }
 
 fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
-    Ok(told(context, bound(workspace)?.map_err(|why| unbound(workspace, &why))?))
+    Ok(told(
+        context,
+        bound(workspace)?.map_err(|why| unbound(workspace, &why))?,
+    ))
 }
 
 /// Says what was taken for the environment: whoever is surprised stops here.
@@ -118,7 +147,12 @@ fn told(context: &Context, bound: Bound) -> EnvName {
 }
 
 fn unbound(workspace: &Workspace, why: &str) -> Failure {
-    let names: Vec<String> = workspace.policy.in_order().into_iter().map(Environment::shown).collect();
+    let names: Vec<String> = workspace
+        .policy
+        .in_order()
+        .into_iter()
+        .map(Environment::shown)
+        .collect();
     Failure::new(Kind::Usage, "which environment is meant?")
         .because(why.to_owned())
         .hint(format!("name the environment: {}", names.join(", ")))
@@ -144,10 +178,15 @@ fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
     let repository = &workspace.repository;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let occasion = if let Some(said) = ci(&variable) {
-        let head = repository.resolve("HEAD").or_fail(Kind::CannotTell, "cannot read HEAD")?.map(CommitId);
+        let head = repository
+            .resolve("HEAD")
+            .or_fail(Kind::CannotTell, "cannot read HEAD")?
+            .map(CommitId);
         said.and_then(|said| said.here(head))
     } else {
-        let branch = repository.checked_out_branch().or_fail(Kind::CannotTell, "cannot read HEAD")?;
+        let branch = repository
+            .checked_out_branch()
+            .or_fail(Kind::CannotTell, "cannot read HEAD")?;
         let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
         branch.and_then(|branch| Ok(Occasion::Branch(branch.parse()?)))
     };
@@ -162,11 +201,21 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
         Occasion::Change(number) => format!("the change request {number}"),
     };
     let candidates: Vec<String> = match occasion {
-        Occasion::Branch(branch) => {
-            policy.bound_to_branch(branch.as_str()).into_iter().map(Environment::shown).collect()
-        }
-        Occasion::Tag(tag) => policy.bound_to_tag(tag.as_str()).into_iter().map(Environment::shown).collect(),
-        Occasion::Change(number) => policy.patterns.keys().map(|prefix| format!("{prefix}-{number}")).collect(),
+        Occasion::Branch(branch) => policy
+            .bound_to_branch(branch.as_str())
+            .into_iter()
+            .map(Environment::shown)
+            .collect(),
+        Occasion::Tag(tag) => policy
+            .bound_to_tag(tag.as_str())
+            .into_iter()
+            .map(Environment::shown)
+            .collect(),
+        Occasion::Change(number) => policy
+            .patterns
+            .keys()
+            .map(|prefix| format!("{prefix}-{number}"))
+            .collect(),
     };
     match &candidates[..] {
         [name] => match name.parse() {
@@ -222,7 +271,10 @@ fn ci(variable: Variables<'_>) -> Option<Result<Said, String>> {
     if here.next().is_some() {
         return Some(Err("the variables of two CI systems are set".to_owned()));
     }
-    Some(read(variable).map(|occasion| Said { occasion, commit: (commit, variable(commit)) }))
+    Some(read(variable).map(|occasion| Said {
+        occasion,
+        commit: (commit, variable(commit)),
+    }))
 }
 
 fn github(variable: Variables<'_>) -> Result<Occasion, String> {
@@ -230,7 +282,9 @@ fn github(variable: Variables<'_>) -> Result<Occasion, String> {
     // On `pull_request_target` and after a merge it runs for a change request, and its ref is the branch that this goes to.
     match found {
         Occasion::Change(_) => Ok(found),
-        _ if variable("GITHUB_HEAD_REF").is_some() => Err("GITHUB_REF does not name the change request".to_owned()),
+        _ if variable("GITHUB_HEAD_REF").is_some() => {
+            Err("GITHUB_REF does not name the change request".to_owned())
+        }
         _ => Ok(found),
     }
 }
@@ -250,7 +304,10 @@ fn gitlab(variable: Variables<'_>) -> Result<Occasion, String> {
 
 fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
     // With a repository on GitHub the number is not the id, and the number is what people know.
-    for name in ["SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "SYSTEM_PULLREQUEST_PULLREQUESTID"] {
+    for name in [
+        "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
+        "SYSTEM_PULLREQUEST_PULLREQUESTID",
+    ] {
         if let Some(value) = variable(name) {
             return number(name, &value);
         }
@@ -266,21 +323,36 @@ fn reference(name: &str, variable: Variables<'_>) -> Result<Occasion, String> {
     } else if let Some(tag) = value.strip_prefix("refs/tags/") {
         short(name, tag).map(Occasion::Tag)
     } else if let Some(rest) = value.strip_prefix("refs/pull/") {
-        let stem = rest.strip_suffix("/merge").or_else(|| rest.strip_suffix("/head"));
+        let stem = rest
+            .strip_suffix("/merge")
+            .or_else(|| rest.strip_suffix("/head"));
         number(name, stem.unwrap_or(rest))
     } else {
-        Err(format!("{name} is neither a branch, a tag nor a change request: {:?}", harmless(&value)))
+        Err(format!(
+            "{name} is neither a branch, a tag nor a change request: {:?}",
+            harmless(&value)
+        ))
     }
 }
 
 fn short(name: &str, value: &str) -> Result<BranchName, String> {
-    value.parse().map_err(|_| format!("{name} is no name that a branch or tag can have here: {:?}", harmless(value)))
+    value.parse().map_err(|_| {
+        format!(
+            "{name} is no name that a branch or tag can have here: {:?}",
+            harmless(value)
+        )
+    })
 }
 
 /// The number of a change request, in the one way to write it.
 fn number(name: &str, value: &str) -> Result<Occasion, String> {
-    let number: Option<u64> = value.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == value);
-    number.map(Occasion::Change).ok_or_else(|| format!("{name} is not a number: {:?}", harmless(value)))
+    let number: Option<u64> = value
+        .parse()
+        .ok()
+        .filter(|number: &u64| *number > 0 && number.to_string() == value);
+    number
+        .map(Occasion::Change)
+        .ok_or_else(|| format!("{name} is not a number: {:?}", harmless(value)))
 }
 
 #[cfg(test)]
@@ -302,11 +374,16 @@ mod tests {
     /// The environment that these variables lead to, or why there is none.
     fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
         let policy = Policy::parse(POLICY).unwrap();
-        let variable =
-            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
         let occasion = ci(&variable).ok_or("no CI")??.here(head)?;
-        environment_of(&policy, &occasion).map(|bound| format!("{} from {}", bound.name, bound.from))
+        environment_of(&policy, &occasion)
+            .map(|bound| format!("{} from {}", bound.name, bound.from))
     }
 
     const HEAD: &str = "8f3c2a10aa05736482d4523166f70cb561afa111";
@@ -317,23 +394,53 @@ mod tests {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
         let gitlab = [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", HEAD)];
         let azure = [("TF_BUILD", "True"), ("BUILD_SOURCEVERSION", HEAD)];
-        let with = |system: &[(&'static str, &'static str)], more: &[(&'static str, &'static str)]| {
+        let with = |system: &[(&'static str, &'static str)],
+                    more: &[(&'static str, &'static str)]| {
             bound(&[system, more].concat()).unwrap()
         };
-        let (main, tag, change) =
-            ("prod from the branch main", "prod from the tag 1.2.prod", "pr-17 from the change request 17");
+        let (main, tag, change) = (
+            "prod from the branch main",
+            "prod from the tag 1.2.prod",
+            "pr-17 from the change request 17",
+        );
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/heads/main")]), main);
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/tags/1.2.prod")]), tag);
         // A fork may call its branch main: what counts is that it is a change request.
-        assert_eq!(with(&github, &[("GITHUB_REF", "refs/pull/17/merge"), ("GITHUB_HEAD_REF", "main")]), change);
+        assert_eq!(
+            with(
+                &github,
+                &[
+                    ("GITHUB_REF", "refs/pull/17/merge"),
+                    ("GITHUB_HEAD_REF", "main")
+                ]
+            ),
+            change
+        );
         assert_eq!(with(&gitlab, &[("CI_COMMIT_BRANCH", "main")]), main);
         assert_eq!(with(&gitlab, &[("CI_COMMIT_TAG", "1.2.prod")]), tag);
-        assert_eq!(with(&gitlab, &[("CI_MERGE_REQUEST_IID", "17"), ("CI_COMMIT_BRANCH", "main")]), change);
-        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/heads/main")]), main);
-        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/tags/1.2.prod")]), tag);
-        assert_eq!(with(&azure, &[("BUILD_SOURCEBRANCH", "refs/pull/17/merge")]), change);
-        let github_on_azure =
-            [("SYSTEM_PULLREQUEST_PULLREQUESTID", "991"), ("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "17")];
+        assert_eq!(
+            with(
+                &gitlab,
+                &[("CI_MERGE_REQUEST_IID", "17"), ("CI_COMMIT_BRANCH", "main")]
+            ),
+            change
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/heads/main")]),
+            main
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/tags/1.2.prod")]),
+            tag
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/pull/17/merge")]),
+            change
+        );
+        let github_on_azure = [
+            ("SYSTEM_PULLREQUEST_PULLREQUESTID", "991"),
+            ("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "17"),
+        ];
         assert_eq!(with(&azure, &github_on_azure), change);
     }
 
@@ -341,27 +448,64 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
-        let why = |more: &[(&'static str, &'static str)]| bound(&[&github[..], more].concat()).unwrap_err();
-        assert_eq!(why(&[("GITHUB_REF", "refs/heads/feature")]), "the branch feature is bound to no environment");
+        let why = |more: &[(&'static str, &'static str)]| {
+            bound(&[&github[..], more].concat()).unwrap_err()
+        };
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/heads/feature")]),
+            "the branch feature is bound to no environment"
+        );
         assert_eq!(
             why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
             "the tag build-20260305T100211Z could be of dev or qa"
         );
-        assert_eq!(why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]), "the tag pr-17_1.0 is of some environment of pr-*");
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
+            "the tag pr-17_1.0 is of some environment of pr-*"
+        );
         // `pull_request_target` runs for a change request on the branch that it goes to.
-        let target = [("GITHUB_REF", "refs/heads/main"), ("GITHUB_HEAD_REF", "feature")];
+        let target = [
+            ("GITHUB_REF", "refs/heads/main"),
+            ("GITHUB_HEAD_REF", "feature"),
+        ];
         assert_eq!(why(&target), "GITHUB_REF does not name the change request");
-        for hostile in ["refs/pull/17\u{1b}[2J/merge", "refs/pull/017/merge", "refs/pull/-1/merge", "refs/pull/1/2"] {
-            assert!(why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"), "{hostile}");
+        for hostile in [
+            "refs/pull/17\u{1b}[2J/merge",
+            "refs/pull/017/merge",
+            "refs/pull/-1/merge",
+            "refs/pull/1/2",
+        ] {
+            assert!(
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"),
+                "{hostile}"
+            );
         }
-        for hostile in ["refs/heads/--force", "refs/heads/a\u{202e}b", "refs/heads/a b", "refs/heads/"] {
-            assert!(why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"), "{hostile}");
+        for hostile in [
+            "refs/heads/--force",
+            "refs/heads/a\u{202e}b",
+            "refs/heads/a b",
+            "refs/heads/",
+        ] {
+            assert!(
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"),
+                "{hostile}"
+            );
         }
         // The job went elsewhere: to another repository, or to another commit.
-        let elsewhere =
-            [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", &HEAD.replace('8', "9")), ("CI_COMMIT_BRANCH", "main")];
-        assert_eq!(bound(&elsewhere).unwrap_err(), "CI_COMMIT_SHA is not the commit that is checked out here");
-        let two = [("GITLAB_CI", "true"), ("TF_BUILD", "True"), ("CI_COMMIT_BRANCH", "main")];
+        let elsewhere = [
+            ("GITLAB_CI", "true"),
+            ("CI_COMMIT_SHA", &HEAD.replace('8', "9")),
+            ("CI_COMMIT_BRANCH", "main"),
+        ];
+        assert_eq!(
+            bound(&elsewhere).unwrap_err(),
+            "CI_COMMIT_SHA is not the commit that is checked out here"
+        );
+        let two = [
+            ("GITLAB_CI", "true"),
+            ("TF_BUILD", "True"),
+            ("CI_COMMIT_BRANCH", "main"),
+        ];
         assert!(bound(&two).unwrap_err().contains("two CI systems"));
     }
 }

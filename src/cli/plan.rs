@@ -33,7 +33,12 @@ pub struct Args {
     #[arg(long)]
     destroy: bool,
     /// How it is printed; markdown is what a change request shows
-    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_default_value = true
+    )]
     format: Format,
     /// Print all that the plan commands printed
     #[arg(long)]
@@ -59,15 +64,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     let (_, rules) = workspace.environment(name.as_str())?;
-    let earlier = args
-        .since
-        .as_ref()
-        .map(|file| std::fs::read(file).or_fail(Kind::CannotTell, format!("cannot read {}", file.display())));
+    let earlier = args.since.as_ref().map(|file| {
+        std::fs::read(file).or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))
+    });
     let earlier = earlier.transpose()?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
-    let person = look::asker(&workspace).or_else(|| first_deployer(rules, entry::Kind::Deploy).cloned());
-    let person = person.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
+    let person =
+        look::asker(&workspace).or_else(|| first_deployer(rules, entry::Kind::Deploy).cloned());
+    let person = person
+        .ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
     let (deployment, _) = deploying.asked(
         &person,
         &|view| {
@@ -102,10 +108,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Format::Markdown => context.print(view::markdown(&shown)),
         _ => context.report("plan", &shown)?,
     }
-    let failed: Vec<&str> =
-        shown.components.iter().filter(|it| it.state == State::Failed).map(|it| it.component.as_str()).collect();
+    let failed: Vec<&str> = shown
+        .components
+        .iter()
+        .filter(|it| it.state == State::Failed)
+        .map(|it| it.component.as_str())
+        .collect();
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Command, format!("{} could not be planned for {name}", failed.join(", "))))
+    Err(Failure::new(
+        Kind::Command,
+        format!("{} could not be planned for {name}", failed.join(", ")),
+    ))
 }

@@ -130,7 +130,8 @@ fn schema(context: &Context) -> Result<(), Failure> {
     if context.json() {
         return context.report("policy-schema", &FileSchema { json_schema });
     }
-    let text = serde_json::to_string_pretty(&json_schema).or_fail(Kind::CannotTell, "cannot print the schema")?;
+    let text = serde_json::to_string_pretty(&json_schema)
+        .or_fail(Kind::CannotTell, "cannot print the schema")?;
     context.print(text);
     Ok(())
 }
@@ -139,11 +140,15 @@ fn schema(context: &Context) -> Result<(), Failure> {
 fn in_force(workspace: &Workspace) -> Result<String, Failure> {
     let cannot = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
-        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else { return Ok(None) };
+        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
+            return Ok(None);
+        };
         let tree = workspace.repository.read_commit(tip.0)?.tree;
         workspace.repository.file_at(tree, FILE, MAX_BYTES)
     };
-    let bytes = read().or_fail(Kind::CannotTell, cannot)?.ok_or_else(|| Failure::new(Kind::CannotTell, cannot))?;
+    let bytes = read()
+        .or_fail(Kind::CannotTell, cannot)?
+        .ok_or_else(|| Failure::new(Kind::CannotTell, cannot))?;
     String::from_utf8(bytes).or_fail(Kind::CannotTell, cannot)
 }
 
@@ -153,8 +158,16 @@ fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), F
     let ledger = LedgerName::policy();
     let mut next = workspace.tips.get(&ledger).copied();
     while let Some(id) = next {
-        let link = workspace.repository.read_link(&ledger, id).or_fail(Kind::CannotTell, cannot)?;
-        let Link::Entry { previous, entry, .. } = link else { break };
+        let link = workspace
+            .repository
+            .read_link(&ledger, id)
+            .or_fail(Kind::CannotTell, cannot)?;
+        let Link::Entry {
+            previous, entry, ..
+        } = link
+        else {
+            break;
+        };
         if matches!(entry.statement().action, Action::Publish(_)) {
             return Ok((id, std::sync::Arc::clone(entry.kept())));
         }
@@ -188,14 +201,33 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
     if context.json() {
         let digest = Digest::sha256(text.as_bytes());
         let (at, by) = (statement.at, &statement.by);
-        return context
-            .report("policy", &InForce { entry: id, sequence: statement.sequence, at, by, digest, text: &text });
+        return context.report(
+            "policy",
+            &InForce {
+                entry: id,
+                sequence: statement.sequence,
+                at,
+                by,
+                digest,
+                text: &text,
+            },
+        );
     }
     let (by, when) = (&statement.by, context.when(statement.at));
-    context.mention(format_args!("published by {by}, {when}   entry {}", entry_name(&LedgerName::policy(), id)));
+    context.mention(format_args!(
+        "published by {by}, {when}   entry {}",
+        entry_name(&LedgerName::policy(), id)
+    ));
     // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
-    let lines: Vec<String> =
-        text.lines().map(|line| line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            line.split('\t')
+                .map(harmless)
+                .collect::<Vec<_>>()
+                .join("\t")
+        })
+        .collect();
     context.print(lines.join("\n"));
     Ok(())
 }
@@ -227,7 +259,15 @@ pub(super) struct Difference<'a> {
 fn report_difference(old: &str, proposal: &Proposal, context: &Context) -> Result<(), Failure> {
     let in_force = Digest::sha256(old.as_bytes());
     let (proposed, differs) = (proposal.digest(), old != proposal.text);
-    context.report("policy-diff", &Difference { in_force, proposed, differs, text: &proposal.text })
+    context.report(
+        "policy-diff",
+        &Difference {
+            in_force,
+            proposed,
+            differs,
+            text: &proposal.text,
+        },
+    )
 }
 
 fn show_difference(old: &str, proposal: &Proposal, context: &Context) {
@@ -248,10 +288,19 @@ fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(
         show_difference(&in_force(workspace)?, &proposal, context);
         proposal.digest()
     };
-    let action = PolicyApprove { digest: digest.clone(), comment: args.message.clone() };
+    let action = PolicyApprove {
+        digest: digest.clone(),
+        comment: args.message.clone(),
+    };
     let draft = || Draft::from(Action::PolicyApprove(action.clone()));
-    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
-    let sentence = format!("{} approves the deploy.toml {}.", appended.statement.by, digest.short());
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| {
+        Ok(draft())
+    })?;
+    let sentence = format!(
+        "{} approves the deploy.toml {}.",
+        appended.statement.by,
+        digest.short()
+    );
     written::tell(context, &sentence, &appended)
 }
 
@@ -264,12 +313,25 @@ fn revoke(args: &Revoke, workspace: &Workspace, context: &Context) -> Result<(),
         Some(person) => person.clone(),
         None => keys::person(workspace)?,
     };
-    let action = PolicyRevoke { digest: digest.clone(), approver: approver.clone(), comment: args.message.clone() };
+    let action = PolicyRevoke {
+        digest: digest.clone(),
+        approver: approver.clone(),
+        comment: args.message.clone(),
+    };
     let draft = || Draft::from(Action::PolicyRevoke(action.clone()));
-    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| Ok(draft()))?;
+    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| {
+        Ok(draft())
+    })?;
     let by = &appended.statement.by;
-    let whose = if *by == approver { "their approval".to_owned() } else { format!("the approval of {approver}") };
-    let sentence = format!("{by} withdraws {whose} of the deploy.toml {}.", digest.short());
+    let whose = if *by == approver {
+        "their approval".to_owned()
+    } else {
+        format!("the approval of {approver}")
+    };
+    let sentence = format!(
+        "{by} withdraws {whose} of the deploy.toml {}.",
+        digest.short()
+    );
     written::tell(context, &sentence, &appended)
 }
 
@@ -278,7 +340,11 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
     let old = in_force(workspace)?;
     show_difference(&old, &proposal, context);
     if old == proposal.text {
-        return if context.json() { report_difference(&old, &proposal, context) } else { Ok(()) };
+        return if context.json() {
+            report_difference(&old, &proposal, context)
+        } else {
+            Ok(())
+        };
     }
     for warning in warnings(&proposal.policy) {
         context.mention(warning);
@@ -287,21 +353,37 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
         return Err(Failure::new(Kind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
-    let (person, signer) = if args.recover { recoverer(workspace, &proposal)? } else { workspace.signer()? };
-    let manner = Manner { recover: args.recover, ..args.how.manner() };
-    let appended = workspace.append_as(context, (&person, &signer), &LedgerName::policy(), manner, &|view| {
-        // Whoever confirmed has seen the difference to this one only.
-        let tree = view.head.tree;
-        let now = view
-            .repository
-            .file_at(tree, FILE, MAX_BYTES)
-            .or_fail(Kind::CannotTell, "cannot read the policy in force")?;
-        if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
-            return Err(Failure::new(Kind::Denied, "another policy came into force meanwhile: nothing was published")
+    let (person, signer) = if args.recover {
+        recoverer(workspace, &proposal)?
+    } else {
+        workspace.signer()?
+    };
+    let manner = Manner {
+        recover: args.recover,
+        ..args.how.manner()
+    };
+    let appended = workspace.append_as(
+        context,
+        (&person, &signer),
+        &LedgerName::policy(),
+        manner,
+        &|view| {
+            // Whoever confirmed has seen the difference to this one only.
+            let tree = view.head.tree;
+            let now = view
+                .repository
+                .file_at(tree, FILE, MAX_BYTES)
+                .or_fail(Kind::CannotTell, "cannot read the policy in force")?;
+            if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
+                return Err(Failure::new(
+                    Kind::Denied,
+                    "another policy came into force meanwhile: nothing was published",
+                )
                 .hint("git deploy policy diff"));
-        }
-        Ok(proposal.draft(args.message.clone(), args.recover))
-    })?;
+            }
+            Ok(proposal.draft(args.message.clone(), args.recover))
+        },
+    )?;
     if args.recover && !appended.dry_run {
         vouch(workspace, signer.public_key())?;
     }
@@ -315,20 +397,29 @@ fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Sign
     let key = signer.public_key();
     match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => Ok((person.clone(), signer)),
-        _ => Err(Failure::new(Kind::Denied, format!("{} lists nobody with the key {key}", proposal.name))
-            .hint(format!("a line under [people]: you = \"{key}\""))
-            .hint("git deploy policy publish --recover")),
+        _ => Err(Failure::new(
+            Kind::Denied,
+            format!("{} lists nobody with the key {key}", proposal.name),
+        )
+        .hint(format!("a line under [people]: you = \"{key}\""))
+        .hint("git deploy policy publish --recover")),
     }
 }
 
 /// Whoever recovers has the word of the server's owner, and this clone remembers it, as every other is asked to.
 fn vouch(workspace: &Workspace, key: PublicKey) -> Result<(), Failure> {
     let cannot = "cannot remember in git's configuration that the policy was recovered";
-    let known = workspace.repository.config_strings(RECOVERED).or_fail(Kind::CannotTell, cannot)?;
+    let known = workspace
+        .repository
+        .config_strings(RECOVERED)
+        .or_fail(Kind::CannotTell, cannot)?;
     if known.iter().any(|text| text.parse() == Ok(key)) {
         return Ok(());
     }
-    workspace.repository.add_config(RECOVERED, &key.to_string()).or_fail(Kind::CannotTell, cannot)
+    workspace
+        .repository
+        .add_config(RECOVERED, &key.to_string())
+        .or_fail(Kind::CannotTell, cannot)
 }
 
 /// What whoever publishes should know.
@@ -337,7 +428,9 @@ fn warnings(policy: &Policy) -> Vec<String> {
         let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
         required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
     });
-    let names: Vec<String> = one.map(|environment| environment.name.to_string()).collect();
+    let names: Vec<String> = one
+        .map(|environment| environment.name.to_string())
+        .collect();
     if names.is_empty() {
         return Vec::new();
     }
@@ -366,8 +459,13 @@ mod tests {
     /// One approval looks like a second pair of eyes; whoever sets it up must know when it is not.
     #[test]
     fn one_approval() {
-        let [warning] = &warned("{ approvals = 1 }")[..] else { panic!() };
-        assert!(warning.starts_with("prod asks for one approval. Git authorship can be forged"), "{warning}");
+        let [warning] = &warned("{ approvals = 1 }")[..] else {
+            panic!()
+        };
+        assert!(
+            warning.starts_with("prod asks for one approval. Git authorship can be forged"),
+            "{warning}"
+        );
         assert!(warned("{ approvals = 2 }").is_empty() && warned("{}").is_empty());
     }
 }

@@ -37,19 +37,37 @@ pub struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// Of a deployment of components whose longest name has this width.
     pub fn new(context: &'a Context, names: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
+        let terminal =
+            std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
-        Self { context, names, hidden: false, planning: false, bars, at_work: Mutex::default() }
+        Self {
+            context,
+            names,
+            hidden: false,
+            planning: false,
+            bars,
+            at_work: Mutex::default(),
+        }
     }
 
     /// Of plans that are shown afterwards.
     pub fn planning(context: &'a Context, names: usize) -> Self {
-        Self { planning: true, ..Self::new(context, names) }
+        Self {
+            planning: true,
+            ..Self::new(context, names)
+        }
     }
 
     /// Says nothing.
     pub fn hidden(context: &'a Context) -> Self {
-        Self { context, names: 0, hidden: true, planning: false, bars: None, at_work: Mutex::default() }
+        Self {
+            context,
+            names: 0,
+            hidden: true,
+            planning: false,
+            bars: None,
+            at_work: Mutex::default(),
+        }
     }
 
     /// Prints something between the lines that move.
@@ -84,8 +102,16 @@ impl<'a> Progress<'a> {
     }
 
     fn said(&self, head: &str, mark: Mark, words: &str, took: Duration) {
-        let took = if took >= WORTH_SAYING { format!("  {} s", took.as_secs()) } else { String::new() };
-        let words = if words.is_empty() { String::new() } else { format!(" {words}") };
+        let took = if took >= WORTH_SAYING {
+            format!("  {} s", took.as_secs())
+        } else {
+            String::new()
+        };
+        let words = if words.is_empty() {
+            String::new()
+        } else {
+            format!(" {words}")
+        };
         self.say(&format!("{head} {mark}{words}{took}"));
     }
 }
@@ -117,7 +143,10 @@ impl Witness for Progress<'_> {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = at_work.remove(component);
         drop(at_work);
-        let took = begun.as_ref().map(|(watch, _)| watch.elapsed()).unwrap_or_default();
+        let took = begun
+            .as_ref()
+            .map(|(watch, _)| watch.elapsed())
+            .unwrap_or_default();
         if let Some(bar) = begun.and_then(|(_, bar)| bar) {
             bar.finish_and_clear();
         }
@@ -127,8 +156,11 @@ impl Witness for Progress<'_> {
             Err(broken) => {
                 self.said(&head, Mark::No, &broken.why, took);
                 let width = self.context.width();
-                let lines: Vec<String> =
-                    broken.tail.iter().flat_map(|line| fold::below("    ", 4, line, width)).collect();
+                let lines: Vec<String> = broken
+                    .tail
+                    .iter()
+                    .flat_map(|line| fold::below("    ", 4, line, width))
+                    .collect();
                 if !lines.is_empty() && !self.planning {
                     self.say(&lines.join("\n"));
                 }

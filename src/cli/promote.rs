@@ -34,21 +34,34 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let place = Place::find(&workspace, name.as_str())?;
     let (_, rules) = workspace.environment(name.as_str())?;
     let before = rules.promote_from.as_ref().ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("nothing is promoted to {name}: the policy says no promote_from for it"))
-            .hint(format!("git deploy run {name} REV"))
+        Failure::new(
+            Kind::Usage,
+            format!("nothing is promoted to {name}: the policy says no promote_from for it"),
+        )
+        .hint(format!("git deploy run {name} REV"))
     })?;
     let mut commits = workspace.running(before.as_str())?.unwrap_or_default();
-    if let Some(absent) = args.components.iter().find(|name| !commits.contains_key(*name)) {
+    if let Some(absent) = args
+        .components
+        .iter()
+        .find(|name| !commits.contains_key(*name))
+    {
         composing::known(&workspace.policy, absent)?;
-        return Err(Failure::new(Kind::Usage, format!("{absent} does not run in {before}"))
-            .hint(format!("git deploy status {before}")));
+        return Err(
+            Failure::new(Kind::Usage, format!("{absent} does not run in {before}"))
+                .hint(format!("git deploy status {before}")),
+        );
     }
     let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     commits.retain(|component, _| named.is_empty() || named.contains(component));
-    let selection = if named.is_empty() { Selection::Free } else { Selection::Named(named) };
+    let selection = if named.is_empty() {
+        Selection::Free
+    } else {
+        Selection::Named(named)
+    };
     let (person, _) = workspace.signer()?;
-    let deploying =
-        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;

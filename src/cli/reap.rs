@@ -73,7 +73,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut failures = Vec::new();
     if !all.is_empty() {
         let (person, _) = workspace.signer()?;
-        let reaper = Reaper { context, workspace: &workspace, carrying: &args.carrying, person, stop: listen()? };
+        let reaper = Reaper {
+            context,
+            workspace: &workspace,
+            carrying: &args.carrying,
+            person,
+            stop: listen()?,
+        };
         for it in &all {
             if reaper.stop.begins_nothing() {
                 failures.push((it.place.name.clone(), Failure::told(Kind::Command)));
@@ -95,24 +101,46 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
         let is_pattern = policy.patterns.values().any(|rules| rules.shown() == *word);
-        let is_one =
-            || word.parse::<EnvName>().is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern));
+        let is_one = || {
+            word.parse::<EnvName>()
+                .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
+        };
         if !is_pattern && !is_one() {
             let patterns: Vec<String> = policy.patterns.values().map(Rules::shown).collect();
-            let known = if patterns.is_empty() { "none".to_owned() } else { patterns.join(", ") };
-            return Err(Failure::new(Kind::Usage, format!("{word:?} is no pattern of ephemeral environments"))
-                .because(format!("the policy knows {known}")));
+            let known = if patterns.is_empty() {
+                "none".to_owned()
+            } else {
+                patterns.join(", ")
+            };
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{word:?} is no pattern of ephemeral environments"),
+            )
+            .because(format!("the policy knows {known}")));
         }
     }
     let wanted = |it: &look::Place<'_>| {
-        args.pattern.as_ref().is_none_or(|word| *word == it.rules.shown() || *word == it.name.as_str())
+        args.pattern
+            .as_ref()
+            .is_none_or(|word| *word == it.rules.shown() || *word == it.name.as_str())
     };
     let mut all = Vec::new();
-    for it in look::places(workspace, None)?.iter().filter(|it| it.rules.is_pattern() && wanted(it)) {
+    for it in look::places(workspace, None)?
+        .iter()
+        .filter(|it| it.rules.is_pattern() && wanted(it))
+    {
         let here = it.here();
-        if let Some((at, kept)) = here.expiry().filter(|at| *at <= by_then).zip(here.expires()) {
+        if let Some((at, kept)) = here
+            .expiry()
+            .filter(|at| *at <= by_then)
+            .zip(here.expires())
+        {
             let place = Place::find(workspace, it.name.as_str())?;
-            all.push(Expired { place, at, by: kept.statement.by.clone() });
+            all.push(Expired {
+                place,
+                at,
+                by: kept.statement.by.clone(),
+            });
         }
     }
     all.sort_by(|one, other| (one.at, &one.place.name).cmp(&(other.at, &other.place.name)));
@@ -120,10 +148,22 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
 }
 
 /// Tells those whom the policy names what expires soon.
-fn warn(args: &Args, workspace: &Workspace, context: &Context, all: &[Expired]) -> Result<(), Failure> {
+fn warn(
+    args: &Args,
+    workspace: &Workspace,
+    context: &Context,
+    all: &[Expired],
+) -> Result<(), Failure> {
     let stop = listen()?;
     for it in all {
-        Deploying::within(context, workspace, &it.place, &args.carrying, Arc::clone(&stop)).warns(&it.by, it.at);
+        Deploying::within(
+            context,
+            workspace,
+            &it.place,
+            &args.carrying,
+            Arc::clone(&stop),
+        )
+        .warns(&it.by, it.at);
     }
     would(context, all, Outcome::Expiring)
 }
@@ -135,7 +175,11 @@ fn would(context: &Context, all: &[Expired], outcome: Outcome) -> Result<(), Fai
         _ => ("expired", NONE),
     };
     for it in all {
-        context.say(format_args!("{} {verb} {}.", it.place.name, context.when(it.at)));
+        context.say(format_args!(
+            "{} {verb} {}.",
+            it.place.name,
+            context.when(it.at)
+        ));
     }
     if all.is_empty() {
         context.say(none);
@@ -144,24 +188,48 @@ fn would(context: &Context, all: &[Expired], outcome: Outcome) -> Result<(), Fai
         return Ok(());
     }
     let due = |it: &Expired| end(it, outcome, None);
-    context.report("destroyed", &Destroyed { dry_run: true, environments: all.iter().map(due).collect() })
+    context.report(
+        "destroyed",
+        &Destroyed {
+            dry_run: true,
+            environments: all.iter().map(due).collect(),
+        },
+    )
 }
 
 fn end(of: &Expired, outcome: Outcome, why: Option<String>) -> Environment {
-    Environment { name: of.place.name.clone(), expires: Some(of.at), outcome, why, entry: None }
+    Environment {
+        name: of.place.name.clone(),
+        expires: Some(of.at),
+        outcome,
+        why,
+        entry: None,
+    }
 }
 
 /// The exit code, and what there is to say of all together.
 fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
-    let kinds = [Kind::Command, Kind::CannotTell, Kind::Waiting, Kind::Denied, Kind::Usage];
-    let worst = kinds.into_iter().find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
+    let kinds = [
+        Kind::Command,
+        Kind::CannotTell,
+        Kind::Waiting,
+        Kind::Denied,
+        Kind::Usage,
+    ];
+    let worst = kinds
+        .into_iter()
+        .find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
     let Some(kind) = worst else { return Ok(()) };
     if all == 1 {
         // It was just told of the only one.
         return Err(Failure::told(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-    let words = format!("{} of {all} expired environments could not be destroyed: {}", names.len(), names.join(", "));
+    let words = format!(
+        "{} of {all} expired environments could not be destroyed: {}",
+        names.len(),
+        names.join(", ")
+    );
     Err(Failure::new(kind, words).hint("git deploy reap, which tries again"))
 }
 
@@ -188,8 +256,13 @@ impl Reaper<'_> {
                     return (end(it, Outcome::Left, Some(why)), None);
                 }
                 let text = failure.text(None);
-                let plain = text.as_ref().map(|text| anstream::adapter::strip_str(text).to_string());
-                failure.text(context.width()).into_iter().for_each(|text| context.note(text));
+                let plain = text
+                    .as_ref()
+                    .map(|text| anstream::adapter::strip_str(text).to_string());
+                failure
+                    .text(context.width())
+                    .into_iter()
+                    .for_each(|text| context.note(text));
                 (end(it, Outcome::Refused, plain), Some(failure))
             }
         }
@@ -201,7 +274,13 @@ impl Reaper<'_> {
         leave: &RefCell<Option<String>>,
     ) -> Result<(Environment, Result<(), Failure>), Failure> {
         let place = &it.place;
-        let deploying = Deploying::within(self.context, self.workspace, place, self.carrying, Arc::clone(&self.stop));
+        let deploying = Deploying::within(
+            self.context,
+            self.workspace,
+            place,
+            self.carrying,
+            Arc::clone(&self.stop),
+        );
         let alone = |why: String| {
             *leave.borrow_mut() = Some(why);
             Failure::told(Kind::CannotTell)
@@ -212,32 +291,69 @@ impl Reaper<'_> {
         };
         self.give_up(&deploying, &alone)?;
         let compose = |view: &View<'_>| {
-            everything(place, view, &agrees)?.ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
+            everything(place, view, &agrees)?
+                .ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
         };
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
-        let sentence = deployed::how_it_ended(place.name.as_str(), entry::Kind::Destroy, &appended.statement.ended());
-        self.context.print(written::with_entry(self.context, &sentence, &entry_name(&place.ledger, appended.id)));
+        let sentence = deployed::how_it_ended(
+            place.name.as_str(),
+            entry::Kind::Destroy,
+            &appended.statement.ended(),
+        );
+        self.context.print(written::with_entry(
+            self.context,
+            &sentence,
+            &entry_name(&place.ledger, appended.id),
+        ));
         let environment = match &result {
             Ok(()) => end(it, Outcome::Destroyed, None),
             Err(failure) => {
-                failure.text(self.context.width()).into_iter().for_each(|text| self.context.note(text));
+                failure
+                    .text(self.context.width())
+                    .into_iter()
+                    .for_each(|text| self.context.note(text));
                 end(it, Outcome::Failed, Some(sentence))
             }
         };
-        Ok((Environment { entry: Some(appended.id), ..environment }, result))
+        Ok((
+            Environment {
+                entry: Some(appended.id),
+                ..environment
+            },
+            result,
+        ))
     }
 
     /// Gives up the runs that are stale: whoever ran them is gone.
-    fn give_up(&self, deploying: &Deploying<'_>, alone: &dyn Fn(String) -> Failure) -> Result<(), Failure> {
+    fn give_up(
+        &self,
+        deploying: &Deploying<'_>,
+        alone: &dyn Fn(String) -> Failure,
+    ) -> Result<(), Failure> {
         let look = deploying.look()?;
-        let is_over = |run: &Run<'_>| run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now();
+        let is_over = |run: &Run<'_>| {
+            run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now()
+        };
         for run in look.here().runs().into_iter().filter(is_over) {
-            let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else { continue };
+            let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
+                continue;
+            };
             let changed = deployment.changed().map(|change| &change.target);
-            let components =
-                changed.map(|it| Component { component: it.component.clone(), commit: it.commit }).collect();
-            let reason = REASON.parse().or_fail(Kind::CannotTell, "cannot give a run up")?;
-            let abort = Abort { start: run.sequence, run: newest, components, reason };
+            let components = changed
+                .map(|it| Component {
+                    component: it.component.clone(),
+                    commit: it.commit,
+                })
+                .collect();
+            let reason = REASON
+                .parse()
+                .or_fail(Kind::CannotTell, "cannot give a run up")?;
+            let abort = Abort {
+                start: run.sequence,
+                run: newest,
+                components,
+                reason,
+            };
             deploying.append(&|view| {
                 let state = view.state(&deploying.place.ledger, &Scope::All);
                 let state = state.or_fail(Kind::CannotTell, "cannot read the ledger")?;
@@ -247,7 +363,10 @@ impl Reaper<'_> {
                 }
             })?;
             let (name, by) = (&deploying.place.name, &run.owner.statement.by);
-            self.context.say(format_args!("Run {} of {by} in {name} is given up: {REASON}.", run.sequence));
+            self.context.say(format_args!(
+                "Run {} of {by} in {name} is given up: {REASON}.",
+                run.sequence
+            ));
         }
         Ok(())
     }

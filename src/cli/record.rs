@@ -97,12 +97,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let name = &place.name;
     let unnamed = match (args.what.rollback, args.baseline) {
         _ if rev.is_some() => None,
-        (true, _) => Some(("a rollback goes to", format!("git deploy record {name} REV --rollback"))),
-        (_, true) => Some(("a baseline is of", format!("git deploy record {name} REV --baseline"))),
+        (true, _) => Some((
+            "a rollback goes to",
+            format!("git deploy record {name} REV --rollback"),
+        )),
+        (_, true) => Some((
+            "a baseline is of",
+            format!("git deploy record {name} REV --baseline"),
+        )),
         _ => None,
     };
     if let Some((what, command)) = unnamed {
-        return Err(Failure::new(Kind::Usage, format!("{what} a commit that is named")).hint(command));
+        return Err(
+            Failure::new(Kind::Usage, format!("{what} a commit that is named")).hint(command),
+        );
     }
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {
@@ -115,14 +123,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             Action::Start(Start { run, deployment })
         } else {
             let results = args.end.results(&deployment.components)?;
-            Action::Record(Record { deployment, results, logs: args.end.logs.clone() })
+            Action::Record(Record {
+                deployment,
+                results,
+                logs: args.end.logs.clone(),
+            })
         };
         let requested_by = args.what.purpose.requested_by.clone();
-        Ok(Draft { environment: place.named.clone(), requested_by, ..action.into() })
+        Ok(Draft {
+            environment: place.named.clone(),
+            requested_by,
+            ..action.into()
+        })
     })?;
     let name = place.name.as_str();
     let sentence = match &appended.statement.action {
-        Action::Start(start) => deployed::started(name, &start.deployment, appended.statement.sequence),
+        Action::Start(start) => {
+            deployed::started(name, &start.deployment, appended.statement.sequence)
+        }
         _ => deployed::ended(name, &appended.statement.ended()),
     };
     written::tell(context, &sentence, &appended)?;
@@ -142,7 +160,11 @@ fn composed(
     let (policy, _) = place.rules(view)?;
     let wanted = Wanted {
         commit,
-        selection: if what.all { Selection::All } else { selection(&what.components) },
+        selection: if what.all {
+            Selection::All
+        } else {
+            selection(&what.components)
+        },
         kind: match (what.rollback, what.hotfix) {
             (true, _) => entry::Kind::Rollback,
             (_, true) => entry::Kind::Hotfix,
@@ -167,40 +189,64 @@ fn baseline(
     commit: CommitId,
 ) -> Result<(), Failure> {
     let what = &args.what;
-    let comment = what.purpose.message.as_ref().map(|message| message.as_str().parse::<Line>());
-    let comment = comment.transpose().or_fail(Kind::Usage, "the remark on a baseline is one line")?;
+    let comment = what
+        .purpose
+        .message
+        .as_ref()
+        .map(|message| message.as_str().parse::<Line>());
+    let comment = comment
+        .transpose()
+        .or_fail(Kind::Usage, "the remark on a baseline is one line")?;
     let runs = Runs::new(commit, &what.components);
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let versions = versions(&what.versions, place.rules(view)?.0)?;
         running::baseline(place, view, &runs, &versions, comment.clone())
     })?;
     let ended = deployed::ended(place.name.as_str(), &appended.statement.ended());
-    written::tell(context, &format!("{ended} It did so before, says {}.", appended.statement.by), &appended)
+    written::tell(
+        context,
+        &format!("{ended} It did so before, says {}.", appended.statement.by),
+        &appended,
+    )
 }
 
 /// Versions by hand: one for all components, or `COMPONENT=VERSION`.
 fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName, Line>, Failure> {
     let mut versions = BTreeMap::new();
     let version = |text: &str| -> Result<Line, Failure> {
-        let version: Line = text.parse().or_fail(Kind::Usage, format!("{text:?} is not a version"))?;
+        let version: Line = text
+            .parse()
+            .or_fail(Kind::Usage, format!("{text:?} is not a version"))?;
         if text.contains(char::is_whitespace) {
-            return Err(Failure::new(Kind::Usage, format!("the version {text:?} holds white space")));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("the version {text:?} holds white space"),
+            ));
         }
         Ok(version)
     };
     // Those for all first, so that one for a component wins wherever it stands.
-    let (single, all): (Vec<&String>, Vec<&String>) = given.iter().partition(|text| text.contains('='));
+    let (single, all): (Vec<&String>, Vec<&String>) =
+        given.iter().partition(|text| text.contains('='));
     if all.len() > 1 {
         return Err(
-            Failure::new(Kind::Usage, "there are two versions for all components").hint("--version COMPONENT=VERSION")
+            Failure::new(Kind::Usage, "there are two versions for all components")
+                .hint("--version COMPONENT=VERSION"),
         );
     }
     for text in all {
         let version = version(text)?;
-        versions.extend(policy.component_names().into_iter().map(|name| (name, version.clone())));
+        versions.extend(
+            policy
+                .component_names()
+                .into_iter()
+                .map(|name| (name, version.clone())),
+        );
     }
     for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
-        let component: ComponentName = name.parse().or_fail(Kind::Usage, format!("{name:?} is not a component"))?;
+        let component: ComponentName = name
+            .parse()
+            .or_fail(Kind::Usage, format!("{name:?} is not a component"))?;
         known(policy, &component)?;
         versions.insert(component, version(text)?);
     }
@@ -219,13 +265,25 @@ fn finish(
     let source = keys::source(Some(&workspace.repository))?;
     let key = keys::public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let me = view.policy.and_then(|policy| policy.person_of_key(&key)).map(|(person, _)| person);
-        let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        let me = view
+            .policy
+            .and_then(|policy| policy.person_of_key(&key))
+            .map(|(person, _)| person);
+        let state = view
+            .state(&place.ledger, &Scope::All)
+            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let runs = state.at(place.named.as_ref()).runs();
         let run = pick(args, place, runs, me, commit)?;
-        Ok(Draft { environment: place.named.clone(), ..Action::Finish(finished(args, run)?).into() })
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Finish(finished(args, run)?).into()
+        })
     })?;
-    written::tell(context, &deployed::ended(place.name.as_str(), &appended.statement.ended()), &appended)?;
+    written::tell(
+        context,
+        &deployed::ended(place.name.as_str(), &appended.statement.ended()),
+        &appended,
+    )?;
     written::on_hold(context, &place.name, &appended);
     Ok(())
 }
@@ -242,16 +300,27 @@ fn pick<'a>(
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == me,
     };
-    let of_commit =
-        |run: &Run<'_>| commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit));
-    let runs: Vec<Run<'a>> = runs.into_iter().filter(|run| meant(run) && of_commit(run)).collect();
+    let of_commit = |run: &Run<'_>| {
+        commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
+    };
+    let runs: Vec<Run<'a>> = runs
+        .into_iter()
+        .filter(|run| meant(run) && of_commit(run))
+        .collect();
     match runs[..] {
         [run] => Ok(run),
-        [] => Err(Failure::new(Kind::Usage, format!("no such run is under way in {}", place.name))
-            .hint(format!("git deploy status {}", place.name))),
+        [] => Err(Failure::new(
+            Kind::Usage,
+            format!("no such run is under way in {}", place.name),
+        )
+        .hint(format!("git deploy status {}", place.name))),
         _ => {
             let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
-            Err(Failure::new(Kind::Usage, format!("which run is over: {}?", numbers.join(", "))).hint("--run NUMBER"))
+            Err(Failure::new(
+                Kind::Usage,
+                format!("which run is over: {}?", numbers.join(", ")),
+            )
+            .hint("--run NUMBER"))
         }
     }
 }
@@ -259,14 +328,23 @@ fn pick<'a>(
 /// The end of a run, with what its start said.
 fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
     let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-        return Err(Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)));
+        return Err(Failure::new(
+            Kind::CannotTell,
+            format!("the run {} cannot be read", run.sequence),
+        ));
     };
     if deployment.kind == entry::Kind::Exec {
         return Err(Failure::new(
             Kind::Usage,
-            format!("run {} is a one-off command, whose own end is its finish", run.sequence),
+            format!(
+                "run {} is a one-off command, whose own end is its finish",
+                run.sequence
+            ),
         ));
     }
     let results = args.end.results(&deployment.components)?;
-    Ok(Finish { logs: args.end.logs.clone(), ..outcome::finish(run.sequence, newest, deployment, results) })
+    Ok(Finish {
+        logs: args.end.logs.clone(),
+        ..outcome::finish(run.sequence, newest, deployment, results)
+    })
 }

@@ -50,52 +50,93 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (service, revision) = subject(args, &workspace.policy)?;
     let image = image(args)?;
     let commit = match &args.environment {
-        Some(environment) => running(&workspace, environment, &built(&workspace.policy, service.as_ref())?)?,
+        Some(environment) => running(
+            &workspace,
+            environment,
+            &built(&workspace.policy, service.as_ref())?,
+        )?,
         None => workspace.commit(revision)?,
     };
-    let appended = workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|view| {
-        let policy = view.policy.ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-        let component = built(policy, service.as_ref())?;
-        let was = content(view, policy, commit, &component)?;
-        Ok(Action::Artifact(Artifact { component, commit, content: was, image: image.clone(), builder: None }).into())
-    })?;
-    let Action::Artifact(artifact) = &appended.statement.action else { return Ok(()) };
+    let appended = workspace.append(
+        context,
+        &LedgerName::evidence(),
+        args.how.manner(),
+        &|view| {
+            let policy = view
+                .policy
+                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+            let component = built(policy, service.as_ref())?;
+            let was = content(view, policy, commit, &component)?;
+            Ok(Action::Artifact(Artifact {
+                component,
+                commit,
+                content: was,
+                image: image.clone(),
+                builder: None,
+            })
+            .into())
+        },
+    )?;
+    let Action::Artifact(artifact) = &appended.statement.action else {
+        return Ok(());
+    };
     let short = artifact.image.digest.short();
-    let sentence =
-        format!("{}@{short} was built from {} ({}).", artifact.image.name, artifact.component, commit.0.prefix(7));
+    let sentence = format!(
+        "{}@{short} was built from {} ({}).",
+        artifact.image.name,
+        artifact.component,
+        commit.0.prefix(7)
+    );
     written::tell(context, &sentence, &appended)
 }
 
 /// The component, if one is named, and the commit.
-fn subject<'a>(args: &'a Args, policy: &Policy) -> Result<(Option<ComponentName>, &'a str), Failure> {
+fn subject<'a>(
+    args: &'a Args,
+    policy: &Policy,
+) -> Result<(Option<ComponentName>, &'a str), Failure> {
     let is_component = |name: &ComponentName| policy.component_names().contains(name);
     let head = "HEAD";
     match (&args.component, args.what.as_deref(), args.rev.as_deref()) {
         (component, None, _) => Ok((component.clone(), head)),
-        (Some(_), Some(_), Some(_)) => {
-            Err(Failure::new(Kind::Usage, "with --component the component is named already: then comes the commit"))
-        }
+        (Some(_), Some(_), Some(_)) => Err(Failure::new(
+            Kind::Usage,
+            "with --component the component is named already: then comes the commit",
+        )),
         (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
         (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
             (Some(service), rev) => Ok((Some(service), rev.unwrap_or(head))),
             (None, None) if args.environment.is_none() => Ok((None, word)),
             (None, _) => {
-                let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
-                Err(Failure::new(Kind::Usage, format!("the policy has no component {word:?}"))
-                    .because(format!("its components are {}", names.join(", "))))
+                let names: Vec<String> = policy
+                    .component_names()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                Err(
+                    Failure::new(Kind::Usage, format!("the policy has no component {word:?}"))
+                        .because(format!("its components are {}", names.join(", "))),
+                )
             }
         },
     }
 }
 
 /// What an environment runs of a component.
-fn running(workspace: &Workspace, environment: &EnvName, component: &ComponentName) -> Result<CommitId, Failure> {
+fn running(
+    workspace: &Workspace,
+    environment: &EnvName,
+    component: &ComponentName,
+) -> Result<CommitId, Failure> {
     let (name, rules) = workspace.environment(environment.as_str())?;
     let state = workspace.state(&rules.ledger, &Scope::All)?;
     let member = Workspace::named_in_ledger(&name, rules);
     state.at(member.as_ref()).commit(component).ok_or_else(|| {
-        Failure::new(Kind::Usage, format!("{name} runs nothing of {component} yet: name the commit it was built from"))
-            .hint(format!("git deploy register ARTIFACT {component} REV"))
+        Failure::new(
+            Kind::Usage,
+            format!("{name} runs nothing of {component} yet: name the commit it was built from"),
+        )
+        .hint(format!("git deploy register ARTIFACT {component} REV"))
     })
 }
 
@@ -105,29 +146,49 @@ fn image(args: &Args) -> Result<Image, Failure> {
         && let Ok(digest) = digest.parse::<Digest>()
     {
         if args.name.is_some() {
-            return Err(Failure::new(Kind::Usage, "--name is for files and folders: this artifact has a name"));
+            return Err(Failure::new(
+                Kind::Usage,
+                "--name is for files and folders: this artifact has a name",
+            ));
         }
-        let name = name.parse().or_fail(Kind::Usage, format!("{name:?} is not the name of an artifact"))?;
+        let name = name.parse().or_fail(
+            Kind::Usage,
+            format!("{name:?} is not the name of an artifact"),
+        )?;
         return Ok(Image { name, digest });
     }
     let path = Path::new(&args.artifact);
     if path.symlink_metadata().is_err() {
-        let words = format!("{:?} is neither an artifact with a digest nor a file or folder", args.artifact);
+        let words = format!(
+            "{:?} is neither an artifact with a digest nor a file or folder",
+            args.artifact
+        );
         return Err(Failure::new(Kind::Usage, words).hint("git deploy register NAME@sha256:…"));
     }
     let name = match &args.name {
         Some(name) => name.clone(),
         None => file_name(path)?,
     };
-    let digest =
-        digest::of_path(path).or_fail(Kind::CannotTell, format!("cannot take the digest of {}", path.display()))?;
+    let digest = digest::of_path(path).or_fail(
+        Kind::CannotTell,
+        format!("cannot take the digest of {}", path.display()),
+    )?;
     Ok(Image { name, digest })
 }
 
 /// The last part of a path; of `.` or `..` that of the folder it stands for.
 fn file_name(path: &Path) -> Result<Line, Failure> {
-    let nameless = || Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME");
-    let whole = path.canonicalize().or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
-    let name = path.file_name().or(whole.file_name()).and_then(|name| name.to_str()).ok_or_else(nameless)?;
-    name.parse().map_err(|error: crate::domain::text::TextError| nameless().because(error))
+    let nameless = || {
+        Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME")
+    };
+    let whole = path
+        .canonicalize()
+        .or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
+    let name = path
+        .file_name()
+        .or(whole.file_name())
+        .and_then(|name| name.to_str())
+        .ok_or_else(nameless)?;
+    name.parse()
+        .map_err(|error: crate::domain::text::TextError| nameless().because(error))
 }

@@ -55,7 +55,13 @@ impl Release {
 pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
-    all.extend(workspace.policy.component_names().into_iter().filter(|name| here.last(name).is_some()));
+    all.extend(
+        workspace
+            .policy
+            .component_names()
+            .into_iter()
+            .filter(|name| here.last(name).is_some()),
+    );
     all
 }
 
@@ -69,15 +75,27 @@ pub fn newest(
     let ledger = &place.rules.ledger;
     let member = Workspace::named_in_ledger(&place.name, place.rules);
     let gatherer = workspace.gatherer();
-    let judge = |component: &ComponentName, stay: &Stay<'_>| {
-        Ok(release(workspace, place, component, stay)?.filter(|release| wanted(component, release)))
-    };
+    let judge =
+        |component: &ComponentName, stay: &Stay<'_>| {
+            Ok(release(workspace, place, component, stay)?
+                .filter(|release| wanted(component, release)))
+        };
     // What was never attempted is not looked for all the way back.
     let known = attempted(workspace, place);
-    let open = components.iter().filter(|name| known.contains(*name)).cloned().collect();
+    let open = components
+        .iter()
+        .filter(|name| known.contains(*name))
+        .cloned()
+        .collect();
     match workspace.tips.get(ledger) {
-        Some(tip) => newest_good(gatherer.history(), (ledger, member.as_ref()), *tip, open, &judge)
-            .or_fail(Kind::CannotTell, "cannot tell what ran well"),
+        Some(tip) => newest_good(
+            gatherer.history(),
+            (ledger, member.as_ref()),
+            *tip,
+            open,
+            &judge,
+        )
+        .or_fail(Kind::CannotTell, "cannot tell what ran well"),
         None => Ok(BTreeMap::new()),
     }
 }
@@ -95,7 +113,10 @@ pub fn shown(
         good::Component { component, good }
     };
     let components = components.into_iter().map(component).collect();
-    Ok(good::Good { environment: place.name.clone(), components })
+    Ok(good::Good {
+        environment: place.name.clone(),
+        components,
+    })
 }
 
 /// The stay as a release, if it is good.
@@ -105,13 +126,25 @@ fn release(
     component: &ComponentName,
     stay: &Stay<'_>,
 ) -> crate::git::Result<Option<Release>> {
-    let none_counts = workspace.policy.component(component).is_none_or(|it| it.verify.is_none());
-    let (Some(commit), Some(content)) = (stay.commit(), stay.content) else { return Ok(None) };
+    let none_counts = workspace
+        .policy
+        .component(component)
+        .is_none_or(|it| it.verify.is_none());
+    let (Some(commit), Some(content)) = (stay.commit(), stay.content) else {
+        return Ok(None);
+    };
     let held = place.here().hold(component, content).is_some();
-    if held || !stay.is_verified(none_counts) || look::yanks(workspace, [commit])?.yanked_commit(commit).is_some() {
+    if held
+        || !stay.is_verified(none_counts)
+        || look::yanks(workspace, [commit])?
+            .yanked_commit(commit)
+            .is_some()
+    {
         return Ok(None);
     }
-    let Some(target) = stay.entry.statement.end_of(component).map(|it| it.target) else { return Ok(None) };
+    let Some(target) = stay.entry.statement.end_of(component).map(|it| it.target) else {
+        return Ok(None);
+    };
     Ok(Some(Release {
         target: Target { commit, ..target },
         content,

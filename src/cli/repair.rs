@@ -59,19 +59,36 @@ pub(super) struct Body {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let Some(remote) = workspace::remote(&repository, context)? else {
-        return Err(Failure::new(Kind::Usage, "there is no remote to put anything back on")
-            .hint("git deploy audit, which looks at the ledgers here"));
+        return Err(
+            Failure::new(Kind::Usage, "there is no remote to put anything back on")
+                .hint("git deploy audit, which looks at the ledgers here"),
+        );
     };
     let problems = match sync(&repository, &remote) {
         Ok(_) => Vec::new(),
         Err(SyncError::Problems(problems)) if !problems.iter().all(Problem::is_open) => problems,
         Err(error) => return Err(unwritten::unsynced(context, error)),
     };
-    let ledgers = problems.iter().map(|problem| plan(&repository, problem)).collect::<Result<Vec<_>, _>>()?;
-    let body = Body { remote, dry_run: args.dry_run, ledgers };
+    let ledgers = problems
+        .iter()
+        .map(|problem| plan(&repository, problem))
+        .collect::<Result<Vec<_>, _>>()?;
+    let body = Body {
+        remote,
+        dry_run: args.dry_run,
+        ledgers,
+    };
     tell(&body, &repository, context);
     if !args.dry_run && !body.ledgers.is_empty() {
-        let question = format!("Put {} back on {}?", if body.ledgers.len() == 1 { "it" } else { "them" }, body.remote);
+        let question = format!(
+            "Put {} back on {}?",
+            if body.ledgers.len() == 1 {
+                "it"
+            } else {
+                "them"
+            },
+            body.remote
+        );
         if !context.confirm(&question)? {
             return Err(Failure::new(Kind::Denied, "nothing was put back"));
         }
@@ -81,14 +98,19 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         // The notes may tell of what is set aside now.
         for ledger in &body.ledgers {
             let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
-            told.map_err(|error| unwritten::unsynced(context, error).hint("git deploy notes rebuild"))?;
+            told.map_err(|error| {
+                unwritten::unsynced(context, error).hint("git deploy notes rebuild")
+            })?;
         }
     }
     if context.json() {
         return context.report("repair", &body);
     }
     match (&body.ledgers[..], args.dry_run) {
-        ([], _) => context.print(format_args!("{}'s ledgers are as they were seen: nothing to put back.", body.remote)),
+        ([], _) => context.print(format_args!(
+            "{}'s ledgers are as they were seen: nothing to put back.",
+            body.remote
+        )),
         (_, true) => context.say("Nothing was pushed."),
         ([one], false) => context.say(format_args!("{} is put back.", one.name)),
         (all, false) => context.say(format_args!("{} ledgers are put back.", all.len())),
@@ -100,28 +122,51 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn plan(repository: &Repository, problem: &Problem) -> Result<Ledger, Failure> {
     let ledger = &problem.ledger;
     let cannot = || format!("cannot tell what to put back of {ledger}");
-    let valid = problem.last_valid(repository).or_fail(Kind::CannotTell, cannot())?.ok_or_else(|| {
-        Failure::new(Kind::Denied, cannot()).because(problem_line(problem)).hint(format!(
+    let valid =
+        problem
+            .last_valid(repository)
+            .or_fail(Kind::CannotTell, cannot())?
+            .ok_or_else(|| {
+                Failure::new(Kind::Denied, cannot()).because(problem_line(problem)).hint(format!(
             "whoever may on the remote: git push REMOTE :{}, for nothing of it is valid",
             ledger.reference()
         ))
-    })?;
+            })?;
     let set_aside = match problem.shown {
-        Some(shown) => repository.beyond_tip(valid, shown).or_fail(Kind::CannotTell, cannot())?,
+        Some(shown) => repository
+            .beyond_tip(valid, shown)
+            .or_fail(Kind::CannotTell, cannot())?,
         None => Vec::new(),
     };
-    Ok(Ledger { name: ledger.clone(), problem: problem_line(problem), shown: problem.shown, valid, set_aside })
+    Ok(Ledger {
+        name: ledger.clone(),
+        problem: problem_line(problem),
+        shown: problem.shown,
+        valid,
+        set_aside,
+    })
 }
 
 fn tell(body: &Body, repository: &Repository, context: &Context) {
     for it in &body.ledgers {
         context.note(&it.problem);
-        context.note(format_args!("  {} is the last valid entry", entry_name(&it.name, it.valid)));
+        context.note(format_args!(
+            "  {} is the last valid entry",
+            entry_name(&it.name, it.valid)
+        ));
         for id in &it.set_aside {
             let commit = repository.read_commit(id.0);
-            let subject = commit.map(|commit| String::from_utf8_lossy(commit.message()).lines().next().map(harmless));
+            let subject = commit.map(|commit| {
+                String::from_utf8_lossy(commit.message())
+                    .lines()
+                    .next()
+                    .map(harmless)
+            });
             let subject = subject.ok().flatten().unwrap_or_default();
-            context.note(format_args!("  {} is set aside: {subject}", entry_name(&it.name, *id)));
+            context.note(format_args!(
+                "  {} is set aside: {subject}",
+                entry_name(&it.name, *id)
+            ));
         }
     }
 }
@@ -144,7 +189,9 @@ fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Fa
             .because("it has moved again meanwhile")
             .hint("git deploy repair")),
         PushOutcome::Rejected { messages, .. } => {
-            let root = repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+            let root = repository
+                .pin()
+                .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
             let root = root.map_or_else(|| "ID".to_owned(), |root| root.to_string());
             Err(Failure::new(Kind::Denied, cannot())
                 .because(
@@ -154,8 +201,8 @@ fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Fa
                 .hint(format!("on the server: git-deploy server adopt . --root {root}"))
                 .details(messages))
         }
-        PushOutcome::Unknown { messages, .. } => {
-            Err(Failure::new(Kind::CannotTell, cannot()).because(messages.join("\n")).hint("git deploy repair"))
-        }
+        PushOutcome::Unknown { messages, .. } => Err(Failure::new(Kind::CannotTell, cannot())
+            .because(messages.join("\n"))
+            .hint("git deploy repair")),
     }
 }

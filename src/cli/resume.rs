@@ -45,11 +45,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let found = found(
         context,
         &place,
-        composing::pick(args.run, "resume", context, &place, known.at(place.named.as_ref()).runs())?,
+        composing::pick(
+            args.run,
+            "resume",
+            context,
+            &place,
+            known.at(place.named.as_ref()).runs(),
+        )?,
     )?;
     if found.deployment.kind == entry::Kind::Exec {
-        return Err(Failure::new(Kind::Usage, "a one-off command is not run again by itself")
-            .hint(format!("git deploy abort {} --run {} -m REASON", place.name, found.sequence)));
+        return Err(
+            Failure::new(Kind::Usage, "a one-off command is not run again by itself").hint(
+                format!(
+                    "git deploy abort {} --run {} -m REASON",
+                    place.name, found.sequence
+                ),
+            ),
+        );
     }
     context.say(format_args!("{}", found.told));
     for line in deployed::changes(&found.deployment, context.width()) {
@@ -62,19 +74,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
     deploying.append(&|view| {
-        let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
-        let owner = state.at(place.named.as_ref()).run(found.sequence).map(|run| run.owner.statement.clone());
+        let state = view
+            .state(&place.ledger, &Scope::All)
+            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        let owner = state
+            .at(place.named.as_ref())
+            .run(found.sequence)
+            .map(|run| run.owner.statement.clone());
         match owner {
             // Two that take over at once: the one that comes second gives way.
             Some(owner) if owner.sequence != found.owner => {
                 let words = format!("{} has taken the run over just now", owner.by);
-                Err(Failure::new(Kind::Denied, words).hint(format!("git deploy status {}", place.name)))
+                Err(Failure::new(Kind::Denied, words)
+                    .hint(format!("git deploy status {}", place.name)))
             }
-            None => Err(Failure::new(Kind::Denied, format!("run {} is over", found.sequence))),
-            Some(_) => Ok(Action::Resume(Resume { start: found.sequence, run })),
+            None => Err(Failure::new(
+                Kind::Denied,
+                format!("run {} is over", found.sequence),
+            )),
+            Some(_) => Ok(Action::Resume(Resume {
+                start: found.sequence,
+                run,
+            })),
         }
     })?;
-    let begun = Begun { sequence: found.sequence, run, deployment: found.deployment };
+    let begun = Begun {
+        sequence: found.sequence,
+        run,
+        deployment: found.deployment,
+    };
     let stage = Stage::new(&deploying, &begun.deployment)?;
     let progress = Progress::new(context, stage.names);
     let plans = deploying.plan_again(&stage, &progress, &begun)?;
@@ -83,9 +111,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn found(context: &Context, place: &Place, run: Run<'_>) -> Result<Found, Failure> {
     let deployment = run.deployment().cloned();
-    let deployment =
-        deployment.ok_or_else(|| Failure::new(Kind::CannotTell, format!("the run {} cannot be read", run.sequence)))?;
+    let deployment = deployment.ok_or_else(|| {
+        Failure::new(
+            Kind::CannotTell,
+            format!("the run {} cannot be read", run.sequence),
+        )
+    })?;
     let owner = &run.owner.statement;
-    let told = format!("Run {} in {} is {}'s, {}.", run.sequence, place.name, owner.by, context.when(owner.at));
-    Ok(Found { sequence: run.sequence, owner: owner.sequence, deployment, told })
+    let told = format!(
+        "Run {} in {} is {}'s, {}.",
+        run.sequence,
+        place.name,
+        owner.by,
+        context.when(owner.at)
+    );
+    Ok(Found {
+        sequence: run.sequence,
+        owner: owner.sequence,
+        deployment,
+        told,
+    })
 }

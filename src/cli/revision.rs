@@ -11,16 +11,29 @@ use crate::domain::state::Scope;
 impl Workspace {
     /// What runs in an environment, if the word names one: each component with its commit; those that the policy no longer knows only
     /// where nothing else runs.
-    pub fn running(&self, word: &str) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
-        let Ok(name) = word.parse::<EnvName>() else { return Ok(None) };
-        let Some(environment) = self.policy.environment(&name) else { return Ok(None) };
+    pub fn running(
+        &self,
+        word: &str,
+    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
+        let Ok(name) = word.parse::<EnvName>() else {
+            return Ok(None);
+        };
+        let Some(environment) = self.policy.environment(&name) else {
+            return Ok(None);
+        };
         let state = self.state(&environment.ledger, &Scope::All)?;
         let named = Self::named_in_ledger(&name, environment);
         let here = state.at(named.as_ref()).components();
         if here.is_empty() {
-            return Err(Failure::new(Kind::Usage, format!("nothing runs in {name} yet")).hint("git deploy status"));
+            return Err(
+                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                    .hint("git deploy status"),
+            );
         }
-        let mut running: BTreeMap<_, _> = here.into_iter().map(|(name, commit)| (name.clone(), commit)).collect();
+        let mut running: BTreeMap<_, _> = here
+            .into_iter()
+            .map(|(name, commit)| (name.clone(), commit))
+            .collect();
         let known = self.policy.component_names();
         if running.keys().any(|name| known.contains(name)) {
             running.retain(|name, _| known.contains(name));
@@ -38,10 +51,16 @@ impl Workspace {
             return match (all.next(), all.next(), running.keys().next()) {
                 (Some(commit), None, _) => Ok(*commit),
                 (.., component) => {
-                    let words = format!("{revision} runs {} different commits: name one", commits.len());
-                    let example =
-                        component.map_or_else(String::new, |name| format!("{revision}:{name}, what it runs of {name}"));
-                    Err(Failure::new(Kind::Usage, words).hint(example).hint(format!("git deploy status {revision}")))
+                    let words = format!(
+                        "{revision} runs {} different commits: name one",
+                        commits.len()
+                    );
+                    let example = component.map_or_else(String::new, |name| {
+                        format!("{revision}:{name}, what it runs of {name}")
+                    });
+                    Err(Failure::new(Kind::Usage, words)
+                        .hint(example)
+                        .hint(format!("git deploy status {revision}")))
                 }
             };
         }
@@ -49,16 +68,26 @@ impl Workspace {
             && let Some(running) = self.running(environment)?
         {
             let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
-            let words = || format!("{environment} runs no component {component:?}: it runs {}", names.join(", "));
-            return running.get(component).copied().ok_or_else(|| Failure::new(Kind::Usage, words()));
+            let words = || {
+                format!(
+                    "{environment} runs no component {component:?}: it runs {}",
+                    names.join(", ")
+                )
+            };
+            return running
+                .get(component)
+                .copied()
+                .ok_or_else(|| Failure::new(Kind::Usage, words()));
         }
         let unknown = || match revision {
             // HEAD is always there, and its branch has no commit before the first.
             "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
             _ => super::trouble::no_commit(&self.repository, self.remote.as_deref(), revision),
         };
-        let found =
-            self.repository.resolve(revision).or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+        let found = self
+            .repository
+            .resolve(revision)
+            .or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
         found.map(CommitId).ok_or_else(unknown)
     }
 }

@@ -43,19 +43,37 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         approved(&place, view, commit, &approver)?;
-        let revoke = Revoke { commit, approver: approver.clone(), comment: args.message.clone() };
-        Ok(Draft { environment: place.named.clone(), ..Action::Revoke(revoke).into() })
+        let revoke = Revoke {
+            commit,
+            approver: approver.clone(),
+            comment: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Revoke(revoke).into()
+        })
     })?;
     let (by, commit) = (&appended.statement.by, commit.0.prefix(7));
-    let whose = if *by == approver { "their approval".to_owned() } else { format!("the approval of {approver}") };
+    let whose = if *by == approver {
+        "their approval".to_owned()
+    } else {
+        format!("the approval of {approver}")
+    };
     let sentence = format!("{by} withdraws {whose} of {commit} for {}.", place.name);
     written::tell(context, &sentence, &appended)
 }
 
 /// There is such an approval; where there is not, what is there to be revoked.
-fn approved(place: &Place, view: &View<'_>, commit: CommitId, approver: &Person) -> Result<(), Failure> {
+fn approved(
+    place: &Place,
+    view: &View<'_>,
+    commit: CommitId,
+    approver: &Person,
+) -> Result<(), Failure> {
     let cannot = "cannot tell what is approved";
-    let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, cannot)?;
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, cannot)?;
     let all: BTreeSet<(CommitId, Person)> = state
         .at(place.named.as_ref())
         .approvals()
@@ -68,11 +86,17 @@ fn approved(place: &Place, view: &View<'_>, commit: CommitId, approver: &Person)
     let words = format!("{approver} has no open approval of {short} for {name}");
     let mut failure = Failure::new(Kind::Usage, words);
     if all.is_empty() {
-        failure = failure.because(format!("nothing that is approved for {name} waits to be deployed"));
+        failure = failure.because(format!(
+            "nothing that is approved for {name} waits to be deployed"
+        ));
     }
     for (commit, by) in &all {
         let commit = commit.0.prefix(7);
-        let whose = if by == approver { String::new() } else { format!(" --of {by}") };
+        let whose = if by == approver {
+            String::new()
+        } else {
+            format!(" --of {by}")
+        };
         failure = failure.hint(format!("git deploy revoke {name} {commit}{whose}"));
     }
     Err(failure)

@@ -40,11 +40,17 @@ pub struct Args {
 
 /// Goes back.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = if args.list { Workspace::open(context)? } else { Workspace::open_to_write(context)? };
+    let workspace = if args.list {
+        Workspace::open(context)?
+    } else {
+        Workspace::open_to_write(context)?
+    };
     let name = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     let mut places = look::places(&workspace, Some(name.as_str()))?;
-    let Some(here) = places.pop() else { return Err(Failure::told(Kind::CannotTell)) };
+    let Some(here) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
     for component in &args.components {
         composing::known(&workspace.policy, component)?;
     }
@@ -53,15 +59,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return list(context, &workspace, &here, &named);
     }
     let (commits, selection) = if let Some(rev) = &args.to {
-        (Commits::One(workspace.commit(rev)?), composing::to_change(&args.components))
+        (
+            Commits::One(workspace.commit(rev)?),
+            composing::to_change(&args.components),
+        )
     } else {
         let commits = back(&workspace, &here, &named)?;
         let selection = Selection::Named(commits.keys().cloned().collect());
         (Commits::Each(commits), selection)
     };
     let (person, _) = workspace.signer()?;
-    let deploying =
-        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = Wish {
@@ -86,20 +95,38 @@ fn back(
     named: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {
     let here = place.here();
-    let wanted = if named.is_empty() { newest_changed(place) } else { named.clone() };
+    let wanted = if named.is_empty() {
+        newest_changed(place)
+    } else {
+        named.clone()
+    };
     if wanted.is_empty() {
-        return Err(Failure::new(Kind::Usage, format!("nothing was deployed to {} yet", place.name)));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("nothing was deployed to {} yet", place.name),
+        ));
     }
     let other = |component: &ComponentName, release: &Release| earlier(place, component, release);
     let found = releases::newest(workspace, place, &wanted, &other)?;
-    if let Some(stuck) = wanted.iter().find(|component| !found.contains_key(*component)) {
-        let words = format!("{stuck} has nothing to go back to in {}: no earlier release of it ran well", place.name);
-        let runs = here.commit(stuck).map_or_else(|| "nothing".to_owned(), |commit| commit.short());
+    if let Some(stuck) = wanted
+        .iter()
+        .find(|component| !found.contains_key(*component))
+    {
+        let words = format!(
+            "{stuck} has nothing to go back to in {}: no earlier release of it ran well",
+            place.name
+        );
+        let runs = here
+            .commit(stuck)
+            .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
         return Err(Failure::new(Kind::Denied, words)
             .because(format!("{runs} is what runs of it"))
             .hint(format!("git deploy rollback {} --list", place.name)));
     }
-    Ok(found.into_iter().map(|(component, release)| (component, release.target.commit)).collect())
+    Ok(found
+        .into_iter()
+        .map(|(component, release)| (component, release.target.commit))
+        .collect())
 }
 
 /// Whether a release is another than the one that runs; where nobody knows what runs, the last one counts as well.
@@ -113,13 +140,20 @@ fn newest_changed(place: &look::Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let live = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
     let running: Vec<&ComponentName> = here.components().into_keys().collect();
-    let unknown: BTreeSet<ComponentName> =
-        running.iter().filter(|name| here.unknown(name).is_some()).map(|name| (*name).clone()).collect();
+    let unknown: BTreeSet<ComponentName> = running
+        .iter()
+        .filter(|name| here.unknown(name).is_some())
+        .map(|name| (*name).clone())
+        .collect();
     if !unknown.is_empty() {
         return unknown;
     }
     let newest = running.iter().filter_map(|name| live(name)).max();
-    running.into_iter().filter(|name| live(name) == newest).cloned().collect()
+    running
+        .into_iter()
+        .filter(|name| live(name) == newest)
+        .cloned()
+        .collect()
 }
 
 /// Shows the last good release before what runs.
@@ -130,13 +164,19 @@ fn list(
     named: &BTreeSet<ComponentName>,
 ) -> Result<(), Failure> {
     look::problems(workspace, context)?;
-    let wanted = if named.is_empty() { releases::attempted(workspace, place) } else { named.clone() };
+    let wanted = if named.is_empty() {
+        releases::attempted(workspace, place)
+    } else {
+        named.clone()
+    };
     let other = |component: &ComponentName, release: &Release| earlier(place, component, release);
     let good = releases::shown(workspace, place, wanted, &other)?;
     if context.json() {
         return context.report("good", &good);
     }
-    context.print(good::text(&good, context.width(), &|time| context.when(time)));
+    context.print(good::text(&good, context.width(), &|time| {
+        context.when(time)
+    }));
     look::age(workspace, context);
     Ok(())
 }

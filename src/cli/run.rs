@@ -59,8 +59,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let selection = composing::to_carry_out(&components, args.all);
     let (person, _) = workspace.signer()?;
-    let deploying =
-        Deploying::new(context, &workspace, &place, &args.carrying)?.requested_by(args.purpose.requested_by.as_ref());
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
@@ -69,7 +69,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             rules,
             commits: Commits::One(commit),
             selection: selection.clone(),
-            kind: if args.hotfix { Kind::Hotfix } else { Kind::Deploy },
+            kind: if args.hotfix {
+                Kind::Hotfix
+            } else {
+                Kind::Deploy
+            },
             destroy: args.destroy,
             versions: BTreeMap::new(),
         };

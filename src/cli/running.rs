@@ -27,14 +27,19 @@ pub struct Running {
 impl std::str::FromStr for Running {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (place, revision) = text.split_once('=').ok_or("it is ENV=REV, or ENV:COMPONENT=REV")?;
+        let (place, revision) = text
+            .split_once('=')
+            .ok_or("it is ENV=REV, or ENV:COMPONENT=REV")?;
         let (environment, component) = match place.split_once(':') {
             Some((environment, component)) => (environment, Some(component)),
             None => (place, None),
         };
         Ok(Self {
             environment: environment.parse().map_err(|error| format!("{error}"))?,
-            component: component.map(str::parse).transpose().map_err(|error| format!("{error}"))?,
+            component: component
+                .map(str::parse)
+                .transpose()
+                .map_err(|error| format!("{error}"))?,
             revision: revision.to_owned(),
         })
     }
@@ -52,8 +57,14 @@ pub struct Runs {
 impl Runs {
     /// These components at a commit; without any all.
     pub fn new(commit: CommitId, components: &[ComponentName]) -> Self {
-        let named = components.iter().map(|component| (component.clone(), commit)).collect();
-        Self { all: components.is_empty().then_some(commit), named }
+        let named = components
+            .iter()
+            .map(|component| (component.clone(), commit))
+            .collect();
+        Self {
+            all: components.is_empty().then_some(commit),
+            named,
+        }
     }
 
     /// The commit of a component, where one is said.
@@ -70,23 +81,36 @@ impl Runs {
     ) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {
         let mut there = BTreeMap::new();
         for component in policy.component_names() {
-            let Some(commit) = self.of(&component) else { continue };
+            let Some(commit) = self.of(&component) else {
+                continue;
+            };
             let content = gatherer.content(policy, commit, &component);
             match content.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))? {
                 Some(_) => drop(there.insert(component, commit)),
-                None if self.named.contains_key(&component) => return Err(absent(&component, commit)),
+                None if self.named.contains_key(&component) => {
+                    return Err(absent(&component, commit));
+                }
                 None => {}
             }
         }
         if there.is_empty() {
-            return Err(Failure::new(Kind::Usage, format!("no component is in what is to run in {place}")));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("no component is in what is to run in {place}"),
+            ));
         }
         Ok(there)
     }
 }
 
 fn absent(component: &ComponentName, commit: CommitId) -> Failure {
-    Failure::new(Kind::Usage, format!("{component} has no file in {}: it cannot be what runs", commit.short()))
+    Failure::new(
+        Kind::Usage,
+        format!(
+            "{component} has no file in {}: it cannot be what runs",
+            commit.short()
+        ),
+    )
 }
 
 /// What was typed, by environment, with everything that is wrong with it told before anything is written.
@@ -100,12 +124,22 @@ pub fn understand(
         let name = &it.environment;
         match policy.environment(name) {
             None => {
-                let names: Vec<String> = policy.environments.keys().map(ToString::to_string).collect();
-                return Err(Failure::new(Kind::Usage, format!("there is no environment {name} to run anything in"))
-                    .because(format!("the policy knows {}", names.join(", "))));
+                let names: Vec<String> = policy
+                    .environments
+                    .keys()
+                    .map(ToString::to_string)
+                    .collect();
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("there is no environment {name} to run anything in"),
+                )
+                .because(format!("the policy knows {}", names.join(", "))));
             }
             Some(rules) if rules.is_pattern() => {
-                return Err(Failure::new(Kind::Usage, format!("{name} is ephemeral: nothing runs there from before")));
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("{name} is ephemeral: nothing runs there from before"),
+                ));
             }
             Some(_) => {}
         }
@@ -119,9 +153,14 @@ pub fn understand(
             None => runs.all.replace(commit),
         };
         if before.is_some_and(|before| before != commit) {
-            let what =
-                it.component.as_ref().map_or_else(|| name.to_string(), |component| format!("{name}:{component}"));
-            return Err(Failure::new(Kind::Usage, format!("{what} cannot run two commits")));
+            let what = it.component.as_ref().map_or_else(
+                || name.to_string(),
+                |component| format!("{name}:{component}"),
+            );
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{what} cannot run two commits"),
+            ));
         }
     }
     Ok(all)
@@ -137,13 +176,20 @@ pub fn baseline(
     comment: Option<Line>,
 ) -> Result<Draft, Failure> {
     let (policy, rules) = place.rules(view)?;
-    runs.named.keys().try_for_each(|component| known(policy, component))?;
-    let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
+    runs.named
+        .keys()
+        .try_for_each(|component| known(policy, component))?;
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, "cannot read the ledger")?;
     let here = state.at(place.named.as_ref());
     let there = runs.there(view.gatherer, policy, &place.name)?;
     let known_here = |component: &ComponentName| here.entered(component);
     let only_new = runs.all.is_some() && !there.keys().all(known_here);
-    let commits = there.into_iter().filter(|(component, _)| !(only_new && known_here(component))).collect();
+    let commits = there
+        .into_iter()
+        .filter(|(component, _)| !(only_new && known_here(component)))
+        .collect();
     let wish = Wish {
         name: &place.name,
         rules,
@@ -154,8 +200,18 @@ pub fn baseline(
         versions: versions.clone(),
     };
     let deployment = compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))?;
-    let components: Vec<Target> = deployment.changed().map(|change| change.target.clone()).collect();
-    Ok(Draft { environment: place.named.clone(), ..Action::Baseline(Baseline { components, comment }).into() })
+    let components: Vec<Target> = deployment
+        .changed()
+        .map(|change| change.target.clone())
+        .collect();
+    Ok(Draft {
+        environment: place.named.clone(),
+        ..Action::Baseline(Baseline {
+            components,
+            comment,
+        })
+        .into()
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +229,14 @@ mod tests {
         };
         assert_eq!(parse("prod=v1.4.1"), Ok(of(None, "v1.4.1")));
         assert_eq!(parse("prod:api=HEAD:x=y"), Ok(of(Some("api"), "HEAD:x=y")));
-        for wrong in ["prod", "=v1", "Prod=v1", "prod:=v1", "policy=v1", "prod:../x=v1"] {
+        for wrong in [
+            "prod",
+            "=v1",
+            "Prod=v1",
+            "prod:=v1",
+            "policy=v1",
+            "prod:../x=v1",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

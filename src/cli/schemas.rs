@@ -21,7 +21,11 @@ pub struct Kind {
 
 impl Kind {
     const fn of<T: JsonSchema>(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, schema: view::json::schema::<T> }
+        Self {
+            name,
+            about,
+            schema: view::json::schema::<T>,
+        }
     }
 
     /// Its JSON Schema, draft 2020-12.
@@ -33,32 +37,59 @@ impl Kind {
 /// All kinds, by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
-    Kind::of::<view::check::Json>("check", "Whether the rules allow a deployment, and what is missing: `check`."),
-    Kind::of::<view::contains::Contains>("contains", "Whether a change is in an environment: `contains`."),
+    Kind::of::<view::check::Json>(
+        "check",
+        "Whether the rules allow a deployment, and what is missing: `check`.",
+    ),
+    Kind::of::<view::contains::Contains>(
+        "contains",
+        "Whether a change is in an environment: `contains`.",
+    ),
     Kind::of::<view::destroyed::Destroyed>(
         "destroyed",
         "What became of ephemeral environments that were to be taken down: `destroy`, `reap`.",
     ),
     Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
-    Kind::of::<written::Body<'_>>("entry", "An entry that was written, or would be: every command that writes one."),
-    Kind::of::<failure::Body>("error", "Why a command failed: every command, instead of its own document."),
-    Kind::of::<Event>("event", "An entry that a server has accepted: the program of `deploy.handoff`, a line each."),
+    Kind::of::<written::Body<'_>>(
+        "entry",
+        "An entry that was written, or would be: every command that writes one.",
+    ),
+    Kind::of::<failure::Body>(
+        "error",
+        "Why a command failed: every command, instead of its own document.",
+    ),
+    Kind::of::<Event>(
+        "event",
+        "An entry that a server has accepted: the program of `deploy.handoff`, a line each.",
+    ),
     Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
     Kind::of::<init::Done>("init", "What was set up: `init`."),
     Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),
     Kind::of::<key::Keys>("keys", "The keys that are here: `key list`."),
     Kind::of::<view::log::Log>("log", "What happened: `log`."),
-    Kind::of::<notes::Body>("notes-rebuild", "That the notes were made anew: `notes rebuild`."),
+    Kind::of::<notes::Body>(
+        "notes-rebuild",
+        "That the notes were made anew: `notes rebuild`.",
+    ),
     Kind::of::<view::plan::Plans>("plan", "What a deployment would do: `plan`."),
     Kind::of::<policy::InForce<'_>>("policy", "The policy in force: `policy show`."),
     Kind::of::<policy::Difference<'_>>(
         "policy-diff",
         "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
     ),
-    Kind::of::<policy::FileSchema>("policy-schema", "The JSON Schema of `deploy.toml`: `policy schema`."),
-    Kind::of::<view::replay::Replay>("policy-test", "What a proposal would have said of the past: `policy test`."),
+    Kind::of::<policy::FileSchema>(
+        "policy-schema",
+        "The JSON Schema of `deploy.toml`: `policy schema`.",
+    ),
+    Kind::of::<view::replay::Replay>(
+        "policy-test",
+        "What a proposal would have said of the past: `policy test`.",
+    ),
     Kind::of::<super::repair::Body>("repair", "What was put back on a remote: `repair`."),
-    Kind::of::<server::Adopted<'_>>("server-adopt", "What was found in a copy, and installed: `server adopt`."),
+    Kind::of::<server::Adopted<'_>>(
+        "server-adopt",
+        "What was found in a copy, and installed: `server adopt`.",
+    ),
     Kind::of::<view::server::Check>("server-check", "Whether a server protects: `server check`."),
     Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
     Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
@@ -87,17 +118,33 @@ mod tests {
             let text = serde_json::to_string_pretty(&kind.schema()).unwrap();
             wanted.insert(folder.join(format!("{}.v1.json", kind.name)), text + "\n");
         }
-        let rows = KINDS.iter().map(|it| format!("| [`{0}`](schemas/{0}.v1.json) | {1} |\n", it.name, it.about));
+        let rows = KINDS.iter().map(|it| {
+            format!(
+                "| [`{0}`](schemas/{0}.v1.json) | {1} |\n",
+                it.name, it.about
+            )
+        });
         let page = docs().join("json.md");
         let text = std::fs::read_to_string(&page).unwrap();
         let (before, table) = text.split_once("|---|---|\n").unwrap();
         let (_, after) = table.split_once("\n\n").unwrap();
-        wanted.insert(page, format!("{before}|---|---|\n{}\n{after}", rows.collect::<String>()));
+        wanted.insert(
+            page,
+            format!("{before}|---|---|\n{}\n{after}", rows.collect::<String>()),
+        );
 
         let update = std::env::var_os("UPDATE_DOCS").is_some();
-        let there = folder.read_dir().into_iter().flatten().map(|entry| entry.unwrap().path());
+        let there = folder
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path());
         for path in there.filter(|path| !wanted.contains_key(path)) {
-            assert!(update, "{} is of no kind; run: UPDATE_DOCS=1 cargo test --lib schemas", path.display());
+            assert!(
+                update,
+                "{} is of no kind; run: UPDATE_DOCS=1 cargo test --lib schemas",
+                path.display()
+            );
             std::fs::remove_file(path).unwrap();
         }
         for (path, text) in wanted {
@@ -105,7 +152,11 @@ mod tests {
                 std::fs::write(&path, &text).unwrap();
             }
             let same = std::fs::read_to_string(&path).is_ok_and(|there| there == text);
-            assert!(same, "{} is out of date; run: UPDATE_DOCS=1 cargo test --lib schemas", path.display());
+            assert!(
+                same,
+                "{} is out of date; run: UPDATE_DOCS=1 cargo test --lib schemas",
+                path.display()
+            );
         }
     }
 
@@ -115,7 +166,8 @@ mod tests {
         fn undescribed(at: &str, value: &Value, found: &mut Vec<String>) {
             if let Some(properties) = value.get("properties").and_then(Value::as_object) {
                 // A constant says by itself which form of several this is.
-                let said = |it: &Value| it.get("description").is_some() || it.get("const").is_some();
+                let said =
+                    |it: &Value| it.get("description").is_some() || it.get("const").is_some();
                 let silent = properties.iter().filter(|(_, it)| !said(it));
                 found.extend(silent.map(|(name, _)| format!("{at}.{name}")));
             }

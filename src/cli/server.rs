@@ -64,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn key(text: &str) -> Result<PublicKey, String> {
     text.parse().or_else(|error: crate::domain::id::IdError| {
         let path = PathBuf::from(text);
-        if path.is_file() { read_public(&path).map_err(|error| error.to_string()) } else { Err(error.to_string()) }
+        if path.is_file() {
+            read_public(&path).map_err(|error| error.to_string())
+        } else {
+            Err(error.to_string())
+        }
     })
 }
 
@@ -92,7 +96,10 @@ struct StepDocument<'a> {
 
 /// Installs what `init` installs.
 fn install(args: &Init) -> Result<Vec<Step>, Failure> {
-    let program = std::env::current_exe().or_fail(Kind::CannotTell, "cannot tell where git-deploy is installed")?;
+    let program = std::env::current_exe().or_fail(
+        Kind::CannotTell,
+        "cannot tell where git-deploy is installed",
+    )?;
     let repository = &args.repository;
     let wish = Wish {
         repository,
@@ -116,14 +123,30 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
         None => "git deploy init in a clone, which publishes the first policy",
     };
     if context.json() {
-        let steps = steps.iter().map(|Step { what, changed }| StepDocument { what, changed: *changed }).collect();
-        return context.report("server-init", &Document { repository: repository.display().to_string(), steps, next });
+        let steps = steps
+            .iter()
+            .map(|Step { what, changed }| StepDocument {
+                what,
+                changed: *changed,
+            })
+            .collect();
+        return context.report(
+            "server-init",
+            &Document {
+                repository: repository.display().to_string(),
+                steps,
+                next,
+            },
+        );
     }
     for step in &steps {
         let mark = if step.changed { Mark::Yes } else { Mark::None };
         context.print(format_args!("{mark} {}", step.what));
     }
-    context.print(format_args!("{} is ready. Next: {next}", repository.display()));
+    context.print(format_args!(
+        "{} is ready. Next: {next}",
+        repository.display()
+    ));
     Ok(())
 }
 

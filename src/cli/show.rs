@@ -6,7 +6,8 @@ use super::look::{self, Place};
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, Kept, Kind as DeploymentKind, VerificationResult,
+    Action, Attestation, AttestationResult, BuildResult, Kept, Kind as DeploymentKind,
+    VerificationResult,
 };
 use crate::domain::gate::SKEW;
 use crate::domain::history::{Failure as Fault, History, Latest};
@@ -33,21 +34,40 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     look::problems(&workspace, context)?;
     let id = workspace.commit(&args.revision)?;
-    let commit = workspace.repository.read_commit(id.0).or_fail(Kind::CannotTell, "cannot read the commit")?;
+    let commit = workspace
+        .repository
+        .read_commit(id.0)
+        .or_fail(Kind::CannotTell, "cannot read the commit")?;
     let gatherer = workspace.gatherer();
-    let teller = Teller { workspace: &workspace, gatherer: &gatherer, commit: id, at: commit.committer_time };
+    let teller = Teller {
+        workspace: &workspace,
+        gatherer: &gatherer,
+        commit: id,
+        at: commit.committer_time,
+    };
     let show = Show {
         commit: id,
-        subject: String::from_utf8_lossy(commit.message()).lines().next().unwrap_or_default().to_owned(),
+        subject: String::from_utf8_lossy(commit.message())
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         author: look::author(&workspace, commit.author()),
         at: commit.committer_time,
-        evidence: teller.evidence().or_fail(Kind::CannotTell, "cannot read the evidence")?,
+        evidence: teller
+            .evidence()
+            .or_fail(Kind::CannotTell, "cannot read the evidence")?,
         environments: teller.environments()?,
     };
     if context.json() {
         return context.report("show", &show);
     }
-    context.print(show::text(&show, context.width(), context.now(), context.dates()));
+    context.print(show::text(
+        &show,
+        context.width(),
+        context.now(),
+        context.dates(),
+    ));
     look::age(&workspace, context);
     Ok(())
 }
@@ -64,9 +84,20 @@ impl Teller<'_> {
     /// What `evidence` says of the commit, oldest first.
     fn evidence(&self) -> crate::git::Result<Vec<Fact>> {
         let ledger = LedgerName::evidence();
-        let Some(tip) = self.workspace.tips.get(&ledger) else { return Ok(Vec::new()) };
-        let found = self.gatherer.history().entries_about(&ledger, *tip, self.commit, self.at.minus(SKEW))?;
-        Ok(found.iter().rev().filter_map(|(id, kept)| fact(*id, kept)).collect())
+        let Some(tip) = self.workspace.tips.get(&ledger) else {
+            return Ok(Vec::new());
+        };
+        let found = self.gatherer.history().entries_about(
+            &ledger,
+            *tip,
+            self.commit,
+            self.at.minus(SKEW),
+        )?;
+        Ok(found
+            .iter()
+            .rev()
+            .filter_map(|(id, kept)| fact(*id, kept))
+            .collect())
     }
 
     /// The environments along the way; members of patterns only where the commit was there.
@@ -76,7 +107,9 @@ impl Teller<'_> {
         for place in look::places(self.workspace, None)? {
             let what = || format!("cannot read what ran in {}", place.name);
             let stays = self.stays(&place).or_fail(Kind::CannotTell, what())?;
-            let ran = stays.iter().any(|stay| matches!(stay.state, State::Runs | State::Ran));
+            let ran = stays
+                .iter()
+                .any(|stay| matches!(stay.state, State::Runs | State::Ran));
             if ran {
                 reached.insert(place.name.clone());
             }
@@ -84,20 +117,32 @@ impl Teller<'_> {
             if place.rules.is_pattern() && stays.is_empty() {
                 continue;
             }
-            let before = place.rules.promote_from.as_ref().filter(|before| !reached.contains(*before));
+            let before = place
+                .rules
+                .promote_from
+                .as_ref()
+                .filter(|before| !reached.contains(*before));
             let next = match before {
                 _ if ran || under_way || place.rules.is_pattern() => None,
-                Some(before) => Some(Next::After { environment: before.clone() }),
+                Some(before) => Some(Next::After {
+                    environment: before.clone(),
+                }),
                 None => Some(self.ask(&place)),
             };
-            stops.push(Stop { environment: place.name.clone(), stays, next });
+            stops.push(Stop {
+                environment: place.name.clone(),
+                stays,
+                next,
+            });
         }
         Ok(stops)
     }
 
     /// What became of the commit in an environment, a component each.
     fn stays(&self, place: &Place<'_>) -> crate::git::Result<Vec<Stay>> {
-        let Some(tip) = self.workspace.tips.get(&place.rules.ledger) else { return Ok(Vec::new()) };
+        let Some(tip) = self.workspace.tips.get(&place.rules.ledger) else {
+            return Ok(Vec::new());
+        };
         let member = Workspace::named_in_ledger(&place.name, place.rules);
         let ledger = (&place.rules.ledger, member.as_ref());
         let since = self.at.minus(SKEW);
@@ -105,14 +150,20 @@ impl Teller<'_> {
         let mut stays = Vec::new();
         for component in self.workspace.policy.component_names() {
             let under_way = under_way(place, &component, self.commit);
-            stays.extend(under_way.or_else(|| self.stay(&component, &History::read(&component, &deeds))));
+            stays.extend(
+                under_way.or_else(|| self.stay(&component, &History::read(&component, &deeds))),
+            );
         }
         Ok(stays)
     }
 
     /// What became of the commit, as far as the history of a component tells: the newest.
     fn stay(&self, component: &ComponentName, history: &History<'_>) -> Option<Stay> {
-        let content = self.gatherer.content(&self.workspace.policy, self.commit, component).ok().flatten();
+        let content = self
+            .gatherer
+            .content(&self.workspace.policy, self.commit, component)
+            .ok()
+            .flatten();
         if let Latest::Failed(attempt) = history.latest(self.commit, content)
             && attempt.commit == self.commit
         {
@@ -135,7 +186,11 @@ impl Teller<'_> {
         Some(Stay {
             component: component.clone(),
             // Where another commit of the same content rode along since, what this one brought runs still.
-            state: if stay.to.is_none() { State::Runs } else { State::Ran },
+            state: if stay.to.is_none() {
+                State::Runs
+            } else {
+                State::Ran
+            },
             from: stay.from,
             to: stay.to,
             verification: stay.verification(),
@@ -147,7 +202,11 @@ impl Teller<'_> {
     fn ask(&self, place: &Place<'_>) -> Next {
         let kind = DeploymentKind::Deploy;
         let by = look::asker(self.workspace).or_else(|| first_deployer(place.rules, kind).cloned());
-        let Some(by) = by else { return Next::CannotTell { why: "nobody may deploy there".to_owned() } };
+        let Some(by) = by else {
+            return Next::CannotTell {
+                why: "nobody may deploy there".to_owned(),
+            };
+        };
         let wish = Wish {
             name: &place.name,
             rules: place.rules,
@@ -163,8 +222,12 @@ impl Teller<'_> {
             remote: self.workspace.remote.as_deref(),
         };
         match asker.start(&by, &wish) {
-            Ok(answer) => Next::Asked { verdict: answer.verdict },
-            Err(error) => Next::CannotTell { why: error.to_string() },
+            Ok(answer) => Next::Asked {
+                verdict: answer.verdict,
+            },
+            Err(error) => Next::CannotTell {
+                why: error.to_string(),
+            },
         }
     }
 }
@@ -197,7 +260,16 @@ fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
         Action::Artifact(it) => {
             let digest = &it.image.digest;
             let short = digest.hex().get(..6).unwrap_or_default();
-            ("built", true, format!("{} {}@{}:{short}…", it.component, it.image.name, digest.algorithm().name()))
+            (
+                "built",
+                true,
+                format!(
+                    "{} {}@{}:{short}…",
+                    it.component,
+                    it.image.name,
+                    digest.algorithm().name()
+                ),
+            )
         }
         Action::Attestation(it) => attested(it),
         Action::Yank(it) => ("yanked", false, format!("\"{}\"", it.reason)),
@@ -205,7 +277,14 @@ fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
         _ => return None,
     };
     let statement = &kept.statement;
-    Some(Fact { what, good, detail, by: statement.by.clone(), at: statement.at, entry })
+    Some(Fact {
+        what,
+        good,
+        detail,
+        by: statement.by.clone(),
+        at: statement.at,
+        entry,
+    })
 }
 
 fn attested(it: &Attestation) -> (&'static str, bool, String) {
@@ -215,7 +294,21 @@ fn attested(it: &Attestation) -> (&'static str, bool, String) {
         "change-review" => "reviewed",
         _ => "attested",
     };
-    let suite = it.suite.as_ref().map_or_else(String::new, |suite| format!(" {suite}"));
-    let place = it.environment.as_ref().map_or_else(String::new, |environment| format!(" in {environment}"));
-    (what, good, format!("{}{suite} {}{place}", it.short_type(), evidence::outcome(it)))
+    let suite = it
+        .suite
+        .as_ref()
+        .map_or_else(String::new, |suite| format!(" {suite}"));
+    let place = it
+        .environment
+        .as_ref()
+        .map_or_else(String::new, |environment| format!(" in {environment}"));
+    (
+        what,
+        good,
+        format!(
+            "{}{suite} {}{place}",
+            it.short_type(),
+            evidence::outcome(it)
+        ),
+    )
 }

@@ -16,7 +16,9 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
         unwritten::synced(&repository, remote, context)?
     } else {
         // There is nobody else to write what the notes lack.
-        let told = repository.tips().and_then(|tips| repository.catch_up_notes(&tips));
+        let told = repository
+            .tips()
+            .and_then(|tips| repository.catch_up_notes(&tips));
         told.map_err(super::trouble::unwritten_notes)?;
         Synced::default()
     };
@@ -26,9 +28,19 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(remote) = &remote {
         return news::tell(&repository, remote, &synced, context);
     }
-    let said = repository.config_string(REMOTE).or_fail(Kind::CannotTell, "cannot read git's configuration")?.is_some();
-    let remotes = repository.git("remote").run().or_fail(Kind::CannotTell, "cannot ask git for its remotes")?;
-    let why = if said && !remotes.stdout.is_empty() { "deploy.remote is empty" } else { "There is no remote" };
+    let said = repository
+        .config_string(REMOTE)
+        .or_fail(Kind::CannotTell, "cannot read git's configuration")?
+        .is_some();
+    let remotes = repository
+        .git("remote")
+        .run()
+        .or_fail(Kind::CannotTell, "cannot ask git for its remotes")?;
+    let why = if said && !remotes.stdout.is_empty() {
+        "deploy.remote is empty"
+    } else {
+        "There is no remote"
+    };
     context.print(format_args!("{why}: the ledgers here are the only ones."));
     Ok(())
 }

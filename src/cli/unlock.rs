@@ -34,16 +34,40 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
-    let commit = args.commit.as_ref().map(|revision| workspace.commit(revision)).transpose()?;
+    let commit = args
+        .commit
+        .as_ref()
+        .map(|revision| workspace.commit(revision))
+        .transpose()?;
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let holds = commit.map_or(Ok(Vec::new()), |commit| holds(&place, view, commit))?;
-        let unlock = Unlock { component: args.component.clone(), commit, holds, comment: args.message.clone() };
-        Ok(Draft { environment: place.named.clone(), ..Action::Unlock(unlock).into() })
+        let unlock = Unlock {
+            component: args.component.clone(),
+            commit,
+            holds,
+            comment: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Unlock(unlock).into()
+        })
     })?;
     let sentence = match (&appended.statement.action, &args.component) {
-        (Action::Unlock(Unlock { commit: Some(commit), holds, .. }), _) => {
+        (
+            Action::Unlock(Unlock {
+                commit: Some(commit),
+                holds,
+                ..
+            }),
+            _,
+        ) => {
             let names: Vec<&str> = holds.iter().map(|hold| hold.component.as_str()).collect();
-            format!("{} ({}) is no longer on hold in {}.", names.join(", "), commit.0.prefix(7), place.name)
+            format!(
+                "{} ({}) is no longer on hold in {}.",
+                names.join(", "),
+                commit.0.prefix(7),
+                place.name
+            )
         }
         (_, Some(component)) => format!("{component} in {} is unlocked.", place.name),
         _ => format!("{} is unlocked.", place.name),
@@ -55,16 +79,28 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, Failure> {
     let (policy, _) = place.rules(view)?;
     let cannot = "cannot tell what is on hold";
-    let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, cannot)?;
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, cannot)?;
     let mut holds = Vec::new();
     for (component, content, _) in state.at(place.named.as_ref()).holds() {
-        if view.gatherer.content(policy, commit, component).or_fail(Kind::CannotTell, cannot)? == Some(content) {
-            holds.push(Hold { component: component.clone(), content });
+        if view
+            .gatherer
+            .content(policy, commit, component)
+            .or_fail(Kind::CannotTell, cannot)?
+            == Some(content)
+        {
+            holds.push(Hold {
+                component: component.clone(),
+                content,
+            });
         }
     }
     if holds.is_empty() {
         let words = format!("nothing of {} is on hold in {}", commit.short(), place.name);
-        return Err(Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name)));
+        return Err(
+            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
+        );
     }
     holds.sort();
     Ok(holds)

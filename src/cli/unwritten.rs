@@ -17,15 +17,19 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
     };
     match error {
         AppendError::Refused(refusal) => {
-            let place = refusal
-                .statement
-                .environment()
-                .map_or_else(|| refusal.statement.ledger.to_string(), |name| name.to_string());
+            let place = refusal.statement.environment().map_or_else(
+                || refusal.statement.ledger.to_string(),
+                |name| name.to_string(),
+            );
             let (kind, words) = match refusal.verdict.decision() {
-                Decision::CannotTell => {
-                    (Kind::CannotTell, "cannot tell whether the rules allow it: nothing was written to")
-                }
-                _ => (Kind::Denied, "the rules do not allow it: nothing was written to"),
+                Decision::CannotTell => (
+                    Kind::CannotTell,
+                    "cannot tell whether the rules allow it: nothing was written to",
+                ),
+                _ => (
+                    Kind::Denied,
+                    "the rules do not allow it: nothing was written to",
+                ),
             };
             for line in view::verdict::lines(&refusal.verdict, false, context.width()) {
                 context.note(line);
@@ -36,41 +40,56 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
             for line in &messages {
                 context.remote_said(line);
             }
-            Failure::new(Kind::Denied, "the remote refused the entry: nothing was written").details(messages)
+            Failure::new(
+                Kind::Denied,
+                "the remote refused the entry: nothing was written",
+            )
+            .details(messages)
         }
         AppendError::Doubted(messages) => {
             for line in &messages {
                 context.remote_said(line);
             }
-            Failure::new(Kind::CannotTell, "the remote cannot tell whether the entry may go in: nothing was written")
-                .details(messages)
+            Failure::new(
+                Kind::CannotTell,
+                "the remote cannot tell whether the entry may go in: nothing was written",
+            )
+            .details(messages)
         }
         AppendError::Unanswered(messages) => {
             for line in &messages {
                 context.note(line);
             }
-            Failure::new(Kind::CannotTell, "the remote did not answer, so the entry may be there or not")
-                .hint("git deploy sync")
-                .details(messages)
+            Failure::new(
+                Kind::CannotTell,
+                "the remote did not answer, so the entry may be there or not",
+            )
+            .hint("git deploy sync")
+            .details(messages)
         }
         AppendError::Sync(error) => unsynced(context, error),
-        AppendError::Busy => Failure::new(Kind::CannotTell, "others were always faster: nothing was written")
-            .hint("the same command again"),
-        AppendError::Unpushed(messages) => {
-            Failure::new(Kind::CannotTell, "git cannot push to the remote: nothing was written")
-                .because(messages.join("\n"))
-                .hint("git remote -v, and whether you may push there")
-        }
+        AppendError::Busy => Failure::new(
+            Kind::CannotTell,
+            "others were always faster: nothing was written",
+        )
+        .hint("the same command again"),
+        AppendError::Unpushed(messages) => Failure::new(
+            Kind::CannotTell,
+            "git cannot push to the remote: nothing was written",
+        )
+        .because(messages.join("\n"))
+        .hint("git remote -v, and whether you may push there"),
         AppendError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
         AppendError::Git(GitError::Mirror(remote)) => {
             let hint = format!("git config --unset remote.{remote}.mirror");
             Failure::new(Kind::CannotTell, GitError::Mirror(remote).to_string()).hint(hint)
         }
-        AppendError::Sign(error) => {
-            Failure::new(Kind::CannotTell, "the entry could not be signed: nothing was written")
-                .because(error)
-                .hint("git config deploy.signer, and whether that program signs by hand")
-        }
+        AppendError::Sign(error) => Failure::new(
+            Kind::CannotTell,
+            "the entry could not be signed: nothing was written",
+        )
+        .because(error)
+        .hint("git config deploy.signer, and whether that program signs by hand"),
         other => Failure::new(Kind::CannotTell, "cannot write the entry").because(other),
     }
 }
@@ -79,7 +98,9 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
 pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Result<Synced, Failure> {
     let cannot = "cannot read what is here";
     let tips = repository.tips().or_fail(Kind::CannotTell, cannot)?;
-    let configured = repository.config_string(REMOTE).or_fail(Kind::CannotTell, cannot)?;
+    let configured = repository
+        .config_string(REMOTE)
+        .or_fail(Kind::CannotTell, cannot)?;
     sync(repository, remote).map_err(|error| {
         let none_there = match &error {
             SyncError::Problems(problems) => {
@@ -125,11 +146,12 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
             }
             super::trouble::unverifiable(&problems)
         }
-        SyncError::Fetch { remote, source } => {
-            Failure::new(Kind::CannotTell, format!("cannot fetch from {remote}: nothing was changed"))
-                .because(source)
-                .hint(format!("git ls-remote {remote}, to see whether it answers"))
-        }
+        SyncError::Fetch { remote, source } => Failure::new(
+            Kind::CannotTell,
+            format!("cannot fetch from {remote}: nothing was changed"),
+        )
+        .because(source)
+        .hint(format!("git ls-remote {remote}, to see whether it answers")),
         SyncError::Git(GitError::Locked(lock)) => super::trouble::locked(&lock),
         SyncError::Problems(problems) => {
             for problem in &problems {
@@ -140,15 +162,23 @@ pub fn unsynced(context: &Context, error: SyncError) -> Failure {
                     }
                 }
             }
-            let words = "the remote's ledgers are not to be believed; the last good ones are kept here";
+            let words =
+                "the remote's ledgers are not to be believed; the last good ones are kept here";
             let failure = Failure::new(Kind::Denied, words);
             let recovered = super::trouble::recovered(&problems);
-            let failure = recovered.into_iter().fold(failure, Failure::hint).hint("git deploy audit");
+            let failure = recovered
+                .into_iter()
+                .fold(failure, Failure::hint)
+                .hint("git deploy audit");
             failure.details(problems.iter().map(problem_line))
         }
-        SyncError::OtherProject { .. } => Failure::new(Kind::Denied, "the remote holds another project's ledgers")
-            .because(error)
-            .hint("git config deploy.root, and compare it with a colleague's"),
-        other => Failure::new(Kind::CannotTell, "cannot bring the ledgers up to date").because(other),
+        SyncError::OtherProject { .. } => {
+            Failure::new(Kind::Denied, "the remote holds another project's ledgers")
+                .because(error)
+                .hint("git config deploy.root, and compare it with a colleague's")
+        }
+        other => {
+            Failure::new(Kind::CannotTell, "cannot bring the ledgers up to date").because(other)
+        }
     }
 }

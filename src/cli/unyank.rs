@@ -16,7 +16,12 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let subject = args.what.subject(&workspace)?;
-    let appended = args.what.append(context, &workspace, &subject, Action::Unyank)?;
-    let sentence = format!("{subject} is in circulation again, says {}.", appended.statement.by);
+    let appended = args
+        .what
+        .append(context, &workspace, &subject, Action::Unyank)?;
+    let sentence = format!(
+        "{subject} is in circulation again, says {}.",
+        appended.statement.by
+    );
     written::tell(context, &sentence, &appended)
 }

@@ -49,12 +49,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stage = Stage::new(&deploying, &deployment)?;
     let progress = Progress::new(context, stage.names);
     let surroundings = deploying.surroundings(&stage, None)?;
-    let crew = Crew { surroundings: &surroundings, stop: &deploying.stop, witness: &progress };
+    let crew = Crew {
+        surroundings: &surroundings,
+        stop: &deploying.stop,
+        witness: &progress,
+    };
     let well = carry::verify(&deployment, (&stage.site, &crew), deploying.parallel());
     let mut failed = Vec::new();
-    for (result, good) in [(VerificationResult::Passed, true), (VerificationResult::Failed, false)] {
+    for (result, good) in [
+        (VerificationResult::Passed, true),
+        (VerificationResult::Failed, false),
+    ] {
         let of = |target: &&Target| well.get(&target.component) == Some(&good);
-        let component = |target: &Target| Component { component: target.component.clone(), commit: target.commit };
+        let component = |target: &Target| Component {
+            component: target.component.clone(),
+            commit: target.commit,
+        };
         let components: Vec<Component> = running.values().filter(of).map(component).collect();
         if components.is_empty() {
             continue;
@@ -69,19 +79,29 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         };
         let appended = deploying.append(&|_| Ok(Action::Verification(verification.clone())))?;
         let words = if good { "passed" } else { "failed" };
-        written::tell(context, &format!("The verification of {names} in {name} has {words}."), &appended)?;
+        written::tell(
+            context,
+            &format!("The verification of {names} in {name} has {words}."),
+            &appended,
+        )?;
         if !good {
             failed.push(names);
         }
     }
     if well.len() < running.len() {
-        return Err(Failure::new(Kind::Command, "interrupted: not everything was verified"));
+        return Err(Failure::new(
+            Kind::Command,
+            "interrupted: not everything was verified",
+        ));
     }
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Kind::Command, format!("{} is not well in {name}", failed.join(", ")))
-        .hint(format!("git deploy rollback {name}")))
+    Err(Failure::new(
+        Kind::Command,
+        format!("{} is not well in {name}", failed.join(", ")),
+    )
+    .hint(format!("git deploy rollback {name}")))
 }
 
 /// What runs, of the components that are to be verified.
@@ -92,12 +112,18 @@ fn running(
 ) -> Result<BTreeMap<ComponentName, Target>, Failure> {
     let place = deploying.look()?;
     let here = place.here();
-    let known = |name: &ComponentName| workspace.policy.component(name).is_some_and(|it| it.verify.is_some());
+    let known = |name: &ComponentName| {
+        workspace
+            .policy
+            .component(name)
+            .is_some_and(|it| it.verify.is_some())
+    };
     for component in named {
         composing::known(&workspace.policy, component)?;
         if !known(component) {
             let words = format!("the policy does not say how to verify {component}");
-            return Err(Failure::new(Kind::Usage, words).hint(format!("verify = \"…\" under [components.{component}]")));
+            return Err(Failure::new(Kind::Usage, words)
+                .hint(format!("verify = \"…\" under [components.{component}]")));
         }
     }
     let named: BTreeSet<&ComponentName> = named.iter().collect();
@@ -109,8 +135,13 @@ fn running(
         .filter_map(|name| Some((name.clone(), target(&name)?)))
         .collect();
     if running.is_empty() {
-        let words = format!("nothing runs in {} that the policy knows how to verify", place.name);
-        return Err(Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name)));
+        let words = format!(
+            "nothing runs in {} that the policy knows how to verify",
+            place.name
+        );
+        return Err(
+            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
+        );
     }
     Ok(running)
 }

@@ -43,7 +43,8 @@ pub struct Workspace {
 
 /// Opens the repository of the working directory.
 pub fn open_repository() -> Result<Repository, Failure> {
-    let directory = std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
+    let directory =
+        std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
     Repository::discover(&directory).map_err(|error| {
         let outside = std::env::var_os("GIT_DIR").is_none()
             && directory.ancestors().all(|it| !it.join(".git").exists())
@@ -51,7 +52,10 @@ pub fn open_repository() -> Result<Repository, Failure> {
         match error {
             crate::git::Error::Open { .. } if outside => {
                 Failure::new(Kind::CannotTell, "there is no git repository here")
-                    .because(format!("neither {} nor a folder above it is one", directory.display()))
+                    .because(format!(
+                        "neither {} nor a folder above it is one",
+                        directory.display()
+                    ))
                     .hint("cd into a clone, or git deploy -C DIR …")
             }
             error => super::trouble::unreadable(error),
@@ -61,18 +65,26 @@ pub fn open_repository() -> Result<Repository, Failure> {
 
 /// The remote that holds the ledgers: the one asked for, the configured one, or `origin` where it exists.
 pub fn remote(repository: &Repository, context: &Context) -> Result<Option<String>, Failure> {
-    let read = |key: &str| repository.config_string(key).or_fail(Kind::CannotTell, "cannot read git's configuration");
+    let read = |key: &str| {
+        repository
+            .config_string(key)
+            .or_fail(Kind::CannotTell, "cannot read git's configuration")
+    };
     if let Some(name) = context.remote() {
         if repository.has_config(&format!("remote.{name}.url")) {
             return Ok(Some(name.to_owned()));
         }
-        return Err(Failure::new(Kind::Usage, format!("there is no remote called {name}")).hint("git remote -v"));
+        return Err(
+            Failure::new(Kind::Usage, format!("there is no remote called {name}"))
+                .hint("git remote -v"),
+        );
     }
     match read(REMOTE)? {
         Some(name) if name.is_empty() => Ok(None),
-        Some(name) if name.starts_with('-') => {
-            Err(Failure::new(Kind::Usage, format!("{REMOTE} is not the name of a remote")))
-        }
+        Some(name) if name.starts_with('-') => Err(Failure::new(
+            Kind::Usage,
+            format!("{REMOTE} is not the name of a remote"),
+        )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
         Some(name) => Err(Failure::new(
             Kind::Usage,
@@ -80,7 +92,9 @@ pub fn remote(repository: &Repository, context: &Context) -> Result<Option<Strin
         )
         .hint("git remote -v")
         .hint(format!("git config {REMOTE} NAME"))),
-        None => Ok(repository.has_config("remote.origin.url").then(|| "origin".to_owned())),
+        None => Ok(repository
+            .has_config("remote.origin.url")
+            .then(|| "origin".to_owned())),
     }
 }
 
@@ -89,8 +103,10 @@ impl Workspace {
     pub fn open(context: &Context) -> Result<Self, Failure> {
         let repository = open_repository()?;
         let remote = remote(&repository, context)?;
-        let unknown =
-            repository.tip(&LedgerName::policy()).or_fail(Kind::CannotTell, "cannot read the ledgers")?.is_none();
+        let unknown = repository
+            .tip(&LedgerName::policy())
+            .or_fail(Kind::CannotTell, "cannot read the ledgers")?
+            .is_none();
         if let Some(remote) = remote.as_deref().filter(|_| unknown) {
             let synced = synced(&repository, remote, context)?;
             super::news::trust(&repository, &synced, context)?;
@@ -108,32 +124,56 @@ impl Workspace {
             super::news::trust(&repository, &synced, context)?;
         }
         let workspace = Self::open_known(repository, remote)?;
-        Ok(Self { synced: true, ..workspace })
+        Ok(Self {
+            synced: true,
+            ..workspace
+        })
     }
 
     /// Opens the project as far as it is known here.
     pub fn open_known(repository: Repository, remote: Option<String>) -> Result<Self, Failure> {
-        let tips = repository.tips().or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+        let tips = repository
+            .tips()
+            .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
         let Some(tip) = tips.get(&LedgerName::policy()).copied() else {
-            let failure = Failure::new(Kind::CannotTell, "there is no policy in this repository yet");
+            let failure = Failure::new(
+                Kind::CannotTell,
+                "there is no policy in this repository yet",
+            );
             return Err(match remote {
-                Some(remote) => failure.because(format!("{remote} has none either")).hint("git deploy init, to begin"),
+                Some(remote) => failure
+                    .because(format!("{remote} has none either"))
+                    .hint("git deploy init, to begin"),
                 None => failure.hint("git deploy init"),
             });
         };
-        let project = Project::of_policy(&repository, tip).or_fail(Kind::CannotTell, "cannot read the project")?;
-        let pinned = repository.pin().or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+        let project = Project::of_policy(&repository, tip)
+            .or_fail(Kind::CannotTell, "cannot read the project")?;
+        let pinned = repository
+            .pin()
+            .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
         if pinned.is_some_and(|pinned| pinned != project.id) {
-            return Err(Failure::new(Kind::CannotTell, "the policy here is not of the project that this clone trusts")
-                .hint("git config deploy.root, and compare it with a colleague's"));
+            return Err(Failure::new(
+                Kind::CannotTell,
+                "the policy here is not of the project that this clone trusts",
+            )
+            .hint("git config deploy.root, and compare it with a colleague's"));
         }
         let policy = Gatherer::new(&repository, &project)
             .policy_at(tip)
             .or_fail(Kind::CannotTell, "cannot read the policy in force")?
             .ok_or_else(|| {
-                Failure::new(Kind::CannotTell, "no policy was published yet").hint("git deploy policy publish")
+                Failure::new(Kind::CannotTell, "no policy was published yet")
+                    .hint("git deploy policy publish")
             })?;
-        Ok(Self { repository, remote, project, tips, policy, synced: false })
+        Ok(Self {
+            repository,
+            remote,
+            project,
+            tips,
+            policy,
+            synced: false,
+        })
     }
 
     /// Facts from git for this project.
@@ -144,11 +184,18 @@ impl Workspace {
     /// An environment that the policy knows, by its name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
         let unknown = || {
-            let names: Vec<String> = self.policy.all_environments().map(Environment::shown).collect();
-            let near =
-                nearest(name, names.iter().map(String::as_str)).map_or_else(String::new, |near| format!("; {near}"));
+            let names: Vec<String> = self
+                .policy
+                .all_environments()
+                .map(Environment::shown)
+                .collect();
+            let near = nearest(name, names.iter().map(String::as_str))
+                .map_or_else(String::new, |near| format!("; {near}"));
             let known = names.join(", ");
-            Failure::new(Kind::Usage, format!("there is no environment {name:?}: the policy knows {known}{near}"))
+            Failure::new(
+                Kind::Usage,
+                format!("there is no environment {name:?}: the policy knows {known}{near}"),
+            )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
         let environment = self.policy.environment(&name).ok_or_else(unknown)?;
@@ -163,7 +210,9 @@ impl Workspace {
     /// The state of a ledger; empty where it does not exist yet.
     pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Failure> {
         let load = || -> crate::git::Result<State> {
-            let Some(tip) = self.tips.get(ledger) else { return Ok(State::empty()) };
+            let Some(tip) = self.tips.get(ledger) else {
+                return Ok(State::empty());
+            };
             let tree = self.repository.read_commit(tip.0)?.tree;
             StateReader::to_show(&self.repository).load(tree, ledger, scope)
         };
@@ -176,8 +225,11 @@ impl Workspace {
         let key = signer.public_key();
         match self.policy.person_of_key(&key) {
             Some((person, standing)) => Ok((person.clone(), signer, standing)),
-            None => Err(Failure::new(Kind::Denied, format!("the policy lists nobody with the key {key}"))
-                .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
+            None => Err(Failure::new(
+                Kind::Denied,
+                format!("the policy lists nobody with the key {key}"),
+            )
+            .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
     }
 
@@ -185,10 +237,11 @@ impl Workspace {
     pub fn signer(&self) -> Result<(Person, Signer), Failure> {
         match self.listed()? {
             (person, signer, Standing::Current) => Ok((person, signer)),
-            (person, _, Standing::Retired) => {
-                Err(Failure::new(Kind::Denied, format!("this key of {person} is retired: it signs nothing new"))
-                    .hint(PRESENT_KEY))
-            }
+            (person, _, Standing::Retired) => Err(Failure::new(
+                Kind::Denied,
+                format!("this key of {person} is retired: it signs nothing new"),
+            )
+            .hint(PRESENT_KEY)),
         }
     }
 
@@ -218,7 +271,9 @@ impl Workspace {
         manner: Manner,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<Appended, Failure> {
-        self.writer(person, Some(signer), manner).append(ledger, draft).map_err(|error| explain(context, error))
+        self.writer(person, Some(signer), manner)
+            .append(ledger, draft)
+            .map_err(|error| explain(context, error))
     }
 
     /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
@@ -229,11 +284,21 @@ impl Workspace {
         ledger: &LedgerName,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<(Statement, Verdict), Failure> {
-        let manner = Manner { dry_run: true, ..Manner::default() };
-        self.writer(person, None, manner).ask(ledger, draft).map_err(|error| explain(context, error))
+        let manner = Manner {
+            dry_run: true,
+            ..Manner::default()
+        };
+        self.writer(person, None, manner)
+            .ask(ledger, draft)
+            .map_err(|error| explain(context, error))
     }
 
-    fn writer<'a>(&'a self, person: &'a Person, signer: Option<&'a Signer>, manner: Manner) -> Writer<'a> {
+    fn writer<'a>(
+        &'a self,
+        person: &'a Person,
+        signer: Option<&'a Signer>,
+        manner: Manner,
+    ) -> Writer<'a> {
         Writer {
             repository: &self.repository,
             project: &self.project,

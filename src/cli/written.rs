@@ -25,7 +25,11 @@ pub struct How {
 impl How {
     /// The same for the writer.
     pub fn manner(&self) -> Manner {
-        Manner { dry_run: self.dry_run, no_verify: self.no_verify, ..Manner::default() }
+        Manner {
+            dry_run: self.dry_run,
+            no_verify: self.no_verify,
+            ..Manner::default()
+        }
     }
 }
 
@@ -70,7 +74,9 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
         ));
     }
     if context.json() {
-        let bytes = statement.print().or_fail(Kind::CannotTell, "cannot print the entry")?;
+        let bytes = statement
+            .print()
+            .or_fail(Kind::CannotTell, "cannot print the entry")?;
         return context.report(
             "entry",
             &Body {
@@ -80,15 +86,22 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
                 action: statement.action.name(),
                 sequence: statement.sequence,
                 dry_run: appended.dry_run,
-                statement: serde_json::from_slice(&bytes).or_fail(Kind::CannotTell, "cannot print the entry")?,
+                statement: serde_json::from_slice(&bytes)
+                    .or_fail(Kind::CannotTell, "cannot print the entry")?,
                 messages: &appended.messages,
             },
         );
     }
     if appended.dry_run {
-        context.say(format_args!("The rules allow it; nothing was written. Afterwards: {sentence}"));
+        context.say(format_args!(
+            "The rules allow it; nothing was written. Afterwards: {sentence}"
+        ));
     } else {
-        context.print(with_entry(context, sentence, &entry_name(&statement.ledger, appended.id)));
+        context.print(with_entry(
+            context,
+            sentence,
+            &entry_name(&statement.ledger, appended.id),
+        ));
     }
     Ok(())
 }
@@ -101,7 +114,10 @@ pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
     for commit in deployed::held(&appended.statement.ended()) {
         let commit = commit.0.prefix(7);
         let sentence = format!("It is on hold in {name} until a person lifts it");
-        context.print(context.with_command(&sentence, &format!("git deploy unlock {name} --commit {commit}")));
+        context.print(context.with_command(
+            &sentence,
+            &format!("git deploy unlock {name} --commit {commit}"),
+        ));
     }
 }
 
@@ -118,10 +134,15 @@ pub fn with_entry(context: &Context, sentence: &str, entry: &str) -> String {
 
 /// Reads a text of one line, such as a reason, from the command line.
 pub fn line(text: &str) -> Result<Line, String> {
-    text.trim().parse().map_err(|error: crate::domain::text::TextError| error.to_string())
+    text.trim()
+        .parse()
+        .map_err(|error: crate::domain::text::TextError| error.to_string())
 }
 
 /// Reads a text of several lines from the command line.
 pub fn description(text: &str) -> Result<Description, String> {
-    text.replace("\r\n", "\n").trim().parse().map_err(|error: crate::domain::text::TextError| error.to_string())
+    text.replace("\r\n", "\n")
+        .trim()
+        .parse()
+        .map_err(|error: crate::domain::text::TextError| error.to_string())
 }

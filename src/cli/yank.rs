@@ -21,8 +21,13 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let subject = args.what.subject(&workspace)?;
-    let appended = args.what.append(context, &workspace, &subject, Action::Yank)?;
-    let sentence = format!("{subject} is yanked by {}: nothing deploys it any more.", appended.statement.by);
+    let appended = args
+        .what
+        .append(context, &workspace, &subject, Action::Yank)?;
+    let sentence = format!(
+        "{subject} is yanked by {}: nothing deploys it any more.",
+        appended.statement.by
+    );
     written::tell(context, &sentence, &appended)?;
     if let Subject::Commit(commit) = subject {
         still_there(&workspace, context, commit)?;
@@ -34,12 +39,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Result<(), Failure> {
     for place in places(workspace, None)? {
         let running = place.here().components();
-        let names: Vec<&str> =
-            running.iter().filter(|(_, runs)| **runs == commit).map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = running
+            .iter()
+            .filter(|(_, runs)| **runs == commit)
+            .map(|(name, _)| name.as_str())
+            .collect();
         if !names.is_empty() {
             let name = &place.name;
             let sentence = format!("{name} still runs {} of it; to go back", counted(&names));
-            context.note(context.with_command(&sentence, &format!("git deploy record {name} REV --rollback")));
+            context.note(context.with_command(
+                &sentence,
+                &format!("git deploy record {name} REV --rollback"),
+            ));
         }
     }
     Ok(())

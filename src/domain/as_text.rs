@@ -24,7 +24,9 @@ impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
 }
 
 /// Reads a value from a string.
-pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     deserializer.deserialize_str(Text(PhantomData))
 }
 

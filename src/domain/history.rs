@@ -44,7 +44,9 @@ impl Stay<'_> {
 
     /// The newest word on its health.
     pub fn verification(&self) -> VerificationResult {
-        self.verifications.last().map_or(VerificationResult::None, |(_, result)| *result)
+        self.verifications
+            .last()
+            .map_or(VerificationResult::None, |(_, result)| *result)
     }
 
     /// Whether it is verified by the newest word. `none_counts`: nothing verifies the component, so `none` is as good as it gets.
@@ -82,7 +84,11 @@ impl Stay<'_> {
 
     /// The number of the newest entry that put it there, or let it ride along, as this commit or as any.
     fn newest(&self, commit: Option<CommitId>) -> Option<usize> {
-        self.commits.iter().filter(|(it, _)| commit.is_none_or(|commit| *it == commit)).map(|(_, order)| *order).max()
+        self.commits
+            .iter()
+            .filter(|(it, _)| commit.is_none_or(|commit| *it == commit))
+            .map(|(_, order)| *order)
+            .max()
     }
 }
 
@@ -135,31 +141,55 @@ impl<'a> History<'a> {
     /// Reads entries of one environment, newest first and without a gap among those that speak of the component. An `abort` speaks of
     /// the components that its start was to change.
     pub fn read(component: &ComponentName, newest_first: &'a [Arc<Kept>]) -> Self {
-        let starts = newest_first.iter().filter_map(|kept| match &kept.statement.action {
-            Action::Start(start) => Some((kept.statement.sequence, &start.deployment)),
-            _ => None,
-        });
-        let mut reader = Reader { component, starts: starts.collect(), running: None, history: Self::default() };
-        newest_first.iter().rev().enumerate().for_each(|(order, kept)| reader.entry(order, kept));
+        let starts = newest_first
+            .iter()
+            .filter_map(|kept| match &kept.statement.action {
+                Action::Start(start) => Some((kept.statement.sequence, &start.deployment)),
+                _ => None,
+            });
+        let mut reader = Reader {
+            component,
+            starts: starts.collect(),
+            running: None,
+            history: Self::default(),
+        };
+        newest_first
+            .iter()
+            .rev()
+            .enumerate()
+            .for_each(|(order, kept)| reader.entry(order, kept));
         reader.history
     }
 
     /// The stays of a commit, oldest first; having been taken away is none of them.
     pub fn stays_of(&self, commit: CommitId) -> impl DoubleEndedIterator<Item = &Stay<'a>> {
-        self.stays.iter().filter(move |stay| stay.content.is_some() && stay.newest(Some(commit)).is_some())
+        self.stays
+            .iter()
+            .filter(move |stay| stay.content.is_some() && stay.newest(Some(commit)).is_some())
     }
 
     /// What came last of a commit. Only a commit that ran there itself has `Ran`; but once it has, what later became of the same
     /// content under another commit counts as well, so that nobody may pick the name under which a content did well.
     pub fn latest(&self, commit: CommitId, content: Option<Content>) -> Latest<'_, 'a> {
         let ran = self.stays_of(commit).next().is_some();
-        let contents: BTreeSet<Content> =
-            self.stays_of(commit).filter_map(|stay| stay.content).chain(content).collect();
-        let same = |content: Option<Content>| content.is_some_and(|content| ran && contents.contains(&content));
+        let contents: BTreeSet<Content> = self
+            .stays_of(commit)
+            .filter_map(|stay| stay.content)
+            .chain(content)
+            .collect();
+        let same = |content: Option<Content>| {
+            content.is_some_and(|content| ran && contents.contains(&content))
+        };
         // Whatever stay is of the commit is of one of those contents.
-        let stay =
-            self.stays.iter().filter(|stay| same(stay.content)).filter_map(|stay| Some((stay.newest(None)?, stay)));
-        let attempt = self.attempts.iter().rfind(|it| it.commit == commit || same(it.content));
+        let stay = self
+            .stays
+            .iter()
+            .filter(|stay| same(stay.content))
+            .filter_map(|stay| Some((stay.newest(None)?, stay)));
+        let attempt = self
+            .attempts
+            .iter()
+            .rfind(|it| it.commit == commit || same(it.content));
         match (stay.max_by_key(|(order, _)| *order), attempt) {
             (Some((order, _)), Some(attempt)) if attempt.order > order => Latest::Failed(attempt),
             (Some((_, stay)), _) => Latest::Ran(stay),
@@ -169,7 +199,12 @@ impl<'a> History<'a> {
     }
 
     /// The longest unbroken verified time of a commit, up to `now` if it lasts: from, to, and how long. A baseline has none.
-    pub fn longest(&self, commit: CommitId, none_counts: bool, now: Time) -> Option<(Time, Option<Time>, Span)> {
+    pub fn longest(
+        &self,
+        commit: CommitId,
+        none_counts: bool,
+        now: Time,
+    ) -> Option<(Time, Option<Time>, Span)> {
         self.stays_of(commit)
             .filter(|stay| !stay.baseline)
             .flat_map(|stay| stay.verified(none_counts))
@@ -198,11 +233,21 @@ impl<'a> Reader<'a, '_> {
                 self.ended(order, kept, &it.components, deployment);
             }
             Action::Abort(it) => {
-                if let Some(mine) = it.components.iter().find(|it| it.component == *self.component) {
+                if let Some(mine) = it
+                    .components
+                    .iter()
+                    .find(|it| it.component == *self.component)
+                {
                     self.stop(kept.statement.at);
                     // The content is the start's word; where that is not among the entries, the commit stands alone.
-                    let asked = self.starts.get(&it.start).into_iter().flat_map(|it| &it.components);
-                    let target = asked.map(|change| &change.target).find(|target| target.component == mine.component);
+                    let asked = self
+                        .starts
+                        .get(&it.start)
+                        .into_iter()
+                        .flat_map(|it| &it.components);
+                    let target = asked
+                        .map(|change| &change.target)
+                        .find(|target| target.component == mine.component);
                     let (commit, content) = (mine.commit, target.and_then(|target| target.content));
                     self.history.attempts.push(Attempt {
                         commit,
@@ -214,16 +259,32 @@ impl<'a> Reader<'a, '_> {
                 }
             }
             Action::Verification(it) => {
-                let mine = it.components.iter().filter(|it| it.component == *self.component);
-                mine.for_each(|it_of| self.verified(it_of.commit, kept.statement.at, it.verification));
+                let mine = it
+                    .components
+                    .iter()
+                    .filter(|it| it.component == *self.component);
+                mine.for_each(|it_of| {
+                    self.verified(it_of.commit, kept.statement.at, it.verification)
+                });
             }
             _ => {}
         }
     }
 
-    fn ended(&mut self, order: usize, kept: &'a Arc<Kept>, all: &[Ended], deployment: Option<&Deployment>) {
+    fn ended(
+        &mut self,
+        order: usize,
+        kept: &'a Arc<Kept>,
+        all: &[Ended],
+        deployment: Option<&Deployment>,
+    ) {
         let at = kept.statement.at;
-        let Some(ended) = all.iter().find(|ended| ended.target.component == *self.component) else { return };
+        let Some(ended) = all
+            .iter()
+            .find(|ended| ended.target.component == *self.component)
+        else {
+            return;
+        };
         let (commit, content) = (ended.target.commit, ended.target.content);
         match ended.outcome {
             Outcome::Succeeded | Outcome::Destroyed => {
@@ -240,20 +301,43 @@ impl<'a> Reader<'a, '_> {
             }
             Outcome::Failed => {
                 self.stop(at);
-                self.history.attempts.push(Attempt { commit, content, entry: kept, failure: Failure::Failed, order });
+                self.history.attempts.push(Attempt {
+                    commit,
+                    content,
+                    entry: kept,
+                    failure: Failure::Failed,
+                    order,
+                });
             }
             Outcome::RolledBack => {
                 let failure = Failure::RolledBack;
-                self.history.attempts.push(Attempt { commit, content, entry: kept, failure, order });
-                if let Some(before) = self.stop(at).and_then(|index| self.history.stays.get(index)) {
+                self.history.attempts.push(Attempt {
+                    commit,
+                    content,
+                    entry: kept,
+                    failure,
+                    order,
+                });
+                if let Some(before) = self
+                    .stop(at)
+                    .and_then(|index| self.history.stays.get(index))
+                {
                     let verifications = vec![(at, before.verification())];
-                    self.begin(Stay { from: at, to: None, verifications, ..before.clone() });
+                    self.begin(Stay {
+                        from: at,
+                        to: None,
+                        verifications,
+                        ..before.clone()
+                    });
                 }
             }
             Outcome::Unchanged => {
                 // As in fold: it joins only if nothing was put there between start and finish.
-                let change = deployment.and_then(|it| it.components.iter().find(|it| it.target == ended.target));
-                if let Some(stay) = self.running.and_then(|index| self.history.stays.get_mut(index))
+                let change = deployment
+                    .and_then(|it| it.components.iter().find(|it| it.target == ended.target));
+                if let Some(stay) = self
+                    .running
+                    .and_then(|index| self.history.stays.get_mut(index))
                     && stay.commit().is_some()
                     && change.is_some_and(|change| change.from == stay.commit())
                 {
@@ -265,13 +349,17 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn verified(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
-        let running = self.running.and_then(|index| self.history.stays.get_mut(index));
+        let running = self
+            .running
+            .and_then(|index| self.history.stays.get_mut(index));
         let stay = match running.filter(|stay| stay.commit() == Some(commit)) {
             Some(stay) => Some(stay),
             // Bad news of what ran last, or of what may or may not run, is news still.
-            None if result == VerificationResult::Failed => {
-                self.history.stays.iter_mut().rfind(|stay| stay.newest(Some(commit)).is_some())
-            }
+            None if result == VerificationResult::Failed => self
+                .history
+                .stays
+                .iter_mut()
+                .rfind(|stay| stay.newest(Some(commit)).is_some()),
             None => None,
         };
         if let Some(stay) = stay {

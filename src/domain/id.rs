@@ -26,15 +26,22 @@ pub enum IdError {
         expected: &'static str,
     },
     /// Not a minisign public key.
-    #[error("{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW")]
+    #[error(
+        "{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW"
+    )]
     Key(String),
     /// A public key that proves nothing.
-    #[error("the key {0} is of small order, so anyone could sign for it: its owner needs a new key")]
+    #[error(
+        "the key {0} is of small order, so anyone could sign for it: its owner needs a new key"
+    )]
     WeakKey(String),
 }
 
 fn hex_error(found: &str, expected: &'static str) -> IdError {
-    IdError::Hex { found: found.chars().take(80).collect(), expected }
+    IdError::Hex {
+        found: found.chars().take(80).collect(),
+        expected,
+    }
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -53,7 +60,11 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    f.write_str(text.get(..2 * bytes.len()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
+    f.write_str(
+        text.get(..2 * bytes.len())
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .unwrap_or_default(),
+    )
 }
 
 /// Reads lower-case hexadecimal of exactly this many bytes; `None` for anything else.
@@ -83,7 +94,10 @@ impl Oid {
         }
         let mut bytes = [0; 32];
         bytes[..raw.len()].copy_from_slice(raw);
-        Some(Self { bytes, len: if raw.len() == 20 { 20 } else { 32 } })
+        Some(Self {
+            bytes,
+            len: if raw.len() == 20 { 20 } else { 32 },
+        })
     }
 
     /// The raw bytes, 20 or 32.
@@ -109,7 +123,9 @@ impl FromStr for Oid {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let sha1 = || read_hex::<20>(text).and_then(|raw| Self::from_bytes(&raw));
         let sha256 = || read_hex::<32>(text).and_then(|raw| Self::from_bytes(&raw));
-        sha1().or_else(sha256).ok_or_else(|| hex_error(text, "a full object id in lower-case hexadecimal"))
+        sha1()
+            .or_else(sha256)
+            .ok_or_else(|| hex_error(text, "a full object id in lower-case hexadecimal"))
     }
 }
 
@@ -220,21 +236,32 @@ impl Digest {
     /// From an algorithm and its lower-case hexadecimal value.
     pub fn new(algorithm: Algorithm, hex: &str) -> Result<Self, IdError> {
         if hex.len() != algorithm.hex_len() || !hex.bytes().all(|byte| hex_digit(byte).is_some()) {
-            return Err(hex_error(hex, "a digest in lower-case hexadecimal of its algorithm's length"));
+            return Err(hex_error(
+                hex,
+                "a digest in lower-case hexadecimal of its algorithm's length",
+            ));
         }
-        Ok(Self { algorithm, hex: hex.into() })
+        Ok(Self {
+            algorithm,
+            hex: hex.into(),
+        })
     }
 
     /// The SHA-256 of some bytes.
     pub fn sha256(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
-        let hex = sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-            use fmt::Write as _;
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        Self { algorithm: Algorithm::Sha256, hex: hex.into() }
+        let hex = sha2::Sha256::digest(bytes)
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                use fmt::Write as _;
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        Self {
+            algorithm: Algorithm::Sha256,
+            hex: hex.into(),
+        }
     }
 
     /// Its algorithm.
@@ -256,8 +283,9 @@ impl Digest {
 impl FromStr for Digest {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let (algorithm, hex) =
-            text.split_once(':').ok_or_else(|| hex_error(text, "a digest such as sha256:9f86d0…"))?;
+        let (algorithm, hex) = text
+            .split_once(':')
+            .ok_or_else(|| hex_error(text, "a digest such as sha256:9f86d0…"))?;
         Self::new(algorithm.parse()?, hex)
     }
 }
@@ -275,7 +303,9 @@ pub struct RunId(pub [u8; 16]);
 impl FromStr for RunId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        read_hex(text).map(Self).ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
+        read_hex(text)
+            .map(Self)
+            .ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
     }
 }
 
@@ -294,12 +324,26 @@ mod tests {
     fn one_spelling() {
         let hex = "2affccc97fa05736482d4523166f70cb561afa11";
         assert_eq!(hex.parse::<Oid>().unwrap().to_string(), hex);
-        for bad in ["", "2aff", &hex.to_uppercase(), &hex[1..], &format!("{hex}0")] {
+        for bad in [
+            "",
+            "2aff",
+            &hex.to_uppercase(),
+            &hex[1..],
+            &format!("{hex}0"),
+        ] {
             assert!(bad.parse::<Oid>().is_err(), "{bad}");
         }
-        assert!(format!("sha256:{}", "a".repeat(64)).parse::<Digest>().is_ok());
-        for bad in ["sha256:aa", "md5:aa", &format!("SHA256:{}", "a".repeat(64)), &format!("sha512:{}", "a".repeat(64))]
-        {
+        assert!(
+            format!("sha256:{}", "a".repeat(64))
+                .parse::<Digest>()
+                .is_ok()
+        );
+        for bad in [
+            "sha256:aa",
+            "md5:aa",
+            &format!("SHA256:{}", "a".repeat(64)),
+            &format!("sha512:{}", "a".repeat(64)),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

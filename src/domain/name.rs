@@ -21,7 +21,9 @@ pub enum NameError {
     #[error("a name has at most {MAX_LEN} characters, this one has {0}")]
     TooLong(usize),
     /// A character outside the grammar.
-    #[error("{0:?} may only hold a-z, 0-9, '.', '_' and '-', and must begin with a letter or a digit")]
+    #[error(
+        "{0:?} may only hold a-z, 0-9, '.', '_' and '-', and must begin with a letter or a digit"
+    )]
     Character(String),
     /// `..`, or an ending that git refuses in a ref.
     #[error("{0:?} must not contain '..' nor end in '.' or '.lock'")]
@@ -215,8 +217,14 @@ mod tests {
         ] {
             assert!(bad.parse::<EnvName>().is_err(), "{bad:?}");
         }
-        assert_eq!("policy".parse::<EnvName>(), Err(NameError::Reserved("policy".into())));
-        assert_eq!("evidence".parse::<EnvName>(), Err(NameError::Reserved("evidence".into())));
+        assert_eq!(
+            "policy".parse::<EnvName>(),
+            Err(NameError::Reserved("policy".into()))
+        );
+        assert_eq!(
+            "evidence".parse::<EnvName>(),
+            Err(NameError::Reserved("evidence".into()))
+        );
         assert!("policy".parse::<LedgerName>().is_ok());
     }
 }

@@ -5,7 +5,9 @@
 
 mod terraform;
 
-pub use terraform::{Action, Change, LIMIT, Output, Summary, Terraform, TerraformError, is_terraform};
+pub use terraform::{
+    Action, Change, LIMIT, Output, Summary, Terraform, TerraformError, is_terraform,
+};
 
 use super::id::{CommitId, Digest};
 use super::name::ComponentName;
@@ -104,6 +106,10 @@ impl Made {
 
     /// A terraform plan with what the plan command printed.
     pub fn terraform(terraform: Terraform, text: String) -> Self {
-        Self { digest: terraform.digest().clone(), what: What::Terraform(terraform), text }
+        Self {
+            digest: terraform.digest().clone(),
+            what: What::Terraform(terraform),
+            text,
+        }
     }
 }

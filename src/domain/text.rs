@@ -33,7 +33,9 @@ pub enum TextError {
 
 /// Whether a character is plain text: neither control, format, separator of lines, surrogate, private nor unassigned.
 pub fn is_plain(character: char) -> bool {
-    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
+    use GeneralCategory::{
+        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned,
+    };
     // Most text is this, and the tables are large.
     if matches!(character, ' '..='~') {
         return true;
@@ -49,7 +51,15 @@ pub fn harmless(text: &str) -> String {
     if text.chars().all(is_plain) {
         return text.to_owned();
     }
-    text.chars().map(|character| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
+    text.chars()
+        .map(|character| {
+            if is_plain(character) {
+                character
+            } else {
+                char::REPLACEMENT_CHARACTER
+            }
+        })
+        .collect()
 }
 
 fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
@@ -60,7 +70,10 @@ fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
     if found > limit {
         return Err(TextError::TooLong { found, limit });
     }
-    if let Some(bad) = text.chars().find(|character| !(is_plain(*character) || newlines && *character == '\n')) {
+    if let Some(bad) = text
+        .chars()
+        .find(|character| !(is_plain(*character) || newlines && *character == '\n'))
+    {
         return Err(TextError::Character(u32::from(bad)));
     }
     if text.trim() != text {
@@ -129,7 +142,11 @@ mod tests {
     /// What could hide or forge a line on a terminal never gets into an entry.
     #[test]
     fn deceiving_text_is_refused() {
-        assert!("Promote 1.4.2 after canary – fine: ünïcödé 日本".parse::<Line>().is_ok());
+        assert!(
+            "Promote 1.4.2 after canary – fine: ünïcödé 日本"
+                .parse::<Line>()
+                .is_ok()
+        );
         for bad in [
             "",
             " x",

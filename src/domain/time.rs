@@ -77,16 +77,33 @@ impl FromStr for Time {
 /// Reads the one spelling of a moment. By hand: every entry that is read says when it was signed.
 fn parse(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
-    if bytes.len() != 20 || separators.iter().any(|(at, byte)| bytes.get(*at) != Some(byte)) {
+    let separators = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'Z'),
+    ];
+    if bytes.len() != 20
+        || separators
+            .iter()
+            .any(|(at, byte)| bytes.get(*at) != Some(byte))
+    {
         return None;
     }
     let number = |range: std::ops::Range<usize>| {
         let digits = bytes.get(range)?;
         let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
-        digits.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
+        digits
+            .iter()
+            .try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
     };
-    let date = NaiveDate::from_ymd_opt(number(0..4)?.try_into().ok()?, number(5..7)?, number(8..10)?)?;
+    let date = NaiveDate::from_ymd_opt(
+        number(0..4)?.try_into().ok()?,
+        number(5..7)?,
+        number(8..10)?,
+    )?;
     let moment = date.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?;
     Time::from_seconds(moment.and_utc().timestamp())
 }
@@ -94,13 +111,20 @@ fn parse(text: &str) -> Option<Time> {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let it = self.to_chrono();
-        let digits = |number: u32, place: u32| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
+        let digits =
+            |number: u32, place: u32| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
         let mut bytes = *b"0000-00-00T00:00:00Z";
         let year = it.year().unsigned_abs();
         for (at, place) in [(0, 1_000), (1, 100), (2, 10), (3, 1)] {
             bytes[at] = digits(year, place);
         }
-        let pairs = [(5, it.month()), (8, it.day()), (11, it.hour()), (14, it.minute()), (17, it.second())];
+        let pairs = [
+            (5, it.month()),
+            (8, it.day()),
+            (11, it.hour()),
+            (14, it.minute()),
+            (17, it.second()),
+        ];
         for (at, number) in pairs {
             bytes[at] = digits(number, 10);
             bytes[at + 1] = digits(number, 1);
@@ -114,7 +138,13 @@ impl fmt::Display for Time {
 pub struct Span(u64);
 
 /// The units of a [`Span`], largest first.
-const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+const UNITS: [(char, u64); 5] = [
+    ('w', 604_800),
+    ('d', 86_400),
+    ('h', 3_600),
+    ('m', 60),
+    ('s', 1),
+];
 /// A hundred years: nothing that a policy means is longer.
 const LONGEST: u64 = 36_525 * 86_400;
 
@@ -143,7 +173,10 @@ impl FromStr for Span {
             let number = &text[..text.len() - unit.len_utf8()];
             let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
             let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            let seconds = digits.then(|| number.parse::<u64>().ok()).flatten()?.checked_mul(factor)?;
+            let seconds = digits
+                .then(|| number.parse::<u64>().ok())
+                .flatten()?
+                .checked_mul(factor)?;
             (seconds <= LONGEST).then_some(Self(seconds))
         };
         parse().ok_or_else(|| TimeError::Span(text.chars().take(80).collect()))
@@ -152,8 +185,10 @@ impl FromStr for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, factor) =
-            UNITS.into_iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor)).unwrap_or(('s', 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor))
+            .unwrap_or(('s', 1));
         f.pad(&format!("{}{unit}", self.0 / factor))
     }
 }
@@ -186,11 +221,29 @@ mod tests {
     /// A span keeps its meaning through print and parse.
     #[test]
     fn spans() {
-        for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172_800), ("1w", 604_800), ("0s", 0)] {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("30m", 1800),
+            ("1h", 3600),
+            ("2d", 172_800),
+            ("1w", 604_800),
+            ("0s", 0),
+        ] {
             assert_eq!(text.parse::<Span>().unwrap(), Span(seconds));
             assert_eq!(Span(seconds).to_string(), text);
         }
-        for bad in ["", "h", "1", "1 h", "-1h", "+1h", "1.5h", "1y", "99999999999w", "1ä"] {
+        for bad in [
+            "",
+            "h",
+            "1",
+            "1 h",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1y",
+            "99999999999w",
+            "1ä",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }

@@ -102,17 +102,32 @@ pub struct Check {
 impl Check {
     /// A pass, with what is worth knowing about it.
     pub fn pass(rule: Rule, detail: impl Into<String>) -> Self {
-        Self { rule, outcome: Outcome::Pass, detail: detail.into(), remedy: None }
+        Self {
+            rule,
+            outcome: Outcome::Pass,
+            detail: detail.into(),
+            remedy: None,
+        }
     }
 
     /// A refusal.
     pub fn fail(rule: Rule, detail: impl Into<String>) -> Self {
-        Self { rule, outcome: Outcome::Fail, detail: detail.into(), remedy: None }
+        Self {
+            rule,
+            outcome: Outcome::Fail,
+            detail: detail.into(),
+            remedy: None,
+        }
     }
 
     /// A fact is missing.
     pub fn unknown(rule: Rule, detail: impl Into<String>) -> Self {
-        Self { rule, outcome: Outcome::Unknown, detail: detail.into(), remedy: None }
+        Self {
+            rule,
+            outcome: Outcome::Unknown,
+            detail: detail.into(),
+            remedy: None,
+        }
     }
 
     /// The same with a remedy.
@@ -182,7 +197,9 @@ mod tests {
     #[test]
     fn denied_by_default() {
         assert_eq!(Verdict::default().decision(), Decision::CannotTell);
-        let mut verdict = Verdict { checks: vec![Check::pass(Rule::Signer, "")] };
+        let mut verdict = Verdict {
+            checks: vec![Check::pass(Rule::Signer, "")],
+        };
         assert_eq!(verdict.decision(), Decision::Allowed);
         verdict.checks.push(Check::unknown(Rule::Soak, ""));
         assert_eq!(verdict.decision(), Decision::CannotTell);

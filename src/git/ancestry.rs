@@ -24,7 +24,10 @@ impl Iterator for FirstParents<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let commit = self.repository.read_commit(self.next.take()?);
-        self.next = commit.as_ref().ok().and_then(|commit| commit.parents.first().copied());
+        self.next = commit
+            .as_ref()
+            .ok()
+            .and_then(|commit| commit.parents.first().copied());
         Some(commit)
     }
 }
@@ -66,7 +69,12 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(repository: &'a Repository) -> Result<Self> {
-        Ok(Self { repository, graph: repository.graph(), shallow: repository.shallow_boundary()?, cut: false })
+        Ok(Self {
+            repository,
+            graph: repository.graph(),
+            shallow: repository.shallow_boundary()?,
+            cut: false,
+        })
     }
 
     /// The generation of a commit, if the graph holds it; 0 if it was never computed.
@@ -80,27 +88,53 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
-        if let Some((graph, commit)) = self.graph.and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
-            let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
-            let parents = parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?;
-            return Ok(Step { generation: commit.generation(), time: commit.committer_timestamp(), parents });
+        if let Some((graph, commit)) = self
+            .graph
+            .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
+        {
+            let parents = commit
+                .iter_parents()
+                .map(|at| at.map(|at| from_gix(graph.id_at(at))));
+            let parents = parents
+                .collect::<gix::Result<_>>()
+                .map_err(Error::library("reading the commit-graph"))?;
+            return Ok(Step {
+                generation: commit.generation(),
+                time: commit.committer_timestamp(),
+                parents,
+            });
         }
         let commit = self.repository.read_commit(id)?;
         let time = commit.committer_time.seconds().unsigned_abs();
         if self.shallow.contains(&id) {
             self.cut = true;
-            return Ok(Step { generation: u32::MAX, time, parents: Vec::new() });
+            return Ok(Step {
+                generation: u32::MAX,
+                time,
+                parents: Vec::new(),
+            });
         }
-        Ok(Step { generation: u32::MAX, time, parents: commit.parents })
+        Ok(Step {
+            generation: u32::MAX,
+            time,
+            parents: commit.parents,
+        })
     }
 }
 
 impl Repository {
     /// A commit's tree and parents.
     pub(super) fn outline(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
-        if let Some((graph, commit)) = self.graph().and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
-            let parents = commit.iter_parents().map(|at| at.map(|at| from_gix(graph.id_at(at))));
-            let parents = parents.collect::<gix::Result<_>>().map_err(Error::library("reading the commit-graph"))?;
+        if let Some((graph, commit)) = self
+            .graph()
+            .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
+        {
+            let parents = commit
+                .iter_parents()
+                .map(|at| at.map(|at| from_gix(graph.id_at(at))));
+            let parents = parents
+                .collect::<gix::Result<_>>()
+                .map_err(Error::library("reading the commit-graph"))?;
             return Ok((from_gix(commit.root_tree_id()), parents));
         }
         let commit = self.read_commit(id)?;
@@ -109,12 +143,18 @@ impl Repository {
 
     /// The commit, its first parent, that one's first parent and so on. An unreadable commit is the last item.
     pub fn first_parent_walk(&self, tip: Oid) -> FirstParents<'_> {
-        FirstParents { repository: self, next: Some(tip) }
+        FirstParents {
+            repository: self,
+            next: Some(tip),
+        }
     }
 
     /// The first parent of a commit; from the commit-graph where it holds it, which nobody signs: it serves for what is checked anyway.
     pub(super) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
-        if let Some((graph, commit)) = self.graph().and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?))) {
+        if let Some((graph, commit)) = self
+            .graph()
+            .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
+        {
             // A graph outlives objects that were lost.
             if !self.exists(id) {
                 return Err(Error::Missing(id));
@@ -131,7 +171,13 @@ impl Repository {
         for id in [ancestor, descendant] {
             match self.kind(id)? {
                 Some(Kind::Commit) => {}
-                Some(kind) => return Err(Error::Kind { id, expected: "commit", found: kind.name() }),
+                Some(kind) => {
+                    return Err(Error::Kind {
+                        id,
+                        expected: "commit",
+                        found: kind.name(),
+                    });
+                }
                 None => return Err(self.missing(id)),
             }
         }
@@ -140,7 +186,10 @@ impl Repository {
         }
         let mut walk = Walk::new(self)?;
         let floor = walk.generation(ancestor);
-        let (mut seen, mut queue) = (HashSet::from([descendant]), BinaryHeap::from([walk.step(descendant)?]));
+        let (mut seen, mut queue) = (
+            HashSet::from([descendant]),
+            BinaryHeap::from([walk.step(descendant)?]),
+        );
         while let Some(step) = queue.pop() {
             if step.parents.contains(&ancestor) {
                 return Ok(true);
@@ -155,13 +204,22 @@ impl Repository {
                 }
             }
         }
-        if walk.cut { Err(Error::Shallow) } else { Ok(false) }
+        if walk.cut {
+            Err(Error::Shallow)
+        } else {
+            Ok(false)
+        }
     }
 
     /// The commits whose parents a shallow clone left out; none if it is not one.
     pub(super) fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
-        let commits = self.gix.shallow_commits().map_err(Error::library("reading the shallow boundary"))?;
-        Ok(commits.map(|commits| commits.iter().map(|id| from_gix(id)).collect()).unwrap_or_default())
+        let commits = self
+            .gix
+            .shallow_commits()
+            .map_err(Error::library("reading the shallow boundary"))?;
+        Ok(commits
+            .map(|commits| commits.iter().map(|id| from_gix(id)).collect())
+            .unwrap_or_default())
     }
 
     /// The commits of `new`'s history, itself included, that are not in the history of any of `old`; more than `limit` is an error.
@@ -170,8 +228,14 @@ impl Repository {
     /// left out.
     pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         match self.ahead(new, old, limit)? {
-            Ahead { commits, more: false } => Ok(commits),
-            _ => Err(Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 }),
+            Ahead {
+                commits,
+                more: false,
+            } => Ok(commits),
+            _ => Err(Error::Bounds {
+                what: "the number of commits in between".to_owned(),
+                limit: limit as u64,
+            }),
         }
     }
 
@@ -187,7 +251,10 @@ impl Repository {
                 return Err(self.missing(id));
             }
             if let Entry::Vacant(entry) = painted.entry(id) {
-                entry.insert(Paint { is_old, queued: true });
+                entry.insert(Paint {
+                    is_old,
+                    queued: true,
+                });
                 pending += usize::from(!is_old);
                 queue.push((walk.step(id)?, id));
             }
@@ -195,13 +262,18 @@ impl Repository {
         let mut commits = Vec::new();
         while pending > 0 {
             let Some((step, id)) = queue.pop() else { break };
-            let Some(paint) = painted.get_mut(&id) else { continue };
+            let Some(paint) = painted.get_mut(&id) else {
+                continue;
+            };
             paint.queued = false;
             let is_old = paint.is_old;
             if !is_old {
                 pending -= 1;
                 if commits.len() >= limit {
-                    return Ok(Ahead { commits: still_new(commits, &painted), more: true });
+                    return Ok(Ahead {
+                        commits: still_new(commits, &painted),
+                        more: true,
+                    });
                 }
                 if walk.shallow.contains(&id) {
                     return Err(Error::Shallow);
@@ -211,7 +283,10 @@ impl Repository {
             for parent in step.parents {
                 match painted.entry(parent) {
                     Entry::Vacant(entry) => {
-                        entry.insert(Paint { is_old, queued: true });
+                        entry.insert(Paint {
+                            is_old,
+                            queued: true,
+                        });
                         pending += usize::from(!is_old);
                     }
                     Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
@@ -228,7 +303,10 @@ impl Repository {
                 queue.push((walk.step(parent)?, parent));
             }
         }
-        Ok(Ahead { commits: still_new(commits, &painted), more: false })
+        Ok(Ahead {
+            commits: still_new(commits, &painted),
+            more: false,
+        })
     }
 }
 

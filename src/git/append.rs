@@ -49,7 +49,12 @@ pub struct Draft {
 
 impl From<Action> for Draft {
     fn from(action: Action) -> Self {
-        Self { action, environment: None, requested_by: None, policy_text: None }
+        Self {
+            action,
+            environment: None,
+            requested_by: None,
+            policy_text: None,
+        }
     }
 }
 
@@ -170,7 +175,12 @@ impl Writer<'_> {
             }
             pause(attempt)?;
         }
-        Err(if unended.is_empty() { AppendError::Busy } else { given_up(unended) }.into())
+        Err(if unended.is_empty() {
+            AppendError::Busy
+        } else {
+            given_up(unended)
+        }
+        .into())
     }
 
     /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
@@ -231,8 +241,15 @@ impl Writer<'_> {
         }
         let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {
             let id = head.chain.tip;
-            let appended =
-                Appended { id, statement, verdict, messages: Vec::new(), behind: None, untold: None, dry_run: true };
+            let appended = Appended {
+                id,
+                statement,
+                verdict,
+                messages: Vec::new(),
+                behind: None,
+                untold: None,
+                dry_run: true,
+            };
             return Ok(Try::Done(Box::new(appended)));
         };
         let entry = sign(signer, &statement)?;
@@ -240,17 +257,34 @@ impl Writer<'_> {
         match self.publish(ledger, tips, id)? {
             Published::Done(messages, behind) => {
                 let untold = self.project_notes(ledger, id).filter(|_| behind.is_none());
-                Ok(Try::Done(Box::new(Appended { id, statement, verdict, messages, behind, untold, dry_run: false })))
+                Ok(Try::Done(Box::new(Appended {
+                    id,
+                    statement,
+                    verdict,
+                    messages,
+                    behind,
+                    untold,
+                    dry_run: false,
+                })))
             }
             Published::LostRace => Ok(Try::LostRace),
-            Published::Unended(messages, sent) => {
-                Ok(Try::Unended(Box::new(Unended { id, statement, verdict, messages, sent })))
-            }
+            Published::Unended(messages, sent) => Ok(Try::Unended(Box::new(Unended {
+                id,
+                statement,
+                verdict,
+                messages,
+                sent,
+            }))),
         }
     }
 
     /// Completes the statement and asks the rules.
-    fn decide(&self, ledger: &LedgerName, view: &View<'_>, draft: &Draft) -> Result<(Statement, Verdict), AppendError> {
+    fn decide(
+        &self,
+        ledger: &LedgerName,
+        view: &View<'_>,
+        draft: &Draft,
+    ) -> Result<(Statement, Verdict), AppendError> {
         let chain = &view.head.chain;
         let mut statement = Statement {
             // A clock behind the last entry's must not stop the line: the same moment is allowed.
@@ -266,7 +300,9 @@ impl Writer<'_> {
             action: draft.action.clone(),
         };
         let brought = match (view.policy, &draft.policy_text) {
-            (None, Some(text)) => std::str::from_utf8(text).ok().and_then(|text| Policy::parse(text).ok()),
+            (None, Some(text)) => std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| Policy::parse(text).ok()),
             _ => None,
         };
         let policy = view.policy.or(brought.as_ref());
@@ -289,16 +325,26 @@ impl Writer<'_> {
         let mut others = view.tips.clone();
         others.remove(ledger);
         let states = StateReader::new(self.repository);
-        let state = states.load(view.head.tree, ledger, &Scope::of(&statement)).map_err(|error| error.to_string());
+        let state = states
+            .load(view.head.tree, ledger, &Scope::of(&statement))
+            .map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
-        let request =
-            Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
-        let mut facts = view.gatherer.facts(policy, &request, &others, Some(chain.clone()), state);
+        let request = Request::Entry {
+            statement: &statement,
+            key: key.as_ref(),
+            policy_text: draft.policy_text.as_deref(),
+        };
+        let mut facts = view
+            .gatherer
+            .facts(policy, &request, &others, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.manner.recover);
         let counted = counting(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
-        let request =
-            Request::Entry { statement: &statement, key: key.as_ref(), policy_text: draft.policy_text.as_deref() };
+        let request = Request::Entry {
+            statement: &statement,
+            key: key.as_ref(),
+            policy_text: draft.policy_text.as_deref(),
+        };
         let verdict = evaluate(policy, &request, &facts, statement.at);
         Ok((statement, verdict))
     }
@@ -316,28 +362,53 @@ impl Writer<'_> {
             repository.write_tree(b"")?;
             repository.write_commit(&genesis_bytes(repository, self.project.id, ledger))?;
         }
-        let state = StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
+        let state =
+            StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
         let edits = fold(&state, entry, policy_text);
         repository.together(|| {
             let tree = repository.write_folded(head.tree, entry, &edits)?;
-            repository.write_commit(&commit_bytes(entry.statement(), tree, &head.chain.project_name)).map(EntryId)
+            repository
+                .write_commit(&commit_bytes(
+                    entry.statement(),
+                    tree,
+                    &head.chain.project_name,
+                ))
+                .map(EntryId)
         })
     }
 
     /// Moves the ref: the remote's first, where there is one.
-    fn publish(&self, ledger: &LedgerName, tips: &Tips, new: EntryId) -> Result<Published, AppendError> {
+    fn publish(
+        &self,
+        ledger: &LedgerName,
+        tips: &Tips,
+        new: EntryId,
+    ) -> Result<Published, AppendError> {
         let (name, old) = (ledger.reference(), tips.get(ledger).copied());
         let mut said = Vec::new();
         if let Some(remote) = self.remote {
-            match self.repository.push_one(remote, new.0, &name, old.map(|old| old.0))? {
+            match self
+                .repository
+                .push_one(remote, new.0, &name, old.map(|old| old.0))?
+            {
                 PushOutcome::Accepted { messages } => said = messages,
                 PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
-                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => return Ok(Published::LostRace),
-                PushOutcome::Rejected { messages, doubt: false } => return Err(AppendError::Rejected(messages)),
-                PushOutcome::Rejected { messages, doubt: true } => return Err(AppendError::Doubted(messages)),
+                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => {
+                    return Ok(Published::LostRace);
+                }
+                PushOutcome::Rejected {
+                    messages,
+                    doubt: false,
+                } => return Err(AppendError::Rejected(messages)),
+                PushOutcome::Rejected {
+                    messages,
+                    doubt: true,
+                } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages, sent } => {
                     // Our own entry may be there already, and even be followed by others.
-                    let synced = self.asked_again(remote).map_err(|_| AppendError::Unanswered(messages.clone()))?;
+                    let synced = self
+                        .asked_again(remote)
+                        .map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
                         Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
                         None => false,
@@ -350,14 +421,21 @@ impl Writer<'_> {
                 }
             }
         }
-        let incoming = self.remote.map_or(Ok(()), |_| pushed(self.repository, ledger, new));
-        let moved = incoming.and_then(|()| self.repository.advance_ledger(ledger, old, new, "git-deploy: append"));
+        let incoming = self
+            .remote
+            .map_or(Ok(()), |_| pushed(self.repository, ledger, new));
+        let moved = incoming.and_then(|()| {
+            self.repository
+                .advance_ledger(ledger, old, new, "git-deploy: append")
+        });
         match moved {
             Ok(()) => Ok(Published::Done(said, None)),
             // The remote has it: a fetch beside us has moved the local ref there or further.
             Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Published::Done(said, None)),
             // The remote has it, whatever is wrong here: nobody must take it for not written.
-            Err(error) if self.remote.is_some() => Ok(Published::Done(said, Some(error.to_string()))),
+            Err(error) if self.remote.is_some() => {
+                Ok(Published::Done(said, Some(error.to_string())))
+            }
             Err(Error::LostRace { .. }) => Ok(Published::LostRace),
             Err(error) => Err(error.into()),
         }
@@ -377,9 +455,20 @@ impl Writer<'_> {
     /// Whether a ledger that the entry must have seen the end of has moved since: the policy's, and for a policy every
     /// environment's. That is a lost race too, though the entry's own ledger stands still.
     fn overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
-        let Ok(synced) = sync(self.repository, remote) else { return false };
-        let binds = |other: &LedgerName| if ledger.is_policy() { other.is_environment() } else { other.is_policy() };
-        synced.tips.iter().any(|(other, tip)| binds(other) && tips.get(other) != Some(tip))
+        let Ok(synced) = sync(self.repository, remote) else {
+            return false;
+        };
+        let binds = |other: &LedgerName| {
+            if ledger.is_policy() {
+                other.is_environment()
+            } else {
+                other.is_policy()
+            }
+        };
+        synced
+            .tips
+            .iter()
+            .any(|(other, tip)| binds(other) && tips.get(other) != Some(tip))
     }
 
     /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is
@@ -387,7 +476,10 @@ impl Writer<'_> {
     fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
         let told = match self.remote {
             None => {
-                let caught_up = self.repository.tips().and_then(|tips| self.repository.catch_up_notes(&tips));
+                let caught_up = self
+                    .repository
+                    .tips()
+                    .and_then(|tips| self.repository.catch_up_notes(&tips));
                 caught_up.map(drop).map_err(SyncError::from)
             }
             Some(remote) => sync_notes(self.repository, remote, ledger, id),

@@ -14,7 +14,10 @@ impl Repository {
         if let Some(remote) = remote {
             let folder = format!("refs/remotes/{remote}/");
             let chosen = self.symbolic(&format!("{folder}HEAD"))?;
-            if let Some(branch) = chosen.as_deref().and_then(|name| name.strip_prefix(&folder)) {
+            if let Some(branch) = chosen
+                .as_deref()
+                .and_then(|name| name.strip_prefix(&folder))
+            {
                 return Ok(Some(branch.to_owned()));
             }
         }
@@ -28,9 +31,14 @@ impl Repository {
 
     /// The branch that is checked out in this worktree, by its short name, also before its first commit; none where HEAD is at a commit.
     pub fn checked_out_branch(&self) -> Result<Option<String>> {
-        let head = self.gix.head_name().map_err(Error::library("reading HEAD"))?;
+        let head = self
+            .gix
+            .head_name()
+            .map_err(Error::library("reading HEAD"))?;
         Ok(head.and_then(|name| {
-            name.as_bstr().strip_prefix(b"refs/heads/").and_then(|name| name.to_str().ok().map(str::to_owned))
+            name.as_bstr()
+                .strip_prefix(b"refs/heads/")
+                .and_then(|name| name.to_str().ok().map(str::to_owned))
         }))
     }
 
@@ -47,7 +55,11 @@ impl Repository {
 
     /// The full name that a symbolic ref points to; `None` where it is missing or not symbolic.
     fn symbolic(&self, name: &str) -> Result<Option<String>> {
-        let found = self.gix.refs.try_find(name).map_err(Error::library(format!("reading {name}")))?;
+        let found = self
+            .gix
+            .refs
+            .try_find(name)
+            .map_err(Error::library(format!("reading {name}")))?;
         Ok(match found.map(|found| found.target) {
             Some(Target::Symbolic(target)) => target.as_bstr().to_str().ok().map(str::to_owned),
             _ => None,

@@ -14,7 +14,11 @@ use crate::domain::time::Time;
 impl Repository {
     /// The commits after `old` up to `new`, oldest first; `None` if `old` is not on the chain of `new`. Without `old`, the whole chain
     /// with its genesis.
-    pub fn chain_between(&self, old: Option<EntryId>, new: EntryId) -> Result<Option<Vec<EntryId>>> {
+    pub fn chain_between(
+        &self,
+        old: Option<EntryId>,
+        new: EntryId,
+    ) -> Result<Option<Vec<EntryId>>> {
         let mut ids = Vec::new();
         for commit in self.first_parent_walk(new.0) {
             let id = EntryId(commit?.id);
@@ -30,8 +34,11 @@ impl Repository {
 
     /// The ledger commits up to `other` that are neither `tip` nor before it, newest first.
     pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
-        let held =
-            self.chain_between(None, tip)?.unwrap_or_default().into_iter().collect::<std::collections::HashSet<_>>();
+        let held = self
+            .chain_between(None, tip)?
+            .unwrap_or_default()
+            .into_iter()
+            .collect::<std::collections::HashSet<_>>();
         let mut ids = Vec::new();
         for commit in self.first_parent_walk(other.0) {
             let id = EntryId(commit?.id);
@@ -63,7 +70,10 @@ impl Repository {
             }
             if index >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Err(Error::Bounds { what, limit: limit as u64 });
+                return Err(Error::Bounds {
+                    what,
+                    limit: limit as u64,
+                });
             }
         }
         Ok(false)
@@ -88,12 +98,18 @@ pub struct Chains<'a> {
 impl<'a> Chains<'a> {
     /// The ledgers that end in these tips.
     pub fn new(repository: &'a Repository, tips: &'a Tips) -> Self {
-        Self { repository, tips, walked: RefCell::default() }
+        Self {
+            repository,
+            tips,
+            walked: RefCell::default(),
+        }
     }
 
     /// Whether the ledger's chain holds the commit.
     pub fn hold(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
-        let Some(tip) = self.tips.get(ledger) else { return Ok(false) };
+        let Some(tip) = self.tips.get(ledger) else {
+            return Ok(false);
+        };
         let wanted = self.repository.read_commit(id.0)?.committer_time;
         let mut all = self.walked.borrow_mut();
         let walked = all.entry(ledger.clone()).or_insert_with(|| Walked {
@@ -102,7 +118,9 @@ impl<'a> Chains<'a> {
             oldest: Time::EPOCH.plus(crate::domain::time::Span::days(4_000_000)),
         });
         while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
-            let Some(commit) = walked.rest.next() else { break };
+            let Some(commit) = walked.rest.next() else {
+                break;
+            };
             let commit = commit?;
             walked.oldest = commit.committer_time;
             walked.ids.insert(commit.id);

@@ -11,7 +11,14 @@ impl Repository {
     /// Writes all files of a commit into an empty folder; `index` is a file that git may use for it. Submodules are left as empty folders.
     pub fn check_out(&self, commit: CommitId, folder: &Path, index: &Path) -> Result<()> {
         let git = |name| Git::new(self.git_dir(), Some(folder), name).env("GIT_INDEX_FILE", index);
-        git("read-tree").args(["--end-of-options", &commit.to_string()]).run()?.ok()?;
-        git("checkout-index").args(["--all", "--quiet"]).run()?.ok().map(drop)
+        git("read-tree")
+            .args(["--end-of-options", &commit.to_string()])
+            .run()?
+            .ok()?;
+        git("checkout-index")
+            .args(["--all", "--quiet"])
+            .run()?
+            .ok()
+            .map(drop)
     }
 }

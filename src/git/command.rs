@@ -91,7 +91,11 @@ impl Git {
         } else {
             command.current_dir(git_dir);
         }
-        Self { command, name, input: None }
+        Self {
+            command,
+            name,
+            input: None,
+        }
     }
 
     /// Adds an argument.
@@ -141,7 +145,10 @@ impl Git {
             }
             if environment.quarantined {
                 // git refuses to write refs while it is set.
-                self.command.env("GIT_QUARANTINE_PATH", environment.objects.as_deref().unwrap_or(OsStr::new("1")));
+                self.command.env(
+                    "GIT_QUARANTINE_PATH",
+                    environment.objects.as_deref().unwrap_or(OsStr::new("1")),
+                );
             }
         }
         self
@@ -151,19 +158,35 @@ impl Git {
     /// output, are errors.
     pub fn run(mut self) -> Result<Output> {
         let mut child = self.command.spawn().map_err(Error::Start)?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;
         let (stdout, stderr) = std::thread::scope(|scope| {
             // A process that does not read its input is its own matter: its exit code tells.
-            scope.spawn(move || stdin.zip(input).map(|(mut pipe, bytes)| pipe.write_all(&bytes)));
+            scope.spawn(move || {
+                stdin
+                    .zip(input)
+                    .map(|(mut pipe, bytes)| pipe.write_all(&bytes))
+            });
             let stderr = scope.spawn(move || read(stderr, STDERR_LIMIT));
-            (read(stdout, OUTPUT_LIMIT), stderr.join().unwrap_or_default())
+            (
+                read(stdout, OUTPUT_LIMIT),
+                stderr.join().unwrap_or_default(),
+            )
         });
         let status = child.wait().map_err(Error::Start)?;
         if stdout.over {
-            return Err(Error::Bounds { what: format!("the output of git {}", self.name), limit: OUTPUT_LIMIT });
+            return Err(Error::Bounds {
+                what: format!("the output of git {}", self.name),
+                limit: OUTPUT_LIMIT,
+            });
         }
-        Ok(Output { name: self.name, code: status.code(), stdout: stdout.bytes, stderr: stderr.bytes })
+        Ok(Output {
+            name: self.name,
+            code: status.code(),
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+        })
     }
 }
 
@@ -175,12 +198,20 @@ impl Output {
 
     /// Standard output, if all went well.
     pub fn ok(self) -> Result<Vec<u8>> {
-        if self.success() { Ok(self.stdout) } else { Err(self.error()) }
+        if self.success() {
+            Ok(self.stdout)
+        } else {
+            Err(self.error())
+        }
     }
 
     /// The failure as an error, with the end of what git wrote for people.
     pub fn error(&self) -> Error {
-        Error::Git { command: self.name.to_owned(), code: self.code, stderr: for_people(&self.stderr) }
+        Error::Git {
+            command: self.name.to_owned(),
+            code: self.code,
+            stderr: for_people(&self.stderr),
+        }
     }
 }
 
@@ -195,7 +226,8 @@ fn read(pipe: Option<impl Read>, limit: u64) -> Bounded {
     let mut bounded = Bounded::default();
     if let Some(mut pipe) = pipe {
         let _ = pipe.by_ref().take(limit).read_to_end(&mut bounded.bytes);
-        bounded.over = std::io::copy(&mut pipe, &mut std::io::sink()).is_ok_and(|dropped| dropped > 0);
+        bounded.over =
+            std::io::copy(&mut pipe, &mut std::io::sink()).is_ok_and(|dropped| dropped > 0);
     }
     bounded
 }

@@ -61,9 +61,16 @@ impl Repository {
     /// The content of the component with these paths in a commit's tree; none if nothing in it is the component's own.
     pub fn content(&self, tree: Oid, paths: &(impl Paths + ?Sized)) -> Result<Option<Content>> {
         let kept = match paths.folder(b"") {
-            Folder::Whole => return Ok((tree != self.hash_kind().empty_tree()).then_some(Content(tree))),
+            Folder::Whole => {
+                return Ok((tree != self.hash_kind().empty_tree()).then_some(Content(tree)));
+            }
             Folder::Nothing => None,
-            Folder::Descend => Walk { repository: self, paths, examined: 0 }.folder(tree, &mut Vec::new(), 0)?,
+            Folder::Descend => Walk {
+                repository: self,
+                paths,
+                examined: 0,
+            }
+            .folder(tree, &mut Vec::new(), 0)?,
         };
         Ok(kept.filter(|kept| kept.own).map(|kept| Content(kept.tree)))
     }
@@ -72,7 +79,10 @@ impl Repository {
 impl<P: Paths + ?Sized> Walk<'_, P> {
     fn folder(&mut self, tree: Oid, path: &mut Vec<u8>, depth: u64) -> Result<Option<Kept>> {
         if depth > DEPTH_LIMIT {
-            return Err(Error::Bounds { what: "the depth of the commit's folders".to_owned(), limit: DEPTH_LIMIT });
+            return Err(Error::Bounds {
+                what: "the depth of the commit's folders".to_owned(),
+                limit: DEPTH_LIMIT,
+            });
         }
         let raw = self.repository.read(tree, Kind::Tree)?;
         let (mut kept, mut own) = (Vec::with_capacity(raw.len()), false);
@@ -81,7 +91,10 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
             let entry = entry?;
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(Error::Bounds { what: "the number of files in the commit".to_owned(), limit: ENTRY_LIMIT });
+                return Err(Error::Bounds {
+                    what: "the number of files in the commit".to_owned(),
+                    limit: ENTRY_LIMIT,
+                });
             }
             if length > 0 {
                 path.push(b'/');
@@ -94,12 +107,22 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
             return Ok(None);
         }
         // What is wholly kept keeps its id.
-        let tree = if kept == raw { tree } else { self.repository.hash(Kind::Tree, &kept)? };
+        let tree = if kept == raw {
+            tree
+        } else {
+            self.repository.hash(Kind::Tree, &kept)?
+        };
         Ok(Some(Kept { tree, own }))
     }
 
     /// Keeps an entry or what is left of it; whether some of that is the component's own.
-    fn entry(&mut self, entry: &Entry, path: &mut Vec<u8>, depth: u64, kept: &mut Vec<u8>) -> Result<bool> {
+    fn entry(
+        &mut self,
+        entry: &Entry,
+        path: &mut Vec<u8>,
+        depth: u64,
+        kept: &mut Vec<u8>,
+    ) -> Result<bool> {
         if !entry.is_tree() {
             let file = self.paths.file(path);
             if file != File::No {

@@ -43,7 +43,9 @@ pub enum Error {
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
-    #[error("this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow")]
+    #[error(
+        "this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow"
+    )]
     Shallow,
     /// A lock file that nobody gives up.
     #[error("{} is in the way: another git process holds it, or one that died left it behind", .0.display())]
@@ -102,7 +104,9 @@ pub enum Error {
         found: Option<Oid>,
     },
     /// Something would be written while a push is only being judged.
-    #[error("{0} cannot be written while a push is being judged: git would keep it although the push may be refused")]
+    #[error(
+        "{0} cannot be written while a push is being judged: git would keep it although the push may be refused"
+    )]
     Quarantine(&'static str),
     /// The file system said no.
     #[error("{doing} {} failed", path.display())]
@@ -138,22 +142,36 @@ pub enum Error {
 }
 
 fn tail(stderr: &str) -> String {
-    if stderr.is_empty() { String::new() } else { format!(":\n{stderr}") }
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(":\n{stderr}")
+    }
 }
 
 impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { doing, path, source }
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
     }
 
     pub(crate) fn library<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
         // Made a string for an error alone: most of these are never one.
-        move |source| Self::Library { doing: doing.into(), source: source.into() }
+        move |source| Self::Library {
+            doing: doing.into(),
+            source: source.into(),
+        }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::Corrupt { what: what.into(), why: why.into() }
+        Self::Corrupt {
+            what: what.into(),
+            why: why.into(),
+        }
     }
 
     /// Whether an object could not be found, so that the answer is "cannot tell" and not "no".
@@ -163,12 +181,19 @@ impl Error {
 
     /// Whether something is malformed, which no later look can mend.
     pub fn is_malformed(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::Kind { .. } | Self::Path { .. } | Self::Ref { .. })
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Kind { .. } | Self::Path { .. } | Self::Ref { .. }
+        )
     }
 
     /// The answer of a rule that could not look: what is malformed is refused, what cannot be read cannot be told.
     pub fn answer(&self, rule: Rule) -> Check {
-        let answer = if self.is_malformed() { Check::fail } else { Check::unknown };
+        let answer = if self.is_malformed() {
+            Check::fail
+        } else {
+            Check::unknown
+        };
         answer(rule, self.to_string())
     }
 
@@ -181,7 +206,11 @@ impl Error {
 /// The last lines of what a process wrote for people, harmless to show: at most 2,000 characters.
 pub(crate) fn for_people(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<_> = text.lines().map(|line| harmless(line.trim_end())).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| harmless(line.trim_end()))
+        .filter(|line| !line.is_empty())
+        .collect();
     let text = lines.join("\n");
     let skip = text.chars().count().saturating_sub(2_000);
     text.chars().skip(skip).collect()

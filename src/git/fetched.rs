@@ -12,8 +12,12 @@ const MARK: &str = "deploy-fetched";
 impl Repository {
     /// When this repository last fetched, by us or by git itself; `None` if it never did as far as anybody knows.
     pub fn last_fetch(&self) -> Option<Time> {
-        let own = std::fs::read_to_string(self.common_dir().join(MARK)).ok().and_then(|text| text.trim().parse().ok());
-        let head = std::fs::metadata(self.git_dir().join("FETCH_HEAD")).and_then(|file| file.modified()).ok();
+        let own = std::fs::read_to_string(self.common_dir().join(MARK))
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        let head = std::fs::metadata(self.git_dir().join("FETCH_HEAD"))
+            .and_then(|file| file.modified())
+            .ok();
         let head = head.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let head = head.and_then(|span| Time::from_seconds(span.as_secs().try_into().ok()?));
         own.max(head)

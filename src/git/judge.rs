@@ -46,7 +46,11 @@ impl Head {
     /// The end of the chain after a commit whose entry cannot be read: counted, and otherwise as before.
     #[must_use]
     pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
-        let chain = Chain { tip: id, sequence: self.chain.sequence.saturating_add(1), ..self.chain.clone() };
+        let chain = Chain {
+            tip: id,
+            sequence: self.chain.sequence.saturating_add(1),
+            ..self.chain.clone()
+        };
         Self { chain, tree }
     }
 }
@@ -90,8 +94,18 @@ pub struct Judged {
 
 impl Judged {
     fn stopped(id: EntryId, check: Check) -> Self {
-        let verdict = Verdict { checks: vec![check] };
-        Self { id, entry: None, kept: None, head: None, facts: None, verdict, previous: None }
+        let verdict = Verdict {
+            checks: vec![check],
+        };
+        Self {
+            id,
+            entry: None,
+            kept: None,
+            head: None,
+            facts: None,
+            verdict,
+            previous: None,
+        }
     }
 }
 
@@ -118,8 +132,17 @@ struct Case<'a> {
 impl<'a> Judge<'a> {
     /// A judge of the project's entries. `recovery` is the key that a server's owner has armed for the next
     /// publish; for the past the owner's word is read where it is needed.
-    pub fn new(repository: &'a Repository, gatherer: Gatherer<'a>, recovery: Option<PublicKey>) -> Self {
-        Self { repository, gatherer, states: StateReader::new(repository), recovery }
+    pub fn new(
+        repository: &'a Repository,
+        gatherer: Gatherer<'a>,
+        recovery: Option<PublicKey>,
+    ) -> Self {
+        Self {
+            repository,
+            gatherer,
+            states: StateReader::new(repository),
+            recovery,
+        }
     }
 
     /// The end of a ledger; `None` for one that does not exist yet, whose genesis is computed.
@@ -129,8 +152,20 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges the entry in the commit `id`, which should follow `head`.
-    pub fn judge(&self, ledger: &LedgerName, head: &Head, id: EntryId, against: Against<'_>) -> Judged {
-        self.judge_link(ledger, head, id, self.repository.read_link(ledger, id), against)
+    pub fn judge(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        id: EntryId,
+        against: Against<'_>,
+    ) -> Judged {
+        self.judge_link(
+            ledger,
+            head,
+            id,
+            self.repository.read_link(ledger, id),
+            against,
+        )
     }
 
     /// As [`Judge::judge`], for a commit that was read already.
@@ -143,18 +178,28 @@ impl<'a> Judge<'a> {
         against: Against<'_>,
     ) -> Judged {
         let (commit, previous, unverified) = match link {
-            Ok(Link::Entry { commit, previous, entry }) => (commit, previous, entry),
+            Ok(Link::Entry {
+                commit,
+                previous,
+                entry,
+            }) => (commit, previous, entry),
             Ok(Link::Genesis) => {
                 return Judged::stopped(
                     id,
-                    Check::fail(Rule::Place, "it has no parent: it is no entry of this ledger"),
+                    Check::fail(
+                        Rule::Place,
+                        "it has no parent: it is no entry of this ledger",
+                    ),
                 );
             }
             Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
         };
         let kept = Arc::clone(unverified.kept());
-        let stop =
-            |check| Judged { kept: Some(Arc::clone(&kept)), previous: Some(previous), ..Judged::stopped(id, check) };
+        let stop = |check| Judged {
+            kept: Some(Arc::clone(&kept)),
+            previous: Some(previous),
+            ..Judged::stopped(id, check)
+        };
         let recovery = match against {
             Against::Present(_) => self.recovery,
             Against::Past(_) => match self.repository.recovery_of(ledger, id) {
@@ -173,7 +218,10 @@ impl<'a> Judge<'a> {
             Ok(text) => text,
             Err(check) => return stop(*check),
         };
-        let state = match self.states.load(head.tree, ledger, &Scope::of(&kept.statement)) {
+        let state = match self
+            .states
+            .load(head.tree, ledger, &Scope::of(&kept.statement))
+        {
             Ok(state) => state,
             Err(error) => return stop(error.answer(Rule::State)),
         };
@@ -182,10 +230,28 @@ impl<'a> Judge<'a> {
             Ok(stored) => stored,
             Err(error) => return stop(error.answer(Rule::Place)),
         };
-        let case = Case { ledger, head, entry: &entry, policy_text, state, stored, recovery };
+        let case = Case {
+            ledger,
+            head,
+            entry: &entry,
+            policy_text,
+            state,
+            stored,
+            recovery,
+        };
         let (verdict, facts) = self.verdict(&case, against);
-        let next = verdict.allowed().then(|| head.after(id, commit.tree, &kept.statement));
-        Judged { id, kept: Some(kept), previous: Some(previous), head: next, facts, verdict, entry: Some(entry) }
+        let next = verdict
+            .allowed()
+            .then(|| head.after(id, commit.tree, &kept.statement));
+        Judged {
+            id,
+            kept: Some(kept),
+            previous: Some(previous),
+            head: next,
+            facts,
+            verdict,
+            entry: Some(entry),
+        }
     }
 
     /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
@@ -198,19 +264,26 @@ impl<'a> Judge<'a> {
         recovery: Option<PublicKey>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
-        let policy =
-            self.policy_then(ledger, head, entry.statement()).map_err(|error| Box::new(error.answer(Rule::Signer)))?;
+        let policy = self
+            .policy_then(ledger, head, entry.statement())
+            .map_err(|error| Box::new(error.answer(Rule::Signer)))?;
         match policy {
             Some(policy) => keys.extend(keys_of(&policy)),
             None => keys.extend(&head.chain.root_keys),
         }
         keys.extend(recovery);
         let by = entry.statement().by.clone();
-        verify_entry(entry, &keys).map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
+        verify_entry(entry, &keys)
+            .map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
     }
 
     /// The policy in force where the entry says it was made; `None` before the first was published.
-    fn policy_then(&self, ledger: &LedgerName, head: &Head, statement: &Statement) -> Result<Option<Arc<Policy>>> {
+    fn policy_then(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        statement: &Statement,
+    ) -> Result<Option<Arc<Policy>>> {
         if ledger.is_policy() {
             return self.gatherer.policy_at(head.chain.tip);
         }
@@ -226,27 +299,44 @@ impl<'a> Judge<'a> {
         commit: &Commit,
         entry: &Entry<Verified>,
     ) -> std::result::Result<Option<Arc<[u8]>>, Box<Check>> {
-        let Action::Publish(publish) = &entry.statement().action else { return Ok(None) };
-        let text = self.repository.file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
+        let Action::Publish(publish) = &entry.statement().action else {
+            return Ok(None);
+        };
+        let text =
+            self.repository
+                .file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
         let text = text.map_err(|error| Box::new(error.answer(Rule::Place)))?;
         match text {
-            Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => Ok(Some(text.into())),
-            _ => {
-                Err(Box::new(Check::fail(Rule::Place, "its tree does not hold the deploy.toml whose digest it names")))
+            Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => {
+                Ok(Some(text.into()))
             }
+            _ => Err(Box::new(Check::fail(
+                Rule::Place,
+                "its tree does not hold the deploy.toml whose digest it names",
+            ))),
         }
     }
 
     /// Whether the pushed commit is, byte for byte, the one that follows from the chain, the entry and its signature.
-    fn compare(&self, head: &Head, commit: &Commit, entry: &Entry<Verified>, edits: &[Edit]) -> Result<Known<()>> {
+    fn compare(
+        &self,
+        head: &Head,
+        commit: &Commit,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<Known<()>> {
         let (tree, computed) = self.repository.folded_id(head.tree, entry, edits)?;
         if tree != commit.tree {
-            return Ok(Err("its tree is not the state that follows from the entry".to_owned()));
+            return Ok(Err(
+                "its tree is not the state that follows from the entry".to_owned()
+            ));
         }
         // The entry that follows begins with these.
         self.repository.remember(computed)?;
         if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
-            return Ok(Err("its parents, people, time or message are not those of the entry".to_owned()));
+            return Ok(Err(
+                "its parents, people, time or message are not those of the entry".to_owned(),
+            ));
         }
         Ok(Ok(()))
     }
@@ -292,39 +382,75 @@ impl<'a> Judge<'a> {
         let policy = if case.ledger.is_policy() {
             self.gatherer.policy_at(case.head.chain.tip)
         } else {
-            tips.get(&LedgerName::policy()).map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
+            tips.get(&LedgerName::policy())
+                .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
         };
         let policy = match policy {
             Ok(Some(policy)) => policy,
             Ok(None) => match first_policy(case) {
                 Ok(policy) => Arc::new(policy),
-                Err(check) => return (Verdict { checks: vec![*check] }, None),
+                Err(check) => {
+                    return (
+                        Verdict {
+                            checks: vec![*check],
+                        },
+                        None,
+                    );
+                }
             },
-            Err(error) => return (Verdict { checks: vec![error.answer(Rule::Signer)] }, None),
+            Err(error) => {
+                return (
+                    Verdict {
+                        checks: vec![error.answer(Rule::Signer)],
+                    },
+                    None,
+                );
+            }
         };
-        let mut facts: Facts =
-            self.gatherer.facts(&policy, &request, tips, Some(case.head.chain.clone()), Ok(case.state.clone()));
+        let mut facts: Facts = self.gatherer.facts(
+            &policy,
+            &request,
+            tips,
+            Some(case.head.chain.clone()),
+            Ok(case.state.clone()),
+        );
         facts.stored_as_computed = Some(case.stored.clone());
         facts.recovery = case.recovery;
-        (evaluate(&policy, &request, &facts, now), Some(Box::new(facts)))
+        (
+            evaluate(&policy, &request, &facts, now),
+            Some(Box::new(facts)),
+        )
     }
 }
 
 /// Whether somebody's word stands in it, which counts only as long as its signer does.
 fn vouches(action: &Action) -> bool {
-    matches!(action, Action::Attestation(_) | Action::Artifact(_) | Action::Approve(_) | Action::PolicyApprove(_))
+    matches!(
+        action,
+        Action::Attestation(_)
+            | Action::Artifact(_)
+            | Action::Approve(_)
+            | Action::PolicyApprove(_)
+    )
 }
 
 /// All keys of a policy, retired ones too.
 fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
-    policy.people.values().flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
+    policy
+        .people
+        .values()
+        .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
 }
 
 /// Before any policy is in force, the first one judges itself; nothing else can be judged.
 fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
-    let text = case.policy_text.as_deref().ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
-    let text = std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;
+    let text = case
+        .policy_text
+        .as_deref()
+        .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
+    let text =
+        std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;
     Policy::parse(text).map_err(|findings| refuse(findings.to_string()))
 }
 

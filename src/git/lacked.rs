@@ -60,7 +60,14 @@ struct Visit {
 impl<'a> Walk<'a> {
     fn new(repository: &'a Repository) -> Result<Self> {
         let (graph, shallow) = (repository.graph(), repository.shallow_boundary()?);
-        Ok(Self { repository, graph, shallow, nodes: HashMap::new(), queue: BinaryHeap::new(), witness: None })
+        Ok(Self {
+            repository,
+            graph,
+            shallow,
+            nodes: HashMap::new(),
+            queue: BinaryHeap::new(),
+            witness: None,
+        })
     }
 
     fn key(&self, id: Oid) -> Key {
@@ -72,11 +79,17 @@ impl<'a> Walk<'a> {
         match (key, self.graph) {
             (Key::Graph(place), Some(graph)) => {
                 let commit = graph.commit_at(Position(place));
-                let parents = commit.iter_parents().map(|parent| parent.map(|place| Key::Graph(place.0)));
+                let parents = commit
+                    .iter_parents()
+                    .map(|parent| parent.map(|place| Key::Graph(place.0)));
                 let parents = parents
                     .collect::<gix::Result<_>>()
                     .map_err(|error| Error::library("reading the commit-graph")(error))?;
-                Ok(((commit.generation(), commit.committer_timestamp()), parents, false))
+                Ok((
+                    (commit.generation(), commit.committer_timestamp()),
+                    parents,
+                    false,
+                ))
             }
             (Key::Object(id), _) => {
                 let commit = self.repository.read_commit(id)?;
@@ -84,7 +97,11 @@ impl<'a> Walk<'a> {
                 if self.shallow.contains(&id) {
                     return Ok((order, Vec::new(), true));
                 }
-                Ok((order, commit.parents.iter().map(|id| self.key(*id)).collect(), false))
+                Ok((
+                    order,
+                    commit.parents.iter().map(|id| self.key(*id)).collect(),
+                    false,
+                ))
             }
             // Only a graph gives such a key.
             (Key::Graph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
@@ -105,7 +122,17 @@ impl<'a> Walk<'a> {
         }
         let (order, parents, cut) = self.read(key)?;
         self.queue.push((order, key));
-        self.nodes.insert(key, Node { order, parents, cut, visited: false, wanted, contained });
+        self.nodes.insert(
+            key,
+            Node {
+                order,
+                parents,
+                cut,
+                visited: false,
+                wanted,
+                contained,
+            },
+        );
         Ok(())
     }
 }
@@ -132,18 +159,28 @@ impl Walk<'_> {
         if let Some(node) = self.nodes.get_mut(&key) {
             node.parents = parents;
         }
-        Some(Visit { key, lacking, fault })
+        Some(Visit {
+            key,
+            lacking,
+            fault,
+        })
     }
 
     /// Which of the open ones lack a commit of the history that is wanted.
     fn lacking(&self, key: Key, open: Bits) -> Bits {
-        self.nodes.get(&key).filter(|node| node.wanted).map_or(0, |node| open & !node.contained)
+        self.nodes
+            .get(&key)
+            .filter(|node| node.wanted)
+            .map_or(0, |node| open & !node.contained)
     }
 
     /// Whether a commit waits that one of the open ones lacks.
     fn is_pending(&mut self, open: Bits) -> bool {
         let lacked = |key: &Key| {
-            let node = self.nodes.get(key).filter(|node| node.wanted && !node.visited);
+            let node = self
+                .nodes
+                .get(key)
+                .filter(|node| node.wanted && !node.visited);
             node.is_some_and(|node| open & !node.contained != 0)
         };
         let witness = self.witness.filter(lacked);
@@ -206,5 +243,8 @@ impl Repository {
 }
 
 fn too_many(limit: usize) -> Error {
-    Error::Bounds { what: "the number of commits in between".to_owned(), limit: limit as u64 }
+    Error::Bounds {
+        what: "the number of commits in between".to_owned(),
+        limit: limit as u64,
+    }
 }

@@ -35,7 +35,13 @@ struct Part<K, V> {
 impl<K: Hash + Eq, V: Clone> Memory<K, V> {
     /// A memory for values of about this many bytes altogether.
     pub fn new(limit: usize) -> Self {
-        let part = || Mutex::new(Part { young: HashMap::new(), old: HashMap::new(), weight: 0 });
+        let part = || {
+            Mutex::new(Part {
+                young: HashMap::new(),
+                old: HashMap::new(),
+                weight: 0,
+            })
+        };
         // Each part holds two generations.
         Self {
             parts: std::iter::repeat_with(part).take(PARTS).collect(),
@@ -69,7 +75,9 @@ impl<K: Hash + Eq, V: Clone> Memory<K, V> {
         // Half of a 64-bit hash is far more than there are parts.
         let number = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() % PARTS;
         // A thread that panicked left a whole map: it holds no lock while anything else is done.
-        self.parts.get(number).map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
+        self.parts
+            .get(number)
+            .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

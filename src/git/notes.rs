@@ -36,7 +36,10 @@ impl Key {
         let time = line.split(' ').next().unwrap_or_default();
         let last = line.rsplit(' ').next().unwrap_or_default();
         let ledger = last.split('@').next().unwrap_or_default();
-        Self { time: time.to_owned(), ledger: ledger.to_owned() }
+        Self {
+            time: time.to_owned(),
+            ledger: ledger.to_owned(),
+        }
     }
 }
 
@@ -52,9 +55,17 @@ pub struct Notes {
 impl Repository {
     /// Reads which ledger tips a notes commit covers.
     pub fn notes(&self, commit: Option<Oid>) -> Result<Notes> {
-        let Some(id) = commit else { return Ok(Notes { commit: None, covers: Tips::new() }) };
+        let Some(id) = commit else {
+            return Ok(Notes {
+                commit: None,
+                covers: Tips::new(),
+            });
+        };
         let commit = self.read_commit(id)?;
-        Ok(Notes { commit: Some(id), covers: covered(commit.message()) })
+        Ok(Notes {
+            commit: Some(id),
+            covers: covered(commit.message()),
+        })
     }
 
     /// Adds what the notes do not tell yet of the ledgers up to `tips`, and moves the ref. Returns whether anything was new.
@@ -63,10 +74,19 @@ impl Repository {
     pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES)?;
-            let notes = self.notes(old).unwrap_or(Notes { commit: None, covers: Tips::new() });
+            let notes = self.notes(old).unwrap_or(Notes {
+                commit: None,
+                covers: Tips::new(),
+            });
             let (base, tips) = match self.beyond(&notes.covers, tips)? {
                 Some(tips) => (notes, tips),
-                None => (Notes { commit: None, covers: Tips::new() }, tips.clone()),
+                None => (
+                    Notes {
+                        commit: None,
+                        covers: Tips::new(),
+                    },
+                    tips.clone(),
+                ),
             };
             if base.covers == tips {
                 return Ok(false);
@@ -84,7 +104,16 @@ impl Repository {
     /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
     pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
         let old = self.read_ref(NOTES)?;
-        let new = self.together(|| self.write_notes(&Notes { commit: None, covers: Tips::new() }, tips, old))?;
+        let new = self.together(|| {
+            self.write_notes(
+                &Notes {
+                    commit: None,
+                    covers: Tips::new(),
+                },
+                tips,
+                old,
+            )
+        })?;
         self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
     }
 
@@ -92,12 +121,17 @@ impl Repository {
     /// The notes that the ledgers up to `tips` give, by commit.
     pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
         let lines = self.new_lines(&Tips::new(), tips)?;
-        Ok(lines.into_iter().map(|(commit, lines)| (commit, merge("", lines))).collect())
+        Ok(lines
+            .into_iter()
+            .map(|(commit, lines)| (commit, merge("", lines)))
+            .collect())
     }
 
     /// The note of a commit, as the ref has it.
     pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
-        let Some(notes) = self.read_ref(NOTES)? else { return Ok(None) };
+        let Some(notes) = self.read_ref(NOTES)? else {
+            return Ok(None);
+        };
         let tree = self.read_commit(notes)?.tree;
         let mut state = notes_state(self, tree)?;
         self.read_note(&mut state, commit)
@@ -107,7 +141,9 @@ impl Repository {
     /// Where the notes differ from what the ledgers give: the commits whose note is missing, altered or too much.
     pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
         let expected = self.expected_notes(tips)?;
-        let Some(notes) = self.read_ref(NOTES)? else { return Ok(expected.into_keys().collect()) };
+        let Some(notes) = self.read_ref(NOTES)? else {
+            return Ok(expected.into_keys().collect());
+        };
         let tree = self.read_commit(notes)?.tree;
         let mut state = notes_state(self, tree)?;
         let mut differing = Vec::new();
@@ -128,7 +164,10 @@ impl Repository {
     #[cfg(test)]
     fn noted_commits(&self, tree: Oid) -> Result<Vec<CommitId>> {
         let paths = self.list_tree(tree, "", 10_000_000)?;
-        Ok(paths.iter().filter_map(|(path, _)| path.replace('/', "").parse().ok()).collect())
+        Ok(paths
+            .iter()
+            .filter_map(|(path, _)| path.replace('/', "").parse().ok())
+            .collect())
     }
 
     /// The tips to go on to from notes that cover some already; `None` if the ledgers do not hold what is covered.
@@ -139,9 +178,14 @@ impl Repository {
         for (ledger, covered) in covers {
             let told = match tips.get(ledger).copied() {
                 Some(tip) if self.holds_covered(tip, *covered)? => continue,
-                Some(tip) => self.read_commit(covered.0).is_ok() && self.on_chain(*covered, tip, usize::MAX)?,
+                Some(tip) => {
+                    self.read_commit(covered.0).is_ok()
+                        && self.on_chain(*covered, tip, usize::MAX)?
+                }
                 // A ledger that began meanwhile.
-                None => self.tip(ledger)?.map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
+                None => self
+                    .tip(ledger)?
+                    .map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
             };
             if !told {
                 return Ok(None);
@@ -170,7 +214,9 @@ impl Repository {
                 if mention.commits.is_empty() {
                     continue;
                 }
-                let Link::Entry { entry, .. } = self.read_link(ledger, id)? else { continue };
+                let Link::Entry { entry, .. } = self.read_link(ledger, id)? else {
+                    continue;
+                };
                 for commit in entry.statement().commits() {
                     if let Some(line) = note_line(entry.statement(), id, commit) {
                         of_ledger.push((commit, line));
@@ -195,9 +241,15 @@ impl Repository {
         for (commit, lines) in lines {
             let old = self.read_note(&mut state, commit)?.unwrap_or_default();
             let blob = self.write_blob(merge(&old, lines).as_bytes())?;
-            state.edit(to_gix(commit.0), Some(to_gix(blob)), &objects).map_err(Error::library("adding a note"))?;
+            state
+                .edit(to_gix(commit.0), Some(to_gix(blob)), &objects)
+                .map_err(Error::library("adding a note"))?;
         }
-        let tree = from_gix(&state.write(&objects).map_err(Error::library("writing the notes"))?);
+        let tree = from_gix(
+            &state
+                .write(&objects)
+                .map_err(Error::library("writing the notes"))?,
+        );
         let mut time = Time::EPOCH;
         for tip in tips.values() {
             time = time.max(self.read_commit(tip.0)?.committer_time);
@@ -209,14 +261,26 @@ impl Repository {
             time = time.max(parent.committer_time);
         }
         let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
-        let covers: Vec<String> = tips.iter().map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n")).collect();
+        let covers: Vec<String> = tips
+            .iter()
+            .map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n"))
+            .collect();
         let people = format!("author {identity}\ncommitter {identity}\n");
-        let text = format!("tree {tree}\n{header}{people}\ngit-deploy notes\n\n{}", covers.concat());
+        let text = format!(
+            "tree {tree}\n{header}{people}\ngit-deploy notes\n\n{}",
+            covers.concat()
+        );
         self.write_commit(text.as_bytes())
     }
 
-    fn read_note(&self, state: &mut gix::note::plumbing::State, commit: CommitId) -> Result<Option<String>> {
-        let found = state.get(&to_gix(commit.0), &Objects(self)).map_err(Error::library("reading a note"))?;
+    fn read_note(
+        &self,
+        state: &mut gix::note::plumbing::State,
+        commit: CommitId,
+    ) -> Result<Option<String>> {
+        let found = state
+            .get(&to_gix(commit.0), &Objects(self))
+            .map_err(Error::library("reading a note"))?;
         let Some(blob) = found else { return Ok(None) };
         let bytes = self.read_blob(from_gix(&blob), NOTE_LIMIT)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
@@ -224,7 +288,8 @@ impl Repository {
 }
 
 fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
-    gix::note::plumbing::State::new(to_gix(tree), &Objects(repository)).map_err(Error::library("reading the notes"))
+    gix::note::plumbing::State::new(to_gix(tree), &Objects(repository))
+        .map_err(Error::library("reading the notes"))
 }
 
 /// The ledger tips that the message of a notes commit names.
@@ -233,7 +298,10 @@ pub fn covered(message: &[u8]) -> Tips {
         let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
         Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
     };
-    String::from_utf8_lossy(message).lines().filter_map(cover).collect()
+    String::from_utf8_lossy(message)
+        .lines()
+        .filter_map(cover)
+        .collect()
 }
 
 /// The lines of a note and some new ones, in order.
@@ -269,7 +337,11 @@ impl gix::objs::Write for Objects<'_> {
         self.write_buf(kind, bytes)
     }
 
-    fn write_buf(&self, kind: gix::objs::Kind, bytes: &[u8]) -> std::result::Result<gix::ObjectId, gix::Error> {
+    fn write_buf(
+        &self,
+        kind: gix::objs::Kind,
+        bytes: &[u8],
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
         let written = match kind {
             gix::objs::Kind::Tree => self.0.write_tree(bytes),
             _ => self.0.write_blob(bytes),
@@ -284,7 +356,8 @@ impl gix::objs::Write for Objects<'_> {
         from: &mut dyn std::io::Read,
     ) -> std::result::Result<gix::ObjectId, gix::Error> {
         let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).map_err(gix::Error::from_error)?;
+        from.read_to_end(&mut bytes)
+            .map_err(gix::Error::from_error)?;
         self.write_buf(kind, &bytes)
     }
 
@@ -306,7 +379,11 @@ mod tests {
     /// Catching up leads to the same note as making it anew, also behind lines that are not ours.
     #[test]
     fn foreign_lines_stay() {
-        let lines = || ["\r", "z\r", "2026-03-05T10:02:11Z  x  prod@1", ""].map(str::to_owned).to_vec();
+        let lines = || {
+            ["\r", "z\r", "2026-03-05T10:02:11Z  x  prod@1", ""]
+                .map(str::to_owned)
+                .to_vec()
+        };
         let anew = merge("", lines());
         assert_eq!(merge(&merge("", lines()), Vec::new()), anew);
         assert_eq!(anew, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");

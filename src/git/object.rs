@@ -102,7 +102,9 @@ impl Commit {
     pub fn parse(id: Oid, raw: Vec<u8>) -> Result<Self> {
         let corrupt = |why: &str| Error::corrupt(format!("commit {id}"), why);
         let oid = |hex: &[u8]| {
-            let parsed = std::str::from_utf8(hex).ok().and_then(|hex| hex.parse::<Oid>().ok());
+            let parsed = std::str::from_utf8(hex)
+                .ok()
+                .and_then(|hex| hex.parse::<Oid>().ok());
             parsed
                 .filter(|oid| oid.as_bytes().len() == id.as_bytes().len())
                 .ok_or_else(|| corrupt("a header holds no object id"))
@@ -115,9 +117,14 @@ impl Commit {
         let message = loop {
             let rest = raw.get(at..).unwrap_or_default();
             // A commit without a message can end with its last header.
-            let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { break raw.len()..raw.len() };
+            let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+                break raw.len()..raw.len();
+            };
             let line = rest.get(..length).unwrap_or_default();
-            let value = |key: &[u8]| line.strip_prefix(key).map(|value| at + length - value.len()..at + length);
+            let value = |key: &[u8]| {
+                line.strip_prefix(key)
+                    .map(|value| at + length - value.len()..at + length)
+            };
             if line.is_empty() {
                 break at + 1..raw.len();
             } else if tree.is_none() {
@@ -139,13 +146,25 @@ impl Commit {
         let tree = tree.ok_or_else(|| corrupt("it has no tree"))?;
         let committer = committer.unwrap_or(0..0);
         let committer_time = seconds_of(raw.get(committer.clone()).unwrap_or_default());
-        Ok(Self { id, tree, parents, committer_time, author: author.unwrap_or(0..0), committer, message, raw })
+        Ok(Self {
+            id,
+            tree,
+            parents,
+            committer_time,
+            author: author.unwrap_or(0..0),
+            committer,
+            message,
+            raw,
+        })
     }
 }
 
 /// The time in `name <address> seconds zone`: the number after the last `>`.
 fn seconds_of(ident: &[u8]) -> Time {
-    let after = ident.rsplit(|byte| *byte == b'>').next().unwrap_or_default();
+    let after = ident
+        .rsplit(|byte| *byte == b'>')
+        .next()
+        .unwrap_or_default();
     let text = std::str::from_utf8(after).unwrap_or_default();
     let digits = text.split_ascii_whitespace().next().unwrap_or_default();
     // A number that does not fit is far beyond 9999; a negative one is before 1970.
@@ -172,20 +191,31 @@ impl Repository {
 
     /// Why an object is not there: a shallow clone lacks what lies behind its end.
     pub(super) fn missing(&self, id: Oid) -> Error {
-        if self.is_shallow().unwrap_or(false) { Error::Shallow } else { Error::Missing(id) }
+        if self.is_shallow().unwrap_or(false) {
+            Error::Shallow
+        } else {
+            Error::Missing(id)
+        }
     }
 
     /// The bytes of an object of this kind; larger than 128 MiB is an error.
     pub(super) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
             if error.is_resource_exhausted() {
-                return Error::Bounds { what: format!("the size of object {id}"), limit: OBJECT_LIMIT as u64 };
+                return Error::Bounds {
+                    what: format!("the size of object {id}"),
+                    limit: OBJECT_LIMIT as u64,
+                };
             }
             Error::library(format!("reading {} {id}", kind.name()))(error)
         })?;
         let mut object = object.ok_or_else(|| self.missing(id))?;
         if object.kind != kind.to_gix() {
-            return Err(Error::Kind { id, expected: kind.name(), found: Kind::of(object.kind).name() });
+            return Err(Error::Kind {
+                id,
+                expected: kind.name(),
+                found: Kind::of(object.kind).name(),
+            });
         }
         Ok(std::mem::take(&mut object.data))
     }
@@ -200,7 +230,10 @@ impl Repository {
     pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
         let bytes = self.read(id, Kind::Blob)?;
         if bytes.len() > limit {
-            return Err(Error::Bounds { what: format!("the size of blob {id}"), limit: limit as u64 });
+            return Err(Error::Bounds {
+                what: format!("the size of blob {id}"),
+                limit: limit as u64,
+            });
         }
         Ok(bytes)
     }
@@ -214,13 +247,17 @@ impl Repository {
                 Kind::Commit => return Ok(Some(id)),
                 Kind::Tag => {
                     let raw = self.read(id, Kind::Tag)?;
-                    let target = gix::objs::TagRefIter::from_bytes(&raw, self.gix.object_hash()).target_id();
+                    let target =
+                        gix::objs::TagRefIter::from_bytes(&raw, self.gix.object_hash()).target_id();
                     id = from_gix(&target.map_err(Error::library(format!("reading tag {id}")))?);
                 }
                 Kind::Blob | Kind::Tree => return Ok(None),
             }
         }
-        Err(Error::Bounds { what: format!("the chain of tags at {id}"), limit: 16 })
+        Err(Error::Bounds {
+            what: format!("the chain of tags at {id}"),
+            limit: 16,
+        })
     }
 
     /// The id that these bytes have as an object of this kind. Nothing is written.
@@ -257,16 +294,28 @@ impl Repository {
         let write = || -> std::io::Result<()> {
             // `git gc` removes what is called so and was left behind.
             let mut builder = tempfile::Builder::new();
-            builder.prefix("tmp_obj_").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
+            builder
+                .prefix("tmp_obj_")
+                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444));
             let file = builder.tempfile_in(&folder)?;
-            let mut deflate = gix::zlib::stream::deflate::Write::new(file, gix::zlib::Compression::BEST_SPEED);
-            deflate.write_all(&gix::objs::encode::loose_header(kind.to_gix(), bytes.len() as u64))?;
+            let mut deflate =
+                gix::zlib::stream::deflate::Write::new(file, gix::zlib::Compression::BEST_SPEED);
+            deflate.write_all(&gix::objs::encode::loose_header(
+                kind.to_gix(),
+                bytes.len() as u64,
+            ))?;
             deflate.write_all(bytes)?;
             deflate.flush()?;
             let mut unsynced = self.unsynced.borrow_mut();
-            unsynced.files.push((deflate.into_inner(), folder.join(name)));
+            unsynced
+                .files
+                .push((deflate.into_inner(), folder.join(name)));
             unsynced.folders.extend([objects.clone(), folder.clone()]);
-            if unsynced.together && unsynced.files.len() < TOGETHER { Ok(()) } else { unsynced.name_files() }
+            if unsynced.together && unsynced.files.len() < TOGETHER {
+                Ok(())
+            } else {
+                unsynced.name_files()
+            }
         };
         let mut tries = 0;
         loop {
@@ -290,7 +339,10 @@ impl Repository {
         unsynced.together = false;
         let named = unsynced.name_files();
         let done = done?;
-        named.map_err(Error::io("writing objects to", &self.common_dir().join("objects")))?;
+        named.map_err(Error::io(
+            "writing objects to",
+            &self.common_dir().join("objects"),
+        ))?;
         Ok(done)
     }
 
@@ -319,15 +371,24 @@ impl Unsynced {
     /// Gives the objects their names, once all of them are on the disk: an object with a name is never empty after a power cut.
     fn name_files(&mut self) -> std::io::Result<()> {
         let files = std::mem::take(&mut self.files);
-        sync_files(&files.iter().map(|(file, _)| file.as_file()).collect::<Vec<_>>())?;
-        files.into_iter().try_for_each(|(file, place)| file.persist(place).map(drop).map_err(|error| error.error))
+        sync_files(
+            &files
+                .iter()
+                .map(|(file, _)| file.as_file())
+                .collect::<Vec<_>>(),
+        )?;
+        files.into_iter().try_for_each(|(file, place)| {
+            file.persist(place).map(drop).map_err(|error| error.error)
+        })
     }
 }
 
 /// Waits for the disk once for all files: asked by several threads, a file system commits together what it would otherwise commit
 /// file by file.
 fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
-    let Some((first, others)) = files.split_first() else { return Ok(()) };
+    let Some((first, others)) = files.split_first() else {
+        return Ok(());
+    };
     std::thread::scope(|scope| {
         let mut started = Vec::with_capacity(others.len());
         for file in others {
@@ -337,7 +398,9 @@ fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
         let mut done = first.sync_all();
         for it in started {
             let synced = match it {
-                Ok(thread) => thread.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked"))),
+                Ok(thread) => thread
+                    .join()
+                    .unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked"))),
                 // There are no more threads to be had.
                 Err(file) => file.sync_all(),
             };
@@ -361,7 +424,13 @@ pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
 
 /// No error if it is of this kind.
 fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
-    move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
+    move |error| {
+        if error.kind() == kind {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
 }
 
 /// Makes files, and the names in folders, durable. A folder that is gone holds none: git has packed and removed what was in it.

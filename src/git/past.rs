@@ -12,7 +12,14 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
 
 /// The actions that say what runs and how it is.
-const DEEDS: [&str; 6] = ["baseline", "start", "finish", "record", "abort", "verification"];
+const DEEDS: [&str; 6] = [
+    "baseline",
+    "start",
+    "finish",
+    "record",
+    "abort",
+    "verification",
+];
 
 /// The entries of an environment that say what ran there, newest first: all since `since`, and further back to the start of each
 /// run among them, and to the success that put a content there with which `commit` rode along.
@@ -33,7 +40,8 @@ pub fn deeds_since(
         if passed.at() < since && riding.is_empty() && ended.is_empty() {
             break;
         }
-        let here = member.is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
+        let here = member
+            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
         if !here || !DEEDS.contains(&passed.mention.action.as_str()) {
             continue;
         }
@@ -46,8 +54,12 @@ pub fn deeds_since(
         }
         for it in kept.statement.ended() {
             match it.outcome {
-                Outcome::Unchanged if it.target.commit == commit => drop(riding.insert(it.target.component)),
-                Outcome::Succeeded | Outcome::Destroyed => drop(riding.remove(&it.target.component)),
+                Outcome::Unchanged if it.target.commit == commit => {
+                    drop(riding.insert(it.target.component))
+                }
+                Outcome::Succeeded | Outcome::Destroyed => {
+                    drop(riding.remove(&it.target.component))
+                }
                 _ => {}
             }
         }
@@ -67,20 +79,33 @@ pub fn newest_good<T>(
     components: BTreeSet<ComponentName>,
     judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> = components.into_iter().map(|it| (it, Vec::new())).collect();
+    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
+        components.into_iter().map(|it| (it, Vec::new())).collect();
     let mut found = BTreeMap::new();
     for passed in history.walk(tip) {
         if open.is_empty() {
             break;
         }
         let passed = passed?;
-        let here = member.is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        let named = |component: &ComponentName| passed.mention.components.iter().any(|it| it == component.as_str());
+        let here = member
+            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
+        let named = |component: &ComponentName| {
+            passed
+                .mention
+                .components
+                .iter()
+                .any(|it| it == component.as_str())
+        };
         if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
-        let began: BTreeSet<ComponentName> = kept.statement.ended().into_iter().map(|it| it.target.component).collect();
+        let began: BTreeSet<ComponentName> = kept
+            .statement
+            .ended()
+            .into_iter()
+            .map(|it| it.target.component)
+            .collect();
         for (component, entries) in open.iter_mut().filter(|(component, _)| named(component)) {
             entries.push(Arc::clone(&kept));
             if !began.contains(component) {

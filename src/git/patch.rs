@@ -22,18 +22,44 @@ impl Repository {
             let mut lines = String::new();
             for commit in batch {
                 // Whatever stands behind a commit is taken for its parents, so a merge is compared with its first one alone.
-                let parent = commit.parents.first().map_or_else(String::new, |parent| format!(" {parent}"));
+                let parent = commit
+                    .parents
+                    .first()
+                    .map_or_else(String::new, |parent| format!(" {parent}"));
                 // Writing to a string cannot fail.
                 let _ = writeln!(lines, "{}{parent}", commit.id);
             }
-            let fixed = ["-p", "-r", "--root", "--full-index", "-U3", "--no-renames", "--no-ext-diff", "--no-textconv"];
-            let patches =
-                self.git("diff-tree").arg("--stdin").args(fixed).arg("--no-color").input(lines).run()?.ok()?;
-            let ids = self.git("patch-id").arg("--stable").input(patches).run()?.ok()?;
+            let fixed = [
+                "-p",
+                "-r",
+                "--root",
+                "--full-index",
+                "-U3",
+                "--no-renames",
+                "--no-ext-diff",
+                "--no-textconv",
+            ];
+            let patches = self
+                .git("diff-tree")
+                .arg("--stdin")
+                .args(fixed)
+                .arg("--no-color")
+                .input(lines)
+                .run()?
+                .ok()?;
+            let ids = self
+                .git("patch-id")
+                .arg("--stable")
+                .input(patches)
+                .run()?
+                .ok()?;
             for line in String::from_utf8_lossy(&ids).lines() {
-                let pair = line.split_once(' ').and_then(|(patch, commit)| Some((patch, commit.parse().ok()?)));
-                let (patch, commit) =
-                    pair.ok_or_else(|| Error::corrupt("the output of git patch-id", "no pair of ids"))?;
+                let pair = line
+                    .split_once(' ')
+                    .and_then(|(patch, commit)| Some((patch, commit.parse().ok()?)));
+                let (patch, commit) = pair.ok_or_else(|| {
+                    Error::corrupt("the output of git patch-id", "no pair of ids")
+                })?;
                 found.insert(commit, patch.to_owned());
             }
         }

@@ -35,8 +35,8 @@ pub struct HookEnvironment {
 impl HookEnvironment {
     /// The environment of this process.
     pub fn of_process() -> Result<Self> {
-        let current_dir =
-            std::env::current_dir().map_err(Error::io("reading the working directory", Path::new(".")))?;
+        let current_dir = std::env::current_dir()
+            .map_err(Error::io("reading the working directory", Path::new(".")))?;
         Ok(Self {
             git_dir: current_dir.join(std::env::var_os("GIT_DIR").unwrap_or_default()),
             current_dir,
@@ -57,29 +57,50 @@ pub(super) struct Quarantine {
 
 impl Quarantine {
     /// Makes the repository see what the environment names; `None` if it names nothing.
-    pub(super) fn enter(gix: &mut gix::Repository, environment: &HookEnvironment) -> Result<Option<Self>> {
+    pub(super) fn enter(
+        gix: &mut gix::Repository,
+        environment: &HookEnvironment,
+    ) -> Result<Option<Self>> {
         let quarantine = |folder| {
-            Some(Self { _folder: folder, provisional: environment.quarantined, environment: environment.clone() })
+            Some(Self {
+                _folder: folder,
+                provisional: environment.quarantined,
+                environment: environment.clone(),
+            })
         };
         if environment.objects.is_none() && environment.alternates.is_none() {
-            return Ok(if environment.quarantined { quarantine(None) } else { None });
+            return Ok(if environment.quarantined {
+                quarantine(None)
+            } else {
+                None
+            });
         }
         let own = || gix.common_dir().join("objects").into_os_string();
-        let mut folders = vec![environment.current_dir.join(environment.objects.clone().unwrap_or_else(own))];
+        let mut folders = vec![
+            environment
+                .current_dir
+                .join(environment.objects.clone().unwrap_or_else(own)),
+        ];
         let alternates = environment.alternates.as_deref().unwrap_or(OsStr::new(""));
-        folders.extend(split_alternates(alternates)?.into_iter().map(|path| environment.current_dir.join(path)));
+        folders.extend(
+            split_alternates(alternates)?
+                .into_iter()
+                .map(|path| environment.current_dir.join(path)),
+        );
 
         // Beside `objects`, as deep as it: gix resolves the relative alternates of an alternate against the first folder.
         clean_up(gix.common_dir());
-        let (folder, held) =
-            make_folder(gix.common_dir()).map_err(Error::io("making an object folder in", gix.common_dir()))?;
+        let (folder, held) = make_folder(gix.common_dir())
+            .map_err(Error::io("making an object folder in", gix.common_dir()))?;
         let info = folder.path().join("info");
         let write = || {
             std::fs::create_dir(&info)?;
             let mut file = std::fs::File::create(info.join("alternates"))?;
             // Each path is absolute, so none can pass for a comment; what could end the line is quoted.
             folders.iter().try_for_each(|path| {
-                file.write_all(&gix::quote::ansi_c::quote(BStr::new(path.as_os_str().as_bytes())))?;
+                file.write_all(&gix::quote::ansi_c::quote(BStr::new(
+                    path.as_os_str().as_bytes(),
+                )))?;
                 file.write_all(b"\n")
             })
         };
@@ -111,7 +132,9 @@ fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     loop {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
         // Somebody who cleans up may come before the lock, and take it for one that was left behind.
-        let Ok(held) = File::open(folder.path()) else { continue };
+        let Ok(held) = File::open(folder.path()) else {
+            continue;
+        };
         // Where the disk knows no locks, nobody gets one to clean up either.
         let _ = held.lock();
         if folder.path().is_dir() {
@@ -139,8 +162,12 @@ fn split_alternates(value: &OsStr) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     while !rest.is_empty() {
         let (path, used) = if rest.starts_with(b"\"") {
-            let (path, used) = gix::quote::ansi_c::undo(BStr::new(rest))
-                .map_err(|_| Error::corrupt("GIT_ALTERNATE_OBJECT_DIRECTORIES", "a quotation mark without its end"))?;
+            let (path, used) = gix::quote::ansi_c::undo(BStr::new(rest)).map_err(|_| {
+                Error::corrupt(
+                    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+                    "a quotation mark without its end",
+                )
+            })?;
             (path.to_vec(), used)
         } else {
             let used = rest.find_byte(b':').unwrap_or(rest.len());

@@ -44,7 +44,10 @@ impl Repository {
     pub fn recent(&self, tip: Oid, limit: usize) -> Result<Recent<'_>> {
         let mut walk = Walk::new(self)?;
         let (mut commits, mut places, mut floor) = (Vec::new(), HashMap::new(), None);
-        let (mut queue, mut seen) = (BinaryHeap::from([(walk.step(tip)?, tip)]), HashSet::from([tip]));
+        let (mut queue, mut seen) = (
+            BinaryHeap::from([(walk.step(tip)?, tip)]),
+            HashSet::from([tip]),
+        );
         while let Some((step, id)) = queue.pop() {
             if commits.len() >= limit {
                 floor = Some(step.key());
@@ -60,9 +63,19 @@ impl Repository {
                 }
             }
             places.insert(id, commits.len());
-            commits.push(Passed { id, parents: step.parents, cut });
+            commits.push(Passed {
+                id,
+                parents: step.parents,
+                cut,
+            });
         }
-        Ok(Recent { repository: self, commits, places, floor, limit })
+        Ok(Recent {
+            repository: self,
+            commits,
+            places,
+            floor,
+            limit,
+        })
     }
 }
 
@@ -83,7 +96,10 @@ impl Recent<'_> {
         let first = walk.step(commit)?;
         let below = |key: Key| self.floor.is_some_and(|floor| key < floor);
         if below(first.key()) && !self.places.contains_key(&commit) {
-            return Ok(Lacking { places: (0..self.commits.len()).collect(), more: true });
+            return Ok(Lacking {
+                places: (0..self.commits.len()).collect(),
+                more: true,
+            });
         }
         let (mut has, mut queue) = (HashSet::from([commit]), vec![first]);
         while let Some(step) = queue.pop() {
@@ -93,22 +109,35 @@ impl Recent<'_> {
                 }
                 if has.len() > self.limit.saturating_mul(10) {
                     let what = "the number of commits beside the branch".to_owned();
-                    return Err(Error::Bounds { what, limit: self.limit as u64 });
+                    return Err(Error::Bounds {
+                        what,
+                        limit: self.limit as u64,
+                    });
                 }
                 // What is behind one that cannot be read is of no matter, unless the branch has it only from there.
-                let Ok(step) = walk.step(parent) else { continue };
+                let Ok(step) = walk.step(parent) else {
+                    continue;
+                };
                 if !below(step.key()) || self.places.contains_key(&parent) {
                     queue.push(step);
                 }
             }
         }
         let mut lacking = Lacking::default();
-        for (place, it) in self.commits.iter().enumerate().filter(|(_, it)| !has.contains(&it.id)) {
+        for (place, it) in self
+            .commits
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !has.contains(&it.id))
+        {
             if it.cut {
                 return Err(Error::Shallow);
             }
             lacking.places.push(place);
-            lacking.more |= it.parents.iter().any(|it| !has.contains(it) && !self.places.contains_key(it));
+            lacking.more |= it
+                .parents
+                .iter()
+                .any(|it| !has.contains(it) && !self.places.contains_key(it));
         }
         Ok(lacking)
     }

@@ -21,11 +21,14 @@ impl Repository {
         if vouched.is_empty() {
             return Ok(None);
         }
-        let Some(found) = self.recovered_with(ledger, id)? else { return Ok(None) };
+        let Some(found) = self.recovered_with(ledger, id)? else {
+            return Ok(None);
+        };
         let mut keys = Vec::new();
         for text in vouched {
-            let key: PublicKey =
-                text.parse().map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
+            let key: PublicKey = text
+                .parse()
+                .map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
             keys.push(key);
         }
         Ok(Some(found).filter(|key| keys.contains(key)))
@@ -36,12 +39,21 @@ impl Repository {
         if !ledger.is_policy() {
             return Ok(None);
         }
-        let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else { return Ok(None) };
+        let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else {
+            return Ok(None);
+        };
         if !matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered) {
             return Ok(None);
         }
-        let Some(text) = self.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else { return Ok(None) };
-        let Ok(policy) = Policy::from_bytes(&text) else { return Ok(None) };
-        Ok(policy.people.get(&entry.statement().by).map(|person| person.key))
+        let Some(text) = self.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else {
+            return Ok(None);
+        };
+        let Ok(policy) = Policy::from_bytes(&text) else {
+            return Ok(None);
+        };
+        Ok(policy
+            .people
+            .get(&entry.statement().by)
+            .map(|person| person.key))
     }
 }

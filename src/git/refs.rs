@@ -32,7 +32,10 @@ const LEDGERS: &str = "refs/deploy/";
 const LIST_LIMIT: usize = 100_000;
 
 fn full_name(name: &str) -> Result<FullName> {
-    let refused = |why| Error::Ref { name: name.to_owned(), why };
+    let refused = |why| Error::Ref {
+        name: name.to_owned(),
+        why,
+    };
     if !name.starts_with("refs/") {
         return Err(refused("it does not begin with refs/"));
     }
@@ -55,7 +58,11 @@ impl Repository {
         let full = full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
         // The file first, then packed-refs: the other way round, a `git pack-refs` in between would show the value before the last.
-        let loose = self.gix.refs.try_find_loose(full.as_ref()).map_err(failed())?;
+        let loose = self
+            .gix
+            .refs
+            .try_find_loose(full.as_ref())
+            .map_err(failed())?;
         // gix also tries refs/heads/<name> and the like: only the ref that was asked for counts.
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
             return target(name, &loose.target).map(Some);
@@ -68,16 +75,23 @@ impl Repository {
         let full = full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
         // Opened anew: gix keeps a copy as long as the file's time is the same, and two writes can share one tick of that clock.
-        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else { return Ok(None) };
+        let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else {
+            return Ok(None);
+        };
         let found = packed.try_find(full.as_ref()).map_err(failed())?;
-        Ok(found.filter(|found| found.name == full.as_ref()).map(|found| from_gix(&found.target())))
+        Ok(found
+            .filter(|found| found.name == full.as_ref())
+            .map(|found| from_gix(&found.target())))
     }
 
     /// Where a ref leads that is symbolic, by however many steps; none for every other. Whoever pushes to it moves that ref.
     ///
     /// Only a file can be symbolic: neither an object nor `packed-refs` is opened, so this costs next to nothing.
     pub fn leads_to(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        let refused = |why| Error::Ref { name: String::from_utf8_lossy(name).into_owned(), why };
+        let refused = |why| Error::Ref {
+            name: String::from_utf8_lossy(name).into_owned(),
+            why,
+        };
         let mut at = name.to_vec();
         for steps in 0..=SYMBOLIC_STEPS {
             // Git refuses other names, and they could lead anywhere.
@@ -90,21 +104,31 @@ impl Repository {
                 None => return Ok((steps > 0).then_some(at)),
             }
         }
-        Err(refused("it leads from one symbolic ref to the next without an end"))
+        Err(refused(
+            "it leads from one symbolic ref to the next without an end",
+        ))
     }
 
     /// What the file of a ref says if that is the name of another ref.
     fn symbolic_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
-        let path = self.common_dir().join(std::ffi::OsStr::from_bytes(name.as_bstr()));
+        let path = self
+            .common_dir()
+            .join(std::ffi::OsStr::from_bytes(name.as_bstr()));
         let metadata = match std::fs::symlink_metadata(&path) {
             Ok(metadata) => metadata,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::io("reading", &path)(error)),
         };
         if metadata.is_symlink() {
-            let why =
-                "its file is a symbolic link: what that points to could move unseen. Replace it with a file of its own";
-            return Err(Error::Ref { name: name.as_bstr().to_string(), why });
+            let why = "its file is a symbolic link: what that points to could move unseen. Replace it with a file of its own";
+            return Err(Error::Ref {
+                name: name.as_bstr().to_string(),
+                why,
+            });
         }
         if !metadata.is_file() {
             return Ok(None);
@@ -114,7 +138,9 @@ impl Repository {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("reading", &path)(error)),
         };
-        Ok(text.strip_prefix(b"ref:").map(|target| target.trim_ascii().to_vec()))
+        Ok(text
+            .strip_prefix(b"ref:")
+            .map(|target| target.trim_ascii().to_vec()))
     }
 
     /// All refs below a prefix that ends in `/`, by name. Symbolic refs, broken ones, and names that are not UTF-8 are errors: this is
@@ -122,18 +148,26 @@ impl Repository {
     pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
         let failed = || Error::library(format!("listing {prefix}"));
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
-            return Err(Error::Ref { name: prefix.to_owned(), why: "a prefix begins with refs/ and ends in a slash" });
+            return Err(Error::Ref {
+                name: prefix.to_owned(),
+                why: "a prefix begins with refs/ and ends in a slash",
+            });
         }
         let mut refs = BTreeMap::new();
         let mut add = |name: &FullNameRef, found: &Target| {
             let name = name.as_bstr().to_str();
-            let name = name.map_err(|_| Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8"))?;
+            let name = name.map_err(|_| {
+                Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8")
+            })?;
             let id = target(name, found)?;
             // What is a file as well counts as that: it comes first, and is newer.
             refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
                 let what = format!("the number of refs below {prefix}");
-                return Err(Error::Bounds { what, limit: LIST_LIMIT as u64 });
+                return Err(Error::Bounds {
+                    what,
+                    limit: LIST_LIMIT as u64,
+                });
             }
             Ok(())
         };
@@ -156,7 +190,13 @@ impl Repository {
     ///
     /// When it returns, the ref and every object written through this [`Repository`] before are on the disk.
     /// [`Error::LostRace`] if the ref is not at `old`.
-    pub fn compare_and_swap(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
+    pub fn compare_and_swap(
+        &self,
+        name: &str,
+        old: Option<Oid>,
+        new: Oid,
+        log: &str,
+    ) -> Result<()> {
         if name.starts_with(LEDGERS) {
             return Err(Error::Ref {
                 name: name.to_owned(),
@@ -194,12 +234,17 @@ impl Repository {
             }
             let found = self.read_ref(name)?;
             if found != old {
-                return Err(Error::LostRace { name: name.to_owned(), found });
+                return Err(Error::LostRace {
+                    name: name.to_owned(),
+                    found,
+                });
             }
             // It stumbled over another writer that is done by now: over a lock, a folder just removed, an old copy of packed-refs.
             attempts += 1;
             if attempts == ATTEMPTS || deadline.passed() {
-                return self.lock_in_the_way(name).map_or(result, |lock| Err(Error::Locked(lock)));
+                return self
+                    .lock_in_the_way(name)
+                    .map_or(result, |lock| Err(Error::Locked(lock)));
             }
             std::thread::sleep(Duration::from_millis(10 * attempts));
         }
@@ -207,16 +252,19 @@ impl Repository {
 
     /// The lock file that keeps this ref from being moved, if one is there.
     fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
-        let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()].map(|lock| self.common_dir().join(lock));
+        let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()]
+            .map(|lock| self.common_dir().join(lock));
         locks.into_iter().find(|lock| lock.exists())
     }
 
     /// A lock file that keeps some ref from being moved, if there is one.
     pub(super) fn ref_lock(&self) -> Option<PathBuf> {
-        let below =
-            walkdir::WalkDir::new(self.common_dir().join("refs")).into_iter().filter_map(std::result::Result::ok);
-        let mut locks =
-            below.map(walkdir::DirEntry::into_path).filter(|path| path.extension() == Some("lock".as_ref()));
+        let below = walkdir::WalkDir::new(self.common_dir().join("refs"))
+            .into_iter()
+            .filter_map(std::result::Result::ok);
+        let mut locks = below
+            .map(walkdir::DirEntry::into_path)
+            .filter(|path| path.extension() == Some("lock".as_ref()));
         locks.next().or_else(|| self.lock_in_the_way("HEAD"))
     }
 
@@ -237,8 +285,10 @@ impl Repository {
         let _ = refs.force_refresh_packed_buffer();
 
         let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
-        let prepared =
-            refs.transaction().prepare([edit], wait, wait).map_err(Error::library(format!("preparing {name}")))?;
+        let prepared = refs
+            .transaction()
+            .prepare([edit], wait, wait)
+            .map_err(Error::library(format!("preparing {name}")))?;
         // With the locks held, once more: gix takes a broken file for a missing one, and can look at an old copy of packed-refs. Both
         // would let a value pass that has been replaced.
         let found = self.read_ref(&name)?;
@@ -252,26 +302,44 @@ impl Repository {
         // What the ref will name must be there for good before it does.
         self.sync_objects(&lock)?;
         let time = gix::date::Time::new(crate::clock::now().seconds(), 0).to_string();
-        let committer = gix::actor::SignatureRef { name: "git-deploy".into(), email: "git-deploy".into(), time: &time };
-        prepared.commit(Some(committer)).map_err(Error::library(format!("moving {name}")))?;
+        let committer = gix::actor::SignatureRef {
+            name: "git-deploy".into(),
+            email: "git-deploy".into(),
+            time: &time,
+        };
+        prepared
+            .commit(Some(committer))
+            .map_err(Error::library(format!("moving {name}")))?;
         sync_paths(self.ref_folders(&path).into_iter())
     }
 
     /// The folders from the one that holds the ref up to `refs`, innermost first.
     fn ref_folders<'a>(&self, path: &'a Path) -> Vec<&'a Path> {
         let refs = self.common_dir().join("refs");
-        path.ancestors().skip(1).take_while(|folder| folder.starts_with(&refs)).collect()
+        path.ancestors()
+            .skip(1)
+            .take_while(|folder| folder.starts_with(&refs))
+            .collect()
     }
 
     fn make_ref_folders(&self, path: &Path) -> Result<()> {
         let refs = self.common_dir().join("refs");
         let folders = self.ref_folders(path);
-        folders.iter().rev().skip(1).try_for_each(|folder| make_folder(folder, &refs))
+        folders
+            .iter()
+            .rev()
+            .skip(1)
+            .try_for_each(|folder| make_folder(folder, &refs))
     }
 
     /// No ref is both a file and a folder. gix does not see it when the other one is packed.
     fn refuse_file_and_folder(&self, name: &str) -> Result<()> {
-        let taken = |why| Err(Error::Ref { name: name.to_owned(), why });
+        let taken = |why| {
+            Err(Error::Ref {
+                name: name.to_owned(),
+                why,
+            })
+        };
         for (at, _) in name.match_indices('/') {
             let above = name.get(..at).unwrap_or_default();
             if above.matches('/').count() > 0 && self.read_ref(above)?.is_some() {
@@ -279,13 +347,19 @@ impl Repository {
             }
         }
         let below = format!("{name}/");
-        if self.list_refs(&below)?.is_empty() { Ok(()) } else { taken("there are refs below it") }
+        if self.list_refs(&below)?.is_empty() {
+            Ok(())
+        } else {
+            taken("there are refs below it")
+        }
     }
 }
 
 fn file_name(path: &Path) -> String {
     // A full ref name has a last part, which was UTF-8.
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// Whether git allows this full ref name.

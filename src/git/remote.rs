@@ -50,7 +50,13 @@ impl Repository {
     /// deleted ledger is seen. No tags, no submodules, nothing else that git's settings would add.
     pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
         self.git("fetch")
-            .args(["--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"])
+            .args([
+                "--quiet",
+                "--prune",
+                "--no-tags",
+                "--no-recurse-submodules",
+                "--no-write-fetch-head",
+            ])
             // Nothing but the given refspecs: the configured ones would move other refs as well.
             .arg("--refmap=")
             .args(["--end-of-options", remote])
@@ -65,14 +71,32 @@ impl Repository {
     ///
     /// The remote compares and swaps: a ref that moved meanwhile is not a fast-forward, or has another old value. Afterwards the ref is
     /// looked up again unless the answer was clear.
-    pub fn push_one(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+    pub fn push_one(
+        &self,
+        remote: &str,
+        local: Oid,
+        name: &str,
+        expected: Option<Oid>,
+    ) -> Result<PushOutcome> {
         self.push(remote, local, name, expected, None)
     }
 
     /// Pushes one commit to one full ref of a remote over whatever is there, if that is still what the caller last saw (`None`: nothing).
-    pub fn push_over(&self, remote: &str, local: Oid, name: &str, expected: Option<Oid>) -> Result<PushOutcome> {
+    pub fn push_over(
+        &self,
+        remote: &str,
+        local: Oid,
+        name: &str,
+        expected: Option<Oid>,
+    ) -> Result<PushOutcome> {
         let seen = expected.map_or_else(String::new, |seen| seen.to_string());
-        self.push(remote, local, name, expected, Some(format!("--force-with-lease={name}:{seen}")))
+        self.push(
+            remote,
+            local,
+            name,
+            expected,
+            Some(format!("--force-with-lease={name}:{seen}")),
+        )
     }
 
     fn push(
@@ -84,7 +108,10 @@ impl Repository {
         force: Option<String>,
     ) -> Result<PushOutcome> {
         if !is_valid_name(name) {
-            return Err(Error::Ref { name: name.to_owned(), why: "git allows no such name" });
+            return Err(Error::Ref {
+                name: name.to_owned(),
+                why: "git allows no such name",
+            });
         }
         if self.config_bool(&format!("remote.{remote}.mirror"))? == Some(true) {
             return Err(Error::Mirror(remote.to_owned()));
@@ -101,20 +128,35 @@ impl Repository {
         let messages = remote_lines(&output.stderr);
         match answer(&output, name) {
             // A new ref, a fast-forward, a forced one, or there already.
-            Some((b'*' | b' ' | b'+' | b'=', _)) if output.success() => return Ok(PushOutcome::Accepted { messages }),
+            Some((b'*' | b' ' | b'+' | b'=', _)) if output.success() => {
+                return Ok(PushOutcome::Accepted { messages });
+            }
             _ => {}
         }
         let (refused, unanswered) = match answer(&output, name) {
             Some((b'!', summary)) => (summary != UNANSWERED, summary == UNANSWERED),
             _ => (false, false),
         };
-        let said = || for_people(&output.stderr).lines().map(str::to_owned).collect();
-        let unknown = || PushOutcome::Unknown { messages: said(), sent: unanswered };
-        let Ok(now) = self.ls_remote(remote, &[name]) else { return Ok(unknown()) };
+        let said = || {
+            for_people(&output.stderr)
+                .lines()
+                .map(str::to_owned)
+                .collect()
+        };
+        let unknown = || PushOutcome::Unknown {
+            messages: said(),
+            sent: unanswered,
+        };
+        let Ok(now) = self.ls_remote(remote, &[name]) else {
+            return Ok(unknown());
+        };
         Ok(match now.get(name).copied() {
             Some(found) if found == local => PushOutcome::Accepted { messages },
             found if refused && found != expected => PushOutcome::LostRace { found },
-            _ if refused => PushOutcome::Rejected { doubt: is_doubt(&messages), messages },
+            _ if refused => PushOutcome::Rejected {
+                doubt: is_doubt(&messages),
+                messages,
+            },
             // Without an answer the push may still be under way, or be in and have others on top.
             _ => unknown(),
         })
@@ -122,8 +164,12 @@ impl Repository {
 
     /// Where these refs of a remote are: full names, or prefixes that end in `/*`. What is not there is left out.
     pub fn ls_remote(&self, remote: &str, names: &[&str]) -> Result<BTreeMap<String, Oid>> {
-        let output =
-            self.git("ls-remote").args(["--quiet", "--refs", "--end-of-options", remote]).args(names).run()?.ok()?;
+        let output = self
+            .git("ls-remote")
+            .args(["--quiet", "--refs", "--end-of-options", remote])
+            .args(names)
+            .run()?
+            .ok()?;
         let wanted = |name: &str| {
             names.iter().any(|wanted| match wanted.strip_suffix('*') {
                 Some(prefix) => name.starts_with(prefix),
@@ -132,10 +178,20 @@ impl Repository {
             })
         };
         let mut refs = BTreeMap::new();
-        for line in output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let malformed = || Error::corrupt("the answer of git ls-remote", "a line is not an id and a name");
+        for line in output
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            let malformed = || {
+                Error::corrupt(
+                    "the answer of git ls-remote",
+                    "a line is not an id and a name",
+                )
+            };
             // A name that is not UTF-8 is none that was asked for.
-            let Ok(line) = std::str::from_utf8(line) else { continue };
+            let Ok(line) = std::str::from_utf8(line) else {
+                continue;
+            };
             let (id, name) = line.split_once('\t').ok_or_else(malformed)?;
             if wanted(name) {
                 refs.insert(name.to_owned(), id.parse().map_err(|_| malformed())?);
@@ -152,8 +208,15 @@ fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
         let flag = parts.next()?;
         let to = parts.next()?.rsplit(|byte| *byte == b':').next()?;
         let words = parts.next().unwrap_or_default();
-        let summary = words.split_inclusive(|byte| *byte == b']').next().unwrap_or_default();
-        if to == name.as_bytes() { Some((*flag.first()?, summary)) } else { None }
+        let summary = words
+            .split_inclusive(|byte| *byte == b']')
+            .next()
+            .unwrap_or_default();
+        if to == name.as_bytes() {
+            Some((*flag.first()?, summary))
+        } else {
+            None
+        }
     })
 }
 
@@ -161,7 +224,8 @@ fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
 fn is_doubt(messages: &[String]) -> bool {
     let says = |line: &str, decision: Decision| {
         let line = line.strip_prefix("error: ").unwrap_or(line);
-        line.strip_prefix(VOICE).is_some_and(|words| words.starts_with(decision.word()))
+        line.strip_prefix(VOICE)
+            .is_some_and(|words| words.starts_with(decision.word()))
     };
     let any = |decision| messages.iter().any(|line| says(line, decision));
     any(Decision::CannotTell) && !any(Decision::Refused)
@@ -170,6 +234,11 @@ fn is_doubt(messages: &[String]) -> bool {
 /// What the remote said: git sets `remote: ` before it, in every language.
 fn remote_lines(stderr: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stderr);
-    let lines = text.lines().filter_map(|line| line.strip_prefix("remote: "));
-    lines.map(|line| harmless(line.trim_end())).take(1_000).collect()
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote: "));
+    lines
+        .map(|line| harmless(line.trim_end()))
+        .take(1_000)
+        .collect()
 }

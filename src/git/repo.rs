@@ -105,10 +105,15 @@ impl Shared {
         };
         let folder = gix.objects.store_ref().path().to_owned();
         match gix::odb::at_opts(folder, gix.object_hash(), None, options) {
-            Ok(handle) => gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough(),
+            Ok(handle) => {
+                gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough()
+            }
             Err(_) => return self.clone(),
         }
-        Self { gix: gix.into_sync(), common: Arc::clone(&self.common) }
+        Self {
+            gix: gix.into_sync(),
+            common: Arc::clone(&self.common),
+        }
     }
 }
 
@@ -130,14 +135,22 @@ fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
     let path = path.to_owned();
     move |error| {
         // Only whose it is says so: a file that may not be read is refused in the same way.
-        let foreign = |path: &Path| gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own);
+        let foreign = |path: &Path| {
+            gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own)
+        };
         if error.is_permission_denied() && (foreign(&path) || foreign(&path.join(".git"))) {
             return Error::Foreign(path);
         }
         if error.is_not_found() {
-            return Error::Open { path, source: "it is none, or its .git file leads nowhere".into() };
+            return Error::Open {
+                path,
+                source: "it is none, or its .git file leads nowhere".into(),
+            };
         }
-        Error::Open { path, source: error.into() }
+        Error::Open {
+            path,
+            source: error.into(),
+        }
     }
 }
 
@@ -146,8 +159,14 @@ impl Repository {
         // A replace ref changes what history says; nobody signs those.
         gix.objects.ignore_replacements = true;
         gix.object_cache_size(CACHE);
-        gix.objects.set_pack_cache(|| Box::new(gix::odb::pack::cache::lru::MemoryCappedHashmap::new(BASES)));
-        Self { gix, common, unsynced: RefCell::default() }
+        gix.objects.set_pack_cache(|| {
+            Box::new(gix::odb::pack::cache::lru::MemoryCappedHashmap::new(BASES))
+        });
+        Self {
+            gix,
+            common,
+            unsynced: RefCell::default(),
+        }
     }
 
     /// Opens the repository that `directory` lies in. As for git, `GIT_DIR` in the environment overrules that, `GIT_WORK_TREE` says where
@@ -156,14 +175,21 @@ impl Repository {
         let directory = absolute(directory)?;
         if let Some(git_dir) = std::env::var_os("GIT_DIR") {
             let mut opened = Self::open(Path::new(&git_dir))?;
-            let said = std::env::var_os("GIT_WORK_TREE").is_some() || opened.config_string("core.worktree")?.is_some();
+            let said = std::env::var_os("GIT_WORK_TREE").is_some()
+                || opened.config_string("core.worktree")?.is_some();
             if !said && opened.config_bool("core.bare")? != Some(true) {
                 // With GIT_DIR alone, git takes the working directory for the top of the work tree.
-                opened.gix.set_workdir(directory.clone()).map_err(open_error(&directory))?;
+                opened
+                    .gix
+                    .set_workdir(directory.clone())
+                    .map_err(open_error(&directory))?;
             }
             return Ok(opened);
         }
-        let trust = gix::sec::trust::Mapping { full: options()?, reduced: options()? };
+        let trust = gix::sec::trust::Mapping {
+            full: options()?,
+            reduced: options()?,
+        };
         let mut upwards = gix::discover::upwards::Options::default().apply_environment();
         // A ceiling that is nowhere above stops nothing.
         upwards.match_ceiling_dir_or_error = false;
@@ -188,7 +214,10 @@ impl Repository {
 
     fn open_with(git_dir: &Path, environment: Option<&HookEnvironment>) -> Result<Self> {
         let git_dir = absolute(git_dir)?;
-        let gix = options()?.open_path_as_is(true).open(&git_dir).map_err(open_error(&git_dir))?;
+        let gix = options()?
+            .open_path_as_is(true)
+            .open(&git_dir)
+            .map_err(open_error(&git_dir))?;
         Self::checked(gix.to_thread_local(), environment)
     }
 
@@ -198,12 +227,22 @@ impl Repository {
             Some(environment) => Quarantine::enter(&mut gix, environment)?,
             None => None,
         };
-        Ok(Self::new(gix, Arc::new(Common { graph: OnceLock::new(), quarantine, memories: Memories::default() })))
+        Ok(Self::new(
+            gix,
+            Arc::new(Common {
+                graph: OnceLock::new(),
+                quarantine,
+                memories: Memories::default(),
+            }),
+        ))
     }
 
     /// A handle for other threads.
     pub fn share(&self) -> Shared {
-        Shared { gix: self.gix.clone().into_sync(), common: Arc::clone(&self.common) }
+        Shared {
+            gix: self.gix.clone().into_sync(),
+            common: Arc::clone(&self.common),
+        }
     }
 
     /// A second repository for one other thread; for many, keep the result of [`Repository::share`].
@@ -242,16 +281,25 @@ impl Repository {
 
     /// Whether history was cut off by a shallow clone.
     pub fn is_shallow(&self) -> Result<bool> {
-        self.gix.is_shallow().map_err(Error::library("looking for a shallow boundary"))
+        self.gix
+            .is_shallow()
+            .map_err(Error::library("looking for a shallow boundary"))
     }
 
     /// Whether objects of a push are visible that may yet be refused: nothing can be written then.
     pub fn is_quarantined(&self) -> bool {
-        self.common.quarantine.as_ref().is_some_and(Quarantine::is_provisional)
+        self.common
+            .quarantine
+            .as_ref()
+            .is_some_and(Quarantine::is_provisional)
     }
 
     pub(super) fn refuse_in_quarantine(&self, what: &'static str) -> Result<()> {
-        if self.is_quarantined() { Err(Error::Quarantine(what)) } else { Ok(()) }
+        if self.is_quarantined() {
+            Err(Error::Quarantine(what))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn quarantine(&self) -> Option<&Quarantine> {
@@ -268,7 +316,9 @@ impl Repository {
     /// A commit-graph to give away.
     pub(super) fn open_graph(&self) -> Option<gix::commitgraph::Graph> {
         // Git, too, uses no graph in a shallow clone: it would know parents that are not there.
-        if self.is_shallow().unwrap_or(true) || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true) {
+        if self.is_shallow().unwrap_or(true)
+            || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true)
+        {
             return None;
         }
         // In quarantine the object store is a stand-in, so the place is named here. A broken graph is none: it is a cache.
@@ -283,14 +333,23 @@ impl Repository {
 
     /// A value of git's configuration, the last one that applies. A value that is not UTF-8 is an error.
     pub fn config_string(&self, key: &str) -> Result<Option<String>> {
-        let Some(value) = self.gix.config_snapshot().string(key) else { return Ok(None) };
-        let text = value.to_str().map_err(|_| Error::corrupt(format!("the git setting {key}"), "not UTF-8"))?;
+        let Some(value) = self.gix.config_snapshot().string(key) else {
+            return Ok(None);
+        };
+        let text = value
+            .to_str()
+            .map_err(|_| Error::corrupt(format!("the git setting {key}"), "not UTF-8"))?;
         Ok(Some(text.to_owned()))
     }
 
     /// Every value of a setting that can be given several times, in order.
     pub fn config_strings(&self, key: &str) -> Result<Vec<String>> {
-        let values = self.gix.config_snapshot().plumbing().strings(key).unwrap_or_default();
+        let values = self
+            .gix
+            .config_snapshot()
+            .plumbing()
+            .strings(key)
+            .unwrap_or_default();
         let text = |value: &gix::bstr::BString| value.to_str().map(str::to_owned);
         values
             .iter()
@@ -301,7 +360,10 @@ impl Repository {
 
     /// A setting that is on or off. What git would not take for either is an error.
     pub fn config_bool(&self, key: &str) -> Result<Option<bool>> {
-        self.gix.config_snapshot().try_boolean(key).map_err(Error::library(format!("reading the git setting {key}")))
+        self.gix
+            .config_snapshot()
+            .try_boolean(key)
+            .map_err(Error::library(format!("reading the git setting {key}")))
     }
 
     /// Sets a value in the repository's own configuration, in place of all it had. This object goes on seeing what it saw when opened.
@@ -315,7 +377,10 @@ impl Repository {
     }
 
     fn change_config(&self, how: &str, key: &str, value: &str) -> Result<()> {
-        let changed = self.git("config").args(["--local", how, "--end-of-options", key, value]).run()?;
+        let changed = self
+            .git("config")
+            .args(["--local", how, "--end-of-options", key, value])
+            .run()?;
         let lock = self.common_dir().join("config.lock");
         // A git that was killed leaves it.
         if !changed.success() && lock.exists() {
@@ -332,17 +397,31 @@ impl Repository {
 
 /// The path with links resolved: relative ones would change their meaning with the working directory.
 fn absolute(path: &Path) -> Result<PathBuf> {
-    std::fs::canonicalize(path).map_err(|source| Error::Open { path: path.to_owned(), source: source.into() })
+    std::fs::canonicalize(path).map_err(|source| Error::Open {
+        path: path.to_owned(),
+        source: source.into(),
+    })
 }
 
 /// Extensions of the repository format that change nothing for us.
-const KNOWN_EXTENSIONS: [&str; 6] =
-    ["noop", "noop-v1", "objectformat", "preciousobjects", "relativeworktrees", "worktreeconfig"];
+const KNOWN_EXTENSIONS: [&str; 6] = [
+    "noop",
+    "noop-v1",
+    "objectformat",
+    "preciousobjects",
+    "relativeworktrees",
+    "worktreeconfig",
+];
 
 /// Refuses what gix would open and then misread: facts that are missing would look like facts that are not so.
 fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
-    let unsupported =
-        |feature: String, remedy| Err(Error::Unsupported { path: gix.git_dir().to_owned(), feature, remedy });
+    let unsupported = |feature: String, remedy| {
+        Err(Error::Unsupported {
+            path: gix.git_dir().to_owned(),
+            feature,
+            remedy,
+        })
+    };
     if gix.refs.namespace.is_some() {
         return unsupported("a ref namespace".to_owned(), "unset GIT_NAMESPACE");
     }
@@ -351,7 +430,10 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
     for section in config.sections_by_name("extensions").into_iter().flatten() {
         for name in section.value_names() {
             let name = name.to_ascii_lowercase();
-            let value = section.value(&name).unwrap_or_default().to_ascii_lowercase();
+            let value = section
+                .value(&name)
+                .unwrap_or_default()
+                .to_ascii_lowercase();
             match (&*name, &*value) {
                 ("refstorage", b"files") => {}
                 ("refstorage", _) => {
@@ -372,7 +454,10 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
         }
     }
     for section in config.sections_by_name("remote").into_iter().flatten() {
-        if section.value("promisor").is_some_and(|value| !matches!(&**value, b"false" | b"no" | b"off" | b"0")) {
+        if section
+            .value("promisor")
+            .is_some_and(|value| !matches!(&**value, b"false" | b"no" | b"off" | b"0"))
+        {
             return partial_clone(gix);
         }
     }

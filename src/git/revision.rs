@@ -36,7 +36,9 @@ impl Repository {
             return Ok(None);
         }
         match self.parse(revision) {
-            Ok(spec) => spec.single().map_or(Ok(None), |id| self.peel_to_commit(from_gix(&id))),
+            Ok(spec) => spec
+                .single()
+                .map_or(Ok(None), |id| self.peel_to_commit(from_gix(&id))),
             Err(_) => Ok(None),
         }
     }
@@ -52,7 +54,9 @@ impl Repository {
         }
         match self.parse(revision) {
             Ok(spec) => match spec.single() {
-                Some(id) => Ok(self.kind(from_gix(&id))?.map_or(NoCommit::Elsewhere, NoCommit::Other)),
+                Some(id) => Ok(self
+                    .kind(from_gix(&id))?
+                    .map_or(NoCommit::Elsewhere, NoCommit::Other)),
                 None => Ok(NoCommit::Several),
             },
             Err(error) => Ok(match error.downcast_any_ref::<ParseError>() {
@@ -66,7 +70,10 @@ impl Repository {
 
     fn parse(&self, revision: &str) -> gix::Result<gix::revision::Spec<'_>> {
         // As for git where it needs a commit: of several objects whose ids begin so, the one that is a commit is meant.
-        let options = Options { object_kind_hint: Some(ObjectKindHint::Committish), ..Options::default() };
+        let options = Options {
+            object_kind_hint: Some(ObjectKindHint::Committish),
+            ..Options::default()
+        };
         gix::revision::Spec::from_bstr(BStr::new(revision), &self.gix, options)
     }
 
@@ -79,7 +86,9 @@ impl Repository {
             return Vec::new();
         }
         let mut found = Vec::new();
-        for reference in ["refs/heads/", "refs/remotes/", "refs/tags/"].map(|folder| format!("{folder}{name}")) {
+        for reference in
+            ["refs/heads/", "refs/remotes/", "refs/tags/"].map(|folder| format!("{folder}{name}"))
+        {
             // What is no name of a ref is none of one.
             if let Ok(Some(it)) = self.gix.try_find_reference(reference.as_str())
                 && let Ok(id) = it.into_fully_peeled_id()
@@ -92,13 +101,20 @@ impl Repository {
         {
             found.insert(0, (id, id.to_string()));
         }
-        let same = found.windows(2).all(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        if same { Vec::new() } else { found.into_iter().map(|(_, name)| name + rest).collect() }
+        let same = found
+            .windows(2)
+            .all(|pair| matches!(pair, [one, other] if one.0 == other.0));
+        if same {
+            Vec::new()
+        } else {
+            found.into_iter().map(|(_, name)| name + rest).collect()
+        }
     }
 
     /// Whether a revision begins with the whole id of an object that is not here.
     fn lacks(&self, revision: &str) -> Result<bool> {
-        self.whole_id(beginning(revision)).map_or(Ok(false), |id| Ok(self.kind(id)?.is_none()))
+        self.whole_id(beginning(revision))
+            .map_or(Ok(false), |id| Ok(self.kind(id)?.is_none()))
     }
 
     /// A whole id means that object and nothing else, whatever is called so: git means that too, and our library only where the object is here.
@@ -120,8 +136,14 @@ impl Repository {
         let all = self.gix.references().map_err(failed())?;
         let mut names = Vec::new();
         for folder in ["refs/heads/", "refs/tags/", "refs/remotes/"] {
-            let found = all.prefixed(folder).map_err(failed())?.take(NAMES).filter_map(std::result::Result::ok);
-            names.extend(found.filter_map(|it| it.name().shorten().to_str().ok().map(str::to_owned)));
+            let found = all
+                .prefixed(folder)
+                .map_err(failed())?
+                .take(NAMES)
+                .filter_map(std::result::Result::ok);
+            names.extend(
+                found.filter_map(|it| it.name().shorten().to_str().ok().map(str::to_owned)),
+            );
         }
         Ok(names)
     }
@@ -129,5 +151,8 @@ impl Repository {
 
 /// What a revision begins with: a name or an id, before the steps that lead on from it.
 fn beginning(revision: &str) -> &str {
-    revision.split(['^', '~', '@', ':']).next().unwrap_or_default()
+    revision
+        .split(['^', '~', '@', ':'])
+        .next()
+        .unwrap_or_default()
 }

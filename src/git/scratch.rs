@@ -17,22 +17,36 @@ pub struct Scratch {
 impl Scratch {
     /// Makes one whose objects are named by this hash.
     pub fn new(hash: HashKind) -> Result<Self> {
-        let failed = |source: std::io::Error| Error::Open { path: std::env::temp_dir(), source: source.into() };
-        let folder = tempfile::Builder::new().prefix("git-deploy-").tempdir().map_err(failed)?;
+        let failed = |source: std::io::Error| Error::Open {
+            path: std::env::temp_dir(),
+            source: source.into(),
+        };
+        let folder = tempfile::Builder::new()
+            .prefix("git-deploy-")
+            .tempdir()
+            .map_err(failed)?;
         let root = folder.path();
         // As git init writes it: the least that git takes for a repository.
         let format = match hash {
             HashKind::Sha1 => "\trepositoryformatversion = 0\n",
-            HashKind::Sha256 => "\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n",
+            HashKind::Sha256 => {
+                "\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
+            }
         };
         let write = || {
             fs::create_dir(root.join("objects"))?;
             fs::create_dir(root.join("refs"))?;
             fs::write(root.join("HEAD"), "ref: refs/heads/none\n")?;
-            fs::write(root.join("config"), format!("[core]\n\tbare = true\n{format}"))
+            fs::write(
+                root.join("config"),
+                format!("[core]\n\tbare = true\n{format}"),
+            )
         };
         write().map_err(failed)?;
-        Ok(Self { repository: Repository::open(root)?, folder })
+        Ok(Self {
+            repository: Repository::open(root)?,
+            folder,
+        })
     }
 
     /// Where it is.
@@ -51,7 +65,12 @@ mod tests {
         for hash in [HashKind::Sha1, HashKind::Sha256] {
             let scratch = Scratch::new(hash).unwrap();
             let id = scratch.repository.write_blob(b"x").unwrap();
-            let found = scratch.repository.git("cat-file").args(["-t", &id.to_string()]).run().unwrap();
+            let found = scratch
+                .repository
+                .git("cat-file")
+                .args(["-t", &id.to_string()])
+                .run()
+                .unwrap();
             assert_eq!(found.ok().unwrap(), b"blob\n");
             let path = scratch.path().to_owned();
             drop(scratch);

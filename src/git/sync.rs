@@ -88,8 +88,12 @@ impl Problem {
     /// The last tip that is known to be right: the one that is kept, or where the remote went on from there, the last before what is wrong.
     /// `None` where nothing of the ledger is.
     pub fn last_valid(&self, repository: &Repository) -> Result<Option<EntryId>> {
-        let Fault::Unverified { id, .. } = &self.fault else { return Ok(self.kept) };
-        let Some(before) = repository.first_parent(id.0)? else { return Ok(self.kept) };
+        let Fault::Unverified { id, .. } = &self.fault else {
+            return Ok(self.kept);
+        };
+        let Some(before) = repository.first_parent(id.0)? else {
+            return Ok(self.kept);
+        };
         // A genesis is no entry.
         let entry = repository.first_parent(before)?.is_some();
         Ok(entry.then_some(EntryId(before)).or(self.kept))
@@ -141,8 +145,12 @@ pub struct Synced {
 impl Repository {
     /// The project's id that this clone trusts.
     pub fn pin(&self) -> std::result::Result<Option<EntryId>, SyncError> {
-        let Some(text) = self.config_string(PIN)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| SyncError::Pin(text.chars().take(80).collect()))
+        let Some(text) = self.config_string(PIN)? else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|_| SyncError::Pin(text.chars().take(80).collect()))
     }
 }
 
@@ -151,23 +159,38 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     // What no ledger can be called the fetch may take away: nothing of that is put back.
     let before = repository.tips_below(INCOMING).unwrap_or_default();
     let mut synced = look(repository, remote)?;
-    if synced.problems.iter().any(|problem| problem.fault == Fault::Deleted) {
+    if synced
+        .problems
+        .iter()
+        .any(|problem| problem.fault == Fault::Deleted)
+    {
         // An answer that breaks off can look to git like one that names no refs: nobody is said to have lost anything on one word.
         let again = look(repository, remote);
         let again = again.inspect_err(|_| restore(repository, &before, &synced.problems))?;
         let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
-        synced = Synced { pinned: pinned.or(again.pinned), moved: [first, again.moved].concat(), ..again };
+        synced = Synced {
+            pinned: pinned.or(again.pinned),
+            moved: [first, again.moved].concat(),
+            ..again
+        };
     }
     if synced.problems.is_empty() {
         return Ok(synced);
     }
     let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
-    Err(if cut_off { SyncError::Shallow(synced.problems) } else { SyncError::Problems(synced.problems) })
+    Err(if cut_off {
+        SyncError::Shallow(synced.problems)
+    } else {
+        SyncError::Problems(synced.problems)
+    })
 }
 
 /// Takes it back that the remote does not show some ledgers any more: nobody could say so a second time.
 fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
-    for problem in problems.iter().filter(|problem| problem.fault == Fault::Deleted) {
+    for problem in problems
+        .iter()
+        .filter(|problem| problem.fault == Fault::Deleted)
+    {
         if let Some(tip) = before.get(&problem.ledger) {
             // Where even this fails the next fetch does it.
             let name = format!("{INCOMING}{}", problem.ledger);
@@ -181,10 +204,15 @@ fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, Sy
     // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| match repository.ref_lock() {
-        // A process that was killed leaves its locks.
-        Some(lock) => SyncError::Git(Error::Locked(lock)),
-        None => SyncError::Fetch { remote: remote.to_owned(), source },
+    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| {
+        match repository.ref_lock() {
+            // A process that was killed leaves its locks.
+            Some(lock) => SyncError::Git(Error::Locked(lock)),
+            None => SyncError::Fetch {
+                remote: remote.to_owned(),
+                source,
+            },
+        }
     })?;
     match believe(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
@@ -197,7 +225,9 @@ fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()>
     for attempt in 1..FETCHES {
         match repository.fetch(remote, refspecs) {
             // Git's word for "some refs were not updated"; what is worse ends with 128.
-            Err(Error::Git { code: Some(1), .. }) => std::thread::sleep(Duration::from_millis(20 << attempt.min(4))),
+            Err(Error::Git { code: Some(1), .. }) => {
+                std::thread::sleep(Duration::from_millis(20 << attempt.min(4)))
+            }
             done => return done,
         }
     }
@@ -208,7 +238,9 @@ fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()>
 fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synced, SyncError> {
     let incoming = repository.tips_below(INCOMING)?;
     let mut synced = Synced::default();
-    let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else { return Ok(synced) };
+    let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else {
+        return Ok(synced);
+    };
     synced.pinned = pinned;
     synced.problems = examine(repository, &project, &mut tips, &incoming, |moved| {
         advance(repository, &moved.ledger, moved.old, moved.new)?;
@@ -231,24 +263,44 @@ fn examine(
     incoming: &Tips,
     mut forward: impl FnMut(Moved) -> Result<()>,
 ) -> Result<Vec<Problem>> {
-    let judge = Judge::new(repository, Gatherer::new(repository, project).with_branches_as_entered(), None);
+    let judge = Judge::new(
+        repository,
+        Gatherer::new(repository, project).with_branches_as_entered(),
+        None,
+    );
     let mut believed = incoming.clone();
     let mut problems = Vec::new();
     // The policy first: without it nothing else can be judged.
     let policy = LedgerName::policy();
     loop {
-        let known: Tips = tips.iter().chain(&believed).map(|(name, tip)| (name.clone(), *tip)).collect();
+        let known: Tips = tips
+            .iter()
+            .chain(&believed)
+            .map(|(name, tip)| (name.clone(), *tip))
+            .collect();
         let chains = Chains::new(repository, &known);
         let (mut moves, faults) = (Vec::new(), problems.len());
         let others = known.keys().filter(|name| **name != policy);
         for ledger in std::iter::once(&policy).chain(others) {
             let (kept, shown) = (tips.get(ledger).copied(), believed.get(ledger).copied());
-            let Some(new) = shown.filter(|_| shown != kept) else { continue };
+            let Some(new) = shown.filter(|_| shown != kept) else {
+                continue;
+            };
             match verify(repository, &judge, &chains, ledger, kept, new)? {
-                Ok(entries) => moves.push(Moved { ledger: ledger.clone(), old: kept, new, entries }),
+                Ok(entries) => moves.push(Moved {
+                    ledger: ledger.clone(),
+                    old: kept,
+                    new,
+                    entries,
+                }),
                 Err(fault) => {
                     believed.remove(ledger);
-                    problems.push(Problem { ledger: ledger.clone(), kept, shown, fault });
+                    problems.push(Problem {
+                        ledger: ledger.clone(),
+                        kept,
+                        shown,
+                        fault,
+                    });
                 }
             }
         }
@@ -267,7 +319,12 @@ fn examine(
     }
     for (ledger, kept) in &*tips {
         if !incoming.contains_key(ledger) {
-            let problem = Problem { ledger: ledger.clone(), kept: Some(*kept), shown: None, fault: Fault::Deleted };
+            let problem = Problem {
+                ledger: ledger.clone(),
+                kept: Some(*kept),
+                shown: None,
+                fault: Fault::Deleted,
+            };
             problems.push(problem);
         }
     }
@@ -283,11 +340,15 @@ fn trusted(
     let policy = LedgerName::policy();
     let shown = match incoming.get(&policy).or(tips.get(&policy)) {
         // The first commit of the chain itself, not the word of its tip.
-        Some(tip) => repository.chain_between(None, *tip)?.and_then(|chain| chain.first().copied()),
+        Some(tip) => repository
+            .chain_between(None, *tip)?
+            .and_then(|chain| chain.first().copied()),
         None => None,
     };
     match (repository.pin()?, shown) {
-        (Some(pinned), Some(found)) if pinned != found => Err(SyncError::OtherProject { pinned, found }),
+        (Some(pinned), Some(found)) if pinned != found => {
+            Err(SyncError::OtherProject { pinned, found })
+        }
         (Some(pinned), Some(_)) => Ok(Some((Project::read(repository, pinned)?, None))),
         (None, Some(found)) => {
             let project = Project::read(repository, found)?;
@@ -307,7 +368,9 @@ fn verify(
     kept: Option<EntryId>,
     new: EntryId,
 ) -> Result<std::result::Result<usize, Fault>> {
-    let Some(mut ids) = repository.chain_between(kept, new)? else { return Ok(Err(Fault::Rewound)) };
+    let Some(mut ids) = repository.chain_between(kept, new)? else {
+        return Ok(Err(Fault::Rewound));
+    };
     let mut head = judge.head(ledger, kept)?;
     if kept.is_none() {
         if ids.first() != Some(&head.chain.tip) {
@@ -316,17 +379,32 @@ fn verify(
         ids.remove(0);
     }
     for id in &ids {
-        let judged = judge.judge(ledger, &head, *id, Against::Past(&|ledger, id| chains.hold(ledger, id)));
+        let judged = judge.judge(
+            ledger,
+            &head,
+            *id,
+            Against::Past(&|ledger, id| chains.hold(ledger, id)),
+        );
         match judged.head {
             Some(next) => head = next,
-            None => return Ok(Err(Fault::Unverified { id: *id, verdict: Box::new(judged.verdict) })),
+            None => {
+                return Ok(Err(Fault::Unverified {
+                    id: *id,
+                    verdict: Box::new(judged.verdict),
+                }));
+            }
         }
     }
     Ok(Ok(ids.len()))
 }
 
 /// Moves our ledger; that another process of ours moved it meanwhile is no error, the next sync sees it.
-fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, new: EntryId) -> Result<()> {
+fn advance(
+    repository: &Repository,
+    ledger: &LedgerName,
+    old: Option<EntryId>,
+    new: EntryId,
+) -> Result<()> {
     match repository.advance_ledger(ledger, old, new, "git-deploy: sync") {
         Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -338,7 +416,12 @@ fn advance(repository: &Repository, ledger: &LedgerName, old: Option<EntryId>, n
 /// What git itself fetched since the last sync is judged as a sync would judge it, and not taken over.
 pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
-    let Some(policy) = tips.get(&LedgerName::policy()).filter(|_| !incoming.is_empty()) else { return Ok(Vec::new()) };
+    let Some(policy) = tips
+        .get(&LedgerName::policy())
+        .filter(|_| !incoming.is_empty())
+    else {
+        return Ok(Vec::new());
+    };
     let project = Project::of_policy(repository, *policy)?;
     examine(repository, &project, &mut tips, &incoming, |_| Ok(()))
 }
@@ -355,7 +438,10 @@ pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId)
 
 /// Takes the fetched notes over. They prove nothing, so they need no proof: `audit` compares them with the ledgers.
 fn believe_notes(repository: &Repository) -> Result<()> {
-    let (ours, theirs) = (repository.read_ref(NOTES)?, repository.read_ref(NOTES_INCOMING)?);
+    let (ours, theirs) = (
+        repository.read_ref(NOTES)?,
+        repository.read_ref(NOTES_INCOMING)?,
+    );
     match theirs {
         Some(theirs) if ours != Some(theirs) => {
             match repository.compare_and_swap(NOTES, ours, theirs, "git-deploy: sync") {

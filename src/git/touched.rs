@@ -38,7 +38,11 @@ struct Walk<'t, 'a> {
 impl<'a> Touched<'a> {
     /// For the components of a policy.
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
-        Self { repository, owners: Owners::new(policy), folders: Memory::new(MEMORY) }
+        Self {
+            repository,
+            owners: Owners::new(policy),
+            folders: Memory::new(MEMORY),
+        }
     }
 
     /// The components; an answer has their order.
@@ -57,7 +61,10 @@ impl<'a> Touched<'a> {
         for parent in parents {
             let (old, _) = self.repository.outline(parent)?;
             let one = self.between(Some(old), tree)?;
-            touched.iter_mut().zip(one).for_each(|(all, one)| *all &= one);
+            touched
+                .iter_mut()
+                .zip(one)
+                .for_each(|(all, one)| *all &= one);
         }
         Ok(touched)
     }
@@ -70,7 +77,11 @@ impl<'a> Touched<'a> {
     }
 
     fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
-        let mut walk = Walk { of: self, touched: vec![false; self.names().len()], examined: 0 };
+        let mut walk = Walk {
+            of: self,
+            touched: vec![false; self.names().len()],
+            examined: 0,
+        };
         if old != Some(new) {
             walk.differing(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
         }
@@ -78,7 +89,9 @@ impl<'a> Touched<'a> {
     }
 
     fn read(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
-        let Some(tree) = tree else { return Ok(Arc::default()) };
+        let Some(tree) = tree else {
+            return Ok(Arc::default());
+        };
         if let Some(known) = self.folders.get(&tree) {
             return Ok(known);
         }
@@ -118,14 +131,30 @@ impl Walk<'_, '_> {
                 (None, Some(_)) => Ordering::Greater,
                 (Some(one), Some(two)) => order(one, two),
             };
-            let one = one.filter(|_| order.is_le()).inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
-            let two = two.filter(|_| order.is_ge()).inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
-            let Some(either) = one.or(two) else { return Ok(()) };
+            let one = one
+                .filter(|_| order.is_le())
+                .inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
+            let two = two
+                .filter(|_| order.is_ge())
+                .inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
+            let Some(either) = one.or(two) else {
+                return Ok(());
+            };
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(bounds("the number of files that differ in the commit", ENTRY_LIMIT));
+                return Err(bounds(
+                    "the number of files that differ in the commit",
+                    ENTRY_LIMIT,
+                ));
             }
-            self.entry(&either, one.map(|it| it.id), two.map(|it| it.id), path, &within.place, depth)?;
+            self.entry(
+                &either,
+                one.map(|it| it.id),
+                two.map(|it| it.id),
+                path,
+                &within.place,
+                depth,
+            )?;
         }
     }
 
@@ -170,9 +199,15 @@ fn first(tree: Oid, raw: &[u8]) -> Result<Option<Entry<'_>>> {
 /// Git's order of entries: folders as if their names ended in a slash. So a file and a folder of one name are two entries.
 fn order(old: &Entry<'_>, new: &Entry<'_>) -> Ordering {
     let slash = |entry: &Entry<'_>| entry.is_tree().then_some(&b'/');
-    old.name.iter().chain(slash(old)).cmp(new.name.iter().chain(slash(new)))
+    old.name
+        .iter()
+        .chain(slash(old))
+        .cmp(new.name.iter().chain(slash(new)))
 }
 
 fn bounds(what: &str, limit: usize) -> Error {
-    Error::Bounds { what: what.to_owned(), limit: limit as u64 }
+    Error::Bounds {
+        what: what.to_owned(),
+        limit: limit as u64,
+    }
 }

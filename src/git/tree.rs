@@ -60,8 +60,9 @@ pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
         if rest.is_empty() {
             return None;
         }
-        let entry = split_entry(rest, length)
-            .ok_or_else(|| Error::corrupt(format!("tree {id}"), "an entry is cut off or has no name"));
+        let entry = split_entry(rest, length).ok_or_else(|| {
+            Error::corrupt(format!("tree {id}"), "an entry is cut off or has no name")
+        });
         rest = entry.as_ref().map_or(&[], |(_, rest)| rest);
         Some(entry.map(|(entry, _)| entry))
     })
@@ -73,14 +74,20 @@ pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [
     if left == right {
         return Ok((&[], &[]));
     }
-    let blocks = left.chunks_exact(STRIDE).zip(right.chunks_exact(STRIDE)).take_while(|(one, two)| one == two).count();
+    let blocks = left
+        .chunks_exact(STRIDE)
+        .zip(right.chunks_exact(STRIDE))
+        .take_while(|(one, two)| one == two)
+        .count();
     let begin = blocks * STRIDE;
     let tails = left.iter().zip(right).skip(begin);
     let equal = begin + tails.take_while(|(one, two)| one == two).count();
     let mut at = 0;
     loop {
         let rest = left.get(at..equal).unwrap_or_default();
-        let Some(nul) = rest.iter().position(|byte| *byte == 0) else { break };
+        let Some(nul) = rest.iter().position(|byte| *byte == 0) else {
+            break;
+        };
         let end = at + nul + 1 + id.as_bytes().len();
         if end > equal {
             break;
@@ -99,11 +106,22 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     let mode = raw.get(..space)?;
     let mode = mode.get(mode.iter().position(|byte| *byte != b'0')?..)?;
     let name = raw.get(space + 1..nul)?;
-    if name.is_empty() || name.contains(&b'/') || !mode.iter().all(|byte| (b'0'..=b'7').contains(byte)) {
+    if name.is_empty()
+        || name.contains(&b'/')
+        || !mode.iter().all(|byte| (b'0'..=b'7').contains(byte))
+    {
         return None;
     }
     let id = Oid::from_bytes(raw.get(nul + 1..end)?)?;
-    Some((Entry { mode, name, id, raw: raw.get(..end)? }, raw.get(end..)?))
+    Some((
+        Entry {
+            mode,
+            name,
+            id,
+            raw: raw.get(..end)?,
+        },
+        raw.get(end..)?,
+    ))
 }
 
 /// An entry of a ledger's tree, taken apart. One that is put there has no bytes yet.
@@ -123,7 +141,9 @@ impl Node<'_> {
             let slash = matches!(node.found, Found::Tree(_)).then_some(b'/');
             node.name.as_bytes().get(common).copied().or(slash)
         };
-        own.get(..common).cmp(&its.get(..common)).then_with(|| next(self).cmp(&next(other)))
+        own.get(..common)
+            .cmp(&its.get(..common))
+            .then_with(|| next(self).cmp(&next(other)))
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
@@ -147,10 +167,19 @@ fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
     let mut nodes: Vec<Node> = Vec::new();
     for entry in entries(tree, raw) {
         let entry = entry?;
-        let name = std::str::from_utf8(entry.name).ok().filter(|name| is_name(name));
+        let name = std::str::from_utf8(entry.name)
+            .ok()
+            .filter(|name| is_name(name));
         let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?;
-        let node = Node { name, found: found_of(tree, &entry)?, raw: Some(entry.raw) };
-        if nodes.last().is_some_and(|last| last.order(&node).is_ge() || last.name == node.name) {
+        let node = Node {
+            name,
+            found: found_of(tree, &entry)?,
+            raw: Some(entry.raw),
+        };
+        if nodes
+            .last()
+            .is_some_and(|last| last.order(&node).is_ge() || last.name == node.name)
+        {
             return Err(corrupt("its entries are not in git's order"));
         }
         nodes.push(node);
@@ -177,23 +206,37 @@ fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
         b"40000" => Ok(Found::Tree(entry.id)),
         b"100644" => Ok(Found::Leaf(Leaf::Blob(entry.id))),
         b"160000" => Ok(Found::Leaf(Leaf::Commit(entry.id))),
-        _ => Err(Error::corrupt(format!("tree {tree}"), "a mode that no ledger's tree may hold")),
+        _ => Err(Error::corrupt(
+            format!("tree {tree}"),
+            "a mode that no ledger's tree may hold",
+        )),
     }
 }
 
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     // The set leaves no room for names that HFS or NTFS fold into `.git`, but for the 8.3 form, which needs a tilde.
-    !name.is_empty() && name != "." && name != ".." && !name.eq_ignore_ascii_case(".git") && name.bytes().all(plain)
+    !name.is_empty()
+        && name != "."
+        && name != ".."
+        && !name.eq_ignore_ascii_case(".git")
+        && name.bytes().all(plain)
 }
 
 fn check_path(path: &str) -> Result<()> {
-    let refused = |why| Err(Error::Path { path: path.chars().take(200).collect(), why });
+    let refused = |why| {
+        Err(Error::Path {
+            path: path.chars().take(200).collect(),
+            why,
+        })
+    };
     if path.len() > PATH_LIMIT {
         return refused("it is too long");
     }
     if !path.split('/').all(is_name) {
-        return refused("each part is made of letters, digits, dot, underscore and hyphen, and is not ., .. or .git");
+        return refused(
+            "each part is made of letters, digits, dot, underscore and hyphen, and is not ., .. or .git",
+        );
     }
     Ok(())
 }
@@ -209,10 +252,16 @@ impl Repository {
     }
 
     /// The root that [`Repository::edit`] would return, with all folders that are new in it. Nothing is written.
-    pub fn edited_id(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<(Oid, Computed)> {
+    pub fn edited_id(
+        &self,
+        base: Option<Oid>,
+        edits: &[(&str, Option<Leaf>)],
+    ) -> Result<(Oid, Computed)> {
         let mut sink = Sink::Compute(Computed::default());
         let root = self.splice(base, edits, &mut sink)?;
-        let Sink::Compute(computed) = sink else { return Ok((root, Computed::default())) };
+        let Sink::Compute(computed) = sink else {
+            return Ok((root, Computed::default()));
+        };
         Ok((root, computed))
     }
 
@@ -235,8 +284,16 @@ impl Repository {
         self.common.memories.trees.insert(id, raw, weight);
     }
 
-    fn splice(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)], sink: &mut Sink) -> Result<Oid> {
-        let mut sorted: Vec<Edit> = edits.iter().map(|(path, leaf)| (*path, *path, *leaf)).collect();
+    fn splice(
+        &self,
+        base: Option<Oid>,
+        edits: &[(&str, Option<Leaf>)],
+        sink: &mut Sink,
+    ) -> Result<Oid> {
+        let mut sorted: Vec<Edit> = edits
+            .iter()
+            .map(|(path, leaf)| (*path, *path, *leaf))
+            .collect();
         sorted.sort_by_key(|(path, ..)| *path);
         for (path, ..) in &sorted {
             check_path(path)?;
@@ -248,8 +305,15 @@ impl Repository {
     }
 
     /// The folder with the edits in it; none if nothing is left.
-    fn splice_folder(&self, base: Option<Oid>, edits: &[Edit], sink: &mut Sink) -> Result<Option<Oid>> {
-        let raw = base.map(|base| Ok((base, self.folder_bytes(base)?))).transpose()?;
+    fn splice_folder(
+        &self,
+        base: Option<Oid>,
+        edits: &[Edit],
+        sink: &mut Sink,
+    ) -> Result<Option<Oid>> {
+        let raw = base
+            .map(|base| Ok((base, self.folder_bytes(base)?)))
+            .transpose()?;
         let mut nodes = match &raw {
             Some((base, raw)) => nodes(*base, raw)?,
             None => Vec::new(),
@@ -267,24 +331,48 @@ impl Repository {
             let at = nodes.iter().position(|node| node.name == name);
             let old = at.map(|at| nodes.remove(at).found);
             if let Some(found) = self.splice_child(old, &group, sink)? {
-                let node = Node { name, found, raw: None };
-                nodes.insert(nodes.partition_point(|other| other.order(&node).is_lt()), node);
+                let node = Node {
+                    name,
+                    found,
+                    raw: None,
+                };
+                nodes.insert(
+                    nodes.partition_point(|other| other.order(&node).is_lt()),
+                    node,
+                );
             }
         }
-        if nodes.is_empty() { Ok(None) } else { self.finish(&nodes, sink).map(Some) }
+        if nodes.is_empty() {
+            Ok(None)
+        } else {
+            self.finish(&nodes, sink).map(Some)
+        }
     }
 
     /// What becomes of one child of a folder.
-    fn splice_child(&self, old: Option<Found>, group: &[Edit], sink: &mut Sink) -> Result<Option<Found>> {
-        let refused = |path: &str, why| Err(Error::Path { path: path.to_owned(), why });
-        let (here, below): (Vec<Edit>, Vec<Edit>) = group.iter().partition(|(rest, ..)| rest.is_empty());
+    fn splice_child(
+        &self,
+        old: Option<Found>,
+        group: &[Edit],
+        sink: &mut Sink,
+    ) -> Result<Option<Found>> {
+        let refused = |path: &str, why| {
+            Err(Error::Path {
+                path: path.to_owned(),
+                why,
+            })
+        };
+        let (here, below): (Vec<Edit>, Vec<Edit>) =
+            group.iter().partition(|(rest, ..)| rest.is_empty());
         let old = match here.as_slice() {
             [] => old,
             [(.., None)] => None,
             [(_, path, Some(leaf))] => {
                 return match old {
                     Some(Found::Tree(_)) => refused(path, "there is a folder"),
-                    _ if !below.is_empty() => refused(path, "it is edited as a file and as a folder"),
+                    _ if !below.is_empty() => {
+                        refused(path, "it is edited as a file and as a folder")
+                    }
                     _ => Ok(Some(Found::Leaf(*leaf))),
                 };
             }
@@ -335,7 +423,10 @@ impl Repository {
 
     /// What a folder of a ledger's tree holds, by name.
     pub fn folder(&self, tree: Oid) -> Result<Vec<(String, Found)>> {
-        Ok(nodes(tree, &self.folder_bytes(tree)?)?.iter().map(|node| (node.name.to_owned(), node.found)).collect())
+        Ok(nodes(tree, &self.folder_bytes(tree)?)?
+            .iter()
+            .map(|node| (node.name.to_owned(), node.found))
+            .collect())
     }
 
     /// What a path leads to in a ledger's tree; none if nothing is there.
@@ -343,7 +434,9 @@ impl Repository {
         check_path(path)?;
         let mut found = Found::Tree(tree);
         for name in path.split('/') {
-            let Found::Tree(folder) = found else { return Ok(None) };
+            let Found::Tree(folder) = found else {
+                return Ok(None);
+            };
             match self.child(folder, name)? {
                 Some(next) => found = next,
                 None => return Ok(None),
@@ -354,7 +447,11 @@ impl Repository {
 
     fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
         let known = self.common.memories.trees.get(&folder);
-        let read = if known.is_none() { self.read(folder, Kind::Tree)? } else { Vec::new() };
+        let read = if known.is_none() {
+            self.read(folder, Kind::Tree)?
+        } else {
+            Vec::new()
+        };
         for entry in entries(folder, known.as_deref().unwrap_or(&read)) {
             let entry = entry?;
             if entry.name == name.as_bytes() {
@@ -386,12 +483,25 @@ impl Repository {
         Ok(leaves)
     }
 
-    fn collect(&self, tree: Oid, folder: &str, limit: usize, leaves: &mut Vec<(String, Leaf)>) -> Result<()> {
+    fn collect(
+        &self,
+        tree: Oid,
+        folder: &str,
+        limit: usize,
+        leaves: &mut Vec<(String, Leaf)>,
+    ) -> Result<()> {
         if folder.len() > PATH_LIMIT {
-            return Err(Error::Bounds { what: "the depth of a ledger's tree".to_owned(), limit: PATH_LIMIT as u64 });
+            return Err(Error::Bounds {
+                what: "the depth of a ledger's tree".to_owned(),
+                limit: PATH_LIMIT as u64,
+            });
         }
         for node in nodes(tree, &self.folder_bytes(tree)?)? {
-            let path = if folder.is_empty() { node.name.to_owned() } else { format!("{folder}/{}", node.name) };
+            let path = if folder.is_empty() {
+                node.name.to_owned()
+            } else {
+                format!("{folder}/{}", node.name)
+            };
             match node.found {
                 Found::Tree(id) => self.collect(id, &path, limit, leaves)?,
                 Found::Leaf(leaf) => leaves.push((path, leaf)),

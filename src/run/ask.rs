@@ -62,7 +62,10 @@ impl Asker<'_> {
             remote: self.remote,
             person: by,
             signer: None,
-            manner: Manner { dry_run: true, ..Manner::default() },
+            manner: Manner {
+                dry_run: true,
+                ..Manner::default()
+            },
             synced: false,
         };
         let asked = writer.ask(&wish.rules.ledger, &|view| {
@@ -70,9 +73,15 @@ impl Asker<'_> {
             let mut deployment = compose(view, policy, wish)?;
             deployment.expires = expiry(wish.rules);
             // Nobody will ever see this run.
-            let start = Start { run: RunId([0; 16]), deployment };
+            let start = Start {
+                run: RunId([0; 16]),
+                deployment,
+            };
             let environment = wish.rules.is_pattern().then(|| wish.name.clone());
-            Ok(Draft { environment, ..Draft::from(Action::Start(start)) })
+            Ok(Draft {
+                environment,
+                ..Draft::from(Action::Start(start))
+            })
         });
         match asked {
             Ok((statement, verdict)) => Ok(Answer { statement, verdict }),
@@ -84,14 +93,19 @@ impl Asker<'_> {
 
 /// An ephemeral environment lives as long as it may unless somebody says otherwise.
 fn expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
-    rules.ephemeral.map(|ephemeral| clock::now().plus(ephemeral.ttl))
+    rules
+        .ephemeral
+        .map(|ephemeral| clock::now().plus(ephemeral.ttl))
 }
 
 /// Who would start such a deployment where nobody says: the first of those who may.
 pub fn first_deployer(rules: &Environment, kind: Kind) -> Option<&Person> {
     let members = match kind {
         Kind::Rollback => &rules.rollback_by,
-        Kind::Hotfix => rules.hotfix.as_ref().map_or(&rules.deployers, |hotfix| &hotfix.by),
+        Kind::Hotfix => rules
+            .hotfix
+            .as_ref()
+            .map_or(&rules.deployers, |hotfix| &hotfix.by),
         _ => &rules.deployers,
     };
     members.persons().first()

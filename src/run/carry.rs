@@ -12,7 +12,9 @@ use super::graph::Graph;
 use super::schedule::{Fate, Foreman, Leave, carry_out};
 use super::site::{Site, SiteError};
 use super::surroundings::Piece;
-use crate::domain::entry::{Change, Deployment, Intent, Outcome, Reported, Target, VerificationResult};
+use crate::domain::entry::{
+    Change, Deployment, Intent, Outcome, Reported, Target, VerificationResult,
+};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Made, Planned};
@@ -72,13 +74,21 @@ pub struct Report {
 impl Report {
     /// Whether all was done that was to be done.
     pub fn is_success(&self) -> bool {
-        let done = |it: &Reported| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged);
+        let done = |it: &Reported| {
+            matches!(
+                it.outcome,
+                Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
+            )
+        };
         self.lost.is_none() && self.results.iter().all(done)
     }
 
     /// What failed, and why, a line each: `apply of api: exit status 3`.
     pub fn failures(&self) -> Vec<String> {
-        self.broken.iter().map(|(name, it)| format!("{} of {name}: {}", it.step.word(), it.why)).collect()
+        self.broken
+            .iter()
+            .map(|(name, it)| format!("{} of {name}: {}", it.step.word(), it.why))
+            .collect()
     }
 }
 
@@ -90,9 +100,15 @@ pub fn plan(
     (site, crew): (&Site<'_>, &Crew<'_>),
     parallel: usize,
 ) -> BTreeMap<ComponentName, Planned> {
-    let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
+    let all: BTreeSet<ComponentName> = changes(deployment)
+        .map(|change| change.target.component.clone())
+        .collect();
     let policy = crew.surroundings.policy;
-    let mut at_once = AtOnce { site, crew, deployment };
+    let mut at_once = AtOnce {
+        site,
+        crew,
+        deployment,
+    };
     let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.plan(&piece);
     let fates = carry_out(&Graph::without_order(&all), parallel, &mut at_once, &work);
     let mut plans = BTreeMap::new();
@@ -105,14 +121,25 @@ pub fn plan(
         }
     }
     let graph = Graph::new(policy, &all);
-    let failing: BTreeSet<ComponentName> = failed.iter().map(|(component, _)| component.clone()).collect();
+    let failing: BTreeSet<ComponentName> = failed
+        .iter()
+        .map(|(component, _)| component.clone())
+        .collect();
     for (component, broken) in failed {
         let idle = |before: &&ComponentName| {
-            matches!(plans.get(*before), Some(Planned::Made(made)) if made.is_empty()) && !failing.contains(*before)
+            matches!(plans.get(*before), Some(Planned::Made(made)) if made.is_empty())
+                && !failing.contains(*before)
         };
-        let waits_for: Vec<ComponentName> = graph.before(&component).filter(|before| !idle(before)).cloned().collect();
+        let waits_for: Vec<ComponentName> = graph
+            .before(&component)
+            .filter(|before| !idle(before))
+            .cloned()
+            .collect();
         let planned = if waits_for.is_empty() || broken.interrupted {
-            Planned::Failed { reason: broken.why, output: broken.tail.join("\n") }
+            Planned::Failed {
+                reason: broken.why,
+                output: broken.tail.join("\n"),
+            }
         } else {
             Planned::Deferred { waits_for }
         };
@@ -127,9 +154,20 @@ pub fn verify(
     (site, crew): (&Site<'_>, &Crew<'_>),
     parallel: usize,
 ) -> BTreeMap<ComponentName, bool> {
-    let all: BTreeSet<ComponentName> = changes(deployment).map(|change| change.target.component.clone()).collect();
+    let all: BTreeSet<ComponentName> = changes(deployment)
+        .map(|change| change.target.component.clone())
+        .collect();
     let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.verify(&piece);
-    let fates = carry_out(&Graph::without_order(&all), parallel, &mut AtOnce { site, crew, deployment }, &work);
+    let fates = carry_out(
+        &Graph::without_order(&all),
+        parallel,
+        &mut AtOnce {
+            site,
+            crew,
+            deployment,
+        },
+        &work,
+    );
     let well = |(component, fate): (ComponentName, Fate<_, Broken>)| match fate {
         Fate::Done(_) => Some((component, true)),
         Fate::Failed(broken) => (!broken.interrupted).then_some((component, false)),
@@ -152,7 +190,10 @@ impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
 
     fn begin(&mut self, component: &ComponentName) -> Result<Piece, Broken> {
         let change = find(self.deployment, component);
-        change.ok_or(None).and_then(|it| piece(self.site, it).map_err(Some)).map_err(|error| unready(error.as_ref()))
+        change
+            .ok_or(None)
+            .and_then(|it| piece(self.site, it).map_err(Some))
+            .map_err(|error| unready(error.as_ref()))
     }
 
     fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Broken> {
@@ -164,31 +205,55 @@ impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
 
 /// The components that are to be changed, without those that are to be destroyed.
 fn changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
-    deployment.components.iter().filter(|change| change.intent == Intent::Change)
+    deployment
+        .components
+        .iter()
+        .filter(|change| change.intent == Intent::Change)
 }
 
 fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d Change> {
-    deployment.components.iter().find(|change| change.target.component == *component)
+    deployment
+        .components
+        .iter()
+        .find(|change| change.target.component == *component)
 }
 
 /// Where a change is worked on. What is destroyed is worked on as it runs: the new commit does not have it.
 fn piece(site: &Site<'_>, change: &Change) -> Result<Piece, SiteError> {
     let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
-    let target = Target { commit: commit.unwrap_or(change.target.commit), ..change.target.clone() };
+    let target = Target {
+        commit: commit.unwrap_or(change.target.commit),
+        ..change.target.clone()
+    };
     site.piece(target, change.from, "run")
 }
 
 /// A step that could not even begin.
 fn unready(error: Option<&SiteError>) -> Broken {
-    let why = error.map_or_else(|| "it is not in the deployment".to_owned(), ToString::to_string);
+    let why = error.map_or_else(
+        || "it is not in the deployment".to_owned(),
+        ToString::to_string,
+    );
     let step = super::crew::Step::Plan;
-    Broken { step, why, tail: Vec::new(), log: std::path::PathBuf::new(), interrupted: false }
+    Broken {
+        step,
+        why,
+        tail: Vec::new(),
+        log: std::path::PathBuf::new(),
+        interrupted: false,
+    }
 }
 
 /// A component's end with nothing more to say.
 pub fn reported(component: &ComponentName, outcome: Outcome) -> Reported {
     let verification = VerificationResult::None;
-    Reported { component: component.clone(), outcome, because: None, to: None, verification }
+    Reported {
+        component: component.clone(),
+        outcome,
+        because: None,
+        to: None,
+        verification,
+    }
 }
 
 #[cfg(test)]

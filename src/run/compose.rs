@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Action, Change, Deployment, Image, Intent, Kind, Start, Statement, Target};
+use crate::domain::entry::{
+    Action, Change, Deployment, Image, Intent, Kind, Start, Statement, Target,
+};
 use crate::domain::gate::{Facts, Known, Request};
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -93,13 +95,21 @@ pub enum ComposeError {
 }
 
 /// Works out the components of a deployment; texts are the caller's to add.
-pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, ComposeError> {
+pub fn compose(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+) -> Result<Deployment, ComposeError> {
     let scope = match &wish.selection {
         Selection::Named(names) => Scope::Components(names.clone()),
         _ => Scope::All,
     };
     // In a pattern's ledger all is read: environments there are small.
-    let scope = if wish.rules.is_pattern() || wish.destroy { Scope::All } else { scope };
+    let scope = if wish.rules.is_pattern() || wish.destroy {
+        Scope::All
+    } else {
+        scope
+    };
     let state = view.state(&wish.rules.ledger, &scope)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
@@ -116,8 +126,11 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     }
     let mut components = Vec::new();
     for component in &all {
-        let left_out = matches!(&wish.selection, Selection::Named(wanted) if !wanted.contains(component));
-        let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else { continue };
+        let left_out =
+            matches!(&wish.selection, Selection::Named(wanted) if !wanted.contains(component));
+        let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else {
+            continue;
+        };
         let content = if in_policy.contains(component) {
             let found = view.gatherer.content(policy, commit, component);
             found.map_err(|error| ComposeError::Fact(error.to_string()))?
@@ -140,14 +153,20 @@ pub fn compose(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Depl
     let mut deployment = Deployment::new(wish.kind, components);
     let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
     // Both ask how the commit lies to the branch, and an audit knows only the tip that the entry names.
-    if wish.rules.branch.is_some() && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge) {
+    if wish.rules.branch.is_some()
+        && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge)
+    {
         deployment.branch_tip = match &facts.branch_tip {
             Some(Ok(tip)) => *tip,
             Some(Err(why)) => return Err(ComposeError::Fact(why.clone())),
             None => None,
         };
     }
-    for change in deployment.components.iter_mut().filter(|change| change.intent == Intent::Change) {
+    for change in deployment
+        .components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Change)
+    {
         complete(&mut change.target, wish, &facts)?;
     }
     Ok(deployment)
@@ -165,35 +184,67 @@ fn change(
     let named = matches!(wish.selection, Selection::Named(_));
     let intent = match (content, from) {
         (None, Some(_)) if wish.destroy => Intent::Destroy,
-        (None, _) if named => return Err(ComposeError::Absent { component: component.clone(), commit }),
+        (None, _) if named => {
+            return Err(ComposeError::Absent {
+                component: component.clone(),
+                commit,
+            });
+        }
         (None, _) => return Ok(None),
         (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
-        (Some(content), Some(_)) if running == Some(content) && here.unknown(component).is_none() => Intent::Unchanged,
+        (Some(content), Some(_))
+            if running == Some(content) && here.unknown(component).is_none() =>
+        {
+            Intent::Unchanged
+        }
         (Some(_), _) => Intent::Change,
     };
-    let target = Target { component: component.clone(), commit, content, version: None, artifacts: Vec::new() };
-    Ok(Some(Change { target, from, plan: None, intent }))
+    let target = Target {
+        component: component.clone(),
+        commit,
+        content,
+        version: None,
+        artifacts: Vec::new(),
+    };
+    Ok(Some(Change {
+        target,
+        from,
+        plan: None,
+        intent,
+    }))
 }
 
 /// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
 /// plan is planned as well, and so is whoever was not when one was deployed.
 fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
     let comes = |change: &&Change| change.intent == Intent::Change;
-    let mut changed: BTreeSet<ComponentName> =
-        components.iter().filter(comes).map(|change| change.target.component.clone()).collect();
+    let mut changed: BTreeSet<ComponentName> = components
+        .iter()
+        .filter(comes)
+        .map(|change| change.target.component.clone())
+        .collect();
     let since = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
     let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
-        let leans = |before: &ComponentName| changed.contains(before) || since(before) > since(name);
-        policy.component(name).is_some_and(|it| it.depends_on.iter().any(leans))
+        let leans =
+            |before: &ComponentName| changed.contains(before) || since(before) > since(name);
+        policy
+            .component(name)
+            .is_some_and(|it| it.depends_on.iter().any(leans))
     };
     // Along each way, component by component, until nothing is added.
-    while let Some(next) =
-        policy.components.keys().find(|name| !changed.contains(*name) && depends(name, &changed)).cloned()
+    while let Some(next) = policy
+        .components
+        .keys()
+        .find(|name| !changed.contains(*name) && depends(name, &changed))
+        .cloned()
     {
         changed.insert(next);
     }
     let planned = |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
-    for change in components.iter_mut().filter(|change| change.intent == Intent::Unchanged) {
+    for change in components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Unchanged)
+    {
         if changed.contains(&change.target.component) && planned(&change.target.component) {
             change.intent = Intent::Change;
         }
@@ -202,14 +253,21 @@ fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
 
 /// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
 fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
-    let gives_way = |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
+    let gives_way =
+        |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
     let stays = |change: &Change| !gives_way(change) || stuck(here, change).is_none();
     let changes = |change: &&Change| change.intent != Intent::Unchanged;
     let wanted = components.iter().any(|change| changes(&change));
     let (free, stuck): (Vec<Change>, Vec<Change>) = components.iter().cloned().partition(stays);
-    match (free.is_empty(), wanted && !free.iter().any(|change| changes(&change))) {
+    match (
+        free.is_empty(),
+        wanted && !free.iter().any(|change| changes(&change)),
+    ) {
         (true, _) => stuck,
-        (_, true) => components.into_iter().filter(|change| changes(&change) || stays(change)).collect(),
+        (_, true) => components
+            .into_iter()
+            .filter(|change| changes(&change) || stays(change))
+            .collect(),
         _ => free,
     }
 }
@@ -238,19 +296,38 @@ fn stuck(here: Here<'_>, change: &Change) -> Option<Stuck> {
         return Some(Stuck::Locked);
     }
     let held = |content| here.hold(component, content).is_some();
-    change.target.content.is_some_and(held).then_some(Stuck::Held)
+    change
+        .target
+        .content
+        .is_some_and(held)
+        .then_some(Stuck::Held)
 }
 
 /// The components that run and that the commit no longer has, where they are not to be destroyed.
-pub fn gone(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Vec<ComponentName>, ComposeError> {
+pub fn gone(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+) -> Result<Vec<ComponentName>, ComposeError> {
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let in_policy = policy.component_names();
     let mut gone = Vec::new();
-    for component in state.at(named.as_ref()).components().into_keys().filter(|_| !wish.destroy) {
-        let Some(commit) = wish.commits.of(component) else { continue };
-        let content = in_policy.contains(component).then(|| view.gatherer.content(policy, commit, component));
-        let content = content.transpose().map_err(|error| ComposeError::Fact(error.to_string()))?;
+    for component in state
+        .at(named.as_ref())
+        .components()
+        .into_keys()
+        .filter(|_| !wish.destroy)
+    {
+        let Some(commit) = wish.commits.of(component) else {
+            continue;
+        };
+        let content = in_policy
+            .contains(component)
+            .then(|| view.gatherer.content(policy, commit, component));
+        let content = content
+            .transpose()
+            .map_err(|error| ComposeError::Fact(error.to_string()))?;
         if content.flatten().is_none() {
             gone.push(component.clone());
         }
@@ -268,13 +345,24 @@ pub fn left_out(
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
-    let there: BTreeSet<&ComponentName> = deployment.components.iter().map(|change| &change.target.component).collect();
+    let there: BTreeSet<&ComponentName> = deployment
+        .components
+        .iter()
+        .map(|change| &change.target.component)
+        .collect();
     let mut out = Vec::new();
-    for component in policy.component_names().into_iter().filter(|component| !there.contains(component)) {
-        let Some(commit) = wish.commits.of(&component) else { continue };
+    for component in policy
+        .component_names()
+        .into_iter()
+        .filter(|component| !there.contains(component))
+    {
+        let Some(commit) = wish.commits.of(&component) else {
+            continue;
+        };
         let content = view.gatherer.content(policy, commit, &component);
         let content = content.map_err(|error| ComposeError::Fact(error.to_string()))?;
-        let change = change(here, wish, &component, commit, content)?.filter(|it| it.intent != Intent::Unchanged);
+        let change = change(here, wish, &component, commit, content)?
+            .filter(|it| it.intent != Intent::Unchanged);
         let stuck = change.and_then(|change| stuck(here, &change));
         out.extend(stuck.map(|stuck| (component, stuck)));
     }
@@ -291,12 +379,24 @@ fn facts(
     state: &State,
 ) -> Facts {
     let chain = &view.head.chain;
-    let Some(by) = wish.rules.deployers.persons().first().cloned() else { return Facts::default() };
+    let Some(by) = wish.rules.deployers.persons().first().cloned() else {
+        return Facts::default();
+    };
     let statement = provisional(by, chain, wish, named, deployment);
-    let request = Request::Entry { statement: &statement, key: None, policy_text: None };
+    let request = Request::Entry {
+        statement: &statement,
+        key: None,
+        policy_text: None,
+    };
     let mut others = view.tips.clone();
     others.remove(&wish.rules.ledger);
-    view.gatherer.facts_to_compose(policy, &request, &others, Some(chain.clone()), Ok(state.clone()))
+    view.gatherer.facts_to_compose(
+        policy,
+        &request,
+        &others,
+        Some(chain.clone()),
+        Ok(state.clone()),
+    )
 }
 
 /// The statement that would be made, for asking what is known about its commits.
@@ -317,7 +417,10 @@ fn provisional(
         previous: chain.tip,
         sequence: chain.sequence + 1,
         seen: Tips::new(),
-        action: Action::Start(Start { run: RunId([0; 16]), deployment: deployment.clone() }),
+        action: Action::Start(Start {
+            run: RunId([0; 16]),
+            deployment: deployment.clone(),
+        }),
     }
 }
 
@@ -330,8 +433,14 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
     };
     if wish.kind == Kind::Rollback {
         // What ran then is what runs again: its version and its artifacts, from its own entry.
-        let earlier = facts.earlier.get(&target.component).and_then(|fact| fact.as_ref().ok());
-        let mut ended = earlier.into_iter().flatten().filter_map(|kept| kept.statement.end_of(&target.component));
+        let earlier = facts
+            .earlier
+            .get(&target.component)
+            .and_then(|fact| fact.as_ref().ok());
+        let mut ended = earlier
+            .into_iter()
+            .flatten()
+            .filter_map(|kept| kept.statement.end_of(&target.component));
         let then = ended.find(|it| it.target.content == target.content);
         if let Some(then) = then {
             target.version = then.target.version;
@@ -342,7 +451,11 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
     let by_hand = wish.versions.get(&target.component).cloned();
     target.version = match by_hand {
         Some(version) => Some(version),
-        None => known(facts.versions.get(&(target.commit, target.component.clone())))?,
+        None => known(
+            facts
+                .versions
+                .get(&(target.commit, target.component.clone())),
+        )?,
     };
     if let Some(Ok(evidence)) = &facts.evidence {
         target.artifacts = artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
@@ -351,20 +464,33 @@ fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), C
 }
 
 /// The artifacts of a component: those registered for this very commit, else the newest for its content; one a name.
-pub(super) fn artifacts<'a>(target: &Target, evidence: impl Iterator<Item = &'a Action>) -> Vec<Image> {
+pub(super) fn artifacts<'a>(
+    target: &Target,
+    evidence: impl Iterator<Item = &'a Action>,
+) -> Vec<Image> {
     let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
     for action in evidence {
-        let Action::Artifact(artifact) = action else { continue };
+        let Action::Artifact(artifact) = action else {
+            continue;
+        };
         if artifact.component != target.component || Some(artifact.content) != target.content {
             continue;
         }
         let image = &artifact.image;
         // Newest first: the first of a name counts.
-        of_content.entry(image.name.clone()).or_insert_with(|| image.clone());
+        of_content
+            .entry(image.name.clone())
+            .or_insert_with(|| image.clone());
         if artifact.commit == target.commit {
-            of_commit.entry(image.name.clone()).or_insert_with(|| image.clone());
+            of_commit
+                .entry(image.name.clone())
+                .or_insert_with(|| image.clone());
         }
     }
-    let chosen = if of_commit.is_empty() { of_content } else { of_commit };
+    let chosen = if of_commit.is_empty() {
+        of_content
+    } else {
+        of_commit
+    };
     chosen.into_values().collect()
 }

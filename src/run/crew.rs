@@ -105,7 +105,9 @@ impl Trouble {
     /// How a command ended that should not have.
     fn end(&self) -> Option<End> {
         match self {
-            Self::Ended(end, _) | Self::Show(end, _) | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
+            Self::Ended(end, _)
+            | Self::Show(end, _)
+            | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
             Self::Start(_) | Self::Secret(_) | Self::Terraform(_) => None,
         }
     }
@@ -114,26 +116,41 @@ impl Trouble {
 impl Crew<'_> {
     /// Makes the plan of a component; `None` where the policy has no command for it.
     pub fn plan(&self, piece: &Piece) -> Result<Option<Made>, Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.plan.as_ref()) else { return Ok(None) };
-        self.step(piece, Step::Plan, || self.made(piece, command), summary).map(Some)
+        let Some(command) = self.component(piece).and_then(|it| it.plan.as_ref()) else {
+            return Ok(None);
+        };
+        self.step(piece, Step::Plan, || self.made(piece, command), summary)
+            .map(Some)
     }
 
     /// Brings a component in. What was planned is at the place of its plan.
     pub fn apply(&self, piece: &Piece) -> Result<(), Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.apply.as_ref()) else { return Ok(()) };
-        self.step(piece, Step::Apply, || self.command(piece, command, Step::Apply).map(drop), |()| String::new())
+        let Some(command) = self.component(piece).and_then(|it| it.apply.as_ref()) else {
+            return Ok(());
+        };
+        self.step(
+            piece,
+            Step::Apply,
+            || self.command(piece, command, Step::Apply).map(drop),
+            |()| String::new(),
+        )
     }
 
     /// Asks whether a component is well, again and again as often as the policy says.
     pub fn verify(&self, piece: &Piece) -> Result<VerificationResult, Broken> {
-        let Some((component, command)) = self.component(piece).and_then(|it| Some((it, it.verify.as_ref()?))) else {
+        let Some((component, command)) = self
+            .component(piece)
+            .and_then(|it| Some((it, it.verify.as_ref()?)))
+        else {
             return Ok(VerificationResult::None);
         };
         let verify = || {
             let mut tries = 0;
             loop {
                 match self.command(piece, command, Step::Verify) {
-                    Err(Trouble::Ended(..)) if tries < component.retries && self.pause(tries) => tries += 1,
+                    Err(Trouble::Ended(..)) if tries < component.retries && self.pause(tries) => {
+                        tries += 1
+                    }
                     result => return result.map(|_| VerificationResult::Passed),
                 }
             }
@@ -143,8 +160,15 @@ impl Crew<'_> {
 
     /// Takes a component away.
     pub fn destroy(&self, piece: &Piece) -> Result<(), Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.destroy.as_ref()) else { return Ok(()) };
-        self.step(piece, Step::Destroy, || self.command(piece, command, Step::Destroy).map(drop), |()| String::new())
+        let Some(command) = self.component(piece).and_then(|it| it.destroy.as_ref()) else {
+            return Ok(());
+        };
+        self.step(
+            piece,
+            Step::Destroy,
+            || self.command(piece, command, Step::Destroy).map(drop),
+            |()| String::new(),
+        )
     }
 
     /// The component as the policy has it.
@@ -176,7 +200,13 @@ impl Crew<'_> {
                 _ => Vec::new(),
             };
             let interrupted = trouble.end() == Some(End::Stopped);
-            Broken { step, why: trouble.to_string(), tail, log: piece.log.clone(), interrupted }
+            Broken {
+                step,
+                why: trouble.to_string(),
+                tail,
+                log: piece.log.clone(),
+                interrupted,
+            }
         });
         match &result {
             Ok(value) => self.witness.ended(component, step, Ok(&words(value))),
@@ -194,15 +224,26 @@ impl Crew<'_> {
         let printed = self.command(piece, command, Step::Plan)?;
         let text = printed.text();
         if !left_by_terraform(&path)? {
-            return Ok(Made { digest: printed.digest, what: What::Text, text });
+            return Ok(Made {
+                digest: printed.digest,
+                what: What::Text,
+                text,
+            });
         }
         Ok(Made::terraform(self.shown(piece)?, text))
     }
 
     /// What terraform says of the plan that it left.
     fn shown(&self, piece: &Piece) -> Result<Terraform, Trouble> {
-        let secrets = self.surroundings.secrets(&piece.target.component, true, self.stop)?;
-        let words = ["terraform".into(), "show".into(), "-json".into(), piece.plan().into()];
+        let secrets = self
+            .surroundings
+            .secrets(&piece.target.component, true, self.stop)?;
+        let words = [
+            "terraform".into(),
+            "show".into(),
+            "-json".into(),
+            piece.plan().into(),
+        ];
         let job = Job {
             program: Program::Direct(&words),
             folder: &piece.folder,
@@ -228,8 +269,11 @@ impl Crew<'_> {
 
     fn command(&self, piece: &Piece, command: &Command, step: Step) -> Result<Printed, Trouble> {
         let component = &piece.target.component;
-        let secrets = self.surroundings.secrets(component, step == Step::Plan, self.stop)?;
-        let see = |_: Stream, line: &[u8]| self.witness.line(component, &|| secrets.mask.clean(line));
+        let secrets = self
+            .surroundings
+            .secrets(component, step == Step::Plan, self.stop)?;
+        let see =
+            |_: Stream, line: &[u8]| self.witness.line(component, &|| secrets.mask.clean(line));
         let timeout = self.component(piece).and_then(|it| it.timeout);
         let job = Job {
             program: Program::Shell(command.as_str()),
@@ -243,7 +287,11 @@ impl Crew<'_> {
             line: Some(&see),
         };
         let Ran { end, printed } = process::run(&job, self.stop)?;
-        if end.is_success() { Ok(printed) } else { Err(Trouble::Ended(end, printed)) }
+        if end.is_success() {
+            Ok(printed)
+        } else {
+            Err(Trouble::Ended(end, printed))
+        }
     }
 }
 

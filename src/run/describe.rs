@@ -19,9 +19,18 @@ const COMMITS: usize = 10_000;
 /// The subjects of what the changed components bring, newest first; of a first deployment, of its commits alone.
 ///
 /// `None` where nothing new comes, and where history is too long or cut off: a description is not worth a refusal.
-pub fn describe(repository: &Repository, deployment: &Deployment) -> Result<Option<Description>, Error> {
-    let targets: BTreeSet<Oid> = deployment.changed().map(|change| change.target.commit.0).collect();
-    let from: BTreeSet<CommitId> = deployment.changed().filter_map(|change| change.from).collect();
+pub fn describe(
+    repository: &Repository,
+    deployment: &Deployment,
+) -> Result<Option<Description>, Error> {
+    let targets: BTreeSet<Oid> = deployment
+        .changed()
+        .map(|change| change.target.commit.0)
+        .collect();
+    let from: BTreeSet<CommitId> = deployment
+        .changed()
+        .filter_map(|change| change.from)
+        .collect();
     let from: Vec<Oid> = from.into_iter().map(|commit| commit.0).collect();
     let mut brought: Vec<Oid> = Vec::new();
     for target in targets {
@@ -65,8 +74,14 @@ fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>,
 /// The first paragraph of a commit's message as one plain line; `None` if it says nothing.
 pub fn subject(commit: &Commit) -> Option<String> {
     let message = String::from_utf8_lossy(commit.message());
-    let lines = message.lines().skip_while(|line| line.trim().is_empty()).take_while(|line| !line.trim().is_empty());
-    let words: Vec<String> = lines.flat_map(str::split_whitespace).map(harmless).collect();
+    let lines = message
+        .lines()
+        .skip_while(|line| line.trim().is_empty())
+        .take_while(|line| !line.trim().is_empty());
+    let words: Vec<String> = lines
+        .flat_map(str::split_whitespace)
+        .map(harmless)
+        .collect();
     let line: String = words.join(" ").chars().take(LENGTH).collect();
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())
@@ -88,9 +103,15 @@ mod tests {
     /// A commit's message reaches the ledger for ever: whatever it holds, one plain line comes out.
     #[test]
     fn hostile_subjects() {
-        assert_eq!(subject_of(b"Fix login\nredirect\n\nBody\n").as_deref(), Some("Fix login redirect"));
+        assert_eq!(
+            subject_of(b"Fix login\nredirect\n\nBody\n").as_deref(),
+            Some("Fix login redirect")
+        );
         assert_eq!(subject_of(b"\n\n a\tb\r\n").as_deref(), Some("a b"));
-        assert_eq!(subject_of(b"a\x1b[2J\xff\xe2\x80\xaeb").as_deref(), Some("a\u{fffd}[2J\u{fffd}\u{fffd}b"));
+        assert_eq!(
+            subject_of(b"a\x1b[2J\xff\xe2\x80\xaeb").as_deref(),
+            Some("a\u{fffd}[2J\u{fffd}\u{fffd}b")
+        );
         assert_eq!(subject_of(b" \n \n"), None);
         let long = subject_of("ä ".repeat(5_000).as_bytes()).unwrap();
         assert!(long.chars().count() <= LENGTH && long.parse::<Description>().is_ok());

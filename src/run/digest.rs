@@ -55,7 +55,10 @@ fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
     for found in walkdir::WalkDir::new(folder) {
         let found = found.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
-            DigestError::Read { path, source: error.into() }
+            DigestError::Read {
+                path,
+                source: error.into(),
+            }
         })?;
         if found.file_type().is_dir() {
             continue;
@@ -84,12 +87,19 @@ fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
     let metadata = std::fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
     if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(|source| read_error(path, source))?;
-        return Ok(("120000", Digest::sha256(target.as_os_str().as_encoded_bytes())));
+        return Ok((
+            "120000",
+            Digest::sha256(target.as_os_str().as_encoded_bytes()),
+        ));
     }
     if !metadata.is_file() {
         return Err(DigestError::Special(path.to_owned()));
     }
-    let mode = if executable(&metadata) { "100755" } else { "100644" };
+    let mode = if executable(&metadata) {
+        "100755"
+    } else {
+        "100644"
+    };
     Ok((mode, digest(&hash_file(path)?)))
 }
 
@@ -97,7 +107,9 @@ fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
     let mut file = File::open(path).map_err(|source| read_error(path, source))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
     loop {
-        let length = file.read(&mut buffer).map_err(|source| read_error(path, source))?;
+        let length = file
+            .read(&mut buffer)
+            .map_err(|source| read_error(path, source))?;
         match buffer.get(..length) {
             None | Some([]) => return Ok(hasher.finalize().into()),
             Some(bytes) => hasher.update(bytes),
@@ -119,12 +131,18 @@ pub(super) fn digest(hash: &[u8]) -> Digest {
 
 /// The bytes of a relative path with `/` between its parts, whatever the system writes.
 fn slashed(path: &Path) -> Vec<u8> {
-    let parts: Vec<&[u8]> = path.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
+    let parts: Vec<&[u8]> = path
+        .components()
+        .map(|part| part.as_os_str().as_encoded_bytes())
+        .collect();
     parts.join(&b'/')
 }
 
 fn read_error(path: &Path, source: io::Error) -> DigestError {
-    DigestError::Read { path: path.to_owned(), source }
+    DigestError::Read {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(unix)]
@@ -150,7 +168,11 @@ mod tests {
         std::fs::create_dir(folder.path().join("a")).unwrap();
         std::fs::write(folder.path().join("a/z"), "one").unwrap();
         std::fs::write(folder.path().join("a.txt"), "two").unwrap();
-        std::fs::set_permissions(folder.path().join("a.txt"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(
+            folder.path().join("a.txt"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
         symlink("a.txt", folder.path().join("link")).unwrap();
         folder
     }
@@ -160,9 +182,20 @@ mod tests {
     fn formula() {
         let folder = folder();
         let hash = |bytes: &str| Digest::sha256(bytes.as_bytes()).hex().to_owned();
-        let list = format!("100755 {} a.txt\0100644 {} a/z\0120000 {} link\0", hash("two"), hash("one"), hash("a.txt"));
-        assert_eq!(of_path(folder.path()).unwrap(), Digest::sha256(list.as_bytes()));
-        assert_eq!(of_path(&folder.path().join("a/z")).unwrap(), Digest::sha256(b"one"));
+        let list = format!(
+            "100755 {} a.txt\0100644 {} a/z\0120000 {} link\0",
+            hash("two"),
+            hash("one"),
+            hash("a.txt")
+        );
+        assert_eq!(
+            of_path(folder.path()).unwrap(),
+            Digest::sha256(list.as_bytes())
+        );
+        assert_eq!(
+            of_path(&folder.path().join("a/z")).unwrap(),
+            Digest::sha256(b"one")
+        );
     }
 
     /// Two folders with one digest would be one artifact: whatever differs in what is shipped must show.
@@ -172,7 +205,10 @@ mod tests {
         let changes: [Change; 5] = [
             |path| std::fs::write(path.join("a/z"), "One").unwrap(),
             |path| std::fs::rename(path.join("a/z"), path.join("a/y")).unwrap(),
-            |path| std::fs::set_permissions(path.join("a/z"), std::fs::Permissions::from_mode(0o755)).unwrap(),
+            |path| {
+                std::fs::set_permissions(path.join("a/z"), std::fs::Permissions::from_mode(0o755))
+                    .unwrap()
+            },
             |path| std::fs::remove_file(path.join("link")).unwrap(),
             |path| {
                 std::fs::remove_file(path.join("link")).unwrap();
@@ -195,6 +231,9 @@ mod tests {
     fn nothing_there() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(of_path(folder.path()), Err(DigestError::Empty(_))));
-        assert!(matches!(of_path(&folder.path().join("no")), Err(DigestError::Read { .. })));
+        assert!(matches!(
+            of_path(&folder.path().join("no")),
+            Err(DigestError::Read { .. })
+        ));
     }
 }

@@ -14,19 +14,32 @@ pub struct Graph {
 impl Graph {
     /// The order between some components of a policy. One waits also for what it depends on through others that are not among them.
     pub fn new(policy: &Policy, among: &BTreeSet<ComponentName>) -> Self {
-        Self { before: among.iter().map(|name| (name.clone(), needs(policy, among, name))).collect() }
+        Self {
+            before: among
+                .iter()
+                .map(|name| (name.clone(), needs(policy, among, name)))
+                .collect(),
+        }
     }
 
     /// The same components, none of which waits for another.
     pub fn without_order(among: &BTreeSet<ComponentName>) -> Self {
-        Self { before: among.iter().map(|name| (name.clone(), BTreeSet::new())).collect() }
+        Self {
+            before: among
+                .iter()
+                .map(|name| (name.clone(), BTreeSet::new()))
+                .collect(),
+        }
     }
 
     /// The other way round: as things are taken down.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let mut before: BTreeMap<_, BTreeSet<ComponentName>> =
-            self.before.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+        let mut before: BTreeMap<_, BTreeSet<ComponentName>> = self
+            .before
+            .keys()
+            .map(|name| (name.clone(), BTreeSet::new()))
+            .collect();
         for (name, needs) in &self.before {
             for need in needs {
                 before.entry(need.clone()).or_default().insert(name.clone());
@@ -48,18 +61,24 @@ impl Graph {
     /// For each component the length of the longest way from it to one that nobody waits for, itself counted: whoever has the
     /// longest way ahead begins first.
     pub fn ways(&self) -> BTreeMap<&ComponentName, usize> {
-        let mut ways: BTreeMap<&ComponentName, usize> = self.before.keys().map(|name| (name, 1)).collect();
-        let mut open: BTreeMap<&ComponentName, usize> = ways.keys().map(|name| (*name, 0)).collect();
+        let mut ways: BTreeMap<&ComponentName, usize> =
+            self.before.keys().map(|name| (name, 1)).collect();
+        let mut open: BTreeMap<&ComponentName, usize> =
+            ways.keys().map(|name| (*name, 0)).collect();
         for need in self.before.values().flatten() {
             *open.entry(need).or_default() += 1;
         }
         // From the ends back, each once those that wait for it are known.
-        let mut known: Vec<&ComponentName> =
-            open.iter().filter(|(_, open)| **open == 0).map(|(name, _)| *name).collect();
+        let mut known: Vec<&ComponentName> = open
+            .iter()
+            .filter(|(_, open)| **open == 0)
+            .map(|(name, _)| *name)
+            .collect();
         while let Some(name) = known.pop() {
             let way = ways.get(name).copied().unwrap_or(1) + 1;
             for need in self.before(name) {
-                ways.entry(need).and_modify(|known| *known = way.max(*known));
+                ways.entry(need)
+                    .and_modify(|known| *known = way.max(*known));
                 if let Some(open) = open.get_mut(need) {
                     *open -= 1;
                     if *open == 0 {
@@ -73,8 +92,17 @@ impl Graph {
 }
 
 /// What a component waits for among these: the nearest of them along each of its ways.
-fn needs(policy: &Policy, among: &BTreeSet<ComponentName>, name: &ComponentName) -> BTreeSet<ComponentName> {
-    let direct = |name: &ComponentName| policy.component(name).into_iter().flat_map(|it| it.depends_on.clone());
+fn needs(
+    policy: &Policy,
+    among: &BTreeSet<ComponentName>,
+    name: &ComponentName,
+) -> BTreeSet<ComponentName> {
+    let direct = |name: &ComponentName| {
+        policy
+            .component(name)
+            .into_iter()
+            .flat_map(|it| it.depends_on.clone())
+    };
     let (mut needs, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let mut open: Vec<ComponentName> = direct(name).collect();
     while let Some(next) = open.pop() {

@@ -86,7 +86,11 @@ impl Tests {
             return Err(JunitError::TooLarge);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| JunitError::NotUtf8)?;
-        let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES, ..ParsingOptions::default() };
+        let options = ParsingOptions {
+            allow_dtd: false,
+            nodes_limit: NODES,
+            ..ParsingOptions::default()
+        };
         let document = Document::parse_with_options(text, options)?;
         let root = document.root_element();
         if !matches!(root.tag_name().name(), "testsuites" | "testsuite") {
@@ -96,7 +100,9 @@ impl Tests {
         let claimed = self.suites(root)?;
         if claimed > 0 && self.failed.len() == before {
             // The suites know of failures, and no test does: of a suite that could not even begin, say.
-            self.failed.push(plain(&format!("{name}: {claimed} failures that name no test")));
+            self.failed.push(plain(&format!(
+                "{name}: {claimed} failures that name no test"
+            )));
         }
         Ok(())
     }
@@ -108,7 +114,8 @@ impl Tests {
             if depth > DEPTH {
                 return Err(JunitError::TooDeep);
             }
-            claimed = claimed.max(count(suite, "failures")?.saturating_add(count(suite, "errors")?));
+            claimed =
+                claimed.max(count(suite, "failures")?.saturating_add(count(suite, "errors")?));
             let mut inner = Vec::new();
             for child in suite.children().filter(Node::is_element) {
                 match child.tag_name().name() {
@@ -125,11 +132,15 @@ impl Tests {
 
     fn case(&mut self, case: Node<'_, '_>) {
         let has = |names: &[&str]| {
-            case.children().any(|child| child.is_element() && names.contains(&child.tag_name().name()))
+            case.children()
+                .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
         };
         let says = |words: &[&str]| {
-            let said = ["status", "result"].into_iter().filter_map(|name| case.attribute(name));
-            said.into_iter().any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
+            let said = ["status", "result"]
+                .into_iter()
+                .filter_map(|name| case.attribute(name));
+            said.into_iter()
+                .any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
         };
         if has(&["failure", "error"]) || says(&["fail", "failed", "failure", "error"]) {
             self.failed.push(title(case));
@@ -152,7 +163,11 @@ impl Tests {
     }
 
     /// The predicate. Where there is no room for every name, those that failed come first, and the numbers tell of all.
-    pub fn predicate(&self, reports: &[(String, Digest)], url: Option<&Line>) -> Result<Predicate, JunitError> {
+    pub fn predicate(
+        &self,
+        reports: &[(String, Digest)],
+        url: Option<&Line>,
+    ) -> Result<Predicate, JunitError> {
         if self.passed.is_empty() && self.warned.is_empty() && self.failed.is_empty() {
             return Err(JunitError::Nothing);
         }
@@ -170,11 +185,16 @@ impl Tests {
             (COUNTS.to_owned(), counts),
         ]);
         map.extend(url.map(|url| ("url".to_owned(), json!(url))));
-        let mut room = Room { entry: MAX_BYTES - REST - 2 * size(&map), predicate: MAX_PREDICATE - size(&map) - NAME };
+        let mut room = Room {
+            entry: MAX_BYTES - REST - 2 * size(&map),
+            predicate: MAX_PREDICATE - size(&map) - NAME,
+        };
         let mut left_out = 0;
-        for (key, names) in
-            [("failedTests", &self.failed), ("warnedTests", &self.warned), ("passedTests", &self.passed)]
-        {
+        for (key, names) in [
+            ("failedTests", &self.failed),
+            ("warnedTests", &self.warned),
+            ("passedTests", &self.passed),
+        ] {
             let fits = names.iter().take_while(|name| room.take(name)).count();
             left_out += names.len() - fits;
             map.insert(key.to_owned(), json!(names.get(..fits).unwrap_or_default()));
@@ -198,8 +218,13 @@ impl Room {
     /// Makes room for a name, if there is any left.
     fn take(&mut self, name: &str) -> bool {
         let length = size(&name) + 1;
-        let left = (self.entry.checked_sub(length + INDENT), self.predicate.checked_sub(length));
-        let (Some(entry), Some(predicate)) = left else { return false };
+        let left = (
+            self.entry.checked_sub(length + INDENT),
+            self.predicate.checked_sub(length),
+        );
+        let (Some(entry), Some(predicate)) = left else {
+            return false;
+        };
         *self = Self { entry, predicate };
         true
     }
@@ -213,15 +238,27 @@ fn size(value: &impl serde::Serialize) -> usize {
 fn count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
     match suite.attribute(name).map(str::trim) {
         None | Some("") => Ok(0),
-        Some(text) => text.parse().map_err(|_| JunitError::Count { name, value: plain(text) }),
+        Some(text) => text.parse().map_err(|_| JunitError::Count {
+            name,
+            value: plain(text),
+        }),
     }
 }
 
 /// What a case or a suite is called: `classname.name`.
 fn title(node: Node<'_, '_>) -> String {
-    let parts = ["classname", "name"].into_iter().filter_map(|name| node.attribute(name));
-    let parts: Vec<&str> = parts.map(str::trim).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "unnamed".to_owned() } else { plain(&parts.join(".")) }
+    let parts = ["classname", "name"]
+        .into_iter()
+        .filter_map(|name| node.attribute(name));
+    let parts: Vec<&str> = parts
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if parts.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        plain(&parts.join("."))
+    }
 }
 
 /// A name as one plain line.

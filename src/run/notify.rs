@@ -25,7 +25,12 @@ use crate::domain::policy::{Channel, Command, Event, Format, Notify};
 /// What runs the policy's commands. Called from other threads, which outlive whoever made them.
 pub trait Commands: Send + Sync + 'static {
     /// Runs a command with this on its standard input and these variables besides the usual ones. The error says why it failed, and no secret.
-    fn tell(&self, command: &Command, input: &[u8], variables: &[(&'static str, String)]) -> Result<(), String>;
+    fn tell(
+        &self,
+        command: &Command,
+        input: &[u8],
+        variables: &[(&'static str, String)],
+    ) -> Result<(), String>;
 
     /// What a command prints: a secret. The error says why it failed, and not what it printed.
     fn secret(&self, command: &Command) -> Result<String, String>;
@@ -47,7 +52,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let short = clock::limit(Duration::from_secs(10));
-        Self { attempt: short, pause: Duration::from_secs(1), longest: Duration::from_secs(60), finish: short }
+        Self {
+            attempt: short,
+            pause: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+            finish: short,
+        }
     }
 }
 
@@ -66,7 +76,12 @@ pub struct Undelivered {
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { to, event, why, attempts } = self;
+        let Self {
+            to,
+            event,
+            why,
+            attempts,
+        } = self;
         let times = match attempts {
             0 => String::new(),
             1 => " (tried once)".to_owned(),
@@ -81,12 +96,18 @@ enum Failure {
     /// Trying again helps nothing.
     Final(String),
     /// It may work later; a service may say when.
-    Later { why: String, after: Option<Duration> },
+    Later {
+        why: String,
+        after: Option<Duration>,
+    },
 }
 
 impl Failure {
     fn later(why: impl Into<String>) -> Self {
-        Self::Later { why: why.into(), after: None }
+        Self::Later {
+            why: why.into(),
+            after: None,
+        }
     }
 }
 
@@ -110,11 +131,21 @@ impl Notifier {
     pub fn new(notify: &[Notify], commands: &Arc<dyn Commands>, limits: Limits) -> Self {
         let many = notify.len() > 1;
         let worker = |(at, notify): (usize, &Notify)| {
-            let number = if many { format!(" (number {} of notify)", at + 1) } else { String::new() };
+            let number = if many {
+                format!(" (number {} of notify)", at + 1)
+            } else {
+                String::new()
+            };
             let to = format!("{}{number}", notify.channel);
-            (notify.clone(), Worker::new(to, notify.channel.clone(), Arc::clone(commands), limits))
+            (
+                notify.clone(),
+                Worker::new(to, notify.channel.clone(), Arc::clone(commands), limits),
+            )
         };
-        Self { workers: notify.iter().enumerate().map(worker).collect(), limits }
+        Self {
+            workers: notify.iter().enumerate().map(worker).collect(),
+            limits,
+        }
     }
 
     /// Hands a notice to everyone who is to be told of its event, and returns at once.
@@ -135,7 +166,10 @@ impl Notifier {
         for (_, worker) in &self.workers {
             worker.end(end);
         }
-        self.workers.iter().flat_map(|(_, worker)| worker.undelivered(end)).collect()
+        self.workers
+            .iter()
+            .flat_map(|(_, worker)| worker.undelivered(end))
+            .collect()
     }
 }
 
@@ -149,18 +183,36 @@ impl Drop for Notifier {
 }
 
 fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
-    let message = |media_type, body| Message { event: notice.event, media_type, body, variables: Vec::new() };
+    let message = |media_type, body| Message {
+        event: notice.event,
+        media_type,
+        body,
+        variables: Vec::new(),
+    };
     match channel {
         Channel::Command(_) => {
             let body = cloudevents::one(notice);
-            vec![Message { variables: variables(notice), ..message(cloudevents::MEDIA_TYPE, body) }]
+            vec![Message {
+                variables: variables(notice),
+                ..message(cloudevents::MEDIA_TYPE, body)
+            }]
         }
-        Channel::Webhook { format: Format::Slack, .. } => {
-            vec![message("application/json; charset=utf-8", slack::message(notice))]
+        Channel::Webhook {
+            format: Format::Slack,
+            ..
+        } => {
+            vec![message(
+                "application/json; charset=utf-8",
+                slack::message(notice),
+            )]
         }
-        Channel::Webhook { format: Format::CloudEvents, .. } => {
-            cloudevents::all(notice).into_iter().map(|body| message(cloudevents::MEDIA_TYPE, body)).collect()
-        }
+        Channel::Webhook {
+            format: Format::CloudEvents,
+            ..
+        } => cloudevents::all(notice)
+            .into_iter()
+            .map(|body| message(cloudevents::MEDIA_TYPE, body))
+            .collect(),
     }
 }
 
@@ -169,18 +221,34 @@ fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
     fn text(value: Option<&impl ToString>) -> String {
         value.map(ToString::to_string).unwrap_or_default()
     }
-    let components = notice.components.iter().take(notice::MOST).map(|part| part.component.as_str());
+    let components = notice
+        .components
+        .iter()
+        .take(notice::MOST)
+        .map(|part| part.component.as_str());
     vec![
         ("DEPLOY_EVENT", notice.event.to_string()),
         ("DEPLOY_SUMMARY", notice.summary()),
         ("DEPLOY_PROJECT", notice.project.to_string()),
         ("DEPLOY_ENV", notice.environment.to_string()),
         ("DEPLOY_COMMIT", text(notice.commit.as_ref())),
-        ("DEPLOY_SHORT", notice.commit.map(|commit| commit.short()).unwrap_or_default()),
-        ("DEPLOY_COMPONENTS", components.collect::<Vec<_>>().join(" ")),
+        (
+            "DEPLOY_SHORT",
+            notice
+                .commit
+                .map(|commit| commit.short())
+                .unwrap_or_default(),
+        ),
+        (
+            "DEPLOY_COMPONENTS",
+            components.collect::<Vec<_>>().join(" "),
+        ),
         ("DEPLOY_BY", text(notice.by.as_ref())),
         ("DEPLOY_CHANGE", text(notice.change.as_ref())),
-        ("DEPLOY_REASON", notice.reasons().into_iter().next().unwrap_or_default()),
+        (
+            "DEPLOY_REASON",
+            notice.reasons().into_iter().next().unwrap_or_default(),
+        ),
         ("DEPLOY_RUN", text(notice.run.as_ref())),
         ("DEPLOY_ENTRY", text(notice.entry.as_ref())),
         ("DEPLOY_URL", text(notice.url.as_ref())),

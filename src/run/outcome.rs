@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::entry::{Change, Deployment, Ended, Finish, Intent, Outcome, Reported, VerificationResult};
+use crate::domain::entry::{
+    Change, Deployment, Ended, Finish, Intent, Outcome, Reported, VerificationResult,
+};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 
@@ -51,33 +53,60 @@ pub enum OutcomeError {
 
 /// How each component ended. What rides along is skipped where the deployment failed, because it was not deployed either.
 pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, OutcomeError> {
-    let changed = || components.iter().filter(|change| change.intent != Intent::Unchanged);
+    let changed = || {
+        components
+            .iter()
+            .filter(|change| change.intent != Intent::Unchanged)
+    };
     let named = said.outcomes.keys().chain(said.verifications.keys());
-    if let Some(stray) = named.into_iter().find(|name| !changed().any(|change| change.target.component == **name)) {
+    if let Some(stray) = named
+        .into_iter()
+        .find(|name| !changed().any(|change| change.target.component == **name))
+    {
         return Err(OutcomeError::NotChanged(stray.clone()));
     }
-    let word = |change: &Change| said.outcomes.get(&change.target.component).copied().unwrap_or(said.outcome);
+    let word = |change: &Change| {
+        said.outcomes
+            .get(&change.target.component)
+            .copied()
+            .unwrap_or(said.outcome)
+    };
     if said.outcome != Word::Succeeded && changed().next().is_none() {
         return Err(OutcomeError::NothingChanged);
     }
     let passed = said.verification == VerificationResult::Passed;
-    if passed && said.outcome != Word::Succeeded && !changed().any(|change| word(change) == Word::Succeeded) {
+    if passed
+        && said.outcome != Word::Succeeded
+        && !changed().any(|change| word(change) == Word::Succeeded)
+    {
         return Err(OutcomeError::Verification);
     }
     let culprit = changed().find(|change| matches!(word(change), Word::Failed | Word::RolledBack));
     let culprit = culprit.map(|change| change.target.component.clone());
-    components.iter().map(|change| one(change, word(change), culprit.as_ref(), said)).collect()
+    components
+        .iter()
+        .map(|change| one(change, word(change), culprit.as_ref(), said))
+        .collect()
 }
 
-fn one(change: &Change, word: Word, culprit: Option<&ComponentName>, said: &Said) -> Result<Reported, OutcomeError> {
+fn one(
+    change: &Change,
+    word: Word,
+    culprit: Option<&ComponentName>,
+    said: &Said,
+) -> Result<Reported, OutcomeError> {
     let component = change.target.component.clone();
     let outcome = match (change.intent, word) {
-        (Intent::Unchanged, _) if culprit.is_some() || said.outcome == Word::Skipped => Outcome::Skipped,
+        (Intent::Unchanged, _) if culprit.is_some() || said.outcome == Word::Skipped => {
+            Outcome::Skipped
+        }
         (Intent::Unchanged, _) => Outcome::Unchanged,
         (_, Word::Skipped) => Outcome::Skipped,
         (Intent::Change, Word::Succeeded) => Outcome::Succeeded,
         (Intent::Change, Word::RolledBack) => Outcome::RolledBack,
-        (Intent::Change, Word::Failed) | (Intent::Destroy, Word::Failed | Word::RolledBack) => Outcome::Failed,
+        (Intent::Change, Word::Failed) | (Intent::Destroy, Word::Failed | Word::RolledBack) => {
+            Outcome::Failed
+        }
         (Intent::Destroy, Word::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
@@ -89,19 +118,31 @@ fn one(change: &Change, word: Word, culprit: Option<&ComponentName>, said: &Said
     let checked = said.verifications.get(&component);
     let verification = match (outcome, checked.copied().unwrap_or(said.verification)) {
         (Outcome::Succeeded, verification) => verification,
-        (_, VerificationResult::Passed) if checked.is_some() => return Err(OutcomeError::Verification),
-        (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed) if change.intent == Intent::Change => {
+        (_, VerificationResult::Passed) if checked.is_some() => {
+            return Err(OutcomeError::Verification);
+        }
+        (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)
+            if change.intent == Intent::Change =>
+        {
             VerificationResult::Failed
         }
         _ => VerificationResult::None,
     };
-    Ok(Reported { component, outcome, because, to, verification })
+    Ok(Reported {
+        component,
+        outcome,
+        because,
+        to,
+        verification,
+    })
 }
 
 /// The same with what each was to become, as a `finish` says it.
 pub fn ended(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
     let pairs = components.iter().zip(results);
-    pairs.map(|(change, result)| result.of(&change.target)).collect()
+    pairs
+        .map(|(change, result)| result.of(&change.target))
+        .collect()
 }
 
 /// The end of a run, with what its start said; without a status and logs.
@@ -131,13 +172,28 @@ mod tests {
     fn change(component: &str, intent: Intent, ran: bool) -> Change {
         let commit: CommitId = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         let content = (intent != Intent::Destroy).then_some(Content(commit.0));
-        let target =
-            Target { component: component.parse().unwrap(), commit, content, version: None, artifacts: Vec::new() };
-        Change { target, from: ran.then_some(commit), plan: None, intent }
+        let target = Target {
+            component: component.parse().unwrap(),
+            commit,
+            content,
+            version: None,
+            artifacts: Vec::new(),
+        };
+        Change {
+            target,
+            from: ran.then_some(commit),
+            plan: None,
+            intent,
+        }
     }
 
     fn said(outcome: Word, verification: VerificationResult) -> Said {
-        Said { outcome, outcomes: BTreeMap::new(), verification, verifications: BTreeMap::new() }
+        Said {
+            outcome,
+            outcomes: BTreeMap::new(),
+            verification,
+            verifications: BTreeMap::new(),
+        }
     }
 
     /// A failure must not move what only rode along, and a rollback says where it went.
@@ -155,13 +211,23 @@ mod tests {
             (Word::RolledBack, [RolledBack, Failed, Skipped]),
         ] {
             let results = results(&all, &said(overall, NONE)).unwrap();
-            assert_eq!(results.iter().map(|it| it.outcome).collect::<Vec<_>>(), wanted);
+            assert_eq!(
+                results.iter().map(|it| it.outcome).collect::<Vec<_>>(),
+                wanted
+            );
             let back = results.iter().find(|it| it.outcome == RolledBack);
             assert!(back.is_none_or(|it| it.to == all[0].from));
-            assert!(results.iter().all(|it| it.because.is_some() == (it.outcome == Skipped)));
+            assert!(
+                results
+                    .iter()
+                    .all(|it| it.because.is_some() == (it.outcome == Skipped))
+            );
         }
         let passed = results(&all, &said(Word::Succeeded, PASSED)).unwrap();
-        assert_eq!(passed.iter().map(|it| it.verification).collect::<Vec<_>>(), [PASSED, NONE, NONE]);
+        assert_eq!(
+            passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
+            [PASSED, NONE, NONE]
+        );
     }
 
     /// One component's failure is not the others': what went well runs, and what waited for the failure was skipped.
@@ -171,13 +237,22 @@ mod tests {
         let rides = change("x", Intent::Unchanged, true);
         let all = [&all[..], &[rides]].concat();
         let mut mixed = said(Word::Succeeded, PASSED);
-        mixed.outcomes =
-            [("db", Word::Failed), ("web", Word::Skipped)].map(|(name, it)| (name.parse().unwrap(), it)).into();
+        mixed.outcomes = [("db", Word::Failed), ("web", Word::Skipped)]
+            .map(|(name, it)| (name.parse().unwrap(), it))
+            .into();
         let ended = results(&all, &mixed).unwrap();
-        let told: Vec<_> = ended.iter().map(|it| (it.outcome, it.verification)).collect();
+        let told: Vec<_> = ended
+            .iter()
+            .map(|it| (it.outcome, it.verification))
+            .collect();
         assert_eq!(
             told,
-            [(Outcome::Succeeded, PASSED), (Outcome::Failed, NONE), (Outcome::Skipped, NONE), (Outcome::Skipped, NONE)]
+            [
+                (Outcome::Succeeded, PASSED),
+                (Outcome::Failed, NONE),
+                (Outcome::Skipped, NONE),
+                (Outcome::Skipped, NONE)
+            ]
         );
         assert_eq!(ended[2].because, Some("db".parse().unwrap()));
         mixed.verifications = [("db".parse().unwrap(), PASSED)].into();
@@ -197,7 +272,13 @@ mod tests {
         let rides = [change("api", Intent::Unchanged, true)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
         assert_eq!(results(&new, &said(Word::RolledBack, NONE)), nothing_before);
-        assert_eq!(results(&rides, &said(Word::Failed, NONE)), Err(OutcomeError::NothingChanged));
-        assert_eq!(results(&new, &said(Word::Failed, PASSED)), Err(OutcomeError::Verification));
+        assert_eq!(
+            results(&rides, &said(Word::Failed, NONE)),
+            Err(OutcomeError::NothingChanged)
+        );
+        assert_eq!(
+            results(&new, &said(Word::Failed, PASSED)),
+            Err(OutcomeError::Verification)
+        );
     }
 }

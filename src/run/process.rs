@@ -124,7 +124,10 @@ pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
     let mut child = start(job)?;
     let mut running = Running {
         group: group_of(&child)?,
-        pipes: [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)],
+        pipes: [
+            child.stdout.take().map(OwnedFd::from),
+            child.stderr.take().map(OwnedFd::from),
+        ],
         ended: false,
     };
     let end = running.oversee(job.timeout, stop, &mut output);
@@ -140,7 +143,10 @@ pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
             |code| End::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
         ),
     };
-    Ok(Ran { end, printed: output.finish()? })
+    Ok(Ran {
+        end,
+        printed: output.finish()?,
+    })
 }
 
 fn start(job: &Job<'_>) -> io::Result<Child> {
@@ -157,7 +163,11 @@ fn start(job: &Job<'_>) -> io::Result<Child> {
             command
         }
     };
-    let input = if job.input.is_empty() { Stdio::null() } else { Stdio::from(as_file(job.input)?) };
+    let input = if job.input.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::from(as_file(job.input)?)
+    };
     command
         .env_clear()
         .envs(job.variables)
@@ -178,7 +188,10 @@ fn as_file(bytes: &[u8]) -> io::Result<File> {
 }
 
 fn group_of(child: &Child) -> io::Result<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// A command on its way.
@@ -192,7 +205,12 @@ struct Running {
 
 impl Running {
     /// Reads until the command has ended; says how, unless it ended by itself.
-    fn oversee(&mut self, timeout: Option<Duration>, stop: &Stop, output: &mut Output<'_>) -> io::Result<Option<End>> {
+    fn oversee(
+        &mut self,
+        timeout: Option<Duration>,
+        stop: &Stop,
+        output: &mut Output<'_>,
+    ) -> io::Result<Option<End>> {
         let timeout = timeout.map(|span| Deadline::after(limit(span)));
         let mut asked: Option<(End, Deadline)> = None;
         while !self.ended {
@@ -201,7 +219,9 @@ impl Running {
                     let why = if stop.ends_all() {
                         Some(End::Stopped)
                     } else {
-                        timeout.filter(|deadline| deadline.passed()).map(|_| End::TimedOut)
+                        timeout
+                            .filter(|deadline| deadline.passed())
+                            .map(|_| End::TimedOut)
                     };
                     if let Some(why) = why {
                         self.signal(Signal::TERM);
@@ -228,13 +248,17 @@ impl Running {
     /// Reads what is there, or waits for it so long.
     fn read(&mut self, wait: Duration, output: &mut Output<'_>) -> io::Result<()> {
         let open = self.pipes.iter().flatten();
-        let mut polled: Vec<PollFd<'_>> = open.map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> =
+            open.map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
         if polled.is_empty() {
             // It has closed its output, as one does that is about to end.
             std::thread::sleep(SOON);
             return Ok(());
         }
-        let wait = Timespec { tv_sec: 0, tv_nsec: wait.min(LOOK).subsec_nanos().into() };
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: wait.min(LOOK).subsec_nanos().into(),
+        };
         match poll(&mut polled, Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -243,7 +267,9 @@ impl Running {
         let mut ready = ready.into_iter();
         let mut buffer = [0; 1 << 14];
         for (slot, stream) in self.pipes.iter_mut().zip([Stream::Out, Stream::Err]) {
-            let Some(pipe) = slot.as_ref().filter(|_| ready.next().unwrap_or_default()) else { continue };
+            let Some(pipe) = slot.as_ref().filter(|_| ready.next().unwrap_or_default()) else {
+                continue;
+            };
             match rustix::io::read(pipe, &mut buffer) {
                 Ok(0) => *slot = None,
                 Ok(length) => output.take(stream, buffer.get(..length).unwrap_or_default())?,

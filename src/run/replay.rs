@@ -55,7 +55,11 @@ impl Case {
     /// Newest first; of the same moment, by place.
     fn order(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
         let statement = &self.statement;
-        (Reverse(statement.at), &statement.ledger, Reverse(statement.sequence))
+        (
+            Reverse(statement.at),
+            &statement.ledger,
+            Reverse(statement.sequence),
+        )
     }
 }
 
@@ -109,9 +113,11 @@ impl Replayed {
         for (rule, count) in other.rules {
             *self.rules.entry(rule).or_default() += count;
         }
-        for (own, other) in
-            [(&mut self.refused, other.refused), (&mut self.allowed, other.allowed), (&mut self.untold, other.untold)]
-        {
+        for (own, other) in [
+            (&mut self.refused, other.refused),
+            (&mut self.allowed, other.allowed),
+            (&mut self.untold, other.untold),
+        ] {
             own.extend(other);
             own.sort_by(|one, two| one.order().cmp(&two.order()));
             own.truncate(number);
@@ -122,7 +128,9 @@ impl Replayed {
     fn take(&mut self, outcome: Judged) {
         let ledger = match &outcome {
             Judged::Same(ledger) => ledger.clone(),
-            Judged::Refused(case) | Judged::Allowed(case) | Judged::Untold(case) => case.statement.ledger.clone(),
+            Judged::Refused(case) | Judged::Allowed(case) | Judged::Untold(case) => {
+                case.statement.ledger.clone()
+            }
         };
         let count = self.counts.entry(ledger).or_default();
         count.deployments += 1;
@@ -130,7 +138,11 @@ impl Replayed {
             Judged::Same(_) => {}
             Judged::Refused(case) => {
                 count.refused += 1;
-                let failed = case.verdict.checks.iter().filter(|check| check.outcome == Outcome::Fail);
+                let failed = case
+                    .verdict
+                    .checks
+                    .iter()
+                    .filter(|check| check.outcome == Outcome::Fail);
                 let rules: BTreeSet<Rule> = failed.map(|check| check.rule).collect();
                 for rule in rules {
                     *self.rules.entry(rule).or_default() += 1;
@@ -162,17 +174,28 @@ enum Judged {
 ///
 /// # Errors
 /// A ledger that cannot be read.
-pub fn replay(repository: &Repository, project: &Project, tips: &Tips, plan: &Plan<'_>) -> Result<Replayed> {
+pub fn replay(
+    repository: &Repository,
+    project: &Project,
+    tips: &Tips,
+    plan: &Plan<'_>,
+) -> Result<Replayed> {
     let shared = repository.share();
     let logs: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
-    let logs = logs
-        .into_par_iter()
-        .map(|(ledger, tip)| Log::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log)));
+    let logs = logs.into_par_iter().map(|(ledger, tip)| {
+        Log::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
+    });
     let logs: BTreeMap<LedgerName, Log> = logs.collect::<Result<_>>()?;
     let mut begun = Replayed::default();
-    begun.counts.extend(logs.keys().filter(|ledger| ledger.is_environment()).cloned().map(|it| (it, Count::default())));
+    begun.counts.extend(
+        logs.keys()
+            .filter(|ledger| ledger.is_environment())
+            .cloned()
+            .map(|it| (it, Count::default())),
+    );
     let stretches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
-    let stretches = stretches.flat_map(|(ledger, log)| log.deployments.chunks(STRETCH).map(move |it| (ledger, it)));
+    let stretches = stretches
+        .flat_map(|(ledger, log)| log.deployments.chunks(STRETCH).map(move |it| (ledger, it)));
     let stretches: Vec<(&LedgerName, &[Place])> = stretches.collect();
     let judged = stretches.into_par_iter().map(|(ledger, places)| {
         let own = shared.fork();
@@ -183,7 +206,10 @@ pub fn replay(repository: &Repository, project: &Project, tips: &Tips, plan: &Pl
         }
         Ok(Replayed::default().merge(found, plan.number))
     });
-    let judged = judged.try_reduce(Replayed::default, |one, two| Ok(one.merge(two, plan.number)))?;
+    let judged = judged.try_reduce(
+        Replayed::default,
+        |one, two| Ok(one.merge(two, plan.number)),
+    )?;
     Ok(begun.merge(judged, plan.number))
 }
 
@@ -192,8 +218,12 @@ fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
     let met = past.meet(ledger, place)?;
     let then = met.as_then();
     let now = met.under(&met.policies.proposal);
-    let case =
-        |met: Met<'_>, verdict, in_force_too| Case { id: place.id, statement: met.statement, verdict, in_force_too };
+    let case = |met: Met<'_>, verdict, in_force_too| Case {
+        id: place.id,
+        statement: met.statement,
+        verdict,
+        in_force_too,
+    };
     Ok(match (then.decision(), now.decision()) {
         (Decision::Refused, Decision::Allowed) => Judged::Allowed(case(met, now, false)),
         (Decision::Refused, _) => Judged::Same(ledger.clone()),
@@ -207,7 +237,11 @@ fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
             Some(unbroken) if unbroken.as_then().decision() == Decision::Refused => {
                 let without = unbroken.under(&unbroken.policies.proposal);
                 let needless = without.decision() == Decision::Allowed;
-                if needless { Judged::Allowed(case(met, without, false)) } else { Judged::Same(ledger.clone()) }
+                if needless {
+                    Judged::Allowed(case(met, without, false))
+                } else {
+                    Judged::Same(ledger.clone())
+                }
             }
             _ => Judged::Same(ledger.clone()),
         },

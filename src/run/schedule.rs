@@ -55,7 +55,9 @@ impl<T, E> Leave<'_, T, E> {
     /// It may not; without a reason where nobody answers.
     pub fn ask(&self) -> Result<(), Option<E>> {
         let (answer, answered) = mpsc::channel();
-        self.caller.send(News::Asks(self.name, answer)).map_err(|_| None)?;
+        self.caller
+            .send(News::Asks(self.name, answer))
+            .map_err(|_| None)?;
         answered.recv().map_err(|_| None)?.map_err(Some)
     }
 }
@@ -67,7 +69,8 @@ enum News<'n, T, E> {
 }
 
 /// What is done with a component.
-pub type Work<'w, J, T, E> = dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
+pub type Work<'w, J, T, E> =
+    dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
 
 /// Works through a graph with at most `parallel` pieces of work at once. Every component has a fate in the end.
 pub fn carry_out<J: Send, T: Send, E: Send>(
@@ -85,10 +88,17 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
         loop {
             while running < parallel.max(1) && foreman.goes_on() {
                 let ready = |name: &&&ComponentName| {
-                    graph.before(name).all(|before| matches!(fates.get(before), Some(Fate::Done(_))))
+                    graph
+                        .before(name)
+                        .all(|before| matches!(fates.get(before), Some(Fate::Done(_))))
                 };
                 // Of several the last counts: backwards, so that it is the first by name.
-                let next = waiting.iter().rev().filter(ready).max_by_key(|name| ways.get(**name)).copied();
+                let next = waiting
+                    .iter()
+                    .rev()
+                    .filter(ready)
+                    .max_by_key(|name| ways.get(**name))
+                    .copied();
                 let Some(name) = next else { break };
                 waiting.remove(name);
                 match foreman.begin(name) {
@@ -97,12 +107,17 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                         running += 1;
                         // The receiver outlives the scope, so nobody is gone who could not be told.
                         scope.spawn(move || {
-                            let leave = Leave { name, caller: sender };
+                            let leave = Leave {
+                                name,
+                                caller: sender,
+                            };
                             let result = work(name, job, &leave);
                             drop(leave.caller.send(News::Ended(name, result)));
                         });
                     }
-                    Err(error) => conclude(graph, foreman, &mut waiting, &mut fates, (name, Err(error))),
+                    Err(error) => {
+                        conclude(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
+                    }
                 }
             }
             if running == 0 {
@@ -119,7 +134,11 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
             }
         }
     });
-    fates.extend(waiting.into_iter().map(|name| (name.clone(), Fate::NotBegun)));
+    fates.extend(
+        waiting
+            .into_iter()
+            .map(|name| (name.clone(), Fate::NotBegun)),
+    );
     fates
 }
 

@@ -54,14 +54,37 @@ pub struct Site<'a> {
 
 impl<'a> Site<'a> {
     /// For a run in this environment.
-    pub fn new(repository: &'a Repository, policy: &'a Policy, name: &EnvName) -> Result<Self, SiteError> {
-        let failed = |source| SiteError::Folder { path: std::env::temp_dir(), source };
-        let root = tempfile::Builder::new().prefix("git-deploy-").tempdir().map_err(failed)?;
+    pub fn new(
+        repository: &'a Repository,
+        policy: &'a Policy,
+        name: &EnvName,
+    ) -> Result<Self, SiteError> {
+        let failed = |source| SiteError::Folder {
+            path: std::env::temp_dir(),
+            source,
+        };
+        let root = tempfile::Builder::new()
+            .prefix("git-deploy-")
+            .tempdir()
+            .map_err(failed)?;
         let all = repository.common_dir().join(LOGS);
-        let logs = all.join(format!("{}-{name}-{}", timestamp(clock::now()), std::process::id()));
-        fs::create_dir_all(&logs).map_err(|source| SiteError::Folder { path: logs.clone(), source })?;
+        let logs = all.join(format!(
+            "{}-{name}-{}",
+            timestamp(clock::now()),
+            std::process::id()
+        ));
+        fs::create_dir_all(&logs).map_err(|source| SiteError::Folder {
+            path: logs.clone(),
+            source,
+        })?;
         tidy(&all);
-        Ok(Self { repository, policy, root, logs, checkouts: RefCell::default() })
+        Ok(Self {
+            repository,
+            policy,
+            root,
+            logs,
+            checkouts: RefCell::default(),
+        })
     }
 
     /// Where the logs are.
@@ -70,7 +93,12 @@ impl<'a> Site<'a> {
     }
 
     /// A component at a commit, ready for its commands. `name` tells the stages of one component apart.
-    pub fn piece(&self, target: Target, previous: Option<CommitId>, name: &str) -> Result<Piece, SiteError> {
+    pub fn piece(
+        &self,
+        target: Target,
+        previous: Option<CommitId>,
+        name: &str,
+    ) -> Result<Piece, SiteError> {
         let checkout = self.checkout(target.commit)?;
         let component = target.component.as_str();
         let scratch = self.root.path().join("scratch").join(name).join(component);
@@ -79,12 +107,21 @@ impl<'a> Site<'a> {
             fs::create_dir_all(&path).map_err(|source| SiteError::Folder { path, source })?;
         }
         let log = self.logs.join(format!("{component}.{name}.log"));
-        Ok(Piece { folder: self.home(&checkout, &target), target, previous, scratch, log })
+        Ok(Piece {
+            folder: self.home(&checkout, &target),
+            target,
+            previous,
+            scratch,
+            log,
+        })
     }
 
     /// Where a component's commands run: in the folder that its first path names, or that the file is in which it names.
     fn home(&self, checkout: &Path, target: &Target) -> PathBuf {
-        let paths = self.policy.component(&target.component).and_then(|it| it.paths.as_ref());
+        let paths = self
+            .policy
+            .component(&target.component)
+            .and_then(|it| it.paths.as_ref());
         let home = checkout.join(paths.map_or("", |paths| paths.home()));
         match home.parent() {
             Some(above) if home.is_file() => above.to_owned(),
@@ -98,13 +135,17 @@ impl<'a> Site<'a> {
             return Ok(known.clone());
         }
         let path = self.root.path().join("commits").join(commit.to_string());
-        let failed = |source| SiteError::Folder { path: path.clone(), source };
+        let failed = |source| SiteError::Folder {
+            path: path.clone(),
+            source,
+        };
         fs::create_dir_all(&path).map_err(failed)?;
         let index = self.root.path().join("index");
         let checked_out = self.repository.check_out(commit, &path, &index);
         checked_out.map_err(|source| SiteError::Checkout { commit, source })?;
         let gone = fs::remove_file(&index);
-        gone.and_then(|()| permit(&path, |mode| mode & !0o222)).map_err(failed)?;
+        gone.and_then(|()| permit(&path, |mode| mode & !0o222))
+            .map_err(failed)?;
         self.checkouts.borrow_mut().insert(commit, path.clone());
         Ok(path)
     }
@@ -114,9 +155,15 @@ impl Drop for Site<'_> {
     fn drop(&mut self) {
         // Not only the checkouts: tools make folders of their own read-only, too. What cannot be removed is left to whoever clears the
         // temporary folder.
-        for folder in walkdir::WalkDir::new(self.root.path()).into_iter().filter_map(Result::ok) {
+        for folder in walkdir::WalkDir::new(self.root.path())
+            .into_iter()
+            .filter_map(Result::ok)
+        {
             if let Some(found) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
-                let _ = fs::set_permissions(folder.path(), Permissions::from_mode(found.permissions().mode() | 0o700));
+                let _ = fs::set_permissions(
+                    folder.path(),
+                    Permissions::from_mode(found.permissions().mode() | 0o700),
+                );
             }
         }
     }
@@ -140,5 +187,8 @@ fn tidy(all: &Path) {
     let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
     runs.sort();
     // Another run may be at it: what is gone is gone.
-    runs.iter().rev().skip(RUNS).for_each(|run| drop(fs::remove_dir_all(run)));
+    runs.iter()
+        .rev()
+        .skip(RUNS)
+        .for_each(|run| drop(fs::remove_dir_all(run)));
 }

@@ -14,7 +14,11 @@ impl Stop {
     /// Asks to stop: to begin nothing new at first; a second time, to end what runs.
     pub fn ask(&self) {
         // Two at most: what follows changes nothing.
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |asked| (asked < 2).then(|| asked + 1));
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |asked| {
+                (asked < 2).then(|| asked + 1)
+            });
     }
 
     /// Asks at once to end what runs.

@@ -84,10 +84,18 @@ pub struct Secrets {
 
 impl Surroundings<'_> {
     /// Reads the secrets of a component; before all approvals are there only those that planning needs.
-    pub fn secrets(&self, component: &ComponentName, planning: bool, stop: &Stop) -> Result<Secrets, SecretError> {
+    pub fn secrets(
+        &self,
+        component: &ComponentName,
+        planning: bool,
+        stop: &Stop,
+    ) -> Result<Secrets, SecretError> {
         let all = self.policy.secrets(self.name, component);
         let mut values = Vec::new();
-        for (name, secret) in all.into_iter().filter(|(_, secret)| secret.plan || !planning) {
+        for (name, secret) in all
+            .into_iter()
+            .filter(|(_, secret)| secret.plan || !planning)
+        {
             let value = read(&name, &secret, stop)?;
             values.push((name, value));
         }
@@ -113,12 +121,22 @@ impl Surroundings<'_> {
             set(name.as_str(), os_string(value.clone()));
         }
         let target = &piece.target;
-        let version = target.version.as_ref().map_or("", |version| version.as_str());
-        let previous = piece.previous.map_or_else(String::new, |commit| commit.to_string());
-        let artifacts: Vec<String> =
-            target.artifacts.iter().map(|image| format!("{}@{}", image.name, image.digest)).collect();
+        let version = target
+            .version
+            .as_ref()
+            .map_or("", |version| version.as_str());
+        let previous = piece
+            .previous
+            .map_or_else(String::new, |commit| commit.to_string());
+        let artifacts: Vec<String> = target
+            .artifacts
+            .iter()
+            .map(|image| format!("{}@{}", image.name, image.digest))
+            .collect();
         let others = self.good.iter().filter(|(other, _)| *other != component);
-        let good: Vec<String> = others.map(|(other, commit)| format!("{other}={commit}")).collect();
+        let good: Vec<String> = others
+            .map(|(other, commit)| format!("{other}={commit}"))
+            .collect();
         for (name, value) in [
             ("DEPLOY_ENV", self.name.to_string()),
             ("DEPLOY_COMPONENT", component.to_string()),
@@ -129,7 +147,10 @@ impl Surroundings<'_> {
             ("DEPLOY_ARTIFACT", artifacts.join(" ")),
             ("DEPLOY_URL", url(self.name, self.rules).unwrap_or_default()),
             ("DEPLOY_GOOD", good.join(" ")),
-            ("DEPLOY_RUN", self.run.map_or_else(String::new, |run| run.to_string())),
+            (
+                "DEPLOY_RUN",
+                self.run.map_or_else(String::new, |run| run.to_string()),
+            ),
         ] {
             set(name, value.into());
         }
@@ -146,7 +167,10 @@ pub fn url(name: &EnvName, rules: &Environment) -> Option<String> {
 
 /// What every command has.
 pub fn inherited() -> BTreeMap<String, OsString> {
-    INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))).collect()
+    INHERITED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
+        .collect()
 }
 
 /// What a secret's command prints, without the newline at its end.
@@ -172,8 +196,13 @@ fn read(name: &VarName, secret: &Secret, stop: &Stop) -> Result<Vec<u8>, SecretE
     }
     match value.len() {
         0 => Err(SecretError::Unfit(name.clone(), "nothing")),
-        length if length > SECRET_BYTES => Err(SecretError::Unfit(name.clone(), "more than 64 KiB")),
-        _ if value.contains(&0) => Err(SecretError::Unfit(name.clone(), "a NUL, which no variable can hold")),
+        length if length > SECRET_BYTES => {
+            Err(SecretError::Unfit(name.clone(), "more than 64 KiB"))
+        }
+        _ if value.contains(&0) => Err(SecretError::Unfit(
+            name.clone(),
+            "a NUL, which no variable can hold",
+        )),
         _ => Ok(value),
     }
 }

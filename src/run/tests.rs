@@ -15,7 +15,8 @@ use policies::{PEOPLE, policy};
 
 use crate::clock;
 use crate::domain::entry::{
-    Action, Artifact, Image, Kind, Outcome as Ending, Record, Reported, Statement, VerificationResult,
+    Action, Artifact, Image, Kind, Outcome as Ending, Record, Reported, Statement,
+    VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{EnvName, LedgerName};
@@ -27,7 +28,9 @@ use crate::git::append::{AppendError, Refusal, Stopped, View};
 use crate::git::gather::Gatherer;
 use crate::git::judge::{Against, Judge, Present};
 use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::tests::project::{Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish};
+use crate::git::tests::project::{
+    Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish,
+};
 use crate::git::tests::{Numbers, Scratch};
 use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose};
 
@@ -109,7 +112,16 @@ impl World {
         let first = policy(&keys, &mut dice, true);
         let proposals = (0..3).map(|_| policy(&keys, &mut dice, false)).collect();
         let dice = RefCell::new(dice);
-        let world = Self { scratch, repository, project, keys, dice, commits, proposals, focus: RefCell::default() };
+        let world = Self {
+            scratch,
+            repository,
+            project,
+            keys,
+            dice,
+            commits,
+            proposals,
+            focus: RefCell::default(),
+        };
         world.move_branches();
         world.desk("alice").write("policy", &publish(&first));
         world
@@ -118,7 +130,13 @@ impl World {
     fn desk(&self, key: &str) -> Desk<'_> {
         let person = parse(key.strip_suffix("-new").unwrap_or(key));
         let (repository, project) = (&self.repository, &self.project);
-        Desk { repository, project, remote: None, person, signer: self.keys.signer(key) }
+        Desk {
+            repository,
+            project,
+            remote: None,
+            person,
+            signer: self.keys.signer(key),
+        }
     }
 
     fn below(&self, limit: u64) -> u64 {
@@ -130,7 +148,11 @@ impl World {
         // What is merged first must be on `main`; on the others one must be up to date.
         for (branch, commits) in [("dev", early), ("qa", early), ("main", late)] {
             let commit = *self.dice.borrow_mut().pick(commits);
-            self.scratch.git(&["update-ref", &format!("refs/heads/{branch}"), &commit.to_string()]);
+            self.scratch.git(&[
+                "update-ref",
+                &format!("refs/heads/{branch}"),
+                &commit.to_string(),
+            ]);
         }
     }
 
@@ -143,10 +165,18 @@ impl World {
         let kind = match self.below(16) {
             // What is hard to come by is tried most.
             10.. => {
-                let all: Vec<&'static str> = HERE.iter().chain(&EVIDENCE).chain(&POLICY).copied().collect();
+                let all: Vec<&'static str> = HERE
+                    .iter()
+                    .chain(&EVIDENCE)
+                    .chain(&POLICY)
+                    .copied()
+                    .collect();
                 let count = |kind: &str| tally.get(&drafted(kind)).copied().unwrap_or(0);
                 let least = all.iter().map(|kind| count(kind)).min().unwrap_or(0);
-                let rare: Vec<&'static str> = all.into_iter().filter(|kind| count(kind) <= least + 1).collect();
+                let rare: Vec<&'static str> = all
+                    .into_iter()
+                    .filter(|kind| count(kind) <= least + 1)
+                    .collect();
                 *self.dice.borrow_mut().pick(&rare)
             }
             0 => *self.dice.borrow_mut().pick(&POLICY),
@@ -157,18 +187,28 @@ impl World {
             _ => *self.dice.borrow_mut().pick(&HERE),
         };
         let environments: [&str; 8] = ["dev", "dev", "dev", "qa", "qa", "prod", "pr-1", "pr-2"];
-        (kind, parse(self.dice.borrow_mut().pick::<&str>(&environments)))
+        (
+            kind,
+            parse(self.dice.borrow_mut().pick::<&str>(&environments)),
+        )
     }
 
     /// Takes note of what a deployment lacks.
     fn learn(&self, kind: &'static str, name: &EnvName, refusal: &Refusal, policy: &Policy) {
         let mut focus = self.focus.borrow_mut();
-        let Some(commit) = refusal.statement.deployed_commits().first().copied() else { return };
+        let Some(commit) = refusal.statement.deployed_commits().first().copied() else {
+            return;
+        };
         if focus.commit.is_some() || self.below(4) == 0 {
             return;
         }
         focus.commit = Some(commit);
-        for check in refusal.verdict.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
+        for check in refusal
+            .verdict
+            .checks
+            .iter()
+            .filter(|check| check.outcome == Outcome::Fail)
+        {
             let needed: &[&'static str] = match check.rule {
                 Rule::PreviousEnvironment => &["finish", "record"],
                 Rule::Approvals if self.below(4) == 0 => &["approve", "revoke"],
@@ -180,9 +220,15 @@ impl World {
                 Rule::Yanked => &["unyank"],
                 _ => &[],
             };
-            let before = policy.environment(name).and_then(|rules| rules.promote_from.clone());
+            let before = policy
+                .environment(name)
+                .and_then(|rules| rules.promote_from.clone());
             let place = before.filter(|_| check.rule == Rule::PreviousEnvironment);
-            focus.todo.extend(needed.iter().map(|kind| (*kind, place.as_ref().unwrap_or(name).clone())));
+            focus.todo.extend(
+                needed
+                    .iter()
+                    .map(|kind| (*kind, place.as_ref().unwrap_or(name).clone())),
+            );
         }
         focus.todo.push_back((kind, name.clone()));
     }
@@ -195,7 +241,10 @@ impl World {
         let (kind, name) = self.next(tally);
         let tips = self.repository.tips().unwrap();
         let gatherer = Gatherer::new(&self.repository, &self.project);
-        let policy = gatherer.policy_at(tips[&LedgerName::policy()]).unwrap().unwrap();
+        let policy = gatherer
+            .policy_at(tips[&LedgerName::policy()])
+            .unwrap()
+            .unwrap();
         let key = self.who(kind, &name, &policy, &tips);
         let ledger = match kind {
             _ if POLICY.contains(&kind) => LedgerName::policy(),
@@ -206,22 +255,50 @@ impl World {
             let rules = policy.environment(&name).unwrap();
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
-            Scene { view, policy: &policy, dice, commits, proposals, name: &name, rules, focus }.draft(kind)
+            Scene {
+                view,
+                policy: &policy,
+                dice,
+                commits,
+                proposals,
+                name: &name,
+                rules,
+                focus,
+            }
+            .draft(kind)
         };
         match self.desk(&key).append(ledger.as_ref(), &draft) {
             Err(Stopped::Draft(_)) => return false,
             Err(Stopped::Append(AppendError::Refused(refusal))) => {
-                let unknown = refusal.verdict.checks.iter().find(|check| check.outcome == Outcome::Unknown);
-                assert_eq!(unknown, None, "here everything can be told: {kind} in {name} {:#?}", refusal.statement);
+                let unknown = refusal
+                    .verdict
+                    .checks
+                    .iter()
+                    .find(|check| check.outcome == Outcome::Unknown);
+                assert_eq!(
+                    unknown, None,
+                    "here everything can be told: {kind} in {name} {:#?}",
+                    refusal.statement
+                );
                 self.learn(kind, &name, &refusal, &policy);
                 return false;
             }
             Err(error) => panic!("{kind} in {name} by {key}: {error:?}"),
             Ok(appended) => {
-                let judge = Judge::new(&self.repository, Gatherer::new(&self.repository, &self.project), None);
+                let judge = Judge::new(
+                    &self.repository,
+                    Gatherer::new(&self.repository, &self.project),
+                    None,
+                );
                 let head = judge.head(&ledger, tips.get(&ledger).copied()).unwrap();
-                let present = Present { tips, now: clock::now() };
-                accepted(judge.judge(&ledger, &head, appended.id, Against::Present(&present)), "the server");
+                let present = Present {
+                    tips,
+                    now: clock::now(),
+                };
+                accepted(
+                    judge.judge(&ledger, &head, appended.id, Against::Present(&present)),
+                    "the server",
+                );
                 for kind in told(&appended.statement).into_iter().chain([drafted(kind)]) {
                     *tally.entry(kind).or_default() += 1;
                 }
@@ -235,27 +312,53 @@ impl World {
         let rules = policy.environment(name).unwrap();
         let owner = || {
             let tip = tips.get(&rules.ledger).copied();
-            let (_, tree) = Gatherer::new(&self.repository, &self.project).chain(&rules.ledger, tip).unwrap();
-            let state = StateReader::new(&self.repository).load(tree, &rules.ledger, &Scope::All).unwrap();
+            let (_, tree) = Gatherer::new(&self.repository, &self.project)
+                .chain(&rules.ledger, tip)
+                .unwrap();
+            let state = StateReader::new(&self.repository)
+                .load(tree, &rules.ledger, &Scope::All)
+                .unwrap();
             let here = state.at(rules.ephemeral.map(|_| name));
-            here.runs().first().map(|run| run.owner.statement.by.to_string())
+            here.runs()
+                .first()
+                .map(|run| run.owner.statement.by.to_string())
         };
         let apt: Vec<String> = match kind {
             "finish" | "abort" => owner().into_iter().collect(),
-            "approve" => rules.approvals.iter().flat_map(|seat| seat.by.persons()).map(ToString::to_string).collect(),
+            "approve" => rules
+                .approvals
+                .iter()
+                .flat_map(|seat| seat.by.persons())
+                .map(ToString::to_string)
+                .collect(),
             // As an admin.
             "revoke" | "withdraw" | "unyank" => ["alice"].map(str::to_owned).into(),
             "glass" => ["bob"].map(str::to_owned).into(),
-            "publish" | "consent" | "baseline" => ["alice", "alice", "bob"].map(str::to_owned).into(),
-            "deploy" | "record" | "resume" => rules.deployers.persons().iter().map(ToString::to_string).collect(),
+            "publish" | "consent" | "baseline" => {
+                ["alice", "alice", "bob"].map(str::to_owned).into()
+            }
+            "deploy" | "record" | "resume" => rules
+                .deployers
+                .persons()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             _ => Vec::new(),
         };
         let anybody: Vec<String> = PEOPLE.map(str::to_owned).into();
-        let from = if apt.is_empty() || self.below(8) == 0 { anybody } else { apt };
+        let from = if apt.is_empty() || self.below(8) == 0 {
+            anybody
+        } else {
+            apt
+        };
         let person = self.dice.borrow_mut().pick(&from).clone();
         let new = self.keys.public("dana-new");
         let renewed = person == "dana" && policy.people[&*person].key == new && self.below(4) > 0;
-        if renewed { "dana-new".to_owned() } else { person }
+        if renewed {
+            "dana-new".to_owned()
+        } else {
+            person
+        }
     }
 }
 
@@ -276,15 +379,27 @@ fn told(statement: &Statement) -> Vec<String> {
             _ => action.name().to_owned(),
         },
     };
-    let Some(it) = statement.deployment() else { return vec![name] };
+    let Some(it) = statement.deployment() else {
+        return vec![name];
+    };
     let targets = it.components.iter().map(|change| &change.target);
     let with = [
         ("with a branch's tip", it.branch_tip.is_some()),
-        ("with artifacts", targets.clone().any(|target| !target.artifacts.is_empty())),
-        ("with a version", targets.clone().any(|target| target.version.is_some())),
+        (
+            "with artifacts",
+            targets.clone().any(|target| !target.artifacts.is_empty()),
+        ),
+        (
+            "with a version",
+            targets.clone().any(|target| target.version.is_some()),
+        ),
         ("with approvals", !it.approved_by.is_empty()),
     ];
-    with.into_iter().filter(|(_, is)| *is).map(|(with, _)| with.to_owned()).chain([name]).collect()
+    with.into_iter()
+        .filter(|(_, is)| *is)
+        .map(|(with, _)| with.to_owned())
+        .chain([name])
+        .collect()
 }
 
 /// A small history of the code, with a merge now and then.
@@ -296,16 +411,34 @@ fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
         if dice.below(4) == 0 && commits.len() > 1 {
             let other = *dice.pick(&commits[..commits.len() - 1]);
             // A merge, or a side branch.
-            if dice.below(2) == 0 { parents.push(other) } else { parents = vec![other] }
+            if dice.below(2) == 0 {
+                parents.push(other)
+            } else {
+                parents = vec![other]
+            }
         }
-        let (api, lib, web) = (dice.below(3).to_string(), dice.below(2).to_string(), dice.below(3).to_string());
+        let (api, lib, web) = (
+            dice.below(3).to_string(),
+            dice.below(2).to_string(),
+            dice.below(3).to_string(),
+        );
         let version = format!("1.{number}.0\n");
-        let mut files = vec![("api/main.rs", &*api), ("lib/it.rs", &*lib), ("VERSION", &*version)];
+        let mut files = vec![
+            ("api/main.rs", &*api),
+            ("lib/it.rs", &*lib),
+            ("VERSION", &*version),
+        ];
         if dice.below(5) > 0 {
             files.push(("web/index.html", &*web));
         }
         let who = *dice.pick(&PEOPLE);
-        commits.push(code(repository, &files, &parents, &format!("{who} <{who}@example.com>"), begin + number * 60));
+        commits.push(code(
+            repository,
+            &files,
+            &parents,
+            &format!("{who} <{who}@example.com>"),
+            begin + number * 60,
+        ));
     }
     commits
 }
@@ -317,7 +450,10 @@ fn what_clients_make_holds() {
     let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::new()));
     let lacking = || -> Vec<&str> {
         let tally = tally.lock().unwrap();
-        KINDS.into_iter().filter(|kind| !tally.contains_key(*kind)).collect()
+        KINDS
+            .into_iter()
+            .filter(|kind| !tally.contains_key(*kind))
+            .collect()
     };
     let play_on = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -349,7 +485,11 @@ fn play(seed: u64, mut tally: Tally) -> Tally {
             entries += usize::from(world.step(&mut tally));
         }
     }
-    assert_eq!(audit(&world.repository, &world.project), entries, "seed {seed}");
+    assert_eq!(
+        audit(&world.repository, &world.project),
+        entries,
+        "seed {seed}"
+    );
     notes_hold(&world.repository, &world.repository.tips().unwrap());
     world.scratch.fsck();
     tally
@@ -362,20 +502,51 @@ fn back_to_the_same_artifact() {
     let repository = scratch.open();
     let project = found(&repository, keys.public("alice"));
     let person = parse("alice");
-    let desk = Desk { repository: &repository, project: &project, remote: None, person, signer: keys.signer("alice") };
+    let desk = Desk {
+        repository: &repository,
+        project: &project,
+        remote: None,
+        person,
+        signer: keys.signer("alice"),
+    };
     let key = keys.public("alice");
-    let text =
-        format!("schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\n[environments]\nprod = {{}}\n");
+    let text = format!(
+        "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\n[environments]\nprod = {{}}\n"
+    );
     desk.write("policy", &publish(&text));
     let rules = Policy::parse(&text).unwrap();
     let now = clock::now().seconds();
-    let commit = |text: &str, at| code(&repository, &[("a", text)], &[], "Ann <ann@example.com>", at);
-    let (one, two, again) = (commit("1", now - 90), commit("2", now - 60), commit("1", now - 30));
+    let commit = |text: &str, at| {
+        code(
+            &repository,
+            &[("a", text)],
+            &[],
+            "Ann <ann@example.com>",
+            at,
+        )
+    };
+    let (one, two, again) = (
+        commit("1", now - 90),
+        commit("2", now - 60),
+        commit("1", now - 30),
+    );
     let register = |commit, digest: &[u8]| {
         let component = parse("catalogue");
-        let content = Gatherer::new(&repository, &project).content(&rules, commit, &component).unwrap().unwrap();
-        let image = Image { name: parse("example.com/it"), digest: Digest::sha256(digest) };
-        let artifact = Artifact { component, commit, content, image, builder: None };
+        let content = Gatherer::new(&repository, &project)
+            .content(&rules, commit, &component)
+            .unwrap()
+            .unwrap();
+        let image = Image {
+            name: parse("example.com/it"),
+            digest: Digest::sha256(digest),
+        };
+        let artifact = Artifact {
+            component,
+            commit,
+            content,
+            image,
+            builder: None,
+        };
         desk.write("evidence", &Action::Artifact(artifact).into());
     };
     let deploy = |kind, commit| {
@@ -383,15 +554,39 @@ fn back_to_the_same_artifact() {
             let (name, commits) = (&parse("prod"), Commits::One(commit));
             let (environment, selection) = (rules.environment(name).unwrap(), Selection::Differing);
             let versions = BTreeMap::new();
-            let wish = Wish { name, rules: environment, commits, selection, kind, destroy: false, versions };
+            let wish = Wish {
+                name,
+                rules: environment,
+                commits,
+                selection,
+                kind,
+                destroy: false,
+                versions,
+            };
             let deployment = compose(view, &rules, &wish)?;
             let component = parse("catalogue");
             let (outcome, verification) = (Ending::Succeeded, VerificationResult::Passed);
-            let results = vec![Reported { component, outcome, because: None, to: None, verification }];
-            Ok::<_, ComposeError>(Action::Record(Record { deployment, results, logs: Vec::new() }).into())
+            let results = vec![Reported {
+                component,
+                outcome,
+                because: None,
+                to: None,
+                verification,
+            }];
+            Ok::<_, ComposeError>(
+                Action::Record(Record {
+                    deployment,
+                    results,
+                    logs: Vec::new(),
+                })
+                .into(),
+            )
         });
         let statement = appended.unwrap().statement;
-        statement.deployment().unwrap().components[0].target.artifacts.clone()
+        statement.deployment().unwrap().components[0]
+            .target
+            .artifacts
+            .clone()
     };
     register(one, b"first");
     let first = deploy(Kind::Deploy, one);

@@ -79,7 +79,9 @@ pub struct Checked {
 impl Checked {
     /// Whether nothing is bad.
     pub fn is_protected(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Bad)
+        self.findings
+            .iter()
+            .all(|finding| finding.level != Level::Bad)
     }
 }
 
@@ -89,12 +91,20 @@ impl Checked {
 /// There is no repository, or it cannot be read.
 pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
     let repository = open(path)?;
-    let mut inspector = Inspector { shown: quoted(path), program, repository: &repository, findings: Vec::new() };
+    let mut inspector = Inspector {
+        shown: quoted(path),
+        program,
+        repository: &repository,
+        findings: Vec::new(),
+    };
     inspector.look()?;
     let mut findings = inspector.findings;
     // Of one thing the worst comes first.
     findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.level)));
-    Ok(Checked { git_dir: repository.git_dir().to_owned(), findings })
+    Ok(Checked {
+        git_dir: repository.git_dir().to_owned(),
+        findings,
+    })
 }
 
 /// Opens a bare repository, or the one of a worktree's top.
@@ -125,20 +135,37 @@ impl Inspector<'_> {
     }
 
     fn good(&mut self, about: About, what: impl Into<String>) {
-        self.findings.push(Finding { about, level: Level::Good, what: what.into(), remedy: None });
+        self.findings.push(Finding {
+            about,
+            level: Level::Good,
+            what: what.into(),
+            remedy: None,
+        });
     }
 
     fn advise(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding { about, level: Level::Advice, what: what.into(), remedy: Some(remedy.into()) });
+        self.findings.push(Finding {
+            about,
+            level: Level::Advice,
+            what: what.into(),
+            remedy: Some(remedy.into()),
+        });
     }
 
     fn bad(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding { about, level: Level::Bad, what: what.into(), remedy: Some(remedy.into()) });
+        self.findings.push(Finding {
+            about,
+            level: Level::Bad,
+            what: what.into(),
+            remedy: Some(remedy.into()),
+        });
     }
 
     /// Whether nothing but good was found about something.
     fn is_well(&self, about: About) -> bool {
-        self.findings.iter().all(|finding| finding.about != about || finding.level == Level::Good)
+        self.findings
+            .iter()
+            .all(|finding| finding.about != about || finding.level == Level::Good)
     }
 
     /// A git command in this repository, for typing.
@@ -156,5 +183,9 @@ impl Inspector<'_> {
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

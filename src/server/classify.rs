@@ -32,29 +32,58 @@ impl Class {
 
 /// Refs that are refused with all that lies below them.
 const FORBIDDEN: [(&str, &str); 6] = [
-    ("refs/notes/deploy", "the notes follow from the ledgers: the server alone writes them"),
-    ("refs/replace", "a replaced object would change what history says"),
-    ("refs/deploy-incoming", "fetched ledgers wait there in clones: a server has none"),
-    ("refs/deploy-incoming-notes", "fetched notes wait there in clones: a server has none"),
-    ("refs/heads/deploy", "a branch of this name could be taken for a ledger: choose another name"),
-    ("refs/tags/deploy", "a tag of this name could be taken for a ledger: choose another name"),
+    (
+        "refs/notes/deploy",
+        "the notes follow from the ledgers: the server alone writes them",
+    ),
+    (
+        "refs/replace",
+        "a replaced object would change what history says",
+    ),
+    (
+        "refs/deploy-incoming",
+        "fetched ledgers wait there in clones: a server has none",
+    ),
+    (
+        "refs/deploy-incoming-notes",
+        "fetched notes wait there in clones: a server has none",
+    ),
+    (
+        "refs/heads/deploy",
+        "a branch of this name could be taken for a ledger: choose another name",
+    ),
+    (
+        "refs/tags/deploy",
+        "a tag of this name could be taken for a ledger: choose another name",
+    ),
 ];
 
 /// Says what a ref is, by its full name.
 pub fn classify(name: &[u8]) -> Class {
     if let Some(short) = below(name, "refs/deploy") {
         // Compared exactly once it is known to be ours: on some servers' disks names that differ in case are one file.
-        let short =
-            name.starts_with(b"refs/deploy/").then_some(short).and_then(|short| std::str::from_utf8(short).ok());
+        let short = name
+            .starts_with(b"refs/deploy/")
+            .then_some(short)
+            .and_then(|short| std::str::from_utf8(short).ok());
         let ledger = short.and_then(|short| short.parse().ok());
         return ledger.map_or(Class::Forbidden("no ledger has this name"), Class::Ledger);
     }
-    if let Some((_, why)) = FORBIDDEN.iter().find(|(folder, _)| below(name, folder).is_some()) {
+    if let Some((_, why)) = FORBIDDEN
+        .iter()
+        .find(|(folder, _)| below(name, folder).is_some())
+    {
         return Class::Forbidden(why);
     }
     // The policy binds names that are text only.
-    let Ok(text) = std::str::from_utf8(name) else { return Class::Other };
-    let short = |folder: &str| below(name, folder).and_then(|_| text.get(folder.len() + 1..)).map(str::to_owned);
+    let Ok(text) = std::str::from_utf8(name) else {
+        return Class::Other;
+    };
+    let short = |folder: &str| {
+        below(name, folder)
+            .and_then(|_| text.get(folder.len() + 1..))
+            .map(str::to_owned)
+    };
     if let Some(branch) = short(BRANCHES) {
         Class::Branch(branch)
     } else if let Some(tag) = short(TAGS) {
@@ -66,7 +95,9 @@ pub fn classify(name: &[u8]) -> Class {
 
 /// Whether the folder of a branch or tag is written as git writes it: `refs/Heads/main` is `main` on some servers' disks only.
 pub fn is_exact(name: &[u8]) -> bool {
-    [BRANCHES, TAGS].iter().any(|folder| name.starts_with(folder.as_bytes()))
+    [BRANCHES, TAGS]
+        .iter()
+        .any(|folder| name.starts_with(folder.as_bytes()))
 }
 
 /// What follows the folder and its slash, without regard to ASCII case; nothing for the folder itself.
@@ -75,7 +106,11 @@ fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {
         return None;
     }
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix(b"/")
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +121,10 @@ mod tests {
     #[test]
     fn ours() {
         for name in ["prod", "policy", "evidence", "pr"] {
-            assert_eq!(classify(format!("refs/deploy/{name}").as_bytes()), Class::Ledger(name.parse().unwrap()));
+            assert_eq!(
+                classify(format!("refs/deploy/{name}").as_bytes()),
+                Class::Ledger(name.parse().unwrap())
+            );
         }
         let forbidden: [&[u8]; 22] = [
             b"refs/deploy",
@@ -113,18 +151,35 @@ mod tests {
             b"refs/tags/deploy/\xff",
         ];
         for name in forbidden {
-            assert!(matches!(classify(name), Class::Forbidden(_)), "{}", String::from_utf8_lossy(name));
+            assert!(
+                matches!(classify(name), Class::Forbidden(_)),
+                "{}",
+                String::from_utf8_lossy(name)
+            );
         }
     }
 
     /// What is nobody's of ours is left alone.
     #[test]
     fn others() {
-        assert_eq!(classify(b"refs/heads/main"), Class::Branch("main".to_owned()));
-        assert_eq!(classify(b"refs/heads/deployment"), Class::Branch("deployment".to_owned()));
+        assert_eq!(
+            classify(b"refs/heads/main"),
+            Class::Branch("main".to_owned())
+        );
+        assert_eq!(
+            classify(b"refs/heads/deployment"),
+            Class::Branch("deployment".to_owned())
+        );
         assert_eq!(classify(b"refs/tags/v1/x"), Class::Tag("v1/x".to_owned()));
-        assert_eq!(classify(b"refs/Heads/Main"), Class::Branch("Main".to_owned()));
-        assert!(is_exact(b"refs/heads/Main") && is_exact(b"refs/tags/v1") && !is_exact(b"refs/Heads/main"));
+        assert_eq!(
+            classify(b"refs/Heads/Main"),
+            Class::Branch("Main".to_owned())
+        );
+        assert!(
+            is_exact(b"refs/heads/Main")
+                && is_exact(b"refs/tags/v1")
+                && !is_exact(b"refs/Heads/main")
+        );
         for name in [
             &b"refs/notes/commits"[..],
             b"refs/notes/deployments",

@@ -33,7 +33,9 @@ pub fn project<'u>(
     if let Some(tip) = present.tips.get(&LedgerName::policy()) {
         return Project::of_policy(repository, *tip).map(Some);
     }
-    let first = ledgers.find(|(ledger, _)| ledger.is_policy()).and_then(|(_, update)| update.new);
+    let first = ledgers
+        .find(|(ledger, _)| ledger.is_policy())
+        .and_then(|(_, update)| update.new);
     // What is wrong with it is said where that update is judged.
     Ok(first.and_then(|new| Project::of_policy(repository, EntryId(new)).ok()))
 }
@@ -58,19 +60,35 @@ impl<'a> Court<'a> {
         project: Option<&'a Project>,
         present: &'a Present,
     ) -> Result<Self> {
-        let judge =
-            project.map(|project| Judge::new(repository, Gatherer::new(repository, project), settings.recovery));
+        let judge = project.map(|project| {
+            Judge::new(
+                repository,
+                Gatherer::new(repository, project),
+                settings.recovery,
+            )
+        });
         let policy = match (&judge, present.tips.get(&LedgerName::policy())) {
             (Some(judge), Some(tip)) => judge.gatherer.policy_at(*tip)?,
             _ => None,
         };
-        Ok(Self { repository, settings, present, judge, policy, in_clone: false, entries: Cell::new(0) })
+        Ok(Self {
+            repository,
+            settings,
+            present,
+            judge,
+            policy,
+            in_clone: false,
+            entries: Cell::new(0),
+        })
     }
 
     /// Judges what a clone is about to push: the refs that the push speaks of are the server's and not the clone's.
     #[must_use]
     pub fn in_clone(self) -> Self {
-        Self { in_clone: true, ..self }
+        Self {
+            in_clone: true,
+            ..self
+        }
     }
 
     /// The policy in force.
@@ -87,7 +105,10 @@ impl<'a> Court<'a> {
     ) -> std::result::Result<(), Fault> {
         match (class, self.policy.as_deref()) {
             (Class::Ledger(ledger), _) => to.push(self.ledger(ledger, update)?),
-            (Class::Forbidden(why), _) => to.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, *why))),
+            (Class::Forbidden(why), _) => to.push(Judgement::of_check(
+                &update.name,
+                Check::fail(Rule::Place, *why),
+            )),
             (Class::Branch(short), Some(policy)) => to.extend(self.branch(policy, short, update)),
             (Class::Tag(short), Some(policy)) => to.extend(self.tags(policy, short, update)),
             (Class::Branch(_) | Class::Tag(_), None) | (Class::Other, _) => {}
@@ -96,12 +117,18 @@ impl<'a> Court<'a> {
     }
 
     /// Judges the update of a ledger.
-    pub fn ledger(&self, ledger: &LedgerName, update: &Update) -> std::result::Result<Judgement, Fault> {
+    pub fn ledger(
+        &self,
+        ledger: &LedgerName,
+        update: &Update,
+    ) -> std::result::Result<Judgement, Fault> {
         let stop = |check| Ok(Judgement::of_check(&update.name, check));
         if self.settings.admins.is_empty() {
             return stop(unpinned());
         }
-        let Some(new) = update.new else { return stop(Check::fail(Rule::Place, "a ledger is never deleted")) };
+        let Some(new) = update.new else {
+            return stop(Check::fail(Rule::Place, "a ledger is never deleted"));
+        };
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
             return stop(moved(tip));
@@ -110,7 +137,9 @@ impl<'a> Court<'a> {
             let why = "no policy is in force here yet: it comes first, in a push of its own";
             return stop(Check::fail(Rule::Place, why).remedy("git deploy policy publish"));
         }
-        let Some(judge) = &self.judge else { return stop(self.no_project(new)) };
+        let Some(judge) = &self.judge else {
+            return stop(self.no_project(new));
+        };
         let head = match self.begin(judge, ledger, tip) {
             Ok(head) => head,
             Err(check) => return stop(*check),
@@ -128,23 +157,33 @@ impl<'a> Court<'a> {
         ledger: &LedgerName,
         tip: Option<EntryId>,
     ) -> std::result::Result<Head, Box<Check>> {
-        let head = judge.head(ledger, tip).map_err(|error| Box::new(error.answer(Rule::Place)))?;
+        let head = judge
+            .head(ledger, tip)
+            .map_err(|error| Box::new(error.answer(Rule::Place)))?;
         if tip.is_some() {
             return Ok(head);
         }
         if ledger.is_policy() {
-            let strangers = head.chain.root_keys.iter().filter(|key| !self.settings.admins.contains(key)).count();
+            let strangers = head
+                .chain
+                .root_keys
+                .iter()
+                .filter(|key| !self.settings.admins.contains(key))
+                .count();
             if strangers > 0 {
-                let why = "the project's genesis names a root key that this server's owner does not know";
-                return Err(Box::new(
-                    Check::fail(Rule::Signer, why).remedy("git-deploy server init <repository> --admin <public key>"),
-                ));
+                let why =
+                    "the project's genesis names a root key that this server's owner does not know";
+                return Err(Box::new(Check::fail(Rule::Signer, why).remedy(
+                    "git-deploy server init <repository> --admin <public key>",
+                )));
             }
         } else if let Some(policy) = self.policy.as_ref().filter(|_| ledger.is_environment())
             && !policy.ledgers().contains(ledger)
         {
             let why = format!("no environment of the policy in force has the ledger {ledger}");
-            return Err(Box::new(Check::fail(Rule::Place, why).remedy("git deploy policy publish")));
+            return Err(Box::new(
+                Check::fail(Rule::Place, why).remedy("git deploy policy publish"),
+            ));
         }
         Ok(head)
     }
@@ -165,7 +204,11 @@ impl<'a> Court<'a> {
         head: &Head,
         new: EntryId,
     ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, Fault> {
-        let refuse = |why: &str| Ok(Err(Box::new(Check::fail(Rule::Place, why).remedy("git deploy sync"))));
+        let refuse = |why: &str| {
+            Ok(Err(Box::new(
+                Check::fail(Rule::Place, why).remedy("git deploy sync"),
+            )))
+        };
         let last = match self.repository.read_link(ledger, new) {
             Ok(link) => link,
             Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
@@ -209,7 +252,8 @@ impl<'a> Court<'a> {
         update: &Update,
     ) -> Judgement {
         let mut last = Some(last);
-        let mut judgement = Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
+        let mut judgement =
+            Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
             let against = Against::Present(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
@@ -227,7 +271,9 @@ impl<'a> Court<'a> {
             );
             if recovers && judgement.recovers {
                 let why = "the owner of the server let one publish recover the project, and this is a second one";
-                judgement.verdict = Verdict { checks: vec![Check::fail(Rule::Signer, why)] };
+                judgement.verdict = Verdict {
+                    checks: vec![Check::fail(Rule::Signer, why)],
+                };
             }
             judgement.recovers |= recovers;
             match judged.head.filter(|_| judgement.verdict.allowed()) {
@@ -242,15 +288,24 @@ impl<'a> Court<'a> {
     fn branch(&self, policy: &Policy, short: &str, update: &Update) -> Option<Judgement> {
         let exact = is_exact(&update.name);
         let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
-            let near = policy.nearly_bound_to_branch(short).or_else(|| policy.bound_to_branch(short));
+            let near = policy
+                .nearly_bound_to_branch(short)
+                .or_else(|| policy.bound_to_branch(short));
             return near.map(|environment| nearly(Rule::Branch, environment, update));
         };
         let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
-            Err(check) => Verdict { checks: vec![*check] },
+            Err(check) => Verdict {
+                checks: vec![*check],
+            },
             Ok((old, new)) => self.ask(
                 policy,
                 environment,
-                &Request::Branch { environment: &environment.name, name: short, old, new },
+                &Request::Branch {
+                    environment: &environment.name,
+                    name: short,
+                    old,
+                    new,
+                },
             ),
         };
         Some(bound(environment, update, verdict))
@@ -260,25 +315,53 @@ impl<'a> Court<'a> {
     fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
         let claimed = policy.bound_to_tag(short);
         if is_exact(&update.name) && !claimed.is_empty() {
-            return claimed.into_iter().map(|environment| self.tag(policy, environment, short, update)).collect();
+            return claimed
+                .into_iter()
+                .map(|environment| self.tag(policy, environment, short, update))
+                .collect();
         }
-        let near = claimed.first().copied().or_else(|| policy.nearly_bound_to_tag(short));
-        near.map(|environment| nearly(Rule::Tag, environment, update)).into_iter().collect()
+        let near = claimed
+            .first()
+            .copied()
+            .or_else(|| policy.nearly_bound_to_tag(short));
+        near.map(|environment| nearly(Rule::Tag, environment, update))
+            .into_iter()
+            .collect()
     }
 
-    fn tag(&self, policy: &Policy, environment: &Environment, short: &str, update: &Update) -> Judgement {
+    fn tag(
+        &self,
+        policy: &Policy,
+        environment: &Environment,
+        short: &str,
+        update: &Update,
+    ) -> Judgement {
         let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update) {
-            Err(check) => Verdict { checks: vec![*check] },
-            Ok((old, new)) => {
-                self.ask(policy, environment, &Request::Tag { environment: &environment.name, name: short, old, new })
-            }
+            Err(check) => Verdict {
+                checks: vec![*check],
+            },
+            Ok((old, new)) => self.ask(
+                policy,
+                environment,
+                &Request::Tag {
+                    environment: &environment.name,
+                    name: short,
+                    old,
+                    new,
+                },
+            ),
         };
         bound(environment, update, verdict)
     }
 
     /// The commits that a branch or a tag leaves and goes to. It must be where the pusher says: git compares that only when it moves
     /// the ref, and another push may have brought it there since.
-    fn ends(&self, rule: Rule, name: &str, update: &Update) -> std::result::Result<Ends, Box<Check>> {
+    fn ends(
+        &self,
+        rule: Rule,
+        name: &str,
+        update: &Update,
+    ) -> std::result::Result<Ends, Box<Check>> {
         let commit = |id: Oid| {
             let found = match (rule, self.repository.kind(id)) {
                 (_, Err(error)) => Err(error),
@@ -293,23 +376,39 @@ impl<'a> Court<'a> {
                 Err(error) => Err(Box::new(error.answer(rule))),
             }
         };
-        let old = if self.in_clone { Ok(update.old) } else { self.repository.read_ref(name) };
+        let old = if self.in_clone {
+            Ok(update.old)
+        } else {
+            self.repository.read_ref(name)
+        };
         let old = old.map_err(|error| Box::new(error.answer(rule)))?;
         if old != update.old {
-            return Err(Box::new(Check::fail(rule, "it is not where the push says that it is: fetch and try again")));
+            return Err(Box::new(Check::fail(
+                rule,
+                "it is not where the push says that it is: fetch and try again",
+            )));
         }
-        Ok((old.map(commit).transpose()?, update.new.map(commit).transpose()?))
+        Ok((
+            old.map(commit).transpose()?,
+            update.new.map(commit).transpose()?,
+        ))
     }
 
     /// Asks the rules about a branch or a tag.
     fn ask(&self, policy: &Policy, environment: &Environment, request: &Request<'_>) -> Verdict {
-        let Some(judge) = &self.judge else { return Verdict::default() };
+        let Some(judge) = &self.judge else {
+            return Verdict::default();
+        };
         let tip = self.present.tips.get(&environment.ledger).copied();
         let state = judge
             .head(&environment.ledger, tip)
-            .and_then(|head| StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All))
+            .and_then(|head| {
+                StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All)
+            })
             .map_err(|error| error.to_string());
-        let facts: Facts = judge.gatherer.facts(policy, request, &self.present.tips, None, state);
+        let facts: Facts = judge
+            .gatherer
+            .facts(policy, request, &self.present.tips, None, state);
         evaluate(policy, request, &facts, self.present.now)
     }
 }
@@ -323,7 +422,9 @@ type Ends = (Option<CommitId>, Option<CommitId>);
 fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
     Judgement {
         name: harmless(&String::from_utf8_lossy(&update.name)),
-        what: update.new.map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
+        what: update
+            .new
+            .map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
         verdict,
         enforced: environment.enforcement == Enforcement::Active,
         recovers: false,
@@ -342,7 +443,8 @@ fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
 /// Nobody said who may begin a project here.
 fn unpinned() -> Check {
     let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
-    Check::fail(Rule::Signer, why).remedy("git-deploy server init <repository> --admin <public key>")
+    Check::fail(Rule::Signer, why)
+        .remedy("git-deploy server init <repository> --admin <public key>")
 }
 
 /// Somebody else was faster, or the pusher made the old id up.

@@ -19,7 +19,9 @@ pub enum Fault {
     #[error("the connection to git broke off")]
     Broken(#[source] std::io::Error),
     /// More words than a push that could be judged has.
-    #[error("the push names more refs than are looked at: {0} MiB of them at most; push fewer at once")]
+    #[error(
+        "the push names more refs than are looked at: {0} MiB of them at most; push fewer at once"
+    )]
     TooLong(usize),
     /// Too many updates of ours.
     #[error(

@@ -91,7 +91,12 @@ struct Line<'a> {
 
 /// Hands over what was not handed over yet, if the server's owner names a program.
 pub fn run(repository: &Repository) -> Result<(), HandoffError> {
-    let Some(program) = repository.config_string(HANDOFF)?.filter(|program| !program.is_empty()) else { return Ok(()) };
+    let Some(program) = repository
+        .config_string(HANDOFF)?
+        .filter(|program| !program.is_empty())
+    else {
+        return Ok(());
+    };
     let program = Path::new(&program);
     if !program.is_absolute() {
         return Err(HandoffError::NoPath(program.display().to_string()));
@@ -134,14 +139,30 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
         for id in ids.into_iter().rev().take(left) {
             left -= 1;
             done.insert(ledger.clone(), id);
-            let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else { continue };
+            let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else {
+                continue;
+            };
             let statement = entry
                 .statement()
                 .print()
-                .map_err(|error| git::Error::Corrupt { what: format!("the entry {id}"), why: error.to_string() })?;
+                .map_err(|error| git::Error::Corrupt {
+                    what: format!("the entry {id}"),
+                    why: error.to_string(),
+                })?;
             let statement = serde_json::from_slice(&statement).map_err(HandoffError::Json)?;
-            let event = Event { entry: id, ledger: ledger.clone(), statement };
-            serde_json::to_writer(&mut lines, &Line { schema: SCHEMA, event: &event }).map_err(HandoffError::Json)?;
+            let event = Event {
+                entry: id,
+                ledger: ledger.clone(),
+                statement,
+            };
+            serde_json::to_writer(
+                &mut lines,
+                &Line {
+                    schema: SCHEMA,
+                    event: &event,
+                },
+            )
+            .map_err(HandoffError::Json)?;
             lines.push(b'\n');
         }
     }
@@ -149,14 +170,24 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
 }
 
 /// Runs the program with these lines on its standard input, and waits for it as long as there is time.
-fn hand_over(repository: &Repository, program: &Path, lines: Vec<u8>, deadline: Deadline) -> Result<(), HandoffError> {
+fn hand_over(
+    repository: &Repository,
+    program: &Path,
+    lines: Vec<u8>,
+    deadline: Deadline,
+) -> Result<(), HandoffError> {
     let mut command = Command::new(program);
     for name in SECRETS {
         command.env_remove(name);
     }
-    command.current_dir(repository.git_dir()).env("GIT_DIR", repository.git_dir());
+    command
+        .current_dir(repository.git_dir())
+        .env("GIT_DIR", repository.git_dir());
     // Nothing of git's connection to the pusher: a process that it leaves behind would keep the push from ending.
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().map_err(HandoffError::Start)?;
     if let Some(mut pipe) = child.stdin.take() {
         // Not waited for: a program that does not read is stopped, or content with less.
@@ -195,12 +226,22 @@ fn read(repository: &Repository) -> Result<Tips, HandoffError> {
 
 fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
     let folder = repository.common_dir();
-    let lines: Vec<String> = done.iter().map(|(ledger, id)| format!("{ledger} {id}\n")).collect();
+    let lines: Vec<String> = done
+        .iter()
+        .map(|(ledger, id)| format!("{ledger} {id}\n"))
+        .collect();
     let write = || {
-        let mut file = tempfile::Builder::new().prefix(".git-deploy-handoff-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".git-deploy-handoff-")
+            .tempfile_in(folder)?;
         file.write_all(lines.concat().as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(folder.join(DONE)).map_err(|error| error.error).map(drop)
+        file.persist(folder.join(DONE))
+            .map_err(|error| error.error)
+            .map(drop)
     };
-    write().map_err(|source| HandoffError::Remember { path: folder.join(DONE), source })
+    write().map_err(|source| HandoffError::Remember {
+        path: folder.join(DONE),
+        source,
+    })
 }

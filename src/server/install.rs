@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use super::handoff::{self, HANDOFF, HandoffError};
 use super::settings::{ADMIN, RECOVERY};
 use super::shim::{
-    POST_RECEIVE, PRE_PUSH, PRE_RECEIVE, PROC_RECEIVE, REFERENCE_TRANSACTION, Shim, UPDATE, installed, is_ours, kept,
+    POST_RECEIVE, PRE_PUSH, PRE_RECEIVE, PROC_RECEIVE, REFERENCE_TRANSACTION, Shim, UPDATE,
+    installed, is_ours, kept,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
@@ -62,7 +63,9 @@ pub enum InstallError {
     #[error("nobody is named who may publish the first policy")]
     NoAdmin,
     /// The project that is there began with another key.
-    #[error("the project that is in the repository names a root key that is not among the admins: {0}")]
+    #[error(
+        "the project that is in the repository names a root key that is not among the admins: {0}"
+    )]
     OtherRoots(PublicKey),
     /// The hooks are elsewhere.
     #[error("core.hooksPath leads out of the repository, to {}, where other repositories may have their hooks too", .0.display())]
@@ -116,7 +119,10 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     if wish.without_proc_receive && is_gitolites(&repository) {
         return Err(InstallError::Gitolite(wish.repository.to_owned()));
     }
-    let mut installer = Installer { repository: &repository, steps: Vec::new() };
+    let mut installer = Installer {
+        repository: &repository,
+        steps: Vec::new(),
+    };
     installer.pin(wish)?;
     let hooks = installer.hooks_folder()?;
     // Settings before hooks: a ledger that is handed to a hook which is not there yet is refused by git itself.
@@ -150,14 +156,20 @@ fn is_gitolites(repository: &Repository) -> bool {
 
 /// Installs the one hook of a clone, which tells before a push what the server will say.
 pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<Step>> {
-    let mut installer = Installer { repository, steps: Vec::new() };
+    let mut installer = Installer {
+        repository,
+        steps: Vec::new(),
+    };
     let hooks = installer.hooks_folder()?;
     installer.hook(&hooks, &PRE_PUSH, program)?;
     Ok(installer.steps)
 }
 
 fn open(path: &Path) -> Result<Repository> {
-    let none = |source| InstallError::NoRepository { path: path.to_owned(), source };
+    let none = |source| InstallError::NoRepository {
+        path: path.to_owned(),
+        source,
+    };
     match Repository::open(path) {
         Err(git::Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(none),
         other => Ok(other?),
@@ -171,7 +183,10 @@ struct Installer<'a> {
 
 impl Installer<'_> {
     fn step(&mut self, changed: bool, what: impl Into<String>) {
-        self.steps.push(Step { what: what.into(), changed });
+        self.steps.push(Step {
+            what: what.into(),
+            changed,
+        });
     }
 
     /// Says who may begin, or recover, the project.
@@ -199,11 +214,23 @@ impl Installer<'_> {
 
     /// The values of a setting in the repository's own configuration.
     fn local(&self, key: &str) -> Result<Vec<String>> {
-        let output = self.repository.git("config").args(["--local", "--null", "--get-all", key]).run()?;
+        let output = self
+            .repository
+            .git("config")
+            .args(["--local", "--null", "--get-all", key])
+            .run()?;
         // 1: there is none.
-        let values = if output.code == Some(1) { Vec::new() } else { output.ok()? };
-        let values = values.split(|byte| *byte == 0).filter(|value| !value.is_empty());
-        Ok(values.map(|value| String::from_utf8_lossy(value).into_owned()).collect())
+        let values = if output.code == Some(1) {
+            Vec::new()
+        } else {
+            output.ok()?
+        };
+        let values = values
+            .split(|byte| *byte == 0)
+            .filter(|value| !value.is_empty());
+        Ok(values
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect())
     }
 
     fn add(&mut self, key: &str, value: &str) -> Result<()> {
@@ -226,7 +253,11 @@ impl Installer<'_> {
 
     fn remove(&mut self, key: &str, value: &str) -> Result<()> {
         if self.local(key)?.iter().any(|one| one == value) {
-            self.repository.git("config").args(["--local", "--fixed-value", "--unset-all", key, value]).run()?.ok()?;
+            self.repository
+                .git("config")
+                .args(["--local", "--fixed-value", "--unset-all", key, value])
+                .run()?
+                .ok()?;
             self.step(true, format!("{key} = {value} is gone"));
         }
         Ok(())
@@ -234,7 +265,9 @@ impl Installer<'_> {
 
     /// Names the program that entries are handed to, from now on.
     fn handoff(&mut self, program: Option<&Path>) -> Result<()> {
-        let Some(program) = program else { return Ok(()) };
+        let Some(program) = program else {
+            return Ok(());
+        };
         let text = program.to_str().filter(|_| program.is_absolute());
         let text = text.ok_or_else(|| InstallError::Handoff(program.to_owned()))?;
         // Before the setting: whoever pushes in between must not be handed all of the past.
@@ -268,9 +301,19 @@ impl Installer<'_> {
             return Ok(());
         }
         let before = kept(&path);
-        let gone = if before.symlink_metadata().is_ok() { fs::rename(before, &path) } else { fs::remove_file(&path) };
-        gone.map_err(|source| InstallError::Io { path: path.clone(), source })?;
-        self.step(true, format!("hook {} is gone: it has nothing to do", path.display()));
+        let gone = if before.symlink_metadata().is_ok() {
+            fs::rename(before, &path)
+        } else {
+            fs::remove_file(&path)
+        };
+        gone.map_err(|source| InstallError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        self.step(
+            true,
+            format!("hook {} is gone: it has nothing to do", path.display()),
+        );
         Ok(())
     }
 
@@ -286,23 +329,43 @@ impl Installer<'_> {
     /// The folder where git looks for this repository's hooks.
     fn hooks_folder(&self) -> Result<PathBuf> {
         // Git knows about core.hooksPath, a tilde in it, and worktrees.
-        let mut path = self.repository.git("rev-parse").args(["--git-path", "hooks"]).run()?.ok()?;
+        let mut path = self
+            .repository
+            .git("rev-parse")
+            .args(["--git-path", "hooks"])
+            .run()?
+            .ok()?;
         path.truncate(path.trim_ascii_end().len());
-        let start = self.repository.work_dir().unwrap_or(self.repository.git_dir());
+        let start = self
+            .repository
+            .work_dir()
+            .unwrap_or(self.repository.git_dir());
         let folder = start.join(OsString::from_vec(path));
-        let failed = |source| InstallError::Io { path: folder.clone(), source };
+        let failed = |source| InstallError::Io {
+            path: folder.clone(),
+            source,
+        };
         fs::create_dir_all(&folder).map_err(failed)?;
         let folder = fs::canonicalize(&folder).map_err(failed)?;
         let inside = folder.starts_with(self.repository.common_dir());
-        if inside { Ok(folder) } else { Err(InstallError::HooksElsewhere(folder)) }
+        if inside {
+            Ok(folder)
+        } else {
+            Err(InstallError::HooksElsewhere(folder))
+        }
     }
 
     /// Writes one shim, and keeps what was in its place.
     fn hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
         let path = folder.join(shim.name);
-        let program = program.to_str().ok_or_else(|| InstallError::Program(program.to_owned()))?;
+        let program = program
+            .to_str()
+            .ok_or_else(|| InstallError::Program(program.to_owned()))?;
         let text = installed(shim.text, program);
-        let failed = |source| InstallError::Io { path: path.clone(), source };
+        let failed = |source| InstallError::Io {
+            path: path.clone(),
+            source,
+        };
         let there = match fs::read(&path) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -316,9 +379,12 @@ impl Installer<'_> {
             self.keep(&path, shim)?;
         }
         let write = || {
-            let mut file = tempfile::Builder::new().prefix(".git-deploy-hook-").tempfile_in(folder)?;
+            let mut file = tempfile::Builder::new()
+                .prefix(".git-deploy-hook-")
+                .tempfile_in(folder)?;
             file.write_all(text.as_bytes())?;
-            file.as_file().set_permissions(fs::Permissions::from_mode(0o755))?;
+            file.as_file()
+                .set_permissions(fs::Permissions::from_mode(0o755))?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)
         };
@@ -334,21 +400,40 @@ impl Installer<'_> {
         let taken = kept(path);
         if taken.symlink_metadata().is_ok() {
             if !same(path, &taken) {
-                return Err(InstallError::Taken { hook: path.to_owned(), taken });
+                return Err(InstallError::Taken {
+                    hook: path.to_owned(),
+                    taken,
+                });
             }
         } else {
             // A second name, until the shim takes the first: git is never without the hook that was there. Not every file system has two.
             let kept = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
-            kept.map_err(|source| InstallError::Io { path: taken.clone(), source })?;
+            kept.map_err(|source| InstallError::Io {
+                path: taken.clone(),
+                source,
+            })?;
         }
-        self.step(true, format!("the hook that was there is {} now, and called first", taken.display()));
+        self.step(
+            true,
+            format!(
+                "the hook that was there is {} now, and called first",
+                taken.display()
+            ),
+        );
         Ok(())
     }
 
     /// Ancestry is asked for at every push; without a graph each answer reads the commits one by one. Later `git gc` keeps it.
     fn commit_graph(&mut self) -> Result<()> {
-        let written = self.repository.git("commit-graph").args(["write", "--reachable"]).run()?;
-        let lock = self.repository.common_dir().join("objects/info/commit-graph.lock");
+        let written = self
+            .repository
+            .git("commit-graph")
+            .args(["write", "--reachable"])
+            .run()?;
+        let lock = self
+            .repository
+            .common_dir()
+            .join("objects/info/commit-graph.lock");
         if !written.success() && lock.exists() {
             return Err(git::Error::Locked(lock).into());
         }
@@ -361,6 +446,7 @@ impl Installer<'_> {
 /// Whether both are one hook: one that was about to be kept when somebody stopped us, or that a host which links its hooks has put back.
 fn same(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
-    let linked = fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));
+    let linked =
+        fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));
     linked || file(one).is_ok_and(|here| file(other).is_ok_and(|there| here == there))
 }

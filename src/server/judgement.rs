@@ -29,7 +29,9 @@ impl Judgement {
         Self {
             name: harmless(&String::from_utf8_lossy(name)),
             what: None,
-            verdict: Verdict { checks: vec![check] },
+            verdict: Verdict {
+                checks: vec![check],
+            },
             enforced: true,
             recovers: false,
         }
@@ -37,13 +39,21 @@ impl Judgement {
 
     /// What it means for the push: rules that only tell let everything pass.
     pub fn decision(&self) -> Decision {
-        if self.enforced { self.verdict.decision() } else { Decision::Allowed }
+        if self.enforced {
+            self.verdict.decision()
+        } else {
+            Decision::Allowed
+        }
     }
 }
 
 /// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
 pub fn decision(judgements: &[Judgement]) -> Decision {
-    let any = |wanted| judgements.iter().any(|judgement| judgement.decision() == wanted);
+    let any = |wanted| {
+        judgements
+            .iter()
+            .any(|judgement| judgement.decision() == wanted)
+    };
     if any(Decision::Refused) {
         Decision::Refused
     } else if any(Decision::CannotTell) {
@@ -61,7 +71,12 @@ pub(super) fn about(statement: &Statement) -> String {
         None => ended.iter().map(|it| &it.target).collect(),
     };
     if targets.is_empty() || targets.len() > NAMED {
-        return statement.message().lines().next().unwrap_or_default().to_owned();
+        return statement
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
     }
     let named = targets.iter().map(|target| match &target.version {
         Some(version) => format!("{} {version}", target.component),

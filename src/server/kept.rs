@@ -18,7 +18,10 @@ pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Res
     if !runnable(hook) {
         return Ok(true);
     }
-    let mut child = Command::new(hook).args(arguments).stdin(Stdio::piped()).spawn()?;
+    let mut child = Command::new(hook)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
         // A hook that does not read is content with less: its exit code tells.
         let _ = pipe.write_all(input);
@@ -36,14 +39,27 @@ pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<boo
         return Ok(true);
     }
     // As long as the ids that are there.
-    let nothing = "0".repeat(update.old.or(update.new).map_or(40, |id| id.to_string().len()));
+    let nothing = "0".repeat(
+        update
+            .old
+            .or(update.new)
+            .map_or(40, |id| id.to_string().len()),
+    );
     let id = |id: Option<Oid>| id.map_or_else(|| nothing.clone(), |id| id.to_string());
     let mut command = Command::new(hook);
-    command.arg(OsStr::from_bytes(&update.name)).arg(id(update.old)).arg(id(update.new));
+    command
+        .arg(OsStr::from_bytes(&update.name))
+        .arg(id(update.old))
+        .arg(id(update.new));
     // Standard output is the conversation with git, which shows the pusher what comes on standard error.
-    command.stdin(Stdio::null()).stdout(std::io::stderr()).status().map(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .map(|status| status.success())
 }
 
 fn runnable(hook: &Path) -> bool {
-    hook.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    hook.metadata()
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

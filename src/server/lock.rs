@@ -28,7 +28,10 @@ pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
 /// The same for another file.
 pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> Result<Lock, Fault> {
     let path = common_dir.join(name);
-    let fault = |source| Fault::Lock { path: path.clone(), source };
+    let fault = |source| Fault::Lock {
+        path: path.clone(),
+        source,
+    };
     let file = open(&path).map_err(fault)?;
     loop {
         match file.try_lock() {
@@ -42,7 +45,12 @@ pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> R
 
 /// Opens the file, or makes it. Where the repository is shared by several users, who did not make it can read it only: that suffices.
 fn open(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().create(true).truncate(false).write(true).open(path) {
+    match OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+    {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
         other => other,
     }

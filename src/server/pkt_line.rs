@@ -11,7 +11,9 @@ const LIMIT: usize = 65_520;
 pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
     let mut digits = [0; 4];
     from.read_exact(&mut digits).map_err(Fault::Broken)?;
-    let length = std::str::from_utf8(&digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let length = std::str::from_utf8(&digits)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let length = length.and_then(|text| usize::from_str_radix(text, 16).ok());
     match length {
         Some(0) => Ok(None),
@@ -53,7 +55,10 @@ mod tests {
         flush(&mut bytes).unwrap();
         assert_eq!(&bytes[..4], b"0018");
         let mut rest = &bytes[..];
-        assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b"ok refs/deploy/prod"[..]));
+        assert_eq!(
+            read(&mut rest).unwrap().as_deref(),
+            Some(&b"ok refs/deploy/prod"[..])
+        );
         assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b""[..]));
         assert_eq!(read(&mut rest).unwrap(), None);
         assert!(matches!(read(&mut rest), Err(Fault::Broken(_))));
@@ -62,8 +67,19 @@ mod tests {
     /// A length that lies must not make us read or allocate what was never sent.
     #[test]
     fn bad_lengths() {
-        for bad in [&b"0001"[..], b"0002", b"0003", b"fffe", b"+005x", b"00g5x", b"-001"] {
-            assert!(matches!(read(&mut &bad[..]), Err(Fault::Protocol(_))), "{bad:?}");
+        for bad in [
+            &b"0001"[..],
+            b"0002",
+            b"0003",
+            b"fffe",
+            b"+005x",
+            b"00g5x",
+            b"-001",
+        ] {
+            assert!(
+                matches!(read(&mut &bad[..]), Err(Fault::Protocol(_))),
+                "{bad:?}"
+            );
         }
         assert!(matches!(read(&mut &b"0009abc"[..]), Err(Fault::Broken(_))));
     }

@@ -20,11 +20,17 @@ pub struct Behind {
 /// Sees to what follows from a push, in the repository that `open` opens if a ledger has moved.
 pub fn run(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Behind, Fault> {
     let updates = Update::parse_all(lines)?;
-    if !updates.iter().any(|update| classify(&update.name).ledger().is_some()) {
+    if !updates
+        .iter()
+        .any(|update| classify(&update.name).ledger().is_some())
+    {
         return Ok(Behind::default());
     }
     let repository = open()?;
-    Ok(Behind { notes: notes(&repository).err(), handoff: handoff::run(&repository).err() })
+    Ok(Behind {
+        notes: notes(&repository).err(),
+        handoff: handoff::run(&repository).err(),
+    })
 }
 
 fn notes(repository: &Repository) -> Result<(), Fault> {

@@ -15,22 +15,33 @@ use crate::git::judge::Present;
 /// Reads what git says about a push: `<local ref> <local id> <remote ref> <remote id>` a line. A local ref may be any revision, spaces
 /// included.
 pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
-    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
     let update = |line: &[u8]| {
         let mut parts = line.rsplitn(4, |byte| *byte == b' ');
         let (old, name, new) = (parts.next()?, parts.next()?, parts.next()?);
         Update::parse(&[old, new, name].join(&b' '))
     };
-    lines.map(|line| update(line).ok_or(Fault::Protocol("a line of pre-push is not two refs and two ids"))).collect()
+    lines
+        .map(|line| {
+            update(line).ok_or(Fault::Protocol(
+                "a line of pre-push is not two refs and two ids",
+            ))
+        })
+        .collect()
 }
 
 /// Whether the policy has anything to say of a push, by the names of its refs.
 pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
-        Class::Branch(short) => {
-            policy.bound_to_branch(&short).or_else(|| policy.nearly_bound_to_branch(&short)).is_some()
+        Class::Branch(short) => policy
+            .bound_to_branch(&short)
+            .or_else(|| policy.nearly_bound_to_branch(&short))
+            .is_some(),
+        Class::Tag(short) => {
+            !policy.bound_to_tag(&short).is_empty() || policy.nearly_bound_to_tag(&short).is_some()
         }
-        Class::Tag(short) => !policy.bound_to_tag(&short).is_empty() || policy.nearly_bound_to_tag(&short).is_some(),
         _ => false,
     })
 }
@@ -38,7 +49,10 @@ pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
 /// Judges the branches and tags of a push as the server would, on the ledgers that this clone has.
 pub fn judge(repository: &Repository, updates: &[Update]) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::default();
-    let present = Present { tips: repository.tips()?, now: clock::now() };
+    let present = Present {
+        tips: repository.tips()?,
+        now: clock::now(),
+    };
     let project = project(repository, &present, std::iter::empty())?;
     let court = Court::new(repository, &settings, project.as_ref(), &present)?.in_clone();
     let mut judgements = Vec::new();
@@ -59,10 +73,18 @@ mod tests {
     #[test]
     fn lines() {
         let (one, two, zero) = ("1".repeat(40), "2".repeat(40), "0".repeat(40));
-        let text = format!("HEAD^{{/fix a bug}} {one} refs/heads/main {two}\n(delete) {zero} refs/tags/v1 {one}\n");
+        let text = format!(
+            "HEAD^{{/fix a bug}} {one} refs/heads/main {two}\n(delete) {zero} refs/tags/v1 {one}\n"
+        );
         let updates = read(text.as_bytes()).unwrap();
-        assert_eq!((updates[0].old, updates[0].new), (Some(two.parse().unwrap()), Some(one.parse().unwrap())));
-        assert_eq!((&*updates[1].name, updates[1].new), (&b"refs/tags/v1"[..], None));
+        assert_eq!(
+            (updates[0].old, updates[0].new),
+            (Some(two.parse().unwrap()), Some(one.parse().unwrap()))
+        );
+        assert_eq!(
+            (&*updates[1].name, updates[1].new),
+            (&b"refs/tags/v1"[..], None)
+        );
         for bad in ["x\n", &format!("HEAD {one} refs/heads/main\n")] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }

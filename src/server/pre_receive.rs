@@ -26,14 +26,23 @@ const INPUT_LIMIT: usize = 64;
 pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
     let limit = INPUT_LIMIT << 20;
     let mut lines = Vec::new();
-    from.take(limit as u64 + 1).read_to_end(&mut lines).map_err(Fault::Broken)?;
-    if lines.len() > limit { Err(Fault::TooLong(INPUT_LIMIT)) } else { Ok(lines) }
+    from.take(limit as u64 + 1)
+        .read_to_end(&mut lines)
+        .map_err(Fault::Broken)?;
+    if lines.len() > limit {
+        Err(Fault::TooLong(INPUT_LIMIT))
+    } else {
+        Ok(lines)
+    }
 }
 
 /// Judges a push, in the repository that `open` opens if it must be looked at.
 ///
 /// `lines` are those that git gives the hook. What is none of our business is not in the answer.
-pub fn judge(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Vec<Judgement>, Fault> {
+pub fn judge(
+    lines: &[u8],
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Vec<Judgement>, Fault> {
     judge_updates(&Update::parse_all(lines)?, open, |_| Ok(()))
 }
 
@@ -47,13 +56,22 @@ pub(super) fn judge_updates<T>(
         return Ok(Vec::new());
     }
     let repository = open()?;
-    let classes = updates.iter().map(|update| Ok((class_of(&repository, &update.name)?, update)));
+    let classes = updates
+        .iter()
+        .map(|update| Ok((class_of(&repository, &update.name)?, update)));
     let classes = classes.collect::<GitResult<Vec<(Class, &Update)>>>()?;
     if classes.iter().all(|(class, _)| *class == Class::Other) {
         return Ok(Vec::new());
     }
-    let ledgers = || classes.iter().filter_map(|(class, update)| Some((class.ledger()?, *update)));
-    let ours = classes.iter().filter(|(class, _)| matches!(class, Class::Ledger(_) | Class::Forbidden(_))).count();
+    let ledgers = || {
+        classes
+            .iter()
+            .filter_map(|(class, update)| Some((class.ledger()?, *update)))
+    };
+    let ours = classes
+        .iter()
+        .filter(|(class, _)| matches!(class, Class::Ledger(_) | Class::Forbidden(_)))
+        .count();
     if ours > MAX_UPDATES {
         return Err(Fault::TooMany);
     }
@@ -63,7 +81,10 @@ pub(super) fn judge_updates<T>(
         return Ok(Vec::new());
     }
     let settings = Settings::read(&repository)?;
-    let present = Present { tips: repository.tips()?, now: clock::now() };
+    let present = Present {
+        tips: repository.tips()?,
+        now: clock::now(),
+    };
     let project = project(&repository, &present, ledgers())?;
     let court = Court::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
@@ -82,11 +103,13 @@ fn class_of(repository: &Repository, name: &[u8]) -> GitResult<Class> {
     if !matches!(class, Class::Branch(_) | Class::Tag(_) | Class::Other) {
         return Ok(class);
     }
-    Ok(match repository.leads_to(name)?.map(|target| classify(&target)) {
-        None => class,
-        Some(Class::Ledger(_) | Class::Forbidden(_)) => Class::Forbidden(
-            "it is symbolic and leads to what nobody may push so: the server's owner removes it with git symbolic-ref --delete",
-        ),
-        Some(target) => target,
-    })
+    Ok(
+        match repository.leads_to(name)?.map(|target| classify(&target)) {
+            None => class,
+            Some(Class::Ledger(_) | Class::Forbidden(_)) => Class::Forbidden(
+                "it is symbolic and leads to what nobody may push so: the server's owner removes it with git symbolic-ref --delete",
+            ),
+            Some(target) => target,
+        },
+    )
 }

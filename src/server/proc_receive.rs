@@ -51,12 +51,20 @@ pub fn run(
     let objections = objections(update_hook, &commands.updates);
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
-    let classes: Vec<Class> = commands.updates.iter().map(|update| classify(&update.name)).collect();
+    let classes: Vec<Class> = commands
+        .updates
+        .iter()
+        .map(|update| classify(&update.name))
+        .collect();
     let mut judgements = judge(&repository, &commands, &classes)?;
     for (judgement, objection) in judgements.iter_mut().zip(objections) {
         judgement.verdict.checks.extend(objection);
     }
-    if commands.atomic && judgements.iter().any(|judgement| judgement.decision() != Decision::Allowed) {
+    if commands.atomic
+        && judgements
+            .iter()
+            .any(|judgement| judgement.decision() != Decision::Allowed)
+    {
         hold_back(&mut judgements);
     }
     watch.write()?;
@@ -70,11 +78,19 @@ pub fn run(
             Err(error) => judgement.verdict.checks.push(failed(&error)),
         }
     }
-    let afterwards =
-        any.then(|| repository.tips().and_then(|tips| repository.catch_up_notes(&tips))).and_then(Result::err);
+    let afterwards = any
+        .then(|| {
+            repository
+                .tips()
+                .and_then(|tips| repository.catch_up_notes(&tips))
+        })
+        .and_then(Result::err);
     drop(held);
     answer(to, &commands, &judgements).map_err(Fault::Broken)?;
-    Ok(Done { judgements, afterwards })
+    Ok(Done {
+        judgements,
+        afterwards,
+    })
 }
 
 /// The beginning of the protocol: versions and features, then the commands.
@@ -91,13 +107,19 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
         atomic |= features.any(|feature| feature == b"atomic");
     }
     if !version {
-        return Err(Fault::Protocol("it does not speak version 1 of the protocol of proc-receive"));
+        return Err(Fault::Protocol(
+            "it does not speak version 1 of the protocol of proc-receive",
+        ));
     }
     // No push options are asked for, so none are sent.
-    pkt_line::write(to, b"version=1\n").and_then(|()| pkt_line::flush(to)).map_err(Fault::Broken)?;
+    pkt_line::write(to, b"version=1\n")
+        .and_then(|()| pkt_line::flush(to))
+        .map_err(Fault::Broken)?;
     let mut updates = Vec::new();
     while let Some(line) = pkt_line::read(from)? {
-        updates.push(Update::parse(&line).ok_or(Fault::Protocol("a command is not two ids and a ref"))?);
+        updates.push(
+            Update::parse(&line).ok_or(Fault::Protocol("a command is not two ids and a ref"))?,
+        );
         if updates.len() > MAX_UPDATES {
             return Err(Fault::TooMany);
         }
@@ -107,25 +129,46 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
 
 /// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
 /// will be then: a policy or an environment that this very push moves has moved for the rest of it.
-fn judge(repository: &Repository, commands: &Commands, classes: &[Class]) -> Result<Vec<Judgement>, Fault> {
+fn judge(
+    repository: &Repository,
+    commands: &Commands,
+    classes: &[Class],
+) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::read(repository)?;
-    let before = Present { tips: repository.tips()?, now: clock::now() };
-    let ledgers = classes.iter().zip(&commands.updates).filter_map(|(class, update)| Some((class.ledger()?, update)));
+    let before = Present {
+        tips: repository.tips()?,
+        now: clock::now(),
+    };
+    let ledgers = classes
+        .iter()
+        .zip(&commands.updates)
+        .filter_map(|(class, update)| Some((class.ledger()?, update)));
     let project = project(repository, &before, ledgers)?;
     let court = Court::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
     for (class, update) in classes.iter().zip(&commands.updates) {
         let Some(ledger) = class.ledger() else {
-            let why = if let Class::Forbidden(why) = class { why } else { "it is no ledger" };
-            judgements.push(Judgement::of_check(&update.name, Check::fail(Rule::Place, why)));
+            let why = if let Class::Forbidden(why) = class {
+                why
+            } else {
+                "it is no ledger"
+            };
+            judgements.push(Judgement::of_check(
+                &update.name,
+                Check::fail(Rule::Place, why),
+            ));
             continue;
         };
         let mut judgement = court.ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
-            judgement = Court::new(repository, &settings, project.as_ref(), &later)?.ledger(ledger, update)?;
+            judgement = Court::new(repository, &settings, project.as_ref(), &later)?
+                .ledger(ledger, update)?;
         }
-        if let Some(new) = update.new.filter(|_| judgement.decision() == Decision::Allowed) {
+        if let Some(new) = update
+            .new
+            .filter(|_| judgement.decision() == Decision::Allowed)
+        {
             later.tips.insert(ledger.clone(), EntryId(new));
         }
         judgements.push(judgement);
@@ -135,45 +178,80 @@ fn judge(repository: &Repository, commands: &Commands, classes: &[Class]) -> Res
 
 /// What the hook `update` has against each update.
 fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
-    let Some(hook) = hook else { return vec![None; updates.len()] };
+    let Some(hook) = hook else {
+        return vec![None; updates.len()];
+    };
     let ask = |update| match kept::allows_update(hook, update) {
         Ok(true) => None,
-        Ok(false) => Some(Check::fail(Rule::Place, format!("the hook {} refuses it", hook.display()))),
-        Err(error) => Some(Check::unknown(Rule::Place, format!("cannot run the hook {}: {error}", hook.display()))),
+        Ok(false) => Some(Check::fail(
+            Rule::Place,
+            format!("the hook {} refuses it", hook.display()),
+        )),
+        Err(error) => Some(Check::unknown(
+            Rule::Place,
+            format!("cannot run the hook {}: {error}", hook.display()),
+        )),
     };
     updates.iter().map(ask).collect()
 }
 
 /// All or nothing: what would be let in is refused together with the rest.
 fn hold_back(judgements: &mut [Judgement]) {
-    for judgement in judgements.iter_mut().filter(|judgement| judgement.decision() == Decision::Allowed) {
-        judgement.verdict.checks.push(Check::fail(Rule::Place, "another update of this atomic push is not let in"));
+    for judgement in judgements
+        .iter_mut()
+        .filter(|judgement| judgement.decision() == Decision::Allowed)
+    {
+        judgement.verdict.checks.push(Check::fail(
+            Rule::Place,
+            "another update of this atomic push is not let in",
+        ));
     }
 }
 
 /// Moves the ref of an allowed update.
-fn carry_out(repository: &Repository, class: &Class, update: &Update, judgement: &Judgement) -> GitResult<()> {
+fn carry_out(
+    repository: &Repository,
+    class: &Class,
+    update: &Update,
+    judgement: &Judgement,
+) -> GitResult<()> {
     // An allowed update is of a ledger and has a new id.
-    let (Some(ledger), Some(new)) = (class.ledger(), update.new) else { return Ok(()) };
+    let (Some(ledger), Some(new)) = (class.ledger(), update.new) else {
+        return Ok(());
+    };
     if judgement.recovers {
         // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
         Settings::read(repository)?.disarm(repository)?;
     }
-    repository.advance_ledger(ledger, update.old.map(EntryId), EntryId(new), "git-deploy: push")
+    repository.advance_ledger(
+        ledger,
+        update.old.map(EntryId),
+        EntryId(new),
+        "git-deploy: push",
+    )
 }
 
 /// What an allowed update that could not be carried out is told.
 fn failed(error: &Error) -> Check {
     if error.is_lost_race() {
-        return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again").remedy("git deploy sync");
+        return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again")
+            .remedy("git deploy sync");
     }
     Check::unknown(Rule::Place, error.to_string())
 }
 
 /// Tells git what became of each update.
-fn answer(to: &mut impl Write, commands: &Commands, judgements: &[Judgement]) -> std::io::Result<()> {
+fn answer(
+    to: &mut impl Write,
+    commands: &Commands,
+    judgements: &[Judgement],
+) -> std::io::Result<()> {
     for (update, judgement) in commands.updates.iter().zip(judgements) {
-        let mut line = if judgement.decision() == Decision::Allowed { b"ok ".to_vec() } else { b"ng ".to_vec() };
+        let mut line = if judgement.decision() == Decision::Allowed {
+            b"ok ".to_vec()
+        } else {
+            b"ng ".to_vec()
+        };
         line.extend_from_slice(&update.name);
         if judgement.decision() != Decision::Allowed {
             line.push(b' ');
@@ -191,9 +269,18 @@ fn reason(judgement: &Judgement) -> String {
         Decision::Refused => ("refused", Outcome::Fail),
         _ => ("cannot tell", Outcome::Unknown),
     };
-    let check = judgement.verdict.checks.iter().find(|check| check.outcome == outcome);
-    let why = check.map(|check| format!("{}: {}", check.rule, check.detail)).unwrap_or_default();
-    harmless(&format!("{word}: {why}")).chars().take(REASON).collect()
+    let check = judgement
+        .verdict
+        .checks
+        .iter()
+        .find(|check| check.outcome == outcome);
+    let why = check
+        .map(|check| format!("{}: {}", check.rule, check.detail))
+        .unwrap_or_default();
+    harmless(&format!("{word}: {why}"))
+        .chars()
+        .take(REASON)
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,7 +302,10 @@ mod tests {
     #[test]
     fn the_beginning() {
         let command = format!("{} {} refs/deploy/prod", "1".repeat(40), "2".repeat(40));
-        for (version, atomic) in [(&b"version=1\0push-options atomic\n"[..], true), (b"version=1\n", false)] {
+        for (version, atomic) in [
+            (&b"version=1\0push-options atomic\n"[..], true),
+            (b"version=1\n", false),
+        ] {
             let said = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
             let commands = converse(&mut &said[..], &mut answered).unwrap();
@@ -223,17 +313,29 @@ mod tests {
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
         let said = packets(&[Some(b"version=2\n"), None, None]);
-        assert!(matches!(converse(&mut &said[..], &mut Vec::new()), Err(Fault::Protocol(_))));
+        assert!(matches!(
+            converse(&mut &said[..], &mut Vec::new()),
+            Err(Fault::Protocol(_))
+        ));
         let said = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
-        assert!(matches!(converse(&mut &said[..], &mut Vec::new()), Err(Fault::Protocol(_))));
+        assert!(matches!(
+            converse(&mut &said[..], &mut Vec::new()),
+            Err(Fault::Protocol(_))
+        ));
     }
 
     /// A reason is one bounded line of plain text, or it could forge further answers.
     #[test]
     fn reasons() {
-        let check = Check::fail(Rule::Place, format!("a\nok refs/deploy/prod {}", "x".repeat(1_000)));
+        let check = Check::fail(
+            Rule::Place,
+            format!("a\nok refs/deploy/prod {}", "x".repeat(1_000)),
+        );
         let reason = reason(&Judgement::of_check(b"refs/deploy/prod", check));
-        assert!(reason.starts_with("refused: place: a\u{fffd}ok") && reason.chars().count() == REASON, "{reason}");
+        assert!(
+            reason.starts_with("refused: place: a\u{fffd}ok") && reason.chars().count() == REASON,
+            "{reason}"
+        );
     }
 
     /// In an atomic push a single refusal keeps all the others out.
@@ -243,6 +345,10 @@ mod tests {
         let refused = Judgement::of_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
         let mut judgements = vec![allowed, refused];
         hold_back(&mut judgements);
-        assert!(judgements.iter().all(|judgement| judgement.decision() == Decision::Refused));
+        assert!(
+            judgements
+                .iter()
+                .all(|judgement| judgement.decision() == Decision::Refused)
+        );
     }
 }

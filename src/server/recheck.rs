@@ -13,9 +13,17 @@ use super::{Fault, lock};
 use crate::git::{Repository, Result as GitResult};
 
 /// Judges one update, in the repository that `open` opens if it must be looked at. `arguments` are git's: ref, old id, new id.
-pub fn judge(arguments: &[OsString], open: impl FnOnce() -> GitResult<Repository>) -> Result<Vec<Judgement>, Fault> {
-    let [name, old, new] = arguments else { return Err(Fault::Protocol("the hook update takes a ref and two ids")) };
+pub fn judge(
+    arguments: &[OsString],
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Vec<Judgement>, Fault> {
+    let [name, old, new] = arguments else {
+        return Err(Fault::Protocol("the hook update takes a ref and two ids"));
+    };
     let line = [old.as_bytes(), new.as_bytes(), name.as_bytes()].join(&b' ');
-    let update = Update::parse(&line).ok_or(Fault::Protocol("the hook update takes a ref and two ids"))?;
-    judge_updates(&[update], open, |repository| lock::take(repository.common_dir()))
+    let update =
+        Update::parse(&line).ok_or(Fault::Protocol("the hook update takes a ref and two ids"))?;
+    judge_updates(&[update], open, |repository| {
+        lock::take(repository.common_dir())
+    })
 }

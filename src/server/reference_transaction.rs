@@ -25,10 +25,13 @@ pub fn judge(
     if state != PREPARED {
         return Ok(Vec::new());
     }
-    let changes = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).filter_map(|line| {
-        let mut parts = line.splitn(3, |byte| *byte == b' ');
-        Some((parts.next()?, parts.next()?, parts.next()?))
-    });
+    let changes = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, |byte| *byte == b' ');
+            Some((parts.next()?, parts.next()?, parts.next()?))
+        });
     let ours: Vec<_> = changes.filter(|(_, _, name)| is_ours(name)).collect();
     if ours.is_empty() {
         return Ok(Vec::new());
@@ -57,9 +60,15 @@ fn is_ours(name: &[u8]) -> bool {
 
 /// Whether the ref is afterwards where it is now.
 fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
-    let id = |hex: &[u8]| std::str::from_utf8(hex).ok().and_then(|hex| hex.parse::<Oid>().ok());
+    let id = |hex: &[u8]| {
+        std::str::from_utf8(hex)
+            .ok()
+            .and_then(|hex| hex.parse::<Oid>().ok())
+    };
     // Anything else is a symbolic ref, or what a later git calls something.
-    let (Some(old), Some(new), Ok(name)) = (id(old), id(new), std::str::from_utf8(name)) else { return Ok(false) };
+    let (Some(old), Some(new), Ok(name)) = (id(old), id(new), std::str::from_utf8(name)) else {
+        return Ok(false);
+    };
     if !new.is_zero() {
         return Ok(repository.read_ref(name)? == Some(new));
     }

@@ -29,8 +29,15 @@ impl Settings {
                 why: error.to_string(),
             })
         };
-        let admins = repository.config_strings(ADMIN)?.iter().map(|text| key(ADMIN, text)).collect::<Result<_>>()?;
-        let recovery = repository.config_string(RECOVERY)?.map(|text| key(RECOVERY, &text)).transpose()?;
+        let admins = repository
+            .config_strings(ADMIN)?
+            .iter()
+            .map(|text| key(ADMIN, text))
+            .collect::<Result<_>>()?;
+        let recovery = repository
+            .config_string(RECOVERY)?
+            .map(|text| key(RECOVERY, &text))
+            .transpose()?;
         Ok(Self { admins, recovery })
     }
 
@@ -40,6 +47,11 @@ impl Settings {
         if let Some(key) = self.recovery {
             repository.add_config(RECOVERED, &key.to_string())?;
         }
-        repository.git("config").args(["--local", "--unset-all", RECOVERY]).run()?.ok().map(drop)
+        repository
+            .git("config")
+            .args(["--local", "--unset-all", RECOVERY])
+            .run()?
+            .ok()
+            .map(drop)
     }
 }

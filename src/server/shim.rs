@@ -15,16 +15,36 @@ pub(super) struct Shim {
     pub chains: bool,
 }
 
-pub(super) const PROC_RECEIVE: Shim =
-    Shim { name: "proc-receive", text: include_str!("../../hooks/proc-receive"), chains: false };
-pub(super) const PRE_RECEIVE: Shim =
-    Shim { name: "pre-receive", text: include_str!("../../hooks/pre-receive"), chains: true };
-pub(super) const UPDATE: Shim = Shim { name: "update", text: include_str!("../../hooks/update"), chains: true };
-pub(super) const POST_RECEIVE: Shim =
-    Shim { name: "post-receive", text: include_str!("../../hooks/post-receive"), chains: true };
-pub(super) const REFERENCE_TRANSACTION: Shim =
-    Shim { name: "reference-transaction", text: include_str!("../../hooks/reference-transaction"), chains: true };
-pub(super) const PRE_PUSH: Shim = Shim { name: "pre-push", text: include_str!("../../hooks/pre-push"), chains: true };
+pub(super) const PROC_RECEIVE: Shim = Shim {
+    name: "proc-receive",
+    text: include_str!("../../hooks/proc-receive"),
+    chains: false,
+};
+pub(super) const PRE_RECEIVE: Shim = Shim {
+    name: "pre-receive",
+    text: include_str!("../../hooks/pre-receive"),
+    chains: true,
+};
+pub(super) const UPDATE: Shim = Shim {
+    name: "update",
+    text: include_str!("../../hooks/update"),
+    chains: true,
+};
+pub(super) const POST_RECEIVE: Shim = Shim {
+    name: "post-receive",
+    text: include_str!("../../hooks/post-receive"),
+    chains: true,
+};
+pub(super) const REFERENCE_TRANSACTION: Shim = Shim {
+    name: "reference-transaction",
+    text: include_str!("../../hooks/reference-transaction"),
+    chains: true,
+};
+pub(super) const PRE_PUSH: Shim = Shim {
+    name: "pre-push",
+    text: include_str!("../../hooks/pre-push"),
+    chains: true,
+};
 
 /// What is added to the name of a hook that was there before; the shims look for it.
 const KEPT: &str = ".local";
@@ -44,9 +64,15 @@ pub fn kept(path: &Path) -> PathBuf {
 /// the hook's own path behind `hook`, and no push waits for a shell.
 pub(super) fn installed(text: &str, program: &str) -> String {
     let first = format!("#!{program} hook");
-    if first.len() <= FIRST_LINE && program.starts_with('/') && program.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if first.len() <= FIRST_LINE
+        && program.starts_with('/')
+        && program.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         let comments = text.lines().filter(|line| line.starts_with("# "));
-        return std::iter::once(&*first).chain(comments).flat_map(|line| [line, "\n"]).collect();
+        return std::iter::once(&*first)
+            .chain(comments)
+            .flat_map(|line| [line, "\n"])
+            .collect();
     }
     text.replace(CALL, &format!("exec {} hook ", quoted(program)))
 }
@@ -54,7 +80,10 @@ pub(super) fn installed(text: &str, program: &str) -> String {
 /// Whether a hook is a shim of ours, of this version or another.
 pub(super) fn is_ours(bytes: &[u8], name: &str) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let direct = text.lines().next().is_some_and(|line| line.starts_with("#!") && line.ends_with(" hook"));
+    let direct = text
+        .lines()
+        .next()
+        .is_some_and(|line| line.starts_with("#!") && line.ends_with(" hook"));
     let calls = |line: &str| line.starts_with("exec ") && line.contains(&format!(" hook {name}"));
     (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
 }
@@ -68,7 +97,14 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const SHIMS: [Shim; 6] = [PROC_RECEIVE, PRE_RECEIVE, UPDATE, POST_RECEIVE, REFERENCE_TRANSACTION, PRE_PUSH];
+    const SHIMS: [Shim; 6] = [
+        PROC_RECEIVE,
+        PRE_RECEIVE,
+        UPDATE,
+        POST_RECEIVE,
+        REFERENCE_TRANSACTION,
+        PRE_PUSH,
+    ];
 
     /// A path with a quotation mark must not become a command of the shell.
     #[test]
@@ -81,14 +117,24 @@ mod tests {
     fn first_lines() {
         for shim in &SHIMS {
             let direct = installed(shim.text, "/usr/bin/git-deploy");
-            assert!(direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "), "{direct}");
-            assert!(!direct.contains("exec") && is_ours(direct.as_bytes(), shim.name), "{direct}");
-            for odd in
-                ["/opt/git deploy/git-deploy", "/opt/é/git-deploy", "git-deploy", &format!("/{}", "x".repeat(121))]
-            {
+            assert!(
+                direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "),
+                "{direct}"
+            );
+            assert!(
+                !direct.contains("exec") && is_ours(direct.as_bytes(), shim.name),
+                "{direct}"
+            );
+            for odd in [
+                "/opt/git deploy/git-deploy",
+                "/opt/é/git-deploy",
+                "git-deploy",
+                &format!("/{}", "x".repeat(121)),
+            ] {
                 let shell = installed(shim.text, odd);
                 assert!(
-                    shell.starts_with("#!/bin/sh\n") && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
+                    shell.starts_with("#!/bin/sh\n")
+                        && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
                 );
                 assert!(is_ours(shell.as_bytes(), shim.name), "{shell}");
             }
@@ -99,9 +145,16 @@ mod tests {
     #[test]
     fn tells_shims_from_hooks() {
         for shim in &SHIMS {
-            assert!(shim.text.contains(CALL) && is_ours(shim.text.as_bytes(), shim.name), "{}", shim.name);
+            assert!(
+                shim.text.contains(CALL) && is_ours(shim.text.as_bytes(), shim.name),
+                "{}",
+                shim.name
+            );
             assert_eq!(shim.text.contains(KEPT), shim.chains);
         }
-        assert!(!is_ours(b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n", "pre-receive"));
+        assert!(!is_ours(
+            b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",
+            "pre-receive"
+        ));
     }
 }

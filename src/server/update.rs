@@ -31,10 +31,16 @@ impl Update {
     pub fn parse(line: &[u8]) -> Option<Self> {
         let mut parts = line.splitn(3, |byte| *byte == b' ');
         let (old, new, name) = (oid(parts.next()?)?, oid(parts.next()?)?, parts.next()?);
-        let fits = !name.is_empty() && line.len() <= LINE_LIMIT && !name.iter().any(|byte| b"\0\n".contains(byte));
+        let fits = !name.is_empty()
+            && line.len() <= LINE_LIMIT
+            && !name.iter().any(|byte| b"\0\n".contains(byte));
         let same_hash = old.as_bytes().len() == new.as_bytes().len();
         let some = |id: Oid| (!id.is_zero()).then_some(id);
-        (fits && same_hash).then(|| Self { old: some(old), new: some(new), name: name.into() })
+        (fits && same_hash).then(|| Self {
+            old: some(old),
+            new: some(new),
+            name: name.into(),
+        })
     }
 
     /// Reads all lines, each with its newline.
@@ -65,9 +71,15 @@ mod tests {
         let lines = format!("{ZERO} {ONE} refs/heads/a b\n{ONE} {ZERO} refs/\u{fc}\n");
         let updates = Update::parse_all(lines.as_bytes()).unwrap();
         assert_eq!(updates.len(), 2);
-        assert_eq!((updates[0].old, updates[0].new), (None, Some(ONE.parse().unwrap())));
+        assert_eq!(
+            (updates[0].old, updates[0].new),
+            (None, Some(ONE.parse().unwrap()))
+        );
         assert_eq!(&*updates[0].name, b"refs/heads/a b");
-        assert_eq!((updates[1].old, updates[1].new), (Some(ONE.parse().unwrap()), None));
+        assert_eq!(
+            (updates[1].old, updates[1].new),
+            (Some(ONE.parse().unwrap()), None)
+        );
         assert_eq!(Update::parse_all(b""), Ok(Vec::new()));
     }
 
@@ -76,11 +88,24 @@ mod tests {
     fn refuses_the_rest() {
         let long = format!("{ONE} {ONE} refs/heads/{}\n", "x".repeat(LINE_LIMIT));
         let wide = format!("{ONE} {} refs/heads/x\n", "1".repeat(64));
-        let (upper, short) = (format!("{} {ONE} x\n", "A".repeat(40)), format!("{ONE} 11 x\n"));
-        let (bare, open, nul) = (format!("{ONE} {ONE}\n"), format!("{ONE} {ONE} x"), format!("{ONE} {ONE} a\0b\n"));
+        let (upper, short) = (
+            format!("{} {ONE} x\n", "A".repeat(40)),
+            format!("{ONE} 11 x\n"),
+        );
+        let (bare, open, nul) = (
+            format!("{ONE} {ONE}\n"),
+            format!("{ONE} {ONE} x"),
+            format!("{ONE} {ONE} a\0b\n"),
+        );
         let nameless = format!("{ONE} {ONE} \n");
-        for bad in [&long, &wide, &upper, &short, &bare, &open, &nul, &nameless, "\n", "\n\n"] {
-            assert_eq!(Update::parse_all(bad.as_bytes()), Err(LineError { line: 1 }), "{bad:?}");
+        for bad in [
+            &long, &wide, &upper, &short, &bare, &open, &nul, &nameless, "\n", "\n\n",
+        ] {
+            assert_eq!(
+                Update::parse_all(bad.as_bytes()),
+                Err(LineError { line: 1 }),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -24,13 +24,17 @@ impl Watch {
     /// # Errors
     /// It is too late for that: git was told so.
     pub fn write(&self) -> Result<(), Fault> {
-        let began = self.0.compare_exchange(JUDGING, WRITING, Ordering::SeqCst, Ordering::SeqCst);
+        let began = self
+            .0
+            .compare_exchange(JUDGING, WRITING, Ordering::SeqCst, Ordering::SeqCst);
         began.map(drop).map_err(|_| Fault::Late)
     }
 
     /// Whether the time is over, unless refs are being moved.
     fn is_late(&self) -> bool {
-        self.0.compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.0
+            .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 }
 

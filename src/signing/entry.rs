@@ -33,7 +33,10 @@ pub fn verify_entry<'a>(
     let signature = Signature::parse(entry.signature())?;
     let expected = entry.statement().trusted_comment();
     if signature.trusted_comment() != expected {
-        return Err(EntryError::Comment { found: signature.trusted_comment().to_owned(), expected });
+        return Err(EntryError::Comment {
+            found: signature.trusted_comment().to_owned(),
+            expected,
+        });
     }
     let key = signer(&signature, entry.bytes(), candidates).ok_or(EntryError::Key)?;
     Ok(entry.assume_verified(key))

@@ -60,7 +60,9 @@ pub enum KeyError {
     #[error(transparent)]
     Public(#[from] IdError),
     /// More than a public key.
-    #[error("not a minisign public key file: it should be a comment and one line of base64 that begins with RW")]
+    #[error(
+        "not a minisign public key file: it should be a comment and one line of base64 that begins with RW"
+    )]
     PublicFile,
     /// Not a secret key.
     #[error("not a minisign secret key: it should be an untrusted comment and one line of base64")]
@@ -95,13 +97,21 @@ impl SecretKey {
     /// Opens a secret key file. On Unix nobody but its owner may have any access to it.
     ///
     /// `password` is asked only if the key is protected by one.
-    pub fn read(path: &Path, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
+    pub fn read(
+        path: &Path,
+        password: impl FnOnce() -> io::Result<String>,
+    ) -> Result<Self, KeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => KeyError::Missing,
-            _ => KeyError::Read { path: path.to_owned(), source },
+            _ => KeyError::Read {
+                path: path.to_owned(),
+                source,
+            },
         };
         let file = File::open(path).map_err(failed)?;
-        let contents = read_bounded(&file).map_err(failed)?.ok_or(KeyError::Secret)?;
+        let contents = read_bounded(&file)
+            .map_err(failed)?
+            .ok_or(KeyError::Secret)?;
         // First what it is: nobody should change the permissions of what is no secret key.
         Self::form(&contents)?;
         refuse_exposed(path, &file).map_err(failed)??;
@@ -111,7 +121,10 @@ impl SecretKey {
     /// Opens a secret key from the contents of its file.
     ///
     /// `password` is asked only if the key is protected by one.
-    pub fn parse(contents: &str, password: impl FnOnce() -> io::Result<String>) -> Result<Self, KeyError> {
+    pub fn parse(
+        contents: &str,
+        password: impl FnOnce() -> io::Result<String>,
+    ) -> Result<Self, KeyError> {
         let raw = Self::form(contents)?;
         // Signature algorithm, key derivation, checksum: only these are minisign's.
         let (protected, on_mismatch) = match &raw[..6] {
@@ -146,7 +159,11 @@ impl SecretKey {
             return Err(KeyError::Secret);
         };
         let raw = STANDARD.decode(base64).map_err(|_| KeyError::Secret)?;
-        if !comment.starts_with(COMMENT) || raw.len() != 158 { Err(KeyError::Secret) } else { Ok(raw) }
+        if !comment.starts_with(COMMENT) || raw.len() != 158 {
+            Err(KeyError::Secret)
+        } else {
+            Ok(raw)
+        }
     }
 
     /// The public key that belongs to it.
@@ -168,7 +185,10 @@ impl fmt::Debug for SecretKey {
 
 /// Where the public key of a secret key file lies: `ci.key` has `ci.pub`, any other name has `.pub` appended.
 pub fn public_file(secret_file: &Path) -> PathBuf {
-    if secret_file.extension().is_some_and(|extension| extension == "key") {
+    if secret_file
+        .extension()
+        .is_some_and(|extension| extension == "key")
+    {
         return secret_file.with_extension("pub");
     }
     let mut name = secret_file.as_os_str().to_owned();
@@ -185,21 +205,39 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
     }
     let public_file = public_file(secret_file);
     // The password may cost a while: say no before it, though only `place` decides.
-    if let Some(taken) = [secret_file, &public_file].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+    if let Some(taken) = [secret_file, &public_file]
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    {
         return Err(KeyError::Exists(taken.to_owned()));
     }
     let (pair, comment) = match password {
-        Some(password) => {
-            (minisign::KeyPair::generate_encrypted_keypair(Some(password.to_owned())), "minisign encrypted secret key")
-        }
-        None => (minisign::KeyPair::generate_unencrypted_keypair(), "minisign secret key without a password"),
+        Some(password) => (
+            minisign::KeyPair::generate_encrypted_keypair(Some(password.to_owned())),
+            "minisign encrypted secret key",
+        ),
+        None => (
+            minisign::KeyPair::generate_unencrypted_keypair(),
+            "minisign secret key without a password",
+        ),
     };
     let pair = pair.map_err(|error| library(&error))?;
     let public = pair.pk.to_base64().parse()?;
-    let public_bytes = pair.pk.to_box().map_err(|error| library(&error))?.to_bytes();
-    let secret_bytes = pair.sk.to_box(Some(comment)).map_err(|error| library(&error))?.to_bytes();
+    let public_bytes = pair
+        .pk
+        .to_box()
+        .map_err(|error| library(&error))?
+        .to_bytes();
+    let secret_bytes = pair
+        .sk
+        .to_box(Some(comment))
+        .map_err(|error| library(&error))?
+        .to_bytes();
     // Whole before either has its name. The secret one comes first: alone it signs, and the public one alone would only stand in the way.
-    let (secret, beside) = (write(secret_file, &secret_bytes, 0o600)?, write(&public_file, &public_bytes, 0o644)?);
+    let (secret, beside) = (
+        write(secret_file, &secret_bytes, 0o600)?,
+        write(&public_file, &public_bytes, 0o644)?,
+    );
     place(secret, secret_file)?;
     place(beside, &public_file).inspect_err(|_| {
         // Half a pair would stand in the way of the next attempt; if it stays, that attempt says so.
@@ -212,7 +250,10 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
 pub fn read_public(path: &Path) -> Result<PublicKey, KeyError> {
     let contents = File::open(path)
         .and_then(|file| read_bounded(&file))
-        .map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+        .map_err(|source| KeyError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     parse_public(&contents.ok_or(KeyError::PublicFile)?)
 }
 
@@ -240,7 +281,9 @@ fn library(error: &minisign::PError) -> KeyError {
 fn read_bounded(file: &File) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT))
+    Ok(String::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.len() as u64 <= LIMIT))
 }
 
 /// Looks at the open file, not at its path, so that nobody can swap it in between.
@@ -250,7 +293,10 @@ fn refuse_exposed(path: &Path, file: &File) -> io::Result<Result<(), KeyError>> 
     let mode = file.metadata()?.permissions().mode() & 0o777;
     Ok(match mode & 0o077 {
         0 => Ok(()),
-        _ => Err(KeyError::Exposed { path: path.to_owned(), mode }),
+        _ => Err(KeyError::Exposed {
+            path: path.to_owned(),
+            mode,
+        }),
     })
 }
 
@@ -261,7 +307,10 @@ fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
 
 /// Writes a file that has no name of its own yet, beside where it is to be.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".git-deploy-key-");
     #[cfg(unix)]
@@ -274,15 +323,23 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError
         file.as_file().sync_all()?;
         Ok(file)
     };
-    write().map_err(|source| KeyError::Write { path: path.to_owned(), source })
+    write().map_err(|source| KeyError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Gives a file its name, unless that is taken.
 fn place(file: NamedTempFile, path: &Path) -> Result<(), KeyError> {
-    file.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
-        io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
-        _ => KeyError::Write { path: path.to_owned(), source: error.error },
-    })
+    file.persist_noclobber(path)
+        .map(drop)
+        .map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+            _ => KeyError::Write {
+                path: path.to_owned(),
+                source: error.error,
+            },
+        })
 }
 
 #[cfg(test)]
@@ -302,7 +359,8 @@ mod tests {
         let secret = minisign::SecretKey::from_bytes(&bytes).unwrap();
         let public = public_of(&secret).unwrap();
         assert_eq!(public, other.pk.to_base64().parse().unwrap());
-        let refused = Signer::from_key(SecretKey { secret, public }).sign(b"message", "git-deploy prod 1 start");
+        let refused = Signer::from_key(SecretKey { secret, public })
+            .sign(b"message", "git-deploy prod 1 start");
         assert!(matches!(refused, Err(SignError::Useless(_))));
     }
 }

@@ -38,7 +38,9 @@ pub enum SignError {
         source: io::Error,
     },
     /// The signer program said no.
-    #[error("the signer {program} (git config deploy.signer) failed: {status}; its own words are above")]
+    #[error(
+        "the signer {program} (git config deploy.signer) failed: {status}; its own words are above"
+    )]
     Failed {
         /// The program.
         program: PathBuf,
@@ -68,13 +70,19 @@ impl Environment {
             Err(std::env::VarError::NotPresent) => Ok(None),
             Err(std::env::VarError::NotUnicode(_)) => Err(KeyError::Variable(name)),
         };
-        Ok(Self::new(variable(KEY_VARIABLE)?, variable(PASSWORD_VARIABLE)?))
+        Ok(Self::new(
+            variable(KEY_VARIABLE)?,
+            variable(PASSWORD_VARIABLE)?,
+        ))
     }
 
     /// From the variables' values.
     pub fn new(key: Option<String>, password: Option<String>) -> Self {
         let set = |value: Option<String>| value.filter(|value| !value.is_empty());
-        Self { key: set(key), password: set(password) }
+        Self {
+            key: set(key),
+            password: set(password),
+        }
     }
 
     /// The password, for the key file that is about to be made.
@@ -90,7 +98,12 @@ impl Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Environment(key: {}, password: {})", self.key.is_some(), self.password.is_some())
+        write!(
+            f,
+            "Environment(key: {}, password: {})",
+            self.key.is_some(),
+            self.password.is_some()
+        )
     }
 }
 
@@ -110,7 +123,10 @@ enum Means {
 impl Signer {
     /// With an opened key.
     pub fn from_key(key: SecretKey) -> Self {
-        Self { public: key.public_key(), means: Means::Key(Box::new(key)) }
+        Self {
+            public: key.public_key(),
+            means: Means::Key(Box::new(key)),
+        }
     }
 
     /// With a secret key file. If it has a password, the environment's is taken, else `prompt` is asked.
@@ -126,12 +142,15 @@ impl Signer {
     /// With the environment's key; `None` if it holds none. Never asks a person.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>, KeyError> {
         let password = || {
-            environment
-                .password
-                .clone()
-                .ok_or_else(|| io::Error::other(format!("set {PASSWORD_VARIABLE} beside {KEY_VARIABLE}")))
+            environment.password.clone().ok_or_else(|| {
+                io::Error::other(format!("set {PASSWORD_VARIABLE} beside {KEY_VARIABLE}"))
+            })
         };
-        let key = environment.key.as_deref().map(|contents| SecretKey::parse(contents, password)).transpose()?;
+        let key = environment
+            .key
+            .as_deref()
+            .map(|contents| SecretKey::parse(contents, password))
+            .transpose()?;
         Ok(key.map(Self::from_key))
     }
 
@@ -141,7 +160,10 @@ impl Signer {
     /// with [`UNTRUSTED_COMMENT`], to standard output, and exits with 0. Standard error goes to the person, who may be asked
     /// to touch a token; there is no time limit for that.
     pub fn from_program(program: PathBuf, public: PublicKey) -> Self {
-        Self { public, means: Means::Program(program) }
+        Self {
+            public,
+            means: Means::Program(program),
+        }
     }
 
     /// The key that will have signed.
@@ -154,9 +176,15 @@ impl Signer {
         let trusted_comment: Line = trusted_comment.parse()?;
         let trusted_comment = trusted_comment.as_str();
         let file = match &self.means {
-            Means::Key(key) => minisign::sign(None, key.raw(), message, Some(trusted_comment), Some(UNTRUSTED_COMMENT))
-                .map_err(|error| SignError::Library(error.to_string()))?
-                .to_bytes(),
+            Means::Key(key) => minisign::sign(
+                None,
+                key.raw(),
+                message,
+                Some(trusted_comment),
+                Some(UNTRUSTED_COMMENT),
+            )
+            .map_err(|error| SignError::Library(error.to_string()))?
+            .to_bytes(),
             Means::Program(program) => run(program, message, trusted_comment)?,
         };
         // Also for our own key: a secret key file whose public half was tampered with would make us give the secret away.
@@ -167,7 +195,10 @@ impl Signer {
 
 /// Runs a signer program. Its output is cut off where it gets too long to be a signature.
 fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
-    let failed = |source| SignError::Run { program: program.to_owned(), source };
+    let failed = |source| SignError::Run {
+        program: program.to_owned(),
+        source,
+    };
     let mut child = Command::new(program)
         .env(COMMENT_VARIABLE, trusted_comment)
         .env_remove(KEY_VARIABLE)
@@ -184,7 +215,10 @@ fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>,
     }
     let mut output = Vec::new();
     let limit = Signature::LIMIT as u64 + 1;
-    let read = child.stdout.take().map_or(Ok(0), |stdout| stdout.take(limit).read_to_end(&mut output));
+    let read = child
+        .stdout
+        .take()
+        .map_or(Ok(0), |stdout| stdout.take(limit).read_to_end(&mut output));
     if read.is_err() || output.len() > Signature::LIMIT {
         // It may be gone already; what matters is that it is not waited for while it writes on.
         let _ = child.kill();
@@ -192,7 +226,10 @@ fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>,
     let status = child.wait().map_err(failed)?;
     read.map_err(failed)?;
     if output.len() <= Signature::LIMIT && !status.success() {
-        return Err(SignError::Failed { program: program.to_owned(), status });
+        return Err(SignError::Failed {
+            program: program.to_owned(),
+            status,
+        });
     }
     Ok(output)
 }

@@ -26,7 +26,10 @@ fn key() -> (TempDir, Signer) {
 }
 
 fn open(path: &Path) -> Signer {
-    Signer::from_file(path, &Environment::default(), || panic!("asked for a password")).unwrap()
+    Signer::from_file(path, &Environment::default(), || {
+        panic!("asked for a password")
+    })
+    .unwrap()
 }
 
 /// Runs the real minisign with `input` on its standard input; `None` if it failed, else its output.
@@ -41,13 +44,23 @@ fn minisign(dir: &Path, args: &[&str], input: &str) -> Option<String> {
         .unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8(output.stdout).unwrap())
 }
 
 /// Whether the real minisign is here; where CI runs, it has to be.
 fn has_minisign() -> bool {
-    let found = Command::new("minisign").arg("-v").stdout(Stdio::null()).status().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "minisign is missing in CI");
+    let found = Command::new("minisign")
+        .arg("-v")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok();
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "minisign is missing in CI"
+    );
     if !found {
         eprintln!("skipped: needs minisign");
     }
@@ -65,7 +78,10 @@ fn minisign_verifies_ours() {
     std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
     std::fs::write(dir.path().join("m.minisig"), file).unwrap();
     let public = signer.public_key().to_string();
-    assert_eq!(minisign(dir.path(), &["-VQm", "m", "-P", &public], "").unwrap(), format!("{COMMENT}\n"));
+    assert_eq!(
+        minisign(dir.path(), &["-VQm", "m", "-P", &public], "").unwrap(),
+        format!("{COMMENT}\n")
+    );
     assert!(minisign(dir.path(), &["-VQm", "m", "-p", "a.pub"], "").is_some());
     std::fs::write(dir.path().join("m"), "other").unwrap();
     assert!(minisign(dir.path(), &["-VQm", "m", "-P", &public], "").is_none());
@@ -83,7 +99,11 @@ fn ours_verifies_minisign() {
     std::fs::write(at("m"), MESSAGE).unwrap();
     let public = read_public(&at("b.pub")).unwrap();
     let sign = |args: &[&str]| {
-        let args = [&["-S", "-s", "b.key", "-m", "m", "-x", "x", "-t", COMMENT], args].concat();
+        let args = [
+            &["-S", "-s", "b.key", "-m", "m", "-x", "x", "-t", COMMENT],
+            args,
+        ]
+        .concat();
         minisign(dir.path(), &args, "").unwrap();
         std::fs::read(at("x")).unwrap()
     };
@@ -93,11 +113,20 @@ fn ours_verifies_minisign() {
         Err(VerifyError::Malformed(error)) => error,
         other => panic!("{other:?}"),
     };
-    assert_eq!(malformed(&sign(&["-l", "-c", "signature from git-deploy"])), SignatureError::Legacy);
+    assert_eq!(
+        malformed(&sign(&["-l", "-c", "signature from git-deploy"])),
+        SignatureError::Legacy
+    );
     assert_eq!(malformed(&sign(&[])), SignatureError::Untrusted);
     let signer = open(&at("b.key"));
     assert_eq!(signer.public_key(), public);
-    verify(&public, MESSAGE, &signer.sign(MESSAGE, COMMENT).unwrap(), COMMENT).unwrap();
+    verify(
+        &public,
+        MESSAGE,
+        &signer.sign(MESSAGE, COMMENT).unwrap(),
+        COMMENT,
+    )
+    .unwrap();
 }
 
 /// No bit of a signature file is free: whoever can change one unnoticed has two names for one act.
@@ -111,8 +140,8 @@ fn every_mutation_is_refused() {
             let mut changed = file.clone();
             changed[at] ^= 1 << bit;
             // Without asking for a comment: cryptography alone has to notice a changed one.
-            let accepted =
-                Signature::parse(&changed).is_ok_and(|changed| changed.verify(&signer.public_key(), MESSAGE).is_ok());
+            let accepted = Signature::parse(&changed)
+                .is_ok_and(|changed| changed.verify(&signer.public_key(), MESSAGE).is_ok());
             assert!(!accepted, "byte {at}, bit {bit}");
         }
     }
@@ -124,13 +153,28 @@ fn message_and_comment_are_bound() {
     let (_dir, signer) = key();
     let file = signer.sign(MESSAGE, COMMENT).unwrap();
     let public = signer.public_key();
-    assert_eq!(verify(&public, b"other", &file, COMMENT), Err(VerifyError::Invalid(public)));
-    assert!(matches!(verify(&public, MESSAGE, &file, "git-deploy prod 2 start"), Err(VerifyError::Comment { .. })));
+    assert_eq!(
+        verify(&public, b"other", &file, COMMENT),
+        Err(VerifyError::Invalid(public))
+    );
+    assert!(matches!(
+        verify(&public, MESSAGE, &file, "git-deploy prod 2 start"),
+        Err(VerifyError::Comment { .. })
+    ));
     for bad in ["", "two\nlines", " margin", "a\x1b[0m", &"x".repeat(1_001)] {
-        assert!(matches!(signer.sign(MESSAGE, bad), Err(SignError::Comment(_))), "{bad:?}");
+        assert!(
+            matches!(signer.sign(MESSAGE, bad), Err(SignError::Comment(_))),
+            "{bad:?}"
+        );
     }
     let long = "ü".repeat(1_000);
-    verify(&public, MESSAGE, &signer.sign(MESSAGE, &long).unwrap(), &long).unwrap();
+    verify(
+        &public,
+        MESSAGE,
+        &signer.sign(MESSAGE, &long).unwrap(),
+        &long,
+    )
+    .unwrap();
 }
 
 /// One signature has one spelling: other line ends, margins and paddings are other bytes, so another id of the ledger commit.
@@ -174,18 +218,32 @@ fn other_spellings_are_refused() {
     .into_iter()
     .map(String::into_bytes)
     .collect();
-    variants.push(file.as_bytes().iter().map(|byte| if *byte == b'g' { 0xff } else { *byte }).collect());
+    variants.push(
+        file.as_bytes()
+            .iter()
+            .map(|byte| if *byte == b'g' { 0xff } else { *byte })
+            .collect(),
+    );
     for variant in variants {
-        assert!(Signature::parse(&variant).is_err(), "{}", String::from_utf8_lossy(&variant));
+        assert!(
+            Signature::parse(&variant).is_err(),
+            "{}",
+            String::from_utf8_lossy(&variant)
+        );
     }
-    assert_eq!(Signature::parse(file.as_bytes()).unwrap().as_bytes(), file.as_bytes());
+    assert_eq!(
+        Signature::parse(file.as_bytes()).unwrap().as_bytes(),
+        file.as_bytes()
+    );
 }
 
 /// Adding the group's order to `s` gives other bytes that solve the same equation: older libraries took them.
 #[test]
 fn malleated_signatures_are_refused() {
-    const ORDER: [u8; 16] =
-        [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
+    const ORDER: [u8; 16] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14,
+    ];
     let (_dir, signer) = key();
     let file = String::from_utf8(signer.sign(MESSAGE, COMMENT).unwrap()).unwrap();
     for line in [1, 3] {
@@ -194,7 +252,11 @@ fn malleated_signatures_are_refused() {
         let start = raw.len() - 32;
         let mut carry = 0;
         for (at, byte) in raw[start..].iter_mut().enumerate() {
-            let order = if at == 31 { 0x10 } else { ORDER.get(at).copied().unwrap_or(0) };
+            let order = if at == 31 {
+                0x10
+            } else {
+                ORDER.get(at).copied().unwrap_or(0)
+            };
             let sum = u16::from(*byte) + u16::from(order) + carry;
             [*byte, _] = sum.to_le_bytes();
             carry = sum >> 8;
@@ -202,7 +264,10 @@ fn malleated_signatures_are_refused() {
         lines[line] = STANDARD.encode(raw);
         let changed = lines.join("\n") + "\n";
         let public = signer.public_key();
-        assert_eq!(verify(&public, MESSAGE, changed.as_bytes(), COMMENT), Err(VerifyError::Invalid(public)));
+        assert_eq!(
+            verify(&public, MESSAGE, changed.as_bytes(), COMMENT),
+            Err(VerifyError::Invalid(public))
+        );
     }
 }
 
@@ -214,9 +279,18 @@ fn a_copied_key_id_is_nobody() {
     let copy = PublicKey::new(alice_key.key_id(), *mallory_key.bytes());
     let file = alice.sign(MESSAGE, COMMENT).unwrap();
     let signature = Signature::parse(&file).unwrap();
-    assert_eq!(signature.verify(&copy, MESSAGE), Err(VerifyError::Invalid(copy)));
-    assert_eq!(signature.verify(&mallory_key, MESSAGE), Err(VerifyError::KeyId(mallory_key)));
-    assert_eq!(signer(&signature, MESSAGE, &[mallory_key, copy, alice_key]), Some(alice_key));
+    assert_eq!(
+        signature.verify(&copy, MESSAGE),
+        Err(VerifyError::Invalid(copy))
+    );
+    assert_eq!(
+        signature.verify(&mallory_key, MESSAGE),
+        Err(VerifyError::KeyId(mallory_key))
+    );
+    assert_eq!(
+        signer(&signature, MESSAGE, &[mallory_key, copy, alice_key]),
+        Some(alice_key)
+    );
     assert_eq!(signer(&signature, MESSAGE, &[mallory_key, copy]), None);
     assert_eq!(signer(&signature, b"other", &[alice_key]), None);
     // Alice's key under another id: minisign would refuse it, so we do.
@@ -232,22 +306,63 @@ fn protected_keys() {
     let public = generate(&path, Some("correct horse")).unwrap();
     let none = Environment::default();
     let opened = Signer::from_file(&path, &none, || Ok("correct horse".into())).unwrap();
-    verify(&public, MESSAGE, &opened.sign(MESSAGE, COMMENT).unwrap(), COMMENT).unwrap();
+    verify(
+        &public,
+        MESSAGE,
+        &opened.sign(MESSAGE, COMMENT).unwrap(),
+        COMMENT,
+    )
+    .unwrap();
     let contents = std::fs::read_to_string(&path).unwrap();
     let environment = Environment::new(Some(contents.clone()), Some("correct horse".into()));
-    assert_eq!(Signer::from_file(&path, &environment, || panic!("asked")).unwrap().public_key(), public);
-    assert_eq!(Signer::from_environment(&environment).unwrap().unwrap().public_key(), public);
+    assert_eq!(
+        Signer::from_file(&path, &environment, || panic!("asked"))
+            .unwrap()
+            .public_key(),
+        public
+    );
+    assert_eq!(
+        Signer::from_environment(&environment)
+            .unwrap()
+            .unwrap()
+            .public_key(),
+        public
+    );
     let wrong = Signer::from_file(&path, &none, || Ok("wrong".into()));
     assert!(matches!(wrong, Err(KeyError::WrongPassword)));
-    let unanswered = Signer::from_environment(&Environment::new(Some(contents), Some(String::new())));
+    let unanswered =
+        Signer::from_environment(&Environment::new(Some(contents), Some(String::new())));
     assert!(matches!(unanswered, Err(KeyError::NoPassword(_))));
-    assert!(Signer::from_environment(&Environment::new(Some(String::new()), None)).unwrap().is_none());
-    assert!(matches!(generate(&dir.path().join("d.key"), Some("")), Err(KeyError::Password)));
+    assert!(
+        Signer::from_environment(&Environment::new(Some(String::new()), None))
+            .unwrap()
+            .is_none()
+    );
+    assert!(matches!(
+        generate(&dir.path().join("d.key"), Some("")),
+        Err(KeyError::Password)
+    ));
     if has_minisign() {
         std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
-        let args = ["-S", "-s", "c.key", "-m", "m", "-c", "signature from git-deploy", "-t", COMMENT];
+        let args = [
+            "-S",
+            "-s",
+            "c.key",
+            "-m",
+            "m",
+            "-c",
+            "signature from git-deploy",
+            "-t",
+            COMMENT,
+        ];
         minisign(dir.path(), &args, "correct horse\n").unwrap();
-        verify(&public, MESSAGE, &std::fs::read(dir.path().join("m.minisig")).unwrap(), COMMENT).unwrap();
+        verify(
+            &public,
+            MESSAGE,
+            &std::fs::read(dir.path().join("m.minisig")).unwrap(),
+            COMMENT,
+        )
+        .unwrap();
     }
 }
 
@@ -261,8 +376,16 @@ fn key_files() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(read_public(&public_file(&path)).unwrap(), public);
-    assert_eq!(parse_public(&format!("{public}\n")).unwrap().key_id(), public.key_id());
-    for bad in ["", "RWx", &format!("{public}\n{public}\n"), &format!("untrusted comment: x\n{public}\n{public}")] {
+    assert_eq!(
+        parse_public(&format!("{public}\n")).unwrap().key_id(),
+        public.key_id()
+    );
+    for bad in [
+        "",
+        "RWx",
+        &format!("{public}\n{public}\n"),
+        &format!("untrusted comment: x\n{public}\n{public}"),
+    ] {
         assert!(parse_public(bad).is_err(), "{bad}");
     }
 
@@ -276,13 +399,31 @@ fn key_files() {
     for exposed in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(exposed)).unwrap();
         let refused = SecretKey::read(&path, || panic!("asked")).unwrap_err();
-        assert!(matches!(refused, KeyError::Exposed { mode, .. } if mode == exposed), "{refused}");
+        assert!(
+            matches!(refused, KeyError::Exposed { mode, .. } if mode == exposed),
+            "{refused}"
+        );
     }
     for bad in ["", "untrusted comment: x\n"] {
-        assert!(matches!(SecretKey::parse(bad, || panic!("asked")), Err(KeyError::Secret)), "{bad}");
+        assert!(
+            matches!(
+                SecretKey::parse(bad, || panic!("asked")),
+                Err(KeyError::Secret)
+            ),
+            "{bad}"
+        );
     }
-    for half in [public.to_string(), format!("untrusted comment: x\n{public}\n")] {
-        assert!(matches!(SecretKey::parse(&half, || panic!("asked")), Err(KeyError::IsPublic)), "{half}");
+    for half in [
+        public.to_string(),
+        format!("untrusted comment: x\n{public}\n"),
+    ] {
+        assert!(
+            matches!(
+                SecretKey::parse(&half, || panic!("asked")),
+                Err(KeyError::IsPublic)
+            ),
+            "{half}"
+        );
     }
 }
 
@@ -314,7 +455,12 @@ fn secrets_do_not_show() {
 fn program(dir: &Path, body: &str, public: PublicKey) -> Signer {
     let script = format!("#!/bin/sh\ncd '{}' || exit 1\n{body}\n", dir.display());
     let written = Command::new("sh")
-        .args(["-c", "printf %s \"$1\" >signer && chmod 700 signer", "sh", &script])
+        .args([
+            "-c",
+            "printf %s \"$1\" >signer && chmod 700 signer",
+            "sh",
+            &script,
+        ])
         .current_dir(dir)
         .status()
         .unwrap();
@@ -333,7 +479,13 @@ fn a_program_signs() {
                 >/dev/null && cat m.minisig";
     let signer = program(dir.path(), body, key.public_key());
     let message = vec![b'x'; 512 * 1024];
-    verify(&key.public_key(), &message, &signer.sign(&message, COMMENT).unwrap(), COMMENT).unwrap();
+    verify(
+        &key.public_key(),
+        &message,
+        &signer.sign(&message, COMMENT).unwrap(),
+        COMMENT,
+    )
+    .unwrap();
 }
 
 /// Whatever a signer program does, nothing but a right signature comes out, and nobody waits for ever.
@@ -346,16 +498,34 @@ fn a_program_is_not_believed() {
     let sign = |body: &str| program(dir.path(), body, public).sign(&message, COMMENT);
     put(key.sign(&message, COMMENT).unwrap());
     sign("cat >/dev/null; cat s").unwrap();
-    assert!(matches!(sign("cat s; exit 3"), Err(SignError::Failed { .. })));
-    assert!(matches!(sign("exec cat /dev/zero"), Err(SignError::Useless(_))));
+    assert!(matches!(
+        sign("cat s; exit 3"),
+        Err(SignError::Failed { .. })
+    ));
+    assert!(matches!(
+        sign("exec cat /dev/zero"),
+        Err(SignError::Useless(_))
+    ));
     assert!(matches!(sign("true"), Err(SignError::Useless(_))));
     assert!(matches!(sign("cat s s"), Err(SignError::Useless(_))));
     put(stranger.sign(&message, COMMENT).unwrap());
-    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::KeyId(_)))));
+    assert!(matches!(
+        sign("cat s"),
+        Err(SignError::Useless(VerifyError::KeyId(_)))
+    ));
     put(key.sign(b"other", COMMENT).unwrap());
-    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::Invalid(_)))));
+    assert!(matches!(
+        sign("cat s"),
+        Err(SignError::Useless(VerifyError::Invalid(_)))
+    ));
     put(key.sign(&message, "git-deploy prod 2 start").unwrap());
-    assert!(matches!(sign("cat s"), Err(SignError::Useless(VerifyError::Comment { .. }))));
+    assert!(matches!(
+        sign("cat s"),
+        Err(SignError::Useless(VerifyError::Comment { .. }))
+    ));
     let missing = Signer::from_program(dir.path().join("missing"), public);
-    assert!(matches!(missing.sign(&message, COMMENT), Err(SignError::Run { .. })));
+    assert!(matches!(
+        missing.sign(&message, COMMENT),
+        Err(SignError::Run { .. })
+    ));
 }

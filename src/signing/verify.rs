@@ -31,7 +31,9 @@ pub enum SignatureError {
     #[error("line {0} of the signature is not canonical base64 of the right length")]
     Base64(u8),
     /// The old form, which signs the message without hashing it first.
-    #[error("the signature is of minisign's legacy form; sign with minisign 0.10 or later, without -l")]
+    #[error(
+        "the signature is of minisign's legacy form; sign with minisign 0.10 or later, without -l"
+    )]
     Legacy,
     /// Neither form.
     #[error("the signature is of an unknown algorithm")]
@@ -68,7 +70,9 @@ pub enum VerifyError {
     #[error("the signature was made with another key than {0}: the key ids differ")]
     KeyId(PublicKey),
     /// Anyone could sign for such a key.
-    #[error("the key {0} is of small order, so anyone could sign for it: its owner needs a new key")]
+    #[error(
+        "the key {0} is of small order, so anyone could sign for it: its owner needs a new key"
+    )]
     WeakKey(PublicKey),
     /// The cryptography says no.
     #[error("the signature does not belong to these bytes and the key {0}")]
@@ -109,7 +113,10 @@ impl Signature {
             b"Ed" => return Err(SignatureError::Legacy),
             _ => return Err(SignatureError::Algorithm),
         }
-        let trusted_comment: Line = trusted.strip_prefix(TRUSTED).ok_or(SignatureError::Trusted)?.parse()?;
+        let trusted_comment: Line = trusted
+            .strip_prefix(TRUSTED)
+            .ok_or(SignatureError::Trusted)?
+            .parse()?;
         let global: [u8; 64] = decode(global).ok_or(SignatureError::Base64(4))?;
         let (global_point, _) = global.split_at(32);
         if is_small_order(&point) || is_small_order(global_point) {
@@ -124,7 +131,11 @@ impl Signature {
         if again != text {
             return Err(SignatureError::Spelling);
         }
-        Ok(Self { text: text.into(), key_id, trusted_comment })
+        Ok(Self {
+            text: text.into(),
+            key_id,
+            trusted_comment,
+        })
     }
 
     /// The key id that the signer claims: a hint, anyone can copy it.
@@ -186,7 +197,10 @@ pub fn signer<'a>(
     message: &[u8],
     candidates: impl IntoIterator<Item = &'a PublicKey>,
 ) -> Option<PublicKey> {
-    candidates.into_iter().find(|key| signature.verify(key, message).is_ok()).copied()
+    candidates
+        .into_iter()
+        .find(|key| signature.verify(key, message).is_ok())
+        .copied()
 }
 
 fn decode<const N: usize>(base64: &str) -> Option<[u8; N]> {
@@ -225,7 +239,10 @@ mod tests {
                     STANDARD.encode(&forged)
                 );
                 let signature = Signature::parse(text.as_bytes()).unwrap();
-                assert_eq!(signature.verify(&key, message.as_bytes()), Err(VerifyError::WeakKey(key)));
+                assert_eq!(
+                    signature.verify(&key, message.as_bytes()),
+                    Err(VerifyError::WeakKey(key))
+                );
                 let decoded = minisign_verify::Signature::decode(&text).unwrap();
                 if library.verify(message.as_bytes(), &decoded, false).is_ok() {
                     library_fooled += 1;
@@ -251,7 +268,10 @@ mod tests {
                         STANDARD.encode([b"ED".as_slice(), &[0; 8], first].concat()),
                         STANDARD.encode(second)
                     );
-                    assert_eq!(Signature::parse(text.as_bytes()).err(), Some(SignatureError::SmallOrder));
+                    assert_eq!(
+                        Signature::parse(text.as_bytes()).err(),
+                        Some(SignatureError::SmallOrder)
+                    );
                 }
             }
         }

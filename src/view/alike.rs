@@ -22,9 +22,15 @@ pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(V
 }
 
 /// The same with a label for the names, of which there are `of` altogether.
-pub fn joined<N: Display, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>, of: usize) -> Vec<(String, T)> {
+pub fn joined<N: Display, T: PartialEq>(
+    all: impl IntoIterator<Item = (N, T)>,
+    of: usize,
+) -> Vec<(String, T)> {
     let groups = grouped(all.into_iter().map(|(name, said)| (name.to_string(), said)));
-    groups.into_iter().map(|(names, said)| (told(&names, of), said)).collect()
+    groups
+        .into_iter()
+        .map(|(names, said)| (told(&names, of), said))
+        .collect()
 }
 
 /// More components than this are counted where a sentence speaks of them.
@@ -32,23 +38,43 @@ const COUNTED: usize = 3;
 
 /// The names in a sentence, or how many there are.
 pub fn counted(names: &[&str]) -> String {
-    if names.len() > COUNTED { format!("{} components", names.len()) } else { names.join(", ") }
+    if names.len() > COUNTED {
+        format!("{} components", names.len())
+    } else {
+        names.join(", ")
+    }
 }
 
 /// So many share a row of a table.
 const ALIKE: usize = 3;
 
 /// The same for the rows of a table: each by itself, but for the most of which the same is to be said, who come last.
-pub fn rows<N: Display, T: PartialEq + Clone>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(String, T)> {
-    let all: Vec<(String, T)> = all.into_iter().map(|(name, said)| (name.to_string(), said)).collect();
-    let (of, groups) = (all.len(), grouped(all.iter().map(|(name, said)| (name, said))));
+pub fn rows<N: Display, T: PartialEq + Clone>(
+    all: impl IntoIterator<Item = (N, T)>,
+) -> Vec<(String, T)> {
+    let all: Vec<(String, T)> = all
+        .into_iter()
+        .map(|(name, said)| (name.to_string(), said))
+        .collect();
+    let (of, groups) = (
+        all.len(),
+        grouped(all.iter().map(|(name, said)| (name, said))),
+    );
     let most = groups.iter().max_by_key(|(names, _)| names.len());
-    let Some((alike, said)) = most.filter(|(names, _)| names.len() >= ALIKE || names.len() == of && of > 1) else {
+    let Some((alike, said)) =
+        most.filter(|(names, _)| names.len() >= ALIKE || names.len() == of && of > 1)
+    else {
         return all;
     };
-    let (word, said) = (if alike.len() == of { "all" } else { "others" }, (*said).clone());
+    let (word, said) = (
+        if alike.len() == of { "all" } else { "others" },
+        (*said).clone(),
+    );
     let shared = (format!("{word} ({})", alike.len()), said);
-    all.into_iter().filter(|(_, it)| *it != shared.1).chain([shared.clone()]).collect()
+    all.into_iter()
+        .filter(|(_, it)| *it != shared.1)
+        .chain([shared.clone()])
+        .collect()
 }
 
 fn told(names: &[String], of: usize) -> String {
@@ -57,7 +83,12 @@ fn told(names: &[String], of: usize) -> String {
         len if len == of => format!("all ({len})"),
         len => format!(
             "{} and {} more",
-            names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", "),
+            names
+                .iter()
+                .take(NAMED)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
             len - NAMED
         ),
     }
@@ -71,11 +102,22 @@ pub fn label(width: Option<usize>) -> usize {
 /// How wide a column for the labels is: names of components are ASCII. It leaves room behind it where there is a width.
 pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
     let most = label(width);
-    joined.iter().map(|(label, _)| label.len()).filter(|len| *len <= most).max().unwrap_or_default()
+    joined
+        .iter()
+        .map(|(label, _)| label.len())
+        .filter(|len| *len <= most)
+        .max()
+        .unwrap_or_default()
 }
 
 /// The lines of one group: a head, its label in a column of so many, and what is said of it.
-pub fn line(head: &str, label: &str, columns: usize, said: &str, width: Option<usize>) -> Vec<String> {
+pub fn line(
+    head: &str,
+    label: &str,
+    columns: usize,
+    said: &str,
+    width: Option<usize>,
+) -> Vec<String> {
     let indent = fold::columns(head);
     if label.len() <= columns {
         return fold::hanging(&format!("{head}{label:columns$}  "), said, width);
@@ -98,13 +140,23 @@ mod tests {
     fn labels() {
         let told = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            let of = if text.contains("rest") { 9 } else { text.split(' ').count() };
-            joined(pairs, of).into_iter().map(|(label, said)| format!("{label}: {said}")).collect::<Vec<_>>()
+            let of = if text.contains("rest") {
+                9
+            } else {
+                text.split(' ').count()
+            };
+            joined(pairs, of)
+                .into_iter()
+                .map(|(label, said)| format!("{label}: {said}"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(told("a=1 b=2 c=1"), ["a, c: 1", "b: 2"]);
         assert_eq!(told("a=1 b=1 c=1 d=1 e=1"), ["all (5): 1"]);
         assert_eq!(told("a=1 b=1 c=1 d=1 rest=1"), ["a, b, c and 2 more: 1"]);
-        assert_eq!(told("a=1 b=1 x=2 c=1 d=1 e=1"), ["a, b, c and 2 more: 1", "x: 2"]);
+        assert_eq!(
+            told("a=1 b=1 x=2 c=1 d=1 e=1"),
+            ["a, b, c and 2 more: 1", "x: 2"]
+        );
     }
 
     /// Of the rows of a table no name is hidden but in the one group that everything else tells from.
@@ -112,9 +164,15 @@ mod tests {
     fn few_rows() {
         let told = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            rows(pairs).into_iter().map(|(label, said)| format!("{label}: {said}")).collect::<Vec<_>>()
+            rows(pairs)
+                .into_iter()
+                .map(|(label, said)| format!("{label}: {said}"))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(told("a=1 b=2 c=1 d=1 e=2"), ["b: 2", "e: 2", "others (3): 1"]);
+        assert_eq!(
+            told("a=1 b=2 c=1 d=1 e=2"),
+            ["b: 2", "e: 2", "others (3): 1"]
+        );
         assert_eq!(told("a=1 b=1"), ["all (2): 1"]);
         assert_eq!(told("a=1 b=2 c=1"), ["a: 1", "b: 2", "c: 1"]);
         assert_eq!(told("a=1"), ["a: 1"]);

@@ -110,7 +110,11 @@ impl Audit {
     }
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.ledgers.iter().map(|ledger| &ledger.part).chain(&self.notes).chain([&self.other])
+        self.ledgers
+            .iter()
+            .map(|ledger| &ledger.part)
+            .chain(&self.notes)
+            .chain([&self.other])
     }
 }
 
@@ -118,11 +122,27 @@ impl Audit {
 pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut lines = Vec::new();
     let most = alike::label(width);
-    let names = audit.ledgers.iter().map(|ledger| ledger.ledger.as_str().len());
-    let names = names.filter(|len| *len <= most).max().unwrap_or_default().max(5);
-    let counts = audit.ledgers.iter().map(|ledger| ledger.entries.to_string().len()).max().unwrap_or_default();
+    let names = audit
+        .ledgers
+        .iter()
+        .map(|ledger| ledger.ledger.as_str().len());
+    let names = names
+        .filter(|len| *len <= most)
+        .max()
+        .unwrap_or_default()
+        .max(5);
+    let counts = audit
+        .ledgers
+        .iter()
+        .map(|ledger| ledger.entries.to_string().len())
+        .max()
+        .unwrap_or_default();
     for ledger in &audit.ledgers {
-        let entries = if ledger.entries == 1 { "entry" } else { "entries" };
+        let entries = if ledger.entries == 1 {
+            "entry"
+        } else {
+            "entries"
+        };
         let span = match (ledger.from, ledger.to) {
             (Some(from), Some(_)) if ledger.entries == 1 => format!(", {}", when(from)),
             (Some(from), Some(to)) => format!(", from {} to {}", when(from), when(to)),
@@ -130,7 +150,13 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
         };
         let mark = mark(&ledger.part);
         let said = format!("{:>counts$} {entries}{span}", ledger.entries);
-        lines.extend(alike::line(&format!("{mark} "), ledger.ledger.as_str(), names, &said, width));
+        lines.extend(alike::line(
+            &format!("{mark} "),
+            ledger.ledger.as_str(),
+            names,
+            &said,
+            width,
+        ));
         part(&ledger.part, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
@@ -143,7 +169,11 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
 }
 
 fn mark(part: &Part) -> String {
-    if part.findings.iter().any(|finding| finding.outcome == "fail") {
+    if part
+        .findings
+        .iter()
+        .any(|finding| finding.outcome == "fail")
+    {
         Mark::No.to_string()
     } else if part.findings.is_empty() {
         Mark::Yes.to_string()
@@ -164,26 +194,51 @@ fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
         (_, None) => String::new(),
     };
     for finding in &part.findings {
-        let mark = if finding.outcome == "fail" { Mark::No.to_string() } else { doubt() };
-        let rule = finding.rule.map_or_else(String::new, |rule| format!("{rule}: "));
+        let mark = if finding.outcome == "fail" {
+            Mark::No.to_string()
+        } else {
+            doubt()
+        };
+        let rule = finding
+            .rule
+            .map_or_else(String::new, |rule| format!("{rule}: "));
         let what = name(finding.ledger.as_ref(), finding.entry);
-        lines.extend(hanging(&format!("    {mark} "), &format!("{what}{rule}{}", harmless(&finding.detail)), width));
+        lines.extend(hanging(
+            &format!("    {mark} "),
+            &format!("{what}{rule}{}", harmless(&finding.detail)),
+            width,
+        ));
     }
     let dim = Style::new().dimmed();
     for remark in &part.remarks {
         let what = name(remark.ledger.as_ref(), remark.entry);
-        lines.extend(hanging(&format!("    {dim}note:{dim:#} "), &format!("{what}{}", harmless(&remark.text)), width));
+        lines.extend(hanging(
+            &format!("    {dim}note:{dim:#} "),
+            &format!("{what}{}", harmless(&remark.text)),
+            width,
+        ));
     }
 }
 
 fn summary(audit: &Audit) -> String {
-    let count = |outcome| audit.findings().filter(|finding| finding.outcome == outcome).count();
+    let count = |outcome| {
+        audit
+            .findings()
+            .filter(|finding| finding.outcome == outcome)
+            .count()
+    };
     let (wrong, untold) = (count("fail"), count("unknown"));
     let findings = if wrong == 1 { "finding" } else { "findings" };
     match (wrong, untold) {
         (0, 0) => format!("{} every entry stands as the rules allow", Mark::Yes),
-        (0, untold) => format!("{} nothing wrong was found; {untold} could not be told", doubt()),
+        (0, untold) => format!(
+            "{} nothing wrong was found; {untold} could not be told",
+            doubt()
+        ),
         (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
-        (wrong, untold) => format!("{} {wrong} {findings}; {untold} more could not be told", Mark::No),
+        (wrong, untold) => format!(
+            "{} {wrong} {findings}; {untold} more could not be told",
+            Mark::No
+        ),
     }
 }

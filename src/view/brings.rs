@@ -112,54 +112,111 @@ pub struct Commit {
 }
 
 /// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
-pub fn text(diff: &Diff, most: usize, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+pub fn text(
+    diff: &Diff,
+    most: usize,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
     let (environment, revision) = (&diff.environment, shown(&diff.revision));
     let rest = remark(diff);
     if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
-        return fold::below("", 2, &format!("{environment} has the content of {revision} already{rest}."), width)
-            .join("\n");
+        return fold::below(
+            "",
+            2,
+            &format!("{environment} has the content of {revision} already{rest}."),
+            width,
+        )
+        .join("\n");
     }
     let bold = Style::new().bold();
-    let mut parts = fold::below("", 2, &format!("{bold}To {environment}, from {revision}:{bold:#}"), width);
+    let mut parts = fold::below(
+        "",
+        2,
+        &format!("{bold}To {environment}, from {revision}:{bold:#}"),
+        width,
+    );
     let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
-    let moves: Vec<&Component> = diff.components.iter().filter(|it| it.change != Change::Unchanged).collect();
+    let moves: Vec<&Component> = diff
+        .components
+        .iter()
+        .filter(|it| it.change != Change::Unchanged)
+        .collect();
     match moves.first() {
         // Which they are goes without saying: it is all of them.
-        Some(first) if rest.is_empty() && moves.len() > FEW && moves.iter().all(|it| said(it) == said(first)) => {
+        Some(first)
+            if rest.is_empty()
+                && moves.len() > FEW
+                && moves.iter().all(|it| said(it) == said(first)) =>
+        {
             table.row(cells(first, &format!("all ({})", moves.len())));
         }
-        _ => moves.iter().for_each(|it| table.row(cells(it, it.component.as_str()))),
+        _ => moves
+            .iter()
+            .for_each(|it| table.row(cells(it, it.component.as_str()))),
     }
     if !rest.is_empty() {
-        table.remark(Cell::styled(rest.trim_start_matches(", "), Mark::None.style()));
+        table.remark(Cell::styled(
+            rest.trim_start_matches(", "),
+            Mark::None.style(),
+        ));
     }
     parts.push(table.render(width));
-    let one = diff.components.iter().filter(|it| it.change.is_change()).count() == 1;
-    for (title, commits) in [("", &diff.commits), ("Lost, because what runs has it and this has not:", &diff.lost)] {
+    let one = diff
+        .components
+        .iter()
+        .filter(|it| it.change.is_change())
+        .count()
+        == 1;
+    for (title, commits) in [
+        ("", &diff.commits),
+        (
+            "Lost, because what runs has it and this has not:",
+            &diff.lost,
+        ),
+    ] {
         if commits.is_empty() {
             continue;
         }
         let red = AnsiColor::Red.on_default();
-        let title = if title.is_empty() { String::new() } else { format!("\n{red}{title}{red:#}") };
-        parts.push(format!("{title}\n{}", listed(commits, one, most, width, when)));
+        let title = if title.is_empty() {
+            String::new()
+        } else {
+            format!("\n{red}{title}{red:#}")
+        };
+        parts.push(format!(
+            "{title}\n{}",
+            listed(commits, one, most, width, when)
+        ));
     }
     let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
     if hidden > 0 || diff.more {
         let dim = Mark::None.style();
-        let (more, number) = (if diff.more { " or more" } else { "" }, diff.commits.len().max(diff.lost.len()));
-        parts.push(format!("{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"));
+        let (more, number) = (
+            if diff.more { " or more" } else { "" },
+            diff.commits.len().max(diff.lost.len()),
+        );
+        parts.push(format!(
+            "{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"
+        ));
     }
     parts.join("\n")
 }
 
 /// A revision as it is shown: as it was typed, an id shortened.
 pub(super) fn shown(revision: &str) -> String {
-    revision.parse::<CommitId>().map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
+    revision
+        .parse::<CommitId>()
+        .map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
 }
 
 /// `, 5 components stay as they are`, where some do beside those that change.
 fn remark(diff: &Diff) -> String {
-    let count = diff.components.iter().filter(|it| it.change == Change::Unchanged).count();
+    let count = diff
+        .components
+        .iter()
+        .filter(|it| it.change == Change::Unchanged)
+        .count();
     match count {
         _ if diff.affected.is_empty() => String::new(),
         0 => String::new(),
@@ -173,7 +230,15 @@ const FEW: usize = 4;
 
 /// What a row says of a component.
 fn said(it: &Component) -> impl PartialEq {
-    (it.change, it.from, it.to, it.from_version.clone(), it.to_version.clone(), it.brings, it.loses)
+    (
+        it.change,
+        it.from,
+        it.to,
+        it.from_version.clone(),
+        it.to_version.clone(),
+        it.brings,
+        it.loses,
+    )
 }
 
 fn cells(it: &Component, name: &str) -> [Cell; 5] {
@@ -189,7 +254,10 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
         let more = if count.more { "+" } else { "" };
         (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
     };
-    let numbers = [it.brings.and_then(|count| counted(count, "")), it.loses.and_then(|count| counted(count, "−"))];
+    let numbers = [
+        it.brings.and_then(|count| counted(count, "")),
+        it.loses.and_then(|count| counted(count, "−")),
+    ];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
     let compared = it.change.is_change() && it.from.is_some();
     let numbers = match &numbers[..] {
@@ -201,7 +269,10 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
     [
         Cell::from(name),
         Cell::styled(word, style),
-        Cell::from(arrow(it.from_version.as_ref().map(Line::to_string), it.to_version.as_ref().map(Line::to_string))),
+        Cell::from(arrow(
+            it.from_version.as_ref().map(Line::to_string),
+            it.to_version.as_ref().map(Line::to_string),
+        )),
         Cell::from(arrow(it.from.map(short), it.to.map(short))),
         Cell::from(numbers),
     ]
@@ -230,7 +301,10 @@ fn listed(
     } else {
         &["Commit", "Subject", "Author", "When", "Component"]
     };
-    let mut table = Table::new(headers).elastic(&[2, 4, 1]).least(2, 12).least(4, 16);
+    let mut table = Table::new(headers)
+        .elastic(&[2, 4, 1])
+        .least(2, 12)
+        .least(4, 16);
     for it in commits.iter().take(most) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),
@@ -253,5 +327,9 @@ fn named(components: &[ComponentName]) -> String {
     if components.len() > NAMED {
         return format!("{} components", components.len());
     }
-    components.iter().map(ComponentName::as_str).collect::<Vec<_>>().join(", ")
+    components
+        .iter()
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

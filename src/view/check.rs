@@ -90,13 +90,29 @@ pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
         Kind::Hotfix => "Hotfix",
         _ => "Deploy to",
     };
-    let mut lines = fold::below("", 2, &format!("{what} {}, by {}:", check.environment, check.by), width);
-    let unchanged = check.deployment.components.iter().filter(|change| change.intent == Intent::Unchanged).count();
+    let mut lines = fold::below(
+        "",
+        2,
+        &format!("{what} {}, by {}:", check.environment, check.by),
+        width,
+    );
+    let unchanged = check
+        .deployment
+        .components
+        .iter()
+        .filter(|change| change.intent == Intent::Unchanged)
+        .count();
     lines.extend(deployed::changes(check.deployment, width));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
-        let plural = if unchanged == 1 { "component rides" } else { "components ride" };
-        lines.push(format!("    {dim}{unchanged} {plural} along unchanged{dim:#}"));
+        let plural = if unchanged == 1 {
+            "component rides"
+        } else {
+            "components ride"
+        };
+        lines.push(format!(
+            "    {dim}{unchanged} {plural} along unchanged{dim:#}"
+        ));
     }
     lines.extend(verdict::lines(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {

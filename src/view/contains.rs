@@ -122,7 +122,9 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
     let first = match contains.answer {
         Answer::Yes => format!("{environment} has {revision}{subject}:"),
         Answer::No => format!("{environment} does not have {revision}{subject}:"),
-        Answer::CannotTell => format!("Nobody can tell whether {environment} has {revision}{subject}:"),
+        Answer::CannotTell => {
+            format!("Nobody can tell whether {environment} has {revision}{subject}:")
+        }
     };
     let yellow = AnsiColor::Yellow.on_default();
     let said = |it: &Component| match &it.found {
@@ -130,11 +132,23 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
         Found::No { why } => (Mark::No.to_string(), harmless(why)),
         Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
     };
-    let rows = alike::joined(contains.components.iter().map(|it| (&it.component, said(it))), contains.components.len());
+    let rows = alike::joined(
+        contains
+            .components
+            .iter()
+            .map(|it| (&it.component, said(it))),
+        contains.components.len(),
+    );
     let mut lines = fold::below("", 2, &first, width);
     let label = alike::width(&rows, width);
     for (components, (mark, words)) in rows {
-        lines.extend(alike::line(&format!("  {mark} "), &components, label, &words, width));
+        lines.extend(alike::line(
+            &format!("  {mark} "),
+            &components,
+            label,
+            &words,
+            width,
+        ));
     }
     lines.join("\n")
 }
@@ -143,7 +157,9 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
 const NAMED: usize = 3;
 
 fn there(it: &Component, by: By, picked: &[CommitId]) -> String {
-    let running = it.running.map_or_else(String::new, |commit| commit.0.prefix(7));
+    let running = it
+        .running
+        .map_or_else(String::new, |commit| commit.0.prefix(7));
     match by {
         By::History => format!("{running} has it in its history"),
         By::Content => format!("{running} has the same content"),
@@ -151,11 +167,17 @@ fn there(it: &Component, by: By, picked: &[CommitId]) -> String {
             format!("{running} makes the same change")
         }
         By::Patch if picked.len() > NAMED => {
-            format!("{running} has {} commits that make the same changes", picked.len())
+            format!(
+                "{running} has {} commits that make the same changes",
+                picked.len()
+            )
         }
         By::Patch => {
             let commits: Vec<String> = picked.iter().map(|commit| commit.0.prefix(7)).collect();
-            format!("{running} has it as {}, which makes the same change", commits.join(", "))
+            format!(
+                "{running} has it as {}, which makes the same change",
+                commits.join(", ")
+            )
         }
     }
 }

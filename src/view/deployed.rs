@@ -41,21 +41,33 @@ pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
             Intent::Destroy => "removed".to_owned(),
             Intent::Change | Intent::Unchanged => change.target.commit.0.prefix(7),
         };
-        let version = change.target.version.as_ref().map_or_else(String::new, |version| format!("  {version}"));
+        let version = change
+            .target
+            .version
+            .as_ref()
+            .map_or_else(String::new, |version| format!("  {version}"));
         format!("{from} → {to}{version}")
     };
     let rows = alike::joined(
-        deployment.changed().map(|change| (&change.target.component, said(change))),
+        deployment
+            .changed()
+            .map(|change| (&change.target.component, said(change))),
         deployment.components.len(),
     );
     let label = alike::width(&rows, width);
-    rows.into_iter().flat_map(|(components, said)| alike::line("    ", &components, label, &said, width)).collect()
+    rows.into_iter()
+        .flat_map(|(components, said)| alike::line("    ", &components, label, &said, width))
+        .collect()
 }
 
 /// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.
 pub fn ended(place: &str, ended: &[Ended]) -> String {
     let all = |outcome: Outcome| -> Vec<&Target> {
-        ended.iter().filter(|it| it.outcome == outcome).map(|it| &it.target).collect()
+        ended
+            .iter()
+            .filter(|it| it.outcome == outcome)
+            .map(|it| &it.target)
+            .collect()
     };
     let of = |outcome: Outcome| {
         let targets = all(outcome);
@@ -69,14 +81,18 @@ pub fn ended(place: &str, ended: &[Ended]) -> String {
     ];
     let moved: Vec<String> = moved.into_iter().flatten().collect();
     if moved.is_empty() {
-        return of(Outcome::Unchanged)
-            .map_or_else(String::new, |list| format!("{place} has the content of {list} already."));
+        return of(Outcome::Unchanged).map_or_else(String::new, |list| {
+            format!("{place} has the content of {list} already.")
+        });
     }
-    let counted = [(Outcome::Skipped, "skipped"), (Outcome::Unchanged, "unchanged")]
-        .map(|(outcome, word)| (all(outcome).len(), word))
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| format!("; {number} {word}"));
+    let counted = [
+        (Outcome::Skipped, "skipped"),
+        (Outcome::Unchanged, "unchanged"),
+    ]
+    .map(|(outcome, word)| (all(outcome).len(), word))
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, word)| format!("; {number} {word}"));
     format!("{}{}.", moved.join(". "), counted.collect::<String>())
 }
 
@@ -86,37 +102,63 @@ pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
         return ended(place, all);
     }
     let of = |outcome: Outcome, word: &str| {
-        let targets: Vec<&Target> = all.iter().filter(|it| it.outcome == outcome).map(|it| &it.target).collect();
+        let targets: Vec<&Target> = all
+            .iter()
+            .filter(|it| it.outcome == outcome)
+            .map(|it| &it.target)
+            .collect();
         (!targets.is_empty()).then(|| format!("{word} {}", list(targets.into_iter())))
     };
     let gone = of(Outcome::Destroyed, "with");
     if all.iter().all(|it| it.outcome == Outcome::Destroyed) {
-        return gone.map_or_else(|| format!("{place} is gone."), |gone| format!("{place} is gone, {gone}."));
+        return gone.map_or_else(
+            || format!("{place} is gone."),
+            |gone| format!("{place} is gone, {gone}."),
+        );
     }
-    let parts = [(Outcome::Failed, "failed:"), (Outcome::Skipped, "left:"), (Outcome::Destroyed, "destroyed:")]
-        .map(|(outcome, word)| of(outcome, word));
+    let parts = [
+        (Outcome::Failed, "failed:"),
+        (Outcome::Skipped, "left:"),
+        (Outcome::Destroyed, "destroyed:"),
+    ]
+    .map(|(outcome, word)| of(outcome, word));
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("{place} is not gone yet; {}.", parts.join("; "))
 }
 
 /// The commits whose contents are on hold from now on, because they failed or were taken back.
 pub fn held(ended: &[Ended]) -> BTreeSet<CommitId> {
-    let bad = ended.iter().filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
-    bad.filter(|it| it.target.content.is_some()).map(|it| it.target.commit).collect()
+    let bad = ended
+        .iter()
+        .filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
+    bad.filter(|it| it.target.content.is_some())
+        .map(|it| it.target.commit)
+        .collect()
 }
 
 /// `prod begins to deploy api 1.4.2 (8f3c2a1), as run 412.`
 pub fn started(place: &str, deployment: &Deployment, sequence: u64) -> String {
     let of = |intent: Intent| {
-        deployment.components.iter().filter(move |change| change.intent == intent).map(|change| &change.target)
+        deployment
+            .components
+            .iter()
+            .filter(move |change| change.intent == intent)
+            .map(|change| &change.target)
     };
     let mut parts = Vec::new();
-    for (intent, verb) in [(Intent::Change, "deploy"), (Intent::Destroy, "remove"), (Intent::Unchanged, "keep")] {
+    for (intent, verb) in [
+        (Intent::Change, "deploy"),
+        (Intent::Destroy, "remove"),
+        (Intent::Unchanged, "keep"),
+    ] {
         if of(intent).next().is_some() {
             parts.push(format!("{verb} {}", list(of(intent))));
         }
     }
-    format!("{place} begins to {}, as run {sequence}.", parts.join(" and "))
+    format!(
+        "{place} begins to {}, as run {sequence}.",
+        parts.join(" and ")
+    )
 }
 
 #[cfg(test)]
@@ -127,26 +169,52 @@ mod tests {
     fn ended_as(component: &str, outcome: Outcome) -> Ended {
         let commit: CommitId = "4b9d405caa05736482d4523166f70cb561afa111".parse().unwrap();
         let content = Some(crate::domain::id::Content(commit.0));
-        let target =
-            Target { component: component.parse().unwrap(), commit, content, version: None, artifacts: Vec::new() };
-        Ended { target, outcome, because: None, to: None, verification: VerificationResult::None }
+        let target = Target {
+            component: component.parse().unwrap(),
+            commit,
+            content,
+            version: None,
+            artifacts: Vec::new(),
+        };
+        Ended {
+            target,
+            outcome,
+            because: None,
+            to: None,
+            verification: VerificationResult::None,
+        }
     }
 
     /// What moved is named as long as it is few; what stayed is never in its way.
     #[test]
     fn many_components() {
-        let mut all: Vec<Ended> = (0..8).map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged)).collect();
-        assert_eq!(ended("dev", &all), "dev has the content of 8 components (4b9d405) already.");
+        let mut all: Vec<Ended> = (0..8)
+            .map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged))
+            .collect();
+        assert_eq!(
+            ended("dev", &all),
+            "dev has the content of 8 components (4b9d405) already."
+        );
         all.push(ended_as("pipeline", Outcome::Succeeded));
-        assert_eq!(ended("dev", &all), "dev runs pipeline (4b9d405); 8 unchanged.");
+        assert_eq!(
+            ended("dev", &all),
+            "dev runs pipeline (4b9d405); 8 unchanged."
+        );
         let failed: Vec<Ended> = all
             .iter()
             .map(|it| Ended {
-                outcome: if it.outcome == Outcome::Succeeded { Outcome::Failed } else { Outcome::Skipped },
+                outcome: if it.outcome == Outcome::Succeeded {
+                    Outcome::Failed
+                } else {
+                    Outcome::Skipped
+                },
                 ..it.clone()
             })
             .collect();
-        assert_eq!(ended("dev", &failed), "dev failed to take pipeline (4b9d405); 8 skipped.");
+        assert_eq!(
+            ended("dev", &failed),
+            "dev failed to take pipeline (4b9d405); 8 skipped."
+        );
         assert_eq!((held(&all).len(), held(&failed).len()), (0, 1));
     }
 }

@@ -25,7 +25,10 @@ pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
                 ChangeTag::Insert => ('+', AnsiColor::Green.on_default()),
             };
             let text = change.value().trim_end_matches(['\n', '\r']);
-            lines.push(format!("{style}{sign}{}{style:#}", harmless(&text.replace('\t', "    "))));
+            lines.push(format!(
+                "{style}{sign}{}{style:#}",
+                harmless(&text.replace('\t', "    "))
+            ));
             if change.missing_newline() {
                 lines.push("\\ no newline at the end of the file".to_owned());
             }
@@ -41,7 +44,10 @@ mod tests {
     /// A proposal is an unreviewed file: it must show every change and drive no terminal.
     #[test]
     fn changes_and_hostile_text() {
-        let lines = lines(("in force", "a\nb\n"), ("deploy.toml", "a\n\u{1b}[2Jc\u{202e}"));
+        let lines = lines(
+            ("in force", "a\nb\n"),
+            ("deploy.toml", "a\n\u{1b}[2Jc\u{202e}"),
+        );
         let plain = anstream::adapter::strip_str(&lines.join("\n")).to_string();
         assert_eq!(
             plain,

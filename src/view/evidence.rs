@@ -5,8 +5,17 @@ use crate::domain::entry::{Attestation, AttestationResult};
 /// `PASSED (412)`, `FAILED (3 of 412)`: what it says, and of how many tests.
 pub fn outcome(attestation: &Attestation) -> String {
     let tests = attestation.tests();
-    let all = tests.map_or(0, |tests| tests.passed.saturating_add(tests.warned).saturating_add(tests.failed));
-    let warned = attestation.predicate.get("result").and_then(serde_json::Value::as_str) == Some("WARNED");
+    let all = tests.map_or(0, |tests| {
+        tests
+            .passed
+            .saturating_add(tests.warned)
+            .saturating_add(tests.failed)
+    });
+    let warned = attestation
+        .predicate
+        .get("result")
+        .and_then(serde_json::Value::as_str)
+        == Some("WARNED");
     let (word, some) = match attestation.result() {
         AttestationResult::Passed => ("PASSED", None),
         AttestationResult::Failed if warned && attestation.short_type() == "test-result" => {
@@ -32,7 +41,9 @@ mod tests {
         outcome(&Attestation {
             commit,
             environment: None,
-            predicate_type: "https://in-toto.io/attestation/test-result/v0.1".parse().unwrap(),
+            predicate_type: "https://in-toto.io/attestation/test-result/v0.1"
+                .parse()
+                .unwrap(),
             suite: None,
             predicate: predicate.as_object().unwrap().clone(),
         })
@@ -41,15 +52,30 @@ mod tests {
     /// A number beside a verdict is believed at a glance: it is of the tests that the verdict is about.
     #[test]
     fn numbers() {
-        assert_eq!(said(&json!({ "result": "PASSED", "configuration": [] })), "PASSED");
-        assert_eq!(said(&json!({ "result": "PASSED", "passedTests": ["a", "b"] })), "PASSED (2)");
+        assert_eq!(
+            said(&json!({ "result": "PASSED", "configuration": [] })),
+            "PASSED"
+        );
+        assert_eq!(
+            said(&json!({ "result": "PASSED", "passedTests": ["a", "b"] })),
+            "PASSED (2)"
+        );
         let counts = json!({ "passed": 411, "warned": 0, "failed": 1, "skipped": 7 });
         assert_eq!(
             said(&json!({ "result": "FAILED", "failedTests": ["a"], "gitDeployCounts": counts })),
             "FAILED (1 of 412)"
         );
-        assert_eq!(said(&json!({ "result": "FAILED", "failedTests": ["a"] })), "FAILED (1)");
-        assert_eq!(said(&json!({ "result": "WARNED", "warnedTests": ["a"], "passedTests": ["b"] })), "WARNED (1 of 2)");
-        assert_eq!(said(&json!({ "result": "FAILED", "passedTests": 7, "gitDeployCounts": [] })), "FAILED");
+        assert_eq!(
+            said(&json!({ "result": "FAILED", "failedTests": ["a"] })),
+            "FAILED (1)"
+        );
+        assert_eq!(
+            said(&json!({ "result": "WARNED", "warnedTests": ["a"], "passedTests": ["b"] })),
+            "WARNED (1 of 2)"
+        );
+        assert_eq!(
+            said(&json!({ "result": "FAILED", "passedTests": 7, "gitDeployCounts": [] })),
+            "FAILED"
+        );
     }
 }

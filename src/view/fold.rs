@@ -26,17 +26,32 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
     let Some(width) = width.filter(|width| columns(&whole) > *width) else {
         return vec![whole.trim_end().to_owned()];
     };
-    let (head, text) = if indent + LEAST > width { ("", whole.as_str()) } else { (head, text) };
-    let widest = pieces(text).map(|piece| columns(piece.trim_end())).max().unwrap_or_default();
+    let (head, text) = if indent + LEAST > width {
+        ("", whole.as_str())
+    } else {
+        (head, text)
+    };
+    let widest = pieces(text)
+        .map(|piece| columns(piece.trim_end()))
+        .max()
+        .unwrap_or_default();
     let room = width.saturating_sub(widest).max(SHALLOW);
-    let indent = if head.is_empty() && indent > SHALLOW { SHALLOW } else { indent.min(room) };
+    let indent = if head.is_empty() && indent > SHALLOW {
+        SHALLOW
+    } else {
+        indent.min(room)
+    };
     let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), columns(head));
     // Nothing is gained by an empty line, nor by a new one that begins where this one does.
     let mut breaks = used > indent;
     for piece in pieces(text) {
         // Spaces at the end of a line are not seen.
         if breaks && used + columns(piece.trim_end()) > width {
-            lines.push(std::mem::replace(&mut line, " ".repeat(indent)).trim_end().to_owned());
+            lines.push(
+                std::mem::replace(&mut line, " ".repeat(indent))
+                    .trim_end()
+                    .to_owned(),
+            );
             used = indent;
         }
         breaks |= !piece.trim().is_empty();
@@ -49,7 +64,10 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
 
 /// A line that came from elsewhere, each part behind a prefix: what does not fit goes on below the last of its columns.
 pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
-    let (line, width) = (line.trim_end(), width.map(|width| width.saturating_sub(columns(prefix))));
+    let (line, width) = (
+        line.trim_end(),
+        width.map(|width| width.saturating_sub(columns(prefix))),
+    );
     let margin = line.len() - line.trim_start().len();
     let column = line.rfind("  ").map_or(0, |at| at + 2);
     let (head, text) = line.split_at(column);
@@ -58,7 +76,10 @@ pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
         Some(width) if columns(head) * 2 > width => below("", margin + SHALLOW, line, Some(width)),
         _ => hanging(head, text, width),
     };
-    lines.into_iter().map(|line| format!("{prefix}{line}")).collect()
+    lines
+        .into_iter()
+        .map(|line| format!("{prefix}{line}"))
+        .collect()
 }
 
 /// A text behind a head with what to type: behind `glue` where all fits on one line, else on a line of its own.
@@ -85,7 +106,10 @@ pub fn with_command(
 pub fn arrow(indent: usize, command: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
     let fits = width.is_none_or(|width| indent + 2 + columns(command) <= width);
-    format!("{}{dim}→{dim:#} {command}", " ".repeat(if fits { indent } else { SHALLOW.min(indent) }))
+    format!(
+        "{}{dim}→{dim:#} {command}",
+        " ".repeat(if fits { indent } else { SHALLOW.min(indent) })
+    )
 }
 
 /// Words with the spaces behind them; between two letters of a script without spaces there is a place to break, too.
@@ -111,7 +135,10 @@ mod tests {
     use super::*;
 
     fn plain(lines: &[String]) -> Vec<String> {
-        lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect()
+        lines
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect()
     }
 
     /// What is too long goes on below its beginning; nothing is lost, and a word that is wider than the terminal stays whole.
@@ -121,13 +148,24 @@ mod tests {
         assert_eq!(hanging("    x ", text, None), [format!("    x {text}")]);
         assert_eq!(
             hanging("    note: ", text, Some(40)),
-            ["    note: prod@0123456789  place: what", "          was pushed is not what the", "          entry gives"]
+            [
+                "    note: prod@0123456789  place: what",
+                "          was pushed is not what the",
+                "          entry gives"
+            ]
         );
         let long = "y".repeat(50);
-        assert_eq!(hanging("x ", &format!("a {long} b"), Some(30)), ["x a", &format!("  {long}"), "  b"]);
+        assert_eq!(
+            hanging("x ", &format!("a {long} b"), Some(30)),
+            ["x a", &format!("  {long}"), "  b"]
+        );
         // A head that leaves no room goes before what it heads.
         assert_eq!(
-            hanging("  a-component-of-a-long-name  ", "has it in its history", Some(40)),
+            hanging(
+                "  a-component-of-a-long-name  ",
+                "has it in its history",
+                Some(40)
+            ),
             ["  a-component-of-a-long-name  has it in", "    its history"]
         );
     }
@@ -136,12 +174,22 @@ mod tests {
     #[test]
     fn by_what_is_shown() {
         let red = anstyle::AnsiColor::Red.on_default();
-        assert_eq!(hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(), 1);
-        let text = "資料庫更新：すべての顧客の注文履歴を新しいスキーマに移行する and then in plain words";
+        assert_eq!(
+            hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
+            1
+        );
+        let text =
+            "資料庫更新：すべての顧客の注文履歴を新しいスキーマに移行する and then in plain words";
         let lines = hanging("note: ", text, Some(40));
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
-        assert!(lines[0].width() > 36 && lines.iter().skip(1).all(|line| line.starts_with("      ")), "{lines:?}");
-        assert_eq!(lines.concat().replace(' ', ""), format!("note:{text}").replace(' ', ""));
+        assert!(
+            lines[0].width() > 36 && lines.iter().skip(1).all(|line| line.starts_with("      ")),
+            "{lines:?}"
+        );
+        assert_eq!(
+            lines.concat().replace(' ', ""),
+            format!("note:{text}").replace(' ', "")
+        );
     }
 
     /// What a remote said is told from what is said here on each line, and its columns are kept.
@@ -150,25 +198,52 @@ mod tests {
         let line = "  ✗ place   it is not there where it should be";
         assert_eq!(
             said("remote: ", line, Some(48)),
-            ["remote:   ✗ place   it is not there where it", "remote:             should be"]
+            [
+                "remote:   ✗ place   it is not there where it",
+                "remote:             should be"
+            ]
         );
         let line = "git-deploy: refused  refs/deploy/production  (what is refused)";
         assert_eq!(
             said("remote: ", line, Some(60)),
-            ["remote: git-deploy: refused  refs/deploy/production  (what", "remote:     is refused)"]
+            [
+                "remote: git-deploy: refused  refs/deploy/production  (what",
+                "remote:     is refused)"
+            ]
         );
         let line = "                  → git deploy approve production";
-        assert_eq!(said("remote: ", line, Some(40)), [format!("remote: {line}")]);
+        assert_eq!(
+            said("remote: ", line, Some(40)),
+            [format!("remote: {line}")]
+        );
     }
 
     /// A command is copied as it stands: it is on one line, also where that is too long.
     #[test]
     fn commands_stay_whole() {
-        let told = |width| plain(&with_command("  ", 4, "it is on hold", " · ", "git deploy unlock dev", width));
+        let told = |width| {
+            plain(&with_command(
+                "  ",
+                4,
+                "it is on hold",
+                " · ",
+                "git deploy unlock dev",
+                width,
+            ))
+        };
         assert_eq!(told(None), ["  it is on hold · git deploy unlock dev"]);
         assert_eq!(told(Some(40)), ["  it is on hold · git deploy unlock dev"]);
-        assert_eq!(told(Some(30)), ["  it is on hold", "    → git deploy unlock dev"]);
-        assert_eq!(told(Some(10)), ["  it is on", "    hold", "    → git deploy unlock dev"]);
-        assert_eq!(plain(&[arrow(26, "git deploy unlock dev", Some(40))]), ["    → git deploy unlock dev"]);
+        assert_eq!(
+            told(Some(30)),
+            ["  it is on hold", "    → git deploy unlock dev"]
+        );
+        assert_eq!(
+            told(Some(10)),
+            ["  it is on", "    hold", "    → git deploy unlock dev"]
+        );
+        assert_eq!(
+            plain(&[arrow(26, "git deploy unlock dev", Some(40))]),
+            ["    → git deploy unlock dev"]
+        );
     }
 }

@@ -58,25 +58,43 @@ pub struct Release {
 
 /// The table. `when` shows a moment.
 pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
+    let mut table =
+        Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
     // Of which entry it was does not show.
-    let told = |release: &Release| Release { sequence: 0, ..release.clone() };
-    for (components, release) in
-        alike::rows(good.components.iter().map(|it| (&it.component, it.good.as_ref().map(told))))
-    {
+    let told = |release: &Release| Release {
+        sequence: 0,
+        ..release.clone()
+    };
+    for (components, release) in alike::rows(
+        good.components
+            .iter()
+            .map(|it| (&it.component, it.good.as_ref().map(told))),
+    ) {
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];
-            table.row([Cell::from(components), dash().into(), dash().into()].into_iter().chain(rest));
+            table.row(
+                [Cell::from(components), dash().into(), dash().into()]
+                    .into_iter()
+                    .chain(rest),
+            );
             continue;
         };
-        let word = if release.verified { "verified" } else { "succeeded" };
+        let word = if release.verified {
+            "verified"
+        } else {
+            "succeeded"
+        };
         let ran = match release.to {
             None => format!("since {}", when(release.from)),
             Some(to) => format!("until {}", when(to)),
         };
-        let style = if release.runs { Mark::Live.style() } else { Mark::Yes.style() };
+        let style = if release.runs {
+            Mark::Live.style()
+        } else {
+            Mark::Yes.style()
+        };
         table.row([
             Cell::from(components),
             Cell::from(release.version.as_ref().map_or_else(dash, Line::to_string)),

@@ -25,7 +25,11 @@ pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String>
         #[serde(flatten)]
         body: &'a T,
     }
-    serde_json::to_string_pretty(&Document { schema: name(kind), body }).map(|document| escaped(&document))
+    serde_json::to_string_pretty(&Document {
+        schema: name(kind),
+        body,
+    })
+    .map(|document| escaped(&document))
 }
 
 /// The same document with everything written as an escape that a terminal would obey or that would deceive who reads it there. Such characters
@@ -50,14 +54,18 @@ fn escaped(document: &str) -> String {
 /// It is exact: a field that it does not know is a mistake, and `null` never occurs, because what is not known or does not apply is
 /// left out.
 pub fn schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
-    let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(Exact);
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with_transform(Exact);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let root = schema.ensure_object();
     root.insert("title".to_owned(), name(kind).into());
     root.insert("description".to_owned(), about.into());
     let mut properties = Map::new();
-    properties
-        .insert("schema".to_owned(), json!({ "const": name(kind), "description": "What kind of document this is." }));
+    properties.insert(
+        "schema".to_owned(),
+        json!({ "const": name(kind), "description": "What kind of document this is." }),
+    );
     if let Some(Value::Object(own)) = root.remove("properties") {
         properties.extend(own);
     }
@@ -76,7 +84,9 @@ struct Exact;
 impl Transform for Exact {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
-        let Some(object) = schema.as_object_mut() else { return };
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
         without_null(object);
         if object.contains_key("properties") && !object.contains_key("additionalProperties") {
             object.insert("additionalProperties".to_owned(), false.into());

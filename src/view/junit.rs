@@ -11,13 +11,35 @@ use crate::domain::time::Time;
 pub fn xml(audit: &Audit, at: Time) -> String {
     let mut cases: Vec<(String, &Part)> = Vec::new();
     for ledger in &audit.ledgers {
-        let entries = if ledger.entries == 1 { "entry" } else { "entries" };
-        cases.push((format!("{}, {} {entries} up to {}", ledger.ledger, ledger.entries, ledger.tip), &ledger.part));
+        let entries = if ledger.entries == 1 {
+            "entry"
+        } else {
+            "entries"
+        };
+        cases.push((
+            format!(
+                "{}, {} {entries} up to {}",
+                ledger.ledger, ledger.entries, ledger.tip
+            ),
+            &ledger.part,
+        ));
     }
-    cases.extend(audit.notes.as_ref().map(|notes| ("notes".to_owned(), notes)));
-    let project = audit.project.map_or_else(String::new, |project| format!(" {project}"));
+    cases.extend(
+        audit
+            .notes
+            .as_ref()
+            .map(|notes| ("notes".to_owned(), notes)),
+    );
+    let project = audit
+        .project
+        .map_or_else(String::new, |project| format!(" {project}"));
     cases.push((format!("project{project}"), &audit.other));
-    let with = |outcome: &str| cases.iter().filter(|(_, part)| case(part) == outcome).count();
+    let with = |outcome: &str| {
+        cases
+            .iter()
+            .filter(|(_, part)| case(part) == outcome)
+            .count()
+    };
     let (failures, errors) = (with("failure"), with("error"));
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"git-deploy audit\" tests=\"{}\" failures=\"{failures}\" \
@@ -26,7 +48,11 @@ pub fn xml(audit: &Audit, at: Time) -> String {
     );
     for (name, part) in &cases {
         let kind = case(part);
-        let _ = write!(text, "    <testcase classname=\"git-deploy\" name=\"{}\"", escaped(name));
+        let _ = write!(
+            text,
+            "    <testcase classname=\"git-deploy\" name=\"{}\"",
+            escaped(name)
+        );
         if kind.is_empty() {
             text.push_str("/>\n");
             continue;
@@ -46,7 +72,11 @@ pub fn xml(audit: &Audit, at: Time) -> String {
 
 /// The element of a test case that says what came of it; empty where nothing was found.
 fn case(part: &Part) -> &'static str {
-    if part.findings.iter().any(|finding| finding.outcome == "fail") {
+    if part
+        .findings
+        .iter()
+        .any(|finding| finding.outcome == "fail")
+    {
         "failure"
     } else if part.findings.is_empty() {
         ""
@@ -56,15 +86,26 @@ fn case(part: &Part) -> &'static str {
 }
 
 fn line(finding: &Finding) -> String {
-    let entry = finding.entry.map_or_else(String::new, |entry| format!("{entry} "));
-    let rule = finding.rule.map_or_else(String::new, |rule| format!("{rule}: "));
-    let doubt = if finding.outcome == "fail" { "" } else { "cannot tell: " };
+    let entry = finding
+        .entry
+        .map_or_else(String::new, |entry| format!("{entry} "));
+    let rule = finding
+        .rule
+        .map_or_else(String::new, |rule| format!("{rule}: "));
+    let doubt = if finding.outcome == "fail" {
+        ""
+    } else {
+        "cannot tell: "
+    };
     harmless(&format!("{entry}{doubt}{rule}{}", finding.detail))
 }
 
 /// A text between tags or quotes; it is harmless already, so it holds no character that XML cannot.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -75,18 +116,50 @@ mod tests {
     #[test]
     fn hostile_details() {
         let detail = "]]></failure><testcase name=\"x\"/> & \u{1b}[31m".to_owned();
-        let finding = Finding { kind: "chain", ledger: None, outcome: "fail", entry: None, rule: None, detail };
-        let doubt = Finding { outcome: "unknown", detail: "no such object".to_owned(), ..finding.clone() };
-        let part = |finding| Part { findings: vec![finding], remarks: vec![] };
+        let finding = Finding {
+            kind: "chain",
+            ledger: None,
+            outcome: "fail",
+            entry: None,
+            rule: None,
+            detail,
+        };
+        let doubt = Finding {
+            outcome: "unknown",
+            detail: "no such object".to_owned(),
+            ..finding.clone()
+        };
+        let part = |finding| Part {
+            findings: vec![finding],
+            remarks: vec![],
+        };
         let (notes, other) = (Some(part(finding)), part(doubt));
-        let audit = Audit { project: None, pinned: false, ledgers: vec![], notes, other };
+        let audit = Audit {
+            project: None,
+            pinned: false,
+            ledgers: vec![],
+            notes,
+            other,
+        };
         let text = xml(&audit, Time::EPOCH);
         let document = roxmltree::Document::parse(&text).unwrap();
-        let cases: Vec<_> = document.descendants().filter(|node| node.has_tag_name("testcase")).collect();
+        let cases: Vec<_> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("testcase"))
+            .collect();
         assert_eq!(cases.len(), 2);
         let failure = cases[0].first_element_child().unwrap();
-        assert!(failure.has_tag_name("failure") && failure.text().unwrap().starts_with("]]></failure>"), "{text}");
-        assert_eq!(cases[1].first_element_child().unwrap().attribute("message"), Some("cannot tell: no such object"));
-        assert!(text.contains("failures=\"1\" errors=\"1\"") && !text.contains('\u{1b}'), "{text}");
+        assert!(
+            failure.has_tag_name("failure") && failure.text().unwrap().starts_with("]]></failure>"),
+            "{text}"
+        );
+        assert_eq!(
+            cases[1].first_element_child().unwrap().attribute("message"),
+            Some("cannot tell: no such object")
+        );
+        assert!(
+            text.contains("failures=\"1\" errors=\"1\"") && !text.contains('\u{1b}'),
+            "{text}"
+        );
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::mark::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
-    Action, Deployment, Ended, Intent, Kind, Outcome, Statement, Target, VerificationResult, summary,
+    Action, Deployment, Ended, Intent, Kind, Outcome, Statement, Target, VerificationResult,
+    summary,
 };
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -100,7 +101,9 @@ fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     match &statement.action {
         Action::Finish(it) => (it.approved_by.clone(), it.break_glass.clone()),
         Action::Publish(it) => (it.approved_by.clone(), None),
-        _ => statement.deployment().map_or((Vec::new(), None), |it| (it.approved_by.clone(), it.break_glass.clone())),
+        _ => statement.deployment().map_or((Vec::new(), None), |it| {
+            (it.approved_by.clone(), it.break_glass.clone())
+        }),
     }
 }
 
@@ -113,8 +116,17 @@ fn parts(statement: &Statement) -> Vec<Part> {
         verification: ended.map(|ended| ended.verification),
     };
     match &statement.action {
-        Action::Start(it) => it.deployment.components.iter().map(|change| part(&change.target, None)).collect(),
-        _ => statement.ended().iter().map(|ended| part(&ended.target, Some(ended))).collect(),
+        Action::Start(it) => it
+            .deployment
+            .components
+            .iter()
+            .map(|change| part(&change.target, None))
+            .collect(),
+        _ => statement
+            .ended()
+            .iter()
+            .map(|ended| part(&ended.target, Some(ended)))
+            .collect(),
     }
 }
 
@@ -164,25 +176,51 @@ fn what(action: &Action) -> String {
         Action::Record(it) => moved(&it.ended()),
         Action::Finish(it) => moved(&it.components),
         Action::Resume(it) => format!("run {}", it.start),
-        Action::Abort(it) if it.components.is_empty() => format!("run {}, {}", it.start, quoted(&it.reason)),
+        Action::Abort(it) if it.components.is_empty() => {
+            format!("run {}, {}", it.start, quoted(&it.reason))
+        }
         Action::Abort(it) => {
-            format!("{}, {}", names(it.components.iter().map(|it| &it.component)), quoted(&it.reason))
+            format!(
+                "{}, {}",
+                names(it.components.iter().map(|it| &it.component)),
+                quoted(&it.reason)
+            )
         }
         Action::Verification(it) => names(it.components.iter().map(|it| &it.component)),
-        Action::Approve(it) => format!("{} ({})", names(it.components.iter()), it.commit.0.prefix(7)),
-        Action::Revoke(it) => format!("the approval of {} by {}", it.commit.0.prefix(7), it.approver),
+        Action::Approve(it) => format!(
+            "{} ({})",
+            names(it.components.iter()),
+            it.commit.0.prefix(7)
+        ),
+        Action::Revoke(it) => format!(
+            "the approval of {} by {}",
+            it.commit.0.prefix(7),
+            it.approver
+        ),
         Action::Lock(it) => {
-            let component = it.component.as_ref().map_or_else(String::new, |component| format!("{component}, "));
+            let component = it
+                .component
+                .as_ref()
+                .map_or_else(String::new, |component| format!("{component}, "));
             format!("{component}{}", quoted(&it.reason))
         }
         Action::Unlock(it) => match (&it.commit, &it.component) {
             (Some(commit), _) => commit.0.prefix(7),
-            (None, component) => component.as_ref().map(ComponentName::to_string).unwrap_or_default(),
+            (None, component) => component
+                .as_ref()
+                .map(ComponentName::to_string)
+                .unwrap_or_default(),
         },
         Action::Expire(it) => it.expires.to_string(),
         Action::Build(it) => format!("{} ({})", it.component, it.commit.0.prefix(7)),
         Action::Artifact(it) => {
-            format!("{} {}@{} ({})", it.component, it.image.name, it.image.digest.short(), it.commit.0.prefix(7))
+            format!(
+                "{} {}@{} ({})",
+                it.component,
+                it.image.name,
+                it.image.digest.short(),
+                it.commit.0.prefix(7)
+            )
         }
         Action::Attestation(it) => {
             let passed = it.result() == crate::domain::entry::AttestationResult::Passed;
@@ -191,13 +229,19 @@ fn what(action: &Action) -> String {
         }
         Action::Yank(it) | Action::Unyank(it) => {
             let commit = it.commit.map(|commit| commit.0.prefix(7));
-            let of = commit.or_else(|| it.digest.as_ref().map(crate::domain::id::Digest::short)).unwrap_or_default();
+            let of = commit
+                .or_else(|| it.digest.as_ref().map(crate::domain::id::Digest::short))
+                .unwrap_or_default();
             format!("{of}, {}", quoted(&it.reason))
         }
         Action::Publish(it) if it.recovered => format!("policy {}, recovered", it.digest.short()),
         Action::Publish(it) => format!("policy {}", it.digest.short()),
         Action::PolicyApprove(it) => format!("policy {}", it.digest.short()),
-        Action::PolicyRevoke(it) => format!("the approval of policy {} by {}", it.digest.short(), it.approver),
+        Action::PolicyRevoke(it) => format!(
+            "the approval of policy {} by {}",
+            it.digest.short(),
+            it.approver
+        ),
     }
 }
 
@@ -213,15 +257,26 @@ fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
         return format!("{} components{commit}", all.len());
     }
     let one = |target: &&Target| {
-        let version = target.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-        format!("{}{version} ({})", target.component, target.commit.0.prefix(7))
+        let version = target
+            .version
+            .as_ref()
+            .map_or_else(String::new, |version| format!(" {version}"));
+        format!(
+            "{}{version} ({})",
+            target.component,
+            target.commit.0.prefix(7)
+        )
     };
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
-    if all.len() > NAMED { format!("{} components", all.len()) } else { all.join(", ") }
+    if all.len() > NAMED {
+        format!("{} components", all.len())
+    } else {
+        all.join(", ")
+    }
 }
 
 fn asked(deployment: &Deployment) -> String {
@@ -240,7 +295,11 @@ fn asked(deployment: &Deployment) -> String {
 
 fn moved(ended: &[Ended]) -> String {
     let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
-        ended.iter().filter(|it| wanted(it.outcome)).map(|it| &it.target).collect()
+        ended
+            .iter()
+            .filter(|it| wanted(it.outcome))
+            .map(|it| &it.target)
+            .collect()
     };
     // Of a failure those that failed: what was skipped because of it, or had gone well before, is in the entry.
     let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
@@ -253,21 +312,35 @@ fn moved(ended: &[Ended]) -> String {
 pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let whole = table(log, true, when);
     // Where the terminal is narrow an entry's id says enough beside its place; git finds it by that.
-    if whole.fits(width) { whole.render(width) } else { table(log, false, when).render(width) }
+    if whole.fits(width) {
+        whole.render(width)
+    } else {
+        table(log, false, when).render(width)
+    }
 }
 
 fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     // People are looked up by `show`; where it was is told apart in fewer columns than what it was.
-    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"]).elastic(&[4, 1, 3]).least(1, 14);
+    let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
+        .elastic(&[4, 1, 3])
+        .least(1, 14);
     for event in &log.entries {
-        let place = event.environment.as_ref().map_or_else(|| event.ledger.to_string(), EnvName::to_string);
+        let place = event
+            .environment
+            .as_ref()
+            .map_or_else(|| event.ledger.to_string(), EnvName::to_string);
         let style = match event.verb {
-            "failed" | "rolled back" | "aborted" | "unhealthy" | "build failed" | "yanked" => Mark::No.style(),
+            "failed" | "rolled back" | "aborted" | "unhealthy" | "build failed" | "yanked" => {
+                Mark::No.style()
+            }
             "deployed" | "restored" | "hotfixed" | "verified" => Mark::Yes.style(),
             "started" => Mark::Live.style(),
             _ => anstyle::Style::new(),
         };
-        let glass = event.break_glass.as_ref().map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
+        let glass = event
+            .break_glass
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
         let id = event.entry.0.prefix(10);
         table.row([
             Cell::from(when(event.at)),
@@ -275,15 +348,26 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
             Cell::styled(event.verb, style),
             Cell::from(format!("{}{glass}", event.what)),
             Cell::from(who(event)),
-            Cell::from(if ledgers { format!("{}@{id}", event.ledger) } else { id }),
+            Cell::from(if ledgers {
+                format!("{}@{id}", event.ledger)
+            } else {
+                id
+            }),
         ]);
     }
     table
 }
 
 fn who(event: &Event) -> String {
-    let behalf = event.requested_by.as_ref().map_or_else(String::new, |person| format!(" for {person}"));
+    let behalf = event
+        .requested_by
+        .as_ref()
+        .map_or_else(String::new, |person| format!(" for {person}"));
     let people: Vec<&str> = event.approved_by.iter().map(Person::as_str).collect();
-    let approved = if people.is_empty() { String::new() } else { format!(", approved by {}", people.join(", ")) };
+    let approved = if people.is_empty() {
+        String::new()
+    } else {
+        format!(", approved by {}", people.join(", "))
+    };
     format!("by {}{behalf}{approved}", event.by)
 }

@@ -169,7 +169,16 @@ impl Component {
 
     /// A component that nothing was planned for: [`State::Unplanned`], [`State::Unchanged`] or [`State::Destroyed`].
     pub fn unplanned(component: ComponentName, state: State, way: Way) -> Self {
-        Self { component, state, way, digest: None, terraform: None, waits_for: Vec::new(), reason: None, text: None }
+        Self {
+            component,
+            state,
+            way,
+            digest: None,
+            terraform: None,
+            waits_for: Vec::new(),
+            reason: None,
+            text: None,
+        }
     }
 
     /// What is to be said of it in a line; `quoted` makes a stranger's words harmless where the line goes.
@@ -177,13 +186,18 @@ impl Component {
         match self.state {
             State::Planned => match &self.terraform {
                 None => "planned".to_owned(),
-                Some(terraform) if terraform.changes.is_empty() && !terraform.outputs.is_empty() => {
+                Some(terraform)
+                    if terraform.changes.is_empty() && !terraform.outputs.is_empty() =>
+                {
                     "only outputs change".to_owned()
                 }
                 Some(terraform) => terraform.words.clone(),
             },
             State::Empty => "no changes".to_owned(),
-            State::Failed => format!("failed: {}", quoted(self.reason.as_deref().unwrap_or("nobody knows why"))),
+            State::Failed => format!(
+                "failed: {}",
+                quoted(self.reason.as_deref().unwrap_or("nobody knows why"))
+            ),
             State::Deferred => {
                 let names: Vec<&str> = self.waits_for.iter().map(ComponentName::as_str).collect();
                 format!("planned after {}", quoted(&counted(&names)))
@@ -196,7 +210,10 @@ impl Component {
 
     fn versions(&self) -> String {
         let short = |version: &Line| shortened(version.as_str(), VERSION);
-        arrow(self.way.from_version.as_ref().map(short), self.way.to_version.as_ref().map(short))
+        arrow(
+            self.way.from_version.as_ref().map(short),
+            self.way.to_version.as_ref().map(short),
+        )
     }
 
     fn commits(&self) -> String {
@@ -207,9 +224,21 @@ impl Component {
 
 impl From<&plan::Terraform> for Terraform {
     fn from(plan: &plan::Terraform) -> Self {
-        let plan::Summary { import, add, change, destroy, forget } = plan.summary();
-        let changes = plan.changes().iter().map(|it| Change { address: it.address.clone(), action: it.action });
-        let outputs = plan.outputs().iter().map(|it| Change { address: it.name.clone(), action: it.action });
+        let plan::Summary {
+            import,
+            add,
+            change,
+            destroy,
+            forget,
+        } = plan.summary();
+        let changes = plan.changes().iter().map(|it| Change {
+            address: it.address.clone(),
+            action: it.action,
+        });
+        let outputs = plan.outputs().iter().map(|it| Change {
+            address: it.name.clone(),
+            action: it.action,
+        });
         Self {
             import,
             add,
@@ -236,7 +265,9 @@ fn cleaned(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     let mut all = String::with_capacity(plain.len());
     for line in plain.lines() {
-        all.push_str(&harmless(&shortened(line.trim_end(), LINE).replace('\t', "    ")));
+        all.push_str(&harmless(
+            &shortened(line.trim_end(), LINE).replace('\t', "    "),
+        ));
         all.push('\n');
     }
     all
@@ -244,6 +275,13 @@ fn cleaned(text: &str) -> String {
 
 /// The first so many characters, with `…` where that is not all.
 fn shortened(text: &str, most: usize) -> String {
-    let end = text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
-    format!("{}{}", &text[..end], if end < text.len() { "…" } else { "" })
+    let end = text
+        .char_indices()
+        .nth(most)
+        .map_or(text.len(), |(at, _)| at);
+    format!(
+        "{}{}",
+        &text[..end],
+        if end < text.len() { "…" } else { "" }
+    )
 }

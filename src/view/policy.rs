@@ -17,7 +17,10 @@ mod tests;
 /// accepts; whether names resolve and rules can be met, the parser alone knows.
 pub fn schema() -> Map<String, Value> {
     let mut schema = table(&TOP);
-    schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
+    schema.insert(
+        "$schema".to_owned(),
+        "http://json-schema.org/draft-07/schema#".into(),
+    );
     schema.insert("title".to_owned(), "deploy.toml".into());
     schema.insert(
         "description".to_owned(),
@@ -27,18 +30,36 @@ pub fn schema() -> Map<String, Value> {
 }
 
 fn table(table: &Table) -> Map<String, Value> {
-    let properties: Map<String, Value> = table.keys.iter().map(|it| (it.name.to_owned(), key(it).into())).collect();
-    let required: Vec<&str> = table.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
-    let needs = table.keys.iter().filter_map(|key| Some((key.name.to_owned(), json!([key.needs?]))));
+    let properties: Map<String, Value> = table
+        .keys
+        .iter()
+        .map(|it| (it.name.to_owned(), key(it).into()))
+        .collect();
+    let required: Vec<&str> = table
+        .keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key| key.name)
+        .collect();
+    let needs = table
+        .keys
+        .iter()
+        .filter_map(|key| Some((key.name.to_owned(), json!([key.needs?]))));
     let needs: Map<String, Value> = needs.collect();
-    let mut schema = object(json!({ "type": "object", "properties": properties, "additionalProperties": false }));
+    let mut schema = object(
+        json!({ "type": "object", "properties": properties, "additionalProperties": false }),
+    );
     if !required.is_empty() {
         schema.insert("required".to_owned(), required.into());
     }
     if !needs.is_empty() {
         schema.insert("dependencies".to_owned(), needs.into());
     }
-    let either = table.keys.iter().filter(|key| key.or.is_some()).map(|key| json!({ "required": [key.name] }));
+    let either = table
+        .keys
+        .iter()
+        .filter(|key| key.or.is_some())
+        .map(|key| json!({ "required": [key.name] }));
     let either: Vec<Value> = either.collect();
     if !either.is_empty() {
         schema.insert("oneOf".to_owned(), either.into());
@@ -57,8 +78,15 @@ fn key(key: &Key) -> Map<String, Value> {
         let _ = write!(words, " Default: {}.", key.default);
     }
     schema.insert("description".to_owned(), words.into());
-    schema.insert("examples".to_owned(), value(key.example).into_iter().collect());
-    if let Some(default) = key.default.strip_prefix('`').and_then(|it| value(it.strip_suffix('`')?)) {
+    schema.insert(
+        "examples".to_owned(),
+        value(key.example).into_iter().collect(),
+    );
+    if let Some(default) = key
+        .default
+        .strip_prefix('`')
+        .and_then(|it| value(it.strip_suffix('`')?))
+    {
         schema.insert("default".to_owned(), default);
     }
     schema
@@ -72,10 +100,14 @@ fn value(text: &str) -> Option<Value> {
 
 fn form(form: &Form) -> Map<String, Value> {
     let schema = match form {
-        Form::Text(text) | Form::Moment(text) => json!({ "type": "string", "pattern": text.pattern }),
+        Form::Text(text) | Form::Moment(text) => {
+            json!({ "type": "string", "pattern": text.pattern })
+        }
         Form::Words(words) => json!({ "type": "string", "enum": words }),
         Form::Flag => json!({ "type": "boolean" }),
-        Form::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Form::Number(least, most) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
         Form::Table(known) => return table(known),
         Form::OneKeyOf(known) => {
             let mut schema = table(known);
@@ -125,14 +157,28 @@ fn section(path: &str, table: &Table, out: &mut String) {
             None if key.required => "*required*".to_owned(),
             None => or_dash(key.default).to_owned(),
         };
-        let needs = key.needs.map_or_else(String::new, |other| format!(" Needs `{other}`."));
-        let cells = [format!("`{}`", key.name), value, default, format!("{}{needs}", key.meaning)];
-        let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+        let needs = key
+            .needs
+            .map_or_else(String::new, |other| format!(" Needs `{other}`."));
+        let cells = [
+            format!("`{}`", key.name),
+            value,
+            default,
+            format!("{}{needs}", key.meaning),
+        ];
+        let _ = writeln!(
+            out,
+            "| {} |",
+            cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+        );
     }
     out.push_str("\n```toml\n");
     for (at, key) in table.keys.iter().enumerate() {
         // Of two keys that exclude each other the example has the later.
-        if !table.keys[at..].iter().any(|later| key.or == Some(later.name)) {
+        if !table.keys[at..]
+            .iter()
+            .any(|later| key.or == Some(later.name))
+        {
             let _ = writeln!(out, "{} = {}", key.name, key.example);
         }
     }
@@ -149,7 +195,11 @@ fn or_dash(text: &str) -> &str {
 }
 
 fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 /// What a value looks like, in words, and the tables in it with their paths.
@@ -157,7 +207,9 @@ fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>)
     let plain = |words: String| (words, Vec::new());
     let link = |path: &str| format!("[table](#{})", anchor(path));
     match form {
-        Form::Text(Text { name, .. }) | Form::Moment(Text { name, .. }) => plain((*name).to_owned()),
+        Form::Text(Text { name, .. }) | Form::Moment(Text { name, .. }) => {
+            plain((*name).to_owned())
+        }
         Form::Words(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             plain(words.join(" or "))
@@ -166,10 +218,18 @@ fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>)
         Form::Number(least, most) if least == most => plain(format!("`{least}`")),
         Form::Number(least, most) => plain(format!("number from {least} to {most}")),
         Form::Table(table) => (link(path), vec![(path.to_owned(), *table)]),
-        Form::OneKeyOf(table) => (format!("{} of one key", link(path)), vec![(path.to_owned(), *table)]),
+        Form::OneKeyOf(table) => (
+            format!("{} of one key", link(path)),
+            vec![(path.to_owned(), *table)],
+        ),
         Form::Named(name, inner) => {
-            let (words, tables) =
-                described(inner, &format!("{path}.<{}>", name.name.split(' ').next().unwrap_or_default()));
+            let (words, tables) = described(
+                inner,
+                &format!(
+                    "{path}.<{}>",
+                    name.name.split(' ').next().unwrap_or_default()
+                ),
+            );
             (format!("by {}: {words}", name.name), tables)
         }
         Form::OneOrMore(inner) => {
@@ -179,13 +239,17 @@ fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>)
         Form::Either(forms) => {
             let all: Vec<_> = forms.iter().map(|form| described(form, path)).collect();
             let words: Vec<_> = all.iter().map(|(words, _)| words.as_str()).collect();
-            (words.join(", or "), all.iter().flat_map(|(_, tables)| tables.clone()).collect())
+            (
+                words.join(", or "),
+                all.iter().flat_map(|(_, tables)| tables.clone()).collect(),
+            )
         }
     }
 }
 
 /// The anchor that forges give to a heading.
 fn anchor(path: &str) -> String {
-    let kept = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    let kept =
+        |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
     path.chars().filter(kept).collect::<String>().to_lowercase()
 }

@@ -28,14 +28,26 @@ pub struct Update<'a> {
 
 /// The report, styled, without a newline at its end; `None` if every rule passes. `whole`: the push goes in as a whole or not at all.
 pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
-    let told: Vec<_> = updates.iter().filter(|update| !update.verdict.allowed()).collect();
-    let mut lines: Vec<String> = told.iter().take(UPDATES).flat_map(|update| one(update)).collect();
+    let told: Vec<_> = updates
+        .iter()
+        .filter(|update| !update.verdict.allowed())
+        .collect();
+    let mut lines: Vec<String> = told
+        .iter()
+        .take(UPDATES)
+        .flat_map(|update| one(update))
+        .collect();
     if told.len() > UPDATES {
         lines.push(format!("git-deploy: and {} more", told.len() - UPDATES));
     }
-    let stopped = |decision| told.iter().any(|update| update.enforced && update.verdict.decision() == decision);
+    let stopped = |decision| {
+        told.iter()
+            .any(|update| update.enforced && update.verdict.decision() == decision)
+    };
     if stopped(Decision::CannotTell) && !stopped(Decision::Refused) && whole {
-        lines.push("git-deploy: nothing was let in: what is marked ? could not be established".to_owned());
+        lines.push(
+            "git-deploy: nothing was let in: what is marked ? could not be established".to_owned(),
+        );
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
@@ -44,17 +56,24 @@ fn one(update: &Update<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.enforced) {
         (decision @ Decision::Refused, true) => decision.word(),
         (_, true) => Decision::CannotTell.word(),
-        (Decision::Refused, false) => "would be refused, and is let in because the policy only evaluates",
+        (Decision::Refused, false) => {
+            "would be refused, and is let in because the policy only evaluates"
+        }
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
     // What is said of which ref stays on one line: programs look for it.
     let head = format!("{VOICE}{word}  {}", harmless(update.name));
-    let what = update.what.map(|what| format!("({})", harmless(what))).unwrap_or_default();
+    let what = update
+        .what
+        .map(|what| format!("({})", harmless(what)))
+        .unwrap_or_default();
     let whole = format!("{head}  {what}");
     let mut lines = if fold::columns(&whole) <= WIDTH || what.is_empty() {
         vec![whole.trim_end().to_owned()]
     } else {
-        std::iter::once(head).chain(fold::hanging("    ", &what, Some(WIDTH))).collect()
+        std::iter::once(head)
+            .chain(fold::hanging("    ", &what, Some(WIDTH)))
+            .collect()
     };
     let mut rules = verdict::lines(update.verdict, false, Some(WIDTH));
     if rules.len() > LINES {
@@ -63,7 +82,10 @@ fn one(update: &Update<'_>) -> Vec<String> {
         rules.push(format!("  and {more} more lines"));
     }
     lines.extend(rules);
-    lines.into_iter().map(|line| line.chars().take(LENGTH).collect()).collect()
+    lines
+        .into_iter()
+        .map(|line| line.chars().take(LENGTH).collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -76,7 +98,12 @@ mod tests {
     }
 
     fn update(verdict: &Verdict) -> Update<'_> {
-        Update { name: "refs/deploy/prod", what: Some("api 1.4.2, 2affccc97fa0"), verdict, enforced: true }
+        Update {
+            name: "refs/deploy/prod",
+            what: Some("api 1.4.2, 2affccc97fa0"),
+            verdict,
+            enforced: true,
+        }
     }
 
     /// A person sees the whole distance, and what to type for each step of it.
@@ -86,10 +113,15 @@ mod tests {
             checks: vec![
                 Check::fail(Rule::Approvals, "1 of 2: bob ✓, needs one of carol, dana")
                     .remedy("git deploy approve prod 2affccc97fa0"),
-                Check::fail(Rule::PreviousEnvironment, "stage runs it since 09:40, soak 1h: 22 minutes left"),
+                Check::fail(
+                    Rule::PreviousEnvironment,
+                    "stage runs it since 09:40, soak 1h: 22 minutes left",
+                ),
             ],
         };
-        verdict.checks.extend([Rule::Signer, Rule::Place, Rule::Lock].map(|rule| Check::pass(rule, "")));
+        verdict
+            .checks
+            .extend([Rule::Signer, Rule::Place, Rule::Lock].map(|rule| Check::pass(rule, "")));
         insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
         git-deploy: refused  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
@@ -111,7 +143,12 @@ mod tests {
     /// "No" and "cannot tell" are different words: the one is for the pusher to change, the other for the server's owner.
     #[test]
     fn cannot_tell() {
-        let verdict = Verdict { checks: vec![Check::unknown(Rule::Soak, "the history of stage is missing")] };
+        let verdict = Verdict {
+            checks: vec![Check::unknown(
+                Rule::Soak,
+                "the history of stage is missing",
+            )],
+        };
         insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
         git-deploy: cannot tell  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
           ? soak                  the history of stage is missing
@@ -122,14 +159,21 @@ mod tests {
     /// A hostile push cannot flood or drive the pusher's terminal, and what passes is not worth a word.
     #[test]
     fn bounded_and_harmless() {
-        let verdict =
-            Verdict { checks: vec![Check::fail(Rule::Place, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60] };
-        let hostile =
-            Update { name: "refs/deploy/\u{1b}]0;x", what: Some("\u{202e}"), verdict: &verdict, enforced: true };
+        let verdict = Verdict {
+            checks: vec![Check::fail(Rule::Place, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60],
+        };
+        let hostile = Update {
+            name: "refs/deploy/\u{1b}]0;x",
+            what: Some("\u{202e}"),
+            verdict: &verdict,
+            enforced: true,
+        };
         let text = plain(&vec![hostile; 30]);
         assert!(text.ends_with("git-deploy: and 10 more"), "{text}");
         assert!(text.len() < 20 * 62 * 520 && !text.contains(['\u{1b}', '\u{202e}']));
-        let fine = Verdict { checks: vec![Check::pass(Rule::Place, "")] };
+        let fine = Verdict {
+            checks: vec![Check::pass(Rule::Place, "")],
+        };
         assert!(report(&[update(&fine)], true).is_none());
     }
 }

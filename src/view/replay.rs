@@ -110,29 +110,71 @@ impl Case {
             None => String::new(),
         };
         let verdict = verdict::json(&said);
-        Self { event: log::event(id, statement), in_force_too, verdict, shown: Shown { what, verdict: said } }
+        Self {
+            event: log::event(id, statement),
+            in_force_too,
+            verdict,
+            shown: Shown {
+                what,
+                verdict: said,
+            },
+        }
     }
 
     /// `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, and below it what stands against it.
-    fn lines(&self, sort: Sort, width: Option<usize>, when: &dyn Fn(Time) -> String) -> Vec<String> {
+    fn lines(
+        &self,
+        sort: Sort,
+        width: Option<usize>,
+        when: &dyn Fn(Time) -> String,
+    ) -> Vec<String> {
         let event = &self.event;
         let dim = Style::new().dimmed();
-        let place = event.environment.as_ref().filter(|it| it.as_str() != event.ledger.as_str());
+        let place = event
+            .environment
+            .as_ref()
+            .filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
-        let what = if self.shown.what.is_empty() { event.what.as_str() } else { &self.shown.what };
-        let head = format!("  {} {}@{}  ", sort.mark(), event.ledger, event.entry.0.prefix(10));
-        let said = format!("{place}{}  {dim}by {}, {}{dim:#}", harmless(what), event.by, when(event.at));
+        let what = if self.shown.what.is_empty() {
+            event.what.as_str()
+        } else {
+            &self.shown.what
+        };
+        let head = format!(
+            "  {} {}@{}  ",
+            sort.mark(),
+            event.ledger,
+            event.entry.0.prefix(10)
+        );
+        let said = format!(
+            "{place}{}  {dim}by {}, {}{dim:#}",
+            harmless(what),
+            event.by,
+            when(event.at)
+        );
         let mut lines = fold::below(&head, INDENT, &said, width);
         let margin = " ".repeat(INDENT);
-        for check in self.shown.verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass) {
+        for check in self
+            .shown
+            .verdict
+            .checks
+            .iter()
+            .filter(|check| check.outcome != Outcome::Pass)
+        {
             let head = format!("{margin}{:<RULES$}  ", check.rule.name());
             lines.extend(fold::hanging(&head, &harmless(&check.detail), width));
         }
         if self.in_force_too {
-            lines.push(format!("{margin}{dim}the policy in force would refuse it, too{dim:#}"));
+            lines.push(format!(
+                "{margin}{dim}the policy in force would refuse it, too{dim:#}"
+            ));
         }
         if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
-            lines.extend(fold::hanging(&margin, &format!("no glass to break for it: \"{reason}\""), width));
+            lines.extend(fold::hanging(
+                &margin,
+                &format!("no glass to break for it: \"{reason}\""),
+                width,
+            ));
         }
         lines
     }
@@ -170,23 +212,53 @@ fn doubt() -> String {
 pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals> {
     let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
     all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
-    all.into_iter().map(|(rule, deployments)| Refusals { rule: rule.name(), deployments }).collect()
+    all.into_iter()
+        .map(|(rule, deployments)| Refusals {
+            rule: rule.name(),
+            deployments,
+        })
+        .collect()
 }
 
 /// The text: a table of the environments, the cases, and the answer in one line.
 pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let total = replay.total;
-    let since = replay.since.map_or_else(String::new, |since| format!(", since {}", when(since)));
-    let same = if replay.is_in_force { ", the policy in force," } else { "" };
+    let since = replay
+        .since
+        .map_or_else(String::new, |since| format!(", since {}", when(since)));
+    let same = if replay.is_in_force {
+        ", the policy in force,"
+    } else {
+        ""
+    };
     let mut lines = vec![
-        format!("{}{same} on {}{since}:", harmless(&replay.name), deployments(total.deployments)),
+        format!(
+            "{}{same} on {}{since}:",
+            harmless(&replay.name),
+            deployments(total.deployments)
+        ),
         String::new(),
         table(replay).render(width),
     ];
     let sections = [
-        (Sort::Refused, "Would have been refused", &replay.would_be_refused, total.refused),
-        (Sort::Allowed, "Would have been let in", &replay.would_be_allowed, total.newly_allowed),
-        (Sort::Untold, "Cannot be told", &replay.could_not_be_told, total.cannot_tell),
+        (
+            Sort::Refused,
+            "Would have been refused",
+            &replay.would_be_refused,
+            total.refused,
+        ),
+        (
+            Sort::Allowed,
+            "Would have been let in",
+            &replay.would_be_allowed,
+            total.newly_allowed,
+        ),
+        (
+            Sort::Untold,
+            "Cannot be told",
+            &replay.could_not_be_told,
+            total.cannot_tell,
+        ),
     ];
     for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
         lines.extend([String::new(), format!("{title}:")]);
@@ -194,14 +266,22 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
         let more = count.saturating_sub(cases.len());
         if more > 0 {
             let dim = Style::new().dimmed();
-            lines.push(format!("    {dim}and {more} older; -n {count} shows them{dim:#}"));
+            lines.push(format!(
+                "    {dim}and {more} older; -n {count} shows them{dim:#}"
+            ));
         }
     }
     lines.push(String::new());
     if !replay.other_files.is_empty() {
-        let names: Vec<&str> = replay.other_files.iter().map(ComponentName::as_str).collect();
+        let names: Vec<&str> = replay
+            .other_files
+            .iter()
+            .map(ComponentName::as_str)
+            .collect();
         let names = names.join(", ");
-        let said = format!("The proposal gives other files to {names}; what was in them is taken as it was then.");
+        let said = format!(
+            "The proposal gives other files to {names}; what was in them is taken as it was then."
+        );
         lines.extend(fold::hanging("", &said, width));
     }
     let (mark, said) = summary(replay);
@@ -210,7 +290,10 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
 }
 
 fn deployments(number: usize) -> String {
-    format!("{number} past deployment{}", if number == 1 { "" } else { "s" })
+    format!(
+        "{number} past deployment{}",
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 fn table(replay: &Replay) -> Table {
@@ -218,8 +301,14 @@ fn table(replay: &Replay) -> Table {
         0 => Cell::styled("–", Style::new().dimmed()),
         number => Cell::styled(number.to_string(), style),
     };
-    let mut table =
-        Table::new(&["Environment", "Deployments", "Refused", "Newly allowed", "Cannot tell"]).elastic(&[0]);
+    let mut table = Table::new(&[
+        "Environment",
+        "Deployments",
+        "Refused",
+        "Newly allowed",
+        "Cannot tell",
+    ])
+    .elastic(&[0]);
     for it in &replay.environments {
         let count = it.count;
         table.row([
@@ -236,18 +325,46 @@ fn table(replay: &Replay) -> Table {
 /// The answer, behind its mark.
 fn summary(replay: &Replay) -> (String, String) {
     let total = replay.total;
-    let rules: Vec<String> = replay.rules.iter().map(|it| format!("{} {}", it.rule, it.deployments)).collect();
+    let rules: Vec<String> = replay
+        .rules
+        .iter()
+        .map(|it| format!("{} {}", it.rule, it.deployments))
+        .collect();
     let of = deployments(total.deployments);
     match total {
-        Count { refused: 0, newly_allowed: 0, cannot_tell: 0, .. } => {
-            (Mark::Yes.to_string(), "all would have gone as they went".to_owned())
-        }
-        Count { refused: 0, cannot_tell: 0, .. } => (Mark::Yes.to_string(), "none would have been refused".to_owned()),
-        Count { refused: 0, cannot_tell, .. } => {
-            (doubt(), format!("none would have been refused, as far as can be told: of {cannot_tell} it cannot"))
-        }
-        Count { refused, .. } => {
-            (Mark::No.to_string(), format!("{refused} of {of} would have been refused: {}", rules.join(", ")))
-        }
+        Count {
+            refused: 0,
+            newly_allowed: 0,
+            cannot_tell: 0,
+            ..
+        } => (
+            Mark::Yes.to_string(),
+            "all would have gone as they went".to_owned(),
+        ),
+        Count {
+            refused: 0,
+            cannot_tell: 0,
+            ..
+        } => (
+            Mark::Yes.to_string(),
+            "none would have been refused".to_owned(),
+        ),
+        Count {
+            refused: 0,
+            cannot_tell,
+            ..
+        } => (
+            doubt(),
+            format!(
+                "none would have been refused, as far as can be told: of {cannot_tell} it cannot"
+            ),
+        ),
+        Count { refused, .. } => (
+            Mark::No.to_string(),
+            format!(
+                "{refused} of {of} would have been refused: {}",
+                rules.join(", ")
+            ),
+        ),
     }
 }

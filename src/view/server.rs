@@ -56,16 +56,34 @@ pub fn text(check: &Check, width: Option<usize>) -> String {
         let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
         lines.extend(fold::hanging(&head, &harmless(&finding.what), width));
         let remedy = finding.remedy.as_ref();
-        lines.extend(remedy.map(|remedy| fold::arrow(fold::columns(&head), &harmless(remedy), width)));
+        lines.extend(
+            remedy.map(|remedy| fold::arrow(fold::columns(&head), &harmless(remedy), width)),
+        );
     }
-    let count = |level| check.findings.iter().filter(|finding| finding.level == level).count();
-    let plural = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let count = |level| {
+        check
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let plural = |number: usize, one: &str, many: &str| {
+        format!("{number} {}", if number == 1 { one } else { many })
+    };
     lines.push(match (count("bad"), count("advice")) {
         (0, 0) => format!("{} it is protected", Mark::Yes),
         (0, advice) => {
-            format!("{} it is protected; {} to make it better", Mark::Yes, plural(advice, "way", "ways"))
+            format!(
+                "{} it is protected; {} to make it better",
+                Mark::Yes,
+                plural(advice, "way", "ways")
+            )
         }
-        (bad, _) => format!("{} it is not protected: {}", Mark::No, plural(bad, "finding", "findings")),
+        (bad, _) => format!(
+            "{} it is not protected: {}",
+            Mark::No,
+            plural(bad, "finding", "findings")
+        ),
     });
     lines.join("\n")
 }

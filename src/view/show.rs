@@ -138,10 +138,20 @@ const SAID: usize = 27;
 pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> String {
     let when = |time| super::time::when(time, now, dates);
     let bold = Style::new().bold();
-    let (short, subject) = (show.commit.0.prefix(7), padded(&harmless(&show.subject), SAID + 5));
+    let (short, subject) = (
+        show.commit.0.prefix(7),
+        padded(&harmless(&show.subject), SAID + 5),
+    );
     let who = format!("{}, {}", harmless(&show.author), when(show.at));
-    let mut lines = fold::hanging(&format!("{bold}{short}{bold:#}  "), &format!("{subject}   {who}"), width);
-    let page = Page { label: label(show, width), width };
+    let mut lines = fold::hanging(
+        &format!("{bold}{short}{bold:#}  "),
+        &format!("{subject}   {who}"),
+        width,
+    );
+    let page = Page {
+        label: label(show, width),
+        width,
+    };
     for fact in &show.evidence {
         let mark = if fact.good { Mark::Yes } else { Mark::No };
         let who = format!("{}, {}", fact.by, when(fact.at));
@@ -150,7 +160,11 @@ pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> Strin
     for stop in &show.environments {
         stays(stop, &page, &|time| clock(time, now, dates), &mut lines);
         if let Some(next) = &stop.next {
-            let name = if stop.stays.is_empty() { stop.environment.as_str() } else { "" };
+            let name = if stop.stays.is_empty() {
+                stop.environment.as_str()
+            } else {
+                ""
+            };
             ahead(next, name, stop, show.commit, &page, &mut lines);
         }
     }
@@ -172,14 +186,33 @@ struct Page {
 /// As wide as the longest name; one that leaves little room for what is said stands out of its column.
 fn label(show: &Show, width: Option<usize>) -> usize {
     let most = alike::label(width);
-    let names = show.environments.iter().map(|stop| stop.environment.as_str().len());
-    names.filter(|len| *len <= most).max().unwrap_or_default().max(8) + 2
+    let names = show
+        .environments
+        .iter()
+        .map(|stop| stop.environment.as_str().len());
+    names
+        .filter(|len| *len <= most)
+        .max()
+        .unwrap_or_default()
+        .max(8)
+        + 2
 }
 
 impl Page {
-    fn line(&self, mark: &dyn std::fmt::Display, name: &str, said: &str, who: &str, lines: &mut Vec<String>) {
+    fn line(
+        &self,
+        mark: &dyn std::fmt::Display,
+        name: &str,
+        said: &str,
+        who: &str,
+        lines: &mut Vec<String>,
+    ) {
         let (label, indent) = (self.label, 4 + self.label);
-        let name = if name.len() < label { format!("{name:<label$}") } else { format!("{name}  ") };
+        let name = if name.len() < label {
+            format!("{name:<label$}")
+        } else {
+            format!("{name}  ")
+        };
         lines.extend(fold::below(
             &format!("  {mark} {name}"),
             indent,
@@ -203,13 +236,23 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
 /// The lines of what became of the commit in an environment: one for components that are alike.
 fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
     let rows = alike::joined(
-        stop.stays.iter().map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
+        stop.stays
+            .iter()
+            .map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
         stop.stays.len(),
     );
     let alone = rows.len() == 1;
     for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
-        let name = if index == 0 { stop.environment.as_str() } else { "" };
-        let said = if alone { said } else { format!("{components}: {said}") };
+        let name = if index == 0 {
+            stop.environment.as_str()
+        } else {
+            ""
+        };
+        let said = if alone {
+            said
+        } else {
+            format!("{components}: {said}")
+        };
         page.line(&mark, name, &said, by, lines);
     }
 }
@@ -230,7 +273,13 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
                 _ => (Mark::Yes, ""),
             };
-            (mark, format!("ran {from}–{}{health}", stay.to.map(clock).unwrap_or_default()))
+            (
+                mark,
+                format!(
+                    "ran {from}–{}{health}",
+                    stay.to.map(clock).unwrap_or_default()
+                ),
+            )
         }
         State::Deploying => (Mark::Live, format!("being deployed since {from}")),
         State::Failed => (Mark::No, format!("failed {from}")),
@@ -240,24 +289,46 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
 }
 
 /// The lines of what comes next.
-fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, page: &Page, lines: &mut Vec<String>) {
+fn ahead(
+    next: &Next,
+    name: &str,
+    stop: &Stop,
+    commit: CommitId,
+    page: &Page,
+    lines: &mut Vec<String>,
+) {
     let yellow = AnsiColor::Yellow.on_default();
     let doubt = format!("{yellow}?{yellow:#}");
     match next {
         Next::After { environment } => {
-            page.line(&Mark::None, name, &format!("{environment} comes first"), "", lines);
+            page.line(
+                &Mark::None,
+                name,
+                &format!("{environment} comes first"),
+                "",
+                lines,
+            );
         }
         Next::CannotTell { why } => {
-            page.line(&doubt, name, &format!("cannot tell: {}", harmless(why)), "", lines);
+            page.line(
+                &doubt,
+                name,
+                &format!("cannot tell: {}", harmless(why)),
+                "",
+                lines,
+            );
         }
         Next::Asked { verdict } => {
             match verdict.decision() {
                 Decision::Allowed => {
-                    let command = format!("git deploy record {} {}", stop.environment, commit.short());
+                    let command =
+                        format!("git deploy record {} {}", stop.environment, commit.short());
                     let head = format!("  {} {name:<1$}", Mark::Yes, page.label);
                     let indent = 4 + page.label;
                     let said = "may be deployed";
-                    lines.extend(fold::with_command(&head, indent, said, "   → ", &command, page.width));
+                    lines.extend(fold::with_command(
+                        &head, indent, said, "   → ", &command, page.width,
+                    ));
                 }
                 Decision::Refused => page.line(&Mark::No, name, "would be refused:", "", lines),
                 Decision::CannotTell => page.line(&doubt, name, "cannot tell:", "", lines),
@@ -269,14 +340,32 @@ fn ahead(next: &Next, name: &str, stop: &Stop, commit: CommitId, page: &Page, li
 
 /// What is missing, a rule each, with what to type.
 fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
-    let missing: Vec<_> = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).collect();
-    let names = missing.iter().map(|check| check.rule.name().len()).max().unwrap_or_default().max(10) + 2;
+    let missing: Vec<_> = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass)
+        .collect();
+    let names = missing
+        .iter()
+        .map(|check| check.rule.name().len())
+        .max()
+        .unwrap_or_default()
+        .max(10)
+        + 2;
     for check in missing {
-        let doubt = if check.outcome == Outcome::Unknown { "cannot tell: " } else { "" };
-        let (head, text) =
-            (format!("      {:<names$}", check.rule.name()), format!("{doubt}{}", harmless(&check.detail)));
+        let doubt = if check.outcome == Outcome::Unknown {
+            "cannot tell: "
+        } else {
+            ""
+        };
+        let (head, text) = (
+            format!("      {:<names$}", check.rule.name()),
+            format!("{doubt}{}", harmless(&check.detail)),
+        );
         lines.extend(match &check.remedy {
-            Some(remedy) => fold::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width),
+            Some(remedy) => {
+                fold::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width)
+            }
             None => fold::hanging(&head, &text, width),
         });
     }
@@ -305,7 +394,11 @@ mod tests {
     /// The design's sample: a commit's way at a glance, and what to type next.
     #[test]
     fn the_way_of_a_commit() {
-        let stop = |name: &str, stays, next| Stop { environment: name.parse().unwrap(), stays, next };
+        let stop = |name: &str, stays, next| Stop {
+            environment: name.parse().unwrap(),
+            stays,
+            next,
+        };
         let verdict = Verdict {
             checks: vec![
                 Check::pass(Rule::Signer, ""),
@@ -332,10 +425,20 @@ mod tests {
                 fact("tested", "test-result PASSED (412)"),
             ],
             environments: vec![
-                stop("dev", vec![stay(State::Ran, "09:31", Some("10:40"), "alice")], None),
+                stop(
+                    "dev",
+                    vec![stay(State::Ran, "09:31", Some("10:40"), "alice")],
+                    None,
+                ),
                 stop("stage", vec![stay(State::Runs, "10:02", None, "ci")], None),
                 stop("prod", Vec::new(), Some(Next::Asked { verdict })),
-                stop("far", Vec::new(), Some(Next::After { environment: "prod".parse().unwrap() })),
+                stop(
+                    "far",
+                    Vec::new(),
+                    Some(Next::After {
+                        environment: "prod".parse().unwrap(),
+                    }),
+                ),
             ],
         };
         let text = text(&show, None, time("11:00"), Dates::Relative);

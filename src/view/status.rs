@@ -165,9 +165,16 @@ mod tests {
             to: None,
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
-            behind: Some(Behind { commits: 12, more: false }),
+            behind: Some(Behind {
+                commits: 12,
+                more: false,
+            }),
             missing: (10..22)
-                .map(|it| format!("{it}3c2a10aa05736482d4523166f70cb561afa111").parse().unwrap())
+                .map(|it| {
+                    format!("{it}3c2a10aa05736482d4523166f70cb561afa111")
+                        .parse()
+                        .unwrap()
+                })
                 .collect(),
             lock: None,
             yanked: None,
@@ -186,17 +193,28 @@ mod tests {
             undeclared: Vec::new(),
             differs: None,
         };
-        let many: Vec<Component> =
-            (0..40).map(|number| component(&format!("c{number}"), "1.5.0", State::Live)).collect();
-        let deploying = Component { to: Some("2.0.1".to_owned()), ..component("web", "2.0.0", State::Deploying) };
-        let mut prod = environment("prod", vec![component("api", "1.4.1", State::Unhealthy), deploying]);
+        let many: Vec<Component> = (0..40)
+            .map(|number| component(&format!("c{number}"), "1.5.0", State::Live))
+            .collect();
+        let deploying = Component {
+            to: Some("2.0.1".to_owned()),
+            ..component("web", "2.0.0", State::Deploying)
+        };
+        let mut prod = environment(
+            "prod",
+            vec![component("api", "1.4.1", State::Unhealthy), deploying],
+        );
         prod.lock = Some(Lock {
             by: "bob".parse().unwrap(),
             at: "2026-03-05T09:55:00Z".parse().unwrap(),
             reason: "incident 4711".parse().unwrap(),
         });
         Status {
-            environments: vec![environment("dev", many), environment("qa", Vec::new()), prod],
+            environments: vec![
+                environment("dev", many),
+                environment("qa", Vec::new()),
+                prod,
+            ],
             branch: Some("main".to_owned()),
             remote: Some("origin".to_owned()),
             fetched: Some("2026-03-05T09:57:00Z".parse().unwrap()),
@@ -207,7 +225,9 @@ mod tests {
     /// The daily question is answered in a few lines, however many components there are.
     #[test]
     fn folded() {
-        let text = text(&sample(), false, None, &|time| time.to_string()[11..16].to_owned());
+        let text = text(&sample(), false, None, &|time| {
+            time.to_string()[11..16].to_owned()
+        });
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
             "ENVIRONMENT  COMPONENT  VERSION  COMMIT   STATE            SINCE  BY  BEHIND main\n\
@@ -223,8 +243,13 @@ mod tests {
         let components = &mut some.environments[0].components;
         components[7].version = Some("1.6.0".parse().unwrap());
         components[9].state = State::Unhealthy;
-        components[11].behind = Some(Behind { commits: 13, more: false });
-        components[11].missing.push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
+        components[11].behind = Some(Behind {
+            commits: 13,
+            more: false,
+        });
+        components[11]
+            .missing
+            .push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
         let text = super::text(&some, false, None, &|_| "10:00".to_owned());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
@@ -236,6 +261,9 @@ mod tests {
             ]
         );
         let all = super::text(&sample(), true, None, &|time| time.to_string());
-        assert_eq!(all.lines().filter(|line| line.contains("1.5.0")).count(), 40);
+        assert_eq!(
+            all.lines().filter(|line| line.contains("1.5.0")).count(),
+            40
+        );
     }
 }

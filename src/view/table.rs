@@ -30,7 +30,10 @@ pub struct Cell {
 impl Cell {
     /// A cell with a style; what could harm a terminal is replaced.
     pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
-        Self { text: harmless(text.as_ref()), style }
+        Self {
+            text: harmless(text.as_ref()),
+            style,
+        }
     }
 
     /// The same, two columns in.
@@ -42,7 +45,11 @@ impl Cell {
 
     fn styled_text(&self) -> String {
         // Colour codes around nothing would keep the spaces before them.
-        if self.text.is_empty() { String::new() } else { format!("{0}{1}{0:#}", self.style, self.text) }
+        if self.text.is_empty() {
+            String::new()
+        } else {
+            format!("{0}{1}{0:#}", self.style, self.text)
+        }
     }
 }
 
@@ -75,16 +82,26 @@ impl Table {
     /// A table with these headers, shown in upper case.
     pub fn new(headers: &[&str]) -> Self {
         let dim = Style::new().dimmed();
-        let header = headers.iter().map(|header| Cell::styled(header.to_uppercase(), dim)).collect();
+        let header = headers
+            .iter()
+            .map(|header| Cell::styled(header.to_uppercase(), dim))
+            .collect();
         let header = Row::Cells(header);
-        Self { rows: vec![header], columns: headers.len(), elastic: vec![(headers.len().saturating_sub(1), LEAST)] }
+        Self {
+            rows: vec![header],
+            columns: headers.len(),
+            elastic: vec![(headers.len().saturating_sub(1), LEAST)],
+        }
     }
 
     /// The same, of which the first column is two columns in, for rows that have headings.
     pub fn indented(headers: &[&str]) -> Self {
         let mut table = Self::new(headers);
         if let Some(Row::Cells(cells)) = table.rows.first_mut() {
-            cells.iter_mut().take(1).for_each(|cell| cell.text.insert_str(0, MARGIN));
+            cells
+                .iter_mut()
+                .take(1)
+                .for_each(|cell| cell.text.insert_str(0, MARGIN));
         }
         table
     }
@@ -109,13 +126,22 @@ impl Table {
     /// Keeps a column that gives way at so many columns of the terminal.
     #[must_use]
     pub fn least(mut self, column: usize, least: usize) -> Self {
-        self.elastic.iter_mut().filter(|(it, _)| *it == column).for_each(|it| it.1 = least);
+        self.elastic
+            .iter_mut()
+            .filter(|(it, _)| *it == column)
+            .for_each(|it| it.1 = least);
         self
     }
 
     /// Adds a row; missing cells are empty, cells beyond the headers are not shown.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
-        self.rows.push(Row::Cells(cells.into_iter().map(Into::into).take(self.columns).collect()));
+        self.rows.push(Row::Cells(
+            cells
+                .into_iter()
+                .map(Into::into)
+                .take(self.columns)
+                .collect(),
+        ));
     }
 
     /// Adds a line about the rows after it.
@@ -130,7 +156,8 @@ impl Table {
 
     /// The same with what to type.
     pub fn remark_with(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
-        self.rows.push(Row::Remark(text.into(), Some(harmless(command.as_ref()))));
+        self.rows
+            .push(Row::Remark(text.into(), Some(harmless(command.as_ref()))));
     }
 
     /// Whether nothing need be cut.
@@ -157,10 +184,21 @@ impl Table {
         for row in &self.rows {
             match row {
                 Row::Cells(_) => all.extend(lines.next()),
-                Row::Heading(cell) => all.extend(fold::below("", REMARK, &cell.styled_text(), width)),
-                Row::Remark(cell, None) => all.extend(fold::below(MARGIN, REMARK, &cell.styled_text(), width)),
+                Row::Heading(cell) => {
+                    all.extend(fold::below("", REMARK, &cell.styled_text(), width))
+                }
+                Row::Remark(cell, None) => {
+                    all.extend(fold::below(MARGIN, REMARK, &cell.styled_text(), width))
+                }
                 Row::Remark(cell, Some(command)) => {
-                    all.extend(fold::with_command(MARGIN, REMARK, &cell.styled_text(), " · ", command, width));
+                    all.extend(fold::with_command(
+                        MARGIN,
+                        REMARK,
+                        &cell.styled_text(),
+                        " · ",
+                        command,
+                        width,
+                    ));
                 }
             }
         }
@@ -170,8 +208,10 @@ impl Table {
     /// The rows without remarks; a column with a limit has at most so many columns of the terminal.
     fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
-        let cuts: BTreeMap<usize, (usize, Place)> =
-            limits.iter().map(|(column, width)| (*column, (*width, self.place(*column, *width)))).collect();
+        let cuts: BTreeMap<usize, (usize, Place)> = limits
+            .iter()
+            .map(|(column, width)| (*column, (*width, self.place(*column, *width))))
+            .collect();
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
             builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
@@ -179,26 +219,41 @@ impl Table {
                     Some((width, place)) => cut(&cell.text, *width, *place),
                     None => cell.text.clone(),
                 };
-                Cell { text, style: cell.style }.styled_text()
+                Cell {
+                    text,
+                    style: cell.style,
+                }
+                .styled_text()
             }));
         }
         let mut table = builder.build();
-        table.with(tabled::settings::Style::empty()).with(Padding::new(0, GAP, 0, 0));
+        table
+            .with(tabled::settings::Style::empty())
+            .with(Padding::new(0, GAP, 0, 0));
         table
     }
 
     fn width_of(&self, column: usize) -> usize {
-        self.texts(column).map(unicode_width::UnicodeWidthStr::width).max().unwrap_or_default()
+        self.texts(column)
+            .map(unicode_width::UnicodeWidthStr::width)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Where to cut the names of a column so that the fewest become alike.
     fn place(&self, column: usize, width: usize) -> Place {
         let left = |place: &Place| {
-            let distinct: BTreeSet<String> = self.texts(column).map(|text| cut(text, width, *place)).collect();
+            let distinct: BTreeSet<String> = self
+                .texts(column)
+                .map(|text| cut(text, width, *place))
+                .collect();
             distinct.len()
         };
         // Of equals the last is taken.
-        [Place::Begin, Place::End, Place::Middle].into_iter().max_by_key(left).unwrap_or(Place::Middle)
+        [Place::Begin, Place::End, Place::Middle]
+            .into_iter()
+            .max_by_key(left)
+            .unwrap_or(Place::Middle)
     }
 
     fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
@@ -292,7 +347,11 @@ mod tests {
         assert!(plain(&sample(), Some(10)).contains("Fix log…"));
         // Where another may give way too, it does so after the first.
         let both = || sample().elastic(&[2, 0]);
-        assert!(plain(&both(), Some(29)).lines().all(|line| line.width() <= 29));
+        assert!(
+            plain(&both(), Some(29))
+                .lines()
+                .all(|line| line.width() <= 29)
+        );
         assert!(plain(&both(), Some(35)).contains("ENVIRONMENT"));
         assert!(plain(&both().least(2, 18), Some(35)).contains("Fix login redirect"));
         assert!(sample().fits(Some(42)) && !sample().fits(Some(41)));
@@ -306,12 +365,31 @@ mod tests {
             for name in names {
                 table.row([*name]);
             }
-            plain(&table, Some(width)).lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+            plain(&table, Some(width))
+                .lines()
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(cut(&["europe-west-1-live", "europe-west-1-test"], 12), ["europe…-live", "europe…-test"]);
-        assert_eq!(cut(&["service-01-of-the-shop", "service-02-of-the-shop"], 12), ["service-01-…", "service-02-…"]);
-        assert_eq!(cut(&["a-shop-service-01-live", "a-shop-service-02-live"], 10), ["…e-01-live", "…e-02-live"]);
-        assert_eq!(cut(&["deploying 2026.11.0-rc.3", "deploying 2026.11.0-rc.4"], 12), ["deploying 2…"; 2]);
+        assert_eq!(
+            cut(&["europe-west-1-live", "europe-west-1-test"], 12),
+            ["europe…-live", "europe…-test"]
+        );
+        assert_eq!(
+            cut(&["service-01-of-the-shop", "service-02-of-the-shop"], 12),
+            ["service-01-…", "service-02-…"]
+        );
+        assert_eq!(
+            cut(&["a-shop-service-01-live", "a-shop-service-02-live"], 10),
+            ["…e-01-live", "…e-02-live"]
+        );
+        assert_eq!(
+            cut(
+                &["deploying 2026.11.0-rc.3", "deploying 2026.11.0-rc.4"],
+                12
+            ),
+            ["deploying 2…"; 2]
+        );
         assert_eq!(cut(&["資料庫更新更新"], 11), ["資料…更新"]);
     }
 
@@ -321,15 +399,17 @@ mod tests {
         let mut table = Table::new(&["a"]);
         table.heading("production");
         table.row(["api"]);
-        table.remark_with("web is locked by bob: a very long reason", "git deploy unlock production");
+        table.remark_with(
+            "web is locked by bob: a very long reason",
+            "git deploy unlock production",
+        );
         assert_eq!(
             plain(&table, Some(30)),
             "A\nproduction\napi\n  web is locked by bob: a very\n    long reason\n    → git deploy unlock production"
         );
-        assert!(
-            plain(&table, None)
-                .ends_with("\n  web is locked by bob: a very long reason · git deploy unlock production")
-        );
+        assert!(plain(&table, None).ends_with(
+            "\n  web is locked by bob: a very long reason · git deploy unlock production"
+        ));
     }
 
     /// Subjects come from anyone's commits.
@@ -338,6 +418,9 @@ mod tests {
         let mut table = Table::new(&["a"]);
         table.row(["\u{1b}]0;x\u{7}\nnext"]);
         table.remark("\u{202e}");
-        assert_eq!(plain(&table, None), "A\n\u{fffd}]0;x\u{fffd}\u{fffd}next\n  \u{fffd}");
+        assert_eq!(
+            plain(&table, None),
+            "A\n\u{fffd}]0;x\u{fffd}\u{fffd}next\n  \u{fffd}"
+        );
     }
 }

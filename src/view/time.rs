@@ -28,7 +28,12 @@ pub fn until(time: Time, now: Time, dates: Dates) -> String {
     match dates {
         Dates::Iso => format!("until {time}"),
         // The moment since it was made must not take a day of seven away.
-        Dates::Relative => format!("for {}", rough(Span::seconds(time.since(now).as_seconds().saturating_add(59)))),
+        Dates::Relative => format!(
+            "for {}",
+            rough(Span::seconds(
+                time.since(now).as_seconds().saturating_add(59)
+            ))
+        ),
     }
 }
 
@@ -84,7 +89,17 @@ mod tests {
         assert_eq!(when(now.minus(minute), now, Dates::Relative), "1 min ago");
         assert_eq!(when(now.plus(minute), now, Dates::Relative), "in 1 min");
         assert_eq!(when(now, now, Dates::Relative), "now");
-        assert_eq!(until(now.plus(Span::days(7)), now.plus(Span::seconds(2)), Dates::Relative), "for 7 days");
-        assert_eq!(when(now.minus(minute), now, Dates::Iso), "2026-03-05T09:59:00Z");
+        assert_eq!(
+            until(
+                now.plus(Span::days(7)),
+                now.plus(Span::seconds(2)),
+                Dates::Relative
+            ),
+            "for 7 days"
+        );
+        assert_eq!(
+            when(now.minus(minute), now, Dates::Iso),
+            "2026-03-05T09:59:00Z"
+        );
     }
 }

@@ -14,15 +14,26 @@ const NAMES: usize = 20;
 
 /// The lines of a verdict, styled, two columns in: what is missing first. Rules that pass are counted, or named with `all`.
 pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
-    let (passed, missing): (Vec<&Check>, Vec<&Check>) =
-        verdict.checks.iter().partition(|check| check.outcome == Outcome::Pass);
-    let mut lines: Vec<String> = missing.into_iter().flat_map(|check| one(check, width)).collect();
+    let (passed, missing): (Vec<&Check>, Vec<&Check>) = verdict
+        .checks
+        .iter()
+        .partition(|check| check.outcome == Outcome::Pass);
+    let mut lines: Vec<String> = missing
+        .into_iter()
+        .flat_map(|check| one(check, width))
+        .collect();
     if all {
-        let (bare, telling): (Vec<&Check>, Vec<&Check>) = passed.into_iter().partition(|check| check.detail.is_empty());
+        let (bare, telling): (Vec<&Check>, Vec<&Check>) = passed
+            .into_iter()
+            .partition(|check| check.detail.is_empty());
         lines.extend(telling.into_iter().flat_map(|check| one(check, width)));
         if !bare.is_empty() {
             let names: Vec<&str> = bare.iter().map(|check| check.rule.name()).collect();
-            lines.extend(fold::hanging(&format!("  {} ", Mark::Yes), &names.join(", "), width));
+            lines.extend(fold::hanging(
+                &format!("  {} ", Mark::Yes),
+                &names.join(", "),
+                width,
+            ));
         }
     } else if !passed.is_empty() {
         let other = if lines.is_empty() { "" } else { "other " };
@@ -42,7 +53,12 @@ fn one(check: &Check, width: Option<usize>) -> Vec<String> {
     };
     let head = format!("  {mark} {:<NAMES$}  ", check.rule.name());
     let mut lines = fold::hanging(&head, &harmless(&check.detail), width);
-    lines.extend(check.remedy.as_ref().map(|it| fold::arrow(fold::columns(&head), &harmless(it), width)));
+    lines.extend(
+        check
+            .remedy
+            .as_ref()
+            .map(|it| fold::arrow(fold::columns(&head), &harmless(it), width)),
+    );
     lines
 }
 

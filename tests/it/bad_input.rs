@@ -18,7 +18,11 @@ struct Page<'w> {
 
 impl<'w> Page<'w> {
     fn new(world: &'w World, watched: Vec<&'w Repo<'w>>) -> Self {
-        Self { world, watched, text: String::new() }
+        Self {
+            world,
+            watched,
+            text: String::new(),
+        }
     }
 
     /// A headline.
@@ -34,7 +38,13 @@ impl<'w> Page<'w> {
 
     /// The same, with more in its environment.
     #[track_caller]
-    fn fails_with(&mut self, repo: &Repo<'_>, code: i32, arguments: &[&str], prepare: impl FnOnce(&mut Command)) {
+    fn fails_with(
+        &mut self,
+        repo: &Repo<'_>,
+        code: i32,
+        arguments: &[&str],
+        prepare: impl FnOnce(&mut Command),
+    ) {
         let before = self.everything();
         let mut command = repo.command("git-deploy");
         command.args(arguments);
@@ -45,7 +55,8 @@ impl<'w> Page<'w> {
         let words = run.to_string();
         let words = words.replace("--- standard error\n", "");
         let words = words.lines().map(|line| {
-            line.strip_prefix("--- exit status: ").map_or(line.to_owned(), |code| format!("[exit {code}]"))
+            line.strip_prefix("--- exit status: ")
+                .map_or(line.to_owned(), |code| format!("[exit {code}]"))
         });
         writeln!(self.text, "{}\n", words.collect::<Vec<_>>().join("\n")).unwrap();
     }
@@ -55,7 +66,11 @@ impl<'w> Page<'w> {
         let mut all = String::new();
         for repo in &self.watched {
             for arguments in [
-                &["for-each-ref", "--exclude=refs/deploy-incoming", "--exclude=refs/deploy-incoming-notes"][..],
+                &[
+                    "for-each-ref",
+                    "--exclude=refs/deploy-incoming",
+                    "--exclude=refs/deploy-incoming-notes",
+                ][..],
                 &["config", "--local", "--list"],
                 &["symbolic-ref", "-q", "HEAD"],
             ] {
@@ -68,7 +83,10 @@ impl<'w> Page<'w> {
                 writeln!(
                     all,
                     "{}",
-                    policy.map_or_else(|error| error.to_string(), |it| String::from_utf8_lossy(&it).into_owned())
+                    policy.map_or_else(
+                        |error| error.to_string(),
+                        |it| String::from_utf8_lossy(&it).into_owned()
+                    )
                 )
                 .unwrap();
             }

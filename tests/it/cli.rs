@@ -18,9 +18,13 @@ fn help() {
 fn wrong_usage() {
     let world = World::new();
     let repo = world.repo("alice");
-    for arguments in
-        [&[][..], &["frobnicate"], &["man"], &["--remote=--upload-pack=x", "man", "x"], &["-C", "no", "man", "x"]]
-    {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["man"],
+        &["--remote=--upload-pack=x", "man", "x"],
+        &["-C", "no", "man", "x"],
+    ] {
         let run = repo.deploy(arguments).fails(2);
         assert!(run.text().is_empty() && !run.err().is_empty(), "{run}");
     }
@@ -34,8 +38,14 @@ fn failures() {
     repo.write("file", "");
     insta::assert_snapshot!(repo.deploy(&["man", "file/x"]).fails(3));
     insta::assert_snapshot!(repo.deploy(&["--json", "man", "file/x"]).fails(3));
-    let document = repo.deploy(&["--json", "-C", "no", "man", "x"]).fails(2).json();
-    assert_eq!((&document["schema"], &document["exit"]), (&"git-deploy/error/v1".into(), &2.into()));
+    let document = repo
+        .deploy(&["--json", "-C", "no", "man", "x"])
+        .fails(2)
+        .json();
+    assert_eq!(
+        (&document["schema"], &document["exit"]),
+        (&"git-deploy/error/v1".into(), &2.into())
+    );
     // Nothing but a document goes to standard output.
     let run = repo.deploy(&["--json", "man", "pages"]).ok();
     assert!(run.text().is_empty() && !run.err().is_empty(), "{run}");
@@ -49,11 +59,25 @@ fn closed_and_full_output() {
     let mut command = repo.command("git-deploy");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = command.args(["completions", "bash"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &[][..]));
+    let output = command
+        .args(["completions", "bash"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(141), &[][..])
+    );
 
-    let full = repo.run("sh", &["-c", "git-deploy completions bash > /dev/full"]).fails(3);
-    assert!(full.err().starts_with("error: cannot write to standard output"), "{full}");
+    let full = repo
+        .run("sh", &["-c", "git-deploy completions bash > /dev/full"])
+        .fails(3);
+    assert!(
+        full.err()
+            .starts_with("error: cannot write to standard output"),
+        "{full}"
+    );
 }
 
 /// Colour where a person looks or where it is asked for, and nowhere else.
@@ -63,12 +87,21 @@ fn colour() {
     let repo = world.repo("alice");
     let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
         let mut command = repo.command("git-deploy");
-        command.args(["-C", "no", "man", "x"]).args(arguments).envs(environment.iter().copied());
-        Run::of(&world, &mut command).fails(2).err().contains('\u{1b}')
+        command
+            .args(["-C", "no", "man", "x"])
+            .args(arguments)
+            .envs(environment.iter().copied());
+        Run::of(&world, &mut command)
+            .fails(2)
+            .err()
+            .contains('\u{1b}')
     };
     assert!(!coloured(&[], &[]));
     assert!(!coloured(&[], &[("CI", "true")]));
-    assert!(coloured(&["--color=always"], &[("NO_COLOR", "1"), ("TERM", "dumb")]));
+    assert!(coloured(
+        &["--color=always"],
+        &[("NO_COLOR", "1"), ("TERM", "dumb")]
+    ));
     assert!(!coloured(&["--color=never"], &[("CLICOLOR_FORCE", "1")]));
 }
 
@@ -92,7 +125,9 @@ fn completion_in_bash() {
     "#;
     let run = repo.run("bash", &["-c", script]).ok();
     let text = run.text();
-    let [option, command, registered] = text.lines().collect::<Vec<_>>()[..] else { panic!("{run}") };
+    let [option, command, registered] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{run}")
+    };
     assert_eq!((option, command), ("zsh", "completions"));
     assert!(registered.contains("-F _gitdeploy"), "{run}");
 }

@@ -11,7 +11,9 @@ pub fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
     let mut text = String::new();
     for command in commands {
         let run = repo.deploy(command).to_string();
-        let lines = run.lines().filter(|line| !line.starts_with("as of the last fetch"));
+        let lines = run
+            .lines()
+            .filter(|line| !line.starts_with("as of the last fetch"));
         lines.for_each(|line| writeln!(text, "{line}").unwrap());
         text.push('\n');
     }
@@ -29,15 +31,27 @@ fn revoke() {
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     carol.deploy(&["approve", "prod"]).ok();
     let record = || ci.deploy(&["record", "prod", "--no-verify"]);
-    project.refused(&["signer"], || bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"]));
-    let mut text = transcript(&bob.repo, &[&["revoke", "prod"], &["revoke", "prod", "--of", "carol"]]);
+    project.refused(&["signer"], || {
+        bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"])
+    });
+    let mut text = transcript(
+        &bob.repo,
+        &[&["revoke", "prod"], &["revoke", "prod", "--of", "carol"]],
+    );
     text += &transcript(
         &carol.repo,
-        &[&["revoke", "prod", "--dry-run"], &["revoke", "prod", "-m", "the canary fell ill"], &["revoke", "prod"]],
+        &[
+            &["revoke", "prod", "--dry-run"],
+            &["revoke", "prod", "-m", "the canary fell ill"],
+            &["revoke", "prod"],
+        ],
     );
     project.refused(&["approvals"], record);
     bob.deploy(&["approve", "prod"]).ok();
-    text += &transcript(&project.alice.repo, &[&["revoke", "prod", "main", "--of", "bob"]]);
+    text += &transcript(
+        &project.alice.repo,
+        &[&["revoke", "prod", "main", "--of", "bob"]],
+    );
     project.refused(&["approvals"], record);
     with_random_keys().bind(|| insta::assert_snapshot!(text));
     project.audited();
@@ -47,9 +61,13 @@ fn revoke() {
 #[test]
 fn yank() {
     let world = World::new();
-    let project = Project::new(&world, "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n");
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n",
+    );
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     let mut text = transcript(
         &ci.repo,
         &[
@@ -60,24 +78,46 @@ fn yank() {
             &["yank", "HEAD", "-m", "it leaks"],
         ],
     );
-    project.refused(&["yanked"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["yanked"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
     let unyank = ["unyank", "HEAD", "-m", "false alarm", "--no-verify"];
     project.refused(&["signer"], || ci.deploy(&unyank));
     project.refused(&["signer"], || bob.deploy(&unyank));
-    text += &transcript(&alice.repo, &[&["unyank", "main", "-m", "false alarm"], &["unyank", "main", "-m", "again"]]);
+    text += &transcript(
+        &alice.repo,
+        &[
+            &["unyank", "main", "-m", "false alarm"],
+            &["unyank", "main", "-m", "again"],
+        ],
+    );
     ci.deploy(&["record", "prod"]).ok();
 
     // An artifact, under whatever name; a person takes their own yank back.
     let image = format!("registry.example/demo@sha256:{}", "9f".repeat(32));
     project.push("api/x", "two\n");
     ci.deploy(&["register", &image]).ok();
-    text += &transcript(&bob.repo, &[&["yank", &image, "-m", "CVE-2026-1"], &["show", "--dates=iso"]]);
+    text += &transcript(
+        &bob.repo,
+        &[
+            &["yank", &image, "-m", "CVE-2026-1"],
+            &["show", "--dates=iso"],
+        ],
+    );
     project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
     let digest = image.rsplit_once('@').unwrap().1;
-    project.refused(&["signer"], || carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"]));
-    let document = bob.deploy(&["unyank", digest, "-m", "patched elsewhere", "--json"]).ok().json();
+    project.refused(&["signer"], || {
+        carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"])
+    });
+    let document = bob
+        .deploy(&["unyank", digest, "-m", "patched elsewhere", "--json"])
+        .ok()
+        .json();
     assert_eq!(
-        (&document["action"], &document["statement"]["predicate"]["digest"]),
+        (
+            &document["action"],
+            &document["statement"]["predicate"]["digest"]
+        ),
         (&"unyank".into(), &digest.into())
     );
     ci.deploy(&["record", "dev"]).ok();
@@ -93,14 +133,23 @@ fn build() {
         &world,
         "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n[artifacts]\nby = \"ci\"\n",
     );
-    project.refused(&["signer"], || project.bob.deploy(&["build", "-c", "api", "--no-verify"]));
+    project.refused(&["signer"], || {
+        project.bob.deploy(&["build", "-c", "api", "--no-verify"])
+    });
     let text = transcript(
         &project.ci.repo,
         &[
             &["build"],
             &["build", "-c", "web"],
             &["build", "-c", "api", "--dry-run"],
-            &["build", "-c", "api", "--failed", "--log", "https://ci.example.com/1"],
+            &[
+                "build",
+                "-c",
+                "api",
+                "--failed",
+                "--log",
+                "https://ci.example.com/1",
+            ],
             &["build", "HEAD", "-c", "api"],
             &["show", "--dates=iso"],
         ],
@@ -121,20 +170,47 @@ fn abort() {
     ci.deploy(&["record", "dev", "--start", "-c", "api"]).ok();
     ci.deploy(&["record", "dev", "--start", "-c", "web"]).ok();
     world.advance("5m");
-    let mut text =
-        transcript(&ci.repo, &[&["abort", "dev", "-m", "the runner died"], &["abort", "dev", "--run", "7", "-m", "x"]]);
-    project.refused(&["signer"], || bob.deploy(&["abort", "dev", "--run", "1", "-m", "too slow", "--no-verify"]));
+    let mut text = transcript(
+        &ci.repo,
+        &[
+            &["abort", "dev", "-m", "the runner died"],
+            &["abort", "dev", "--run", "7", "-m", "x"],
+        ],
+    );
+    project.refused(&["signer"], || {
+        bob.deploy(&[
+            "abort",
+            "dev",
+            "--run",
+            "1",
+            "-m",
+            "too slow",
+            "--no-verify",
+        ])
+    });
     text += &transcript(
         &ci.repo,
         &[
-            &["abort", "dev", "--run", "1", "-m", "the runner died", "--dry-run"],
+            &[
+                "abort",
+                "dev",
+                "--run",
+                "1",
+                "-m",
+                "the runner died",
+                "--dry-run",
+            ],
             &["abort", "dev", "--run", "1", "-m", "the runner died"],
         ],
     );
     world.advance("1h");
     text += &transcript(
         &bob.repo,
-        &[&["abort", "dev", "-m", "it hangs"], &["abort", "dev", "-m", "again"], &["status", "--dates=iso"]],
+        &[
+            &["abort", "dev", "-m", "it hangs"],
+            &["abort", "dev", "-m", "again"],
+            &["status", "--dates=iso"],
+        ],
     );
     with_random_keys().bind(|| insta::assert_snapshot!(text));
     ci.deploy(&["record", "dev"]).ok();
@@ -156,12 +232,31 @@ fn junit() {
     };
     let failed = "<testcase classname=\"shop.Cart\" name=\"adds\"><failure message=\"1 is not 2\"/></testcase>";
     let flaky = "<testcase classname=\"shop.Cart\" name=\"adds\"><flakyFailure/></testcase>";
-    ci.repo.write("out/one.xml", &format!("<testsuite name=\"one\">{}</testsuite>", cases(0, 400)));
-    for (file, last) in [("bad", failed), ("flaky", flaky), ("good", "<testcase name=\"adds\"/>")] {
-        ci.repo.write(&format!("out/{file}.xml"), &format!("<testsuite>{}{last}</testsuite>", cases(400, 411)));
+    ci.repo.write(
+        "out/one.xml",
+        &format!("<testsuite name=\"one\">{}</testsuite>", cases(0, 400)),
+    );
+    for (file, last) in [
+        ("bad", failed),
+        ("flaky", flaky),
+        ("good", "<testcase name=\"adds\"/>"),
+    ] {
+        ci.repo.write(
+            &format!("out/{file}.xml"),
+            &format!("<testsuite>{}{last}</testsuite>", cases(400, 411)),
+        );
     }
     ci.repo.write("out/page.xml", "<!DOCTYPE html><html/>");
-    let attest = |file: &str| ci.deploy(&["attest", "test-result", "HEAD", "--junit", "out/one.xml", file]);
+    let attest = |file: &str| {
+        ci.deploy(&[
+            "attest",
+            "test-result",
+            "HEAD",
+            "--junit",
+            "out/one.xml",
+            file,
+        ])
+    };
     let record = || ci.deploy(&["record", "prod", "--no-verify"]);
     let mut text = attest("out/bad.xml").to_string();
     let said = project.refused(&["checks"], record);
@@ -178,24 +273,48 @@ fn junit() {
         ],
     );
     project.refused(&["signer"], || {
-        bob.repo.write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
+        bob.repo
+            .write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
         bob.deploy(&["attest", "test-result", "--junit", "one.xml", "--no-verify"])
     });
     text += &attest("out/good.xml").to_string();
     text += &transcript(&ci.repo, &[&["show", "--dates=iso"], &["record", "prod"]]);
     with_random_keys().bind(|| insta::assert_snapshot!(text));
-    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
+    let signed = ci
+        .repo
+        .git(&["show", "refs/deploy/evidence:entry.json"])
+        .ok()
+        .json();
     let predicate = &signed["predicate"]["predicate"];
     let sum = ci.repo.run("sha256sum", &["out/one.xml"]).ok().text();
-    assert_eq!(predicate["configuration"][0]["digest"]["sha256"], sum.split(' ').next().unwrap());
+    assert_eq!(
+        predicate["configuration"][0]["digest"]["sha256"],
+        sum.split(' ').next().unwrap()
+    );
     assert_eq!(predicate["passedTests"].as_array().unwrap().len(), 412);
 
     // More tests than an entry has room for.
-    ci.repo.write("out/many.xml", &format!("<testsuite>{}{failed}</testsuite>", cases(0, 30_000)));
-    let many = ci.deploy(&["attest", "test-result", "--junit", "out/many.xml"]).ok();
-    assert!(many.err().contains("no room for every name") && many.text().contains("FAILED (1 of 30001)"), "{many}");
-    let signed = ci.repo.git(&["show", "refs/deploy/evidence:entry.json"]).ok().json();
-    assert_eq!(signed["predicate"]["predicate"]["failedTests"], serde_json::json!(["shop.Cart.adds"]));
+    ci.repo.write(
+        "out/many.xml",
+        &format!("<testsuite>{}{failed}</testsuite>", cases(0, 30_000)),
+    );
+    let many = ci
+        .deploy(&["attest", "test-result", "--junit", "out/many.xml"])
+        .ok();
+    assert!(
+        many.err().contains("no room for every name")
+            && many.text().contains("FAILED (1 of 30001)"),
+        "{many}"
+    );
+    let signed = ci
+        .repo
+        .git(&["show", "refs/deploy/evidence:entry.json"])
+        .ok()
+        .json();
+    assert_eq!(
+        signed["predicate"]["predicate"]["failedTests"],
+        serde_json::json!(["shop.Cart.adds"])
+    );
     project.audited();
 }
 
@@ -213,18 +332,40 @@ fn register() {
     let second = project.push("web/x", "two\n");
     // A branch of a component's name does not get in its way.
     ci.repo.git(&["branch", "web", &first]).ok();
-    let image = |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
+    let image =
+        |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
     let registered = |arguments: &[&str]| {
-        let document = ci.deploy(&[&["register"], arguments, &["--json"]].concat()).ok().json();
+        let document = ci
+            .deploy(&[&["register"], arguments, &["--json"]].concat())
+            .ok()
+            .json();
         let artifact = &document["statement"]["predicate"];
-        (artifact["component"].as_str().unwrap().to_owned(), artifact["commit"].as_str().unwrap().to_owned())
+        (
+            artifact["component"].as_str().unwrap().to_owned(),
+            artifact["commit"].as_str().unwrap().to_owned(),
+        )
     };
     let [one, two, three] = ["1", "2", "3"].map(|digit| image("web", digit));
-    assert_eq!(registered(&[&one, "web", "--env", "dev", "--project", "demo"]), ("web".to_owned(), first.clone()));
-    assert_eq!(registered(&[&two, "web"]), ("web".to_owned(), second.clone()));
-    assert_eq!(registered(&[&image("api", "3"), "dev", "-c", "api"]), ("api".to_owned(), first.clone()));
-    assert_eq!(registered(&[&image("other", "4"), "web", "-c", "web", "--dry-run"]), ("web".to_owned(), first));
-    assert_eq!(registered(&[&image("other", "4"), "api", &second]), ("api".to_owned(), second));
+    assert_eq!(
+        registered(&[&one, "web", "--env", "dev", "--project", "demo"]),
+        ("web".to_owned(), first.clone())
+    );
+    assert_eq!(
+        registered(&[&two, "web"]),
+        ("web".to_owned(), second.clone())
+    );
+    assert_eq!(
+        registered(&[&image("api", "3"), "dev", "-c", "api"]),
+        ("api".to_owned(), first.clone())
+    );
+    assert_eq!(
+        registered(&[&image("other", "4"), "web", "-c", "web", "--dry-run"]),
+        ("web".to_owned(), first)
+    );
+    assert_eq!(
+        registered(&[&image("other", "4"), "api", &second]),
+        ("api".to_owned(), second)
+    );
     let before = project.refs();
     let text = transcript(
         &ci.repo,
@@ -245,18 +386,25 @@ fn register() {
     // A clone that meets its project for the first time with these words is not taken further.
     let new = world.clone(&project.server, "dana");
     let met = new.deploy(&["status", "--project", "shop"]).fails(2);
-    assert!(met.err().contains("this is the project demo, not shop"), "{met}");
+    assert!(
+        met.err().contains("this is the project demo, not shop"),
+        "{met}"
+    );
 }
 
 /// Consent to a policy can be taken back until it is in force.
 #[test]
 fn revoke_of_a_policy() {
     let world = World::new();
-    let rules = "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n[environments]\ndev = {}\n";
+    let rules =
+        "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n[environments]\ndev = {}\n";
     let project = Project::new(&world, rules);
     let (alice, bob, carol) = (&project.alice, &project.bob, &project.carol);
     let file = |forge: &crate::harness::Forge<'_>| {
-        forge.repo.write("deploy.toml", &project.policy(&format!("{rules}qa = {{}}\n")));
+        forge.repo.write(
+            "deploy.toml",
+            &project.policy(&format!("{rules}qa = {{}}\n")),
+        );
     };
     for forge in [alice, bob] {
         file(forge);
@@ -264,13 +412,21 @@ fn revoke_of_a_policy() {
     bob.deploy(&["policy", "approve"]).ok();
     let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();
     let digest = format!("sha256:{}", digest.split(' ').next().unwrap());
-    project.refused(&["signer"], || carol.deploy(&["policy", "revoke", &digest, "--of", "bob", "--no-verify"]));
+    project.refused(&["signer"], || {
+        carol.deploy(&["policy", "revoke", &digest, "--of", "bob", "--no-verify"])
+    });
     let text = transcript(
         &bob.repo,
-        &[&["policy", "revoke", "--dry-run"], &["policy", "revoke", "-m", "not before Monday"], &["policy", "revoke"]],
+        &[
+            &["policy", "revoke", "--dry-run"],
+            &["policy", "revoke", "-m", "not before Monday"],
+            &["policy", "revoke"],
+        ],
     );
     with_random_keys().bind(|| insta::assert_snapshot!(text));
-    project.refused(&["approvals"], || alice.deploy(&["policy", "publish", "--yes", "--no-verify"]));
+    project.refused(&["approvals"], || {
+        alice.deploy(&["policy", "publish", "--yes", "--no-verify"])
+    });
     bob.deploy(&["policy", "approve", &digest]).ok();
     alice.deploy(&["policy", "publish", "--yes"]).ok();
 }

@@ -7,12 +7,19 @@ use crate::harness::{Repo, Run, Sandbox, World, with_random_keys};
 fn demo() {
     let world = World::new();
     let sandbox = Sandbox::new(&world);
-    let refused = sandbox.transcript.find("remote: git-deploy: refused  refs/deploy/prod").unwrap();
+    let refused = sandbox
+        .transcript
+        .find("remote: git-deploy: refused  refs/deploy/prod")
+        .unwrap();
     let accepted = sandbox.transcript.find("\nprod runs api (").unwrap();
     assert!(refused < accepted, "{}", sandbox.transcript);
     for rule in ["previous environment", "approvals"] {
         let named = format!("\nremote:   ✗ {rule} ");
-        assert!(sandbox.transcript[refused..accepted].contains(&named), "{}", sandbox.transcript);
+        assert!(
+            sandbox.transcript[refused..accepted].contains(&named),
+            "{}",
+            sandbox.transcript
+        );
     }
     let mut settings = with_random_keys();
     // The tour's commits are made with the hour's clock.
@@ -24,15 +31,22 @@ fn demo() {
     settings.bind(|| insta::assert_snapshot!(sandbox.transcript));
     sound(&sandbox.server());
     // Nobody who starts a second tour loses the first.
-    world.existing("sandbox", "nobody").deploy(&["demo", "."]).fails(2);
+    world
+        .existing("sandbox", "nobody")
+        .deploy(&["demo", "."])
+        .fails(2);
     things_to_try(&sandbox);
 }
 
 fn sound(server: &Repo<'_>) {
     server.git(&["fsck", "--strict", "--no-dangling"]).ok();
-    let refs = server.git(&["for-each-ref", "--format=%(refname)"]).ok().text();
+    let refs = server
+        .git(&["for-each-ref", "--format=%(refname)"])
+        .ok()
+        .text();
     let refs: Vec<&str> = refs.lines().collect();
-    let ledgers = ["dev", "evidence", "policy", "pr", "prod", "qa", "stage"].map(|name| format!("refs/deploy/{name}"));
+    let ledgers = ["dev", "evidence", "policy", "pr", "prod", "qa", "stage"]
+        .map(|name| format!("refs/deploy/{name}"));
     let others = ["refs/heads/main", "refs/notes/deploy"].map(str::to_owned);
     assert_eq!(refs, [&ledgers[..], &others[..]].concat());
     // The genesis, two approvals, and the deployment: nothing of the one that was refused.
@@ -43,8 +57,13 @@ fn sound(server: &Repo<'_>) {
 /// What the tour's last lines say, done as they say it.
 fn things_to_try(sandbox: &Sandbox<'_>) {
     let proposed = |person: &str, words: &str, command: &str| {
-        let line =
-            sandbox.transcript.lines().rev().take(3).find(|line| line.contains(&format!(". {person}: "))).unwrap();
+        let line = sandbox
+            .transcript
+            .lines()
+            .rev()
+            .take(3)
+            .find(|line| line.contains(&format!(". {person}: ")))
+            .unwrap();
         assert!(line.contains(words), "{line}");
         let (place, command) = command.split_once("$ ").unwrap();
         assert!(line.contains(command), "{line}");
@@ -53,20 +72,55 @@ fn things_to_try(sandbox: &Sandbox<'_>) {
     let alice = sandbox.person("alice");
     alice.commit("api/server.txt", "api 2\n", "Serve faster");
     alice.git(&["push", "-q"]).ok();
-    let status =
-        proposed("alice", "change api/server.txt, commit, push", "alice$ git deploy record dev && git deploy status");
+    let status = proposed(
+        "alice",
+        "change api/server.txt, commit, push",
+        "alice$ git deploy record dev && git deploy status",
+    );
     let status = status.ok().text();
     let new = &alice.rev("HEAD")[..7];
-    assert!(status.lines().any(|line| line.starts_with("dev ") && line.contains(new)), "{status}");
-    assert!(!status.lines().any(|line| line.starts_with("prod ") && line.contains(new)), "{status}");
+    assert!(
+        status
+            .lines()
+            .any(|line| line.starts_with("dev ") && line.contains(new)),
+        "{status}"
+    );
+    assert!(
+        !status
+            .lines()
+            .any(|line| line.starts_with("prod ") && line.contains(new)),
+        "{status}"
+    );
 
-    proposed("bob", "then in ci:", "bob$ git deploy lock prod -m \"incident 4711\"").ok();
-    let check = proposed("bob", "then in ci:", "ci$ git deploy sync && git deploy check prod").fails(1);
-    assert!(check.text().contains("✗ lock ") && check.text().contains("incident 4711"), "{check}");
+    proposed(
+        "bob",
+        "then in ci:",
+        "bob$ git deploy lock prod -m \"incident 4711\"",
+    )
+    .ok();
+    let check = proposed(
+        "bob",
+        "then in ci:",
+        "ci$ git deploy sync && git deploy check prod",
+    )
+    .fails(1);
+    assert!(
+        check.text().contains("✗ lock ") && check.text().contains("incident 4711"),
+        "{check}"
+    );
 
     let prod = sandbox.server().rev("refs/deploy/prod");
-    let push = proposed("ci", "see who says no", "ci$ git push origin :refs/deploy/prod").fails(1);
-    assert!(push.err().contains("remote: git-deploy: refused  refs/deploy/prod"), "{push}");
+    let push = proposed(
+        "ci",
+        "see who says no",
+        "ci$ git push origin :refs/deploy/prod",
+    )
+    .fails(1);
+    assert!(
+        push.err()
+            .contains("remote: git-deploy: refused  refs/deploy/prod"),
+        "{push}"
+    );
     assert_eq!(sandbox.server().rev("refs/deploy/prod"), prod);
 }
 

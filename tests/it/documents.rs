@@ -28,12 +28,18 @@ pub fn check(document: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
     let text = std::fs::read_to_string(&path).unwrap();
     let world = World::new();
-    let mut player = Player { world: &world, played: String::new(), commands: 0 };
+    let mut player = Player {
+        world: &world,
+        played: String::new(),
+        commands: 0,
+    };
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         player.say(line);
         let (end, exit) = match line.split_once(' ').unwrap_or((line, "")) {
-            ("```console", "") | ("<!--", "console") => (if line.starts_with('<') { "-->" } else { "```" }, 0),
+            ("```console", "") | ("<!--", "console") => {
+                (if line.starts_with('<') { "-->" } else { "```" }, 0)
+            }
             ("```console", how) => ("```", how.strip_prefix("exit=").unwrap().parse().unwrap()),
             _ => continue,
         };
@@ -47,9 +53,18 @@ pub fn check(document: &str) {
         return;
     }
     for (number, (shown, played)) in text.lines().zip(player.played.lines()).enumerate() {
-        assert_eq!(veil(shown), veil(played), "{document}:{}; UPDATE_DOCS=1 writes down what came out", number + 1);
+        assert_eq!(
+            veil(shown),
+            veil(played),
+            "{document}:{}; UPDATE_DOCS=1 writes down what came out",
+            number + 1
+        );
     }
-    assert_eq!(text.lines().count(), player.played.lines().count(), "{document}: more or less came out");
+    assert_eq!(
+        text.lines().count(),
+        player.played.lines().count(),
+        "{document}: more or less came out"
+    );
 }
 
 struct Player<'w> {
@@ -70,7 +85,10 @@ impl Player<'_> {
         let starts: Vec<usize> = (0..block.len()).filter(|at| is_typed(block, *at)).collect();
         for (count, start) in starts.iter().enumerate() {
             let end = starts.get(count + 1).copied().unwrap_or(block.len());
-            let typed = 1 + block[*start..end].iter().take_while(|line| line.ends_with('\\')).count();
+            let typed = 1 + block[*start..end]
+                .iter()
+                .take_while(|line| line.ends_with('\\'))
+                .count();
             let typed = &block[*start..end.min(start + typed)];
             for line in typed {
                 self.say(line);
@@ -96,15 +114,35 @@ impl Player<'_> {
         let home = self.world.path().join("home");
         let folder: PathBuf = home.join(person);
         let known = ["bob", "carol", "ci"].contains(&person);
-        let mut terminal = self.world.command("timeout", if known { person } else { "alice" });
-        terminal.args(["60", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
-        terminal.current_dir(folder).env("SHELL", "/bin/bash").env("TERM", "dumb").env("COLUMNS", "100");
-        terminal.env("GIT_PAGER", "cat").env("TESTDATA", Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"));
+        let mut terminal = self
+            .world
+            .command("timeout", if known { person } else { "alice" });
+        terminal.args([
+            "60",
+            "script",
+            "--quiet",
+            "--return",
+            "--command",
+            command,
+            "/dev/null",
+        ]);
+        terminal
+            .current_dir(folder)
+            .env("SHELL", "/bin/bash")
+            .env("TERM", "dumb")
+            .env("COLUMNS", "100");
+        terminal.env("GIT_PAGER", "cat").env(
+            "TESTDATA",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"),
+        );
         // A prompt for it would show nothing of what is typed.
         terminal.env("GIT_DEPLOY_PASSWORD", "correct horse battery staple");
         let run = Run::of(self.world, &mut terminal).fails(exit);
         self.date_fetches(&home);
-        let text = run.text().replace('\r', "").replace(&*home.to_string_lossy(), "~");
+        let text = run
+            .text()
+            .replace('\r', "")
+            .replace(&*home.to_string_lossy(), "~");
         settled(text.lines().map(str::trim_end))
     }
 
@@ -112,7 +150,9 @@ impl Player<'_> {
     fn date_fetches(&self, home: &Path) {
         let now = UNIX_EPOCH + Duration::from_secs(self.world.now().seconds().try_into().unwrap());
         for folder in std::fs::read_dir(home).unwrap() {
-            let mark = File::options().append(true).open(folder.unwrap().path().join(".git/FETCH_HEAD"));
+            let mark = File::options()
+                .append(true)
+                .open(folder.unwrap().path().join(".git/FETCH_HEAD"));
             mark.and_then(|mark| mark.set_modified(now))
                 .or_else(|error| match error.kind() {
                     ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(()),
@@ -125,8 +165,15 @@ impl Player<'_> {
 
 /// What was printed, without what is another each time: which plan was ready first, how long a step took, the number of the process.
 fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let step = |line: &str| ["plan ", "apply ", "verify ", "destroy "].iter().any(|word| line.starts_with(word));
-    let time = |word: &str| word.strip_suffix(" s").is_some_and(|it| it.parse::<u32>().is_ok());
+    let step = |line: &str| {
+        ["plan ", "apply ", "verify ", "destroy "]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    let time = |word: &str| {
+        word.strip_suffix(" s")
+            .is_some_and(|it| it.parse::<u32>().is_ok())
+    };
     let settled = |line: &str| match line.rsplit_once("  ") {
         Some((before, took)) if step(line) && time(took) => before.to_owned(),
         _ => without_process(line),
@@ -135,7 +182,10 @@ fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
     // Each line with what belongs to it.
     let mut blocks: Vec<Vec<String>> = Vec::new();
     for line in printed.map(settled) {
-        match blocks.last_mut().filter(|block| planned(&block[0]) && line.starts_with("    ")) {
+        match blocks
+            .last_mut()
+            .filter(|block| planned(&block[0]) && line.starts_with("    "))
+        {
             Some(block) => block.push(line),
             None => blocks.push(vec![line]),
         }
@@ -148,16 +198,23 @@ fn settled<'a>(printed: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// `…/git-deploy/logs/20260305T100000Z-stage-4711/api.run.log`, whatever the number is.
 fn without_process(line: &str) -> String {
-    let Some((before, path)) = line.split_once("/git-deploy/logs/") else { return line.to_owned() };
+    let Some((before, path)) = line.split_once("/git-deploy/logs/") else {
+        return line.to_owned();
+    };
     let end = path.find(['/', ' ']).unwrap_or(path.len());
     let (run, after) = path.split_at(end);
-    format!("{before}/git-deploy/logs/{}-4711{after}", run.rsplit_once('-').unwrap().0)
+    format!(
+        "{before}/git-deploy/logs/{}-4711{after}",
+        run.rsplit_once('-').unwrap().0
+    )
 }
 
 /// Whether a line of a block is typed: it has a prompt, or lets time pass.
 fn is_typed(block: &[&str], at: usize) -> bool {
     let continues = at > 0 && block[at - 1].ends_with('\\') && is_typed(block, at - 1);
-    let prompt = block[at].split_once("$ ").is_some_and(|(who, _)| who.chars().all(|c| c.is_ascii_lowercase()));
+    let prompt = block[at]
+        .split_once("$ ")
+        .is_some_and(|(who, _)| who.chars().all(|c| c.is_ascii_lowercase()));
     !continues && (prompt || block[at].starts_with("+ "))
 }
 
@@ -165,7 +222,10 @@ fn is_typed(block: &[&str], at: usize) -> bool {
 fn veil(line: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || "+/".contains(c);
     let random = |text: &str| {
-        let id = (7..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let id = (7..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         id || (text.len() == 56 && text.starts_with("RW"))
     };
     let mut veiled = String::new();
@@ -173,7 +233,11 @@ fn veil(line: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let length = rest.find(|c| word(c) != word(first)).unwrap_or(rest.len());
         let (token, after) = rest.split_at(length);
-        veiled.push_str(&if random(token) { "x".repeat(length) } else { token.to_owned() });
+        veiled.push_str(&if random(token) {
+            "x".repeat(length)
+        } else {
+            token.to_owned()
+        });
         rest = after;
     }
     veiled

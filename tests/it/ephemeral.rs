@@ -24,8 +24,15 @@ fn policy(world: &World, more: &str) -> String {
             server = server.display()
         )
     };
-    let components = [("api", "depends_on = \"db\""), ("db", "depends_on = \"net\""), ("net", "")];
-    let components: String = components.iter().map(|(name, before)| component(name, before)).collect();
+    let components = [
+        ("api", "depends_on = \"db\""),
+        ("db", "depends_on = \"net\""),
+        ("net", ""),
+    ];
+    let components: String = components
+        .iter()
+        .map(|(name, before)| component(name, before))
+        .collect();
     format!(
         "[environments.prod]\n[environments.\"pr-*\"]\nephemeral = {{ ttl = \"8h\", limit = 2 }}\n{more}\n\n{components}"
     )
@@ -42,39 +49,58 @@ fn begin<'w>(world: &'w World, more: &str) -> Project<'w> {
 fn running(world: &World, name: &str) -> Vec<String> {
     let folder = world.path().join("running").join(name);
     let found = std::fs::read_dir(folder).into_iter().flatten();
-    let mut found: Vec<String> = found.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    let mut found: Vec<String> = found
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
     found.sort();
     found
 }
 
 fn order(world: &World) -> String {
-    std::fs::read_to_string(world.path().join("running/order")).unwrap_or_default().replace('\n', ", ")
+    std::fs::read_to_string(world.path().join("running/order"))
+        .unwrap_or_default()
+        .replace('\n', ", ")
 }
 
 /// Lets the destruction of a component fail, `stuck`, or kill whoever destroys it, `killed`, as long as the file is there.
 fn lies_in_wait(world: &World, how: &str, component: &str) -> PathBuf {
-    let path = world.path().join("running").join(format!("{how}-{component}"));
+    let path = world
+        .path()
+        .join("running")
+        .join(format!("{how}-{component}"));
     std::fs::write(&path, "").unwrap();
     path
 }
 
 /// The environments that the ledger knows.
 fn known(project: &Project<'_>) -> String {
-    let all = project.server.git(&["ls-tree", "--name-only", "refs/deploy/pr:environments"]);
-    if all.succeeded() { all.text() } else { String::new() }
+    let all = project
+        .server
+        .git(&["ls-tree", "--name-only", "refs/deploy/pr:environments"]);
+    if all.succeeded() {
+        all.text()
+    } else {
+        String::new()
+    }
 }
 
 /// What CI does for change request 17.
 fn in_ci<'w>(project: &Project<'w>, arguments: &[&str]) -> Run<'w> {
     let mut command = project.ci.repo.command("git-deploy");
-    command.envs(CI).env("GITHUB_REF", "refs/pull/17/merge").args(arguments);
+    command
+        .envs(CI)
+        .env("GITHUB_REF", "refs/pull/17/merge")
+        .args(arguments);
     Run::of(project.world, &mut command)
 }
 
 fn expires(project: &Project<'_>, name: &str) -> String {
     project.ci.deploy(&["sync"]).ok();
     let status = project.ci.deploy(&["status", name, "--json"]).ok().json();
-    status["environments"][0]["expires"].as_str().unwrap_or_default().to_owned()
+    status["environments"][0]["expires"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// A change request has an environment of its own from its first deployment, which every further one keeps alive, until it is closed. Its
@@ -83,42 +109,86 @@ fn expires(project: &Project<'_>, name: &str) -> String {
 fn a_life() {
     let world = World::new();
     let told = world.path().join("running/told").display().to_string();
-    let notify =
-        format!("notify = {{ command = \"echo $DEPLOY_EVENT $DEPLOY_ENV >> {told}\", on = \"about-to-expire\" }}");
+    let notify = format!(
+        "notify = {{ command = \"echo $DEPLOY_EVENT $DEPLOY_ENV >> {told}\", on = \"about-to-expire\" }}"
+    );
     let project = begin(&world, &notify);
     assert!(
-        in_ci(&project, &["run", "--change", "17", "--yes"]).ok().err().contains("pr-17, from the change request 17")
+        in_ci(&project, &["run", "--change", "17", "--yes"])
+            .ok()
+            .err()
+            .contains("pr-17, from the change request 17")
     );
     assert_eq!(running(&world, "pr-17"), ["api", "db", "net"]);
-    let in_hours = |hours: u64| world.now().plus(git_deploy::domain::time::Span::seconds(hours * 3_600)).to_string();
+    let in_hours = |hours: u64| {
+        world
+            .now()
+            .plus(git_deploy::domain::time::Span::seconds(hours * 3_600))
+            .to_string()
+    };
     assert_eq!(expires(&project, "pr-17"), in_hours(8));
     project.push("api/x", "two\n");
     world.advance("1h");
     in_ci(&project, &["run", "--yes"]).ok();
     assert_eq!(expires(&project, "pr-17"), in_hours(8));
     in_ci(&project, &["run", "--yes", "--ttl", "2h"]).ok();
-    assert_eq!(expires(&project, "pr-17"), in_hours(2), "also where nothing differs");
+    assert_eq!(
+        expires(&project, "pr-17"),
+        in_hours(2),
+        "also where nothing differs"
+    );
     in_ci(&project, &["expire", "+4h", "-m", "a demonstration"]).ok();
     assert_eq!(expires(&project, "pr-17"), in_hours(4));
     project.bob.deploy(&["expire", "pr-17", &in_hours(5)]).ok();
     let too_long = project.bob.deploy(&["expire", "pr-17", "+9h"]).fails(1);
-    assert!(too_long.words_of_err().contains("for 8h → git deploy expire pr-17 +8h"), "{too_long}");
+    assert!(
+        too_long
+            .words_of_err()
+            .contains("for 8h → git deploy expire pr-17 +8h"),
+        "{too_long}"
+    );
     project.bob.deploy(&["expire", "prod", "+1h"]).fails(1);
     project.bob.deploy(&["expire", "pr-17", "soon"]).fails(2);
     project.bob.deploy(&["expire", "pr-18", "+1h"]).fails(1);
-    let warned = project.bob.deploy(&["reap", "--warn", "5h", "--json"]).ok().json();
+    let warned = project
+        .bob
+        .deploy(&["reap", "--warn", "5h", "--json"])
+        .ok()
+        .json();
     assert_eq!(warned["environments"][0]["outcome"], "expiring");
-    assert_eq!(std::fs::read_to_string(world.path().join("running/told")).unwrap(), "about-to-expire pr-17\n");
-    assert!(project.bob.deploy(&["reap", "--warn", "1h"]).ok().text().starts_with("No environment expires"));
+    assert_eq!(
+        std::fs::read_to_string(world.path().join("running/told")).unwrap(),
+        "about-to-expire pr-17\n"
+    );
+    assert!(
+        project
+            .bob
+            .deploy(&["reap", "--warn", "1h"])
+            .ok()
+            .text()
+            .starts_with("No environment expires")
+    );
     let mut status = project.bob.repo.command("git-deploy");
-    let status = Run::of(&world, status.args(["status", "--dates", "relative"]).env("COLUMNS", "80")).ok();
-    assert!(status.text().contains("pr-17 expires in 5 hours"), "{status}");
+    let status = Run::of(
+        &world,
+        status
+            .args(["status", "--dates", "relative"])
+            .env("COLUMNS", "80"),
+    )
+    .ok();
+    assert!(
+        status.text().contains("pr-17 expires in 5 hours"),
+        "{status}"
+    );
 
     in_ci(&project, &["destroy"]).fails(2);
     let gone = in_ci(&project, &["destroy", "--yes", "-m", "merged"]).ok();
     assert!(gone.text().contains("pr-17 is gone"), "{gone}");
     assert_eq!(order(&world), "pr-17 api, pr-17 db, pr-17 net, ");
-    assert_eq!((running(&world, "pr-17"), known(&project).as_str()), (vec![], ""));
+    assert_eq!(
+        (running(&world, "pr-17"), known(&project).as_str()),
+        (vec![], "")
+    );
     let absent = in_ci(&project, &["destroy", "--yes", "--json"]).ok().json();
     assert_eq!(absent["environments"][0]["outcome"], "absent");
     project.ci.deploy(&["destroy", "prod", "--yes"]).fails(2);
@@ -131,21 +201,48 @@ fn limited() {
     let world = World::new();
     let project = begin(&world, "");
     for (name, ttl) in [("pr-1", "3h"), ("pr-2", "2h")] {
-        project.ci.deploy(&["run", name, "--ttl", ttl, "--yes"]).ok();
+        project
+            .ci
+            .deploy(&["run", name, "--ttl", ttl, "--yes"])
+            .ok();
     }
-    let refused = || project.ci.deploy(&["run", "pr-3", "--yes"]).fails(1).words_of_err();
-    assert!(refused().contains("2 of at most 2 environments exist: pr-2 expires first → git deploy destroy pr-2"));
+    let refused = || {
+        project
+            .ci
+            .deploy(&["run", "pr-3", "--yes"])
+            .fails(1)
+            .words_of_err()
+    };
+    assert!(refused().contains(
+        "2 of at most 2 environments exist: pr-2 expires first → git deploy destroy pr-2"
+    ));
     world.advance("2h");
-    assert!(refused().contains("2 of at most 2 environments exist, and pr-2 has expired → git deploy reap"));
+    assert!(
+        refused()
+            .contains("2 of at most 2 environments exist, and pr-2 has expired → git deploy reap")
+    );
     assert!(running(&world, "pr-3").is_empty());
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
     let dry = project.ci.deploy(&["reap", "--dry-run"]).ok().text();
     assert!(dry.starts_with("pr-2 expired "), "{dry}");
     project.ci.deploy(&["reap"]).ok();
     project.ci.deploy(&["run", "pr-3", "--yes"]).ok();
-    let text = policy(&world, "").replace("[environments.prod]", "[environments.prod]\npromote_from = \"pr-1\"");
-    project.alice.repo.write("deploy.toml", &project.policy(&text));
-    assert!(project.alice.deploy(&["policy", "publish", "--yes"]).fails(1).err().contains("nothing is promoted from"));
+    let text = policy(&world, "").replace(
+        "[environments.prod]",
+        "[environments.prod]\npromote_from = \"pr-1\"",
+    );
+    project
+        .alice
+        .repo
+        .write("deploy.toml", &project.policy(&text));
+    assert!(
+        project
+            .alice
+            .deploy(&["policy", "publish", "--yes"])
+            .fails(1)
+            .err()
+            .contains("nothing is promoted from")
+    );
 }
 
 /// What cannot be destroyed is recorded as failed, what it needs stays, and the next attempt goes on with what is left; one that is stuck
@@ -156,28 +253,58 @@ fn stuck_and_freed() {
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
     let in_the_way = lies_in_wait(&world, "stuck", "db");
-    let failed = project.ci.deploy(&["destroy", "pr-1", "--yes", "--json"]).fails(4);
+    let failed = project
+        .ci
+        .deploy(&["destroy", "pr-1", "--yes", "--json"])
+        .fails(4);
     assert_eq!(failed.json()["environments"][0]["outcome"], "failed");
-    assert!(failed.words_of_err().contains("the destruction of pr-1 failed because: destroy of db"), "{failed}");
-    assert_eq!((order(&world).as_str(), running(&world, "pr-1")), ("pr-1 api, ", vec!["db".into(), "net".into()]));
+    assert!(
+        failed
+            .words_of_err()
+            .contains("the destruction of pr-1 failed because: destroy of db"),
+        "{failed}"
+    );
+    assert_eq!(
+        (order(&world).as_str(), running(&world, "pr-1")),
+        ("pr-1 api, ", vec!["db".into(), "net".into()])
+    );
     std::fs::remove_file(in_the_way).unwrap();
-    project.ci.deploy(&["run", "pr-2", "--yes", "--ttl", "1h"]).ok();
+    project
+        .ci
+        .deploy(&["run", "pr-2", "--yes", "--ttl", "1h"])
+        .ok();
     world.advance("9h");
 
     let in_the_way = lies_in_wait(&world, "stuck", "net");
-    project.bob.deploy(&["lock", "pr-2", "-m", "looking into it"]).ok();
+    project
+        .bob
+        .deploy(&["lock", "pr-2", "-m", "looking into it"])
+        .ok();
     let locked = project.ci.deploy(&["reap"]).fails(4).words_of_err();
-    assert!(locked.contains("2 of 2 expired environments could not be destroyed: pr-2, pr-1"), "{locked}");
+    assert!(
+        locked.contains("2 of 2 expired environments could not be destroyed: pr-2, pr-1"),
+        "{locked}"
+    );
     assert!(locked.contains("pr-2 is locked by bob"), "{locked}");
     assert_eq!(order(&world), "pr-1 api, pr-1 db, ");
     std::fs::remove_file(in_the_way).unwrap();
-    assert!(project.ci.deploy(&["reap", "pr-1"]).ok().text().contains("pr-1 is gone"));
+    assert!(
+        project
+            .ci
+            .deploy(&["reap", "pr-1"])
+            .ok()
+            .text()
+            .contains("pr-1 is gone")
+    );
     project.ci.deploy(&["reap", "pr-*"]).fails(1);
     project.bob.deploy(&["unlock", "pr-2"]).ok();
     project.ci.deploy(&["reap", "prod"]).fails(2);
     project.ci.deploy(&["reap"]).ok();
     assert_eq!(known(&project), "");
-    assert_eq!(project.ci.deploy(&["reap"]).ok().text(), "No environment has expired.");
+    assert_eq!(
+        project.ci.deploy(&["reap"]).ok().text(),
+        "No environment has expired."
+    );
     project.audited();
 }
 
@@ -191,13 +318,30 @@ fn killed() {
     assert!(!project.ci.deploy(&["destroy", "pr-1", "--yes"]).succeeded());
     std::fs::remove_file(in_the_way).unwrap();
     project.bob.deploy(&["sync"]).ok();
-    assert!(project.bob.deploy(&["status", "pr-1"]).ok().text().contains("being destroyed"));
+    assert!(
+        project
+            .bob
+            .deploy(&["status", "pr-1"])
+            .ok()
+            .text()
+            .contains("being destroyed")
+    );
     for verb in ["run", "destroy"] {
-        assert!(project.bob.deploy(&[verb, "pr-1", "--yes"]).fails(1).words_of_err().contains("is unfinished"));
+        assert!(
+            project
+                .bob
+                .deploy(&[verb, "pr-1", "--yes"])
+                .fails(1)
+                .words_of_err()
+                .contains("is unfinished")
+        );
     }
     let resumed = project.bob.deploy(&["resume", "pr-1", "--yes"]).ok();
     assert!(resumed.text().contains("pr-1 is gone"), "{resumed}");
-    assert_eq!((running(&world, "pr-1"), known(&project).as_str()), (vec![], ""));
+    assert_eq!(
+        (running(&world, "pr-1"), known(&project).as_str()),
+        (vec![], "")
+    );
     project.audited();
 }
 
@@ -210,8 +354,13 @@ fn reapers_at_once() {
     project.ci.deploy(&["record", "pr-2", "--start"]).ok();
     world.advance("9h");
     let runs: Vec<Run<'_>> = std::thread::scope(|scope| {
-        let reap = |forge| scope.spawn(move || -> Run<'_> { crate::harness::Forge::deploy(forge, &["reap"]) });
-        let threads: Vec<_> = [&project.alice, &project.bob, &project.ci].map(reap).into_iter().collect();
+        let reap = |forge| {
+            scope.spawn(move || -> Run<'_> { crate::harness::Forge::deploy(forge, &["reap"]) })
+        };
+        let threads: Vec<_> = [&project.alice, &project.bob, &project.ci]
+            .map(reap)
+            .into_iter()
+            .collect();
         threads.into_iter().map(|it| it.join().unwrap()).collect()
     });
     let said: String = runs.into_iter().map(|run| run.ok().text() + "\n").collect();
@@ -229,16 +378,37 @@ fn failed_creation() {
     let project = begin(&world, "");
     project.push("db/x", "broken\n");
     let failed = project.ci.deploy(&["run", "pr-1", "--yes"]).fails(4);
-    assert!(failed.text().contains("Nothing ran in pr-1 before, so it is taken down again."), "{failed}");
-    assert_eq!((order(&world).as_str(), known(&project).as_str()), ("pr-1 db, pr-1 net, ", ""), "{failed}");
+    assert!(
+        failed
+            .text()
+            .contains("Nothing ran in pr-1 before, so it is taken down again."),
+        "{failed}"
+    );
+    assert_eq!(
+        (order(&world).as_str(), known(&project).as_str()),
+        ("pr-1 db, pr-1 net, ", ""),
+        "{failed}"
+    );
     // One that cannot be taken down either is left, as far as it goes, and shown.
     let in_the_way = lies_in_wait(&world, "stuck", "db");
     let failed = project.ci.deploy(&["run", "pr-1", "--yes"]).fails(4);
-    assert!(failed.words_of_err().contains("git deploy destroy pr-1"), "{failed}");
+    assert!(
+        failed.words_of_err().contains("git deploy destroy pr-1"),
+        "{failed}"
+    );
     let status = project.ci.deploy(&["status", "pr-1", "--json"]).ok().json();
     let components = status["environments"][0]["components"].as_array().unwrap();
-    let state = |name| components.iter().find(|it| it["component"] == name).map(|it| it["state"].clone());
-    assert_eq!((state("db"), state("net")), (Some("unknown".into()), Some("live".into())), "{status}");
+    let state = |name| {
+        components
+            .iter()
+            .find(|it| it["component"] == name)
+            .map(|it| it["state"].clone())
+    };
+    assert_eq!(
+        (state("db"), state("net")),
+        (Some("unknown".into()), Some("live".into())),
+        "{status}"
+    );
     std::fs::remove_file(in_the_way).unwrap();
     project.ci.deploy(&["destroy", "pr-1", "--yes"]).ok();
     assert_eq!(known(&project), "");
@@ -251,9 +421,16 @@ fn failed_creation() {
 
     project.publish(&policy(&world, "rollback = \"manual\""));
     let left = project.ci.deploy(&["run", "pr-2", "--yes"]).fails(4);
-    assert!(left.words_of_err().contains("pr-2 is left as it is. To take it down: git deploy destroy pr-2"), "{left}");
+    assert!(
+        left.words_of_err()
+            .contains("pr-2 is left as it is. To take it down: git deploy destroy pr-2"),
+        "{left}"
+    );
     assert_eq!(running(&world, "pr-2"), ["db", "net"]);
     project.ci.deploy(&["destroy", "pr-2", "--yes"]).ok();
-    assert_eq!((running(&world, "pr-2"), known(&project).as_str()), (vec![], "pr-1"));
+    assert_eq!(
+        (running(&world, "pr-2"), known(&project).as_str()),
+        (vec![], "pr-1")
+    );
     project.audited();
 }

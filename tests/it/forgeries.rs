@@ -22,17 +22,31 @@ fn parents_that_git_does_not_see() {
     let world = World::new();
     let project = Project::new(&world, BOUND);
     let alice = &project.alice;
-    project.ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    project
+        .ci
+        .deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     alice.push(&["HEAD:refs/heads/prod"]).ok();
     let (head, tree) = (alice.repo.rev("HEAD"), alice.repo.rev("HEAD^{tree}"));
     let who = format!("alice <alice@example.com> {} +0000", world.now().seconds());
     let forged = |between: &str| -> Oid {
-        let raw = format!("tree {tree}\n{between}parent {head}\nauthor {who}\ncommitter {who}\n\nforged\n");
+        let raw = format!(
+            "tree {tree}\n{between}parent {head}\nauthor {who}\ncommitter {who}\n\nforged\n"
+        );
         alice.repository().write_commit(raw.as_bytes()).unwrap()
     };
     let orphan = forged("x-note nothing\n");
-    assert_eq!(alice.repo.git(&["rev-list", "--count", &orphan.to_string()]).ok().text(), "1");
-    project.refused(&["branch"], || alice.push(&[&format!("+{orphan}:refs/heads/prod")]));
+    assert_eq!(
+        alice
+            .repo
+            .git(&["rev-list", "--count", &orphan.to_string()])
+            .ok()
+            .text(),
+        "1"
+    );
+    project.refused(&["branch"], || {
+        alice.push(&[&format!("+{orphan}:refs/heads/prod")])
+    });
     let child = forged("");
     alice.push(&[&format!("{child}:refs/heads/prod")]).ok();
     project.audited();
@@ -44,11 +58,15 @@ fn parents_that_git_does_not_see() {
 fn made_up_old_ids() {
     let world = World::new();
     let project = Project::new(&world, BOUND);
-    project.ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    project
+        .ci
+        .deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     let head = project.alice.repo.rev("HEAD");
     let zero = "0".repeat(head.len());
     let judged = |old: &str, name: &str| {
-        let script = format!("printf '{old} {head} {name}\\n' | GIT_DIR=. git-deploy hook pre-receive");
+        let script =
+            format!("printf '{old} {head} {name}\\n' | GIT_DIR=. git-deploy hook pre-receive");
         Run::of(&world, project.server.command("sh").args(["-c", &script]))
     };
     let run = judged(&head, "refs/heads/prod").fails(1);
@@ -69,22 +87,36 @@ fn under_a_forged_policy() {
     let alice = Forge::new(&world, &server, "alice");
     alice.repo.commit("file", "content\n", "Begin");
     alice.begin(&policy(&alice));
-    alice.push(&["HEAD:refs/heads/main", "refs/deploy/policy"]).ok();
-    let (bob, mallory) = (Forge::new(&world, &server, "bob"), Forge::new(&world, &server, "mallory"));
+    alice
+        .push(&["HEAD:refs/heads/main", "refs/deploy/policy"])
+        .ok();
+    let (bob, mallory) = (
+        Forge::new(&world, &server, "bob"),
+        Forge::new(&world, &server, "mallory"),
+    );
     bob.deploy(&["init", "--remote", "origin", "--yes"]);
     bob.deploy(&["sync"]).ok();
     let before = bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text();
 
-    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory
+        .repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     mallory.publish(&policy(&mallory), false);
     mallory.record("prod", "HEAD", None);
     mallory.push(&["refs/deploy/*:refs/deploy/*"]).ok();
     let run = bob.deploy(&["sync"]);
     assert!(!run.succeeded(), "{run}");
-    assert_eq!(bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text(), before, "{run}");
+    assert_eq!(
+        bob.repo.git(&["for-each-ref", "refs/deploy/"]).ok().text(),
+        before,
+        "{run}"
+    );
 
     // An auditor takes everything over as it is, and still is not taken in by what only the forged policy allows.
-    bob.repo.git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"]).ok();
+    bob.repo
+        .git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"])
+        .ok();
     let said = bob.deploy(&["audit"]).fails(1).to_string();
     assert!(said.contains("of policy, which does not stand"), "{said}");
 }
@@ -110,18 +142,32 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
         &repository,
         &project,
         &tips,
-        &Plan { ledgers: &ledgers, since: &std::collections::BTreeMap::new(), notes: true, stretch },
+        &Plan {
+            ledgers: &ledgers,
+            since: &std::collections::BTreeMap::new(),
+            notes: true,
+            stretch,
+        },
         &Unwatched,
     );
     let notes = report.notes.into_iter().flat_map(|(findings, _)| findings);
-    report.ledgers.into_iter().flat_map(|ledger| ledger.findings).chain(notes).collect()
+    report
+        .ledgers
+        .into_iter()
+        .flat_map(|ledger| ledger.findings)
+        .chain(notes)
+        .collect()
 }
 
 /// The same, however the ledgers are cut: a fault right at a boundary is neither hidden nor told twice.
 fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
     let whole = findings(repository, usize::MAX);
     for stretch in 1..5 {
-        assert_eq!(findings(repository, stretch), whole, "in stretches of {stretch}");
+        assert_eq!(
+            findings(repository, stretch),
+            whole,
+            "in stretches of {stretch}"
+        );
     }
     whole
 }
@@ -134,8 +180,15 @@ fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
     let alice = Forge::new(world, &server, "alice");
     alice.repo.commit("file", "content\n", "Begin");
     let key = alice.key();
-    alice.begin(&format!("schema = 1\nproject = \"demo\"\n[people]\nalice = {{ key = \"{key}\" }}\n{TWO}"));
-    for (ledger, from) in [("dev", None), ("dev", Some("HEAD")), ("prod", None), ("dev", Some("HEAD"))] {
+    alice.begin(&format!(
+        "schema = 1\nproject = \"demo\"\n[people]\nalice = {{ key = \"{key}\" }}\n{TWO}"
+    ));
+    for (ledger, from) in [
+        ("dev", None),
+        ("dev", Some("HEAD")),
+        ("prod", None),
+        ("dev", Some("HEAD")),
+    ] {
         world.advance("1m");
         alice.record(ledger, "HEAD", from);
     }
@@ -150,55 +203,96 @@ fn all_at_once() {
     let (repo, record) = (&alice.repo, || alice.a_record("HEAD", Some("HEAD")));
     let mut forged: BTreeMap<String, &str> = BTreeMap::new();
     let mut next = |ledger: &str, id: String, rule: Option<&'static str>| {
-        repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &id]).ok();
+        repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &id])
+            .ok();
         forged.extend(rule.map(|rule| (id, rule)));
         world.advance("1m");
     };
     let honestly = |ledger: &str| alice.build(ledger, record(), None, |_| ()).to_string();
     assert_eq!(findings_of_any_cut(&repo.path().join(".git")), []);
 
-    let early =
-        alice.build("dev", record(), None, |statement| statement.at = statement.at.minus("1d".parse().unwrap()));
+    let early = alice.build("dev", record(), None, |statement| {
+        statement.at = statement.at.minus("1d".parse().unwrap())
+    });
     next("dev", early.to_string(), Some("time"));
     next("dev", honestly("dev"), None);
     let dropped = alice.retree(
         &honestly("dev"),
-        &[&["--force-remove", "components/demo/verification.json"], &["--force-remove", "components/demo/last.json"]],
+        &[
+            &["--force-remove", "components/demo/verification.json"],
+            &["--force-remove", "components/demo/last.json"],
+        ],
     );
     next("dev", dropped, Some("place"));
     let numbered = alice.build("dev", record(), None, |statement| statement.sequence += 5);
     next("dev", numbered.to_string(), Some("place"));
     next("dev", honestly("dev"), None);
     // Honest, and on what does not stand.
-    let leaning = alice.build("stage", alice.a_record("HEAD", None), None, |_| ()).to_string();
+    let leaning = alice
+        .build("stage", alice.a_record("HEAD", None), None, |_| ())
+        .to_string();
     next("stage", leaning.clone(), None);
     // What is no entry at all, with one upon it that was signed for the place before.
     let (tip, moved) = (repo.rev("refs/deploy/dev"), honestly("dev"));
     let nothing = alice.retree(&tip, &[&["--force-remove", "entry.json"]]);
-    let nothing = alice.recommit(&nothing, |raw| raw.replacen(&repo.rev(&format!("{tip}^1")), &tip, 1));
+    let nothing = alice.recommit(&nothing, |raw| {
+        raw.replacen(&repo.rev(&format!("{tip}^1")), &tip, 1)
+    });
     let moved = alice.recommit(&moved, |raw| raw.replacen(&tip, &nothing, 1));
     next("dev", nothing, Some("place"));
     next("dev", moved, Some("place"));
     next("dev", honestly("dev"), None);
 
-    mallory.repo.git(&["fetch", "-q", &repo.url(), "HEAD", "refs/deploy/*:refs/deploy/*"]).ok();
-    mallory.repo.git(&["reset", "-q", "--hard", "FETCH_HEAD"]).ok();
-    let stolen = mallory.append("prod", a_lock(), None, |statement| statement.by = "alice".parse().unwrap());
-    repo.git(&["fetch", "-q", &mallory.repo.url(), &stolen.to_string()]).ok();
+    mallory
+        .repo
+        .git(&[
+            "fetch",
+            "-q",
+            &repo.url(),
+            "HEAD",
+            "refs/deploy/*:refs/deploy/*",
+        ])
+        .ok();
+    mallory
+        .repo
+        .git(&["reset", "-q", "--hard", "FETCH_HEAD"])
+        .ok();
+    let stolen = mallory.append("prod", a_lock(), None, |statement| {
+        statement.by = "alice".parse().unwrap()
+    });
+    repo.git(&["fetch", "-q", &mallory.repo.url(), &stolen.to_string()])
+        .ok();
     next("prod", stolen.to_string(), Some("signer"));
 
     let found = findings_of_any_cut(&repo.path().join(".git"));
-    let (leans, own): (Vec<&Finding>, Vec<&Finding>) = found.iter().partition(|it| it.kind == Kind::Support);
-    assert_eq!(leans.iter().map(|it| it.entry.unwrap().to_string()).collect::<Vec<_>>(), [leaning]);
-    let ours: BTreeMap<String, &str> =
-        own.iter().map(|it| (it.entry.unwrap().to_string(), it.rule.unwrap().name())).collect();
+    let (leans, own): (Vec<&Finding>, Vec<&Finding>) =
+        found.iter().partition(|it| it.kind == Kind::Support);
+    assert_eq!(
+        leans
+            .iter()
+            .map(|it| it.entry.unwrap().to_string())
+            .collect::<Vec<_>>(),
+        [leaning]
+    );
+    let ours: BTreeMap<String, &str> = own
+        .iter()
+        .map(|it| (it.entry.unwrap().to_string(), it.rule.unwrap().name()))
+        .collect();
     assert_eq!(ours, forged, "{found:#?}");
     let once: BTreeSet<String> = found.iter().map(|it| format!("{it:?}")).collect();
     assert_eq!(once.len(), found.len(), "{found:#?}");
 
     let said = alice.deploy(&["audit", "--json"]).fails(1).json();
-    let told = said["ledgers"].as_array().unwrap().iter().flat_map(|it| it["findings"].as_array().unwrap());
-    assert!(told.clone().all(|it| ["kind", "ledger", "outcome", "detail"].iter().all(|key| it[key].is_string())));
+    let told = said["ledgers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|it| it["findings"].as_array().unwrap());
+    assert!(told.clone().all(|it| {
+        ["kind", "ledger", "outcome", "detail"]
+            .iter()
+            .all(|key| it[key].is_string())
+    }));
     assert_eq!(told.count(), found.len());
 }
 
@@ -210,22 +304,38 @@ fn lost_objects() {
     alice.record("stage", "HEAD", None);
     let git_dir = alice.repo.path().join(".git");
     assert_eq!(findings_of_any_cut(&git_dir), []);
-    let objects = alice.repo.git(&["rev-list", "--objects", "--no-object-names", "--all"]).ok().text();
+    let objects = alice
+        .repo
+        .git(&["rev-list", "--objects", "--no-object-names", "--all"])
+        .ok()
+        .text();
     let mut silent = BTreeSet::new();
     for id in objects.lines() {
         let file = git_dir.join("objects").join(&id[..2]).join(&id[2..]);
         let bytes = std::fs::read(&file).unwrap();
-        for left in [None, Some(&bytes[..bytes.len() / 2]), Some(b"garbage".as_slice())] {
-            std::fs::remove_file(&file).or_else(|error| left.map(|_| ()).ok_or(error)).unwrap();
+        for left in [
+            None,
+            Some(&bytes[..bytes.len() / 2]),
+            Some(b"garbage".as_slice()),
+        ] {
+            std::fs::remove_file(&file)
+                .or_else(|error| left.map(|_| ()).ok_or(error))
+                .unwrap();
             if let Some(left) = left {
                 std::fs::write(&file, left).unwrap();
             }
             // What was computed is not read as well, if it is there: that is git fsck's business.
             let found = match left {
                 None => findings_of_any_cut(&git_dir),
-                Some(_) => [1, usize::MAX].into_iter().flat_map(|stretch| findings(&git_dir, stretch)).collect(),
+                Some(_) => [1, usize::MAX]
+                    .into_iter()
+                    .flat_map(|stretch| findings(&git_dir, stretch))
+                    .collect(),
             };
-            assert!(found.iter().all(|it| it.outcome == Outcome::Unknown), "{id}: {found:#?}");
+            assert!(
+                found.iter().all(|it| it.outcome == Outcome::Unknown),
+                "{id}: {found:#?}"
+            );
             if left.is_none() && found.is_empty() {
                 silent.insert(id);
             }
@@ -234,9 +344,16 @@ fn lost_objects() {
         std::fs::write(&file, bytes).unwrap();
     }
     // What nobody needs: the code, whose content is the name of its tree, and the tree of a genesis, which is empty, there or not.
-    let unneeded = ["HEAD:file", "HEAD^{tree}", "refs/deploy/dev~3^{tree}"].map(|revision| alice.repo.rev(revision));
+    let unneeded = ["HEAD:file", "HEAD^{tree}", "refs/deploy/dev~3^{tree}"]
+        .map(|revision| alice.repo.rev(revision));
     assert_eq!(silent, unneeded.iter().map(String::as_str).collect());
-    let policy = git_dir.join("objects").join(alice.repo.rev("refs/deploy/policy:deploy.toml").split_at(2).0);
+    let policy = git_dir.join("objects").join(
+        alice
+            .repo
+            .rev("refs/deploy/policy:deploy.toml")
+            .split_at(2)
+            .0,
+    );
     std::fs::remove_dir_all(policy).unwrap();
     alice.deploy(&["audit"]).fails(3);
 }

@@ -21,12 +21,22 @@ const TARGETS: [(&str, Body); 6] = [
 fn corpus() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let files = |folder: &str| {
-        let mut files: Vec<_> = fuzz.join(folder).read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+        let mut files: Vec<_> = fuzz
+            .join(folder)
+            .read_dir()
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
         files.sort();
         files
     };
-    let names = files("fuzz_targets").into_iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned());
-    assert!(names.eq(TARGETS.map(|(name, _)| name.to_owned())), "a target is not played");
+    let names = files("fuzz_targets")
+        .into_iter()
+        .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned());
+    assert!(
+        names.eq(TARGETS.map(|(name, _)| name.to_owned())),
+        "a target is not played"
+    );
     for (name, body) in TARGETS {
         let files = files(&format!("corpus/{name}"));
         assert!(files.len() > 10, "hardly any corpus for {name}");

@@ -11,31 +11,64 @@ use crate::harness::{Project, Repo, Run, World};
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
 /// A server beside the test that knows its way there: everybody has begun, cloned and synced over it.
-fn project<'w>(world: &'w World, server: Repo<'w>, clone: impl Fn(&'static str) -> Repo<'w>) -> Project<'w> {
+fn project<'w>(
+    world: &'w World,
+    server: Repo<'w>,
+    clone: impl Fn(&'static str) -> Repo<'w>,
+) -> Project<'w> {
     Project::on(world, server, POLICY, |_, person| clone(person))
 }
 
 /// A deployment goes in and is noted by the server; what the rules forbid is refused with its reasons; a branch, a tag and a ledger go
 /// in with one push; a second clone sees all of it, and an audit finds nothing.
 fn day(project: &Project<'_>) {
-    let Project { server, bob, carol, ci, .. } = project;
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
-    assert_eq!(server.rev("refs/deploy/dev"), ci.repo.rev("refs/deploy/dev"));
-    let noted = server.git(&["notes", "--ref=deploy", "show", &ci.repo.rev("HEAD")]).ok();
+    let Project {
+        server,
+        bob,
+        carol,
+        ci,
+        ..
+    } = project;
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
+    assert_eq!(
+        server.rev("refs/deploy/dev"),
+        ci.repo.rev("refs/deploy/dev")
+    );
+    let noted = server
+        .git(&["notes", "--ref=deploy", "show", &ci.repo.rev("HEAD")])
+        .ok();
     assert!(noted.text().contains("dev@"), "{noted}");
 
     project.push("api/x", "two\n");
     bob.deploy(&["sync"]).ok();
-    let said_to_bob = project.refused(&["previous environment"], || bob.deploy(&["record", "prod", "--no-verify"]));
-    assert!(said_to_bob.contains("→ git deploy record dev"), "{said_to_bob}");
+    let said_to_bob = project.refused(&["previous environment"], || {
+        bob.deploy(&["record", "prod", "--no-verify"])
+    });
+    assert!(
+        said_to_bob.contains("→ git deploy record dev"),
+        "{said_to_bob}"
+    );
     // What the client would never write, and plain git carries: refused before it leaves quarantine.
     let forged = bob.build("dev", a_lock(), None, |statement| statement.sequence += 1);
-    let mixed = ["push", "-q", "origin", "HEAD:refs/heads/ride", &format!("{forged}:refs/deploy/dev")];
+    let mixed = [
+        "push",
+        "-q",
+        "origin",
+        "HEAD:refs/heads/ride",
+        &format!("{forged}:refs/deploy/dev"),
+    ];
     project.refused(&["place"], || bob.repo.git(&mixed));
-    server.git(&["cat-file", "-e", &forged.to_string()]).fails(1);
+    server
+        .git(&["cat-file", "-e", &forged.to_string()])
+        .fails(1);
 
     let lock = bob.append("dev", a_lock(), None, |_| ());
-    let together = ["HEAD:refs/heads/topic", "HEAD:refs/tags/v1", "refs/deploy/dev"];
+    let together = [
+        "HEAD:refs/heads/topic",
+        "HEAD:refs/tags/v1",
+        "refs/deploy/dev",
+    ];
     bob.push(&together).ok();
     assert_eq!(server.rev("refs/deploy/dev"), lock.to_string());
     assert_eq!(server.rev("refs/heads/topic"), server.rev("refs/tags/v1"));
@@ -43,32 +76,60 @@ fn day(project: &Project<'_>) {
     let news = carol.deploy(&["sync"]).ok();
     assert!(news.text().contains("dev"), "{news}");
     assert_eq!(carol.repo.rev("refs/deploy/dev"), lock.to_string());
-    assert_eq!(carol.repo.rev("refs/notes/deploy"), server.rev("refs/notes/deploy"));
+    assert_eq!(
+        carol.repo.rev("refs/notes/deploy"),
+        server.rev("refs/notes/deploy")
+    );
     project.audited();
 }
 
 /// Which version of git's protocol a fetch of this clone speaks.
 fn protocol(repo: &Repo<'_>) -> u8 {
     let mut command = repo.command("git");
-    let run = Run::of(repo.world(), command.env("GIT_TRACE_PACKET", "1").args(["ls-remote", "-q", "origin"])).ok();
-    if run.err().contains("< version 2") { 2 } else { 0 }
+    let run = Run::of(
+        repo.world(),
+        command
+            .env("GIT_TRACE_PACKET", "1")
+            .args(["ls-remote", "-q", "origin"]),
+    )
+    .ok();
+    if run.err().contains("< version 2") {
+        2
+    } else {
+        0
+    }
 }
 
 /// The program in this clone without a terminal and with nobody who would answer, as a CI has it; what waits for somebody fails.
 fn alone<'w>(repo: &Repo<'w>, arguments: &[&str]) -> Run<'w> {
     let mut command = repo.command("timeout");
-    command.args(["30", "setsid", "--wait", "git-deploy"]).args(arguments).env_remove("GIT_TERMINAL_PROMPT");
+    command
+        .args(["30", "setsid", "--wait", "git-deploy"])
+        .args(arguments)
+        .env_remove("GIT_TERMINAL_PROMPT");
     Run::of(repo.world(), &mut command)
 }
 
 /// Whoever is not let in reads that nothing was fetched or written, the reason, and a command that shows it again; nothing waits.
 fn not_let_in(repo: &Repo<'_>, why: &str) {
     let before = repo.git(&["for-each-ref"]).ok().text();
-    for command in [&["sync"][..], &["record", "dev", "--no-verify"], &["lock", "dev", "-m", "stop"]] {
+    for command in [
+        &["sync"][..],
+        &["record", "dev", "--no-verify"],
+        &["lock", "dev", "-m", "stop"],
+    ] {
         let run = alone(repo, command).fails(3);
-        assert!(run.err().starts_with("error: cannot fetch from origin: nothing was changed\n  because: "), "{run}");
+        assert!(
+            run.err()
+                .starts_with("error: cannot fetch from origin: nothing was changed\n  because: "),
+            "{run}"
+        );
         assert!(run.err().contains(why), "{run}");
-        assert!(run.err().ends_with("  try: git ls-remote origin, to see whether it answers"), "{run}");
+        assert!(
+            run.err()
+                .ends_with("  try: git ls-remote origin, to see whether it answers"),
+            "{run}"
+        );
     }
     assert_eq!(repo.git(&["for-each-ref"]).ok().text(), before);
     // What is here can be read without them.
@@ -95,15 +156,29 @@ fn file() {
         let lock = bob.build("prod", a_lock(), None, |_| ());
         let refused = bob.push(&[&format!("{lock}:refs/deploy/prod")]).fails(1);
         let words = said(&refused);
-        assert!(words.starts_with(&format!("asked about refs/deploy/prod  {lock}\n")), "{refused}");
-        assert!(words.contains("✗ place") && words.contains("hooks/update refuses it"), "{refused}");
-        server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+        assert!(
+            words.starts_with(&format!("asked about refs/deploy/prod  {lock}\n")),
+            "{refused}"
+        );
+        assert!(
+            words.contains("✗ place") && words.contains("hooks/update refuses it"),
+            "{refused}"
+        );
+        server
+            .git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"])
+            .fails(1);
     }
     bob.deploy(&["unlock", "dev"]).ok();
     // One that cannot be run is no yes.
     server.hook("update", "#!/nowhere\n");
     let before = project.refs();
     let run = bob.deploy(&["lock", "dev", "-m", "stop"]);
-    assert!(!run.succeeded() && run.words_of_err().contains("cannot run the hook hooks/update"), "{run}");
+    assert!(
+        !run.succeeded()
+            && run
+                .words_of_err()
+                .contains("cannot run the hook hooks/update"),
+        "{run}"
+    );
     assert_eq!(project.refs(), before);
 }

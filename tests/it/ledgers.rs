@@ -7,7 +7,10 @@ use crate::harness::{Forge, Repo, Run, World};
 
 /// A policy with these people's keys, two environments, and what else is given.
 fn policy(people: &[&Forge<'_>], more: &str) -> String {
-    let people: Vec<String> = people.iter().map(|forge| format!("{} = \"{}\"\n", forge.person, forge.key())).collect();
+    let people: Vec<String> = people
+        .iter()
+        .map(|forge| format!("{} = \"{}\"\n", forge.person, forge.key()))
+        .collect();
     let people = people.concat();
     format!(
         "schema = 1\nproject = \"demo\"\n[people]\n{people}[environments]\ndev = {{}}\nprod = {{ promote_from = \"dev\" }}\n{more}"
@@ -18,21 +21,31 @@ fn policy(people: &[&Forge<'_>], more: &str) -> String {
 fn served(world: &World) -> (Repo<'_>, Forge<'_>) {
     let server = world.bare_server("server.git");
     let alice = Forge::new(world, &server, "alice");
-    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    server
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
     alice.repo.commit("file", "one\n", "Begin");
     alice.begin(&policy(&[&alice], ""));
-    alice.push(&["HEAD:refs/heads/main", "refs/deploy/policy"]).ok();
+    alice
+        .push(&["HEAD:refs/heads/main", "refs/deploy/policy"])
+        .ok();
     (server, alice)
 }
 
 fn said(run: &Run<'_>) -> String {
     let lines = run.err();
-    let lines = lines.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+    let lines = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote: "))
+        .map(str::trim_end);
     lines.collect::<Vec<_>>().join("\n")
 }
 
 fn refs(server: &Repo<'_>) -> String {
-    server.git(&["for-each-ref", "--format=%(refname) %(objectname)"]).ok().text()
+    server
+        .git(&["for-each-ref", "--format=%(refname) %(objectname)"])
+        .ok()
+        .text()
 }
 
 /// The push is refused with this rule's words, and no ref has moved.
@@ -57,11 +70,24 @@ fn a_story() {
         });
         alice.push(&["refs/deploy/prod"]).ok();
         assert_eq!(server.rev("refs/deploy/prod"), prod.to_string());
-        let notes = server.git(&["notes", "--ref=deploy", "show", &commit]).ok().text();
-        assert_eq!(notes.lines().filter(|line| line.contains("deployed")).count(), 2, "{notes}");
+        let notes = server
+            .git(&["notes", "--ref=deploy", "show", &commit])
+            .ok()
+            .text();
+        assert_eq!(
+            notes
+                .lines()
+                .filter(|line| line.contains("deployed"))
+                .count(),
+            2,
+            "{notes}"
+        );
         server.git(&["fsck", "--strict"]).ok();
         // A bare repository has a reflog for them, for the day after an accident.
-        let log = server.git(&["reflog", "show", "--format=%gs", "refs/deploy/prod"]).ok().text();
+        let log = server
+            .git(&["reflog", "show", "--format=%gs", "refs/deploy/prod"])
+            .ok()
+            .text();
         assert_eq!(log, "git-deploy: push");
     }
 }
@@ -92,10 +118,18 @@ fn only_forward() {
     alice.append("dev", a_lock(), None, |_| ());
     alice.push(&["refs/deploy/dev"]).ok();
     let before = refs(&server);
-    refused(&server, alice.push(&[&format!("+{first}:refs/deploy/dev")]), &before, "place");
+    refused(
+        &server,
+        alice.push(&[&format!("+{first}:refs/deploy/dev")]),
+        &before,
+        "place",
+    );
     refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "place");
     // A fork of the same length, and a longer one.
-    alice.repo.git(&["update-ref", "refs/deploy/dev", &first.to_string()]).ok();
+    alice
+        .repo
+        .git(&["update-ref", "refs/deploy/dev", &first.to_string()])
+        .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
@@ -105,8 +139,26 @@ fn only_forward() {
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
     // The code first, the ledger second.
     let tree = alice.repo.rev(&format!("{first}^{{tree}}"));
-    let forged = alice.repo.git(&["commit-tree", "-m", "x", "-p", "HEAD", "-p", &first.to_string(), &tree]).ok().text();
-    refused(&server, alice.push(&[&format!("+{forged}:refs/deploy/dev")]), &before, "place");
+    let forged = alice
+        .repo
+        .git(&[
+            "commit-tree",
+            "-m",
+            "x",
+            "-p",
+            "HEAD",
+            "-p",
+            &first.to_string(),
+            &tree,
+        ])
+        .ok()
+        .text();
+    refused(
+        &server,
+        alice.push(&[&format!("+{forged}:refs/deploy/dev")]),
+        &before,
+        "place",
+    );
 }
 
 /// What can be no object of this repository is refused as such, wherever an entry names it.
@@ -116,12 +168,19 @@ fn ids_of_another_hash() {
         let (server, alice) = served(&world);
         let before = refs(&server);
         let own = alice.repo.rev("refs/deploy/policy");
-        let alien: EntryId = "ab".repeat(if own.len() == 40 { 32 } else { 20 }).parse().unwrap();
+        let alien: EntryId = "ab"
+            .repeat(if own.len() == 40 { 32 } else { 20 })
+            .parse()
+            .unwrap();
         alice.append("dev", a_lock(), None, |statement| {
             statement.seen.insert("policy".parse().unwrap(), alien);
         });
         let run = alice.push(&["refs/deploy/dev"]);
-        assert!(run.words_of_err().contains("no id of this repository's hash"), "{run}");
+        assert!(
+            run.words_of_err()
+                .contains("no id of this repository's hash"),
+            "{run}"
+        );
         refused(&server, run, &before, "place");
     }
 }
@@ -135,7 +194,10 @@ fn a_lost_race() {
     alice.push(&["refs/deploy/dev"]).ok();
     let before = refs(&server);
     // As if the ledger had not been seen: a different lock, on the genesis again.
-    alice.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+    alice
+        .repo
+        .git(&["update-ref", "-d", "refs/deploy/dev"])
+        .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
@@ -146,17 +208,29 @@ fn a_lost_race() {
 fn foreign_roots() {
     let world = World::new();
     let server = world.bare_server("server.git");
-    let (alice, mallory) = (Forge::new(&world, &server, "alice"), Forge::new(&world, &server, "mallory"));
-    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    let (alice, mallory) = (
+        Forge::new(&world, &server, "alice"),
+        Forge::new(&world, &server, "mallory"),
+    );
+    server
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
     mallory.begin(&policy(&[&mallory], ""));
     refused(&server, mallory.push(&["refs/deploy/policy"]), "", "signer");
     alice.begin(&policy(&[&alice], ""));
     alice.push(&["refs/deploy/policy"]).ok();
     let before = refs(&server);
-    refused(&server, mallory.push(&["+refs/deploy/policy"]), &before, "place");
+    refused(
+        &server,
+        mallory.push(&["+refs/deploy/policy"]),
+        &before,
+        "place",
+    );
     // Whoever installs the hooks anew for somebody else learns that the project has another root.
     server.git(&["config", "--unset-all", "deploy.admin"]).ok();
-    server.deploy(&["server", "init", ".", "--admin", &mallory.key().to_string()]).fails(1);
+    server
+        .deploy(&["server", "init", ".", "--admin", &mallory.key().to_string()])
+        .fails(1);
 }
 
 /// Nothing in a push is judged on another part of it: the first policy and an entry under it do not come together.
@@ -165,10 +239,17 @@ fn no_profit_in_the_same_push() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let alice = Forge::new(&world, &server, "alice");
-    server.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    server
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
     alice.begin(&policy(&[&alice], ""));
     alice.append("dev", a_lock(), None, |_| ());
-    refused(&server, alice.push(&["refs/deploy/policy", "refs/deploy/dev"]), "", "place");
+    refused(
+        &server,
+        alice.push(&["refs/deploy/policy", "refs/deploy/dev"]),
+        "",
+        "place",
+    );
     alice.push(&["refs/deploy/policy"]).ok();
     alice.push(&["refs/deploy/dev"]).ok();
     // A policy that moves in a push has moved for the rest of it: pre-receive alone cannot see that.
@@ -176,12 +257,24 @@ fn no_profit_in_the_same_push() {
     alice.publish(&policy(&[&alice], "qa = {}\n"), false);
     let old = server.rev("refs/deploy/policy");
     alice.append("prod", a_lock(), None, |statement| {
-        statement.seen.insert("policy".parse().unwrap(), EntryId(old.parse().unwrap()));
+        statement
+            .seen
+            .insert("policy".parse().unwrap(), EntryId(old.parse().unwrap()));
     });
-    let run = alice.push(&["refs/deploy/policy", "refs/deploy/prod"]).fails(1);
-    assert!(said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ place"), "{run}");
-    assert_eq!(server.rev("refs/deploy/policy"), alice.repo.rev("refs/deploy/policy"));
-    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+    let run = alice
+        .push(&["refs/deploy/policy", "refs/deploy/prod"])
+        .fails(1);
+    assert!(
+        said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ place"),
+        "{run}"
+    );
+    assert_eq!(
+        server.rev("refs/deploy/policy"),
+        alice.repo.rev("refs/deploy/policy")
+    );
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"])
+        .fails(1);
 }
 
 /// A bound branch moves only where the environment's rules let it; while a team moves over, it is only told.
@@ -194,15 +287,41 @@ fn bound_refs() {
     alice.publish(&policy(&[&alice], &bound.replace("ENFORCE", "")), false);
     alice.push(&["refs/deploy/policy"]).ok();
     let before = refs(&server);
-    refused(&server, alice.push(&["HEAD:refs/heads/qa"]), &before, "previous environment");
-    refused(&server, alice.push(&["HEAD:refs/tags/qa-1"]), &before, "tag");
-    refused(&server, alice.push(&["HEAD:refs/tags/qa-1", "HEAD:refs/heads/free"]), &before, "tag");
-    alice.push(&["HEAD:refs/heads/free", "HEAD:refs/tags/free-1"]).ok();
+    refused(
+        &server,
+        alice.push(&["HEAD:refs/heads/qa"]),
+        &before,
+        "previous environment",
+    );
+    refused(
+        &server,
+        alice.push(&["HEAD:refs/tags/qa-1"]),
+        &before,
+        "tag",
+    );
+    refused(
+        &server,
+        alice.push(&["HEAD:refs/tags/qa-1", "HEAD:refs/heads/free"]),
+        &before,
+        "tag",
+    );
+    alice
+        .push(&["HEAD:refs/heads/free", "HEAD:refs/tags/free-1"])
+        .ok();
     world.advance("1m");
-    alice.publish(&policy(&[&alice], &bound.replace("ENFORCE", ", enforcement = \"evaluate\"")), false);
+    alice.publish(
+        &policy(
+            &[&alice],
+            &bound.replace("ENFORCE", ", enforcement = \"evaluate\""),
+        ),
+        false,
+    );
     alice.push(&["refs/deploy/policy"]).ok();
     let told = alice.push(&["HEAD:refs/heads/qa"]).ok();
-    assert!(said(&told).contains("is let in because the policy only evaluates  refs/heads/qa"), "{told}");
+    assert!(
+        said(&told).contains("is let in because the policy only evaluates  refs/heads/qa"),
+        "{told}"
+    );
 }
 
 /// All of an atomic push or nothing of it.
@@ -215,10 +334,20 @@ fn atomic() {
     alice.append("dev", a_lock(), None, |_| ());
     alice.append("prod", a_lock(), None, |statement| statement.sequence += 1);
     let both = ["refs/deploy/dev", "refs/deploy/prod"];
-    refused(&server, alice.push(&[&["--atomic"], &both[..]].concat()), &before, "place");
+    refused(
+        &server,
+        alice.push(&[&["--atomic"], &both[..]].concat()),
+        &before,
+        "place",
+    );
     alice.push(&both).fails(1);
-    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
-    assert_eq!(server.rev("refs/deploy/dev"), alice.repo.rev("refs/deploy/dev"));
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"])
+        .fails(1);
+    assert_eq!(
+        server.rev("refs/deploy/dev"),
+        alice.repo.rev("refs/deploy/dev")
+    );
 }
 
 /// When all admin keys are lost, the owner lets one publish in, and no second.
@@ -227,25 +356,46 @@ fn recovery() {
     let world = World::new();
     let (server, _) = served(&world);
     let bob = Forge::new(&world, &server, "bob");
-    bob.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    bob.repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     world.advance("1m");
     // The admins that go without saying are those of the genesis, and they are lost.
     let admins = "[policy]\nadmins = \"bob\"\n";
     bob.publish(&policy(&[&bob], admins), true);
     let before = refs(&server);
-    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
-    server.deploy(&["server", "init", ".", "--recover", &bob.key().to_string()]).ok();
+    refused(
+        &server,
+        bob.push(&["refs/deploy/policy"]),
+        &before,
+        "signer",
+    );
+    server
+        .deploy(&["server", "init", ".", "--recover", &bob.key().to_string()])
+        .ok();
     // Two at once are one too many.
     let one = bob.repo.rev("refs/deploy/policy");
     bob.publish(&policy(&[&bob], &format!("qa = {{}}\n{admins}")), true);
-    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
-    bob.repo.git(&["update-ref", "refs/deploy/policy", &one]).ok();
+    refused(
+        &server,
+        bob.push(&["refs/deploy/policy"]),
+        &before,
+        "signer",
+    );
+    bob.repo
+        .git(&["update-ref", "refs/deploy/policy", &one])
+        .ok();
     bob.push(&["refs/deploy/policy"]).ok();
     server.git(&["config", "deploy.recovery"]).fails(1);
     world.advance("1m");
     let before = refs(&server);
     bob.publish(&policy(&[&bob], &format!("qa = {{}}\n{admins}")), true);
-    refused(&server, bob.push(&["refs/deploy/policy"]), &before, "signer");
+    refused(
+        &server,
+        bob.push(&["refs/deploy/policy"]),
+        &before,
+        "signer",
+    );
 }
 
 /// Notes that could not be written lose no entry, and the next push tells what they missed.
@@ -255,16 +405,29 @@ fn notes_catch_up() {
     let (server, alice) = served(&world);
     // No ref is both a file and a folder, so this one stands in the way.
     server.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
-    server.git(&["update-ref", "refs/notes/deploy/x", "refs/heads/main"]).ok();
+    server
+        .git(&["update-ref", "refs/notes/deploy/x", "refs/heads/main"])
+        .ok();
     let dev = alice.record("dev", "HEAD", None);
     let run = alice.push(&["refs/deploy/dev"]).ok();
-    assert!(said(&run).contains("git-deploy: accepted, but the notes lag behind until the next push"), "{run}");
+    assert!(
+        said(&run).contains("git-deploy: accepted, but the notes lag behind until the next push"),
+        "{run}"
+    );
     assert_eq!(server.rev("refs/deploy/dev"), dev.to_string());
-    server.git(&["update-ref", "-d", "refs/notes/deploy/x"]).ok();
+    server
+        .git(&["update-ref", "-d", "refs/notes/deploy/x"])
+        .ok();
     alice.append("dev", a_lock(), None, |_| ());
     alice.push(&["refs/deploy/dev"]).ok();
-    let notes = server.git(&["notes", "--ref=deploy", "show", &alice.repo.rev("HEAD")]).ok().text();
-    assert!(notes.contains(&format!("dev@{}", &dev.to_string()[..10])), "{notes}");
+    let notes = server
+        .git(&["notes", "--ref=deploy", "show", &alice.repo.rev("HEAD")])
+        .ok()
+        .text();
+    assert!(
+        notes.contains(&format!("dev@{}", &dev.to_string()[..10])),
+        "{notes}"
+    );
 }
 
 /// Many write at the same time: of those who write on one ledger exactly one goes in, and nothing that went in is lost.
@@ -273,31 +436,57 @@ fn races() {
     let world = World::new();
     let (server, alice) = served(&world);
     let dev = |_| {
-        alice.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+        alice
+            .repo
+            .git(&["update-ref", "-d", "refs/deploy/dev"])
+            .ok();
         alice.append("dev", a_lock(), None, |_| ()).to_string()
     };
     // Signatures are random, so each is another entry at the same place.
     let rivals: Vec<String> = (0..4).map(dev).collect();
     let prod = alice.append("prod", a_lock(), None, |_| ()).to_string();
-    let pushes: Vec<String> = rivals.iter().map(|id| format!("{id}:refs/deploy/dev")).collect();
-    let pushes: Vec<String> = pushes.into_iter().chain([format!("{prod}:refs/deploy/prod")]).collect();
+    let pushes: Vec<String> = rivals
+        .iter()
+        .map(|id| format!("{id}:refs/deploy/dev"))
+        .collect();
+    let pushes: Vec<String> = pushes
+        .into_iter()
+        .chain([format!("{prod}:refs/deploy/prod")])
+        .collect();
     let won = std::thread::scope(|scope| {
         let push = |refspec| {
             let alice = &alice;
             scope.spawn(move || alice.push(&[refspec]).succeeded())
         };
-        let running: Vec<_> = pushes.iter().map(|refspec| push(refspec.as_str())).collect();
-        running.into_iter().map(|push| push.join().unwrap()).collect::<Vec<bool>>()
+        let running: Vec<_> = pushes
+            .iter()
+            .map(|refspec| push(refspec.as_str()))
+            .collect();
+        running
+            .into_iter()
+            .map(|push| push.join().unwrap())
+            .collect::<Vec<bool>>()
     });
     assert_eq!(won.iter().filter(|won| **won).count(), 2, "{won:?}");
     assert!(won[4]);
     let winner = rivals.iter().zip(&won).find(|(_, won)| **won).unwrap().0;
-    assert_eq!((&server.rev("refs/deploy/dev"), server.rev("refs/deploy/prod")), (winner, prod));
+    assert_eq!(
+        (
+            &server.rev("refs/deploy/dev"),
+            server.rev("refs/deploy/prod")
+        ),
+        (winner, prod)
+    );
     server.git(&["fsck", "--strict"]).ok();
-    let covered = server.git(&["log", "-1", "--format=%b", "refs/notes/deploy"]).ok().text();
+    let covered = server
+        .git(&["log", "-1", "--format=%b", "refs/notes/deploy"])
+        .ok()
+        .text();
     assert!(covered.contains(winner.as_str()), "{covered}");
     // Neither the winners nor the losers left anything but the lock behind.
-    let left = std::fs::read_dir(server.path()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let left = std::fs::read_dir(server.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap());
     let left: Vec<String> = left.filter(|name| name.starts_with("git-deploy")).collect();
     assert_eq!(left, ["git-deploy.lock"]);
 }

@@ -30,7 +30,10 @@ fn released(world: &World) -> (Project<'_>, [String; 3]) {
     project.alice.deploy(&["record", "stage"]).ok();
     project.commit("web/index", "z\n");
     let third = project.commit("web/VERSION", "2.0.1\n");
-    project.alice.deploy(&["record", "stage", "--component", "web"]).ok();
+    project
+        .alice
+        .deploy(&["record", "stage", "--component", "web"])
+        .ok();
     (project, [first, second, third])
 }
 
@@ -40,20 +43,50 @@ fn what_goes_out_next() {
     let world = World::new();
     let (project, [first, second, third]) = released(&world);
     let alice = &project.alice.repo;
-    insta::assert_snapshot!("next", alice.deploy(&["diff", "prod", "stage", "--dates=relative"]).ok());
-    insta::assert_snapshot!("next_of_one", alice.deploy(&["diff", "prod", "stage", "--component", "web"]).ok());
-    insta::assert_snapshot!("back", alice.deploy(&["diff", "stage", "prod", "-n", "1", "--dates=relative"]).ok());
+    insta::assert_snapshot!(
+        "next",
+        alice
+            .deploy(&["diff", "prod", "stage", "--dates=relative"])
+            .ok()
+    );
+    insta::assert_snapshot!(
+        "next_of_one",
+        alice
+            .deploy(&["diff", "prod", "stage", "--component", "web"])
+            .ok()
+    );
+    insta::assert_snapshot!(
+        "back",
+        alice
+            .deploy(&["diff", "stage", "prod", "-n", "1", "--dates=relative"])
+            .ok()
+    );
     insta::assert_snapshot!("nothing", alice.deploy(&["diff", "prod", &first]).ok());
     insta::assert_snapshot!("first", alice.deploy(&["diff", "dev", "prod"]).ok());
     alice.git(&["rm", "-q", "-r", "old"]).ok();
-    alice.git(&["commit", "-q", "-m", "Remove what is old"]).ok();
-    insta::assert_snapshot!("gone", alice.deploy(&["diff", "prod", "--dates=relative"]).ok());
-    let diff = alice.deploy(&["diff", "prod", "stage", "--json"]).ok().json();
+    alice
+        .git(&["commit", "-q", "-m", "Remove what is old"])
+        .ok();
+    insta::assert_snapshot!(
+        "gone",
+        alice.deploy(&["diff", "prod", "--dates=relative"]).ok()
+    );
+    let diff = alice
+        .deploy(&["diff", "prod", "stage", "--json"])
+        .ok()
+        .json();
     assert_eq!(diff["schema"], "git-deploy/diff/v1");
     assert_eq!(diff["affected"], serde_json::json!(["api", "web"]));
     let components = diff["components"].as_array().unwrap().iter();
-    let told = components
-        .map(|it| serde_json::json!([it["component"], it["change"], it["from"], it["to"], it["brings"]["commits"]]));
+    let told = components.map(|it| {
+        serde_json::json!([
+            it["component"],
+            it["change"],
+            it["from"],
+            it["to"],
+            it["brings"]["commits"]
+        ])
+    });
     let expected = serde_json::json!([
         ["api", "changed", first, second, 2],
         ["old", "unchanged", first, second, null],
@@ -71,7 +104,17 @@ fn without_history() {
     project.alice.push(&["HEAD:refs/heads/main"]).ok();
     project.alice.deploy(&["sync"]).ok();
     let clone = world.path().join("shallow");
-    project.alice.repo.git(&["clone", "-q", "--depth=1", &project.server.url(), &clone.to_string_lossy()]).ok();
+    project
+        .alice
+        .repo
+        .git(&[
+            "clone",
+            "-q",
+            "--depth=1",
+            &project.server.url(),
+            &clone.to_string_lossy(),
+        ])
+        .ok();
     let shallow = world.existing("shallow", "dave");
     let _hidden = with_random_keys().bind_to_scope();
     let run = shallow.deploy(&["diff", "prod", "--json"]);
@@ -110,21 +153,40 @@ fn is_it_there() {
     contains(&[&third, "--component", "api"]).fails(2);
     alice.deploy(&["contains", "dev", &first]).fails(1);
     // What is picked later is there in each component by itself.
-    alice.deploy(&["record", "prod", "release", "--component", "web"]).ok();
+    alice
+        .deploy(&["record", "prod", "release", "--component", "web"])
+        .ok();
     let told = contains(&[&both, "--json"]).fails(1).json();
-    assert_eq!((&told["schema"], &told["answer"]), (&"git-deploy/contains/v1".into(), &"no".into()));
+    assert_eq!(
+        (&told["schema"], &told["answer"]),
+        (&"git-deploy/contains/v1".into(), &"no".into())
+    );
     assert_eq!(told["components"][1]["component"], "web");
-    let found = serde_json::json!({ "answer": "yes", "by": "patch", "picked": [alice.rev("release")] });
+    let found =
+        serde_json::json!({ "answer": "yes", "by": "patch", "picked": [alice.rev("release")] });
     assert_eq!(told["components"][1]["found"], found);
     // Without the history between nobody can say no.
-    project.alice.push(&["HEAD:refs/heads/release", "main"]).ok();
+    project
+        .alice
+        .push(&["HEAD:refs/heads/release", "main"])
+        .ok();
     let clone = world.path().join("shallow");
     alice
-        .git(&["clone", "-q", "--depth=2", "--no-single-branch", &project.server.url(), &clone.to_string_lossy()])
+        .git(&[
+            "clone",
+            "-q",
+            "--depth=2",
+            "--no-single-branch",
+            &project.server.url(),
+            &clone.to_string_lossy(),
+        ])
         .ok();
     let shallow = world.existing("shallow", "dave");
     let _hidden = with_random_keys().bind_to_scope();
-    insta::assert_snapshot!("cannot_tell", shallow.deploy(&["contains", "prod", &both]).fails(3));
+    insta::assert_snapshot!(
+        "cannot_tell",
+        shallow.deploy(&["contains", "prod", &both]).fails(3)
+    );
 }
 
 /// Where one could go back to: the newest that ran well, whatever failed, was rolled back or was verified badly since.
@@ -137,19 +199,31 @@ fn what_ran_well() {
     let first = project.commit("api/VERSION", "1.4.1\n");
     let alice = &project.alice.repo;
     alice.deploy(&["good", "prod"]).fails(1);
-    alice.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    alice
+        .deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     project.commit("api/VERSION", "1.4.2\n");
     alice.deploy(&["record", "prod", "--failed"]).ok();
     alice.git(&["mv", "old/VERSION", "old/x"]).ok();
     project.commit("old/VERSION", "1.0.1\n");
     alice.deploy(&["record", "prod", "--component", "old"]).ok();
-    insta::assert_snapshot!("good", alice.deploy(&["good", "prod", "--dates=relative"]).ok());
+    insta::assert_snapshot!(
+        "good",
+        alice.deploy(&["good", "prod", "--dates=relative"]).ok()
+    );
     let good = alice.deploy(&["good", "prod", "--json"]).ok().json();
     let told = good["components"].as_array().unwrap().iter();
-    let told = told.map(|it| serde_json::json!([it["component"], it["good"]["commit"], it["good"]["runs"]]));
+    let told = told
+        .map(|it| serde_json::json!([it["component"], it["good"]["commit"], it["good"]["runs"]]));
     // What failed in api is not good, nor what nothing verified in old, where a check is configured; web still runs what it ran.
-    let expected = serde_json::json!([["api", first, false], ["old", first, false], ["web", first, true]]);
+    let expected = serde_json::json!([
+        ["api", first, false],
+        ["old", first, false],
+        ["web", first, true]
+    ]);
     assert_eq!(told.collect::<serde_json::Value>(), expected);
     alice.deploy(&["good", "dev"]).fails(1);
-    alice.deploy(&["good", "prod", "--component", "nix"]).fails(2);
+    alice
+        .deploy(&["good", "prod", "--component", "nix"])
+        .fails(2);
 }

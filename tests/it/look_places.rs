@@ -19,8 +19,18 @@ paths = "web/**"
 "#;
 
 /// Our program in a CI's environment.
-fn in_ci<'w>(world: &'w World, repo: &Repo<'_>, variables: &[(&str, &str)], arguments: &[&str]) -> Run<'w> {
-    Run::of(world, repo.command("git-deploy").envs(variables.iter().copied()).args(arguments))
+fn in_ci<'w>(
+    world: &'w World,
+    repo: &Repo<'_>,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> Run<'w> {
+    Run::of(
+        world,
+        repo.command("git-deploy")
+            .envs(variables.iter().copied())
+            .args(arguments),
+    )
 }
 
 /// Nobody types what a branch says already; and where nothing says it, nothing is written and the names are told.
@@ -31,13 +41,20 @@ fn left_out() {
     let (alice, head) = (&project.alice.repo, project.alice.repo.rev("HEAD"));
     // The checked-out branch.
     let run = alice.deploy(&["record"]).ok();
-    assert_eq!(run.err().lines().next(), Some("qa, from the branch main"), "{run}");
+    assert_eq!(
+        run.err().lines().next(),
+        Some("qa, from the branch main"),
+        "{run}"
+    );
     assert!(run.text().starts_with("qa runs api"), "{run}");
     let run = alice.deploy(&["lock", "-m", "incident"]).ok();
     assert!(run.text().starts_with("qa is locked by alice"), "{run}");
     // A word that is no environment is the commit, and an environment's name is the environment.
     let run = alice.deploy(&["check", "--json", "HEAD"]).fails(1).json();
-    assert_eq!((&run["environment"], &run["commit"]), (&"qa".into(), &head.as_str().into()));
+    assert_eq!(
+        (&run["environment"], &run["commit"]),
+        (&"qa".into(), &head.as_str().into())
+    );
     let run = alice.deploy(&["check", "--json", "dev"]).ok().json();
     assert_eq!(run["environment"], "dev");
     let before = project.refs();
@@ -45,7 +62,10 @@ fn left_out() {
 
     alice.git(&["checkout", "-q", "-b", "feature"]).ok();
     insta::assert_snapshot!("unbound", alice.deploy(&["record"]).fails(2));
-    insta::assert_snapshot!("unbound_word", alice.deploy(&["lock", "prdo", "-m", "x"]).fails(2));
+    insta::assert_snapshot!(
+        "unbound_word",
+        alice.deploy(&["lock", "prdo", "-m", "x"]).fails(2)
+    );
     insta::assert_snapshot!("unbound_rev", alice.deploy(&["record", "prdo"]).fails(2));
     // CI checks commits out, and its variables say what for; they win over the branch.
     alice.git(&["checkout", "-q", "--detach"]).ok();
@@ -58,12 +78,27 @@ fn left_out() {
     assert!(run.text().starts_with("pr-17 runs api"), "{run}");
     let run = in_ci(&world, alice, &on("refs/tags/1.2.stage"), &["check"]).ok();
     assert_eq!(run.err(), "stage, from the tag 1.2.stage");
-    let other = [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", &*"8".repeat(40)), ("CI_COMMIT_BRANCH", "main")];
+    let other = [
+        ("GITLAB_CI", "true"),
+        ("CI_COMMIT_SHA", &*"8".repeat(40)),
+        ("CI_COMMIT_BRANCH", "main"),
+    ];
     let run = in_ci(&world, alice, &other, &["record"]).fails(2);
-    assert!(run.err().contains("CI_COMMIT_SHA is not the commit that is checked out here"), "{run}");
-    let moved: Vec<String> = project.refs().lines().filter(|line| !before.contains(line)).map(str::to_owned).collect();
     assert!(
-        moved.iter().all(|line| ["/qa ", "/pr ", "/notes/deploy "].iter().any(|it| line.contains(it))),
+        run.err()
+            .contains("CI_COMMIT_SHA is not the commit that is checked out here"),
+        "{run}"
+    );
+    let moved: Vec<String> = project
+        .refs()
+        .lines()
+        .filter(|line| !before.contains(line))
+        .map(str::to_owned)
+        .collect();
+    assert!(
+        moved.iter().all(|line| ["/qa ", "/pr ", "/notes/deploy "]
+            .iter()
+            .any(|it| line.contains(it))),
         "{moved:?}"
     );
 }
@@ -79,10 +114,27 @@ fn what_runs_there() {
     let second = project.commit("web/x", "one\n");
     alice.deploy(&["record", "dev", "--component", "web"]).ok();
     insta::assert_snapshot!("several_commits", alice.deploy(&["show", "dev"]).fails(2));
-    insta::assert_snapshot!("no_such_component", alice.deploy(&["show", "dev:wbe"]).fails(2));
-    let commit =
-        |word: &str| alice.deploy(&["show", "--json", word]).ok().json()["commit"].as_str().unwrap().to_owned();
-    assert_eq!((commit("dev:api"), commit("dev:web")), (first, second.clone()));
-    let run = alice.deploy(&["record", "stage", "dev:web", "--dry-run", "--json"]).ok().json();
-    assert_eq!(run["statement"]["subject"][0]["digest"]["gitCommit"], second.as_str(), "{run:#}");
+    insta::assert_snapshot!(
+        "no_such_component",
+        alice.deploy(&["show", "dev:wbe"]).fails(2)
+    );
+    let commit = |word: &str| {
+        alice.deploy(&["show", "--json", word]).ok().json()["commit"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        (commit("dev:api"), commit("dev:web")),
+        (first, second.clone())
+    );
+    let run = alice
+        .deploy(&["record", "stage", "dev:web", "--dry-run", "--json"])
+        .ok()
+        .json();
+    assert_eq!(
+        run["statement"]["subject"][0]["digest"]["gitCommit"],
+        second.as_str(),
+        "{run:#}"
+    );
 }

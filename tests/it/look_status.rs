@@ -29,29 +29,49 @@ fn behind_its_branch() {
     alice.git(&["checkout", "-q", "-b", "side", "HEAD~1"]).ok();
     project.commit("web/y", "y\n");
     alice.git(&["checkout", "-q", "main"]).ok();
-    alice.git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"]).ok();
+    alice
+        .git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"])
+        .ok();
     project.alice.push(&["HEAD:refs/heads/main"]).ok();
     alice.deploy(&["record", "dev", "--component", "web"]).ok();
     insta::assert_snapshot!("behind", alice.deploy(&["status", "--dates=relative"]).ok());
-    insta::assert_snapshot!("differs", alice.deploy(&["status", "dev", "--exit-code", "--dates=relative"]).fails(1));
-    let status = alice.deploy(&["status", "dev", "--json", "--exit-code"]).fails(1).json();
+    insta::assert_snapshot!(
+        "differs",
+        alice
+            .deploy(&["status", "dev", "--exit-code", "--dates=relative"])
+            .fails(1)
+    );
+    let status = alice
+        .deploy(&["status", "dev", "--json", "--exit-code"])
+        .fails(1)
+        .json();
     let dev = &status["environments"][0];
     assert_eq!(dev["differs"], serde_json::json!(["api"]));
-    let behind: Vec<_> = dev["components"].as_array().unwrap().iter().map(|it| &it["behind"]["commits"]).collect();
+    let behind: Vec<_> = dev["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["behind"]["commits"])
+        .collect();
     assert_eq!(behind, [2, 0]);
     // A branch that is not here is no answer.
     alice.deploy(&["status", "prod", "--exit-code"]).fails(3);
 
     // The words of those who come from elsewhere: a component or all, then the environment.
     let words = |words: &[&str]| {
-        let status = alice.deploy(&[&["status", "--json"], words].concat()).ok().json();
+        let status = alice
+            .deploy(&[&["status", "--json"], words].concat())
+            .ok()
+            .json();
         let environments = status["environments"].as_array().unwrap().iter();
         let told = environments.flat_map(|it| {
-            it["components"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|part| format!("{} {}", it["name"].as_str().unwrap(), part["component"].as_str().unwrap()))
+            it["components"].as_array().unwrap().iter().map(|part| {
+                format!(
+                    "{} {}",
+                    it["name"].as_str().unwrap(),
+                    part["component"].as_str().unwrap()
+                )
+            })
         });
         told.collect::<Vec<_>>()
     };
@@ -59,7 +79,10 @@ fn behind_its_branch() {
     assert_eq!(words(&["api", "dev"]), ["dev api"]);
     assert_eq!(words(&["web"]), ["dev web", "prod web"]);
     insta::assert_snapshot!("no_such_word", alice.deploy(&["status", "wbe"]).fails(2));
-    insta::assert_snapshot!("no_such_part", alice.deploy(&["status", "wbe", "dev"]).fails(2));
+    insta::assert_snapshot!(
+        "no_such_part",
+        alice.deploy(&["status", "wbe", "dev"]).fails(2)
+    );
 }
 
 /// Who brought a change request where, and when: found again by what a person remembers of it.
@@ -71,16 +94,36 @@ fn log_by_what_is_remembered() {
     project.push("web/x", "x\n");
     alice.deploy(&["record", "dev", "--change", "17"]).ok();
     project.push("api/x", "two\n");
-    bob.deploy(&["record", "dev", "--start", "--change", "18", "--component", "api", "--requested-by", "carol"]).ok();
+    bob.deploy(&[
+        "record",
+        "dev",
+        "--start",
+        "--change",
+        "18",
+        "--component",
+        "api",
+        "--requested-by",
+        "carol",
+    ])
+    .ok();
     world.advance("1m");
     bob.deploy(&["lock", "prod", "-m", "incident"]).ok();
     world.advance("1m");
     bob.deploy(&["record", "dev", "--finish"]).ok();
     alice.deploy(&["sync"]).ok();
     let log = |words: &[&str]| {
-        let log = alice.deploy(&[&["log", "--json"], words].concat()).ok().json();
+        let log = alice
+            .deploy(&[&["log", "--json"], words].concat())
+            .ok()
+            .json();
         let entries = log["entries"].as_array().unwrap().iter();
-        let told = entries.map(|it| format!("{} {}", it["action"].as_str().unwrap(), it["by"].as_str().unwrap()));
+        let told = entries.map(|it| {
+            format!(
+                "{} {}",
+                it["action"].as_str().unwrap(),
+                it["by"].as_str().unwrap()
+            )
+        });
         told.collect::<Vec<_>>()
     };
     assert_eq!(log(&[]), ["finish bob", "record alice"]);
@@ -88,8 +131,14 @@ fn log_by_what_is_remembered() {
     assert_eq!(log(&["--change", "18"]), ["finish bob"]);
     assert_eq!(log(&["--change", "17", "dev"]), ["record alice"]);
     assert_eq!(log(&["--by", "carol"]), ["finish bob"]);
-    assert_eq!(log(&["--by", "bob", "--all"]), ["finish bob", "lock bob", "start bob"]);
+    assert_eq!(
+        log(&["--by", "bob", "--all"]),
+        ["finish bob", "lock bob", "start bob"]
+    );
     assert_eq!(log(&["--component", "web"]), ["record alice"]);
     let none = alice.deploy(&["log", "--change", "19"]).ok();
-    assert_eq!((none.text().as_str(), none.err().as_str()), ("", "there is no such deployment"));
+    assert_eq!(
+        (none.text().as_str(), none.err().as_str()),
+        ("", "there is no such deployment")
+    );
 }

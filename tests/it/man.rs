@@ -15,13 +15,22 @@ fn pages_are_up_to_date() {
     assert!(!generated.is_empty());
     for name in generated.keys().chain(committed.keys()) {
         let same = generated.get(name) == committed.get(name);
-        assert!(same, "man/{name} is not what the program writes; run: rm -r man && cargo run -- man man");
+        assert!(
+            same,
+            "man/{name} is not what the program writes; run: rm -r man && cargo run -- man man"
+        );
     }
 }
 
 fn pages(directory: &Path) -> BTreeMap<String, String> {
-    let Ok(entries) = directory.read_dir() else { return BTreeMap::new() };
-    let page =
-        |path: &Path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(path).unwrap());
+    let Ok(entries) = directory.read_dir() else {
+        return BTreeMap::new();
+    };
+    let page = |path: &Path| {
+        (
+            path.file_name().unwrap().to_str().unwrap().to_owned(),
+            std::fs::read_to_string(path).unwrap(),
+        )
+    };
     entries.map(|entry| page(&entry.unwrap().path())).collect()
 }

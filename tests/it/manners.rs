@@ -9,7 +9,9 @@ use crate::write::{joined, served};
 fn alone(world: &World) -> Repo<'_> {
     let alice = world.repo("alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
-    alice.deploy(&["init", "--name", "shop", "--no-password"]).ok();
+    alice
+        .deploy(&["init", "--name", "shop", "--no-password"])
+        .ok();
     alice
 }
 
@@ -27,11 +29,18 @@ fn newcomers_write_at_once() {
     bob.deploy(&["lock", "dev", "-m", "a stranger"]).fails(1);
 
     let listed = policy(&alice)
-        .replace("\n[environments]", &format!("bob = \"{key}\"\n\n[environments]"))
+        .replace(
+            "\n[environments]",
+            &format!("bob = \"{key}\"\n\n[environments]"),
+        )
         .replace("\ndev ", "\nqa = {}\ndev ");
     alice.write("deploy.toml", &listed);
     alice.deploy(&["policy", "publish", "--yes"]).ok();
-    let commit = alice.commit("api/main.rs", "fn main() { login() }\n", "Fix login redirect");
+    let commit = alice.commit(
+        "api/main.rs",
+        "fn main() { login() }\n",
+        "Fix login redirect",
+    );
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     let record = bob.deploy(&["record", "qa", &commit]).ok();
     assert!(record.text().starts_with("qa runs shop"), "{record}");
@@ -44,7 +53,10 @@ fn removed_components() {
     let alice = alone(&world);
     let before = policy(&alice);
     alice.commit("old/main.rs", "fn main() {}\n", "An old thing");
-    alice.write("deploy.toml", &format!("{before}\n[components.old]\npaths = \"old\"\n"));
+    alice.write(
+        "deploy.toml",
+        &format!("{before}\n[components.old]\npaths = \"old\"\n"),
+    );
     alice.deploy(&["policy", "publish", "--yes"]).ok();
     alice.deploy(&["record", "dev"]).ok();
     alice.write("deploy.toml", &before);
@@ -52,12 +64,20 @@ fn removed_components() {
     alice.deploy(&["record", "dev"]).ok();
     let runs = || {
         let status = alice.deploy(&["status", "dev", "--json"]).ok().json();
-        let components = status["environments"][0]["components"].as_array().unwrap().clone();
-        components.iter().map(|it| it["component"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let components = status["environments"][0]["components"]
+            .as_array()
+            .unwrap()
+            .clone();
+        components
+            .iter()
+            .map(|it| it["component"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     // Without components of its own the project is one again: the rest of before has left, too.
     assert_eq!(runs(), ["old", "rest", "shop"]);
-    alice.deploy(&["record", "dev", "--component", "old"]).fails(2);
+    alice
+        .deploy(&["record", "dev", "--component", "old"])
+        .fails(2);
     let gone = alice.deploy(&["record", "dev", "--destroy"]).ok();
     assert!(gone.text().contains("dev no longer has old"), "{gone}");
     assert_eq!(runs(), ["shop"]);
@@ -77,26 +97,48 @@ fn many_components() {
     alice.deploy(&["policy", "publish", "--yes"]).ok();
     let first = alice.deploy(&["record", "dev"]).ok().text();
     let short = alice.rev("HEAD")[..7].to_owned();
-    assert!(first.starts_with(&format!("dev runs 6 components ({short}).")), "{first}");
+    assert!(
+        first.starts_with(&format!("dev runs 6 components ({short}).")),
+        "{first}"
+    );
     let log = alice.deploy(&["log"]).ok().text();
     assert!(log.contains(&format!("6 components ({short})")), "{log}");
 
     alice.commit("c/file", "two\n", "Go on");
     let short = alice.rev("HEAD")[..7].to_owned();
     let failed = alice.deploy(&["record", "dev", "--failed"]).ok().text();
-    assert!(failed.starts_with(&format!("dev failed to take c ({short}); 5 skipped.")), "{failed}");
+    assert!(
+        failed.starts_with(&format!("dev failed to take c ({short}); 5 skipped.")),
+        "{failed}"
+    );
     let lift = format!("git deploy unlock dev --commit {short}");
-    assert!(failed.ends_with(&format!("It is on hold in dev until a person lifts it: {lift}")), "{failed}");
+    assert!(
+        failed.ends_with(&format!(
+            "It is on hold in dev until a person lifts it: {lift}"
+        )),
+        "{failed}"
+    );
     let log = alice.deploy(&["log", "-n", "1"]).ok().text();
-    assert!(log.contains(&format!("failed  c ({short})  by alice")), "{log}");
+    assert!(
+        log.contains(&format!("failed  c ({short})  by alice")),
+        "{log}"
+    );
     alice.deploy(&["log", "-n", "0"]).fails(2);
     let status = alice.deploy(&["status"]).ok().text();
-    assert!(status.contains(&format!("c ({short}) is on hold in dev since it failed · {lift}")), "{status}");
+    assert!(
+        status.contains(&format!(
+            "c ({short}) is on hold in dev since it failed · {lift}"
+        )),
+        "{status}"
+    );
 
     alice.deploy(&["unlock", "dev", "--commit", &short]).ok();
     assert!(!alice.deploy(&["status"]).ok().text().contains("on hold"));
     let done = alice.deploy(&["record", "dev"]).ok().text();
-    assert!(done.starts_with(&format!("dev runs c ({short}); 5 unchanged.")), "{done}");
+    assert!(
+        done.starts_with(&format!("dev runs c ({short}); 5 unchanged.")),
+        "{done}"
+    );
 }
 
 /// The errors of the first minutes say what to type.
@@ -105,20 +147,35 @@ fn first_errors() {
     let world = World::new();
     let alice = world.repo("alice");
     let outside = alice.deploy(&["-C", "..", "status"]).fails(3);
-    assert!(outside.err().contains("try: cd into a clone") && !outside.err().contains("NotFound"), "{outside}");
+    assert!(
+        outside.err().contains("try: cd into a clone") && !outside.err().contains("NotFound"),
+        "{outside}"
+    );
     alice.deploy(&["init", "--no-password"]).ok();
     let nothing = alice.deploy(&["record", "dev"]).fails(2);
-    assert_eq!(nothing.err(), "error: nothing is committed here yet\n  try: git commit", "{nothing}");
+    assert_eq!(
+        nothing.err(),
+        "error: nothing is committed here yet\n  try: git commit",
+        "{nothing}"
+    );
     let near = alice.deploy(&["record", "dve"]).fails(2);
     assert!(near.err().contains("did you mean \"dev\"?"), "{near}");
 
     let file = world.path().join("home/locked.key");
     let mut command = alice.command("git-deploy");
-    command.args(["key", "new"]).arg(&file).env("GIT_DEPLOY_PASSWORD", "correct horse");
+    command
+        .args(["key", "new"])
+        .arg(&file)
+        .env("GIT_DEPLOY_PASSWORD", "correct horse");
     Run::of(&world, &mut command).ok();
-    alice.git(&["config", "deploy.key", &file.to_string_lossy()]).ok();
+    alice
+        .git(&["config", "deploy.key", &file.to_string_lossy()])
+        .ok();
     let locked = alice.deploy(&["lock", "dev", "-m", "x"]).fails(3);
-    assert!(locked.err().contains("try: GIT_DEPLOY_PASSWORD=…"), "{locked}");
+    assert!(
+        locked.err().contains("try: GIT_DEPLOY_PASSWORD=…"),
+        "{locked}"
+    );
 }
 
 /// Ledgers that were made without a server stay so: nothing is changed, and the way to a server is told.
@@ -126,26 +183,41 @@ fn first_errors() {
 fn no_server_and_later_one() {
     let world = World::new();
     let alice = alone(&world);
-    assert_eq!(alice.deploy(&["sync"]).ok().text(), "There is no remote: the ledgers here are the only ones.");
+    assert_eq!(
+        alice.deploy(&["sync"]).ok().text(),
+        "There is no remote: the ledgers here are the only ones."
+    );
     let server = world.bare_server("server.git");
     let key = alice.deploy(&["key", "show"]).ok().text();
-    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    server
+        .deploy(&["server", "init", ".", "--admin", &key])
+        .ok();
     alice.git(&["remote", "add", "origin", &server.url()]).ok();
-    assert_eq!(alice.deploy(&["sync"]).ok().text(), "deploy.remote is empty: the ledgers here are the only ones.");
+    assert_eq!(
+        alice.deploy(&["sync"]).ok().text(),
+        "deploy.remote is empty: the ledgers here are the only ones."
+    );
 
     let config = || std::fs::read(alice.path().join(".git/config")).unwrap();
     let before = config();
     let refused = alice.deploy(&["init", "--remote", "origin"]).fails(1);
-    assert!(refused.err().contains("made without a server") && refused.err().contains("in a new clone"), "{refused}");
+    assert!(
+        refused.err().contains("made without a server") && refused.err().contains("in a new clone"),
+        "{refused}"
+    );
     assert_eq!(config(), before);
     alice.deploy(&["record", "dev"]).ok();
     alice.git(&["config", "--unset", "deploy.remote"]).ok();
     let unsaid = alice.deploy(&["sync"]).fails(1);
-    assert!(unsaid.err().contains("has lost the ledger") && unsaid.err().contains("in a new clone"), "{unsaid}");
+    assert!(
+        unsaid.err().contains("has lost the ledger") && unsaid.err().contains("in a new clone"),
+        "{unsaid}"
+    );
 
     // And so it works.
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     let anew = world.clone(&server, "alice2");
-    anew.deploy(&["init", "--name", "shop", "--as", "alice"]).ok();
+    anew.deploy(&["init", "--name", "shop", "--as", "alice"])
+        .ok();
     anew.deploy(&["record", "dev"]).ok();
 }

@@ -41,7 +41,12 @@ fn nothing_may_change() {
     let world = World::new();
     let bench = Bench::new(&world);
     let tried = judged(&bench, CASES);
-    assert_eq!(tried.len(), 12, "a kind of change was never tried: {:?}", tried.keys());
+    assert_eq!(
+        tried.len(),
+        12,
+        "a kind of change was never tried: {:?}",
+        tried.keys()
+    );
     really(&bench, tried.into_values().flat_map(|tried| tried.kept));
 }
 
@@ -56,11 +61,20 @@ fn nothing_may_change_with_sha256() {
 fn judged(bench: &Bench<'_>, cases: u32) -> Tally {
     // Otherwise what follows says nothing.
     for line in bench.valid() {
-        assert_eq!(bench.against(line), None, "a valid push is refused: {line:?}");
+        assert_eq!(
+            bench.against(line),
+            None,
+            "a valid push is refused: {line:?}"
+        );
     }
     let tried: RefCell<Tally> = RefCell::default();
     let cases = Config::default().cases.max(cases);
-    let config = Config { cases, failure_persistence: None, max_global_rejects: cases * 4, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_global_rejects: cases * 4,
+        ..Config::default()
+    };
     let result = TestRunner::new(config).run(&mutation(), |mutation| {
         let Some(line) = bench.mutated(&mutation) else {
             return Err(TestCaseError::reject("it changes nothing"));
@@ -99,11 +113,21 @@ fn really(bench: &Bench<'_>, mutations: impl Iterator<Item = Line>) {
     }
     println!("{pushed} pushed, {judged} of them reached the hooks");
     // Some are stopped before, by git: as a broken tree, or a ref that cannot be one.
-    assert!(judged * 2 > pushed && pushed > 20, "{judged} of {pushed} pushes reached the hooks");
-    project.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    assert!(
+        judged * 2 > pushed && pushed > 20,
+        "{judged} of {pushed} pushes reached the hooks"
+    );
+    project
+        .server
+        .git(&["fsck", "--strict", "--no-dangling"])
+        .ok();
     // One honest push a ledger: another one of the same place would come too late.
     let mut moved = BTreeSet::from([LedgerName::policy()]);
-    for push in bench.pushes.iter().filter(|push| moved.insert(push.ledger.clone())) {
+    for push in bench
+        .pushes
+        .iter()
+        .filter(|push| moved.insert(push.ledger.clone()))
+    {
         let line = bench.line(push, push.commits[push.commits.len() - 1]);
         bench.push(&line).ok();
         assert_eq!(project.server.rev(&line.name), line.new);

@@ -5,8 +5,18 @@ use crate::harness::{Forge, Project, Run, World};
 
 /// The policy's text with what one person's line says replaced.
 fn with_line(text: &str, person: &str, line: &str) -> String {
-    let lines = text.lines().map(|it| if it.starts_with(&format!("{person} = ")) { line } else { it });
-    lines.filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n") + "\n"
+    let lines = text.lines().map(|it| {
+        if it.starts_with(&format!("{person} = ")) {
+            line
+        } else {
+            it
+        }
+    });
+    lines
+        .filter(|it| !it.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 /// Publishes a text, past what the client would say.
@@ -82,31 +92,52 @@ fn keys_and_their_ends() {
     bob.deploy(&["approve", "prod"]).ok();
     bob.deploy(&["record", "dev", "--start"]).ok();
     let old = bob.key();
-    bob.repo.git(&["config", "deploy.oldkey", &bob.repo.git(&["config", "deploy.key"]).ok().text()]).ok();
-    let new_file = world.path().join("home/bob-new.key").to_string_lossy().into_owned();
+    bob.repo
+        .git(&[
+            "config",
+            "deploy.oldkey",
+            &bob.repo.git(&["config", "deploy.key"]).ok().text(),
+        ])
+        .ok();
+    let new_file = world
+        .path()
+        .join("home/bob-new.key")
+        .to_string_lossy()
+        .into_owned();
     bob.deploy(&["key", "new", &new_file, "--no-password"]).ok();
     // Before it is published nobody knows the new key.
     let with = |file: &str| {
         bob.repo.git(&["config", "deploy.key", file]).ok();
     };
     with(&new_file);
-    let new = bob.deploy(&["key", "show", "--json"]).ok().json()["publicKey"].as_str().unwrap().to_owned();
+    let new = bob.deploy(&["key", "show", "--json"]).ok().json()["publicKey"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     bob.deploy(&["lock", "dev", "-m", "x"]).fails(1);
     let rotated = with_line(
         &first,
         "bob",
-        &format!("bob = {{ key = \"{new}\", retired = [\"{old}\"], emails = [\"bob@example.com\"] }}"),
+        &format!(
+            "bob = {{ key = \"{new}\", retired = [\"{old}\"], emails = [\"bob@example.com\"] }}"
+        ),
     );
     publish(alice, &rotated).ok();
 
     let old_file = bob.repo.git(&["config", "deploy.oldkey"]).ok().text();
     with(&old_file);
-    let said = project.refused(&["signer"], || bob.deploy(&["lock", "prod", "-m", "x", "--no-verify"]));
+    let said = project.refused(&["signer"], || {
+        bob.deploy(&["lock", "prod", "-m", "x", "--no-verify"])
+    });
     assert!(said.contains("this key of bob is retired"), "{said}");
     let refused = bob.deploy(&["lock", "prod", "-m", "x"]).fails(1);
-    assert!(refused.err().contains("git config deploy.key FILE"), "{refused}");
+    assert!(
+        refused.err().contains("git config deploy.key FILE"),
+        "{refused}"
+    );
     bob.deploy(&["record", "dev", "--finish"]).ok();
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     with(&new_file);
     bob.deploy(&["lock", "prod", "-m", "x"]).ok();
     bob.deploy(&["unlock", "prod"]).ok();
@@ -123,14 +154,21 @@ fn keys_and_their_ends() {
         bob.push(&[&format!("{id}:refs/deploy/dev")])
     });
     bob.deploy(&["record", "dev", "--finish"]).fails(1);
-    project.refused(&["approvals"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["approvals"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     // An admin gives the run up that nobody can finish any more.
-    alice.deploy(&["abort", "dev", "-m", "the key was stolen"]).ok();
+    alice
+        .deploy(&["abort", "dev", "-m", "the key was stolen"])
+        .ok();
     project.audited();
     let audit = carol.deploy(&["audit"]).ok().text();
-    assert!(audit.contains("it went in on the approval of bob, whose key was removed since"), "{audit}");
+    assert!(
+        audit.contains("it went in on the approval of bob, whose key was removed since"),
+        "{audit}"
+    );
 }
 
 /// All admin keys are lost: the server's owner lets one key publish once, and every client is asked to confirm that.
@@ -140,11 +178,20 @@ fn recovery() {
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let (bob, carol) = (&project.bob, &project.carol);
     project.ci.deploy(&["record", "dev"]).ok();
-    let text = with_line(&project.policy("[policy]\nadmins = \"carol\"\n[environments]\ndev = {}\n"), "alice", "");
+    let text = with_line(
+        &project.policy("[policy]\nadmins = \"carol\"\n[environments]\ndev = {}\n"),
+        "alice",
+        "",
+    );
     project.refused(&["signer"], || recover(carol, &text));
-    project.server.deploy(&["server", "init", ".", "--recover", &carol.key().to_string()]).ok();
+    project
+        .server
+        .deploy(&["server", "init", ".", "--recover", &carol.key().to_string()])
+        .ok();
     // Not by anybody else, and not as an ordinary publish either.
-    project.refused(&["signer"], || recover(bob, &text.replace("admins = \"carol\"", "admins = \"bob\"")));
+    project.refused(&["signer"], || {
+        recover(bob, &text.replace("admins = \"carol\"", "admins = \"bob\""))
+    });
     project.refused(&["signer"], || publish(carol, &text));
     recover(carol, &text).ok();
     project.refused(&["signer"], || recover(carol, &format!("{text}# again\n")));
@@ -153,19 +200,44 @@ fn recovery() {
     let before = bob.repo.rev("refs/deploy/policy");
     let asked = bob.deploy(&["sync"]).fails(1).err();
     let confirm = format!("git config --add deploy.recovered {}", carol.key());
-    assert!(asked.contains(&confirm) && bob.repo.rev("refs/deploy/policy") == before, "{asked}");
+    assert!(
+        asked.contains(&confirm) && bob.repo.rev("refs/deploy/policy") == before,
+        "{asked}"
+    );
     for forge in [bob, &project.ci] {
-        forge.repo.git(&["config", "--add", "deploy.recovered", &carol.key().to_string()]).ok();
+        forge
+            .repo
+            .git(&[
+                "config",
+                "--add",
+                "deploy.recovered",
+                &carol.key().to_string(),
+            ])
+            .ok();
         forge.deploy(&["sync"]).ok();
     }
-    project.ci.deploy(&["record", "dev", "--verification", "passed", "--all"]).ok();
+    project
+        .ci
+        .deploy(&["record", "dev", "--verification", "passed", "--all"])
+        .ok();
     project.audited();
     let audit = bob.deploy(&["audit"]).ok().text();
-    assert!(audit.contains("carol published this policy after all admin keys were lost"), "{audit}");
+    assert!(
+        audit.contains("carol published this policy after all admin keys were lost"),
+        "{audit}"
+    );
     // The lost key, found again, opens nothing.
     project.refused(&["signer"], || {
         let alice = &project.alice;
-        alice.repo.git(&["config", "--add", "deploy.recovered", &carol.key().to_string()]).ok();
+        alice
+            .repo
+            .git(&[
+                "config",
+                "--add",
+                "deploy.recovered",
+                &carol.key().to_string(),
+            ])
+            .ok();
         alice.deploy(&["sync"]).ok();
         let id = alice.publish(&text, false);
         alice.push(&[&format!("{id}:refs/deploy/policy")])

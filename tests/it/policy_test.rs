@@ -15,21 +15,36 @@ prod = { promote_from = "dev", break_glass = { by = "bob" } }
 fn a_past(world: &World) -> Project<'_> {
     let project = Project::new(world, LOOSE);
     let (bob, ci) = (&project.bob, &project.ci);
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     let one = ci.repo.rev("HEAD");
     project.push("api/x", "two\n");
-    bob.deploy(&["record", "prod", "--break-glass", "the shop is down"]).ok();
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    bob.deploy(&["record", "prod", "--break-glass", "the shop is down"])
+        .ok();
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     world.advance("2h");
-    ci.deploy(&["record", "prod", &one, "--rollback", "--verification", "passed"]).ok();
+    ci.deploy(&[
+        "record",
+        "prod",
+        &one,
+        "--rollback",
+        "--verification",
+        "passed",
+    ])
+    .ok();
     project.alice.deploy(&["sync"]).ok();
     project
 }
 
 /// Writes what follows the people in the work tree's deploy.toml.
 fn propose(project: &Project<'_>, rest: &str) {
-    project.alice.repo.write("deploy.toml", &project.policy(rest));
+    project
+        .alice
+        .repo
+        .write("deploy.toml", &project.policy(rest));
 }
 
 /// A release manager reads what a stricter policy would have stopped, and by which rule; what it would have let in; and scripts read the
@@ -50,26 +65,53 @@ prod = { promote_from = "dev", soak = "1h", approvals = { required = 1, by = "ca
     );
     let stricter = alice.deploy(&["policy", "test"]).fails(1);
     let mut narrow = alice.repo.command("git-deploy");
-    let narrow = Run::of(&world, narrow.env("COLUMNS", "60").args(["policy", "test"])).fails(1).text();
+    let narrow = Run::of(&world, narrow.env("COLUMNS", "60").args(["policy", "test"]))
+        .fails(1)
+        .text();
     assert!(
-        narrow.lines().all(|line| line.width() <= 60) && narrow.contains("\n                            "),
+        narrow.lines().all(|line| line.width() <= 60)
+            && narrow.contains("\n                            "),
         "{narrow}"
     );
-    propose(&project, "[environments]\ndev = {}\nprod = { break_glass = { by = \"bob\" } }\n");
+    propose(
+        &project,
+        "[environments]\ndev = {}\nprod = { break_glass = { by = \"bob\" } }\n",
+    );
     let looser = alice.deploy(&["policy", "test"]).ok();
-    let shown = [&same, &stricter, &looser].map(ToString::to_string).join("\n");
+    let shown = [&same, &stricter, &looser]
+        .map(ToString::to_string)
+        .join("\n");
     with_random_keys().bind(|| assert_snapshot!(shown));
 
     propose(&project, "[environments]\ndev = {}\n");
-    let found = alice.deploy(&["policy", "test", "--json", "-n", "2"]).fails(1).json();
-    assert_eq!((&found["deployments"], &found["refused"]), (&5.into(), &3.into()), "{found:#}");
+    let found = alice
+        .deploy(&["policy", "test", "--json", "-n", "2"])
+        .fails(1)
+        .json();
+    assert_eq!(
+        (&found["deployments"], &found["refused"]),
+        (&5.into(), &3.into()),
+        "{found:#}"
+    );
     assert_eq!(found["rules"][0]["rule"], "place", "{found:#}");
     let told = found["wouldBeRefused"].as_array().unwrap();
-    assert!(told.len() == 2 && told[0]["at"].as_str() > told[1]["at"].as_str(), "{found:#}");
+    assert!(
+        told.len() == 2 && told[0]["at"].as_str() > told[1]["at"].as_str(),
+        "{found:#}"
+    );
     // Of what is older than asked for nothing is said.
-    let late = alice.deploy(&["policy", "test", "--json", "--since", "1h"]).fails(1).json();
-    assert_eq!((&late["deployments"], &late["refused"]), (&1.into(), &1.into()), "{late:#}");
-    alice.deploy(&["policy", "test", "--since", "yesterday"]).fails(2);
+    let late = alice
+        .deploy(&["policy", "test", "--json", "--since", "1h"])
+        .fails(1)
+        .json();
+    assert_eq!(
+        (&late["deployments"], &late["refused"]),
+        (&1.into(), &1.into()),
+        "{late:#}"
+    );
+    alice
+        .deploy(&["policy", "test", "--since", "yesterday"])
+        .fails(2);
     propose(&project, "[environments]\ndev = 1\n");
     alice.deploy(&["policy", "test"]).fails(1);
     assert_eq!(alice.repo.git(&["for-each-ref"]).ok().text(), before);
@@ -94,8 +136,17 @@ fn as_if_made_under_it() {
         "api",
     ])
     .ok();
-    ci.deploy(&["record", "qa", "--verification", "passed"]).ok();
-    ci.deploy(&["record", "dev", "--verification", "passed", "--component", "api"]).ok();
+    ci.deploy(&["record", "qa", "--verification", "passed"])
+        .ok();
+    ci.deploy(&[
+        "record",
+        "dev",
+        "--verification",
+        "passed",
+        "--component",
+        "api",
+    ])
+    .ok();
     world.advance("10m");
     ci.deploy(&["record", "prod", "--component", "api"]).ok();
     ci.deploy(&["record", "prod", "--component", "web"]).ok();
@@ -117,24 +168,47 @@ web = {{ paths = ["web/**"] }}
     };
     let rules = || -> Vec<(String, String)> {
         let found = alice.deploy(&["policy", "test", "--json"]).json();
-        let cases =
-            found["wouldBeRefused"].as_array().unwrap().iter().chain(found["couldNotBeTold"].as_array().unwrap());
+        let cases = found["wouldBeRefused"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .chain(found["couldNotBeTold"].as_array().unwrap());
         let against = cases.flat_map(|case| {
-            let component = case["components"][0]["component"].as_str().unwrap().to_owned();
-            let checks = case["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] != "pass");
-            checks.map(move |check| (component.clone(), check["rule"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+            let component = case["components"][0]["component"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let checks = case["checks"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|check| check["outcome"] != "pass");
+            checks
+                .map(move |check| {
+                    (
+                        component.clone(),
+                        check["rule"].as_str().unwrap().to_owned(),
+                    )
+                })
+                .collect::<Vec<_>>()
         });
         against.collect()
     };
     let of = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-        pairs.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(one, two)| ((*one).to_owned(), (*two).to_owned()))
+            .collect()
     };
     // Of web nothing was registered; of api something was, though dev, qa and prod never asked for it.
     propose(&project, &rest("qa", "api"));
     assert_eq!(rules(), of(&[("web", "artifact")]));
     // In dev only api ran. And what the paths would be now changes nothing of what they were.
     propose(&project, &rest("dev", "service"));
-    assert_eq!(rules(), of(&[("web", "previous environment"), ("web", "artifact")]));
+    assert_eq!(
+        rules(),
+        of(&[("web", "previous environment"), ("web", "artifact")])
+    );
     let text = alice.deploy(&["policy", "test"]).fails(1).text();
     assert!(text.contains("gives other files to api;"), "{text}");
     // A branch that nobody wrote down, and files that belonged to no component of the policy of then, cannot be told of.
@@ -145,10 +219,19 @@ web = {{ paths = ["web/**"] }}
     assert_eq!(rules(), of(&[("web", "up to date"), ("api", "up to date")]));
     alice.deploy(&["policy", "test"]).fails(3);
     let plain = "[environments]\ndev = {}\nqa = {}\nprod = {}\n[components]\nweb = { paths = [\"web/**\"] }\n";
-    propose(&project, &format!("{plain}api = {{ paths = [\"api/**\"] }}\nversion = {{ paths = [\"VERSION\"] }}\n"));
+    propose(
+        &project,
+        &format!(
+            "{plain}api = {{ paths = [\"api/**\"] }}\nversion = {{ paths = [\"VERSION\"] }}\n"
+        ),
+    );
     assert_eq!(rules(), of(&[("api", "content")]));
     // A component that is gone is deployed nowhere.
     propose(&project, plain);
     let found = alice.deploy(&["policy", "test", "--json"]).fails(1).json();
-    assert_eq!((&found["refused"], &found["cannotTell"]), (&3.into(), &0.into()), "{found:#}");
+    assert_eq!(
+        (&found["refused"], &found["cannotTell"]),
+        (&3.into(), &0.into()),
+        "{found:#}"
+    );
 }

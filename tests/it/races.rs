@@ -21,9 +21,17 @@ fn rounds(one: &(dyn Fn(usize) + Sync), two: &(dyn Fn(usize) + Sync)) {
 #[track_caller]
 fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
     let name = format!("refs/deploy/{ledger}");
-    let log = project.server.git(&["log", "--first-parent", "--reverse", "--format=%s", &name]).ok().text();
+    let log = project
+        .server
+        .git(&["log", "--first-parent", "--reverse", "--format=%s", &name])
+        .ok()
+        .text();
     let subjects: Vec<String> = log.lines().skip(1).map(str::to_owned).collect();
-    let tip = project.server.git(&["cat-file", "blob", &format!("{name}:entry.json")]).ok().json();
+    let tip = project
+        .server
+        .git(&["cat-file", "blob", &format!("{name}:entry.json")])
+        .ok()
+        .json();
     assert_eq!(tip["predicate"]["sequence"], subjects.len(), "{log}");
     subjects
 }
@@ -31,10 +39,24 @@ fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
 /// The notes tell of each entry of the ledger about the commit, once.
 #[track_caller]
 fn noted(project: &Project<'_>, ledger: &str, commit: &str) {
-    let notes = project.server.git(&["notes", "--ref=deploy", "show", commit]).ok().text();
-    let log = ["log", "--first-parent", "--format=%H", &format!("refs/deploy/{ledger}")];
+    let notes = project
+        .server
+        .git(&["notes", "--ref=deploy", "show", commit])
+        .ok()
+        .text();
+    let log = [
+        "log",
+        "--first-parent",
+        "--format=%H",
+        &format!("refs/deploy/{ledger}"),
+    ];
     let ids = project.server.git(&log).ok().text();
-    let told = |id: &str| notes.lines().filter(|line| line.ends_with(&format!("{ledger}@{}", &id[..10]))).count();
+    let told = |id: &str| {
+        notes
+            .lines()
+            .filter(|line| line.ends_with(&format!("{ledger}@{}", &id[..10])))
+            .count()
+    };
     let silent: Vec<&str> = ids.lines().filter(|id| told(id) != 1).collect();
     // The genesis says nothing.
     assert_eq!(silent.len(), 1, "{notes}\n{ids}");
@@ -47,17 +69,33 @@ fn on_one_environment() {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
         let record = |forge: &Forge<'_>, round: usize| {
             let message = format!("{} {round}", forge.person);
-            forge.deploy(&["record", "dev", "--all", "-m", &message]).ok();
+            forge
+                .deploy(&["record", "dev", "--all", "-m", &message])
+                .ok();
         };
-        rounds(&|round| record(&project.bob, round), &|round| record(&project.ci, round));
+        rounds(&|round| record(&project.bob, round), &|round| {
+            record(&project.ci, round)
+        });
         let dev = entries(&project, "dev");
         assert_eq!(dev.len(), 2 * ROUNDS, "{dev:?}");
         let name = "refs/deploy/dev";
-        let bodies = project.server.git(&["log", "--first-parent", "--reverse", "--format=%b", name]).ok().text();
+        let bodies = project
+            .server
+            .git(&["log", "--first-parent", "--reverse", "--format=%b", name])
+            .ok()
+            .text();
         for person in ["bob", "ci"] {
-            let told = bodies.lines().filter_map(|line| line.strip_prefix(&format!("{person} ")));
+            let told = bodies
+                .lines()
+                .filter_map(|line| line.strip_prefix(&format!("{person} ")));
             let told: Vec<String> = told.map(str::to_owned).collect();
-            assert_eq!(told, (0..ROUNDS).map(|round| round.to_string()).collect::<Vec<_>>(), "{bodies}");
+            assert_eq!(
+                told,
+                (0..ROUNDS)
+                    .map(|round| round.to_string())
+                    .collect::<Vec<_>>(),
+                "{bodies}"
+            );
         }
         noted(&project, "dev", &project.ci.repo.rev("HEAD"));
         project.audited();
@@ -72,11 +110,23 @@ fn evidence_beside_a_deployment() {
         &world,
         "[environments]\ndev = { checks = [\"test-result\"] }\n[checks]\ntest-result = { by = [\"bob\", \"ci\"] }\n",
     );
-    let attest = |forge: &Forge<'_>| drop(forge.deploy(&["attest", "test-result", "--result", "passed"]).ok());
+    let attest = |forge: &Forge<'_>| {
+        drop(
+            forge
+                .deploy(&["attest", "test-result", "--result", "passed"])
+                .ok(),
+        )
+    };
     attest(&project.bob);
     let record = |_| drop(project.ci.deploy(&["record", "dev", "--all"]).ok());
     rounds(&|_| attest(&project.bob), &record);
-    assert_eq!((entries(&project, "evidence").len(), entries(&project, "dev").len()), (ROUNDS + 1, ROUNDS));
+    assert_eq!(
+        (
+            entries(&project, "evidence").len(),
+            entries(&project, "dev").len()
+        ),
+        (ROUNDS + 1, ROUNDS)
+    );
     for ledger in ["evidence", "dev"] {
         noted(&project, ledger, &project.ci.repo.rev("HEAD"));
     }
@@ -99,13 +149,18 @@ fn two_starts() {
             assert!(run.err().contains("✗ lock"), "{run}");
         }
     };
-    rounds(&|round| start(&project.bob, round), &|round| start(&project.ci, round));
+    rounds(&|round| start(&project.bob, round), &|round| {
+        start(&project.ci, round)
+    });
     let won = won.into_inner().unwrap();
     assert!(won.len() >= ROUNDS, "{won:?}");
     let dev = entries(&project, "dev");
     assert_eq!(dev.len(), 2 * won.len(), "{dev:?}");
     for pair in dev.chunks(2) {
-        assert!(pair[0].ends_with(": started") && pair[1].ends_with(": succeeded"), "{dev:?}");
+        assert!(
+            pair[0].ends_with(": started") && pair[1].ends_with(": succeeded"),
+            "{dev:?}"
+        );
     }
     project.audited();
 }
@@ -120,6 +175,12 @@ fn policy_beside_a_deployment() {
     };
     let record = |_| drop(project.ci.deploy(&["record", "dev", "--all"]).ok());
     rounds(&publish, &record);
-    assert_eq!((entries(&project, "policy").len(), entries(&project, "dev").len()), (ROUNDS + 1, ROUNDS));
+    assert_eq!(
+        (
+            entries(&project, "policy").len(),
+            entries(&project, "dev").len()
+        ),
+        (ROUNDS + 1, ROUNDS)
+    );
     project.audited();
 }

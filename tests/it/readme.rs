@@ -7,8 +7,14 @@ use git_deploy::domain::policy::Policy;
 #[test]
 fn the_policy_parses() {
     let readme = include_str!("../../README.md");
-    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [policy] = blocks[..] else { panic!("{} blocks of TOML in the README", blocks.len()) };
+    let blocks: Vec<&str> = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    let [policy] = blocks[..] else {
+        panic!("{} blocks of TOML in the README", blocks.len())
+    };
     let mut text = policy.to_owned();
     for number in 1.. {
         let key = PublicKey::new([number; 8], [number; 32]).to_string();

@@ -29,17 +29,29 @@ fn recipes() {
     let github = Ci {
         name: "GitHub Actions",
         checkout: "git checkout -q --force -B main refs/remotes/origin/main",
-        variables: &[("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push"), ("GITHUB_REF", "refs/heads/main")],
+        variables: &[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_REF", "refs/heads/main"),
+        ],
     };
     let gitlab = Ci {
         name: "GitLab CI",
         checkout: "git checkout -q --force --detach refs/remotes/origin/main",
-        variables: &[("GITLAB_CI", "true"), ("CI_COMMIT_BRANCH", "main"), ("CI_DEFAULT_BRANCH", "main")],
+        variables: &[
+            ("GITLAB_CI", "true"),
+            ("CI_COMMIT_BRANCH", "main"),
+            ("CI_DEFAULT_BRANCH", "main"),
+        ],
     };
     let azure = Ci {
         name: "Azure Pipelines",
         checkout: "git checkout -q --force --detach refs/remotes/origin/main",
-        variables: &[("TF_BUILD", "True"), ("BUILD_SOURCEBRANCH", "refs/heads/main"), ("BUILD_REASON", "IndividualCI")],
+        variables: &[
+            ("TF_BUILD", "True"),
+            ("BUILD_SOURCEBRANCH", "refs/heads/main"),
+            ("BUILD_REASON", "IndividualCI"),
+        ],
     };
     for ci in [github, gitlab, azure] {
         let world = World::new();
@@ -47,18 +59,29 @@ fn recipes() {
         project.alice.repo.write("test", TEST);
         project.alice.repo.write("deploy", DEPLOY);
         project.alice.repo.git(&["add", "."]).ok();
-        project.alice.repo.git(&["update-index", "--chmod=+x", "test", "deploy"]).ok();
+        project
+            .alice
+            .repo
+            .git(&["update-index", "--chmod=+x", "test", "deploy"])
+            .ok();
         let steps = steps(ci.name);
         let good = project.push("server", "well\n");
         assert!(!ci.play(&project, &steps, "first"), "{}", ci.name);
-        let environments: &[&str] =
-            if steps.iter().any(|step| step.contains("./deploy prod")) { &["dev", "prod"] } else { &["dev"] };
+        let environments: &[&str] = if steps.iter().any(|step| step.contains("./deploy prod")) {
+            &["dev", "prod"]
+        } else {
+            &["dev"]
+        };
         runs(&project, environments, &good);
         project.push("server", "broken\n");
         assert!(ci.play(&project, &steps, "second"), "{}", ci.name);
         project.carol.deploy(&["sync"]).ok();
         let status = project.carol.deploy(&["status"]).ok().text();
-        assert!(status.contains("is on hold in dev since it failed"), "{}: {status}", ci.name);
+        assert!(
+            status.contains("is on hold in dev since it failed"),
+            "{}: {status}",
+            ci.name
+        );
         project.audited();
     }
 }
@@ -98,10 +121,19 @@ impl Ci {
         failed
     }
 
-    fn step<'w>(&self, project: &Project<'w>, checkout: &Repo<'w>, step: &str, failed: bool) -> Run<'w> {
+    fn step<'w>(
+        &self,
+        project: &Project<'w>,
+        checkout: &Repo<'w>,
+        step: &str,
+        failed: bool,
+    ) -> Run<'w> {
         let key = std::fs::read_to_string(project.world.path().join("home/ci.key")).unwrap();
         let mut command = checkout.command("sh");
-        command.args(["-e", "-c", step]).env("CI", "true").env("GIT_DEPLOY_KEY", key);
+        command
+            .args(["-e", "-c", step])
+            .env("CI", "true")
+            .env("GIT_DEPLOY_KEY", key);
         command.env("CI_JOB_STATUS", if failed { "failed" } else { "success" });
         command.envs(self.variables.iter().copied());
         Run::of(project.world, &mut command)
@@ -113,8 +145,17 @@ fn steps(name: &str) -> Vec<String> {
     let document = include_str!("../../docs/ci.md");
     let (_, section) = document.split_once(&format!("\n## {name}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let commands = section.lines().map(str::trim).map(|line| line.strip_prefix("- ").unwrap_or(line));
-    let commands = commands.map(|line| line.strip_prefix("run: ").or(line.strip_prefix("script: ")).unwrap_or(line));
-    let ours = |line: &&str| line.starts_with("./") || (line.contains("git deploy ") && !line.contains('`'));
+    let commands = section
+        .lines()
+        .map(str::trim)
+        .map(|line| line.strip_prefix("- ").unwrap_or(line));
+    let commands = commands.map(|line| {
+        line.strip_prefix("run: ")
+            .or(line.strip_prefix("script: "))
+            .unwrap_or(line)
+    });
+    let ours = |line: &&str| {
+        line.starts_with("./") || (line.contains("git deploy ") && !line.contains('`'))
+    };
     commands.filter(ours).map(str::to_owned).collect()
 }

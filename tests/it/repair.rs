@@ -37,7 +37,11 @@ fn repaired(project: &Project<'_>, valid: &str, words: &[&str]) {
     assert_eq!(project.refs(), before);
     project.bob.deploy(&["repair", "--yes"]).ok();
     assert_eq!(project.server.rev("refs/deploy/dev"), valid);
-    let nothing = project.bob.deploy(&["repair", "--yes", "--json"]).ok().json();
+    let nothing = project
+        .bob
+        .deploy(&["repair", "--yes", "--json"])
+        .ok()
+        .json();
     assert_eq!(nothing["ledgers"], serde_json::json!([]));
     project.bob.deploy(&["audit"]).ok();
     project.carol.deploy(&["sync"]).ok();
@@ -51,25 +55,49 @@ fn lost_and_rewritten() {
     let tip = project.server.rev("refs/deploy/dev");
     let first = project.server.rev("refs/deploy/dev~1");
 
-    project.server.git(&["update-ref", "-d", "refs/deploy/dev"]).ok();
+    project
+        .server
+        .git(&["update-ref", "-d", "refs/deploy/dev"])
+        .ok();
     repaired(
         &project,
         &tip,
-        &["the remote has lost the ledger dev", &format!("dev@{} is the last valid entry", &tip[..10])],
+        &[
+            "the remote has lost the ledger dev",
+            &format!("dev@{} is the last valid entry", &tip[..10]),
+        ],
     );
 
-    project.server.git(&["update-ref", "refs/deploy/dev", &first]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", &first])
+        .ok();
     repaired(&project, &tip, &["the remote has rewritten the ledger dev"]);
 
     // Somebody who knew no better wrote on: what he signed is set aside, not lost.
-    project.server.git(&["update-ref", "refs/deploy/dev", &first]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", &first])
+        .ok();
     let late = project.world.clone(&project.server, "late");
     let key = project.world.path().join("home/ci.key");
-    late.git(&["config", "deploy.key", &key.to_string_lossy()]).ok();
-    late.deploy(&["record", "dev", "--all", "-m", "from elsewhere"]).ok();
+    late.git(&["config", "deploy.key", &key.to_string_lossy()])
+        .ok();
+    late.deploy(&["record", "dev", "--all", "-m", "from elsewhere"])
+        .ok();
     let aside = project.server.rev("refs/deploy/dev");
-    repaired(&project, &tip, &[&format!("dev@{} is set aside: deploy demo", &aside[..10])]);
-    assert_eq!(project.bob.repo.rev(&format!("refs/deploy-set-aside/dev/{}", &aside[..10])), aside);
+    repaired(
+        &project,
+        &tip,
+        &[&format!("dev@{} is set aside: deploy demo", &aside[..10])],
+    );
+    assert_eq!(
+        project
+            .bob
+            .repo
+            .rev(&format!("refs/deploy-set-aside/dev/{}", &aside[..10])),
+        aside
+    );
 }
 
 /// Behind a forged entry nothing counts, and what is valid before it stays, though nobody here had seen it.
@@ -77,18 +105,35 @@ fn lost_and_rewritten() {
 fn forged() {
     let world = World::new();
     let project = on_a_forge(&world);
-    project.ci.deploy(&["record", "dev", "--all", "-m", "unseen"]).ok();
+    project
+        .ci
+        .deploy(&["record", "dev", "--all", "-m", "unseen"])
+        .ok();
     let valid = project.server.rev("refs/deploy/dev");
-    let forged = project.ci.append("dev", crate::harness::forge::a_lock(), None, |statement| {
-        statement.by = "alice".parse().unwrap();
-    });
+    let forged = project
+        .ci
+        .append("dev", crate::harness::forge::a_lock(), None, |statement| {
+            statement.by = "alice".parse().unwrap();
+        });
     project.ci.push(&["refs/deploy/dev"]).ok();
     assert_eq!(project.server.rev("refs/deploy/dev"), forged.to_string());
     repaired(&project, &valid, &["holds an entry that does not verify"]);
     // With our hooks nobody but the owner may: to the server these entries are old.
     world.advance("10m");
-    project.server.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
-    project.server.git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"]).ok();
+    project
+        .server
+        .deploy(&[
+            "server",
+            "init",
+            ".",
+            "--admin",
+            &project.alice.key().to_string(),
+        ])
+        .ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"])
+        .ok();
     let refused = project.bob.deploy(&["repair", "--yes"]).fails(1);
     let root = project.bob.repo.git(&["config", "deploy.root"]).ok().text();
     let clone = project.bob.repo.path().to_string_lossy().into_owned();
@@ -96,7 +141,12 @@ fn forged() {
         "git fetch CLONE refs/deploy/dev:refs/deploy/dev".to_owned(),
         format!("git-deploy server adopt . --root {root}"),
     ] {
-        assert!(refused.words_of_err().contains(&format!("on the server: {remedy}")), "{refused}");
+        assert!(
+            refused
+                .words_of_err()
+                .contains(&format!("on the server: {remedy}")),
+            "{refused}"
+        );
         let command = remedy.replace("CLONE", &clone);
         let words: Vec<&str> = command.split(' ').collect();
         project.server.run(words[0], &words[1..]).ok();
@@ -115,29 +165,68 @@ fn filed() {
     carol.repo.write("last.json", &report.text());
     let root = report.json()["project"].as_str().unwrap().to_owned();
     carol.deploy(&["audit", "--root", &root]).ok();
-    let other = carol.deploy(&["audit", "--root", &root.replace(|_: char| true, "1")]).fails(1);
-    assert!(other.text().contains("the root is to be the project 1111"), "{other}");
+    let other = carol
+        .deploy(&["audit", "--root", &root.replace(|_: char| true, "1")])
+        .fails(1);
+    assert!(
+        other.text().contains("the root is to be the project 1111"),
+        "{other}"
+    );
 
     project.ci.deploy(&["record", "dev", "--all"]).ok();
     carol.deploy(&["sync"]).ok();
-    let since = carol.deploy(&["audit", "--since", "last.json", "--json", "--junit", "audit.xml"]).ok().json();
+    let since = carol
+        .deploy(&[
+            "audit",
+            "--since",
+            "last.json",
+            "--json",
+            "--junit",
+            "audit.xml",
+        ])
+        .ok()
+        .json();
     let entries = |name: &str| {
-        since["ledgers"].as_array().unwrap().iter().find(|it| it["ledger"] == name).unwrap()["entries"].clone()
+        since["ledgers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["ledger"] == name)
+            .unwrap()["entries"]
+            .clone()
     };
-    assert_eq!((entries("dev"), entries("policy")), (1.into(), 1.into()), "{since}");
+    assert_eq!(
+        (entries("dev"), entries("policy")),
+        (1.into(), 1.into()),
+        "{since}"
+    );
     let xml = std::fs::read_to_string(carol.repo.path().join("audit.xml")).unwrap();
-    assert!(xml.contains("tests=\"3\" failures=\"0\" errors=\"0\""), "{xml}");
+    assert!(
+        xml.contains("tests=\"3\" failures=\"0\" errors=\"0\""),
+        "{xml}"
+    );
 
     // A clone made after the ledger was rewritten knows nothing of it; the filed report does.
-    project.server.git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", "refs/deploy/dev~2"])
+        .ok();
     let fresh = project.world.clone(&project.server, "fresh");
     fresh.deploy(&["sync"]).ok();
     fresh.write("last.json", &report.text());
     fresh.deploy(&["audit", "dev"]).ok();
-    let found = fresh.deploy(&["audit", "--since", "last.json", "--junit", "audit.xml"]).fails(1);
-    assert!(found.text().contains("does not hold it any more"), "{found}");
+    let found = fresh
+        .deploy(&["audit", "--since", "last.json", "--junit", "audit.xml"])
+        .fails(1);
+    assert!(
+        found.text().contains("does not hold it any more"),
+        "{found}"
+    );
     let xml = std::fs::read_to_string(fresh.path().join("audit.xml")).unwrap();
-    assert!(xml.contains("failures=\"1\"") && xml.contains("does not hold it any more"), "{xml}");
+    assert!(
+        xml.contains("failures=\"1\"") && xml.contains("does not hold it any more"),
+        "{xml}"
+    );
 
     fresh.write("bad.json", "{}");
     fresh.deploy(&["audit", "--since", "bad.json"]).fails(2);

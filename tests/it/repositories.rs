@@ -11,14 +11,19 @@ use crate::harness::{Repo, Run, World};
 use crate::write::served;
 
 /// What follows the people in deploy.toml: a first environment, and one that somebody must approve.
-const ENVIRONMENTS: &str = "[environments]\ndev = {}\nprod = { approvals = { required = 1, prevent_self = false } }\n";
+const ENVIRONMENTS: &str =
+    "[environments]\ndev = {}\nprod = { approvals = { required = 1, prevent_self = false } }\n";
 
 /// A server, and alice's clone of it with five commits and these environments.
 fn begun<'w>(world: &'w World, environments: &str) -> (Repo<'w>, Repo<'w>) {
     let (server, alice) = served(world);
     publish(&alice, environments);
     for number in 0..4 {
-        alice.commit("api/main.rs", &format!("fn main() {{ f({number}) }}\n"), &format!("Change {number}"));
+        alice.commit(
+            "api/main.rs",
+            &format!("fn main() {{ f({number}) }}\n"),
+            &format!("Change {number}"),
+        );
     }
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     (server, alice)
@@ -31,7 +36,9 @@ fn publish(alice: &Repo<'_>, environments: &str) {
     alice.write("deploy.toml", &format!("{people}{environments}"));
     alice.deploy(&["policy", "publish", "--yes"]).ok();
     alice.git(&["add", "deploy.toml"]).ok();
-    alice.git(&["commit", "-q", "--allow-empty", "-m", "Publish the policy"]).ok();
+    alice
+        .git(&["commit", "-q", "--allow-empty", "-m", "Publish the policy"])
+        .ok();
 }
 
 /// The daily round: asked, recorded, approved, recorded, looked at, audited; and what the server has of it.
@@ -49,7 +56,17 @@ fn round_in(server: &Repo<'_>, repo: &Repo<'_>, prepare: impl Fn(&mut Command)) 
     let deploy = |arguments: &[&str]| here("git-deploy", arguments).ok();
     let entries = |environment: &str| {
         let name = format!("refs/deploy/{environment}");
-        server.git(&["rev-list", "--count", "--first-parent", "--ignore-missing", &name, "--"]).ok().text()
+        server
+            .git(&[
+                "rev-list",
+                "--count",
+                "--first-parent",
+                "--ignore-missing",
+                &name,
+                "--",
+            ])
+            .ok()
+            .text()
     };
     let count = |environment| entries(environment).parse::<u32>().unwrap_or_default();
     // A ledger begins with a genesis.
@@ -65,7 +82,10 @@ fn round_in(server: &Repo<'_>, repo: &Repo<'_>, prepare: impl Fn(&mut Command)) 
     }
     assert!(deploy(&["log"]).text().contains(&head[..7]));
     deploy(&["audit"]);
-    assert_eq!([count("dev"), count("prod")], [before[0] + 1, before[1] + 2]);
+    assert_eq!(
+        [count("dev"), count("prod")],
+        [before[0] + 1, before[1] + 2]
+    );
 }
 
 /// Objects and refs may lie wherever git lets them lie.
@@ -75,7 +95,9 @@ fn kinds_of_clones() {
         let (server, alice) = begun(&world, ENVIRONMENTS);
         round(&server, &alice);
         let from = |folder: &str, arguments: &[&str]| {
-            alice.git(&[&["clone", "-q"], arguments, &[&format!("../{folder}")]].concat()).ok();
+            alice
+                .git(&[&["clone", "-q"], arguments, &[&format!("../{folder}")]].concat())
+                .ok();
             world.existing(folder, "alice")
         };
         let url = server.url();
@@ -85,16 +107,38 @@ fn kinds_of_clones() {
         shared.git(&["remote", "set-url", "origin", &url]).ok();
         round(&server, &shared);
 
-        alice.git(&["config", "extensions.worktreeConfig", "true"]).ok();
-        alice.git(&["worktree", "add", "-q", "../linked", "HEAD~1"]).ok();
+        alice
+            .git(&["config", "extensions.worktreeConfig", "true"])
+            .ok();
+        alice
+            .git(&["worktree", "add", "-q", "../linked", "HEAD~1"])
+            .ok();
         let linked = world.existing("linked", "alice");
         round(&server, &linked);
-        linked.git(&["config", "--worktree", "deploy.key", "/nowhere"]).ok();
-        assert!(linked.deploy(&["lock", "dev", "-m", "x"]).fails(3).err().contains("/nowhere"));
+        linked
+            .git(&["config", "--worktree", "deploy.key", "/nowhere"])
+            .ok();
+        assert!(
+            linked
+                .deploy(&["lock", "dev", "-m", "x"])
+                .fails(3)
+                .err()
+                .contains("/nowhere")
+        );
         round(&server, &alice);
 
         let outer = world.repo("outer");
-        outer.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "inner"]).ok();
+        outer
+            .git(&[
+                "-c",
+                "protocol.file.allow=always",
+                "submodule",
+                "--quiet",
+                "add",
+                &url,
+                "inner",
+            ])
+            .ok();
         round(&server, &world.existing("outer/inner", "alice"));
         server.git(&["fsck", "--strict", "--no-dangling"]).ok();
     }
@@ -109,7 +153,11 @@ fn stores() {
     alice.git(&["pack-refs", "--all"]).ok();
     alice.git(&["gc", "-q", "--prune=now"]).ok();
     round(&server, &alice);
-    let graph = |arguments: &[&str]| alice.git(&[&["commit-graph", "write", "--reachable"], arguments].concat()).ok();
+    let graph = |arguments: &[&str]| {
+        alice
+            .git(&[&["commit-graph", "write", "--reachable"], arguments].concat())
+            .ok()
+    };
     let go_on = |text: &str| alice.commit("api/main.rs", text, "Go on");
     graph(&[]);
     round(&server, &alice);
@@ -137,7 +185,13 @@ fn stores() {
 fn paths() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
-    for name in [&b"with space"[..], b"new\nline", b"not\xffutf-8", b"-n", b"it's \"quoted\""] {
+    for name in [
+        &b"with space"[..],
+        b"new\nline",
+        b"not\xffutf-8",
+        b"-n",
+        b"it's \"quoted\"",
+    ] {
         let folder = world.path().join(OsStr::from_bytes(name));
         std::fs::create_dir(&folder).unwrap();
         let repo = world.existing(&folder, "alice");
@@ -149,7 +203,11 @@ fn paths() {
     std::fs::rename(server.path(), &folder).unwrap();
     std::os::unix::fs::symlink(&folder, server.path()).unwrap();
     let mut command = alice.command("git");
-    Run::of(&world, command.args(["remote", "set-url", "origin"]).arg(&folder)).ok();
+    Run::of(
+        &world,
+        command.args(["remote", "set-url", "origin"]).arg(&folder),
+    )
+    .ok();
     round(&server, &alice);
 }
 
@@ -170,23 +228,39 @@ fn named_by_the_environment() {
     there.write("deploy.toml", mistake);
     let diff = |repo: &Repo<'_>, variables: &[(&str, &str)], arguments: &[&str]| {
         let mut command = repo.command("git");
-        command.envs(variables.iter().copied()).args(arguments).args(["deploy", "policy", "diff"]);
+        command
+            .envs(variables.iter().copied())
+            .args(arguments)
+            .args(["deploy", "policy", "diff"]);
         Run::of(&world, &mut command)
     };
     diff(&there, &[("GIT_DIR", "../alice/.git")], &[]).fails(1);
-    diff(&there, &[("GIT_DIR", "../alice/.git"), ("GIT_WORK_TREE", "../alice")], &[]).ok();
+    diff(
+        &there,
+        &[("GIT_DIR", "../alice/.git"), ("GIT_WORK_TREE", "../alice")],
+        &[],
+    )
+    .ok();
     diff(&there, &[], &["--git-dir=../alice/.git"]).fails(1);
     diff(&there, &[], &["-C", "../alice"]).ok();
     diff(&alice, &[("GIT_WORK_TREE", "../elsewhere")], &[]).fails(1);
-    alice.git(&["config", "core.worktree", &elsewhere.to_string_lossy()]).ok();
+    alice
+        .git(&["config", "core.worktree", &elsewhere.to_string_lossy()])
+        .ok();
     diff(&alice, &[], &[]).fails(1);
     alice.git(&["config", "--unset", "core.worktree"]).ok();
     let below = world.existing("alice/api", "alice");
     diff(&below, &[], &[]).ok();
     std::fs::create_dir(alice.path().join("api/deep")).unwrap();
-    let (deep, ceiling) = (world.existing("alice/api/deep", "alice"), below.path().to_string_lossy().into_owned());
+    let (deep, ceiling) = (
+        world.existing("alice/api/deep", "alice"),
+        below.path().to_string_lossy().into_owned(),
+    );
     let stopped = diff(&deep, &[("GIT_CEILING_DIRECTORIES", &ceiling)], &[]).fails(3);
-    assert!(stopped.err().contains("no git repository here"), "{stopped}");
+    assert!(
+        stopped.err().contains("no git repository here"),
+        "{stopped}"
+    );
     round(&server, &below);
 }
 
@@ -203,28 +277,55 @@ fn settings() {
     alice.git(&["config", "core.hooksPath", "../hooks"]).ok();
     round(&server, &alice);
 
-    let (address, url) = (|it: &str| alice.git(&["remote", "set-url", "origin", it]).ok(), server.url());
+    let (address, url) = (
+        |it: &str| alice.git(&["remote", "set-url", "origin", it]).ok(),
+        server.url(),
+    );
     let folder = url.strip_suffix("server.git").unwrap();
     address("company:server.git");
-    alice.git(&["config", &format!("url.{folder}.insteadOf"), "company:"]).ok();
+    alice
+        .git(&["config", &format!("url.{folder}.insteadOf"), "company:"])
+        .ok();
     round(&server, &alice);
-    alice.git(&["config", &format!("url.{}/.pushInsteadOf", world.path().display()), "company:"]).ok();
+    alice
+        .git(&[
+            "config",
+            &format!("url.{}/.pushInsteadOf", world.path().display()),
+            "company:",
+        ])
+        .ok();
     round(&server, &alice);
 
     // Included files, and settings of one command.
     let file = world.path().join("home/bob.key");
     let file = file.to_string_lossy();
-    let key = alice.deploy(&["key", "new", &file, "--no-password"]).ok().text();
+    let key = alice
+        .deploy(&["key", "new", &file, "--no-password"])
+        .ok()
+        .text();
     let signs = |arguments: &[&str]| {
-        let keys = alice.git(&[arguments, &["deploy", "key", "list", "--json"]].concat()).ok().json();
-        keys["keys"].as_array().unwrap().iter().any(|it| it["publicKey"] == key && it["signs"] == true)
+        let keys = alice
+            .git(&[arguments, &["deploy", "key", "list", "--json"]].concat())
+            .ok()
+            .json();
+        keys["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["publicKey"] == key && it["signs"] == true)
     };
     let included = world.path().join("home/included");
     std::fs::write(&included, format!("[deploy]\n\tkey = {file}\n")).unwrap();
-    for condition in ["gitdir:**/alice/", "onbranch:main", "hasconfig:remote.*.url:company:*"] {
+    for condition in [
+        "gitdir:**/alice/",
+        "onbranch:main",
+        "hasconfig:remote.*.url:company:*",
+    ] {
         let name = format!("includeIf.{condition}.path");
         assert!(!signs(&[]));
-        alice.git(&["config", "--global", &name, &included.to_string_lossy()]).ok();
+        alice
+            .git(&["config", "--global", &name, &included.to_string_lossy()])
+            .ok();
         assert!(signs(&[]), "{condition}");
         alice.git(&["config", "--global", "--unset", &name]).ok();
     }
@@ -239,14 +340,22 @@ fn pretended_history() {
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.deploy(&["record", "dev", "HEAD~2"]).ok();
     let document = |repo: &Repo<'_>| {
-        let mut document = repo.deploy(&["record", "dev", "--dry-run", "--json"]).ok().json();
+        let mut document = repo
+            .deploy(&["record", "dev", "--dry-run", "--json"])
+            .ok()
+            .json();
         document["statement"]["predicate"]["at"].take();
         document["statement"]["predicate"].clone()
     };
     let before = document(&alice);
-    assert!(before.to_string().contains("Change 3") && !before.to_string().contains("Change 1"), "{before}");
+    assert!(
+        before.to_string().contains("Change 3") && !before.to_string().contains("Change 1"),
+        "{before}"
+    );
     alice.git(&["replace", "HEAD~1", "HEAD~3"]).ok();
-    alice.git(&["replace", "refs/deploy/dev", "refs/deploy/dev~1"]).ok();
+    alice
+        .git(&["replace", "refs/deploy/dev", "refs/deploy/dev~1"])
+        .ok();
     assert_eq!(document(&alice), before);
     let graft = format!("{} {}\n", alice.rev("HEAD"), alice.rev("HEAD~3"));
     alice.write(".git/info/grafts", &graft);
@@ -260,15 +369,18 @@ fn pretended_history() {
 fn somebody_elses() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
-    if std::fs::metadata(alice.path()).is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) != 0) {
+    if std::fs::metadata(alice.path()).is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) != 0)
+    {
         // Only root can give a folder away.
         return;
     }
     alice.run("chown", &["-R", "65534", "."]).ok();
     let refused = alice.deploy(&["status"]).fails(3);
     let words = refused.err();
-    let command =
-        words.lines().find_map(|line| line.strip_prefix("  try: git ")).unwrap_or_else(|| panic!("{refused}"));
+    let command = words
+        .lines()
+        .find_map(|line| line.strip_prefix("  try: git "))
+        .unwrap_or_else(|| panic!("{refused}"));
     alice.git(&command.split(' ').collect::<Vec<_>>()).ok();
     round(&server, &alice);
 }
@@ -293,7 +405,13 @@ fn housekeeping_meanwhile() {
         writer.join().unwrap();
     });
     assert_eq!(alice.rev("refs/deploy/dev"), server.rev("refs/deploy/dev"));
-    assert_eq!(server.git(&["rev-list", "--count", "--first-parent", "refs/deploy/dev"]).ok().text(), "8");
+    assert_eq!(
+        server
+            .git(&["rev-list", "--count", "--first-parent", "refs/deploy/dev"])
+            .ok()
+            .text(),
+        "8"
+    );
     alice.git(&["fsck", "--strict", "--no-dangling"]).ok();
     alice.deploy(&["audit"]).ok();
 }

@@ -31,7 +31,15 @@ by = "ci"
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     let to_prod = || ci.deploy(&["record", "prod", "--no-verify"]);
     carol.deploy(&["lock", "prod", "-m", "incident 4711"]).ok();
-    let all = ["approvals", "artifact", "checks", "freeze", "lock", "previous environment", "soak"];
+    let all = [
+        "approvals",
+        "artifact",
+        "checks",
+        "freeze",
+        "lock",
+        "previous environment",
+        "soak",
+    ];
     let said = project.refused(&all, to_prod);
     assert!(
         said.contains("locked by carol since\n")
@@ -40,48 +48,87 @@ by = "ci"
         "{said}"
     );
 
-    project.refused(&["signer"], || bob.deploy(&["record", "dev", "--no-verify"]));
-    ci.deploy(&["record", "dev", "--verification", "failed"]).ok();
+    project.refused(&["signer"], || {
+        bob.deploy(&["record", "dev", "--no-verify"])
+    });
+    ci.deploy(&["record", "dev", "--verification", "failed"])
+        .ok();
     project.refused(&all, to_prod);
-    ci.deploy(&["record", "dev", "--all", "--verification", "passed"]).ok();
-    project.refused(&["approvals", "artifact", "checks", "freeze", "lock", "soak"], to_prod);
+    ci.deploy(&["record", "dev", "--all", "--verification", "passed"])
+        .ok();
+    project.refused(
+        &["approvals", "artifact", "checks", "freeze", "lock", "soak"],
+        to_prod,
+    );
 
     // Only a person unlocks.
-    project.refused(&["signer"], || ci.deploy(&["unlock", "prod", "--no-verify"]));
+    project.refused(&["signer"], || {
+        ci.deploy(&["unlock", "prod", "--no-verify"])
+    });
     bob.deploy(&["unlock", "prod"]).ok();
-    project.refused(&["approvals", "artifact", "checks", "freeze", "soak"], to_prod);
+    project.refused(
+        &["approvals", "artifact", "checks", "freeze", "soak"],
+        to_prod,
+    );
 
     // Whose word counts is the policy's business, and of several words the last one.
-    project.refused(&["signer"], || bob.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"]));
-    ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
-    ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
-    project.refused(&["approvals", "artifact", "checks", "freeze", "soak"], to_prod);
-    ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    project.refused(&["signer"], || {
+        bob.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
+    });
+    ci.deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
+    ci.deploy(&["attest", "test-result", "--result", "failed"])
+        .ok();
+    project.refused(
+        &["approvals", "artifact", "checks", "freeze", "soak"],
+        to_prod,
+    );
+    ci.deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     project.refused(&["approvals", "artifact", "freeze", "soak"], to_prod);
 
     let image = |digit: &str| format!("registry.example/demo@sha256:{}", digit.repeat(64));
-    project.refused(&["signer"], || bob.deploy(&["register", &image("1"), "--no-verify"]));
+    project.refused(&["signer"], || {
+        bob.deploy(&["register", &image("1"), "--no-verify"])
+    });
     ci.deploy(&["register", &image("1")]).ok();
     // One name, one build: another digest for the same content is refused where it is registered.
-    project.refused(&["artifact"], || ci.deploy(&["register", &image("2"), "--no-verify"]));
+    project.refused(&["artifact"], || {
+        ci.deploy(&["register", &image("2"), "--no-verify"])
+    });
     let said = project.refused(&["approvals", "artifact", "freeze", "soak"], to_prod);
     assert!(said.contains("dev ran none"), "{said}");
-    ci.deploy(&["record", "dev", "--all", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "dev", "--all", "--verification", "passed"])
+        .ok();
     project.refused(&["approvals", "freeze", "soak"], to_prod);
 
-    project.refused(&["signer"], || project.alice.deploy(&["approve", "prod", "--no-verify"]));
-    project.refused(&["signer"], || ci.deploy(&["approve", "prod", "--no-verify"]));
+    project.refused(&["signer"], || {
+        project.alice.deploy(&["approve", "prod", "--no-verify"])
+    });
+    project.refused(&["signer"], || {
+        ci.deploy(&["approve", "prod", "--no-verify"])
+    });
     bob.deploy(&["approve", "prod"]).ok();
     project.refused(&["freeze", "soak"], to_prod);
     world.advance("61m");
     let said = project.refused(&["freeze"], to_prod);
     assert!(said.contains("frozen: market, until 13:00 UTC"), "{said}");
     world.advance("2h");
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
 
     // The approval is used up, and the next commit begins at the beginning.
     project.push("api/x", "two\n");
-    project.refused(&["approvals", "artifact", "checks", "previous environment", "soak"], to_prod);
+    project.refused(
+        &[
+            "approvals",
+            "artifact",
+            "checks",
+            "previous environment",
+            "soak",
+        ],
+        to_prod,
+    );
     project.audited();
 }
 
@@ -103,7 +150,8 @@ tag = "v{version}"
     );
     let tag = |name: &str, commit: &str| alice.push(&[&format!("+{commit}:refs/tags/{name}")]);
     project.refused(&["tag"], || tag("v1.0.0", &one));
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     tag("v1.0.0", &one).ok();
     alice.push(&["HEAD:refs/tags/free"]).ok();
 
@@ -112,12 +160,15 @@ tag = "v{version}"
     project.refused(&["version"], || alice.push(&["HEAD:refs/heads/main"]));
     let two = alice.repo.commit("VERSION", "2.0.0\n", "Count on");
     // Before it is merged, neither the deployment nor the tag.
-    project.refused(&["up to date"], || alice.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["up to date"], || {
+        alice.deploy(&["record", "prod", "--no-verify"])
+    });
     project.refused(&["tag"], || tag("v2.0.0", &two));
     alice.push(&["HEAD:refs/heads/main"]).ok();
     alice.push(&[&format!("{same}:refs/heads/topic")]).ok();
     project.fetch();
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     tag("v2.0.0", &two).ok();
     project.refused(&["tag"], || tag("v1.0.0", &two));
     project.refused(&["tag"], || alice.push(&[":refs/tags/v1.0.0"]));
@@ -126,16 +177,36 @@ tag = "v{version}"
     let back = format!("+{one}:refs/heads/main");
     project.refused(&["branch", "direction", "version"], || alice.push(&[&back]));
     project.refused(&["branch"], || alice.push(&[":refs/heads/main"]));
-    project.refused(&["direction", "up to date", "version"], || ci.deploy(&["record", "prod", &one, "--no-verify"]));
-    project.refused(&["direction"], || ci.deploy(&["record", "prod", &same, "--rollback", "--no-verify"]));
-    ci.deploy(&["record", "prod", &one, "--rollback", "--verification", "passed"]).ok();
+    project.refused(&["direction", "up to date", "version"], || {
+        ci.deploy(&["record", "prod", &one, "--no-verify"])
+    });
+    project.refused(&["direction"], || {
+        ci.deploy(&["record", "prod", &same, "--rollback", "--no-verify"])
+    });
+    ci.deploy(&[
+        "record",
+        "prod",
+        &one,
+        "--rollback",
+        "--verification",
+        "passed",
+    ])
+    .ok();
 
     // What was rolled back comes back when a person says so.
-    let said = project.refused(&["direction"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    let said = project.refused(&["direction"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
     assert!(said.contains("on hold"), "{said}");
-    project.refused(&["signer"], || ci.deploy(&["unlock", "prod", "--commit", &two, "--no-verify"]));
-    project.carol.deploy(&["unlock", "prod", "--commit", &two]).ok();
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    project.refused(&["signer"], || {
+        ci.deploy(&["unlock", "prod", "--commit", &two, "--no-verify"])
+    });
+    project
+        .carol
+        .deploy(&["unlock", "prod", "--commit", &two])
+        .ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     project.audited();
 }
 
@@ -143,7 +214,10 @@ tag = "v{version}"
 #[test]
 fn deployed_before_it_is_merged() {
     let world = World::new();
-    let project = Project::new(&world, "[environments]\nqa = { branch = \"main\", deploy_on = \"approval\" }\n");
+    let project = Project::new(
+        &world,
+        "[environments]\nqa = { branch = \"main\", deploy_on = \"approval\" }\n",
+    );
     let alice = &project.alice;
     alice.deploy(&["record", "qa"]).ok();
     let two = project.commit("api/x", "two\n");
@@ -153,14 +227,27 @@ fn deployed_before_it_is_merged() {
     // A descendant of what runs is something else; so is an orphan with the very same tree.
     let three = project.commit("api/x", "three\n");
     project.refused(&["branch"], || push(&three));
-    let orphan = alice.repo.git(&["commit-tree", "-m", "x", &format!("{two}^{{tree}}")]).ok().text();
-    project.refused(&["branch"], || alice.push(&[&format!("+{orphan}:refs/heads/main")]));
+    let orphan = alice
+        .repo
+        .git(&["commit-tree", "-m", "x", &format!("{two}^{{tree}}")])
+        .ok()
+        .text();
+    project.refused(&["branch"], || {
+        alice.push(&[&format!("+{orphan}:refs/heads/main")])
+    });
     push(&two).ok();
     // Nobody knows what a failure left behind.
     alice.deploy(&["record", "qa", "--failed"]).ok();
     let unknown = push(&three).fails(1);
-    assert!(unknown.err().contains("git-deploy: cannot tell  refs/heads/main"), "{unknown}");
-    alice.deploy(&["record", "qa", "--no-verify", "--rollback", &two]).ok();
+    assert!(
+        unknown
+            .err()
+            .contains("git-deploy: cannot tell  refs/heads/main"),
+        "{unknown}"
+    );
+    alice
+        .deploy(&["record", "qa", "--no-verify", "--rollback", &two])
+        .ok();
     project.audited();
 }
 
@@ -180,15 +267,27 @@ fn yanked() {
     ci.deploy(&["sync"]).ok();
     let one = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     let (reason, digest) = ("it eats data".parse().unwrap(), Digest::sha256(b"bad"));
-    let commit = Yank { commit: Some(one), digest: None, reason };
-    let built = Yank { commit: None, digest: Some(digest.clone()), ..commit.clone() };
+    let commit = Yank {
+        commit: Some(one),
+        digest: None,
+        reason,
+    };
+    let built = Yank {
+        commit: None,
+        digest: Some(digest.clone()),
+        ..commit.clone()
+    };
     ci.append("evidence", Action::Yank(commit.clone()), None, |_| ());
     ci.push(&["refs/deploy/evidence"]).ok();
-    let said = project.refused(&["yanked"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    let said = project.refused(&["yanked"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
     assert!(said.contains("was yanked by ci: it eats data"), "{said}");
     let glass = ["record", "prod", "--break-glass", "it burns", "--no-verify"];
     project.refused(&["yanked"], || bob.deploy(&glass));
-    project.refused(&["yanked"], || project.carol.deploy(&["approve", "prod", "--no-verify"]));
+    project.refused(&["yanked"], || {
+        project.carol.deploy(&["approve", "prod", "--no-verify"])
+    });
     // Who takes it back: an admin, or the person, but not the machine that did it.
     ci.deploy(&["sync"]).ok();
     let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
@@ -201,7 +300,8 @@ fn yanked() {
     ci.deploy(&["record", "prod"]).ok();
 
     project.push("api/x", "two\n");
-    ci.deploy(&["register", &format!("registry.example/demo@{digest}")]).ok();
+    ci.deploy(&["register", &format!("registry.example/demo@{digest}")])
+        .ok();
     ci.append("evidence", Action::Yank(built), None, |_| ());
     ci.push(&["refs/deploy/evidence"]).ok();
     project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
@@ -227,15 +327,29 @@ hotfix = { by = "bob", skip = ["promote_from", "soak"] }
 "#,
     );
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
-    let glass = ["record", "prod", "--break-glass", "the shop is down", "--no-verify"];
+    let glass = [
+        "record",
+        "prod",
+        "--break-glass",
+        "the shop is down",
+        "--no-verify",
+    ];
     carol.deploy(&["lock", "prod", "-m", "incident"]).ok();
     project.refused(&["lock", "signer"], || ci.deploy(&glass));
     project.refused(&["lock"], || bob.deploy(&glass));
     carol.deploy(&["unlock", "prod"]).ok();
     project.refused(&["signer"], || carol.deploy(&glass));
     bob.deploy(&glass).ok();
-    let subject = project.server.git(&["log", "-1", "--format=%(trailers:key=Deploy-Break-Glass)", "refs/deploy/prod"]);
-    assert_eq!(subject.ok().text().trim_end(), "Deploy-Break-Glass: the shop is down");
+    let subject = project.server.git(&[
+        "log",
+        "-1",
+        "--format=%(trailers:key=Deploy-Break-Glass)",
+        "refs/deploy/prod",
+    ]);
+    assert_eq!(
+        subject.ok().text().trim_end(),
+        "Deploy-Break-Glass: the shop is down"
+    );
 
     project.push("api/x", "two\n");
     let hotfix = ["record", "prod", "--hotfix", "--no-verify"];

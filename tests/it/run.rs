@@ -24,7 +24,12 @@ use crate::harness::{Project, Run, World};
 pub use going::Going;
 
 /// `db` waits for `net`, `api` for `db`, and `web` for nobody.
-const COMPONENTS: [(&str, &str); 4] = [("api", "\"db\""), ("db", "\"net\""), ("net", ""), ("web", "")];
+const COMPONENTS: [(&str, &str); 4] = [
+    ("api", "\"db\""),
+    ("db", "\"net\""),
+    ("net", ""),
+    ("web", ""),
+];
 
 /// How long something may take that takes no time on a calm machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,11 +42,25 @@ pub struct Play<'w> {
 impl<'w> Play<'w> {
     /// With these environments, and further lines for some components.
     pub fn new(world: &'w World, environments: &str, more: &[(&str, &str)]) -> Self {
-        let play = Self { project: Project::new(world, &policy(environments, more)) };
-        let scripts = |name: &str| ["plan", "apply", "verify"].map(|it| (format!("{name}/{it}"), "true\n".to_owned()));
-        let mut files: Vec<(String, String)> = COMPONENTS.iter().flat_map(|(name, _)| scripts(name)).collect();
-        files.extend(COMPONENTS.iter().map(|(name, _)| (format!("{name}/n"), "1\n".to_owned())));
-        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let play = Self {
+            project: Project::new(world, &policy(environments, more)),
+        };
+        let scripts = |name: &str| {
+            ["plan", "apply", "verify"].map(|it| (format!("{name}/{it}"), "true\n".to_owned()))
+        };
+        let mut files: Vec<(String, String)> = COMPONENTS
+            .iter()
+            .flat_map(|(name, _)| scripts(name))
+            .collect();
+        files.extend(
+            COMPONENTS
+                .iter()
+                .map(|(name, _)| (format!("{name}/n"), "1\n".to_owned())),
+        );
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
         play.change(&files);
         play
     }
@@ -62,7 +81,9 @@ impl<'w> Play<'w> {
 
     /// The machine deploys to dev.
     pub fn run(&self, more: &[&str]) -> Run<'w> {
-        self.project.ci.deploy(&[&["run", "dev", "--yes"], more].concat())
+        self.project
+            .ci
+            .deploy(&[&["run", "dev", "--yes"], more].concat())
     }
 
     /// A file of the home that all share.
@@ -79,7 +100,9 @@ impl<'w> Play<'w> {
     #[track_caller]
     pub fn wait_for(&self, file: &str) {
         let path = self.home(file);
-        until(&format!("nobody made {file}"), || path.exists().then_some(()));
+        until(&format!("nobody made {file}"), || {
+            path.exists().then_some(())
+        });
         std::fs::remove_file(path).unwrap();
     }
 
@@ -87,7 +110,9 @@ impl<'w> Play<'w> {
     #[track_caller]
     pub fn text(&self, file: &str) -> String {
         until(&format!("nothing is in {file}"), || {
-            std::fs::read_to_string(self.home(file)).ok().filter(|text| text.ends_with('\n'))
+            std::fs::read_to_string(self.home(file))
+                .ok()
+                .filter(|text| text.ends_with('\n'))
         })
     }
 
@@ -96,7 +121,9 @@ impl<'w> Play<'w> {
     pub fn logged(&self, log: &str, words: &str) {
         until(&format!("{words:?} is not in {log}"), || {
             let mut runs: Vec<PathBuf> = self.logs();
-            runs.retain(|path| path.ends_with(log) && std::fs::read_to_string(path).unwrap().contains(words));
+            runs.retain(|path| {
+                path.ends_with(log) && std::fs::read_to_string(path).unwrap().contains(words)
+            });
             runs.pop()
         });
     }
@@ -104,8 +131,14 @@ impl<'w> Play<'w> {
     /// All logs of the machine.
     pub fn logs(&self) -> Vec<PathBuf> {
         let logs = self.project.ci.repo.path().join(".git/git-deploy/logs");
-        let found = walkdir::WalkDir::new(logs).sort_by_file_name().into_iter().filter_map(Result::ok);
-        found.filter(|it| it.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+        let found = walkdir::WalkDir::new(logs)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_map(Result::ok);
+        found
+            .filter(|it| it.file_type().is_file())
+            .map(walkdir::DirEntry::into_path)
+            .collect()
     }
 
     /// What was done since it was asked last, such as `apply db 2`.
@@ -118,7 +151,12 @@ impl<'w> Play<'w> {
     /// The newest entry of an environment.
     pub fn newest(&self, ledger: &str) -> Value {
         let place = format!("refs/deploy/{ledger}:entry.json");
-        self.project.server.git(&["cat-file", "blob", &place]).ok().json()["predicate"].clone()
+        self.project
+            .server
+            .git(&["cat-file", "blob", &place])
+            .ok()
+            .json()["predicate"]
+            .clone()
     }
 
     /// How the newest deployment ended, which is over: `api skipped because db, db rolledBack, …`. Of what rides along nothing is said.
@@ -127,26 +165,65 @@ impl<'w> Play<'w> {
         let entry = self.newest(ledger);
         assert_eq!(entry["action"], "finish", "{entry:#}");
         let one = |it: &Value| {
-            let because = it["because"].as_str().map_or(String::new(), |other| format!(" because {other}"));
-            format!("{} {}{because}", it["component"].as_str().unwrap(), it["outcome"].as_str().unwrap())
+            let because = it["because"]
+                .as_str()
+                .map_or(String::new(), |other| format!(" because {other}"));
+            format!(
+                "{} {}{because}",
+                it["component"].as_str().unwrap(),
+                it["outcome"].as_str().unwrap()
+            )
         };
         let sequence = entry["start"].as_u64().unwrap();
-        let log = ["log", "--first-parent", "--reverse", "--format=%H", &format!("refs/deploy/{ledger}")];
+        let log = [
+            "log",
+            "--first-parent",
+            "--reverse",
+            "--format=%H",
+            &format!("refs/deploy/{ledger}"),
+        ];
         let log = self.project.server.git(&log).ok().text();
         let start = log.lines().nth(usize::try_from(sequence).unwrap()).unwrap();
-        let start = self.project.server.git(&["cat-file", "blob", &format!("{start}:entry.json")]).ok().json();
+        let start = self
+            .project
+            .server
+            .git(&["cat-file", "blob", &format!("{start}:entry.json")])
+            .ok()
+            .json();
         let changes = |it: &&Value| {
             let all = start["predicate"]["components"].as_array().unwrap();
-            let change = all.iter().find(|change| change["component"] == it["component"]).unwrap();
+            let change = all
+                .iter()
+                .find(|change| change["component"] == it["component"])
+                .unwrap();
             change["intent"] == "change" && it["component"] != "rest"
         };
-        entry["components"].as_array().unwrap().iter().filter(changes).map(one).collect::<Vec<_>>().join(", ")
+        entry["components"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(changes)
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// How many entries a ledger has.
     pub fn entries(&self, ledger: &str) -> usize {
-        let count = ["rev-list", "--first-parent", "--count", &format!("refs/deploy/{ledger}")];
-        self.project.server.git(&count).ok().text().parse::<usize>().unwrap() - 1
+        let count = [
+            "rev-list",
+            "--first-parent",
+            "--count",
+            &format!("refs/deploy/{ledger}"),
+        ];
+        self.project
+            .server
+            .git(&count)
+            .ok()
+            .text()
+            .parse::<usize>()
+            .unwrap()
+            - 1
     }
 
     /// No run has left a folder of its own behind.
@@ -161,11 +238,19 @@ impl<'w> Play<'w> {
 /// What follows the people in deploy.toml.
 pub fn policy(environments: &str, more: &[(&str, &str)]) -> String {
     let component = |(name, needs): &(&str, &str)| {
-        let more: Vec<&str> = more.iter().filter(|(of, _)| of == name).map(|(_, lines)| *lines).collect();
+        let more: Vec<&str> = more
+            .iter()
+            .filter(|(of, _)| of == name)
+            .map(|(_, lines)| *lines)
+            .collect();
         let more = more.join("\n");
-        let step = |step: &str| format!("{step} = 'echo {step} {name} $(cat n) >> $HOME/done; . ./{step}'\n");
+        let step = |step: &str| {
+            format!("{step} = 'echo {step} {name} $(cat n) >> $HOME/done; . ./{step}'\n")
+        };
         let steps = ["plan", "apply", "verify"].map(step).concat();
-        format!("\n[components.{name}]\npaths = [\"{name}/**\"]\ndepends_on = [{needs}]\n{steps}{more}\n")
+        format!(
+            "\n[components.{name}]\npaths = [\"{name}/**\"]\ndepends_on = [{needs}]\n{steps}{more}\n"
+        )
     };
     let components: String = COMPONENTS.iter().map(component).collect();
     format!("{environments}\n{components}")

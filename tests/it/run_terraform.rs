@@ -20,13 +20,21 @@ impl<'w> Shop<'w> {
     /// `edit` changes the sample's policy.
     fn new(world: &'w World, edit: impl Fn(String) -> String) -> Self {
         let project = Project::new(world, "[environments]\ndev = {}\n");
-        let shop = Self { project, states: world.path().join("states") };
+        let shop = Self {
+            project,
+            states: world.path().join("states"),
+        };
         std::fs::create_dir(&shop.states).unwrap();
         shop.publish(edit);
         for component in ["network", "database", "api"] {
             let file = format!("infra/{component}/main.tf");
-            let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/terraform").join(&file);
-            shop.project.alice.repo.write(&file, &std::fs::read_to_string(sample).unwrap());
+            let sample = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("testdata/terraform")
+                .join(&file);
+            shop.project
+                .alice
+                .repo
+                .write(&file, &std::fs::read_to_string(sample).unwrap());
         }
         shop.project.alice.repo.git(&["rm", "-rq", "api"]).ok();
         shop.push("The shop's states");
@@ -38,8 +46,14 @@ impl<'w> Shop<'w> {
         let people = people.split_once("[people]").unwrap().1;
         let policy = edit(SAMPLE.replace("/srv/terraform", self.states.to_str().unwrap()));
         let policy = policy.replace("project = \"shop\"", "project = \"demo\"");
-        self.project.alice.repo.write("deploy.toml", &format!("{policy}\n[people]{people}"));
-        self.project.alice.deploy(&["policy", "publish", "--yes"]).ok();
+        self.project
+            .alice
+            .repo
+            .write("deploy.toml", &format!("{policy}\n[people]{people}"));
+        self.project
+            .alice
+            .deploy(&["policy", "publish", "--yes"])
+            .ok();
         for forge in [&self.project.bob, &self.project.carol, &self.project.ci] {
             forge.deploy(&["sync"]).ok();
         }
@@ -58,7 +72,14 @@ impl<'w> Shop<'w> {
 
     /// Pushes a change of one component's code.
     fn change(&self, component: &str, from: &str, to: &str) -> String {
-        let file = self.project.alice.repo.path().join("infra").join(component).join("main.tf");
+        let file = self
+            .project
+            .alice
+            .repo
+            .path()
+            .join("infra")
+            .join(component)
+            .join("main.tf");
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains(from), "{text}");
         std::fs::write(file, text.replace(from, to)).unwrap();
@@ -76,7 +97,12 @@ impl<'w> Shop<'w> {
     }
 
     fn bytes(&self, environment: &str, component: &str) -> Vec<u8> {
-        std::fs::read(self.states.join(environment).join(format!("{component}.tfstate"))).unwrap()
+        std::fs::read(
+            self.states
+                .join(environment)
+                .join(format!("{component}.tfstate")),
+        )
+        .unwrap()
     }
 
     /// What the network gives, and what the service was made from: its subnet and its replicas.
@@ -85,9 +111,16 @@ impl<'w> Shop<'w> {
         let api = self.state(environment, "api");
         let service = &attributes(&api, "service")["output"]["value"];
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        assert_eq!(api["outputs"]["subnet"]["value"], service["subnet"], "{api}");
+        assert_eq!(
+            api["outputs"]["subnet"]["value"], service["subnet"],
+            "{api}"
+        );
         let replicas = service["replicas"].as_u64().unwrap();
-        (text(&network["outputs"]["range"]["value"]), text(&service["subnet"]), replicas)
+        (
+            text(&network["outputs"]["range"]["value"]),
+            text(&service["subnet"]),
+            replicas,
+        )
     }
 
     /// How each component ended in the newest finish of an environment's ledger.
@@ -95,16 +128,28 @@ impl<'w> Shop<'w> {
         let show = format!("refs/deploy/{environment}:entry.json");
         let entry = self.project.server.git(&["show", &show]).ok().json();
         assert_eq!(entry["predicate"]["action"], "finish", "{entry:#}");
-        let component =
-            |it: &Value| (it["component"].as_str().unwrap().to_owned(), it["outcome"].as_str().unwrap().to_owned());
-        entry["predicate"]["components"].as_array().unwrap().iter().map(component).collect()
+        let component = |it: &Value| {
+            (
+                it["component"].as_str().unwrap().to_owned(),
+                it["outcome"].as_str().unwrap().to_owned(),
+            )
+        };
+        entry["predicate"]["components"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(component)
+            .collect()
     }
 }
 
 /// The attributes of a resource.
 fn attributes<'s>(state: &'s Value, name: &str) -> &'s Value {
     let resources = state["resources"].as_array().unwrap();
-    let resource = resources.iter().find(|it| it["name"] == name && it["mode"] == "managed").unwrap();
+    let resource = resources
+        .iter()
+        .find(|it| it["name"] == name && it["mode"] == "managed")
+        .unwrap();
     &resource["instances"][0]["attributes"]
 }
 
@@ -113,7 +158,9 @@ fn attributes<'s>(state: &'s Value, name: &str) -> &'s Value {
 fn in_order(text: &str, pieces: &[&str]) {
     let mut rest = text;
     for piece in pieces {
-        let (_, after) = rest.split_once(piece).unwrap_or_else(|| panic!("{piece:?} does not come next in:\n{text}"));
+        let (_, after) = rest
+            .split_once(piece)
+            .unwrap_or_else(|| panic!("{piece:?} does not come next in:\n{text}"));
         rest = after;
     }
 }
@@ -124,7 +171,9 @@ fn made(range: &str, subnet: &str, replicas: u64) -> (String, String, u64) {
 
 /// How components ended, as the ledger says it.
 fn ended(all: &[(&str, &str)]) -> Vec<(String, String)> {
-    all.iter().map(|(component, outcome)| ((*component).to_owned(), (*outcome).to_owned())).collect()
+    all.iter()
+        .map(|(component, outcome)| ((*component).to_owned(), (*outcome).to_owned()))
+        .collect()
 }
 
 /// Said before each plan: nobody goes on before all three are there, so they are at it at once or never.
@@ -146,23 +195,48 @@ fn to_stage() {
     let world = World::new();
     let shop = Shop::new(&world, |policy| {
         let policy = policy.replace("plan    = \"\"\"\n", &format!("plan    = \"\"\"{MEETING}"));
-        policy.replace("plan       = \"\"\"\n", &format!("plan       = \"\"\"{MEETING}"))
+        policy.replace(
+            "plan       = \"\"\"\n",
+            &format!("plan       = \"\"\"{MEETING}"),
+        )
     });
     let first = shop.ci(&["run", "dev", "--yes"]).ok();
-    assert!(first.err().contains("api is planned after the apply of database, network."), "{first}");
+    assert!(
+        first
+            .err()
+            .contains("api is planned after the apply of database, network."),
+        "{first}"
+    );
     in_order(
         &first.text(),
-        &["apply   network  ✓", "plan    api      ✓ 2 to add", "apply   api      ✓", "verify  api      ✓"],
+        &[
+            "apply   network  ✓",
+            "plan    api      ✓ 2 to add",
+            "apply   api      ✓",
+            "verify  api      ✓",
+        ],
     );
-    in_order(&first.text(), &["apply   database ✓", "plan    api      ✓ 2 to add"]);
+    in_order(
+        &first.text(),
+        &["apply   database ✓", "plan    api      ✓ 2 to add"],
+    );
     assert_eq!(shop.made("dev"), made("10.0.0.0/16", "10.0.1.0/24", 2));
 
     shop.change("network", "10.0.0.0", "10.1.0.0");
     let plan = shop.ci(&["plan", "dev", "--json"]).ok().json();
     let planned = |name: &str| {
-        plan["components"].as_array().unwrap().iter().find(|it| it["component"] == name).unwrap()["state"].clone()
+        plan["components"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["component"] == name)
+            .unwrap()["state"]
+            .clone()
     };
-    assert_eq!([planned("api"), planned("network"), planned("database")], ["empty", "planned", "unchanged"]);
+    assert_eq!(
+        [planned("api"), planned("network"), planned("database")],
+        ["empty", "planned", "unchanged"]
+    );
     let stale = shop.ci(&["run", "dev", "--yes"]).ok();
     in_order(
         &stale.text(),
@@ -176,33 +250,65 @@ fn to_stage() {
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.1.1.0/24", 2));
     assert_eq!(
         shop.outcomes("dev"),
-        ended(&[("api", "succeeded"), ("database", "unchanged"), ("network", "succeeded")])
+        ended(&[
+            ("api", "succeeded"),
+            ("database", "unchanged"),
+            ("network", "succeeded")
+        ])
     );
 
     // Going back to what the network was takes api with it, too.
-    shop.ci(&["rollback", "dev", "--to", "HEAD~1", "--yes"]).ok();
+    shop.ci(&["rollback", "dev", "--to", "HEAD~1", "--yes"])
+        .ok();
     assert_eq!(shop.made("dev"), made("10.0.0.0/16", "10.0.1.0/24", 2));
     shop.ci(&["unlock", "dev", "--commit", "HEAD"]);
-    shop.project.alice.deploy(&["unlock", "dev", "--commit", "HEAD", "-m", "It was well"]).ok();
+    shop.project
+        .alice
+        .deploy(&["unlock", "dev", "--commit", "HEAD", "-m", "It was well"])
+        .ok();
     // Who takes the network alone leaves api for the next time.
-    shop.ci(&["run", "dev", "--component", "network", "--yes"]).ok();
+    shop.ci(&["run", "dev", "--component", "network", "--yes"])
+        .ok();
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.0.1.0/24", 2));
     let rest = shop.ci(&["run", "dev", "--yes"]).ok();
-    assert!(rest.text().contains("plan    api      ✓ 0 to add, 2 to change"), "{rest}");
+    assert!(
+        rest.text()
+            .contains("plan    api      ✓ 0 to add, 2 to change"),
+        "{rest}"
+    );
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.1.1.0/24", 2));
 
     shop.change("database", "# What is in it", "# All that is in it");
     let before = ["network", "database", "api"].map(|name| shop.bytes("dev", name));
     let empty = shop.ci(&["run", "dev", "--yes"]).ok();
-    assert!(empty.text().contains("plan    database ✓ nothing to do") && !empty.text().contains("apply"), "{empty}");
-    assert_eq!(shop.outcomes("dev")[1], ("database".to_owned(), "succeeded".to_owned()));
+    assert!(
+        empty.text().contains("plan    database ✓ nothing to do")
+            && !empty.text().contains("apply"),
+        "{empty}"
+    );
+    assert_eq!(
+        shop.outcomes("dev")[1],
+        ("database".to_owned(), "succeeded".to_owned())
+    );
     let all = shop.ci(&["run", "dev", "--all", "--yes"]).ok();
-    assert!(all.text().matches("✓ nothing to do").count() == 3 && !all.text().contains("apply"), "{all}");
-    assert_eq!(["network", "database", "api"].map(|name| shop.bytes("dev", name)), before);
+    assert!(
+        all.text().matches("✓ nothing to do").count() == 3 && !all.text().contains("apply"),
+        "{all}"
+    );
+    assert_eq!(
+        ["network", "database", "api"].map(|name| shop.bytes("dev", name)),
+        before
+    );
 
     shop.ci(&["promote", "stage", "--yes"]).ok();
     assert_eq!(shop.made("stage"), made("10.1.0.0/16", "10.1.1.0/24", 2));
-    assert_eq!(shop.outcomes("stage").iter().filter(|(_, outcome)| outcome == "succeeded").count(), 3);
+    assert_eq!(
+        shop.outcomes("stage")
+            .iter()
+            .filter(|(_, outcome)| outcome == "succeeded")
+            .count(),
+        3
+    );
     shop.project.audited();
 }
 
@@ -230,8 +336,14 @@ fn failing() {
         ],
     );
     assert_eq!(shop.made("dev"), good, "repaired");
-    assert_eq!(attributes(&shop.state("dev", "api"), "service")["input"]["value"]["replicas"], 2);
-    assert_eq!(shop.outcomes("dev")[0], ("api".to_owned(), "rolledBack".to_owned()));
+    assert_eq!(
+        attributes(&shop.state("dev", "api"), "service")["input"]["value"]["replicas"],
+        2
+    );
+    assert_eq!(
+        shop.outcomes("dev")[0],
+        ("api".to_owned(), "rolledBack".to_owned())
+    );
     let held = shop.ci(&["run", "dev", &bad, "--yes"]).fails(1);
     assert!(held.err().contains("hold"), "{held}");
     shop.ci(&["promote", "stage", "--yes"]).ok();
@@ -253,7 +365,10 @@ fn failing() {
         ),
         (Some(11), true)
     );
-    assert_eq!(shop.outcomes("dev")[0], ("api".to_owned(), "failed".to_owned()));
+    assert_eq!(
+        shop.outcomes("dev")[0],
+        ("api".to_owned(), "failed".to_owned())
+    );
     let status = shop.ci(&["status", "dev"]).ok();
     assert!(status.text().contains("unknown"), "{status}");
     shop.change("api", "replicas = 11", "replicas = 3");
@@ -285,8 +400,22 @@ fn approved_plans() {
         "{early}"
     );
     let commit = &shop.project.ci.repo.rev("HEAD")[..12];
-    let first = ["run", "stage", commit, "--component", "database", "--component", "network", "--yes"];
-    assert!(early.words_of_err().contains(&first[..first.len() - 1].join(" ")), "{early}");
+    let first = [
+        "run",
+        "stage",
+        commit,
+        "--component",
+        "database",
+        "--component",
+        "network",
+        "--yes",
+    ];
+    assert!(
+        early
+            .words_of_err()
+            .contains(&first[..first.len() - 1].join(" ")),
+        "{early}"
+    );
     shop.consent(&shop.ci(&first).fails(5));
     shop.ci(&first).ok();
     shop.consent(&shop.ci(&["run", "stage", "--yes"]).fails(5));
@@ -300,7 +429,10 @@ fn approved_plans() {
     shop.by_hand("stage", "api", "replicas = 3", "replicas = 4");
     let before = shop.bytes("stage", "api");
     let anew = shop.ci(&["run", "stage", "--yes"]).fails(5);
-    assert!(approve_command(&anew) != approve_command(&waits) && shop.bytes("stage", "api") == before, "{anew}");
+    assert!(
+        approve_command(&anew) != approve_command(&waits) && shop.bytes("stage", "api") == before,
+        "{anew}"
+    );
     shop.consent(&anew);
     shop.ci(&["run", "stage", "--yes"]).ok();
     assert_eq!(shop.made("stage").2, 3);
@@ -310,7 +442,12 @@ fn approved_plans() {
     shop.ci(&["run", "dev", "--yes"]).ok();
     shop.consent(&shop.ci(&["run", "stage", "--yes"]).fails(5));
     let other = shop.ci(&["run", "stage", "--yes"]).fails(5);
-    assert!(other.words_of_err().contains("the plan of api has changed since it was agreed to"), "{other}");
+    assert!(
+        other
+            .words_of_err()
+            .contains("the plan of api has changed since it was agreed to"),
+        "{other}"
+    );
     assert_eq!(shop.made("stage"), made("10.1.0.0/16", "10.0.1.0/24", 3));
     shop.consent(&shop.ci(&["run", "stage", "--yes"]).fails(5));
     shop.ci(&["run", "stage", "--yes"]).ok();
@@ -327,18 +464,32 @@ fn gone() {
     let world = World::new();
     let shop = Shop::new(&world, |policy| policy);
     shop.ci(&["run", "dev", "--yes"]).ok();
-    shop.project.alice.repo.git(&["rm", "-rq", "infra/api", "infra/database"]).ok();
+    shop.project
+        .alice
+        .repo
+        .git(&["rm", "-rq", "infra/api", "infra/database"])
+        .ok();
     shop.change("network", "10.0.0.0", "10.1.0.0");
     let kept = shop.ci(&["run", "dev", "--yes"]).ok();
-    assert_eq!(kept.words_of_err(), "No longer in the code, and left as it is: api, database. --destroy removes it.");
+    assert_eq!(
+        kept.words_of_err(),
+        "No longer in the code, and left as it is: api, database. --destroy removes it."
+    );
     assert!(!resources(&shop, "api").is_empty() && !resources(&shop, "database").is_empty());
     let plan = shop.ci(&["plan", "dev", "--destroy"]).ok();
-    assert!(plan.text().contains("api") && plan.text().contains("destroy"), "{plan}");
+    assert!(
+        plan.text().contains("api") && plan.text().contains("destroy"),
+        "{plan}"
+    );
     let gone = shop.ci(&["run", "dev", "--destroy", "--yes"]).ok();
     in_order(&gone.text(), &["destroy api      ✓", "destroy database ✓"]);
     assert_eq!(
         shop.outcomes("dev"),
-        ended(&[("api", "destroyed"), ("database", "destroyed"), ("network", "unchanged")])
+        ended(&[
+            ("api", "destroyed"),
+            ("database", "destroyed"),
+            ("network", "unchanged")
+        ])
     );
     assert!(
         resources(&shop, "api").is_empty()
@@ -351,14 +502,19 @@ fn gone() {
 }
 
 fn resources(shop: &Shop<'_>, component: &str) -> Vec<Value> {
-    shop.state("dev", component)["resources"].as_array().unwrap().clone()
+    shop.state("dev", component)["resources"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 /// The command that a run which waits tells its approvers to type.
 #[track_caller]
 fn approve_command(run: &Run<'_>) -> String {
     let command = run.words_of_err();
-    let (_, command) = command.rsplit_once("try: git deploy approve ").unwrap_or_else(|| panic!("{run}"));
+    let (_, command) = command
+        .rsplit_once("try: git deploy approve ")
+        .unwrap_or_else(|| panic!("{run}"));
     format!("approve {command}")
 }
 
@@ -367,17 +523,30 @@ impl Shop<'_> {
     #[track_caller]
     fn consent(&self, run: &Run<'_>) {
         let command = approve_command(run);
-        self.project.bob.deploy(&command.split(' ').collect::<Vec<_>>()).ok();
+        self.project
+            .bob
+            .deploy(&command.split(' ').collect::<Vec<_>>())
+            .ok();
     }
 
     /// Somebody applies another code from their own machine.
     fn by_hand(&self, environment: &str, component: &str, from: &str, to: &str) {
         let policy: toml::Table = SAMPLE.parse().unwrap();
         let commands = &policy["components"][component];
-        let text =
-            std::fs::read_to_string(self.project.alice.repo.path().join("infra").join(component).join("main.tf"))
-                .unwrap();
-        self.project.world.repo("elsewhere").write("main.tf", &text.replace(from, to));
+        let text = std::fs::read_to_string(
+            self.project
+                .alice
+                .repo
+                .path()
+                .join("infra")
+                .join(component)
+                .join("main.tf"),
+        )
+        .unwrap();
+        self.project
+            .world
+            .repo("elsewhere")
+            .write("main.tf", &text.replace(from, to));
         for command in ["plan", "apply"] {
             let mut shell = self.project.world.command("sh", "alice");
             shell

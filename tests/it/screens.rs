@@ -9,7 +9,12 @@ const PROD: &str = "production-europe-west-1-customer-facing";
 
 /// 40 components in three environments, whose names begin and end alike.
 fn policy() -> String {
-    let components = (1..=40).map(|number| format!("{} = {{ paths = \"s{number:02}/**\" }}\n", component(number)));
+    let components = (1..=40).map(|number| {
+        format!(
+            "{} = {{ paths = \"s{number:02}/**\" }}\n",
+            component(number)
+        )
+    });
     format!(
         r#"
 [groups]
@@ -51,25 +56,75 @@ fn day(project: &Project<'_>) {
     }
     alice.repo.git(&["add", "."]).ok();
     project.push("s01/y", "one\n");
-    ci.deploy(&["record", "dev", "--verification", "passed", "--version", "2026.11.0-rc.1+build.20261121.sha.5114f85"])
-        .ok();
-    ci.deploy(&["record", "staging-europe-west-1", "--verification", "passed"]).ok();
+    ci.deploy(&[
+        "record",
+        "dev",
+        "--verification",
+        "passed",
+        "--version",
+        "2026.11.0-rc.1+build.20261121.sha.5114f85",
+    ])
+    .ok();
+    ci.deploy(&[
+        "record",
+        "staging-europe-west-1",
+        "--verification",
+        "passed",
+    ])
+    .ok();
     let subject = "資料庫更新：すべての顧客の注文履歴を新しいスキーマに移行する, and the rest of it in plain words";
     for number in [3, 7, 12, 33] {
         project.world.advance("1m");
-        alice.repo.commit(&format!("s{number:02}/x"), "two\n", subject);
+        alice
+            .repo
+            .commit(&format!("s{number:02}/x"), "two\n", subject);
     }
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
     let (three, seven, twelve) = (component(3), component(7), component(12));
     let failed = format!("{seven}=failed");
-    ci.deploy(&["record", "dev", "--component", &three, "--component", &seven, "--outcome", &failed]).ok();
-    ci.deploy(&["record", "dev", "--component", &component(33), "--verification", "failed"]).ok();
-    ci.deploy(&["record", "dev", "--component", &twelve, "--start", "--version", "2026.11.0-rc.3"]).ok();
+    ci.deploy(&[
+        "record",
+        "dev",
+        "--component",
+        &three,
+        "--component",
+        &seven,
+        "--outcome",
+        &failed,
+    ])
+    .ok();
+    ci.deploy(&[
+        "record",
+        "dev",
+        "--component",
+        &component(33),
+        "--verification",
+        "failed",
+    ])
+    .ok();
+    ci.deploy(&[
+        "record",
+        "dev",
+        "--component",
+        &twelve,
+        "--start",
+        "--version",
+        "2026.11.0-rc.3",
+    ])
+    .ok();
     let reason = "Incident 4711: the payment provider answers with errors for one customer in five, and nobody may deploy until \
                   its people have said that it is over; see https://status.example.com/incidents/4711 資料庫の更新";
     bob.deploy(&["lock", PROD, "-m", reason]).ok();
-    bob.deploy(&["lock", "dev", "--component", &component(20), "-m", "A load test runs"]).ok();
+    bob.deploy(&[
+        "lock",
+        "dev",
+        "--component",
+        &component(20),
+        "-m",
+        "A load test runs",
+    ])
+    .ok();
     bob.deploy(&["sync"]).ok();
 }
 
@@ -78,11 +133,16 @@ fn screen(project: &Project<'_>, columns: usize, colour: bool, arguments: &str) 
     let typed = format!("stty rows 50 cols {columns}; git-deploy {arguments}");
     let mut terminal = project.bob.repo.command("timeout");
     terminal.args(["60", "script", "--quiet", "--command", &typed, "/dev/null"]);
-    terminal.env("SHELL", "/bin/bash").env("TERM", "xterm-256color").env_remove("COLUMNS");
+    terminal
+        .env("SHELL", "/bin/bash")
+        .env("TERM", "xterm-256color")
+        .env_remove("COLUMNS");
     if !colour {
         terminal.env("NO_COLOR", "1");
     }
-    Run::of(project.world, &mut terminal).text().replace('\r', "")
+    Run::of(project.world, &mut terminal)
+        .text()
+        .replace('\r', "")
 }
 
 /// Whether a line may be wider than the terminal: a command stays whole, so that it can be copied, and so does a lone address.
@@ -127,10 +187,16 @@ fn narrow_and_wide() {
             let plain = screen(&project, columns, false, command);
             assert!(!plain.contains('\u{1b}'), "{plain:?}");
             for line in plain.lines() {
-                assert!(line.width() <= columns || is_whole(line), "{columns}: {command}:\n{line}\nin\n{plain}");
+                assert!(
+                    line.width() <= columns || is_whole(line),
+                    "{columns}: {command}:\n{line}\nin\n{plain}"
+                );
             }
             // Whoever only looks sees the same again: colours add nothing but themselves.
-            if !["approve", "record", "unlock"].iter().any(|it| command.starts_with(it)) {
+            if !["approve", "record", "unlock"]
+                .iter()
+                .any(|it| command.starts_with(it))
+            {
                 let coloured = screen(&project, columns, true, command);
                 assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
             }
@@ -146,12 +212,21 @@ fn narrow_and_wide() {
         settings.add_filter(&format!(r"\b[0-9a-f]{{{length}}}\b"), "x".repeat(length));
     }
     settings.add_filter(r"/tmp/\S*", "<FILE>");
-    settings.add_filter(r"(?m)^as of the last fetch, .*? · ", "as of the last fetch, … · ");
+    settings.add_filter(
+        r"(?m)^as of the last fetch, .*? · ",
+        "as of the last fetch, … · ",
+    );
     settings.bind(|| insta::assert_snapshot!("page", page));
     // A program reads lines that no terminal's width has cut or folded.
-    let piped = project.bob.repo.deploy(&["check", PROD, "--by", "bob"]).fails(1).text();
+    let piped = project
+        .bob
+        .repo
+        .deploy(&["check", PROD, "--by", "bob"])
+        .fails(1)
+        .text();
     assert!(
-        piped.lines().any(|line| line.contains("The quarter ends") && line.ends_with("(Thu 00:00 to Sat 00:00 UTC)")),
+        piped.lines().any(|line| line.contains("The quarter ends")
+            && line.ends_with("(Thu 00:00 to Sat 00:00 UTC)")),
         "{piped}"
     );
 }

@@ -22,7 +22,15 @@ fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
 /// All refs of a repository and all its objects: what a refused push must leave as it was.
 fn everything(server: &Repo<'_>) -> String {
     let refs = server.git(&["for-each-ref"]).ok().text();
-    let objects = server.git(&["cat-file", "--batch-all-objects", "--batch-check", "--unordered"]).ok().text();
+    let objects = server
+        .git(&[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check",
+            "--unordered",
+        ])
+        .ok()
+        .text();
     let mut objects: Vec<&str> = objects.lines().collect();
     objects.sort_unstable();
     format!("{refs}\n{}", objects.join("\n"))
@@ -33,7 +41,10 @@ fn said(run: &Run<'_>) -> String {
     let lines = run
         .err()
         .lines()
-        .filter_map(|line| line.strip_prefix("remote: ").map(|line| line.trim_end().to_owned()))
+        .filter_map(|line| {
+            line.strip_prefix("remote: ")
+                .map(|line| line.trim_end().to_owned())
+        })
         .collect::<Vec<_>>();
     lines.join("\n")
 }
@@ -46,11 +57,18 @@ fn init() {
     let run = server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
     with_random_keys().bind(|| insta::assert_snapshot!(run));
     let config = std::fs::read_to_string(server.path().join("config")).unwrap();
-    let again = server.deploy(&["server", "init", ".", "--json"]).ok().json();
-    assert_eq!(std::fs::read_to_string(server.path().join("config")).unwrap(), config);
+    let again = server
+        .deploy(&["server", "init", ".", "--json"])
+        .ok()
+        .json();
+    assert_eq!(
+        std::fs::read_to_string(server.path().join("config")).unwrap(),
+        config
+    );
     let steps = again["steps"].as_array().unwrap();
-    let changed =
-        |step: &&serde_json::Value| step["changed"] == true && step["what"] != "a commit-graph of all branches";
+    let changed = |step: &&serde_json::Value| {
+        step["changed"] == true && step["what"] != "a commit-graph of all branches"
+    };
     assert_eq!(steps.iter().filter(changed).count(), 0, "{again}");
     assert_eq!(again["schema"], "git-deploy/server-init/v1");
 }
@@ -60,14 +78,26 @@ fn init() {
 fn init_refuses() {
     let world = World::new();
     let server = world.bare_server("server.git");
-    let none = server.deploy(&["server", "init", "nowhere.git", "--admin", KEY]).fails(2);
+    let none = server
+        .deploy(&["server", "init", "nowhere.git", "--admin", KEY])
+        .fails(2);
     assert!(none.err().contains("git init --bare nowhere.git"), "{none}");
     let nobody = server.deploy(&["server", "init", "."]).fails(2);
     assert!(nobody.err().contains("--admin <public key>"), "{nobody}");
-    server.deploy(&["server", "init", ".", "--admin", "RWshort"]).fails(2);
+    server
+        .deploy(&["server", "init", ".", "--admin", "RWshort"])
+        .fails(2);
     assert!(!server.path().join("hooks/pre-receive").exists());
-    server.git(&["config", "core.hooksPath", &world.path().join("home").to_string_lossy()]).ok();
-    let shared = server.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
+    server
+        .git(&[
+            "config",
+            "core.hooksPath",
+            &world.path().join("home").to_string_lossy(),
+        ])
+        .ok();
+    let shared = server
+        .deploy(&["server", "init", ".", "--admin", KEY])
+        .fails(3);
     assert!(shared.err().contains("core.hooksPath"), "{shared}");
 }
 
@@ -76,25 +106,45 @@ fn init_refuses() {
 fn kept_hooks() {
     let world = World::new();
     let server = world.bare_server("server.git");
-    server
-        .hook("pre-receive", "#!/bin/sh\nread old new ref\necho \"kept saw $ref\"\ntest \"$ref\" != refs/heads/bad\n");
+    server.hook(
+        "pre-receive",
+        "#!/bin/sh\nread old new ref\necho \"kept saw $ref\"\ntest \"$ref\" != refs/heads/bad\n",
+    );
     server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
     server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
     let alice = world.clone(&server, "alice");
     alice.commit("file", "content\n", "Begin");
-    let good = alice.git(&["push", "-q", "origin", "HEAD:refs/heads/good"]).ok();
+    let good = alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/good"])
+        .ok();
     assert_eq!(said(&good), "kept saw refs/heads/good");
-    let bad = alice.git(&["push", "-q", "origin", "HEAD:refs/heads/bad"]).fails(1);
-    assert!(said(&bad).contains("hooks/pre-receive.local refuses the push"), "{bad}");
-    server.git(&["rev-parse", "--verify", "-q", "refs/heads/bad"]).fails(1);
+    let bad = alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/bad"])
+        .fails(1);
+    assert!(
+        said(&bad).contains("hooks/pre-receive.local refuses the push"),
+        "{bad}"
+    );
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/heads/bad"])
+        .fails(1);
     // A second hook of theirs has no place left: nothing of it is lost.
     server.hook("pre-receive", "#!/bin/sh\nexit 0\n");
-    server.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
+    server
+        .deploy(&["server", "init", ".", "--admin", KEY])
+        .fails(3);
     // Of the hook that carries updates out git calls one only.
     let other = world.bare_server("other.git");
     other.hook("proc-receive", "#!/bin/sh\nexit 0\n");
-    let occupied = other.deploy(&["server", "init", ".", "--admin", KEY]).fails(3);
-    assert!(occupied.err().contains("a hook proc-receive is there already"), "{occupied}");
+    let occupied = other
+        .deploy(&["server", "init", ".", "--admin", KEY])
+        .fails(3);
+    assert!(
+        occupied
+            .err()
+            .contains("a hook proc-receive is there already"),
+        "{occupied}"
+    );
 }
 
 /// Before there is a policy, and for refs that no policy speaks of, a server is as it was.
@@ -102,12 +152,24 @@ fn kept_hooks() {
 fn others_push_as_ever() {
     for world in [World::new(), World::sha256()] {
         let (server, alice) = served(&world);
-        let all = ["HEAD:refs/heads/topic", "HEAD:refs/tags/v1", "HEAD:refs/notes/commits", "HEAD:refs/pull/1/head"];
-        let push = alice.git(&[&["push", "-q", "origin"], &all[..]].concat()).ok();
+        let all = [
+            "HEAD:refs/heads/topic",
+            "HEAD:refs/tags/v1",
+            "HEAD:refs/notes/commits",
+            "HEAD:refs/pull/1/head",
+        ];
+        let push = alice
+            .git(&[&["push", "-q", "origin"], &all[..]].concat())
+            .ok();
         assert_eq!(said(&push), "");
-        alice.git(&["push", "-q", "origin", ":refs/heads/topic", ":refs/tags/v1"]).ok();
+        alice
+            .git(&["push", "-q", "origin", ":refs/heads/topic", ":refs/tags/v1"])
+            .ok();
         assert_eq!(
-            server.git(&["for-each-ref", "--format=%(refname)"]).ok().text(),
+            server
+                .git(&["for-each-ref", "--format=%(refname)"])
+                .ok()
+                .text(),
             "refs/notes/commits\nrefs/pull/1/head"
         );
     }
@@ -120,7 +182,9 @@ fn no_pin() {
     let (server, alice) = served(&world);
     server.git(&["config", "--unset-all", "deploy.admin"]).ok();
     let before = everything(&server);
-    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/policy"]).fails(1);
+    let push = alice
+        .git(&["push", "-q", "origin", "HEAD:refs/deploy/policy"])
+        .fails(1);
     insta::assert_snapshot!(said(&push));
     assert_eq!(everything(&server), before);
 }
@@ -146,7 +210,15 @@ fn forbidden_refs() {
         &format!("refs/replace/{id}"),
     ];
     for name in refs {
-        let push = alice.git(&["push", "-q", "origin", &format!("HEAD:{name}"), "HEAD:refs/heads/ride"]).fails(1);
+        let push = alice
+            .git(&[
+                "push",
+                "-q",
+                "origin",
+                &format!("HEAD:{name}"),
+                "HEAD:refs/heads/ride",
+            ])
+            .fails(1);
         // The notes are hidden, so git itself says no before any hook; the other ref of that push may pass.
         if name == "refs/notes/deploy" {
             server.git(&["update-ref", "-d", "refs/heads/ride"]).ok();
@@ -154,12 +226,19 @@ fn forbidden_refs() {
             server.git(&["rev-parse", "--verify", "-q", name]).fails(1);
             continue;
         }
-        assert!(said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ place")), "{push}");
+        assert!(
+            said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ place")),
+            "{push}"
+        );
         assert_eq!(everything(&server), before, "{name}");
     }
     // Where somebody took the setting back, the hook still says no.
-    server.git(&["config", "--unset-all", "receive.hideRefs"]).ok();
-    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/notes/deploy"]).fails(1);
+    server
+        .git(&["config", "--unset-all", "receive.hideRefs"])
+        .ok();
+    let push = alice
+        .git(&["push", "-q", "origin", "HEAD:refs/notes/deploy"])
+        .fails(1);
     insta::assert_snapshot!(said(&push));
 }
 
@@ -170,14 +249,39 @@ fn not_a_ledger() {
     let (server, alice) = served(&world);
     let before = everything(&server);
     alice.git(&["tag", "-a", "-m", "a tag", "annotated"]).ok();
-    let orphan = alice.git(&["commit-tree", "-m", "x", EMPTY_TREE]).ok().text();
-    alice.git(&["hash-object", "-t", "tree", "-w", "/dev/null"]).ok();
-    let orphans_child = alice.git(&["commit-tree", "-m", "x", "-p", &orphan, EMPTY_TREE]).ok().text();
-    for object in ["HEAD:file", "HEAD^{tree}", "annotated", "HEAD", &orphan, &orphans_child] {
+    let orphan = alice
+        .git(&["commit-tree", "-m", "x", EMPTY_TREE])
+        .ok()
+        .text();
+    alice
+        .git(&["hash-object", "-t", "tree", "-w", "/dev/null"])
+        .ok();
+    let orphans_child = alice
+        .git(&["commit-tree", "-m", "x", "-p", &orphan, EMPTY_TREE])
+        .ok()
+        .text();
+    for object in [
+        "HEAD:file",
+        "HEAD^{tree}",
+        "annotated",
+        "HEAD",
+        &orphan,
+        &orphans_child,
+    ] {
         for ledger in ["policy", "prod"] {
             let id = alice.rev(object);
-            let push = alice.git(&["push", "-q", "origin", &format!("{id}:refs/deploy/{ledger}")]).fails(1);
-            assert!(said(&push).starts_with(&format!("git-deploy: refused  refs/deploy/{ledger}")), "{object}: {push}");
+            let push = alice
+                .git(&[
+                    "push",
+                    "-q",
+                    "origin",
+                    &format!("{id}:refs/deploy/{ledger}"),
+                ])
+                .fails(1);
+            assert!(
+                said(&push).starts_with(&format!("git-deploy: refused  refs/deploy/{ledger}")),
+                "{object}: {push}"
+            );
             assert_eq!(everything(&server), before, "{object}");
         }
     }
@@ -188,13 +292,19 @@ fn not_a_ledger() {
 fn never_deleted() {
     let world = World::new();
     let (server, alice) = served(&world);
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .ok();
     let (id, other) = (alice.rev("HEAD"), "1".repeat(40));
     server.git(&["update-ref", "refs/deploy/prod", &id]).ok();
     let before = everything(&server);
-    alice.git(&["push", "-q", "origin", ":refs/deploy/prod"]).fails(1);
+    alice
+        .git(&["push", "-q", "origin", ":refs/deploy/prod"])
+        .fails(1);
     for old in [ZERO, &id, &other] {
-        let answer = Wire::new(&alice).update(old, ZERO, "refs/deploy/prod").send(&server);
+        let answer = Wire::new(&alice)
+            .update(old, ZERO, "refs/deploy/prod")
+            .send(&server);
         assert!(answer.contains("ng refs/deploy/prod"), "{old}: {answer}");
         assert_eq!(everything(&server), before, "{old}");
     }
@@ -206,7 +316,15 @@ fn each_hook_judges() {
     let world = World::new();
     let (server, alice) = served(&world);
     std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
-    let push = alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod", "HEAD:refs/heads/main"]).fails(1);
+    let push = alice
+        .git(&[
+            "push",
+            "-q",
+            "origin",
+            "HEAD:refs/deploy/prod",
+            "HEAD:refs/heads/main",
+        ])
+        .fails(1);
     insta::assert_snapshot!(
         push.err()
             .replace(&*world.path().to_string_lossy(), "<DIR>")
@@ -215,14 +333,33 @@ fn each_hook_judges() {
             .collect::<Vec<_>>()
             .join("\n")
     );
-    assert_eq!(server.git(&["for-each-ref", "--format=%(refname)"]).ok().text(), "refs/heads/main");
-    let atomic = ["push", "-q", "--atomic", "origin", "HEAD:refs/deploy/prod", "HEAD:refs/heads/other"];
+    assert_eq!(
+        server
+            .git(&["for-each-ref", "--format=%(refname)"])
+            .ok()
+            .text(),
+        "refs/heads/main"
+    );
+    let atomic = [
+        "push",
+        "-q",
+        "--atomic",
+        "origin",
+        "HEAD:refs/deploy/prod",
+        "HEAD:refs/heads/other",
+    ];
     alice.git(&atomic).fails(1);
-    server.git(&["rev-parse", "--verify", "-q", "refs/heads/other"]).fails(1);
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/heads/other"])
+        .fails(1);
     // Without either, git itself lets nothing below refs/deploy be moved.
     std::fs::remove_file(server.path().join("hooks/proc-receive")).unwrap();
-    alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"]).fails(1);
-    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"])
+        .fails(1);
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"])
+        .fails(1);
 }
 
 /// Where the program is gone that a hook names, nothing goes in: neither judged nor carried out.
@@ -238,15 +375,23 @@ fn lost_program() {
         server.hook(name, &text.replace(first, "#!/nowhere/git-deploy hook"));
     };
     lose("pre-receive");
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).fails(1);
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .fails(1);
     assert_eq!(everything(&server), before);
     std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
     lose("proc-receive");
-    alice.git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"]).fails(1);
-    server.git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"]).fails(1);
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/deploy/prod"])
+        .fails(1);
+    server
+        .git(&["rev-parse", "--verify", "-q", "refs/deploy/prod"])
+        .fails(1);
     // Installed anew, it goes on.
     server.deploy(&["server", "init", "."]).ok();
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .ok();
 }
 
 /// "No" and "cannot tell" differ in words and exit code; what is not understood is not let in.
@@ -265,7 +410,12 @@ fn cannot_tell() {
     let garbled = hook("garbage\\n").fails(3);
     insta::assert_snapshot!(garbled.err());
     let unknown = hook(&format!("{ZERO} {one} refs/deploy/policy\\n")).fails(3);
-    assert!(unknown.err().starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? place"), "{unknown}");
+    assert!(
+        unknown
+            .err()
+            .starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? place"),
+        "{unknown}"
+    );
     server.git(&["config", "deploy.admin", "nonsense"]).ok();
     hook(&format!("{ZERO} {one} refs/deploy/prod\\n")).fails(3);
 }
@@ -279,6 +429,20 @@ fn admin_from_a_file() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let alice = world.minisign("alice");
-    server.deploy(&["server", "init", ".", "--admin", &alice.public.to_string_lossy()]).ok();
-    assert_eq!(server.git(&["config", "--get-all", "deploy.admin"]).ok().text(), alice.public_line());
+    server
+        .deploy(&[
+            "server",
+            "init",
+            ".",
+            "--admin",
+            &alice.public.to_string_lossy(),
+        ])
+        .ok();
+    assert_eq!(
+        server
+            .git(&["config", "--get-all", "deploy.admin"])
+            .ok()
+            .text(),
+        alice.public_line()
+    );
 }

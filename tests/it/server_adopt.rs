@@ -11,14 +11,18 @@ const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" 
 fn mirrored<'w>(project: &Project<'w>, name: &str) -> Repo<'w> {
     let copy = project.world.existing(name, "server");
     std::fs::create_dir(copy.path()).unwrap();
-    copy.git(&["clone", "-q", "--mirror", &project.server.url(), "."]).ok();
+    copy.git(&["clone", "-q", "--mirror", &project.server.url(), "."])
+        .ok();
     copy
 }
 
 /// A project whose entries are hours old.
 fn old(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
-    project.ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    project
+        .ci
+        .deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     project.ci.deploy(&["record", "prod"]).ok();
     world.advance("5h");
     project
@@ -36,26 +40,48 @@ fn moved() {
     let project = old(&world);
     let (alice, ci) = (&project.alice, &project.ci);
     let empty = world.bare_server("empty.git");
-    empty.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
+    empty
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
     alice.deploy(&["sync"]).ok();
-    let run = alice.repo.git(&["push", &empty.url(), "refs/deploy/policy"]).fails(1);
-    assert!(run.err().contains("time") && run.err().contains("clock"), "{run}");
+    let run = alice
+        .repo
+        .git(&["push", &empty.url(), "refs/deploy/policy"])
+        .fails(1);
+    assert!(
+        run.err().contains("time") && run.err().contains("clock"),
+        "{run}"
+    );
 
     let copy = mirrored(&project, "new.git");
     let unnamed = copy.deploy(&["server", "adopt", "."]).fails(2);
-    let adopted = copy.deploy(&["server", "adopt", ".", "--root", &root(&alice.repo)]).ok();
+    let adopted = copy
+        .deploy(&["server", "adopt", ".", "--root", &root(&alice.repo)])
+        .ok();
     let again = copy.deploy(&["server", "adopt", "."]).ok();
     let mut settings = with_random_keys();
     settings.add_filter(r" {2,}demo", " demo");
-    settings.bind(|| assert_snapshot!([&unnamed, &adopted, &again].map(ToString::to_string).join("\n")));
+    settings.bind(|| {
+        assert_snapshot!(
+            [&unnamed, &adopted, &again]
+                .map(ToString::to_string)
+                .join("\n")
+        )
+    });
     copy.git(&["remote", "remove", "origin"]).ok();
     copy.deploy(&["server", "check"]).ok();
 
     for forge in [alice, ci] {
-        forge.repo.git(&["remote", "set-url", "origin", &copy.url()]).ok();
+        forge
+            .repo
+            .git(&["remote", "set-url", "origin", &copy.url()])
+            .ok();
     }
-    ci.deploy(&["record", "prod", "--all", "--verification", "passed"]).ok();
-    let forged = ci.build("prod", a_lock(), None, |it| it.by = "alice".parse().unwrap());
+    ci.deploy(&["record", "prod", "--all", "--verification", "passed"])
+        .ok();
+    let forged = ci.build("prod", a_lock(), None, |it| {
+        it.by = "alice".parse().unwrap()
+    });
     ci.push(&[&format!("{forged}:refs/deploy/prod")]).fails(1);
     alice.deploy(&["sync"]).ok();
     alice.deploy(&["audit"]).ok();
@@ -76,28 +102,67 @@ fn not_adopted() {
     };
     let forged = mirrored(&project, "forged.git");
     ci.deploy(&["sync"]).ok();
-    let lie = ci.build("prod", a_lock(), None, |it| it.by = "alice".parse().unwrap());
-    ci.repo.git(&["push", "-q", &forged.url(), &format!("{lie}:refs/deploy/prod")]).ok();
-    let run = forged.deploy(&["server", "adopt", ".", "--root", &pin]).fails(1);
-    assert!(run.text().contains("signer: the key is ci's") && run.err().contains("nothing was installed"), "{run}");
-    let found = forged.deploy(&["server", "adopt", ".", "--root", &pin, "--json"]).fails(1).json();
-    assert_eq!((&found["guarded"], &found["steps"]), (&false.into(), &serde_json::json!([])), "{found:#}");
+    let lie = ci.build("prod", a_lock(), None, |it| {
+        it.by = "alice".parse().unwrap()
+    });
+    ci.repo
+        .git(&[
+            "push",
+            "-q",
+            &forged.url(),
+            &format!("{lie}:refs/deploy/prod"),
+        ])
+        .ok();
+    let run = forged
+        .deploy(&["server", "adopt", ".", "--root", &pin])
+        .fails(1);
+    assert!(
+        run.text().contains("signer: the key is ci's")
+            && run.err().contains("nothing was installed"),
+        "{run}"
+    );
+    let found = forged
+        .deploy(&["server", "adopt", ".", "--root", &pin, "--json"])
+        .fails(1)
+        .json();
+    assert_eq!(
+        (&found["guarded"], &found["steps"]),
+        (&false.into(), &serde_json::json!([])),
+        "{found:#}"
+    );
     bare(&forged);
 
     let other = mirrored(&project, "other.git");
-    let run = other.deploy(&["server", "adopt", ".", "--root", &alice.repo.rev("refs/deploy/dev")]).fails(1);
+    let run = other
+        .deploy(&[
+            "server",
+            "adopt",
+            ".",
+            "--root",
+            &alice.repo.rev("refs/deploy/dev"),
+        ])
+        .fails(1);
     assert!(run.err().contains("another project's"), "{run}");
     bare(&other);
 
     let lost = mirrored(&project, "lost.git");
     let blob = lost.rev("refs/deploy/policy:deploy.toml");
     lost.run("sh", &["-c", "mv objects/pack ../packs && mkdir objects/pack && for it in ../packs/*.pack; do git unpack-objects -q < $it; done"]).ok();
-    std::fs::remove_file(lost.path().join("objects").join(&blob[..2]).join(&blob[2..])).unwrap();
-    lost.deploy(&["server", "adopt", ".", "--root", &pin]).fails(3);
+    std::fs::remove_file(
+        lost.path()
+            .join("objects")
+            .join(&blob[..2])
+            .join(&blob[2..]),
+    )
+    .unwrap();
+    lost.deploy(&["server", "adopt", ".", "--root", &pin])
+        .fails(3);
     bare(&lost);
 
     let empty = world.bare_server("empty.git");
-    empty.deploy(&["server", "adopt", ".", "--root", &pin]).fails(2);
+    empty
+        .deploy(&["server", "adopt", ".", "--root", &pin])
+        .fails(2);
     bare(&empty);
 }
 
@@ -112,14 +177,28 @@ fn from_one_to_many() {
     world.advance("30d");
     let server = world.bare_server("server.git");
     alice.git(&["remote", "add", "origin", &server.url()]).ok();
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .ok();
     let join = || alice.deploy(&["init", "--remote", "origin", "--yes"]);
     let told = join().fails(1);
 
     // As it says: the owner takes a copy over, past the hooks if there are any, and adopts it.
-    server.deploy(&["server", "init", ".", "--admin", &alice.deploy(&["key", "show"]).ok().text()]).ok();
-    server.git(&["fetch", "-q", &alice.url(), "refs/deploy/*:refs/deploy/*"]).ok();
-    server.deploy(&["server", "adopt", ".", "--root", &root(&alice)]).ok();
+    server
+        .deploy(&[
+            "server",
+            "init",
+            ".",
+            "--admin",
+            &alice.deploy(&["key", "show"]).ok().text(),
+        ])
+        .ok();
+    server
+        .git(&["fetch", "-q", &alice.url(), "refs/deploy/*:refs/deploy/*"])
+        .ok();
+    server
+        .deploy(&["server", "adopt", ".", "--root", &root(&alice)])
+        .ok();
     server.deploy(&["server", "check", "."]).ok();
     let joined = join().ok();
     with_random_keys().bind(|| assert_snapshot!(format!("{told}\n{joined}")));

@@ -7,7 +7,10 @@ use crate::harness::{Project, Repo, Run, World, with_random_keys};
 /// All refs and objects, and the configuration: what a check must leave as it was.
 fn everything(server: &Repo<'_>) -> String {
     let refs = server.git(&["for-each-ref"]).ok().text();
-    let objects = server.git(&["cat-file", "--batch-check", "--batch-all-objects"]).ok().text();
+    let objects = server
+        .git(&["cat-file", "--batch-check", "--batch-all-objects"])
+        .ok()
+        .text();
     let config = std::fs::read_to_string(server.path().join("config")).unwrap();
     format!("{refs}\n{objects}\n{config}")
 }
@@ -34,17 +37,41 @@ fn protected() {
     settings.add_filter(r"user \d+", "user <UID>");
     settings.bind(|| assert_snapshot!(told));
     assert_eq!(everything(&project.server), before);
-    let found = project.server.deploy(&["server", "check", "--json"]).ok().json();
+    let found = project
+        .server
+        .deploy(&["server", "check", "--json"])
+        .ok()
+        .json();
     assert_eq!(found["protected"], true, "{found:#}");
-    assert!(found["findings"].as_array().unwrap().iter().all(|it| it["level"] == "good"), "{found:#}");
+    assert!(
+        found["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["level"] == "good"),
+        "{found:#}"
+    );
     project.ci.deploy(&["record", "dev", "--all"]).ok();
 
     let sha256 = World::sha256();
     let empty = sha256.bare_server("server.git");
-    empty.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
+    empty
+        .deploy(&[
+            "server",
+            "init",
+            ".",
+            "--admin",
+            &project.alice.key().to_string(),
+        ])
+        .ok();
     check(&empty).ok();
-    sha256.command("git-deploy", "x").current_dir(sha256.path().join("home"));
-    sha256.existing("home", "x").deploy(&["server", "check"]).fails(2);
+    sha256
+        .command("git-deploy", "x")
+        .current_dir(sha256.path().join("home"));
+    sha256
+        .existing("home", "x")
+        .deploy(&["server", "check"])
+        .fails(2);
 }
 
 /// A repository without hooks lets the probe in: it says so, and takes the probe away again.
@@ -54,7 +81,9 @@ fn unprotected() {
     let server = world.bare_server("server.git");
     let run = check(&server).fails(1);
     assert!(
-        run.text().contains("a push of a made-up ledger went in: whoever may push can write what they like"),
+        run.text().contains(
+            "a push of a made-up ledger went in: whoever may push can write what they like"
+        ),
         "{run}"
     );
     assert_eq!(server.git(&["for-each-ref"]).ok().text(), "");
@@ -64,11 +93,26 @@ fn unprotected() {
 const BREACHES: [(&str, &str); 17] = [
     ("rm hooks/pre-receive", "pre-receive is missing"),
     ("rm hooks/proc-receive", "proc-receive is missing"),
-    ("chmod -x hooks/pre-receive", "pre-receive is not executable"),
-    ("chmod -x hooks/proc-receive", "proc-receive is not executable"),
-    ("printf '#!/bin/sh\\nexit 0\\n' > hooks/pre-receive", "pre-receive is another program's"),
-    ("printf '#!/bin/sh\\nexit 0\\n' > hooks/proc-receive", "proc-receive is another program's"),
-    ("mkdir -p ../elsewhere && git config core.hooksPath ../elsewhere", "core.hooksPath leads git to"),
+    (
+        "chmod -x hooks/pre-receive",
+        "pre-receive is not executable",
+    ),
+    (
+        "chmod -x hooks/proc-receive",
+        "proc-receive is not executable",
+    ),
+    (
+        "printf '#!/bin/sh\\nexit 0\\n' > hooks/pre-receive",
+        "pre-receive is another program's",
+    ),
+    (
+        "printf '#!/bin/sh\\nexit 0\\n' > hooks/proc-receive",
+        "proc-receive is another program's",
+    ),
+    (
+        "mkdir -p ../elsewhere && git config core.hooksPath ../elsewhere",
+        "core.hooksPath leads git to",
+    ),
     (
         "sed -i '1s,.*,#!/nowhere/git-deploy hook,' hooks/pre-receive",
         "which is not there: every push of a ledger fails",
@@ -77,13 +121,28 @@ const BREACHES: [(&str, &str); 17] = [
         "printf '#!/bin/sh\\necho git-deploy 0.0.1\\n' > ../old && chmod +x ../old && sed -i \"1s,.*,#!$(realpath ..)/old hook,\" hooks/pre-receive",
         "git-deploy 0.0.1, and this is git-deploy",
     ),
-    ("git config --unset receive.procReceiveRefs", "receive.procReceiveRefs is not refs/deploy"),
-    ("git config --add receive.procReceiveRefs '!:refs/deploy/dev'", "which takes refs out again"),
-    ("git symbolic-ref refs/deploy/evidence refs/deploy/dev", "refs/deploy/evidence is symbolic"),
+    (
+        "git config --unset receive.procReceiveRefs",
+        "receive.procReceiveRefs is not refs/deploy",
+    ),
+    (
+        "git config --add receive.procReceiveRefs '!:refs/deploy/dev'",
+        "which takes refs out again",
+    ),
+    (
+        "git symbolic-ref refs/deploy/evidence refs/deploy/dev",
+        "refs/deploy/evidence is symbolic",
+    ),
     ("ln -s dev refs/deploy/qa", "refs/deploy/qa is symbolic"),
-    ("mkdir -p info && git rev-parse HEAD > info/grafts", "grafts change what plain git shows"),
+    (
+        "mkdir -p info && git rev-parse HEAD > info/grafts",
+        "grafts change what plain git shows",
+    ),
     ("chmod o+w config", "config can be changed by everybody"),
-    ("chmod o+w hooks/pre-receive", "hooks/pre-receive can be changed by everybody"),
+    (
+        "chmod o+w hooks/pre-receive",
+        "hooks/pre-receive can be changed by everybody",
+    ),
     (
         "git config receive.hideRefs refs/deploy && git config --add receive.hideRefs refs/notes/deploy",
         "nobody can push or fetch a ledger",
@@ -101,8 +160,14 @@ fn breaches() {
         shell(server, breach).ok();
         let run = check(server).fails(1);
         let text = run.text();
-        let mut lines = text.lines().skip_while(|line| !line.contains(words)).skip(1);
-        let remedy = lines.next().and_then(|line| line.split_once("→ ")).map(|(_, remedy)| remedy.to_owned());
+        let mut lines = text
+            .lines()
+            .skip_while(|line| !line.contains(words))
+            .skip(1);
+        let remedy = lines
+            .next()
+            .and_then(|line| line.split_once("→ "))
+            .map(|(_, remedy)| remedy.to_owned());
         let remedy = remedy.unwrap_or_else(|| panic!("{breach}: {run}"));
         assert!(text.contains("✗ it is not protected"), "{run}");
         if breach != BREACHES[16].0 {
@@ -111,30 +176,55 @@ fn breaches() {
             assert!(mended.succeeded(), "{breach}\n{remedy}\n{mended}");
         }
     }
-    shell(server, "git config --fixed-value --unset receive.hideRefs refs/deploy").ok();
+    shell(
+        server,
+        "git config --fixed-value --unset receive.hideRefs refs/deploy",
+    )
+    .ok();
     // What another tool left as a replacement, a ledger that is none, a root that nobody named.
-    shell(server, "git replace refs/heads/main $(git commit-tree -m x main^{tree})").ok();
+    shell(
+        server,
+        "git replace refs/heads/main $(git commit-tree -m x main^{tree})",
+    )
+    .ok();
     shell(server, "git update-ref refs/deploy/Prod main").ok();
     shell(server, "git config --unset deploy.admin").ok();
     let text = check(server).fails(1).text();
-    for words in ["1 replace refs change", "refs/deploy/Prod", "deploy.admin names nobody"] {
+    for words in [
+        "1 replace refs change",
+        "refs/deploy/Prod",
+        "deploy.admin names nobody",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    shell(server, "git replace -d $(git replace -l) && git update-ref -d refs/deploy/Prod").ok();
+    shell(
+        server,
+        "git replace -d $(git replace -l) && git update-ref -d refs/deploy/Prod",
+    )
+    .ok();
     let root = project.alice.key().to_string();
     shell(server, &format!("git-deploy server init . --admin {root}")).ok();
     check(server).ok();
     // A hook that cannot judge lets nothing in, and is no protection that works.
     shell(server, "git config deploy.admin nonsense").ok();
     let text = check(server).fails(1).text();
-    assert!(text.contains("the hook cannot judge a push: nothing goes in"), "{text}");
+    assert!(
+        text.contains("the hook cannot judge a push: nothing goes in"),
+        "{text}"
+    );
     // And a hook that was there before, and says no to everything, hides whether ours would.
     shell(server, &format!("git config deploy.admin {root} && printf '#!/bin/sh\\necho closed >&2; exit 1\\n' > hooks/pre-receive.local && chmod +x hooks/pre-receive.local")).ok();
     let text = check(server).fails(1).text();
-    assert!(text.contains("refused, and not by git-deploy: closed"), "{text}");
+    assert!(
+        text.contains("refused, and not by git-deploy: closed"),
+        "{text}"
+    );
     shell(server, "chmod -x hooks/pre-receive.local").ok();
     let text = check(server).ok().text();
-    assert!(text.contains("pre-receive.local, which was there before, is not executable"), "{text}");
+    assert!(
+        text.contains("pre-receive.local, which was there before, is not executable"),
+        "{text}"
+    );
 }
 
 /// What protects and could be better is told, with what makes it so, and is no reason to fail.
@@ -144,32 +234,65 @@ fn advice() {
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let server = &project.server;
     let other = world.bare_server("other.git");
-    let alternates = format!("echo {}/objects > objects/info/alternates", other.path().display());
+    let alternates = format!(
+        "echo {}/objects > objects/info/alternates",
+        other.path().display()
+    );
     let cases = [
         ("git config --unset core.fsync", "core.fsync leaves out"),
-        ("git config core.fsync committed,reference,-pack", "core.fsync leaves out"),
-        ("git config core.fsyncMethod writeout-only", "core.fsyncMethod is writeout-only"),
-        ("git config --unset core.logAllRefUpdates", "core.logAllRefUpdates is not always"),
-        ("git config --unset receive.hideRefs", "receive.hideRefs is not refs/notes/deploy"),
-        ("git config receive.shallowUpdate true", "receive.shallowUpdate is on"),
-        ("git config core.commitGraph false", "core.commitGraph is off"),
+        (
+            "git config core.fsync committed,reference,-pack",
+            "core.fsync leaves out",
+        ),
+        (
+            "git config core.fsyncMethod writeout-only",
+            "core.fsyncMethod is writeout-only",
+        ),
+        (
+            "git config --unset core.logAllRefUpdates",
+            "core.logAllRefUpdates is not always",
+        ),
+        (
+            "git config --unset receive.hideRefs",
+            "receive.hideRefs is not refs/notes/deploy",
+        ),
+        (
+            "git config receive.shallowUpdate true",
+            "receive.shallowUpdate is on",
+        ),
+        (
+            "git config core.commitGraph false",
+            "core.commitGraph is off",
+        ),
         (
             "head -c 2000000 /dev/urandom | git hash-object -w --stdin | git pack-objects -q objects/pack/pack",
             "there is no commit-graph",
         ),
         (&*alternates, "some lie in another repository"),
-        ("git remote add --mirror=fetch old ../other.git", "git fetch old here would overwrite ledgers"),
-        ("chmod g+w config", "config can be changed, past all hooks, by everybody in the group"),
+        (
+            "git remote add --mirror=fetch old ../other.git",
+            "git fetch old here would overwrite ledgers",
+        ),
+        (
+            "chmod g+w config",
+            "config can be changed, past all hooks, by everybody in the group",
+        ),
     ];
     for (change, words) in cases {
         shell(server, change).ok();
         let run = check(server).ok();
         let text = run.text();
         let line = text.lines().skip_while(|line| !line.contains(words)).nth(1);
-        let remedy = line.and_then(|line| line.split_once("→ ")).unwrap_or_else(|| panic!("{change}: {run}")).1;
+        let remedy = line
+            .and_then(|line| line.split_once("→ "))
+            .unwrap_or_else(|| panic!("{change}: {run}"))
+            .1;
         let typed = remedy.split(", where").next().unwrap();
         shell(server, typed).ok();
         let mended = check(server).ok().text();
-        assert!(mended.ends_with("✓ it is protected"), "{change}\n{remedy}\n{mended}");
+        assert!(
+            mended.ends_with("✓ it is protected"),
+            "{change}\n{remedy}\n{mended}"
+        );
     }
 }

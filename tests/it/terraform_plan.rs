@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use git_deploy::domain::plan::{Action, Made, Plan, Planned, Terraform, TerraformError, is_terraform};
+use git_deploy::domain::plan::{
+    Action, Made, Plan, Planned, Terraform, TerraformError, is_terraform,
+};
 use git_deploy::domain::policy::Policy;
 use git_deploy::view::plan::{Component, Plans, Way, markdown, text};
 
@@ -28,9 +30,16 @@ impl States {
             let there = folder.path().join("infra").join(component);
             std::fs::create_dir_all(&there).unwrap();
             std::fs::create_dir(folder.path().join(component)).unwrap();
-            std::fs::copy(sample.join("infra").join(component).join("main.tf"), there.join("main.tf")).unwrap();
+            std::fs::copy(
+                sample.join("infra").join(component).join("main.tf"),
+                there.join("main.tf"),
+            )
+            .unwrap();
         }
-        Self { folder, commands: policy.parse().unwrap() }
+        Self {
+            folder,
+            commands: policy.parse().unwrap(),
+        }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -46,7 +55,12 @@ impl States {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
-            .envs([("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1"), ("DEPLOY_ENV", "dev")])
+            .envs([
+                ("TF_IN_AUTOMATION", "1"),
+                ("TF_INPUT", "0"),
+                ("CHECKPOINT_DISABLE", "1"),
+                ("DEPLOY_ENV", "dev"),
+            ])
             .env("STATE", self.at("state"))
             .env("TMPDIR", &scratch)
             .env("TF_DATA_DIR", scratch.join("data"))
@@ -57,7 +71,16 @@ impl States {
 
     /// Runs the policy's command for it.
     fn command(&self, component: &str, name: &str) -> Output {
-        self.run(component, "sh", &["-c", self.commands["components"][component][name].as_str().unwrap()])
+        self.run(
+            component,
+            "sh",
+            &[
+                "-c",
+                self.commands["components"][component][name]
+                    .as_str()
+                    .unwrap(),
+            ],
+        )
     }
 
     fn plan(&self, component: &str) -> Result<Terraform, TerraformError> {
@@ -69,8 +92,16 @@ impl States {
     fn read(&self, component: &str) -> Result<Terraform, TerraformError> {
         let plan = self.at(component).join("plan");
         assert!(is_terraform(&std::fs::read(&plan).unwrap()));
-        let shown = self.run(component, "terraform", &["show", "-json", plan.to_str().unwrap()]);
-        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        let shown = self.run(
+            component,
+            "terraform",
+            &["show", "-json", plan.to_str().unwrap()],
+        );
+        assert!(
+            shown.status.success(),
+            "{}",
+            String::from_utf8_lossy(&shown.stderr)
+        );
         Terraform::read(&shown.stdout)
     }
 
@@ -88,12 +119,20 @@ impl States {
     /// Every file of the checkout.
     fn checkout(&self) -> Vec<PathBuf> {
         let files = walkdir::WalkDir::new(self.at("infra")).sort_by_file_name();
-        files.into_iter().map(|file| file.unwrap().into_path()).collect()
+        files
+            .into_iter()
+            .map(|file| file.unwrap().into_path())
+            .collect()
     }
 }
 
 fn summary(plan: &Terraform) -> (String, bool, bool, bool) {
-    (plan.summary().to_string(), plan.is_empty(), plan.destroys(), plan.outputs_changed())
+    (
+        plan.summary().to_string(),
+        plan.is_empty(),
+        plan.destroys(),
+        plan.outputs_changed(),
+    )
 }
 
 fn told(summary: &str, empty: bool, destroys: bool, outputs: bool) -> (String, bool, bool, bool) {
@@ -109,32 +148,60 @@ fn one_component() {
     let states = States::new();
     let checkout = states.checkout();
     let printed = states.command("database", "plan");
-    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert!(
+        printed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&printed.stderr)
+    );
     let first = states.read("database").unwrap();
-    assert_eq!(summary(&first), told("3 to add, 0 to change, 0 to destroy", false, false, false));
-    assert_eq!(first.digest(), states.plan("database").unwrap().digest(), "two plans of the same");
+    assert_eq!(
+        summary(&first),
+        told("3 to add, 0 to change, 0 to destroy", false, false, false)
+    );
+    assert_eq!(
+        first.digest(),
+        states.plan("database").unwrap().digest(),
+        "two plans of the same"
+    );
     shows_no_value(&first, &String::from_utf8_lossy(&printed.stdout));
 
     assert!(states.apply("database"));
     let empty = states.plan("database").unwrap();
-    assert_eq!(summary(&empty), told("0 to add, 0 to change, 0 to destroy", true, false, false));
+    assert_eq!(
+        summary(&empty),
+        told("0 to add, 0 to change, 0 to destroy", true, false, false)
+    );
     assert_eq!(empty.digest(), states.plan("database").unwrap().digest());
 
     states.edit("database", PASSWORD, "another");
     let secret = states.plan("database").unwrap();
-    assert_eq!(summary(&secret), told("0 to add, 1 to change, 0 to destroy", false, false, false));
+    assert_eq!(
+        summary(&secret),
+        told("0 to add, 1 to change, 0 to destroy", false, false, false)
+    );
     states.edit("database", "another", "a third");
-    assert_ne!(secret.digest(), states.plan("database").unwrap().digest(), "a value that is never shown counts");
+    assert_ne!(
+        secret.digest(),
+        states.plan("database").unwrap().digest(),
+        "a value that is never shown counts"
+    );
 
     states.edit("database", "size = 10", "size = 20");
     let replace = states.plan("database").unwrap();
-    assert_eq!(summary(&replace), told("1 to add, 1 to change, 1 to destroy", false, true, false));
+    assert_eq!(
+        summary(&replace),
+        told("1 to add, 1 to change, 1 to destroy", false, true, false)
+    );
     let change = &replace.changes()[0];
     assert_eq!(
         (change.address.as_str(), change.action, change.tainted),
         ("terraform_data.disk", Action::Replace, false)
     );
-    assert_eq!(states.checkout(), checkout, "nothing is written where the code is");
+    assert_eq!(
+        states.checkout(),
+        checkout,
+        "nothing is written where the code is"
+    );
 }
 
 /// In none of the formats.
@@ -145,12 +212,24 @@ fn shows_no_value(plan: &Terraform, printed: &str) {
         planned: Planned::Made(Made::terraform(plan.clone(), printed.to_owned())),
     };
     let component = Component::planned(&plan, Way::default());
-    let plans =
-        Plans { environment: "dev".parse().unwrap(), commit: plan.commit, components: vec![component], since: None };
+    let plans = Plans {
+        environment: "dev".parse().unwrap(),
+        commit: plan.commit,
+        components: vec![component],
+        since: None,
+    };
     let document = git_deploy::view::json::document("plan", &plans).unwrap();
-    for shown in [text(&plans, false, None), text(&plans, true, None), markdown(&plans), document] {
+    for shown in [
+        text(&plans, false, None),
+        text(&plans, true, None),
+        markdown(&plans),
+        document,
+    ] {
         assert!(!shown.contains(PASSWORD), "{shown}");
-        assert!(shown.contains("3 to add") || shown.contains("\"add\": 3"), "{shown}");
+        assert!(
+            shown.contains("3 to add") || shown.contains("\"add\": 3"),
+            "{shown}"
+        );
     }
     assert!(!format!("{plan:?}").contains(PASSWORD));
 }
@@ -163,9 +242,15 @@ fn across_states() {
         return;
     }
     let states = States::new();
-    assert!(!states.command("api", "plan").status.success(), "there is no network yet whose output could be read");
+    assert!(
+        !states.command("api", "plan").status.success(),
+        "there is no network yet whose output could be read"
+    );
     let network = states.plan("network").unwrap();
-    assert_eq!(summary(&network), told("1 to add, 0 to change, 0 to destroy", false, false, true));
+    assert_eq!(
+        summary(&network),
+        told("1 to add, 0 to change, 0 to destroy", false, false, true)
+    );
     assert!(states.apply("network"));
     assert!(states.plan("api").unwrap().outputs_changed() && states.apply("api"));
 
@@ -174,7 +259,10 @@ fn across_states() {
     assert!(network.outputs_changed() && api.is_empty());
     assert!(states.apply("network"));
     let anew = states.plan("api").unwrap();
-    assert_eq!(summary(&anew), told("0 to add, 2 to change, 0 to destroy", false, false, true));
+    assert_eq!(
+        summary(&anew),
+        told("0 to add, 2 to change, 0 to destroy", false, false, true)
+    );
     assert_ne!(anew.digest(), api.digest());
     assert!(states.apply("api"));
 }
@@ -191,21 +279,34 @@ fn after_a_failure() {
         assert!(!states.plan(component).unwrap().is_empty() && states.apply(component));
     }
     states.edit("api", "replicas = 2", "replicas = 11");
-    assert_eq!(summary(&states.plan("api").unwrap()), told("0 to add, 1 to change, 0 to destroy", false, false, false));
+    assert_eq!(
+        summary(&states.plan("api").unwrap()),
+        told("0 to add, 1 to change, 0 to destroy", false, false, false)
+    );
     assert!(!states.apply("api"));
     assert!(!states.apply("api"), "the state has changed");
     assert!(matches!(states.plan("api"), Err(TerraformError::Errored)));
     states.edit("api", "replicas = 11", "replicas = 2");
     let back = states.plan("api").unwrap();
-    assert_eq!(summary(&back), told("0 to add, 1 to change, 0 to destroy", false, false, false));
+    assert_eq!(
+        summary(&back),
+        told("0 to add, 1 to change, 0 to destroy", false, false, false)
+    );
     assert!(states.apply("api") && states.plan("api").unwrap().is_empty());
 }
 
 /// The sample is in force in other tests and on the machines of those who try it.
 #[test]
 fn the_policy() {
-    let people = "\n[people]\nalice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n";
-    let policy = Policy::parse(&(include_str!("../../testdata/terraform/deploy.toml").to_owned() + people)).unwrap();
-    let names: Vec<String> = policy.component_names().iter().map(ToString::to_string).collect();
+    let people =
+        "\n[people]\nalice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n";
+    let policy =
+        Policy::parse(&(include_str!("../../testdata/terraform/deploy.toml").to_owned() + people))
+            .unwrap();
+    let names: Vec<String> = policy
+        .component_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(names, ["api", "database", "network"]);
 }

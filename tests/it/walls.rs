@@ -20,7 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["clock", "domain", "signing", "git"]),
     ("run", &["clock", "domain", "signing", "git"]),
     ("view", &["domain"]),
-    ("cli", &["clock", "domain", "signing", "git", "server", "run", "view"]),
+    (
+        "cli",
+        &["clock", "domain", "signing", "git", "server", "run", "view"],
+    ),
     ("lib", &[]),
     ("main", &["cli"]),
 ];
@@ -28,18 +31,47 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// A text that may stand only in some places: what to look for, where it may be, and why. A place ends with `/` if it is a folder.
 /// Unit tests may do as they like.
 const ALLOWED: &[(&str, &[&str], &str)] = &[
-    ("Utc::now", &["src/clock.rs"], "there is one clock, and tests steer it"),
-    ("Local::now", &[], "there is one clock, and it knows UTC only"),
-    ("SystemTime::now", &[], "there is one clock, and tests steer it"),
+    (
+        "Utc::now",
+        &["src/clock.rs"],
+        "there is one clock, and tests steer it",
+    ),
+    (
+        "Local::now",
+        &[],
+        "there is one clock, and it knows UTC only",
+    ),
+    (
+        "SystemTime::now",
+        &[],
+        "there is one clock, and tests steer it",
+    ),
     ("Instant::now", &["src/clock.rs"], "there is one clock"),
-    ("Command::new(\"git", &["src/git/command.rs"], "every setting of a git subprocess stands in one place"),
+    (
+        "Command::new(\"git",
+        &["src/git/command.rs"],
+        "every setting of a git subprocess stands in one place",
+    ),
     (
         "advance_ledger",
-        &["src/git/refs.rs", "src/git/append.rs", "src/git/sync.rs", "src/server/proc_receive.rs"],
+        &[
+            "src/git/refs.rs",
+            "src/git/append.rs",
+            "src/git/sync.rs",
+            "src/server/proc_receive.rs",
+        ],
         "a ledger grows only where its entries were judged",
     ),
-    ("assume_verified", &["src/signing/", "src/domain/entry/"], "only a checked signature makes an entry verified"),
-    ("gix", &["src/git/"], "every access to git is in the git module"),
+    (
+        "assume_verified",
+        &["src/signing/", "src/domain/entry/"],
+        "only a checked signature makes an entry verified",
+    ),
+    (
+        "gix",
+        &["src/git/"],
+        "every access to git is in the git module",
+    ),
     ("ureq", &["src/run/notify/post.rs"], "one place speaks HTTP"),
 ];
 
@@ -53,7 +85,10 @@ fn walls_hold() {
             writeln!(complaints, "{complaint}").unwrap();
         }
     }
-    assert!(complaints.is_empty(), "the sources are against the walls of tests/it/walls.rs:\n{complaints}");
+    assert!(
+        complaints.is_empty(),
+        "the sources are against the walls of tests/it/walls.rs:\n{complaints}"
+    );
 }
 
 fn complaints_about(source: &Source) -> Vec<String> {
@@ -61,7 +96,9 @@ fn complaints_about(source: &Source) -> Vec<String> {
     let name = &source.name;
     let own = source.module.first().map_or("lib", String::as_str);
     let Some((_, may_use)) = MAY_USE.iter().find(|(module, _)| *module == own) else {
-        return vec![format!("{name}: the module {own} is not in the table of walls")];
+        return vec![format!(
+            "{name}: the module {own} is not in the table of walls"
+        )];
     };
     for (line, used) in source.uses() {
         let a_module = used == "*" || MAY_USE.iter().any(|(module, _)| *module == used);
@@ -70,17 +107,28 @@ fn complaints_about(source: &Source) -> Vec<String> {
         }
     }
     // With the contents of strings, because one pattern is about a string.
-    for (number, line) in source.without_tests(&blanked(&source.text, false)).lines().enumerate() {
+    for (number, line) in source
+        .without_tests(&blanked(&source.text, false))
+        .lines()
+        .enumerate()
+    {
         for (pattern, places, why) in ALLOWED {
-            let allowed = places.iter().any(|place| name == place || place.ends_with('/') && name.starts_with(place));
+            let allowed = places
+                .iter()
+                .any(|place| name == place || place.ends_with('/') && name.starts_with(place));
             if !allowed && contains_word(line, pattern) {
-                complaints.push(format!("{name}:{}: {pattern} may not stand here: {why}", number + 1));
+                complaints.push(format!(
+                    "{name}:{}: {pattern} may not stand here: {why}",
+                    number + 1
+                ));
             }
         }
     }
     let lines = source.text.lines().count();
     if lines > LINES {
-        complaints.push(format!("{name}: {lines} lines, at most {LINES} are readable"));
+        complaints.push(format!(
+            "{name}: {lines} lines, at most {LINES} are readable"
+        ));
     }
     complaints
 }
@@ -105,10 +153,22 @@ fn complaints(name: &str, text: &str) -> Vec<String> {
 fn bad_imports_are_found() {
     for (name, text) in [
         ("src/domain/name.rs", "use crate::clock::now;"),
-        ("src/domain/name.rs", "fn f() { let x = crate :: git::Oid::of(); }"),
-        ("src/domain/gate/mod.rs", "use crate::{domain::id::Oid, git::{self, refs}};"),
-        ("src/domain/gate/mod.rs", "use crate::{\n    domain::{id, name},\n    cli,\n};"),
-        ("src/domain/gate/lock.rs", "use super::super::super::signing;"),
+        (
+            "src/domain/name.rs",
+            "fn f() { let x = crate :: git::Oid::of(); }",
+        ),
+        (
+            "src/domain/gate/mod.rs",
+            "use crate::{domain::id::Oid, git::{self, refs}};",
+        ),
+        (
+            "src/domain/gate/mod.rs",
+            "use crate::{\n    domain::{id, name},\n    cli,\n};",
+        ),
+        (
+            "src/domain/gate/lock.rs",
+            "use super::super::super::signing;",
+        ),
         ("src/domain/mod.rs", "use super::{signing, clock};"),
         ("src/domain/mod.rs", "mod tests { use super::super::git; }"),
         ("src/view/mod.rs", "pub use crate::git as it;"),
@@ -118,8 +178,14 @@ fn bad_imports_are_found() {
         ("src/main.rs", "use git_deploy::git;"),
         ("src/clock.rs", "use crate::cli::Context;"),
         ("src/novel/mod.rs", ""),
-        ("src/view/table.rs", "const A: char = '\"'; use crate::git; const B: char = '\"';"),
-        ("src/view/table.rs", "const A: &str = r#\"\"#; use crate::git; const B: &str = \"\";"),
+        (
+            "src/view/table.rs",
+            "const A: char = '\"'; use crate::git; const B: char = '\"';",
+        ),
+        (
+            "src/view/table.rs",
+            "const A: &str = r#\"\"#; use crate::git; const B: &str = \"\";",
+        ),
     ] {
         assert!(!complaints(name, text).is_empty(), "{name}: {text}");
     }
@@ -130,13 +196,41 @@ fn bad_imports_are_found() {
 fn bad_calls_are_found() {
     let long = "\n".repeat(LINES + 1);
     for (name, text, elsewhere) in [
-        ("src/git/log.rs", "let now = chrono::Utc::now();", Some("src/clock.rs")),
-        ("src/run/apply.rs", "let now = Instant::now();", Some("src/clock.rs")),
-        ("src/run/apply.rs", "Command::new(\"git-receive-pack\")", Some("src/git/command.rs")),
-        ("src/cli/repair.rs", "repo.advance_ledger(name, old, new)", Some("src/server/proc_receive.rs")),
-        ("src/git/log.rs", "entry.assume_verified(key)", Some("src/signing/entry.rs")),
-        ("src/view/graph.rs", "use gix::ObjectId;", Some("src/git/graph.rs")),
-        ("src/cli/show.rs", "repo.gix.find_object(id)", Some("src/git/show.rs")),
+        (
+            "src/git/log.rs",
+            "let now = chrono::Utc::now();",
+            Some("src/clock.rs"),
+        ),
+        (
+            "src/run/apply.rs",
+            "let now = Instant::now();",
+            Some("src/clock.rs"),
+        ),
+        (
+            "src/run/apply.rs",
+            "Command::new(\"git-receive-pack\")",
+            Some("src/git/command.rs"),
+        ),
+        (
+            "src/cli/repair.rs",
+            "repo.advance_ledger(name, old, new)",
+            Some("src/server/proc_receive.rs"),
+        ),
+        (
+            "src/git/log.rs",
+            "entry.assume_verified(key)",
+            Some("src/signing/entry.rs"),
+        ),
+        (
+            "src/view/graph.rs",
+            "use gix::ObjectId;",
+            Some("src/git/graph.rs"),
+        ),
+        (
+            "src/cli/show.rs",
+            "repo.gix.find_object(id)",
+            Some("src/git/show.rs"),
+        ),
         ("src/git/long.rs", &long, None),
     ] {
         assert_eq!(complaints(name, text).len(), 1, "{name}: {text}");
@@ -150,15 +244,37 @@ fn bad_calls_are_found() {
 #[test]
 fn good_sources_pass() {
     for (name, text) in [
-        ("src/domain/name.rs", "//! See [`crate::git`].\n/* use crate::git; /* */ use crate::cli; */"),
-        ("src/domain/name.rs", "const A: &str = \"use crate::git; \\\" crate::cli\"; // Utc::now"),
+        (
+            "src/domain/name.rs",
+            "//! See [`crate::git`].\n/* use crate::git; /* */ use crate::cli; */",
+        ),
+        (
+            "src/domain/name.rs",
+            "const A: &str = \"use crate::git; \\\" crate::cli\"; // Utc::now",
+        ),
         ("src/domain/name.rs", "use crate::domain::id::{git, cli};"),
-        ("src/domain/gate/lock.rs", "use super::super::id::Oid; fn f<'a>(x: &'a str) {}"),
-        ("src/git/refs.rs", "use crate::{clock, domain::{cli, view}, signing};"),
-        ("src/git/refs.rs", "#[cfg(test)]\nmod tests {\n    fn f() { Command::new(\"git\"); Utc::now(); }\n}"),
+        (
+            "src/domain/gate/lock.rs",
+            "use super::super::id::Oid; fn f<'a>(x: &'a str) {}",
+        ),
+        (
+            "src/git/refs.rs",
+            "use crate::{clock, domain::{cli, view}, signing};",
+        ),
+        (
+            "src/git/refs.rs",
+            "#[cfg(test)]\nmod tests {\n    fn f() { Command::new(\"git\"); Utc::now(); }\n}",
+        ),
         ("src/git/tests/refs.rs", "fn f() { Command::new(\"git\"); }"),
-        ("src/view/table.rs", "let to_gix = from_gix(x); let digix = 1; advance_ledgers();"),
+        (
+            "src/view/table.rs",
+            "let to_gix = from_gix(x); let digix = 1; advance_ledgers();",
+        ),
     ] {
-        assert_eq!(complaints(name, text), Vec::<String>::new(), "{name}: {text}");
+        assert_eq!(
+            complaints(name, text),
+            Vec::<String>::new(),
+            "{name}: {text}"
+        );
     }
 }

@@ -8,7 +8,9 @@ use crate::harness::{Repo, Run, World, with_random_keys};
 fn alone(world: &World) -> Repo<'_> {
     let alice = world.repo("alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
-    alice.deploy(&["init", "--name", "shop", "--no-password"]).ok();
+    alice
+        .deploy(&["init", "--name", "shop", "--no-password"])
+        .ok();
     alice
 }
 
@@ -18,7 +20,9 @@ pub fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
     let alice = world.clone(&server, "alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
     let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
-    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    server
+        .deploy(&["server", "init", ".", "--admin", &key])
+        .ok();
     alice.deploy(&["init", "--name", "shop"]).ok();
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     (server, alice)
@@ -29,7 +33,10 @@ pub fn joined<'w>(world: &'w World, server: &Repo<'w>, person: &str) -> (Repo<'w
     let repo = world.clone(server, person);
     let file = world.path().join(format!("home/{person}.key"));
     let file = file.to_string_lossy();
-    let key = repo.deploy(&["key", "new", &file, "--no-password"]).ok().text();
+    let key = repo
+        .deploy(&["key", "new", &file, "--no-password"])
+        .ok()
+        .text();
     repo.git(&["config", "deploy.key", &file]).ok();
     (repo, key)
 }
@@ -44,7 +51,9 @@ fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
 }
 
 fn ledgers(repo: &Repo<'_>) -> String {
-    repo.git(&["for-each-ref", "refs/deploy", "refs/notes"]).ok().text()
+    repo.git(&["for-each-ref", "refs/deploy", "refs/notes"])
+        .ok()
+        .text()
 }
 
 /// The first minute of a new user, and the second time around, which changes nothing.
@@ -57,18 +66,35 @@ fn init() {
     assert!(unasked.err().contains("--no-password"), "{unasked}");
     assert!(!alice.path().join("deploy.toml").exists());
 
-    let first = alice.deploy(&["init", "--env", "test,live", "--no-password"]).ok().to_string();
+    let first = alice
+        .deploy(&["init", "--env", "test,live", "--no-password"])
+        .ok()
+        .to_string();
     let policy = std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap();
-    let (before, config) = (ledgers(&alice), std::fs::read(alice.path().join(".git/config")).unwrap());
+    let (before, config) = (
+        ledgers(&alice),
+        std::fs::read(alice.path().join(".git/config")).unwrap(),
+    );
     let again = alice.deploy(&["init"]).ok().to_string();
-    assert_eq!((ledgers(&alice), std::fs::read(alice.path().join(".git/config")).unwrap()), (before, config));
+    assert_eq!(
+        (
+            ledgers(&alice),
+            std::fs::read(alice.path().join(".git/config")).unwrap()
+        ),
+        (before, config)
+    );
     with_random_keys().bind(|| insta::assert_snapshot!(format!("{first}\n{policy}\n{again}")));
     // The project's name and id are for ever.
     alice.deploy(&["init", "--name", "other"]).fails(2);
     let document = alice.deploy(&["init", "--json"]).ok().json();
-    assert_eq!((&document["project"], &document["made"]), (&"alice".into(), &serde_json::json!([])));
+    assert_eq!(
+        (&document["project"], &document["made"]),
+        (&"alice".into(), &serde_json::json!([]))
+    );
     // Without a remote that is said, so that one which is added later is not taken for one that lost the ledgers.
-    alice.git(&["remote", "add", "origin", "file:///nowhere"]).ok();
+    alice
+        .git(&["remote", "add", "origin", "file:///nowhere"])
+        .ok();
     alice.deploy(&["record", "test"]).ok();
 }
 
@@ -77,24 +103,43 @@ fn init() {
 fn init_with_a_server() {
     for world in [World::new(), World::sha256()] {
         let server = world.bare_server("server.git");
-        server.git(&["config", "receive.hideRefs", "refs/notes/deploy"]).ok();
+        server
+            .git(&["config", "receive.hideRefs", "refs/notes/deploy"])
+            .ok();
         let alice = world.clone(&server, "alice");
         alice.commit("api/main.rs", "fn main() {}\n", "Begin");
         let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
         let stranger = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-        server.deploy(&["server", "init", ".", "--admin", stranger]).ok();
+        server
+            .deploy(&["server", "init", ".", "--admin", stranger])
+            .ok();
         let refused = alice.deploy(&["init", "--name", "shop"]).fails(1);
-        assert!(refused.err().contains(&format!("--admin {key}")), "{refused}");
-        assert_eq!((ledgers(&alice), ledgers(&server)), (String::new(), String::new()));
-        assert!(!alice.path().join("deploy.toml").exists(), "a project that did not begin leaves its rules behind");
+        assert!(
+            refused.err().contains(&format!("--admin {key}")),
+            "{refused}"
+        );
+        assert_eq!(
+            (ledgers(&alice), ledgers(&server)),
+            (String::new(), String::new())
+        );
+        assert!(
+            !alice.path().join("deploy.toml").exists(),
+            "a project that did not begin leaves its rules behind"
+        );
 
         server.git(&["config", "deploy.admin", &key]).ok();
         alice.deploy(&["init", "--name", "shop"]).ok();
         let (bob, _) = joined(&world, &server, "bob");
         let run = bob.deploy(&["init"]).ok();
-        assert!(run.err().contains("trusted on first use") && run.text().contains("the hands of alice"), "{run}");
+        assert!(
+            run.err().contains("trusted on first use") && run.text().contains("the hands of alice"),
+            "{run}"
+        );
         assert!(run.text().contains("  bob = \"RW"), "{run}");
-        let refspecs = bob.git(&["config", "--get-all", "remote.origin.fetch"]).ok().text();
+        let refspecs = bob
+            .git(&["config", "--get-all", "remote.origin.fetch"])
+            .ok()
+            .text();
         assert_eq!(refspecs.matches("refs/deploy-incoming/*").count(), 1);
     }
 }
@@ -107,11 +152,15 @@ fn keys() {
     let world = World::new();
     let alice = world.repo("alice");
     let folder = world.path().join("home/.config/git-deploy");
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     alice.deploy(&["key", "show"]).fails(3);
     alice.deploy(&["key", "new"]).fails(2);
     let key = alice.deploy(&["key", "new", "--no-password"]).ok().text();
-    assert_eq!((mode(&folder), mode(&folder.join("deploy.key"))), (0o700, 0o600));
+    assert_eq!(
+        (mode(&folder), mode(&folder.join("deploy.key"))),
+        (0o700, 0o600)
+    );
     assert_eq!(alice.deploy(&["key", "show"]).ok().text(), key);
     let bytes = std::fs::read(folder.join("deploy.key")).unwrap();
     let again = alice.deploy(&["key", "new", "--no-password"]).fails(2);
@@ -121,13 +170,26 @@ fn keys() {
     // With a password from the environment; what needs no secret asks for none.
     let file = folder.join("other.key");
     let mut command = alice.command("git-deploy");
-    command.args(["key", "new"]).arg(&file).env("GIT_DEPLOY_PASSWORD", "correct horse");
+    command
+        .args(["key", "new"])
+        .arg(&file)
+        .env("GIT_DEPLOY_PASSWORD", "correct horse");
     let other = Run::of(&world, &mut command).ok().text();
-    alice.git(&["config", "deploy.key", &file.to_string_lossy()]).ok();
+    alice
+        .git(&["config", "deploy.key", &file.to_string_lossy()])
+        .ok();
     assert_eq!(alice.deploy(&["key", "show"]).ok().text(), other);
     let list = alice.deploy(&["key", "list", "--json"]).ok().json();
-    let signs: Vec<_> = list["keys"].as_array().unwrap().iter().map(|it| (&it["publicKey"], &it["signs"])).collect();
-    assert_eq!(signs, [(&other.into(), &true.into()), (&key.into(), &false.into())]);
+    let signs: Vec<_> = list["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["publicKey"], &it["signs"]))
+        .collect();
+    assert_eq!(
+        signs,
+        [(&other.into(), &true.into()), (&key.into(), &false.into())]
+    );
 }
 
 /// A day of a team whose deployments another system carries out.
@@ -136,14 +198,26 @@ fn a_day() {
     let world = World::new();
     let (_server, alice) = served(&world);
     alice.deploy(&["record", "dev", "--version", "1.0.0"]).ok();
-    alice.commit("api/main.rs", "fn main() { login() }\n", "Fix login redirect");
+    alice.commit(
+        "api/main.rs",
+        "fn main() { login() }\n",
+        "Fix login redirect",
+    );
     alice.commit("api/lib.rs", "", "Cache tokens");
     let text = transcript(
         &alice,
         &[
             &["record", "dev", "--start"],
             &["record", "dev"],
-            &["record", "dev", "--finish", "--verification", "passed", "--log", "https://ci.example.com/1"],
+            &[
+                "record",
+                "dev",
+                "--finish",
+                "--verification",
+                "passed",
+                "--log",
+                "https://ci.example.com/1",
+            ],
             &["record", "dev", "--finish"],
             &["record", "prod"],
             &["record", "stage", "dev", "--change", "17"],
@@ -152,19 +226,40 @@ fn a_day() {
             &["unlock", "prod"],
             &["record", "prod", "--failed"],
             &["record", "prod"],
-            &["unlock", "prod", "--commit", "stage", "-m", "the disk was full"],
+            &[
+                "unlock",
+                "prod",
+                "--commit",
+                "stage",
+                "-m",
+                "the disk was full",
+            ],
             &["record", "prod", "stage", "--version", "shop=1.1.0"],
             &["record", "prod", "--rollback"],
             &["record", "dev", "--failed"],
-            &["attest", "test-result", "--result", "passed", "--suite", "unit"],
+            &[
+                "attest",
+                "test-result",
+                "--result",
+                "passed",
+                "--suite",
+                "unit",
+            ],
             &["attest", "provenance", "--result", "passed"],
-            &["register", "ghcr.io/acme/shop@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+            &[
+                "register",
+                "ghcr.io/acme/shop@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            ],
             &["register", "api", "prod", "--name", "shop-api"],
             &["sync"],
         ],
     );
-    let log = alice.git(&["log", "--first-parent", "--format=%s", "refs/deploy/prod"]).ok();
-    let finish = alice.git(&["log", "-1", "--format=%B", "refs/deploy/dev"]).ok();
+    let log = alice
+        .git(&["log", "--first-parent", "--format=%s", "refs/deploy/prod"])
+        .ok();
+    let finish = alice
+        .git(&["log", "-1", "--format=%B", "refs/deploy/dev"])
+        .ok();
     with_random_keys().bind(|| insta::assert_snapshot!(format!("{text}\n{log}\n{finish}")));
 }
 
@@ -177,12 +272,24 @@ fn approvals() {
     bob.deploy(&["init"]).ok();
     let policy = std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap();
     let policy = policy
-        .replace("\n[environments]", &format!("bob   = \"{key}\"\n\n[environments]"))
-        .replace("promote_from = \"stage\"", "approvals = { required = 1, expires = \"2d\" }");
+        .replace(
+            "\n[environments]",
+            &format!("bob   = \"{key}\"\n\n[environments]"),
+        )
+        .replace(
+            "promote_from = \"stage\"",
+            "approvals = { required = 1, expires = \"2d\" }",
+        );
     alice.write("deploy.toml", &policy);
     let asked = alice.deploy(&["policy", "publish"]).fails(2);
     assert!(asked.err().contains("--yes"), "{asked}");
-    let mut text = transcript(&alice, &[&["policy", "publish", "--yes", "-m", "Bob approves"], &["record", "prod"]]);
+    let mut text = transcript(
+        &alice,
+        &[
+            &["policy", "publish", "--yes", "-m", "Bob approves"],
+            &["record", "prod"],
+        ],
+    );
     text += &transcript(
         &bob,
         &[
@@ -204,29 +311,58 @@ fn policies() {
     let (server, alice) = served(&world);
     let (bob, key) = joined(&world, &server, "bob");
     let policy = std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap();
-    let two = policy.replace("\n[environments]", &format!("bob   = \"{key}\"\n\n[environments]"))
-        + "\n[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
+    let two = policy.replace(
+        "\n[environments]",
+        &format!("bob   = \"{key}\"\n\n[environments]"),
+    ) + "\n[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
     alice.write("deploy.toml", &two);
     alice.deploy(&["policy", "publish", "--yes"]).ok();
-    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }"));
-    let mut text = transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
-    alice.write("deploy.toml", &two.replace("dev   = {}", "dev   = { url = \"https://dev.example.com\" }"));
+    alice.write(
+        "deploy.toml",
+        &two.replace("dev   = {}", "dev   = { soak = 1, approvalz = 2 }"),
+    );
+    let mut text = transcript(
+        &alice,
+        &[&["policy", "diff"], &["policy", "publish", "--yes"]],
+    );
+    alice.write(
+        "deploy.toml",
+        &two.replace(
+            "dev   = {}",
+            "dev   = { url = \"https://dev.example.com\" }",
+        ),
+    );
     alice.git(&["add", "deploy.toml"]).ok();
     alice.git(&["commit", "-q", "-m", "Say where dev is"]).ok();
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     bob.deploy(&["init"]).ok();
     bob.git(&["fetch", "-q"]).ok();
-    text += &transcript(&alice, &[&["policy", "diff"], &["policy", "publish", "--yes"]]);
-    text +=
-        &transcript(&bob, &[&["policy", "approve", "origin/main", "-m", "good"], &["policy", "approve", "nowhere"]]);
     text += &transcript(
         &alice,
-        &[&["policy", "publish", "--yes", "--dry-run"], &["policy", "publish", "--yes"], &["policy", "publish"]],
+        &[&["policy", "diff"], &["policy", "publish", "--yes"]],
+    );
+    text += &transcript(
+        &bob,
+        &[
+            &["policy", "approve", "origin/main", "-m", "good"],
+            &["policy", "approve", "nowhere"],
+        ],
+    );
+    text += &transcript(
+        &alice,
+        &[
+            &["policy", "publish", "--yes", "--dry-run"],
+            &["policy", "publish", "--yes"],
+            &["policy", "publish"],
+        ],
     );
     text += &transcript(&bob, &[&["sync"], &["policy", "show"]]);
     with_random_keys().bind(|| insta::assert_snapshot!(text));
     let shown = bob.deploy(&["policy", "show", "--json"]).ok().json();
-    assert_eq!(shown["text"].as_str().unwrap(), std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap());
+    assert_eq!(
+        shown["text"].as_str().unwrap(),
+        std::fs::read_to_string(alice.path().join("deploy.toml")).unwrap()
+    );
 }
 
 /// A dry run asks the same rules and leaves no trace, here or there.
@@ -243,8 +379,15 @@ fn dry_run() {
         &["attest", "test-result", "--result", "failed"],
         &["register", "api"],
     ] {
-        let document = alice.deploy(&[command, &["--dry-run", "--json"]].concat()).ok().json();
-        assert_eq!((&document["dryRun"], document.get("entry")), (&true.into(), None), "{document}");
+        let document = alice
+            .deploy(&[command, &["--dry-run", "--json"]].concat())
+            .ok()
+            .json();
+        assert_eq!(
+            (&document["dryRun"], document.get("entry")),
+            (&true.into(), None),
+            "{document}"
+        );
     }
     alice.deploy(&["record", "prod", "--dry-run"]).fails(1);
     assert_eq!((ledgers(&alice), ledgers(&server)), before);
@@ -262,14 +405,33 @@ fn ephemeral() {
     );
     alice.deploy(&["policy", "publish", "--yes"]).ok();
     alice.deploy(&["record", "pr-17", "--start"]).ok();
-    let run = alice.deploy(&["record", "pr-17", "--finish", "--json"]).ok().json();
-    assert_eq!((&run["ledger"], &run["environment"]), (&"pr".into(), &"pr-17".into()));
-    let start = alice.git(&["show", "refs/deploy/pr~1:entry.json"]).ok().json();
+    let run = alice
+        .deploy(&["record", "pr-17", "--finish", "--json"])
+        .ok()
+        .json();
+    assert_eq!(
+        (&run["ledger"], &run["environment"]),
+        (&"pr".into(), &"pr-17".into())
+    );
+    let start = alice
+        .git(&["show", "refs/deploy/pr~1:entry.json"])
+        .ok()
+        .json();
     assert_eq!(start["predicate"]["expires"], "2026-03-05T18:00:00Z");
-    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shop"]).ok();
-    alice.deploy(&["lock", "pr-17", "-m", "demo", "-c", "shpo"]).fails(2);
+    alice
+        .deploy(&["lock", "pr-17", "-m", "demo", "-c", "shop"])
+        .ok();
+    alice
+        .deploy(&["lock", "pr-17", "-m", "demo", "-c", "shpo"])
+        .fails(2);
     alice.deploy(&["unlock", "pr-17", "-c", "shop"]).ok();
-    assert!(alice.git(&["ls-tree", "-r", "--name-only", "refs/deploy/pr"]).ok().text().contains("environments/pr-17/"));
+    assert!(
+        alice
+            .git(&["ls-tree", "-r", "--name-only", "refs/deploy/pr"])
+            .ok()
+            .text()
+            .contains("environments/pr-17/")
+    );
 }
 
 /// Scripts find the entry by its id, and everything that was signed under one key.
@@ -277,10 +439,19 @@ fn ephemeral() {
 fn document() {
     let world = World::new();
     let alice = alone(&world);
-    let document = alice.deploy(&["record", "dev", "--json", "--requested-by", "alice"]).ok().json();
-    assert_eq!(document["entry"].as_str().unwrap(), alice.rev("refs/deploy/dev"));
+    let document = alice
+        .deploy(&["record", "dev", "--json", "--requested-by", "alice"])
+        .ok()
+        .json();
+    assert_eq!(
+        document["entry"].as_str().unwrap(),
+        alice.rev("refs/deploy/dev")
+    );
     assert_eq!(document["schema"], "git-deploy/entry/v1");
-    let signed = alice.git(&["show", "refs/deploy/dev:entry.json"]).ok().json();
+    let signed = alice
+        .git(&["show", "refs/deploy/dev:entry.json"])
+        .ok()
+        .json();
     assert_eq!(document["statement"], signed);
     assert_eq!(signed["predicate"]["requestedBy"], "alice");
 }
@@ -292,17 +463,39 @@ fn descriptions() {
     let alice = alone(&world);
     alice.deploy(&["record", "dev"]).ok();
     for number in 1..=25 {
-        alice.commit("api/main.rs", &number.to_string(), &format!("Change {number}\u{202e}\u{1b}[2J"));
+        alice.commit(
+            "api/main.rs",
+            &number.to_string(),
+            &format!("Change {number}\u{202e}\u{1b}[2J"),
+        );
     }
     alice.deploy(&["record", "dev"]).ok();
-    let message = alice.git(&["log", "-1", "--format=%B", "refs/deploy/dev"]).ok().text();
-    let body: Vec<&str> = message.lines().skip(2).take_while(|line| !line.is_empty()).collect();
+    let message = alice
+        .git(&["log", "-1", "--format=%B", "refs/deploy/dev"])
+        .ok()
+        .text();
+    let body: Vec<&str> = message
+        .lines()
+        .skip(2)
+        .take_while(|line| !line.is_empty())
+        .collect();
     assert_eq!(body.len(), 21);
-    assert_eq!((body[0], body[20]), ("Change 25\u{fffd}\u{fffd}[2J", "and 5 more"));
+    assert_eq!(
+        (body[0], body[20]),
+        ("Change 25\u{fffd}\u{fffd}[2J", "and 5 more")
+    );
     // Back again: nothing new is brought.
-    alice.deploy(&["record", "dev", "HEAD~25", "--rollback"]).ok();
-    let back = alice.git(&["log", "-1", "--format=%s%n%b", "refs/deploy/dev"]).ok().text();
-    assert!(back.starts_with("roll back to") && !back.contains("Change"), "{back}");
+    alice
+        .deploy(&["record", "dev", "HEAD~25", "--rollback"])
+        .ok();
+    let back = alice
+        .git(&["log", "-1", "--format=%s%n%b", "refs/deploy/dev"])
+        .ok()
+        .text();
+    assert!(
+        back.starts_with("roll back to") && !back.contains("Change"),
+        "{back}"
+    );
 }
 
 /// A server that forgets is told of, and what was true stays.
@@ -315,17 +508,30 @@ fn sync_notices() {
     alice.deploy(&["record", "dev", "--all"]).ok();
     let (bob, _) = joined(&world, &server, "bob");
     let document = bob.deploy(&["sync", "--json"]).ok().json();
-    let entries: Vec<_> =
-        document["moved"].as_array().unwrap().iter().map(|it| (&it["ledger"], &it["entries"])).collect();
-    assert_eq!(entries, [(&"policy".into(), &1.into()), (&"dev".into(), &2.into())]);
-    assert_eq!(document["pinned"].as_str().unwrap(), bob.git(&["config", "deploy.root"]).ok().text());
+    let entries: Vec<_> = document["moved"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["ledger"], &it["entries"]))
+        .collect();
+    assert_eq!(
+        entries,
+        [(&"policy".into(), &1.into()), (&"dev".into(), &2.into())]
+    );
+    assert_eq!(
+        document["pinned"].as_str().unwrap(),
+        bob.git(&["config", "deploy.root"]).ok().text()
+    );
     let nothing = bob.deploy(&["sync"]).ok();
     assert_eq!(nothing.text(), "origin has nothing new.");
 
     let before = ledgers(&bob);
     server.git(&["update-ref", "refs/deploy/dev", &first]).ok();
     let rewound = bob.deploy(&["sync"]).fails(1);
-    assert!(rewound.err().contains("rewritten the ledger dev"), "{rewound}");
+    assert!(
+        rewound.err().contains("rewritten the ledger dev"),
+        "{rewound}"
+    );
     assert_eq!(ledgers(&bob), before);
 }
 
@@ -339,7 +545,12 @@ fn lost_notes() {
     let before = note().ok().text();
     alice.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
     let audit = alice.deploy(&["audit"]).ok();
-    assert!(audit.text().contains("there are none here: git deploy sync"), "{audit}");
+    assert!(
+        audit
+            .text()
+            .contains("there are none here: git deploy sync"),
+        "{audit}"
+    );
     alice.deploy(&["sync"]).ok();
     assert_eq!(note().ok().text(), before);
 }

@@ -24,16 +24,28 @@ pub fn everything(
     view: &View<'_>,
     agrees: &dyn Fn(Here<'_>) -> Result<(), Failure>,
 ) -> Result<Option<Deployment>, Failure> {
-    let state = view.state(&place.ledger, &Scope::All).or_fail(Kind::CannotTell, "cannot read the ledger")?;
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, "cannot read the ledger")?;
     let here = state.at(place.named.as_ref());
     if !here.exists() {
         return Ok(None);
     }
     agrees(here)?;
     let gone = |(component, commit): (&ComponentName, CommitId)| {
-        let target =
-            Target { component: component.clone(), commit, content: None, version: None, artifacts: Vec::new() };
-        Change { target, from: here.commit(component), plan: None, intent: Intent::Destroy }
+        let target = Target {
+            component: component.clone(),
+            commit,
+            content: None,
+            version: None,
+            artifacts: Vec::new(),
+        };
+        Change {
+            target,
+            from: here.commit(component),
+            plan: None,
+            intent: Intent::Destroy,
+        }
     };
     let components = here.all_standing().into_iter().map(gone).collect();
     Ok(Some(Deployment::new(entry::Kind::Destroy, components)))
@@ -62,9 +74,15 @@ impl Deploying<'_> {
     /// expects one.
     fn tell_untouched(&self, deployment: &Deployment) {
         let policy = &self.workspace.policy;
-        let has_none = |name: &&ComponentName| policy.component(name).is_none_or(|it| it.destroy.is_none());
-        let names = deployment.components.iter().map(|change| &change.target.component);
-        let names = names.filter(has_none).filter(|name| **name != ComponentName::rest());
+        let has_none =
+            |name: &&ComponentName| policy.component(name).is_none_or(|it| it.destroy.is_none());
+        let names = deployment
+            .components
+            .iter()
+            .map(|change| &change.target.component);
+        let names = names
+            .filter(has_none)
+            .filter(|name| **name != ComponentName::rest());
         let names: Vec<&str> = names.map(ComponentName::as_str).collect();
         if !names.is_empty() {
             self.context.say(format_args!(
@@ -78,14 +96,26 @@ impl Deploying<'_> {
     pub(super) fn is_failed_creation(&self, begun: &Begun, report: &Report) -> bool {
         let deployment = &begun.deployment;
         let is_creation = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix)
-            && deployment.components.iter().all(|change| change.from.is_none());
-        if self.place.named.is_none() || !is_creation || report.broken.is_empty() || report.halted.is_some() {
+            && deployment
+                .components
+                .iter()
+                .all(|change| change.from.is_none());
+        if self.place.named.is_none()
+            || !is_creation
+            || report.broken.is_empty()
+            || report.halted.is_some()
+        {
             return false;
         }
         let read = || -> Result<bool, Failure> {
             let state = Workspace::open(self.context)?.state(&self.place.ledger, &Scope::All)?;
             let here = state.at(self.place.named.as_ref());
-            let ours = |name: &ComponentName| deployment.components.iter().any(|it| it.target.component == *name);
+            let ours = |name: &ComponentName| {
+                deployment
+                    .components
+                    .iter()
+                    .any(|it| it.target.component == *name)
+            };
             Ok(here.runs().is_empty() && here.components().into_keys().all(ours))
         };
         // What cannot be told is left to a person.
@@ -103,17 +133,29 @@ impl Deploying<'_> {
         if manual || self.stop.begins_nothing() {
             return by_hand(&format!("{name} is left as it is. To take it down"));
         }
-        context.say(format_args!("Nothing ran in {name} before, so it is taken down again."));
+        context.say(format_args!(
+            "Nothing ran in {name} before, so it is taken down again."
+        ));
         match self.undone(&failed.statement.by) {
             Ok((appended, result)) => {
-                context.say(deployed::how_it_ended(name.as_str(), entry::Kind::Destroy, &appended.statement.ended()));
+                context.say(deployed::how_it_ended(
+                    name.as_str(),
+                    entry::Kind::Destroy,
+                    &appended.statement.ended(),
+                ));
                 if result.is_err() {
                     by_hand("To go on with what is left");
                 }
             }
             Err(failure) => {
-                context.mention(format_args!("{} did not come about.", deed(entry::Kind::Destroy, name)));
-                failure.text(context.width()).into_iter().for_each(|text| context.note(text));
+                context.mention(format_args!(
+                    "{} did not come about.",
+                    deed(entry::Kind::Destroy, name)
+                ));
+                failure
+                    .text(context.width())
+                    .into_iter()
+                    .for_each(|text| context.note(text));
                 by_hand("To take it down");
             }
         }
@@ -122,10 +164,20 @@ impl Deploying<'_> {
     fn undone(&self, person: &Person) -> Result<(Appended, Result<(), Failure>), Failure> {
         // The failure has just been written down.
         let workspace = Workspace::open(self.context)?;
-        let again =
-            Deploying::within(self.context, &workspace, self.place, self.carrying, std::sync::Arc::clone(&self.stop));
+        let again = Deploying::within(
+            self.context,
+            &workspace,
+            self.place,
+            self.carrying,
+            std::sync::Arc::clone(&self.stop),
+        );
         let compose = |view: &View<'_>| {
-            let gone = || Failure::new(Kind::CannotTell, format!("{} is gone already", self.place.name));
+            let gone = || {
+                Failure::new(
+                    Kind::CannotTell,
+                    format!("{} is gone already", self.place.name),
+                )
+            };
             everything(self.place, view, &|_| Ok(()))?.ok_or_else(gone)
         };
         again.destroy(person, &compose, &|| Ok(()))

@@ -27,11 +27,16 @@ pub(super) struct Asking<'a> {
 
 impl Foresight for Asking<'_> {
     fn agrees(&self, component: &ComponentName, made: &Made) -> bool {
-        let plan = made.of_terraform().map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
-        self.progress.say(&format!("plan of {component}, made anew: {plan}"));
+        let plan = made
+            .of_terraform()
+            .map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
+        self.progress
+            .say(&format!("plan of {component}, made anew: {plan}"));
         self.progress.pause(|| {
             let question = format!("The plan of {component} is another now. Apply it?");
-            self.context.confirm_unless(&|| self.stop.begins_nothing(), &question).unwrap_or(false)
+            self.context
+                .confirm_unless(&|| self.stop.begins_nothing(), &question)
+                .unwrap_or(false)
         })
     }
 }
@@ -43,9 +48,13 @@ impl Deploying<'_> {
         self.brings(&deployment);
         // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
         match waits_for_approvals(&verdict) {
-            true if deployment.kind == entry::Kind::Exec => Err(self.waiting(person, &deployment, verdict)?),
+            true if deployment.kind == entry::Kind::Exec => {
+                Err(self.waiting(person, &deployment, verdict)?)
+            }
             true if deployment.changed().next().is_some() => Ok(deployment),
-            _ => self.allowed(&verdict, (person, &deployment)).map(|()| deployment),
+            _ => self
+                .allowed(&verdict, (person, &deployment))
+                .map(|()| deployment),
         }
     }
 
@@ -61,12 +70,19 @@ impl Deploying<'_> {
         };
         let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
         // Of what no component owns nothing is ever executed.
-        let idle: Vec<&Change> = idle.into_iter().filter(|it| it.target.component != ComponentName::rest()).collect();
-        let Some(first) = idle.first() else { return Ok(()) };
+        let idle: Vec<&Change> = idle
+            .into_iter()
+            .filter(|it| it.target.component != ComponentName::rest())
+            .collect();
+        let Some(first) = idle.first() else {
+            return Ok(());
+        };
         if deployment.changed().any(|change| command(&change)) {
             for change in idle {
                 let (name, key) = (&change.target.component, key(change));
-                self.context.mention(format_args!("{name} has no {key} in the policy: nothing is executed for it."));
+                self.context.mention(format_args!(
+                    "{name} has no {key} in the policy: nothing is executed for it."
+                ));
             }
             return Ok(());
         }
@@ -87,7 +103,12 @@ impl Deploying<'_> {
         plans: &Plans,
     ) -> Result<(), Failure> {
         let (deployment, verdict) = self.asked(person, compose, plans)?;
-        if !deployment.components.iter().map(|it| &it.target).eq(shown.components.iter().map(|it| &it.target)) {
+        if !deployment
+            .components
+            .iter()
+            .map(|it| &it.target)
+            .eq(shown.components.iter().map(|it| &it.target))
+        {
             return Err(meanwhile("what runs has changed"));
         }
         if !waits_for_approvals(&verdict) {
@@ -97,34 +118,63 @@ impl Deploying<'_> {
     }
 
     /// Says whose approvals are missing, and what they type.
-    fn waiting(&self, person: &Person, deployment: &Deployment, mut verdict: Verdict) -> Result<Failure, Failure> {
+    fn waiting(
+        &self,
+        person: &Person,
+        deployment: &Deployment,
+        mut verdict: Verdict,
+    ) -> Result<Failure, Failure> {
         // What to type is said below, with plans and components.
-        verdict.checks.iter_mut().filter(|check| check.rule == Rule::Approvals).for_each(|check| check.remedy = None);
+        verdict
+            .checks
+            .iter_mut()
+            .filter(|check| check.rule == Rule::Approvals)
+            .for_each(|check| check.remedy = None);
         for line in view::verdict::lines(&verdict, false, self.context.width()) {
             self.context.note(line);
         }
-        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice { reasons: reasons(&verdict), ..notice });
+        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice {
+            reasons: reasons(&verdict),
+            ..notice
+        });
         let deed = deed(deployment.kind, &self.place.name);
         let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
         let commands = self.approve_commands(deployment)?;
-        Ok(commands.into_iter().fold(failure, Failure::hint).verdict(verdict))
+        Ok(commands
+            .into_iter()
+            .fold(failure, Failure::hint)
+            .verdict(verdict))
     }
 
     /// What an approver types, for each commit. Components are named where an approval without would be for others.
     fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
         let place = self.look()?;
-        let differs = |change: &Change| place.here().content(&change.target.component) != change.target.content;
-        let there = |name: &ComponentName| deployment.components.iter().any(|change| change.target.component == *name);
+        let differs = |change: &Change| {
+            place.here().content(&change.target.component) != change.target.content
+        };
+        let there = |name: &ComponentName| {
+            deployment
+                .components
+                .iter()
+                .any(|change| change.target.component == *name)
+        };
         // A command changes nothing, and is asked about for all that it names.
-        let asked = |change: &&Change| deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged;
+        let asked = |change: &&Change| {
+            deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged
+        };
         let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
         let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
-        let all = self.workspace.policy.component_names().iter().all(there) && asked.iter().all(|it| differs(it));
+        let all = self.workspace.policy.component_names().iter().all(there)
+            && asked.iter().all(|it| differs(it));
         // What is to be destroyed altogether is there already, and approved only by its name.
         let destroy = deployment.kind == entry::Kind::Destroy;
         let named = commits.len() > 1 || !all || destroy;
         let command = |commit: CommitId| {
-            let mut words = vec![format!("git deploy approve {} {}", self.place.name, commit.0.prefix(12))];
+            let mut words = vec![format!(
+                "git deploy approve {} {}",
+                self.place.name,
+                commit.0.prefix(12)
+            )];
             for change in asked.iter().filter(|change| change.target.commit == commit) {
                 let component = &change.target.component;
                 if named {
@@ -134,7 +184,9 @@ impl Deploying<'_> {
                     words.push(format!("--plan {component}={digest}"));
                 }
             }
-            let destroys = |change: &&Change| change.intent == Intent::Destroy && change.target.commit == commit;
+            let destroys = |change: &&Change| {
+                change.intent == Intent::Destroy && change.target.commit == commit
+            };
             words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
             words.join(" ")
         };
@@ -148,17 +200,29 @@ impl Deploying<'_> {
         compose: &Compose<'_>,
         plans: &Plans,
     ) -> Result<(Deployment, Verdict), Failure> {
-        let (statement, verdict) = self.workspace.ask(self.context, person, &self.place.ledger, &|view| {
-            let deployment = with_plans(compose(view)?, plans);
-            // Nobody will ever see this run.
-            Ok(self.draft(Action::Start(Start { run: RunId([0; 16]), deployment })))
-        })?;
+        let (statement, verdict) =
+            self.workspace
+                .ask(self.context, person, &self.place.ledger, &|view| {
+                    let deployment = with_plans(compose(view)?, plans);
+                    // Nobody will ever see this run.
+                    Ok(self.draft(Action::Start(Start {
+                        run: RunId([0; 16]),
+                        deployment,
+                    })))
+                })?;
         // A start deploys something by its very form.
-        let deployment = statement.deployment().cloned().ok_or_else(|| Failure::told(Kind::CannotTell))?;
+        let deployment = statement
+            .deployment()
+            .cloned()
+            .ok_or_else(|| Failure::told(Kind::CannotTell))?;
         Ok((deployment, verdict))
     }
 
-    fn allowed(&self, verdict: &Verdict, (by, deployment): (&Person, &Deployment)) -> Result<(), Failure> {
+    fn allowed(
+        &self,
+        verdict: &Verdict,
+        (by, deployment): (&Person, &Deployment),
+    ) -> Result<(), Failure> {
         let name = &self.place.name;
         let nothing = match deployment.kind {
             entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
@@ -167,14 +231,23 @@ impl Deploying<'_> {
         };
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
-            Decision::Refused => (Kind::Denied, format!("the rules do not allow it: {nothing}")),
-            Decision::CannotTell => (Kind::CannotTell, format!("cannot tell whether the rules allow it: {nothing}")),
+            Decision::Refused => (
+                Kind::Denied,
+                format!("the rules do not allow it: {nothing}"),
+            ),
+            Decision::CannotTell => (
+                Kind::CannotTell,
+                format!("cannot tell whether the rules allow it: {nothing}"),
+            ),
         };
         for line in view::verdict::lines(verdict, false, self.context.width()) {
             self.context.note(line);
         }
         if kind == Kind::Denied {
-            self.tells(Event::Refused, by, deployment, |notice| Notice { reasons: reasons(verdict), ..notice });
+            self.tells(Event::Refused, by, deployment, |notice| Notice {
+                reasons: reasons(verdict),
+                ..notice
+            });
         }
         Err(Failure::new(kind, words).verdict(verdict.clone()))
     }
@@ -185,7 +258,10 @@ impl Deploying<'_> {
         for line in deployed::changes(deployment, width) {
             context.print(line);
         }
-        let lines = deployment.description.iter().flat_map(|text| text.as_str().lines());
+        let lines = deployment
+            .description
+            .iter()
+            .flat_map(|text| text.as_str().lines());
         for line in lines.flat_map(|line| fold::below("  ", 4, line, width)) {
             context.print(line);
         }
@@ -194,37 +270,59 @@ impl Deploying<'_> {
     /// Whether all plans could be made, as far as that is needed now.
     pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
         let name = &self.place.name;
-        let failed = plans.iter().filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
+        let failed = plans
+            .iter()
+            .filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
         if self.stop.begins_nothing() {
             return Err(self.interrupted());
         }
         if !failed.is_empty() {
-            let words = format!("{} could not be planned: nothing was deployed to {name}", failed.join(", "));
+            let words = format!(
+                "{} could not be planned: nothing was deployed to {name}",
+                failed.join(", ")
+            );
             return Err(Failure::new(Kind::Command, words));
         }
         for (component, planned) in plans {
-            let Planned::Deferred { waits_for } = planned else { continue };
+            let Planned::Deferred { waits_for } = planned else {
+                continue;
+            };
             let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
             if self.binds_plans() {
                 let words = format!(
                     "{component} can only be planned after the apply of {}, and approvals bind plans here",
                     counted(&names)
                 );
-                let commit = deployment.components.iter().find(|it| it.target.component == *component);
-                let commit = commit.map(|it| it.target.commit.0.prefix(12)).unwrap_or_default();
+                let commit = deployment
+                    .components
+                    .iter()
+                    .find(|it| it.target.component == *component);
+                let commit = commit
+                    .map(|it| it.target.commit.0.prefix(12))
+                    .unwrap_or_default();
                 let first = names.join(" --component ");
                 return Err(Failure::new(Kind::Command, words)
-                    .hint(format!("git deploy run {name} {commit} --component {first}"))
+                    .hint(format!(
+                        "git deploy run {name} {commit} --component {first}"
+                    ))
                     .hint(format!("git deploy run {name} {commit}")));
             }
-            self.context.mention(format_args!("{component} is planned after the apply of {}.", counted(&names)));
+            self.context.mention(format_args!(
+                "{component} is planned after the apply of {}.",
+                counted(&names)
+            ));
         }
         Ok(())
     }
 
     /// Whether the entry that begins the run is of what was planned, under the policy whose commands were run.
-    pub(super) fn same(&self, view: &View<'_>, shown: &Deployment, now: &Deployment) -> Result<(), Failure> {
+    pub(super) fn same(
+        &self,
+        view: &View<'_>,
+        shown: &Deployment,
+        now: &Deployment,
+    ) -> Result<(), Failure> {
         if view.policy != Some(&*self.workspace.policy) {
             return Err(meanwhile("the policy has changed"));
         }
@@ -241,19 +339,33 @@ impl Deploying<'_> {
 
 /// Whether nothing is missing but approvals.
 fn waits_for_approvals(verdict: &Verdict) -> bool {
-    let mut missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass).peekable();
-    missing.peek().is_some() && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
+    let mut missing = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass)
+        .peekable();
+    missing.peek().is_some()
+        && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
 }
 
 /// The key of the command that carries a change out.
 fn key(change: &Change) -> &'static str {
-    if change.intent == entry::Intent::Destroy { "destroy" } else { "apply" }
+    if change.intent == entry::Intent::Destroy {
+        "destroy"
+    } else {
+        "apply"
+    }
 }
 
 /// What is missing, for those who are told.
 fn reasons(verdict: &Verdict) -> Vec<String> {
-    let missing = verdict.checks.iter().filter(|check| check.outcome != Outcome::Pass);
-    missing.map(|check| format!("{}: {}", check.rule.name(), check.detail)).collect()
+    let missing = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass);
+    missing
+        .map(|check| format!("{}: {}", check.rule.name(), check.detail))
+        .collect()
 }
 
 /// What a deployment is called in a sentence.
@@ -273,7 +385,10 @@ fn heading(deployment: &Deployment, name: &EnvName) -> String {
         entry::Kind::Hotfix => format!("Hotfix for {name}:"),
         entry::Kind::Destroy => format!("Destroy {name}:"),
         entry::Kind::Exec => {
-            let command = deployment.command.as_ref().map_or("", |command| command.as_str());
+            let command = deployment
+                .command
+                .as_ref()
+                .map_or("", |command| command.as_str());
             format!("Run in {name}: {command}")
         }
     }

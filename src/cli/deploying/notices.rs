@@ -27,21 +27,28 @@ pub(super) struct Notices<'a> {
 
 impl<'a> Notices<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
-        Self { context, notifier: OnceCell::new() }
+        Self {
+            context,
+            notifier: OnceCell::new(),
+        }
     }
 
     /// Tells those whom the environment's rules name, and returns at once.
     pub(super) fn send(&self, rules: &Environment, notice: &Notice) {
         if !rules.notify.is_empty() {
             let commands: Arc<dyn Commands> = Arc::new(Telling);
-            self.notifier.get_or_init(|| Notifier::new(&rules.notify, &commands, Limits::default())).send(notice);
+            self.notifier
+                .get_or_init(|| Notifier::new(&rules.notify, &commands, Limits::default()))
+                .send(notice);
         }
     }
 }
 
 impl Drop for Notices<'_> {
     fn drop(&mut self) {
-        let Some(notifier) = self.notifier.take() else { return };
+        let Some(notifier) = self.notifier.take() else {
+            return;
+        };
         for undelivered in notifier.finish() {
             self.context.mention(format_args!("{undelivered}"));
         }
@@ -52,7 +59,11 @@ impl Drop for Notices<'_> {
 struct Telling;
 
 impl Telling {
-    fn run(command: &Command, input: &[u8], variables: &BTreeMap<String, OsString>) -> Result<Printed, String> {
+    fn run(
+        command: &Command,
+        input: &[u8],
+        variables: &BTreeMap<String, OsString>,
+    ) -> Result<Printed, String> {
         let job = Job {
             program: Program::Shell(command.as_str()),
             folder: Path::new("/"),
@@ -66,19 +77,33 @@ impl Telling {
         };
         // It is short, and goes on while the run is being interrupted: somebody wants to know.
         let ran = process::run(&job, &Stop::default()).map_err(|error| error.to_string())?;
-        if ran.end.is_success() { Ok(ran.printed) } else { Err(ran.end.to_string()) }
+        if ran.end.is_success() {
+            Ok(ran.printed)
+        } else {
+            Err(ran.end.to_string())
+        }
     }
 }
 
 impl Commands for Telling {
-    fn tell(&self, command: &Command, input: &[u8], variables: &[(&'static str, String)]) -> Result<(), String> {
+    fn tell(
+        &self,
+        command: &Command,
+        input: &[u8],
+        variables: &[(&'static str, String)],
+    ) -> Result<(), String> {
         let mut all = inherited();
-        all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.into())));
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.into())),
+        );
         Self::run(command, input, &all).map(drop)
     }
 
     fn secret(&self, command: &Command) -> Result<String, String> {
         let printed = Self::run(command, b"", &inherited())?;
-        String::from_utf8(printed.head).map_err(|_| "what its command printed is no text".to_owned())
+        String::from_utf8(printed.head)
+            .map_err(|_| "what its command printed is no text".to_owned())
     }
 }

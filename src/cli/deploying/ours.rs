@@ -24,7 +24,11 @@ pub(super) struct Ours<'a> {
 impl<'a> Ours<'a> {
     pub(super) fn new(of: &'a Deploying<'a>, begun: &'a Begun) -> Self {
         // The start has just been accepted.
-        Self { of, begun, looked: Stopwatch::start() }
+        Self {
+            of,
+            begun,
+            looked: Stopwatch::start(),
+        }
     }
 
     /// Whether it still is.
@@ -39,7 +43,10 @@ impl<'a> Ours<'a> {
                 self.looked = Stopwatch::start();
                 Ok(())
             }
-            Some(run) => Err(Lost::Taken(format!("{} has taken it over", run.owner.statement.by))),
+            Some(run) => Err(Lost::Taken(format!(
+                "{} has taken it over",
+                run.owner.statement.by
+            ))),
             None => Err(Lost::Taken("somebody has ended it".to_owned())),
         }
     }
@@ -64,9 +71,15 @@ impl<'a> Ours<'a> {
             sync(repository, remote).map_err(|error| error.to_string())?;
         }
         let read = || {
-            let Some(tip) = repository.tip(ledger)? else { return Ok(State::empty()) };
+            let Some(tip) = repository.tip(ledger)? else {
+                return Ok(State::empty());
+            };
             let tree = repository.read_commit(tip.0)?.tree;
-            let scope = if self.of.place.named.is_some() { Scope::All } else { Scope::Components([].into()) };
+            let scope = if self.of.place.named.is_some() {
+                Scope::All
+            } else {
+                Scope::Components([].into())
+            };
             StateReader::to_show(repository).load(tree, ledger, &scope)
         };
         read().map_err(|error: crate::git::Error| error.to_string())

@@ -31,8 +31,15 @@ impl<'a> Stage<'a> {
         let good = releases::newest(workspace, &place, &all, &|_, _| true)?;
         let site = Site::new(&workspace.repository, &workspace.policy, &of.place.name);
         let site = site.or_fail(Kind::CannotTell, "cannot make the deployment's folders")?;
-        let names = deployment.components.iter().map(|change| change.target.component.as_str().len());
-        Ok(Self { site, good, names: names.max().unwrap_or_default() })
+        let names = deployment
+            .components
+            .iter()
+            .map(|change| change.target.component.as_str().len());
+        Ok(Self {
+            site,
+            good,
+            names: names.max().unwrap_or_default(),
+        })
     }
 
     /// What each changed component goes back to by itself: what ran before, if that was good. Everything else is a person's choice.
@@ -48,7 +55,12 @@ impl<'a> Stage<'a> {
 
 impl Deploying<'_> {
     /// The plans of a deployment as they are shown.
-    pub fn shown(&self, commit: CommitId, deployment: &Deployment, plans: &Plans) -> Result<Shown, Failure> {
+    pub fn shown(
+        &self,
+        commit: CommitId,
+        deployment: &Deployment,
+        plans: &Plans,
+    ) -> Result<Shown, Failure> {
         let place = self.look()?;
         let component = |change: &Change| {
             let target = &change.target;
@@ -61,7 +73,14 @@ impl Deploying<'_> {
             match (plans.get(&target.component), change.intent) {
                 (Some(planned), _) => {
                     let component = target.component.clone();
-                    Component::planned(&Plan { component, commit: target.commit, planned: planned.clone() }, way)
+                    Component::planned(
+                        &Plan {
+                            component,
+                            commit: target.commit,
+                            planned: planned.clone(),
+                        },
+                        way,
+                    )
                 }
                 (None, intent) => {
                     let state = match intent {
@@ -74,7 +93,12 @@ impl Deploying<'_> {
             }
         };
         let components = deployment.components.iter().map(component).collect();
-        Ok(Shown { environment: self.place.name.clone(), commit, components, since: None })
+        Ok(Shown {
+            environment: self.place.name.clone(),
+            commit,
+            components,
+            since: None,
+        })
     }
 
     /// Shows what was planned, where anything was.
@@ -82,7 +106,8 @@ impl Deploying<'_> {
         let commits = deployment.changed().map(|change| change.target.commit);
         if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
             let shown = self.shown(commit, deployment, plans)?;
-            self.context.print(text(&shown, false, self.context.width()));
+            self.context
+                .print(text(&shown, false, self.context.width()));
         }
         Ok(())
     }

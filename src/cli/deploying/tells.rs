@@ -25,28 +25,44 @@ impl Deploying<'_> {
         more: impl FnOnce(Notice) -> Notice,
     ) {
         let policy = &self.workspace.policy;
-        let Some(rules) = policy.environment(&self.place.name) else { return };
+        let Some(rules) = policy.environment(&self.place.name) else {
+            return;
+        };
         let name = self.place.name.clone();
-        let notice = Notice::new(event, self.context.now(), policy.project.clone(), name).about(deployment);
-        let notice = Notice { by: Some(by.clone()), url: url(&self.place.name, rules), ..notice };
+        let notice =
+            Notice::new(event, self.context.now(), policy.project.clone(), name).about(deployment);
+        let notice = Notice {
+            by: Some(by.clone()),
+            url: url(&self.place.name, rules),
+            ..notice
+        };
         self.notices.send(rules, &more(notice));
     }
 
     /// Tells that the environment, whose end this person said, expires soon.
     pub fn warns(&self, by: &Person, expires: Time) {
-        let deployment = Deployment { expires: Some(expires), ..Deployment::new(entry::Kind::Deploy, Vec::new()) };
+        let deployment = Deployment {
+            expires: Some(expires),
+            ..Deployment::new(entry::Kind::Deploy, Vec::new())
+        };
         self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
     }
 
     /// Tells how it ended.
     pub(super) fn tells_end(&self, begun: &Begun, report: &Report, appended: &Appended) {
-        let back = report.results.iter().any(|it| it.outcome == Outcome::RolledBack);
+        let back = report
+            .results
+            .iter()
+            .any(|it| it.outcome == Outcome::RolledBack);
         let event = match (report.is_success(), back) {
             (true, _) => Event::Succeeded,
             (false, true) => Event::RolledBack,
             (false, false) => Event::Failed,
         };
-        let left = report.left.iter().map(|(name, why)| format!("{name} was not brought back: {why}"));
+        let left = report
+            .left
+            .iter()
+            .map(|(name, why)| format!("{name} was not brought back: {why}"));
         let statement = &appended.statement;
         self.tells(event, &statement.by, &begun.deployment, |notice| Notice {
             run: Some(begun.run),
@@ -59,7 +75,8 @@ impl Deploying<'_> {
     /// What there is to say of how it went, and the exit code.
     pub(super) fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
         for (component, why) in &report.left {
-            self.context.mention(format_args!("{component} was not brought back: {why}."));
+            self.context
+                .mention(format_args!("{component} was not brought back: {why}."));
         }
         if report.is_success() {
             return Ok(());
@@ -67,11 +84,12 @@ impl Deploying<'_> {
         let name = &self.place.name;
         if !report.refused.is_empty() {
             let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
-            let words =
-                format!("the plan of {} has changed since it was agreed to: it was not applied", names.join(", "));
-            return Err(
-                Failure::new(Kind::Waiting, words).hint(format!("git deploy run {name}, which plans and asks anew"))
+            let words = format!(
+                "the plan of {} has changed since it was agreed to: it was not applied",
+                names.join(", ")
             );
+            return Err(Failure::new(Kind::Waiting, words)
+                .hint(format!("git deploy run {name}, which plans and asks anew")));
         }
         let failed = report.failures();
         let deed = deed(kind, name);
@@ -84,10 +102,18 @@ impl Deploying<'_> {
         if !failed.is_empty() {
             failure = failure.because(failed.join("\n"));
         }
-        let log = report.broken.values().map(|broken| &broken.log).find(|log| log.is_file());
-        let failure = log.into_iter().fold(failure, |failure, log| failure.hint(format!("less {}", log.display())));
+        let log = report
+            .broken
+            .values()
+            .map(|broken| &broken.log)
+            .find(|log| log.is_file());
+        let failure = log.into_iter().fold(failure, |failure, log| {
+            failure.hint(format!("less {}", log.display()))
+        });
         Err(match kind {
-            entry::Kind::Destroy => failure.hint(format!("git deploy destroy {name}, which goes on with what is left")),
+            entry::Kind::Destroy => failure.hint(format!(
+                "git deploy destroy {name}, which goes on with what is left"
+            )),
             _ => failure.hint(format!("git deploy status {name}")),
         })
     }
@@ -95,24 +121,43 @@ impl Deploying<'_> {
     /// Moves the branch that follows a success, forward only. A failure is told and changes nothing: what runs, runs.
     pub(super) fn advance(&self, deployment: &Deployment) {
         let (workspace, name) = (self.workspace, &self.place.name);
-        let branch = workspace.policy.environment(name).and_then(|rules| rules.advance.as_ref());
-        let commits: BTreeSet<_> = deployment.changed().map(|change| change.target.commit).collect();
+        let branch = workspace
+            .policy
+            .environment(name)
+            .and_then(|rules| rules.advance.as_ref());
+        let commits: BTreeSet<_> = deployment
+            .changed()
+            .map(|change| change.target.commit)
+            .collect();
         let forward = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix);
-        let (Some(branch), Some(commit), 1, true) = (branch, commits.first(), commits.len(), forward) else { return };
+        let (Some(branch), Some(commit), 1, true) =
+            (branch, commits.first(), commits.len(), forward)
+        else {
+            return;
+        };
         let (repository, reference) = (&workspace.repository, format!("refs/heads/{branch}"));
         // Without a remote the repository itself is what is pushed to.
         let remote = workspace.remote.as_deref().unwrap_or(".");
         let push = || {
-            let before = repository.ls_remote(remote, &[&reference])?.get(&reference).copied();
+            let before = repository
+                .ls_remote(remote, &[&reference])?
+                .get(&reference)
+                .copied();
             repository.push_one(remote, commit.0, &reference, before)
         };
         let short = commit.0.prefix(7);
         let why = match push() {
             Ok(PushOutcome::Accepted { .. }) => {
-                return self.context.say(format_args!("The branch {branch} is at {short} now."));
+                return self
+                    .context
+                    .say(format_args!("The branch {branch} is at {short} now."));
             }
-            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => messages.join("; "),
-            Ok(PushOutcome::LostRace { .. }) => "it has moved meanwhile, or does not lead there".to_owned(),
+            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
+                messages.join("; ")
+            }
+            Ok(PushOutcome::LostRace { .. }) => {
+                "it has moved meanwhile, or does not lead there".to_owned()
+            }
             Err(error) => error.to_string(),
         };
         let words = format!("The branch {branch} was not moved to {short}: {why}");

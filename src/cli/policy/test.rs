@@ -33,17 +33,37 @@ pub(super) struct Test {
 
 /// A moment as people name it.
 fn since(text: &str) -> Result<Time, String> {
-    let span = || text.parse::<Span>().ok().map(|span| clock::now().minus(span));
-    let moment = || text.parse().or_else(|_| format!("{text}T00:00:00Z").parse()).ok();
-    span().or_else(moment).ok_or_else(|| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
+    let span = || {
+        text.parse::<Span>()
+            .ok()
+            .map(|span| clock::now().minus(span))
+    };
+    let moment = || {
+        text.parse()
+            .or_else(|_| format!("{text}T00:00:00Z").parse())
+            .ok()
+    };
+    span()
+        .or_else(moment)
+        .ok_or_else(|| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
 }
 
 /// Replays, and prints what differs.
 pub(super) fn run(args: &Test, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
     let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-    let plan = Plan { proposal: &proposal.policy, in_force: &workspace.policy, since: args.since, number: args.number };
-    let replayed = replay::replay(&workspace.repository, &workspace.project, &workspace.tips, &plan)
-        .or_fail(Kind::CannotTell, "cannot replay the ledgers")?;
+    let plan = Plan {
+        proposal: &proposal.policy,
+        in_force: &workspace.policy,
+        since: args.since,
+        number: args.number,
+    };
+    let replayed = replay::replay(
+        &workspace.repository,
+        &workspace.project,
+        &workspace.tips,
+        &plan,
+    )
+    .or_fail(Kind::CannotTell, "cannot replay the ledgers")?;
     let is_in_force = in_force(workspace)? == proposal.text;
     let replay = shaped(args, workspace, &proposal, is_in_force, replayed);
     if context.json() {
@@ -51,24 +71,45 @@ pub(super) fn run(args: &Test, workspace: &Workspace, context: &Context) -> Resu
     } else if replay.total.deployments == 0 {
         context.note("nothing was deployed yet that could be tried");
     } else {
-        context.print(view::text(&replay, context.width(), &|time| context.when(time)));
+        context.print(view::text(&replay, context.width(), &|time| {
+            context.when(time)
+        }));
     }
     match replay.total {
-        view::Count { refused: 0, cannot_tell: 0, .. } => Ok(()),
+        view::Count {
+            refused: 0,
+            cannot_tell: 0,
+            ..
+        } => Ok(()),
         view::Count { refused: 0, .. } => Err(Failure::told(Kind::CannotTell)),
         _ => Err(Failure::told(Kind::Denied)),
     }
 }
 
-fn shaped(args: &Test, workspace: &Workspace, proposal: &Proposal, is_in_force: bool, replayed: Replayed) -> Replay {
-    let total = replayed.counts.values().fold(replay::Count::default(), |sum, count| sum.plus(*count));
-    let environments = replayed.counts.iter().filter(|(_, count)| count.deployments > 0);
+fn shaped(
+    args: &Test,
+    workspace: &Workspace,
+    proposal: &Proposal,
+    is_in_force: bool,
+    replayed: Replayed,
+) -> Replay {
+    let total = replayed
+        .counts
+        .values()
+        .fold(replay::Count::default(), |sum, count| sum.plus(*count));
+    let environments = replayed
+        .counts
+        .iter()
+        .filter(|(_, count)| count.deployments > 0);
     let environments = environments.map(|(ledger, it)| view::Environment {
         environment: shown(ledger, &workspace.policy, &proposal.policy),
         count: count(*it),
     });
     let cases = |cases: Vec<Case>| -> Vec<view::Case> {
-        cases.into_iter().map(|it| view::Case::new(it.id, &it.statement, it.verdict, it.in_force_too)).collect()
+        cases
+            .into_iter()
+            .map(|it| view::Case::new(it.id, &it.statement, it.verdict, it.in_force_too))
+            .collect()
     };
     Replay {
         name: proposal.name.clone(),
@@ -86,14 +127,29 @@ fn shaped(args: &Test, workspace: &Workspace, proposal: &Proposal, is_in_force: 
 }
 
 fn count(count: replay::Count) -> view::Count {
-    let replay::Count { deployments, refused, allowed, untold } = count;
-    view::Count { deployments, refused, newly_allowed: allowed, cannot_tell: untold }
+    let replay::Count {
+        deployments,
+        refused,
+        allowed,
+        untold,
+    } = count;
+    view::Count {
+        deployments,
+        refused,
+        newly_allowed: allowed,
+        cannot_tell: untold,
+    }
 }
 
 /// An environment as either policy writes it; a ledger may be of one that is gone from both.
 fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
-    let known = in_force.of_ledger(ledger).or_else(|| proposal.of_ledger(ledger));
-    known.map_or_else(|| ledger.to_string(), crate::domain::policy::Environment::shown)
+    let known = in_force
+        .of_ledger(ledger)
+        .or_else(|| proposal.of_ledger(ledger));
+    known.map_or_else(
+        || ledger.to_string(),
+        crate::domain::policy::Environment::shown,
+    )
 }
 
 /// The components of both whose files differ.
@@ -102,5 +158,10 @@ fn other_files(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
         let files = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());
         matches!((files(in_force), files(proposal)), (Some(one), Some(two)) if one != two)
     };
-    proposal.components.keys().filter(differs).cloned().collect()
+    proposal
+        .components
+        .keys()
+        .filter(differs)
+        .cloned()
+        .collect()
 }

@@ -128,24 +128,55 @@ struct InPredicate {
 /// commit of [`Statement::commits`] is among them, so that whoever indexes statements by subject misses none.
 fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
     fn digest<'a>(name: &'a str, digest: &'a Digest) -> Subject<'a> {
-        Subject { name, digest: SubjectDigest::Digest(digest) }
+        Subject {
+            name,
+            digest: SubjectDigest::Digest(digest),
+        }
     }
-    let commit = |name, id: &CommitId| Subject { name, digest: SubjectDigest::Commit(id.0) };
+    let commit = |name, id: &CommitId| Subject {
+        name,
+        digest: SubjectDigest::Commit(id.0),
+    };
     let targets: Vec<&super::Target> = match &statement.action {
         Action::Baseline(it) => it.components.iter().collect(),
-        Action::Start(it) => it.deployment.components.iter().map(|change| &change.target).collect(),
-        Action::Record(it) => it.deployment.components.iter().map(|change| &change.target).collect(),
+        Action::Start(it) => it
+            .deployment
+            .components
+            .iter()
+            .map(|change| &change.target)
+            .collect(),
+        Action::Record(it) => it
+            .deployment
+            .components
+            .iter()
+            .map(|change| &change.target)
+            .collect(),
         Action::Finish(it) => it.components.iter().map(|ended| &ended.target).collect(),
         _ => Vec::new(),
     };
     let mut subjects: Vec<Subject<'_>> = match &statement.action {
         // A run that changed nothing speaks of no code.
-        Action::Abort(it) => it.components.iter().map(|it| commit(it.component.as_str(), &it.commit)).collect(),
-        Action::Verification(it) => it.components.iter().map(|it| commit(it.component.as_str(), &it.commit)).collect(),
-        Action::Approve(it) => it.components.iter().map(|component| commit(component.as_str(), &it.commit)).collect(),
+        Action::Abort(it) => it
+            .components
+            .iter()
+            .map(|it| commit(it.component.as_str(), &it.commit))
+            .collect(),
+        Action::Verification(it) => it
+            .components
+            .iter()
+            .map(|it| commit(it.component.as_str(), &it.commit))
+            .collect(),
+        Action::Approve(it) => it
+            .components
+            .iter()
+            .map(|component| commit(component.as_str(), &it.commit))
+            .collect(),
         Action::Build(it) => vec![commit(it.component.as_str(), &it.commit)],
         Action::Artifact(it) => {
-            vec![commit(it.component.as_str(), &it.commit), digest(it.image.name.as_str(), &it.image.digest)]
+            vec![
+                commit(it.component.as_str(), &it.commit),
+                digest(it.image.name.as_str(), &it.image.digest),
+            ]
         }
         Action::Attestation(it) => vec![commit("commit", &it.commit)],
         Action::Revoke(it) => vec![commit("commit", &it.commit)],
@@ -160,14 +191,27 @@ fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
         Action::Publish(it) => vec![digest("deploy.toml", &it.digest)],
         Action::PolicyApprove(it) => vec![digest("deploy.toml", &it.digest)],
         Action::PolicyRevoke(it) => vec![digest("deploy.toml", &it.digest)],
-        _ => targets.iter().map(|target| commit(target.component.as_str(), &target.commit)).collect(),
+        _ => targets
+            .iter()
+            .map(|target| commit(target.component.as_str(), &target.commit))
+            .collect(),
     };
-    let mut images: Vec<&super::Image> = targets.iter().flat_map(|target| &target.artifacts).collect();
+    let mut images: Vec<&super::Image> = targets
+        .iter()
+        .flat_map(|target| &target.artifacts)
+        .collect();
     images.sort_unstable();
     images.dedup();
-    subjects.extend(images.into_iter().map(|image| digest(image.name.as_str(), &image.digest)));
+    subjects.extend(
+        images
+            .into_iter()
+            .map(|image| digest(image.name.as_str(), &image.digest)),
+    );
     if subjects.is_empty() {
-        subjects.push(commit(statement.ledger.as_str(), &CommitId(statement.previous.0)));
+        subjects.push(commit(
+            statement.ledger.as_str(),
+            &CommitId(statement.previous.0),
+        ));
     }
     subjects
 }
@@ -210,15 +254,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
     }
     let outer: InType = serde_json::from_slice(bytes)?;
     if outer.kind != STATEMENT_TYPE || outer.predicate_type != PREDICATE_TYPE {
-        let found = if outer.kind == STATEMENT_TYPE { outer.predicate_type } else { outer.kind };
+        let found = if outer.kind == STATEMENT_TYPE {
+            outer.predicate_type
+        } else {
+            outer.kind
+        };
         return Err(ParseError::Type(found.chars().take(80).collect()));
     }
     let statement = parse_again(bytes)?;
     valid::check(&statement)?;
     let printed = print(&statement);
     if printed != bytes {
-        let same =
-            printed.split(|byte| *byte == b'\n').zip(bytes.split(|byte| *byte == b'\n')).take_while(|(a, b)| a == b);
+        let same = printed
+            .split(|byte| *byte == b'\n')
+            .zip(bytes.split(|byte| *byte == b'\n'))
+            .take_while(|(a, b)| a == b);
         return Err(ParseError::Spelling(same.count() + 1));
     }
     Ok(statement)
@@ -233,7 +283,9 @@ pub(super) fn parse_again(bytes: &[u8]) -> Result<Statement, ParseError> {
         by: common.by,
         requested_by: common.requested_by,
         // An attestation has an `environment` of its own, and its ledger has none.
-        environment: common.environment.filter(|_| common.ledger.is_environment()),
+        environment: common
+            .environment
+            .filter(|_| common.ledger.is_environment()),
         ledger: common.ledger,
         project: common.project,
         previous: common.previous,
@@ -244,10 +296,16 @@ pub(super) fn parse_again(bytes: &[u8]) -> Result<Statement, ParseError> {
 }
 
 fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {
-    fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8], wrap: fn(T) -> Action) -> Result<Action, ParseError> {
+    fn read<'a, T: Deserialize<'a>>(
+        bytes: &'a [u8],
+        wrap: fn(T) -> Action,
+    ) -> Result<Action, ParseError> {
         Ok(wrap(serde_json::from_slice::<In<T>>(bytes)?.predicate))
     }
-    let unknown = || ParseError::Action { ledger: ledger.clone(), action: action.chars().take(80).collect() };
+    let unknown = || ParseError::Action {
+        ledger: ledger.clone(),
+        action: action.chars().take(80).collect(),
+    };
     if ledger.is_policy() {
         return match action {
             "publish" => read(bytes, Action::Publish),

@@ -40,12 +40,19 @@ fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     if all.len() > NAMED {
         return format!("{} components", all.len());
     }
-    all.iter().map(|target| format!("{} {}", target.component, version(target))).collect::<Vec<_>>().join(", ")
+    all.iter()
+        .map(|target| format!("{} {}", target.component, version(target)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
-    if all.len() > NAMED { format!("{} components", all.len()) } else { all.join(", ") }
+    if all.len() > NAMED {
+        format!("{} components", all.len())
+    } else {
+        all.join(", ")
+    }
 }
 
 /// What is done to what, where: `deploy api 1.4.2 (2affccc97fa0) to prod`.
@@ -80,42 +87,85 @@ pub fn summary(ended: &[Ended]) -> &'static str {
 
 fn changed(deployment: &Deployment) -> Vec<&Target> {
     let changed: Vec<&Target> = deployment.changed().map(|change| &change.target).collect();
-    if changed.is_empty() { deployment.components.iter().map(|change| &change.target).collect() } else { changed }
+    if changed.is_empty() {
+        deployment
+            .components
+            .iter()
+            .map(|change| &change.target)
+            .collect()
+    } else {
+        changed
+    }
 }
 
 fn moved(ended: &[Ended]) -> Vec<&Target> {
-    let moved: Vec<&Target> = ended.iter().filter(|it| it.outcome != Outcome::Unchanged).map(|it| &it.target).collect();
-    if moved.is_empty() { ended.iter().map(|it| &it.target).collect() } else { moved }
+    let moved: Vec<&Target> = ended
+        .iter()
+        .filter(|it| it.outcome != Outcome::Unchanged)
+        .map(|it| &it.target)
+        .collect();
+    if moved.is_empty() {
+        ended.iter().map(|it| &it.target).collect()
+    } else {
+        moved
+    }
 }
 
 fn subject(statement: &Statement) -> String {
-    let place =
-        statement.environment().map_or_else(|| statement.ledger.to_string(), |environment| environment.to_string());
+    let place = statement.environment().map_or_else(
+        || statement.ledger.to_string(),
+        |environment| environment.to_string(),
+    );
     match &statement.action {
         Action::Baseline(it) => format!("baseline {} in {place}", targets(it.components.iter())),
         Action::Start(it) => {
             let deployment = &it.deployment;
-            format!("{}: started", deed(deployment.kind, changed(deployment).into_iter(), &place))
+            format!(
+                "{}: started",
+                deed(deployment.kind, changed(deployment).into_iter(), &place)
+            )
         }
         Action::Record(it) => {
             let (deployment, ended) = (&it.deployment, it.ended());
-            format!("{}: {}", deed(deployment.kind, changed(deployment).into_iter(), &place), summary(&ended))
+            format!(
+                "{}: {}",
+                deed(deployment.kind, changed(deployment).into_iter(), &place),
+                summary(&ended)
+            )
         }
         Action::Finish(it) => {
             let end = match it.status {
                 Some(status) => format!("exit status {status}"),
                 None => summary(&it.components).to_owned(),
             };
-            format!("{}: {end}", deed(it.kind, moved(&it.components).into_iter(), &place))
+            format!(
+                "{}: {end}",
+                deed(it.kind, moved(&it.components).into_iter(), &place)
+            )
         }
         Action::Resume(it) => format!("resume run {} in {place}", it.start),
         Action::Abort(it) => format!("abort run {} in {place}", it.start),
         Action::Verification(it) => {
-            let result = if it.verification == super::VerificationResult::Passed { "passed" } else { "failed" };
-            format!("verify {} in {place}: {result}", names(it.components.iter().map(|component| &component.component)))
+            let result = if it.verification == super::VerificationResult::Passed {
+                "passed"
+            } else {
+                "failed"
+            };
+            format!(
+                "verify {} in {place}: {result}",
+                names(it.components.iter().map(|component| &component.component))
+            )
         }
-        Action::Approve(it) => format!("approve {} ({}) for {place}", names(it.components.iter()), it.commit.short()),
-        Action::Revoke(it) => format!("revoke the approval of {} by {} for {place}", it.commit.short(), it.approver),
+        Action::Approve(it) => format!(
+            "approve {} ({}) for {place}",
+            names(it.components.iter()),
+            it.commit.short()
+        ),
+        Action::Revoke(it) => format!(
+            "revoke the approval of {} by {} for {place}",
+            it.commit.short(),
+            it.approver
+        ),
         Action::Lock(it) => match &it.component {
             Some(component) => format!("lock {component} in {place}"),
             None => format!("lock {place}"),
@@ -127,7 +177,11 @@ fn subject(statement: &Statement) -> String {
         },
         Action::Expire(it) => format!("{place} expires at {}", it.expires),
         Action::Build(it) => {
-            let result = if it.result == super::BuildResult::Succeeded { "succeeded" } else { "failed" };
+            let result = if it.result == super::BuildResult::Succeeded {
+                "succeeded"
+            } else {
+                "failed"
+            };
             format!("build {} ({}): {result}", it.component, it.commit.short())
         }
         Action::Artifact(it) => {
@@ -140,14 +194,26 @@ fn subject(statement: &Statement) -> String {
             )
         }
         Action::Attestation(it) => {
-            let result = if it.result() == super::AttestationResult::Passed { "passed" } else { "failed" };
-            format!("attest {} of {}: {result}", it.short_type(), it.commit.short())
+            let result = if it.result() == super::AttestationResult::Passed {
+                "passed"
+            } else {
+                "failed"
+            };
+            format!(
+                "attest {} of {}: {result}",
+                it.short_type(),
+                it.commit.short()
+            )
         }
         Action::Yank(it) => format!("yank {}", yanked(it)),
         Action::Unyank(it) => format!("unyank {}", yanked(it)),
         Action::Publish(it) => format!("publish policy {}", it.digest.short()),
         Action::PolicyApprove(it) => format!("approve policy {}", it.digest.short()),
-        Action::PolicyRevoke(it) => format!("revoke the approval of policy {} by {}", it.digest.short(), it.approver),
+        Action::PolicyRevoke(it) => format!(
+            "revoke the approval of policy {} by {}",
+            it.digest.short(),
+            it.approver
+        ),
     }
 }
 
@@ -188,19 +254,41 @@ fn trailers(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Disp
     }
     match &statement.action {
         Action::Baseline(it) => it.components.iter().for_each(|target| block(target, put)),
-        Action::Start(it) => it.deployment.components.iter().for_each(|change| block(&change.target, put)),
-        Action::Finish(it) => it.components.iter().for_each(|ended| ended_block(ended, put)),
+        Action::Start(it) => it
+            .deployment
+            .components
+            .iter()
+            .for_each(|change| block(&change.target, put)),
+        Action::Finish(it) => it
+            .components
+            .iter()
+            .for_each(|ended| ended_block(ended, put)),
         Action::Record(it) => it.ended().iter().for_each(|ended| ended_block(ended, put)),
-        Action::Abort(it) => it.components.iter().for_each(|component| component_block(component, put)),
-        Action::Verification(it) => it.components.iter().for_each(|component| component_block(component, put)),
+        Action::Abort(it) => it
+            .components
+            .iter()
+            .for_each(|component| component_block(component, put)),
+        Action::Verification(it) => it
+            .components
+            .iter()
+            .for_each(|component| component_block(component, put)),
         Action::Approve(it) => {
-            it.components.iter().for_each(|component| put("Component", component));
+            it.components
+                .iter()
+                .for_each(|component| put("Component", component));
             put("Commit", &it.commit);
         }
-        Action::Lock(it) => it.component.iter().for_each(|component| put("Component", component)),
+        Action::Lock(it) => it
+            .component
+            .iter()
+            .for_each(|component| put("Component", component)),
         Action::Unlock(it) => {
-            it.component.iter().for_each(|component| put("Component", component));
-            it.holds.iter().for_each(|hold| put("Component", &hold.component));
+            it.component
+                .iter()
+                .for_each(|component| put("Component", component));
+            it.holds
+                .iter()
+                .for_each(|hold| put("Component", &hold.component));
             it.commit.iter().for_each(|commit| put("Commit", commit));
         }
         Action::Build(it) => {
@@ -258,8 +346,14 @@ fn component_block(component: &Component, put: &mut dyn FnMut(&str, &dyn std::fm
 fn block(target: &Target, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
     put("Component", &target.component);
     put("Commit", &target.commit);
-    target.version.iter().for_each(|version| put("Version", version));
-    target.artifacts.iter().for_each(|image| put("Artifact", image));
+    target
+        .version
+        .iter()
+        .for_each(|version| put("Version", version));
+    target
+        .artifacts
+        .iter()
+        .for_each(|image| put("Artifact", image));
 }
 
 fn ended_block(ended: &Ended, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
@@ -292,10 +386,19 @@ pub struct Mention {
 
 /// Reads the trailers of a message that [`Statement::message`] made; only its last paragraph counts.
 pub fn mention(message: &str) -> Mention {
-    let trailers = message.trim_end_matches('\n').rsplit("\n\n").next().unwrap_or_default();
+    let trailers = message
+        .trim_end_matches('\n')
+        .rsplit("\n\n")
+        .next()
+        .unwrap_or_default();
     let mut found = Mention::default();
     for line in trailers.lines() {
-        let Some((key, value)) = line.strip_prefix("Deploy-").and_then(|line| line.split_once(": ")) else { continue };
+        let Some((key, value)) = line
+            .strip_prefix("Deploy-")
+            .and_then(|line| line.split_once(": "))
+        else {
+            continue;
+        };
         match key {
             "Action" => value.clone_into(&mut found.action),
             "Environment" => found.environment = Some(value.to_owned()),

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use action::{
-    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult, COUNTS, Change,
-    Component, Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove,
-    PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Target, TestCounts, Unlock, Verification,
-    VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult,
+    COUNTS, Change, Component, Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock,
+    Outcome, PolicyApprove, PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Target,
+    TestCounts, Unlock, Verification, VerificationResult, Yank,
 };
 pub use json::ParseError;
 pub use message::{Mention, mention, summary};
@@ -87,7 +87,12 @@ impl Statement {
 
     /// The trusted comment under which the entry is signed: it names the place.
     pub fn trusted_comment(&self) -> String {
-        format!("git-deploy {} {} {}", self.ledger, self.sequence, self.action.name())
+        format!(
+            "git-deploy {} {} {}",
+            self.ledger,
+            self.sequence,
+            self.action.name()
+        )
     }
 
     /// The message of the ledger commit: a pure function of the statement.
@@ -102,7 +107,9 @@ impl Statement {
 
     /// The environment that the statement is about; `None` in `policy` and `evidence`.
     pub fn environment(&self) -> Option<EnvName> {
-        self.environment.clone().or_else(|| self.ledger.environment())
+        self.environment
+            .clone()
+            .or_else(|| self.ledger.environment())
     }
 
     /// The deployment that a `start` or `record` asks for.
@@ -128,16 +135,24 @@ impl Statement {
     pub fn end_of(&self, component: &ComponentName) -> Option<Ended> {
         match &self.action {
             Action::Finish(it) => {
-                let at = it.components.binary_search_by(|ended| ended.target.component.cmp(component)).ok()?;
+                let at = it
+                    .components
+                    .binary_search_by(|ended| ended.target.component.cmp(component))
+                    .ok()?;
                 it.components.get(at).cloned()
             }
             Action::Record(it) => {
                 let changes = &it.deployment.components;
-                let at = changes.binary_search_by(|change| change.target.component.cmp(component)).ok()?;
+                let at = changes
+                    .binary_search_by(|change| change.target.component.cmp(component))
+                    .ok()?;
                 Some(it.results.get(at)?.of(&changes.get(at)?.target))
             }
             Action::Baseline(it) => {
-                let at = it.components.binary_search_by(|target| target.component.cmp(component)).ok()?;
+                let at = it
+                    .components
+                    .binary_search_by(|target| target.component.cmp(component))
+                    .ok()?;
                 it.components.get(at).map(Baseline::of)
             }
             _ => None,
@@ -147,10 +162,17 @@ impl Statement {
     /// The commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
     pub fn deployed_commits(&self) -> Vec<CommitId> {
         let mut commits: Vec<CommitId> = match &self.action {
-            Action::Baseline(baseline) => baseline.components.iter().map(|target| target.commit).collect(),
-            _ => {
-                self.deployment().into_iter().flat_map(|it| &it.components).map(|change| change.target.commit).collect()
-            }
+            Action::Baseline(baseline) => baseline
+                .components
+                .iter()
+                .map(|target| target.commit)
+                .collect(),
+            _ => self
+                .deployment()
+                .into_iter()
+                .flat_map(|it| &it.components)
+                .map(|change| change.target.commit)
+                .collect(),
         };
         commits.sort_unstable();
         commits.dedup();
@@ -160,12 +182,25 @@ impl Statement {
     /// Every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
     /// repository's ids. What an attestation's predicate holds is not ours.
     pub fn ids(&self) -> Vec<Oid> {
-        let mut ids: Vec<Oid> = [self.project, self.previous].iter().chain(self.seen.values()).map(|id| id.0).collect();
+        let mut ids: Vec<Oid> = [self.project, self.previous]
+            .iter()
+            .chain(self.seen.values())
+            .map(|id| id.0)
+            .collect();
         ids.extend(self.commits().iter().map(|commit| commit.0));
         if let Some(deployment) = self.deployment() {
-            let from = deployment.components.iter().filter_map(|change| change.from);
+            let from = deployment
+                .components
+                .iter()
+                .filter_map(|change| change.from);
             ids.extend(from.chain(deployment.branch_tip).map(|commit| commit.0));
-            ids.extend(deployment.components.iter().filter_map(|change| change.target.content).map(|it| it.0));
+            ids.extend(
+                deployment
+                    .components
+                    .iter()
+                    .filter_map(|change| change.target.content)
+                    .map(|it| it.0),
+            );
         }
         for ended in self.ended() {
             ids.extend(ended.to.map(|commit| commit.0));
@@ -184,9 +219,21 @@ impl Statement {
     pub fn commits(&self) -> Vec<CommitId> {
         let mut commits = match &self.action {
             Action::Baseline(_) | Action::Start(_) | Action::Record(_) => self.deployed_commits(),
-            Action::Finish(it) => it.components.iter().map(|ended| ended.target.commit).collect(),
-            Action::Abort(it) => it.components.iter().map(|component| component.commit).collect(),
-            Action::Verification(it) => it.components.iter().map(|component| component.commit).collect(),
+            Action::Finish(it) => it
+                .components
+                .iter()
+                .map(|ended| ended.target.commit)
+                .collect(),
+            Action::Abort(it) => it
+                .components
+                .iter()
+                .map(|component| component.commit)
+                .collect(),
+            Action::Verification(it) => it
+                .components
+                .iter()
+                .map(|component| component.commit)
+                .collect(),
             Action::Approve(it) => vec![it.commit],
             Action::Revoke(it) => vec![it.commit],
             Action::Unlock(it) => it.commit.into_iter().collect(),
@@ -234,13 +281,19 @@ pub struct Kept {
 impl Kept {
     /// Reads the copy of an entry that a state keeps.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self { statement: Statement::parse(bytes)?, bytes: bytes.into() })
+        Ok(Self {
+            statement: Statement::parse(bytes)?,
+            bytes: bytes.into(),
+        })
     }
 
     /// Reads the copy of an entry that stands in a ledger of this repository, which moved forward only once [`Kept::parse`] had read
     /// these very bytes: for showing what happened, never for judging it.
     pub fn parse_again(bytes: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self { statement: json::parse_again(bytes)?, bytes: bytes.into() })
+        Ok(Self {
+            statement: json::parse_again(bytes)?,
+            bytes: bytes.into(),
+        })
     }
 }
 
@@ -253,13 +306,21 @@ impl Entry<Unverified> {
     /// The entry that a statement and its bytes are, with a signature that is only carried along.
     #[must_use]
     pub fn of(kept: Arc<Kept>, signature: &[u8]) -> Self {
-        Self { kept, signature: signature.into(), state: Unverified }
+        Self {
+            kept,
+            signature: signature.into(),
+            state: Unverified,
+        }
     }
 
     /// The entry as one whose signature was checked with `key`. Only `signing` may say so; a test holds the rest of the crate to it.
     #[must_use]
     pub fn assume_verified(self, key: PublicKey) -> Entry<Verified> {
-        Entry { kept: self.kept, signature: self.signature, state: Verified(key) }
+        Entry {
+            kept: self.kept,
+            signature: self.signature,
+            state: Verified(key),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! A pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at any time and compared with them.
 
 use super::{
-    Action, AttestationResult, BuildResult, Component, Deployment, Ended, Kind, Outcome, Statement, Target,
-    VerificationResult,
+    Action, AttestationResult, BuildResult, Component, Deployment, Ended, Kind, Outcome, Statement,
+    Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, EntryId};
 
@@ -17,8 +17,13 @@ pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option
         return None;
     }
     let (verb, what) = deed(statement, commit);
-    let place = statement.environment().map_or_else(String::new, |environment| environment.to_string());
-    let behalf = statement.requested_by.as_ref().map_or_else(String::new, |person| format!(" for {person}"));
+    let place = statement
+        .environment()
+        .map_or_else(String::new, |environment| environment.to_string());
+    let behalf = statement
+        .requested_by
+        .as_ref()
+        .map_or_else(String::new, |person| format!(" for {person}"));
     let by = format!("by {}{behalf}", statement.by);
     Some(format!(
         "{}  {verb:<10}  {place:<7}  {what:<40}  {by:<10}  {}@{}",
@@ -29,32 +34,74 @@ pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option
 }
 
 fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
-    let quoted = |text: Option<&crate::domain::text::Line>| text.map_or_else(String::new, |text| format!("\"{text}\""));
+    let quoted = |text: Option<&crate::domain::text::Line>| {
+        text.map_or_else(String::new, |text| format!("\"{text}\""))
+    };
     match &statement.action {
-        Action::Baseline(it) => ("baseline", list(it.components.iter().filter(|target| target.commit == commit))),
+        Action::Baseline(it) => (
+            "baseline",
+            list(
+                it.components
+                    .iter()
+                    .filter(|target| target.commit == commit),
+            ),
+        ),
         Action::Start(it) => ("started", asked(&it.deployment, commit)),
-        Action::Record(it) => ended(it.deployment.kind, &it.ended(), commit, it.deployment.break_glass.as_ref()),
+        Action::Record(it) => ended(
+            it.deployment.kind,
+            &it.ended(),
+            commit,
+            it.deployment.break_glass.as_ref(),
+        ),
         Action::Finish(it) => ended(it.kind, &it.components, commit, it.break_glass.as_ref()),
-        Action::Abort(it) => ("aborted", format!("{}  \"{}\"", names(&it.components, commit), it.reason)),
+        Action::Abort(it) => (
+            "aborted",
+            format!("{}  \"{}\"", names(&it.components, commit), it.reason),
+        ),
         Action::Verification(it) => {
             let passed = it.verification == VerificationResult::Passed;
-            (if passed { "verified" } else { "unhealthy" }, names(&it.components, commit))
+            (
+                if passed { "verified" } else { "unhealthy" },
+                names(&it.components, commit),
+            )
         }
         Action::Approve(it) => ("approved", quoted(it.comment.as_ref())),
         Action::Revoke(it) => ("revoked", format!("approval of {}", it.approver)),
         Action::Unlock(it) => ("released", quoted(it.comment.as_ref())),
         Action::Build(it) => {
             let succeeded = it.result == BuildResult::Succeeded;
-            (if succeeded { "built" } else { "unbuilt" }, it.component.to_string())
+            (
+                if succeeded { "built" } else { "unbuilt" },
+                it.component.to_string(),
+            )
         }
-        Action::Artifact(it) => {
-            ("registered", format!("{}  {}@{}", it.component, it.image.name, it.image.digest.short()))
-        }
+        Action::Artifact(it) => (
+            "registered",
+            format!(
+                "{}  {}@{}",
+                it.component,
+                it.image.name,
+                it.image.digest.short()
+            ),
+        ),
         Action::Attestation(it) => {
-            let result = if it.result() == AttestationResult::Passed { "PASSED" } else { "FAILED" };
-            let suite = it.suite.as_ref().map_or_else(String::new, |suite| format!(" {suite}"));
-            let place = it.environment.as_ref().map_or_else(String::new, |environment| format!(" in {environment}"));
-            ("attested", format!("{}{suite} {result}{place}", it.short_type()))
+            let result = if it.result() == AttestationResult::Passed {
+                "PASSED"
+            } else {
+                "FAILED"
+            };
+            let suite = it
+                .suite
+                .as_ref()
+                .map_or_else(String::new, |suite| format!(" {suite}"));
+            let place = it
+                .environment
+                .as_ref()
+                .map_or_else(String::new, |environment| format!(" in {environment}"));
+            (
+                "attested",
+                format!("{}{suite} {result}{place}", it.short_type()),
+            )
         }
         Action::Yank(it) => ("yanked", format!("\"{}\"", it.reason)),
         Action::Unyank(it) => ("unyanked", format!("\"{}\"", it.reason)),
@@ -68,8 +115,12 @@ fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
 }
 
 fn names(components: &[Component], commit: CommitId) -> String {
-    let mine = components.iter().filter(|component| component.commit == commit);
-    mine.map(|component| component.component.as_str()).collect::<Vec<_>>().join(", ")
+    let mine = components
+        .iter()
+        .filter(|component| component.commit == commit);
+    mine.map(|component| component.component.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
@@ -88,7 +139,11 @@ fn glass(what: String, reason: Option<&crate::domain::text::Line>) -> String {
 }
 
 fn asked(deployment: &Deployment, commit: CommitId) -> String {
-    let mine = deployment.components.iter().map(|change| &change.target).filter(|target| target.commit == commit);
+    let mine = deployment
+        .components
+        .iter()
+        .map(|change| &change.target)
+        .filter(|target| target.commit == commit);
     glass(list(mine), deployment.break_glass.as_ref())
 }
 
@@ -98,7 +153,11 @@ fn ended(
     commit: CommitId,
     reason: Option<&crate::domain::text::Line>,
 ) -> (&'static str, String) {
-    let mine: Vec<Ended> = ended.iter().filter(|it| it.target.commit == commit).cloned().collect();
+    let mine: Vec<Ended> = ended
+        .iter()
+        .filter(|it| it.target.commit == commit)
+        .cloned()
+        .collect();
     let verb = match (super::message::summary(&mine), kind) {
         ("succeeded", Kind::Rollback) => "restored",
         ("succeeded", _) => "deployed",
@@ -107,11 +166,14 @@ fn ended(
         (other, _) => other,
     };
     // Where components of one commit ended differently, each says how.
-    let same = mine.windows(2).all(|pair| pair[0].outcome == pair[1].outcome);
+    let same = mine
+        .windows(2)
+        .all(|pair| pair[0].outcome == pair[1].outcome);
     let what = if same {
         list(mine.iter().map(|it| &it.target))
     } else {
-        let one = |it: &Ended| format!("{} {}", list(std::iter::once(&it.target)), word(it.outcome));
+        let one =
+            |it: &Ended| format!("{} {}", list(std::iter::once(&it.target)), word(it.outcome));
         mine.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     (verb, glass(what, reason))

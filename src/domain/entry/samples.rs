@@ -5,9 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component, Deployment, Ended,
-    Entry, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
-    Reported, Resume, Revoke, Start, Statement, Target, Unlock, Unverified, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component,
+    Deployment, Ended, Entry, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome,
+    PolicyApprove, PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Statement,
+    Target, Unlock, Unverified, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -27,7 +28,9 @@ fn content() -> impl Strategy<Value = Content> {
     oid().prop_map(Content)
 }
 
-fn parsed<T: std::str::FromStr + std::fmt::Debug + Clone>(words: &'static [&'static str]) -> impl Strategy<Value = T>
+fn parsed<T: std::str::FromStr + std::fmt::Debug + Clone>(
+    words: &'static [&'static str],
+) -> impl Strategy<Value = T>
 where
     T::Err: std::fmt::Debug,
 {
@@ -59,16 +62,27 @@ fn time() -> impl Strategy<Value = Time> {
 }
 
 fn target(component: ComponentName, gone: bool) -> impl Strategy<Value = Target> {
-    let images = btree_map(parsed::<Line>(&["ghcr.io/acme/api", "web.tar"]), digest(), 0..3);
-    (commit(), content(), option::of(parsed(&["1.4.2", "2026.1"])), images).prop_map(
-        move |(commit, content, version, images)| Target {
+    let images = btree_map(
+        parsed::<Line>(&["ghcr.io/acme/api", "web.tar"]),
+        digest(),
+        0..3,
+    );
+    (
+        commit(),
+        content(),
+        option::of(parsed(&["1.4.2", "2026.1"])),
+        images,
+    )
+        .prop_map(move |(commit, content, version, images)| Target {
             component: component.clone(),
             commit,
             content: (!gone).then_some(content),
             version,
-            artifacts: images.into_iter().map(|(name, digest)| Image { name, digest }).collect(),
-        },
-    )
+            artifacts: images
+                .into_iter()
+                .map(|(name, digest)| Image { name, digest })
+                .collect(),
+        })
 }
 
 fn names() -> impl Strategy<Value = Vec<ComponentName>> {
@@ -104,28 +118,40 @@ fn change(component: ComponentName, kind: Kind) -> impl Strategy<Value = Change>
 fn deployment(kinds: Vec<Kind>, ephemeral: bool) -> impl Strategy<Value = Deployment> {
     (prop::sample::select(kinds), names()).prop_flat_map(move |(kind, names)| {
         let components: Vec<_> = names.into_iter().map(|name| change(name, kind)).collect();
-        let texts =
-            (option::of(line()), option::of(parsed(&["r1"])), option::of(description()), line(), option::of(line()));
-        (components, btree_set(person(), 0..3), texts, option::of(commit()), option::of(time())).prop_map(
-            move |(
-                components,
-                approved_by,
-                (change, release, description, command, break_glass),
-                branch_tip,
-                expires,
-            )| Deployment {
-                kind,
-                components,
-                approved_by: approved_by.into_iter().collect(),
-                change,
-                release,
-                description,
-                branch_tip,
-                expires: expires.filter(|_| ephemeral && kind != Kind::Destroy),
-                command: (kind == Kind::Exec).then_some(command),
-                break_glass,
-            },
+        let texts = (
+            option::of(line()),
+            option::of(parsed(&["r1"])),
+            option::of(description()),
+            line(),
+            option::of(line()),
+        );
+        (
+            components,
+            btree_set(person(), 0..3),
+            texts,
+            option::of(commit()),
+            option::of(time()),
         )
+            .prop_map(
+                move |(
+                    components,
+                    approved_by,
+                    (change, release, description, command, break_glass),
+                    branch_tip,
+                    expires,
+                )| Deployment {
+                    kind,
+                    components,
+                    approved_by: approved_by.into_iter().collect(),
+                    change,
+                    release,
+                    description,
+                    branch_tip,
+                    expires: expires.filter(|_| ephemeral && kind != Kind::Destroy),
+                    command: (kind == Kind::Exec).then_some(command),
+                    break_glass,
+                },
+            )
     })
 }
 
@@ -135,39 +161,66 @@ fn run() -> impl Strategy<Value = RunId> {
 
 fn result(intent: Intent) -> impl Strategy<Value = (Outcome, VerificationResult)> {
     let outcomes = match intent {
-        Intent::Change => vec![Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack, Outcome::Skipped],
+        Intent::Change => vec![
+            Outcome::Succeeded,
+            Outcome::Failed,
+            Outcome::RolledBack,
+            Outcome::Skipped,
+        ],
         Intent::Unchanged => vec![Outcome::Unchanged, Outcome::Skipped],
         Intent::Destroy => vec![Outcome::Destroyed, Outcome::Failed, Outcome::Skipped],
     };
-    let results = vec![VerificationResult::Passed, VerificationResult::Failed, VerificationResult::None];
-    (prop::sample::select(outcomes), prop::sample::select(results)).prop_map(|(outcome, verification)| {
-        let passed = verification == VerificationResult::Passed && outcome != Outcome::Succeeded;
-        (outcome, if passed { VerificationResult::None } else { verification })
-    })
+    let results = vec![
+        VerificationResult::Passed,
+        VerificationResult::Failed,
+        VerificationResult::None,
+    ];
+    (
+        prop::sample::select(outcomes),
+        prop::sample::select(results),
+    )
+        .prop_map(|(outcome, verification)| {
+            let passed =
+                verification == VerificationResult::Passed && outcome != Outcome::Succeeded;
+            (
+                outcome,
+                if passed {
+                    VerificationResult::None
+                } else {
+                    verification
+                },
+            )
+        })
 }
 
 fn ended(component: ComponentName) -> impl Strategy<Value = Ended> {
-    prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).prop_flat_map(move |intent| {
-        let fields = (
-            target(component.clone(), intent == Intent::Destroy),
-            result(intent),
-            commit(),
-            option::of(self::component()),
-        );
-        fields.prop_map(|(target, (outcome, verification), to, because)| Ended {
-            target,
-            outcome,
-            because: because.filter(|_| outcome == Outcome::Skipped),
-            to: (outcome == Outcome::RolledBack).then_some(to),
-            verification,
-        })
-    })
+    prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).prop_flat_map(
+        move |intent| {
+            let fields = (
+                target(component.clone(), intent == Intent::Destroy),
+                result(intent),
+                commit(),
+                option::of(self::component()),
+            );
+            fields.prop_map(|(target, (outcome, verification), to, because)| Ended {
+                target,
+                outcome,
+                because: because.filter(|_| outcome == Outcome::Skipped),
+                to: (outcome == Outcome::RolledBack).then_some(to),
+                verification,
+            })
+        },
+    )
 }
 
 fn record(ephemeral: bool) -> impl Strategy<Value = Action> {
     let kinds = vec![Kind::Deploy, Kind::Rollback, Kind::Hotfix, Kind::Destroy];
     (deployment(kinds, ephemeral), vec(line(), 0..2)).prop_flat_map(|(deployment, logs)| {
-        let results: Vec<_> = deployment.components.iter().map(|change| (result(change.intent), commit())).collect();
+        let results: Vec<_> = deployment
+            .components
+            .iter()
+            .map(|change| (result(change.intent), commit()))
+            .collect();
         results.prop_map(move |results| {
             let report = |(change, ((outcome, verification), to)): (&Change, _)| Reported {
                 component: change.target.component.clone(),
@@ -176,8 +229,17 @@ fn record(ephemeral: bool) -> impl Strategy<Value = Action> {
                 to: (outcome == Outcome::RolledBack).then_some(to),
                 verification,
             };
-            let results = deployment.components.iter().zip(results).map(report).collect();
-            Action::Record(Record { deployment: deployment.clone(), results, logs: logs.clone() })
+            let results = deployment
+                .components
+                .iter()
+                .zip(results)
+                .map(report)
+                .collect();
+            Action::Record(Record {
+                deployment: deployment.clone(),
+                results,
+                logs: logs.clone(),
+            })
         })
     })
 }
@@ -192,77 +254,141 @@ fn finish() -> impl Strategy<Value = Action> {
         option::of(line()),
         vec(line(), 0..2),
     );
-    parts.prop_flat_map(|(start, run, names, approved_by, description, break_glass, logs)| {
-        let components: Vec<_> = names.into_iter().map(ended).collect();
-        components.prop_map(move |components| {
-            Action::Finish(Finish {
-                start,
-                run,
-                kind: Kind::Deploy,
-                components,
-                approved_by: approved_by.iter().cloned().collect(),
-                description: description.clone(),
-                break_glass: break_glass.clone(),
-                status: None,
-                logs: logs.clone(),
+    parts.prop_flat_map(
+        |(start, run, names, approved_by, description, break_glass, logs)| {
+            let components: Vec<_> = names.into_iter().map(ended).collect();
+            components.prop_map(move |components| {
+                Action::Finish(Finish {
+                    start,
+                    run,
+                    kind: Kind::Deploy,
+                    components,
+                    approved_by: approved_by.iter().cloned().collect(),
+                    description: description.clone(),
+                    break_glass: break_glass.clone(),
+                    status: None,
+                    logs: logs.clone(),
+                })
             })
-        })
-    })
+        },
+    )
 }
 
 fn environment_action(ephemeral: bool) -> impl Strategy<Value = Action> {
-    let kinds = vec![Kind::Deploy, Kind::Rollback, Kind::Hotfix, Kind::Destroy, Kind::Exec];
-    let baseline = names().prop_flat_map(|names| names.into_iter().map(|name| target(name, false)).collect::<Vec<_>>());
+    let kinds = vec![
+        Kind::Deploy,
+        Kind::Rollback,
+        Kind::Hotfix,
+        Kind::Destroy,
+        Kind::Exec,
+    ];
+    let baseline = names().prop_flat_map(|names| {
+        names
+            .into_iter()
+            .map(|name| target(name, false))
+            .collect::<Vec<_>>()
+    });
     let running = (names(), commit(), any::<bool>(), option::of(line()));
     prop_oneof![
-        (baseline, option::of(line()))
-            .prop_map(|(components, comment)| Action::Baseline(Baseline { components, comment })),
-        (run(), deployment(kinds, ephemeral)).prop_map(|(run, deployment)| Action::Start(Start { run, deployment })),
+        (baseline, option::of(line())).prop_map(|(components, comment)| Action::Baseline(
+            Baseline {
+                components,
+                comment
+            }
+        )),
+        (run(), deployment(kinds, ephemeral))
+            .prop_map(|(run, deployment)| Action::Start(Start { run, deployment })),
         (0u64..4, run()).prop_map(|(start, run)| Action::Resume(Resume { start, run })),
         finish(),
         record(ephemeral),
-        (0u64..4, run(), btree_map(component(), commit(), 0..4), line()).prop_map(|(start, run, aborted, reason)| {
-            let components = aborted.into_iter().map(|(component, commit)| Component { component, commit }).collect();
-            Action::Abort(Abort { start, run, components, reason })
-        }),
-        running.prop_map(|(names, commit, passed, comment)| Action::Verification(Verification {
-            components: names.into_iter().map(|component| Component { component, commit }).collect(),
-            verification: if passed { VerificationResult::Passed } else { VerificationResult::Failed },
-            comment,
-            logs: Vec::new(),
-        })),
-        (commit(), names(), option::of(digest()), time(), option::of(line())).prop_map(
-            |(commit, components, plan, expires, comment)| {
-                let plans = plan.map(|plan| (components[0].clone(), plan)).into_iter().collect();
-                Action::Approve(Approve { commit, components, plans, expires, comment })
-            }
+        (
+            0u64..4,
+            run(),
+            btree_map(component(), commit(), 0..4),
+            line()
+        )
+            .prop_map(|(start, run, aborted, reason)| {
+                let components = aborted
+                    .into_iter()
+                    .map(|(component, commit)| Component { component, commit })
+                    .collect();
+                Action::Abort(Abort {
+                    start,
+                    run,
+                    components,
+                    reason,
+                })
+            }),
+        running.prop_map(
+            |(names, commit, passed, comment)| Action::Verification(Verification {
+                components: names
+                    .into_iter()
+                    .map(|component| Component { component, commit })
+                    .collect(),
+                verification: if passed {
+                    VerificationResult::Passed
+                } else {
+                    VerificationResult::Failed
+                },
+                comment,
+                logs: Vec::new(),
+            })
         ),
-        (commit(), person(), option::of(line())).prop_map(|(commit, approver, comment)| Action::Revoke(Revoke {
-            commit,
-            approver,
-            comment
-        })),
-        (option::of(component()), line()).prop_map(|(component, reason)| Action::Lock(Lock { component, reason })),
+        (
+            commit(),
+            names(),
+            option::of(digest()),
+            time(),
+            option::of(line())
+        )
+            .prop_map(|(commit, components, plan, expires, comment)| {
+                let plans = plan
+                    .map(|plan| (components[0].clone(), plan))
+                    .into_iter()
+                    .collect();
+                Action::Approve(Approve {
+                    commit,
+                    components,
+                    plans,
+                    expires,
+                    comment,
+                })
+            }),
+        (commit(), person(), option::of(line())).prop_map(|(commit, approver, comment)| {
+            Action::Revoke(Revoke {
+                commit,
+                approver,
+                comment,
+            })
+        }),
+        (option::of(component()), line())
+            .prop_map(|(component, reason)| Action::Lock(Lock { component, reason })),
         option::of(component()).prop_map(|component| Action::Unlock(Unlock {
             component,
             commit: None,
             holds: Vec::new(),
             comment: None
         })),
-        (commit(), component(), content(), option::of(line())).prop_map(|(commit, component, content, comment)| {
-            Action::Unlock(Unlock {
-                component: None,
-                commit: Some(commit),
-                holds: vec![Hold { component, content }],
-                comment,
-            })
-        }),
-        (time(), option::of(line())).prop_map(|(expires, comment)| Action::Expire(Expire { expires, comment })),
+        (commit(), component(), content(), option::of(line())).prop_map(
+            |(commit, component, content, comment)| {
+                Action::Unlock(Unlock {
+                    component: None,
+                    commit: Some(commit),
+                    holds: vec![Hold { component, content }],
+                    comment,
+                })
+            }
+        ),
+        (time(), option::of(line()))
+            .prop_map(|(expires, comment)| Action::Expire(Expire { expires, comment })),
     ]
 }
 
 fn evidence_action() -> impl Strategy<Value = Action> {
-    let yank = prop_oneof![commit().prop_map(|it| (Some(it), None)), digest().prop_map(|it| (None, Some(it)))];
+    let yank = prop_oneof![
+        commit().prop_map(|it| (Some(it), None)),
+        digest().prop_map(|it| (None, Some(it)))
+    ];
     let predicate = prop::sample::select(vec![
         serde_json::json!({ "result": "PASSED", "passedTests": ["a\nb", "c"], "ratio": 87.5, "deep": { "a": [1, null, true] } }),
         serde_json::json!({ "approvals": 2, "unresolved": 0 }),
@@ -274,55 +400,97 @@ fn evidence_action() -> impl Strategy<Value = Action> {
         "https://slsa.dev/provenance/v1",
     ]);
     prop_oneof![
-        (component(), commit(), any::<bool>(), option::of(line())).prop_map(|(component, commit, good, log)| {
-            Action::Build(Build {
-                component,
-                commit,
-                result: if good { BuildResult::Succeeded } else { BuildResult::Failed },
-                log,
-            })
-        }),
-        (component(), commit(), content(), digest(), option::of(line())).prop_map(
-            |(component, commit, content, digest, builder)| {
+        (component(), commit(), any::<bool>(), option::of(line())).prop_map(
+            |(component, commit, good, log)| {
+                Action::Build(Build {
+                    component,
+                    commit,
+                    result: if good {
+                        BuildResult::Succeeded
+                    } else {
+                        BuildResult::Failed
+                    },
+                    log,
+                })
+            }
+        ),
+        (
+            component(),
+            commit(),
+            content(),
+            digest(),
+            option::of(line())
+        )
+            .prop_map(|(component, commit, content, digest, builder)| {
                 Action::Artifact(Artifact {
                     component,
                     commit,
                     content,
-                    image: Image { name: "img".parse().unwrap(), digest },
+                    image: Image {
+                        name: "img".parse().unwrap(),
+                        digest,
+                    },
                     builder,
                 })
-            }
-        ),
-        (commit(), option::of(parsed(&["stage"])), types, option::of(parsed(&["e2e"])), predicate).prop_map(
-            |(commit, environment, predicate_type, suite, predicate)| Action::Attestation(Attestation {
-                commit,
-                environment,
-                predicate_type,
-                suite,
-                predicate: predicate.as_object().unwrap().clone(),
-            })
-        ),
+            }),
+        (
+            commit(),
+            option::of(parsed(&["stage"])),
+            types,
+            option::of(parsed(&["e2e"])),
+            predicate
+        )
+            .prop_map(|(commit, environment, predicate_type, suite, predicate)| {
+                Action::Attestation(Attestation {
+                    commit,
+                    environment,
+                    predicate_type,
+                    suite,
+                    predicate: predicate.as_object().unwrap().clone(),
+                })
+            }),
         (yank, line(), any::<bool>()).prop_map(|((commit, digest), reason, open)| {
-            let yank = Yank { commit, digest, reason };
-            if open { Action::Yank(yank) } else { Action::Unyank(yank) }
+            let yank = Yank {
+                commit,
+                digest,
+                reason,
+            };
+            if open {
+                Action::Yank(yank)
+            } else {
+                Action::Unyank(yank)
+            }
         }),
     ]
 }
 
 fn policy_action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        (digest(), btree_set(person(), 0..2), option::of(description()), btree_set(oid(), 0..2), any::<bool>())
-            .prop_map(|(digest, approved_by, description, admits, recovered)| Action::Publish(Publish {
-                digest,
-                approved_by: approved_by.into_iter().collect(),
-                description,
-                admits: admits.into_iter().map(EntryId).collect(),
-                recovered,
-            })),
+        (
+            digest(),
+            btree_set(person(), 0..2),
+            option::of(description()),
+            btree_set(oid(), 0..2),
+            any::<bool>()
+        )
+            .prop_map(|(digest, approved_by, description, admits, recovered)| {
+                Action::Publish(Publish {
+                    digest,
+                    approved_by: approved_by.into_iter().collect(),
+                    description,
+                    admits: admits.into_iter().map(EntryId).collect(),
+                    recovered,
+                })
+            }),
         (digest(), option::of(line()))
             .prop_map(|(digest, comment)| Action::PolicyApprove(PolicyApprove { digest, comment })),
-        (digest(), person(), option::of(line()))
-            .prop_map(|(digest, approver, comment)| Action::PolicyRevoke(PolicyRevoke { digest, approver, comment })),
+        (digest(), person(), option::of(line())).prop_map(|(digest, approver, comment)| {
+            Action::PolicyRevoke(PolicyRevoke {
+                digest,
+                approver,
+                comment,
+            })
+        }),
     ]
 }
 
@@ -335,25 +503,46 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
         3 => evidence_action().prop_map(|action| ("evidence", None, action)),
         2 => policy_action().prop_map(|action| ("policy", None, action)),
     ];
-    (place, time(), person(), option::of(person()), (oid(), oid()), 1u64..20, oid()).prop_map(
-        |((ledger, environment, action), at, by, requested_by, (project, previous), sequence, seen)| {
-            let ledger: LedgerName = ledger.parse().unwrap();
-            let seen = if ledger.is_policy() { "dev".parse().unwrap() } else { LedgerName::policy() }
-                .pipe(|name| [(name, EntryId(seen))].into());
-            Statement {
+    (
+        place,
+        time(),
+        person(),
+        option::of(person()),
+        (oid(), oid()),
+        1u64..20,
+        oid(),
+    )
+        .prop_map(
+            |(
+                (ledger, environment, action),
                 at,
                 by,
                 requested_by,
-                ledger,
-                environment,
-                project: EntryId(project),
-                previous: EntryId(previous),
+                (project, previous),
                 sequence,
                 seen,
-                action,
-            }
-        },
-    )
+            )| {
+                let ledger: LedgerName = ledger.parse().unwrap();
+                let seen = if ledger.is_policy() {
+                    "dev".parse().unwrap()
+                } else {
+                    LedgerName::policy()
+                }
+                .pipe(|name| [(name, EntryId(seen))].into());
+                Statement {
+                    at,
+                    by,
+                    requested_by,
+                    ledger,
+                    environment,
+                    project: EntryId(project),
+                    previous: EntryId(previous),
+                    sequence,
+                    seen,
+                    action,
+                }
+            },
+        )
 }
 
 trait Pipe: Sized {
@@ -367,5 +556,7 @@ impl Pipe for LedgerName {}
 /// A statement as an entry whose signature somebody is said to have checked.
 pub(crate) fn verified(statement: &Statement) -> Entry {
     let bytes = statement.print().unwrap();
-    Entry::<Unverified>::parse(&bytes, b"").unwrap().assume_verified(PublicKey::new([0; 8], [1; 32]))
+    Entry::<Unverified>::parse(&bytes, b"")
+        .unwrap()
+        .assume_verified(PublicKey::new([0; 8], [1; 32]))
 }

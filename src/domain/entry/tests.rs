@@ -124,7 +124,10 @@ fn the_spelling_is_this() {
     let statement = Statement::parse(LOCK.as_bytes()).unwrap();
     assert_eq!(statement.print().unwrap(), LOCK.as_bytes());
     assert_eq!(statement.trusted_comment(), "git-deploy prod 7 lock");
-    assert_eq!(statement.identity(&"catalogue".parse().unwrap()), "bob <bob@catalogue>");
+    assert_eq!(
+        statement.identity(&"catalogue".parse().unwrap()),
+        "bob <bob@catalogue>"
+    );
     assert_eq!(
         statement.message(),
         "lock api in prod\n\nincident 4711\n\nDeploy-Action: lock\nDeploy-Environment: prod\nDeploy-Component: api\nDeploy-By: bob\n"
@@ -142,7 +145,10 @@ fn other_spellings_are_refused() {
         ("\"sequence\": 7", "\"sequence\": 0"),
         ("\"sequence\": 7", "\"sequence\": -1"),
         ("\"by\": \"bob\"", "\"by\": \"bob\",\n    \"by\": \"alice\""),
-        ("\"by\": \"bob\"", "\"by\": \"bob\",\n    \"requestedBy\": null"),
+        (
+            "\"by\": \"bob\"",
+            "\"by\": \"bob\",\n    \"requestedBy\": null",
+        ),
         ("\"by\": \"bob\"", "\"by\": \"b\\u006fb\""),
         ("\"by\": \"bob\"", "\"by\": \"Bob\""),
         ("\"by\": \"bob\"", "\"by\": \"../bob\""),
@@ -175,19 +181,30 @@ fn other_spellings_are_refused() {
 #[test]
 fn bounds() {
     let large = vec![b' '; super::MAX_BYTES + 1];
-    assert!(matches!(Statement::parse(&large), Err(ParseError::TooLarge(_))));
+    assert!(matches!(
+        Statement::parse(&large),
+        Err(ParseError::TooLarge(_))
+    ));
     let deep = LOCK.replace(
         "\"reason\": \"incident 4711\"",
-        &format!("\"reason\": {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        &format!(
+            "\"reason\": {}1{}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        ),
     );
-    assert!(matches!(Statement::parse(deep.as_bytes()), Err(ParseError::Json(_))));
+    assert!(matches!(
+        Statement::parse(deep.as_bytes()),
+        Err(ParseError::Json(_))
+    ));
 }
 
 /// Whatever prints can be read back: nothing is signed that no reader accepts.
 #[test]
 fn a_predicate_is_as_deep_as_is_read() {
     let attest = |arrays: usize| {
-        let predicate = (0..arrays).fold(serde_json::json!(1), |value, _| serde_json::json!([value]));
+        let predicate =
+            (0..arrays).fold(serde_json::json!(1), |value, _| serde_json::json!([value]));
         let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
         statement.ledger = "evidence".parse().unwrap();
         statement.action = Action::Attestation(
@@ -199,6 +216,9 @@ fn a_predicate_is_as_deep_as_is_read() {
         statement
     };
     let deepest = attest(124);
-    assert_eq!(Statement::parse(&deepest.print().unwrap()).unwrap(), deepest);
+    assert_eq!(
+        Statement::parse(&deepest.print().unwrap()).unwrap(),
+        deepest
+    );
     assert!(attest(125).print().is_err());
 }

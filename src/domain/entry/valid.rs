@@ -3,8 +3,8 @@
 //! This is what every reader, now and later, may rely on; what depends on a policy or on history is the gates' business.
 
 use super::{
-    Action, Attestation, Deployment, Ended, Finish, Image, Intent, Kind, MAX_BYTES, MAX_PREDICATE, MAX_SUBJECTS,
-    Outcome, Record, Statement, Target,
+    Action, Attestation, Deployment, Ended, Finish, Image, Intent, Kind, MAX_BYTES, MAX_PREDICATE,
+    MAX_SUBJECTS, Outcome, Record, Statement, Target,
 };
 use super::{VerificationResult, json};
 use crate::domain::text::{Line, is_plain};
@@ -37,7 +37,9 @@ const MAX_PREDICATE_DEPTH: usize = 125;
 /// Whether a list is strictly ascending.
 fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut items = items.into_iter();
-    let Some(mut last) = items.next() else { return true };
+    let Some(mut last) = items.next() else {
+        return true;
+    };
     items.all(|item| {
         let good = last < item;
         last = item;
@@ -51,14 +53,20 @@ fn require(good: bool, error: InvalidError) -> Result<(), InvalidError> {
 
 /// Refuses bytes over the limit.
 pub(super) fn check_size(bytes: &[u8]) -> Result<(), InvalidError> {
-    require(bytes.len() <= MAX_BYTES, InvalidError::TooLarge(bytes.len()))
+    require(
+        bytes.len() <= MAX_BYTES,
+        InvalidError::TooLarge(bytes.len()),
+    )
 }
 
 /// Checks everything that a statement must be in itself.
 pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
     let count = json::subject_count(statement);
     require(count <= MAX_SUBJECTS, InvalidError::Subjects(count))?;
-    require(statement.sequence > 0, Contradiction("the sequence of an entry begins at 1: the genesis is 0"))?;
+    require(
+        statement.sequence > 0,
+        Contradiction("the sequence of an entry begins at 1: the genesis is 0"),
+    )?;
     require(
         !statement.seen.contains_key(&statement.ledger),
         Contradiction("`seen` names other ledgers: `previous` speaks for this one"),
@@ -67,7 +75,10 @@ pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
         statement.ledger.is_policy() || statement.seen.keys().any(super::LedgerName::is_policy),
         Contradiction("`seen` must name the policy's tip"),
     )?;
-    require(ledger_fits(statement), Contradiction("the ledger has no such action"))?;
+    require(
+        ledger_fits(statement),
+        Contradiction("the ledger has no such action"),
+    )?;
     if let Some(environment) = &statement.environment {
         let inside = environment
             .as_str()
@@ -86,10 +97,14 @@ pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
 fn ledger_fits(statement: &Statement) -> bool {
     let ledger = &statement.ledger;
     match statement.action {
-        Action::Publish(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => ledger.is_policy(),
-        Action::Build(_) | Action::Artifact(_) | Action::Attestation(_) | Action::Yank(_) | Action::Unyank(_) => {
-            ledger.is_evidence()
+        Action::Publish(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => {
+            ledger.is_policy()
         }
+        Action::Build(_)
+        | Action::Artifact(_)
+        | Action::Attestation(_)
+        | Action::Yank(_)
+        | Action::Unyank(_) => ledger.is_evidence(),
         _ => ledger.is_environment(),
     }
 }
@@ -108,18 +123,30 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
         Action::Record(it) => check_record(it, statement),
         Action::Finish(it) => check_finish(it),
         // A run that changed nothing can be given up.
-        Action::Abort(it) => {
-            require(ascending(it.components.iter().map(|component| &component.component)), Order("the components"))
-        }
+        Action::Abort(it) => require(
+            ascending(it.components.iter().map(|component| &component.component)),
+            Order("the components"),
+        ),
         Action::Verification(it) => {
             let names = || it.components.iter().map(|component| &component.component);
-            require(!it.components.is_empty() && ascending(names()), Order("the components"))?;
-            require(it.verification != VerificationResult::None, Contradiction("a verification passed or failed"))
+            require(
+                !it.components.is_empty() && ascending(names()),
+                Order("the components"),
+            )?;
+            require(
+                it.verification != VerificationResult::None,
+                Contradiction("a verification passed or failed"),
+            )
         }
         Action::Approve(it) => {
-            require(!it.components.is_empty() && ascending(&it.components), Order("the components"))?;
             require(
-                it.plans.keys().all(|component| it.components.contains(component)),
+                !it.components.is_empty() && ascending(&it.components),
+                Order("the components"),
+            )?;
+            require(
+                it.plans
+                    .keys()
+                    .all(|component| it.components.contains(component)),
                 Contradiction("a plan is approved for a component that is not"),
             )
         }
@@ -136,9 +163,10 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
         }
         Action::Artifact(it) => check_image(&it.image),
         Action::Attestation(it) => check_attestation(it),
-        Action::Yank(it) | Action::Unyank(it) => {
-            require(it.commit.is_some() != it.digest.is_some(), Contradiction("a yank is of a commit or of a digest"))
-        }
+        Action::Yank(it) | Action::Unyank(it) => require(
+            it.commit.is_some() != it.digest.is_some(),
+            Contradiction("a yank is of a commit or of a digest"),
+        ),
         Action::Publish(it) => {
             require(ascending(&it.approved_by), Order("the approvers"))?;
             require(ascending(&it.admits), Order("the admitted entries"))
@@ -155,33 +183,53 @@ fn check_action(statement: &Statement) -> Result<(), InvalidError> {
 
 fn check_record(it: &Record, statement: &Statement) -> Result<(), InvalidError> {
     check_deployment(&it.deployment, statement)?;
-    let names = it.deployment.components.iter().map(|change| &change.target.component);
+    let names = it
+        .deployment
+        .components
+        .iter()
+        .map(|change| &change.target.component);
     require(
         names.eq(it.results.iter().map(|result| &result.component)),
         Order("the results, one for each component,"),
     )?;
-    it.deployment.components.iter().zip(it.ended()).try_for_each(|(change, ended)| {
-        check_ended(&ended)?;
-        require(
-            outcome_fits(change.intent, ended.outcome),
-            Contradiction("an outcome does not fit what was to be done"),
-        )
-    })?;
-    require(it.deployment.kind != Kind::Exec, Contradiction("a one-off command is started and finished, not recorded"))
+    it.deployment
+        .components
+        .iter()
+        .zip(it.ended())
+        .try_for_each(|(change, ended)| {
+            check_ended(&ended)?;
+            require(
+                outcome_fits(change.intent, ended.outcome),
+                Contradiction("an outcome does not fit what was to be done"),
+            )
+        })?;
+    require(
+        it.deployment.kind != Kind::Exec,
+        Contradiction("a one-off command is started and finished, not recorded"),
+    )
 }
 
 fn check_finish(it: &Finish) -> Result<(), InvalidError> {
     let may_be_empty = matches!(it.kind, Kind::Exec | Kind::Destroy);
-    require(may_be_empty || !it.components.is_empty(), Order("the components"))?;
+    require(
+        may_be_empty || !it.components.is_empty(),
+        Order("the components"),
+    )?;
     check_targets(it.components.iter().map(|ended| &ended.target))?;
     it.components.iter().try_for_each(check_ended)?;
     require(ascending(&it.approved_by), Order("the approvers"))?;
-    require((it.kind == Kind::Exec) == it.status.is_some(), Contradiction("an exec, and nothing else, has a status"))
+    require(
+        (it.kind == Kind::Exec) == it.status.is_some(),
+        Contradiction("an exec, and nothing else, has a status"),
+    )
 }
 
 fn check_attestation(it: &Attestation) -> Result<(), InvalidError> {
     let uri = it.predicate_type.as_str();
-    require(uri.contains(':') && !uri.contains(char::is_whitespace), Contradiction("a predicate type is a URI"))?;
+    require(
+        uri.contains(':') && !uri.contains(char::is_whitespace),
+        Contradiction("a predicate type is a URI"),
+    )?;
     let size = serde_json::to_vec(&it.predicate).map_or(usize::MAX, |bytes| bytes.len());
     require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
     require(
@@ -200,7 +248,10 @@ fn plain_values<'a>(
     mut keys: impl Iterator<Item = &'a String>,
 ) -> bool {
     use serde_json::Value;
-    let plain = |text: &str| text.chars().all(|character| is_plain(character) || matches!(character, '\n' | '\t'));
+    let plain = |text: &str| {
+        text.chars()
+            .all(|character| is_plain(character) || matches!(character, '\n' | '\t'))
+    };
     keys.all(|key| plain(key))
         && values.all(|value| match value {
             Value::String(text) => plain(text),
@@ -221,28 +272,48 @@ fn depth(value: &serde_json::Value) -> usize {
 }
 
 fn check_image(image: &Image) -> Result<(), InvalidError> {
-    require(one_word(&image.name), Contradiction("the name of an artifact holds no white space"))
+    require(
+        one_word(&image.name),
+        Contradiction("the name of an artifact holds no white space"),
+    )
 }
 
 fn one_word(line: &Line) -> bool {
     !line.as_str().contains(char::is_whitespace)
 }
 
-fn check_targets<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<(), InvalidError> {
-    require(ascending(targets.clone().map(|target| &target.component)), Order("the components"))?;
+fn check_targets<'a>(
+    targets: impl Iterator<Item = &'a Target> + Clone,
+) -> Result<(), InvalidError> {
+    require(
+        ascending(targets.clone().map(|target| &target.component)),
+        Order("the components"),
+    )?;
     targets.into_iter().try_for_each(|target| {
-        require(ascending(target.artifacts.iter().map(|image| &image.name)), Order("the artifacts of a component"))?;
+        require(
+            ascending(target.artifacts.iter().map(|image| &image.name)),
+            Order("the artifacts of a component"),
+        )?;
         target.artifacts.iter().try_for_each(check_image)?;
-        require(target.version.as_ref().is_none_or(one_word), Contradiction("a version holds no white space"))
+        require(
+            target.version.as_ref().is_none_or(one_word),
+            Contradiction("a version holds no white space"),
+        )
     })
 }
 
 fn check_deployment(it: &Deployment, statement: &Statement) -> Result<(), InvalidError> {
     let (exec, destroy) = (it.kind == Kind::Exec, it.kind == Kind::Destroy);
-    require(exec || destroy || !it.components.is_empty(), Order("the components"))?;
+    require(
+        exec || destroy || !it.components.is_empty(),
+        Order("the components"),
+    )?;
     check_targets(it.components.iter().map(|change| &change.target))?;
     require(ascending(&it.approved_by), Order("the approvers"))?;
-    require(exec == it.command.is_some(), Contradiction("an exec, and nothing else, has a command"))?;
+    require(
+        exec == it.command.is_some(),
+        Contradiction("an exec, and nothing else, has a command"),
+    )?;
     require(
         it.expires.is_none() || statement.environment.is_some() && !destroy,
         Contradiction("only what creates or renews an ephemeral environment expires"),
@@ -259,12 +330,18 @@ fn check_deployment(it: &Deployment, statement: &Statement) -> Result<(), Invali
             intent == Intent::Change || destroy || change.from.is_some(),
             Contradiction("only what runs can stay or be destroyed"),
         )?;
-        require(intent == Intent::Change || change.plan.is_none(), Contradiction("only a change has a plan"))?;
+        require(
+            intent == Intent::Change || change.plan.is_none(),
+            Contradiction("only a change has a plan"),
+        )?;
         require(
             !exec || intent == Intent::Unchanged && change.from == Some(change.target.commit),
             Contradiction("an exec changes no component"),
         )?;
-        require(!destroy || gone, Contradiction("a destroy leaves no component"))
+        require(
+            !destroy || gone,
+            Contradiction("a destroy leaves no component"),
+        )
     })
 }
 

@@ -24,10 +24,17 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 /// Everyone whose approval counts for a `start`, `record` or `publish`: what its `approvedBy` must say, whatever it says now. Nobody where
 /// none is asked for: without seats, for a rollback, with the glass broken. Nobody either where a fact is missing; the verdict then is
 /// "cannot tell" in any case.
-pub fn counting(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time) -> BTreeSet<Person> {
+pub fn counting(
+    policy: &Policy,
+    request: &Request<'_>,
+    facts: &Facts,
+    now: Time,
+) -> BTreeSet<Person> {
     let ctx = Context::new(policy, *request, facts, now);
     let counting = match ctx.statement.map(|statement| &statement.action) {
-        Some(Action::Publish(publish)) => consenting_admins(&ctx, publish).map(|(_, persons)| persons),
+        Some(Action::Publish(publish)) => {
+            consenting_admins(&ctx, publish).map(|(_, persons)| persons)
+        }
         Some(Action::Start(_) | Action::Record(_)) => asked(&ctx).map(|asked| persons(&asked)),
         _ => Ok(BTreeSet::new()),
     };
@@ -46,23 +53,36 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let unasked = ctx.environment()?.approvals.is_empty() || not_asked(deployment);
     if deployment.kind == Kind::Exec && asked.is_empty() && !unasked {
         // Consent is to components at a commit: a command that names none would need nobody's.
-        against.push(Check::fail(RULE, "a command that names no component cannot be approved: name those that run"));
+        against.push(Check::fail(
+            RULE,
+            "a command that names no component cannot be approved: name those that run",
+        ));
     }
     let mut filled = Vec::new();
     for one in &asked {
         match one.missing(ctx)? {
             Some(detail) => {
-                let destroys = one.changes.iter().any(|change| change.intent == Intent::Destroy);
+                let destroys = one
+                    .changes
+                    .iter()
+                    .any(|change| change.intent == Intent::Destroy);
                 let more = match deployment.kind {
                     // What is there already is approved only by its name.
                     Kind::Destroy => {
-                        let names = one.changes.iter().map(|it| format!(" --component {}", it.target.component));
+                        let names = one
+                            .changes
+                            .iter()
+                            .map(|it| format!(" --component {}", it.target.component));
                         names.collect::<Vec<_>>().concat()
                     }
                     _ if destroys => " --destroy".to_owned(),
                     _ => String::new(),
                 };
-                let command = format!("git deploy approve {} {}{more}", ctx.shown(), one.commit.short());
+                let command = format!(
+                    "git deploy approve {} {}{more}",
+                    ctx.shown(),
+                    one.commit.short()
+                );
                 against.push(Check::fail(RULE, one.named(&asked, detail)).remedy(command));
             }
             None => filled.push(one.named(&asked, one.tally())),
@@ -77,10 +97,19 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 
 /// What an entry says of who approved must be so: messages and notes repeat it.
 fn misnamed(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
-    let show = |names: String| if names.is_empty() { "nobody".to_owned() } else { names };
+    let show = |names: String| {
+        if names.is_empty() {
+            "nobody".to_owned()
+        } else {
+            names
+        }
+    };
     (!named.iter().eq(counting)).then(|| {
         let (named, counting) = (show(list(named)), show(list(counting)));
-        Check::fail(RULE, format!("it says approved by {named}, and the approvals that count are of {counting}"))
+        Check::fail(
+            RULE,
+            format!("it says approved by {named}, and the approvals that count are of {counting}"),
+        )
     })
 }
 
@@ -100,7 +129,12 @@ struct Asked<'a> {
 }
 
 fn persons(asked: &[Asked<'_>]) -> BTreeSet<Person> {
-    asked.iter().flat_map(|one| &one.consents).flatten().cloned().collect()
+    asked
+        .iter()
+        .flat_map(|one| &one.consents)
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// One for each commit that is to be changed to; an `exec` changes nothing and is asked for all that it names.
@@ -110,15 +144,29 @@ fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
         return Ok(Vec::new());
     }
     let mut commits: BTreeMap<CommitId, Vec<&Change>> = BTreeMap::new();
-    let wanted = |change: &&Change| deployment.kind == Kind::Exec || change.intent != Intent::Unchanged;
+    let wanted =
+        |change: &&Change| deployment.kind == Kind::Exec || change.intent != Intent::Unchanged;
     for change in deployment.components.iter().filter(wanted) {
-        commits.entry(change.target.commit).or_default().push(change);
+        commits
+            .entry(change.target.commit)
+            .or_default()
+            .push(change);
     }
-    let involved = if seats.iter().any(|seat| seat.prevent_self) { trust::involved(ctx)? } else { BTreeSet::new() };
+    let involved = if seats.iter().any(|seat| seat.prevent_self) {
+        trust::involved(ctx)?
+    } else {
+        BTreeSet::new()
+    };
     let mut asked = Vec::new();
     for (commit, changes) in commits {
         let consents = vec![BTreeSet::new(); seats.len()];
-        let mut one = Asked { commit, changes, seats, consents, refused: BTreeMap::new() };
+        let mut one = Asked {
+            commit,
+            changes,
+            seats,
+            consents,
+            refused: BTreeMap::new(),
+        };
         for (_, _, kept) in ctx.here()?.approvals().filter(|(it, _, _)| *it == commit) {
             if let Action::Approve(approve) = &kept.statement.action {
                 one.add(ctx, kept, approve, &involved)?;
@@ -130,11 +178,22 @@ fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
 }
 
 impl Asked<'_> {
-    fn add(&mut self, ctx: &Context<'_>, kept: &Kept, approve: &Approve, involved: &BTreeSet<Person>) -> Known<()> {
+    fn add(
+        &mut self,
+        ctx: &Context<'_>,
+        kept: &Kept,
+        approve: &Approve,
+        involved: &BTreeSet<Person>,
+    ) -> Known<()> {
         let person = &kept.statement.by;
         let mut why = None;
         let mut seats = Vec::new();
-        for (index, seat) in self.seats.iter().enumerate().filter(|(_, seat)| seat.by.contains(person)) {
+        for (index, seat) in self
+            .seats
+            .iter()
+            .enumerate()
+            .filter(|(_, seat)| seat.by.contains(person))
+        {
             match self.against(ctx, kept, approve, seat, involved) {
                 None => seats.push(index),
                 Some(reason) => why = Some(reason),
@@ -171,9 +230,16 @@ impl Asked<'_> {
             Some("nobody approves what they wrote or start")
         } else if approve.expires <= ctx.now || kept.statement.at.plus(seat.expires) <= ctx.now {
             Some("it has expired")
-        } else if !self.changes.iter().all(|change| approve.components.contains(&change.target.component)) {
+        } else if !self
+            .changes
+            .iter()
+            .all(|change| approve.components.contains(&change.target.component))
+        {
             Some("it is for other components")
-        } else if seat.bind == Bind::Plan && ctx.statement.is_some() && !self.plans_fit(ctx, approve) {
+        } else if seat.bind == Bind::Plan
+            && ctx.statement.is_some()
+            && !self.plans_fit(ctx, approve)
+        {
             Some("it is for another plan")
         } else {
             None
@@ -185,28 +251,46 @@ impl Asked<'_> {
     fn plans_fit(&self, ctx: &Context<'_>, approve: &Approve) -> bool {
         self.changes.iter().all(|change| {
             let component = &change.target.component;
-            let planned = ctx.policy.component(component).is_some_and(|it| it.plan.is_some());
+            let planned = ctx
+                .policy
+                .component(component)
+                .is_some_and(|it| it.plan.is_some());
             let needs = planned && change.intent == Intent::Change;
-            approve.plans.get(component) == change.plan.as_ref() && (change.plan.is_some() || !needs)
+            approve.plans.get(component) == change.plan.as_ref()
+                && (change.plan.is_some() || !needs)
         })
     }
 
     /// A slot for each person that a seat asks for.
     fn slots<'s>(&self, consents: &'s [BTreeSet<Person>]) -> Vec<&'s BTreeSet<Person>> {
         let seats = self.seats.iter().zip(consents);
-        seats.flat_map(|(seat, who)| (0..seat.required).map(move |_| who)).collect()
+        seats
+            .flat_map(|(seat, who)| (0..seat.required).map(move |_| who))
+            .collect()
     }
 
     fn tally(&self) -> String {
         let slots = self.slots(&self.consents);
-        let holders: Vec<String> = fill(&slots).into_iter().flatten().map(|person| format!("{person} ✓")).collect();
+        let holders: Vec<String> = fill(&slots)
+            .into_iter()
+            .flatten()
+            .map(|person| format!("{person} ✓"))
+            .collect();
         let tally = format!("{} of {}", holders.len(), slots.len());
-        if holders.is_empty() { tally } else { format!("{tally}: {}", list(holders)) }
+        if holders.is_empty() {
+            tally
+        } else {
+            format!("{tally}: {}", list(holders))
+        }
     }
 
     /// The line about one of several commits says which.
     fn named(&self, all: &[Self], detail: String) -> String {
-        if all.len() == 1 { detail } else { format!("{}: {detail}", self.commit.short()) }
+        if all.len() == 1 {
+            detail
+        } else {
+            format!("{}: {detail}", self.commit.short())
+        }
     }
 
     /// Says who is missing; `None` if nobody is.
@@ -224,25 +308,51 @@ impl Asked<'_> {
             (1, _) => format!("needs one of {}", list(&helpful)),
             (missing, _) => format!("needs {missing} more, of {}", list(&helpful)),
         };
-        let refused = self.refused.iter().filter(|(person, _)| !self.consents.iter().any(|it| it.contains(*person)));
-        let refused: Vec<String> = refused.take(3).map(|(person, why)| format!("; not by {person}: {why}")).collect();
+        let refused = self
+            .refused
+            .iter()
+            .filter(|(person, _)| !self.consents.iter().any(|it| it.contains(*person)));
+        let refused: Vec<String> = refused
+            .take(3)
+            .map(|(person, why)| format!("; not by {person}: {why}"))
+            .collect();
         let refused = refused.concat();
-        Ok(Some(format!("{tally}{} {needs}{refused}", if filled == 0 && !helpful.is_empty() { ":" } else { "," })))
+        Ok(Some(format!(
+            "{tally}{} {needs}{refused}",
+            if filled == 0 && !helpful.is_empty() {
+                ":"
+            } else {
+                ","
+            }
+        )))
     }
 
     /// Those whose approval would fill one more slot.
     fn helpful(&self, ctx: &Context<'_>, filled: usize) -> Known<BTreeSet<Person>> {
         let guarded = self.seats.iter().any(|seat| seat.prevent_self);
-        let involved = if guarded { trust::involved(ctx)? } else { BTreeSet::new() };
+        let involved = if guarded {
+            trust::involved(ctx)?
+        } else {
+            BTreeSet::new()
+        };
         let may = |seat: &Seat, person: &Person| {
             seat.by.contains(person)
                 && !ctx.policy.is_machine(person)
                 && !(seat.prevent_self && involved.contains(person))
         };
-        let all: BTreeSet<&Person> = self.seats.iter().flat_map(|seat| seat.by.persons()).collect();
+        let all: BTreeSet<&Person> = self
+            .seats
+            .iter()
+            .flat_map(|seat| seat.by.persons())
+            .collect();
         let helps = |person: &&Person| {
             let mut consents = self.consents.clone();
-            for (_, who) in self.seats.iter().zip(&mut consents).filter(|(seat, _)| may(seat, person)) {
+            for (_, who) in self
+                .seats
+                .iter()
+                .zip(&mut consents)
+                .filter(|(seat, _)| may(seat, person))
+            {
                 who.insert((*person).clone());
             }
             fill(&self.slots(&consents)).into_iter().flatten().count() > filled
@@ -253,7 +363,11 @@ impl Asked<'_> {
 
 /// How many admins must approve a policy besides its publisher, and who did.
 fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeSet<Person>)> {
-    let chain = ctx.facts.chain.as_ref().ok_or("the policy's ledger was not read")?;
+    let chain = ctx
+        .facts
+        .chain
+        .as_ref()
+        .ok_or("the policy's ledger was not read")?;
     let required = ctx.policy.change.approvals;
     // The first has no policy in force that could ask, and a recovery nobody left to ask; the signer rule guards both.
     if chain.sequence == 0 || publish.recovered || required == 0 {
@@ -272,24 +386,45 @@ fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeS
 
 /// The persons among some who neither sign nor request the entry.
 fn others(ctx: &Context<'_>, all: BTreeSet<Person>) -> BTreeSet<Person> {
-    let own =
-        |person: &Person| ctx.statement.is_some_and(|it| it.by == *person || it.requested_by.as_ref() == Some(person));
-    all.into_iter().filter(|person| !ctx.policy.is_machine(person) && !own(person)).collect()
+    let own = |person: &Person| {
+        ctx.statement
+            .is_some_and(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
+    };
+    all.into_iter()
+        .filter(|person| !ctx.policy.is_machine(person) && !own(person))
+        .collect()
 }
 
 fn published(ctx: &Context<'_>, publish: &Publish) -> Known<Vec<Check>> {
     let (required, consents) = consenting_admins(ctx, publish)?;
-    let mut against: Vec<Check> = misnamed(&publish.approved_by, &consents).into_iter().collect();
+    let mut against: Vec<Check> = misnamed(&publish.approved_by, &consents)
+        .into_iter()
+        .collect();
     if required == 0 {
         return Ok(against);
     }
-    let filled: Vec<String> = consents.iter().map(|person| format!("{person} ✓")).collect();
+    let filled: Vec<String> = consents
+        .iter()
+        .map(|person| format!("{person} ✓"))
+        .collect();
     let tally = format!("{} of {required}", filled.len());
-    let tally = if filled.is_empty() { tally } else { format!("{tally}: {}", list(filled)) };
+    let tally = if filled.is_empty() {
+        tally
+    } else {
+        format!("{tally}: {}", list(filled))
+    };
     if usize::try_from(required).is_ok_and(|required| consents.len() >= required) {
-        return Ok(if against.is_empty() { vec![Check::pass(RULE, tally)] } else { against });
+        return Ok(if against.is_empty() {
+            vec![Check::pass(RULE, tally)]
+        } else {
+            against
+        });
     }
-    let root_keys = ctx.facts.chain.as_ref().map_or(&[][..], |chain| &chain.root_keys);
+    let root_keys = ctx
+        .facts
+        .chain
+        .as_ref()
+        .map_or(&[][..], |chain| &chain.root_keys);
     let may = others(ctx, ctx.policy.admins(root_keys));
     let left = may.difference(&consents);
     let needs = format!("{tally}, needs {}", list(left));

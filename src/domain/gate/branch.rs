@@ -17,14 +17,29 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
-    let Request::Branch { environment, old, new, .. } = ctx.request else { return Ok(Vec::new()) };
+    let Request::Branch {
+        environment,
+        old,
+        new,
+        ..
+    } = ctx.request
+    else {
+        return Ok(Vec::new());
+    };
     let Some(new) = new else {
-        return Ok(vec![Check::fail(RULE, format!("it stands for {environment} and is never deleted"))]);
+        return Ok(vec![Check::fail(
+            RULE,
+            format!("it stands for {environment} and is never deleted"),
+        )]);
     };
     if let Some(old) = old
         && !ctx.contains(new, old)?
     {
-        let detail = format!("{} does not contain {}: it may only fast-forward", new.short(), old.short());
+        let detail = format!(
+            "{} does not contain {}: it may only fast-forward",
+            new.short(),
+            old.short()
+        );
         return Ok(vec![Check::fail(RULE, detail)]);
     }
     if ctx.environment()?.deploy_on == DeployOn::Merge {
@@ -47,17 +62,30 @@ fn touched(
         Some(old) => ctx.content(old, component)? == ctx.content(new, component)?,
         None => false,
     };
-    if unchanged { Ok(None) } else { runs(ctx, new, component) }
+    if unchanged {
+        Ok(None)
+    } else {
+        runs(ctx, new, component)
+    }
 }
 
 /// Whether the environment runs a component as a commit has it: what is absent in one must be absent in the other.
-pub(super) fn runs(ctx: &Context<'_>, commit: CommitId, component: &ComponentName) -> Known<Option<Against>> {
+pub(super) fn runs(
+    ctx: &Context<'_>,
+    commit: CommitId,
+    component: &ComponentName,
+) -> Known<Option<Against>> {
     let (here, environment) = (ctx.here()?, ctx.shown());
     if here.unknown(component).is_some() {
-        return Err(format!("nobody knows what {environment} runs since a deployment failed"));
+        return Err(format!(
+            "nobody knows what {environment} runs since a deployment failed"
+        ));
     }
     if let Some(run) = here.run_of(component) {
-        return Err(format!("{environment} is being changed by run {}", run.sequence));
+        return Err(format!(
+            "{environment} is being changed by run {}",
+            run.sequence
+        ));
     }
     let (there, content) = (here.commit(component), ctx.content(commit, component)?);
     let same = match there {
@@ -67,7 +95,10 @@ pub(super) fn runs(ctx: &Context<'_>, commit: CommitId, component: &ComponentNam
     let detail = match (there, content) {
         (_, None) => format!("{environment} still has it"),
         (None, _) => format!("{environment} does not run it"),
-        (Some(there), _) => format!("{environment} runs {}, which has other content", there.short()),
+        (Some(there), _) => format!(
+            "{environment} runs {}, which has other content",
+            there.short()
+        ),
     };
     let command = format!("git deploy record {environment} {}", commit.short());
     Ok((!same).then(|| Against::new(detail).remedy(command)))

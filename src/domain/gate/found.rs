@@ -17,16 +17,25 @@ pub(super) struct Against {
 
 impl Against {
     pub fn new(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), remedy: None }
+        Self {
+            detail: detail.into(),
+            remedy: None,
+        }
     }
 
     pub fn remedy(self, command: impl Into<String>) -> Self {
-        Self { remedy: Some(command.into()), ..self }
+        Self {
+            remedy: Some(command.into()),
+            ..self
+        }
     }
 
     pub fn check(self, rule: Rule) -> Check {
         let check = Check::fail(rule, self.detail);
-        Check { remedy: self.remedy, ..check }
+        Check {
+            remedy: self.remedy,
+            ..check
+        }
     }
 }
 
@@ -43,7 +52,12 @@ pub(super) struct Found {
 
 impl Found {
     pub fn new(rule: Rule) -> Self {
-        Self { rule, asked: 0, against: BTreeMap::new(), missing: BTreeMap::new() }
+        Self {
+            rule,
+            asked: 0,
+            against: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        }
     }
 
     /// What was found about one component.
@@ -51,8 +65,16 @@ impl Found {
         self.asked += 1;
         match found {
             Ok(None) => {}
-            Ok(Some(against)) => self.against.entry(against).or_default().push(component.to_string()),
-            Err(why) => self.missing.entry(harmless(&why)).or_default().push(component.to_string()),
+            Ok(Some(against)) => self
+                .against
+                .entry(against)
+                .or_default()
+                .push(component.to_string()),
+            Err(why) => self
+                .missing
+                .entry(harmless(&why))
+                .or_default()
+                .push(component.to_string()),
         }
     }
 
@@ -72,7 +94,10 @@ impl Found {
             });
             Against { detail, remedy }.check(rule)
         });
-        let missing = self.missing.into_iter().map(|(why, names)| Check::unknown(rule, named(&names, why)));
+        let missing = self
+            .missing
+            .into_iter()
+            .map(|(why, names)| Check::unknown(rule, named(&names, why)));
         super::unless(rule, against.chain(missing).collect())
     }
 }
@@ -83,7 +108,12 @@ const SHOWN: usize = 8;
 /// `a, b, c`; of more than eight the rest is counted.
 pub(super) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().checked_sub(SHOWN) {
         Some(more @ 1..) => format!("{shown} and {more} more"),
         _ => shown,
@@ -93,7 +123,11 @@ pub(super) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
 /// A moment as seen from another, in UTC: `09:40` on the same day, else with the date.
 pub(super) fn moment(at: Time, now: Time) -> String {
     let (at, now) = (at.to_chrono(), now.to_chrono());
-    let format = if at.date_naive() == now.date_naive() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    let format = if at.date_naive() == now.date_naive() {
+        "%H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
     at.format(format).to_string()
 }
 
@@ -118,21 +152,36 @@ mod tests {
     fn one_line_a_fault() {
         let mut found = Found::new(Rule::Soak);
         for index in 0..10 {
-            found.add(&format!("c{index}"), Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
+            found.add(
+                &format!("c{index}"),
+                Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))),
+            );
         }
         found.add(&"x", Err("no\x1bne".to_owned()));
         found.add(&"y", Ok(None));
         let checks = found.checks();
         assert_eq!(checks.len(), 2);
-        assert_eq!(checks[0].detail, "c0, c1, c2, c3, c4, c5, c6, c7 and 2 more: too young");
+        assert_eq!(
+            checks[0].detail,
+            "c0, c1, c2, c3, c4, c5, c6, c7 and 2 more: too young"
+        );
         assert_eq!(checks[1], Check::unknown(Rule::Soak, "x: no\u{fffd}ne"));
         assert_eq!(checks[0].remedy.as_deref(), Some("wait for COMPONENT"));
         let mut every = Found::new(Rule::Soak);
         (0..40).for_each(|index| every.add(&index, Ok(Some(Against::new("too young")))));
-        assert_eq!(every.checks(), [Check::fail(Rule::Soak, "all 40 components: too young")]);
+        assert_eq!(
+            every.checks(),
+            [Check::fail(Rule::Soak, "all 40 components: too young")]
+        );
         let mut alone = Found::new(Rule::Soak);
-        alone.add(&"api", Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))));
-        assert_eq!(alone.checks(), [Check::fail(Rule::Soak, "too young").remedy("wait for api")]);
+        alone.add(
+            &"api",
+            Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))),
+        );
+        assert_eq!(
+            alone.checks(),
+            [Check::fail(Rule::Soak, "too young").remedy("wait for api")]
+        );
     }
 
     /// What is left is never shown as less than it is.
@@ -141,9 +190,13 @@ mod tests {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
         assert_eq!(moment(now.minus(Span::seconds(1200)), now), "09:40");
         assert_eq!(moment(now.minus(Span::days(1)), now), "2026-03-04 10:00");
-        for (seconds, words) in
-            [(1, "1 second"), (61, "2 minutes"), (1320, "22 minutes"), (7201, "3 hours"), (200_000, "3 days")]
-        {
+        for (seconds, words) in [
+            (1, "1 second"),
+            (61, "2 minutes"),
+            (1320, "22 minutes"),
+            (7201, "3 hours"),
+            (200_000, "3 days"),
+        ] {
             assert_eq!(length(Span::seconds(seconds)), words);
         }
     }

@@ -16,10 +16,18 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         return Ok(Vec::new());
     }
     let refusal = |freeze: &Freeze, until: Time| {
-        let reason = freeze.reason.as_ref().map_or_else(|| "frozen".to_owned(), |reason| format!("frozen: {reason}"));
-        Check::fail(Rule::Freeze, format!("{reason}, until {} UTC ({freeze})", moment(until, ctx.now)))
+        let reason = freeze
+            .reason
+            .as_ref()
+            .map_or_else(|| "frozen".to_owned(), |reason| format!("frozen: {reason}"));
+        Check::fail(
+            Rule::Freeze,
+            format!("{reason}, until {} UTC ({freeze})", moment(until, ctx.now)),
+        )
     };
-    let against = windows.iter().filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
+    let against = windows
+        .iter()
+        .filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
     Ok(unless(Rule::Freeze, against.collect()))
 }
 
@@ -31,12 +39,14 @@ mod tests {
     /// The window is asked of the clock, not of what an entry says.
     #[test]
     fn windows() {
-        let weekend =
-            "[environments.prod]\nfreeze = [{ start = \"Fri 16:00\", end = \"Mon 08:00\", reason = \"weekend\" }]";
+        let weekend = "[environments.prod]\nfreeze = [{ start = \"Fri 16:00\", end = \"Mon 08:00\", reason = \"weekend\" }]";
         let mut case = Case::new(weekend, "prod", "alice", deploy("catalogue", 1, None));
         case.passes(Rule::Freeze);
         case.now = parse("2026-03-06T16:00:00Z");
-        case.fails(Rule::Freeze, "frozen: weekend, until 2026-03-09 08:00 UTC (Fri 16:00 to Mon 08:00 UTC)");
+        case.fails(
+            Rule::Freeze,
+            "frozen: weekend, until 2026-03-09 08:00 UTC (Fri 16:00 to Mon 08:00 UTC)",
+        );
         case.now = parse("2026-03-09T08:00:00Z");
         case.passes(Rule::Freeze);
     }
@@ -44,7 +54,12 @@ mod tests {
     /// An environment without windows is not told about them.
     #[test]
     fn none() {
-        let case = Case::new("[environments.prod]", "prod", "alice", deploy("catalogue", 1, None));
+        let case = Case::new(
+            "[environments.prod]",
+            "prod",
+            "alice",
+            deploy("catalogue", 1, None),
+        );
         assert_eq!(case.checks(Rule::Freeze), []);
     }
 }

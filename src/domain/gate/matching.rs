@@ -24,7 +24,9 @@ fn augment<'a, T: Ord>(
     holders: &mut BTreeMap<&'a T, usize>,
     tried: &mut BTreeSet<&'a T>,
 ) -> bool {
-    let Some(all) = slots.get(slot).copied() else { return false };
+    let Some(all) = slots.get(slot).copied() else {
+        return false;
+    };
     for person in all {
         if tried.insert(person) {
             let held = holders.get(person).copied();
@@ -46,7 +48,9 @@ mod tests {
 
     /// The most slots that can be filled, by trying everything.
     fn most(slots: &[&BTreeSet<u8>], used: &BTreeSet<u8>) -> usize {
-        let Some((first, rest)) = slots.split_first() else { return 0 };
+        let Some((first, rest)) = slots.split_first() else {
+            return 0;
+        };
         let with = first.difference(used).map(|person| {
             let used = used.iter().chain([person]).copied().collect();
             1 + most(rest, &used)

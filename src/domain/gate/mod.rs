@@ -48,7 +48,12 @@ use super::verdict::{Check, Rule, Verdict};
 /// server's clock in a hook, and the entry's own time in an audit.
 pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time) -> Verdict {
     let ctx = Context::new(policy, *request, facts, now);
-    Verdict { checks: table::rules(&ctx).into_iter().flat_map(|rule| check(rule, &ctx)).collect() }
+    Verdict {
+        checks: table::rules(&ctx)
+            .into_iter()
+            .flat_map(|rule| check(rule, &ctx))
+            .collect(),
+    }
 }
 
 /// Asks one rule.
@@ -102,18 +107,33 @@ impl<'a> Context<'a> {
         };
         let name = match request {
             Request::Entry { statement, .. } => statement.environment(),
-            Request::Branch { environment, .. } | Request::Tag { environment, .. } => Some(environment.clone()),
+            Request::Branch { environment, .. } | Request::Tag { environment, .. } => {
+                Some(environment.clone())
+            }
         };
         // A promotion tag may be of a pattern as a whole, which no entry is.
         let pattern = |name| policy.patterns.get(name).filter(|_| statement.is_none());
-        let environment = name.as_ref().and_then(|name| policy.environment(name).or_else(|| pattern(name)));
-        let mut ctx =
-            Self { policy, request, facts, now, statement, environment, name, deployment: Err(String::new()) };
+        let environment = name
+            .as_ref()
+            .and_then(|name| policy.environment(name).or_else(|| pattern(name)));
+        let mut ctx = Self {
+            policy,
+            request,
+            facts,
+            now,
+            statement,
+            environment,
+            name,
+            deployment: Err(String::new()),
+        };
         ctx.deployment = match request {
-            Request::Entry { statement, .. } => {
-                statement.deployment().map(Cow::Borrowed).ok_or_else(|| "the entry deploys nothing".to_owned())
+            Request::Entry { statement, .. } => statement
+                .deployment()
+                .map(Cow::Borrowed)
+                .ok_or_else(|| "the entry deploys nothing".to_owned()),
+            Request::Branch { new, .. } | Request::Tag { new, .. } => {
+                ctx.as_if_deployed(new).map(Cow::Owned)
             }
-            Request::Branch { new, .. } | Request::Tag { new, .. } => ctx.as_if_deployed(new).map(Cow::Owned),
         };
         ctx
     }
@@ -137,16 +157,18 @@ impl<'a> Context<'a> {
     fn here(&self) -> Known<Here<'a>> {
         let environment = match self.request {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
-            Request::Branch { environment, .. } | Request::Tag { environment, .. } => {
-                self.environment.and_then(|rules| rules.ephemeral).map(|_| environment)
-            }
+            Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
+                .environment
+                .and_then(|rules| rules.ephemeral)
+                .map(|_| environment),
         };
         Ok(self.state()?.at(environment))
     }
 
     /// The environment's rules; a rule of environments is never asked without, see [`table`].
     fn environment(&self) -> Known<&'a Environment> {
-        self.environment.ok_or_else(|| "the policy knows no such environment".to_owned())
+        self.environment
+            .ok_or_else(|| "the policy knows no such environment".to_owned())
     }
 
     /// The name of the environment, or of the ledger where it is none: for people and for remedies.
@@ -160,8 +182,17 @@ impl<'a> Context<'a> {
 
     /// The content of a component at a commit; `None` inside where it is absent there.
     fn content(&self, commit: CommitId, component: &ComponentName) -> Known<Option<Content>> {
-        let missing = || Err(format!("the content of {component} at {} was not read", commit.short()));
-        self.facts.contents.get(&(commit, component.clone())).cloned().unwrap_or_else(missing)
+        let missing = || {
+            Err(format!(
+                "the content of {component} at {} was not read",
+                commit.short()
+            ))
+        };
+        self.facts
+            .contents
+            .get(&(commit, component.clone()))
+            .cloned()
+            .unwrap_or_else(missing)
     }
 
     /// Whether `commit` is `base` or descends from it.
@@ -169,8 +200,18 @@ impl<'a> Context<'a> {
         if commit == base {
             return Ok(true);
         }
-        let missing = || Err(format!("whether {} contains {} was not looked up", commit.short(), base.short()));
-        self.facts.contains.get(&(commit, base)).cloned().unwrap_or_else(missing)
+        let missing = || {
+            Err(format!(
+                "whether {} contains {} was not looked up",
+                commit.short(),
+                base.short()
+            ))
+        };
+        self.facts
+            .contains
+            .get(&(commit, base))
+            .cloned()
+            .unwrap_or_else(missing)
     }
 
     /// What a deployment of a commit with all its components would be: what is equal there rides along.
@@ -184,13 +225,27 @@ impl<'a> Context<'a> {
             let intent = match content {
                 None if from.is_none() => continue,
                 None => Intent::Destroy,
-                Some(_) if here.unknown(&component).is_none() && content == here.content(&component) => {
+                Some(_)
+                    if here.unknown(&component).is_none()
+                        && content == here.content(&component) =>
+                {
                     Intent::Unchanged
                 }
                 Some(_) => Intent::Change,
             };
-            let target = Target { component, commit, content, version: None, artifacts: Vec::new() };
-            components.push(Change { target, from, plan: None, intent });
+            let target = Target {
+                component,
+                commit,
+                content,
+                version: None,
+                artifacts: Vec::new(),
+            };
+            components.push(Change {
+                target,
+                from,
+                plan: None,
+                intent,
+            });
         }
         Ok(Deployment::new(Kind::Deploy, components))
     }
@@ -208,7 +263,11 @@ fn moved(change: &Change) -> bool {
 
 /// A pass where nothing was found against it.
 fn unless(rule: Rule, against: Vec<Check>) -> Vec<Check> {
-    if against.is_empty() { vec![Check::pass(rule, "")] } else { against }
+    if against.is_empty() {
+        vec![Check::pass(rule, "")]
+    } else {
+        against
+    }
 }
 
 #[cfg(test)]

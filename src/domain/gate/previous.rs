@@ -17,7 +17,9 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
-    let Some(source) = &ctx.environment()?.promote_from else { return Ok(Vec::new()) };
+    let Some(source) = &ctx.environment()?.promote_from else {
+        return Ok(Vec::new());
+    };
     let mut found = Found::new(RULE);
     for change in ctx.deployment()?.changed() {
         found.add(&change.target.component, one(ctx, source, change));
@@ -41,7 +43,11 @@ pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
         Some(Ok(state)) => {
             let name = ctx.environment()?.promote_from.as_ref();
             // One of a pattern is a part of its ledger's state.
-            let member = |name: &&EnvName| ctx.policy.environment(name).is_some_and(|it| it.ephemeral.is_some());
+            let member = |name: &&EnvName| {
+                ctx.policy
+                    .environment(name)
+                    .is_some_and(|it| it.ephemeral.is_some())
+            };
             Ok(state.at(name.filter(member)))
         }
         Some(Err(why)) => Err(why.clone()),
@@ -51,11 +57,16 @@ pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
 
 /// Whether `none` is as good as a verification gets: the policy in force has no `verify` for the component.
 pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
-    ctx.policy.component(&change.target.component).is_none_or(|component| component.verify.is_none())
+    ctx.policy
+        .component(&change.target.component)
+        .is_none_or(|component| component.verify.is_none())
 }
 
 /// The times without a component that speak for taking it away: those that its removal at this commit began, and the present one.
-pub(super) fn absences<'h, 'a>(history: &'h History<'a>, change: &Change) -> impl Iterator<Item = &'h Stay<'a>> {
+pub(super) fn absences<'h, 'a>(
+    history: &'h History<'a>,
+    change: &Change,
+) -> impl Iterator<Item = &'h Stay<'a>> {
     let commit = change.target.commit;
     let gone = history.stays.iter().filter(|stay| stay.content.is_none());
     gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
@@ -68,18 +79,28 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
     if change.intent == Intent::Destroy {
         let gone = absences(&history, change).next().is_some();
         let runs = here.commit(component).is_some() || here.unknown(component).is_some();
-        let against = || Against::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
+        let against =
+            || Against::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
         return Ok((!gone && runs).then(against));
     }
     let content = change.target.content;
-    let mut contents = history.stays_of(commit).filter_map(|stay| stay.content).chain(content);
+    let mut contents = history
+        .stays_of(commit)
+        .filter_map(|stay| stay.content)
+        .chain(content);
     if contents.any(|content| here.hold(component, content).is_some()) {
         let unlock = format!("git deploy unlock {source} --commit {}", commit.short());
-        return Ok(Some(Against::new(format!("its content is on hold in {source}")).remedy(unlock)));
+        return Ok(Some(
+            Against::new(format!("its content is on hold in {source}")).remedy(unlock),
+        ));
     }
     Ok(match history.latest(commit, content) {
-        Latest::Never => Some(Against::new(format!("{source} never ran {}", commit.short())).remedy(run)),
-        Latest::Failed(attempt) => Some(Against::new(failed(ctx, source, change, attempt)).remedy(run)),
+        Latest::Never => {
+            Some(Against::new(format!("{source} never ran {}", commit.short())).remedy(run))
+        }
+        Latest::Failed(attempt) => {
+            Some(Against::new(failed(ctx, source, change, attempt)).remedy(run))
+        }
         Latest::Ran(stay) => {
             let counts = none_counts(ctx, change);
             ran(source, stay, counts).map(|against| match (stay.to, stay.baseline && counts) {
@@ -99,13 +120,19 @@ fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attemp
         Failure::Aborted => "was given up",
     };
     let at = moment(attempt.entry.statement.at, ctx.now);
-    let same = if attempt.commit == change.target.commit { "" } else { ", of the same content," };
+    let same = if attempt.commit == change.target.commit {
+        ""
+    } else {
+        ", of the same content,"
+    };
     format!("{}{same} {what} in {source} ({at})", attempt.commit.short())
 }
 
 fn ran(source: &EnvName, stay: &Stay<'_>, none_counts: bool) -> Option<Against> {
     if stay.baseline {
-        Some(Against::new(format!("{source} has it from a baseline, which is no deployment")))
+        Some(Against::new(format!(
+            "{source} has it from a baseline, which is no deployment"
+        )))
     } else if stay.is_verified(none_counts) {
         None
     } else if stay.verification() == VerificationResult::Failed {

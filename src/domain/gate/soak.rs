@@ -15,7 +15,9 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let environment = ctx.environment()?;
-    let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else { return Ok(Vec::new()) };
+    let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
+        return Ok(Vec::new());
+    };
     let mut found = Found::new(RULE);
     for change in ctx.deployment()?.changed() {
         found.add(&change.target.component, one(ctx, source, soak, change));
@@ -28,8 +30,14 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
     let commit = change.target.commit;
     let none_counts = previous::none_counts(ctx, change);
     let mut times: Vec<_> = if change.intent == Intent::Destroy {
-        let gone: Vec<_> = previous::absences(&history, change).flat_map(|stay| stay.verified(true)).collect();
-        if gone.is_empty() && previous::state(ctx)?.commit(&change.target.component).is_none() {
+        let gone: Vec<_> = previous::absences(&history, change)
+            .flat_map(|stay| stay.verified(true))
+            .collect();
+        if gone.is_empty()
+            && previous::state(ctx)?
+                .commit(&change.target.component)
+                .is_none()
+        {
             // It was gone before anything that the log was read for.
             return Ok(None);
         }
@@ -44,19 +52,35 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
     if times.iter().any(|time| how_long(time) >= soak) {
         return Ok(None);
     }
-    let (does, did) =
-        if change.intent == Intent::Destroy { ("is without it", "was without it") } else { ("runs it", "ran it") };
+    let (does, did) = if change.intent == Intent::Destroy {
+        ("is without it", "was without it")
+    } else {
+        ("runs it", "ran it")
+    };
     let shown = |time: &(_, Option<_>)| {
-        let left = Span::seconds(soak.as_seconds().saturating_sub(how_long(time).as_seconds()));
+        let left = Span::seconds(
+            soak.as_seconds()
+                .saturating_sub(how_long(time).as_seconds()),
+        );
         let (from, to) = time;
         match to {
-            None => format!("{source} {does} since {}, soak {soak}: {} left", moment(*from, ctx.now), length(left)),
-            Some(_) => format!("{source} {did} for {} at most, soak {soak}", length(how_long(time))),
+            None => format!(
+                "{source} {does} since {}, soak {soak}: {} left",
+                moment(*from, ctx.now),
+                length(left)
+            ),
+            Some(_) => format!(
+                "{source} {did} for {} at most, soak {soak}",
+                length(how_long(time))
+            ),
         }
     };
     let last = times.first().filter(|(_, to)| to.is_none());
     let most = last.or_else(|| times.iter().max_by_key(|time| how_long(time)));
-    Ok(Some(Against::new(most.map_or_else(|| format!("{source} never ran it verified, soak {soak}"), shown))))
+    Ok(Some(Against::new(most.map_or_else(
+        || format!("{source} never ran it verified, soak {soak}"),
+        shown,
+    ))))
 }
 
 #[cfg(test)]

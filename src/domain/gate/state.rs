@@ -11,8 +11,13 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    let Request::Entry { statement, .. } = ctx.request else { return Vec::new() };
-    answer(Rule::State, judge(ctx, statement).map(|against| unless(Rule::State, against)))
+    let Request::Entry { statement, .. } = ctx.request else {
+        return Vec::new();
+    };
+    answer(
+        Rule::State,
+        judge(ctx, statement).map(|against| unless(Rule::State, against)),
+    )
 }
 
 fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
@@ -25,7 +30,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
     };
     match &statement.action {
         Action::Start(it) => {
-            require(runs::fresh(here, it.run), "its `run` is that of an unfinished run");
+            require(
+                runs::fresh(here, it.run),
+                "its `run` is that of an unfinished run",
+            );
             against.extend(deployment(ctx, statement, &it.deployment, here)?);
         }
         Action::Record(it) => {
@@ -38,13 +46,22 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
         Action::Expire(it) => against.extend(renewal(ctx, statement, it.expires)?),
         Action::Revoke(it) => require(approved(here, it), "there is no such approval to revoke"),
         Action::Lock(it) => {
-            let lock = it.component.as_ref().map_or(here.lock(), |component| here.component_lock(component));
+            let lock = it
+                .component
+                .as_ref()
+                .map_or(here.lock(), |component| here.component_lock(component));
             require(lock.is_none(), "it is locked already");
         }
         Action::Unlock(it) => require(unlocks(here, it), "there is no such lock or hold to lift"),
         Action::Baseline(it) => {
-            require(statement.environment.is_none(), "an ephemeral environment has no baseline");
-            let entered = it.components.iter().find(|target| here.entered(&target.component));
+            require(
+                statement.environment.is_none(),
+                "an ephemeral environment has no baseline",
+            );
+            let entered = it
+                .components
+                .iter()
+                .find(|target| here.entered(&target.component));
             against.extend(entered.map(|target| begun(ctx, target)));
         }
         Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
@@ -77,40 +94,71 @@ fn fail(why: impl Into<String>) -> Check {
 
 fn begun(ctx: &Context<'_>, target: &Target) -> Check {
     let (component, place) = (&target.component, ctx.shown());
-    let why = format!("{component} has a history in {place}: it has a baseline once, before its first deployment");
-    fail(why).remedy(format!("git deploy record {place} {} --component {component}", target.commit.short()))
+    let why = format!(
+        "{component} has a history in {place}: it has a baseline once, before its first deployment"
+    );
+    fail(why).remedy(format!(
+        "git deploy record {place} {} --component {component}",
+        target.commit.short()
+    ))
 }
 
 fn approved(here: Here<'_>, revoke: &Revoke) -> bool {
-    here.approvals().any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
+    here.approvals()
+        .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
 }
 
 fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
     if unlock.commit.is_some() {
-        return unlock.holds.iter().all(|hold| here.hold(&hold.component, hold.content).is_some());
+        return unlock
+            .holds
+            .iter()
+            .all(|hold| here.hold(&hold.component, hold.content).is_some());
     }
-    unlock.component.as_ref().map_or(here.lock(), |component| here.component_lock(component)).is_some()
+    unlock
+        .component
+        .as_ref()
+        .map_or(here.lock(), |component| here.component_lock(component))
+        .is_some()
 }
 
 fn yanked(state: &State, yank: &Yank) -> bool {
-    yank.commit.is_some_and(|commit| state.yanked_commit(commit).is_some())
-        || yank.digest.as_ref().is_some_and(|digest| state.yanked_digest(digest).is_some())
+    yank.commit
+        .is_some_and(|commit| state.yanked_commit(commit).is_some())
+        || yank
+            .digest
+            .as_ref()
+            .is_some_and(|digest| state.yanked_digest(digest).is_some())
 }
 
-fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment, here: Here<'_>) -> Known<Vec<Check>> {
+fn deployment(
+    ctx: &Context<'_>,
+    statement: &Statement,
+    deployment: &Deployment,
+    here: Here<'_>,
+) -> Known<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == Kind::Destroy;
-        return Ok(whole.then(|| fail("only an ephemeral environment is destroyed as a whole")).into_iter().collect());
+        return Ok(whole
+            .then(|| fail("only an ephemeral environment is destroyed as a whole"))
+            .into_iter()
+            .collect());
     };
     let mut against = Vec::new();
     if deployment.kind == Kind::Destroy {
-        let named = deployment.components.iter().map(|change| &change.target.component);
+        let named = deployment
+            .components
+            .iter()
+            .map(|change| &change.target.component);
         if !here.all_standing().into_keys().eq(named) {
             against
                 .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
         }
         if !here.exists() {
-            against.push(fail(format!("there is no environment {} to destroy", ctx.shown())));
+            against.push(fail(format!(
+                "there is no environment {} to destroy",
+                ctx.shown()
+            )));
         }
         return Ok(against);
     }
@@ -119,13 +167,18 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
             let again = format!("git deploy run {} --ttl {}", ctx.shown(), bounds.ttl);
             against.extend(too_late(statement, expires, bounds).map(|check| check.remedy(again)));
         }
-        None if !here.exists() => against.push(fail("an ephemeral environment begins with an end: `expires`")),
+        None if !here.exists() => against.push(fail(
+            "an ephemeral environment begins with an end: `expires`",
+        )),
         None => {}
     }
     if !here.exists() {
         let state = ctx.state()?;
         let all = state.environments();
-        let others: Vec<&EnvName> = all.iter().filter(|other| state.at(Some(other)).exists()).collect();
+        let others: Vec<&EnvName> = all
+            .iter()
+            .filter(|other| state.at(Some(other)).exists())
+            .collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
             against.push(full(state, &others, bounds, statement.at));
         }
@@ -135,14 +188,19 @@ fn deployment(ctx: &Context<'_>, statement: &Statement, deployment: &Deployment,
 
 /// No more environments may exist: the one that ends first makes room.
 fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
-    let why = format!("{} of at most {} environments exist", others.len(), bounds.limit);
+    let why = format!(
+        "{} of at most {} environments exist",
+        others.len(),
+        bounds.limit
+    );
     let ends = |name: &EnvName| state.at(Some(name)).expiry();
     match others.iter().min_by_key(|name| ends(name)) {
         None => fail(why),
         Some(first) if ends(first).is_some_and(|end| end <= now) => {
             fail(format!("{why}, and {first} has expired")).remedy("git deploy reap")
         }
-        Some(first) => fail(format!("{why}: {first} expires first")).remedy(format!("git deploy destroy {first}")),
+        Some(first) => fail(format!("{why}: {first} expires first"))
+            .remedy(format!("git deploy destroy {first}")),
     }
 }
 
@@ -153,13 +211,22 @@ fn too_late(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<C
 
 fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
-        return Ok(vec![fail(format!("{} is not ephemeral: it does not expire", ctx.shown()))]);
+        return Ok(vec![fail(format!(
+            "{} is not ephemeral: it does not expire",
+            ctx.shown()
+        ))]);
     };
     if !ctx.here()?.exists() {
-        return Ok(vec![fail(format!("there is no environment {} to renew", ctx.shown()))]);
+        return Ok(vec![fail(format!(
+            "there is no environment {} to renew",
+            ctx.shown()
+        ))]);
     }
     let again = format!("git deploy expire {} +{}", ctx.shown(), bounds.ttl);
-    Ok(too_late(statement, expires, bounds).map(|check| check.remedy(again)).into_iter().collect())
+    Ok(too_late(statement, expires, bounds)
+        .map(|check| check.remedy(again))
+        .into_iter()
+        .collect())
 }
 
 #[cfg(test)]

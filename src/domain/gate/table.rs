@@ -12,7 +12,13 @@ use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy};
 use crate::domain::verdict::Rule;
 
 /// What every entry faces.
-const EVERY: [Rule; 5] = [Rule::Signer, Rule::Place, Rule::Time, Rule::Content, Rule::State];
+const EVERY: [Rule; 5] = [
+    Rule::Signer,
+    Rule::Place,
+    Rule::Time,
+    Rule::Content,
+    Rule::State,
+];
 /// What new code faces, besides.
 const DEPLOY: [Rule; 11] = [
     Rule::PreviousEnvironment,
@@ -32,16 +38,22 @@ const DEPLOY: [Rule; 11] = [
 pub(super) fn rules(ctx: &Context<'_>) -> BTreeSet<Rule> {
     match ctx.request {
         Request::Entry { statement, .. }
-            if statement.ledger.is_environment() && ctx.environment.is_none() && !statement.action.ends_a_run() =>
+            if statement.ledger.is_environment()
+                && ctx.environment.is_none()
+                && !statement.action.ends_a_run() =>
         {
             // Nothing is asked of an environment that is not there; the place says so.
             [Rule::Place].into()
         }
         Request::Entry { statement, .. } => of_entry(statement, ctx.environment),
         Request::Branch { new, .. } => {
-            let merge = ctx.environment.is_some_and(|it| it.deploy_on == DeployOn::Merge);
+            let merge = ctx
+                .environment
+                .is_some_and(|it| it.deploy_on == DeployOn::Merge);
             // The tip that is moved away from must be contained: the branch rule asks that itself.
-            let all = DEPLOY.into_iter().filter(|rule| *rule != Rule::UpToDate && merge && new.is_some());
+            let all = DEPLOY
+                .into_iter()
+                .filter(|rule| *rule != Rule::UpToDate && merge && new.is_some());
             all.chain([Rule::Branch]).collect()
         }
         Request::Tag { .. } => [Rule::Tag].into(),
@@ -84,7 +96,9 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
     match deployment.kind {
         Kind::Deploy => DEPLOY.into(),
         Kind::Hotfix => {
-            let skip = environment.and_then(|it| it.hotfix.as_ref()).map(|it| &it.skip);
+            let skip = environment
+                .and_then(|it| it.hotfix.as_ref())
+                .map(|it| &it.skip);
             let skips = |which| skip.is_some_and(|skip| skip.contains(&which));
             let faces = |rule: &Rule| match rule {
                 Rule::PreviousEnvironment => !skips(HotfixSkip::PromoteFrom),
@@ -95,7 +109,14 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             DEPLOY.into_iter().filter(faces).collect()
         }
         // Of approvals as above.
-        Kind::Rollback => [Rule::Approvals, Rule::Lock, Rule::Yanked, Rule::Direction, Rule::Artifact].into(),
+        Kind::Rollback => [
+            Rule::Approvals,
+            Rule::Lock,
+            Rule::Yanked,
+            Rule::Direction,
+            Rule::Artifact,
+        ]
+        .into(),
         Kind::Destroy | Kind::Exec => [Rule::Lock, Rule::Approvals, Rule::Freeze].into(),
     }
 }
@@ -105,10 +126,15 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
 /// Always the policy's; that of `evidence` where a rule looks for yanks, attestations or artifacts; that of the environment
 /// before where the commit must have run there; for a `publish` those of all environments.
 pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
-    let environment = statement.environment().and_then(|name| policy.environment(&name));
+    let environment = statement
+        .environment()
+        .and_then(|name| policy.environment(&name));
     let rules = of_entry(statement, environment);
     let mut ledgers = BTreeSet::from([LedgerName::policy()]);
-    if [Rule::Yanked, Rule::Checks, Rule::Artifact].iter().any(|rule| rules.contains(rule)) {
+    if [Rule::Yanked, Rule::Checks, Rule::Artifact]
+        .iter()
+        .any(|rule| rules.contains(rule))
+    {
         ledgers.insert(LedgerName::evidence());
     }
     if rules.contains(&Rule::PreviousEnvironment) || rules.contains(&Rule::Soak) {
@@ -139,7 +165,11 @@ mod tests {
         let case = Case::new(POLICY, "prod", "alice", action.clone());
         let rules = of_entry(&case.statement, case.policy.environment(&parse("prod")));
         assert!(EVERY.iter().all(|rule| rules.contains(rule)));
-        rules.into_iter().filter(|rule| !EVERY.contains(rule)).map(Rule::name).collect()
+        rules
+            .into_iter()
+            .filter(|rule| !EVERY.contains(rule))
+            .map(Rule::name)
+            .collect()
     }
 
     fn kind(kind: Kind, glass: bool) -> Deployment {
@@ -165,18 +195,39 @@ mod tests {
             "freeze",
             "version",
         ];
-        let less = |names: &[&str]| all.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>();
+        let less = |names: &[&str]| {
+            all.into_iter()
+                .filter(|name| !names.contains(name))
+                .collect::<Vec<_>>()
+        };
         let rows = [
             (kind(Kind::Deploy, false), less(&[])),
             (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
-            (kind(Kind::Rollback, false), vec!["approvals", "artifact", "yanked", "direction", "lock"]),
-            (kind(Kind::Destroy, false), vec!["approvals", "lock", "freeze"]),
+            (
+                kind(Kind::Rollback, false),
+                vec!["approvals", "artifact", "yanked", "direction", "lock"],
+            ),
+            (
+                kind(Kind::Destroy, false),
+                vec!["approvals", "lock", "freeze"],
+            ),
             (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
-            (kind(Kind::Deploy, true), vec!["approvals", "yanked", "lock"]),
-            (kind(Kind::Hotfix, true), vec!["approvals", "yanked", "lock"]),
+            (
+                kind(Kind::Deploy, true),
+                vec!["approvals", "yanked", "lock"],
+            ),
+            (
+                kind(Kind::Hotfix, true),
+                vec!["approvals", "yanked", "lock"],
+            ),
         ];
         for (deployment, rules) in rows {
-            assert_eq!(faced(&start(1, deployment.clone())), rules, "{:?}", deployment.kind);
+            assert_eq!(
+                faced(&start(1, deployment.clone())),
+                rules,
+                "{:?}",
+                deployment.kind
+            );
             // Recording afterwards is no way around.
             let recorded = record(deployment, Outcome::Succeeded, VerificationResult::None);
             assert_eq!(faced(&recorded), rules);
@@ -184,17 +235,38 @@ mod tests {
         assert_eq!(faced(&approve(1, &["catalogue"])), ["yanked"]);
         // Consent is not given to what was yanked, and can be withdrawn all the same.
         let approver = parse("bob");
-        assert!(faced(&Action::Revoke(Revoke { commit: commit(1), approver, comment: None })).is_empty());
-        assert!(faced(&Action::Lock(Lock { component: None, reason: parse("x") })).is_empty());
+        assert!(
+            faced(&Action::Revoke(Revoke {
+                commit: commit(1),
+                approver,
+                comment: None
+            }))
+            .is_empty()
+        );
+        assert!(
+            faced(&Action::Lock(Lock {
+                component: None,
+                reason: parse("x")
+            }))
+            .is_empty()
+        );
     }
 
     /// An environment that the policy does not know is refused as such, whatever else is unknown of it.
     #[test]
     fn unknown_environments() {
-        let case = Case::new(POLICY, "nowhere", "alice", start(1, kind(Kind::Deploy, false)));
+        let case = Case::new(
+            POLICY,
+            "nowhere",
+            "alice",
+            start(1, kind(Kind::Deploy, false)),
+        );
         let verdict = case.verdict();
         assert_eq!(verdict.decision(), Decision::Refused);
-        assert!(verdict.checks.iter().all(|check| check.rule == Rule::Place), "{verdict:?}");
+        assert!(
+            verdict.checks.iter().all(|check| check.rule == Rule::Place),
+            "{verdict:?}"
+        );
     }
 
     /// Where merging comes first, a branch moves by the environment's rules, on what the new commit would change.
@@ -208,25 +280,47 @@ mod tests {
             "alice",
             start(1, kind(Kind::Deploy, false)),
         );
-        let mut facts = Facts { state: case.facts.state.clone(), ..Facts::default() };
-        facts.contents.insert((commit(2), parse("catalogue")), Ok(Some(content(2))));
+        let mut facts = Facts {
+            state: case.facts.state.clone(),
+            ..Facts::default()
+        };
+        facts
+            .contents
+            .insert((commit(2), parse("catalogue")), Ok(Some(content(2))));
         let move_to = |name: &str, new| {
             let environment = parse(name);
-            let request = Request::Branch { environment: &environment, name: "main", old: Some(commit(1)), new };
+            let request = Request::Branch {
+                environment: &environment,
+                name: "main",
+                old: Some(commit(1)),
+                new,
+            };
             let ctx = Context::new(&policy, request, &facts, case.now);
             let rules: Vec<_> = rules(&ctx).into_iter().collect();
-            (rules, ctx.deployment().cloned(), evaluate(&policy, &request, &facts, case.now).decision())
+            (
+                rules,
+                ctx.deployment().cloned(),
+                evaluate(&policy, &request, &facts, case.now).decision(),
+            )
         };
         let (rules, deployment, decision) = move_to("prod", Some(commit(2)));
         assert_eq!(
             (rules.first(), rules.last(), rules.len()),
             (Some(&Rule::PreviousEnvironment), Some(&Rule::Branch), 11)
         );
-        assert_eq!(deployment.unwrap().components, [Change { ..change("catalogue", 2, Some(1)) }]);
+        assert_eq!(
+            deployment.unwrap().components,
+            [Change {
+                ..change("catalogue", 2, Some(1))
+            }]
+        );
         assert_eq!(decision, Decision::CannotTell, "there are next to no facts");
         assert_eq!(move_to("prod", None).0, [Rule::Branch]);
         assert_eq!(move_to("qa", Some(commit(2))).0, [Rule::Branch]);
-        assert!(move_to("prod", Some(commit(3))).1.is_err(), "its content was not read");
+        assert!(
+            move_to("prod", Some(commit(3))).1.is_err(),
+            "its content was not read"
+        );
     }
 
     proptest::proptest! {

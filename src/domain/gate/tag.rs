@@ -15,11 +15,26 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
-    let Request::Tag { environment, name, old, new } = ctx.request else { return Ok(Vec::new()) };
-    let (None, Some(new)) = (old, new) else {
-        return Ok(vec![Check::fail(RULE, format!("it says what ran in {environment}, and never moves or goes away"))]);
+    let Request::Tag {
+        environment,
+        name,
+        old,
+        new,
+    } = ctx.request
+    else {
+        return Ok(Vec::new());
     };
-    let template = ctx.environment()?.tag.as_ref().filter(|template| template.holds(Placeholder::Component));
+    let (None, Some(new)) = (old, new) else {
+        return Ok(vec![Check::fail(
+            RULE,
+            format!("it says what ran in {environment}, and never moves or goes away"),
+        )]);
+    };
+    let template = ctx
+        .environment()?
+        .tag
+        .as_ref()
+        .filter(|template| template.holds(Placeholder::Component));
     let speaks_of = |component: &ComponentName| {
         template.is_none_or(|template| template.could_make_of(name, environment, component))
     };
@@ -30,8 +45,17 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         none = false;
         found.add(component, branch::runs(ctx, new, component));
     }
-    let nothing = || Check::fail(RULE, format!("nothing that it speaks of runs in {environment}"));
-    Ok(if none { vec![nothing()] } else { found.checks() })
+    let nothing = || {
+        Check::fail(
+            RULE,
+            format!("nothing that it speaks of runs in {environment}"),
+        )
+    };
+    Ok(if none {
+        vec![nothing()]
+    } else {
+        found.checks()
+    })
 }
 
 #[cfg(test)]

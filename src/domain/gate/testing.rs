@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, reads};
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
-    Action, Approve, Change, Deployment, Ended, Finish, Intent, Kept, Kind, Outcome, Record, Reported, Start,
-    Statement, Target, VerificationResult,
+    Action, Approve, Change, Deployment, Ended, Finish, Intent, Kept, Kind, Outcome, Record,
+    Reported, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::Person;
@@ -21,7 +21,10 @@ pub(crate) const PEOPLE: [&str; 7] = ["alice", "bob", "carol", "dana", "erin", "
 /// Anyone's key; two names have two keys.
 pub(crate) fn key(person: &str) -> PublicKey {
     let mut bytes = [0; 32];
-    person.bytes().zip(&mut bytes).for_each(|(from, to)| *to = from);
+    person
+        .bytes()
+        .zip(&mut bytes)
+        .for_each(|(from, to)| *to = from);
     PublicKey::new([7; 8], bytes)
 }
 
@@ -30,7 +33,10 @@ pub(crate) fn key(person: &str) -> PublicKey {
 pub(crate) fn policy_text(rest: &str) -> String {
     let person = |name: &str| {
         let machine = ["ci", "cd"].contains(&name);
-        format!("{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {machine} }}\n", key(name))
+        format!(
+            "{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {machine} }}\n",
+            key(name)
+        )
     };
     let people: String = PEOPLE.into_iter().map(person).collect();
     format!("schema = 1\nproject = \"catalogue\"\n\n[people]\n{people}\n{rest}\n")
@@ -79,23 +85,37 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> Change {
         version: None,
         artifacts: Vec::new(),
     };
-    Change { target, from: from.map(commit), plan: None, intent: Intent::Change }
+    Change {
+        target,
+        from: from.map(commit),
+        plan: None,
+        intent: Intent::Change,
+    }
 }
 
 /// A deployment of these.
 pub(crate) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
     let command = (kind == Kind::Exec).then(|| parse("true"));
-    Deployment { command, ..Deployment::new(kind, components) }
+    Deployment {
+        command,
+        ..Deployment::new(kind, components)
+    }
 }
 
 /// A start whose run is made of `run`.
 pub(crate) fn start(run: u8, deployment: Deployment) -> Action {
-    Action::Start(Start { run: RunId([run; 16]), deployment })
+    Action::Start(Start {
+        run: RunId([run; 16]),
+        deployment,
+    })
 }
 
 /// A plain start of one component.
 pub(crate) fn deploy(component: &str, to: u8, from: Option<u8>) -> Action {
-    start(1, deployment(Kind::Deploy, vec![change(component, to, from)]))
+    start(
+        1,
+        deployment(Kind::Deploy, vec![change(component, to, from)]),
+    )
 }
 
 /// The finish of a start, all components with one outcome.
@@ -105,7 +125,9 @@ pub(crate) fn finish(
     outcome: Outcome,
     verification: VerificationResult,
 ) -> Action {
-    let Action::Start(Start { run, deployment }) = start else { panic!("not a start") };
+    let Action::Start(Start { run, deployment }) = start else {
+        panic!("not a start")
+    };
     let ended = |change: &Change| Ended {
         target: change.target.clone(),
         outcome,
@@ -127,7 +149,11 @@ pub(crate) fn finish(
 }
 
 /// A record of a deployment, all components with one outcome.
-pub(crate) fn record(deployment: Deployment, outcome: Outcome, verification: VerificationResult) -> Action {
+pub(crate) fn record(
+    deployment: Deployment,
+    outcome: Outcome,
+    verification: VerificationResult,
+) -> Action {
     let report = |change: &Change| Reported {
         component: change.target.component.clone(),
         outcome,
@@ -136,7 +162,11 @@ pub(crate) fn record(deployment: Deployment, outcome: Outcome, verification: Ver
         verification,
     };
     let results = deployment.components.iter().map(report).collect();
-    Action::Record(Record { deployment, results, logs: Vec::new() })
+    Action::Record(Record {
+        deployment,
+        results,
+        logs: Vec::new(),
+    })
 }
 
 /// What happened before: `component` was put there at `to`, and is well.
@@ -163,7 +193,11 @@ pub(crate) fn kept(statement: &Statement) -> Arc<Kept> {
 
 /// A statement of `by` in `ledger` at a time, otherwise as the tenth entry.
 pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Statement {
-    let seen = if ledger == "policy" { Vec::new() } else { vec![(parse("policy"), EntryId(oid(0x60)))] };
+    let seen = if ledger == "policy" {
+        Vec::new()
+    } else {
+        vec![(parse("policy"), EntryId(oid(0x60)))]
+    };
     Statement {
         at,
         by: parse(by),
@@ -179,7 +213,11 @@ pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Sta
 }
 
 /// The state after entries of a ledger, numbered from 1 and a minute apart up to a minute before [`noon`]; and they, newest first.
-pub(crate) fn folded(ledger: &str, environment: Option<&str>, history: Vec<(&str, Action)>) -> (State, Vec<Arc<Kept>>) {
+pub(crate) fn folded(
+    ledger: &str,
+    environment: Option<&str>,
+    history: Vec<(&str, Action)>,
+) -> (State, Vec<Arc<Kept>>) {
     let mut state = State::empty();
     let mut log = Vec::new();
     let count = u64::try_from(history.len()).unwrap();
@@ -211,7 +249,13 @@ impl Case {
     }
 
     /// The same after entries of the same ledger, numbered from 1.
-    pub fn after(rest: &str, ledger: &str, history: Vec<(&str, Action)>, by: &str, action: Action) -> Self {
+    pub fn after(
+        rest: &str,
+        ledger: &str,
+        history: Vec<(&str, Action)>,
+        by: &str,
+        action: Action,
+    ) -> Self {
         Self::within(rest, ledger, None, history, by, action)
     }
 
@@ -242,7 +286,11 @@ impl Case {
             root_keys: vec![key("alice")],
             tip: EntryId(oid(0x51)),
             sequence: count,
-            at: if count == 0 { Time::EPOCH } else { noon().minus(Span::seconds(60)) },
+            at: if count == 0 {
+                Time::EPOCH
+            } else {
+                noon().minus(Span::seconds(60))
+            },
             seen: std::collections::BTreeMap::new(),
         });
         case.facts.state = Some(Ok(state));
@@ -256,7 +304,10 @@ impl Case {
         let mut ledgers = self.policy.ledgers();
         ledgers.extend([parse("policy"), parse("evidence")]);
         ledgers.remove(&statement.ledger);
-        facts.tips = ledgers.into_iter().zip((0x60..).map(|byte| EntryId(oid(byte)))).collect();
+        facts.tips = ledgers
+            .into_iter()
+            .zip((0x60..).map(|byte| EntryId(oid(byte))))
+            .collect();
         let named = reads(&self.policy, statement);
         statement.seen = facts
             .tips
@@ -264,8 +315,16 @@ impl Case {
             .filter(|(name, _)| named.contains(*name))
             .map(|(name, tip)| (name.clone(), *tip))
             .collect();
-        let seen = SeenFact { is_tip: true, reachable: true, forward: true };
-        facts.seen = statement.seen.keys().map(|name| (name.clone(), Ok(seen))).collect();
+        let seen = SeenFact {
+            is_tip: true,
+            reachable: true,
+            forward: true,
+        };
+        facts.seen = statement
+            .seen
+            .keys()
+            .map(|name| (name.clone(), Ok(seen)))
+            .collect();
         facts.environments_seen = self
             .policy
             .ledgers()
@@ -276,25 +335,50 @@ impl Case {
         facts.stored_as_computed = Some(Ok(()));
         facts.yanks.get_or_insert_with(|| Ok(State::empty()));
         facts.evidence.get_or_insert_with(|| Ok(Vec::new()));
-        facts.authors.get_or_insert_with(|| Ok(std::collections::BTreeSet::new()));
-        let entries = facts.state.iter().flatten().flat_map(State::slots).filter_map(|(_, value)| value.kept());
+        facts
+            .authors
+            .get_or_insert_with(|| Ok(std::collections::BTreeSet::new()));
+        let entries = facts
+            .state
+            .iter()
+            .flatten()
+            .flat_map(State::slots)
+            .filter_map(|(_, value)| value.kept());
         for kept in entries.chain(facts.evidence.iter().flatten().flatten()) {
             let entry = &kept.statement;
-            facts.signers.entry((entry.ledger.clone(), entry.sequence)).or_insert_with(|| Ok(key(entry.by.as_str())));
+            facts
+                .signers
+                .entry((entry.ledger.clone(), entry.sequence))
+                .or_insert_with(|| Ok(key(entry.by.as_str())));
         }
         for commit in statement.commits() {
-            facts.commits.insert(commit, Ok(CommitFact { time: noon().minus(Span::days(1)) }));
+            facts.commits.insert(
+                commit,
+                Ok(CommitFact {
+                    time: noon().minus(Span::days(1)),
+                }),
+            );
         }
-        for change in statement.deployment().into_iter().flat_map(|it| &it.components) {
+        for change in statement
+            .deployment()
+            .into_iter()
+            .flat_map(|it| &it.components)
+        {
             let target = &change.target;
-            facts.contents.insert((target.commit, target.component.clone()), Ok(target.content));
+            facts.contents.insert(
+                (target.commit, target.component.clone()),
+                Ok(target.content),
+            );
             if let Some(from) = change.from {
                 facts.contains.insert((target.commit, from), Ok(true));
             }
         }
         if let Action::Baseline(it) = &statement.action {
             for target in &it.components {
-                facts.contents.insert((target.commit, target.component.clone()), Ok(target.content));
+                facts.contents.insert(
+                    (target.commit, target.component.clone()),
+                    Ok(target.content),
+                );
             }
         }
     }
@@ -311,7 +395,10 @@ impl Case {
     pub fn source(&mut self, history: Vec<(&str, Action)>) -> &mut Self {
         let (state, log) = folded("stage", None, history);
         for change in self.deployment().components.clone() {
-            self.facts.source.insert((change.target.component, change.target.commit), Ok(log.clone()));
+            self.facts.source.insert(
+                (change.target.component, change.target.commit),
+                Ok(log.clone()),
+            );
         }
         self.facts.source_state = Some(Ok(state));
         self.gather();
@@ -353,7 +440,11 @@ impl Case {
 
     /// What one rule says.
     pub fn checks(&self, rule: Rule) -> Vec<Check> {
-        self.verdict().checks.into_iter().filter(|check| check.rule == rule).collect()
+        self.verdict()
+            .checks
+            .into_iter()
+            .filter(|check| check.rule == rule)
+            .collect()
     }
 
     /// Holds one rule to a pass.
@@ -379,8 +470,12 @@ impl Case {
     #[track_caller]
     fn says(&self, rule: Rule, outcome: Answer, words: &str) -> Check {
         let checks = self.checks(rule);
-        let found = checks.iter().find(|check| check.outcome == outcome && check.detail.contains(words));
+        let found = checks
+            .iter()
+            .find(|check| check.outcome == outcome && check.detail.contains(words));
         assert_ne!(self.verdict().decision(), Decision::Allowed);
-        found.unwrap_or_else(|| panic!("no {outcome:?} with {words:?} in {checks:?}")).clone()
+        found
+            .unwrap_or_else(|| panic!("no {outcome:?} with {words:?} in {checks:?}"))
+            .clone()
     }
 }

@@ -8,10 +8,13 @@ use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
 
 /// What gets around a commit from a clock that was ahead.
-const ANEW: &str = "git commit --allow-empty, with the clock right, and the same command with that commit";
+const ANEW: &str =
+    "git commit --allow-empty, with the clock right, and the same command with that commit";
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    let Request::Entry { statement, .. } = ctx.request else { return Vec::new() };
+    let Request::Entry { statement, .. } = ctx.request else {
+        return Vec::new();
+    };
     let mut against: Vec<Check> = chain(ctx, statement).into_iter().collect();
     against.extend(commits(ctx, statement));
     against.extend(ends(statement));
@@ -30,11 +33,15 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let near = at.since(now) <= SKEW && now.since(at) <= SKEW;
     let follows = at == before && before > now;
     if at < before {
-        Some(fail(format!("{at} is before the entry before it, {before}")))
+        Some(fail(format!(
+            "{at} is before the entry before it, {before}"
+        )))
     } else if near || follows {
         None
     } else {
-        let off = fail(format!("{at} is more than {SKEW} off the clock here, {now}"));
+        let off = fail(format!(
+            "{at} is more than {SKEW} off the clock here, {now}"
+        ));
         Some(off.remedy("date -u, here and on the server; set the clock that is wrong, then the same command again"))
     }
 }
@@ -44,10 +51,19 @@ fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // Nothing can be hidden from those who look for what was said of a commit that nobody has.
         Some(Err(_)) if ctx.facts.gone.contains(&commit) => None,
-        None => Some(Check::unknown(Rule::Time, format!("the date of {} was not read", commit.short()))),
+        None => Some(Check::unknown(
+            Rule::Time,
+            format!("the date of {} was not read", commit.short()),
+        )),
         Some(Err(why)) => Some(Check::unknown(Rule::Time, harmless(why))),
-        Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW))
-            .then(|| fail(format!("{} is dated {}, later than the entry", commit.short(), fact.time)).remedy(ANEW)),
+        Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW)).then(|| {
+            fail(format!(
+                "{} is dated {}, later than the entry",
+                commit.short(),
+                fact.time
+            ))
+            .remedy(ANEW)
+        }),
     };
     statement.commits().into_iter().filter_map(judge).collect()
 }
@@ -88,7 +104,11 @@ mod tests {
                 drop(case.fails(Rule::Time, "off the clock"));
             }
             case.now = noon().minus(Span::seconds(ahead));
-            if good { case.passes(Rule::Time) } else { drop(case.fails(Rule::Time, "off the clock")) }
+            if good {
+                case.passes(Rule::Time)
+            } else {
+                drop(case.fails(Rule::Time, "off the clock"))
+            }
         }
     }
 
@@ -112,11 +132,23 @@ mod tests {
     #[test]
     fn not_before_its_commits() {
         let mut case = case();
-        case.facts.commits.insert(commit(1), Ok(CommitFact { time: noon().plus(SKEW) }));
+        case.facts.commits.insert(
+            commit(1),
+            Ok(CommitFact {
+                time: noon().plus(SKEW),
+            }),
+        );
         case.passes(Rule::Time);
-        case.facts.commits.insert(commit(1), Ok(CommitFact { time: noon().plus(SKEW).plus(Span::seconds(1)) }));
+        case.facts.commits.insert(
+            commit(1),
+            Ok(CommitFact {
+                time: noon().plus(SKEW).plus(Span::seconds(1)),
+            }),
+        );
         case.fails(Rule::Time, "dated");
-        case.facts.commits.insert(commit(1), Err("no such object".to_owned()));
+        case.facts
+            .commits
+            .insert(commit(1), Err("no such object".to_owned()));
         case.facts.gone.insert(commit(1));
         case.passes(Rule::Time);
         case.facts.gone.clear();
@@ -130,7 +162,9 @@ mod tests {
     fn ends_later() {
         let mut case = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));
         case.passes(Rule::Time);
-        let Action::Approve(approve) = &mut case.statement.action else { panic!("not an approval") };
+        let Action::Approve(approve) = &mut case.statement.action else {
+            panic!("not an approval")
+        };
         approve.expires = noon();
         case.fails(Rule::Time, "before it begins");
     }

@@ -13,14 +13,24 @@ pub(super) fn counts(ctx: &Context<'_>, kept: &Kept) -> Known<bool> {
     if !ctx.policy.people.contains_key(&statement.by) {
         return Ok(false);
     }
-    let key = match ctx.facts.signers.get(&(statement.ledger.clone(), statement.sequence)) {
+    let key = match ctx
+        .facts
+        .signers
+        .get(&(statement.ledger.clone(), statement.sequence))
+    {
         Some(Ok(key)) => key,
         Some(Err(why)) => return Err(why.clone()),
         None => {
-            return Err(format!("which key signed entry {} of {} was not read", statement.sequence, statement.ledger));
+            return Err(format!(
+                "which key signed entry {} of {} was not read",
+                statement.sequence, statement.ledger
+            ));
         }
     };
-    Ok(ctx.policy.person_of_key(key).is_some_and(|(person, _)| *person == statement.by))
+    Ok(ctx
+        .policy
+        .person_of_key(key)
+        .is_some_and(|(person, _)| *person == statement.by))
 }
 
 /// Those who have a hand in it: the starter, the requester, and whom the policy knows among the authors of what is newly brought
@@ -31,7 +41,12 @@ pub(super) fn involved(ctx: &Context<'_>) -> Known<BTreeSet<Person>> {
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the authors of what is brought in were not read".to_owned()),
     };
-    let authors = authors.iter().filter_map(|address| ctx.policy.person_of_email(address.as_bytes()));
-    let starters = ctx.statement.into_iter().flat_map(|it| [Some(&it.by), it.requested_by.as_ref()]);
+    let authors = authors
+        .iter()
+        .filter_map(|address| ctx.policy.person_of_email(address.as_bytes()));
+    let starters = ctx
+        .statement
+        .into_iter()
+        .flat_map(|it| [Some(&it.by), it.requested_by.as_ref()]);
     Ok(starters.flatten().chain(authors).cloned().collect())
 }

@@ -11,15 +11,25 @@ use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Some(environment) = ctx.environment else {
-        return vec![Check::unknown(Rule::UpToDate, "the policy knows no such environment")];
+        return vec![Check::unknown(
+            Rule::UpToDate,
+            "the policy knows no such environment",
+        )];
     };
-    let Some(branch) = &environment.branch else { return Vec::new() };
+    let Some(branch) = &environment.branch else {
+        return Vec::new();
+    };
     let merged = environment.deploy_on == DeployOn::Merge;
     if !merged && !environment.up_to_date {
         return Vec::new();
     }
-    let found = ctx.deployment().and_then(|deployment| judge(ctx, deployment, branch, merged, environment.up_to_date));
-    answer(Rule::UpToDate, found.map(|against| unless(Rule::UpToDate, against)))
+    let found = ctx
+        .deployment()
+        .and_then(|deployment| judge(ctx, deployment, branch, merged, environment.up_to_date));
+    answer(
+        Rule::UpToDate,
+        found.map(|against| unless(Rule::UpToDate, against)),
+    )
 }
 
 fn judge(
@@ -37,19 +47,30 @@ fn judge(
     let Some(now) = now else {
         // Nothing to contain; and nothing that could contain.
         let why = format!("there is no branch {branch} that the commit could be on");
-        return Ok(merged.then(|| Check::fail(Rule::UpToDate, why)).into_iter().collect());
+        return Ok(merged
+            .then(|| Check::fail(Rule::UpToDate, why))
+            .into_iter()
+            .collect());
     };
     let Some(said) = deployment.branch_tip else {
-        return Ok(vec![Check::fail(Rule::UpToDate, format!("the entry does not say the tip of {branch}"))]);
+        return Ok(vec![Check::fail(
+            Rule::UpToDate,
+            format!("the entry does not say the tip of {branch}"),
+        )]);
     };
-    let tips = if said == now { vec![now] } else { vec![now, said] };
+    let tips = if said == now {
+        vec![now]
+    } else {
+        vec![now, said]
+    };
     let mut against = Vec::new();
     for commit in deployed(deployment) {
         for tip in &tips {
             let (short, tip_short) = (commit.short(), tip.short());
             if up_to_date && !ctx.contains(commit, *tip)? {
                 let why = format!("{short} does not contain {tip_short}, the tip of {branch}");
-                against.push(Check::fail(Rule::UpToDate, why).remedy(format!("git merge {branch}")));
+                against
+                    .push(Check::fail(Rule::UpToDate, why).remedy(format!("git merge {branch}")));
             }
             if merged && !ctx.contains(*tip, commit)? {
                 let why = format!("{short} is not on {branch}, whose tip is {tip_short}");
@@ -61,7 +82,11 @@ fn judge(
 }
 
 fn deployed(deployment: &Deployment) -> std::collections::BTreeSet<CommitId> {
-    deployment.components.iter().map(|change| change.target.commit).collect()
+    deployment
+        .components
+        .iter()
+        .map(|change| change.target.commit)
+        .collect()
 }
 
 #[cfg(test)]
@@ -70,8 +95,7 @@ mod tests {
     use crate::domain::gate::testing::{Case, commit, deploy};
 
     const MERGE: &str = "[environments]\nprod = { branch = \"main\" }\n";
-    const APPROVAL: &str =
-        "[environments]\nprod = { branch = \"main\", deploy_on = \"approval\", up_to_date = true }\n";
+    const APPROVAL: &str = "[environments]\nprod = { branch = \"main\", deploy_on = \"approval\", up_to_date = true }\n";
 
     fn case(rest: &str) -> Case {
         let mut case = Case::new(rest, "prod", "alice", deploy("catalogue", 1, None));
@@ -91,7 +115,9 @@ mod tests {
         case.facts.branch_tip = Some(Ok(Some(commit(3))));
         case.facts.contains.insert((commit(3), commit(1)), Ok(true));
         case.passes(Rule::UpToDate);
-        case.facts.contains.insert((commit(3), commit(1)), Ok(false));
+        case.facts
+            .contains
+            .insert((commit(3), commit(1)), Ok(false));
         case.fails(Rule::UpToDate, "is not on main");
         case.facts.branch_tip = Some(Ok(None));
         case.fails(Rule::UpToDate, "no branch main");
@@ -103,8 +129,13 @@ mod tests {
         let mut case = case(APPROVAL);
         case.facts.contains.insert((commit(1), commit(2)), Ok(true));
         case.passes(Rule::UpToDate);
-        case.facts.contains.insert((commit(1), commit(2)), Ok(false));
-        case.fails(Rule::UpToDate, "does not contain 020202020202, the tip of main");
+        case.facts
+            .contains
+            .insert((commit(1), commit(2)), Ok(false));
+        case.fails(
+            Rule::UpToDate,
+            "does not contain 020202020202, the tip of main",
+        );
         // An old tip in the entry does not help against a new one.
         case.deployment().branch_tip = Some(commit(1));
         case.fails(Rule::UpToDate, "does not contain");

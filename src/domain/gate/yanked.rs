@@ -11,7 +11,10 @@ use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(Rule::Yanked, judge(ctx).map(|against| unless(Rule::Yanked, against)))
+    answer(
+        Rule::Yanked,
+        judge(ctx).map(|against| unless(Rule::Yanked, against)),
+    )
 }
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
@@ -22,12 +25,22 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     };
     let mut commits = BTreeSet::new();
     let mut digests = BTreeSet::new();
-    if let Request::Entry { statement: Statement { action: Action::Approve(it), .. }, .. } = ctx.request {
+    if let Request::Entry {
+        statement: Statement {
+            action: Action::Approve(it),
+            ..
+        },
+        ..
+    } = ctx.request
+    {
         // Consent is to a commit; its artifacts are looked at when it is deployed.
         commits.insert(it.commit);
     } else {
         let deployment = ctx.deployment()?;
-        let put = deployment.components.iter().filter(|it| it.intent != Intent::Destroy && moved(it));
+        let put = deployment
+            .components
+            .iter()
+            .filter(|it| it.intent != Intent::Destroy && moved(it));
         for target in put.map(|change| &change.target) {
             commits.insert(target.commit);
             digests.extend(artifacts(ctx, deployment.kind, target)?);
@@ -37,20 +50,31 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest>> {
-    let digests = |target: &Target| target.artifacts.iter().map(|image| image.digest.clone()).collect::<Vec<_>>();
+    let digests = |target: &Target| {
+        target
+            .artifacts
+            .iter()
+            .map(|image| image.digest.clone())
+            .collect::<Vec<_>>()
+    };
     if !target.artifacts.is_empty() {
         return Ok(digests(target));
     }
     if kind == Kind::Rollback
         && let Some(earlier) = ctx.facts.earlier.get(&target.component)
     {
-        let ended = earlier.clone()?.into_iter().filter_map(|kept| kept.statement.end_of(&target.component));
+        let ended = earlier
+            .clone()?
+            .into_iter()
+            .filter_map(|kept| kept.statement.end_of(&target.component));
         return Ok(ended
             .filter(|ended| ended.target.content == target.content)
             .flat_map(|ended| digests(&ended.target))
             .collect());
     }
-    registered(ctx, |it| it.component == target.component && Some(it.content) == target.content)
+    registered(ctx, |it| {
+        it.component == target.component && Some(it.content) == target.content
+    })
 }
 
 fn registered(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Known<Vec<Digest>> {
@@ -59,17 +83,26 @@ fn registered(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Known<Vec
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the evidence was not read".to_owned()),
     };
-    let artifacts = evidence.iter().filter_map(|kept| match &kept.statement.action {
-        Action::Artifact(it) if which(it) => Some(it.image.digest.clone()),
-        _ => None,
-    });
+    let artifacts = evidence
+        .iter()
+        .filter_map(|kept| match &kept.statement.action {
+            Action::Artifact(it) if which(it) => Some(it.image.digest.clone()),
+            _ => None,
+        });
     Ok(artifacts.collect())
 }
 
 fn found(yanks: &State, commits: &BTreeSet<CommitId>, digests: &BTreeSet<Digest>) -> Vec<Check> {
-    let of_commits = commits.iter().filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)));
-    let of_digests = digests.iter().filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
-    of_commits.chain(of_digests).map(|(what, yank)| refuse(&what, yank)).collect()
+    let of_commits = commits
+        .iter()
+        .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)));
+    let of_digests = digests
+        .iter()
+        .filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
+    of_commits
+        .chain(of_digests)
+        .map(|(what, yank)| refuse(&what, yank))
+        .collect()
 }
 
 fn refuse(what: &str, yank: &Kept) -> Check {
@@ -77,7 +110,10 @@ fn refuse(what: &str, yank: &Kept) -> Check {
         Action::Yank(it) => it.reason.as_str(),
         _ => "",
     };
-    Check::fail(Rule::Yanked, format!("{what} was yanked by {}: {reason}", yank.statement.by))
+    Check::fail(
+        Rule::Yanked,
+        format!("{what} was yanked by {}: {reason}", yank.statement.by),
+    )
 }
 
 #[cfg(test)]
@@ -85,7 +121,8 @@ mod tests {
     use super::*;
     use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
     use crate::domain::gate::testing::{
-        Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record, start, statement,
+        Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record,
+        start, statement,
     };
     use crate::domain::state::{Place, Slot, Value};
 
@@ -101,10 +138,20 @@ mod tests {
             Place::YankedDigest(digest) => (None, Some(digest.clone())),
             other => panic!("{other:?} is no yank"),
         };
-        let action = Action::Yank(Yank { commit, digest, reason: parse("eats data") });
+        let action = Action::Yank(Yank {
+            commit,
+            digest,
+            reason: parse("eats data"),
+        });
         let mut yanks = State::empty();
         let entry = kept(&statement("evidence", "bob", noon(), action));
-        yanks.insert(Slot { environment: None, place }, Value::Kept(entry));
+        yanks.insert(
+            Slot {
+                environment: None,
+                place,
+            },
+            Value::Kept(entry),
+        );
         case.facts.yanks = Some(Ok(yanks));
     }
 
@@ -112,7 +159,10 @@ mod tests {
     #[test]
     fn commits() {
         case().passes(Rule::Yanked);
-        let back = start(1, deployment(Kind::Rollback, vec![change("catalogue", 1, None)]));
+        let back = start(
+            1,
+            deployment(Kind::Rollback, vec![change("catalogue", 1, None)]),
+        );
         let mut glass = case();
         glass.deployment().break_glass = Some(parse("it burns"));
         let cases = [
@@ -135,7 +185,10 @@ mod tests {
     #[test]
     fn artifacts() {
         let digest = Digest::sha256(b"bad");
-        let image = Image { name: parse("img"), digest: digest.clone() };
+        let image = Image {
+            name: parse("img"),
+            digest: digest.clone(),
+        };
         let mut named = case();
         named.deployment().components[0].target.artifacts = vec![image.clone()];
         yank(&mut named, Place::YankedDigest(digest.clone()));
@@ -143,9 +196,19 @@ mod tests {
         let mut silent = case();
         yank(&mut silent, Place::YankedDigest(digest));
         silent.passes(Rule::Yanked);
-        let artifact =
-            Artifact { component: parse("catalogue"), commit: commit(8), content: content(1), image, builder: None };
-        silent.facts.evidence = Some(Ok(vec![kept(&statement("evidence", "ci", noon(), Action::Artifact(artifact)))]));
+        let artifact = Artifact {
+            component: parse("catalogue"),
+            commit: commit(8),
+            content: content(1),
+            image,
+            builder: None,
+        };
+        silent.facts.evidence = Some(Ok(vec![kept(&statement(
+            "evidence",
+            "ci",
+            noon(),
+            Action::Artifact(artifact),
+        ))]));
         silent.fails(Rule::Yanked, "yanked by bob");
     }
 
@@ -153,10 +216,22 @@ mod tests {
     #[test]
     fn artifacts_of_then() {
         let digest = Digest::sha256(b"bad");
-        let back = start(1, deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]));
-        let mut case = Case::after(POLICY, "prod", vec![("alice", ran("catalogue", 2, None))], "alice", back);
+        let back = start(
+            1,
+            deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+        );
+        let mut case = Case::after(
+            POLICY,
+            "prod",
+            vec![("alice", ran("catalogue", 2, None))],
+            "alice",
+            back,
+        );
         let mut then = deployment(Kind::Deploy, vec![change("catalogue", 1, None)]);
-        then.components[0].target.artifacts = vec![Image { name: parse("img"), digest: digest.clone() }];
+        then.components[0].target.artifacts = vec![Image {
+            name: parse("img"),
+            digest: digest.clone(),
+        }];
         let then = record(then, Outcome::Succeeded, VerificationResult::Passed);
         let earlier = vec![kept(&statement("prod", "alice", noon(), then))];
         case.facts.earlier = [(parse("catalogue"), Ok(earlier))].into();
@@ -172,7 +247,13 @@ mod tests {
         let mut stays = change("catalogue", 1, Some(1));
         stays.intent = Intent::Unchanged;
         let ride = start(1, deployment(Kind::Deploy, vec![stays]));
-        let mut case = Case::after(POLICY, "prod", vec![("alice", ran("catalogue", 1, None))], "alice", ride);
+        let mut case = Case::after(
+            POLICY,
+            "prod",
+            vec![("alice", ran("catalogue", 1, None))],
+            "alice",
+            ride,
+        );
         yank(&mut case, Place::YankedCommit(commit(1)));
         case.passes(Rule::Yanked);
     }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, Change, Component, Finish, Intent, Kind, Record, Reported, Start, Statement, Target, Verification,
+    Abort, Baseline, Change, Component, Finish, Intent, Kind, Record, Reported, Start, Statement,
+    Target, Verification,
 };
 use crate::domain::id::{EntryId, Oid, RunId};
 
@@ -30,7 +31,15 @@ fn target(of: (u8, u8)) -> Target {
 }
 
 fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
-    Deployment::new(Kind::Deploy, vec![Change { target: target(of), from: from.map(commit), plan: None, intent }])
+    Deployment::new(
+        Kind::Deploy,
+        vec![Change {
+            target: target(of),
+            from: from.map(commit),
+            plan: None,
+            intent,
+        }],
+    )
 }
 
 /// The entries, one a minute from the epoch; their sequence is their minute.
@@ -52,7 +61,13 @@ impl Log {
             seen: BTreeMap::new(),
             action,
         };
-        self.0.insert(0, Arc::new(Kept { statement, bytes: Box::default() }));
+        self.0.insert(
+            0,
+            Arc::new(Kept {
+                statement,
+                bytes: Box::default(),
+            }),
+        );
         self
     }
 
@@ -60,11 +75,31 @@ impl Log {
         self.record_from(of, None, outcome, verification)
     }
 
-    fn record_from(self, of: (u8, u8), from: Option<u8>, outcome: Outcome, verification: VerificationResult) -> Self {
-        let intent = if outcome == Outcome::Unchanged { Intent::Unchanged } else { Intent::Change };
-        let result = Reported { component: api(), outcome, because: None, to: None, verification };
+    fn record_from(
+        self,
+        of: (u8, u8),
+        from: Option<u8>,
+        outcome: Outcome,
+        verification: VerificationResult,
+    ) -> Self {
+        let intent = if outcome == Outcome::Unchanged {
+            Intent::Unchanged
+        } else {
+            Intent::Change
+        };
+        let result = Reported {
+            component: api(),
+            outcome,
+            because: None,
+            to: None,
+            verification,
+        };
         let deployment = deployment(of, from, intent);
-        self.add(Action::Record(Record { deployment, results: vec![result], logs: vec![] }))
+        self.add(Action::Record(Record {
+            deployment,
+            results: vec![result],
+            logs: vec![],
+        }))
     }
 
     fn ok(self, of: (u8, u8)) -> Self {
@@ -72,12 +107,21 @@ impl Log {
     }
 
     fn start(self, of: (u8, u8), from: Option<u8>, intent: Intent) -> Self {
-        self.add(Action::Start(Start { run: RunId([1; 16]), deployment: deployment(of, from, intent) }))
+        self.add(Action::Start(Start {
+            run: RunId([1; 16]),
+            deployment: deployment(of, from, intent),
+        }))
     }
 
     fn finish(self, start: u64, of: (u8, u8), outcome: Outcome) -> Self {
         let verification = VerificationResult::None;
-        let ended = Ended { target: target(of), outcome, because: None, to: None, verification };
+        let ended = Ended {
+            target: target(of),
+            outcome,
+            because: None,
+            to: None,
+            verification,
+        };
         self.add(Action::Finish(Finish {
             start,
             run: RunId([1; 16]),
@@ -92,8 +136,16 @@ impl Log {
     }
 
     fn verify(self, of: u8, verification: VerificationResult) -> Self {
-        let components = vec![Component { component: api(), commit: commit(of) }];
-        self.add(Action::Verification(Verification { components, verification, comment: None, logs: vec![] }))
+        let components = vec![Component {
+            component: api(),
+            commit: commit(of),
+        }];
+        self.add(Action::Verification(Verification {
+            components,
+            verification,
+            comment: None,
+            logs: vec![],
+        }))
     }
 
     fn read(&self) -> History<'_> {
@@ -103,7 +155,9 @@ impl Log {
     /// Minutes of the longest verified time of a commit, an hour after the epoch.
     fn soaked(&self, of: u8) -> u64 {
         let now = Time::EPOCH.plus(Span::seconds(3600));
-        self.read().longest(commit(of), false, now).map_or(0, |(_, _, length)| length.as_seconds() / 60)
+        self.read()
+            .longest(commit(of), false, now)
+            .map_or(0, |(_, _, length)| length.as_seconds() / 60)
     }
 
     fn verified(&self, of: (u8, u8)) -> bool {
@@ -124,38 +178,61 @@ fn now_or_earlier() {
     assert_eq!((log.soaked(1), log.soaked(2)), (1, 58));
     assert!(matches!(log.read().latest(commit(3), None), Latest::Never));
     let history = log.read();
-    assert_eq!(history.stays.iter().map(|stay| stay.to.is_none()).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(
+        history
+            .stays
+            .iter()
+            .map(|stay| stay.to.is_none())
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
 }
 
 /// A content gains no success and no time by riding along, and loses none.
 #[test]
 fn unchanged_has_what_the_content_has() {
-    let log = Log::default().ok((1, 1)).record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
+    let log = Log::default()
+        .ok((1, 1))
+        .record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
     assert!(log.verified((2, 1)));
     assert_eq!(log.soaked(2), 59);
-    let unverified = Log::default().record((1, 1), Outcome::Succeeded, NONE).record_from(
-        (2, 1),
-        Some(1),
-        Outcome::Unchanged,
-        PASSED,
-    );
+    let unverified = Log::default()
+        .record((1, 1), Outcome::Succeeded, NONE)
+        .record_from((2, 1), Some(1), Outcome::Unchanged, PASSED);
     assert!(!unverified.verified((2, 1)));
     assert_eq!(unverified.soaked(2), 0);
-    assert!(Log::default().record_from((2, 1), Some(1), Outcome::Unchanged, NONE).read().stays.is_empty());
+    assert!(
+        Log::default()
+            .record_from((2, 1), Some(1), Outcome::Unchanged, NONE)
+            .read()
+            .stays
+            .is_empty()
+    );
 }
 
 /// What rode along on something that was replaced before the finish is not there: fold does not move the commit either.
 #[test]
 fn unchanged_that_came_too_late() {
-    let log = Log::default().ok((1, 1)).start((3, 1), Some(1), Intent::Unchanged).ok((2, 2)).finish(
-        2,
-        (3, 1),
-        Outcome::Unchanged,
+    let log = Log::default()
+        .ok((1, 1))
+        .start((3, 1), Some(1), Intent::Unchanged)
+        .ok((2, 2))
+        .finish(2, (3, 1), Outcome::Unchanged);
+    assert!(matches!(
+        log.read().latest(commit(3), Some(Content(oid(1)))),
+        Latest::Never
+    ));
+    let in_time = Log::default()
+        .ok((1, 1))
+        .start((3, 1), Some(1), Intent::Unchanged);
+    assert!(
+        in_time
+            .finish(2, (3, 1), Outcome::Unchanged)
+            .verified((3, 1))
     );
-    assert!(matches!(log.read().latest(commit(3), Some(Content(oid(1)))), Latest::Never));
-    let in_time = Log::default().ok((1, 1)).start((3, 1), Some(1), Intent::Unchanged);
-    assert!(in_time.finish(2, (3, 1), Outcome::Unchanged).verified((3, 1)));
-    let startless = Log::default().ok((1, 1)).finish(2, (3, 1), Outcome::Unchanged);
+    let startless = Log::default()
+        .ok((1, 1))
+        .finish(2, (3, 1), Outcome::Unchanged);
     assert!(!startless.verified((3, 1)));
 }
 
@@ -163,7 +240,10 @@ fn unchanged_that_came_too_late() {
 #[test]
 fn later_failures_count() {
     for outcome in [Outcome::Failed, Outcome::RolledBack] {
-        let log = Log::default().ok((1, 1)).ok((2, 2)).record((1, 1), outcome, NONE);
+        let log = Log::default()
+            .ok((1, 1))
+            .ok((2, 2))
+            .record((1, 1), outcome, NONE);
         assert!(!log.verified((1, 1)), "{outcome:?}");
         assert!(log.ok((1, 1)).verified((1, 1)), "{outcome:?}");
     }
@@ -173,8 +253,13 @@ fn later_failures_count() {
         .ok((2, 2))
         .record((1, 1), Outcome::Succeeded, FAILED);
     assert!(!other_name.verified((3, 1)));
-    let itself = Log::default().ok((1, 1)).record((1, 1), Outcome::RolledBack, NONE);
-    assert!(!itself.verified((1, 1)), "what is brought back does not undo the attempt's failure");
+    let itself = Log::default()
+        .ok((1, 1))
+        .record((1, 1), Outcome::RolledBack, NONE);
+    assert!(
+        !itself.verified((1, 1)),
+        "what is brought back does not undo the attempt's failure"
+    );
 }
 
 /// A failed verification ends the verified time, and a passed one begins another: the longest counts.
@@ -186,30 +271,57 @@ fn verification() {
     let again = log.verify(1, PASSED);
     assert!(again.verified((1, 1)));
     assert_eq!(again.soaked(1), 57);
-    let late = Log::default().record((1, 1), Outcome::Succeeded, NONE).verify(1, PASSED);
+    let late = Log::default()
+        .record((1, 1), Outcome::Succeeded, NONE)
+        .verify(1, PASSED);
     assert_eq!(late.soaked(1), 58);
-    let stranger = Log::default().record((1, 1), Outcome::Succeeded, NONE).verify(2, PASSED);
+    let stranger = Log::default()
+        .record((1, 1), Outcome::Succeeded, NONE)
+        .verify(2, PASSED);
     assert!(!stranger.verified((1, 1)));
-    let lost = Log::default().ok((1, 1)).record((2, 2), Outcome::Failed, NONE).verify(1, FAILED);
+    let lost = Log::default()
+        .ok((1, 1))
+        .record((2, 2), Outcome::Failed, NONE)
+        .verify(1, FAILED);
     assert!(!lost.verified((1, 1)));
 }
 
 /// After a failure or an abort nobody knows what runs; after a rollback it runs anew.
 #[test]
 fn unbroken() {
-    let failed = Log::default().ok((1, 1)).record((2, 2), Outcome::Failed, NONE);
+    let failed = Log::default()
+        .ok((1, 1))
+        .record((2, 2), Outcome::Failed, NONE);
     assert!(failed.verified((1, 1)));
     assert_eq!(failed.soaked(1), 1);
-    let aborted = Log::default().ok((1, 1)).start((2, 2), Some(1), Intent::Change);
+    let aborted = Log::default()
+        .ok((1, 1))
+        .start((2, 2), Some(1), Intent::Change);
     let abort = |start| {
-        let components = vec![Component { component: api(), commit: commit(2) }];
-        Action::Abort(Abort { start, run: RunId([1; 16]), components, reason: "stuck".parse().unwrap() })
+        let components = vec![Component {
+            component: api(),
+            commit: commit(2),
+        }];
+        Action::Abort(Abort {
+            start,
+            run: RunId([1; 16]),
+            components,
+            reason: "stuck".parse().unwrap(),
+        })
     };
     let aborted = aborted.add(abort(2));
     assert_eq!(aborted.soaked(1), 2);
-    assert!(matches!(aborted.read().latest(commit(2), None), Latest::Failed(it) if it.failure == Failure::Aborted));
-    assert_eq!(Log::default().ok((1, 1)).add(abort(9)).soaked(1), 1, "a start that is not there");
-    let back = Log::default().ok((1, 1)).record((2, 2), Outcome::RolledBack, NONE);
+    assert!(
+        matches!(aborted.read().latest(commit(2), None), Latest::Failed(it) if it.failure == Failure::Aborted)
+    );
+    assert_eq!(
+        Log::default().ok((1, 1)).add(abort(9)).soaked(1),
+        1,
+        "a start that is not there"
+    );
+    let back = Log::default()
+        .ok((1, 1))
+        .record((2, 2), Outcome::RolledBack, NONE);
     assert!(back.verified((1, 1)));
     assert_eq!(back.soaked(1), 58);
     assert_eq!(back.read().stays.len(), 2);
@@ -218,8 +330,16 @@ fn unbroken() {
 /// An admin's word is no deployment, and riding along on it makes none.
 #[test]
 fn baseline() {
-    let baseline = Action::Baseline(Baseline { components: vec![target((1, 1))], comment: None });
-    let log = Log::default().add(baseline).verify(1, PASSED).record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
+    let baseline = Action::Baseline(Baseline {
+        components: vec![target((1, 1))],
+        comment: None,
+    });
+    let log = Log::default().add(baseline).verify(1, PASSED).record_from(
+        (2, 1),
+        Some(1),
+        Outcome::Unchanged,
+        NONE,
+    );
     assert!(log.read().stays.iter().all(|stay| stay.baseline));
     assert_eq!((log.soaked(1), log.soaked(2)), (0, 0));
 }
@@ -228,8 +348,16 @@ fn baseline() {
 #[test]
 fn taken_away() {
     let log = Log::default().record((1, 1), Outcome::Destroyed, PASSED);
-    assert!(matches!(log.read().latest(commit(1), Some(Content(oid(1)))), Latest::Never));
-    let log = Log::default().ok((1, 1)).record((1, 1), Outcome::Destroyed, NONE);
+    assert!(matches!(
+        log.read().latest(commit(1), Some(Content(oid(1)))),
+        Latest::Never
+    ));
+    let log = Log::default()
+        .ok((1, 1))
+        .record((1, 1), Outcome::Destroyed, NONE);
     assert!(log.verified((1, 1)));
-    assert_eq!(log.read().stays.last().map(|stay| (stay.content, stay.to)), Some((None, None)));
+    assert_eq!(
+        log.read().stays.last().map(|stay| (stay.content, stay.to)),
+        Some((None, None))
+    );
 }

@@ -68,7 +68,11 @@ impl FromStr for PublicKey {
     /// Reads the second line of a minisign `.pub` file: base64 of `Ed`, key id and key; canonical base64 only, and no point of small order.
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Key(text.chars().take(80).collect());
-        let raw: [u8; 42] = STANDARD.decode(text).ok().and_then(|raw| raw.try_into().ok()).ok_or_else(error)?;
+        let raw: [u8; 42] = STANDARD
+            .decode(text)
+            .ok()
+            .and_then(|raw| raw.try_into().ok())
+            .ok_or_else(error)?;
         let (head, key) = raw.split_at(10);
         match (&head[..2], head[2..].try_into(), key.try_into()) {
             (b"Ed", Ok(_), Ok(_)) if is_small_order(key) => Err(IdError::WeakKey(text.to_owned())),
@@ -109,18 +113,22 @@ pub(crate) const SMALL_ORDER: [[u8; 32]; 7] = [
     edge(0xed, 0xff, 0x7f),
     edge(0xee, 0xff, 0x7f),
     [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
-        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
     ],
     [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
-        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
     ],
 ];
 
 /// Whether 32 bytes spell a point of small order. As a key, such a point lets anyone sign; `minisign-verify` refuses only some.
 pub fn is_small_order(point: &[u8]) -> bool {
-    SMALL_ORDER.iter().any(|small| point.len() == 32 && point[..31] == small[..31] && point[31] & 0x7f == small[31])
+    SMALL_ORDER.iter().any(|small| {
+        point.len() == 32 && point[..31] == small[..31] && point[31] & 0x7f == small[31]
+    })
 }
 
 #[cfg(test)]
@@ -130,10 +138,16 @@ mod tests {
     /// One key under two key ids is still one key: a person cannot become two by copying it.
     #[test]
     fn key_id_does_not_make_a_person() {
-        let (one, two) = (PublicKey::new([1; 8], [7; 32]), PublicKey::new([2; 8], [7; 32]));
+        let (one, two) = (
+            PublicKey::new([1; 8], [7; 32]),
+            PublicKey::new([2; 8], [7; 32]),
+        );
         assert_eq!(one, two);
         assert_ne!(one.to_string(), two.to_string());
-        assert_eq!(one.to_string().parse::<PublicKey>().unwrap().key_id(), [1; 8]);
+        assert_eq!(
+            one.to_string().parse::<PublicKey>().unwrap().key_id(),
+            [1; 8]
+        );
         assert!(one.to_string().starts_with("RW"));
     }
 

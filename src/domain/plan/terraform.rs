@@ -40,13 +40,17 @@ pub enum TerraformError {
     #[error("what terraform shows is not the JSON of a plan: {0}")]
     Json(#[from] serde_json::Error),
     /// Written by a terraform that is older than 1.1, or newer than what is known.
-    #[error("the plan is in format {0:?}; only version 1 is understood, which terraform 1.1 and later write")]
+    #[error(
+        "the plan is in format {0:?}; only version 1 is understood, which terraform 1.1 and later write"
+    )]
     Format(String),
     /// Terraform hit an error while it planned.
     #[error("terraform hit an error while it planned, so the plan can only be looked at")]
     Errored,
     /// The plan leaves something out.
-    #[error("the plan is not complete: -target was given, or terraform has put changes off; plan everything")]
+    #[error(
+        "the plan is not complete: -target was given, or terraform has put changes off; plan everything"
+    )]
     Incomplete,
     /// An action that is not known.
     #[error("the plan has an action that is not known, {actions:?} for {address}")]
@@ -153,7 +157,11 @@ impl fmt::Display for Summary {
         if self.import > 0 {
             write!(f, "{} to import, ", self.import)?;
         }
-        write!(f, "{} to add, {} to change, {} to destroy", self.add, self.change, self.destroy)?;
+        write!(
+            f,
+            "{} to add, {} to change, {} to destroy",
+            self.add, self.change, self.destroy
+        )?;
         if self.forget > 0 {
             write!(f, ", {} to forget", self.forget)?;
         }
@@ -222,7 +230,11 @@ impl Terraform {
             if let Some(action) = action {
                 summary.count(action);
                 let tainted = resource.action_reason.as_deref() == Some("replace_because_tainted");
-                changes.push(Change { address, action, tainted });
+                changes.push(Change {
+                    address,
+                    action,
+                    tainted,
+                });
             }
         }
         let mut outputs = Vec::new();
@@ -233,9 +245,17 @@ impl Terraform {
             }
         }
         // Terraform knows of more that can be applied than is listed here. Versions before 1.8 do not say.
-        let nothing = changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
+        let nothing =
+            changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
         let empty = nothing && !shown.applyable.unwrap_or(false);
-        Ok(Self { digest: digest(json), summary, changes, outputs, drifted: shown.resource_drift.len(), empty })
+        Ok(Self {
+            digest: digest(json),
+            summary,
+            changes,
+            outputs,
+            drifted: shown.resource_drift.len(),
+            empty,
+        })
     }
 
     /// What approvals bind: equal for two plans that would do the same from the same state.
@@ -275,7 +295,8 @@ impl Terraform {
 
     /// The same without what an earlier apply left half made: whether anything would be destroyed that may be in use.
     pub fn destroys_whole(&self) -> bool {
-        let destroys = |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
+        let destroys =
+            |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
         self.changes.iter().any(destroys)
     }
 
@@ -287,8 +308,12 @@ impl Terraform {
     /// The same with what `mask` makes of each address and name: a key of `for_each` may hold what a secret holds.
     #[must_use]
     pub fn masked(mut self, mask: &dyn Fn(&str) -> String) -> Self {
-        self.changes.iter_mut().for_each(|change| change.address = kept(&mask(&change.address)));
-        self.outputs.iter_mut().for_each(|output| output.name = kept(&mask(&output.name)));
+        self.changes
+            .iter_mut()
+            .for_each(|change| change.address = kept(&mask(&change.address)));
+        self.outputs
+            .iter_mut()
+            .for_each(|output| output.name = kept(&mask(&output.name)));
         self
     }
 }
@@ -352,14 +377,20 @@ fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError>
         ["read"] => Action::Read,
         _ => {
             let actions = words.iter().take(4).map(|word| kept(word)).collect();
-            return Err(TerraformError::Action { address: name.to_owned(), actions });
+            return Err(TerraformError::Action {
+                address: name.to_owned(),
+                actions,
+            });
         }
     }))
 }
 
 /// A name that a stranger chose, as it is kept.
 fn kept(name: &str) -> String {
-    let end = name.char_indices().nth(NAME).map_or(name.len(), |(at, _)| at);
+    let end = name
+        .char_indices()
+        .nth(NAME)
+        .map_or(name.len(), |(at, _)| at);
     let more = if end < name.len() { "…" } else { "" };
     format!("{}{more}", harmless(&name[..end]))
 }
@@ -398,7 +429,9 @@ fn members(json: &[u8]) -> Vec<Vec<u8>> {
         }
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' => {}
-            b',' | b'}' if depth == usize::from(byte == b',') => members.push(std::mem::take(&mut member)),
+            b',' | b'}' if depth == usize::from(byte == b',') => {
+                members.push(std::mem::take(&mut member))
+            }
             b'{' if depth == 0 => {}
             _ => member.push(byte),
         }

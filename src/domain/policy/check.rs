@@ -14,17 +14,25 @@ pub(super) fn check(policy: &Policy, out: &Findings<'_>) {
     branches(policy, out);
     promotions(policy, out);
     dependencies(policy, out);
-    policy.all_environments().for_each(|environment| checks(policy, environment, out));
+    policy
+        .all_environments()
+        .for_each(|environment| checks(policy, environment, out));
     // Who is enough for what can only be told when it is known who there is.
     if out.is_empty() {
         change(policy, out);
-        policy.all_environments().for_each(|environment| approvals(environment, out));
+        policy
+            .all_environments()
+            .for_each(|environment| approvals(environment, out));
     }
 }
 
 /// The key of an environment in the file.
 fn path(environment: &Environment, key: &str) -> String {
-    let star = if environment.ephemeral.is_some() { "-*" } else { "" };
+    let star = if environment.ephemeral.is_some() {
+        "-*"
+    } else {
+        ""
+    };
     format!("environments.{}{star}{key}", environment.name)
 }
 
@@ -39,8 +47,16 @@ fn names(policy: &Policy, out: &Findings<'_>) {
             );
         }
         for other in policy.environments.keys().chain(policy.patterns.keys()) {
-            if other.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('-')) {
-                out.add_at(&pattern, format!("it would also match \"{other}\""), Some("rename one of them"));
+            if other
+                .as_str()
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('-'))
+            {
+                out.add_at(
+                    &pattern,
+                    format!("it would also match \"{other}\""),
+                    Some("rename one of them"),
+                );
             }
         }
     }
@@ -52,8 +68,9 @@ fn branches(policy: &Policy, out: &Findings<'_>) {
         if let Some(branch) = &environment.branch
             && let Some(other) = bound.insert(branch, &environment.name)
         {
-            let what =
-                format!("the branch {branch} stands for the environment {other} already; one branch, one environment");
+            let what = format!(
+                "the branch {branch} stands for the environment {other} already; one branch, one environment"
+            );
             out.add_at(&path(environment, ".branch"), what, None);
         }
     }
@@ -66,29 +83,61 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
         {
             let what = format!("\"{from}\" is not an environment of this policy");
             let hint = if policy.environment(from).is_some() {
-                Some("ephemeral environments come and go, so nothing is promoted from them".to_owned())
+                Some(
+                    "ephemeral environments come and go, so nothing is promoted from them"
+                        .to_owned(),
+                )
             } else {
-                nearest(from.as_str(), policy.environments.keys().map(EnvName::as_str))
+                nearest(
+                    from.as_str(),
+                    policy.environments.keys().map(EnvName::as_str),
+                )
             };
             out.add_at(&path(environment, ".promote_from"), what, hint.as_deref());
         }
     }
-    let edges = policy
-        .environments
-        .values()
-        .map(|it| (it.name.as_str(), it.promote_from.iter().map(EnvName::as_str).collect()));
+    let edges = policy.environments.values().map(|it| {
+        (
+            it.name.as_str(),
+            it.promote_from.iter().map(EnvName::as_str).collect(),
+        )
+    });
     if let Some(cycle) = cycle(edges.collect()) {
-        let key = format!("environments.{}.promote_from", cycle.first().copied().unwrap_or_default());
-        out.add_at(&key, format!("environments wait for each other in a circle: {}", cycle.join(" → ")), None);
+        let key = format!(
+            "environments.{}.promote_from",
+            cycle.first().copied().unwrap_or_default()
+        );
+        out.add_at(
+            &key,
+            format!(
+                "environments wait for each other in a circle: {}",
+                cycle.join(" → ")
+            ),
+            None,
+        );
     }
 }
 
 fn dependencies(policy: &Policy, out: &Findings<'_>) {
-    let edges =
-        policy.components.values().map(|it| (it.name.as_str(), it.depends_on.iter().map(AsRef::as_ref).collect()));
+    let edges = policy.components.values().map(|it| {
+        (
+            it.name.as_str(),
+            it.depends_on.iter().map(AsRef::as_ref).collect(),
+        )
+    });
     if let Some(cycle) = cycle(edges.collect()) {
-        let key = format!("components.{}.depends_on", cycle.first().copied().unwrap_or_default());
-        out.add_at(&key, format!("components depend on each other in a circle: {}", cycle.join(" → ")), None);
+        let key = format!(
+            "components.{}.depends_on",
+            cycle.first().copied().unwrap_or_default()
+        );
+        out.add_at(
+            &key,
+            format!(
+                "components depend on each other in a circle: {}",
+                cycle.join(" → ")
+            ),
+            None,
+        );
     }
 }
 
@@ -103,7 +152,11 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
             into.entry(name).or_default().push(from);
         }
     }
-    let mut free: Vec<&str> = edges.iter().filter(|(_, to)| to.is_empty()).map(|(name, _)| *name).collect();
+    let mut free: Vec<&str> = edges
+        .iter()
+        .filter(|(_, to)| to.is_empty())
+        .map(|(name, _)| *name)
+        .collect();
     while let Some(name) = free.pop() {
         edges.remove(name);
         for from in into.get(name).into_iter().flatten() {
@@ -130,8 +183,15 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
 
 fn change(policy: &Policy, out: &Findings<'_>) {
     let everyone: BTreeSet<Person> = policy.people.keys().cloned().collect();
-    let admins = policy.change.admins.as_ref().map_or(&everyone, |admins| admins.persons());
-    let persons = admins.iter().filter(|admin| !policy.is_machine(admin)).count();
+    let admins = policy
+        .change
+        .admins
+        .as_ref()
+        .map_or(&everyone, |admins| admins.persons());
+    let persons = admins
+        .iter()
+        .filter(|admin| !policy.is_machine(admin))
+        .count();
     // A machine may publish, and then takes no one's place.
     let publisher = usize::from(persons == admins.len());
     if policy.change.approvals > 0 && (policy.change.approvals as usize) + publisher > persons {
@@ -140,7 +200,11 @@ fn change(policy: &Policy, out: &Findings<'_>) {
             policy.change.approvals,
             if persons == 1 { "person" } else { "people" },
         );
-        out.add_at("policy.approvals", what, Some("name more admins or ask for fewer approvals"));
+        out.add_at(
+            "policy.approvals",
+            what,
+            Some("name more admins or ask for fewer approvals"),
+        );
     }
 }
 
@@ -150,13 +214,25 @@ fn checks(policy: &Policy, environment: &Environment, out: &Findings<'_>) {
         if let Some(name) = &check.environment
             && policy.environment(name).is_none()
         {
-            let hint = nearest(name.as_str(), policy.environments.keys().map(EnvName::as_str));
-            out.add_at(&key, format!("\"{name}\" is not an environment of this policy"), hint.as_deref());
+            let hint = nearest(
+                name.as_str(),
+                policy.environments.keys().map(EnvName::as_str),
+            );
+            out.add_at(
+                &key,
+                format!("\"{name}\" is not an environment of this policy"),
+                hint.as_deref(),
+            );
         }
-        let Some(listed) = &policy.checks else { continue };
+        let Some(listed) = &policy.checks else {
+            continue;
+        };
         match (listed.get(&check.predicate_type), &check.by) {
             (None, _) => {
-                let what = format!("{} is asked for, but [checks] accepts it from nobody", check.predicate_type);
+                let what = format!(
+                    "{} is asked for, but [checks] accepts it from nobody",
+                    check.predicate_type
+                );
                 out.add_at(&key, what, Some("say under [checks] by whom it counts"));
             }
             (Some(accepted), Some(by)) if by.persons().is_disjoint(accepted.persons()) => {
@@ -181,12 +257,19 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
             "{required} different people must approve, and of the {} who may, too few fill every seat (a machine never does)",
             eligible.len()
         );
-        out.add_at(&key, what, Some("name more people or ask for fewer approvals"));
+        out.add_at(
+            &key,
+            what,
+            Some("name more people or ask for fewer approvals"),
+        );
         return;
     };
     // Whoever starts does not approve. Without a starter's own seat, somebody must still be able to start.
-    let stuck = |deployer: &Person| filled.contains(deployer) && fill(seats, Some(deployer)).is_none();
-    if !environment.deployers.persons().is_empty() && environment.deployers.persons().iter().all(stuck) {
+    let stuck =
+        |deployer: &Person| filled.contains(deployer) && fill(seats, Some(deployer)).is_none();
+    if !environment.deployers.persons().is_empty()
+        && environment.deployers.persons().iter().all(stuck)
+    {
         let what = format!(
             "{required} people other than the one who deploys must approve, and whoever of {} deploys, too few are left",
             environment.deployers
@@ -201,7 +284,10 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
 
 /// People who together fill all seats, each one seat; `None` if nobody can. The starter fills none that prevents it.
 fn fill<'s>(seats: &'s [Seat], starter: Option<&Person>) -> Option<BTreeSet<&'s Person>> {
-    let slots: Vec<&Seat> = seats.iter().flat_map(|seat| (0..seat.required).map(move |_| seat)).collect();
+    let slots: Vec<&Seat> = seats
+        .iter()
+        .flat_map(|seat| (0..seat.required).map(move |_| seat))
+        .collect();
     let mut holder = BTreeMap::new();
     for slot in 0..slots.len() {
         if !place(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
@@ -219,7 +305,9 @@ fn place<'s>(
     holder: &mut BTreeMap<&'s Person, usize>,
     tried: &mut BTreeSet<&'s Person>,
 ) -> bool {
-    let Some(seat) = slots.get(slot) else { return false };
+    let Some(seat) = slots.get(slot) else {
+        return false;
+    };
     for person in seat.by.persons() {
         if seat.prevent_self && Some(person) == starter || !tried.insert(person) {
             continue;

@@ -48,7 +48,9 @@ impl Component {
 
     /// How much of a folder (the root is the empty path) belongs to it.
     pub fn cover(&self, folder: &[u8]) -> Cover {
-        self.paths.as_ref().map_or(Cover::Whole, |paths| paths.cover(folder))
+        self.paths
+            .as_ref()
+            .map_or(Cover::Whole, |paths| paths.cover(folder))
     }
 }
 
@@ -69,10 +71,14 @@ impl FromStr for Command {
         if text.trim().is_empty() || text.len() > 65_536 {
             return Err("a command is 1 to 65,536 bytes of text for sh -c".to_owned());
         }
-        match text.chars().find(|character| !is_plain(*character) && !matches!(character, '\n' | '\t')) {
-            Some(bad) => {
-                Err(format!("the command holds the character U+{:04X}, which is not plain text", u32::from(bad)))
-            }
+        match text
+            .chars()
+            .find(|character| !is_plain(*character) && !matches!(character, '\n' | '\t'))
+        {
+            Some(bad) => Err(format!(
+                "the command holds the character U+{:04X}, which is not plain text",
+                u32::from(bad)
+            )),
             None => Ok(Self(text.into())),
         }
     }
@@ -98,7 +104,9 @@ impl FromStr for VarName {
             || !text.bytes().all(word)
             || text.starts_with(|c: char| c.is_ascii_digit())
         {
-            return Err(format!("{text:?} is not the name of an environment variable: letters, digits and _"));
+            return Err(format!(
+                "{text:?} is not the name of an environment variable: letters, digits and _"
+            ));
         }
         if text.starts_with("DEPLOY_") || text.starts_with("GIT_DEPLOY_") {
             return Err(format!("{text:?} is set by git-deploy itself"));

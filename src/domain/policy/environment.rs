@@ -95,19 +95,27 @@ impl Environment {
 
     /// Its name as the policy writes it: `prod`, `pr-*`.
     pub fn shown(&self) -> String {
-        if self.is_pattern() { format!("{}-*", self.name) } else { self.name.to_string() }
+        if self.is_pattern() {
+            format!("{}-*", self.name)
+        } else {
+            self.name.to_string()
+        }
     }
 
     /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
     ///
     /// Compared exactly; see also [`Environment::nearly_claims_tag`].
     pub fn claims_tag(&self, tag: &str) -> bool {
-        self.tag.as_ref().is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
+        self.tag
+            .as_ref()
+            .is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
     }
 
     /// Whether a tag that is none of them would be one if ASCII letters were written otherwise.
     pub fn nearly_claims_tag(&self, tag: &str) -> bool {
-        let makes = |template: &Template| template.could_make_in_any_case(tag, &self.name, self.is_pattern());
+        let makes = |template: &Template| {
+            template.could_make_in_any_case(tag, &self.name, self.is_pattern())
+        };
         !self.claims_tag(tag) && self.tag.as_ref().is_some_and(makes)
     }
 }
@@ -224,10 +232,15 @@ pub struct TagGlob {
 impl TagGlob {
     pub(super) fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 255 || text.contains('\\') {
-            return Err("a tag glob is 1 to 255 characters without a backslash, such as rc-*".to_owned());
+            return Err(
+                "a tag glob is 1 to 255 characters without a backslash, such as rc-*".to_owned(),
+            );
         }
         let glob = globset::Glob::new(text).map_err(|error| error.kind().to_string())?;
-        Ok(Self { written: text.to_owned(), matcher: glob.compile_matcher() })
+        Ok(Self {
+            written: text.to_owned(),
+            matcher: glob.compile_matcher(),
+        })
     }
 
     /// The glob as written.

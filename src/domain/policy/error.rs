@@ -49,7 +49,15 @@ pub struct PolicyErrors {
 impl PolicyErrors {
     /// One finding about the file as a whole.
     pub(super) fn one(what: &str) -> Self {
-        Self { findings: vec![Finding { place: None, key: String::new(), what: what.to_owned(), hint: None }], more: 0 }
+        Self {
+            findings: vec![Finding {
+                place: None,
+                key: String::new(),
+                what: what.to_owned(),
+                hint: None,
+            }],
+            more: 0,
+        }
     }
 
     /// The findings, in the order of the file.
@@ -85,11 +93,21 @@ pub(super) struct Findings<'t> {
 
 impl<'t> Findings<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: RefCell::default(), places: RefCell::default() }
+        Self {
+            text,
+            found: RefCell::default(),
+            places: RefCell::default(),
+        }
     }
 
     /// Adds a finding at a byte offset of the text.
-    pub(super) fn add(&self, offset: Option<usize>, key: &str, what: impl AsRef<str>, hint: Option<String>) {
+    pub(super) fn add(
+        &self,
+        offset: Option<usize>,
+        key: &str,
+        what: impl AsRef<str>,
+        hint: Option<String>,
+    ) {
         let finding = Finding {
             place: None,
             key: harmless(key),
@@ -117,7 +135,10 @@ impl<'t> Findings<'t> {
     fn place(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 
     /// The errors, unless nothing was found.
@@ -128,9 +149,14 @@ impl<'t> Findings<'t> {
         }
         found.sort_by_key(|(offset, _)| offset.unwrap_or(0));
         let more = found.len().saturating_sub(MOST);
-        let placed =
-            |(offset, finding): (Option<usize>, Finding)| Finding { place: offset.map(|at| self.place(at)), ..finding };
-        Err(PolicyErrors { findings: found.into_iter().take(MOST).map(placed).collect(), more })
+        let placed = |(offset, finding): (Option<usize>, Finding)| Finding {
+            place: offset.map(|at| self.place(at)),
+            ..finding
+        };
+        Err(PolicyErrors {
+            findings: found.into_iter().take(MOST).map(placed).collect(),
+            more,
+        })
     }
 }
 

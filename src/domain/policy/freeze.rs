@@ -24,7 +24,10 @@ pub struct Freeze {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Window {
     /// Every week from one day and time to another.
-    Weekly { start: (Weekday, NaiveTime), end: (Weekday, NaiveTime) },
+    Weekly {
+        start: (Weekday, NaiveTime),
+        end: (Weekday, NaiveTime),
+    },
     /// Once.
     Once { start: Time, end: Time },
 }
@@ -35,25 +38,44 @@ enum End {
     Once(Time),
 }
 
-const EXPECTED: &str = "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z for once";
+const EXPECTED: &str =
+    "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z for once";
 
 impl Freeze {
     /// Reads the ends of a window. A date alone as `end` includes that day.
-    pub(super) fn new(start: &str, end: &str, timezone: Zone, reason: Option<Line>) -> Result<Self, String> {
-        let window = match (read_end(start, &timezone, false)?, read_end(end, &timezone, true)?) {
+    pub(super) fn new(
+        start: &str,
+        end: &str,
+        timezone: Zone,
+        reason: Option<Line>,
+    ) -> Result<Self, String> {
+        let window = match (
+            read_end(start, &timezone, false)?,
+            read_end(end, &timezone, true)?,
+        ) {
             (End::Weekly(start_day, start_time), End::Weekly(end_day, end_time)) => {
                 if (start_day, start_time) == (end_day, end_time) {
                     return Err(
                         "start and end are the same moment of the week; to stop everything use a lock".to_owned()
                     );
                 }
-                Window::Weekly { start: (start_day, start_time), end: (end_day, end_time) }
+                Window::Weekly {
+                    start: (start_day, start_time),
+                    end: (end_day, end_time),
+                }
             }
             (End::Once(start), End::Once(end)) if start < end => Window::Once { start, end },
-            (End::Once(_), End::Once(_)) => return Err(format!("it ends ({end}) before it starts ({start})")),
+            (End::Once(_), End::Once(_)) => {
+                return Err(format!("it ends ({end}) before it starts ({start})"));
+            }
             _ => return Err(format!("start and end must be of one kind: {EXPECTED}")),
         };
-        Ok(Self { window, timezone, reason, written: (start.to_owned(), end.to_owned()) })
+        Ok(Self {
+            window,
+            timezone,
+            reason,
+            written: (start.to_owned(), end.to_owned()),
+        })
     }
 
     /// When the window that holds `now` ends; `None` outside of it. The start belongs to the window, the end does not.
@@ -62,8 +84,14 @@ impl Freeze {
             Window::Once { start, end } => (start <= now && now < end).then_some(end),
             Window::Weekly { start, end } => {
                 let today = self.timezone.local(now)?.date();
-                let days = u64::from((7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7);
-                let length = if days == 0 && end.1 <= start.1 { 7 } else { days };
+                let days = u64::from(
+                    (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,
+                );
+                let length = if days == 0 && end.1 <= start.1 {
+                    7
+                } else {
+                    days
+                };
                 // A week and a day back: where the clock skips or repeats, the window that began a week ago may still last.
                 (0..=8)
                     .filter_map(|back| today.checked_sub_days(Days::new(back)))
@@ -82,25 +110,42 @@ impl Freeze {
 
 impl fmt::Display for Freeze {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} {}", self.written.0, self.written.1, self.timezone)
+        write!(
+            f,
+            "{} to {} {}",
+            self.written.0, self.written.1, self.timezone
+        )
     }
 }
 
 fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
-    let clock = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| text.len() == 5);
+    let clock = |text: &str| {
+        NaiveTime::parse_from_str(text, "%H:%M")
+            .ok()
+            .filter(|_| text.len() == 5)
+    };
     if let Some((day, time)) = text.split_once(' ')
         && let Ok(day) = day.parse::<Weekday>()
     {
         return Ok(End::Weekly(day, clock(time).ok_or_else(error)?));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        let day = if last { date.succ_opt().ok_or_else(error)? } else { date };
-        return timezone.moment(day.and_time(NaiveTime::MIN), last).map(End::Once).ok_or_else(error);
+        let day = if last {
+            date.succ_opt().ok_or_else(error)?
+        } else {
+            date
+        };
+        return timezone
+            .moment(day.and_time(NaiveTime::MIN), last)
+            .map(End::Once)
+            .ok_or_else(error);
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(moment) = DateTime::parse_from_rfc3339(&text) {
-        return Time::from_seconds(moment.timestamp()).map(End::Once).ok_or_else(error);
+        return Time::from_seconds(moment.timestamp())
+            .map(End::Once)
+            .ok_or_else(error);
     }
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
@@ -119,7 +164,9 @@ mod tests {
     }
 
     fn until(freeze: &Freeze, now: &str) -> Option<String> {
-        freeze.covers(now.parse().unwrap()).map(|time| time.to_string())
+        freeze
+            .covers(now.parse().unwrap())
+            .map(|time| time.to_string())
     }
 
     /// The weekend is the local weekend, in summer and winter.
@@ -128,23 +175,47 @@ mod tests {
         let weekend = freeze("Fri 16:00", "Mon 08:00", "Europe/London");
         // Winter: London is UTC.
         assert_eq!(until(&weekend, "2026-01-09T15:59:59Z"), None);
-        assert_eq!(until(&weekend, "2026-01-09T16:00:00Z").as_deref(), Some("2026-01-12T08:00:00Z"));
-        assert_eq!(until(&weekend, "2026-01-12T07:59:59Z").as_deref(), Some("2026-01-12T08:00:00Z"));
+        assert_eq!(
+            until(&weekend, "2026-01-09T16:00:00Z").as_deref(),
+            Some("2026-01-12T08:00:00Z")
+        );
+        assert_eq!(
+            until(&weekend, "2026-01-12T07:59:59Z").as_deref(),
+            Some("2026-01-12T08:00:00Z")
+        );
         assert_eq!(until(&weekend, "2026-01-12T08:00:00Z"), None);
         // Summer: an hour earlier in UTC.
-        assert_eq!(until(&weekend, "2026-07-10T15:00:00Z").as_deref(), Some("2026-07-13T07:00:00Z"));
+        assert_eq!(
+            until(&weekend, "2026-07-10T15:00:00Z").as_deref(),
+            Some("2026-07-13T07:00:00Z")
+        );
         assert_eq!(until(&weekend, "2026-07-10T14:59:59Z"), None);
         // The clocks go forward on Sunday, 29 March, and back on Sunday, 25 October.
-        assert_eq!(until(&weekend, "2026-03-27T16:00:00Z").as_deref(), Some("2026-03-30T07:00:00Z"));
-        assert_eq!(until(&weekend, "2026-10-23T15:00:00Z").as_deref(), Some("2026-10-26T08:00:00Z"));
+        assert_eq!(
+            until(&weekend, "2026-03-27T16:00:00Z").as_deref(),
+            Some("2026-03-30T07:00:00Z")
+        );
+        assert_eq!(
+            until(&weekend, "2026-10-23T15:00:00Z").as_deref(),
+            Some("2026-10-26T08:00:00Z")
+        );
         // Within one day, and all the week but an hour.
         let night = freeze("Tue 22:00", "Tue 23:00", "UTC");
-        assert_eq!(until(&night, "2026-01-06T22:30:00Z").as_deref(), Some("2026-01-06T23:00:00Z"));
+        assert_eq!(
+            until(&night, "2026-01-06T22:30:00Z").as_deref(),
+            Some("2026-01-06T23:00:00Z")
+        );
         assert_eq!(until(&night, "2026-01-06T23:30:00Z"), None);
         let most = freeze("Tue 23:00", "Tue 22:00", "UTC");
         assert_eq!(until(&most, "2026-01-06T22:30:00Z"), None);
-        assert_eq!(until(&most, "2026-01-06T21:59:59Z").as_deref(), Some("2026-01-06T22:00:00Z"));
-        assert_eq!(until(&most, "2026-01-06T23:00:00Z").as_deref(), Some("2026-01-13T22:00:00Z"));
+        assert_eq!(
+            until(&most, "2026-01-06T21:59:59Z").as_deref(),
+            Some("2026-01-06T22:00:00Z")
+        );
+        assert_eq!(
+            until(&most, "2026-01-06T23:00:00Z").as_deref(),
+            Some("2026-01-13T22:00:00Z")
+        );
     }
 
     /// A local time that is skipped or comes twice makes the window longer, never shorter.
@@ -153,18 +224,33 @@ mod tests {
         // 01:30 does not exist on 29 March in London: the clock jumps at 01:00 UTC.
         let gap = freeze("Sun 01:30", "Sun 05:00", "Europe/London");
         assert_eq!(until(&gap, "2026-03-29T00:59:59Z"), None);
-        assert_eq!(until(&gap, "2026-03-29T01:00:00Z").as_deref(), Some("2026-03-29T04:00:00Z"));
+        assert_eq!(
+            until(&gap, "2026-03-29T01:00:00Z").as_deref(),
+            Some("2026-03-29T04:00:00Z")
+        );
         let gap_end = freeze("Sat 12:00", "Sun 01:30", "Europe/London");
-        assert_eq!(until(&gap_end, "2026-03-29T00:59:59Z").as_deref(), Some("2026-03-29T01:00:00Z"));
+        assert_eq!(
+            until(&gap_end, "2026-03-29T00:59:59Z").as_deref(),
+            Some("2026-03-29T01:00:00Z")
+        );
         // 01:30 comes twice on 25 October: at 00:30 and 01:30 UTC.
         let twice = freeze("Sun 01:30", "Sun 05:00", "Europe/London");
-        assert_eq!(until(&twice, "2026-10-25T00:30:00Z").as_deref(), Some("2026-10-25T05:00:00Z"));
+        assert_eq!(
+            until(&twice, "2026-10-25T00:30:00Z").as_deref(),
+            Some("2026-10-25T05:00:00Z")
+        );
         let twice_end = freeze("Sat 12:00", "Sun 01:30", "Europe/London");
-        assert_eq!(until(&twice_end, "2026-10-25T00:45:00Z").as_deref(), Some("2026-10-25T01:30:00Z"));
+        assert_eq!(
+            until(&twice_end, "2026-10-25T00:45:00Z").as_deref(),
+            Some("2026-10-25T01:30:00Z")
+        );
         assert_eq!(until(&twice_end, "2026-10-25T01:30:00Z"), None);
         // A day that Samoa never had: Friday, 30 December 2011.
         let skipped = freeze("Fri 10:00", "Sat 10:00", "Pacific/Apia");
-        assert_eq!(until(&skipped, "2011-12-30T10:00:00Z").as_deref(), Some("2011-12-30T20:00:00Z"));
+        assert_eq!(
+            until(&skipped, "2011-12-30T10:00:00Z").as_deref(),
+            Some("2011-12-30T20:00:00Z")
+        );
     }
 
     /// A single window includes its last day.
@@ -172,9 +258,19 @@ mod tests {
     fn once() {
         let days = freeze("2026-12-20", "2027-01-02", "America/New_York");
         assert_eq!(until(&days, "2026-12-20T04:59:59Z"), None);
-        assert_eq!(until(&days, "2026-12-20T05:00:00Z").as_deref(), Some("2027-01-03T05:00:00Z"));
-        let exact = freeze("2026-12-20T18:00", "2026-12-20T20:00:00+01:00", "Europe/London");
-        assert_eq!(until(&exact, "2026-12-20T18:30:00Z").as_deref(), Some("2026-12-20T19:00:00Z"));
+        assert_eq!(
+            until(&days, "2026-12-20T05:00:00Z").as_deref(),
+            Some("2027-01-03T05:00:00Z")
+        );
+        let exact = freeze(
+            "2026-12-20T18:00",
+            "2026-12-20T20:00:00+01:00",
+            "Europe/London",
+        );
+        assert_eq!(
+            until(&exact, "2026-12-20T18:30:00Z").as_deref(),
+            Some("2026-12-20T19:00:00Z")
+        );
         for (start, end) in [
             ("Fri 16:00", "Fri 16:00"),
             ("Fri 16:00", "2026-01-01"),
@@ -184,7 +280,10 @@ mod tests {
             ("Fri 8:00", "Mon 08:00"),
             ("", ""),
         ] {
-            assert!(Freeze::new(start, end, Zone::UTC, None).is_err(), "{start} {end}");
+            assert!(
+                Freeze::new(start, end, Zone::UTC, None).is_err(),
+                "{start} {end}"
+            );
         }
     }
 }

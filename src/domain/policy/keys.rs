@@ -10,7 +10,8 @@ mod project;
 
 pub use component::{COMPONENT, SECRET};
 pub use environment::{
-    ADVANCE, BREAK_GLASS, CHECK, ENVIRONMENT, EPHEMERAL, FREEZE, HOTFIX, MANIFEST, SEAT, TRIGGER, VERSION,
+    ADVANCE, BREAK_GLASS, CHECK, ENVIRONMENT, EPHEMERAL, FREEZE, HOTFIX, MANIFEST, SEAT, TRIGGER,
+    VERSION,
 };
 pub use notify::{NOTIFY, WEBHOOK};
 pub use project::{ARTIFACTS, CHANGE, PERSON, TOP, VOUCHERS};
@@ -56,8 +57,22 @@ pub struct Key {
 }
 
 impl Key {
-    const fn new(name: &'static str, form: Form, example: &'static str, meaning: &'static str) -> Self {
-        Self { name, form, meaning, example, default: "", required: false, needs: None, or: None }
+    const fn new(
+        name: &'static str,
+        form: Form,
+        example: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            form,
+            meaning,
+            example,
+            default: "",
+            required: false,
+            needs: None,
+            or: None,
+        }
     }
 
     const fn required(mut self) -> Self {
@@ -147,12 +162,21 @@ const COMMAND: Text = Text::new("command", "\\S");
 /// An in-toto predicate type.
 const PREDICATE: Text = Text::new("attestation type", "^[a-z-]+$|^[A-Za-z][A-Za-z0-9+.-]*:.+$");
 /// The name of an environment variable.
-const VARIABLE: Text = Text::new("variable", "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$");
+const VARIABLE: Text = Text::new(
+    "variable",
+    "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$",
+);
 /// One end of a freeze window.
-const MOMENT: Text = Text::new("day and time, date, or date and time", "^([A-Za-z]+ [0-9]{2}:[0-9]{2}|[^A-Za-z].*)$");
+const MOMENT: Text = Text::new(
+    "day and time, date, or date and time",
+    "^([A-Za-z]+ [0-9]{2}:[0-9]{2}|[^A-Za-z].*)$",
+);
 /// Any text.
 const ANY: Text = Text::new("text", "");
 /// `variables`.
 const VARIABLES: Form = Form::Named(&VARIABLE, &Form::Text(&ANY));
 /// `secrets`.
-const SECRETS: Form = Form::Named(&VARIABLE, &Form::Either(&[Form::Text(&COMMAND), Form::Table(&SECRET)]));
+const SECRETS: Form = Form::Named(
+    &VARIABLE,
+    &Form::Either(&[Form::Text(&COMMAND), Form::Table(&SECRET)]),
+);

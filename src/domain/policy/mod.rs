@@ -32,8 +32,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use change::{ChangeRules, Unowned};
 pub use component::{Command, Component, Secret, VarName};
 pub use environment::{
-    Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest, RequiredCheck, Rollback, Seat,
-    TagGlob, Trigger,
+    Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest,
+    RequiredCheck, Rollback, Seat, TagGlob, Trigger,
 };
 pub use error::{Finding, PolicyErrors, nearest};
 pub use freeze::Freeze;
@@ -92,14 +92,21 @@ impl Policy {
     /// Reads and validates the bytes of a `deploy.toml` as a repository has them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyErrors> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            PolicyErrors::one(&format!("it is not UTF-8 text: byte {} begins no character", error.valid_up_to()))
+            PolicyErrors::one(&format!(
+                "it is not UTF-8 text: byte {} begins no character",
+                error.valid_up_to()
+            ))
         })?;
         Self::parse(text)
     }
 
     /// The `deploy.toml` of a project's first day: the environments promote one into the next, in the order given, and the last asks for an
     /// approval where there is a second person. It parses if no name and no key is given twice.
-    pub fn starter(project: &ProjectName, people: &[(Person, PublicKey)], environments: &[EnvName]) -> String {
+    pub fn starter(
+        project: &ProjectName,
+        people: &[(Person, PublicKey)],
+        environments: &[EnvName],
+    ) -> String {
         starter::starter(project, people, environments)
     }
 
@@ -116,17 +123,22 @@ impl Policy {
 
     /// The ledger of an environment: its own, or its pattern's.
     pub fn ledger_of(&self, name: &EnvName) -> Option<LedgerName> {
-        self.environment(name).map(|environment| environment.ledger.clone())
+        self.environment(name)
+            .map(|environment| environment.ledger.clone())
     }
 
     /// The environment or pattern whose ledger this is; `None` for an unknown one, `policy` and `evidence`.
     pub fn of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
-        self.environments.get(ledger.as_str()).or_else(|| self.patterns.get(ledger.as_str()))
+        self.environments
+            .get(ledger.as_str())
+            .or_else(|| self.patterns.get(ledger.as_str()))
     }
 
     /// The ledgers of all environments and patterns.
     pub fn ledgers(&self) -> BTreeSet<LedgerName> {
-        self.all_environments().map(|environment| environment.ledger.clone()).collect()
+        self.all_environments()
+            .map(|environment| environment.ledger.clone())
+            .collect()
     }
 
     /// All environments, then all patterns.
@@ -136,19 +148,25 @@ impl Policy {
 
     /// Whose key this is, by its 32 bytes, and whether it may still sign.
     pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, Standing)> {
-        self.keys.get(key).map(|(person, standing)| (person, *standing))
+        self.keys
+            .get(key)
+            .map(|(person, standing)| (person, *standing))
     }
 
     /// Whose e-mail address this is, without regard to ASCII case; the bytes are as a commit has them.
     pub fn person_of_email(&self, address: &[u8]) -> Option<&Person> {
-        self.emails.get(&std::str::from_utf8(address).ok()?.to_ascii_lowercase())
+        self.emails
+            .get(&std::str::from_utf8(address).ok()?.to_ascii_lowercase())
     }
 
     /// Who may publish a policy: `[policy] admins`, or whoever has or had one of the keys that the genesis names.
     pub fn admins(&self, root_keys: &[PublicKey]) -> BTreeSet<Person> {
         match &self.change.admins {
             Some(admins) => admins.persons().clone(),
-            None => root_keys.iter().filter_map(|key| Some(self.person_of_key(key)?.0.clone())).collect(),
+            None => root_keys
+                .iter()
+                .filter_map(|key| Some(self.person_of_key(key)?.0.clone()))
+                .collect(),
         }
     }
 
@@ -160,17 +178,21 @@ impl Policy {
     /// Whether an attestation of this type counts when this person signed it.
     pub fn may_vouch(&self, person: &Person, predicate_type: &PredicateType) -> bool {
         self.people.contains_key(person)
-            && self
-                .checks
-                .as_ref()
-                .is_none_or(|checks| checks.get(predicate_type).is_some_and(|members| members.contains(person)))
+            && self.checks.as_ref().is_none_or(|checks| {
+                checks
+                    .get(predicate_type)
+                    .is_some_and(|members| members.contains(person))
+            })
     }
 
     /// The environment that a branch, by its short name, stands for.
     pub fn bound_to_branch(&self, branch: &str) -> Option<&Environment> {
-        self.environments
-            .values()
-            .find(|environment| environment.branch.as_ref().is_some_and(|own| own.as_str() == branch))
+        self.environments.values().find(|environment| {
+            environment
+                .branch
+                .as_ref()
+                .is_some_and(|own| own.as_str() == branch)
+        })
     }
 
     /// The environment whose branch this is but for capital letters: on some servers' disks the two are one file.
@@ -183,17 +205,22 @@ impl Policy {
             }
         };
         let almost = |own: &BranchName| own.as_str() != branch && alike(own.as_str());
-        self.environments.values().find(|environment| environment.branch.as_ref().is_some_and(almost))
+        self.environments
+            .values()
+            .find(|environment| environment.branch.as_ref().is_some_and(almost))
     }
 
     /// The environments and patterns whose promotion tags include this one, by its short name.
     pub fn bound_to_tag(&self, tag: &str) -> Vec<&Environment> {
-        self.all_environments().filter(|environment| environment.claims_tag(tag)).collect()
+        self.all_environments()
+            .filter(|environment| environment.claims_tag(tag))
+            .collect()
     }
 
     /// The environment or pattern whose promotion tag this would be but for capital letters.
     pub fn nearly_bound_to_tag(&self, tag: &str) -> Option<&Environment> {
-        self.all_environments().find(|environment| environment.nearly_claims_tag(tag))
+        self.all_environments()
+            .find(|environment| environment.nearly_claims_tag(tag))
     }
 
     /// A component as declared; `None` for `rest` and unknown ones.
@@ -203,17 +230,26 @@ impl Policy {
 
     /// Whether there is a component `rest`: some path may have no owner, and such paths are gated.
     pub fn has_rest(&self) -> bool {
-        self.unowned == Unowned::Gated && self.components.values().all(|component| component.paths.is_some())
+        self.unowned == Unowned::Gated
+            && self
+                .components
+                .values()
+                .all(|component| component.paths.is_some())
     }
 
     /// The names of all components that are gated: the declared ones, and `rest` where there is one.
     pub fn component_names(&self) -> BTreeSet<ComponentName> {
-        self.components.keys().cloned().chain(self.has_rest().then(ComponentName::rest)).collect()
+        self.components
+            .keys()
+            .cloned()
+            .chain(self.has_rest().then(ComponentName::rest))
+            .collect()
     }
 
     /// Whether there is a component of this name, the one for the rest counted.
     pub fn knows(&self, component: &ComponentName) -> bool {
-        self.components.contains_key(component) || self.has_rest() && *component == ComponentName::rest()
+        self.components.contains_key(component)
+            || self.has_rest() && *component == ComponentName::rest()
     }
 
     /// Whether a file, symbolic link or submodule at this path belongs to the component, declared or `rest`; never to an unknown one.
@@ -235,7 +271,11 @@ impl Policy {
                 let mut covers = self.declared_paths().map(|paths| paths.cover(folder));
                 covers
                     .try_fold(Cover::Whole, |sum, cover| match cover {
-                        Cover::Whole => Err(if folder.is_empty() { Cover::Descend } else { Cover::Nothing }),
+                        Cover::Whole => Err(if folder.is_empty() {
+                            Cover::Descend
+                        } else {
+                            Cover::Nothing
+                        }),
                         Cover::Nothing => Ok(sum),
                         Cover::Descend => Ok(Cover::Descend),
                     })
@@ -246,13 +286,24 @@ impl Policy {
     }
 
     fn declared_paths(&self) -> impl Iterator<Item = &Paths> {
-        self.components.values().filter_map(|component| component.paths.as_ref())
+        self.components
+            .values()
+            .filter_map(|component| component.paths.as_ref())
     }
 
     /// The variables that a component's commands see in an environment: the component's, and over them the environment's.
-    pub fn variables(&self, environment: &EnvName, component: &ComponentName) -> BTreeMap<VarName, String> {
-        let component = self.components.get(component).map(|component| &component.variables);
-        let environment = self.environment(environment).map(|environment| &environment.variables);
+    pub fn variables(
+        &self,
+        environment: &EnvName,
+        component: &ComponentName,
+    ) -> BTreeMap<VarName, String> {
+        let component = self
+            .components
+            .get(component)
+            .map(|component| &component.variables);
+        let environment = self
+            .environment(environment)
+            .map(|environment| &environment.variables);
         [component, environment]
             .into_iter()
             .flatten()
@@ -262,9 +313,18 @@ impl Policy {
     }
 
     /// The secrets that a component's commands see in an environment: the component's, and over them the environment's.
-    pub fn secrets(&self, environment: &EnvName, component: &ComponentName) -> BTreeMap<VarName, Secret> {
-        let component = self.components.get(component).map(|component| &component.secrets);
-        let environment = self.environment(environment).map(|environment| &environment.secrets);
+    pub fn secrets(
+        &self,
+        environment: &EnvName,
+        component: &ComponentName,
+    ) -> BTreeMap<VarName, Secret> {
+        let component = self
+            .components
+            .get(component)
+            .map(|component| &component.secrets);
+        let environment = self
+            .environment(environment)
+            .map(|environment| &environment.secrets);
         [component, environment]
             .into_iter()
             .flatten()

@@ -46,7 +46,10 @@ impl Event {
 
     /// The word for it: `rolled-back`.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, event)| *event == self).map_or("", |(word, _)| word)
+        Self::ALL
+            .iter()
+            .find(|(_, event)| *event == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -60,7 +63,9 @@ impl FromStr for Event {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().find(|(word, _)| *word == text);
-        found.map(|(_, event)| *event).ok_or_else(|| format!("{text:?} is not an event"))
+        found
+            .map(|(_, event)| *event)
+            .ok_or_else(|| format!("{text:?} is not an event"))
     }
 }
 
@@ -112,8 +117,14 @@ impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(command) => write!(f, "the command {}", Shortened(command)),
-            Self::Webhook { address: Address::Written(url), .. } => write!(f, "the webhook at {}", url.host()),
-            Self::Webhook { address: Address::Printed(command), .. } => {
+            Self::Webhook {
+                address: Address::Written(url),
+                ..
+            } => write!(f, "the webhook at {}", url.host()),
+            Self::Webhook {
+                address: Address::Printed(command),
+                ..
+            } => {
                 write!(f, "the webhook whose address {} prints", Shortened(command))
             }
         }
@@ -126,7 +137,13 @@ struct Shortened<'a>(&'a Command);
 impl fmt::Display for Shortened<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.0.as_str().trim();
-        let line: String = whole.lines().next().unwrap_or_default().chars().take(60).collect();
+        let line: String = whole
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(60)
+            .collect();
         let more = if line.len() < whole.len() { "…" } else { "" };
         write!(f, "`{}{more}`", line.replace('\t', " "))
     }
@@ -168,25 +185,36 @@ impl FromStr for WebhookUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         const SUCH_AS: &str = "an address such as https://hooks.example.com/deployments";
         if text.len() > 2_000 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("it is not {SUCH_AS}: at most 2,000 ASCII characters without a space"));
+            return Err(format!(
+                "it is not {SUCH_AS}: at most 2,000 ASCII characters without a space"
+            ));
         }
         let plaintext = text.starts_with("http://");
         if !plaintext && !text.starts_with("https://") {
             return Err(format!("it is not {SUCH_AS}"));
         }
         let uri: http::Uri = text.parse().map_err(|_| format!("it is not {SUCH_AS}"))?;
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty());
+        let authority = uri
+            .authority()
+            .filter(|authority| !authority.host().is_empty());
         let authority = authority.ok_or_else(|| format!("it is not {SUCH_AS}"))?;
         if authority.as_str().contains('@') {
             return Err("an address with a name or a password is not supported".to_owned());
         }
         let host = authority.host();
-        let here = matches!(host, "localhost" | "[::1]") || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
+        let here = matches!(host, "localhost" | "[::1]")
+            || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
         if plaintext && !here {
             let only = "only to this machine itself: localhost, 127.0.0.1 or [::1]";
-            return Err(format!("http:// can be read and changed on the way, so it is allowed {only}; use https://"));
+            return Err(format!(
+                "http:// can be read and changed on the way, so it is allowed {only}; use https://"
+            ));
         }
-        Ok(Self { whole: text.into(), host: authority.as_str().into(), here })
+        Ok(Self {
+            whole: text.into(),
+            host: authority.as_str().into(),
+            here,
+        })
     }
 }
 
@@ -198,23 +226,38 @@ mod tests {
     #[test]
     fn addresses() {
         for (good, host) in [
-            ("https://hooks.example.com/services/T0/B0/secret", "hooks.example.com"),
-            ("https://hooks.example.com:8443?token=secret", "hooks.example.com:8443"),
+            (
+                "https://hooks.example.com/services/T0/B0/secret",
+                "hooks.example.com",
+            ),
+            (
+                "https://hooks.example.com:8443?token=secret",
+                "hooks.example.com:8443",
+            ),
             ("http://localhost:8080/secret", "localhost:8080"),
             ("http://127.0.0.2/secret", "127.0.0.2"),
             ("http://[::1]:80/secret", "[::1]:80"),
         ] {
             let url: WebhookUrl = good.parse().unwrap();
-            assert_eq!((url.host(), url.is_here()), (host, good.starts_with("http:")));
+            assert_eq!(
+                (url.host(), url.is_here()),
+                (host, good.starts_with("http:"))
+            );
             assert!(!format!("{url:?}").contains("secret"));
         }
         for (bad, word) in [
-            ("http://hooks.example.com/secret", "read and changed on the way"),
+            (
+                "http://hooks.example.com/secret",
+                "read and changed on the way",
+            ),
             ("http://localhost.example.com/secret", "read and changed"),
             ("http://127.0.0.1.example.com/secret", "read and changed"),
             ("http://0.0.0.0/secret", "read and changed"),
             ("http://127.1/secret", "read and changed"),
-            ("http://localhost@example.com/secret", "a name or a password"),
+            (
+                "http://localhost@example.com/secret",
+                "a name or a password",
+            ),
             ("https://me:secret@example.com/", "a name or a password"),
             ("ftp://example.com/secret", "such as https://"),
             ("https:///secret", "such as https://"),
@@ -224,8 +267,15 @@ mod tests {
             ("https://example.com/secret\n", "without a space"),
         ] {
             let error = bad.parse::<WebhookUrl>().unwrap_err();
-            assert!(error.contains(word) && !error.contains("secret"), "{bad}: {error}");
+            assert!(
+                error.contains(word) && !error.contains("secret"),
+                "{bad}: {error}"
+            );
         }
-        assert!(format!("https://example.com/{}", "x".repeat(2_000)).parse::<WebhookUrl>().is_err());
+        assert!(
+            format!("https://example.com/{}", "x".repeat(2_000))
+                .parse::<WebhookUrl>()
+                .is_err()
+        );
     }
 }

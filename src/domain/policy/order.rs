@@ -11,9 +11,16 @@ impl Policy {
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         let from = |environment: &Environment| {
-            environment.promote_from.as_ref().and_then(|before| self.environment(before)).map(|before| &before.name)
+            environment
+                .promote_from
+                .as_ref()
+                .and_then(|before| self.environment(before))
+                .map(|before| &before.name)
         };
-        for environment in self.all_environments().filter(|environment| from(environment).is_none()) {
+        for environment in self
+            .all_environments()
+            .filter(|environment| from(environment).is_none())
+        {
             self.follow(environment, &mut seen, &mut ordered);
         }
         ordered
@@ -31,7 +38,10 @@ impl Policy {
         }
         ordered.push(environment);
         for next in self.all_environments() {
-            let before = next.promote_from.as_ref().and_then(|before| self.environment(before));
+            let before = next
+                .promote_from
+                .as_ref()
+                .and_then(|before| self.environment(before));
             if before.is_some_and(|before| before.name == environment.name) {
                 self.follow(next, seen, ordered);
             }
@@ -59,7 +69,11 @@ mod tests {
             "pr-*" = { ephemeral = { ttl = "8h", limit = 2 } }
         "#;
         let policy = Policy::parse(text).unwrap();
-        let names: Vec<&str> = policy.in_order().iter().map(|environment| environment.name.as_str()).collect();
+        let names: Vec<&str> = policy
+            .in_order()
+            .iter()
+            .map(|environment| environment.name.as_str())
+            .collect();
         assert_eq!(names, ["box", "zero", "mid", "alpha", "pr"]);
     }
 }

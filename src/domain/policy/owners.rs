@@ -65,13 +65,23 @@ impl<'a> Owners<'a> {
                     if paths.is_all() {
                         whole.push(number);
                     }
-                    paths.prefixes().for_each(|prefix| note(&mut root.at(prefix).prefixes, number));
-                    paths.stems().for_each(|stem| note(&mut root.at(stem).stems, number));
+                    paths
+                        .prefixes()
+                        .for_each(|prefix| note(&mut root.at(prefix).prefixes, number));
+                    paths
+                        .stems()
+                        .for_each(|stem| note(&mut root.at(stem).stems, number));
                 }
             }
             all.push(paths);
         }
-        Self { names, paths: all, whole, rest, root }
+        Self {
+            names,
+            paths: all,
+            whole,
+            rest,
+            root,
+        }
     }
 
     /// The components; their places are their numbers.
@@ -81,9 +91,17 @@ impl<'a> Owners<'a> {
 
     /// The root, of a commit whose tree differs: as for any folder.
     pub fn root(&self) -> Within<'_> {
-        let place = Place { node: Some(&self.root), stems: self.root.stems.clone(), taken: !self.whole.is_empty() };
+        let place = Place {
+            node: Some(&self.root),
+            stems: self.root.stems.clone(),
+            taken: !self.whole.is_empty(),
+        };
         // A shared file in it is everybody's.
-        Within { place, whole: self.whole.clone(), descend: true }
+        Within {
+            place,
+            whole: self.whole.clone(),
+            descend: true,
+        }
     }
 
     /// A folder in a folder.
@@ -99,7 +117,11 @@ impl<'a> Owners<'a> {
         let taken = parent.taken || !whole.is_empty();
         // What no path of anybody's leads to is the rest's.
         whole.extend(self.rest.filter(|_| !taken && !inner));
-        Within { place: Place { node, stems, taken }, whole, descend: inner }
+        Within {
+            place: Place { node, stems, taken },
+            whole,
+            descend: inner,
+        }
     }
 
     /// Whose a file, symbolic link or submodule in a folder is, by its whole path and its name. A shared file is everybody's.
@@ -108,10 +130,21 @@ impl<'a> Owners<'a> {
             return (0..self.names.len()).collect();
         }
         let node = parent.node.and_then(|node| node.children.get(name));
-        let named = node.into_iter().flat_map(|node| node.prefixes.iter().chain(&node.stems));
-        let matches =
-            |number: &&usize| self.paths.get(**number).copied().flatten().is_some_and(|paths| paths.matches(path));
-        let mut found: Vec<usize> = named.chain(&parent.stems).filter(matches).copied().collect();
+        let named = node
+            .into_iter()
+            .flat_map(|node| node.prefixes.iter().chain(&node.stems));
+        let matches = |number: &&usize| {
+            self.paths
+                .get(**number)
+                .copied()
+                .flatten()
+                .is_some_and(|paths| paths.matches(path))
+        };
+        let mut found: Vec<usize> = named
+            .chain(&parent.stems)
+            .filter(matches)
+            .copied()
+            .collect();
         found.extend(self.rest.filter(|_| !parent.taken && found.is_empty()));
         found
     }
@@ -127,8 +160,12 @@ fn note(numbers: &mut Vec<usize>, number: usize) {
 
 impl Node {
     fn at(&mut self, path: &[u8]) -> &mut Self {
-        let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
-        parts.fold(self, |node, part| node.children.entry(part.into()).or_default())
+        let parts = path
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty());
+        parts.fold(self, |node, part| {
+            node.children.entry(part.into()).or_default()
+        })
     }
 }
 
@@ -141,8 +178,16 @@ mod tests {
     #[test]
     fn repeated_patterns() {
         let key = crate::domain::id::PublicKey::new([1; 8], [1; 32]);
-        let repeated = |paths: &[&str]| paths.iter().map(|path| format!("\"{path}\", ").repeat(3)).collect::<String>();
-        let (api, web) = (repeated(&["a/b", "a/b/", "a/b/**"]), repeated(&["a/*.x", "a/*.y"]));
+        let repeated = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|path| format!("\"{path}\", ").repeat(3))
+                .collect::<String>()
+        };
+        let (api, web) = (
+            repeated(&["a/b", "a/b/", "a/b/**"]),
+            repeated(&["a/*.x", "a/*.y"]),
+        );
         let text = format!(
             "schema = 1\nproject = \"demo\"\n[people]\nalice = {{ key = \"{key}\" }}\n[environments]\ndev = {{}}\n\
              [components]\napi = {{ paths = [{api}] }}\nweb = {{ paths = [{web}] }}\n"

@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::error::{Findings, nearest};
 use super::reader::{Entry, Fields, Node};
 use super::{
-    ChangeRules, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing, Unowned, check, keys,
-    parse_component, parse_environment, parse_notify,
+    ChangeRules, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing,
+    Unowned, check, keys, parse_component, parse_environment, parse_notify,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person, ProjectName};
@@ -32,16 +32,35 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
 
 fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
     if text.len() > MAX_BYTES {
-        out.add(None, "", format!("the file has {} bytes, at most {MAX_BYTES} are allowed", text.len()), None);
+        out.add(
+            None,
+            "",
+            format!(
+                "the file has {} bytes, at most {MAX_BYTES} are allowed",
+                text.len()
+            ),
+            None,
+        );
         return None;
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     // The first alone: where a file is broken off, what follows is read as what it is not.
     if let Some(error) = errors.first() {
-        let what = error.message().split(", expected").next().unwrap_or_default();
-        let merging = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        let what = error
+            .message()
+            .split(", expected")
+            .next()
+            .unwrap_or_default();
+        let merging = text
+            .lines()
+            .any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
         let hint = merging.then(|| "it holds the marks of a merge that is not done yet".to_owned());
-        out.add(error.span().map(|span| span.start), "", format!("not valid TOML: {what}"), hint);
+        out.add(
+            error.span().map(|span| span.start),
+            "",
+            format!("not valid TOML: {what}"),
+            hint,
+        );
         return None;
     }
     let document = DeValue::Table(document.into_inner());
@@ -50,11 +69,23 @@ fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
 
 fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
     // A file of another schema may hold keys that are unknown here: all that can be said is that it is of another schema.
-    let schema = root.entries(usize::MAX).into_iter().find(|entry| entry.key == "schema").map(|entry| entry.node);
+    let schema = root
+        .entries(usize::MAX)
+        .into_iter()
+        .find(|entry| entry.key == "schema")
+        .map(|entry| entry.node);
     match schema {
-        None => out.add(None, "", "the key \"schema\" is missing", Some("begin the file with schema = 1".to_owned())),
+        None => out.add(
+            None,
+            "",
+            "the key \"schema\" is missing",
+            Some("begin the file with schema = 1".to_owned()),
+        ),
         Some(node) if node.number(1, u32::MAX)? != 1 => {
-            node.wrong("this git-deploy knows schema 1 only", Some("install a newer git-deploy".to_owned()));
+            node.wrong(
+                "this git-deploy knows schema 1 only",
+                Some("install a newer git-deploy".to_owned()),
+            );
             return None;
         }
         Some(_) => {}
@@ -78,7 +109,10 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
             .and_then(|node| cast.members_at(&node.fields(&keys::ARTIFACTS), "by"))
             .unwrap_or_else(|| cast.everyone.clone()),
         unowned: fields
-            .word("unowned", &[("gated", Unowned::Gated), ("free", Unowned::Free)])
+            .word(
+                "unowned",
+                &[("gated", Unowned::Gated), ("free", Unowned::Free)],
+            )
             .unwrap_or(Unowned::Gated),
         project,
         environments,
@@ -93,20 +127,34 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
 }
 
 fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
-    let Some(node) = fields.get("policy") else { return ChangeRules { admins: None, approvals: 0 } };
+    let Some(node) = fields.get("policy") else {
+        return ChangeRules {
+            admins: None,
+            approvals: 0,
+        };
+    };
     let fields = node.fields(&keys::CHANGE);
-    ChangeRules { admins: cast.members_at(&fields, "admins"), approvals: fields.number("approvals").unwrap_or(0) }
+    ChangeRules {
+        admins: cast.members_at(&fields, "admins"),
+        approvals: fields.number("approvals").unwrap_or(0),
+    }
 }
 
 fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
     let mut checks = BTreeMap::new();
     for entry in node.entries(MOST_TYPES) {
         let by = entry.node.fields(&keys::VOUCHERS);
-        let members = by.need("by").and_then(|node| cast.members(&node)).unwrap_or_else(|| cast.everyone.clone());
+        let members = by
+            .need("by")
+            .and_then(|node| cast.members(&node))
+            .unwrap_or_else(|| cast.everyone.clone());
         if let Some(predicate_type) = entry.name::<PredicateType>()
             && checks.insert(predicate_type, members).is_some()
         {
-            entry.wrong("this type is listed twice, by its short name and by its URI", None);
+            entry.wrong(
+                "this type is listed twice, by its short name and by its URI",
+                None,
+            );
         }
     }
     checks
@@ -138,10 +186,16 @@ impl Cast {
             everyone: nobody.clone(),
             persons: nobody,
         };
-        let people = fields.get("people").map(|node| node.entries(MOST_PEOPLE)).unwrap_or_default();
+        let people = fields
+            .get("people")
+            .map(|node| node.entries(MOST_PEOPLE))
+            .unwrap_or_default();
         if people.is_empty() && out.is_empty() {
             let hint = "add [people] with a line such as alice = \"RW…\", the second line of her minisign .pub file";
-            fields.node.wrong("nobody is listed, so nobody could sign anything", Some(hint.to_owned()));
+            fields.node.wrong(
+                "nobody is listed, so nobody could sign anything",
+                Some(hint.to_owned()),
+            );
         }
         for entry in &people {
             cast.person(entry);
@@ -149,7 +203,11 @@ impl Cast {
         let everyone: BTreeSet<Person> = cast.people.keys().cloned().collect();
         cast.persons = Members::new(Arc::new(cast.without_machines(&everyone)), Vec::new());
         cast.everyone = Members::new(Arc::new(everyone), Vec::new());
-        for entry in fields.get("groups").map(|node| node.entries(MOST_PEOPLE)).unwrap_or_default() {
+        for entry in fields
+            .get("groups")
+            .map(|node| node.entries(MOST_PEOPLE))
+            .unwrap_or_default()
+        {
             cast.group(&entry);
         }
         cast
@@ -159,20 +217,33 @@ impl Cast {
         self.declared.insert(entry.key.to_owned());
         let node = &entry.node;
         let fields = node.is_table().then(|| node.fields(&keys::PERSON));
-        let key_node = fields.as_ref().map_or_else(|| Some(node.clone()), |fields| fields.need("key"));
-        let retired =
-            fields.as_ref().and_then(|fields| fields.get("retired")).map(|node| node.list()).unwrap_or_default();
-        let (Some(name), Some(key_node)) = (entry.name::<Person>(), key_node) else { return };
+        let key_node = fields
+            .as_ref()
+            .map_or_else(|| Some(node.clone()), |fields| fields.need("key"));
+        let retired = fields
+            .as_ref()
+            .and_then(|fields| fields.get("retired"))
+            .map(|node| node.list())
+            .unwrap_or_default();
+        let (Some(name), Some(key_node)) = (entry.name::<Person>(), key_node) else {
+            return;
+        };
         let key = self.key(&key_node, &name, Standing::Current);
         let spec = PersonSpec {
-            retired: retired.iter().filter_map(|node| self.key(node, &name, Standing::Retired)).collect(),
+            retired: retired
+                .iter()
+                .filter_map(|node| self.key(node, &name, Standing::Retired))
+                .collect(),
             emails: fields
                 .as_ref()
                 .map(|fields| fields.each("emails", |node| self.email(node, &name)))
                 .into_iter()
                 .flatten()
                 .collect(),
-            machine: fields.as_ref().and_then(|fields| fields.with("machine", Node::flag)).unwrap_or(false),
+            machine: fields
+                .as_ref()
+                .and_then(|fields| fields.with("machine", Node::flag))
+                .unwrap_or(false),
             key: match key {
                 Some(key) => key,
                 None => return,
@@ -184,7 +255,10 @@ impl Cast {
     fn key(&mut self, node: &Node<'_>, owner: &Person, standing: Standing) -> Option<PublicKey> {
         let key: PublicKey = node.parse()?;
         if let Some((other, _)) = self.keys.insert(key, (owner.clone(), standing)) {
-            node.wrong(format!("this key is given to {other} already; a key belongs to one person, once"), None);
+            node.wrong(
+                format!("this key is given to {other} already; a key belongs to one person, once"),
+                None,
+            );
         }
         Some(key)
     }
@@ -192,11 +266,18 @@ impl Cast {
     fn email(&mut self, node: &Node<'_>, owner: &Person) -> Option<String> {
         let address = node.text()?.to_ascii_lowercase();
         let plain = |character: char| {
-            crate::domain::text::is_plain(character) && !character.is_whitespace() && !"<>".contains(character)
+            crate::domain::text::is_plain(character)
+                && !character.is_whitespace()
+                && !"<>".contains(character)
         };
-        let parts = address.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        let parts = address
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
         if !parts || address.len() > 254 || !address.chars().all(plain) {
-            node.wrong(format!("{address:?} is not an e-mail address such as alice@example.com"), None);
+            node.wrong(
+                format!("{address:?} is not an e-mail address such as alice@example.com"),
+                None,
+            );
             return None;
         }
         match self.emails.insert(address.clone(), owner.clone()) {
@@ -213,16 +294,28 @@ impl Cast {
 
     fn group(&mut self, entry: &Entry<'_>) {
         if !self.declared.insert(entry.key.to_owned()) {
-            entry.wrong("this name is a person's already; people and groups share one name space", None);
+            entry.wrong(
+                "this name is a person's already; people and groups share one name space",
+                None,
+            );
         }
         let name = entry.name::<GroupName>();
         let mut persons = BTreeSet::new();
         for node in entry.node.list() {
             let Some(word) = node.text() else { continue };
-            if let Some(person) = self.people.get_key_value(word).map(|(person, _)| person.clone()) {
+            if let Some(person) = self
+                .people
+                .get_key_value(word)
+                .map(|(person, _)| person.clone())
+            {
                 persons.insert(person);
-            } else if self.groups.contains_key(word) || word == entry.key && !self.people.contains_key(word) {
-                node.wrong(format!("{word:?} is a group; a group holds people only"), None);
+            } else if self.groups.contains_key(word)
+                || word == entry.key && !self.people.contains_key(word)
+            {
+                node.wrong(
+                    format!("{word:?} is a group; a group holds people only"),
+                    None,
+                );
             } else if !self.declared.contains(word) {
                 node.wrong(
                     format!("{word:?} is not listed under [people]"),
@@ -255,7 +348,10 @@ impl Cast {
                 persons.insert(person.clone());
             } else if !self.declared.contains(word) {
                 let known = self.declared.iter().map(String::as_str);
-                node.wrong(format!("{word:?} is neither a person nor a group of this policy"), nearest(word, known));
+                node.wrong(
+                    format!("{word:?} is neither a person nor a group of this policy"),
+                    nearest(word, known),
+                );
             }
             written.push(word.to_owned());
         }
@@ -276,7 +372,10 @@ impl Cast {
         let members = self.members(&node)?;
         let persons = self.without_machines(members.persons());
         if persons.is_empty() {
-            node.wrong(format!("it names machines only, and a machine never {what}"), None);
+            node.wrong(
+                format!("it names machines only, and a machine never {what}"),
+                None,
+            );
         }
         Some(Members::new(Arc::new(persons), members.written().to_vec()))
     }

@@ -13,11 +13,19 @@ const MOST: usize = 5_000;
 const MOST_VARIABLES: usize = 1_000;
 
 /// All components; without the table, one with the project's name.
-pub(super) fn all(fields: &Fields<'_>, project: &ProjectName) -> BTreeMap<ComponentName, Component> {
-    let Some(node) = fields.get("components") else { return sole(project).into_iter().collect() };
+pub(super) fn all(
+    fields: &Fields<'_>,
+    project: &ProjectName,
+) -> BTreeMap<ComponentName, Component> {
+    let Some(node) = fields.get("components") else {
+        return sole(project).into_iter().collect();
+    };
     let entries = node.entries(MOST);
     if entries.is_empty() && node.is_table() {
-        node.wrong("it names no component; leave the table out for one component that is the whole tree", None);
+        node.wrong(
+            "it names no component; leave the table out for one component that is the whole tree",
+            None,
+        );
     }
     let known: BTreeSet<&str> = entries.iter().map(|entry| entry.key).collect();
     entries
@@ -25,7 +33,10 @@ pub(super) fn all(fields: &Fields<'_>, project: &ProjectName) -> BTreeMap<Compon
         .filter_map(|entry| {
             let name: ComponentName = entry.name()?;
             if name.as_str() == REST {
-                entry.wrong("\"rest\" is reserved: it stands for the paths that no component owns", None);
+                entry.wrong(
+                    "\"rest\" is reserved: it stands for the paths that no component owns",
+                    None,
+                );
             }
             Some((name.clone(), component(entry, name, &known)))
         })
@@ -59,7 +70,10 @@ fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> 
     Component {
         name,
         paths: fields.with("paths", paths),
-        depends_on: fields.each("depends_on", |node| dependency(node, known)).into_iter().collect(),
+        depends_on: fields
+            .each("depends_on", |node| dependency(node, known))
+            .into_iter()
+            .collect(),
         plan: fields.with("plan", Node::parse),
         apply: fields.with("apply", Node::parse),
         verify: fields.with("verify", Node::parse),
@@ -77,22 +91,33 @@ fn paths(node: &Node<'_>) -> Option<Paths> {
     if patterns.len() < node.list().len() {
         return None;
     }
-    Paths::new(patterns).map_err(|error| node.wrong(error.to_string(), None)).ok()
+    Paths::new(patterns)
+        .map_err(|error| node.wrong(error.to_string(), None))
+        .ok()
 }
 
 fn dependency(node: &Node<'_>, known: &BTreeSet<&str>) -> Option<ComponentName> {
     let word = node.text()?;
     if !known.contains(word) {
-        node.wrong(format!("{word:?} is not a component of this policy"), nearest(word, known.iter().copied()));
+        node.wrong(
+            format!("{word:?} is not a component of this policy"),
+            nearest(word, known.iter().copied()),
+        );
         return None;
     }
     word.parse().ok()
 }
 
 /// `variables` and `secrets`.
-pub(super) fn variables(fields: &Fields<'_>) -> (BTreeMap<VarName, String>, BTreeMap<VarName, Secret>) {
+pub(super) fn variables(
+    fields: &Fields<'_>,
+) -> (BTreeMap<VarName, String>, BTreeMap<VarName, Secret>) {
     let (mut variables, mut secrets) = (BTreeMap::new(), BTreeMap::new());
-    for entry in fields.get("variables").map(|node| node.entries(MOST_VARIABLES)).unwrap_or_default() {
+    for entry in fields
+        .get("variables")
+        .map(|node| node.entries(MOST_VARIABLES))
+        .unwrap_or_default()
+    {
         if let (Some(name), Some(text)) = (entry.name::<VarName>(), entry.node.text()) {
             if text.contains('\0') {
                 entry.wrong("no variable can hold the character U+0000", None);
@@ -100,8 +125,14 @@ pub(super) fn variables(fields: &Fields<'_>) -> (BTreeMap<VarName, String>, BTre
             variables.insert(name, text.to_owned());
         }
     }
-    for entry in fields.get("secrets").map(|node| node.entries(MOST_VARIABLES)).unwrap_or_default() {
-        let Some(name) = entry.name::<VarName>() else { continue };
+    for entry in fields
+        .get("secrets")
+        .map(|node| node.entries(MOST_VARIABLES))
+        .unwrap_or_default()
+    {
+        let Some(name) = entry.name::<VarName>() else {
+            continue;
+        };
         if variables.contains_key(&name) {
             entry.wrong("this name is among the variables already", None);
         }
@@ -114,9 +145,15 @@ pub(super) fn variables(fields: &Fields<'_>) -> (BTreeMap<VarName, String>, BTre
 
 fn secret(node: &Node<'_>) -> Option<Secret> {
     if !node.is_table() {
-        return Some(Secret { command: node.parse()?, plan: false });
+        return Some(Secret {
+            command: node.parse()?,
+            plan: false,
+        });
     }
     let fields = node.fields(&keys::SECRET);
     let plan = fields.with("plan", Node::flag).unwrap_or(false);
-    Some(Secret { command: fields.need("command")?.parse()?, plan })
+    Some(Secret {
+        command: fields.need("command")?.parse()?,
+        plan,
+    })
 }

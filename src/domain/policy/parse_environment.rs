@@ -9,9 +9,9 @@ use super::parse::Cast;
 use super::parse_component::variables;
 use super::reader::{Entry, Fields, Node};
 use super::{
-    Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip, Manifest, Notify,
-    Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob, Template, Trigger, VersionRule,
-    VersionSource, Zone, parse_notify,
+    Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip,
+    Manifest, Notify, Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob,
+    Template, Trigger, VersionRule, VersionSource, Zone, parse_notify,
 };
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
@@ -28,19 +28,34 @@ const PARALLEL: u32 = 4;
 type Environments = BTreeMap<EnvName, Environment>;
 
 /// All environments, and all patterns by their prefix.
-pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Notify]) -> (Environments, Environments) {
+pub(super) fn all(
+    fields: &Fields<'_>,
+    cast: &Cast,
+    notify: &[Notify],
+) -> (Environments, Environments) {
     let (mut environments, mut patterns) = (BTreeMap::new(), BTreeMap::new());
-    for entry in fields.get("environments").map(|node| node.entries(MOST)).unwrap_or_default() {
+    for entry in fields
+        .get("environments")
+        .map(|node| node.entries(MOST))
+        .unwrap_or_default()
+    {
         let prefix = entry.key.strip_suffix("-*");
         let name = prefix.unwrap_or(entry.key).parse::<EnvName>();
         match name {
             Ok(name) => {
                 let environment = environment(&entry, &name, prefix.is_some(), cast, notify);
-                let place = if prefix.is_some() { &mut patterns } else { &mut environments };
+                let place = if prefix.is_some() {
+                    &mut patterns
+                } else {
+                    &mut environments
+                };
                 place.insert(name, environment);
             }
             Err(_) if entry.key.contains('*') => {
-                entry.wrong("a pattern is a literal prefix, a dash and a star, such as \"pr-*\"", None);
+                entry.wrong(
+                    "a pattern is a literal prefix, a dash and a star, such as \"pr-*\"",
+                    None,
+                );
             }
             Err(error) => entry.wrong(error.to_string(), None),
         }
@@ -48,11 +63,22 @@ pub(super) fn all(fields: &Fields<'_>, cast: &Cast, notify: &[Notify]) -> (Envir
     (environments, patterns)
 }
 
-fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, notify: &[Notify]) -> Environment {
+fn environment(
+    entry: &Entry<'_>,
+    name: &EnvName,
+    pattern: bool,
+    cast: &Cast,
+    notify: &[Notify],
+) -> Environment {
     let fields = entry.node.fields(&keys::ENVIRONMENT);
     alone(entry, &fields, pattern);
-    let deployers = cast.members_at(&fields, "deployers").unwrap_or_else(|| cast.everyone.clone());
-    let by_deployers = |key| cast.members_at(&fields, key).unwrap_or_else(|| deployers.clone());
+    let deployers = cast
+        .members_at(&fields, "deployers")
+        .unwrap_or_else(|| cast.everyone.clone());
+    let by_deployers = |key| {
+        cast.members_at(&fields, key)
+            .unwrap_or_else(|| deployers.clone())
+    };
     let (variables, secrets) = variables(&fields);
     Environment {
         name: name.clone(),
@@ -65,28 +91,53 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
             fields.need("by")?;
             cast.persons_at(&fields, "by", "breaks glass")
         }),
-        hotfix: fields.get("hotfix").map(|node| hotfix(&node, cast, &deployers)),
+        hotfix: fields
+            .get("hotfix")
+            .map(|node| hotfix(&node, cast, &deployers)),
         promote_from: fields.with("promote_from", Node::parse),
         soak: fields.with("soak", Node::span),
-        approvals: fields.get("approvals").map(|node| seats(&node, cast)).unwrap_or_default(),
+        approvals: fields
+            .get("approvals")
+            .map(|node| seats(&node, cast))
+            .unwrap_or_default(),
         checks: fields.each("checks", |node| check(node, cast)),
-        artifact_required: fields.word("artifact", &[("required", true)]).unwrap_or(false),
+        artifact_required: fields
+            .word("artifact", &[("required", true)])
+            .unwrap_or(false),
         version: fields.with("version", version),
         freeze: fields.each("freeze", freeze),
         branch: fields.with("branch", Node::parse),
         deploy_on: fields
-            .word("deploy_on", &[("merge", DeployOn::Merge), ("approval", DeployOn::Approval)])
+            .word(
+                "deploy_on",
+                &[("merge", DeployOn::Merge), ("approval", DeployOn::Approval)],
+            )
             .unwrap_or(DeployOn::Merge),
         up_to_date: fields.with("up_to_date", Node::flag).unwrap_or(false),
         tag: fields.with("tag", |node| node.read(Template::tag)),
         enforcement: fields
-            .word("enforcement", &[("active", Enforcement::Active), ("evaluate", Enforcement::Evaluate)])
+            .word(
+                "enforcement",
+                &[
+                    ("active", Enforcement::Active),
+                    ("evaluate", Enforcement::Evaluate),
+                ],
+            )
             .unwrap_or(Enforcement::Active),
-        stale_after: fields.with("stale_after", Node::span).unwrap_or(STALE_AFTER),
+        stale_after: fields
+            .with("stale_after", Node::span)
+            .unwrap_or(STALE_AFTER),
         url: fields.with("url", url),
         parallel: fields.number("parallel").unwrap_or(PARALLEL),
         rollback: fields
-            .word("rollback", &[("auto", Rollback::Auto), ("all", Rollback::All), ("manual", Rollback::Manual)])
+            .word(
+                "rollback",
+                &[
+                    ("auto", Rollback::Auto),
+                    ("all", Rollback::All),
+                    ("manual", Rollback::Manual),
+                ],
+            )
             .unwrap_or(Rollback::Auto),
         notify: parse_notify::notify(&fields).unwrap_or_else(|| notify.to_vec()),
         trigger: fields.with("trigger", trigger),
@@ -100,9 +151,21 @@ fn environment(entry: &Entry<'_>, name: &EnvName, pattern: bool, cast: &Cast, no
 
 /// Keys that mean nothing without another.
 fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
-    fields.needs("deploy_on", "branch", "it says whether the branch moves before the deployment or after it");
-    fields.needs("up_to_date", "branch", "the commit is compared with the branch's tip");
-    fields.needs("soak", "promote_from", "it says how long the commit must have run there");
+    fields.needs(
+        "deploy_on",
+        "branch",
+        "it says whether the branch moves before the deployment or after it",
+    );
+    fields.needs(
+        "up_to_date",
+        "branch",
+        "the commit is compared with the branch's tip",
+    );
+    fields.needs(
+        "soak",
+        "promote_from",
+        "it says how long the commit must have run there",
+    );
     if pattern && fields.get("ephemeral").is_none() {
         let hint = "add ephemeral = { ttl = \"8h\", limit = 20 }";
         entry.wrong(
@@ -111,33 +174,62 @@ fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
         );
     }
     if let (false, Some(node)) = (pattern, fields.get("ephemeral")) {
-        node.wrong("only the environments of a pattern such as \"pr-*\" are ephemeral", None);
+        node.wrong(
+            "only the environments of a pattern such as \"pr-*\" are ephemeral",
+            None,
+        );
     }
     if let (true, Some(node)) = (pattern, fields.get("branch")) {
-        node.wrong("a branch stands for one environment, and a pattern is many", None);
+        node.wrong(
+            "a branch stands for one environment, and a pattern is many",
+            None,
+        );
     }
 }
 
 fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
     let fields = node.fields(&keys::EPHEMERAL);
-    let (ttl, limit) = (fields.need("ttl"), fields.need("limit").and_then(|_| fields.number("limit")));
-    Some(Ephemeral { ttl: ttl?.span()?, limit: limit? })
+    let (ttl, limit) = (
+        fields.need("ttl"),
+        fields.need("limit").and_then(|_| fields.number("limit")),
+    );
+    Some(Ephemeral {
+        ttl: ttl?.span()?,
+        limit: limit?,
+    })
 }
 
 fn hotfix(node: &Node<'_>, cast: &Cast, deployers: &super::Members) -> Hotfix {
     let fields = node.fields(&keys::HOTFIX);
-    let words = [("promote_from", HotfixSkip::PromoteFrom), ("soak", HotfixSkip::Soak)];
+    let words = [
+        ("promote_from", HotfixSkip::PromoteFrom),
+        ("soak", HotfixSkip::Soak),
+    ];
     Hotfix {
-        by: cast.members_at(&fields, "by").unwrap_or_else(|| deployers.clone()),
-        skip: fields.each("skip", |node| node.word(&words)).into_iter().collect(),
+        by: cast
+            .members_at(&fields, "by")
+            .unwrap_or_else(|| deployers.clone()),
+        skip: fields
+            .each("skip", |node| node.word(&words))
+            .into_iter()
+            .collect(),
     }
 }
 
 fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
-    let seat = |required, by| Seat { required, by, prevent_self: true, bind: Bind::Commit, expires: APPROVAL_EXPIRES };
+    let seat = |required, by| Seat {
+        required,
+        by,
+        prevent_self: true,
+        bind: Bind::Commit,
+        expires: APPROVAL_EXPIRES,
+    };
     if node.is_integer() {
         let required = node.number(0, MOST_SEATS).filter(|required| *required > 0);
-        return required.map(|required| seat(required, cast.persons.clone())).into_iter().collect();
+        return required
+            .map(|required| seat(required, cast.persons.clone()))
+            .into_iter()
+            .collect();
     }
     let rule = |node: &Node<'_>| {
         if !node.is_table() {
@@ -147,15 +239,29 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
         let fields = node.fields(&keys::SEAT);
         Some(Seat {
             required: fields.number("required").unwrap_or(1),
-            by: cast.persons_at(&fields, "by", "approves").unwrap_or_else(|| cast.persons.clone()),
+            by: cast
+                .persons_at(&fields, "by", "approves")
+                .unwrap_or_else(|| cast.persons.clone()),
             prevent_self: fields.with("prevent_self", Node::flag).unwrap_or(true),
-            bind: fields.word("bind", &[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
-            expires: fields.with("expires", Node::span).unwrap_or(APPROVAL_EXPIRES),
+            bind: fields
+                .word("bind", &[("plan", Bind::Plan)])
+                .unwrap_or(Bind::Commit),
+            expires: fields
+                .with("expires", Node::span)
+                .unwrap_or(APPROVAL_EXPIRES),
         })
     };
-    let seats: Vec<Seat> = node.list().iter().take(MOST_SEATS as usize + 1).filter_map(rule).collect();
+    let seats: Vec<Seat> = node
+        .list()
+        .iter()
+        .take(MOST_SEATS as usize + 1)
+        .filter_map(rule)
+        .collect();
     if seats.iter().map(|seat| seat.required).sum::<u32>() > MOST_SEATS {
-        node.wrong(format!("more than {MOST_SEATS} approvals are asked for"), None);
+        node.wrong(
+            format!("more than {MOST_SEATS} approvals are asked for"),
+            None,
+        );
         return Vec::new();
     }
     seats
@@ -164,7 +270,12 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
 fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
     if !node.is_table() {
         let predicate_type: PredicateType = node.parse()?;
-        return Some(RequiredCheck { predicate_type, suite: None, environment: None, by: None });
+        return Some(RequiredCheck {
+            predicate_type,
+            suite: None,
+            environment: None,
+            by: None,
+        });
     }
     let fields = node.fields(&keys::CHECK);
     Some(RequiredCheck {
@@ -190,7 +301,9 @@ fn freeze(node: &Node<'_>) -> Option<Freeze> {
     let timezone = fields.with("timezone", Node::parse).unwrap_or(Zone::UTC);
     let reason = fields.with("reason", Node::parse);
     let (start, end) = (fields.need("start"), fields.need("end"));
-    Freeze::new(&start?.moment()?, &end?.moment()?, timezone, reason).map_err(|error| node.wrong(error, None)).ok()
+    Freeze::new(&start?.moment()?, &end?.moment()?, timezone, reason)
+        .map_err(|error| node.wrong(error, None))
+        .ok()
 }
 
 fn url(node: &Node<'_>) -> Option<Template> {
@@ -222,13 +335,28 @@ fn advance(node: &Node<'_>) -> Option<BranchName> {
 
 fn manifest(node: &Node<'_>) -> Option<Manifest> {
     let fields = node.fields(&keys::MANIFEST);
-    let template = |node: &Node<'_>| node.read(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]));
-    let (repo, file, field) = (fields.need("repo")?, fields.need("file")?, fields.need("field")?);
-    let manifest = Manifest { repo: repo.parse()?, file: template(&file)?, field: template(&field)? };
+    let template = |node: &Node<'_>| {
+        node.read(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]))
+    };
+    let (repo, file, field) = (
+        fields.need("repo")?,
+        fields.need("file")?,
+        fields.need("field")?,
+    );
+    let manifest = Manifest {
+        repo: repo.parse()?,
+        file: template(&file)?,
+        field: template(&field)?,
+    };
     if manifest.repo.as_str().starts_with('-') {
         repo.wrong("a repository's address does not begin with '-'", None);
     }
-    if manifest.file.as_str().split('/').any(|part| matches!(part, "" | "." | ".." | ".git")) {
+    if manifest
+        .file
+        .as_str()
+        .split('/')
+        .any(|part| matches!(part, "" | "." | ".." | ".git"))
+    {
         file.wrong("it is not the path of a file in the repository", None);
     }
     Some(manifest)

@@ -14,7 +14,10 @@ pub(super) fn notify(fields: &Fields<'_>) -> Option<Vec<Notify>> {
     let node = fields.get("notify")?;
     let list = node.list();
     if list.len() > MOST {
-        node.wrong(format!("it has {} entries, at most {MOST} are allowed", list.len()), None);
+        node.wrong(
+            format!("it has {} entries, at most {MOST} are allowed", list.len()),
+            None,
+        );
         return None;
     }
     Some(list.iter().filter_map(one).collect())
@@ -22,17 +25,31 @@ pub(super) fn notify(fields: &Fields<'_>) -> Option<Vec<Notify>> {
 
 fn one(node: &Node<'_>) -> Option<Notify> {
     if !node.is_table() {
-        return Some(Notify { channel: Channel::Command(node.parse()?), on: all() });
+        return Some(Notify {
+            channel: Channel::Command(node.parse()?),
+            on: all(),
+        });
     }
     let fields = node.fields(&keys::NOTIFY);
-    fields.needs("format", "webhook", "a command gets CloudEvents on its standard input");
-    let format = fields.word("format", &[("cloudevents", Format::CloudEvents), ("slack", Format::Slack)]);
+    fields.needs(
+        "format",
+        "webhook",
+        "a command gets CloudEvents on its standard input",
+    );
+    let format = fields.word(
+        "format",
+        &[
+            ("cloudevents", Format::CloudEvents),
+            ("slack", Format::Slack),
+        ],
+    );
     let on = fields.get("on").map(|node| events(&node));
     let channel = match (fields.get("command"), fields.get("webhook")) {
         (Some(command), None) => Channel::Command(command.parse()?),
-        (None, Some(webhook)) => {
-            Channel::Webhook { address: address(&webhook)?, format: format.unwrap_or(Format::CloudEvents) }
-        }
+        (None, Some(webhook)) => Channel::Webhook {
+            address: address(&webhook)?,
+            format: format.unwrap_or(Format::CloudEvents),
+        },
         (Some(_), Some(_)) => {
             let hint = "write two: notify = [{ command = … }, { webhook = … }]";
             node.wrong("it is either a command or a webhook", Some(hint.to_owned()));
@@ -43,7 +60,10 @@ fn one(node: &Node<'_>) -> Option<Notify> {
             return None;
         }
     };
-    Some(Notify { channel, on: on.unwrap_or_else(all) })
+    Some(Notify {
+        channel,
+        on: on.unwrap_or_else(all),
+    })
 }
 
 fn all() -> BTreeSet<Event> {
@@ -55,7 +75,9 @@ fn events(node: &Node<'_>) -> BTreeSet<Event> {
     if list.is_empty() {
         node.wrong("it names no event; leave the key out for all", None);
     }
-    list.iter().filter_map(|node| node.word(&Event::ALL)).collect()
+    list.iter()
+        .filter_map(|node| node.word(&Event::ALL))
+        .collect()
 }
 
 fn address(node: &Node<'_>) -> Option<Address> {

@@ -29,7 +29,9 @@ pub enum Cover {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathsError {
     /// No pattern at all.
-    #[error("it names no path, so the component would have no files; leave the key out for the whole tree")]
+    #[error(
+        "it names no path, so the component would have no files; leave the key out for the whole tree"
+    )]
     Empty,
     /// Absolute, leaving the repository, or otherwise no path inside it.
     #[error("{pattern:?} is not a path inside the repository: {why}")]
@@ -68,11 +70,19 @@ impl Eq for Paths {}
 impl Paths {
     /// Compiles patterns.
     pub fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Self, PathsError> {
-        let mut paths =
-            Self { written: Vec::new(), prefixes: Vec::new(), stems: Vec::new(), all: false, globs: GlobSet::empty() };
+        let mut paths = Self {
+            written: Vec::new(),
+            prefixes: Vec::new(),
+            stems: Vec::new(),
+            all: false,
+            globs: GlobSet::empty(),
+        };
         let mut globs = GlobSetBuilder::new();
         for pattern in patterns {
-            let error = |why: String| PathsError::Pattern { pattern: pattern.to_owned(), why };
+            let error = |why: String| PathsError::Pattern {
+                pattern: pattern.to_owned(),
+                why,
+            };
             if let Some(why) = fault(pattern) {
                 return Err(error(why.to_owned()));
             }
@@ -89,14 +99,19 @@ impl Paths {
                 }
             } else {
                 globs.add(glob(trimmed).map_err(error)?);
-                let stem: Vec<&str> = trimmed.split('/').take_while(|part| !has_glob(part)).collect();
+                let stem: Vec<&str> = trimmed
+                    .split('/')
+                    .take_while(|part| !has_glob(part))
+                    .collect();
                 paths.stems.push(stem.join("/").as_bytes().into());
             }
         }
         if paths.written.is_empty() {
             return Err(PathsError::Empty);
         }
-        paths.globs = globs.build().map_err(|error| PathsError::Set(error.to_string()))?;
+        paths.globs = globs
+            .build()
+            .map_err(|error| PathsError::Set(error.to_string()))?;
         Ok(paths)
     }
 
@@ -108,9 +123,14 @@ impl Paths {
     /// The parts of the first pattern before any glob character: the folder that the component is at home in, or a file of its own.
     pub fn home(&self) -> &str {
         let first = self.written.first().map_or("", String::as_str);
-        let literal = first.split('/').take_while(|part| !part.is_empty() && !has_glob(part));
+        let literal = first
+            .split('/')
+            .take_while(|part| !part.is_empty() && !has_glob(part));
         // Each with its slash, but for the last.
-        let length = literal.map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
+        let length = literal
+            .map(|part| part.len() + 1)
+            .sum::<usize>()
+            .saturating_sub(1);
         first.get(..length).unwrap_or_default()
     }
 
@@ -133,26 +153,41 @@ impl Paths {
     pub fn matches(&self, path: &[u8]) -> bool {
         self.all
             || is_shared(path)
-            || self.prefixes.iter().any(|prefix| path != &**prefix && is_at_or_under(path, prefix))
+            || self
+                .prefixes
+                .iter()
+                .any(|prefix| path != &**prefix && is_at_or_under(path, prefix))
             || self.globs.is_match_candidate(&Candidate::from_bytes(path))
     }
 
     /// How much of a folder belongs to the component; the root is the empty path.
     pub fn cover(&self, folder: &[u8]) -> Cover {
-        if self.all || self.prefixes.iter().any(|prefix| is_at_or_under(folder, prefix)) {
+        if self.all
+            || self
+                .prefixes
+                .iter()
+                .any(|prefix| is_at_or_under(folder, prefix))
+        {
             return Cover::Whole;
         }
         let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
         let inside = folder.is_empty() // The root may hold the files that belong to every component.
             || self.prefixes.iter().any(|prefix| leads_to(prefix))
             || self.stems.iter().any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
-        if inside { Cover::Descend } else { Cover::Nothing }
+        if inside {
+            Cover::Descend
+        } else {
+            Cover::Nothing
+        }
     }
 }
 
 /// Whether `path` is `folder` or lies beneath it; everything lies beneath the root.
 fn is_at_or_under(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+    folder.is_empty()
+        || path
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
 }
 
 fn has_glob(text: &str) -> bool {
@@ -175,13 +210,19 @@ fn fault(pattern: &str) -> Option<&'static str> {
         Some("it must not begin with '/': paths start at the root of the repository anyway")
     } else if pattern.contains('\\') {
         Some("parts are separated by '/', and a special character is quoted as in [*]")
-    } else if pattern.chars().any(|character| !crate::domain::text::is_plain(character)) {
+    } else if pattern
+        .chars()
+        .any(|character| !crate::domain::text::is_plain(character))
+    {
         Some("it holds a character that is not plain text; match it with '?' or '*'")
     } else if pattern.starts_with('!') {
         Some("a pattern cannot exclude; name what belongs to the component")
     } else if body != pattern && has_glob(body) && !body.ends_with("**") {
         Some("it matches folders but nothing in them; end it in '/**'")
-    } else if body.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+    } else if body
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..")
+    {
         Some("none of its parts may be empty, '.' or '..'")
     } else {
         None
@@ -245,7 +286,10 @@ mod tests {
         ];
         let parts = ["a", "b", "api", "lib", "one", "x", "c"];
         for set in &sets {
-            for folder in parts.iter().flat_map(|one| parts.iter().map(move |two| format!("{one}/{two}"))) {
+            for folder in parts
+                .iter()
+                .flat_map(|one| parts.iter().map(move |two| format!("{one}/{two}")))
+            {
                 let beneath = parts.map(|name| format!("{folder}/{name}"));
                 let some = beneath.iter().any(|path| set.matches(path.as_bytes()));
                 let every = beneath.iter().all(|path| set.matches(path.as_bytes()));
@@ -259,7 +303,8 @@ mod tests {
             }
         }
         let set = paths(&["api/v1/**"]);
-        let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"].map(|folder| set.cover(folder.as_bytes()));
+        let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"]
+            .map(|folder| set.cover(folder.as_bytes()));
         let (whole, nothing, descend) = (Cover::Whole, Cover::Nothing, Cover::Descend);
         assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
     }
@@ -299,7 +344,10 @@ mod tests {
             "a//",
             "a*/",
         ] {
-            assert!(matches!(Paths::new([bad]), Err(PathsError::Pattern { .. })), "{bad:?}");
+            assert!(
+                matches!(Paths::new([bad]), Err(PathsError::Pattern { .. })),
+                "{bad:?}"
+            );
         }
         assert_eq!(Paths::new([]).unwrap_err(), PathsError::Empty);
     }

@@ -16,11 +16,17 @@ const SHORT: [(&str, &str); 13] = [
     ("provenance", "https://slsa.dev/provenance/v1"),
     ("reference", "https://in-toto.io/attestation/reference/v0.1"),
     ("release", "https://in-toto.io/attestation/release/v0.1"),
-    ("runtime-trace", "https://in-toto.io/attestation/runtime-trace/v0.1"),
+    (
+        "runtime-trace",
+        "https://in-toto.io/attestation/runtime-trace/v0.1",
+    ),
     ("scai", "https://in-toto.io/attestation/scai/v0.3"),
     ("spdx", "https://spdx.dev/Document"),
     ("svr", "https://in-toto.io/attestation/svr/v0.2"),
-    ("test-result", "https://in-toto.io/attestation/test-result/v0.1"),
+    (
+        "test-result",
+        "https://in-toto.io/attestation/test-result/v0.1",
+    ),
     ("vsa", "https://slsa.dev/verification_summary/v1"),
     ("vulns", "https://in-toto.io/attestation/vulns/v0.2"),
 ];
@@ -67,7 +73,10 @@ impl PredicateType {
 
     /// The short name, if there is one.
     pub fn short(&self) -> Option<&'static str> {
-        SHORT.iter().find(|(_, uri)| *uri == &*self.0).map(|(short, _)| *short)
+        SHORT
+            .iter()
+            .find(|(_, uri)| *uri == &*self.0)
+            .map(|(short, _)| *short)
     }
 }
 
@@ -88,12 +97,19 @@ impl FromStr for PredicateType {
         }
         let Some((scheme, rest)) = text.split_once(':') else {
             let hint = nearest(text, SHORT.map(|(short, _)| short));
-            return Err(PredicateTypeError::Unknown { word: shown(), hint });
+            return Err(PredicateTypeError::Unknown {
+                word: shown(),
+                hint,
+            });
         };
         let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let rest_ok =
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte));
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let rest_ok = !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte));
         if text.len() > 255 || !scheme_ok || !rest_ok {
             return Err(PredicateTypeError::Uri(shown()));
         }
@@ -113,13 +129,32 @@ mod tests {
             assert_eq!(parsed, uri.parse().unwrap());
             assert_eq!((parsed.uri(), parsed.to_string().as_str()), (uri, short));
         }
-        assert_eq!("urn:acme:scan:v1".parse::<PredicateType>().unwrap().to_string(), "urn:acme:scan:v1");
+        assert_eq!(
+            "urn:acme:scan:v1"
+                .parse::<PredicateType>()
+                .unwrap()
+                .to_string(),
+            "urn:acme:scan:v1"
+        );
         assert_eq!(PredicateType::test_result().short(), Some("test-result"));
-        assert_eq!(PredicateType::change_review().short(), Some("change-review"));
-        let error = "test-results".parse::<PredicateType>().unwrap_err().to_string();
+        assert_eq!(
+            PredicateType::change_review().short(),
+            Some("change-review")
+        );
+        let error = "test-results"
+            .parse::<PredicateType>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("did you mean \"test-result\"?"), "{error}");
-        for bad in ["", ":x", "urn:", "1x:y", "https://a b", "https://a\u{202e}b", &format!("urn:{}", "x".repeat(255))]
-        {
+        for bad in [
+            "",
+            ":x",
+            "urn:",
+            "1x:y",
+            "https://a b",
+            "https://a\u{202e}b",
+            &format!("urn:{}", "x".repeat(255)),
+        ] {
             assert!(bad.parse::<PredicateType>().is_err(), "{bad}");
         }
     }

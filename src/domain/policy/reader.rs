@@ -32,18 +32,28 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// The key as a name.
     pub(super) fn name<T: FromStr<Err: Display>>(&self) -> Option<T> {
-        self.key.parse().map_err(|error: T::Err| self.wrong(error.to_string(), None)).ok()
+        self.key
+            .parse()
+            .map_err(|error: T::Err| self.wrong(error.to_string(), None))
+            .ok()
     }
 
     /// Reports the key.
     pub(super) fn wrong(&self, what: impl AsRef<str>, hint: Option<String>) {
-        self.node.out.add(Some(self.offset), &self.node.path, what, hint);
+        self.node
+            .out
+            .add(Some(self.offset), &self.node.path, what, hint);
     }
 }
 
 impl<'a> Node<'a> {
     pub(super) fn root(document: &'a DeValue<'a>, out: &'a Findings<'a>) -> Self {
-        Self { value: document, offset: 0, path: String::new(), out }
+        Self {
+            value: document,
+            offset: 0,
+            path: String::new(),
+            out,
+        }
     }
 
     /// Reports this value.
@@ -73,7 +83,11 @@ impl<'a> Node<'a> {
     }
 
     fn below(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     pub(super) fn text(&self) -> Option<&'a str> {
@@ -108,7 +122,10 @@ impl<'a> Node<'a> {
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            self.wrong(format!("{integer} is not a whole number from {least} to {most}"), None);
+            self.wrong(
+                format!("{integer} is not a whole number from {least} to {most}"),
+                None,
+            );
         }
         number
     }
@@ -120,7 +137,9 @@ impl<'a> Node<'a> {
 
     /// A text that a function reads.
     pub(super) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        read(self.text()?).map_err(|error| self.wrong(error, None)).ok()
+        read(self.text()?)
+            .map_err(|error| self.wrong(error, None))
+            .ok()
     }
 
     /// A span of at least a second.
@@ -135,7 +154,10 @@ impl<'a> Node<'a> {
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             let expected = format!("{text:?} is not {}", known.join(" or "));
@@ -147,13 +169,21 @@ impl<'a> Node<'a> {
     /// The values of a list; a value that is no list stands for a list of itself.
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value {
-            DeValue::Array(items) => items.iter().map(|item| self.spanned(item, self.path.clone())).collect(),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| self.spanned(item, self.path.clone()))
+                .collect(),
             _ => vec![self.clone()],
         }
     }
 
     fn spanned(&self, item: &'a Spanned<DeValue<'a>>, path: String) -> Self {
-        Self { value: item.get_ref(), offset: item.span().start, path, out: self.out }
+        Self {
+            value: item.get_ref(),
+            offset: item.span().start,
+            path,
+            out: self.out,
+        }
     }
 
     fn as_table(&self) -> Option<&'a DeTable<'a>> {
@@ -171,21 +201,40 @@ impl<'a> Node<'a> {
             let word = key.get_ref().as_ref();
             if known.key(word).is_none() {
                 let hint = nearest(word, known.names());
-                let all = || format!("known keys are {}", known.names().collect::<Vec<_>>().join(", "));
+                let all = || {
+                    format!(
+                        "known keys are {}",
+                        known.names().collect::<Vec<_>>().join(", ")
+                    )
+                };
                 let hint = hint.unwrap_or_else(all);
-                let place = if self.path.is_empty() { "at the top of the file" } else { "here" };
+                let place = if self.path.is_empty() {
+                    "at the top of the file"
+                } else {
+                    "here"
+                };
                 let what = format!("unknown key {word:?} {place}");
-                self.out.add(Some(key.span().start), &self.path, what, Some(hint));
+                self.out
+                    .add(Some(key.span().start), &self.path, what, Some(hint));
             }
         }
-        Fields { table, node: self.clone(), known }
+        Fields {
+            table,
+            node: self.clone(),
+            known,
+        }
     }
 
     /// A table whose keys are names, at most `most`, in order of key.
     pub(super) fn entries(&self, most: usize) -> Vec<Entry<'a>> {
-        let Some(table) = self.as_table() else { return Vec::new() };
+        let Some(table) = self.as_table() else {
+            return Vec::new();
+        };
         if table.len() > most {
-            self.wrong(format!("it has {} entries, at most {most} are allowed", table.len()), None);
+            self.wrong(
+                format!("it has {} entries, at most {most} are allowed", table.len()),
+                None,
+            );
             return Vec::new();
         }
         let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
@@ -193,7 +242,11 @@ impl<'a> Node<'a> {
             let word = key.get_ref().as_ref();
             let path = self.below(word);
             self.out.remember(&path, key.span().start);
-            Entry { key: word, node: self.spanned(value, path), offset: key.span().start }
+            Entry {
+                key: word,
+                node: self.spanned(value, path),
+                offset: key.span().start,
+            }
         };
         table.iter().map(entry).collect()
     }
@@ -209,7 +262,10 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
-        debug_assert!(self.known.key(key).is_some(), "{key} is read but not listed as known");
+        debug_assert!(
+            self.known.key(key).is_some(),
+            "{key} is read but not listed as known"
+        );
         let value = self.table?.get(key)?;
         let node = self.node.spanned(value, self.node.below(key));
         self.node.out.remember(&node.path, node.offset);
@@ -217,13 +273,19 @@ impl<'a> Fields<'a> {
     }
 
     /// What a function reads from a key's value, if it is there and right.
-    pub(super) fn with<T>(&self, key: &str, read: impl FnOnce(&Node<'a>) -> Option<T>) -> Option<T> {
+    pub(super) fn with<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Node<'a>) -> Option<T>,
+    ) -> Option<T> {
         self.get(key).and_then(|node| read(&node))
     }
 
     /// A number within the key's bounds, if it is there and right.
     pub(super) fn number(&self, key: &str) -> Option<u32> {
-        let Some(Form::Number(least, most)) = self.known.key(key).map(|key| &key.form) else { return None };
+        let Some(Form::Number(least, most)) = self.known.key(key).map(|key| &key.form) else {
+            return None;
+        };
         self.with(key, |node| node.number(*least, *most))
     }
 
@@ -239,7 +301,9 @@ impl<'a> Fields<'a> {
 
     /// What a function reads from each value of a key's list; nothing without the key.
     pub(super) fn each<T>(&self, key: &str, read: impl FnMut(&Node<'a>) -> Option<T>) -> Vec<T> {
-        self.get(key).map(|node| node.list().iter().filter_map(read).collect()).unwrap_or_default()
+        self.get(key)
+            .map(|node| node.list().iter().filter_map(read).collect())
+            .unwrap_or_default()
     }
 
     /// The value of a key that must be there.

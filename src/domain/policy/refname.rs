@@ -9,10 +9,15 @@ use crate::domain::text::is_plain;
 
 /// What is wrong with a text as the short name of a branch or tag; `None` if nothing.
 pub(super) fn fault(text: &str) -> Option<&'static str> {
-    let part_fault = |part: &str| part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some();
+    let part_fault = |part: &str| {
+        part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some()
+    };
     if text.is_empty() || text.len() > 255 {
         Some("it must have 1 to 255 bytes")
-    } else if text.chars().any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c)) {
+    } else if text
+        .chars()
+        .any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c))
+    {
         Some("it must not hold white space, control characters, nor any of ~ ^ : ? * [ \\")
     } else if text.contains("..") || text.contains("@{") || text == "@" {
         Some("it must not hold '..' or '@{', nor be '@'")
@@ -20,8 +25,14 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
         Some("it must not begin with '-' nor end in '.'")
     } else if text.split('/').any(part_fault) {
         Some("none of its parts between slashes may be empty, begin with '.' or end in '.lock'")
-    } else if text == "deploy" || text.starts_with("deploy/") || text == "HEAD" || text.starts_with("refs/") {
-        Some("it must not be taken for a ledger, HEAD or a full ref: it is the short name, such as main")
+    } else if text == "deploy"
+        || text.starts_with("deploy/")
+        || text == "HEAD"
+        || text.starts_with("refs/")
+    {
+        Some(
+            "it must not be taken for a ledger, HEAD or a full ref: it is the short name, such as main",
+        )
     } else {
         None
     }

@@ -28,7 +28,14 @@ pub enum Placeholder {
 }
 
 impl Placeholder {
-    const ALL: [Self; 6] = [Self::Timestamp, Self::Env, Self::Branch, Self::Version, Self::Component, Self::Commit];
+    const ALL: [Self; 6] = [
+        Self::Timestamp,
+        Self::Env,
+        Self::Branch,
+        Self::Version,
+        Self::Component,
+        Self::Commit,
+    ];
 
     /// Those a tag may hold: all.
     pub(super) const TAG: &'static [Self] = &Self::ALL;
@@ -58,9 +65,14 @@ impl Placeholder {
 
     /// The lengths of all its possible values at the beginning of a text.
     fn lengths(self, text: &str, env: &EnvName, pattern: bool) -> Vec<usize> {
-        let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let name =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         let run = |text: &str, most: usize, class: fn(u8) -> bool| {
-            let length = text.bytes().take(most).take_while(|byte| class(*byte)).count();
+            let length = text
+                .bytes()
+                .take(most)
+                .take_while(|byte| class(*byte))
+                .count();
             (1..=length).collect::<Vec<_>>()
         };
         match self {
@@ -78,16 +90,21 @@ impl Placeholder {
                 Some(_) if !pattern => vec![env.as_str().len()],
                 Some(rest) if !rest.starts_with('-') => Vec::new(),
                 // One more than the dash: a pattern's name goes on after it.
-                Some(rest) => {
-                    run(rest, MAX_LEN, name).into_iter().skip(1).map(|length| env.as_str().len() + length).collect()
-                }
+                Some(rest) => run(rest, MAX_LEN, name)
+                    .into_iter()
+                    .skip(1)
+                    .map(|length| env.as_str().len() + length)
+                    .collect(),
             },
             Self::Branch => run(text, usize::MAX, |_| true),
             Self::Version => run(text, usize::MAX, |byte| byte != b'/'),
             Self::Component => run(text, MAX_LEN, name),
             Self::Commit => {
                 let digits = text.bytes().take_while(u8::is_ascii_hexdigit).count();
-                [40, 64].into_iter().filter(|length| *length <= digits).collect()
+                [40, 64]
+                    .into_iter()
+                    .filter(|length| *length <= digits)
+                    .collect()
             }
         }
     }
@@ -109,13 +126,16 @@ pub struct Template {
 impl Template {
     /// Reads a template that may hold the `allowed` placeholders only.
     pub(super) fn new(text: &str, allowed: &[Placeholder]) -> Result<Self, String> {
-        if text.is_empty() || text.len() > 255 || text.chars().any(|character| !is_plain(character)) {
+        if text.is_empty() || text.len() > 255 || text.chars().any(|character| !is_plain(character))
+        {
             return Err("it must have 1 to 255 bytes of plain text".to_owned());
         }
         let mut pieces = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let (literal, after) = rest.split_once('{').map_or((rest, None), |(literal, after)| (literal, Some(after)));
+            let (literal, after) = rest
+                .split_once('{')
+                .map_or((rest, None), |(literal, after)| (literal, Some(after)));
             if literal.contains('}') {
                 return Err(format!("{text:?} has a '}}' without a '{{'"));
             }
@@ -125,13 +145,22 @@ impl Template {
             rest = match after {
                 None => "",
                 Some(after) => {
-                    let (word, tail) =
-                        after.split_once('}').ok_or_else(|| format!("{text:?} has a '{{' without a '}}'"))?;
-                    let known = allowed.iter().find(|placeholder| placeholder.name() == word);
-                    let names: Vec<_> =
-                        allowed.iter().map(|placeholder| format!("{{{}}}", placeholder.name())).collect();
-                    let known =
-                        known.ok_or_else(|| format!("{{{word}}} is not known here; known are {}", names.join(" ")))?;
+                    let (word, tail) = after
+                        .split_once('}')
+                        .ok_or_else(|| format!("{text:?} has a '{{' without a '}}'"))?;
+                    let known = allowed
+                        .iter()
+                        .find(|placeholder| placeholder.name() == word);
+                    let names: Vec<_> = allowed
+                        .iter()
+                        .map(|placeholder| format!("{{{}}}", placeholder.name()))
+                        .collect();
+                    let known = known.ok_or_else(|| {
+                        format!(
+                            "{{{word}}} is not known here; known are {}",
+                            names.join(" ")
+                        )
+                    })?;
                     pieces.push(Piece::Value(*known));
                     tail
                 }
@@ -140,18 +169,27 @@ impl Template {
         if pieces.len() > 16 {
             return Err("it has more than 16 pieces".to_owned());
         }
-        Ok(Self { written: text.into(), pieces })
+        Ok(Self {
+            written: text.into(),
+            pieces,
+        })
     }
 
     /// Reads the template of a tag: it must make valid short names of refs, and must not claim every tag there is.
     pub(super) fn tag(text: &str) -> Result<Self, String> {
         let template = Self::new(text, Placeholder::TAG)?;
-        let sample = template.render(|placeholder| Some(placeholder.sample().to_owned())).unwrap_or_default();
+        let sample = template
+            .render(|placeholder| Some(placeholder.sample().to_owned()))
+            .unwrap_or_default();
         if let Some(fault) = refname::fault(&sample) {
-            return Err(format!("{text:?} makes no valid tag such as {sample:?}: {fault}"));
+            return Err(format!(
+                "{text:?} makes no valid tag such as {sample:?}: {fault}"
+            ));
         }
         let telling = |piece: &Piece| match piece {
-            Piece::Literal(literal) => literal.contains(|character: char| character.is_alphanumeric()),
+            Piece::Literal(literal) => {
+                literal.contains(|character: char| character.is_alphanumeric())
+            }
             Piece::Value(value) => matches!(value, Placeholder::Timestamp | Placeholder::Env),
         };
         if !template.pieces.iter().any(telling) {
@@ -173,17 +211,24 @@ impl Template {
     }
 
     /// Fills the placeholders in; the first one without a value is the error.
-    pub fn render(&self, value: impl Fn(Placeholder) -> Option<String>) -> Result<String, Placeholder> {
-        self.pieces.iter().try_fold(String::new(), |text, piece| match piece {
-            Piece::Literal(literal) => Ok(text + literal),
-            Piece::Value(placeholder) => Ok(text + &value(*placeholder).ok_or(*placeholder)?),
-        })
+    pub fn render(
+        &self,
+        value: impl Fn(Placeholder) -> Option<String>,
+    ) -> Result<String, Placeholder> {
+        self.pieces
+            .iter()
+            .try_fold(String::new(), |text, piece| match piece {
+                Piece::Literal(literal) => Ok(text + literal),
+                Piece::Value(placeholder) => Ok(text + &value(*placeholder).ok_or(*placeholder)?),
+            })
     }
 
     /// Whether the template could have made this text for an environment (or one of a pattern, by its prefix), whatever the other
     /// values were. In doubt the answer is yes, so that the tag is judged.
     pub(super) fn could_make(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
-        self.matches(text, false, |placeholder, rest| placeholder.lengths(rest, env, pattern))
+        self.matches(text, false, |placeholder, rest| {
+            placeholder.lengths(rest, env, pattern)
+        })
     }
 
     /// The same without regard to the case of ASCII letters.
@@ -197,14 +242,21 @@ impl Template {
     /// Whether it could have made this text for this very environment and component.
     pub fn could_make_of(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
         self.matches(text, false, |placeholder, rest| match placeholder {
-            Placeholder::Component if rest.starts_with(component.as_str()) => vec![component.as_str().len()],
+            Placeholder::Component if rest.starts_with(component.as_str()) => {
+                vec![component.as_str().len()]
+            }
             Placeholder::Component => Vec::new(),
             other => other.lengths(rest, env, false),
         })
     }
 
     /// Whether the pieces make up the text, where `lengths` gives how many bytes at its beginning a placeholder may stand for.
-    fn matches(&self, text: &str, any_case: bool, lengths: impl Fn(Placeholder, &str) -> Vec<usize>) -> bool {
+    fn matches(
+        &self,
+        text: &str,
+        any_case: bool,
+        lengths: impl Fn(Placeholder, &str) -> Vec<usize>,
+    ) -> bool {
         if text.len() > 1_024 {
             return true;
         }
@@ -218,7 +270,9 @@ impl Template {
             let mut next = BTreeSet::new();
             for start in ends {
                 // An end within a character leads nowhere.
-                let Some(rest) = text.get(start..) else { continue };
+                let Some(rest) = text.get(start..) else {
+                    continue;
+                };
                 match piece {
                     Piece::Literal(literal) if begins(rest, literal) => {
                         next.insert(start + literal.len());
@@ -262,18 +316,30 @@ mod tests {
                 other => other.sample().to_owned(),
             })
         };
-        for text in
-            ["{timestamp}_{env}_{branch}", "{version}.{timestamp}.{env}", "{component}/v{version}", "r-{commit}"]
-        {
+        for text in [
+            "{timestamp}_{env}_{branch}",
+            "{version}.{timestamp}.{env}",
+            "{component}/v{version}",
+            "r-{commit}",
+        ] {
             let template = Template::tag(text).unwrap();
             let tag = template.render(value).unwrap();
             assert!(template.could_make(&tag, &prod, false), "{text} {tag}");
-            assert!(!template.could_make(&format!("/{tag}"), &prod, false), "{text} {tag}");
+            assert!(
+                !template.could_make(&format!("/{tag}"), &prod, false),
+                "{text} {tag}"
+            );
             if template.holds(Placeholder::Env) {
-                assert!(!template.could_make(&tag, &"stage".parse().unwrap(), false), "{text} {tag}");
+                assert!(
+                    !template.could_make(&tag, &"stage".parse().unwrap(), false),
+                    "{text} {tag}"
+                );
             }
         }
-        assert_eq!(timestamp("2026-03-05T10:02:11Z".parse().unwrap()), Placeholder::Timestamp.sample());
+        assert_eq!(
+            timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
+            Placeholder::Timestamp.sample()
+        );
         let hostile = Template::tag(&format!("x{}", "{branch}".repeat(15))).unwrap();
         assert!(hostile.could_make(&"x".repeat(255), &prod, false));
     }
@@ -282,9 +348,15 @@ mod tests {
     #[test]
     fn in_any_case() {
         let prod: EnvName = "prod".parse().unwrap();
-        for (text, tag) in [("Rel-{timestamp}.{env}", "rel-20260305t100211z.PROD"), ("v{version}", "V1.0.0-RC")] {
+        for (text, tag) in [
+            ("Rel-{timestamp}.{env}", "rel-20260305t100211z.PROD"),
+            ("v{version}", "V1.0.0-RC"),
+        ] {
             let template = Template::tag(text).unwrap();
-            assert!(template.could_make_in_any_case(tag, &prod, false) && !template.could_make(tag, &prod, false));
+            assert!(
+                template.could_make_in_any_case(tag, &prod, false)
+                    && !template.could_make(tag, &prod, false)
+            );
             assert!(!template.could_make_in_any_case(&format!("x{tag}"), &prod, false));
         }
     }
@@ -292,10 +364,17 @@ mod tests {
     /// Every environment of a pattern owns its tags, and nothing that only begins alike does.
     #[test]
     fn tags_of_a_pattern() {
-        let (template, pr) = (Template::tag("{env}_{version}").unwrap(), "pr".parse().unwrap());
-        for (tag, made) in
-            [("pr-17_1.0", true), ("pr-a-b_1", true), ("pr-_1", false), ("pr_1", false), ("prod_1", false)]
-        {
+        let (template, pr) = (
+            Template::tag("{env}_{version}").unwrap(),
+            "pr".parse().unwrap(),
+        );
+        for (tag, made) in [
+            ("pr-17_1.0", true),
+            ("pr-a-b_1", true),
+            ("pr-_1", false),
+            ("pr_1", false),
+            ("prod_1", false),
+        ] {
             assert_eq!(template.could_make(tag, &pr, true), made, "{tag}");
         }
     }
@@ -320,6 +399,10 @@ mod tests {
         ] {
             assert!(Template::tag(bad).is_err(), "{bad}");
         }
-        assert!(Template::tag("{evn}").unwrap_err().contains("known are {timestamp} {env}"));
+        assert!(
+            Template::tag("{evn}")
+                .unwrap_err()
+                .contains("known are {timestamp} {env}")
+        );
     }
 }

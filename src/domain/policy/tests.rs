@@ -15,7 +15,9 @@ pub(crate) fn key(number: u8) -> PublicKey {
 
 /// Puts keys in for `<1>`, `<2>`, ….
 pub(crate) fn with_keys(text: &str) -> String {
-    (1..=12).fold(text.to_owned(), |text, number| text.replace(&format!("<{number}>"), &key(number).to_string()))
+    (1..=12).fold(text.to_owned(), |text, number| {
+        text.replace(&format!("<{number}>"), &key(number).to_string())
+    })
 }
 
 fn parse(text: &str) -> Policy {
@@ -169,23 +171,45 @@ timeout = "30m"
 fn the_first_day() {
     let policy = parse(FIRST_DAY);
     let component = policy.component(&"catalogue".parse().unwrap()).unwrap();
-    assert_eq!((policy.components.len(), &component.paths, &component.apply), (1, &None, &None));
+    assert_eq!(
+        (policy.components.len(), &component.paths, &component.apply),
+        (1, &None, &None)
+    );
     assert!(!policy.has_rest());
     let prod = env(&policy, "prod");
     assert_eq!(names(&prod.deployers), ["alice", "bob", "ci"]);
     assert_eq!(prod.rollback_by, prod.deployers);
-    let [seat] = &prod.approvals[..] else { panic!("one seat") };
-    assert_eq!((seat.required, names(&seat.by), seat.prevent_self), (1, vec!["alice", "bob"], true));
-    assert_eq!((seat.bind, seat.expires.to_string().as_str()), (Bind::Commit, "1w"));
-    assert_eq!((&prod.break_glass, &prod.hotfix, prod.enforcement), (&None, &None, Enforcement::Active));
-    assert_eq!((prod.deploy_on, prod.rollback), (DeployOn::Merge, Rollback::Auto));
+    let [seat] = &prod.approvals[..] else {
+        panic!("one seat")
+    };
+    assert_eq!(
+        (seat.required, names(&seat.by), seat.prevent_self),
+        (1, vec!["alice", "bob"], true)
+    );
+    assert_eq!(
+        (seat.bind, seat.expires.to_string().as_str()),
+        (Bind::Commit, "1w")
+    );
+    assert_eq!(
+        (&prod.break_glass, &prod.hotfix, prod.enforcement),
+        (&None, &None, Enforcement::Active)
+    );
+    assert_eq!(
+        (prod.deploy_on, prod.rollback),
+        (DeployOn::Merge, Rollback::Auto)
+    );
     assert_eq!(policy.unowned, Unowned::Gated);
     // Without [policy] the genesis says who the admins are, and keeps saying so when a key is replaced.
-    assert_eq!(policy.admins(&[key(1), key(9)]), BTreeSet::from([person("alice")]));
+    assert_eq!(
+        policy.admins(&[key(1), key(9)]),
+        BTreeSet::from([person("alice")])
+    );
     assert!(policy.may_vouch(&person("bob"), &PredicateType::test_result()));
     assert!(!policy.may_vouch(&person("mallory"), &PredicateType::test_result()));
     assert!(
-        policy.is_machine(&person("ci")) && policy.is_machine(&person("mallory")) && !policy.is_machine(&person("bob"))
+        policy.is_machine(&person("ci"))
+            && policy.is_machine(&person("mallory"))
+            && !policy.is_machine(&person("bob"))
     );
 }
 
@@ -196,27 +220,48 @@ fn a_grown_up_one() {
     let prod = env(&policy, "prod");
     assert_eq!(names(&prod.deployers), ["ci"]);
     assert_eq!(
-        (names(&prod.rollback_by), prod.rollback_by.to_string().as_str()),
+        (
+            names(&prod.rollback_by),
+            prod.rollback_by.to_string().as_str()
+        ),
         (vec!["bob", "carol", "ci"], "release, ci")
     );
     assert_eq!(prod.approvals[1].bind, Bind::Plan);
     assert_eq!(prod.approvals[1].expires, "2d".parse().unwrap());
     assert_eq!(prod.checks[1].suite.as_ref().unwrap().as_str(), "e2e");
     assert!(prod.artifact_required && prod.version.as_ref().unwrap().require_bump);
-    assert_eq!(prod.freeze[0].to_string(), "Fri 16:00 to Mon 08:00 Europe/London");
+    assert_eq!(
+        prod.freeze[0].to_string(),
+        "Fri 16:00 to Mon 08:00 Europe/London"
+    );
     assert_eq!(names(prod.break_glass.as_ref().unwrap()), ["bob", "dana"]);
     assert_eq!(prod.hotfix.as_ref().unwrap().skip.len(), 2);
-    assert_eq!(policy.bound_to_branch("main").unwrap().name.as_str(), "prod");
+    assert_eq!(
+        policy.bound_to_branch("main").unwrap().name.as_str(),
+        "prod"
+    );
     assert_eq!(env(&policy, "qa").deploy_on, DeployOn::Approval);
-    assert_eq!(policy.admins(&[key(2)]), BTreeSet::from([person("alice"), person("erin")]));
+    assert_eq!(
+        policy.admins(&[key(2)]),
+        BTreeSet::from([person("alice"), person("erin")])
+    );
     assert!(policy.may_vouch(&person("ci"), &PredicateType::test_result()));
     assert!(!policy.may_vouch(&person("alice"), &PredicateType::test_result()));
     assert!(!policy.may_vouch(&person("ci"), &"vulns".parse().unwrap()));
     // Keys and addresses lead to one person.
-    assert_eq!(policy.person_of_key(&key(2)), Some((&person("bob"), Standing::Current)));
-    assert_eq!(policy.person_of_key(&key(7)), Some((&person("bob"), Standing::Retired)));
+    assert_eq!(
+        policy.person_of_key(&key(2)),
+        Some((&person("bob"), Standing::Current))
+    );
+    assert_eq!(
+        policy.person_of_key(&key(7)),
+        Some((&person("bob"), Standing::Retired))
+    );
     assert_eq!(policy.person_of_key(&key(8)), None);
-    assert_eq!(policy.person_of_email(b"BOB@home.example"), Some(&person("bob")));
+    assert_eq!(
+        policy.person_of_email(b"BOB@home.example"),
+        Some(&person("bob"))
+    );
     assert_eq!(policy.person_of_email(b"\xff@home.example"), None);
 }
 
@@ -224,7 +269,11 @@ fn a_grown_up_one() {
 #[test]
 fn patterns() {
     let policy = parse(GROWN_UP);
-    let ledger = |name: &str| policy.ledger_of(&name.parse().unwrap()).map(|ledger| ledger.to_string());
+    let ledger = |name: &str| {
+        policy
+            .ledger_of(&name.parse().unwrap())
+            .map(|ledger| ledger.to_string())
+    };
     assert_eq!(ledger("pr-17").as_deref(), Some("pr"));
     assert_eq!(ledger("pr-a-b").as_deref(), Some("pr"));
     assert_eq!(ledger("prod").as_deref(), Some("prod"));
@@ -233,8 +282,22 @@ fn patterns() {
     }
     let ledgers: Vec<String> = policy.ledgers().iter().map(ToString::to_string).collect();
     assert_eq!(ledgers, ["dev", "pr", "prod", "qa", "stage"]);
-    assert_eq!(policy.of_ledger(&"pr".parse().unwrap()).unwrap().ephemeral.unwrap().limit, 20);
-    let tagged = |tag: &str| policy.bound_to_tag(tag).iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        policy
+            .of_ledger(&"pr".parse().unwrap())
+            .unwrap()
+            .ephemeral
+            .unwrap()
+            .limit,
+        20
+    );
+    let tagged = |tag: &str| {
+        policy
+            .bound_to_tag(tag)
+            .iter()
+            .map(|it| it.name.to_string())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(tagged("1.4.2.20260305T100211Z.prod"), ["prod"]);
     assert_eq!(tagged("20260305T100211Z_dev_main"), ["dev"]);
     assert_eq!(tagged("20260305T100211Z_pr-17"), ["pr"]);
@@ -250,8 +313,18 @@ fn rest_is_what_is_left() {
     assert!(!policy.owns(&api, b"README.md") && policy.owns(&rest, b"README.md"));
     assert!(policy.owns(&api, b".gitmodules") && policy.owns(&rest, b".gitmodules"));
     assert!(!policy.owns(&"nope".parse().unwrap(), b"lib/x"));
-    let covers = ["", "api", "infra", "infra/network", "docs"].map(|folder| policy.cover(&rest, folder.as_bytes()));
-    assert_eq!(covers, [Cover::Descend, Cover::Nothing, Cover::Descend, Cover::Nothing, Cover::Whole]);
+    let covers = ["", "api", "infra", "infra/network", "docs"]
+        .map(|folder| policy.cover(&rest, folder.as_bytes()));
+    assert_eq!(
+        covers,
+        [
+            Cover::Descend,
+            Cover::Nothing,
+            Cover::Descend,
+            Cover::Nothing,
+            Cover::Whole
+        ]
+    );
     let free = parse(&GROWN_UP.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
     assert!(!free.owns(&rest, b"README.md") && !free.component_names().contains(&rest));
 }
@@ -260,20 +333,48 @@ fn rest_is_what_is_left() {
 #[test]
 fn carrying_out() {
     let policy = parse(CARRYING_OUT);
-    let (dev, prod, api) = (env(&policy, "dev"), env(&policy, "prod"), "api".parse().unwrap());
-    assert_eq!((dev.parallel, dev.rollback, prod.parallel), (2, Rollback::Manual, 4));
-    assert!(matches!(&dev.trigger, Some(Trigger::Tag(glob)) if glob.matches("rc-1") && !glob.matches("v1")));
-    assert_eq!(dev.advance.as_ref().unwrap().reference(), "refs/heads/release");
+    let (dev, prod, api) = (
+        env(&policy, "dev"),
+        env(&policy, "prod"),
+        "api".parse().unwrap(),
+    );
+    assert_eq!(
+        (dev.parallel, dev.rollback, prod.parallel),
+        (2, Rollback::Manual, 4)
+    );
+    assert!(
+        matches!(&dev.trigger, Some(Trigger::Tag(glob)) if glob.matches("rc-1") && !glob.matches("v1"))
+    );
+    assert_eq!(
+        dev.advance.as_ref().unwrap().reference(),
+        "refs/heads/release"
+    );
     assert_eq!(
         dev.freeze[0].covers("2026-12-24T11:59:59Z".parse().unwrap()),
         Some("2026-12-24T12:00:00Z".parse().unwrap())
     );
     let variables = policy.variables(&dev.name, &api);
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(variables, [("NAME", "api"), ("REGION", "eu"), ("ZONE", "b")]);
-    assert_eq!(policy.secrets(&dev.name, &api).values().map(|secret| secret.plan).collect::<Vec<_>>(), [false, true]);
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        variables,
+        [("NAME", "api"), ("REGION", "eu"), ("ZONE", "b")]
+    );
+    assert_eq!(
+        policy
+            .secrets(&dev.name, &api)
+            .values()
+            .map(|secret| secret.plan)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
     let component = policy.component(&api).unwrap();
-    assert_eq!((component.retries, component.timeout), (2, Some("30m".parse().unwrap())));
+    assert_eq!(
+        (component.retries, component.timeout),
+        (2, Some("30m".parse().unwrap()))
+    );
 }
 
 /// An environment's own `notify` replaces the policy's, and nothing that is shown of one tells a webhook's address.
@@ -281,13 +382,27 @@ fn carrying_out() {
 fn who_is_told() {
     let policy = parse(CARRYING_OUT);
     let told = |name: &str| {
-        let words = |notify: &Notify| notify.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let words = |notify: &Notify| {
+            notify
+                .on
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let notify = env(&policy, name).notify.clone();
-        notify.iter().map(|notify| (notify.channel.to_string(), words(notify))).collect::<Vec<_>>()
+        notify
+            .iter()
+            .map(|notify| (notify.channel.to_string(), words(notify)))
+            .collect::<Vec<_>>()
     };
-    let all = "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
+    let all =
+        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
     let wanted = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned())).collect::<Vec<_>>()
+        pairs
+            .iter()
+            .map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(told("dev"), wanted(&[("the command `tell everyone`", all)]));
     assert_eq!(
@@ -299,11 +414,17 @@ fn who_is_told() {
             ("the webhook whose address `print hook` prints", all),
         ])
     );
-    let formats = env(&policy, "prod").notify.iter().filter_map(|notify| match &notify.channel {
-        Channel::Webhook { format, .. } => Some(*format),
-        Channel::Command(_) => None,
-    });
-    assert_eq!(formats.collect::<Vec<_>>(), [Format::Slack, Format::CloudEvents]);
+    let formats = env(&policy, "prod")
+        .notify
+        .iter()
+        .filter_map(|notify| match &notify.channel {
+            Channel::Webhook { format, .. } => Some(*format),
+            Channel::Command(_) => None,
+        });
+    assert_eq!(
+        formats.collect::<Vec<_>>(),
+        [Format::Slack, Format::CloudEvents]
+    );
     assert!(!format!("{policy:?}").contains("T0/secret"));
     let none = CARRYING_OUT.replace("parallel = 2", "notify = []");
     assert!(env(&parse(&none), "dev").notify.is_empty());
@@ -312,17 +433,36 @@ fn who_is_told() {
 /// What `init` writes is a policy, also for one person and for names with dots.
 #[test]
 fn starter_parses() {
-    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<EnvName>>();
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| name.parse().unwrap())
+            .collect::<Vec<EnvName>>()
+    };
     let project: ProjectName = "catalogue".parse().unwrap();
     let alice = (person("alice"), key(1));
-    let text =
-        Policy::starter(&project, &[alice.clone(), (person("b.ob"), key(2))], &names(&["dev", "st.age", "prod"]));
+    let text = Policy::starter(
+        &project,
+        &[alice.clone(), (person("b.ob"), key(2))],
+        &names(&["dev", "st.age", "prod"]),
+    );
     let policy = parse(&text);
     assert_eq!(env(&policy, "prod").approvals.len(), 1);
-    assert_eq!(env(&policy, "prod").promote_from, Some("st.age".parse().unwrap()));
+    assert_eq!(
+        env(&policy, "prod").promote_from,
+        Some("st.age".parse().unwrap())
+    );
     assert_eq!(policy.people.len(), 2);
     assert!(text.lines().count() <= 13, "{text}");
-    let alone = parse(&Policy::starter(&project, std::slice::from_ref(&alice), &names(&["dev", "prod"])));
+    let alone = parse(&Policy::starter(
+        &project,
+        std::slice::from_ref(&alice),
+        &names(&["dev", "prod"]),
+    ));
     assert!(env(&alone, "prod").approvals.is_empty());
-    assert!(parse(&Policy::starter(&project, &[alice], &[])).environments.is_empty());
+    assert!(
+        parse(&Policy::starter(&project, &[alice], &[]))
+            .environments
+            .is_empty()
+    );
 }

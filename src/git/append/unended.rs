@@ -38,15 +38,37 @@ impl Writer<'_> {
     }
 
     /// The entry of an earlier try that the ledger holds by now.
-    fn arrived(&self, ledger: &LedgerName, tips: &Tips, unended: &mut Vec<Unended>) -> Result<Option<Appended>, Error> {
-        let Some(tip) = tips.get(ledger) else { return Ok(None) };
+    fn arrived(
+        &self,
+        ledger: &LedgerName,
+        tips: &Tips,
+        unended: &mut Vec<Unended>,
+    ) -> Result<Option<Appended>, Error> {
+        let Some(tip) = tips.get(ledger) else {
+            return Ok(None);
+        };
         for index in 0..unended.len() {
-            let there =
-                unended.get(index).map_or(Ok(false), |one| self.repository.on_chain(*tip, one.id, usize::MAX))?;
+            let there = unended.get(index).map_or(Ok(false), |one| {
+                self.repository.on_chain(*tip, one.id, usize::MAX)
+            })?;
             if there {
-                let Unended { id, statement, verdict, messages, .. } = unended.swap_remove(index);
+                let Unended {
+                    id,
+                    statement,
+                    verdict,
+                    messages,
+                    ..
+                } = unended.swap_remove(index);
                 let untold = self.project_notes(ledger, id);
-                let appended = Appended { id, statement, verdict, messages, behind: None, untold, dry_run: false };
+                let appended = Appended {
+                    id,
+                    statement,
+                    verdict,
+                    messages,
+                    behind: None,
+                    untold,
+                    dry_run: false,
+                };
                 return Ok(Some(appended));
             }
         }
@@ -57,6 +79,14 @@ impl Writer<'_> {
 /// Why nothing is tried any more: git could not push at all, or the remote has heard of an entry and may still take it.
 pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
     let sent = unended.iter().any(|one| one.sent);
-    let messages = unended.into_iter().next_back().map(|one| one.messages).unwrap_or_default();
-    if sent { AppendError::Unanswered(messages) } else { AppendError::Unpushed(messages) }
+    let messages = unended
+        .into_iter()
+        .next_back()
+        .map(|one| one.messages)
+        .unwrap_or_default();
+    if sent {
+        AppendError::Unanswered(messages)
+    } else {
+        AppendError::Unpushed(messages)
+    }
 }

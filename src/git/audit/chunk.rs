@@ -61,24 +61,39 @@ impl<'a> Auditor<'a> {
     pub fn new(repository: &'a Repository, shared: Shared<'a>) -> Self {
         let gatherer = Gatherer::new(repository, shared.project).with_branches_as_entered();
         let gatherer = gatherer.with_order(shared.order);
-        Self { repository, shared, judge: Judge::new(repository, gatherer, None) }
+        Self {
+            repository,
+            shared,
+            judge: Judge::new(repository, gatherer, None),
+        }
     }
 
     /// Judges the entries of a chain at these places. What keeps it from judging at all is a finding.
     pub fn audit(&self, number: usize, chain: &Chain, places: Range<usize>) -> Piece {
         let mut piece = Piece::default();
         if let Err(error) = self.walk(number, chain, places, &mut piece) {
-            piece.findings.push(Finding::error(Kind::Chain, Some(&chain.ledger), &error));
+            piece
+                .findings
+                .push(Finding::error(Kind::Chain, Some(&chain.ledger), &error));
         }
         piece
     }
 
     /// A stretch begins behind the first boundary that can be read, and goes on past its end to the next that can: what stands between
     /// two such boundaries is judged by the stretch of the first.
-    fn walk(&self, number: usize, chain: &Chain, places: Range<usize>, piece: &mut Piece) -> Result<()> {
+    fn walk(
+        &self,
+        number: usize,
+        chain: &Chain,
+        places: Range<usize>,
+        piece: &mut Piece,
+    ) -> Result<()> {
         let genesis = self.judge.head(&chain.ledger, None)?;
         let head_at = |place| self.head(&genesis, chain, place);
-        let Some((mut place, first)) = places.clone().find_map(|place| Some((place, head_at(place)?))) else {
+        let Some((mut place, first)) = places
+            .clone()
+            .find_map(|place| Some((place, head_at(place)?)))
+        else {
             return Ok(());
         };
         let (mut head, mut readable) = (Some(first), true);
@@ -87,7 +102,10 @@ impl<'a> Auditor<'a> {
             let Some(before) = head else {
                 let why = "it cannot be judged: the commit before it cannot be read";
                 let finding = Finding::fail(Kind::Chain, &chain.ledger, Some(id), why);
-                piece.findings.push(Finding { outcome: Outcome::Unknown, ..finding });
+                piece.findings.push(Finding {
+                    outcome: Outcome::Unknown,
+                    ..finding
+                });
                 place += 1;
                 head = head_at(place);
                 readable = head.is_some();
@@ -113,18 +131,39 @@ impl<'a> Auditor<'a> {
         let before = chain.at(place.checked_sub(1)?);
         match self.repository.read_link(&chain.ledger, before) {
             Ok(Link::Genesis) if before == genesis.chain.tip => Some(genesis.clone()),
-            Ok(Link::Entry { commit, entry, .. }) => Some(genesis.after(before, commit.tree, entry.statement())),
+            Ok(Link::Entry { commit, entry, .. }) => {
+                Some(genesis.after(before, commit.tree, entry.statement()))
+            }
             Ok(Link::Genesis) | Err(_) => None,
         }
     }
 
-    fn judge_one(&self, number: usize, chain: &Chain, place: usize, head: &Head, piece: &mut Piece) -> Judged {
-        let Shared { index, present, notes, step, .. } = self.shared;
+    fn judge_one(
+        &self,
+        number: usize,
+        chain: &Chain,
+        place: usize,
+        head: &Head,
+        piece: &mut Piece,
+    ) -> Judged {
+        let Shared {
+            index,
+            present,
+            notes,
+            step,
+            ..
+        } = self.shared;
         let (ledger, id) = (&chain.ledger, chain.at(place));
         let holds = |ledger: &LedgerName, id| index.holds(self.repository, ledger, id);
         let judged = self.judge.judge(ledger, head, id, Against::Past(&holds));
         piece.entries += 1;
-        piece.findings.extend(judged.verdict.checks.iter().filter_map(|check| Finding::of(ledger, id, check)));
+        piece.findings.extend(
+            judged
+                .verdict
+                .checks
+                .iter()
+                .filter_map(|check| Finding::of(ledger, id, check)),
+        );
         if let Some(statement) = judged.kept.as_ref().map(|kept| &kept.statement) {
             let first = piece.span.map_or(statement.at, |(first, _)| first);
             piece.span = Some((first, statement.at));
@@ -135,10 +174,15 @@ impl<'a> Auditor<'a> {
             }
         }
         if let (Some(entry), Some(facts)) = (&judged.entry, &judged.facts) {
-            let reader = Reader { index, present: present.map(AsRef::as_ref) };
+            let reader = Reader {
+                index,
+                present: present.map(AsRef::as_ref),
+            };
             let seen = entry.statement().seen.get(&LedgerName::policy());
             let then = seen.and_then(|tip| self.judge.gatherer.policy_at(*tip).ok().flatten());
-            piece.remarks.extend(reader.remarks(id, entry, then.as_deref(), facts));
+            piece
+                .remarks
+                .extend(reader.remarks(id, entry, then.as_deref(), facts));
             reader.count(id, entry, &mut piece.ties.removed);
         }
         step(1);
@@ -149,8 +193,12 @@ impl<'a> Auditor<'a> {
     fn tie(&self, place: usize, statement: &Statement, ties: &mut Ties) {
         for (ledger, seen) in &statement.seen {
             // What a ledger does not hold has a finding of its own.
-            let Some((other, chain)) = self.shared.index.chain(ledger) else { continue };
-            let Some(seen) = chain.place(*seen) else { continue };
+            let Some((other, chain)) = self.shared.index.chain(ledger) else {
+                continue;
+            };
+            let Some(seen) = chain.place(*seen) else {
+                continue;
+            };
             lean(&mut ties.leans, other, place, seen);
             if ledger.is_policy() {
                 ties.policies.push((place, seen));
@@ -159,7 +207,11 @@ impl<'a> Auditor<'a> {
         if let Action::Publish(publish) = &statement.action {
             let mut admits = publish.admits.clone();
             admits.sort_unstable();
-            ties.publishes.push(Publish { place, seen: statement.seen.clone(), admits });
+            ties.publishes.push(Publish {
+                place,
+                seen: statement.seen.clone(),
+                admits,
+            });
         }
     }
 }

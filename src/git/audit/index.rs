@@ -40,14 +40,30 @@ impl Chain {
         Self::new(ledger, tip, ids, gap)
     }
 
-    pub(super) fn new(ledger: &LedgerName, tip: EntryId, ids: Vec<EntryId>, gap: Option<EntryId>) -> Self {
-        Self { ledger: ledger.clone(), tip, by_id: by_id(&ids), ids, gap }
+    pub(super) fn new(
+        ledger: &LedgerName,
+        tip: EntryId,
+        ids: Vec<EntryId>,
+        gap: Option<EntryId>,
+    ) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            tip,
+            by_id: by_id(&ids),
+            ids,
+            gap,
+        }
     }
 
     /// The place of a commit in the chain; the oldest that can be read has place 0.
     pub fn place(&self, id: EntryId) -> Option<usize> {
-        let found = self.by_id.binary_search_by_key(&id, |place| self.at(*place as usize));
-        found.ok().and_then(|index| self.by_id.get(index)).map(|place| *place as usize)
+        let found = self
+            .by_id
+            .binary_search_by_key(&id, |place| self.at(*place as usize));
+        found
+            .ok()
+            .and_then(|index| self.by_id.get(index))
+            .map(|place| *place as usize)
     }
 
     /// The commit at a place; the tip behind the end.
@@ -75,13 +91,19 @@ impl Index {
     /// Reads the chains that end in these tips, each on its own processor.
     pub fn read(shared: &Shared, tips: &Tips) -> Self {
         let tips: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
-        let read = |(ledger, tip): &(&LedgerName, &EntryId)| Chain::read(&shared.fork(), ledger, **tip);
-        Self { chains: tips.par_iter().map(read).collect() }
+        let read =
+            |(ledger, tip): &(&LedgerName, &EntryId)| Chain::read(&shared.fork(), ledger, **tip);
+        Self {
+            chains: tips.par_iter().map(read).collect(),
+        }
     }
 
     /// The number and the chain of a ledger.
     pub fn chain(&self, ledger: &LedgerName) -> Option<(usize, &Chain)> {
-        let number = self.chains.binary_search_by(|chain| chain.ledger.cmp(ledger)).ok()?;
+        let number = self
+            .chains
+            .binary_search_by(|chain| chain.ledger.cmp(ledger))
+            .ok()?;
         Some((number, self.chains.get(number)?))
     }
 
@@ -90,13 +112,17 @@ impl Index {
     /// # Errors
     /// A commit, its or the one before the chain breaks off, that cannot be read: then nothing can be told.
     pub fn holds(&self, repository: &Repository, ledger: &LedgerName, id: EntryId) -> Result<bool> {
-        let Some((_, chain)) = self.chain(ledger) else { return Ok(false) };
+        let Some((_, chain)) = self.chain(ledger) else {
+            return Ok(false);
+        };
         if chain.place(id).is_some() {
             return Ok(true);
         }
         repository.read_commit(id.0)?;
         // It may lie behind the gap.
-        chain.gap.map_or(Ok(()), |gap| repository.read_commit(gap.0).map(drop))?;
+        chain
+            .gap
+            .map_or(Ok(()), |gap| repository.read_commit(gap.0).map(drop))?;
         Ok(false)
     }
 

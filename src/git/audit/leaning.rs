@@ -26,14 +26,21 @@ pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
 
 /// Adds a finding to each ledger that leans, before any fault of its own, on what does not stand: at its first entry that does.
 pub(super) fn check(index: &Index, audited: &mut [Audited]) {
-    let mut fallen: Fallen = audited.iter().filter_map(|it| own_fault(index, it)).collect();
+    let mut fallen: Fallen = audited
+        .iter()
+        .filter_map(|it| own_fault(index, it))
+        .collect();
     let mut leaning: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     // Each round takes ground from some ledger, until nothing more falls.
     loop {
         let mut more = false;
         for ledger in audited.iter() {
-            let Some((number, _)) = index.chain(&ledger.ledger) else { continue };
-            let Some((place, other)) = first(&ledger.ties.leans, &fallen) else { continue };
+            let Some((number, _)) = index.chain(&ledger.ledger) else {
+                continue;
+            };
+            let Some((place, other)) = first(&ledger.ties.leans, &fallen) else {
+                continue;
+            };
             if fallen.get(&number).is_none_or(|at| place < *at) {
                 fallen.insert(number, place);
                 leaning.insert(number, (place, other));
@@ -45,20 +52,38 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
         }
     }
     for ledger in audited {
-        let Some((number, chain)) = index.chain(&ledger.ledger) else { continue };
-        let Some((place, other)) = leaning.get(&number) else { continue };
-        let (Some(what), Some(other)) = (tip(ledger, index, *place, *other), index.chains.get(*other)) else {
+        let Some((number, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        let what = format!("it leans on {} of {}, which does not stand", what.short(), other.ledger);
-        ledger.findings.push(Finding::fail(Kind::Support, &ledger.ledger, Some(chain.at(*place)), what));
+        let Some((place, other)) = leaning.get(&number) else {
+            continue;
+        };
+        let (Some(what), Some(other)) =
+            (tip(ledger, index, *place, *other), index.chains.get(*other))
+        else {
+            continue;
+        };
+        let what = format!(
+            "it leans on {} of {}, which does not stand",
+            what.short(),
+            other.ledger
+        );
+        ledger.findings.push(Finding::fail(
+            Kind::Support,
+            &ledger.ledger,
+            Some(chain.at(*place)),
+            what,
+        ));
     }
 }
 
 /// The number of a ledger with the place of its first fault; a fault of no entry in particular is one of the whole ledger.
 fn own_fault(index: &Index, ledger: &Audited) -> Option<(usize, usize)> {
     let (number, chain) = index.chain(&ledger.ledger)?;
-    let faults = ledger.findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
+    let faults = ledger
+        .findings
+        .iter()
+        .filter(|finding| finding.outcome == Outcome::Fail);
     let places = faults.map(|finding| finding.entry.and_then(|id| chain.place(id)).unwrap_or(0));
     Some((number, places.min()?))
 }
@@ -98,18 +123,31 @@ mod tests {
     fn falls_on() {
         let names = ["a", "b", "c"];
         let chain = |(number, name): (u8, &str)| {
-            Chain::new(&name.parse().unwrap(), id(number, 9), (0..10).map(|place| id(number, place)).collect(), None)
+            Chain::new(
+                &name.parse().unwrap(),
+                id(number, 9),
+                (0..10).map(|place| id(number, place)).collect(),
+                None,
+            )
         };
-        let index = Index { chains: (0..).zip(names).map(chain).collect() };
+        let index = Index {
+            chains: (0..).zip(names).map(chain).collect(),
+        };
         let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
             let ledger = name.parse().unwrap();
             let mut ties = Ties::default();
             for (other, place, far) in seen {
                 lean(&mut ties.leans, *other, *place, *far);
             }
-            let findings =
-                fault.map(|id| Finding::fail(Kind::Entry, &ledger, Some(id), "forged")).into_iter().collect();
-            Audited { findings, ties, ..Audited::empty(ledger, id(0, 9)) }
+            let findings = fault
+                .map(|id| Finding::fail(Kind::Entry, &ledger, Some(id), "forged"))
+                .into_iter()
+                .collect();
+            Audited {
+                findings,
+                ties,
+                ..Audited::empty(ledger, id(0, 9))
+            }
         };
         // The third's seventh is forged; the second has seen it at its fifth, and the first has seen that at its third.
         let second = |fault| audited("b", &[(2, 1, 2), (2, 2, 1), (2, 5, 8), (0, 6, 9)], fault);
@@ -118,10 +156,21 @@ mod tests {
         let found = |second| {
             let mut all = [first(), second, third()];
             check(&index, &mut all);
-            all.map(|it| it.findings.iter().filter_map(|it| it.entry).collect::<Vec<_>>())
+            all.map(|it| {
+                it.findings
+                    .iter()
+                    .filter_map(|it| it.entry)
+                    .collect::<Vec<_>>()
+            })
         };
-        assert_eq!(found(second(None)), [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]);
+        assert_eq!(
+            found(second(None)),
+            [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]
+        );
         // A fault of its own before that says it already, and lets the first fall sooner: under the third, too, before its own.
-        assert_eq!(found(second(Some(id(1, 4)))), [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]);
+        assert_eq!(
+            found(second(Some(id(1, 4)))),
+            [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]
+        );
     }
 }

@@ -67,15 +67,38 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn fail(kind: Kind, ledger: &LedgerName, entry: Option<EntryId>, detail: impl Into<String>) -> Self {
+    fn fail(
+        kind: Kind,
+        ledger: &LedgerName,
+        entry: Option<EntryId>,
+        detail: impl Into<String>,
+    ) -> Self {
         let (rule, outcome) = (Some(Rule::Place), Outcome::Fail);
-        Self { kind, ledger: Some(ledger.clone()), entry, rule, outcome, detail: detail.into() }
+        Self {
+            kind,
+            ledger: Some(ledger.clone()),
+            entry,
+            rule,
+            outcome,
+            detail: detail.into(),
+        }
     }
 
     /// What is malformed is wrong; what cannot be read cannot be told.
     fn error(kind: Kind, ledger: Option<&LedgerName>, error: &Error) -> Self {
-        let outcome = if error.is_malformed() { Outcome::Fail } else { Outcome::Unknown };
-        Self { kind, ledger: ledger.cloned(), entry: None, rule: None, outcome, detail: harmless(&error.to_string()) }
+        let outcome = if error.is_malformed() {
+            Outcome::Fail
+        } else {
+            Outcome::Unknown
+        };
+        Self {
+            kind,
+            ledger: ledger.cloned(),
+            entry: None,
+            rule: None,
+            outcome,
+            detail: harmless(&error.to_string()),
+        }
     }
 
     /// What a rule says of an entry, unless it lets it pass.
@@ -125,7 +148,12 @@ pub struct Remark {
 
 impl Remark {
     fn of(kind: Special, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
-        Self { kind, ledger: Some(ledger.clone()), entry: Some(entry), text }
+        Self {
+            kind,
+            ledger: Some(ledger.clone()),
+            entry: Some(entry),
+            text,
+        }
     }
 }
 
@@ -165,7 +193,16 @@ struct Ties {
 impl Audited {
     fn empty(ledger: LedgerName, tip: EntryId) -> Self {
         let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
-        Self { ledger, tip, entries: 0, span: None, findings, remarks, ties, unread: 0 }
+        Self {
+            ledger,
+            tip,
+            entries: 0,
+            span: None,
+            findings,
+            remarks,
+            ties,
+            unread: 0,
+        }
     }
 
     /// Takes over what was found in the next stretch.
@@ -193,8 +230,10 @@ impl Audited {
     /// Puts everything in the order of the chain; what is about no entry comes first.
     fn sort(&mut self, chain: &Chain) {
         let place = |entry: Option<EntryId>| entry.and_then(|id| chain.place(id));
-        self.findings.sort_by_cached_key(|finding| place(finding.entry));
-        self.remarks.sort_by_cached_key(|remark| place(remark.entry));
+        self.findings
+            .sort_by_cached_key(|finding| place(finding.entry));
+        self.remarks
+            .sort_by_cached_key(|remark| place(remark.entry));
     }
 }
 
@@ -235,21 +274,38 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
     let policy = LedgerName::policy();
     let wrong = |error: &Error| Finding::error(Kind::Chain, Some(&policy), error);
     let Some(tip) = tips.get(&policy) else {
-        return Err(Finding::fail(Kind::Chain, &policy, None, "it does not exist, so there is no root of trust"));
+        return Err(Finding::fail(
+            Kind::Chain,
+            &policy,
+            None,
+            "it does not exist, so there is no root of trust",
+        ));
     };
-    let chain = repository.chain_between(None, *tip).map_err(|error| wrong(&error))?;
+    let chain = repository
+        .chain_between(None, *tip)
+        .map_err(|error| wrong(&error))?;
     // A chain without a given end is never empty: it holds its tip.
-    let first = chain.and_then(|chain| chain.first().copied()).unwrap_or(*tip);
+    let first = chain
+        .and_then(|chain| chain.first().copied())
+        .unwrap_or(*tip);
     Project::read(repository, first).map_err(|error| wrong(&error))
 }
 
 /// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
-pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Plan<'_>, watch: &dyn Watch) -> Report {
+pub fn audit(
+    repository: &Repository,
+    project: &Project,
+    tips: &Tips,
+    plan: &Plan<'_>,
+    watch: &dyn Watch,
+) -> Report {
     let index = Index::read(&repository.share().apart(), tips);
     let mut wanted: Vec<Audited> = Vec::new();
     let mut jobs = Vec::new();
     for ledger in plan.ledgers {
-        let Some((number, chain)) = index.chain(ledger) else { continue };
+        let Some((number, chain)) = index.chain(ledger) else {
+            continue;
+        };
         let mut audited = Audited::empty(ledger.clone(), chain.tip);
         if let Some(finding) = root_of(repository, project, chain) {
             audited.findings.push(finding);
@@ -260,7 +316,11 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
             });
             audited.unread = chain.ids.len().saturating_sub(first);
             let cut = stretches(chain, first, plan.stretch);
-            jobs.extend(cut.map(|places| Job { at: wanted.len(), number, places }));
+            jobs.extend(cut.map(|places| Job {
+                at: wanted.len(),
+                number,
+                places,
+            }));
         }
         audited.findings.extend(gap(repository, chain));
         wanted.push(audited);
@@ -268,11 +328,19 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
     watch.begin(jobs.iter().map(|job| job.places.len()).sum());
 
     let gatherer = Gatherer::new(repository, project);
-    let in_force = tips.get(&LedgerName::policy()).and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
+    let in_force = tips
+        .get(&LedgerName::policy())
+        .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
     let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
     let step = |entries| watch.step(entries);
-    let with =
-        Shared { project, index: &index, order: &order, present: in_force.as_ref(), notes: plan.notes, step: &step };
+    let with = Shared {
+        project,
+        index: &index,
+        order: &order,
+        present: in_force.as_ref(),
+        notes: plan.notes,
+        step: &step,
+    };
     let mut told = Vec::new();
     for ((at, _), mut piece) in judge(repository, jobs, with) {
         told.append(&mut piece.told);
@@ -289,11 +357,22 @@ pub fn audit(repository: &Repository, project: &Project, tips: &Tips, plan: &Pla
         }
     }
     // What is there and is no entry is read: it tells nothing, and so no note either.
-    let missing = |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
-    let partly = |it: &&Audited| missing(it) || index.chain(&it.ledger).is_some_and(|(_, chain)| chain.gap.is_some());
+    let missing =
+        |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
+    let partly = |it: &&Audited| {
+        missing(it)
+            || index
+                .chain(&it.ledger)
+                .is_some_and(|(_, chain)| chain.gap.is_some())
+    };
     let partly: BTreeSet<&LedgerName> = wanted.iter().filter(partly).map(|it| &it.ledger).collect();
-    let notes = plan.notes.then(|| notes::check(repository, &index, tips, told, &partly));
-    Report { ledgers: wanted, notes }
+    let notes = plan
+        .notes
+        .then(|| notes::check(repository, &index, tips, told, &partly));
+    Report {
+        ledgers: wanted,
+        notes,
+    }
 }
 
 /// A stretch to judge.
@@ -306,7 +385,11 @@ struct Job {
 }
 
 /// Judges stretches on all processors. Whichever is ready first, they come out by ledger and place.
-fn judge(repository: &Repository, mut jobs: Vec<Job>, with: Shared<'_>) -> BTreeMap<(usize, usize), Piece> {
+fn judge(
+    repository: &Repository,
+    mut jobs: Vec<Job>,
+    with: Shared<'_>,
+) -> BTreeMap<(usize, usize), Piece> {
     let (packs, chains) = (Packs::new(repository.share()), &with.index.chains);
     // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
     jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
@@ -328,7 +411,10 @@ struct Packs {
 
 impl Packs {
     fn new(shared: repo::Shared) -> Self {
-        Self { open: Mutex::new((shared.apart(), 0)), shared }
+        Self {
+            open: Mutex::new((shared.apart(), 0)),
+            shared,
+        }
     }
 
     /// A repository for one stretch.
@@ -348,7 +434,12 @@ fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, F
     match since.map(|since| (since, chain.place(*since))) {
         Some((since, None)) => {
             let what = "the earlier audit saw this tip, and the ledger does not hold it any more";
-            Err(Finding::fail(Kind::Chain, &chain.ledger, Some(*since), what))
+            Err(Finding::fail(
+                Kind::Chain,
+                &chain.ledger,
+                Some(*since),
+                what,
+            ))
         }
         Some((_, Some(place))) if !chain.ledger.is_policy() => Ok(place + 1),
         _ => Ok(1),
@@ -356,14 +447,25 @@ fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, F
 }
 
 /// The places of a chain's entries from one on, cut into stretches.
-fn stretches(chain: &Chain, first: usize, length: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+fn stretches(
+    chain: &Chain,
+    first: usize,
+    length: usize,
+) -> impl Iterator<Item = Range<usize>> + use<> {
     let (end, length) = (chain.ids.len(), length.max(1));
-    (first..end).step_by(length).map(move |start| start..end.min(start.saturating_add(length)))
+    (first..end)
+        .step_by(length)
+        .map(move |start| start..end.min(start.saturating_add(length)))
 }
 
 /// When the stretch from this place begins, as its commit says.
 fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option<Time> {
-    Some(repository.read_commit(chain?.at(place).0).ok()?.committer_time)
+    Some(
+        repository
+            .read_commit(chain?.at(place).0)
+            .ok()?
+            .committer_time,
+    )
 }
 
 /// A chain that does not begin where it must: then none of its entries is of this ledger.
@@ -372,9 +474,20 @@ fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<
         Ok(genesis) => genesis,
         Err(error) => return Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error)),
     };
-    let first = chain.ids.first().filter(|first| chain.gap.is_none() && **first != genesis)?;
-    let what = format!("it does not begin with the genesis {} of this project", genesis.short());
-    Some(Finding::fail(Kind::Chain, &chain.ledger, Some(*first), what))
+    let first = chain
+        .ids
+        .first()
+        .filter(|first| chain.gap.is_none() && **first != genesis)?;
+    let what = format!(
+        "it does not begin with the genesis {} of this project",
+        genesis.short()
+    );
+    Some(Finding::fail(
+        Kind::Chain,
+        &chain.ledger,
+        Some(*first),
+        what,
+    ))
 }
 
 /// A chain that breaks off: nothing can be told of what lies before.

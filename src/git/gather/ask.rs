@@ -81,15 +81,27 @@ impl<'a> Ask<'a> {
         };
         match request {
             Request::Entry { statement, .. } => {
-                ask.place = statement.environment().and_then(|name| ask.rules(policy, name));
+                ask.place = statement
+                    .environment()
+                    .and_then(|name| ask.rules(policy, name));
                 ask.subjects = statement.commits().into_iter().collect();
                 ask.entry(&statement.action, statement.deployment());
             }
-            Request::Branch { environment, old, new, .. } => {
+            Request::Branch {
+                environment,
+                old,
+                new,
+                ..
+            } => {
                 ask.place = ask.rules(policy, (*environment).clone());
                 ask.moved(policy, *old, *new, state, true);
             }
-            Request::Tag { environment, old, new, .. } => {
+            Request::Tag {
+                environment,
+                old,
+                new,
+                ..
+            } => {
                 ask.place = ask.rules(policy, (*environment).clone());
                 ask.moved(policy, *old, *new, state, false);
             }
@@ -109,14 +121,19 @@ impl<'a> Ask<'a> {
 
     /// The environment's part of its ledger's state.
     pub fn here<'s>(&'s self, state: &'s State) -> Here<'s> {
-        let member = self.place.as_ref().filter(|(_, rules)| rules.ephemeral.is_some());
+        let member = self
+            .place
+            .as_ref()
+            .filter(|(_, rules)| rules.ephemeral.is_some());
         state.at(member.map(|(name, _)| name))
     }
 
     #[allow(clippy::unused_self)] // It ties the lifetime of the rules to that of the policy.
     fn rules(&self, policy: &'a Policy, name: EnvName) -> Option<(EnvName, &'a Environment)> {
         // A promotion tag is of a pattern as a whole.
-        let rules = policy.environment(&name).or_else(|| policy.patterns.get(&name))?;
+        let rules = policy
+            .environment(&name)
+            .or_else(|| policy.patterns.get(&name))?;
         Some((name, rules))
     }
 
@@ -126,11 +143,20 @@ impl<'a> Ask<'a> {
         }
         match action {
             Action::Baseline(it) => {
-                self.contents.extend(it.components.iter().map(|target| (target.commit, target.component.clone())));
+                self.contents.extend(
+                    it.components
+                        .iter()
+                        .map(|target| (target.commit, target.component.clone())),
+                );
             }
             Action::Finish(it) => {
-                let there = it.components.iter().map(|ended| &ended.target).filter(|target| target.content.is_some());
-                self.contents.extend(there.map(|target| (target.commit, target.component.clone())));
+                let there = it
+                    .components
+                    .iter()
+                    .map(|ended| &ended.target)
+                    .filter(|target| target.content.is_some());
+                self.contents
+                    .extend(there.map(|target| (target.commit, target.component.clone())));
             }
             Action::Artifact(it) => {
                 self.contents.push((it.commit, it.component.clone()));
@@ -139,9 +165,11 @@ impl<'a> Ask<'a> {
             }
             Action::Unlock(it) => {
                 let commit = it.commit.into_iter();
-                self.contents.extend(
-                    commit.flat_map(|commit| it.holds.iter().map(move |hold| (commit, hold.component.clone()))),
-                );
+                self.contents.extend(commit.flat_map(|commit| {
+                    it.holds
+                        .iter()
+                        .map(move |hold| (commit, hold.component.clone()))
+                }));
             }
             Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
             _ => {}
@@ -151,7 +179,13 @@ impl<'a> Ask<'a> {
     fn deployment(&mut self, deployment: &Deployment) {
         for change in &deployment.components {
             self.commits.extend(change.from);
-            self.digests.extend(change.target.artifacts.iter().map(|image| image.digest.clone()));
+            self.digests.extend(
+                change
+                    .target
+                    .artifacts
+                    .iter()
+                    .map(|image| image.digest.clone()),
+            );
             self.moves.push(Move {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
@@ -161,7 +195,10 @@ impl<'a> Ask<'a> {
         }
         self.named_tip = deployment.branch_tip;
         // Where the entry keeps silent about its artifacts, those that are registered may be yanked; what rides along is always silent.
-        let mut put = deployment.components.iter().filter(|change| change.intent != Intent::Destroy);
+        let mut put = deployment
+            .components
+            .iter()
+            .filter(|change| change.intent != Intent::Destroy);
         let silent = put.any(|change| change.target.artifacts.is_empty());
         match deployment.kind {
             _ if deployment.break_glass.is_some() => self.yanks(true),
@@ -183,16 +220,24 @@ impl<'a> Ask<'a> {
     fn every_rule(&mut self, kind: Kind) {
         self.needs.extend([Need::Yanks, Need::Evidence]);
         self.approvals();
-        let Some((_, rules)) = &self.place else { return };
+        let Some((_, rules)) = &self.place else {
+            return;
+        };
         if rules.branch.is_some() {
             self.needs.extend([Need::Branch, Need::Direction]);
         }
         if rules.version.is_some() {
             self.needs.insert(Need::Versions);
         }
-        let skip = rules.hotfix.as_ref().filter(|_| kind == Kind::Hotfix).map(|hotfix| &hotfix.skip);
+        let skip = rules
+            .hotfix
+            .as_ref()
+            .filter(|_| kind == Kind::Hotfix)
+            .map(|hotfix| &hotfix.skip);
         let skipped = |rule| skip.is_some_and(|skip| skip.contains(&rule));
-        if rules.promote_from.is_some() && !(skipped(HotfixSkip::PromoteFrom) && skipped(HotfixSkip::Soak)) {
+        if rules.promote_from.is_some()
+            && !(skipped(HotfixSkip::PromoteFrom) && skipped(HotfixSkip::Soak))
+        {
             self.needs.insert(Need::Source);
         }
         if kind == Kind::Hotfix {
@@ -201,8 +246,13 @@ impl<'a> Ask<'a> {
     }
 
     fn approvals(&mut self) {
-        let Some((_, rules)) = &self.place else { return };
-        let review = rules.checks.iter().any(|check| check.predicate_type == PredicateType::change_review());
+        let Some((_, rules)) = &self.place else {
+            return;
+        };
+        let review = rules
+            .checks
+            .iter()
+            .any(|check| check.predicate_type == PredicateType::change_review());
         if !rules.approvals.is_empty() {
             self.needs.insert(Need::Approvals);
         }
@@ -230,12 +280,24 @@ impl<'a> Ask<'a> {
             components.extend(self.here(state).components().into_keys().cloned());
         }
         for component in components {
-            self.contents.extend(old.map(|old| (old, component.clone())));
-            let from = state.as_ref().ok().and_then(|state| self.here(state).commit(&component));
+            self.contents
+                .extend(old.map(|old| (old, component.clone())));
+            let from = state
+                .as_ref()
+                .ok()
+                .and_then(|state| self.here(state).commit(&component));
             // Whether it changes turns out once the contents are known.
-            self.moves.push(Move { component, commit: new, from, changed: true });
+            self.moves.push(Move {
+                component,
+                commit: new,
+                from,
+                changed: true,
+            });
         }
-        let merge = self.place.as_ref().is_some_and(|(_, rules)| rules.deploy_on == DeployOn::Merge);
+        let merge = self
+            .place
+            .as_ref()
+            .is_some_and(|(_, rules)| rules.deploy_on == DeployOn::Merge);
         if is_branch && merge {
             self.every_rule(Kind::Deploy);
         }

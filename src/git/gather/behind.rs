@@ -34,17 +34,27 @@ pub struct Behind<'a> {
 impl<'a> Behind<'a> {
     /// Looks at most `limit` commits back along each branch.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        Self { repository, way: Way::new(repository, policy, limit), limit, branches: RefCell::default() }
+        Self {
+            repository,
+            way: Way::new(repository, policy, limit),
+            limit,
+            branches: RefCell::default(),
+        }
     }
 
     /// The commits of the branch at `tip` that touch a component and are not in the history of what runs.
     pub fn of(&self, component: &ComponentName, tip: CommitId, running: CommitId) -> Result<Ahead> {
-        let Some(index) = self.way.index(component).filter(|_| tip != running) else { return Ok(Ahead::default()) };
+        let Some(index) = self.way.index(component).filter(|_| tip != running) else {
+            return Ok(Ahead::default());
+        };
         let branch = self.branch(tip)?;
         let lacking = branch.lacking(running)?;
         let mut commits = Vec::new();
         for place in &lacking.places {
-            let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place)) else { continue };
+            let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place))
+            else {
+                continue;
+            };
             let touched = if let Some(known) = cell.get() {
                 known
             } else {
@@ -55,7 +65,10 @@ impl<'a> Behind<'a> {
                 commits.push(id);
             }
         }
-        Ok(Ahead { commits, more: lacking.more })
+        Ok(Ahead {
+            commits,
+            more: lacking.more,
+        })
     }
 
     fn branch(&self, tip: CommitId) -> Result<Rc<Branch<'a>>> {
@@ -64,7 +77,11 @@ impl<'a> Behind<'a> {
         }
         let recent = self.repository.recent(tip.0, self.limit)?;
         let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
-        let branch = Rc::new(Branch { recent, touched, lacking: RefCell::default() });
+        let branch = Rc::new(Branch {
+            recent,
+            touched,
+            lacking: RefCell::default(),
+        });
         self.branches.borrow_mut().insert(tip, Rc::clone(&branch));
         Ok(branch)
     }
@@ -76,7 +93,9 @@ impl Branch<'_> {
             return Ok(Rc::clone(known));
         }
         let lacking = Rc::new(self.recent.lacking(running.0)?);
-        self.lacking.borrow_mut().insert(running, Rc::clone(&lacking));
+        self.lacking
+            .borrow_mut()
+            .insert(running, Rc::clone(&lacking));
         Ok(lacking)
     }
 }

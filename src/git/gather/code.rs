@@ -13,7 +13,11 @@ use crate::git::error::{Error, Result};
 impl Gatherer<'_> {
     /// Looks up whether a commit contains another, once.
     pub(super) fn contains(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
-        let known = || self.repository.is_ancestor(base.0, commit.0).map_err(|error| words(&error));
+        let known = || {
+            self.repository
+                .is_ancestor(base.0, commit.0)
+                .map_err(|error| words(&error))
+        };
         facts.contains.entry((commit, base)).or_insert_with(known);
     }
 
@@ -36,7 +40,14 @@ impl Gatherer<'_> {
             Branches::Remote(remote) => self.branch_tip(branch, Some(remote)),
         };
         // The entry names a tip, too, and an audit knows no other.
-        let tips: BTreeSet<CommitId> = tip.as_ref().ok().copied().flatten().into_iter().chain(ask.named_tip).collect();
+        let tips: BTreeSet<CommitId> = tip
+            .as_ref()
+            .ok()
+            .copied()
+            .flatten()
+            .into_iter()
+            .chain(ask.named_tip)
+            .collect();
         for it in &ask.moves {
             for tip in &tips {
                 if rules.up_to_date {
@@ -56,7 +67,8 @@ impl Gatherer<'_> {
             for name in remote.into_iter().chain([branch.reference()]) {
                 if let Some(id) = self.repository.read_ref(&name)? {
                     let commit = self.repository.peel_to_commit(id)?;
-                    let commit = commit.ok_or_else(|| Error::corrupt(name.clone(), "it leads to no commit"))?;
+                    let commit = commit
+                        .ok_or_else(|| Error::corrupt(name.clone(), "it leads to no commit"))?;
                     return Ok(Some(CommitId(commit)));
                 }
             }
@@ -78,13 +90,22 @@ impl Gatherer<'_> {
         for (new, old) in steps {
             olds.entry(new).or_default().insert(old.0);
         }
-        let mut commits: BTreeSet<Oid> = changed().filter(|it| it.from.is_none()).map(|it| it.commit.0).collect();
+        let mut commits: BTreeSet<Oid> = changed()
+            .filter(|it| it.from.is_none())
+            .map(|it| it.commit.0)
+            .collect();
         for (new, old) in olds {
             let old: Vec<Oid> = old.into_iter().collect();
-            commits.extend(self.repository.commits_lacked(new.0, &old, self.authors_limit)?);
+            commits.extend(
+                self.repository
+                    .commits_lacked(new.0, &old, self.authors_limit)?,
+            );
             if commits.len() > self.authors_limit {
                 let what = "the number of commits that are newly brought in".to_owned();
-                return Err(Error::Bounds { what, limit: self.authors_limit as u64 });
+                return Err(Error::Bounds {
+                    what,
+                    limit: self.authors_limit as u64,
+                });
             }
         }
         let mut found = BTreeSet::new();
@@ -110,7 +131,11 @@ impl Gatherer<'_> {
         for line in commit.message().split(|byte| *byte == b'\n') {
             found.extend(co_author(line).into_iter().flat_map(addresses));
         }
-        let weight = found.iter().map(|address| address.len() + 50).sum::<usize>() + 100;
+        let weight = found
+            .iter()
+            .map(|address| address.len() + 50)
+            .sum::<usize>()
+            + 100;
         let found: Arc<[Arc<str>]> = found.into_iter().map(Arc::from).collect();
         memory.insert(id, Arc::clone(&found), weight);
         Ok(found)
@@ -130,8 +155,15 @@ fn co_author(line: &[u8]) -> Option<&[u8]> {
 fn addresses(ident: &[u8]) -> Vec<String> {
     let opened = ident.split(|byte| *byte == b'<').skip(1);
     let closed = opened.filter_map(|rest| rest.split(|byte| *byte == b'>').next());
-    let found: Vec<String> = closed.map(address).filter(|address| !address.is_empty()).collect();
-    if found.is_empty() && ident.contains(&b'@') { vec![address(ident)] } else { found }
+    let found: Vec<String> = closed
+        .map(address)
+        .filter(|address| !address.is_empty())
+        .collect();
+    if found.is_empty() && ident.contains(&b'@') {
+        vec![address(ident)]
+    } else {
+        found
+    }
 }
 
 fn address(bytes: &[u8]) -> String {

@@ -18,13 +18,20 @@ pub(super) struct Component<'a> {
 
 impl<'a> Component<'a> {
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
-        Self { policy, name: name.clone(), declared: policy.component(name) }
+        Self {
+            policy,
+            name: name.clone(),
+            declared: policy.component(name),
+        }
     }
 }
 
 impl Paths for Component<'_> {
     fn folder(&self, path: &[u8]) -> Folder {
-        let cover = self.declared.map_or_else(|| self.policy.cover(&self.name, path), |declared| declared.cover(path));
+        let cover = self.declared.map_or_else(
+            || self.policy.cover(&self.name, path),
+            |declared| declared.cover(path),
+        );
         match cover {
             Cover::Whole => Folder::Whole,
             Cover::Nothing => Folder::Nothing,
@@ -34,7 +41,12 @@ impl Paths for Component<'_> {
 
     fn file(&self, path: &[u8]) -> File {
         // A shared file alone makes no component present, even where a component's own paths match it too.
-        let owns = || self.declared.map_or_else(|| self.policy.owns(&self.name, path), |declared| declared.owns(path));
+        let owns = || {
+            self.declared.map_or_else(
+                || self.policy.owns(&self.name, path),
+                |declared| declared.owns(path),
+            )
+        };
         match (is_shared(path), owns()) {
             (true, _) => File::Shared,
             (false, true) => File::Own,
@@ -65,13 +77,23 @@ impl<'a> Contents<'a> {
     }
 
     /// The content of a component at a commit; none where the component is absent.
-    pub fn content(&self, policy: &Policy, commit: CommitId, name: &ComponentName) -> Result<Option<Content>> {
-        let key = (self.commit(commit)?.0, Digest::sha256(spelling(policy, name).as_bytes()));
+    pub fn content(
+        &self,
+        policy: &Policy,
+        commit: CommitId,
+        name: &ComponentName,
+    ) -> Result<Option<Content>> {
+        let key = (
+            self.commit(commit)?.0,
+            Digest::sha256(spelling(policy, name).as_bytes()),
+        );
         let memory = &self.repository.common.memories.contents;
         if let Some(known) = memory.get(&key) {
             return Ok(known);
         }
-        let content = self.repository.content(key.0, &Component::new(policy, name))?;
+        let content = self
+            .repository
+            .content(key.0, &Component::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }

@@ -60,7 +60,10 @@ impl std::ops::Deref for Passed {
 impl<'a> History<'a> {
     /// The history of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, limit: WALK_LIMIT }
+        Self {
+            repository,
+            limit: WALK_LIMIT,
+        }
     }
 
     #[cfg(test)]
@@ -87,7 +90,10 @@ impl<'a> History<'a> {
             let previous = step.previous?;
             if passed >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Some(Err(Error::Bounds { what, limit: limit as u64 }));
+                return Some(Err(Error::Bounds {
+                    what,
+                    limit: limit as u64,
+                }));
             }
             passed += 1;
             next = Some(previous);
@@ -101,7 +107,10 @@ impl<'a> History<'a> {
     /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
     pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
         let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
-            return Err(Error::corrupt(format!("the commit {id} of the ledger {ledger}"), "it carries no entry"));
+            return Err(Error::corrupt(
+                format!("the commit {id} of the ledger {ledger}"),
+                "it carries no entry",
+            ));
         };
         Ok(Arc::clone(entry.kept()))
     }
@@ -139,7 +148,11 @@ fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
     let mention = mention(&String::from_utf8_lossy(commit.message()));
-    let step = Arc::new(Step { at: commit.committer_time, previous, mention });
+    let step = Arc::new(Step {
+        at: commit.committer_time,
+        previous,
+        mention,
+    });
     memory.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
     Ok(step)
 }

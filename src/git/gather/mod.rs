@@ -141,7 +141,10 @@ impl<'a> Gatherer<'a> {
     fn read_policy(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         let memory = &self.repository.common.memories.policies;
         let what = || format!("the policy in force at {tip}");
-        let blob = match self.repository.entry_at(self.repository.read_commit(tip.0)?.tree, POLICY)? {
+        let blob = match self
+            .repository
+            .entry_at(self.repository.read_commit(tip.0)?.tree, POLICY)?
+        {
             None => return Ok(None),
             Some(Found::Leaf(Leaf::Blob(blob))) => blob,
             Some(_) => return Err(Error::corrupt(what(), "it is no file")),
@@ -150,8 +153,10 @@ impl<'a> Gatherer<'a> {
             return Ok(Some(known));
         }
         let bytes = self.repository.read_blob(blob, POLICY_LIMIT)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Error::corrupt(what(), "it is not UTF-8"))?;
-        let policy = Policy::parse(text).map_err(|errors| Error::corrupt(what(), errors.to_string()))?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| Error::corrupt(what(), "it is not UTF-8"))?;
+        let policy =
+            Policy::parse(text).map_err(|errors| Error::corrupt(what(), errors.to_string()))?;
         let policy = Arc::new(policy);
         memory.insert(blob, Arc::clone(&policy), bytes.len() * 10);
         Ok(Some(policy))
@@ -180,7 +185,12 @@ impl<'a> Gatherer<'a> {
         if let Some(known) = self.ends.borrow().get(&place) {
             return Ok(known.clone());
         }
-        let corrupt = |why| Err(Error::corrupt(format!("the tip {tip} of the ledger {ledger}"), why));
+        let corrupt = |why| {
+            Err(Error::corrupt(
+                format!("the tip {tip} of the ledger {ledger}"),
+                why,
+            ))
+        };
         let end = match self.repository.read_link(ledger, tip)? {
             Link::Genesis => return corrupt("it has no parent and is not the ledger's genesis"),
             Link::Entry { entry, .. } if entry.statement().project != self.project.id => {
@@ -188,7 +198,15 @@ impl<'a> Gatherer<'a> {
             }
             Link::Entry { entry, commit, .. } => {
                 let statement = entry.statement();
-                (chain(tip, statement.sequence, statement.at, statement.seen.clone()), commit.tree)
+                (
+                    chain(
+                        tip,
+                        statement.sequence,
+                        statement.at,
+                        statement.seen.clone(),
+                    ),
+                    commit.tree,
+                )
             }
         };
         let mut ends = self.ends.borrow_mut();
@@ -205,11 +223,18 @@ impl<'a> Gatherer<'a> {
             Request::Entry { statement, .. } => Scope::of(statement),
             Request::Branch { .. } | Request::Tag { .. } => Scope::All,
         };
-        self.states.load(tree, ledger, &scope).map_err(|error| words(&error))
+        self.states
+            .load(tree, ledger, &scope)
+            .map_err(|error| words(&error))
     }
 
     /// The content of a component at a commit; none where the component is absent there.
-    pub fn content(&self, policy: &Policy, commit: CommitId, component: &ComponentName) -> Result<Option<Content>> {
+    pub fn content(
+        &self,
+        policy: &Policy,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Result<Option<Content>> {
         self.code.content(policy, commit, component)
     }
 
@@ -253,7 +278,12 @@ impl<'a> Gatherer<'a> {
         chain: Option<Chain>,
         state: Known<State>,
     ) -> Facts {
-        let mut facts = Facts { chain, tips: tips.clone(), state: Some(state), ..Facts::default() };
+        let mut facts = Facts {
+            chain,
+            tips: tips.clone(),
+            state: Some(state),
+            ..Facts::default()
+        };
         if let Request::Entry { statement, .. } = request {
             facts.tips.remove(&statement.ledger);
             self.seen(statement, &mut facts);
@@ -283,7 +313,8 @@ impl<'a> Gatherer<'a> {
             if let Ok(entries) = &evidence {
                 self.vouchers(policy, entries, &mut facts);
             }
-            facts.evidence = Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
+            facts.evidence =
+                Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
         }
         if ask.needs(Need::Yanks) {
             facts.yanks = Some(self.yanks(&ask, &facts));
@@ -294,14 +325,23 @@ impl<'a> Gatherer<'a> {
     /// How the entry's `seen` lies to the tips, and which environments a `publish` names.
     fn seen(&self, statement: &Statement, facts: &mut Facts) {
         for (ledger, seen) in &statement.seen {
-            let before = facts.chain.as_ref().and_then(|chain| chain.seen.get(ledger));
-            let fact = self.seen_fact(ledger, *seen, facts.tips.get(ledger), before).map_err(|error| words(&error));
+            let before = facts
+                .chain
+                .as_ref()
+                .and_then(|chain| chain.seen.get(ledger));
+            let fact = self
+                .seen_fact(ledger, *seen, facts.tips.get(ledger), before)
+                .map_err(|error| words(&error));
             facts.seen.insert(ledger.clone(), fact);
         }
         if let Action::Publish(_) = statement.action {
-            let environments = facts.tips.iter().filter(|(ledger, _)| ledger.is_environment());
-            facts.environments_seen =
-                environments.map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip))).collect();
+            let environments = facts
+                .tips
+                .iter()
+                .filter(|(ledger, _)| ledger.is_environment());
+            facts.environments_seen = environments
+                .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
+                .collect();
         }
     }
 
@@ -322,12 +362,18 @@ impl<'a> Gatherer<'a> {
             None => self.repository.read_commit(seen.0).map(|_| false)?,
         };
         let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
-        Ok(SeenFact { is_tip: tip == Some(&seen), reachable, forward })
+        Ok(SeenFact {
+            is_tip: tip == Some(&seen),
+            reachable,
+            forward,
+        })
     }
 
     /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
     fn may_be_gone(&self, request: &Request<'_>, commit: CommitId) -> bool {
-        let Request::Entry { statement, .. } = request else { return false };
+        let Request::Entry { statement, .. } = request else {
+            return false;
+        };
         let word = matches!(
             statement.action,
             Action::Approve(_)
@@ -342,19 +388,36 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Commits and contents; which components of a branch or tag change follows from the contents.
-    fn code_facts(&self, policy: &Policy, request: &Request<'_>, ask: &mut Ask<'_>, facts: &mut Facts) {
+    fn code_facts(
+        &self,
+        policy: &Policy,
+        request: &Request<'_>,
+        ask: &mut Ask<'_>,
+        facts: &mut Facts,
+    ) {
         for commit in &ask.commits {
-            let fact = self.code.commit(*commit).map(|(_, time)| CommitFact { time });
+            let fact = self
+                .code
+                .commit(*commit)
+                .map(|(_, time)| CommitFact { time });
             if fact.as_ref().is_err_and(Error::is_missing) && self.may_be_gone(request, *commit) {
                 facts.gone.insert(*commit);
             }
-            facts.commits.insert(*commit, fact.map_err(|error| words(&error)));
+            facts
+                .commits
+                .insert(*commit, fact.map_err(|error| words(&error)));
         }
-        let moves = ask.moves.iter().flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));
+        let moves = ask
+            .moves
+            .iter()
+            .flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));
         let moves = moves.filter_map(|(commit, component)| Some((commit?, component.clone())));
-        let wanted: BTreeSet<(CommitId, ComponentName)> = moves.chain(ask.contents.iter().cloned()).collect();
+        let wanted: BTreeSet<(CommitId, ComponentName)> =
+            moves.chain(ask.contents.iter().cloned()).collect();
         for (commit, component) in wanted {
-            let content = self.content(policy, commit, &component).map_err(|error| words(&error));
+            let content = self
+                .content(policy, commit, &component)
+                .map_err(|error| words(&error));
             facts.contents.insert((commit, component), content);
         }
         let Some((new, old)) = ask.step else { return };

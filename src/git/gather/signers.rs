@@ -16,11 +16,21 @@ use crate::signing::verify_entry;
 
 impl Gatherer<'_> {
     /// The signers of the approvals in the request's state that are of its commits or its policy.
-    pub(super) fn approvers(&self, policy: &Policy, ask: &Ask<'_>, request: &Request<'_>, facts: &mut Facts) {
-        let Some(Ok(state)) = &facts.state else { return };
+    pub(super) fn approvers(
+        &self,
+        policy: &Policy,
+        ask: &Ask<'_>,
+        request: &Request<'_>,
+        facts: &mut Facts,
+    ) {
+        let Some(Ok(state)) = &facts.state else {
+            return;
+        };
         let kept: Vec<&Arc<Kept>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
-                let Action::Publish(publish) = &statement.action else { return };
+                let Action::Publish(publish) = &statement.action else {
+                    return;
+                };
                 let of_it = |kept: &&Arc<Kept>| match &kept.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
@@ -29,19 +39,26 @@ impl Gatherer<'_> {
             }
             _ if ask.needs(Need::Approvals) => {
                 let all = ask.here(state).approvals();
-                all.filter(|(commit, ..)| ask.subjects.contains(commit)).map(|(.., kept)| kept).collect()
+                all.filter(|(commit, ..)| ask.subjects.contains(commit))
+                    .map(|(.., kept)| kept)
+                    .collect()
             }
             _ => return,
         };
-        let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else { return };
-        let wanted: BTreeMap<u64, &Arc<Kept>> = kept.into_iter().map(|kept| (kept.statement.sequence, kept)).collect();
+        let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
+            return;
+        };
+        let wanted: BTreeMap<u64, &Arc<Kept>> = kept
+            .into_iter()
+            .map(|kept| (kept.statement.sequence, kept))
+            .collect();
         let places = self.places(&ledger, &wanted, facts);
         let mut found = Vec::new();
         for (sequence, kept) in wanted {
             let key = match &places {
-                Ok(places) => {
-                    self.approver(policy, &ledger, places.get(&sequence), kept).map_err(|error| words(&error))
-                }
+                Ok(places) => self
+                    .approver(policy, &ledger, places.get(&sequence), kept)
+                    .map_err(|error| words(&error)),
                 Err(error) => Err(words(error)),
             };
             found.push(((ledger.clone(), sequence), key));
@@ -57,7 +74,10 @@ impl Gatherer<'_> {
         facts: &Facts,
     ) -> Result<BTreeMap<u64, EntryId>> {
         // A branch or a tag meets the state of its environment's ledger.
-        let other = || self.chain(ledger, facts.tips.get(ledger).copied()).map(|(chain, _)| chain);
+        let other = || {
+            self.chain(ledger, facts.tips.get(ledger).copied())
+                .map(|(chain, _)| chain)
+        };
         let chain = facts.chain.clone().map_or_else(other, Ok)?;
         let mut sequence = chain.sequence;
         let mut found = BTreeMap::new();
@@ -74,12 +94,26 @@ impl Gatherer<'_> {
         Ok(found)
     }
 
-    fn approver(&self, policy: &Policy, ledger: &LedgerName, id: Option<&EntryId>, kept: &Kept) -> Result<PublicKey> {
-        let other =
-            || Error::corrupt(format!("the state of the ledger {ledger}"), "an approval in it is not in its log");
+    fn approver(
+        &self,
+        policy: &Policy,
+        ledger: &LedgerName,
+        id: Option<&EntryId>,
+        kept: &Kept,
+    ) -> Result<PublicKey> {
+        let other = || {
+            Error::corrupt(
+                format!("the state of the ledger {ledger}"),
+                "an approval in it is not in its log",
+            )
+        };
         let id = *id.ok_or_else(other)?;
         // The state is a copy; the signature stands with the original.
-        if self.history.entry(ledger, id)?.bytes == kept.bytes { self.signer(policy, ledger, id) } else { Err(other()) }
+        if self.history.entry(ledger, id)?.bytes == kept.bytes {
+            self.signer(policy, ledger, id)
+        } else {
+            Err(other())
+        }
     }
 
     /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
@@ -88,8 +122,14 @@ impl Gatherer<'_> {
         if let Some(known) = memory.get(&id) {
             return Ok(known);
         }
-        let Link::Entry { entry, previous, .. } = self.repository.read_link(ledger, id)? else {
-            return Err(Error::corrupt(format!("the commit {id} of the ledger {ledger}"), "it carries no entry"));
+        let Link::Entry {
+            entry, previous, ..
+        } = self.repository.read_link(ledger, id)?
+        else {
+            return Err(Error::corrupt(
+                format!("the commit {id} of the ledger {ledger}"),
+                "it carries no entry",
+            ));
         };
         let verified = verify_entry(entry.clone(), &keys(policy)).or_else(|_| {
             let then = match entry.statement().seen.get(&LedgerName::policy()) {
@@ -97,7 +137,8 @@ impl Gatherer<'_> {
                 Some(tip) => self.policy_at(*tip)?,
                 None => None,
             };
-            let candidates = then.map_or_else(|| self.project.root_keys.clone(), |policy| keys(&policy));
+            let candidates =
+                then.map_or_else(|| self.project.root_keys.clone(), |policy| keys(&policy));
             let verified = verify_entry(entry, &candidates);
             verified.map_err(|error| Error::corrupt(format!("the entry {id}"), error.to_string()))
         });
@@ -112,12 +153,21 @@ impl Gatherer<'_> {
     }
 
     /// The signers of entries of `evidence`.
-    pub(super) fn vouchers(&self, policy: &Policy, entries: &[(EntryId, Arc<Kept>)], facts: &mut Facts) {
+    pub(super) fn vouchers(
+        &self,
+        policy: &Policy,
+        entries: &[(EntryId, Arc<Kept>)],
+        facts: &mut Facts,
+    ) {
         for (id, kept) in entries {
             if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
-                let key: Known<PublicKey> =
-                    self.signer(policy, &kept.statement.ledger, *id).map_err(|error| words(&error));
-                facts.signers.insert((kept.statement.ledger.clone(), kept.statement.sequence), key);
+                let key: Known<PublicKey> = self
+                    .signer(policy, &kept.statement.ledger, *id)
+                    .map_err(|error| words(&error));
+                facts.signers.insert(
+                    (kept.statement.ledger.clone(), kept.statement.sequence),
+                    key,
+                );
             }
         }
     }

@@ -24,12 +24,16 @@ struct Stage<'p> {
 
 impl<'p> Stage<'p> {
     fn new(name: &'p EnvName, rules: &'p Environment) -> Self {
-        Self { ledger: &rules.ledger, member: rules.ephemeral.map(|_| name) }
+        Self {
+            ledger: &rules.ledger,
+            member: rules.ephemeral.map(|_| name),
+        }
     }
 
     /// Whether a ledger commit is of this environment.
     fn has(&self, passed: &Passed) -> bool {
-        self.member.is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()))
+        self.member
+            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()))
     }
 }
 
@@ -62,8 +66,12 @@ impl Gatherer<'_> {
     /// What the environment before says of each changed component, and its state.
     pub(super) fn source(&self, policy: &Policy, ask: &Ask<'_>, facts: &mut Facts) {
         let Some((_, rules)) = &ask.place else { return };
-        let Some(before) = &rules.promote_from else { return };
-        let Some(there) = policy.environment(before) else { return };
+        let Some(before) = &rules.promote_from else {
+            return;
+        };
+        let Some(there) = policy.environment(before) else {
+            return;
+        };
         let stage = Stage::new(before, there);
         let mut wanted = Vec::new();
         for it in ask.moves.iter().filter(|it| it.changed) {
@@ -76,13 +84,20 @@ impl Gatherer<'_> {
                     done: false,
                     found: Vec::new(),
                 }),
-                Err(error) => drop(facts.source.insert((it.component.clone(), it.commit), Err(words(&error)))),
+                Err(error) => drop(
+                    facts
+                        .source
+                        .insert((it.component.clone(), it.commit), Err(words(&error))),
+                ),
             }
         }
         let tip = facts.tips.get(stage.ledger).copied();
         let walked = tip.map_or(Ok(()), |tip| self.walk_source(&stage, tip, &mut wanted));
         let names = wanted.iter().map(|it| it.component.clone()).collect();
-        facts.source_state = Some(self.source_state(&stage, tip, names).map_err(|error| words(&error)));
+        facts.source_state = Some(
+            self.source_state(&stage, tip, names)
+                .map_err(|error| words(&error)),
+        );
         for it in wanted {
             // What was found to its end before the walk broke off holds.
             let known = match &walked {
@@ -104,9 +119,17 @@ impl Gatherer<'_> {
                 break;
             }
             let speaks = |component: &ComponentName| {
-                stage.has(&passed) && passed.mention.components.iter().any(|it| it == component.as_str())
+                stage.has(&passed)
+                    && passed
+                        .mention
+                        .components
+                        .iter()
+                        .any(|it| it == component.as_str())
             };
-            let mut concerned = wanted.iter_mut().filter(|it| !it.done && speaks(&it.component)).peekable();
+            let mut concerned = wanted
+                .iter_mut()
+                .filter(|it| !it.done && speaks(&it.component))
+                .peekable();
             if concerned.peek().is_some() {
                 let kept = self.history.entry(stage.ledger, passed.id)?;
                 concerned.for_each(|it| it.meet(&kept));
@@ -121,15 +144,23 @@ impl Gatherer<'_> {
         tip: Option<EntryId>,
         components: BTreeSet<ComponentName>,
     ) -> Result<State> {
-        let Some(tip) = tip else { return Ok(State::empty()) };
+        let Some(tip) = tip else {
+            return Ok(State::empty());
+        };
         let (_, tree) = self.chain(stage.ledger, Some(tip))?;
-        let scope = if stage.member.is_some() { Scope::All } else { Scope::Components(components) };
+        let scope = if stage.member.is_some() {
+            Scope::All
+        } else {
+            Scope::Components(components)
+        };
         self.states.load(tree, stage.ledger, &scope)
     }
 
     /// For a rollback: when the wanted contents ran here last; of a commit that never came here, never.
     pub(super) fn earlier(&self, ask: &Ask<'_>, facts: &mut Facts) {
-        let (Some((name, rules)), Some(chain)) = (&ask.place, &facts.chain) else { return };
+        let (Some((name, rules)), Some(chain)) = (&ask.place, &facts.chain) else {
+            return;
+        };
         let stage = Stage::new(name, rules);
         let mut stays = Vec::new();
         for it in ask.moves.iter().filter(|it| it.changed) {
@@ -137,17 +168,30 @@ impl Gatherer<'_> {
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
                     let (commit, content) = (it.commit, *content);
-                    stays.push(Stay { component, commit, content, verification: None, success: None, came: false });
+                    stays.push(Stay {
+                        component,
+                        commit,
+                        content,
+                        verification: None,
+                        success: None,
+                        came: false,
+                    });
                 }
                 Some(Ok(None)) => drop(facts.earlier.insert(component, Ok(Vec::new()))),
                 Some(Err(why)) => drop(facts.earlier.insert(component, Err(why.clone()))),
                 None => {}
             }
         }
-        let walked = if chain.sequence == 0 { Ok(()) } else { self.walk_stays(&stage, chain.tip, &mut stays) };
+        let walked = if chain.sequence == 0 {
+            Ok(())
+        } else {
+            self.walk_stays(&stage, chain.tip, &mut stays)
+        };
         for it in stays {
             let known = match (it.success, &walked) {
-                (Some(success), _) if it.came => Ok(it.verification.into_iter().chain([success]).collect()),
+                (Some(success), _) if it.came => {
+                    Ok(it.verification.into_iter().chain([success]).collect())
+                }
                 (_, Ok(())) => Ok(Vec::new()),
                 (_, Err(error)) => Err(words(error)),
             };
@@ -162,10 +206,17 @@ impl Gatherer<'_> {
             }
             let passed = passed?;
             let speaks = |it: &Stay| {
-                let component = passed.mention.components.iter().any(|name| name == it.component.as_str());
+                let component = passed
+                    .mention
+                    .components
+                    .iter()
+                    .any(|name| name == it.component.as_str());
                 stage.has(&passed) && (component || passed.mention.commits.contains(&it.commit))
             };
-            let mut open = stays.iter_mut().filter(|it| !it.is_done() && speaks(it)).peekable();
+            let mut open = stays
+                .iter_mut()
+                .filter(|it| !it.is_done() && speaks(it))
+                .peekable();
             if open.peek().is_some() {
                 let kept = self.history.entry(stage.ledger, passed.id)?;
                 open.for_each(|it| it.meet(&kept));
@@ -196,17 +247,24 @@ impl Stay {
     fn meet(&mut self, kept: &Arc<Kept>) {
         let ended = kept.statement.ended();
         self.came |= ended.iter().any(|ended| {
-            ended.target.commit == self.commit && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
+            ended.target.commit == self.commit
+                && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
         });
         if self.success.is_some() {
             return;
         }
         if let Action::Verification(it) = &kept.statement.action
-            && it.components.iter().any(|checked| checked.component == self.component)
+            && it
+                .components
+                .iter()
+                .any(|checked| checked.component == self.component)
         {
             self.verification.get_or_insert_with(|| Arc::clone(kept));
         }
-        for ended in ended.iter().filter(|ended| ended.target.component == self.component) {
+        for ended in ended
+            .iter()
+            .filter(|ended| ended.target.component == self.component)
+        {
             match ended.outcome {
                 Outcome::Succeeded if ended.target.content == Some(self.content) => {
                     self.success = Some(Arc::clone(kept));

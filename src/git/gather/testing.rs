@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::Gatherer;
 use crate::domain::entry::{
-    Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start, Statement, Target,
-    VerificationResult,
+    Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start,
+    Statement, Target, VerificationResult,
 };
 use crate::domain::gate::{Facts, Request};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
@@ -60,16 +60,27 @@ impl World {
         let repository = Repository::open(&dir.path().join("r.git")).unwrap();
         let key = dir.path().join("key");
         generate(&key, None).unwrap();
-        let signer = Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
+        let signer =
+            Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
         let name = parse("catalogue");
         let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
         let (ci, alice) = (signer.public_key(), other_key());
-        let text = format!("schema = 1\nproject = \"catalogue\"\n[people]\nci = \"{ci}\"\nalice = \"{alice}\"\n{rest}");
+        let text = format!(
+            "schema = 1\nproject = \"catalogue\"\n[people]\nci = \"{ci}\"\nalice = \"{alice}\"\n{rest}"
+        );
         let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
         let tips = Tips::from([(LedgerName::policy(), id)]);
-        let mut world = Self { _dir: dir, repository, project, policy, tips, now: start(), signer };
+        let mut world = Self {
+            _dir: dir,
+            repository,
+            project,
+            policy,
+            tips,
+            now: start(),
+            signer,
+        };
         world.publish(&text);
         world
     }
@@ -95,11 +106,23 @@ impl World {
     }
 
     /// A commit of the code with these files, by `author`, whose message is `message`.
-    pub fn commit(&mut self, files: &[(&str, &str)], parents: &[CommitId], author: &str, message: &str) -> CommitId {
+    pub fn commit(
+        &mut self,
+        files: &[(&str, &str)],
+        parents: &[CommitId],
+        author: &str,
+        message: &str,
+    ) -> CommitId {
         let blob = |text: &str| Leaf::Blob(self.repository.write_blob(text.as_bytes()).unwrap());
-        let edits: Vec<_> = files.iter().map(|(path, text)| (*path, Some(blob(text)))).collect();
+        let edits: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (*path, Some(blob(text))))
+            .collect();
         let tree = self.repository.edit(None, &edits).unwrap();
-        let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let parents: Vec<String> = parents
+            .iter()
+            .map(|parent| format!("parent {parent}\n"))
+            .collect();
         let parents = parents.concat();
         let at = self.tick().seconds();
         let who = format!("{author} {at} +0000");
@@ -116,7 +139,10 @@ impl World {
     pub fn statement(&mut self, ledger: &str, action: Action) -> Statement {
         let at = self.tick();
         let ledger: LedgerName = parse(ledger);
-        let (chain, _) = self.gatherer().chain(&ledger, self.tips.get(&ledger).copied()).unwrap();
+        let (chain, _) = self
+            .gatherer()
+            .chain(&ledger, self.tips.get(&ledger).copied())
+            .unwrap();
         let mut seen = self.tips.clone();
         seen.remove(&ledger);
         Statement {
@@ -141,16 +167,37 @@ impl World {
     fn write(&mut self, ledger: &str, action: Action, text: Option<&str>) -> EntryId {
         let statement = self.statement(ledger, action);
         let bytes = statement.print().unwrap();
-        let signature = self.signer.sign(&bytes, &statement.trusted_comment()).unwrap();
-        let entry = verify_entry(Entry::parse(&bytes, &signature).unwrap(), &[self.signer.public_key()]).unwrap();
+        let signature = self
+            .signer
+            .sign(&bytes, &statement.trusted_comment())
+            .unwrap();
+        let entry = verify_entry(
+            Entry::parse(&bytes, &signature).unwrap(),
+            &[self.signer.public_key()],
+        )
+        .unwrap();
         let name = statement.ledger.clone();
-        let (_, before) = self.gatherer().chain(&name, self.tips.get(&name).copied()).unwrap();
+        let (_, before) = self
+            .gatherer()
+            .chain(&name, self.tips.get(&name).copied())
+            .unwrap();
         if !self.tips.contains_key(&name) {
-            self.repository.write_commit(&genesis_bytes(&self.repository, self.project.id, &name)).unwrap();
+            self.repository
+                .write_commit(&genesis_bytes(&self.repository, self.project.id, &name))
+                .unwrap();
         }
-        let state = StateReader::new(&self.repository).load(before, &name, &Scope::All).unwrap();
-        let edits = fold(&state, &entry, text.map(|text| Arc::from(text.as_bytes())).as_ref());
-        let tree = self.repository.write_folded(before, &entry, &edits).unwrap();
+        let state = StateReader::new(&self.repository)
+            .load(before, &name, &Scope::All)
+            .unwrap();
+        let edits = fold(
+            &state,
+            &entry,
+            text.map(|text| Arc::from(text.as_bytes())).as_ref(),
+        );
+        let tree = self
+            .repository
+            .write_folded(before, &entry, &edits)
+            .unwrap();
         let raw = commit_bytes(&statement, tree, &self.project.name);
         let id = EntryId(self.repository.write_commit(&raw).unwrap());
         self.tips.insert(name, id);
@@ -158,39 +205,100 @@ impl World {
     }
 
     /// One component that goes to a commit, with the content that it has there and `from` what runs.
-    pub fn change(&self, ledger: &str, component: &str, commit: CommitId, intent: Intent) -> Change {
-        let (gatherer, ledger, component) = (self.gatherer(), parse::<LedgerName>(ledger), parse(component));
-        let (_, tree) = gatherer.chain(&ledger, self.tips.get(&ledger).copied()).unwrap();
-        let state = StateReader::new(&self.repository).load(tree, &ledger, &Scope::All).unwrap();
+    pub fn change(
+        &self,
+        ledger: &str,
+        component: &str,
+        commit: CommitId,
+        intent: Intent,
+    ) -> Change {
+        let (gatherer, ledger, component) = (
+            self.gatherer(),
+            parse::<LedgerName>(ledger),
+            parse(component),
+        );
+        let (_, tree) = gatherer
+            .chain(&ledger, self.tips.get(&ledger).copied())
+            .unwrap();
+        let state = StateReader::new(&self.repository)
+            .load(tree, &ledger, &Scope::All)
+            .unwrap();
         let from = state.at(None).commit(&component);
         let content = gatherer.content(&self.policy, commit, &component).unwrap();
-        let target = Target { component, commit, content, version: None, artifacts: Vec::new() };
-        Change { target, from, plan: None, intent }
+        let target = Target {
+            component,
+            commit,
+            content,
+            version: None,
+            artifacts: Vec::new(),
+        };
+        Change {
+            target,
+            from,
+            plan: None,
+            intent,
+        }
     }
 
     /// Starts and finishes a deployment of one component; the finish is returned.
-    pub fn deploy(&mut self, ledger: &str, component: &str, commit: CommitId, outcome: Outcome) -> EntryId {
+    pub fn deploy(
+        &mut self,
+        ledger: &str,
+        component: &str,
+        commit: CommitId,
+        outcome: Outcome,
+    ) -> EntryId {
         let unchanged = outcome == Outcome::Unchanged;
-        let intent = if unchanged { Intent::Unchanged } else { Intent::Change };
+        let intent = if unchanged {
+            Intent::Unchanged
+        } else {
+            Intent::Change
+        };
         let change = self.change(ledger, component, commit, intent);
         let target = change.target.clone();
-        let to = (outcome == Outcome::RolledBack).then_some(change.from).flatten();
+        let to = (outcome == Outcome::RolledBack)
+            .then_some(change.from)
+            .flatten();
         let begun = self.append(ledger, starting(deployment(Kind::Deploy, vec![change])));
-        let start = self.gatherer().history().entry(&parse(ledger), begun).unwrap().statement.sequence;
-        let ended = Ended { target, outcome, because: None, to, verification: VerificationResult::None };
+        let start = self
+            .gatherer()
+            .history()
+            .entry(&parse(ledger), begun)
+            .unwrap()
+            .statement
+            .sequence;
+        let ended = Ended {
+            target,
+            outcome,
+            because: None,
+            to,
+            verification: VerificationResult::None,
+        };
         self.append(ledger, finish(start, vec![ended]))
     }
 
     /// The facts for an entry on the present tips.
     pub fn facts(&self, gatherer: &Gatherer<'_>, statement: &Statement) -> Facts {
-        let request = Request::Entry { statement, key: None, policy_text: None };
-        let (chain, tree) = gatherer.chain(&statement.ledger, self.tips.get(&statement.ledger).copied()).unwrap();
+        let request = Request::Entry {
+            statement,
+            key: None,
+            policy_text: None,
+        };
+        let (chain, tree) = gatherer
+            .chain(&statement.ledger, self.tips.get(&statement.ledger).copied())
+            .unwrap();
         let state = gatherer.state(&statement.ledger, tree, &request);
         gatherer.facts(&self.policy, &request, &self.tips, Some(chain), state)
     }
 
     /// The facts for a start of one component.
-    pub fn facts_of(&mut self, ledger: &str, kind: Kind, component: &str, commit: CommitId) -> Facts {
+    pub fn facts_of(
+        &mut self,
+        ledger: &str,
+        kind: Kind,
+        component: &str,
+        commit: CommitId,
+    ) -> Facts {
         let change = self.change(ledger, component, commit, Intent::Change);
         let statement = self.statement(ledger, starting(deployment(kind, vec![change])));
         self.facts(&self.gatherer(), &statement)
@@ -204,7 +312,10 @@ pub(super) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
 
 /// A start of it.
 pub(super) fn starting(deployment: Deployment) -> Action {
-    Action::Start(Start { run: RunId([2; 16]), deployment })
+    Action::Start(Start {
+        run: RunId([2; 16]),
+        deployment,
+    })
 }
 
 fn finish(start: u64, components: Vec<Ended>) -> Action {

@@ -8,7 +8,9 @@ use super::{Gatherer, words};
 use crate::domain::gate::{Facts, Known};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare};
+use crate::domain::policy::{
+    Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
+};
 use crate::domain::text::{Line, harmless};
 use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
@@ -25,9 +27,17 @@ type Tags = Result<Vec<(String, CommitId)>>;
 impl Gatherer<'_> {
     /// The versions of the changed components. What a command prints is not known here.
     pub(super) fn versions(&self, ask: &Ask<'_>, facts: &mut Facts) {
-        let Some(rule) = ask.place.as_ref().and_then(|(_, rules)| rules.version.as_ref()) else { return };
+        let Some(rule) = ask
+            .place
+            .as_ref()
+            .and_then(|(_, rules)| rules.version.as_ref())
+        else {
+            return;
+        };
         let changed = ask.moves.iter().filter(|it| it.changed);
-        facts.versions.extend(self.versions_of(rule, changed.map(|it| (it.commit, it.component.clone()))));
+        facts
+            .versions
+            .extend(self.versions_of(rule, changed.map(|it| (it.commit, it.component.clone()))));
     }
 
     /// The versions that a rule finds for components at commits; what a command prints is left out.
@@ -42,7 +52,9 @@ impl Gatherer<'_> {
                 VersionSource::File(template) => self.version_in_file(template, commit, &component),
                 VersionSource::Tag(tag) => {
                     let prefix = prefix(tag, &component);
-                    let tags = tags.entry(prefix).or_insert_with_key(|prefix| self.tags(prefix));
+                    let tags = tags
+                        .entry(prefix)
+                        .or_insert_with_key(|prefix| self.tags(prefix));
                     version_in_tags(tag, rule.scheme, tags, commit, &component)
                 }
                 VersionSource::Command(_) => return None,
@@ -52,31 +64,57 @@ impl Gatherer<'_> {
         targets.filter_map(version).collect()
     }
 
-    fn version_in_file(&self, template: &Template, commit: CommitId, component: &ComponentName) -> Known<Option<Line>> {
-        let fill = |placeholder| (placeholder == Placeholder::Component).then(|| component.to_string());
-        let path = template.render(fill).map_err(|other| format!("{template} asks for {other:?}"))?;
-        let read = || self.code.commit(commit).and_then(|(tree, _)| self.file_of_code(tree, &path));
-        let Some(bytes) = read().map_err(|error| words(&error))? else { return Ok(None) };
-        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let text = std::str::from_utf8(first).map_err(|_| format!("{} is not UTF-8", harmless(&path)))?.trim();
+    fn version_in_file(
+        &self,
+        template: &Template,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Known<Option<Line>> {
+        let fill =
+            |placeholder| (placeholder == Placeholder::Component).then(|| component.to_string());
+        let path = template
+            .render(fill)
+            .map_err(|other| format!("{template} asks for {other:?}"))?;
+        let read = || {
+            self.code
+                .commit(commit)
+                .and_then(|(tree, _)| self.file_of_code(tree, &path))
+        };
+        let Some(bytes) = read().map_err(|error| words(&error))? else {
+            return Ok(None);
+        };
+        let first = bytes
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let text = std::str::from_utf8(first)
+            .map_err(|_| format!("{} is not UTF-8", harmless(&path)))?
+            .trim();
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|error| format!("{} at {}: {error}", harmless(&path), commit.short()))
+        text.parse()
+            .map(Some)
+            .map_err(|error| format!("{} at {}: {error}", harmless(&path), commit.short()))
     }
 
     /// The bytes of a file in a tree of the code; none if there is no such file.
     fn file_of_code(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
         let mut found = (root, true);
         for part in path.split('/') {
-            let (folder, true) = found else { return Ok(None) };
+            let (folder, true) = found else {
+                return Ok(None);
+            };
             let raw = self.repository.read(folder, Kind::Tree)?;
             let mut next = None;
             for entry in entries(folder, &raw) {
                 let entry = entry?;
                 if entry.name == part.as_bytes() {
                     if !entry.is_tree() && !entry.mode.starts_with(b"100") {
-                        return Err(Error::corrupt(path, "a link or a submodule where a file should be"));
+                        return Err(Error::corrupt(
+                            path,
+                            "a link or a submodule where a file should be",
+                        ));
                     }
                     next = Some((entry.id, entry.is_tree()));
                 }
@@ -107,7 +145,9 @@ impl Gatherer<'_> {
 fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
-    let folder = fixed.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let folder = fixed
+        .rsplit_once('/')
+        .map_or(String::new(), |(folder, _)| format!("{folder}/"));
     format!("refs/tags/{folder}")
 }
 
@@ -120,16 +160,23 @@ fn version_in_tags(
     component: &ComponentName,
 ) -> Known<Option<Line>> {
     let tags = tags.as_ref().map_err(|error| words(error))?;
-    let here = tags.iter().filter(|(_, at)| *at == commit).filter_map(|(name, _)| name.strip_prefix("refs/tags/"));
+    let here = tags
+        .iter()
+        .filter(|(_, at)| *at == commit)
+        .filter_map(|(name, _)| name.strip_prefix("refs/tags/"));
     let mut highest: Option<&str> = None;
     for version in here.filter_map(|name| tag.version_of(component, name)) {
         let higher = match highest {
             None => true,
-            Some(old) => compare(scheme, old, version).map_err(|error| words(&error))? == Ordering::Greater,
+            Some(old) => {
+                compare(scheme, old, version).map_err(|error| words(&error))? == Ordering::Greater
+            }
         };
         if higher {
             highest = Some(version);
         }
     }
-    highest.map(|version| version.parse::<Line>().map_err(|error| words(&error))).transpose()
+    highest
+        .map(|version| version.parse::<Line>().map_err(|error| words(&error)))
+        .transpose()
 }

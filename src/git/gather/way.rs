@@ -47,12 +47,19 @@ impl<'a> Way<'a> {
             return Ok(Rc::clone(known));
         }
         let ahead = Rc::new(self.repository.ahead(new.0, &[old.0], self.limit)?);
-        self.ahead.borrow_mut().insert((new, old), Rc::clone(&ahead));
+        self.ahead
+            .borrow_mut()
+            .insert((new, old), Rc::clone(&ahead));
         Ok(ahead)
     }
 
     /// Those among them that touch a component; none for one that the policy does not have.
-    pub fn touching(&self, component: &ComponentName, new: CommitId, old: CommitId) -> Result<Ahead> {
+    pub fn touching(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Ahead> {
         let ahead = self.ahead(new, old)?;
         let mut commits = Vec::new();
         for id in &ahead.commits {
@@ -60,12 +67,17 @@ impl<'a> Way<'a> {
                 commits.push(*id);
             }
         }
-        Ok(Ahead { commits, more: ahead.more })
+        Ok(Ahead {
+            commits,
+            more: ahead.more,
+        })
     }
 
     /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
     pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
-        let Some(index) = self.index(component) else { return Ok(true) };
+        let Some(index) = self.index(component) else {
+            return Ok(true);
+        };
         if let Some(known) = self.differing.borrow().get(&(old, new)) {
             return Ok(known.get(index).copied().unwrap_or(true));
         }
@@ -77,7 +89,9 @@ impl<'a> Way<'a> {
 
     /// Whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
-        let Some(index) = self.index(component) else { return Ok(false) };
+        let Some(index) = self.index(component) else {
+            return Ok(false);
+        };
         if let Some(known) = self.known.borrow().get(&commit) {
             return Ok(known.get(index).copied().unwrap_or_default());
         }
@@ -128,12 +142,25 @@ mod tests {
         let blobs: Vec<Oid> = ["a", "b"]
             .map(|text| {
                 std::fs::write(scratch.beside("blob"), text).unwrap();
-                scratch.oid(&["hash-object", "-w", scratch.beside("blob").to_str().unwrap()])
+                scratch.oid(&[
+                    "hash-object",
+                    "-w",
+                    scratch.beside("blob").to_str().unwrap(),
+                ])
             })
             .into();
         // `lib/a` and `api` are now a file and now a folder.
-        let places =
-            ["api", "api/x", "api/y/main.tf", "lib/a", "lib/a/b", "lib/x/y/z", "lib/x/z", "other/q", ".gitattributes"];
+        let places = [
+            "api",
+            "api/x",
+            "api/y/main.tf",
+            "lib/a",
+            "lib/a/b",
+            "lib/x/y/z",
+            "lib/x/z",
+            "other/q",
+            ".gitattributes",
+        ];
         let (mut numbers, mut commits) = (Numbers(7), Vec::new());
         for number in 0..40 {
             let mut files: Vec<(&str, String, Oid)> = Vec::new();
@@ -141,16 +168,37 @@ mod tests {
                 if numbers.below(9) == 0 {
                     continue;
                 }
-                let clash = |other: &str| place.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+                let clash = |other: &str| {
+                    place
+                        .strip_prefix(other)
+                        .is_some_and(|rest| rest.starts_with('/'))
+                };
                 if !files.iter().any(|(_, other, _)| clash(other)) {
-                    files.push(("100644", place.to_owned(), blobs[usize::from(numbers.below(9) == 0)]));
+                    files.push((
+                        "100644",
+                        place.to_owned(),
+                        blobs[usize::from(numbers.below(9) == 0)],
+                    ));
                 }
             }
             let tree = scratch.tree(&files).to_string();
-            let mut args = vec!["commit-tree".to_owned(), tree, "-m".to_owned(), number.to_string()];
-            let parents = if commits.is_empty() { 0 } else { 1 + numbers.below(2) };
+            let mut args = vec![
+                "commit-tree".to_owned(),
+                tree,
+                "-m".to_owned(),
+                number.to_string(),
+            ];
+            let parents = if commits.is_empty() {
+                0
+            } else {
+                1 + numbers.below(2)
+            };
             let parents: BTreeSet<Oid> = (0..parents).map(|_| *numbers.pick(&commits)).collect();
-            args.extend(parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
+            args.extend(
+                parents
+                    .iter()
+                    .flat_map(|parent| ["-p".to_owned(), parent.to_string()]),
+            );
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             commits.push(scratch.oid(&args));
         }
@@ -162,7 +210,14 @@ mod tests {
             let diff = |parent: Option<&Oid>| {
                 let (id, parent) = (id.to_string(), parent.map(Oid::to_string));
                 let from = parent.as_deref().unwrap_or("--root");
-                scratch.git(&["diff-tree", "-r", "--name-only", "--no-commit-id", from, &id])
+                scratch.git(&[
+                    "diff-tree",
+                    "-r",
+                    "--name-only",
+                    "--no-commit-id",
+                    from,
+                    &id,
+                ])
             };
             let diffs: Vec<String> = if commit.parents.is_empty() {
                 vec![diff(None)]
@@ -170,8 +225,14 @@ mod tests {
                 commit.parents.iter().map(|it| diff(Some(it))).collect()
             };
             for name in policy.component_names() {
-                let expected = diffs.iter().all(|diff| diff.lines().any(|path| policy.owns(&name, path.as_bytes())));
-                assert_eq!(way.touches(CommitId(*id), &name).unwrap(), expected, "{name} {diffs:?}");
+                let expected = diffs
+                    .iter()
+                    .all(|diff| diff.lines().any(|path| policy.owns(&name, path.as_bytes())));
+                assert_eq!(
+                    way.touches(CommitId(*id), &name).unwrap(),
+                    expected,
+                    "{name} {diffs:?}"
+                );
                 seen.insert((name.clone(), expected, diffs.len()));
             }
         }

@@ -51,16 +51,26 @@ pub fn project_bytes(
     if root_keys.iter().collect::<BTreeSet<_>>().len() < root_keys.len() {
         return Err(corrupt("it names a root key twice"));
     }
-    let mut roots: Vec<String> = root_keys.iter().map(|key| format!("Deploy-Root: {key}\n")).collect();
+    let mut roots: Vec<String> = root_keys
+        .iter()
+        .map(|key| format!("Deploy-Root: {key}\n"))
+        .collect();
     roots.sort_unstable();
     let (nonce, roots) = (crate::domain::id::RunId(nonce), roots.concat());
-    let message = format!("git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}");
+    let message = format!(
+        "git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}"
+    );
     Ok(bytes(repository, &message))
 }
 
 /// The genesis of any other ledger of a project.
 pub fn genesis_bytes(repository: &Repository, project: EntryId, ledger: &LedgerName) -> Vec<u8> {
-    bytes(repository, &format!("git-deploy ledger {ledger}\n\nDeploy-Project: {project}\nDeploy-Ledger: {ledger}\n"))
+    bytes(
+        repository,
+        &format!(
+            "git-deploy ledger {ledger}\n\nDeploy-Project: {project}\nDeploy-Ledger: {ledger}\n"
+        ),
+    )
 }
 
 impl Project {
@@ -69,20 +79,43 @@ impl Project {
     /// # Errors
     /// A commit that is not one, byte for byte.
     pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
-        let corrupt = |why: &str| Error::Corrupt { what: format!("the genesis {id}"), why: why.to_owned() };
+        let corrupt = |why: &str| Error::Corrupt {
+            what: format!("the genesis {id}"),
+            why: why.to_owned(),
+        };
         let commit = repository.read_commit(id.0)?;
-        let message = std::str::from_utf8(commit.message()).map_err(|_| corrupt("its message is not UTF-8"))?;
-        let values = |key: &str| -> Vec<&str> { message.lines().filter_map(|line| line.strip_prefix(key)).collect() };
-        let (names, nonces, roots) = (values("Deploy-Project: "), values("Deploy-Nonce: "), values("Deploy-Root: "));
-        let ([name], [nonce]) = (&names[..], &nonces[..]) else { return Err(corrupt("it names no project")) };
-        let name: ProjectName = name.parse().map_err(|_| corrupt("its project's name is not one"))?;
-        let nonce: crate::domain::id::RunId = nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
-        let keys: std::result::Result<Vec<PublicKey>, _> = roots.iter().map(|key| key.parse()).collect();
+        let message = std::str::from_utf8(commit.message())
+            .map_err(|_| corrupt("its message is not UTF-8"))?;
+        let values = |key: &str| -> Vec<&str> {
+            message
+                .lines()
+                .filter_map(|line| line.strip_prefix(key))
+                .collect()
+        };
+        let (names, nonces, roots) = (
+            values("Deploy-Project: "),
+            values("Deploy-Nonce: "),
+            values("Deploy-Root: "),
+        );
+        let ([name], [nonce]) = (&names[..], &nonces[..]) else {
+            return Err(corrupt("it names no project"));
+        };
+        let name: ProjectName = name
+            .parse()
+            .map_err(|_| corrupt("its project's name is not one"))?;
+        let nonce: crate::domain::id::RunId =
+            nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
+        let keys: std::result::Result<Vec<PublicKey>, _> =
+            roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;
         if commit.raw != project_bytes(repository, &name, nonce.0, &root_keys)? {
             return Err(corrupt("it is not written as a genesis is"));
         }
-        Ok(Self { id, name, root_keys })
+        Ok(Self {
+            id,
+            name,
+            root_keys,
+        })
     }
 
     /// The id of the genesis of another ledger.
@@ -90,7 +123,9 @@ impl Project {
         if ledger.is_policy() {
             return Ok(self.id);
         }
-        repository.hash(Kind::Commit, &genesis_bytes(repository, self.id, ledger)).map(EntryId)
+        repository
+            .hash(Kind::Commit, &genesis_bytes(repository, self.id, ledger))
+            .map(EntryId)
     }
 
     /// The project that a policy's ledger belongs to, by the word of its tip. Whoever must not believe that word compares the id

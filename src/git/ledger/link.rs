@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::state::weight;
-use crate::domain::entry::{Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention};
+use crate::domain::entry::{
+    Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention,
+};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
@@ -42,8 +44,16 @@ pub fn commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> 
     for commit in statement.deployed_commits() {
         let _ = writeln!(text, "parent {commit}");
     }
-    let identity = format!("{} {} +0000", statement.identity(project), statement.at.seconds());
-    let _ = write!(text, "author {identity}\ncommitter {identity}\n\n{}", statement.message());
+    let identity = format!(
+        "{} {} +0000",
+        statement.identity(project),
+        statement.at.seconds()
+    );
+    let _ = write!(
+        text,
+        "author {identity}\ncommitter {identity}\n\n{}",
+        statement.message()
+    );
     text.into_bytes()
 }
 
@@ -61,20 +71,32 @@ impl Repository {
         }
         let link = self.read_link_anew(ledger, id)?;
         if let Link::Entry { commit, entry, .. } = &link {
-            links.insert(id, link.clone(), weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500);
+            links.insert(
+                id,
+                link.clone(),
+                weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500,
+            );
         }
         Ok(link)
     }
 
     fn read_link_anew(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
         let commit = self.read_commit(id.0)?;
-        let Some(previous) = commit.parents.first().copied().map(EntryId) else { return Ok(Link::Genesis) };
-        let corrupt = |why: String| Error::Corrupt { what: format!("the commit {id} of the ledger {ledger}"), why };
+        let Some(previous) = commit.parents.first().copied().map(EntryId) else {
+            return Ok(Link::Genesis);
+        };
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("the commit {id} of the ledger {ledger}"),
+            why,
+        };
         let blob = |name| match self.entry_at(commit.tree, name)? {
             Some(Found::Leaf(Leaf::Blob(blob))) => Ok(blob),
             _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
         };
-        let (own, signature) = (blob(ENTRY)?, self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?);
+        let (own, signature) = (
+            blob(ENTRY)?,
+            self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?,
+        );
         // The same bytes stand in the states that keep a copy.
         let memory = &self.common.memories.kept;
         let kept = if let Some(kept) = memory.get(&own) {
@@ -87,29 +109,44 @@ impl Repository {
         };
         let entry = Entry::of(kept, &signature);
         if entry.statement().ledger != *ledger {
-            return Err(corrupt(format!("its entry is of the ledger {}", entry.statement().ledger)));
+            return Err(corrupt(format!(
+                "its entry is of the ledger {}",
+                entry.statement().ledger
+            )));
         }
         // The commit was found, so its own id is of the repository's hash.
         let alien = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
         if let Some(named) = entry.statement().ids().into_iter().find(alien) {
-            return Err(corrupt(format!("its entry names {named}, which is no id of this repository's hash")));
+            return Err(corrupt(format!(
+                "its entry names {named}, which is no id of this repository's hash"
+            )));
         }
-        Ok(Link::Entry { previous, entry, commit: Arc::new(commit) })
+        Ok(Link::Entry {
+            previous,
+            entry,
+            commit: Arc::new(commit),
+        })
     }
 
     /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it
     /// moved to them. Neither the signature nor how the entry is written is looked at again.
     pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
-        let corrupt =
-            |why: String| Error::Corrupt { what: format!("the commit {} of the ledger {ledger}", commit.id), why };
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("the commit {} of the ledger {ledger}", commit.id),
+            why,
+        };
         let bytes = self.file_at(commit.tree, ENTRY, MAX_BYTES)?;
-        let bytes = bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
+        let bytes =
+            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
         Kept::parse_again(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Walks a ledger backwards, newest first, reading commit objects only: see [`Links`].
     pub fn links(&self, tip: EntryId) -> Links<'_> {
-        Links { repository: self, next: Some(tip) }
+        Links {
+            repository: self,
+            next: Some(tip),
+        }
     }
 }
 

@@ -35,8 +35,10 @@ impl Repository {
     pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
         let ledger = |(name, id): (String, _)| {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
-            let ledger =
-                short.parse().map_err(|_| Error::Ref { name: name.clone(), why: "no ledger has this name" })?;
+            let ledger = short.parse().map_err(|_| Error::Ref {
+                name: name.clone(),
+                why: "no ledger has this name",
+            })?;
             Ok((ledger, EntryId(id)))
         };
         self.list_refs(prefix)?.into_iter().map(ledger).collect()

@@ -31,13 +31,19 @@ pub struct StateReader<'a> {
 impl<'a> StateReader<'a> {
     /// A reader of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
-        Self { repository, to_show: None }
+        Self {
+            repository,
+            to_show: None,
+        }
     }
 
     /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
     /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
     pub fn to_show(repository: &'a Repository) -> Self {
-        Self { repository, to_show: Some(RefCell::default()) }
+        Self {
+            repository,
+            to_show: Some(RefCell::default()),
+        }
     }
 
     /// The state that a tree of `ledger` holds, as far as `scope` asks.
@@ -51,7 +57,10 @@ impl<'a> StateReader<'a> {
             Scope::Components(names) => {
                 for (name, found) in self.repository.folder(tree)? {
                     match (&*name, found) {
-                        ("approvals" | "runs" | "holds" | "yanked" | "environments", Found::Tree(_)) => {
+                        (
+                            "approvals" | "runs" | "holds" | "yanked" | "environments",
+                            Found::Tree(_),
+                        ) => {
                             self.load_folder(tree, &name, ledger, &mut state)?;
                         }
                         ("lock.json" | "expires.json" | "deploy.toml", Found::Leaf(leaf)) => {
@@ -77,7 +86,11 @@ impl<'a> StateReader<'a> {
     ) -> Result<State> {
         let mut state = State::empty();
         for place in places {
-            let path = Slot { environment: None, place }.to_string();
+            let path = Slot {
+                environment: None,
+                place,
+            }
+            .to_string();
             if let Some(Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
                 self.insert(&path, leaf, ledger, &mut state)?;
             }
@@ -85,7 +98,13 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
-    fn load_folder(&self, tree: Oid, folder: &str, ledger: &LedgerName, state: &mut State) -> Result<()> {
+    fn load_folder(
+        &self,
+        tree: Oid,
+        folder: &str,
+        ledger: &LedgerName,
+        state: &mut State,
+    ) -> Result<()> {
         for (path, leaf) in self.repository.list_tree(tree, folder, FILE_LIMIT)? {
             if path != ENTRY && path != SIGNATURE {
                 self.insert(&path, leaf, ledger, state)?;
@@ -95,14 +114,25 @@ impl<'a> StateReader<'a> {
     }
 
     fn insert(&self, path: &str, leaf: Leaf, ledger: &LedgerName, state: &mut State) -> Result<()> {
-        let corrupt = |why: String| Error::Corrupt { what: format!("{path} in the ledger {ledger}"), why };
-        let slot = if ledger.is_policy() { Slot::parse_policy(path) } else { Slot::parse(path) };
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("{path} in the ledger {ledger}"),
+            why,
+        };
+        let slot = if ledger.is_policy() {
+            Slot::parse_policy(path)
+        } else {
+            Slot::parse(path)
+        };
         let slot = slot.map_err(|error| corrupt(error.to_string()))?;
         let value = match (&slot.place, leaf) {
             (Place::Commit(_), Leaf::Commit(id)) => Value::Commit(CommitId(id)),
-            (Place::Policy, Leaf::Blob(id)) => Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into()),
+            (Place::Policy, Leaf::Blob(id)) => {
+                Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into())
+            }
             (Place::Commit(_) | Place::Policy, _) | (_, Leaf::Commit(_)) => {
-                return Err(corrupt("it is a file where a commit should be, or the other way round".to_owned()));
+                return Err(corrupt(
+                    "it is a file where a commit should be, or the other way round".to_owned(),
+                ));
             }
             (_, Leaf::Blob(id)) => Value::Kept(self.kept(id, &corrupt)?),
         };
@@ -113,7 +143,9 @@ impl<'a> StateReader<'a> {
     fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
         let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
             let bytes = self.repository.read_blob(id, MAX_BYTES)?;
-            Ok(Arc::new(parse(&bytes).map_err(|error| corrupt(error.to_string()))?))
+            Ok(Arc::new(
+                parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
+            ))
         };
         // One entry often stands at many places.
         if let Some(shown) = &self.to_show {
@@ -141,16 +173,32 @@ pub(super) fn weight(kept: &Kept) -> usize {
 
 impl Repository {
     /// The tree after an entry: the one before, with the edits of its fold and the entry's own two files. Nothing is written.
-    pub fn folded_id(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit]) -> Result<(Oid, Computed)> {
+    pub fn folded_id(
+        &self,
+        before: Oid,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<(Oid, Computed)> {
         let leaves = leaves(entry, edits, &|bytes| self.hash(Kind::Blob, bytes))?;
-        let edits: Vec<(&str, Option<Leaf>)> = leaves.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+        let edits: Vec<(&str, Option<Leaf>)> = leaves
+            .iter()
+            .map(|(path, leaf)| (path.as_str(), *leaf))
+            .collect();
         self.edited_id(Some(before), &edits)
     }
 
     /// The same tree, written.
-    pub fn write_folded(&self, before: Oid, entry: &Entry<Verified>, edits: &[Edit]) -> Result<Oid> {
+    pub fn write_folded(
+        &self,
+        before: Oid,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<Oid> {
         let leaves = leaves(entry, edits, &|bytes| self.write_blob(bytes))?;
-        let edits: Vec<(&str, Option<Leaf>)> = leaves.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+        let edits: Vec<(&str, Option<Leaf>)> = leaves
+            .iter()
+            .map(|(path, leaf)| (path.as_str(), *leaf))
+            .collect();
         self.edit(Some(before), &edits)
     }
 }
@@ -164,7 +212,10 @@ fn leaves(
     let own = blob(entry.bytes())?;
     let mut leaves: Vec<(String, Option<Leaf>)> = vec![
         (ENTRY.to_owned(), Some(Leaf::Blob(own))),
-        (SIGNATURE.to_owned(), Some(Leaf::Blob(blob(entry.signature())?))),
+        (
+            SIGNATURE.to_owned(),
+            Some(Leaf::Blob(blob(entry.signature())?)),
+        ),
     ];
     for edit in edits {
         let leaf = match &edit.value {

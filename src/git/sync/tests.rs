@@ -22,29 +22,52 @@ struct World {
 }
 
 fn lock(name: &str) -> Draft {
-    Action::Lock(Lock { component: Some(parse(name)), reason: parse("an incident") }).into()
+    Action::Lock(Lock {
+        component: Some(parse(name)),
+        reason: parse("an incident"),
+    })
+    .into()
 }
 
 impl World {
     fn new() -> Self {
         let (server, clone, keys) = (Scratch::bare(), Scratch::bare(), Keys::new());
-        clone.git(&["remote", "add", "origin", &format!("file://{}", server.path.display())]);
+        clone.git(&[
+            "remote",
+            "add",
+            "origin",
+            &format!("file://{}", server.path.display()),
+        ]);
         let repository = server.open();
         let project = found(&repository, keys.public("alice"));
         let text = format!(
             "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{}\"\n[environments]\nprod = {{}}\n[components]\napi = {{ paths = \"api\" }}\nweb = {{ paths = \"web\" }}\nlib = {{ paths = \"lib\" }}\n",
             keys.public("alice")
         );
-        let mut world = Self { server, clone, project, keys, ids: Vec::new() };
+        let mut world = Self {
+            server,
+            clone,
+            project,
+            keys,
+            ids: Vec::new(),
+        };
         world.desk(&repository).write("policy", &publish(&text));
-        world.ids = ["api", "web", "lib"].map(|name| world.desk(&repository).write("prod", &lock(name))).into();
+        world.ids = ["api", "web", "lib"]
+            .map(|name| world.desk(&repository).write("prod", &lock(name)))
+            .into();
         sync(&world.mine(), "origin").unwrap();
         world
     }
 
     fn desk<'a>(&'a self, repository: &'a Repository) -> Desk<'a> {
         let (project, person) = (&self.project, parse("alice"));
-        Desk { repository, project, remote: None, person, signer: self.keys.signer("alice") }
+        Desk {
+            repository,
+            project,
+            remote: None,
+            person,
+            signer: self.keys.signer("alice"),
+        }
     }
 
     fn mine(&self) -> Repository {
@@ -53,17 +76,28 @@ impl World {
 
     /// Moves the server's ledger, as nobody who obeys hooks could.
     fn set(&self, ledger: &str, to: impl std::fmt::Display) {
-        self.server.git(&["update-ref", &format!("refs/deploy/{ledger}"), &to.to_string()]);
+        self.server.git(&[
+            "update-ref",
+            &format!("refs/deploy/{ledger}"),
+            &to.to_string(),
+        ]);
     }
 
     /// The one problem of a sync, after which our ledger is where it was.
     fn problem(&self, ledger: &str) -> Problem {
         let before = self.mine().tips().unwrap();
-        let Err(SyncError::Problems(problems)) = sync(&self.mine(), "origin") else { panic!("no problem") };
+        let Err(SyncError::Problems(problems)) = sync(&self.mine(), "origin") else {
+            panic!("no problem")
+        };
         assert_eq!(self.mine().tips().unwrap(), before);
         let ledger: LedgerName = parse(ledger);
-        let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert_eq!((&problem.ledger, problem.kept), (&ledger, before.get(&ledger).copied()));
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert_eq!(
+            (&problem.ledger, problem.kept),
+            (&ledger, before.get(&ledger).copied())
+        );
         problem.clone()
     }
 
@@ -84,12 +118,17 @@ impl World {
         command.args(["hash-object", "-w", "--stdin"]);
         let blob = run(command, text);
         let list = self.server.git(&["ls-tree", &of.to_string()]);
-        let mut lines: Vec<String> =
-            list.lines().filter(|line| !line.ends_with(&format!("\t{file}"))).map(str::to_owned).collect();
+        let mut lines: Vec<String> = list
+            .lines()
+            .filter(|line| !line.ends_with(&format!("\t{file}")))
+            .map(str::to_owned)
+            .collect();
         lines.push(format!("100644 blob {}\t{file}", blob.trim()));
         let mut command = plain_git(&self.server.path);
         command.args(["mktree", "--missing"]);
-        run(command, (lines.join("\n") + "\n").as_bytes()).trim().to_owned()
+        run(command, (lines.join("\n") + "\n").as_bytes())
+            .trim()
+            .to_owned()
     }
 }
 
@@ -98,12 +137,24 @@ impl World {
 fn forward() {
     let world = World::new();
     let server = world.server.open();
-    let unlock = Unlock { component: Some(parse("api")), commit: None, holds: Vec::new(), comment: None };
-    world.desk(&server).write("prod", &Action::Unlock(unlock).into());
+    let unlock = Unlock {
+        component: Some(parse("api")),
+        commit: None,
+        holds: Vec::new(),
+        comment: None,
+    };
+    world
+        .desk(&server)
+        .write("prod", &Action::Unlock(unlock).into());
     let new = world.desk(&server).write("prod", &lock("api"));
     let synced = sync(&world.mine(), "origin").unwrap();
-    let [moved] = &synced.moved[..] else { panic!("{:?}", synced.moved) };
-    assert_eq!((moved.old, moved.new, moved.entries), (world.ids.last().copied(), new, 2));
+    let [moved] = &synced.moved[..] else {
+        panic!("{:?}", synced.moved)
+    };
+    assert_eq!(
+        (moved.old, moved.new, moved.entries),
+        (world.ids.last().copied(), new, 2)
+    );
     assert_eq!(world.mine().tips().unwrap(), server.tips().unwrap());
     assert_eq!(sync(&world.mine(), "origin").unwrap().moved, []);
     assert_eq!(standing_problems(&world.mine()).unwrap(), []);
@@ -115,12 +166,22 @@ fn rewound() {
     let world = World::new();
     world.set("prod", world.ids[1]);
     let problem = world.problem("prod");
-    assert_eq!((problem.shown, &problem.fault), (Some(world.ids[1]), &Fault::Rewound));
+    assert_eq!(
+        (problem.shown, &problem.fault),
+        (Some(world.ids[1]), &Fault::Rewound)
+    );
     assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
     // Rewound and grown again: longer, and still not what it was.
     let server = world.server.open();
-    let unlock = Unlock { component: Some(parse("api")), commit: None, holds: Vec::new(), comment: None };
-    world.desk(&server).write("prod", &Action::Unlock(unlock).into());
+    let unlock = Unlock {
+        component: Some(parse("api")),
+        commit: None,
+        holds: Vec::new(),
+        comment: None,
+    };
+    world
+        .desk(&server)
+        .write("prod", &Action::Unlock(unlock).into());
     world.desk(&server).write("prod", &lock("api"));
     assert_eq!(world.problem("prod").fault, Fault::Rewound);
     world.set("prod", world.ids[2]);
@@ -137,11 +198,18 @@ fn deleted() {
     assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
     world.set("prod", world.ids[2]);
     sync(&world.mine(), "origin").unwrap();
-    world.server.git(&["update-ref", "-d", "refs/deploy/policy"]);
+    world
+        .server
+        .git(&["update-ref", "-d", "refs/deploy/policy"]);
     assert_eq!(world.problem("policy").fault, Fault::Deleted);
     world.server.git(&["update-ref", "-d", "refs/deploy/prod"]);
-    let Err(SyncError::Problems(problems)) = sync(&world.mine(), "origin") else { panic!("no problem") };
-    assert!(problems.len() == 2 && problems.iter().all(|it| it.fault == Fault::Deleted), "{problems:?}");
+    let Err(SyncError::Problems(problems)) = sync(&world.mine(), "origin") else {
+        panic!("no problem")
+    };
+    assert!(
+        problems.len() == 2 && problems.iter().all(|it| it.fault == Fault::Deleted),
+        "{problems:?}"
+    );
     assert_eq!(world.mine().tips().unwrap().len(), 2);
 }
 
@@ -153,18 +221,39 @@ fn forged() {
     let unverified = |id: EntryId, rule: Rule| {
         world.set("prod", id);
         let problem = world.problem("prod");
-        let Fault::Unverified { id: first, verdict } = &problem.fault else { panic!("{problem:?}") };
+        let Fault::Unverified { id: first, verdict } = &problem.fault else {
+            panic!("{problem:?}")
+        };
         assert_eq!(*first, id);
-        assert!(!verdict.allowed() && verdict.checks.iter().any(|check| check.rule == rule), "{verdict:?}");
+        assert!(
+            !verdict.allowed() && verdict.checks.iter().any(|check| check.rule == rule),
+            "{verdict:?}"
+        );
         // Also to who does not fetch.
         assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
     };
     let server = world.server.open();
-    let unlock = Unlock { component: Some(parse("api")), commit: None, holds: Vec::new(), comment: None };
-    let good = world.desk(&server).write("prod", &Action::Unlock(unlock).into());
-    let read = |id: EntryId, file: &str| world.server.git(&["cat-file", "blob", &format!("{id}:{file}")]).into_bytes();
+    let unlock = Unlock {
+        component: Some(parse("api")),
+        commit: None,
+        holds: Vec::new(),
+        comment: None,
+    };
+    let good = world
+        .desk(&server)
+        .write("prod", &Action::Unlock(unlock).into());
+    let read = |id: EntryId, file: &str| {
+        world
+            .server
+            .git(&["cat-file", "blob", &format!("{id}:{file}")])
+            .into_bytes()
+    };
     // The signature of another entry.
-    let tree = world.tree(good, "entry.json.minisig", &read(before, "entry.json.minisig"));
+    let tree = world.tree(
+        good,
+        "entry.json.minisig",
+        &read(before, "entry.json.minisig"),
+    );
     unverified(world.forge(&tree, last, good), Rule::Signer);
     // The entry is good, and its tree holds what does not follow from it.
     let tree = world.tree(good, "lock.json", &read(good, "entry.json"));
@@ -173,7 +262,9 @@ fn forged() {
     let tree = world.tree(good, "entry.json", b"{}");
     unverified(world.forge(&tree, last, good), Rule::Place);
     // The very entry once more.
-    let tree = world.server.git(&["rev-parse", &format!("{last}^{{tree}}")]);
+    let tree = world
+        .server
+        .git(&["rev-parse", &format!("{last}^{{tree}}")]);
     unverified(world.forge(tree.trim(), last, last), Rule::Place);
     world.set("prod", good);
     assert_eq!(sync(&world.mine(), "origin").unwrap().moved.len(), 1);
@@ -187,7 +278,9 @@ fn another_project() {
     world.clone.git(&["remote", "set-url", "origin", &url]);
     let before = world.mine().tips().unwrap();
     let error = sync(&world.mine(), "origin").unwrap_err();
-    let SyncError::OtherProject { pinned, found } = error else { panic!("{error:?}") };
+    let SyncError::OtherProject { pinned, found } = error else {
+        panic!("{error:?}")
+    };
     assert_eq!((pinned, found), (world.project.id, other.project.id));
     assert_eq!(world.mine().tips().unwrap(), before);
     assert_eq!(world.mine().pin().unwrap(), Some(pinned));

@@ -13,8 +13,10 @@ fn ancestry_equals_git() {
         let (mut numbers, mut commits) = (Numbers(seed), Vec::new());
         let mut tips = String::new();
         for number in 0..24 {
-            let mut parents: Vec<_> =
-                (0..numbers.below(3)).filter(|_| !commits.is_empty()).map(|_| *numbers.pick(&commits)).collect();
+            let mut parents: Vec<_> = (0..numbers.below(3))
+                .filter(|_| !commits.is_empty())
+                .map(|_| *numbers.pick(&commits))
+                .collect();
             parents.sort_unstable();
             parents.dedup();
             let date = i64::try_from(numbers.below(40)).unwrap();
@@ -36,12 +38,20 @@ fn ancestry_equals_git() {
             let all = scratch.git(&["rev-list", &descendant.to_string()]);
             for ancestor in &commits {
                 let expected = all.contains(&ancestor.to_string());
-                assert_eq!(repository.is_ancestor(*ancestor, *descendant).unwrap(), expected, "{seed}");
+                assert_eq!(
+                    repository.is_ancestor(*ancestor, *descendant).unwrap(),
+                    expected,
+                    "{seed}"
+                );
             }
             let other = *numbers.pick(&commits);
-            let between = repository.commits_between(*descendant, &[other], 100).unwrap();
+            let between = repository
+                .commits_between(*descendant, &[other], 100)
+                .unwrap();
             let hidden = scratch.git(&["rev-list", &other.to_string()]);
-            let lacked = repository.commits_lacked(*descendant, &[other], 100).unwrap();
+            let lacked = repository
+                .commits_lacked(*descendant, &[other], 100)
+                .unwrap();
             for line in all.lines().filter(|line| !hidden.contains(*line)) {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
                 assert!(lacked.contains(&line.parse().unwrap()), "none is left out");
@@ -49,17 +59,23 @@ fn ancestry_equals_git() {
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
 
             let recent = repository.recent(*descendant, 5).unwrap();
-            let newest: Vec<String> =
-                (0..recent.count()).map(|place| recent.commit(place).unwrap().to_string()).collect();
+            let newest: Vec<String> = (0..recent.count())
+                .map(|place| recent.commit(place).unwrap().to_string())
+                .collect();
             assert_eq!(newest.len(), all.lines().count().min(5));
             let lacking = recent.lacking(other).unwrap();
             let found: Vec<&String> = lacking.places.iter().map(|place| &newest[*place]).collect();
             let expected: Vec<&String> = newest.iter().filter(|id| !hidden.contains(*id)).collect();
-            assert!(expected.iter().all(|id| found.contains(id)), "none is left out");
+            assert!(
+                expected.iter().all(|id| found.contains(id)),
+                "none is left out"
+            );
             if graphs == [true, true] {
                 assert_eq!(found, expected);
             }
-            let older = all.lines().any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
+            let older = all
+                .lines()
+                .any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
             assert!(lacking.more || !older, "that there are more is told");
         }
     }
@@ -80,19 +96,46 @@ fn between_equals_git() {
     expected.sort_unstable();
     assert_eq!(between, expected);
     assert_eq!(repository.commits_between(left, &[merge], 10).unwrap(), []);
-    assert_eq!(repository.commits_between(merge, &[left, right], 10).unwrap(), [merge]);
-    assert!(matches!(repository.commits_between(merge, &[], 3), Err(Error::Bounds { .. })));
+    assert_eq!(
+        repository
+            .commits_between(merge, &[left, right], 10)
+            .unwrap(),
+        [merge]
+    );
+    assert!(matches!(
+        repository.commits_between(merge, &[], 3),
+        Err(Error::Bounds { .. })
+    ));
     let mut lacked = repository.commits_lacked(merge, &[left, right], 3).unwrap();
     lacked.sort_unstable();
     let mut expected = [left, right, merge];
     expected.sort_unstable();
     assert_eq!(lacked, expected);
-    assert!(matches!(repository.commits_lacked(merge, &[left, right], 2), Err(Error::Bounds { .. })));
+    assert!(matches!(
+        repository.commits_lacked(merge, &[left, right], 2),
+        Err(Error::Bounds { .. })
+    ));
     let recent = repository.recent(merge, 2).unwrap();
-    let lacking = [base, left, right, merge].map(|id| recent.lacking(id).map(|it| (it.places.len(), it.more)).unwrap());
+    let lacking = [base, left, right, merge].map(|id| {
+        recent
+            .lacking(id)
+            .map(|it| (it.places.len(), it.more))
+            .unwrap()
+    });
     assert_eq!(lacking, [(2, true), (2, false), (1, true), (0, false)]);
-    assert!(repository.recent(left, 2).unwrap().lacking(merge).unwrap().places.is_empty());
-    let chain: Vec<_> = repository.first_parent_walk(merge).map(|commit| commit.unwrap().id).collect();
+    assert!(
+        repository
+            .recent(left, 2)
+            .unwrap()
+            .lacking(merge)
+            .unwrap()
+            .places
+            .is_empty()
+    );
+    let chain: Vec<_> = repository
+        .first_parent_walk(merge)
+        .map(|commit| commit.unwrap().id)
+        .collect();
     assert_eq!(chain, [merge, left, base]);
 }
 
@@ -102,7 +145,11 @@ fn what_is_missing_cannot_tell() {
     let scratch = Scratch::bare();
     let mut chain = vec![scratch.commit(&[], "0", 1)];
     for number in 1..6 {
-        chain.push(scratch.commit(&[chain[number - 1]], &number.to_string(), i64::try_from(number).unwrap()));
+        chain.push(scratch.commit(
+            &[chain[number - 1]],
+            &number.to_string(),
+            i64::try_from(number).unwrap(),
+        ));
     }
     let aside = scratch.commit(&[], "aside", 9);
     scratch.git(&["update-ref", "refs/heads/main", &chain[5].to_string()]);
@@ -110,35 +157,81 @@ fn what_is_missing_cannot_tell() {
 
     let clone = scratch.beside("shallow");
     let source = format!("file://{}", scratch.path.display());
-    scratch.git(&["clone", "--quiet", "--no-single-branch", "--depth=3", &source, clone.to_str().unwrap()]);
+    scratch.git(&[
+        "clone",
+        "--quiet",
+        "--no-single-branch",
+        "--depth=3",
+        &source,
+        clone.to_str().unwrap(),
+    ]);
     let shallow = Repository::open(&clone.join(".git")).unwrap();
     assert!(shallow.is_shallow().unwrap());
     assert!(shallow.is_ancestor(chain[3], chain[5]).unwrap());
-    assert!(!shallow.is_ancestor(chain[5], aside).unwrap(), "all of that history is there");
-    assert!(matches!(shallow.is_ancestor(aside, chain[5]), Err(Error::Shallow)));
-    assert!(shallow.is_ancestor(chain[0], chain[5]).is_err_and(|error| error.is_missing()));
-    assert!(matches!(shallow.commits_between(chain[5], &[aside], 10), Err(Error::Shallow)));
-    assert_eq!(shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
-    assert!(matches!(shallow.commits_lacked(chain[5], &[aside], 10), Err(Error::Shallow)));
-    assert_eq!(shallow.commits_lacked(chain[5], &[chain[4]], 10).unwrap(), [chain[5]]);
+    assert!(
+        !shallow.is_ancestor(chain[5], aside).unwrap(),
+        "all of that history is there"
+    );
+    assert!(matches!(
+        shallow.is_ancestor(aside, chain[5]),
+        Err(Error::Shallow)
+    ));
+    assert!(
+        shallow
+            .is_ancestor(chain[0], chain[5])
+            .is_err_and(|error| error.is_missing())
+    );
+    assert!(matches!(
+        shallow.commits_between(chain[5], &[aside], 10),
+        Err(Error::Shallow)
+    ));
+    assert_eq!(
+        shallow.commits_between(chain[5], &[chain[4]], 10).unwrap(),
+        [chain[5]]
+    );
+    assert!(matches!(
+        shallow.commits_lacked(chain[5], &[aside], 10),
+        Err(Error::Shallow)
+    ));
+    assert_eq!(
+        shallow.commits_lacked(chain[5], &[chain[4]], 10).unwrap(),
+        [chain[5]]
+    );
     let recent = shallow.recent(chain[5], 10).unwrap();
     let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
-    assert_eq!([chain[4], aside, chain[0]].map(behind), [Some(1), None, None]);
+    assert_eq!(
+        [chain[4], aside, chain[0]].map(behind),
+        [Some(1), None, None]
+    );
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
-    assert!(!Repository::open(&clone.join(".git")).unwrap().is_ancestor(aside, chain[5]).unwrap());
+    assert!(
+        !Repository::open(&clone.join(".git"))
+            .unwrap()
+            .is_ancestor(aside, chain[5])
+            .unwrap()
+    );
 
     let hex = chain[2].to_string();
     std::fs::remove_file(scratch.path.join("objects").join(&hex[..2]).join(&hex[2..])).unwrap();
     let broken = scratch.open();
     assert!(broken.is_ancestor(chain[3], chain[5]).unwrap());
     for ancestor in [aside, chain[0], chain[2]] {
-        assert!(broken.is_ancestor(ancestor, chain[5]).is_err(), "{ancestor}");
+        assert!(
+            broken.is_ancestor(ancestor, chain[5]).is_err(),
+            "{ancestor}"
+        );
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
     assert!(broken.commits_lacked(chain[5], &[aside], 10).is_err());
     let recent = broken.recent(chain[5], 10).unwrap();
     let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
-    assert_eq!([chain[4], aside, chain[2]].map(behind), [Some(1), None, None]);
+    assert_eq!(
+        [chain[4], aside, chain[2]].map(behind),
+        [Some(1), None, None]
+    );
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();
-    assert!(matches!(walk.as_slice(), [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]));
+    assert!(matches!(
+        walk.as_slice(),
+        [Ok(_), Ok(_), Ok(_), Err(Error::Missing(_))]
+    ));
 }

@@ -28,7 +28,12 @@ impl Scratch {
         let path = scratch.path.to_str().unwrap().to_owned();
         git_in(
             scratch.folder.path(),
-            &[&["init", "--quiet", "--bare", "--initial-branch=main"], options, &[&path]].concat(),
+            &[
+                &["init", "--quiet", "--bare", "--initial-branch=main"],
+                options,
+                &[&path],
+            ]
+            .concat(),
         );
         scratch
     }
@@ -57,10 +62,21 @@ impl Scratch {
     /// A commit of an empty tree, made by git.
     pub fn commit(&self, parents: &[Oid], message: &str, date: i64) -> Oid {
         let tree = self.git(&["mktree", "--missing"]);
-        let mut args = vec!["commit-tree".to_owned(), tree.trim().to_owned(), "-m".to_owned(), message.to_owned()];
-        args.extend(parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
+        let mut args = vec![
+            "commit-tree".to_owned(),
+            tree.trim().to_owned(),
+            "-m".to_owned(),
+            message.to_owned(),
+        ];
+        args.extend(
+            parents
+                .iter()
+                .flat_map(|parent| ["-p".to_owned(), parent.to_string()]),
+        );
         let mut command = plain_git(&self.path);
-        command.args(args).env("GIT_COMMITTER_DATE", format!("@{date} +0000"));
+        command
+            .args(args)
+            .env("GIT_COMMITTER_DATE", format!("@{date} +0000"));
         run(command, b"").trim().parse().unwrap()
     }
 
@@ -68,12 +84,19 @@ impl Scratch {
     pub fn tree(&self, files: &[(&str, String, Oid)]) -> Oid {
         let index = self.beside("index");
         let _ = std::fs::remove_file(&index);
-        let lines: Vec<_> = files.iter().map(|(mode, path, id)| format!("{mode} {id}\t{path}\n")).collect();
+        let lines: Vec<_> = files
+            .iter()
+            .map(|(mode, path, id)| format!("{mode} {id}\t{path}\n"))
+            .collect();
         let mut command = plain_git(&self.path);
-        command.args(["update-index", "--add", "--index-info"]).env("GIT_INDEX_FILE", &index);
+        command
+            .args(["update-index", "--add", "--index-info"])
+            .env("GIT_INDEX_FILE", &index);
         run(command, lines.concat().as_bytes());
         let mut command = plain_git(&self.path);
-        command.args(["write-tree", "--missing-ok"]).env("GIT_INDEX_FILE", &index);
+        command
+            .args(["write-tree", "--missing-ok"])
+            .env("GIT_INDEX_FILE", &index);
         run(command, b"").trim().parse().unwrap()
     }
 
@@ -84,11 +107,21 @@ impl Scratch {
 
 pub(crate) fn plain_git(folder: &Path) -> Command {
     let mut command = Command::new("git");
-    command.env_clear().current_dir(folder).stdout(Stdio::piped()).stdin(Stdio::piped());
-    command.env("PATH", std::env::var_os("PATH").unwrap()).env("GIT_CONFIG_NOSYSTEM", "1");
-    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("HOME", folder);
+    command
+        .env_clear()
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stdin(Stdio::piped());
+    command
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("HOME", folder);
     for who in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{who}_NAME"), "Ann").env(format!("GIT_{who}_EMAIL"), "ann@example.org");
+        command
+            .env(format!("GIT_{who}_NAME"), "Ann")
+            .env(format!("GIT_{who}_EMAIL"), "ann@example.org");
         command.env(format!("GIT_{who}_DATE"), "@1700000000 +0000");
     }
     command

@@ -13,19 +13,40 @@ fn git_reads_what_we_write() {
         let repository = scratch.open();
         assert_eq!(repository.hash_kind(), kind);
         let blob = repository.write_blob(b"hello\n").unwrap();
-        assert_eq!(scratch.git(&["cat-file", "blob", &blob.to_string()]), "hello\n");
-        let tree =
-            repository.edit(None, &[("a/b.json", Some(Leaf::Blob(blob))), ("c", Some(Leaf::Blob(blob)))]).unwrap();
-        let raw = format!("tree {tree}\nauthor A <a@b> 5 +0000\ncommitter C <c@d> 7 +0000\n\nsubject\n\nbody\n");
+        assert_eq!(
+            scratch.git(&["cat-file", "blob", &blob.to_string()]),
+            "hello\n"
+        );
+        let tree = repository
+            .edit(
+                None,
+                &[
+                    ("a/b.json", Some(Leaf::Blob(blob))),
+                    ("c", Some(Leaf::Blob(blob))),
+                ],
+            )
+            .unwrap();
+        let raw = format!(
+            "tree {tree}\nauthor A <a@b> 5 +0000\ncommitter C <c@d> 7 +0000\n\nsubject\n\nbody\n"
+        );
         let id = repository.write_commit(raw.as_bytes()).unwrap();
-        repository.move_ref("refs/heads/main", None, id, "test").unwrap();
+        repository
+            .move_ref("refs/heads/main", None, id, "test")
+            .unwrap();
         scratch.fsck();
         // A second write of the same object changes nothing.
         assert_eq!(repository.write_blob(b"hello\n").unwrap(), blob);
         let packed = scratch.git(&["repack", "-adq"]);
         assert_eq!(packed, "");
         let commit = scratch.open().read_commit(id).unwrap();
-        assert_eq!((commit.tree, commit.parents.len(), commit.committer_time.seconds()), (tree, 0, 7));
+        assert_eq!(
+            (
+                commit.tree,
+                commit.parents.len(),
+                commit.committer_time.seconds()
+            ),
+            (tree, 0, 7)
+        );
         assert_eq!(commit.author(), b"A <a@b> 5 +0000");
         assert_eq!(commit.message(), b"subject\n\nbody\n");
         assert_eq!(commit.raw, raw.as_bytes());
@@ -40,8 +61,14 @@ fn what_is_wrong_is_told_apart() {
     let blob = repository.write_blob(b"hello\n").unwrap();
     let nothing = "1".repeat(40).parse().unwrap();
     assert!(matches!(repository.read_commit(nothing), Err(Error::Missing(id)) if id == nothing));
-    assert!(matches!(repository.read_commit(blob), Err(Error::Kind { found: "blob", .. })));
-    assert!(matches!(repository.read_blob(blob, 5), Err(Error::Bounds { limit: 5, .. })));
+    assert!(matches!(
+        repository.read_commit(blob),
+        Err(Error::Kind { found: "blob", .. })
+    ));
+    assert!(matches!(
+        repository.read_blob(blob, 5),
+        Err(Error::Bounds { limit: 5, .. })
+    ));
     assert_eq!(repository.read_blob(blob, 6).unwrap(), b"hello\n");
     assert_eq!(repository.kind(blob).unwrap(), Some(Kind::Blob));
     assert_eq!(repository.kind(nothing).unwrap(), None);
@@ -62,7 +89,9 @@ fn odd_commits() {
     let id = "2".repeat(40).parse().unwrap();
     let tree = "3".repeat(40);
     let parse = |committer: &str| {
-        let raw = format!("tree {tree}\nauthor x\ncommitter {committer}\ngpgsig -----\n parent {tree}\n\nm");
+        let raw = format!(
+            "tree {tree}\nauthor x\ncommitter {committer}\ngpgsig -----\n parent {tree}\n\nm"
+        );
         Commit::parse(id, raw.into_bytes()).unwrap()
     };
     let last: Time = "9999-12-31T23:59:59Z".parse().unwrap();
@@ -79,8 +108,16 @@ fn odd_commits() {
         assert_eq!(commit.parents, [], "a signature's lines are not headers");
         assert_eq!(commit.message(), b"m");
     }
-    for bad in ["", "author x\n\n", "tree 12\n\n", &format!("parent {tree}\ntree {tree}\n\n")] {
-        assert!(Commit::parse(id, bad.as_bytes().to_vec()).is_err(), "{bad:?}");
+    for bad in [
+        "",
+        "author x\n\n",
+        "tree 12\n\n",
+        &format!("parent {tree}\ntree {tree}\n\n"),
+    ] {
+        assert!(
+            Commit::parse(id, bad.as_bytes().to_vec()).is_err(),
+            "{bad:?}"
+        );
     }
 }
 
@@ -88,7 +125,10 @@ fn odd_commits() {
 #[test]
 fn repositories_that_would_lie() {
     let reftable = Scratch::new(&["--ref-format=reftable"]);
-    assert!(matches!(Repository::open(&reftable.path), Err(Error::Unsupported { .. })));
+    assert!(matches!(
+        Repository::open(&reftable.path),
+        Err(Error::Unsupported { .. })
+    ));
     for (key, value) in [
         ("extensions.partialClone", "origin"),
         ("remote.origin.promisor", "true"),
@@ -101,7 +141,10 @@ fn repositories_that_would_lie() {
         scratch.git(&["config", key, value]);
         assert!(Repository::open(&scratch.path).is_err(), "{key}");
     }
-    assert!(matches!(Repository::open(std::path::Path::new("/nonexistent")), Err(Error::Open { .. })));
+    assert!(matches!(
+        Repository::open(std::path::Path::new("/nonexistent")),
+        Err(Error::Open { .. })
+    ));
 }
 
 /// A replace ref must not change what a commit says.
@@ -112,9 +155,25 @@ fn replace_refs_are_ignored() {
     let two = scratch.commit(&[], "two", 2);
     scratch.git(&["replace", &one.to_string(), &two.to_string()]);
     assert_eq!(scratch.open().read_commit(one).unwrap().message(), b"one\n");
-    let seen = scratch.open().git("cat-file").args(["commit", &one.to_string()]).run().unwrap().ok().unwrap();
+    let seen = scratch
+        .open()
+        .git("cat-file")
+        .args(["commit", &one.to_string()])
+        .run()
+        .unwrap()
+        .ok()
+        .unwrap();
     assert!(seen.ends_with(b"one\n"));
-    assert_eq!(scratch.open().share().fork().read_commit(one).unwrap().message(), b"one\n");
+    assert_eq!(
+        scratch
+            .open()
+            .share()
+            .fork()
+            .read_commit(one)
+            .unwrap()
+            .message(),
+        b"one\n"
+    );
 }
 
 /// Worktrees share refs and objects with their repository, alternates lend objects, and every path is absolute.
@@ -126,15 +185,26 @@ fn worktrees_and_alternates() {
     let clone = scratch.beside("clone");
     scratch.git(&["clone", "--quiet", "--shared", ".", clone.to_str().unwrap()]);
     let linked = scratch.beside("linked");
-    git_in(&clone, &["worktree", "add", "--quiet", linked.to_str().unwrap()]);
+    git_in(
+        &clone,
+        &["worktree", "add", "--quiet", linked.to_str().unwrap()],
+    );
     std::fs::create_dir(linked.join("below")).unwrap();
     let repository = Repository::discover(&linked.join("below")).unwrap();
     assert_eq!(repository.work_dir(), Some(&*linked));
-    assert_eq!(repository.common_dir().canonicalize().unwrap(), clone.join(".git"));
+    assert_eq!(
+        repository.common_dir().canonicalize().unwrap(),
+        clone.join(".git")
+    );
     assert!(repository.git_dir().is_absolute() && repository.common_dir().is_absolute());
     assert_eq!(repository.read_commit(commit).unwrap().message(), b"one\n");
-    repository.move_ref("refs/deploy/prod", None, commit, "test").unwrap();
-    assert_eq!(git_in(&clone, &["rev-parse", "refs/deploy/prod"]).trim(), commit.to_string());
+    repository
+        .move_ref("refs/deploy/prod", None, commit, "test")
+        .unwrap();
+    assert_eq!(
+        git_in(&clone, &["rev-parse", "refs/deploy/prod"]).trim(),
+        commit.to_string()
+    );
     assert!(!repository.is_bare() && scratch.open().is_bare());
 }
 
@@ -142,13 +212,25 @@ fn worktrees_and_alternates() {
 #[test]
 fn settings() {
     let scratch = Scratch::bare();
-    scratch.open().set_config("deploy.remote", "--global").unwrap();
+    scratch
+        .open()
+        .set_config("deploy.remote", "--global")
+        .unwrap();
     scratch.open().add_config("deploy.many", "a").unwrap();
     scratch.open().add_config("deploy.many", "b c").unwrap();
     assert_eq!(scratch.git(&["config", "deploy.remote"]).trim(), "--global");
     let repository = scratch.open();
-    assert_eq!(repository.config_string("deploy.remote").unwrap().as_deref(), Some("--global"));
-    assert_eq!(repository.config_strings("deploy.many").unwrap(), ["a", "b c"]);
+    assert_eq!(
+        repository
+            .config_string("deploy.remote")
+            .unwrap()
+            .as_deref(),
+        Some("--global")
+    );
+    assert_eq!(
+        repository.config_strings("deploy.many").unwrap(),
+        ["a", "b c"]
+    );
     assert_eq!(repository.config_string("deploy.nothing").unwrap(), None);
     assert!(repository.config_bool("deploy.remote").is_err());
     assert_eq!(repository.config_bool("core.bare").unwrap(), Some(true));
@@ -165,7 +247,11 @@ fn revisions() {
     run(command, b"");
     let repository = scratch.open();
     for revision in ["main", "v1", "HEAD", &commit.prefix(10)] {
-        assert_eq!(repository.resolve(revision).unwrap(), Some(commit), "{revision}");
+        assert_eq!(
+            repository.resolve(revision).unwrap(),
+            Some(commit),
+            "{revision}"
+        );
     }
     for revision in ["nothing", "--all", "main~1", "main^{tree}", ""] {
         assert_eq!(repository.resolve(revision).unwrap(), None, "{revision}");

@@ -42,7 +42,9 @@ impl Keys {
     }
 
     pub fn signer(&self, name: &str) -> Signer {
-        Signer::from_key(SecretKey::read(&self.file(name), || panic!("asked for a password")).unwrap())
+        Signer::from_key(
+            SecretKey::read(&self.file(name), || panic!("asked for a password")).unwrap(),
+        )
     }
 }
 
@@ -62,7 +64,10 @@ pub(crate) fn publish(text: &str) -> Draft {
         admits: Vec::new(),
         recovered: false,
     };
-    Draft { policy_text: Some(text.as_bytes().into()), ..Action::Publish(publish).into() }
+    Draft {
+        policy_text: Some(text.as_bytes().into()),
+        ..Action::Publish(publish).into()
+    }
 }
 
 /// Somebody's clone: where they write, and with which key.
@@ -94,7 +99,11 @@ impl Desk<'_> {
 
     /// Appends what must be accepted.
     pub fn write(&self, ledger: &str, draft: &Draft) -> EntryId {
-        self.append(ledger, &|_| Ok::<_, std::convert::Infallible>(draft.clone())).unwrap().id
+        self.append(ledger, &|_| {
+            Ok::<_, std::convert::Infallible>(draft.clone())
+        })
+        .unwrap()
+        .id
     }
 }
 
@@ -107,11 +116,19 @@ pub(crate) fn code(
     at: i64,
 ) -> CommitId {
     let blob = |text: &str| Leaf::Blob(repository.write_blob(text.as_bytes()).unwrap());
-    let edits: Vec<_> = files.iter().map(|(path, text)| (*path, Some(blob(text)))).collect();
+    let edits: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (*path, Some(blob(text))))
+        .collect();
     let tree = repository.edit(None, &edits).unwrap();
-    let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+    let parents: Vec<String> = parents
+        .iter()
+        .map(|parent| format!("parent {parent}\n"))
+        .collect();
     let parents = parents.concat();
-    let raw = format!("tree {tree}\n{parents}author {who} {at} +0000\ncommitter {who} {at} +0000\n\nchange\n");
+    let raw = format!(
+        "tree {tree}\n{parents}author {who} {at} +0000\ncommitter {who} {at} +0000\n\nchange\n"
+    );
     CommitId(repository.write_commit(raw.as_bytes()).unwrap())
 }
 
@@ -121,7 +138,11 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
     let tips = repository.tips().unwrap();
     let chains = Chains::new(repository, &tips);
     let holds = |ledger: &LedgerName, id| chains.hold(ledger, id);
-    let judge = Judge::new(repository, Gatherer::new(repository, project).with_branches_as_entered(), None);
+    let judge = Judge::new(
+        repository,
+        Gatherer::new(repository, project).with_branches_as_entered(),
+        None,
+    );
     let mut count = 0;
     for (ledger, tip) in &tips {
         let mut head: Head = judge.head(ledger, None).unwrap();
@@ -138,9 +159,17 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
 
 /// The end of the chain after an entry that was let in.
 pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
-    let Judged { head, verdict, kept, .. } = judged;
-    let bad: Vec<_> =
-        verdict.checks.iter().filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass).collect();
+    let Judged {
+        head,
+        verdict,
+        kept,
+        ..
+    } = judged;
+    let bad: Vec<_> = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass)
+        .collect();
     head.unwrap_or_else(|| panic!("{by} refuses {kept:#?}\nfor {bad:#?}"))
 }
 
@@ -153,5 +182,9 @@ pub(crate) fn notes_hold(repository: &Repository, tips: &Tips) {
     assert_eq!(repository.differing_notes(tips).unwrap(), []);
     let before = tree();
     repository.rebuild_notes(tips).unwrap();
-    assert_eq!(tree(), before, "notes made anew differ from those that grew");
+    assert_eq!(
+        tree(),
+        before,
+        "notes made anew differ from those that grew"
+    );
 }

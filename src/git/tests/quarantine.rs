@@ -12,11 +12,17 @@ fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
     let git = |args: &[&str], input: &[u8]| {
         let mut command = plain_git(&scratch.path);
         command.args(args).env("GIT_OBJECT_DIRECTORY", incoming);
-        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", scratch.path.join("objects"));
+        command.env(
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            scratch.path.join("objects"),
+        );
         run(command, input).trim().to_owned()
     };
     let blob = git(&["hash-object", "-w", "--stdin"], b"pushed\n");
-    let tree = git(&["mktree"], format!("100644 blob {blob}\tpushed\n").as_bytes());
+    let tree = git(
+        &["mktree"],
+        format!("100644 blob {blob}\tpushed\n").as_bytes(),
+    );
     git(&["commit-tree", &tree, "-p", parent, "-m", "pushed"], b"")
 }
 
@@ -29,14 +35,23 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
     let scratch = Scratch::bare();
     // A relative alternate of the repository itself, through a folder beside it.
     std::os::unix::fs::symlink(&lender.path, scratch.beside("lender")).unwrap();
-    std::fs::write(scratch.path.join("objects/info/alternates"), "../../lender/objects\n").unwrap();
+    std::fs::write(
+        scratch.path.join("objects/info/alternates"),
+        "../../lender/objects\n",
+    )
+    .unwrap();
     let own = scratch.commit(&[lent], "own", 2);
     scratch.git(&["update-ref", "refs/heads/main", &own.to_string()]);
     scratch.git(&["commit-graph", "write", "--reachable"]);
     let incoming = scratch.path.join("objects/tmp_objdir-incoming-\"x\"\n:ü");
-    let pushed = pushed(&scratch, &incoming, &own.to_string()).parse().unwrap();
+    let pushed = pushed(&scratch, &incoming, &own.to_string())
+        .parse()
+        .unwrap();
 
-    assert!(matches!(scratch.open().read_commit(pushed), Err(Error::Missing(_))));
+    assert!(matches!(
+        scratch.open().read_commit(pushed),
+        Err(Error::Missing(_))
+    ));
     let environment = HookEnvironment {
         current_dir: scratch.path.clone(),
         git_dir: scratch.path.clone(),
@@ -45,27 +60,66 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         quarantined: true,
     };
     let repository = Repository::open_in_environment(&environment).unwrap();
-    for other in [None, Some(repository.fork()), Some(repository.share().fork())] {
+    for other in [
+        None,
+        Some(repository.fork()),
+        Some(repository.share().fork()),
+    ] {
         let repository = other.as_ref().unwrap_or(&repository);
         for (id, message) in [(pushed, "pushed\n"), (own, "own\n"), (lent, "lent\n")] {
-            assert_eq!(repository.read_commit(id).unwrap().message(), message.as_bytes());
+            assert_eq!(
+                repository.read_commit(id).unwrap().message(),
+                message.as_bytes()
+            );
         }
         assert!(repository.is_ancestor(lent, pushed).unwrap());
         assert!(!repository.is_ancestor(pushed, own).unwrap());
-        assert_eq!(repository.commits_between(pushed, &[own], 10).unwrap(), [pushed]);
+        assert_eq!(
+            repository.commits_between(pushed, &[own], 10).unwrap(),
+            [pushed]
+        );
         assert!(repository.is_quarantined());
-        assert!(matches!(repository.move_ref("refs/deploy/prod", None, own, ""), Err(Error::Quarantine(_))));
-        assert!(matches!(repository.write_blob(b"x"), Err(Error::Quarantine(_))));
+        assert!(matches!(
+            repository.move_ref("refs/deploy/prod", None, own, ""),
+            Err(Error::Quarantine(_))
+        ));
+        assert!(matches!(
+            repository.write_blob(b"x"),
+            Err(Error::Quarantine(_))
+        ));
         let tree = repository.read_commit(pushed).unwrap().tree;
-        assert!(repository.edited_id(Some(tree), &[("pushed", None)]).is_ok());
+        assert!(
+            repository
+                .edited_id(Some(tree), &[("pushed", None)])
+                .is_ok()
+        );
     }
-    let log = repository.git("rev-list").arg(pushed.to_string()).with_pushed_objects(&repository).run().unwrap();
+    let log = repository
+        .git("rev-list")
+        .arg(pushed.to_string())
+        .with_pushed_objects(&repository)
+        .run()
+        .unwrap();
     assert_eq!(log.ok().unwrap().split(|byte| *byte == b'\n').count(), 4);
-    assert!(!repository.git("cat-file").args(["-e", &pushed.to_string()]).run().unwrap().success());
+    assert!(
+        !repository
+            .git("cat-file")
+            .args(["-e", &pushed.to_string()])
+            .run()
+            .unwrap()
+            .success()
+    );
     drop(repository);
-    let names = std::fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name());
-    let remains: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("git-deploy")).collect();
-    assert!(remains.is_empty(), "the stand-in folder goes with the repository: {remains:?}");
+    let names = std::fs::read_dir(&scratch.path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let remains: Vec<_> = names
+        .filter(|name| name.to_string_lossy().starts_with("git-deploy"))
+        .collect();
+    assert!(
+        remains.is_empty(),
+        "the stand-in folder goes with the repository: {remains:?}"
+    );
 }
 
 /// What a real `git push` tells its pre-receive hook is what is read here.
@@ -85,10 +139,16 @@ fn a_real_hook_is_understood() {
     let client = Scratch::bare();
     let commit = client.commit(&[], "pushed", 1);
     let mut push = plain_git(&client.path);
-    push.args(["push", "--quiet", scratch.path.to_str().unwrap(), &format!("{commit}:refs/heads/main")]);
+    push.args([
+        "push",
+        "--quiet",
+        scratch.path.to_str().unwrap(),
+        &format!("{commit}:refs/heads/main"),
+    ]);
     assert!(!push.output().unwrap().status.success(), "the hook refuses");
     let told = std::fs::read_to_string(&seen).unwrap();
-    let [pwd, git_dir, objects, alternates, quarantine] = told.lines().collect::<Vec<_>>()[..] else {
+    let [pwd, git_dir, objects, alternates, quarantine] = told.lines().collect::<Vec<_>>()[..]
+    else {
         panic!("{told}");
     };
     assert!(!quarantine.is_empty() && !objects.is_empty());
@@ -102,7 +162,10 @@ fn a_real_hook_is_understood() {
         quarantined: true,
     };
     let repository = Repository::open_in_environment(&environment).unwrap();
-    assert_eq!(repository.read_commit(commit).unwrap().message(), b"pushed\n");
+    assert_eq!(
+        repository.read_commit(commit).unwrap().message(),
+        b"pushed\n"
+    );
 }
 
 /// Outside quarantine, as in proc-receive, the repository is an ordinary one.
@@ -110,9 +173,14 @@ fn a_real_hook_is_understood() {
 fn without_quarantine() {
     let scratch = Scratch::bare();
     let own = scratch.commit(&[], "own", 1);
-    let environment =
-        HookEnvironment { current_dir: scratch.path.clone(), git_dir: scratch.path.clone(), ..Default::default() };
+    let environment = HookEnvironment {
+        current_dir: scratch.path.clone(),
+        git_dir: scratch.path.clone(),
+        ..Default::default()
+    };
     let repository = Repository::open_in_environment(&environment).unwrap();
     assert!(!repository.is_quarantined());
-    repository.move_ref("refs/deploy/prod", None, own, "").unwrap();
+    repository
+        .move_ref("refs/deploy/prod", None, own, "")
+        .unwrap();
 }

@@ -11,8 +11,12 @@ const NAME: &str = "refs/deploy/prod";
 
 fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     let tree = repository.edit(None, &[]).unwrap();
-    let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
-    let raw = format!("tree {tree}\n{parent}author A <a@b> 5 +0000\ncommitter A <a@b> 5 +0000\n\n{message}\n");
+    let parent = parent
+        .map(|parent| format!("parent {parent}\n"))
+        .unwrap_or_default();
+    let raw = format!(
+        "tree {tree}\n{parent}author A <a@b> 5 +0000\ncommitter A <a@b> 5 +0000\n\n{message}\n"
+    );
     repository.write_commit(raw.as_bytes()).unwrap()
 }
 
@@ -37,7 +41,11 @@ fn races_lose_nothing() {
         let packer = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 // It may lose the lock to a writer; what counts is that it runs.
-                let _ = plain_git(&scratch.path).args(["pack-refs", "--all"]).stderr(Stdio::null()).status().unwrap();
+                let _ = plain_git(&scratch.path)
+                    .args(["pack-refs", "--all"])
+                    .stderr(Stdio::null())
+                    .status()
+                    .unwrap();
             }
         });
         let writer = |writer: usize| {
@@ -45,8 +53,13 @@ fn races_lose_nothing() {
             let repository = scratch.open();
             (0..25).for_each(|entry| append(&repository, &format!("{writer} {entry}")));
         };
-        let writers: Vec<_> = (0..4).map(|number| scope.spawn(move || writer(number))).collect();
-        let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let writers: Vec<_> = (0..4)
+            .map(|number| scope.spawn(move || writer(number)))
+            .collect();
+        let ended: Vec<_> = writers
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
         done.store(true, Ordering::Relaxed);
         packer.join().unwrap();
         assert!(ended.iter().all(Result::is_ok));
@@ -57,9 +70,21 @@ fn races_lose_nothing() {
     subjects.dedup();
     assert_eq!(subjects.len(), 101);
     scratch.fsck();
-    assert_eq!(scratch.open().first_parent_walk(scratch.oid(&["rev-parse", NAME])).count(), 101);
+    assert_eq!(
+        scratch
+            .open()
+            .first_parent_walk(scratch.oid(&["rev-parse", NAME]))
+            .count(),
+        101
+    );
     // The bare repository remembers where its ledger was.
-    assert_eq!(scratch.git(&["reflog", "show", "--format=%gs", NAME]).lines().count(), 101);
+    assert_eq!(
+        scratch
+            .git(&["reflog", "show", "--format=%gs", NAME])
+            .lines()
+            .count(),
+        101
+    );
 }
 
 /// A lost race says so, and says where the ref is; the ref stays where the winner put it.
@@ -67,23 +92,41 @@ fn races_lose_nothing() {
 fn lost_races_are_told() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
-    let (one, two, three) =
-        (child(&repository, None, "1"), child(&repository, None, "2"), child(&repository, None, "3"));
-    assert!(matches!(repository.move_ref(NAME, Some(one), two, ""), Err(Error::LostRace { found: None, .. })));
+    let (one, two, three) = (
+        child(&repository, None, "1"),
+        child(&repository, None, "2"),
+        child(&repository, None, "3"),
+    );
+    assert!(matches!(
+        repository.move_ref(NAME, Some(one), two, ""),
+        Err(Error::LostRace { found: None, .. })
+    ));
     repository.move_ref(NAME, None, one, "").unwrap();
     // Two first writers of one genesis make the same commit.
     repository.move_ref(NAME, None, one, "").unwrap();
     for old in [None, Some(three)] {
         let lost = repository.move_ref(NAME, old, two, "");
-        assert!(matches!(lost, Err(Error::LostRace { found: Some(found), .. }) if found == one), "{lost:?}");
+        assert!(
+            matches!(lost, Err(Error::LostRace { found: Some(found), .. }) if found == one),
+            "{lost:?}"
+        );
     }
-    repository.move_ref(NAME, Some(one), two, "two\nlines").unwrap();
+    repository
+        .move_ref(NAME, Some(one), two, "two\nlines")
+        .unwrap();
     scratch.git(&["pack-refs", "--all"]);
     assert_eq!(repository.read_ref(NAME).unwrap(), Some(two));
-    assert!(repository.move_ref(NAME, Some(one), three, "").is_err_and(|error| error.is_lost_race()));
+    assert!(
+        repository
+            .move_ref(NAME, Some(one), three, "")
+            .is_err_and(|error| error.is_lost_race())
+    );
     repository.move_ref(NAME, Some(two), three, "").unwrap();
     assert_eq!(scratch.oid(&["rev-parse", NAME]), three);
-    assert_eq!(repository.list_refs("refs/deploy/").unwrap(), [(NAME.to_owned(), three)]);
+    assert_eq!(
+        repository.list_refs("refs/deploy/").unwrap(),
+        [(NAME.to_owned(), three)]
+    );
 }
 
 /// Whoever holds the lock for a moment only delays us.
@@ -111,12 +154,21 @@ fn symbolic_refs_are_refused() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
-    repository.move_ref("refs/heads/main", None, one, "").unwrap();
+    repository
+        .move_ref("refs/heads/main", None, one, "")
+        .unwrap();
     scratch.git(&["symbolic-ref", NAME, "refs/heads/main"]);
     assert!(matches!(repository.read_ref(NAME), Err(Error::Ref { .. })));
-    assert!(matches!(repository.list_refs("refs/deploy/"), Err(Error::Ref { .. })));
+    assert!(matches!(
+        repository.list_refs("refs/deploy/"),
+        Err(Error::Ref { .. })
+    ));
     for old in [None, Some(one)] {
-        assert!(repository.move_ref(NAME, old, child(&repository, None, "2"), "").is_err());
+        assert!(
+            repository
+                .move_ref(NAME, old, child(&repository, None, "2"), "")
+                .is_err()
+        );
     }
     assert_eq!(repository.read_ref("refs/heads/main").unwrap(), Some(one));
 }
@@ -127,16 +179,29 @@ fn only_the_very_ref() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
-    for shadow in ["refs/heads/refs/deploy/prod", "refs/tags/refs/deploy/prod", "refs/refs/deploy/prod"] {
+    for shadow in [
+        "refs/heads/refs/deploy/prod",
+        "refs/tags/refs/deploy/prod",
+        "refs/refs/deploy/prod",
+    ] {
         scratch.git(&["update-ref", shadow, &one.to_string()]);
     }
     assert_eq!(repository.read_ref(NAME).unwrap(), None);
     scratch.git(&["pack-refs", "--all"]);
     assert_eq!(scratch.open().read_ref(NAME).unwrap(), None);
-    for name in
-        ["prod", "deploy/prod", "HEAD", "refs/deploy/../heads/main", "refs/deploy/a.lock", "refs/deploy/", "--all"]
-    {
-        assert!(matches!(repository.read_ref(name), Err(Error::Ref { .. })), "{name}");
+    for name in [
+        "prod",
+        "deploy/prod",
+        "HEAD",
+        "refs/deploy/../heads/main",
+        "refs/deploy/a.lock",
+        "refs/deploy/",
+        "--all",
+    ] {
+        assert!(
+            matches!(repository.read_ref(name), Err(Error::Ref { .. })),
+            "{name}"
+        );
     }
 }
 
@@ -153,7 +218,11 @@ fn broken_refs_are_errors() {
     let repository = scratch.open();
     assert!(repository.read_ref(NAME).is_err());
     assert!(repository.list_refs("refs/deploy/").is_err());
-    assert!(repository.move_ref(NAME, Some(one), child(&repository, Some(one), "2"), "").is_err());
+    assert!(
+        repository
+            .move_ref(NAME, Some(one), child(&repository, Some(one), "2"), "")
+            .is_err()
+    );
 }
 
 /// A ref that is a file and a folder at once can be made with packed refs, and then neither can be read reliably.
@@ -161,15 +230,24 @@ fn broken_refs_are_errors() {
 fn file_and_folder() {
     let scratch = Scratch::bare();
     let one = child(&scratch.open(), None, "1");
-    scratch.open().move_ref("refs/deploy/pr", None, one, "").unwrap();
-    scratch.open().move_ref("refs/deploy/x/y", None, one, "").unwrap();
+    scratch
+        .open()
+        .move_ref("refs/deploy/pr", None, one, "")
+        .unwrap();
+    scratch
+        .open()
+        .move_ref("refs/deploy/x/y", None, one, "")
+        .unwrap();
     for pack in [false, true] {
         if pack {
             scratch.git(&["pack-refs", "--all"]);
         }
         for name in ["refs/deploy/pr/17", "refs/deploy/pr/17/18", "refs/deploy/x"] {
             let refused = scratch.open().move_ref(name, None, one, "");
-            assert!(matches!(refused, Err(Error::Ref { .. })), "{name} {pack}: {refused:?}");
+            assert!(
+                matches!(refused, Err(Error::Ref { .. })),
+                "{name} {pack}: {refused:?}"
+            );
         }
     }
 }

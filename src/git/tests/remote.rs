@@ -18,7 +18,12 @@ fn pair() -> Pair {
     client.git(&["remote", "add", "origin", server.path.to_str().unwrap()]);
     let first = client.commit(&[], "first", 1);
     let second = client.commit(&[first], "second", 2);
-    Pair { server, client, first, second }
+    Pair {
+        server,
+        client,
+        first,
+        second,
+    }
 }
 
 fn hook(server: &Scratch, script: &str) {
@@ -31,31 +36,65 @@ fn hook(server: &Scratch, script: &str) {
 /// A push goes in once; the same push again is no mistake; what the server says is passed on, harmless.
 #[test]
 fn accepted() {
-    let Pair { server, client, first, second } = pair();
+    let Pair {
+        server,
+        client,
+        first,
+        second,
+    } = pair();
     hook(&server, "printf 'thanks \\033[31mall\\n' >&2");
     let repository = client.open();
     let outcome = repository.push_one("origin", first, NAME, None).unwrap();
-    assert_eq!(outcome, PushOutcome::Accepted { messages: vec!["thanks \u{fffd}[31mall".to_owned()] });
+    assert_eq!(
+        outcome,
+        PushOutcome::Accepted {
+            messages: vec!["thanks \u{fffd}[31mall".to_owned()]
+        }
+    );
     for _ in 0..2 {
-        let outcome = repository.push_one("origin", second, NAME, Some(first)).unwrap();
-        assert!(matches!(outcome, PushOutcome::Accepted { .. }), "{outcome:?}");
+        let outcome = repository
+            .push_one("origin", second, NAME, Some(first))
+            .unwrap();
+        assert!(
+            matches!(outcome, PushOutcome::Accepted { .. }),
+            "{outcome:?}"
+        );
     }
     assert_eq!(server.oid(&["rev-parse", NAME]), second);
-    assert_eq!(repository.read_ref(NAME).unwrap(), None, "the local ref is the caller's to move");
-    let heads = repository.ls_remote("origin", &[NAME, "refs/heads/*"]).unwrap();
-    assert_eq!(heads.into_iter().collect::<Vec<_>>(), [(NAME.to_owned(), second)]);
+    assert_eq!(
+        repository.read_ref(NAME).unwrap(),
+        None,
+        "the local ref is the caller's to move"
+    );
+    let heads = repository
+        .ls_remote("origin", &[NAME, "refs/heads/*"])
+        .unwrap();
+    assert_eq!(
+        heads.into_iter().collect::<Vec<_>>(),
+        [(NAME.to_owned(), second)]
+    );
 }
 
 /// Somebody was faster: with a longer ledger, with a fork of it, or with its first entry.
 #[test]
 fn lost_races() {
-    let Pair { server, client, first, second } = pair();
+    let Pair {
+        server,
+        client,
+        first,
+        second,
+    } = pair();
     let repository = client.open();
     let fork = client.commit(&[first], "fork", 3);
     client.git(&["push", "--quiet", "origin", &format!("{second}:{NAME}")]);
     for (mine, expected) in [(fork, Some(first)), (first, None), (fork, None)] {
         let outcome = repository.push_one("origin", mine, NAME, expected).unwrap();
-        assert_eq!(outcome, PushOutcome::LostRace { found: Some(second) });
+        assert_eq!(
+            outcome,
+            PushOutcome::LostRace {
+                found: Some(second)
+            }
+        );
     }
     assert_eq!(server.oid(&["rev-parse", NAME]), second);
 }
@@ -63,47 +102,109 @@ fn lost_races() {
 /// A hook's no is not a lost race: trying again would not help, and its reasons must reach the person.
 #[test]
 fn rejected() {
-    let Pair { server, client, first, .. } = pair();
+    let Pair {
+        server,
+        client,
+        first,
+        ..
+    } = pair();
     hook(&server, "echo 'git-deploy: refused' >&2; exit 1");
     let outcome = client.open().push_one("origin", first, NAME, None).unwrap();
-    assert_eq!(outcome, PushOutcome::Rejected { messages: vec!["git-deploy: refused".to_owned()], doubt: false });
+    assert_eq!(
+        outcome,
+        PushOutcome::Rejected {
+            messages: vec!["git-deploy: refused".to_owned()],
+            doubt: false
+        }
+    );
     assert!(server.git(&["for-each-ref"]).is_empty());
 }
 
 /// No answer is not a no. But when the remote can be asked afterwards, and has the commit, it went in.
 #[test]
 fn no_answer() {
-    let Pair { server, client, first, second } = pair();
+    let Pair {
+        server,
+        client,
+        first,
+        second,
+    } = pair();
     let repository = client.open();
     client.git(&["remote", "add", "dead", "/nonexistent/repository"]);
     let outcome = repository.push_one("dead", first, NAME, None).unwrap();
-    assert!(matches!(&outcome, PushOutcome::Unknown { messages, .. } if !messages.is_empty()), "{outcome:?}");
+    assert!(
+        matches!(&outcome, PushOutcome::Unknown { messages, .. } if !messages.is_empty()),
+        "{outcome:?}"
+    );
     assert!(repository.ls_remote("dead", &[NAME]).is_err());
-    assert!(repository.fetch("dead", &["+refs/deploy/*:refs/deploy-incoming/*"]).is_err());
+    assert!(
+        repository
+            .fetch("dead", &["+refs/deploy/*:refs/deploy-incoming/*"])
+            .is_err()
+    );
     // The connection ends without an answer, before the server did it and after.
     client.git(&["push", "--quiet", "origin", &format!("{first}:{NAME}")]);
     client.git(&["config", "remote.origin.receivepack", "false"]);
-    let outcome = repository.push_one("origin", second, NAME, Some(first)).unwrap();
-    assert!(matches!(outcome, PushOutcome::Unknown { .. }), "{outcome:?}");
-    server.git(&["fetch", "--quiet", client.path.to_str().unwrap(), &second.to_string()]);
+    let outcome = repository
+        .push_one("origin", second, NAME, Some(first))
+        .unwrap();
+    assert!(
+        matches!(outcome, PushOutcome::Unknown { .. }),
+        "{outcome:?}"
+    );
+    server.git(&[
+        "fetch",
+        "--quiet",
+        client.path.to_str().unwrap(),
+        &second.to_string(),
+    ]);
     server.git(&["update-ref", NAME, &second.to_string()]);
-    let outcome = repository.push_one("origin", second, NAME, Some(first)).unwrap();
-    assert!(matches!(outcome, PushOutcome::Accepted { .. }), "{outcome:?}");
+    let outcome = repository
+        .push_one("origin", second, NAME, Some(first))
+        .unwrap();
+    assert!(
+        matches!(outcome, PushOutcome::Accepted { .. }),
+        "{outcome:?}"
+    );
 }
 
 /// A fetch brings what was asked for and nothing that a setting adds; what the remote deleted goes.
 #[test]
 fn fetched() {
-    let Pair { server, client, first, second } = pair();
-    client.git(&["push", "--quiet", "origin", &format!("{first}:{NAME}"), &format!("{second}:refs/heads/main")]);
-    client.git(&["push", "--quiet", "origin", &format!("{second}:refs/tags/v1"), &format!("{first}:refs/deploy/qa")]);
+    let Pair {
+        server,
+        client,
+        first,
+        second,
+    } = pair();
+    client.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        &format!("{first}:{NAME}"),
+        &format!("{second}:refs/heads/main"),
+    ]);
+    client.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        &format!("{second}:refs/tags/v1"),
+        &format!("{first}:refs/deploy/qa"),
+    ]);
     client.git(&["config", "fetch.prune", "false"]);
     let repository = client.open();
-    let fetch = || repository.fetch("origin", &["+refs/deploy/*:refs/deploy-incoming/*"]).unwrap();
+    let fetch = || {
+        repository
+            .fetch("origin", &["+refs/deploy/*:refs/deploy-incoming/*"])
+            .unwrap()
+    };
     fetch();
     let listed = || repository.list_refs("refs/deploy-incoming/").unwrap();
     let incoming = |name: &str| format!("refs/deploy-incoming/{name}");
-    assert_eq!(listed(), [(incoming("prod"), first), (incoming("qa"), first)]);
+    assert_eq!(
+        listed(),
+        [(incoming("prod"), first), (incoming("qa"), first)]
+    );
     server.git(&["update-ref", "-d", "refs/deploy/qa"]);
     server.git(&["update-ref", NAME, &second.to_string()]);
     fetch();
@@ -119,9 +220,24 @@ fn options_are_names() {
     let hostile = format!("--upload-pack=touch {}", mark.display());
     let repository = client.open();
     assert!(repository.fetch(&hostile, &["refs/heads/main"]).is_err());
-    assert!(repository.ls_remote(&hostile, &["refs/heads/main"]).is_err());
-    assert!(matches!(repository.push_one(&hostile, first, NAME, None), Ok(PushOutcome::Unknown { .. })));
-    assert!(repository.push_one("origin", first, "refs/x:refs/y", None).is_err());
-    assert!(repository.push_one("origin", first, "--force", None).is_err());
+    assert!(
+        repository
+            .ls_remote(&hostile, &["refs/heads/main"])
+            .is_err()
+    );
+    assert!(matches!(
+        repository.push_one(&hostile, first, NAME, None),
+        Ok(PushOutcome::Unknown { .. })
+    ));
+    assert!(
+        repository
+            .push_one("origin", first, "refs/x:refs/y", None)
+            .is_err()
+    );
+    assert!(
+        repository
+            .push_one("origin", first, "--force", None)
+            .is_err()
+    );
     assert!(!mark.exists());
 }

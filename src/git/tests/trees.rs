@@ -16,7 +16,10 @@ fn file(id: Oid) -> Option<Leaf> {
 
 fn random_path(numbers: &mut Numbers) -> String {
     let depth = 1 + numbers.below(3);
-    (0..depth).map(|_| *numbers.pick(&NAMES)).collect::<Vec<_>>().join("/")
+    (0..depth)
+        .map(|_| *numbers.pick(&NAMES))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn mode(leaf: Leaf) -> (&'static str, Oid) {
@@ -48,8 +51,11 @@ fn edits_equal_git() {
     for format in ["sha1", "sha256"] {
         let scratch = Scratch::new(&["--object-format", format]);
         let repository = scratch.open();
-        let blobs: Vec<_> = (0..5_u8).map(|n| repository.write_blob(&[n]).unwrap()).collect();
-        let (mut numbers, mut files, mut tree) = (Numbers(7), BTreeMap::<String, Leaf>::new(), None);
+        let blobs: Vec<_> = (0..5_u8)
+            .map(|n| repository.write_blob(&[n]).unwrap())
+            .collect();
+        let (mut numbers, mut files, mut tree) =
+            (Numbers(7), BTreeMap::<String, Leaf>::new(), None);
         for round in 0..60 {
             let mut edits: BTreeMap<String, Option<Leaf>> = BTreeMap::new();
             for _ in 0..=numbers.below(6) {
@@ -60,24 +66,43 @@ fn edits_equal_git() {
                     2 => Some(Leaf::Commit(id)),
                     _ => Some(Leaf::Blob(id)),
                 };
-                let free = files.keys().chain(edits.keys()).all(|other| !clash(&path, other));
+                let free = files
+                    .keys()
+                    .chain(edits.keys())
+                    .all(|other| !clash(&path, other));
                 if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || free {
                     edits.insert(path, leaf);
                 }
             }
             for (path, leaf) in &edits {
-                files.retain(|other, _| !(other == path || leaf.is_none() && other.starts_with(&format!("{path}/"))));
+                files.retain(|other, _| {
+                    !(other == path || leaf.is_none() && other.starts_with(&format!("{path}/")))
+                });
                 files.extend(leaf.map(|leaf| (path.clone(), leaf)));
             }
-            let list: Vec<_> = edits.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+            let list: Vec<_> = edits
+                .iter()
+                .map(|(path, leaf)| (path.as_str(), *leaf))
+                .collect();
             let (computed, _) = repository.edited_id(tree, &list).unwrap();
             let written = repository.edit(tree, &list).unwrap();
             assert_eq!(computed, written);
-            assert_eq!(written, by_git(&scratch, &files), "round {round}: {edits:?}");
-            let listed: BTreeMap<_, _> = repository.list_tree(written, "", 1_000).unwrap().into_iter().collect();
+            assert_eq!(
+                written,
+                by_git(&scratch, &files),
+                "round {round}: {edits:?}"
+            );
+            let listed: BTreeMap<_, _> = repository
+                .list_tree(written, "", 1_000)
+                .unwrap()
+                .into_iter()
+                .collect();
             assert_eq!(listed, files);
             if let Some((path, leaf)) = files.first_key_value() {
-                assert_eq!(repository.entry_at(written, path).unwrap(), Some(Found::Leaf(*leaf)));
+                assert_eq!(
+                    repository.entry_at(written, path).unwrap(),
+                    Some(Found::Leaf(*leaf))
+                );
             }
             tree = Some(written);
         }
@@ -91,7 +116,9 @@ fn contradicting_edits() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
-    let tree = repository.edit(None, &[("a/b", file(id)), ("c", file(id))]).unwrap();
+    let tree = repository
+        .edit(None, &[("a/b", file(id)), ("c", file(id))])
+        .unwrap();
     for edits in [
         &[("a", file(id))][..],
         &[("c/d", file(id))],
@@ -99,14 +126,35 @@ fn contradicting_edits() {
         &[("d", None), ("d", file(id))],
         &[("d", file(id)), ("d/e", file(id))],
     ] {
-        assert!(matches!(repository.edited_id(Some(tree), edits), Err(Error::Path { .. })), "{edits:?}");
+        assert!(
+            matches!(
+                repository.edited_id(Some(tree), edits),
+                Err(Error::Path { .. })
+            ),
+            "{edits:?}"
+        );
     }
     // A folder can be emptied and filled in one go; what is not there can be removed; nothing left is the empty tree.
-    let refilled = repository.edit(Some(tree), &[("a", None), ("a/c", file(id)), ("c/d", None), ("x", None)]).unwrap();
-    assert_eq!(refilled, repository.edit(None, &[("a/c", file(id)), ("c", file(id))]).unwrap());
-    let emptied = repository.edit(Some(tree), &[("a/b", None), ("c", None)]).unwrap();
+    let refilled = repository
+        .edit(
+            Some(tree),
+            &[("a", None), ("a/c", file(id)), ("c/d", None), ("x", None)],
+        )
+        .unwrap();
+    assert_eq!(
+        refilled,
+        repository
+            .edit(None, &[("a/c", file(id)), ("c", file(id))])
+            .unwrap()
+    );
+    let emptied = repository
+        .edit(Some(tree), &[("a/b", None), ("c", None)])
+        .unwrap();
     assert_eq!(emptied, repository.hash_kind().empty_tree());
-    assert!(matches!(repository.list_tree(tree, "", 1), Err(Error::Bounds { .. })));
+    assert!(matches!(
+        repository.list_tree(tree, "", 1),
+        Err(Error::Bounds { .. })
+    ));
 }
 
 /// Paths that would leave the tree, or become git's own folder in a checkout, have no way in.
@@ -137,8 +185,19 @@ fn hostile_paths() {
         "--upload-pack=x/ y",
         &long,
     ] {
-        assert!(matches!(repository.edit(None, &[(path, file(id))]), Err(Error::Path { .. })), "{path:?}");
-        assert!(repository.entry_at(repository.hash_kind().empty_tree(), path).is_err(), "{path:?}");
+        assert!(
+            matches!(
+                repository.edit(None, &[(path, file(id))]),
+                Err(Error::Path { .. })
+            ),
+            "{path:?}"
+        );
+        assert!(
+            repository
+                .entry_at(repository.hash_kind().empty_tree(), path)
+                .is_err(),
+            "{path:?}"
+        );
     }
 }
 
@@ -148,7 +207,8 @@ fn forged_trees() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
-    let entry = |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat();
+    let entry =
+        |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat();
     for raw in [
         entry("100755", "a"),
         entry("120000", "a"),
@@ -161,7 +221,13 @@ fn forged_trees() {
         b"100644 a".to_vec(),
     ] {
         let tree = repository.write_tree(&raw).unwrap();
-        assert!(matches!(repository.edited_id(Some(tree), &[("z", None)]), Err(Error::Corrupt { .. })), "{raw:?}");
+        assert!(
+            matches!(
+                repository.edited_id(Some(tree), &[("z", None)]),
+                Err(Error::Corrupt { .. })
+            ),
+            "{raw:?}"
+        );
         assert!(repository.list_tree(tree, "", 10).is_err());
     }
 }
@@ -172,9 +238,18 @@ struct Prefixes(&'static [&'static str]);
 impl Paths for Prefixes {
     fn folder(&self, path: &[u8]) -> Folder {
         let path = std::str::from_utf8(path).unwrap();
-        if self.0.iter().any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/"))) {
+        if self
+            .0
+            .iter()
+            .any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/")))
+        {
             Folder::Whole
-        } else if path.is_empty() || self.0.iter().any(|prefix| prefix.starts_with(&format!("{path}/"))) {
+        } else if path.is_empty()
+            || self
+                .0
+                .iter()
+                .any(|prefix| prefix.starts_with(&format!("{path}/")))
+        {
             Folder::Descend
         } else {
             Folder::Nothing
@@ -215,17 +290,36 @@ fn content_equals_git() {
     for (prefixes, kept) in [
         (&["api"][..], &["api/", ".gitattributes"][..]),
         (&["api", "libs/x"], &["api/", "libs/x/", ".gitattributes"]),
-        (&["libs/x-y", "README"], &["libs/x-y/", "README", ".gitattributes"]),
+        (
+            &["libs/x-y", "README"],
+            &["libs/x-y/", "README", ".gitattributes"],
+        ),
     ] {
-        let expected: Vec<_> =
-            all.iter().filter(|(_, path, _)| kept.iter().any(|kept| path.starts_with(kept))).cloned().collect();
-        let content = repository.content(tree, &Prefixes(prefixes)).unwrap().unwrap();
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|(_, path, _)| kept.iter().any(|kept| path.starts_with(kept)))
+            .cloned()
+            .collect();
+        let content = repository
+            .content(tree, &Prefixes(prefixes))
+            .unwrap()
+            .unwrap();
         assert_eq!(content.0, scratch.tree(&expected), "{prefixes:?}");
     }
-    assert_eq!(repository.content(tree, &Prefixes(&[""])).unwrap().unwrap().0, tree);
+    assert_eq!(
+        repository
+            .content(tree, &Prefixes(&[""]))
+            .unwrap()
+            .unwrap()
+            .0,
+        tree
+    );
     // Shared files alone make no component.
     assert_eq!(repository.content(tree, &Prefixes(&["web"])).unwrap(), None);
-    assert_eq!(repository.content(tree, &Prefixes(&["api/run"])).unwrap(), None);
+    assert_eq!(
+        repository.content(tree, &Prefixes(&["api/run"])).unwrap(),
+        None
+    );
 }
 
 /// Looks everywhere.
@@ -236,7 +330,11 @@ impl Paths for All {
         Folder::Descend
     }
     fn file(&self, path: &[u8]) -> File {
-        if path.ends_with(b"0/f") { File::Own } else { File::No }
+        if path.ends_with(b"0/f") {
+            File::Own
+        } else {
+            File::No
+        }
     }
 }
 
@@ -246,24 +344,46 @@ fn content_is_bounded_and_writes_nothing() {
     let scratch = Scratch::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
-    let entry = |mode: &str, name: &str, id: Oid| [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat();
+    let entry = |mode: &str, name: &str, id: Oid| {
+        [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat()
+    };
     let mut tree = repository.write_tree(&entry("100644", "f", id)).unwrap();
     // Ten times ten times ten … files, in a few objects.
     for _ in 0..9 {
-        let raw: Vec<_> = (0..10).flat_map(|n| entry("40000", &n.to_string(), tree)).collect();
+        let raw: Vec<_> = (0..10)
+            .flat_map(|n| entry("40000", &n.to_string(), tree))
+            .collect();
         tree = repository.write_tree(&raw).unwrap();
     }
-    assert!(matches!(repository.content(tree, &All), Err(Error::Bounds { .. })));
+    assert!(matches!(
+        repository.content(tree, &All),
+        Err(Error::Bounds { .. })
+    ));
     let small = [entry("100644", "f", id), entry("100644", "g", id)].concat();
-    let mut deep = repository.write_tree(&entry("40000", "0", repository.write_tree(&small).unwrap())).unwrap();
+    let mut deep = repository
+        .write_tree(&entry("40000", "0", repository.write_tree(&small).unwrap()))
+        .unwrap();
     let before = scratch.git(&["count-objects"]);
-    assert!(repository.content(deep, &All).unwrap().is_some_and(|content| content.0 != deep));
+    assert!(
+        repository
+            .content(deep, &All)
+            .unwrap()
+            .is_some_and(|content| content.0 != deep)
+    );
     assert_eq!(before, scratch.git(&["count-objects"]));
     for _ in 0..300 {
         deep = repository.write_tree(&entry("40000", "d", deep)).unwrap();
     }
-    assert!(matches!(repository.content(deep, &All), Err(Error::Bounds { .. })));
+    assert!(matches!(
+        repository.content(deep, &All),
+        Err(Error::Bounds { .. })
+    ));
     // An empty folder, which git never stores, makes no component either.
-    let forged = repository.write_tree(&entry("40000", "api", repository.hash_kind().empty_tree())).unwrap();
-    assert_eq!(repository.content(forged, &Prefixes(&["api"])).unwrap(), None);
+    let forged = repository
+        .write_tree(&entry("40000", "api", repository.hash_kind().empty_tree()))
+        .unwrap();
+    assert_eq!(
+        repository.content(forged, &Prefixes(&["api"])).unwrap(),
+        None
+    );
 }

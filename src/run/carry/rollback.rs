@@ -19,13 +19,24 @@ pub(super) fn bring_back(
     ours: &mut Ours<'_>,
     report: &mut Report,
 ) {
-    let known: BTreeSet<ComponentName> = wanted.iter().filter(|name| task.good.contains_key(*name)).cloned().collect();
+    let known: BTreeSet<ComponentName> = wanted
+        .iter()
+        .filter(|name| task.good.contains_key(*name))
+        .cloned()
+        .collect();
     if !known.is_empty() {
         task.crew.witness.goes_back(&known);
     }
     let graph = Graph::new(task.crew.surroundings.policy, wanted).reversed();
-    let mut foreman = BringingBack { task, site, ours, lost: None };
-    let work = |_: &ComponentName, piece: Piece, leave: &Leave<'_, (), Left>| brought_back(task, &piece, leave);
+    let mut foreman = BringingBack {
+        task,
+        site,
+        ours,
+        lost: None,
+    };
+    let work = |_: &ComponentName, piece: Piece, leave: &Leave<'_, (), Left>| {
+        brought_back(task, &piece, leave)
+    };
     let fates = carry_out(&graph, task.parallel, &mut foreman, &work);
     let lost = foreman.lost.take();
     for it in &mut report.results {
@@ -37,7 +48,9 @@ pub(super) fn bring_back(
             }
             Some(fate) => {
                 // One that had come in well is between the two now.
-                if it.outcome == Outcome::Succeeded && matches!(fate, Fate::Failed(Left { touched: true, .. })) {
+                if it.outcome == Outcome::Succeeded
+                    && matches!(fate, Fate::Failed(Left { touched: true, .. }))
+                {
                     it.outcome = Outcome::Failed;
                     it.verification = VerificationResult::None;
                 }
@@ -67,7 +80,10 @@ struct Left {
 
 impl Left {
     fn alone(why: impl Into<String>) -> Self {
-        Self { why: why.into(), touched: false }
+        Self {
+            why: why.into(),
+            touched: false,
+        }
     }
 }
 
@@ -89,7 +105,9 @@ impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
             return Err(Left::alone("nothing is known to have run well before"));
         };
         let failed = find(self.task.deployment, component).map(|change| change.target.commit);
-        self.site.piece(good.clone(), failed, "rollback").map_err(|error| Left::alone(error.to_string()))
+        self.site
+            .piece(good.clone(), failed, "rollback")
+            .map_err(|error| Left::alone(error.to_string()))
     }
 
     fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Left> {
@@ -106,15 +124,27 @@ impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
 
 fn brought_back(task: &Task<'_>, piece: &Piece, leave: &Leave<'_, (), Left>) -> Result<(), Left> {
     let crew = task.crew;
-    let made = crew.plan(piece).map_err(|broken| Left::alone(format!("its plan failed: {}", broken.why)))?;
+    let made = crew
+        .plan(piece)
+        .map_err(|broken| Left::alone(format!("its plan failed: {}", broken.why)))?;
     let plan = made.as_ref().and_then(Made::of_terraform);
     if plan.is_some_and(Terraform::destroys_whole) {
-        return Err(Left::alone("going back would destroy something: that is for a person to decide"));
+        return Err(Left::alone(
+            "going back would destroy something: that is for a person to decide",
+        ));
     }
-    let touched = |what: &str, why: &str| Left { why: format!("{what} failed: {why}"), touched: true };
+    let touched = |what: &str, why: &str| Left {
+        why: format!("{what} failed: {why}"),
+        touched: true,
+    };
     if !made.as_ref().is_some_and(Made::is_empty) {
-        leave.ask().map_err(|left| left.unwrap_or_else(|| Left::alone("interrupted")))?;
-        crew.apply(piece).map_err(|broken| touched("its apply", &broken.why))?;
+        leave
+            .ask()
+            .map_err(|left| left.unwrap_or_else(|| Left::alone("interrupted")))?;
+        crew.apply(piece)
+            .map_err(|broken| touched("its apply", &broken.why))?;
     }
-    crew.verify(piece).map(drop).map_err(|broken| touched("its verification", &broken.why))
+    crew.verify(piece)
+        .map(drop)
+        .map_err(|broken| touched("its verification", &broken.why))
 }

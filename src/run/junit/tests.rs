@@ -39,44 +39,82 @@ fn reports() {
     };
     assert_eq!(tests.unwrap(), wanted);
     assert_eq!(wanted.result(), "FAILED");
-    let flaky =
-        read(r#"<testsuite><testcase name="f"><flakyError/></testcase><testcase name="g"/></testsuite>"#).unwrap();
+    let flaky = read(
+        r#"<testsuite><testcase name="f"><flakyError/></testcase><testcase name="g"/></testsuite>"#,
+    )
+    .unwrap();
     assert_eq!(flaky.result(), "WARNED");
 }
 
 /// A failure that no test owns up to is one all the same: a suite that could not begin, a count without a name.
 #[test]
 fn failures_without_a_test() {
-    let suite = read(r#"<testsuite name="db"><error message="no database"/><testcase name="a"/></testsuite>"#).unwrap();
+    let suite = read(
+        r#"<testsuite name="db"><error message="no database"/><testcase name="a"/></testsuite>"#,
+    )
+    .unwrap();
     assert_eq!((suite.result(), suite.failed), ("FAILED", names(&["db"])));
-    let counted = read(r#"<testsuites><testsuite errors="2"><testcase name="a"/></testsuite></testsuites>"#).unwrap();
-    assert_eq!((counted.result(), counted.failed), ("FAILED", names(&["report.xml: 2 failures that name no test"])));
-    let mut both = read(r#"<testsuite failures="1"><testcase name="a"><failure/></testcase></testsuite>"#).unwrap();
-    both.add("second.xml", br#"<testsuite failures="1"/>"#).unwrap();
+    let counted =
+        read(r#"<testsuites><testsuite errors="2"><testcase name="a"/></testsuite></testsuites>"#)
+            .unwrap();
+    assert_eq!(
+        (counted.result(), counted.failed),
+        (
+            "FAILED",
+            names(&["report.xml: 2 failures that name no test"])
+        )
+    );
+    let mut both =
+        read(r#"<testsuite failures="1"><testcase name="a"><failure/></testcase></testsuite>"#)
+            .unwrap();
+    both.add("second.xml", br#"<testsuite failures="1"/>"#)
+        .unwrap();
     assert_eq!(both.failed.len(), 2);
 }
 
 /// A report is anybody's: what it may do to its reader is bounded, and what is none never counts as good.
 #[test]
 fn hostile_reports() {
-    let bomb = r#"<!DOCTYPE t [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><testsuite name="&b;"/>"#;
-    assert!(matches!(read(bomb), Err(JunitError::Xml(roxmltree::Error::DtdDetected))));
+    let bomb =
+        r#"<!DOCTYPE t [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><testsuite name="&b;"/>"#;
+    assert!(matches!(
+        read(bomb),
+        Err(JunitError::Xml(roxmltree::Error::DtdDetected))
+    ));
     let file = r#"<!DOCTYPE t SYSTEM "file:///etc/passwd"><testsuite/>"#;
     assert!(matches!(read(file), Err(JunitError::Xml(_))));
     assert!(matches!(read("<html/>"), Err(JunitError::Root(_))));
-    assert!(matches!(read("<testsuite failures='-1'/>"), Err(JunitError::Count { .. })));
-    assert!(matches!(read("<testsuite><testcase></testsuite>"), Err(JunitError::Xml(_))));
-    assert!(matches!(Tests::default().add("x", b"\xff\xfe<"), Err(JunitError::NotUtf8)));
+    assert!(matches!(
+        read("<testsuite failures='-1'/>"),
+        Err(JunitError::Count { .. })
+    ));
+    assert!(matches!(
+        read("<testsuite><testcase></testsuite>"),
+        Err(JunitError::Xml(_))
+    ));
+    assert!(matches!(
+        Tests::default().add("x", b"\xff\xfe<"),
+        Err(JunitError::NotUtf8)
+    ));
     let deep = |levels: usize| "<testsuite>".repeat(levels) + &"</testsuite>".repeat(levels);
     assert!(read(&deep(DEPTH)).is_ok());
     assert!(matches!(read(&deep(100_000)), Err(JunitError::TooDeep)));
     let large = vec![b' '; MAX_REPORT + 1];
-    assert!(matches!(Tests::default().add("x", &large), Err(JunitError::TooLarge)));
+    assert!(matches!(
+        Tests::default().add("x", &large),
+        Err(JunitError::TooLarge)
+    ));
 
     let odd = read("<testsuite><testcase name=\"a\u{202e}&#10;b\tc\"/></testsuite>").unwrap();
     assert_eq!(odd.passed, names(&["a\u{fffd} b c"]));
-    for nothing in ["<testsuite/>", "<testsuite><testcase name='a'><skipped/></testcase></testsuite>"] {
-        assert!(matches!(read(nothing).unwrap().predicate(&[], None), Err(JunitError::Nothing)));
+    for nothing in [
+        "<testsuite/>",
+        "<testsuite><testcase name='a'><skipped/></testcase></testsuite>",
+    ] {
+        assert!(matches!(
+            read(nothing).unwrap().predicate(&[], None),
+            Err(JunitError::Nothing)
+        ));
     }
 }
 
@@ -85,7 +123,10 @@ fn hostile_reports() {
 fn room() {
     let digest = Digest::sha256(b"report");
     let reports = [("report.xml".to_owned(), digest.clone())];
-    let few = Tests { passed: names(&["a", "b"]), ..Tests::default() };
+    let few = Tests {
+        passed: names(&["a", "b"]),
+        ..Tests::default()
+    };
     let url: Line = "https://ci.example.com/1".parse().unwrap();
     let predicate = few.predicate(&reports, Some(&url)).unwrap();
     assert_eq!(
@@ -103,15 +144,30 @@ fn room() {
     // Short names are dear in an entry, where each is a line; long ones in the predicate.
     for length in [1, 400] {
         let name = |number: usize| format!("{number:0>length$}");
-        let many = Tests { passed: (0..80_000).map(name).collect(), failed: names(&["z"]), ..Tests::default() };
+        let many = Tests {
+            passed: (0..80_000).map(name).collect(),
+            failed: names(&["z"]),
+            ..Tests::default()
+        };
         let Predicate { map, left_out } = many.predicate(&reports, None).unwrap();
         let passed = map["passedTests"].as_array().unwrap().len();
         assert!(passed > 500 && passed + left_out == 80_000, "{passed}");
-        assert_eq!((&map["failedTests"], &map[COUNTS]["passed"]), (&json!(["z"]), &json!(80_000)));
+        assert_eq!(
+            (&map["failedTests"], &map[COUNTS]["passed"]),
+            (&json!(["z"]), &json!(80_000))
+        );
         let compact = serde_json::to_vec(&map).unwrap().len();
-        assert!(compact <= MAX_PREDICATE && compact > MAX_PREDICATE / 3, "{compact}");
+        assert!(
+            compact <= MAX_PREDICATE && compact > MAX_PREDICATE / 3,
+            "{compact}"
+        );
         assert!(serde_json::to_vec_pretty(&map).unwrap().len() + passed * 6 < MAX_BYTES);
     }
-    let reports: Vec<_> = (0..2_000).map(|number| (format!("TEST-{number}.xml"), digest.clone())).collect();
-    assert!(matches!(few.predicate(&reports, None), Err(JunitError::TooMany)));
+    let reports: Vec<_> = (0..2_000)
+        .map(|number| (format!("TEST-{number}.xml"), digest.clone()))
+        .collect();
+    assert!(matches!(
+        few.predicate(&reports, None),
+        Err(JunitError::TooMany)
+    ));
 }

@@ -14,8 +14,15 @@ pub(super) const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8
 
 /// The event about the run, then those about services and the environment, each ready to be sent.
 pub(super) fn all(notice: &Notice) -> Vec<Vec<u8>> {
-    let services = notice.components.iter().filter_map(|part| service(notice, part));
-    std::iter::once(whole(notice)).chain(services).chain(environment(notice)).map(|event| bytes(&event)).collect()
+    let services = notice
+        .components
+        .iter()
+        .filter_map(|part| service(notice, part));
+    std::iter::once(whole(notice))
+        .chain(services)
+        .chain(environment(notice))
+        .map(|event| bytes(&event))
+        .collect()
 }
 
 /// The event about the run alone.
@@ -28,8 +35,14 @@ fn bytes(event: &Value) -> Vec<u8> {
 }
 
 fn whole(notice: &Notice) -> Value {
-    let Notice { project, environment, .. } = notice;
-    let run = notice.run.map_or_else(|| notice.id(), |run| run.to_string());
+    let Notice {
+        project,
+        environment,
+        ..
+    } = notice;
+    let run = notice
+        .run
+        .map_or_else(|| notice.id(), |run| run.to_string());
     let content = |outcome: Option<&str>| {
         let mut content = json!({
             "pipelineName": format!("{project}/{environment}"), "uri": format!("git-deploy:{project}/{environment}/{run}"),
@@ -46,19 +59,36 @@ fn whole(notice: &Notice) -> Value {
         Event::PlanReady => ("dev.cdeventsx.gitdeploy-plan.ready.0.1.0", json!({})),
         Event::ApprovalNeeded => ("dev.cdeventsx.gitdeploy-approval.needed.0.1.0", json!({})),
         Event::Started => ("dev.cdevents.pipelinerun.started.0.3.0", content(None)),
-        Event::Succeeded => ("dev.cdevents.pipelinerun.finished.0.3.0", content(Some("success"))),
-        Event::Failed | Event::RolledBack => ("dev.cdevents.pipelinerun.finished.0.3.0", content(Some("failure"))),
-        Event::Refused => ("dev.cdeventsx.gitdeploy-deployment.refused.0.1.0", json!({})),
-        Event::AboutToExpire => ("dev.cdeventsx.gitdeploy-environment.expiring.0.1.0", json!({})),
+        Event::Succeeded => (
+            "dev.cdevents.pipelinerun.finished.0.3.0",
+            content(Some("success")),
+        ),
+        Event::Failed | Event::RolledBack => (
+            "dev.cdevents.pipelinerun.finished.0.3.0",
+            content(Some("failure")),
+        ),
+        Event::Refused => (
+            "dev.cdeventsx.gitdeploy-deployment.refused.0.1.0",
+            json!({}),
+        ),
+        Event::AboutToExpire => (
+            "dev.cdeventsx.gitdeploy-environment.expiring.0.1.0",
+            json!({}),
+        ),
     };
-    let subject = if notice.event == Event::AboutToExpire { environment.to_string() } else { run };
+    let subject = if notice.event == Event::AboutToExpire {
+        environment.to_string()
+    } else {
+        run
+    };
     event(notice, "", kind, &subject, &content, &notice.components)
 }
 
 /// What became of a component, as a service in its environment.
 fn service(notice: &Notice, part: &Part) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
-        (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _) | (Outcome::Succeeded, Kind::Exec, _) => {
+        (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _)
+        | (Outcome::Succeeded, Kind::Exec, _) => {
             return None;
         }
         (Outcome::Succeeded, Kind::Rollback, Some(_)) | (Outcome::RolledBack, _, _) => "rolledback",
@@ -66,12 +96,20 @@ fn service(notice: &Notice, part: &Part) -> Option<Value> {
         (Outcome::Succeeded, _, None) => "deployed",
         (Outcome::Destroyed, _, _) => "removed",
     };
-    let mut content = json!({ "environment": { "id": notice.environment, "source": source(notice) } });
+    let mut content =
+        json!({ "environment": { "id": notice.environment, "source": source(notice) } });
     if predicate != "removed" {
         content["artifactId"] = package(notice, part).into();
     }
     let kind = format!("dev.cdevents.service.{predicate}.0.3.0");
-    Some(event(notice, part.component.as_str(), &kind, part.component.as_str(), &content, std::slice::from_ref(part)))
+    Some(event(
+        notice,
+        part.component.as_str(),
+        &kind,
+        part.component.as_str(),
+        &content,
+        std::slice::from_ref(part),
+    ))
 }
 
 /// An ephemeral environment that came or went.
@@ -80,10 +118,17 @@ fn environment(notice: &Notice) -> Option<Value> {
         return None;
     }
     let name = notice.environment.as_str();
-    let first = notice.expires.is_some() && notice.components.iter().all(|part| part.from.is_none());
+    let first =
+        notice.expires.is_some() && notice.components.iter().all(|part| part.from.is_none());
     let (kind, mut content) = match notice.kind {
-        Kind::Destroy => ("dev.cdevents.environment.deleted.0.3.0", json!({ "name": name })),
-        _ if first => ("dev.cdevents.environment.created.0.3.0", json!({ "name": name })),
+        Kind::Destroy => (
+            "dev.cdevents.environment.deleted.0.3.0",
+            json!({ "name": name }),
+        ),
+        _ if first => (
+            "dev.cdevents.environment.created.0.3.0",
+            json!({ "name": name }),
+        ),
         _ => return None,
     };
     if let (false, Some(url)) = (notice.kind == Kind::Destroy, &notice.url) {
@@ -98,8 +143,13 @@ fn package(notice: &Notice, part: &Part) -> String {
         Some(Outcome::RolledBack) => (part.from.unwrap_or(part.commit), None),
         _ => (part.commit, part.artifact.as_ref()),
     };
-    let checksum = artifact.map(|digest| format!("?checksum={digest}")).unwrap_or_default();
-    format!("pkg:generic/{}/{}@{commit}{checksum}", notice.project, part.component)
+    let checksum = artifact
+        .map(|digest| format!("?checksum={digest}"))
+        .unwrap_or_default();
+    format!(
+        "pkg:generic/{}/{}@{commit}{checksum}",
+        notice.project, part.component
+    )
 }
 
 fn source(notice: &Notice) -> String {
@@ -107,9 +157,20 @@ fn source(notice: &Notice) -> String {
 }
 
 /// The envelope and the event in it. The id is the same whenever the same event is made; `of` tells apart those of one notice.
-fn event(notice: &Notice, of: &str, kind: &str, subject: &str, content: &Value, components: &[Part]) -> Value {
+fn event(
+    notice: &Notice,
+    of: &str,
+    kind: &str,
+    subject: &str,
+    content: &Value,
+    components: &[Part],
+) -> Value {
     let (source, time) = (source(notice), notice.time);
-    let id = if of.is_empty() { notice.id() } else { format!("{}-{of}", notice.id()) };
+    let id = if of.is_empty() {
+        notice.id()
+    } else {
+        format!("{}-{of}", notice.id())
+    };
     json!({
         "specversion": "1.0", "id": id, "source": source, "type": kind, "subject": subject, "time": time,
         "datacontenttype": "application/json",

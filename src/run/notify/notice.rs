@@ -77,7 +77,10 @@ impl Notice {
         self.kind = deployment.kind;
         self.components = deployment.changed().map(Part::from).collect();
         let destroys = |change: &&Change| change.intent == Intent::Destroy;
-        self.commit = deployment.changed().find(|change| !destroys(change)).map(|change| change.target.commit);
+        self.commit = deployment
+            .changed()
+            .find(|change| !destroys(change))
+            .map(|change| change.target.commit);
         self.description.clone_from(&deployment.description);
         self.change.clone_from(&deployment.change);
         self.expires = deployment.expires;
@@ -88,7 +91,9 @@ impl Notice {
     #[must_use]
     pub fn ended(mut self, ended: &[Ended]) -> Self {
         for part in &mut self.components {
-            let how = ended.iter().find(|ended| ended.target.component == part.component);
+            let how = ended
+                .iter()
+                .find(|ended| ended.target.component == part.component);
             part.outcome = how.map(|ended| ended.outcome);
         }
         self
@@ -96,7 +101,10 @@ impl Notice {
 
     /// `prod: failed, catalogue at 2affccc97fa0, by ci`: one plain line.
     pub fn summary(&self) -> String {
-        let (what, mut line) = (event_words(self.event, self.kind), self.environment.to_string());
+        let (what, mut line) = (
+            event_words(self.event, self.kind),
+            self.environment.to_string(),
+        );
         line.push_str(": ");
         line.push_str(&what);
         line.push_str(", ");
@@ -115,7 +123,11 @@ impl Notice {
     /// An id that the same event keeps however often it is sent: of 128 bits, over all that is told.
     pub(super) fn id(&self) -> String {
         let bytes = format!("{}\0{self:?}", env!("CARGO_PKG_NAME"));
-        Digest::sha256(bytes.as_bytes()).hex().chars().take(32).collect()
+        Digest::sha256(bytes.as_bytes())
+            .hex()
+            .chars()
+            .take(32)
+            .collect()
     }
 
     /// All of it for a message, bounded; with these components.

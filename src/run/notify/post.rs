@@ -19,7 +19,12 @@ use crate::domain::policy::WebhookUrl;
 ///
 /// Redirects are never followed, as the `CloudEvents` webhook specification wants it. A proxy is taken from the environment
 /// (`HTTPS_PROXY`, `NO_PROXY` …), but for this machine itself; certificates are judged as the system does it.
-pub(super) fn post(url: &WebhookUrl, media_type: &str, body: &[u8], within: Duration) -> Result<(), Failure> {
+pub(super) fn post(
+    url: &WebhookUrl,
+    media_type: &str,
+    body: &[u8],
+    within: Duration,
+) -> Result<(), Failure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .https_only(!url.is_here())
@@ -27,9 +32,22 @@ pub(super) fn post(url: &WebhookUrl, media_type: &str, body: &[u8], within: Dura
         .max_redirects_will_error(false)
         .timeout_global(Some(within))
         .user_agent(concat!("git-deploy/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
-    let config = if url.is_here() { config.proxy(None) } else { config };
-    let answer = config.build().new_agent().post(url.secret()).header(CONTENT_TYPE, media_type).send(body);
+        .tls_config(
+            TlsConfig::builder()
+                .root_certs(RootCerts::PlatformVerifier)
+                .build(),
+        );
+    let config = if url.is_here() {
+        config.proxy(None)
+    } else {
+        config
+    };
+    let answer = config
+        .build()
+        .new_agent()
+        .post(url.secret())
+        .header(CONTENT_TYPE, media_type)
+        .send(body);
     match answer {
         Ok(answer) => judged(answer.status(), answer.headers()),
         Err(error) => Err(Failure::later(words(&error, within))),
@@ -42,15 +60,27 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     if status.is_redirection() {
-        let why = format!("it answered {}, a redirect, which is not followed", status.as_u16());
+        let why = format!(
+            "it answered {}, a redirect, which is not followed",
+            status.as_u16()
+        );
         return Err(Failure::Final(why));
     }
     let why = format!("it answered {}", status.as_u16());
-    let again = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    let again = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     if status.is_client_error() && !again.contains(&status) {
         return Err(Failure::Final(why));
     }
-    Err(Failure::Later { why, after: headers.get(RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?)) })
+    Err(Failure::Later {
+        why,
+        after: headers
+            .get(RETRY_AFTER)
+            .and_then(|value| wait(value.to_str().ok()?)),
+    })
 }
 
 /// What `Retry-After` asks for: seconds, or a moment.
@@ -75,8 +105,12 @@ fn words(error: &ureq::Error, within: Duration) -> String {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS.to_owned(),
-        ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => "the proxy failed".to_owned(),
-        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => "its answer is not proper HTTP".to_owned(),
+        ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
+            "the proxy failed".to_owned()
+        }
+        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
+            "its answer is not proper HTTP".to_owned()
+        }
         _ => "the request failed".to_owned(),
     }
 }

@@ -24,15 +24,34 @@ pub(super) fn message(notice: &Notice) -> Vec<u8> {
 fn text(notice: &Notice) -> String {
     let mut lines = vec![format!("*{}*", escaped(&notice.summary()))];
     let mut extra: Vec<String> = Vec::new();
-    extra.extend(notice.change.as_ref().map(|change| format!("change {}", escaped(change.as_str()))));
+    extra.extend(
+        notice
+            .change
+            .as_ref()
+            .map(|change| format!("change {}", escaped(change.as_str()))),
+    );
     extra.extend(notice.url.as_ref().map(|url| escaped(url)));
     extra.extend(notice.expires.map(|time| format!("expires {time}")));
     extra.extend(notice.run.map(|run| format!("run {run}")));
     lines.extend((!extra.is_empty()).then(|| extra.join(" · ")));
-    few(&mut lines, notice.reasons().iter().map(|reason| format!("• {}", escaped(reason))));
+    few(
+        &mut lines,
+        notice
+            .reasons()
+            .iter()
+            .map(|reason| format!("• {}", escaped(reason))),
+    );
     few(&mut lines, notice.components.iter().map(component));
-    let description = notice.description.as_ref().map_or("", |description| description.as_str());
-    few(&mut lines, description.lines().map(|line| format!("> {}", escaped(line))));
+    let description = notice
+        .description
+        .as_ref()
+        .map_or("", |description| description.as_str());
+    few(
+        &mut lines,
+        description
+            .lines()
+            .map(|line| format!("> {}", escaped(line))),
+    );
     let mut text = String::new();
     for line in lines {
         if text.len() + line.len() > LENGTH {
@@ -88,5 +107,8 @@ fn component(part: &Part) -> String {
 /// a plain `@all`.
 fn escaped(text: &str) -> String {
     let cut: String = text.chars().take(LINE).collect();
-    cut.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{2060}")
+    cut.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('@', "@\u{2060}")
 }

@@ -53,16 +53,31 @@ impl Shared {
     fn wait<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
         // A span too long for the clock is as good as an hour: every wait is in a loop.
         let longest = longest.min(Duration::from_secs(3_600));
-        self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0
+        self.changed
+            .wait_timeout(state, longest)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }
 
 impl Worker {
-    pub(super) fn new(to: String, channel: Channel, commands: Arc<dyn Commands>, limits: Limits) -> Self {
+    pub(super) fn new(
+        to: String,
+        channel: Channel,
+        commands: Arc<dyn Commands>,
+        limits: Limits,
+    ) -> Self {
         let shared = Arc::<Shared>::default();
-        let mut sender = Sender { channel, commands, limits, url: None };
+        let mut sender = Sender {
+            channel,
+            commands,
+            limits,
+            url: None,
+        };
         let own = Arc::clone(&shared);
-        let spawned = thread::Builder::new().name("notify".to_owned()).spawn(move || serve(&own, &mut sender));
+        let spawned = thread::Builder::new()
+            .name("notify".to_owned())
+            .spawn(move || serve(&own, &mut sender));
         if let Err(error) = spawned {
             shared.lock().dead = Some(format!("no thread could be started: {}", error.kind()));
         }
@@ -93,13 +108,20 @@ impl Worker {
             attempts,
         };
         let lost: Vec<_> = std::mem::take(&mut state.lost);
-        let mut all: Vec<Undelivered> =
-            lost.into_iter().map(|(it, attempts, why)| undelivered(&it, attempts, why)).collect();
+        let mut all: Vec<Undelivered> = lost
+            .into_iter()
+            .map(|(it, attempts, why)| undelivered(&it, attempts, why))
+            .collect();
         let first = state.dead.take().or_else(|| state.why.take());
-        let first = first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
+        let first =
+            first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
         let attempts = state.attempts;
         for (at, message) in std::mem::take(&mut state.waiting).into_iter().enumerate() {
-            all.push(undelivered(&message, if at == 0 { attempts } else { 0 }, first.clone()));
+            all.push(undelivered(
+                &message,
+                if at == 0 { attempts } else { 0 },
+                first.clone(),
+            ));
         }
         all
     }
@@ -117,7 +139,9 @@ fn serve(shared: &Shared, sender: &mut Sender) {
             state = shared.wait(state, Duration::MAX);
             continue;
         };
-        let within = state.end.map_or(sender.limits.attempt, |end| end.left().min(sender.limits.attempt));
+        let within = state.end.map_or(sender.limits.attempt, |end| {
+            end.left().min(sender.limits.attempt)
+        });
         if within.is_zero() {
             return;
         }
@@ -125,22 +149,33 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         let result = sender.send(&message, within);
         state = shared.lock();
         // The run gave up on it meanwhile.
-        if !state.waiting.front().is_some_and(|first| Arc::ptr_eq(first, &message)) {
+        if !state
+            .waiting
+            .front()
+            .is_some_and(|first| Arc::ptr_eq(first, &message))
+        {
             return;
         }
         state.attempts += 1;
         let result = match result {
-            Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => Err(Failure::Final(why)),
+            Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => {
+                Err(Failure::Final(why))
+            }
             other => other,
         };
         match result {
             Err(Failure::Later { why, after }) => {
                 state.why = Some(shown(&why));
                 let hurry = after.is_none() && !hurried;
-                let (rested, cut) = rest(shared, state, after.unwrap_or_default().max(pause), hurry);
+                let (rested, cut) =
+                    rest(shared, state, after.unwrap_or_default().max(pause), hurry);
                 (state, hurried) = (rested, hurried || cut);
                 // The little time at the end is used: the pauses begin anew.
-                pause = if cut { sender.limits.pause } else { pause.saturating_mul(2).min(sender.limits.longest) };
+                pause = if cut {
+                    sender.limits.pause
+                } else {
+                    pause.saturating_mul(2).min(sender.limits.longest)
+                };
             }
             done => {
                 if let Err(Failure::Final(why)) = done {
@@ -168,7 +203,9 @@ fn rest<'a>(
         if cut || over.passed() || state.end.is_some_and(Deadline::passed) {
             return (state, cut);
         }
-        let left = state.end.map_or(over.left(), |end| end.left().min(over.left()));
+        let left = state
+            .end
+            .map_or(over.left(), |end| end.left().min(over.left()));
         state = shared.wait(state, left);
     }
 }
@@ -190,16 +227,26 @@ impl Sender {
     fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
         let url = match &self.channel {
             Channel::Command(command) => {
-                let told = self.commands.tell(command, &message.body, &message.variables);
+                let told = self
+                    .commands
+                    .tell(command, &message.body, &message.variables);
                 return told.map_err(Failure::later);
             }
-            Channel::Webhook { address: Address::Written(url), .. } => url,
-            Channel::Webhook { address: Address::Printed(command), .. } => {
+            Channel::Webhook {
+                address: Address::Written(url),
+                ..
+            } => url,
+            Channel::Webhook {
+                address: Address::Printed(command),
+                ..
+            } => {
                 if self.url.is_none() {
                     self.url = Some(printed(&*self.commands, command)?);
                 }
                 // It was just put there.
-                self.url.as_ref().ok_or_else(|| Failure::later("no address"))?
+                self.url
+                    .as_ref()
+                    .ok_or_else(|| Failure::later("no address"))?
             }
         };
         post(url, message.media_type, &message.body, within)
@@ -212,7 +259,13 @@ impl Sender {
 }
 
 fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
-    let text = commands.secret(command).map_err(|why| Failure::later(format!("its address is not known: {why}")))?;
+    let text = commands
+        .secret(command)
+        .map_err(|why| Failure::later(format!("its address is not known: {why}")))?;
     let url = text.trim_end_matches(['\n', '\r']).parse();
-    url.map_err(|why: String| Failure::later(format!("the address that was printed cannot be used: {why}")))
+    url.map_err(|why: String| {
+        Failure::later(format!(
+            "the address that was printed cannot be used: {why}"
+        ))
+    })
 }

@@ -28,8 +28,14 @@ impl Mask {
     ///
     /// # Errors
     /// They are too large together to be looked for.
-    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Result<Self, aho_corasick::BuildError> {
-        let mut forms: Vec<Vec<u8>> = secrets.into_iter().flat_map(spellings).filter(|form| !form.is_empty()).collect();
+    pub fn new<'s>(
+        secrets: impl IntoIterator<Item = &'s [u8]>,
+    ) -> Result<Self, aho_corasick::BuildError> {
+        let mut forms: Vec<Vec<u8>> = secrets
+            .into_iter()
+            .flat_map(spellings)
+            .filter(|form| !form.is_empty())
+            .collect();
         forms.sort();
         forms.dedup();
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
@@ -58,7 +64,10 @@ impl Mask {
         if self.finder.is_none() {
             return harmless(&plain);
         }
-        let seen: String = plain.chars().filter(|character| is_plain(*character)).collect();
+        let seen: String = plain
+            .chars()
+            .filter(|character| is_plain(*character))
+            .collect();
         let masked = self.over(&seen);
         harmless(if masked == seen { &plain } else { &masked })
     }
@@ -76,7 +85,11 @@ pub struct Masked<'a> {
 impl<'a> Masked<'a> {
     /// A stream from its beginning.
     pub fn new(mask: &'a Mask) -> Self {
-        Self { mask, held: Vec::new(), blotted: 0 }
+        Self {
+            mask,
+            held: Vec::new(),
+            blotted: 0,
+        }
     }
 
     /// Takes further bytes, and gives those before which no secret can begin any more.
@@ -97,8 +110,12 @@ impl<'a> Masked<'a> {
 
     /// Secrets may overlap, and so may the spellings of one: whatever any of them covers is blotted out.
     fn give(&mut self, safe: usize) -> Vec<u8> {
-        let Some(finder) = &self.mask.finder else { return std::mem::take(&mut self.held) };
-        let found = finder.find_overlapping_iter(&self.held).map(|it| (it.start(), it.end()));
+        let Some(finder) = &self.mask.finder else {
+            return std::mem::take(&mut self.held);
+        };
+        let found = finder
+            .find_overlapping_iter(&self.held)
+            .map(|it| (it.start(), it.end()));
         let mut found: Vec<(usize, usize)> = found.filter(|(start, _)| *start < safe).collect();
         found.sort_unstable();
         let (mut given, mut at) = (Vec::new(), self.blotted);
@@ -134,13 +151,22 @@ mod tests {
     /// The longest secret that begins somewhere is taken: a short one must not leave the rest of a long one behind.
     #[test]
     fn longest_first() {
-        assert_eq!(masked(&["abc", "abcdef"], &[b"x abcdef y abc z"]), "x *** y *** z");
-        assert_eq!(masked(&["abc", "abcdef"], &[b"x abc", b"def", b" y"]), "x *** y");
+        assert_eq!(
+            masked(&["abc", "abcdef"], &[b"x abcdef y abc z"]),
+            "x *** y *** z"
+        );
+        assert_eq!(
+            masked(&["abc", "abcdef"], &[b"x abc", b"def", b" y"]),
+            "x *** y"
+        );
         assert_eq!(masked(&[""], &[b"nothing"]), "nothing");
         // Two that overlap leave no piece of either, however they come.
         let two = ["abcdXYZ1", "XYZ1efgh"];
         assert_eq!(masked(&two, &[b"x abcdXYZ1efgh y"]), "x *** y");
-        assert_eq!(masked(&two, &[b"x abcdXY", b"Z1", b"efg", b"h y"]), "x *** y");
+        assert_eq!(
+            masked(&two, &[b"x abcdXY", b"Z1", b"efg", b"h y"]),
+            "x *** y"
+        );
     }
 
     /// The ways in which programs print a secret by themselves.
@@ -148,19 +174,39 @@ mod tests {
     fn spellings() {
         let key = "-----BEGIN-----\nc2VjcmV0IGtleQ\n-----END-----";
         assert_eq!(masked(&[key], &[b"  c2VjcmV0IGtleQ\n"]), "  ***\n");
-        assert_eq!(masked(&["pa\"ss wörd"], &["{\"p\":\"pa\\\"ss wörd\"}".as_bytes()]), "{\"p\":\"***\"}");
+        assert_eq!(
+            masked(&["pa\"ss wörd"], &["{\"p\":\"pa\\\"ss wörd\"}".as_bytes()]),
+            "{\"p\":\"***\"}"
+        );
         assert_eq!(masked(&["hunter2 ok"], &[b"aHVudGVyMiBvaw=="]), "***");
-        for sent in ["hunter2%20%2Fok", "hunter2%20%2fok", "hunter2+%2Fok", "hunter2%20/ok"] {
-            assert_eq!(masked(&["hunter2 /ok"], &[format!("https://x/?p={sent}&q").as_bytes()]), "https://x/?p=***&q");
+        for sent in [
+            "hunter2%20%2Fok",
+            "hunter2%20%2fok",
+            "hunter2+%2Fok",
+            "hunter2%20/ok",
+        ] {
+            assert_eq!(
+                masked(
+                    &["hunter2 /ok"],
+                    &[format!("https://x/?p={sent}&q").as_bytes()]
+                ),
+                "https://x/?p=***&q"
+            );
         }
         // In what Go, PHP and Python make of a string, and in the trace of a shell.
         for sent in ["a\\u003cb\\u0026c/ü", "a<b&c\\/ü", "a<b&c/\\u00fc"] {
             assert_eq!(masked(&["a<b&c/ü"], &[sent.as_bytes()]), "***", "{sent}");
         }
-        assert_eq!(masked(&["it's"], &[b"+ curl -u 'it'\\''s'"]), "+ curl -u '***'");
+        assert_eq!(
+            masked(&["it's"], &[b"+ curl -u 'it'\\''s'"]),
+            "+ curl -u '***'"
+        );
         // In the middle of a header: only what is the secret's alone.
         let header = STANDARD.encode("user:correct horse battery");
-        assert_eq!(masked(&["correct horse battery"], &[header.as_bytes()]), "dXNlcjp***k=");
+        assert_eq!(
+            masked(&["correct horse battery"], &[header.as_bytes()]),
+            "dXNlcjp***k="
+        );
         // A trailing newline more or less.
         assert_eq!(masked(&["hunter2 ok\r"], &[b"hunter2 ok"]), "***");
     }

@@ -45,7 +45,9 @@ impl Printed {
     /// The beginning of standard output, harmless to show.
     pub fn text(&self) -> String {
         let lines = self.head.split(|byte| *byte == b'\n');
-        let lines: Vec<String> = lines.map(|line| self.mask.clean(line.strip_suffix(b"\r").unwrap_or(line))).collect();
+        let lines: Vec<String> = lines
+            .map(|line| self.mask.clean(line.strip_suffix(b"\r").unwrap_or(line)))
+            .collect();
         lines.join("\n")
     }
 }
@@ -67,7 +69,10 @@ impl<'a> Output<'a> {
     /// Opens the log.
     pub(super) fn new(job: &Job<'a>) -> io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
-        let lines = || Lines { masked: Masked::new(job.mask), line: Vec::new() };
+        let lines = || Lines {
+            masked: Masked::new(job.mask),
+            line: Vec::new(),
+        };
         Ok(Self {
             job: *job,
             out: lines(),
@@ -106,7 +111,11 @@ impl<'a> Output<'a> {
             digest: digest(&self.digest.finalize()),
             head: self.head,
             cut: self.cut,
-            tail: self.tail.iter().map(|line| self.job.mask.clean(line)).collect(),
+            tail: self
+                .tail
+                .iter()
+                .map(|line| self.job.mask.clean(line))
+                .collect(),
             mask: self.job.mask.clone(),
         })
     }
@@ -123,7 +132,8 @@ impl<'a> Output<'a> {
             self.digest.update(bytes);
             let room = self.job.keep.saturating_sub(self.head.len());
             self.cut |= bytes.len() > room;
-            self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            self.head
+                .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -132,7 +142,9 @@ impl<'a> Output<'a> {
             let near = rest.get(..room).unwrap_or(rest);
             let end = near.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             line.extend_from_slice(near.get(..end.unwrap_or(near.len())).unwrap_or_default());
-            rest = rest.get(end.map_or(near.len(), |end| end + 1)..).unwrap_or_default();
+            rest = rest
+                .get(end.map_or(near.len(), |end| end + 1)..)
+                .unwrap_or_default();
             if end.is_some() || line.len() >= LINE {
                 let line = std::mem::take(line);
                 self.line(stream, &line)?;
@@ -149,12 +161,18 @@ impl<'a> Output<'a> {
             self.tail.pop_front();
         }
         self.tail.push_back(line.to_vec());
-        let Some(log) = self.log.as_mut().filter(|_| self.logged < LOG) else { return Ok(()) };
+        let Some(log) = self.log.as_mut().filter(|_| self.logged < LOG) else {
+            return Ok(());
+        };
         let line = self.job.mask.clean(line);
         self.logged += line.len() as u64 + 1;
         writeln!(log, "{line}")?;
         if self.logged >= LOG {
-            writeln!(log, "… what followed is left out: a log has at most {} MiB", LOG >> 20)?;
+            writeln!(
+                log,
+                "… what followed is left out: a log has at most {} MiB",
+                LOG >> 20
+            )?;
         }
         Ok(())
     }

@@ -48,15 +48,34 @@ fn what_a_command_sees() {
     let shell = Shell::new();
     assert_eq!(shell.run("exit 7").end, End::Exited(7));
     assert_eq!(shell.run("kill -9 $$").end, End::Signalled(9));
-    let seen = shell.run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '; cat; pwd").printed.text();
+    let seen = shell
+        .run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '; cat; pwd")
+        .printed
+        .text();
     let folder = shell.folder.path().canonicalize().unwrap();
     // Shells add PWD, and some `_`, by themselves.
-    assert_eq!(seen.replace(" _ ", " ").replace(" SHLVL ", " "), format!("PATH PWD {}\n", folder.display()));
-    let ran = run(&Job { input: b"told", ..shell.job("cat") }, &shell.stop).unwrap();
+    assert_eq!(
+        seen.replace(" _ ", " ").replace(" SHLVL ", " "),
+        format!("PATH PWD {}\n", folder.display())
+    );
+    let ran = run(
+        &Job {
+            input: b"told",
+            ..shell.job("cat")
+        },
+        &shell.stop,
+    )
+    .unwrap();
     assert_eq!(ran.printed.text(), "told");
     let words = ["printf".into(), "%s|".into(), "a b".into(), "$HOME".into()];
-    let direct = Job { program: Program::Direct(&words), ..shell.job("") };
-    assert_eq!(run(&direct, &shell.stop).unwrap().printed.text(), "a b|$HOME|");
+    let direct = Job {
+        program: Program::Direct(&words),
+        ..shell.job("")
+    };
+    assert_eq!(
+        run(&direct, &shell.stop).unwrap().printed.text(),
+        "a b|$HOME|"
+    );
 }
 
 /// A command that hangs is ended, with what it started; one that defies the request is killed.
@@ -66,7 +85,18 @@ fn time_is_bounded() {
     let short = Some(Duration::from_millis(100));
     let text = "(sleep 2; touch late) & sleep 60";
     let before = clock::Deadline::after(Duration::from_secs(5));
-    assert_eq!(run(&Job { timeout: short, ..shell.job(text) }, &shell.stop).unwrap().end, End::TimedOut);
+    assert_eq!(
+        run(
+            &Job {
+                timeout: short,
+                ..shell.job(text)
+            },
+            &shell.stop
+        )
+        .unwrap()
+        .end,
+        End::TimedOut
+    );
     assert!(!before.passed(), "it was waited for");
     std::thread::sleep(Duration::from_millis(2_300));
     assert!(!shell.exists("late"), "what it had started went on");
@@ -100,7 +130,11 @@ fn what_is_left_running() {
     assert_eq!(ran.end, End::Exited(0));
     assert!(!before.passed(), "it was waited for");
     let pid = ran.printed.text().trim().to_owned();
-    assert_eq!(shell.run(&format!("kill {pid}")).end, End::Exited(0), "the server is gone");
+    assert_eq!(
+        shell.run(&format!("kill {pid}")).end,
+        End::Exited(0),
+        "the server is gone"
+    );
 }
 
 /// Whatever bytes a command prints, what is kept of them is plain text, bounded, and without the secret.
@@ -110,13 +144,28 @@ fn what_is_kept() {
     shell.mask = Mask::new([&b"hunter2"[..]]).unwrap();
     let log = shell.folder.path().join("log");
     let text = r"printf 'a\033[31mred\033[0m\tb \033]0;title\007 hun'; sleep 0.1; printf 'ter2\r\n\377\342\200\256x\000y\n'; printf e >&2";
-    let ran = run(&Job { log: Some(&log), ..shell.job(text) }, &shell.stop).unwrap();
+    let ran = run(
+        &Job {
+            log: Some(&log),
+            ..shell.job(text)
+        },
+        &shell.stop,
+    )
+    .unwrap();
     assert_eq!(ran.printed.text(), "ared    b  ***\n\u{fffd}xy\n");
-    let mut kept: Vec<String> = std::fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect();
+    let mut kept: Vec<String> = std::fs::read_to_string(&log)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     assert_eq!(kept.pop().as_deref(), Some("e"));
     kept.retain(|line| !line.is_empty());
     assert_eq!(kept, ["ared    b  ***", "\u{fffd}xy"]);
-    assert_eq!(ran.printed.digest, shell.run(text).printed.digest, "the same output has another digest");
+    assert_eq!(
+        ran.printed.digest,
+        shell.run(text).printed.digest,
+        "the same output has another digest"
+    );
     assert_ne!(ran.printed.digest, shell.run("echo").printed.digest);
 }
 
@@ -126,7 +175,10 @@ fn much_output() {
     let shell = Shell::new();
     let log = shell.folder.path().join("log");
     let ran = run(
-        &Job { log: Some(&log), ..shell.job("yes 0123456789abcdef0123456789abcdef | head -c 80000000") },
+        &Job {
+            log: Some(&log),
+            ..shell.job("yes 0123456789abcdef0123456789abcdef | head -c 80000000")
+        },
         &shell.stop,
     );
     let printed = ran.unwrap().printed;
@@ -135,5 +187,10 @@ fn much_output() {
     assert!((64 << 20..65 << 20).contains(&kept), "{kept} bytes of log");
     // One line without an end is no different.
     let printed = shell.run("head -c 3000000 /dev/zero").printed;
-    assert!(printed.tail.iter().all(|line| line.chars().count() <= 8 << 10));
+    assert!(
+        printed
+            .tail
+            .iter()
+            .all(|line| line.chars().count() <= 8 << 10)
+    );
 }

@@ -25,8 +25,16 @@ pub(super) struct Log {
 
 impl Log {
     /// Reads a ledger back to the last entry before `since`.
-    pub fn read(repository: &Repository, ledger: &LedgerName, tip: EntryId, since: Option<Time>) -> Result<Self> {
-        let mut log = Self { deployments: Vec::new(), ends: Vec::new() };
+    pub fn read(
+        repository: &Repository,
+        ledger: &LedgerName,
+        tip: EntryId,
+        since: Option<Time>,
+    ) -> Result<Self> {
+        let mut log = Self {
+            deployments: Vec::new(),
+            ends: Vec::new(),
+        };
         for link in repository.links(tip) {
             let (commit, mention) = link?;
             let (at, id) = (commit.committer_time, EntryId(commit.id));
@@ -36,8 +44,11 @@ impl Log {
             }
             // Whatever has a link has a parent.
             let previous = commit.parents.first().copied().map(EntryId);
-            if let Some(previous) = previous.filter(|_| matches!(&*mention.action, "start" | "record")) {
-                log.deployments.extend(ledger.is_environment().then_some(Place { id, previous }));
+            if let Some(previous) =
+                previous.filter(|_| matches!(&*mention.action, "start" | "record"))
+            {
+                log.deployments
+                    .extend(ledger.is_environment().then_some(Place { id, previous }));
             }
         }
         Ok(log)

@@ -52,14 +52,26 @@ impl<'a> Past<'a> {
         logs: &'a BTreeMap<LedgerName, Log>,
         plan: &'a Plan<'a>,
     ) -> Self {
-        let gatherer = Gatherer::new(repository, project).with_branches_as_entered().with_order(&order);
+        let gatherer = Gatherer::new(repository, project)
+            .with_branches_as_entered()
+            .with_order(&order);
         let states = StateReader::to_show(repository);
-        Self { repository, project, logs, plan, gatherer, states, policies: RefCell::default() }
+        Self {
+            repository,
+            project,
+            logs,
+            plan,
+            gatherer,
+            states,
+            policies: RefCell::default(),
+        }
     }
 
     /// A deployment, with what it met.
     pub fn meet(&'a self, ledger: &LedgerName, place: Place) -> Result<Met<'a>> {
-        let kept = self.repository.entry_to_show(ledger, &self.repository.read_commit(place.id.0)?)?;
+        let kept = self
+            .repository
+            .entry_to_show(ledger, &self.repository.read_commit(place.id.0)?)?;
         let statement = kept.statement;
         let before = self.repository.read_commit(place.previous.0)?;
         let chain = Chain {
@@ -72,15 +84,30 @@ impl<'a> Past<'a> {
             // That it only moves forward was asked then.
             seen: BTreeMap::new(),
         };
-        let state = self.states.load(before.tree, ledger, &Scope::of(&statement))?;
+        let state = self
+            .states
+            .load(before.tree, ledger, &Scope::of(&statement))?;
         let policies = self.policies(&statement)?;
-        Ok(Met { past: self, statement, chain, state, policies })
+        Ok(Met {
+            past: self,
+            statement,
+            chain,
+            state,
+            policies,
+        })
     }
 
     fn policies(&self, statement: &Statement) -> Result<Rc<Policies>> {
-        let missing =
-            || Error::corrupt(format!("entry {} of {}", statement.sequence, statement.ledger), "it has seen no policy");
-        let tip = *statement.seen.get(&LedgerName::policy()).ok_or_else(missing)?;
+        let missing = || {
+            Error::corrupt(
+                format!("entry {} of {}", statement.sequence, statement.ledger),
+                "it has seen no policy",
+            )
+        };
+        let tip = *statement
+            .seen
+            .get(&LedgerName::policy())
+            .ok_or_else(missing)?;
         if let Some(known) = self.policies.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
@@ -94,8 +121,11 @@ impl<'a> Past<'a> {
             }
             policy
         };
-        let policies =
-            Rc::new(Policies { proposal: over(self.plan.proposal), in_force: over(self.plan.in_force), then });
+        let policies = Rc::new(Policies {
+            proposal: over(self.plan.proposal),
+            in_force: over(self.plan.in_force),
+            then,
+        });
         self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
         Ok(policies)
     }
@@ -105,7 +135,11 @@ impl<'a> Past<'a> {
         let read = reads(then, statement);
         let of = |(ledger, log): (&LedgerName, &Log)| {
             let seen = statement.seen.get(ledger).copied();
-            let tip = if read.contains(ledger) { seen } else { log.tip_at(statement.at).or(seen) };
+            let tip = if read.contains(ledger) {
+                seen
+            } else {
+                log.tip_at(statement.at).or(seen)
+            };
             Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
         };
         self.logs.iter().filter_map(of).collect()
@@ -131,7 +165,9 @@ impl Met<'_> {
     pub fn under(&self, policy: &Policy) -> Verdict {
         let mut statement = self.statement.clone();
         statement.seen = self.past.tips(&statement, &self.policies.then);
-        let silent = statement.deployment().is_some_and(|it| it.branch_tip.is_none());
+        let silent = statement
+            .deployment()
+            .is_some_and(|it| it.branch_tip.is_none());
         let mut verdict = self.ask(policy, statement, |statement, facts| {
             let foreign = foreign(policy, statement, facts);
             if let Some(deployment) = deployment(statement) {
@@ -143,7 +179,10 @@ impl Met<'_> {
             // What to type is said to those who can still do something about it.
             check.remedy = None;
             if silent && check.rule == Rule::UpToDate && check.outcome == Outcome::Fail {
-                *check = Check::unknown(Rule::UpToDate, "nobody wrote down then where the branch was");
+                *check = Check::unknown(
+                    Rule::UpToDate,
+                    "nobody wrote down then where the branch was",
+                );
             }
         }
         verdict
@@ -153,8 +192,18 @@ impl Met<'_> {
     pub fn unbroken(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
         deployment(&mut statement)?.break_glass.take()?;
-        let (chain, state, policies) = (self.chain.clone(), self.state.clone(), Rc::clone(&self.policies));
-        Some(Self { past: self.past, statement, chain, state, policies })
+        let (chain, state, policies) = (
+            self.chain.clone(),
+            self.state.clone(),
+            Rc::clone(&self.policies),
+        );
+        Some(Self {
+            past: self.past,
+            statement,
+            chain,
+            state,
+            policies,
+        })
     }
 
     /// Asks the rules of a policy, at the entry's own time, on what it has seen. `edit` may change the entry by the facts, or stop.
@@ -165,15 +214,26 @@ impl Met<'_> {
         edit: impl FnOnce(&mut Statement, &Facts) -> Option<Check>,
     ) -> Verdict {
         fn request(statement: &Statement) -> Request<'_> {
-            Request::Entry { statement, key: None, policy_text: None }
+            Request::Entry {
+                statement,
+                key: None,
+                policy_text: None,
+            }
         }
         let state = Ok(self.state.clone());
         let chain = Some(self.chain.clone());
-        let facts = self.past.gatherer.facts(policy, &request(&statement), &statement.seen, chain, state);
+        let facts =
+            self.past
+                .gatherer
+                .facts(policy, &request(&statement), &statement.seen, chain, state);
         if let Some(check) = edit(&mut statement, &facts) {
-            return Verdict { checks: vec![check] };
+            return Verdict {
+                checks: vec![check],
+            };
         }
-        let approvers = counting(policy, &request(&statement), &facts, statement.at).into_iter().collect();
+        let approvers = counting(policy, &request(&statement), &facts, statement.at)
+            .into_iter()
+            .collect();
         if let Some(deployment) = deployment(&mut statement) {
             deployment.approved_by = approvers;
         }
@@ -192,16 +252,29 @@ fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
 /// Why nothing can be told: other files belong to a component than then, as to `rest` where a component comes or goes.
 fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
     let deployment = statement.deployment().filter(|it| it.kind != Kind::Exec)?;
-    if deployment.components.iter().any(|change| !policy.knows(&change.target.component)) {
+    if deployment
+        .components
+        .iter()
+        .any(|change| !policy.knows(&change.target.component))
+    {
         // That alone is refused.
         return None;
     }
     let differs = |target: &&Target| {
-        let found = facts.contents.get(&(target.commit, target.component.clone()));
+        let found = facts
+            .contents
+            .get(&(target.commit, target.component.clone()));
         target.content.is_some() && found.is_some_and(|it| *it != Ok(target.content))
     };
-    let target = deployment.components.iter().map(|change| &change.target).find(differs)?;
-    let why = format!("other files would belong to {}, of which nobody judged anything then", target.component);
+    let target = deployment
+        .components
+        .iter()
+        .map(|change| &change.target)
+        .find(differs)?;
+    let why = format!(
+        "other files would belong to {}, of which nobody judged anything then",
+        target.component
+    );
     Some(Check::unknown(Rule::Content, why))
 }
 
@@ -210,13 +283,25 @@ fn complete(deployment: &mut Deployment, facts: &Facts) {
     if deployment.kind == Kind::Rollback {
         return;
     }
-    for change in deployment.components.iter_mut().filter(|change| change.intent == Intent::Change) {
+    for change in deployment
+        .components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Change)
+    {
         let target = &mut change.target;
-        if let Some(Ok(Some(version))) = facts.versions.get(&(target.commit, target.component.clone())) {
+        if let Some(Ok(Some(version))) = facts
+            .versions
+            .get(&(target.commit, target.component.clone()))
+        {
             target.version = Some(version.clone());
         }
-        if let Some(Ok(evidence)) = facts.evidence.as_ref().filter(|_| target.artifacts.is_empty()) {
-            target.artifacts = compose::artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
+        if let Some(Ok(evidence)) = facts
+            .evidence
+            .as_ref()
+            .filter(|_| target.artifacts.is_empty())
+        {
+            target.artifacts =
+                compose::artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
         }
     }
 }

@@ -13,10 +13,17 @@ fn policy(count: usize, edges: &[(usize, usize)]) -> Policy {
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n[environments]\ndev = {}\n",
     );
     for component in 0..count {
-        let needs: Vec<String> =
-            edges.iter().filter(|(from, _)| *from == component).map(|(_, to)| format!("\"c{to}\"")).collect();
+        let needs: Vec<String> = edges
+            .iter()
+            .filter(|(from, _)| *from == component)
+            .map(|(_, to)| format!("\"c{to}\""))
+            .collect();
         let needs = needs.join(", ");
-        writeln!(text, "[components.c{component}]\npaths = [\"c{component}/**\"]\ndepends_on = [{needs}]").unwrap();
+        writeln!(
+            text,
+            "[components.c{component}]\npaths = [\"c{component}/**\"]\ndepends_on = [{needs}]"
+        )
+        .unwrap();
     }
     Policy::parse(&text).unwrap()
 }
@@ -41,7 +48,11 @@ impl Foreman<(), (), String> for Plain {
     }
     fn may_go_on(&mut self, component: &ComponentName) -> Result<(), String> {
         self.log.push(format!("?{component}"));
-        if self.left > 0 { Ok(()) } else { Err("not any more".to_owned()) }
+        if self.left > 0 {
+            Ok(())
+        } else {
+            Err("not any more".to_owned())
+        }
     }
     fn ended(&mut self, component: &ComponentName, _: &Result<(), String>) {
         self.log.push(format!("-{component}"));
@@ -49,9 +60,16 @@ impl Foreman<(), (), String> for Plain {
 }
 
 fn play(graph: &Graph, parallel: usize, left: usize, bad: &str) -> (String, Vec<String>) {
-    let mut foreman = Plain { left, log: Vec::new() };
+    let mut foreman = Plain {
+        left,
+        log: Vec::new(),
+    };
     let work = |name: &ComponentName, (): (), _: &Leave<'_, (), String>| {
-        if name.as_str() == bad { Err("broken".to_owned()) } else { Ok(()) }
+        if name.as_str() == bad {
+            Err("broken".to_owned())
+        } else {
+            Ok(())
+        }
     };
     let fates = carry_out(graph, parallel, &mut foreman, &work);
     let told = fates.iter().map(|(name, fate)| match fate {
@@ -67,13 +85,40 @@ fn play(graph: &Graph, parallel: usize, left: usize, bad: &str) -> (String, Vec<
 #[test]
 fn a_failure_stops_its_own() {
     let policy = policy(6, &[(1, 0), (2, 1), (4, 3), (5, 2), (5, 4)]);
-    let graph = Graph::new(&policy, &policy.component_names().into_iter().filter(|it| it.as_str() != "rest").collect());
+    let graph = Graph::new(
+        &policy,
+        &policy
+            .component_names()
+            .into_iter()
+            .filter(|it| it.as_str() != "rest")
+            .collect(),
+    );
     let (log, fates) = play(&graph, 1, 100, "c1");
     assert_eq!(log, "+c0 -c0 +c1 -c1 +c3 -c3 +c4 -c4");
-    assert_eq!(fates, ["c0 done", "c1 broken", "c2 after c1", "c3 done", "c4 done", "c5 after c1"]);
+    assert_eq!(
+        fates,
+        [
+            "c0 done",
+            "c1 broken",
+            "c2 after c1",
+            "c3 done",
+            "c4 done",
+            "c5 after c1"
+        ]
+    );
     // Told to stop, it begins nothing more; taken down, the order is the other one.
-    assert_eq!(play(&graph, 1, 1, "").1.iter().filter(|fate| fate.ends_with("not begun")).count(), 5);
-    assert_eq!(play(&graph.reversed(), 1, 100, "").0, "+c5 -c5 +c2 -c2 +c1 -c1 +c4 -c4 +c0 -c0 +c3 -c3");
+    assert_eq!(
+        play(&graph, 1, 1, "")
+            .1
+            .iter()
+            .filter(|fate| fate.ends_with("not begun"))
+            .count(),
+        5
+    );
+    assert_eq!(
+        play(&graph.reversed(), 1, 100, "").0,
+        "+c5 -c5 +c2 -c2 +c1 -c1 +c4 -c4 +c0 -c0 +c3 -c3"
+    );
 }
 
 /// What is not deployed now still stands between those that are.
@@ -116,13 +161,32 @@ proptest! {
 #[test]
 fn on_the_way() {
     let graph = Graph::without_order(&names(&["c0", "c1"]));
-    let mut foreman = Plain { left: 2, log: Vec::new() };
-    let work =
-        |_: &ComponentName, (): (), leave: &Leave<'_, (), String>| leave.ask().map_err(Option::unwrap_or_default);
+    let mut foreman = Plain {
+        left: 2,
+        log: Vec::new(),
+    };
+    let work = |_: &ComponentName, (): (), leave: &Leave<'_, (), String>| {
+        leave.ask().map_err(Option::unwrap_or_default)
+    };
     let fates = carry_out(&graph, 2, &mut foreman, &work);
-    assert!(fates.values().all(|fate| *fate == Fate::Failed("not any more".to_owned())), "{fates:?}");
-    assert_eq!(foreman.log.iter().filter(|it| it.starts_with('?')).count(), 2);
+    assert!(
+        fates
+            .values()
+            .all(|fate| *fate == Fate::Failed("not any more".to_owned())),
+        "{fates:?}"
+    );
+    assert_eq!(
+        foreman.log.iter().filter(|it| it.starts_with('?')).count(),
+        2
+    );
     foreman.left = 3;
     let fates = carry_out(&graph, 1, &mut foreman, &work);
-    assert_eq!(fates.values().filter(|fate| **fate == Fate::Done(())).count(), 2, "{fates:?}");
+    assert_eq!(
+        fates
+            .values()
+            .filter(|fate| **fate == Fate::Done(()))
+            .count(),
+        2,
+        "{fates:?}"
+    );
 }

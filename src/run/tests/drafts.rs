@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::policies::PEOPLE;
 use crate::clock;
 use crate::domain::entry::{
-    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component, Deployment, Ended,
-    Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, Reported, Resume,
-    Revoke, Start, Target, Unlock, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component,
+    Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove,
+    PolicyRevoke, Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification,
+    VerificationResult, Yank,
 };
 use crate::domain::id::{CommitId, Digest, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -75,19 +76,33 @@ impl Scene<'_> {
 
     fn pick<T: Clone>(&self, of: impl IntoIterator<Item = T>) -> Result<T, String> {
         let all: Vec<T> = of.into_iter().collect();
-        if all.is_empty() { nothing() } else { Ok(self.dice.borrow_mut().pick(&all).clone()) }
+        if all.is_empty() {
+            nothing()
+        } else {
+            Ok(self.dice.borrow_mut().pick(&all).clone())
+        }
     }
 
     /// Some of these, at least one.
     fn some<T: Clone + Ord>(&self, of: impl IntoIterator<Item = T>) -> Result<BTreeSet<T>, String> {
         let all: Vec<T> = of.into_iter().collect();
         let one = self.pick(all.clone())?;
-        Ok(all.into_iter().filter(|_| self.below(2) == 0).chain([one]).collect())
+        Ok(all
+            .into_iter()
+            .filter(|_| self.below(2) == 0)
+            .chain([one])
+            .collect())
     }
 
     fn load(&self, ledger: &LedgerName) -> State {
-        let (_, tree) = self.view.gatherer.chain(ledger, self.view.tips.get(ledger).copied()).unwrap();
-        StateReader::new(self.view.repository).load(tree, ledger, &Scope::All).unwrap()
+        let (_, tree) = self
+            .view
+            .gatherer
+            .chain(ledger, self.view.tips.get(ledger).copied())
+            .unwrap();
+        StateReader::new(self.view.repository)
+            .load(tree, ledger, &Scope::All)
+            .unwrap()
     }
 
     fn member(&self) -> Option<&EnvName> {
@@ -99,10 +114,19 @@ impl Scene<'_> {
         if let Some(focus) = self.focus {
             return focus;
         }
-        let before = self.rules.promote_from.as_ref().filter(|_| self.below(5) > 0);
+        let before = self
+            .rules
+            .promote_from
+            .as_ref()
+            .filter(|_| self.below(5) > 0);
         let state = before.map(|name| self.load(&self.policy.environment(name).unwrap().ledger));
-        let running: Vec<CommitId> = state.iter().flat_map(|state| state.at(None).components().into_values()).collect();
-        self.pick(running).or_else(|_| self.pick(self.commits.to_vec())).unwrap()
+        let running: Vec<CommitId> = state
+            .iter()
+            .flat_map(|state| state.at(None).components().into_values())
+            .collect();
+        self.pick(running)
+            .or_else(|_| self.pick(self.commits.to_vec()))
+            .unwrap()
     }
 
     pub fn draft(&self, kind: &str) -> Drafted {
@@ -123,13 +147,23 @@ impl Scene<'_> {
             }
             "glass" => {
                 let reason = Some(parse("it burns"));
-                let deployment = Deployment { break_glass: reason, ..self.composed(Kind::Deploy, here)? };
-                if self.below(2) == 0 { start(deployment) } else { self.record(deployment) }
+                let deployment = Deployment {
+                    break_glass: reason,
+                    ..self.composed(Kind::Deploy, here)?
+                };
+                if self.below(2) == 0 {
+                    start(deployment)
+                } else {
+                    self.record(deployment)
+                }
             }
             "destroy" => start(standing(Kind::Destroy, here)),
             "exec" => start(standing(Kind::Exec, here)),
             "finish" => self.finish(here)?,
-            "resume" => Action::Resume(Resume { start: self.pick(here.runs())?.sequence, run: run_id() }),
+            "resume" => Action::Resume(Resume {
+                start: self.pick(here.runs())?.sequence,
+                run: run_id(),
+            }),
             "abort" => {
                 let run = self.pick(here.runs())?;
                 Action::Abort(Abort {
@@ -144,7 +178,9 @@ impl Scene<'_> {
             "approve" => Action::Approve(Approve {
                 commit: self.commit(),
                 components: if self.below(4) == 0 {
-                    self.some(self.policy.component_names())?.into_iter().collect()
+                    self.some(self.policy.component_names())?
+                        .into_iter()
+                        .collect()
                 } else {
                     self.policy.component_names().into_iter().collect()
                 },
@@ -154,30 +190,59 @@ impl Scene<'_> {
             }),
             "revoke" => {
                 let (commit, _, kept) = self.pick(here.approvals())?;
-                Action::Revoke(Revoke { commit, approver: kept.statement.by.clone(), comment: None })
+                Action::Revoke(Revoke {
+                    commit,
+                    approver: kept.statement.by.clone(),
+                    comment: None,
+                })
             }
             "lock" => {
-                let component = self.pick(self.policy.component_names().into_iter().map(Some).chain([None]))?;
-                Action::Lock(Lock { component, reason: parse("an incident") })
+                let component = self.pick(
+                    self.policy
+                        .component_names()
+                        .into_iter()
+                        .map(Some)
+                        .chain([None]),
+                )?;
+                Action::Lock(Lock {
+                    component,
+                    reason: parse("an incident"),
+                })
             }
             "unlock" => self.unlock(here)?,
             "lift" => self.lift(here)?,
-            "expire" => Action::Expire(Expire { expires: clock::now().plus(Span::seconds(7_200)), comment: None }),
+            "expire" => Action::Expire(Expire {
+                expires: clock::now().plus(Span::seconds(7_200)),
+                comment: None,
+            }),
             "baseline" => self.baseline()?,
             "publish" => return Ok(publish(self.pick(self.proposals)?)),
             "consent" => {
                 let digest = Digest::sha256(self.pick(self.proposals)?.as_bytes());
-                Action::PolicyApprove(PolicyApprove { digest, comment: None })
+                Action::PolicyApprove(PolicyApprove {
+                    digest,
+                    comment: None,
+                })
             }
             "withdraw" => {
                 let kept = self.pick(state.policy_approvals())?;
-                let Action::PolicyApprove(it) = &kept.statement.action else { return nothing() };
+                let Action::PolicyApprove(it) = &kept.statement.action else {
+                    return nothing();
+                };
                 let (digest, approver) = (it.digest.clone(), kept.statement.by.clone());
-                Action::PolicyRevoke(PolicyRevoke { digest, approver, comment: None })
+                Action::PolicyRevoke(PolicyRevoke {
+                    digest,
+                    approver,
+                    comment: None,
+                })
             }
             _ => self.evidence(kind, &state)?,
         };
-        let requested_by = if self.below(6) == 0 { Some(parse(self.pick(PEOPLE)?)) } else { None };
+        let requested_by = if self.below(6) == 0 {
+            Some(parse(self.pick(PEOPLE)?))
+        } else {
+            None
+        };
         Ok(Draft {
             environment: self.member().filter(|_| ledger.is_environment()).cloned(),
             requested_by,
@@ -196,13 +261,28 @@ impl Scene<'_> {
         let commits = if kind == Kind::Rollback && self.focus.is_none() && !past.is_empty() {
             Commits::One(self.pick(past)?)
         } else if self.below(6) == 0 {
-            Commits::Each(self.policy.component_names().into_iter().map(|name| (name.clone(), each(&name))).collect())
+            Commits::Each(
+                self.policy
+                    .component_names()
+                    .into_iter()
+                    .map(|name| (name.clone(), each(&name)))
+                    .collect(),
+            )
         } else {
             Commits::One(self.commit())
         };
         let (name, rules, destroy) = (self.name, self.rules, self.below(2) == 0);
-        let wish = Wish { name, rules, commits, selection, kind, destroy, versions: BTreeMap::new() };
-        let mut deployment = compose(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
+        let wish = Wish {
+            name,
+            rules,
+            commits,
+            selection,
+            kind,
+            destroy,
+            versions: BTreeMap::new(),
+        };
+        let mut deployment =
+            compose(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
         if self.rules.ephemeral.is_some() && (here.expires().is_none() || self.below(3) == 0) {
             deployment.expires = Some(clock::now().plus(Span::seconds(3_600)));
         }
@@ -216,15 +296,24 @@ impl Scene<'_> {
 
     /// The commits that were deployed here.
     fn past(&self) -> Vec<CommitId> {
-        let Some(tip) = self.view.tips.get(&self.rules.ledger) else { return Vec::new() };
+        let Some(tip) = self.view.tips.get(&self.rules.ledger) else {
+            return Vec::new();
+        };
         let passed = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
-        let ended = passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
+        let ended =
+            passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
         ended.flat_map(|it| it.mention.commits.clone()).collect()
     }
 
     fn ended(&self, change: &Change) -> Reported {
         // Mostly well, or nothing would ever be promoted.
-        let bad = |or: Outcome| if self.below(5) == 0 { Outcome::Failed } else { or };
+        let bad = |or: Outcome| {
+            if self.below(5) == 0 {
+                Outcome::Failed
+            } else {
+                or
+            }
+        };
         let outcome = match change.intent {
             Intent::Unchanged => Outcome::Unchanged,
             Intent::Destroy => bad(Outcome::Destroyed),
@@ -236,7 +325,11 @@ impl Scene<'_> {
             component: change.target.component.clone(),
             outcome,
             because: None,
-            to: if outcome == Outcome::RolledBack { change.from } else { None },
+            to: if outcome == Outcome::RolledBack {
+                change.from
+            } else {
+                None
+            },
             verification: match outcome {
                 Outcome::Succeeded if self.below(3) > 0 => VerificationResult::Passed,
                 _ => VerificationResult::None,
@@ -245,16 +338,36 @@ impl Scene<'_> {
     }
 
     fn record(&self, deployment: Deployment) -> Action {
-        let results = deployment.components.iter().map(|change| self.ended(change)).collect();
-        Action::Record(Record { deployment, results, logs: Vec::new() })
+        let results = deployment
+            .components
+            .iter()
+            .map(|change| self.ended(change))
+            .collect();
+        Action::Record(Record {
+            deployment,
+            results,
+            logs: Vec::new(),
+        })
     }
 
     fn finish(&self, here: Here<'_>) -> Result<Action, String> {
         let run = self.pick(here.runs())?;
         let start = run.start.statement.deployment().unwrap();
         let ended = |change: &Change| {
-            let Reported { outcome, because, to, verification, .. } = self.ended(change);
-            Ended { target: change.target.clone(), outcome, because, to, verification }
+            let Reported {
+                outcome,
+                because,
+                to,
+                verification,
+                ..
+            } = self.ended(change);
+            Ended {
+                target: change.target.clone(),
+                outcome,
+                because,
+                to,
+                verification,
+            }
         };
         Ok(Action::Finish(Finish {
             start: run.sequence,
@@ -270,80 +383,196 @@ impl Scene<'_> {
     }
 
     fn verification(&self, here: Here<'_>) -> Result<Action, String> {
-        let all = here.components().into_iter().map(|(component, commit)| (component.clone(), commit));
+        let all = here
+            .components()
+            .into_iter()
+            .map(|(component, commit)| (component.clone(), commit));
         let components = self.some(all)?.into_iter();
-        let components = components.map(|(component, commit)| Component { component, commit }).collect();
+        let components = components
+            .map(|(component, commit)| Component { component, commit })
+            .collect();
         let good = self.below(4) > 0;
-        let verification = if good { VerificationResult::Passed } else { VerificationResult::Failed };
-        Ok(Action::Verification(Verification { components, verification, comment: None, logs: Vec::new() }))
+        let verification = if good {
+            VerificationResult::Passed
+        } else {
+            VerificationResult::Failed
+        };
+        Ok(Action::Verification(Verification {
+            components,
+            verification,
+            comment: None,
+            logs: Vec::new(),
+        }))
     }
 
     fn unlock(&self, here: Here<'_>) -> Result<Action, String> {
         let names = self.policy.component_names();
-        let locked = names.into_iter().filter(|name| here.component_lock(name).is_some()).map(Some);
+        let locked = names
+            .into_iter()
+            .filter(|name| here.component_lock(name).is_some())
+            .map(Some);
         let component = self.pick(locked.chain(here.lock().map(|_| None)))?;
-        Ok(Action::Unlock(Unlock { component, commit: None, holds: Vec::new(), comment: None }))
+        Ok(Action::Unlock(Unlock {
+            component,
+            commit: None,
+            holds: Vec::new(),
+            comment: None,
+        }))
     }
 
     fn lift(&self, here: Here<'_>) -> Result<Action, String> {
         let commit = self.pick(self.commits.to_vec())?;
         let is = |(component, content, _): &(&ComponentName, _, _)| {
-            self.view.gatherer.content(self.policy, commit, component).unwrap() == Some(*content)
+            self.view
+                .gatherer
+                .content(self.policy, commit, component)
+                .unwrap()
+                == Some(*content)
         };
         let holds: Vec<Hold> = here
             .holds()
             .filter(is)
-            .map(|(component, content, _)| Hold { component: component.clone(), content })
+            .map(|(component, content, _)| Hold {
+                component: component.clone(),
+                content,
+            })
             .collect();
-        let unlock =
-            Unlock { component: None, commit: Some(commit), holds, comment: Some(parse("it was the network")) };
-        if unlock.holds.is_empty() { nothing() } else { Ok(Action::Unlock(unlock)) }
+        let unlock = Unlock {
+            component: None,
+            commit: Some(commit),
+            holds,
+            comment: Some(parse("it was the network")),
+        };
+        if unlock.holds.is_empty() {
+            nothing()
+        } else {
+            Ok(Action::Unlock(unlock))
+        }
     }
 
     fn baseline(&self) -> Result<Action, String> {
         let commit = self.pick(self.commits.to_vec())?;
         let target = |component: ComponentName| {
-            let content = self.view.gatherer.content(self.policy, commit, &component).unwrap()?;
-            Some(Target { component, commit, content: Some(content), version: None, artifacts: Vec::new() })
+            let content = self
+                .view
+                .gatherer
+                .content(self.policy, commit, &component)
+                .unwrap()?;
+            Some(Target {
+                component,
+                commit,
+                content: Some(content),
+                version: None,
+                artifacts: Vec::new(),
+            })
         };
-        let components: Vec<Target> =
-            self.some(self.policy.component_names())?.into_iter().filter_map(target).collect();
-        if components.is_empty() { nothing() } else { Ok(Action::Baseline(Baseline { components, comment: None })) }
+        let components: Vec<Target> = self
+            .some(self.policy.component_names())?
+            .into_iter()
+            .filter_map(target)
+            .collect();
+        if components.is_empty() {
+            nothing()
+        } else {
+            Ok(Action::Baseline(Baseline {
+                components,
+                comment: None,
+            }))
+        }
     }
 
     fn evidence(&self, kind: &str, state: &State) -> Result<Action, String> {
         let (commit, component) = (self.commit(), self.pick(self.policy.component_names())?);
         // Few of them, so that what is yanked is also what is used.
         let digest = Digest::sha256(&[u8::try_from(self.below(2)).unwrap()]);
-        let yank = || Yank { commit: (self.below(2) == 0).then_some(commit), digest: None, reason: parse("it leaks") };
+        let yank = || Yank {
+            commit: (self.below(2) == 0).then_some(commit),
+            digest: None,
+            reason: parse("it leaks"),
+        };
         Ok(match kind {
-            "build" => Action::Build(Build { component, commit, result: BuildResult::Succeeded, log: None }),
+            "build" => Action::Build(Build {
+                component,
+                commit,
+                result: BuildResult::Succeeded,
+                log: None,
+            }),
             "artifact" => {
-                let content = self.view.gatherer.content(self.policy, commit, &component).unwrap();
-                let Some(content) = content else { return nothing() };
-                let image = Image { name: parse(&format!("example.com/{component}")), digest };
-                Action::Artifact(Artifact { component, commit, content, image, builder: None })
+                let content = self
+                    .view
+                    .gatherer
+                    .content(self.policy, commit, &component)
+                    .unwrap();
+                let Some(content) = content else {
+                    return nothing();
+                };
+                let image = Image {
+                    name: parse(&format!("example.com/{component}")),
+                    digest,
+                };
+                Action::Artifact(Artifact {
+                    component,
+                    commit,
+                    content,
+                    image,
+                    builder: None,
+                })
             }
             "attestation" => {
                 let (predicate_type, predicate) = self.pick([
-                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "PASSED" }"#),
-                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "PASSED" }"#),
-                    ("https://in-toto.io/attestation/test-result/v0.1", r#"{ "result": "FAILED" }"#),
-                    ("urn:git-deploy:change-review:v1", r#"{ "approvals": 1, "unresolved": 0 }"#),
+                    (
+                        "https://in-toto.io/attestation/test-result/v0.1",
+                        r#"{ "result": "PASSED" }"#,
+                    ),
+                    (
+                        "https://in-toto.io/attestation/test-result/v0.1",
+                        r#"{ "result": "PASSED" }"#,
+                    ),
+                    (
+                        "https://in-toto.io/attestation/test-result/v0.1",
+                        r#"{ "result": "FAILED" }"#,
+                    ),
+                    (
+                        "urn:git-deploy:change-review:v1",
+                        r#"{ "approvals": 1, "unresolved": 0 }"#,
+                    ),
                 ])?;
                 let environment = self.pick([None, Some(self.name.clone())])?;
-                let (predicate_type, predicate) = (parse(predicate_type), serde_json::from_str(predicate).unwrap());
-                Action::Attestation(Attestation { commit, environment, predicate_type, suite: None, predicate })
+                let (predicate_type, predicate) = (
+                    parse(predicate_type),
+                    serde_json::from_str(predicate).unwrap(),
+                );
+                Action::Attestation(Attestation {
+                    commit,
+                    environment,
+                    predicate_type,
+                    suite: None,
+                    predicate,
+                })
             }
             "yank" => match yank() {
-                it @ Yank { commit: Some(_), .. } => Action::Yank(it),
-                it => Action::Yank(Yank { digest: Some(digest), ..it }),
+                it @ Yank {
+                    commit: Some(_), ..
+                } => Action::Yank(it),
+                it => Action::Yank(Yank {
+                    digest: Some(digest),
+                    ..it
+                }),
             },
             _ => {
-                let commits = self.commits.iter().filter(|commit| state.yanked_commit(**commit).is_some());
-                let commits = commits.map(|commit| Yank { commit: Some(*commit), ..yank() });
-                let digests =
-                    state.yanked_digest(&digest).map(|_| Yank { commit: None, digest: Some(digest.clone()), ..yank() });
+                let commits = self
+                    .commits
+                    .iter()
+                    .filter(|commit| state.yanked_commit(**commit).is_some());
+                let commits = commits.map(|commit| Yank {
+                    commit: Some(*commit),
+                    ..yank()
+                });
+                let digests = state.yanked_digest(&digest).map(|_| Yank {
+                    commit: None,
+                    digest: Some(digest.clone()),
+                    ..yank()
+                });
                 Action::Unyank(self.pick(commits.chain(digests).collect::<Vec<_>>())?)
             }
         })
@@ -363,11 +592,22 @@ fn standing(kind: Kind, here: Here<'_>) -> Deployment {
         },
         from: here.commit(component),
         plan: None,
-        intent: if gone { Intent::Destroy } else { Intent::Unchanged },
+        intent: if gone {
+            Intent::Destroy
+        } else {
+            Intent::Unchanged
+        },
     };
     Deployment {
         kind,
-        components: if gone { here.all_standing() } else { here.components() }.into_iter().map(change).collect(),
+        components: if gone {
+            here.all_standing()
+        } else {
+            here.components()
+        }
+        .into_iter()
+        .map(change)
+        .collect(),
         approved_by: Vec::new(),
         change: None,
         release: None,
@@ -380,7 +620,10 @@ fn standing(kind: Kind, here: Here<'_>) -> Deployment {
 }
 
 fn start(deployment: Deployment) -> Action {
-    Action::Start(Start { run: run_id(), deployment })
+    Action::Start(Start {
+        run: run_id(),
+        deployment,
+    })
 }
 
 fn run_id() -> RunId {
@@ -398,6 +641,13 @@ fn newest(action: &Action) -> RunId {
 /// What an unfinished run is changing, as its abort names it.
 fn changing(run: &Run<'_>) -> Vec<Component> {
     let deployment = run.start.statement.deployment().into_iter();
-    let changed = deployment.flat_map(Deployment::changed).map(|change| &change.target);
-    changed.map(|it| Component { component: it.component.clone(), commit: it.commit }).collect()
+    let changed = deployment
+        .flat_map(Deployment::changed)
+        .map(|change| &change.target);
+    changed
+        .map(|it| Component {
+            component: it.component.clone(),
+            commit: it.commit,
+        })
+        .collect()
 }

@@ -29,7 +29,11 @@ pub(super) fn policy(keys: &Keys, dice: &mut Numbers, tame: bool) -> String {
             }
             _ => {
                 let machine = if name == "ci" { ", machine = true" } else { "" };
-                writeln!(text, "{name} = {{ key = \"{key}\", emails = [\"{name}@example.com\"]{machine} }}").unwrap();
+                writeln!(
+                    text,
+                    "{name} = {{ key = \"{key}\", emails = [\"{name}@example.com\"]{machine} }}"
+                )
+                .unwrap();
             }
         }
     }
@@ -49,11 +53,15 @@ pub(super) fn policy(keys: &Keys, dice: &mut Numbers, tame: bool) -> String {
 }
 
 fn environments(text: &mut String, dice: &mut Numbers) {
-    let mut chance = |one_in: u64, rule: &'static str| if dice.below(one_in) == 0 { rule } else { "" };
+    let mut chance =
+        |one_in: u64, rule: &'static str| if dice.below(one_in) == 0 { rule } else { "" };
     for (name, before) in [("dev", ""), ("qa", "dev"), ("prod", "qa")] {
         writeln!(text, "[environments.{name}]").unwrap();
         if before.is_empty() {
-            text.push_str(chance(4, "approvals = { required = 1, prevent_self = false }\n"));
+            text.push_str(chance(
+                4,
+                "approvals = { required = 1, prevent_self = false }\n",
+            ));
         } else {
             writeln!(text, "promote_from = \"{before}\"").unwrap();
             text.push_str(chance(3, "soak = \"1s\"\n"));
@@ -64,21 +72,37 @@ fn environments(text: &mut String, dice: &mut Numbers) {
                 seats
             });
             let checks = chance(4, "checks = [\"test-result\"]\n");
-            text.push_str(if checks.is_empty() { chance(6, "checks = \"change-review\"\n") } else { checks });
+            text.push_str(if checks.is_empty() {
+                chance(6, "checks = \"change-review\"\n")
+            } else {
+                checks
+            });
             text.push_str(chance(4, "artifact = \"required\"\n"));
         }
         text.push_str(match name {
-            "qa" => chance(2, "branch = \"qa\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
+            "qa" => chance(
+                2,
+                "branch = \"qa\"\ndeploy_on = \"approval\"\nup_to_date = true\n",
+            ),
             "prod" => chance(2, "branch = \"main\"\n"),
-            _ => chance(3, "branch = \"dev\"\ndeploy_on = \"approval\"\nup_to_date = true\n"),
+            _ => chance(
+                3,
+                "branch = \"dev\"\ndeploy_on = \"approval\"\nup_to_date = true\n",
+            ),
         });
         text.push_str(chance(4, "deployers = [\"alice\", \"bob\", \"ci\"]\n"));
         text.push_str(chance(4, "rollback_by = [\"release\", \"ci\"]\n"));
         text.push_str(chance(2, "break_glass = { by = [\"bob\", \"dana\"] }\n"));
-        text.push_str(chance(2, "hotfix = { skip = [\"promote_from\", \"soak\"] }\n"));
+        text.push_str(chance(
+            2,
+            "hotfix = { skip = [\"promote_from\", \"soak\"] }\n",
+        ));
         text.push_str(chance(4, "stale_after = \"1s\"\n"));
         text.push_str(chance(3, "version = { from = \"file:VERSION\" }\n"));
-        text.push_str(chance(4, "freeze = { start = \"2020-01-01\", end = \"2020-01-02\" }\n"));
+        text.push_str(chance(
+            4,
+            "freeze = { start = \"2020-01-01\", end = \"2020-01-02\" }\n",
+        ));
     }
     text.push_str("[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n");
     text.push_str(chance(3, "break_glass = { by = \"bob\" }\n"));
@@ -89,6 +113,10 @@ fn components(text: &mut String, dice: &mut Numbers) {
         return;
     }
     let verify = *dice.pick(&["", "apply = \"true\"\nverify = \"true\"\n"]);
-    writeln!(text, "[components.api]\npaths = [\"api/**\", \"lib/**\"]\n{verify}").unwrap();
+    writeln!(
+        text,
+        "[components.api]\npaths = [\"api/**\", \"lib/**\"]\n{verify}"
+    )
+    .unwrap();
     writeln!(text, "[components.web]\npaths = [\"web/**\"]").unwrap();
 }

@@ -7,7 +7,16 @@ use std::path::Path;
 use super::{About, Inspector, quoted};
 
 /// What decides about a push, below the folder that all worktrees share.
-const DECIDING: [&str; 8] = ["", "config", "hooks", "refs", "refs/deploy", "objects", "packed-refs", "info"];
+const DECIDING: [&str; 8] = [
+    "",
+    "config",
+    "hooks",
+    "refs",
+    "refs/deploy",
+    "objects",
+    "packed-refs",
+    "info",
+];
 /// Others than the owner and the group may write.
 const BY_OTHERS: u32 = 0o002;
 /// The group may write.
@@ -29,7 +38,13 @@ impl Inspector<'_> {
             }
         }
         if self.is_well(About::Files) {
-            self.good(About::Files, format!("user {} has them, and nobody else can change them", own.uid()));
+            self.good(
+                About::Files,
+                format!(
+                    "user {} has them, and nobody else can change them",
+                    own.uid()
+                ),
+            );
         }
     }
 
@@ -38,14 +53,20 @@ impl Inspector<'_> {
         let (mode, shown) = (metadata.mode(), quoted(path));
         // A superuser's file is nobody's who pushes.
         if metadata.uid() != own.uid() && metadata.uid() != 0 {
-            let what =
-                format!("{} is another user's than the repository, with the number {}", path.display(), metadata.uid());
+            let what = format!(
+                "{} is another user's than the repository, with the number {}",
+                path.display(),
+                metadata.uid()
+            );
             self.bad(About::Files, what, format!("chown {} {shown}", own.uid()));
         }
         if mode & BY_OTHERS != 0 && mode & STICKY == 0 {
             self.bad(
                 About::Files,
-                format!("{} can be changed by everybody on this machine", path.display()),
+                format!(
+                    "{} can be changed by everybody on this machine",
+                    path.display()
+                ),
                 format!("chmod o-w {shown}"),
             );
         } else if mode & BY_GROUP != 0 {
@@ -54,7 +75,11 @@ impl Inspector<'_> {
                 path.display(),
                 metadata.gid()
             );
-            self.advise(About::Files, what, format!("chmod g-w {shown}, where only one user receives pushes"));
+            self.advise(
+                About::Files,
+                what,
+                format!("chmod g-w {shown}, where only one user receives pushes"),
+            );
         }
     }
 
@@ -65,22 +90,38 @@ impl Inspector<'_> {
         if !alternates.trim_ascii().is_empty() {
             let what = "some lie in another repository, whose owner can lose them: objects/info/alternates";
             let file = quoted(&info.join("alternates"));
-            self.advise(About::Objects, what, self.git(&format!("repack -a -d && rm {file}")));
+            self.advise(
+                About::Objects,
+                what,
+                self.git(&format!("repack -a -d && rm {file}")),
+            );
         }
-        let graph = info.join("commit-graph").exists() || info.join("commit-graphs/commit-graph-chain").exists();
+        let graph = info.join("commit-graph").exists()
+            || info.join("commit-graphs/commit-graph-chain").exists();
         if !graph && self.is_large() {
             let what = "there is no commit-graph: each push reads the history commit by commit";
-            self.advise(About::Objects, what, self.git("commit-graph write --reachable"));
+            self.advise(
+                About::Objects,
+                what,
+                self.git("commit-graph write --reachable"),
+            );
         }
         if self.is_well(About::Objects) {
-            self.good(About::Objects, "all are in the repository itself, and found fast");
+            self.good(
+                About::Objects,
+                "all are in the repository itself, and found fast",
+            );
         }
     }
 
     /// Whether it matters how the history is read: nothing that git has packed is all there is to a young repository.
     fn is_large(&self) -> bool {
         let packs = std::fs::read_dir(self.repository.common_dir().join("objects/pack"));
-        let sizes = packs.into_iter().flatten().flatten().filter_map(|entry| entry.metadata().ok());
+        let sizes = packs
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok());
         sizes.map(|metadata| metadata.len()).sum::<u64>() > LARGE
     }
 }

@@ -22,11 +22,21 @@ impl Inspector<'_> {
     pub(super) fn hooks(&mut self, carried_out: bool) -> git::Result<()> {
         let folder = self.hooks_folder()?;
         let own = self.repository.common_dir().to_owned();
-        if !fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone()).starts_with(&own) {
-            let what = format!("core.hooksPath leads git to {}, out of the repository", folder.display());
+        if !fs::canonicalize(&folder)
+            .unwrap_or_else(|_| folder.clone())
+            .starts_with(&own)
+        {
+            let what = format!(
+                "core.hooksPath leads git to {}, out of the repository",
+                folder.display()
+            );
             self.bad(About::Hooks, what, self.git("config core.hooksPath hooks"));
         }
-        let second = if carried_out { "proc-receive" } else { "update" };
+        let second = if carried_out {
+            "proc-receive"
+        } else {
+            "update"
+        };
         for name in ["pre-receive", second] {
             self.hook(&folder.join(name), name);
         }
@@ -39,16 +49,27 @@ impl Inspector<'_> {
         }
         if self.is_well(About::Hooks) {
             let program = self.program.display();
-            self.good(About::Hooks, format!("pre-receive and {second} call {program}, which is this git-deploy"));
+            self.good(
+                About::Hooks,
+                format!("pre-receive and {second} call {program}, which is this git-deploy"),
+            );
         }
         Ok(())
     }
 
     /// Where git looks for hooks, whoever said so.
     pub(super) fn hooks_folder(&self) -> git::Result<PathBuf> {
-        let mut path = self.repository.git("rev-parse").args(["--git-path", "hooks"]).run()?.ok()?;
+        let mut path = self
+            .repository
+            .git("rev-parse")
+            .args(["--git-path", "hooks"])
+            .run()?
+            .ok()?;
         path.truncate(path.trim_ascii_end().len());
-        let start = self.repository.work_dir().unwrap_or(self.repository.git_dir());
+        let start = self
+            .repository
+            .work_dir()
+            .unwrap_or(self.repository.git_dir());
         Ok(start.join(OsString::from_vec(path)))
     }
 
@@ -56,7 +77,10 @@ impl Inspector<'_> {
         let text = match contents(path) {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let what = format!("{} is missing: nothing judges what is pushed", path.display());
+                let what = format!(
+                    "{} is missing: nothing judges what is pushed",
+                    path.display()
+                );
                 return self.bad(About::Hooks, what, self.install());
             }
             Err(error) => {
@@ -64,7 +88,9 @@ impl Inspector<'_> {
                 return self.bad(About::Hooks, what, format!("ls -l {}", quoted(path)));
             }
         };
-        let Ok(metadata) = path.metadata() else { return };
+        let Ok(metadata) = path.metadata() else {
+            return;
+        };
         if metadata.permissions().mode() & 0o111 == 0 {
             let what = format!("{} is not executable: git passes over it", path.display());
             self.bad(About::Hooks, what, format!("chmod +x {}", quoted(path)));
@@ -75,10 +101,18 @@ impl Inspector<'_> {
         if let Some(program) = shim_program(&text, name) {
             self.calls(path, &program);
         } else {
-            let what = format!("{} is another program's, and git-deploy is not the first to be asked", path.display());
+            let what = format!(
+                "{} is another program's, and git-deploy is not the first to be asked",
+                path.display()
+            );
             let remedy = match name {
                 // Git calls one, and ours calls no other.
-                "proc-receive" => format!("mv {} {}.before && {}", quoted(path), quoted(path), self.install()),
+                "proc-receive" => format!(
+                    "mv {} {}.before && {}",
+                    quoted(path),
+                    quoted(path),
+                    self.install()
+                ),
                 _ => self.install(),
             };
             self.bad(About::Hooks, what, remedy);
@@ -87,8 +121,15 @@ impl Inspector<'_> {
         if let Ok(metadata) = before.metadata()
             && metadata.permissions().mode() & 0o111 == 0
         {
-            let what = format!("{}, which was there before, is not executable: it is not called", before.display());
-            self.advise(About::Hooks, what, format!("chmod +x {0}, or rm {0}", quoted(&before)));
+            let what = format!(
+                "{}, which was there before, is not executable: it is not called",
+                before.display()
+            );
+            self.advise(
+                About::Hooks,
+                what,
+                format!("chmod +x {0}, or rm {0}", quoted(&before)),
+            );
         }
     }
 
@@ -96,12 +137,14 @@ impl Inspector<'_> {
     fn calls(&mut self, hook: &Path, program: &str) {
         let hook = hook.display();
         let Some(file) = found(program) else {
-            let what = format!("{hook} calls {program}, which is not there: every push of a ledger fails");
+            let what =
+                format!("{hook} calls {program}, which is not there: every push of a ledger fails");
             return self.bad(About::Hooks, what, self.install());
         };
         let same = |one: &Path, two: &Path| {
             let (one, two) = (one.metadata().ok(), two.metadata().ok());
-            one.zip(two).is_some_and(|(one, two)| (one.dev(), one.ino()) == (two.dev(), two.ino()))
+            one.zip(two)
+                .is_some_and(|(one, two)| (one.dev(), one.ino()) == (two.dev(), two.ino()))
         };
         if !program.starts_with('/') {
             let what = format!("{hook} calls {program} wherever the pusher's PATH has it");
@@ -112,16 +155,25 @@ impl Inspector<'_> {
         }
         match version(&file) {
             Some(version) if version == own_version() => {
-                let what = format!("{hook} calls {}, another copy of this very version", file.display());
+                let what = format!(
+                    "{hook} calls {}, another copy of this very version",
+                    file.display()
+                );
                 self.good(About::Hooks, what);
             }
             version => {
-                let version = version.unwrap_or_else(|| "a program that does not tell its version".to_owned());
-                let what = format!("{hook} calls {}: {version}, and this is {}", file.display(), own_version());
+                let version = version
+                    .unwrap_or_else(|| "a program that does not tell its version".to_owned());
+                let what = format!(
+                    "{hook} calls {}: {version}, and this is {}",
+                    file.display(),
+                    own_version()
+                );
                 self.bad(About::Hooks, what, self.install());
             }
         }
-        if let (Ok(metadata), Ok(own)) = (file.metadata(), self.repository.common_dir().metadata()) {
+        if let (Ok(metadata), Ok(own)) = (file.metadata(), self.repository.common_dir().metadata())
+        {
             self.writable(&file, &metadata, &own);
         }
     }
@@ -129,12 +181,27 @@ impl Inspector<'_> {
 
 /// The program that a shim of ours calls; none for a hook of somebody else. It stands in the first line, or a shell is told.
 pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.contains(OURS))?;
-    if let Some(program) = text.lines().next()?.strip_prefix("#!").and_then(|line| line.strip_suffix(" hook")) {
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.contains(OURS))?;
+    if let Some(program) = text
+        .lines()
+        .next()?
+        .strip_prefix("#!")
+        .and_then(|line| line.strip_suffix(" hook"))
+    {
         return Some(program.to_owned());
     }
-    let call = text.lines().find_map(|line| line.strip_prefix("exec ")?.split_once(&format!(" hook {name}")))?.0;
-    let word = call.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
+    let call = text
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("exec ")?
+                .split_once(&format!(" hook {name}"))
+        })?
+        .0;
+    let word = call
+        .strip_prefix('\'')
+        .and_then(|word| word.strip_suffix('\''));
     Some(word.map_or_else(|| call.to_owned(), |word| word.replace(r"'\''", "'")))
 }
 
@@ -152,19 +219,34 @@ fn contents(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 
 /// The file of a program, looked for in `PATH` unless its place is named.
 fn found(program: &str) -> Option<PathBuf> {
-    let runs = |path: &PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    let runs = |path: &PathBuf| {
+        path.metadata()
+            .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(runs);
     }
-    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(runs)
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(runs)
 }
 
 /// What a program calls itself: the first line of its answer to `--version`.
 fn version(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().next().filter(|line| output.status.success() && !line.is_empty())?;
-    Some(crate::domain::text::harmless(&line.chars().take(80).collect::<String>()))
+    let line = text
+        .lines()
+        .next()
+        .filter(|line| output.status.success() && !line.is_empty())?;
+    Some(crate::domain::text::harmless(
+        &line.chars().take(80).collect::<String>(),
+    ))
 }
 
 fn own_version() -> String {
@@ -184,13 +266,25 @@ mod tests {
             Some("/usr/bin/git-deploy")
         );
         let shell = |word: &str| {
-            format!("#!/bin/sh\n# Part of git-deploy: x\nexec {word} hook pre-receive --kept \"$0.local\"\n")
+            format!(
+                "#!/bin/sh\n# Part of git-deploy: x\nexec {word} hook pre-receive --kept \"$0.local\"\n"
+            )
         };
-        assert_eq!(program(&shell(r"'/opt/it'\''s/git-deploy'")).as_deref(), Some("/opt/it's/git-deploy"));
+        assert_eq!(
+            program(&shell(r"'/opt/it'\''s/git-deploy'")).as_deref(),
+            Some("/opt/it's/git-deploy")
+        );
         assert_eq!(program(&shell("git-deploy")).as_deref(), Some("git-deploy"));
-        for other in ["", "#!/bin/sh\n", "#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n"] {
+        for other in [
+            "",
+            "#!/bin/sh\n",
+            "#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",
+        ] {
             assert_eq!(program(other), None, "{other}");
         }
-        assert_eq!(shim_program(shell("git-deploy").as_bytes(), "proc-receive"), None);
+        assert_eq!(
+            shim_program(shell("git-deploy").as_bytes(), "proc-receive"),
+            None
+        );
     }
 }

@@ -31,21 +31,28 @@ impl Inspector<'_> {
         let scratch = Scratch::new(self.repository.hash_kind())?;
         // Nobody has such an object, so one that is there afterwards is this.
         let nonce = RunId(clock::random().unwrap_or_default());
-        let blob = scratch.repository.write_blob(format!("git-deploy server check {nonce}\n").as_bytes())?;
+        let blob = scratch
+            .repository
+            .write_blob(format!("git-deploy server check {nonce}\n").as_bytes())?;
         let name = format!("refs/deploy/probe-{nonce}");
         let answer = push(&scratch.repository, self.repository, blob, &name)?;
         let left = self.left(blob, &name)?;
         let looked = self.git("deploy server check");
         match (answer, left) {
             (Answer::Refused, None) => {
-                self.good(About::Probe, "a push of a made-up ledger was refused, and nothing of it is left");
+                self.good(
+                    About::Probe,
+                    "a push of a made-up ledger was refused, and nothing of it is left",
+                );
             }
             (Answer::Accepted, _) => {
-                let what = "a push of a made-up ledger went in: whoever may push can write what they like";
+                let what =
+                    "a push of a made-up ledger went in: whoever may push can write what they like";
                 self.bad(About::Probe, what, self.install());
             }
             (_, Some(left)) => {
-                let what = format!("a push of a made-up ledger was refused, and {left} is left of it");
+                let what =
+                    format!("a push of a made-up ledger was refused, and {left} is left of it");
                 self.bad(About::Probe, what, "git 2.29 or later");
             }
             (Answer::Unjudged, None) => {
@@ -53,7 +60,9 @@ impl Inspector<'_> {
                 self.bad(About::Probe, what, looked);
             }
             (Answer::Elsewhere(said), None) => {
-                let what = format!("a push of a made-up ledger was refused, and not by git-deploy: {said}");
+                let what = format!(
+                    "a push of a made-up ledger was refused, and not by git-deploy: {said}"
+                );
                 self.bad(About::Probe, what, self.install());
             }
         }
@@ -69,7 +78,11 @@ impl Inspector<'_> {
         // Opened anew: what is there now, not what was remembered.
         let after = Repository::open(self.repository.git_dir())?;
         if after.read_ref(name)? == Some(blob) {
-            after.git("update-ref").args(["-d", "--", name, &blob.to_string()]).run()?.ok()?;
+            after
+                .git("update-ref")
+                .args(["-d", "--", name, &blob.to_string()])
+                .run()?
+                .ok()?;
             return Ok(Some("its ref"));
         }
         Ok(after.exists(blob).then_some("its object"))
@@ -77,7 +90,9 @@ impl Inspector<'_> {
 
     /// Whether proc-receive refuses by itself, as it must where pre-receive was lost. It is told of an update, as git tells it.
     fn refuses_alone(&self, blob: Oid, name: &str) -> bool {
-        let Ok(folder) = self.hooks_folder() else { return false };
+        let Ok(folder) = self.hooks_folder() else {
+            return false;
+        };
         let zero = self.repository.hash_kind().zero();
         let mut said = Vec::new();
         let mut line = |bytes: &[u8]| pkt_line::write(&mut said, bytes).is_ok();
@@ -85,7 +100,15 @@ impl Inspector<'_> {
             && said.write_all(b"0000").is_ok()
             && pkt_line::write(&mut said, format!("{zero} {blob} {name}").as_bytes()).is_ok()
             && pkt_line::flush(&mut said).is_ok();
-        let answer = told.then(|| run(&folder.join("proc-receive"), self.repository.git_dir(), &said)).flatten();
+        let answer = told
+            .then(|| {
+                run(
+                    &folder.join("proc-receive"),
+                    self.repository.git_dir(),
+                    &said,
+                )
+            })
+            .flatten();
         let mut answer = answer.as_deref().unwrap_or_default();
         let mut refused = false;
         while let Ok(packet) = pkt_line::read(&mut answer) {
@@ -105,13 +128,20 @@ fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Resul
     Ok(match from.push_one(&place, blob, name, None)? {
         PushOutcome::Accepted { .. } | PushOutcome::LostRace { .. } => Answer::Accepted,
         PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. } => {
-            let began = |words: &[&str]| messages.iter().any(|line| words.iter().any(|word| line.starts_with(word)));
+            let began = |words: &[&str]| {
+                messages
+                    .iter()
+                    .any(|line| words.iter().any(|word| line.starts_with(word)))
+            };
             if began(&[REFUSED]) {
                 Answer::Refused
             } else if began(&CANNOT_TELL) {
                 Answer::Unjudged
             } else {
-                let said = messages.iter().find(|line| !line.trim().is_empty()).map_or("git", String::as_str);
+                let said = messages
+                    .iter()
+                    .find(|line| !line.trim().is_empty())
+                    .map_or("git", String::as_str);
                 Answer::Elsewhere(crate::domain::text::harmless(said))
             }
         }
@@ -122,7 +152,12 @@ fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Resul
 fn run(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
     let mut command = Command::new(hook);
     command.env("GIT_DIR", ".").current_dir(git_dir);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     // It answers only once it has read all, which is less than a pipe holds.
     child.stdin.take()?.write_all(said).ok()?;
     Some(child.wait_with_output().ok()?.stdout)

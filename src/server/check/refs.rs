@@ -14,12 +14,23 @@ impl Inspector<'_> {
         if self.is_well(About::Refs)
             && let Err(error) = self.repository.tips()
         {
-            self.bad(About::Refs, error.to_string(), self.git("for-each-ref refs/deploy/"));
+            self.bad(
+                About::Refs,
+                error.to_string(),
+                self.git("for-each-ref refs/deploy/"),
+            );
         }
         let replaced = self.listed("refs/replace/")?;
         if !replaced.is_empty() {
-            let what = format!("{} replace refs change what plain git shows of history", replaced.len());
-            self.bad(About::Refs, what, self.git("replace -l, and git replace -d for each"));
+            let what = format!(
+                "{} replace refs change what plain git shows of history",
+                replaced.len()
+            );
+            self.bad(
+                About::Refs,
+                what,
+                self.git("replace -l, and git replace -d for each"),
+            );
         }
         for shadow in ["refs/heads/deploy", "refs/tags/deploy"] {
             for name in self.listed(shadow)?.iter().take(TOLD) {
@@ -27,55 +38,94 @@ impl Inspector<'_> {
                 self.advise(
                     About::Refs,
                     what,
-                    self.git(&format!("update-ref -d {name}, once it is kept under another name")),
+                    self.git(&format!(
+                        "update-ref -d {name}, once it is kept under another name"
+                    )),
                 );
             }
         }
         let folder = self.repository.common_dir().to_owned();
         for (file, what) in [
-            ("info/grafts", "grafts change what plain git shows of history"),
-            ("shallow", "the history is cut off: most of what a push says cannot be told"),
+            (
+                "info/grafts",
+                "grafts change what plain git shows of history",
+            ),
+            (
+                "shallow",
+                "the history is cut off: most of what a push says cannot be told",
+            ),
         ] {
             let path = folder.join(file);
             if std::fs::read(&path).is_ok_and(|bytes| !bytes.trim_ascii().is_empty()) {
-                let remedy =
-                    if file == "shallow" { self.git("fetch --unshallow") } else { format!("rm {}", quoted(&path)) };
+                let remedy = if file == "shallow" {
+                    self.git("fetch --unshallow")
+                } else {
+                    format!("rm {}", quoted(&path))
+                };
                 self.bad(About::Refs, format!("{}: {what}", path.display()), remedy);
             }
         }
         if self.is_well(About::Refs) {
-            self.good(About::Refs, "each under refs/deploy/ is a ledger's, and none is symbolic or replaced");
+            self.good(
+                About::Refs,
+                "each under refs/deploy/ is a ledger's, and none is symbolic or replaced",
+            );
         }
         Ok(())
     }
 
     /// The names of the refs below a prefix, or of that name.
     fn listed(&self, prefix: &str) -> git::Result<Vec<String>> {
-        let listed = self.repository.git("for-each-ref").args(["--format=%(refname)", "--", prefix]).run()?.ok()?;
-        let names = listed.split(|byte| *byte == b'\n').filter(|name| !name.is_empty());
-        Ok(names.map(|name| crate::domain::text::harmless(&String::from_utf8_lossy(name))).collect())
+        let listed = self
+            .repository
+            .git("for-each-ref")
+            .args(["--format=%(refname)", "--", prefix])
+            .run()?
+            .ok()?;
+        let names = listed
+            .split(|byte| *byte == b'\n')
+            .filter(|name| !name.is_empty());
+        Ok(names
+            .map(|name| crate::domain::text::harmless(&String::from_utf8_lossy(name)))
+            .collect())
     }
 
     /// By files, because git lists no symbolic ref that leads nowhere yet.
     fn symbolic(&mut self) {
         let root = self.repository.common_dir().to_owned();
-        let mut open: Vec<PathBuf> =
-            ["refs/deploy", "refs/notes/deploy"].into_iter().map(|name| root.join(name)).collect();
+        let mut open: Vec<PathBuf> = ["refs/deploy", "refs/notes/deploy"]
+            .into_iter()
+            .map(|name| root.join(name))
+            .collect();
         let mut told = 0;
         while let Some(path) = open.pop() {
-            let Ok(metadata) = path.symlink_metadata() else { continue };
-            let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+            let Ok(metadata) = path.symlink_metadata() else {
+                continue;
+            };
+            let name = path
+                .strip_prefix(&root)
+                .unwrap_or(&path)
+                .display()
+                .to_string();
             let found = if metadata.is_symlink() {
                 Some(format!("rm {}", quoted(&path)))
             } else if metadata.is_dir() {
-                open.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+                open.extend(
+                    std::fs::read_dir(&path)
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .map(|entry| entry.path()),
+                );
                 None
             } else {
                 leads(&path).then(|| self.git(&format!("symbolic-ref --delete {name}")))
             };
             if let Some(remedy) = found.filter(|_| told < TOLD) {
                 told += 1;
-                let what = format!("{name} is symbolic: a push of it moves another ref, which no hook is asked about");
+                let what = format!(
+                    "{name} is symbolic: a push of it moves another ref, which no hook is asked about"
+                );
                 self.bad(About::Refs, what, remedy);
             }
         }

@@ -30,23 +30,35 @@ impl Inspector<'_> {
     fn carried_out(&mut self) -> git::Result<bool> {
         let values = self.repository.config_strings(PROC_RECEIVE_REFS)?;
         let update = self.hooks_folder()?.join("update");
-        let by_update = std::fs::read(update).is_ok_and(|text| super::hooks::shim_program(&text, "update").is_some());
+        let by_update = std::fs::read(update)
+            .is_ok_and(|text| super::hooks::shim_program(&text, "update").is_some());
         if !values.iter().any(|value| value == "refs/deploy") {
             if !by_update {
-                let what = format!("{PROC_RECEIVE_REFS} is not refs/deploy: nothing judges a ledger where it moves");
+                let what = format!(
+                    "{PROC_RECEIVE_REFS} is not refs/deploy: nothing judges a ledger where it moves"
+                );
                 self.bad(About::Settings, what, self.install());
             }
             return Ok(!by_update);
         }
         if let Some(odd) = values.iter().find(|value| value.contains('!')) {
             let what = format!("{PROC_RECEIVE_REFS} has {odd} as well, which takes refs out again");
-            let remedy = self.git(&format!("config --fixed-value --unset-all {PROC_RECEIVE_REFS} '{odd}'"));
+            let remedy = self.git(&format!(
+                "config --fixed-value --unset-all {PROC_RECEIVE_REFS} '{odd}'"
+            ));
             self.bad(About::Settings, what, remedy);
         }
         match git_version(self.repository)? {
             Some(version) if version < GIT => {
-                let what = format!("git {}.{} is here, which calls no proc-receive", version.0, version.1);
-                self.bad(About::Settings, what, format!("git {}.{} or later", GIT.0, GIT.1));
+                let what = format!(
+                    "git {}.{} is here, which calls no proc-receive",
+                    version.0, version.1
+                );
+                self.bad(
+                    About::Settings,
+                    what,
+                    format!("git {}.{} or later", GIT.0, GIT.1),
+                );
             }
             _ => {}
         }
@@ -58,32 +70,62 @@ impl Inspector<'_> {
         let settings = match Settings::read(self.repository) {
             Ok(settings) => settings,
             Err(error) => {
-                self.bad(About::Settings, error.to_string(), self.git("config --local --edit"));
+                self.bad(
+                    About::Settings,
+                    error.to_string(),
+                    self.git("config --local --edit"),
+                );
                 return Ok(());
             }
         };
         if settings.admins.is_empty() {
             let what = format!("{ADMIN} names nobody: nothing is accepted under refs/deploy/");
-            self.bad(About::Settings, what, format!("{} --admin <public key>", self.install()));
+            self.bad(
+                About::Settings,
+                what,
+                format!("{} --admin <public key>", self.install()),
+            );
         }
         if let Some(key) = settings.recovery {
-            let what = format!("whoever has the key {key} may publish one policy in spite of the one in force");
+            let what = format!(
+                "whoever has the key {key} may publish one policy in spite of the one in force"
+            );
             self.advise(
                 About::Settings,
                 what,
-                self.git(&format!("config --unset-all {RECOVERY}, where nothing is lost")),
+                self.git(&format!(
+                    "config --unset-all {RECOVERY}, where nothing is lost"
+                )),
             );
         }
-        let Ok(Some(tip)) = self.repository.tip(&LedgerName::policy()) else { return Ok(()) };
-        let Ok(project) = Project::of_policy(self.repository, tip) else { return Ok(()) };
+        let Ok(Some(tip)) = self.repository.tip(&LedgerName::policy()) else {
+            return Ok(());
+        };
+        let Ok(project) = Project::of_policy(self.repository, tip) else {
+            return Ok(());
+        };
         let stranger = |key: &&PublicKey| !settings.admins.contains(key);
-        if let Some(key) = project.root_keys.iter().find(stranger).filter(|_| !settings.admins.is_empty()) {
-            let what = format!("the project that is here began with the key {key}, which {ADMIN} does not name");
-            self.bad(About::Settings, what, format!("{} --admin {key}, if you trust that key", self.install()));
+        if let Some(key) = project
+            .root_keys
+            .iter()
+            .find(stranger)
+            .filter(|_| !settings.admins.is_empty())
+        {
+            let what = format!(
+                "the project that is here began with the key {key}, which {ADMIN} does not name"
+            );
+            self.bad(
+                About::Settings,
+                what,
+                format!("{} --admin {key}, if you trust that key", self.install()),
+            );
         }
         let pin = self.repository.config_string(PIN)?;
         if let Some(pin) = pin.filter(|pin| *pin != project.id.to_string()) {
-            let what = format!("{PIN} is {pin}, and the project that is here is {}", project.id);
+            let what = format!(
+                "{PIN} is {pin}, and the project that is here is {}",
+                project.id
+            );
             self.bad(About::Settings, what, self.git("deploy audit"));
         }
         Ok(())
@@ -93,12 +135,25 @@ impl Inspector<'_> {
         let mut hidden = self.repository.config_strings("receive.hideRefs")?;
         hidden.extend(self.repository.config_strings("transfer.hideRefs")?);
         if !hidden.iter().any(|value| value == NOTES) {
-            let what = format!("receive.hideRefs is not {NOTES}: the notes make every push of a ledger slower");
-            self.advise(About::Settings, what, self.git(&format!("config --add receive.hideRefs {NOTES}")));
+            let what = format!(
+                "receive.hideRefs is not {NOTES}: the notes make every push of a ledger slower"
+            );
+            self.advise(
+                About::Settings,
+                what,
+                self.git(&format!("config --add receive.hideRefs {NOTES}")),
+            );
         }
-        if let Some(value) = hidden.iter().find(|value| matches!(value.as_str(), "refs" | "refs/deploy")) {
+        if let Some(value) = hidden
+            .iter()
+            .find(|value| matches!(value.as_str(), "refs" | "refs/deploy"))
+        {
             let what = format!("{value} is hidden: nobody can push or fetch a ledger");
-            self.bad(About::Settings, what, self.git("config --get-regexp --show-origin hiderefs"));
+            self.bad(
+                About::Settings,
+                what,
+                self.git("config --get-regexp --show-origin hiderefs"),
+            );
         }
         Ok(())
     }
@@ -108,19 +163,49 @@ impl Inspector<'_> {
         let logged = self.repository.config_string("core.logAllRefUpdates")?;
         if logged.as_deref() != Some("always") {
             let what = "core.logAllRefUpdates is not always: no reflog tells what a ref was before";
-            self.advise(About::Settings, what, self.git("config core.logAllRefUpdates always"));
+            self.advise(
+                About::Settings,
+                what,
+                self.git("config core.logAllRefUpdates always"),
+            );
         }
-        let synced = self.repository.config_string("core.fsync")?.unwrap_or_default();
+        let synced = self
+            .repository
+            .config_string("core.fsync")?
+            .unwrap_or_default();
         let parts: Vec<&str> = synced.split(',').map(str::trim).collect();
         let has = |names: &[&str]| names.iter().any(|name| parts.contains(name));
         let whole = has(&["all"]) || has(&["reference"]) && has(&["committed", "added", "objects"]);
-        if !whole || has(&["none", "-reference", "-objects", "-committed", "-loose-object", "-pack"]) {
+        if !whole
+            || has(&[
+                "none",
+                "-reference",
+                "-objects",
+                "-committed",
+                "-loose-object",
+                "-pack",
+            ])
+        {
             let what = "core.fsync leaves out objects or refs: what was accepted can be lost in a power cut";
-            self.advise(About::Settings, what, self.git("config core.fsync committed,reference"));
+            self.advise(
+                About::Settings,
+                what,
+                self.git("config core.fsync committed,reference"),
+            );
         }
-        if self.repository.config_string("core.fsyncMethod")?.as_deref() == Some("writeout-only") {
-            let what = "core.fsyncMethod is writeout-only: what was accepted can be lost in a power cut";
-            self.advise(About::Settings, what, self.git("config core.fsyncMethod fsync"));
+        if self
+            .repository
+            .config_string("core.fsyncMethod")?
+            .as_deref()
+            == Some("writeout-only")
+        {
+            let what =
+                "core.fsyncMethod is writeout-only: what was accepted can be lost in a power cut";
+            self.advise(
+                About::Settings,
+                what,
+                self.git("config core.fsyncMethod fsync"),
+            );
         }
         Ok(())
     }
@@ -129,33 +214,66 @@ impl Inspector<'_> {
     fn around(&mut self) -> git::Result<()> {
         if self.repository.config_bool("core.commitGraph")? == Some(false) {
             let what = "core.commitGraph is off: each push reads the history commit by commit";
-            self.advise(About::Settings, what, self.git("config core.commitGraph true"));
+            self.advise(
+                About::Settings,
+                what,
+                self.git("config core.commitGraph true"),
+            );
         }
         if self.repository.config_bool("receive.shallowUpdate")? == Some(true) {
-            let what = "receive.shallowUpdate is on: a push can leave the repository without its history";
-            self.advise(About::Settings, what, self.git("config receive.shallowUpdate false"));
+            let what =
+                "receive.shallowUpdate is on: a push can leave the repository without its history";
+            self.advise(
+                About::Settings,
+                what,
+                self.git("config receive.shallowUpdate false"),
+            );
         }
         for (remote, refspec) in self.fetched()? {
-            let what = format!("git fetch {remote} here would overwrite ledgers, past all hooks: {refspec}");
-            self.advise(About::Settings, what, self.git(&format!("remote remove {remote}")));
+            let what = format!(
+                "git fetch {remote} here would overwrite ledgers, past all hooks: {refspec}"
+            );
+            self.advise(
+                About::Settings,
+                what,
+                self.git(&format!("remote remove {remote}")),
+            );
         }
         Ok(())
     }
 
     /// The remotes, as those of a mirror, from which a fetch writes into `refs/deploy/`.
     fn fetched(&self) -> git::Result<Vec<(String, String)>> {
-        let output = self.repository.git("config").args(["--null", "--get-regexp", r"^remote\..*\.fetch$"]).run()?;
+        let output = self
+            .repository
+            .git("config")
+            .args(["--null", "--get-regexp", r"^remote\..*\.fetch$"])
+            .run()?;
         // 1: there is none.
-        let listed = if output.code == Some(1) { Vec::new() } else { output.ok()? };
+        let listed = if output.code == Some(1) {
+            Vec::new()
+        } else {
+            output.ok()?
+        };
         let mut found = Vec::new();
         for item in listed.split(|byte| *byte == 0) {
             let text = String::from_utf8_lossy(item);
-            let Some((key, refspec)) = text.split_once('\n') else { continue };
+            let Some((key, refspec)) = text.split_once('\n') else {
+                continue;
+            };
             let to = refspec.split_once(':').map_or("", |(_, to)| to);
-            let covers = to.strip_suffix('*').is_some_and(|prefix| "refs/deploy/".starts_with(prefix))
+            let covers = to
+                .strip_suffix('*')
+                .is_some_and(|prefix| "refs/deploy/".starts_with(prefix))
                 || to.starts_with("refs/deploy/");
-            let remote = key.strip_prefix("remote.").and_then(|key| key.strip_suffix(".fetch"));
-            found.extend(remote.filter(|_| covers).map(|remote| (remote.to_owned(), refspec.to_owned())));
+            let remote = key
+                .strip_prefix("remote.")
+                .and_then(|key| key.strip_suffix(".fetch"));
+            found.extend(
+                remote
+                    .filter(|_| covers)
+                    .map(|remote| (remote.to_owned(), refspec.to_owned())),
+            );
         }
         Ok(found)
     }
@@ -165,7 +283,12 @@ impl Inspector<'_> {
 fn git_version(repository: &Repository) -> git::Result<Option<(u32, u32)>> {
     let text = repository.git("version").run()?.ok()?;
     let text = String::from_utf8_lossy(&text);
-    let mut numbers = text.split_whitespace().nth(2).unwrap_or_default().split('.').map(str::parse::<u32>);
+    let mut numbers = text
+        .split_whitespace()
+        .nth(2)
+        .unwrap_or_default()
+        .split('.')
+        .map(str::parse::<u32>);
     Ok(match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
         _ => None,

@@ -97,9 +97,16 @@ struct EarlierComponent {
 }
 
 /// The digests of the plans in an earlier document for this environment.
-pub fn digests(earlier: &[u8], environment: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
+pub fn digests(
+    earlier: &[u8],
+    environment: &EnvName,
+) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
     let earlier = read(earlier, environment)?;
-    Ok(earlier.components.into_iter().filter_map(|it| Some((it.component, it.digest?))).collect())
+    Ok(earlier
+        .components
+        .into_iter()
+        .filter_map(|it| Some((it.component, it.digest?)))
+        .collect())
 }
 
 fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
@@ -108,7 +115,9 @@ fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceErro
     }
     let kind: Kind = serde_json::from_slice(earlier)?;
     if kind.schema != name("plan") {
-        return Err(DifferenceError::Kind(kind.schema.chars().take(80).collect()));
+        return Err(DifferenceError::Kind(
+            kind.schema.chars().take(80).collect(),
+        ));
     }
     let earlier: Earlier = serde_json::from_slice(earlier)?;
     if earlier.environment != *environment {
@@ -118,7 +127,11 @@ fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceErro
 }
 
 /// How these components' plans differ from those of an earlier document for the same environment.
-pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) -> Result<Since, DifferenceError> {
+pub fn since(
+    earlier: &[u8],
+    environment: &EnvName,
+    components: &[Component],
+) -> Result<Since, DifferenceError> {
     let earlier = read(earlier, environment)?;
     let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
@@ -128,7 +141,8 @@ pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) ->
     }
     for it in components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[1] = Some((digest, it.text.clone().unwrap_or_default()));
+            all.entry(&it.component).or_default()[1] =
+                Some((digest, it.text.clone().unwrap_or_default()));
         }
     }
     let differences = all.into_iter().filter_map(|(component, [old, new])| {
@@ -138,17 +152,38 @@ pub fn since(earlier: &[u8], environment: &EnvName, components: &[Component]) ->
             (None, _) => How::Appeared,
             (_, None) => How::Vanished,
         };
-        let text = |it: &Option<(&Digest, String)>| it.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
-        let digest = |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
-        let diff = if how == How::Changed { unified(&text(&old), &text(&new)) } else { String::new() };
-        Some(Difference { component: component.clone(), how, from: digest(&old), to: digest(&new), diff })
+        let text = |it: &Option<(&Digest, String)>| {
+            it.as_ref()
+                .map(|(_, text)| text.clone())
+                .unwrap_or_default()
+        };
+        let digest =
+            |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
+        let diff = if how == How::Changed {
+            unified(&text(&old), &text(&new))
+        } else {
+            String::new()
+        };
+        Some(Difference {
+            component: component.clone(),
+            how,
+            from: digest(&old),
+            to: digest(&new),
+            diff,
+        })
     });
-    Ok(Since { commit: earlier.commit, differences: differences.collect() })
+    Ok(Since {
+        commit: earlier.commit,
+        differences: differences.collect(),
+    })
 }
 
 fn unified(old: &str, new: &str) -> String {
     if [old, new].iter().any(|text| text.lines().count() > LINES) {
         return format!("@@ more than {LINES} lines, which are not compared @@\n");
     }
-    TextDiff::from_lines(old, new).unified_diff().header("earlier", "now").to_string()
+    TextDiff::from_lines(old, new)
+        .unified_diff()
+        .header("earlier", "now")
+        .to_string()
 }

@@ -21,8 +21,11 @@ const LEAST: usize = 600;
 
 /// The comment. It has one heading, and is never longer than [`LIMIT`].
 pub fn markdown(plans: &Plans) -> String {
-    let mut all =
-        format!("## Plan for {} at {}\n\n", code(plans.environment.as_str()), code(&plans.commit.0.prefix(7)));
+    let mut all = format!(
+        "## Plan for {} at {}\n\n",
+        code(plans.environment.as_str()),
+        code(&plans.commit.0.prefix(7))
+    );
     table(plans, &mut all);
     let mut parts: Vec<Part> = plans.components.iter().filter_map(Part::of).collect();
     parts.sort_by_key(|it| !it.from_end);
@@ -30,8 +33,14 @@ pub fn markdown(plans: &Plans) -> String {
         let commit = code(&since.commit.0.prefix(7));
         let _ = match since.differences.len() {
             0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
-            1 => writeln!(all, "1 plan differs from those that were made of {commit}.\n"),
-            count => writeln!(all, "{count} plans differ from those that were made of {commit}.\n"),
+            1 => writeln!(
+                all,
+                "1 plan differs from those that were made of {commit}.\n"
+            ),
+            count => writeln!(
+                all,
+                "{count} plans differ from those that were made of {commit}.\n"
+            ),
         };
         // What differs is read first.
         let differences = since.differences.iter().map(|it| Part {
@@ -53,7 +62,10 @@ pub fn markdown(plans: &Plans) -> String {
         }
     }
     if left_out > 0 {
-        let _ = writeln!(all, "{left_out} more are left out, because a comment has no room for them; the log has all.");
+        let _ = writeln!(
+            all,
+            "{left_out} more are left out, because a comment has no room for them; the log has all."
+        );
     }
     all
 }
@@ -67,8 +79,10 @@ fn how(how: How) -> &'static str {
 }
 
 fn table(plans: &Plans, all: &mut String) {
-    let (stays, moves): (Vec<&Component>, Vec<&Component>) =
-        plans.components.iter().partition(|it| it.state == State::Unchanged);
+    let (stays, moves): (Vec<&Component>, Vec<&Component>) = plans
+        .components
+        .iter()
+        .partition(|it| it.state == State::Unchanged);
     all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
     let end = all.len() + ROWS;
     let mut rows = 0;
@@ -80,8 +94,17 @@ fn table(plans: &Plans, all: &mut String) {
             State::Empty | State::Unplanned | State::Unchanged => Mark::None,
         };
         let said = it.said(&code);
-        let said = if it.state == State::Destroyed { format!("**{said}**") } else { said };
-        let cells = [code(it.component.as_str()), code(&it.versions()), code(&it.commits()), said];
+        let said = if it.state == State::Destroyed {
+            format!("**{said}**")
+        } else {
+            said
+        };
+        let cells = [
+            code(it.component.as_str()),
+            code(&it.versions()),
+            code(&it.commits()),
+            said,
+        ];
         let row = format!("| {} | {} |\n", mark.symbol(), cells.join(" | "));
         if all.len() + row.len() > end {
             break;
@@ -91,8 +114,11 @@ fn table(plans: &Plans, all: &mut String) {
     }
     all.push('\n');
     if rows < moves.len() {
-        let _ =
-            writeln!(all, "{} more components are not listed, because a comment has no room.\n", moves.len() - rows);
+        let _ = writeln!(
+            all,
+            "{} more components are not listed, because a comment has no room.\n",
+            moves.len() - rows
+        );
     }
     let _ = match stays.len() {
         0 => Ok(()),
@@ -113,11 +139,22 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     fn of(it: &'a Component) -> Option<Self> {
         let printed = it.text.as_deref().unwrap_or_default();
-        let listed = it.terraform.as_ref().map(listed).filter(|list| !list.is_empty());
-        let text = listed.map_or(Cow::Borrowed(printed), |list| Cow::Owned(format!("{list}\n{printed}")));
+        let listed = it
+            .terraform
+            .as_ref()
+            .map(listed)
+            .filter(|list| !list.is_empty());
+        let text = listed.map_or(Cow::Borrowed(printed), |list| {
+            Cow::Owned(format!("{list}\n{printed}"))
+        });
         let title = format!("{}: {}", code(it.component.as_str()), it.said(&code));
         let said = it.state != State::Empty && !text.trim().is_empty();
-        said.then(|| Self { title, language: "", text, from_end: it.state == State::Failed })
+        said.then(|| Self {
+            title,
+            language: "",
+            text,
+            from_end: it.state == State::Failed,
+        })
     }
 
     /// How many bytes it takes at most.
@@ -134,10 +171,15 @@ impl<'a> Part<'a> {
     fn write(&self, share: usize, all: &mut String) {
         let (mut room, mut kept) = (share.saturating_sub(self.frame()), Vec::new());
         let lines: Vec<&str> = self.text.lines().collect();
-        let order: Box<dyn Iterator<Item = &&str>> =
-            if self.from_end { Box::new(lines.iter().rev()) } else { Box::new(lines.iter()) };
+        let order: Box<dyn Iterator<Item = &&str>> = if self.from_end {
+            Box::new(lines.iter().rev())
+        } else {
+            Box::new(lines.iter())
+        };
         for line in order {
-            let Some(left) = room.checked_sub(line.len() + 2) else { break };
+            let Some(left) = room.checked_sub(line.len() + 2) else {
+                break;
+            };
             room = left;
             kept.push(*line);
         }
@@ -147,7 +189,10 @@ impl<'a> Part<'a> {
         let fence = "`".repeat(longest_run(&self.text).max(2) + 1);
         // A line of a difference begins with its sign.
         let margin = if self.language.is_empty() { " " } else { "" };
-        let body: Vec<String> = kept.iter().map(|line| format!("{margin}{line}\n")).collect();
+        let body: Vec<String> = kept
+            .iter()
+            .map(|line| format!("{margin}{line}\n"))
+            .collect();
         let _ = writeln!(all, "<details><summary>{}</summary>\n", self.title);
         if !body.is_empty() {
             let _ = writeln!(all, "{fence}{}\n{}{fence}\n", self.language, body.concat());
@@ -165,7 +210,10 @@ impl<'a> Part<'a> {
 fn listed(terraform: &Terraform) -> String {
     let destroys = |it: &&Change| matches!(it.action, Action::Destroy | Action::Replace);
     let (first, rest): (Vec<&Change>, Vec<&Change>) = terraform.changes.iter().partition(destroys);
-    let lines = first.iter().chain(&rest).map(|it| format!("{:>3} {}\n", it.action.sign(), it.address));
+    let lines = first
+        .iter()
+        .chain(&rest)
+        .map(|it| format!("{:>3} {}\n", it.action.sign(), it.address));
     lines.collect::<Vec<_>>().concat()
 }
 
@@ -182,7 +230,10 @@ fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
 }
 
 fn longest_run(text: &str) -> usize {
-    text.split(|character| character != '`').map(str::len).max().unwrap_or(0)
+    text.split(|character| character != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0)
 }
 
 /// A text in which no sign means anything.

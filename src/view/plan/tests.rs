@@ -23,49 +23,94 @@ fn way() -> Way {
 }
 
 fn terraform(changes: &Value, outputs: &Value) -> plan::Terraform {
-    let json = json!({ "format_version": "1.2", "resource_changes": changes, "output_changes": outputs });
+    let json =
+        json!({ "format_version": "1.2", "resource_changes": changes, "output_changes": outputs });
     plan::Terraform::read(json.to_string().as_bytes()).unwrap()
 }
 
 fn planned(component: &str, planned: Planned) -> Component {
-    Component::planned(&Plan { component: name(component), commit: COMMIT.parse().unwrap(), planned }, way())
+    Component::planned(
+        &Plan {
+            component: name(component),
+            commit: COMMIT.parse().unwrap(),
+            planned,
+        },
+        way(),
+    )
 }
 
 fn text_plan(component: &str, text: &str) -> Component {
-    let made = Made { digest: Digest::sha256(text.as_bytes()), what: What::Text, text: text.to_owned() };
+    let made = Made {
+        digest: Digest::sha256(text.as_bytes()),
+        what: What::Text,
+        text: text.to_owned(),
+    };
     planned(component, Planned::Made(made))
 }
 
 fn plans(components: Vec<Component>) -> Plans {
-    Plans { environment: "stage".parse().unwrap(), commit: COMMIT.parse().unwrap(), components, since: None }
+    Plans {
+        environment: "stage".parse().unwrap(),
+        commit: COMMIT.parse().unwrap(),
+        components,
+        since: None,
+    }
 }
 
 /// Each thing that can be said of a component.
 fn sample() -> Plans {
     let change = |address: &str, actions: &[&str]| json!({ "address": address, "change": { "actions": actions } });
     let network = terraform(
-        &json!([change("terraform_data.net", &["update"]), change("terraform_data.old[\"a\"]", &["delete", "create"])]),
+        &json!([
+            change("terraform_data.net", &["update"]),
+            change("terraform_data.old[\"a\"]", &["delete", "create"])
+        ]),
         &json!({ "cidr": { "actions": ["update"] } }),
     );
-    let printed =
-        "\u{1b}[1mTerraform will perform the following actions:\u{1b}[0m\n\n  # terraform_data.net will be updated\n";
+    let printed = "\u{1b}[1mTerraform will perform the following actions:\u{1b}[0m\n\n  # terraform_data.net will be updated\n";
     let failed = Planned::Failed {
         reason: "it ended with exit code 1".to_owned(),
         output: "Error: no such subnet\n\n  on main.tf line 3\n".to_owned(),
     };
     plans(vec![
-        planned("network", Planned::Made(Made::terraform(network, printed.to_owned()))),
+        planned(
+            "network",
+            Planned::Made(Made::terraform(network, printed.to_owned())),
+        ),
         planned(
             "database",
-            Planned::Made(Made::terraform(terraform(&json!([]), &json!({})), "No changes.".to_owned())),
+            Planned::Made(Made::terraform(
+                terraform(&json!([]), &json!({})),
+                "No changes.".to_owned(),
+            )),
         ),
-        planned("api", Planned::Deferred { waits_for: vec![name("database"), name("network")] }),
+        planned(
+            "api",
+            Planned::Deferred {
+                waits_for: vec![name("database"), name("network")],
+            },
+        ),
         planned("queue", failed),
         text_plan("chart", "deploy the chart\n"),
-        Component::unplanned(name("docs"), State::Unplanned, Way { to: COMMIT.parse().ok(), ..Way::default() }),
+        Component::unplanned(
+            name("docs"),
+            State::Unplanned,
+            Way {
+                to: COMMIT.parse().ok(),
+                ..Way::default()
+            },
+        ),
         Component::unplanned(name("web"), State::Unchanged, Way::default()),
         Component::unplanned(name("mail"), State::Unchanged, Way::default()),
-        Component::unplanned(name("legacy"), State::Destroyed, Way { to: None, to_version: None, ..way() }),
+        Component::unplanned(
+            name("legacy"),
+            State::Destroyed,
+            Way {
+                to: None,
+                to_version: None,
+                ..way()
+            },
+        ),
     ])
 }
 
@@ -78,11 +123,19 @@ fn plain(text: &str) -> String {
 fn on_a_terminal() {
     assert_snapshot!("text", plain(&text(&sample(), false, None)));
     assert_snapshot!("text_full", plain(&text(&sample(), true, Some(60))));
-    let many: Vec<Value> =
-        (0..50).map(|it| json!({ "address": format!("a.b[{it}]"), "change": { "actions": ["create"] } })).collect();
+    let many: Vec<Value> = (0..50)
+        .map(|it| json!({ "address": format!("a.b[{it}]"), "change": { "actions": ["create"] } }))
+        .collect();
     let made = Made::terraform(terraform(&Value::from(many), &json!({})), String::new());
-    let shown = plain(&text(&plans(vec![planned("api", Planned::Made(made))]), false, None));
-    assert!(shown.contains("a.b[19]") && !shown.contains("a.b[20]") && shown.ends_with("and 30 more"), "{shown}");
+    let shown = plain(&text(
+        &plans(vec![planned("api", Planned::Made(made))]),
+        false,
+        None,
+    ));
+    assert!(
+        shown.contains("a.b[19]") && !shown.contains("a.b[20]") && shown.ends_with("and 30 more"),
+        "{shown}"
+    );
 }
 
 /// What a change request shows.
@@ -103,14 +156,32 @@ fn as_a_document() {
 /// Whatever a plan command prints, it drives no terminal, mentions nobody, and ends neither its fence nor its part.
 #[test]
 fn hostile_text() {
-    let failed = Planned::Failed { reason: HOSTILE.to_owned(), output: HOSTILE.to_owned() };
+    let failed = Planned::Failed {
+        reason: HOSTILE.to_owned(),
+        output: HOSTILE.to_owned(),
+    };
     let mut hostile = plans(vec![text_plan("api", HOSTILE), planned("web", failed)]);
-    let earlier = crate::view::json::document("plan", &plans(vec![text_plan("api", "other\n")])).unwrap();
-    hostile.since = since(earlier.as_bytes(), &hostile.environment, &hostile.components).ok();
+    let earlier =
+        crate::view::json::document("plan", &plans(vec![text_plan("api", "other\n")])).unwrap();
+    hostile.since = since(
+        earlier.as_bytes(),
+        &hostile.environment,
+        &hostile.components,
+    )
+    .ok();
     let document = crate::view::json::document("plan", &hostile).unwrap();
     let markdown = markdown(&hostile);
-    for shown in [plain(&text(&hostile, true, Some(80))), document, markdown.clone()] {
-        assert!(shown.chars().all(|it| it == '\n' || crate::domain::text::is_plain(it)), "{shown}");
+    for shown in [
+        plain(&text(&hostile, true, Some(80))),
+        document,
+        markdown.clone(),
+    ] {
+        assert!(
+            shown
+                .chars()
+                .all(|it| it == '\n' || crate::domain::text::is_plain(it)),
+            "{shown}"
+        );
     }
     assert_snapshot!("markdown_hostile", markdown);
     let mut fence = None;
@@ -121,14 +192,26 @@ fn hostile_text() {
             None if ticks >= 3 => fence = Some(ticks),
             None => outside.extend([line, "\n"]),
             // A line of three spaces at most and enough of them ends a fence.
-            Some(open) if line.trim_start().chars().take_while(|it| *it == '`').count() >= open => fence = None,
+            Some(open)
+                if line
+                    .trim_start()
+                    .chars()
+                    .take_while(|it| *it == '`')
+                    .count()
+                    >= open =>
+            {
+                fence = None
+            }
             Some(_) => assert!(!line.starts_with('/'), "{line}"),
         }
     }
     assert_eq!(fence, None);
     assert_eq!(outside.matches("<details>").count(), 3);
     assert_eq!(outside.matches("</details>").count(), 3);
-    assert_eq!(outside.matches('#').count(), 2 + outside.matches("&#").count());
+    assert_eq!(
+        outside.matches('#').count(),
+        2 + outside.matches("&#").count()
+    );
     for bad in ["@", "<img", "<!--", "](", "www.", "://", "`"] {
         assert!(!outside.contains(bad), "{bad}: {outside}");
     }
@@ -138,17 +221,29 @@ fn hostile_text() {
 /// A forge refuses a comment that is too long, so that nobody would see any plan: it is cut, and says so.
 #[test]
 fn long_comments() {
-    let long = (0..5_000).map(|number| format!("line {number} `of` many\n")).collect::<Vec<_>>().concat();
+    let long = (0..5_000)
+        .map(|number| format!("line {number} `of` many\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let ticks = format!("{}\n", "`".repeat(900)).repeat(30);
-    let failed = |long: &str| Planned::Failed { reason: "`|@".repeat(500), output: long.to_owned() };
+    let failed = |long: &str| Planned::Failed {
+        reason: "`|@".repeat(500),
+        output: long.to_owned(),
+    };
     let two = markdown(&plans(vec![
         text_plan("api", &long),
         planned("web", failed(&long)),
         text_plan("small", "one line\n"),
     ]));
-    assert!(two.len() <= LIMIT && two.len() > LIMIT - 5_000, "{}", two.len());
     assert!(
-        two.contains(" line 0 `of` many\n") && two.contains(" line 4999 `of` many\n") && two.contains(" one line\n")
+        two.len() <= LIMIT && two.len() > LIMIT - 5_000,
+        "{}",
+        two.len()
+    );
+    assert!(
+        two.contains(" line 0 `of` many\n")
+            && two.contains(" line 4999 `of` many\n")
+            && two.contains(" one line\n")
     );
     assert!(two.contains("lines are cut; the log has all."));
     let long = &long[..2_000];
@@ -157,15 +252,24 @@ fn long_comments() {
         let components = (0..count).map(|number| match number % 3 {
             0 => text_plan(&format!("c{number}"), long),
             1 => Component {
-                way: Way { to_version: version.clone(), ..way() },
+                way: Way {
+                    to_version: version.clone(),
+                    ..way()
+                },
                 ..text_plan(&format!("c{number}"), &ticks)
             },
             _ => planned(&format!("c{number}"), failed(long)),
         });
         let all = markdown(&plans(components.collect()));
         assert!(all.len() <= LIMIT, "{count}: {}", all.len());
-        assert!(all.contains("left out, because a comment has no room"), "{count}");
-        assert_eq!(all.matches("<details>").count(), all.matches("</details>").count());
+        assert!(
+            all.contains("left out, because a comment has no room"),
+            "{count}"
+        );
+        assert_eq!(
+            all.matches("<details>").count(),
+            all.matches("</details>").count()
+        );
     }
 }
 
@@ -193,11 +297,23 @@ fn differences() {
     now.since = Some(since(earlier.as_bytes(), &now.environment, &now.components).unwrap());
     assert_snapshot!("differences_text", plain(&text(&now, false, Some(80))));
     assert_snapshot!("differences_markdown", markdown(&now));
-    assert_snapshot!("differences_json", serde_json::to_string_pretty(&now.since).unwrap());
+    assert_snapshot!(
+        "differences_json",
+        serde_json::to_string_pretty(&now.since).unwrap()
+    );
     let same = since(earlier.as_bytes(), &old.environment, &old.components).unwrap();
     assert!(same.differences.is_empty());
     let other = "prod".parse().unwrap();
-    assert!(matches!(since(earlier.as_bytes(), &other, &[]), Err(DifferenceError::Environment(_))));
-    assert!(matches!(since(b"{\"schema\":\"git-deploy/log/v1\"}", &other, &[]), Err(DifferenceError::Kind(_))));
-    assert!(matches!(since(b"{}", &other, &[]), Err(DifferenceError::Json(_))));
+    assert!(matches!(
+        since(earlier.as_bytes(), &other, &[]),
+        Err(DifferenceError::Environment(_))
+    ));
+    assert!(matches!(
+        since(b"{\"schema\":\"git-deploy/log/v1\"}", &other, &[]),
+        Err(DifferenceError::Kind(_))
+    ));
+    assert!(matches!(
+        since(b"{}", &other, &[]),
+        Err(DifferenceError::Json(_))
+    ));
 }

@@ -16,18 +16,37 @@ const LABEL: usize = 24;
 /// The text. `full` shows what the plan commands printed instead of what is known of the plans.
 pub fn text(plans: &Plans, full: bool, width: Option<usize>) -> String {
     let bold = Style::new().bold();
-    let title = format!("{bold}Plan for {} at {}:{bold:#}", plans.environment, plans.commit.0.prefix(7));
+    let title = format!(
+        "{bold}Plan for {} at {}:{bold:#}",
+        plans.environment,
+        plans.commit.0.prefix(7)
+    );
     let mut lines = fold::below("", 2, &title, width);
-    let (stays, moves): (Vec<&Component>, Vec<&Component>) =
-        plans.components.iter().partition(|it| it.state == State::Unchanged);
-    let label = moves.iter().map(|it| it.component.as_str().width()).filter(|it| *it <= LABEL).max().unwrap_or(0);
+    let (stays, moves): (Vec<&Component>, Vec<&Component>) = plans
+        .components
+        .iter()
+        .partition(|it| it.state == State::Unchanged);
+    let label = moves
+        .iter()
+        .map(|it| it.component.as_str().width())
+        .filter(|it| *it <= LABEL)
+        .max()
+        .unwrap_or(0);
     for it in &moves {
         lines.extend(line(it, label, width));
-        lines.extend(if full { printed(it, width) } else { known(it, width) });
+        lines.extend(if full {
+            printed(it, width)
+        } else {
+            known(it, width)
+        });
     }
     if !stays.is_empty() {
         let names: Vec<&str> = stays.iter().map(|it| it.component.as_str()).collect();
-        lines.extend(fold::hanging(&format!("  {} ", Mark::None), &format!("unchanged: {}", names.join(", ")), width));
+        lines.extend(fold::hanging(
+            &format!("  {} ", Mark::None),
+            &format!("unchanged: {}", names.join(", ")),
+            width,
+        ));
     }
     if let Some(since) = &plans.since {
         lines.extend(differences(since, width));
@@ -47,7 +66,9 @@ fn line(it: &Component, label: usize, width: Option<usize>) -> Vec<String> {
         State::Failed | State::Destroyed => Mark::No.style(),
         _ => Style::new(),
     };
-    let way = [it.versions(), it.commits()].into_iter().filter(|it| *it != Mark::None.symbol().to_string());
+    let way = [it.versions(), it.commits()]
+        .into_iter()
+        .filter(|it| *it != Mark::None.symbol().to_string());
     let way: Vec<String> = way.map(|it| format!("{it}  ")).collect();
     let said = it.said(&str::to_owned);
     fold::hanging(
@@ -71,11 +92,22 @@ fn known(it: &Component, width: Option<usize>) -> Vec<String> {
     };
     let mut lines: Vec<String> = terraform.changes.iter().take(LISTED).map(change).collect();
     if terraform.changes.len() > LISTED {
-        lines.push(format!("        and {} more", terraform.changes.len() - LISTED));
+        lines.push(format!(
+            "        and {} more",
+            terraform.changes.len() - LISTED
+        ));
     }
-    let outputs: Vec<&str> = terraform.outputs.iter().map(|it| it.address.as_str()).collect();
+    let outputs: Vec<&str> = terraform
+        .outputs
+        .iter()
+        .map(|it| it.address.as_str())
+        .collect();
     if !outputs.is_empty() {
-        lines.extend(fold::hanging("        outputs: ", &outputs.join(", "), width));
+        lines.extend(fold::hanging(
+            "        outputs: ",
+            &outputs.join(", "),
+            width,
+        ));
     }
     if terraform.drifted > 0 {
         let said = format!("{} changed behind terraform's back", terraform.drifted);
@@ -95,23 +127,39 @@ fn change(it: &Change) -> String {
 
 fn printed(it: &Component, width: Option<usize>) -> Vec<String> {
     let text = it.text.as_deref().unwrap_or_default();
-    text.lines().flat_map(|line| fold::below("        ", 10, line, width)).collect()
+    text.lines()
+        .flat_map(|line| fold::below("        ", 10, line, width))
+        .collect()
 }
 
 fn differences(since: &Since, width: Option<usize>) -> Vec<String> {
     let commit = since.commit.0.prefix(7);
     if since.differences.is_empty() {
-        return fold::below("", 2, &format!("The plans are those that were made of {commit}."), width);
+        return fold::below(
+            "",
+            2,
+            &format!("The plans are those that were made of {commit}."),
+            width,
+        );
     }
     let bold = Style::new().bold();
-    let mut lines = fold::below("", 2, &format!("{bold}Against the plans that were made of {commit}:{bold:#}"), width);
+    let mut lines = fold::below(
+        "",
+        2,
+        &format!("{bold}Against the plans that were made of {commit}:{bold:#}"),
+        width,
+    );
     for it in &since.differences {
         let (mark, said) = match it.how {
             How::Appeared => (Mark::Live, "has a plan, and had none"),
             How::Vanished => (Mark::Live, "had a plan, and has none"),
             How::Changed => (Mark::No, "has another plan"),
         };
-        lines.extend(fold::hanging(&format!("  {mark} "), &format!("{} {said}", it.component), width));
+        lines.extend(fold::hanging(
+            &format!("  {mark} "),
+            &format!("{} {said}", it.component),
+            width,
+        ));
         lines.extend(it.diff.lines().map(|line| {
             let style = match line.as_bytes().first() {
                 Some(b'+') => AnsiColor::Green.on_default(),

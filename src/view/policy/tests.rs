@@ -13,7 +13,9 @@ use crate::domain::policy::tests::{CARRYING_OUT, FIRST_DAY, GROWN_UP, key as key
 
 /// A policy in which every key has what it needs: enough people, and all names that the examples use.
 fn base() -> Document {
-    let people: Vec<String> = (2..40).map(|number| format!("p{number} = \"{}\"\n", key_of(number))).collect();
+    let people: Vec<String> = (2..40)
+        .map(|number| format!("p{number} = \"{}\"\n", key_of(number)))
+        .collect();
     let people = people.concat();
     let text = format!(
         "schema = 1\nproject = \"p\"\n[people]\n{people}alice = {{ key = \"{}\" }}\nci = {{ key = \"{}\", machine = true }}\n\
@@ -24,7 +26,10 @@ fn base() -> Document {
          [checks]\ntest-result = {{ by = \"ci\" }}\n[artifacts]\nby = \"ci\"\n",
         key_of(50),
         key_of(51),
-        (2..40).map(|number| format!("\"p{number}\"")).collect::<Vec<_>>().join(", ")
+        (2..40)
+            .map(|number| format!("\"p{number}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
     );
     toml::from_str(&text).unwrap()
 }
@@ -39,7 +44,10 @@ fn in_json(value: &Toml) -> Value {
     match value {
         Toml::Datetime(moment) => moment.to_string().into(),
         Toml::Array(items) => items.iter().map(in_json).collect(),
-        Toml::Table(table) => table.iter().map(|(key, value)| (key.clone(), in_json(value))).collect(),
+        Toml::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.clone(), in_json(value)))
+            .collect(),
         plain => serde_json::to_value(plain).unwrap(),
     }
 }
@@ -58,19 +66,29 @@ impl Readers {
 
     fn schema(&self, document: &Document) -> Vec<String> {
         let json = in_json(&Toml::Table(document.clone()));
-        self.0.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        self.0
+            .iter_errors(&json)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
     }
 
     #[track_caller]
     fn accept(&self, document: &Document, what: &str) {
         Self::parser(document).unwrap_or_else(|error| panic!("the parser refuses {what}: {error}"));
-        assert_eq!(self.schema(document), Vec::<String>::new(), "the schema refuses {what}");
+        assert_eq!(
+            self.schema(document),
+            Vec::<String>::new(),
+            "the schema refuses {what}"
+        );
     }
 
     #[track_caller]
     fn refuse(&self, document: &Document, what: &str) {
         assert!(Self::parser(document).is_err(), "the parser accepts {what}");
-        assert!(!self.schema(document).is_empty(), "the schema accepts {what}");
+        assert!(
+            !self.schema(document).is_empty(),
+            "the schema accepts {what}"
+        );
     }
 }
 
@@ -82,7 +100,13 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// `put` makes the document in which the table is this one; `fixed` is what it must hold besides the key that is looked at.
-    fn table(&mut self, path: &str, table: &Table, fixed: &Document, put: &dyn Fn(Toml) -> Document) {
+    fn table(
+        &mut self,
+        path: &str,
+        table: &Table,
+        fixed: &Document,
+        put: &dyn Fn(Toml) -> Document,
+    ) {
         let with = |key: &str, value: Toml| {
             let mut own = fixed.clone();
             if let Some(other) = table.key(key).and_then(|key| key.or) {
@@ -91,52 +115,81 @@ impl Walk<'_> {
             own.insert(key.to_owned(), value);
             put(Toml::Table(own))
         };
-        self.readers.refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
+        self.readers
+            .refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
         // One key stands in patterns only; the others are looked at elsewhere.
         let pattern = path.ends_with("-*");
-        for key in table.keys.iter().filter(|key| (key.name == "ephemeral") == pattern) {
+        for key in table
+            .keys
+            .iter()
+            .filter(|key| (key.name == "ephemeral") == pattern)
+        {
             self.keys += 1;
             let path = format!("{path}.{}", key.name);
-            assert!(!key.meaning.is_empty() && key.meaning.ends_with('.'), "{path} is not described");
+            assert!(
+                !key.meaning.is_empty() && key.meaning.ends_with('.'),
+                "{path} is not described"
+            );
             if key.required {
                 let mut own = fixed.clone();
                 own.remove(key.name);
-                self.readers.refuse(&put(Toml::Table(own)), &format!("a file without {path}"));
+                self.readers
+                    .refuse(&put(Toml::Table(own)), &format!("a file without {path}"));
             }
             if let Some(other) = key.or {
-                self.readers.refuse(&put(Toml::Table(Document::new())), &format!("neither {path} nor {other}"));
-                let both = [key.name, other].map(|name| (name.to_owned(), example(table.key(name).unwrap())));
-                self.readers.refuse(&put(Toml::Table(both.into_iter().collect())), &format!("{path} and {other}"));
+                self.readers.refuse(
+                    &put(Toml::Table(Document::new())),
+                    &format!("neither {path} nor {other}"),
+                );
+                let both = [key.name, other]
+                    .map(|name| (name.to_owned(), example(table.key(name).unwrap())));
+                self.readers.refuse(
+                    &put(Toml::Table(both.into_iter().collect())),
+                    &format!("{path} and {other}"),
+                );
             }
             if let Some(other) = key.needs {
                 let mut own = fixed.clone();
                 own.remove(other);
                 own.insert(key.name.to_owned(), example(key));
-                self.readers.refuse(&put(Toml::Table(own)), &format!("{path} without {other}"));
+                self.readers
+                    .refuse(&put(Toml::Table(own)), &format!("{path} without {other}"));
             }
             // What nothing in a policy ever is.
-            self.readers.refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
+            self.readers
+                .refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
             let value = match (fixed.get(key.name), example(key)) {
                 (Some(Toml::Table(there)), Toml::Table(new)) => {
                     Toml::Table(there.clone().into_iter().chain(new).collect())
                 }
                 (_, new) => new,
             };
-            self.readers.accept(&with(key.name, value), &format!("{path} = {}", key.example));
+            self.readers
+                .accept(&with(key.name, value), &format!("{path} = {}", key.example));
             self.form(&path, &key.form, &|value| with(key.name, value));
         }
     }
 
     fn form(&mut self, path: &str, form: &Form, put: &dyn Fn(Toml) -> Document) {
-        let accept = |value: Toml| self.readers.accept(&put(value.clone()), &format!("{path} = {value}"));
-        let refuse = |value: Toml| self.readers.refuse(&put(value.clone()), &format!("{path} = {value}"));
+        let accept = |value: Toml| {
+            self.readers
+                .accept(&put(value.clone()), &format!("{path} = {value}"))
+        };
+        let refuse = |value: Toml| {
+            self.readers
+                .refuse(&put(value.clone()), &format!("{path} = {value}"))
+        };
         match form {
-            Form::Text(_) | Form::Moment(_) => [Toml::from(true), 7.into()].into_iter().for_each(refuse),
+            Form::Text(_) | Form::Moment(_) => {
+                [Toml::from(true), 7.into()].into_iter().for_each(refuse)
+            }
             Form::Words(words) => {
                 words.iter().for_each(|word| accept((*word).into()));
                 refuse("xyzzy".into());
             }
-            Form::Flag => [true, false].into_iter().for_each(|flag| accept(flag.into())),
+            Form::Flag => [true, false]
+                .into_iter()
+                .for_each(|flag| accept(flag.into())),
             Form::Number(least, most) => {
                 for number in [*least, *most] {
                     accept(number.into());
@@ -148,7 +201,13 @@ impl Walk<'_> {
             Form::Table(table) => self.table(path, table, &required(table), put),
             Form::OneKeyOf(table) => {
                 refuse(Toml::Table(Document::new()));
-                refuse(Toml::Table(table.keys.iter().map(|key| (key.name.to_owned(), example(key))).collect()));
+                refuse(Toml::Table(
+                    table
+                        .keys
+                        .iter()
+                        .map(|key| (key.name.to_owned(), example(key)))
+                        .collect(),
+                ));
                 self.table(path, table, &Document::new(), put);
             }
             Form::Named(_, inner) => {
@@ -165,23 +224,34 @@ impl Walk<'_> {
             }
             Form::OneOrMore(inner) => {
                 self.form(path, inner, put);
-                self.form(&format!("{path}[]"), inner, &|value| put(Toml::Array(vec![value])));
+                self.form(&format!("{path}[]"), inner, &|value| {
+                    put(Toml::Array(vec![value]))
+                });
             }
-            Form::Either(forms) => forms.iter().filter(|form| !matches!(form, Form::Text(_))).for_each(|form| {
-                self.form(path, form, put);
-            }),
+            Form::Either(forms) => forms
+                .iter()
+                .filter(|form| !matches!(form, Form::Text(_)))
+                .for_each(|form| {
+                    self.form(path, form, put);
+                }),
         }
     }
 
     /// One name in a table of names, beside those that the base has.
     fn named(&mut self, path: &str, name: &str, inner: &Form, put: &dyn Fn(Toml) -> Document) {
-        let there = base().get(path.trim_start_matches('.')).and_then(|it| it.as_table().cloned()).unwrap_or_default();
+        let there = base()
+            .get(path.trim_start_matches('.'))
+            .and_then(|it| it.as_table().cloned())
+            .unwrap_or_default();
         let with = |name: &str, value: Toml| {
             let mut all = there.clone();
             all.insert(name.to_owned(), value);
             put(Toml::Table(all))
         };
-        self.readers.refuse(&with("Not a name", "p2".into()), &format!("{path}.\"Not a name\""));
+        self.readers.refuse(
+            &with("Not a name", "p2".into()),
+            &format!("{path}.\"Not a name\""),
+        );
         let fixed = |table: &Table| match there.get(name).and_then(|it| it.as_table().cloned()) {
             Some(own) => own,
             None => required(table),
@@ -205,14 +275,22 @@ impl Walk<'_> {
 fn required(table: &Table) -> Document {
     let place = |name| table.keys.iter().position(|it| it.name == name);
     let later = |key: &Key| key.or.is_some_and(|other| place(other) < place(key.name));
-    table.keys.iter().filter(|key| key.required || later(key)).map(|key| (key.name.to_owned(), example(key))).collect()
+    table
+        .keys
+        .iter()
+        .filter(|key| key.required || later(key))
+        .map(|key| (key.name.to_owned(), example(key)))
+        .collect()
 }
 
 #[test]
 fn schema_and_parser_agree_on_every_key() {
     let readers = Readers::new();
     readers.accept(&base(), "the base");
-    let mut walk = Walk { readers: &readers, keys: 0 };
+    let mut walk = Walk {
+        readers: &readers,
+        keys: 0,
+    };
     walk.table("", &TOP, &base(), &|document| match document {
         Toml::Table(document) => document,
         other => panic!("{other}"),
@@ -225,24 +303,43 @@ fn schema_and_parser_agree_on_every_key() {
 fn sample_policies() {
     let readers = Readers::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = root.join("docs").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let pages = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).chain([root.join("README.md")]);
+    let docs = root
+        .join("docs")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let pages = docs
+        .filter(|path| path.extension().is_some_and(|it| it == "md"))
+        .chain([root.join("README.md")]);
     let mut samples: Vec<String> = [FIRST_DAY, GROWN_UP, CARRYING_OUT].map(with_keys).to_vec();
     for page in pages {
         let text = std::fs::read_to_string(page).unwrap();
-        let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let blocks = text
+            .split("```toml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
         let whole = blocks.filter(|block| block.contains("schema  = 1"));
         samples.extend(whole.map(|block| {
-            let numbered = block.split("RW…").enumerate().map(|(number, part)| match number {
-                0 => part.to_owned(),
-                number => format!("<{number}>{part}"),
-            });
+            let numbered = block
+                .split("RW…")
+                .enumerate()
+                .map(|(number, part)| match number {
+                    0 => part.to_owned(),
+                    number => format!("<{number}>{part}"),
+                });
             with_keys(&numbered.collect::<String>())
         }));
     }
-    assert!(samples.len() > 4, "the README and the reference show a policy");
+    assert!(
+        samples.len() > 4,
+        "the README and the reference show a policy"
+    );
     let alice = ("alice".parse().unwrap(), key_of(1));
-    samples.push(Policy::starter(&"p".parse().unwrap(), &[alice], &["dev".parse().unwrap()]));
+    samples.push(Policy::starter(
+        &"p".parse().unwrap(),
+        &[alice],
+        &["dev".parse().unwrap()],
+    ));
     for sample in samples {
         readers.accept(&toml::from_str(&sample).unwrap(), &sample);
     }
@@ -252,15 +349,27 @@ fn sample_policies() {
 #[test]
 fn mistakes() {
     let readers = Readers::new();
-    let shapes = ["unknown key", "is missing", "expected ", "is not a whole number", "is not \"", "it needs the key"];
+    let shapes = [
+        "unknown key",
+        "is missing",
+        "expected ",
+        "is not a whole number",
+        "is not \"",
+        "it needs the key",
+    ];
     let mut seen = 0;
     for (old, new, _) in MISTAKES {
         let text = with_keys(&FIRST_DAY.replacen(old, new, 1));
-        let Ok(document) = toml::from_str::<Document>(&text) else { continue };
+        let Ok(document) = toml::from_str::<Document>(&text) else {
+            continue;
+        };
         let error = Readers::parser(&document).unwrap_err();
         if shapes.iter().any(|shape| error.contains(shape)) {
             seen += 1;
-            assert!(!readers.schema(&document).is_empty(), "the schema accepts {new}: {error}");
+            assert!(
+                !readers.schema(&document).is_empty(),
+                "the schema accepts {new}: {error}"
+            );
         }
     }
     assert!(seen > 15, "{seen}");
@@ -269,8 +378,7 @@ fn mistakes() {
 /// The page is what the keys say.
 #[test]
 fn reference_is_up_to_date() {
-    const MARK: &str =
-        "<!-- From here on made from src/domain/policy/keys: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
+    const MARK: &str = "<!-- From here on made from src/domain/policy/keys: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();
@@ -279,5 +387,8 @@ fn reference_is_up_to_date() {
         std::fs::write(&page, wanted).unwrap();
         return;
     }
-    assert!(text == wanted, "docs/policy.md is out of date; run: UPDATE_DOCS=1 cargo test --lib reference");
+    assert!(
+        text == wanted,
+        "docs/policy.md is out of date; run: UPDATE_DOCS=1 cargo test --lib reference"
+    );
 }

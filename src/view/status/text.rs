@@ -22,8 +22,16 @@ const FEW: usize = 8;
 const ALIKE: usize = 3;
 
 /// The table and what is to be said under it. `all` unfolds; `when` shows a moment.
-pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let named = status.branch.as_ref().map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
+pub fn text(
+    status: &Status,
+    all: bool,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
+    let named = status
+        .branch
+        .as_ref()
+        .map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
     // Where the terminal is narrow, rather a header says less than anything of the rows.
     let layouts = [
         (Some("Environment"), named.as_str()),
@@ -34,7 +42,10 @@ pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time
     ];
     let [.., narrowest] = layouts;
     let lay_out = |(environment, behind)| table(status, environment, behind, all, when);
-    let fitting = layouts.into_iter().map(lay_out).find(|table| table.fits(width));
+    let fitting = layouts
+        .into_iter()
+        .map(lay_out)
+        .find(|table| table.fits(width));
     let table = fitting.unwrap_or_else(|| lay_out(narrowest)).render(width);
     if status.remote.is_some() {
         return format!("{table}\n{}", age(status.fetched, when));
@@ -43,13 +54,34 @@ pub fn text(status: &Status, all: bool, width: Option<usize>, when: &dyn Fn(Time
 }
 
 /// The table; without a column for the environment, its name stands on a line of its own, above its rows.
-fn table(status: &Status, environment: Option<&str>, behind: &str, all: bool, when: &dyn Fn(Time) -> String) -> Table {
-    let headers = [environment.unwrap_or_default(), "Component", "Version", "Commit", "State", "Since", "By"];
+fn table(
+    status: &Status,
+    environment: Option<&str>,
+    behind: &str,
+    all: bool,
+    when: &dyn Fn(Time) -> String,
+) -> Table {
+    let headers = [
+        environment.unwrap_or_default(),
+        "Component",
+        "Version",
+        "Commit",
+        "State",
+        "Since",
+        "By",
+    ];
     let grouped = environment.is_none();
     // Who it was and which version can be looked up; what is how is the news.
     let (by, version, component, state) = if grouped { (5, 1, 0, 3) } else { (6, 2, 1, 4) };
-    let table = if grouped { Table::indented(&headers[1..]) } else { Table::new(&headers) };
-    let mut table = table.column(behind).elastic(&[by, version, state, component]).least(state, 13);
+    let table = if grouped {
+        Table::indented(&headers[1..])
+    } else {
+        Table::new(&headers)
+    };
+    let mut table = table
+        .column(behind)
+        .elastic(&[by, version, state, component])
+        .least(state, 13);
     for environment in &status.environments {
         if grouped {
             table.heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
@@ -81,28 +113,49 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
     let components: Vec<&Component> = environment.components.iter().collect();
     if components.is_empty() {
         let dim = Mark::None.style();
-        let mut cells = ["", "–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
+        let mut cells =
+            ["", "–", "–", "–", "nothing yet", "", "", "–"].map(|text| Cell::styled(text, dim));
         cells[0] = Cell::from(environment.name.as_str());
         return vec![cells];
     }
-    let (single, shared) = if all { (components, Vec::new()) } else { folded(components) };
+    let (single, shared) = if all {
+        (components, Vec::new())
+    } else {
+        folded(components)
+    };
     let (count, groups) = (single.len(), shared.len());
     let mut name = Some(environment.name.as_str());
     let mut rows = Vec::new();
     for component in single {
         let what = component.component.as_str();
-        rows.push(cells(name.take(), what, component, component.behind, environment, when));
+        rows.push(cells(
+            name.take(),
+            what,
+            component,
+            component.behind,
+            environment,
+            when,
+        ));
     }
     for group in shared {
         // The newest move tells since when all are as they are.
-        let Some(newest) = group.iter().max_by_key(|it| it.since) else { continue };
+        let Some(newest) = group.iter().max_by_key(|it| it.since) else {
+            continue;
+        };
         let word = match (count, groups) {
             (0, 1) => "all",
             (_, 1) => "others",
             _ => "alike",
         };
         let what = format!("{word} ({})", group.len());
-        rows.push(cells(name.take(), &what, newest, together(&group), environment, when));
+        rows.push(cells(
+            name.take(),
+            &what,
+            newest,
+            together(&group),
+            environment,
+            when,
+        ));
     }
     rows
 }
@@ -137,12 +190,22 @@ fn together(group: &[&Component]) -> Option<Behind> {
         more |= it.behind?.more;
         all.extend(&it.missing);
     }
-    Some(Behind { commits: all.len(), more })
+    Some(Behind {
+        commits: all.len(),
+        more,
+    })
 }
 
 /// What makes two components look the same.
 fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
-    (it.commit, &it.version, it.state, &it.to, it.lock.is_some(), it.yanked.is_some())
+    (
+        it.commit,
+        &it.version,
+        it.state,
+        &it.to,
+        it.lock.is_some(),
+        it.yanked.is_some(),
+    )
 }
 
 fn cells(
@@ -155,12 +218,18 @@ fn cells(
 ) -> [Cell; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
     let number = match behind {
-        Some(Behind { commits: 0, more: false }) => None,
+        Some(Behind {
+            commits: 0,
+            more: false,
+        }) => None,
         Some(Behind { commits, more }) => Some(format!("{commits}{}", if more { "+" } else { "" })),
         None => it.commit.map(|_| "?".to_owned()),
     };
     // The header names the branch of most; an environment's own stands beside its number.
-    let branch = environment.branch.as_ref().map_or_else(String::new, |branch| format!(" ({branch})"));
+    let branch = environment
+        .branch
+        .as_ref()
+        .map_or_else(String::new, |branch| format!(" ({branch})"));
     let number = number.map(|number| format!("{number}{branch}"));
     [
         Cell::from(name.unwrap_or_default()),
@@ -193,22 +262,45 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
     let name = &environment.name;
     let yellow = AnsiColor::Yellow.on_default();
     let locked = |what: &str, lock: &Lock| {
-        Cell::styled(format!("{what} is locked by {}: \"{}\" ({})", lock.by, lock.reason, when(lock.at)), yellow)
+        Cell::styled(
+            format!(
+                "{what} is locked by {}: \"{}\" ({})",
+                lock.by,
+                lock.reason,
+                when(lock.at)
+            ),
+            yellow,
+        )
     };
     if let Some(lock) = &environment.lock {
         table.remark(locked(name.as_str(), lock));
     }
-    let locks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
+    let locks = environment
+        .components
+        .iter()
+        .filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
     for (components, lock) in grouped(locks) {
-        table.remark(locked(&format!("{} in {name}", counted(&components)), &lock));
+        table.remark(locked(
+            &format!("{} in {name}", counted(&components)),
+            &lock,
+        ));
     }
-    let yanks = environment.components.iter().filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
+    let yanks = environment
+        .components
+        .iter()
+        .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
     for (components, reason) in grouped(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
         let what = counted(&components);
-        table.remark(Cell::styled(format!("{what} in {name} {runs} what was yanked: \"{reason}\""), yellow));
+        table.remark(Cell::styled(
+            format!("{what} in {name} {runs} what was yanked: \"{reason}\""),
+            yellow,
+        ));
     }
-    let holds = environment.holds.iter().map(|it| (it.component.as_str(), (it.commit, it.outcome)));
+    let holds = environment
+        .holds
+        .iter()
+        .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
     for (components, (commit, outcome)) in grouped(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
         let what = counted(&components);
@@ -220,17 +312,34 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         };
         let commit = commit.0.prefix(7);
         let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
-        table.remark_with(Cell::styled(words, yellow), format!("git deploy unlock {name} --commit {commit}"));
+        table.remark_with(
+            Cell::styled(words, yellow),
+            format!("git deploy unlock {name} --commit {commit}"),
+        );
     }
     if !environment.undeclared.is_empty() {
-        let names: Vec<&str> = environment.undeclared.iter().map(ComponentName::as_str).collect();
-        let are = if names.len() == 1 { "is no component" } else { "are no components" };
+        let names: Vec<&str> = environment
+            .undeclared
+            .iter()
+            .map(ComponentName::as_str)
+            .collect();
+        let are = if names.len() == 1 {
+            "is no component"
+        } else {
+            "are no components"
+        };
         let words = format!("{} {are} of the policy any more", counted(&names));
-        table.remark_with(Cell::styled(words, yellow), format!("git deploy record {name} {name} --destroy"));
+        table.remark_with(
+            Cell::styled(words, yellow),
+            format!("git deploy record {name} {name} --destroy"),
+        );
     }
     match environment.expires {
         Some(end) if environment.expired => {
-            table.remark_with(Cell::styled(format!("{name} expired {}", when(end)), yellow), "git deploy reap");
+            table.remark_with(
+                Cell::styled(format!("{name} expired {}", when(end)), yellow),
+                "git deploy reap",
+            );
         }
         Some(end) => table.remark(format!("{name} expires {}", when(end))),
         None => {}

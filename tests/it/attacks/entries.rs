@@ -2,7 +2,9 @@
 //!
 //! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
 
-use git_deploy::domain::entry::{Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank};
+use git_deploy::domain::entry::{
+    Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+};
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
 
@@ -17,7 +19,10 @@ prod = { promote_from = "dev", approvals = 1 }
 /// A project whose commit runs in dev and is approved for prod: an honest record of it by CI would go in.
 fn ready(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
-    project.ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    project
+        .ci
+        .deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     project.bob.deploy(&["approve", "prod"]).ok();
     world.advance("20m");
     project.ci.deploy(&["sync"]).ok();
@@ -36,7 +41,9 @@ fn bent(ci: &Forge<'_>, bend: impl Fn(&mut Statement)) -> EntryId {
 
 /// The record that a statement is.
 fn record(statement: &mut Statement) -> &mut Record {
-    let Action::Record(record) = &mut statement.action else { panic!("not a record") };
+    let Action::Record(record) = &mut statement.action else {
+        panic!("not a record")
+    };
     record
 }
 
@@ -49,7 +56,10 @@ fn lies() {
     let world = World::new();
     let project = ready(&world);
     let ci = &project.ci;
-    let (dev, policy) = (ci.repo.rev("refs/deploy/dev"), ci.repo.rev("refs/deploy/policy"));
+    let (dev, policy) = (
+        ci.repo.rev("refs/deploy/dev"),
+        ci.repo.rev("refs/deploy/policy"),
+    );
     let genesis = ci.repo.rev(&format!("{dev}~1"));
     let id = |hex: &str| EntryId(hex.parse().unwrap());
     let lies: Vec<(&[&str], Lie<'_>)> = vec![
@@ -74,11 +84,19 @@ fn lies() {
                 it.seen.insert("evidence".parse().unwrap(), id(&dev));
             }),
         ),
-        (&["time"], Box::new(|it| it.at = it.at.minus(Span::seconds(301)))),
-        (&["time"], Box::new(|it| it.at = it.at.plus(Span::seconds(301)))),
+        (
+            &["time"],
+            Box::new(|it| it.at = it.at.minus(Span::seconds(301))),
+        ),
+        (
+            &["time"],
+            Box::new(|it| it.at = it.at.plus(Span::seconds(301))),
+        ),
         (
             &["content"],
-            Box::new(|it| record(it).deployment.components[0].from = Some(CommitId(genesis.parse().unwrap()))),
+            Box::new(|it| {
+                record(it).deployment.components[0].from = Some(CommitId(genesis.parse().unwrap()))
+            }),
         ),
         (
             &["content"],
@@ -88,12 +106,27 @@ fn lies() {
             }),
         ),
         (&["signer"], Box::new(|it| it.by = "carol".parse().unwrap())),
-        (&["signer"], Box::new(|it| it.by = "mallory".parse().unwrap())),
-        (&["signer"], Box::new(|it| it.requested_by = Some("mallory".parse().unwrap()))),
-        (&["approvals"], Box::new(|it| record(it).deployment.approved_by = vec!["carol".parse().unwrap()])),
-        (&["approvals"], Box::new(|it| record(it).deployment.approved_by.clear())),
+        (
+            &["signer"],
+            Box::new(|it| it.by = "mallory".parse().unwrap()),
+        ),
+        (
+            &["signer"],
+            Box::new(|it| it.requested_by = Some("mallory".parse().unwrap())),
+        ),
+        (
+            &["approvals"],
+            Box::new(|it| record(it).deployment.approved_by = vec!["carol".parse().unwrap()]),
+        ),
+        (
+            &["approvals"],
+            Box::new(|it| record(it).deployment.approved_by.clear()),
+        ),
         // Its starter asked for it, so she does not count: an approval by whoever asks is none.
-        (&["approvals"], Box::new(|it| it.requested_by = Some("bob".parse().unwrap()))),
+        (
+            &["approvals"],
+            Box::new(|it| it.requested_by = Some("bob".parse().unwrap())),
+        ),
     ];
     for (rules, lie) in &lies {
         project.refused_entry(rules, ci, "prod", &bent(ci, lie));
@@ -113,16 +146,51 @@ fn states() {
     let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
-    let what = || vec![Component { component: "demo".parse().unwrap(), commit: head }];
+    let what = || {
+        vec![Component {
+            component: "demo".parse().unwrap(),
+            commit: head,
+        }]
+    };
     let none: Vec<(&Forge<'_>, &str, Action)> = vec![
-        (ci, "prod", Action::Abort(Abort { start: 1, run, components: what(), reason: reason() })),
+        (
+            ci,
+            "prod",
+            Action::Abort(Abort {
+                start: 1,
+                run,
+                components: what(),
+                reason: reason(),
+            }),
+        ),
         (ci, "prod", Action::Resume(Resume { start: 1, run })),
-        (bob, "prod", Action::Unlock(Unlock { component: None, commit: None, holds: vec![], comment: None })),
-        (bob, "dev", Action::Revoke(Revoke { commit: head, approver: "bob".parse().unwrap(), comment: None })),
+        (
+            bob,
+            "prod",
+            Action::Unlock(Unlock {
+                component: None,
+                commit: None,
+                holds: vec![],
+                comment: None,
+            }),
+        ),
+        (
+            bob,
+            "dev",
+            Action::Revoke(Revoke {
+                commit: head,
+                approver: "bob".parse().unwrap(),
+                comment: None,
+            }),
+        ),
         (
             project_admin(&project),
             "evidence",
-            Action::Unyank(Yank { commit: Some(head), digest: None, reason: reason() }),
+            Action::Unyank(Yank {
+                commit: Some(head),
+                digest: None,
+                reason: reason(),
+            }),
         ),
     ];
     for (forge, ledger, action) in none {
@@ -134,13 +202,33 @@ fn states() {
     for forge in [bob, ci] {
         forge.deploy(&["sync"]).ok();
     }
-    project.refused(&["lock"], || project.carol.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["lock"], || {
+        project.carol.deploy(&["record", "prod", "--no-verify"])
+    });
     let start: u64 = 2;
-    let abort =
-        bob.build("prod", Action::Abort(Abort { start, run, components: what(), reason: reason() }), None, |_| ());
+    let abort = bob.build(
+        "prod",
+        Action::Abort(Abort {
+            start,
+            run,
+            components: what(),
+            reason: reason(),
+        }),
+        None,
+        |_| (),
+    );
     project.refused_entry(&["signer", "state"], bob, "prod", &abort);
-    let abort =
-        ci.build("prod", Action::Abort(Abort { start, run, components: what(), reason: reason() }), None, |_| ());
+    let abort = ci.build(
+        "prod",
+        Action::Abort(Abort {
+            start,
+            run,
+            components: what(),
+            reason: reason(),
+        }),
+        None,
+        |_| (),
+    );
     project.refused_entry(&["state"], ci, "prod", &abort);
     ci.deploy(&["record", "prod", "--finish"]).ok();
     bob.deploy(&["lock", "prod", "-m", "incident"]).ok();
@@ -163,20 +251,48 @@ fn not_the_fold() {
     let good = bent(ci, |_| ()).to_string();
     let entry = ci.repo.rev(&format!("{good}:entry.json"));
     let signature = ci.repo.rev(&format!("{good}:entry.json.minisig"));
-    let old = ci.repo.git(&["ls-tree", "-r", "--name-only", "refs/deploy/prod"]).ok().text();
-    let approval = old.lines().find(|path| path.starts_with("approvals/")).unwrap();
+    let old = ci
+        .repo
+        .git(&["ls-tree", "-r", "--name-only", "refs/deploy/prod"])
+        .ok()
+        .text();
+    let approval = old
+        .lines()
+        .find(|path| path.starts_with("approvals/"))
+        .unwrap();
     let as_file = |path: &str, id: &str| format!("100644,{id},{path}");
     let (head, main) = (ci.repo.rev("HEAD"), ci.repo.rev("HEAD:api/x"));
-    let orphan = ci.repo.git(&["commit-tree", "-m", "x", "HEAD^{tree}"]).ok().text();
+    let orphan = ci
+        .repo
+        .git(&["commit-tree", "-m", "x", "HEAD^{tree}"])
+        .ok()
+        .text();
     // A used approval that comes back, state that is gone or another's, files that no ledger has.
     let trees: [&[&str]; 9] = [
-        &["--add", "--cacheinfo", &as_file(approval, &ci.repo.rev(&format!("refs/deploy/prod:{approval}")))],
+        &[
+            "--add",
+            "--cacheinfo",
+            &as_file(
+                approval,
+                &ci.repo.rev(&format!("refs/deploy/prod:{approval}")),
+            ),
+        ],
         &["--add", "--cacheinfo", &as_file("README", &main)],
         &["--add", "--cacheinfo", &as_file("lock.json", &entry)],
-        &["--add", "--cacheinfo", &as_file("components/demo/../x", &entry).replace("../", "..x/")],
-        &["--cacheinfo", &format!("160000,{orphan},components/demo/commit")],
+        &[
+            "--add",
+            "--cacheinfo",
+            &as_file("components/demo/../x", &entry).replace("../", "..x/"),
+        ],
+        &[
+            "--cacheinfo",
+            &format!("160000,{orphan},components/demo/commit"),
+        ],
         &["--cacheinfo", &as_file("components/demo/live.json", &main)],
-        &["--cacheinfo", &as_file("entry.json", &entry).replace("100644", "100755")],
+        &[
+            "--cacheinfo",
+            &as_file("entry.json", &entry).replace("100644", "100755"),
+        ],
         &["--force-remove", "components/demo/last.json"],
         &["--force-remove", "components/demo/commit"],
     ];
@@ -190,10 +306,25 @@ fn not_the_fold() {
     let files: [(&str, &[&str]); 6] = [
         ("place", &["--force-remove", "entry.json"]),
         ("place", &["--force-remove", "entry.json.minisig"]),
-        ("place", &["--cacheinfo", &as_file("entry.json", &dev("entry.json"))]),
-        ("place", &["--cacheinfo", &as_file("entry.json", &signature)]),
-        ("signer", &["--cacheinfo", &as_file("entry.json.minisig", &dev("entry.json.minisig"))]),
-        ("signer", &["--cacheinfo", &as_file("entry.json.minisig", &entry)]),
+        (
+            "place",
+            &["--cacheinfo", &as_file("entry.json", &dev("entry.json"))],
+        ),
+        (
+            "place",
+            &["--cacheinfo", &as_file("entry.json", &signature)],
+        ),
+        (
+            "signer",
+            &[
+                "--cacheinfo",
+                &as_file("entry.json.minisig", &dev("entry.json.minisig")),
+            ],
+        ),
+        (
+            "signer",
+            &["--cacheinfo", &as_file("entry.json.minisig", &entry)],
+        ),
     ];
     for (rule, edit) in files {
         project.refused_entry(&[rule], ci, "prod", &ci.retree(&good, &[edit]));
@@ -207,7 +338,10 @@ fn not_the_fold() {
         ("\n\n", "\ngpgsig x\n\n".to_owned()),
         (&format!("parent {head}\n"), String::new()),
         (&format!("parent {head}"), format!("parent {orphan}")),
-        (&format!("parent {head}"), format!("parent {head}\nparent {policy}")),
+        (
+            &format!("parent {head}"),
+            format!("parent {head}\nparent {policy}"),
+        ),
     ];
     for (from, to) in edits {
         let forged = ci.recommit(&good, |raw| raw.replacen(from, &to, 1));
@@ -218,7 +352,9 @@ fn not_the_fold() {
     let tip = ci.repo.rev("refs/deploy/prod");
     for (first, second) in [(&head, &tip), (&orphan, &head), (&policy, &head)] {
         let parents = format!("parent {tip}\nparent {head}");
-        let forged = ci.recommit(&good, |raw| raw.replacen(&parents, &format!("parent {first}\nparent {second}"), 1));
+        let forged = ci.recommit(&good, |raw| {
+            raw.replacen(&parents, &format!("parent {first}\nparent {second}"), 1)
+        });
         project.refused_entry(&["place"], ci, "prod", &forged);
     }
     ci.push(&[&format!("{good}:refs/deploy/prod")]).ok();
@@ -232,7 +368,14 @@ fn other_ledgers() {
     let project = ready(&world);
     let ci = &project.ci;
     ci.repo.git(&["tag", "-a", "-m", "a tag", "annotated"]).ok();
-    let names = ["HEAD:api/x", "HEAD^{tree}", "annotated", "HEAD", "refs/deploy/dev", "refs/deploy/prod~1"];
+    let names = [
+        "HEAD:api/x",
+        "HEAD^{tree}",
+        "annotated",
+        "HEAD",
+        "refs/deploy/dev",
+        "refs/deploy/prod~1",
+    ];
     for name in names {
         let id = ci.repo.rev(name);
         project.refused_entry(&["place"], ci, "prod", &id);
@@ -246,21 +389,34 @@ fn other_ledgers() {
     project.refused_entry(&["place"], ci, "nowhere", &unknown);
     // Gone and back in one push is gone all the same.
     let tip = ci.repo.rev("refs/deploy/dev");
-    project.refused(&["place"], || ci.push(&[":refs/deploy/dev", &format!("{tip}:refs/deploy/evidence")]));
+    project.refused(&["place"], || {
+        ci.push(&[":refs/deploy/dev", &format!("{tip}:refs/deploy/evidence")])
+    });
     // A ref that leads to another would let one push move two.
-    project.server.git(&["symbolic-ref", "refs/deploy/evidence", "refs/deploy/dev"]).ok();
+    project
+        .server
+        .git(&["symbolic-ref", "refs/deploy/evidence", "refs/deploy/dev"])
+        .ok();
     let before = project.refs();
     let build = ci.build("evidence", a_yank(ci), None, |_| ());
-    ci.push(&[&format!("{build}:refs/deploy/evidence")]).fails(1);
+    ci.push(&[&format!("{build}:refs/deploy/evidence")])
+        .fails(1);
     assert_eq!(project.refs(), before);
-    project.server.git(&["symbolic-ref", "--delete", "refs/deploy/evidence"]).ok();
+    project
+        .server
+        .git(&["symbolic-ref", "--delete", "refs/deploy/evidence"])
+        .ok();
     ci.push(&[&format!("{build}:refs/deploy/evidence")]).ok();
     project.audited();
 }
 
 fn a_yank(forge: &Forge<'_>) -> Action {
     let commit = forge.repo.rev("HEAD");
-    Action::Yank(Yank { commit: Some(CommitId(commit.parse().unwrap())), digest: None, reason: "bad".parse().unwrap() })
+    Action::Yank(Yank {
+        commit: Some(CommitId(commit.parse().unwrap())),
+        digest: None,
+        reason: "bad".parse().unwrap(),
+    })
 }
 
 /// What was honest once is no good a second time, or elsewhere.
@@ -270,37 +426,54 @@ fn replays() {
     let project = ready(&world);
     let (ci, bob) = (&project.ci, &project.bob);
     let approval = ci.repo.rev("refs/deploy/prod");
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
     let used = ci.repo.rev("refs/deploy/prod");
     // The same entries on top of today's tip, in their own ledger and in the other.
-    for (ledger, id) in [("prod", &approval), ("prod", &used), ("dev", &used), ("policy", &used)] {
+    for (ledger, id) in [
+        ("prod", &approval),
+        ("prod", &used),
+        ("dev", &used),
+        ("policy", &used),
+    ] {
         let tip = ci.repo.rev(&format!("refs/deploy/{ledger}"));
         let parent = ci.repo.rev(&format!("{id}^"));
-        let forged = ci.recommit(id, |raw| raw.replacen(&format!("parent {parent}"), &format!("parent {tip}"), 1));
+        let forged = ci.recommit(id, |raw| {
+            raw.replacen(&format!("parent {parent}"), &format!("parent {tip}"), 1)
+        });
         project.refused_entry(&["place"], ci, ledger, &forged);
     }
     // A used approval counts no more, whatever the entry says.
     project.push("api/x", "two\n");
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     bob.deploy(&["approve", "prod"]).ok();
     bob.deploy(&["record", "prod", "--no-verify"]).fails(1);
     ci.deploy(&["record", "prod"]).ok();
     let again = |it: &mut Statement| {
-        record(it).deployment.components[0].from = Some(CommitId(ci.repo.rev("HEAD").parse().unwrap()));
+        record(it).deployment.components[0].from =
+            Some(CommitId(ci.repo.rev("HEAD").parse().unwrap()));
     };
     project.refused_entry(&["approvals"], ci, "prod", &bent(ci, again));
     // Nor does one that its giver took back, or that is over.
     project.push("api/x", "three\n");
-    ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+    ci.deploy(&["record", "dev", "--verification", "passed"])
+        .ok();
     let head = ci.repo.rev("HEAD");
     let to_prod = || ci.deploy(&["record", "prod", "--no-verify"]);
     bob.deploy(&["approve", "prod", "--expires", "1h"]).ok();
     bob.deploy(&["sync"]).ok();
     let commit = CommitId(head.parse().unwrap());
-    let revoke = Revoke { commit, approver: "bob".parse().unwrap(), comment: None };
+    let revoke = Revoke {
+        commit,
+        approver: "bob".parse().unwrap(),
+        comment: None,
+    };
     let by_carol = {
         project.carol.deploy(&["sync"]).ok();
-        project.carol.build("prod", Action::Revoke(revoke.clone()), None, |_| ())
+        project
+            .carol
+            .build("prod", Action::Revoke(revoke.clone()), None, |_| ())
     };
     project.refused_entry(&["signer"], &project.carol, "prod", &by_carol);
     let revoked = bob.build("prod", Action::Revoke(revoke), None, |_| ());
@@ -326,9 +499,18 @@ fn policies() {
     let by_bob = publish(bob, &open);
     project.refused_entry(&["signer"], bob, "policy", &by_bob);
     alice.deploy(&["sync"]).ok();
-    let without = open.lines().filter(|line| !line.starts_with("alice")).collect::<Vec<_>>().join("\n");
+    let without = open
+        .lines()
+        .filter(|line| !line.starts_with("alice"))
+        .collect::<Vec<_>>()
+        .join("\n");
     project.refused_entry(&["signer"], alice, "policy", &publish(alice, &without));
-    project.refused_entry(&["signer"], alice, "policy", &publish(alice, "schema = 1\n"));
+    project.refused_entry(
+        &["signer"],
+        alice,
+        "policy",
+        &publish(alice, "schema = 1\n"),
+    );
     // A policy and what it would allow, in one push.
     world.advance("1m");
     let id = publish(alice, &open);
@@ -336,7 +518,10 @@ fn policies() {
         record(it).deployment.approved_by.clear();
         it.by = "alice".parse().unwrap();
     });
-    let both = [format!("{id}:refs/deploy/policy"), format!("{profit}:refs/deploy/prod")];
+    let both = [
+        format!("{id}:refs/deploy/policy"),
+        format!("{profit}:refs/deploy/prod"),
+    ];
     project.refused(&["approvals"], || alice.push(&[&both[0], &both[1]]));
     // A policy that did not see where the environments are.
     let blind = alice.build("policy", publication(&open), Some(&open), |it| {
@@ -350,14 +535,25 @@ fn policies() {
     let first = ci.repo.rev("refs/deploy/policy");
     let rest = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", approvals = 1 }\n";
     let text = project.policy(rest);
-    let text = text.lines().filter(|line| !line.starts_with("bob")).collect::<Vec<_>>().join("\n");
+    let text = text
+        .lines()
+        .filter(|line| !line.starts_with("bob"))
+        .collect::<Vec<_>>()
+        .join("\n");
     alice.deploy(&["sync"]).ok();
     let removal = publish(alice, &text);
     alice.push(&[&format!("{removal}:refs/deploy/policy")]).ok();
-    project.refused(&["approvals"], || ci.deploy(&["record", "prod", "--no-verify"]));
+    project.refused(&["approvals"], || {
+        ci.deploy(&["record", "prod", "--no-verify"])
+    });
     project.refused_entry(&["place", "signer"], bob, "prod", &before);
     bob.deploy(&["sync"]).ok();
-    project.refused_entry(&["signer"], bob, "prod", &bob.build("prod", a_lock(), None, |_| ()));
+    project.refused_entry(
+        &["signer"],
+        bob,
+        "prod",
+        &bob.build("prod", a_lock(), None, |_| ()),
+    );
     // The older policy, validly signed then, does not come back by itself.
     project.refused_entry(&["place"], alice, "policy", &first);
     project.carol.deploy(&["approve", "prod"]).ok();
@@ -368,7 +564,13 @@ fn policies() {
 fn publication(text: &str) -> Action {
     let digest = git_deploy::domain::id::Digest::sha256(text.as_bytes());
     let (approved_by, admits) = (vec![], vec![]);
-    Action::Publish(Publish { digest, approved_by, description: None, admits, recovered: false })
+    Action::Publish(Publish {
+        digest,
+        approved_by,
+        description: None,
+        admits,
+        recovered: false,
+    })
 }
 
 /// A policy that follows the one in force, in good form.

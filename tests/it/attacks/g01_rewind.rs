@@ -4,8 +4,7 @@ use crate::harness::forge::a_lock;
 use crate::harness::siege::an_entry;
 use crate::harness::{Project, Siege, Wire, World};
 
-const BOUND: &str =
-    "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
+const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
 
 /// Whatever a pusher claims of where a ledger is: it goes nowhere but forward, and is never gone.
 #[test]
@@ -19,13 +18,26 @@ fn raw_lines() {
         world.advance("1m");
         ci.deploy(&["record", "dev", "--all"]).ok();
         let tip = ci.repo.rev("refs/deploy/dev");
-        let (before, genesis) = (ci.repo.rev("refs/deploy/dev~1"), ci.repo.rev("refs/deploy/dev~2"));
+        let (before, genesis) = (
+            ci.repo.rev("refs/deploy/dev~1"),
+            ci.repo.rev("refs/deploy/dev~2"),
+        );
         let next = an_entry(ci, "dev");
         let (zero, made_up) = ("0".repeat(tip.len()), "1".repeat(tip.len()));
         let siege = Siege::of(&project);
-        let claims = [("nothing", &zero), ("the tip", &tip), ("the one before", &before), ("nonsense", &made_up)];
-        let goals =
-            [("delete", &zero), ("rewind", &before), ("begin anew", &genesis), ("fork", &fork), ("go forward", &next)];
+        let claims = [
+            ("nothing", &zero),
+            ("the tip", &tip),
+            ("the one before", &before),
+            ("nonsense", &made_up),
+        ];
+        let goals = [
+            ("delete", &zero),
+            ("rewind", &before),
+            ("begin anew", &genesis),
+            ("fork", &fork),
+            ("go forward", &next),
+        ];
         for (claim, old) in claims {
             for (goal, new) in goals {
                 let attack = format!("{goal}, claiming {claim}");
@@ -35,7 +47,9 @@ fn raw_lines() {
                 // Of a push that would change nothing else, each is refused on its own and in company.
                 let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
                 siege.wire(&attack, &["place"], &wire);
-                let wire = wire.update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride").with("report-status atomic");
+                let wire = wire
+                    .update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride")
+                    .with("report-status atomic");
                 siege.wire(&format!("{attack}, atomically"), &["place"], &wire);
             }
         }
@@ -43,25 +57,50 @@ fn raw_lines() {
         let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
         siege.wire("create what is there", &["place"], &wire);
         // Away and back again in one breath.
-        for (first, then) in [(&zero, &before), (&zero, &tip), (&before, &next), (&zero, &genesis)] {
-            let wire =
-                Wire::new(&ci.repo).update(&tip, first, "refs/deploy/dev").update(first, then, "refs/deploy/dev");
+        for (first, then) in [
+            (&zero, &before),
+            (&zero, &tip),
+            (&before, &next),
+            (&zero, &genesis),
+        ] {
+            let wire = Wire::new(&ci.repo)
+                .update(&tip, first, "refs/deploy/dev")
+                .update(first, then, "refs/deploy/dev");
             siege.wire("twice the same ref", &["place"], &wire);
         }
         // The policy's ledger, by an admin.
         alice.deploy(&["sync"]).ok();
-        let (policy, first) = (alice.repo.rev("refs/deploy/policy"), alice.repo.rev("refs/deploy/policy~1"));
-        for (old, new) in [(&policy, &zero), (&zero, &zero), (&made_up, &first), (&policy, &first), (&zero, &first)] {
+        let (policy, first) = (
+            alice.repo.rev("refs/deploy/policy"),
+            alice.repo.rev("refs/deploy/policy~1"),
+        );
+        for (old, new) in [
+            (&policy, &zero),
+            (&zero, &zero),
+            (&made_up, &first),
+            (&policy, &first),
+            (&zero, &first),
+        ] {
             let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
             siege.wire("the policy", &["place"], &wire);
         }
         // Gone by making room for a folder.
-        let wire =
-            Wire::new(&ci.repo).update(&tip, &zero, "refs/deploy/dev").update(&zero, &next, "refs/deploy/dev/dev");
+        let wire = Wire::new(&ci.repo)
+            .update(&tip, &zero, "refs/deploy/dev")
+            .update(&zero, &next, "refs/deploy/dev/dev");
         siege.wire("a folder in its place", &["place"], &wire);
-        siege.refused("by git, gone", &["place"], || ci.push(&[":refs/deploy/dev"]));
+        siege.refused("by git, gone", &["place"], || {
+            ci.push(&[":refs/deploy/dev"])
+        });
         siege.refused("all, mirrored", &["place"], || {
-            ci.repo.git(&["push", "-q", "--force", "--prune", "origin", "refs/heads/*:refs/deploy/*"])
+            ci.repo.git(&[
+                "push",
+                "-q",
+                "--force",
+                "--prune",
+                "origin",
+                "refs/heads/*:refs/deploy/*",
+            ])
         });
         ci.push(&[&format!("{next}:refs/deploy/dev")]).ok();
         siege.end();
@@ -76,8 +115,11 @@ fn bound_refs() {
     let (alice, ci) = (&project.alice, &project.ci);
     let one = alice.repo.rev("HEAD");
     let two = project.push("api/x", "two\n");
-    ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
-    alice.push(&["HEAD:refs/heads/prod", "HEAD:refs/tags/v1"]).ok();
+    ci.deploy(&["record", "prod", "--verification", "passed"])
+        .ok();
+    alice
+        .push(&["HEAD:refs/heads/prod", "HEAD:refs/tags/v1"])
+        .ok();
     let three = project.commit("api/x", "three\n");
     let (zero, made_up) = ("0".repeat(40), "1".repeat(40));
     let siege = Siege::of(&project);
@@ -105,7 +147,9 @@ fn one_place() {
     assert_ne!(one, other);
     let siege = Siege::of(&project);
     let zero = "0".repeat(40);
-    let both = Wire::new(&ci.repo).update(&zero, &one, "refs/deploy/dev").update(&zero, &other, "refs/deploy/dev");
+    let both = Wire::new(&ci.repo)
+        .update(&zero, &one, "refs/deploy/dev")
+        .update(&zero, &other, "refs/deploy/dev");
     let said = both.send(&project.server);
     assert!(said.contains("ng refs/deploy/dev"), "{said}");
     let tip = project.server.rev("refs/deploy/dev");

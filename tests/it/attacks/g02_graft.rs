@@ -18,13 +18,29 @@ fn other_parents() {
     world.advance("1m");
     ci.deploy(&["record", "dev", "--all"]).ok();
     let rev = |name: &str| ci.repo.rev(name);
-    let (tip, before, genesis) = (rev("refs/deploy/dev"), rev("refs/deploy/dev~1"), rev("refs/deploy/dev~2"));
-    let (qa, policy, head) = (rev("refs/deploy/qa"), rev("refs/deploy/policy"), rev("HEAD"));
-    let next = ci.build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    let (tip, before, genesis) = (
+        rev("refs/deploy/dev"),
+        rev("refs/deploy/dev~1"),
+        rev("refs/deploy/dev~2"),
+    );
+    let (qa, policy, head) = (
+        rev("refs/deploy/qa"),
+        rev("refs/deploy/policy"),
+        rev("HEAD"),
+    );
+    let next = ci
+        .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
+        .to_string();
     let siege = Siege::of(&project);
     let parents = |parents: &[&String]| {
         let lines: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
-        ci.recommit(&next, |raw| raw.replacen(&format!("parent {tip}\nparent {head}\n"), &lines.concat(), 1))
+        ci.recommit(&next, |raw| {
+            raw.replacen(
+                &format!("parent {tip}\nparent {head}\n"),
+                &lines.concat(),
+                1,
+            )
+        })
     };
     let wrong: [(&str, &[&String]); 15] = [
         ("the code first", &[&head, &tip]),
@@ -56,8 +72,18 @@ fn other_parents() {
         siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
     }
     // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
-    for between in [parents(&[&tip, &fork]), parents(&[&fork, &tip]), parents(&[&head, &tip])] {
-        siege.entry("an entry on a merge", &["place"], ci, "dev", &ci.replant(&next, &between));
+    for between in [
+        parents(&[&tip, &fork]),
+        parents(&[&fork, &tip]),
+        parents(&[&head, &tip]),
+    ] {
+        siege.entry(
+            "an entry on a merge",
+            &["place"],
+            ci,
+            "dev",
+            &ci.replant(&next, &between),
+        );
     }
     siege.end();
 }
@@ -69,22 +95,42 @@ fn another_past() {
     let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
     let ci = &project.ci;
     let genesis = ci.build("dev", a_lock(), None, |_| ()).to_string() + "~1";
-    let forged = ci.build("dev", a_lock(), None, |it| it.action = ci.a_record("HEAD", None)).to_string();
+    let forged = ci
+        .build("dev", a_lock(), None, |it| {
+            it.action = ci.a_record("HEAD", None)
+        })
+        .to_string();
     ci.append("dev", ci.a_record("HEAD", None), None, |_| ());
-    let second = ci.append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    let second = ci
+        .append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
+        .to_string();
     ci.push(&["refs/deploy/dev"]).ok();
     let third = an_entry(ci, "dev");
     let tip = ci.repo.rev("refs/deploy/dev");
     let siege = Siege::of(&project);
     siege.entry("a shorter past", &["place"], ci, "dev", &forged);
     // Longer than the true one, each entry signed for its place in it.
-    ci.repo.git(&["update-ref", "refs/deploy/dev", &forged]).ok();
+    ci.repo
+        .git(&["update-ref", "refs/deploy/dev", &forged])
+        .ok();
     for _ in 0..3 {
         ci.append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ());
     }
-    siege.entry("a longer past", &["place"], ci, "dev", &ci.repo.rev("refs/deploy/dev"));
+    siege.entry(
+        "a longer past",
+        &["place"],
+        ci,
+        "dev",
+        &ci.repo.rev("refs/deploy/dev"),
+    );
     ci.repo.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
-    siege.entry("the second entry on it", &["place"], ci, "dev", &ci.replant(&second, &forged));
+    siege.entry(
+        "the second entry on it",
+        &["place"],
+        ci,
+        "dev",
+        &ci.replant(&second, &forged),
+    );
     siege.entry(
         "the honest next entry on it",
         &["place"],
@@ -94,17 +140,54 @@ fn another_past() {
     );
     // A genesis of one's own, or none.
     for root in [format!("{genesis}^{{tree}}"), "HEAD^{tree}".to_owned()] {
-        let root = ci.repo.git(&["commit-tree", "-m", "git-deploy ledger dev", &ci.repo.rev(&root)]).ok().text();
-        for (ledger, id) in [("dev", &third), ("dev", &forged), ("qa", &an_entry(ci, "qa"))] {
-            siege.entry("another genesis", &["place"], ci, ledger, &ci.replant(id, &root));
+        let root = ci
+            .repo
+            .git(&[
+                "commit-tree",
+                "-m",
+                "git-deploy ledger dev",
+                &ci.repo.rev(&root),
+            ])
+            .ok()
+            .text();
+        for (ledger, id) in [
+            ("dev", &third),
+            ("dev", &forged),
+            ("qa", &an_entry(ci, "qa")),
+        ] {
+            siege.entry(
+                "another genesis",
+                &["place"],
+                ci,
+                ledger,
+                &ci.replant(id, &root),
+            );
         }
         siege.entry("a genesis alone", &["place"], ci, "qa", &root);
-        siege.entry("a genesis alone, for one that is there", &["place"], ci, "dev", &root);
+        siege.entry(
+            "a genesis alone, for one that is there",
+            &["place"],
+            ci,
+            "dev",
+            &root,
+        );
     }
     // What another ledger would begin with.
     let qa = an_entry(ci, "qa");
-    siege.entry("the genesis of another ledger", &["place"], ci, "qa", &ci.replant(&qa, &ci.repo.rev(&genesis)));
-    siege.entry("its own genesis and no entry", &["place"], ci, "qa", &ci.repo.rev(&format!("{qa}~1")));
+    siege.entry(
+        "the genesis of another ledger",
+        &["place"],
+        ci,
+        "qa",
+        &ci.replant(&qa, &ci.repo.rev(&genesis)),
+    );
+    siege.entry(
+        "its own genesis and no entry",
+        &["place"],
+        ci,
+        "qa",
+        &ci.repo.rev(&format!("{qa}~1")),
+    );
     siege.end();
 }
 
@@ -122,28 +205,53 @@ fn pretended_parents() {
     let forged = ci.replant(&an_entry(ci, "dev"), &fork);
     let siege = Siege::of(&project);
     let replace = format!("refs/replace/{fork}");
-    siege.refused("a replaced commit", &["place"], || ci.push(&[&format!("{tip}:{replace}")]));
+    siege.refused("a replaced commit", &["place"], || {
+        ci.push(&[&format!("{tip}:{replace}")])
+    });
     siege.refused("and what is then behind it", &["place"], || {
-        ci.push(&[&format!("{tip}:{replace}"), &format!("+{forged}:refs/deploy/dev")])
+        ci.push(&[
+            &format!("{tip}:{replace}"),
+            &format!("+{forged}:refs/deploy/dev"),
+        ])
     });
     // In the pusher's own clone anything may be replaced.
     ci.repo.git(&["replace", &fork, &tip]).ok();
     siege.entry("replaced at home", &["place"], ci, "dev", &forged);
     ci.repo.git(&["replace", "-d", &fork]).ok();
-    std::fs::write(ci.repo.path().join(".git/info/grafts"), format!("{forged} {tip}\n")).unwrap();
-    siege.fails("grafted at home", || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
+    std::fs::write(
+        ci.repo.path().join(".git/info/grafts"),
+        format!("{forged} {tip}\n"),
+    )
+    .unwrap();
+    siege.fails("grafted at home", || {
+        ci.push(&[&format!("+{forged}:refs/deploy/dev")])
+    });
     std::fs::remove_file(ci.repo.path().join(".git/info/grafts")).unwrap();
     // The server is told that history ends here.
     let shallow = |id: &str| Wire::new(&ci.repo).line(format!("shallow {id}").as_bytes());
     for end in [&forged, &fork, &tip] {
-        siege.wire("an end of history", &["place"], &shallow(end).update(&tip, &forged, "refs/deploy/dev"));
+        siege.wire(
+            "an end of history",
+            &["place"],
+            &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
+        );
     }
     // Even where the owner lets shallow clones push: a root that only seems one is none.
-    project.server.git(&["config", "receive.shallowUpdate", "true"]).ok();
+    project
+        .server
+        .git(&["config", "receive.shallowUpdate", "true"])
+        .ok();
     for end in [&forged, &fork, &tip] {
-        siege.wire("an allowed end of history", &["place"], &shallow(end).update(&tip, &forged, "refs/deploy/dev"));
+        siege.wire(
+            "an allowed end of history",
+            &["place"],
+            &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
+        );
     }
-    project.server.git(&["config", "--unset", "receive.shallowUpdate"]).ok();
+    project
+        .server
+        .git(&["config", "--unset", "receive.shallowUpdate"])
+        .ok();
     // An entry that leaves the ledger's own history out.
     let bent = ci.build("dev", a_lock(), None, |it| {
         if let Action::Lock(lock) = &mut it.action {

@@ -14,8 +14,12 @@ fn no_ledgers() {
         ci.deploy(&["record", "dev"]).ok();
         let next = an_entry(ci, "dev");
         let siege = Siege::of(&project);
-        ci.repo.git(&["tag", "-a", "-m", "a tag", "of-an-entry", &next]).ok();
-        ci.repo.git(&["tag", "-a", "-m", "a tag", "of-a-tag", "of-an-entry"]).ok();
+        ci.repo
+            .git(&["tag", "-a", "-m", "a tag", "of-an-entry", &next])
+            .ok();
+        ci.repo
+            .git(&["tag", "-a", "-m", "a tag", "of-a-tag", "of-an-entry"])
+            .ok();
         let names = [
             "HEAD",
             "HEAD^{tree}",
@@ -94,7 +98,11 @@ fn other_names() {
     let zero = "0".repeat(40);
     let lines: [Vec<u8>; 7] = [
         [format!("{zero} {next} refs/deploy/").as_bytes(), b"d\xffv"].concat(),
-        [format!("{zero} {next} refs/deploy/").as_bytes(), b"dev\x1b[2J"].concat(),
+        [
+            format!("{zero} {next} refs/deploy/").as_bytes(),
+            b"dev\x1b[2J",
+        ]
+        .concat(),
         format!("{zero} {next} refs/deploy/../heads/x").into_bytes(),
         format!("{zero} {next} refs/deploy//dev").into_bytes(),
         format!("{zero} {next} refs/deploy/dev ").into_bytes(),
@@ -102,12 +110,23 @@ fn other_names() {
         format!("{zero} {next} refs/deploy/x\nrefs/deploy/dev").into_bytes(),
     ];
     for line in &lines {
-        let said = siege.fails_wire(&String::from_utf8_lossy(line), &Wire::new(&ci.repo).line(line).objects(&next));
+        let said = siege.fails_wire(
+            &String::from_utf8_lossy(line),
+            &Wire::new(&ci.repo).line(line).objects(&next),
+        );
         // git repeats a name as it is; we do not.
-        assert!(said.lines().all(|it| it.contains("ng refs") || !it.contains('\u{1b}')), "{said:?}");
+        assert!(
+            said.lines()
+                .all(|it| it.contains("ng refs") || !it.contains('\u{1b}')),
+            "{said:?}"
+        );
     }
     // Something that is no business of ours keeps its freedom, also where it looks a little like ours.
-    ci.push(&[&format!("{next}:refs/heads/deployment"), &format!("{next}:refs/remotes/deploy/dev")]).ok();
+    ci.push(&[
+        &format!("{next}:refs/heads/deployment"),
+        &format!("{next}:refs/remotes/deploy/dev"),
+    ])
+    .ok();
     siege.end();
 }
 
@@ -121,20 +140,35 @@ fn aliases() {
     ci.deploy(&["record", "prod"]).ok();
     alice.push(&["HEAD:refs/heads/prod"]).ok();
     let two = project.push("api/x", "two\n");
-    let orphan = alice.repo.git(&["commit-tree", "-m", "x", "HEAD^{tree}"]).ok().text();
+    let orphan = alice
+        .repo
+        .git(&["commit-tree", "-m", "x", "HEAD^{tree}"])
+        .ok()
+        .text();
     let alias = |name: &str, target: &str| project.server.git(&["symbolic-ref", name, target]).ok();
     let away = |name: &str| project.server.git(&["symbolic-ref", "--delete", name]).ok();
     let siege = Siege::of(&project);
     // As a server has it whose branch was renamed.
-    for name in ["refs/heads/master", "refs/tags/latest", "refs/pull/1/head", "refs/heads/deep/alias"] {
+    for name in [
+        "refs/heads/master",
+        "refs/tags/latest",
+        "refs/pull/1/head",
+        "refs/heads/deep/alias",
+    ] {
         alias(name, "refs/heads/prod");
         for id in [&orphan, &"0".repeat(40)] {
-            let wire = Wire::new(&alice.repo).update(&project.server.rev("refs/heads/prod"), id, name);
+            let wire =
+                Wire::new(&alice.repo).update(&project.server.rev("refs/heads/prod"), id, name);
             siege.fails_wire(&format!("{name}, which is prod, to {id}"), &wire);
         }
         away(name);
         alias(name, "refs/deploy/dev");
-        for id in [&two, &"0".repeat(40), &project.server.rev("refs/deploy/dev~1"), &an_entry(ci, "dev")] {
+        for id in [
+            &two,
+            &"0".repeat(40),
+            &project.server.rev("refs/deploy/dev~1"),
+            &an_entry(ci, "dev"),
+        ] {
             let wire = Wire::new(&ci.repo).update(&project.server.rev("refs/deploy/dev"), id, name);
             siege.fails_wire(&format!("{name}, which is the ledger dev, to {id}"), &wire);
         }
@@ -148,17 +182,24 @@ fn aliases() {
     // By way of another.
     alias("refs/heads/a", "refs/heads/b");
     alias("refs/heads/b", "refs/heads/prod");
-    let wire = Wire::new(&alice.repo).update(&project.server.rev("refs/heads/prod"), &orphan, "refs/heads/a");
+    let wire = Wire::new(&alice.repo).update(
+        &project.server.rev("refs/heads/prod"),
+        &orphan,
+        "refs/heads/a",
+    );
     siege.fails_wire("by two steps", &wire);
     away("refs/heads/a");
     away("refs/heads/b");
     // A ledger that leads elsewhere is nobody's.
     for target in ["refs/heads/free", "refs/deploy/dev", "refs/heads/prod"] {
         alias("refs/deploy/evidence", target);
-        siege.fails(&format!("evidence, which is {target}"), || alice.push(&["HEAD:refs/deploy/evidence"]));
-        siege.fails(&format!("a push beside evidence, which is {target}"), || {
-            ci.push(&[&format!("{}:refs/deploy/dev", an_entry(ci, "dev"))])
+        siege.fails(&format!("evidence, which is {target}"), || {
+            alice.push(&["HEAD:refs/deploy/evidence"])
         });
+        siege.fails(
+            &format!("a push beside evidence, which is {target}"),
+            || ci.push(&[&format!("{}:refs/deploy/dev", an_entry(ci, "dev"))]),
+        );
         away("refs/deploy/evidence");
     }
     // What leads to something free is free.

@@ -21,14 +21,21 @@ fn entries(forge: &Forge<'_>, commit: &str) -> Vec<(String, String, Vec<u8>)> {
         let space = rest.iter().position(|byte| *byte == b' ').unwrap();
         let nul = rest.iter().position(|byte| *byte == 0).unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        entries.push((text(&rest[..space]), text(&rest[space + 1..nul]), rest[nul + 1..nul + 1 + width].to_vec()));
+        entries.push((
+            text(&rest[..space]),
+            text(&rest[space + 1..nul]),
+            rest[nul + 1..nul + 1 + width].to_vec(),
+        ));
         rest = &rest[nul + 1 + width..];
     }
     entries
 }
 
 fn tree(entries: &[(String, String, Vec<u8>)]) -> Vec<u8> {
-    entries.iter().flat_map(|(mode, name, id)| [format!("{mode} {name}\0").as_bytes(), id].concat()).collect()
+    entries
+        .iter()
+        .flat_map(|(mode, name, id)| [format!("{mode} {name}\0").as_bytes(), id].concat())
+        .collect()
 }
 
 /// Trees that mean the same to a careless reader, or another thing to each of two.
@@ -38,10 +45,18 @@ fn spelled_otherwise() {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
         let ci = &project.ci;
         ci.deploy(&["record", "dev"]).ok();
-        let good = ci.build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+        let good = ci
+            .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
+            .to_string();
         let honest = entries(ci, &good);
-        let at = |name: &str| honest.iter().position(|(_, found, _)| found == name).unwrap();
-        let (entry, signature, components) = (at("entry.json"), at("entry.json.minisig"), at("components"));
+        let at = |name: &str| {
+            honest
+                .iter()
+                .position(|(_, found, _)| found == name)
+                .unwrap()
+        };
+        let (entry, signature, components) =
+            (at("entry.json"), at("entry.json.minisig"), at("components"));
         let siege = Siege::of(&project);
         let mode = |index: usize, mode: &str| {
             let mut entries = honest.clone();
@@ -67,37 +82,87 @@ fn spelled_otherwise() {
             ("an entry that others may write", mode(entry, "100664")),
             ("an entry that is a symbolic link", mode(entry, "120000")),
             ("an entry that is a submodule", mode(entry, "160000")),
-            ("a signature that is a symbolic link", mode(signature, "120000")),
+            (
+                "a signature that is a symbolic link",
+                mode(signature, "120000"),
+            ),
             ("components that are a file", mode(components, "100644")),
-            ("a folder's mode with a zero in front", mode(components, "040000")),
+            (
+                "a folder's mode with a zero in front",
+                mode(components, "040000"),
+            ),
             ("an entry called otherwise", name(entry, "Entry.json")),
-            ("components called otherwise", name(components, "Components")),
-            ("the entry twice, the false one first", add(entry, "100644", "entry.json", &other)),
-            ("the entry twice, the false one last", add(entry + 1, "100644", "entry.json", &other)),
-            ("components twice", add(components, "40000", "components", folder)),
-            ("a file and a folder of one name", add(components, "100644", "components", blob)),
+            (
+                "components called otherwise",
+                name(components, "Components"),
+            ),
+            (
+                "the entry twice, the false one first",
+                add(entry, "100644", "entry.json", &other),
+            ),
+            (
+                "the entry twice, the false one last",
+                add(entry + 1, "100644", "entry.json", &other),
+            ),
+            (
+                "components twice",
+                add(components, "40000", "components", folder),
+            ),
+            (
+                "a file and a folder of one name",
+                add(components, "100644", "components", blob),
+            ),
             ("turned round", reversed),
             ("a folder .git", add(0, "40000", ".git", folder)),
             ("a folder ..", add(0, "40000", "..", folder)),
-            ("a name with a slash", add(components, "100644", "components/demo/lock.json", blob)),
-            ("a name of a terminal's", add(0, "100644", "\u{1b}[2J", blob)),
-            ("an empty folder", add(entry, "40000", "empty", &hex(&ci.object("tree", b"")))),
-            ("a lock nobody made", add(honest.len(), "100644", "lock.json", blob)),
-            ("a ledger in a ledger", add(components, "160000", "z", &hex(&ci.repo.rev("refs/deploy/dev")))),
+            (
+                "a name with a slash",
+                add(components, "100644", "components/demo/lock.json", blob),
+            ),
+            (
+                "a name of a terminal's",
+                add(0, "100644", "\u{1b}[2J", blob),
+            ),
+            (
+                "an empty folder",
+                add(entry, "40000", "empty", &hex(&ci.object("tree", b""))),
+            ),
+            (
+                "a lock nobody made",
+                add(honest.len(), "100644", "lock.json", blob),
+            ),
+            (
+                "a ledger in a ledger",
+                add(
+                    components,
+                    "160000",
+                    "z",
+                    &hex(&ci.repo.rev("refs/deploy/dev")),
+                ),
+            ),
         ];
         for (attack, entries) in &trees {
-            siege.entry(attack, &["place"], ci, "dev", &ci.over(&good, &tree(entries)));
+            siege.entry(
+                attack,
+                &["place"],
+                ci,
+                "dev",
+                &ci.over(&good, &tree(entries)),
+            );
         }
         // Of these git itself makes no pack.
-        for (attack, entries) in
-            [("an entry that is a folder", mode(entry, "40000")), ("a file without a name", add(0, "100644", "", blob))]
-        {
+        for (attack, entries) in [
+            ("an entry that is a folder", mode(entry, "40000")),
+            ("a file without a name", add(0, "100644", "", blob)),
+        ] {
             let forged = ci.over(&good, &tree(&entries));
             siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         }
-        for (attack, bytes) in
-            [("no tree at all", &b"garbage"[..]), ("a cut off tree", &tree(&honest)[..60]), ("nothing", b"")]
-        {
+        for (attack, bytes) in [
+            ("no tree at all", &b"garbage"[..]),
+            ("a cut off tree", &tree(&honest)[..60]),
+            ("nothing", b""),
+        ] {
             let forged = ci.over(&good, bytes);
             siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         }
@@ -113,7 +178,9 @@ fn other_messages() {
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;
     ci.deploy(&["record", "dev"]).ok();
-    let good = ci.build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    let good = ci
+        .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
+        .to_string();
     let raw = String::from_utf8(ci.bytes("commit", &good)).unwrap();
     let siege = Siege::of(&project);
     let (before, after) = raw.split_once("\n\n").unwrap();
@@ -122,33 +189,95 @@ fn other_messages() {
         ("no end of the headers", format!("{before}\n").into()),
         ("a line more", format!("{raw}\n").into()),
         ("no last newline", raw.trim_end().into()),
-        ("a trailer more", format!("{raw}Deploy-Approved-By: bob\n").into()),
-        ("a trailer twice", raw.replace("Deploy-By: ci\n", "Deploy-By: ci\nDeploy-By: ci\n").into()),
-        ("a trailer less", raw.replace("Deploy-By: ci\n", "").into()),
-        ("a trailer of other letters", raw.replace("Deploy-By", "deploy-by").into()),
-        ("lines as on Windows", format!("{before}\n\n{}", after.replace('\n', "\r\n")).into()),
-        ("a NUL", [raw.as_bytes(), b"\0"].concat()),
-        ("a NUL and more", [raw.as_bytes(), b"\0Deploy-By: bob\n"].concat()),
         (
-            "no UTF-8",
-            raw.replace("succeeded", "succ\u{0}").replace('\u{0}', "\u{e9}").chars().map(|c| c as u8).collect(),
+            "a trailer more",
+            format!("{raw}Deploy-Approved-By: bob\n").into(),
         ),
-        ("an encoding", raw.replacen("\n\n", "\nencoding ISO-8859-1\n\n", 1).into()),
         (
-            "a signature of git's",
-            raw.replacen("\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\n", 1)
+            "a trailer twice",
+            raw.replace("Deploy-By: ci\n", "Deploy-By: ci\nDeploy-By: ci\n")
                 .into(),
         ),
-        ("a merged tag", raw.replacen("\n\n", "\nmergetag object x\n type commit\n\n", 1).into()),
-        ("a header nobody knows", raw.replacen("author ", "x-parent 1\nauthor ", 1).into()),
-        ("two authors", raw.replacen("author ", "author alice <alice@demo> 1 +0000\nauthor ", 1).into()),
-        ("two trees", raw.replacen("parent ", &format!("tree {}\nparent ", ci.repo.rev("HEAD^{tree}")), 1).into()),
-        ("another committer", raw.replacen("committer ci", "committer bob", 1).into()),
-        ("another project's person", raw.replace("ci@demo", "ci@other").into()),
+        ("a trailer less", raw.replace("Deploy-By: ci\n", "").into()),
+        (
+            "a trailer of other letters",
+            raw.replace("Deploy-By", "deploy-by").into(),
+        ),
+        (
+            "lines as on Windows",
+            format!("{before}\n\n{}", after.replace('\n', "\r\n")).into(),
+        ),
+        ("a NUL", [raw.as_bytes(), b"\0"].concat()),
+        (
+            "a NUL and more",
+            [raw.as_bytes(), b"\0Deploy-By: bob\n"].concat(),
+        ),
+        (
+            "no UTF-8",
+            raw.replace("succeeded", "succ\u{0}")
+                .replace('\u{0}', "\u{e9}")
+                .chars()
+                .map(|c| c as u8)
+                .collect(),
+        ),
+        (
+            "an encoding",
+            raw.replacen("\n\n", "\nencoding ISO-8859-1\n\n", 1).into(),
+        ),
+        (
+            "a signature of git's",
+            raw.replacen(
+                "\n\n",
+                "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\n",
+                1,
+            )
+            .into(),
+        ),
+        (
+            "a merged tag",
+            raw.replacen("\n\n", "\nmergetag object x\n type commit\n\n", 1)
+                .into(),
+        ),
+        (
+            "a header nobody knows",
+            raw.replacen("author ", "x-parent 1\nauthor ", 1).into(),
+        ),
+        (
+            "two authors",
+            raw.replacen("author ", "author alice <alice@demo> 1 +0000\nauthor ", 1)
+                .into(),
+        ),
+        (
+            "two trees",
+            raw.replacen(
+                "parent ",
+                &format!("tree {}\nparent ", ci.repo.rev("HEAD^{tree}")),
+                1,
+            )
+            .into(),
+        ),
+        (
+            "another committer",
+            raw.replacen("committer ci", "committer bob", 1).into(),
+        ),
+        (
+            "another project's person",
+            raw.replace("ci@demo", "ci@other").into(),
+        ),
         ("another second", raw.replace("0000\n", "0001\n").into()),
-        ("a time with a sign", raw.replacen(" +0000\ncommitter", " -0000\ncommitter", 1).into()),
-        ("a mark in front", ["\u{feff}".as_bytes(), raw.as_bytes()].concat()),
-        ("the tree in capitals", raw.replacen("tree ", "tree  ", 1).into()),
+        (
+            "a time with a sign",
+            raw.replacen(" +0000\ncommitter", " -0000\ncommitter", 1)
+                .into(),
+        ),
+        (
+            "a mark in front",
+            ["\u{feff}".as_bytes(), raw.as_bytes()].concat(),
+        ),
+        (
+            "the tree in capitals",
+            raw.replacen("tree ", "tree  ", 1).into(),
+        ),
         ("author before parents", {
             let (head, rest) = raw.split_once("parent ").unwrap();
             let (parents, rest) = rest.split_once("author ").unwrap();
@@ -161,8 +290,12 @@ fn other_messages() {
         let forged = ci.object("commit", &bytes);
         let said = siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         // Some of it git takes for no commit; the rest we do.
-        let ours = said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ place");
-        assert!(ours || said.contains("fatal") || said.contains("missing necessary objects"), "{attack}: {said}");
+        let ours =
+            said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ place");
+        assert!(
+            ours || said.contains("fatal") || said.contains("missing necessary objects"),
+            "{attack}: {said}"
+        );
     }
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
     siege.end();
@@ -179,33 +312,79 @@ fn other_ledgers() {
     let (alice, ci) = (&project.alice, &project.ci);
     ci.deploy(&["record", "pr-1"]).ok();
     let head = ci.repo.rev("HEAD");
-    let yank = Yank { commit: Some(CommitId(head.parse().unwrap())), digest: None, reason: "bad".parse().unwrap() };
+    let yank = Yank {
+        commit: Some(CommitId(head.parse().unwrap())),
+        digest: None,
+        reason: "bad".parse().unwrap(),
+    };
     ci.append("evidence", Action::Yank(yank), None, |_| ());
     ci.push(&["refs/deploy/evidence"]).ok();
-    let build = ci.build("evidence", a_build(ci, &head), None, |_| ()).to_string();
+    let build = ci
+        .build("evidence", a_build(ci, &head), None, |_| ())
+        .to_string();
     let siege = Siege::of(&project);
     let file = ci.object("blob", b"{}\n");
     let yanked = format!("yanked/commit/{head}.json");
     let edits: [&[&str]; 5] = [
         &["--force-remove", &yanked],
-        &["--add", "--cacheinfo", &format!("100644,{file},{}", yanked.replace(&head[..4], "0000"))],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{file},{}", yanked.replace(&head[..4], "0000")),
+        ],
         &["--cacheinfo", &format!("100644,{file},{yanked}")],
-        &["--add", "--cacheinfo", &format!("100644,{file},deploy.toml")],
-        &["--add", "--cacheinfo", &format!("160000,{head},components/demo/commit")],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{file},deploy.toml"),
+        ],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{head},components/demo/commit"),
+        ],
     ];
     for edit in edits {
-        siege.entry(&format!("evidence: {edit:?}"), &["place"], ci, "evidence", &ci.retree(&build, &[edit]));
+        siege.entry(
+            &format!("evidence: {edit:?}"),
+            &["place"],
+            ci,
+            "evidence",
+            &ci.retree(&build, &[edit]),
+        );
     }
     // The state of all ephemeral environments is in one tree: an entry of one of them leaves the others alone.
-    let lock = ci.build("pr", a_lock(), None, |it| it.environment = Some("pr-1".parse().unwrap())).to_string();
+    let lock = ci
+        .build("pr", a_lock(), None, |it| {
+            it.environment = Some("pr-1".parse().unwrap())
+        })
+        .to_string();
     let edits: [&[&str]; 4] = [
         &["--force-remove", "environments/pr-1/expires.json"],
-        &["--add", "--cacheinfo", &format!("100644,{file},environments/pr-2/expires.json")],
-        &["--add", "--cacheinfo", &format!("100644,{file},expires.json")],
-        &["--add", "--cacheinfo", &format!("160000,{head},environments/dev/components/demo/commit")],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{file},environments/pr-2/expires.json"),
+        ],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{file},expires.json"),
+        ],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{head},environments/dev/components/demo/commit"),
+        ],
     ];
     for edit in edits {
-        siege.entry(&format!("pr: {edit:?}"), &["place"], ci, "pr", &ci.retree(&lock, &[edit]));
+        siege.entry(
+            &format!("pr: {edit:?}"),
+            &["place"],
+            ci,
+            "pr",
+            &ci.retree(&lock, &[edit]),
+        );
     }
     // The policy in force is a file of the tree: none but the published one.
     alice.deploy(&["sync"]).ok();
@@ -217,10 +396,20 @@ fn other_ledgers() {
         &["--cacheinfo", &format!("100644,{loose},deploy.toml")],
         &["--cacheinfo", &format!("100644,{old},deploy.toml")],
         &["--force-remove", "deploy.toml"],
-        &["--add", "--cacheinfo", &format!("100644,{loose},Deploy.toml")],
+        &[
+            "--add",
+            "--cacheinfo",
+            &format!("100644,{loose},Deploy.toml"),
+        ],
     ];
     for edit in edits {
-        siege.entry(&format!("policy: {edit:?}"), &["place"], alice, "policy", &alice.retree(&publish, &[edit]));
+        siege.entry(
+            &format!("policy: {edit:?}"),
+            &["place"],
+            alice,
+            "policy",
+            &alice.retree(&publish, &[edit]),
+        );
     }
     siege.end();
 }

@@ -17,20 +17,32 @@ web = { paths = "web" }
 "#;
 
 fn record(statement: &mut Statement) -> &mut Record {
-    let Action::Record(record) = &mut statement.action else { panic!("not a record") };
+    let Action::Record(record) = &mut statement.action else {
+        panic!("not a record")
+    };
     record
 }
 
 /// A record of these components to prod, with these plans, that says to be approved by bob.
 fn to_prod(ci: &Forge<'_>, components: &[&str], plan: Option<&Digest>) -> Action {
-    let Action::Record(record) = ci.a_record("HEAD", None) else { panic!("not a record") };
-    let (change, result) = (record.deployment.components[0].clone(), record.results[0].clone());
-    let mut record = Record { results: vec![], ..record };
+    let Action::Record(record) = ci.a_record("HEAD", None) else {
+        panic!("not a record")
+    };
+    let (change, result) = (
+        record.deployment.components[0].clone(),
+        record.results[0].clone(),
+    );
+    let mut record = Record {
+        results: vec![],
+        ..record
+    };
     record.deployment.components.clear();
     for name in components {
         let mut change = change.clone();
         change.target.component = name.parse().unwrap();
-        change.target.content = Some(git_deploy::domain::id::Content(ci.component_content(name).parse().unwrap()));
+        change.target.content = Some(git_deploy::domain::id::Content(
+            ci.component_content(name).parse().unwrap(),
+        ));
         change.plan = plan.filter(|_| *name == "api").cloned();
         let mut result = result.clone();
         result.component = name.parse().unwrap();
@@ -51,12 +63,24 @@ fn consent_to_something_else() {
     let (plan, other) = (Digest::sha256(b"plan"), Digest::sha256(b"other"));
     bob.deploy(&["sync"]).ok();
     let approve = |components: &[&str], plan: Option<&Digest>, commit: &str| {
-        let plans = plan.map(|plan| ("api".parse().unwrap(), plan.clone())).into_iter().collect();
-        let components = components.iter().map(|name| name.parse().unwrap()).collect();
+        let plans = plan
+            .map(|plan| ("api".parse().unwrap(), plan.clone()))
+            .into_iter()
+            .collect();
+        let components = components
+            .iter()
+            .map(|name| name.parse().unwrap())
+            .collect();
         let expires = world.now().plus(Span::seconds(3600));
         let commit = CommitId(commit.parse().unwrap());
         bob.deploy(&["sync"]).ok();
-        let approval = Approve { commit, components, plans, expires, comment: None };
+        let approval = Approve {
+            commit,
+            components,
+            plans,
+            expires,
+            comment: None,
+        };
         bob.append("prod", Action::Approve(approval), None, |_| ());
         bob.push(&["refs/deploy/prod"]).ok();
         ci.deploy(&["sync"]).ok();
@@ -75,12 +99,22 @@ fn consent_to_something_else() {
     // Another commit of the same content, and one that has it among its parents.
     let tree = ci.repo.rev("HEAD^{tree}");
     for parents in [&["-p", "HEAD~1"][..], &[], &["-p", "HEAD"]] {
-        let twin = ci.repo.git(&[&["commit-tree", "-m", "twin", &tree][..], parents].concat()).ok().text();
+        let twin = ci
+            .repo
+            .git(&[&["commit-tree", "-m", "twin", &tree][..], parents].concat())
+            .ok()
+            .text();
         ci.push(&[&format!("+{twin}:refs/heads/twin")]).ok();
         let forged = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |it| {
             record(it).deployment.components[0].target.commit = CommitId(twin.parse().unwrap());
         });
-        siege.entry("another commit of the same content", &["approvals"], ci, "prod", &forged);
+        siege.entry(
+            "another commit of the same content",
+            &["approvals"],
+            ci,
+            "prod",
+            &forged,
+        );
     }
     // Somebody else's word is not what counts.
     let forged = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |it| {
@@ -88,13 +122,25 @@ fn consent_to_something_else() {
     });
     siege.entry("one more who approved", &["approvals"], ci, "prod", &forged);
     // What changes nothing needs no consent, so it must change nothing.
-    let forged = ci.build("prod", to_prod(ci, &["api", "web"], Some(&plan)), None, |it| {
-        let change = &mut record(it).deployment.components[1];
-        (change.intent, change.from) = (Intent::Unchanged, Some(change.target.commit));
-        record(it).results[1].outcome = git_deploy::domain::entry::Outcome::Unchanged;
-        record(it).results[1].verification = git_deploy::domain::entry::VerificationResult::None;
-    });
-    siege.entry("a change that says to be none", &["content"], ci, "prod", &forged);
+    let forged = ci.build(
+        "prod",
+        to_prod(ci, &["api", "web"], Some(&plan)),
+        None,
+        |it| {
+            let change = &mut record(it).deployment.components[1];
+            (change.intent, change.from) = (Intent::Unchanged, Some(change.target.commit));
+            record(it).results[1].outcome = git_deploy::domain::entry::Outcome::Unchanged;
+            record(it).results[1].verification =
+                git_deploy::domain::entry::VerificationResult::None;
+        },
+    );
+    siege.entry(
+        "a change that says to be none",
+        &["content"],
+        ci,
+        "prod",
+        &forged,
+    );
     // Used, it is used up: by the very plan that was approved, honestly.
     let honest = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |_| ());
     ci.push(&[&format!("{honest}:refs/deploy/prod")]).ok();
@@ -107,8 +153,16 @@ fn consent_to_something_else() {
     approve(&["web"], None, &one);
     world.advance("61m");
     mount("past its end", &["web"], None);
-    let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| it.at = it.at.minus(Span::seconds(120)));
-    siege.entry("past its end, dated before it", &["approvals"], ci, "prod", &early);
+    let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| {
+        it.at = it.at.minus(Span::seconds(120))
+    });
+    siege.entry(
+        "past its end, dated before it",
+        &["approvals"],
+        ci,
+        "prod",
+        &early,
+    );
     siege.end();
 }
 
@@ -116,36 +170,66 @@ fn consent_to_something_else() {
 #[test]
 fn moved_elsewhere() {
     let world = World::new();
-    let project =
-        Project::new(&world, &format!("{TWO}[environments.\"pr-*\"]\nephemeral = {{ ttl = \"8h\", limit = 2 }}\n"));
+    let project = Project::new(
+        &world,
+        &format!("{TWO}[environments.\"pr-*\"]\nephemeral = {{ ttl = \"8h\", limit = 2 }}\n"),
+    );
     let ci = &project.ci;
     project.push("web/x", "one\n");
     ci.deploy(&["record", "dev"]).ok();
     ci.deploy(&["record", "qa"]).ok();
     ci.deploy(&["record", "pr-1"]).ok();
     let siege = Siege::of(&project);
-    let old: Vec<String> =
-        ["dev", "qa", "pr", "policy"].iter().map(|name| ci.repo.rev(&format!("refs/deploy/{name}"))).collect();
+    let old: Vec<String> = ["dev", "qa", "pr", "policy"]
+        .iter()
+        .map(|name| ci.repo.rev(&format!("refs/deploy/{name}")))
+        .collect();
     for (from, id) in ["dev", "qa", "pr", "policy"].iter().zip(&old) {
         for to in ["dev", "qa", "pr", "policy"] {
             let tip = ci.repo.rev(&format!("refs/deploy/{to}"));
-            siege.entry(&format!("{from} in {to}"), &["place"], ci, to, &ci.replant(id, &tip));
+            siege.entry(
+                &format!("{from} in {to}"),
+                &["place"],
+                ci,
+                to,
+                &ci.replant(id, &tip),
+            );
             if *from != to {
                 siege.entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
             }
         }
-        siege.entry(&format!("all of {from} as one that is not there"), &["place"], ci, "evidence", id);
+        siege.entry(
+            &format!("all of {from} as one that is not there"),
+            &["place"],
+            ci,
+            "evidence",
+            id,
+        );
     }
     // Signed for one environment or component, and rewritten for another: the signature is of the bytes.
-    let next = ci.build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ()).to_string();
+    let next = ci
+        .build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ())
+        .to_string();
     let entry = String::from_utf8(ci.bytes("blob", &format!("{next}:entry.json"))).unwrap();
     for (what, from, to) in [
-        ("another component", "\"component\": \"api\"", "\"component\": \"web\""),
-        ("another ledger", "\"ledger\": \"dev\"", "\"ledger\": \"qa\""),
+        (
+            "another component",
+            "\"component\": \"api\"",
+            "\"component\": \"web\"",
+        ),
+        (
+            "another ledger",
+            "\"ledger\": \"dev\"",
+            "\"ledger\": \"qa\"",
+        ),
         ("another second", "Z\",\n    \"by\"", "Z\",\n    \"by\""),
         ("another signer", "\"by\": \"ci\"", "\"by\": \"bob\""),
         ("another number", "\"sequence\": 2", "\"sequence\": 3"),
-        ("another requester", "\"by\": \"ci\"", "\"by\": \"ci\",\n    \"requestedBy\": \"bob\""),
+        (
+            "another requester",
+            "\"by\": \"ci\"",
+            "\"by\": \"ci\",\n    \"requestedBy\": \"bob\"",
+        ),
     ] {
         let mut text = entry.replace(from, to);
         if what == "another second" {
@@ -153,8 +237,14 @@ fn moved_elsewhere() {
         }
         assert_ne!(text, entry, "{what}");
         let forged = ci.refile(&next, &[("entry.json", text.as_bytes())]);
-        let ledger = if what == "another ledger" { "qa" } else { "dev" };
-        siege.fails(what, || ci.push(&[&format!("{forged}:refs/deploy/{ledger}")]));
+        let ledger = if what == "another ledger" {
+            "qa"
+        } else {
+            "dev"
+        };
+        siege.fails(what, || {
+            ci.push(&[&format!("{forged}:refs/deploy/{ledger}")])
+        });
     }
     siege.end();
 }
@@ -168,29 +258,76 @@ fn another_project() {
     let (alice, ci) = (&project.alice, &project.ci);
     ci.deploy(&["record", "dev"]).ok();
     let other = world.bare_server("other.git");
-    other.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
-    alice.repo.git(&["push", "-q", &other.url(), "HEAD:refs/heads/main"]).ok();
+    other
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
+    alice
+        .repo
+        .git(&["push", "-q", &other.url(), "HEAD:refs/heads/main"])
+        .ok();
     let (alice_there, ci_there) = (alice.at(&other, "alice-there"), ci.at(&other, "ci-there"));
     alice_there.begin(&project.policy(policy));
     alice_there.push(&["refs/deploy/policy"]).ok();
-    ci_there.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    ci_there
+        .repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     ci_there.record("dev", "HEAD", None);
     ci_there.push(&["refs/deploy/dev"]).ok();
     let theirs = ci_there.repo.rev("refs/deploy/dev");
-    ci.repo.git(&["fetch", "-q", &other.url(), "refs/deploy/*:refs/theirs/*"]).ok();
-    alice.repo.git(&["fetch", "-q", &other.url(), "refs/deploy/*:refs/theirs/*"]).ok();
+    ci.repo
+        .git(&["fetch", "-q", &other.url(), "refs/deploy/*:refs/theirs/*"])
+        .ok();
+    alice
+        .repo
+        .git(&["fetch", "-q", &other.url(), "refs/deploy/*:refs/theirs/*"])
+        .ok();
     let siege = Siege::of(&project);
     let tip = ci.repo.rev("refs/deploy/dev");
-    siege.entry("their entry on our ledger", &["place"], ci, "dev", &ci.replant(&theirs, &tip));
+    siege.entry(
+        "their entry on our ledger",
+        &["place"],
+        ci,
+        "dev",
+        &ci.replant(&theirs, &tip),
+    );
     siege.entry("their ledger as ours", &["place"], ci, "dev", &theirs);
-    siege.entry("their ledger, where we have none", &["place"], ci, "qa", &theirs);
-    siege.entry("their policy", &["place"], alice, "policy", &alice.repo.rev("refs/theirs/policy"));
-    let (policy_tip, their_policy) = (alice.repo.rev("refs/deploy/policy"), alice.repo.rev("refs/theirs/policy"));
-    siege.entry("their policy on ours", &["place"], alice, "policy", &alice.replant(&their_policy, &policy_tip));
+    siege.entry(
+        "their ledger, where we have none",
+        &["place"],
+        ci,
+        "qa",
+        &theirs,
+    );
+    siege.entry(
+        "their policy",
+        &["place"],
+        alice,
+        "policy",
+        &alice.repo.rev("refs/theirs/policy"),
+    );
+    let (policy_tip, their_policy) = (
+        alice.repo.rev("refs/deploy/policy"),
+        alice.repo.rev("refs/theirs/policy"),
+    );
+    siege.entry(
+        "their policy on ours",
+        &["place"],
+        alice,
+        "policy",
+        &alice.replant(&their_policy, &policy_tip),
+    );
     let genesis = ci.repo.rev("refs/theirs/dev~1");
-    siege.entry("our entry on their genesis", &["place"], ci, "qa", &ci.replant(&an_entry(ci, "qa"), &genesis));
+    siege.entry(
+        "our entry on their genesis",
+        &["place"],
+        ci,
+        "qa",
+        &ci.replant(&an_entry(ci, "qa"), &genesis),
+    );
     // As another project's from the first byte on, and as ours with their policy seen.
-    let project_there = git_deploy::domain::id::EntryId(ci.repo.rev("refs/theirs/policy~1").parse().unwrap());
+    let project_there =
+        git_deploy::domain::id::EntryId(ci.repo.rev("refs/theirs/policy~1").parse().unwrap());
     let seen = git_deploy::domain::id::EntryId(their_policy.parse().unwrap());
     let lock = || crate::harness::forge::a_lock();
     siege.entry(
@@ -203,14 +340,26 @@ fn another_project() {
     let forged = ci.build("qa", lock(), None, |it| {
         it.seen.insert("policy".parse().unwrap(), seen);
     });
-    siege.untold("with their policy", &["signer"], || ci.push(&[&format!("{forged}:refs/deploy/qa")]));
+    siege.untold("with their policy", &["signer"], || {
+        ci.push(&[&format!("{forged}:refs/deploy/qa")])
+    });
     // And the other way round.
-    ci_there.repo.git(&["fetch", "-q", &project.server.url(), "refs/deploy/*:refs/theirs/*"]).ok();
+    ci_there
+        .repo
+        .git(&[
+            "fetch",
+            "-q",
+            &project.server.url(),
+            "refs/deploy/*:refs/theirs/*",
+        ])
+        .ok();
     let refs = || other.git(&["for-each-ref"]).ok().text();
     let before = refs();
     let moved = ci_there.replant(&tip, &theirs);
     for (id, ledger) in [(&tip, "dev"), (&moved, "dev"), (&tip, "qa")] {
-        ci_there.push(&[&format!("+{id}:refs/deploy/{ledger}")]).fails(1);
+        ci_there
+            .push(&[&format!("+{id}:refs/deploy/{ledger}")])
+            .fails(1);
     }
     assert_eq!(refs(), before);
     siege.end();

@@ -20,7 +20,15 @@ fn with_key_id(signature: &[u8], of: &[u8]) -> Vec<u8> {
     let mut bytes = base64(lines[1]);
     bytes[2..10].copy_from_slice(of);
     let mut new = String::new();
-    writeln!(new, "{}\n{}\n{}\n{}", lines[0], to_base64(&bytes), lines[2], lines[3]).unwrap();
+    writeln!(
+        new,
+        "{}\n{}\n{}\n{}",
+        lines[0],
+        to_base64(&bytes),
+        lines[2],
+        lines[3]
+    )
+    .unwrap();
     new.into_bytes()
 }
 
@@ -41,11 +49,22 @@ fn keys() {
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
     let mallory = Forge::new(&world, &project.server, "mallory");
-    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory
+        .repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     let siege = Siege::of(&project);
     for name in ["mallory", "ci", "alice"] {
-        let forged = mallory.build("dev", a_lock(), None, |it| it.by = name.parse().unwrap()).to_string();
-        siege.entry(&format!("a stranger's key as {name}"), &["signer"], &mallory, "dev", &forged);
+        let forged = mallory
+            .build("dev", a_lock(), None, |it| it.by = name.parse().unwrap())
+            .to_string();
+        siege.entry(
+            &format!("a stranger's key as {name}"),
+            &["signer"],
+            &mallory,
+            "dev",
+            &forged,
+        );
         let signature = mallory.bytes("blob", &format!("{forged}:entry.json.minisig"));
         for owner in [ci, alice] {
             let copied = with_key_id(&signature, &owner.key().key_id());
@@ -94,16 +113,28 @@ fn keys() {
 
     // Bob gets a new key; what the old one signs is no more his.
     let old = bob.key().to_string();
-    let new = git_deploy::signing::key::generate(&world.path().join("home/bob-new.key"), None).unwrap();
+    let new =
+        git_deploy::signing::key::generate(&world.path().join("home/bob-new.key"), None).unwrap();
     let text = project.policy("[environments]\ndev = {}\n");
-    let retired = text.replace(&format!("key = \"{old}\""), &format!("key = \"{new}\", retired = [\"{old}\"]"));
+    let retired = text.replace(
+        &format!("key = \"{old}\""),
+        &format!("key = \"{new}\", retired = [\"{old}\"]"),
+    );
     assert_ne!(retired, text);
     alice.deploy(&["sync"]).ok();
     let publish = super::entries::publish(alice, &retired);
     alice.push(&[&format!("{publish}:refs/deploy/policy")]).ok();
     bob.deploy(&["sync"]).ok();
-    siege.entry("a retired key", &["signer"], bob, "dev", &an_entry(bob, "dev"));
-    siege.fails("a retired key, by the program", || bob.deploy(&["lock", "dev", "-m", "x", "--no-verify"]));
+    siege.entry(
+        "a retired key",
+        &["signer"],
+        bob,
+        "dev",
+        &an_entry(bob, "dev"),
+    );
+    siege.fails("a retired key, by the program", || {
+        bob.deploy(&["lock", "dev", "-m", "x", "--no-verify"])
+    });
     siege.end();
 }
 
@@ -114,18 +145,28 @@ fn signatures() {
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;
     let good = an_entry(ci, "dev");
-    let signature = String::from_utf8(ci.bytes("blob", &format!("{good}:entry.json.minisig"))).unwrap();
+    let signature =
+        String::from_utf8(ci.bytes("blob", &format!("{good}:entry.json.minisig"))).unwrap();
     let lines: Vec<&str> = signature.lines().collect();
-    let [untrusted, first, trusted, second] = lines[..] else { panic!("{signature}") };
+    let [untrusted, first, trusted, second] = lines[..] else {
+        panic!("{signature}")
+    };
     let file = |lines: [&str; 4]| lines.join("\n") + "\n";
     // The last letter before the padding carries bits that no byte needs.
     let malleable = |line: &str| {
         let (head, tail) = line.split_at(line.trim_end_matches('=').len() - 1);
-        let at = DIGITS.iter().position(|it| *it == tail.as_bytes()[0]).unwrap();
+        let at = DIGITS
+            .iter()
+            .position(|it| *it == tail.as_bytes()[0])
+            .unwrap();
         format!("{head}{}{}", char::from(DIGITS[at ^ 1]), &tail[1..])
     };
     let changed = |line: &str, at: usize| {
-        let letter = if line.as_bytes()[at] == b'A' { "B" } else { "A" };
+        let letter = if line.as_bytes()[at] == b'A' {
+            "B"
+        } else {
+            "A"
+        };
         format!("{}{letter}{}", &line[..at], &line[at + 1..])
     };
     let legacy = to_base64(&[b"Ed", &base64(first)[2..]].concat());
@@ -134,22 +175,55 @@ fn signatures() {
     let mut forgeries: Vec<(&str, Vec<u8>)> = vec![
         ("nothing", vec![]),
         ("a newline", b"\n".to_vec()),
-        ("another untrusted comment", file(["untrusted comment: x", first, trusted, second]).into()),
-        ("no untrusted comment", format!("{first}\n{trusted}\n{second}\n").into()),
-        ("the legacy form", file([untrusted, &legacy, trusted, second]).into()),
-        ("the global signature as signature", file([untrusted, &swapped, trusted, second]).into()),
+        (
+            "another untrusted comment",
+            file(["untrusted comment: x", first, trusted, second]).into(),
+        ),
+        (
+            "no untrusted comment",
+            format!("{first}\n{trusted}\n{second}\n").into(),
+        ),
+        (
+            "the legacy form",
+            file([untrusted, &legacy, trusted, second]).into(),
+        ),
+        (
+            "the global signature as signature",
+            file([untrusted, &swapped, trusted, second]).into(),
+        ),
         ("zeros", file([untrusted, &zeros, trusted, second]).into()),
-        ("a zero global signature", file([untrusted, first, trusted, &to_base64(&[0; 64])]).into()),
+        (
+            "a zero global signature",
+            file([untrusted, first, trusted, &to_base64(&[0; 64])]).into(),
+        ),
         (
             "another place in the trusted comment",
             file([untrusted, first, &trusted.replace(" dev ", " qa "), second]).into(),
         ),
-        ("another number", file([untrusted, first, &trusted.replace(" 1 ", " 2 "), second]).into()),
-        ("another action", file([untrusted, first, &trusted.replace("lock", "unlock"), second]).into()),
-        ("a space behind the comment", file([untrusted, first, &format!("{trusted} "), second]).into()),
-        ("free bits of the first", file([untrusted, &malleable(first), trusted, second]).into()),
-        ("free bits of the second", file([untrusted, first, trusted, &malleable(second)]).into()),
-        ("no padding", file([untrusted, first, trusted, second.trim_end_matches('=')]).into()),
+        (
+            "another number",
+            file([untrusted, first, &trusted.replace(" 1 ", " 2 "), second]).into(),
+        ),
+        (
+            "another action",
+            file([untrusted, first, &trusted.replace("lock", "unlock"), second]).into(),
+        ),
+        (
+            "a space behind the comment",
+            file([untrusted, first, &format!("{trusted} "), second]).into(),
+        ),
+        (
+            "free bits of the first",
+            file([untrusted, &malleable(first), trusted, second]).into(),
+        ),
+        (
+            "free bits of the second",
+            file([untrusted, first, trusted, &malleable(second)]).into(),
+        ),
+        (
+            "no padding",
+            file([untrusted, first, trusted, second.trim_end_matches('=')]).into(),
+        ),
         (
             "other base64",
             file([
@@ -160,7 +234,10 @@ fn signatures() {
             ])
             .into(),
         ),
-        ("lines as on Windows", signature.replace('\n', "\r\n").into()),
+        (
+            "lines as on Windows",
+            signature.replace('\n', "\r\n").into(),
+        ),
         ("no last newline", signature.trim_end().into()),
         ("a newline more", format!("{signature}\n").into()),
         ("a line more", format!("{signature}x\n").into()),
@@ -168,13 +245,22 @@ fn signatures() {
         ("a NUL", format!("{signature}\0").into()),
         ("no UTF-8", [signature.as_bytes(), b"\xff\n"].concat()),
         ("a mark in front", format!("\u{feff}{signature}").into()),
-        ("lines in another order", file([trusted, second, untrusted, first]).into()),
+        (
+            "lines in another order",
+            file([trusted, second, untrusted, first]).into(),
+        ),
     ];
     for at in [0, 1, 2, 5, 13, 14, 50, 97] {
-        forgeries.push(("a letter of the first", file([untrusted, &changed(first, at), trusted, second]).into()));
+        forgeries.push((
+            "a letter of the first",
+            file([untrusted, &changed(first, at), trusted, second]).into(),
+        ));
     }
     for at in [0, 40, 85] {
-        forgeries.push(("a letter of the second", file([untrusted, first, trusted, &changed(second, at)]).into()));
+        forgeries.push((
+            "a letter of the second",
+            file([untrusted, first, trusted, &changed(second, at)]).into(),
+        ));
     }
     let siege = Siege::of(&project);
     for (attack, bytes) in &forgeries {
@@ -182,8 +268,16 @@ fn signatures() {
         let forged = ci.refile(&good, &[("entry.json.minisig", bytes)]);
         siege.entry(attack, &["signer"], ci, "dev", &forged);
     }
-    let long = ci.refile(&good, &[("entry.json.minisig", format!("{signature}{}", "x".repeat(10_000)).as_bytes())]);
-    siege.untold("more than a signature", &["place"], || ci.push(&[&format!("{long}:refs/deploy/dev")]));
+    let long = ci.refile(
+        &good,
+        &[(
+            "entry.json.minisig",
+            format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
+        )],
+    );
+    siege.untold("more than a signature", &["place"], || {
+        ci.push(&[&format!("{long}:refs/deploy/dev")])
+    });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
     siege.end();
 }
@@ -198,33 +292,61 @@ fn seats() {
     let approval = |forge: &Forge<'_>, commit: &str| {
         let commit = CommitId(commit.parse().unwrap());
         let expires = world.now().plus(Span::seconds(18_000));
-        Action::Approve(Approve { commit, components: forge.components(), plans: [].into(), expires, comment: None })
+        Action::Approve(Approve {
+            commit,
+            components: forge.components(),
+            plans: [].into(),
+            expires,
+            comment: None,
+        })
     };
     let head = ci.repo.rev("HEAD");
     for by in ["ci", "bob"] {
-        let forged = ci.build("prod", approval(ci, &head), None, |it| it.by = by.parse().unwrap());
-        siege.entry(&format!("a machine as {by}"), &["signer"], ci, "prod", &forged);
+        let forged = ci.build("prod", approval(ci, &head), None, |it| {
+            it.by = by.parse().unwrap()
+        });
+        siege.entry(
+            &format!("a machine as {by}"),
+            &["signer"],
+            ci,
+            "prod",
+            &forged,
+        );
     }
     // What bob says twice is said once, however he says it.
     bob.deploy(&["approve", "prod"]).ok();
     world.advance("1m");
     bob.deploy(&["sync"]).ok();
-    let twice = bob.append("prod", approval(bob, &head), None, |it| it.requested_by = Some("carol".parse().unwrap()));
+    let twice = bob.append("prod", approval(bob, &head), None, |it| {
+        it.requested_by = Some("carol".parse().unwrap())
+    });
     bob.push(&[&format!("{twice}:refs/deploy/prod")]).ok();
     let to_prod = || ci.deploy(&["record", "prod", "--no-verify"]);
     siege.refused("one person twice", &["approvals"], to_prod);
     let names = |names: &[&str]| {
         ci.deploy(&["sync"]).ok();
         ci.build("prod", ci.a_record("HEAD", None), None, |it| {
-            let Action::Record(record) = &mut it.action else { panic!("not a record") };
-            record.deployment.approved_by = names.iter().map(|name| name.parse().unwrap()).collect();
+            let Action::Record(record) = &mut it.action else {
+                panic!("not a record")
+            };
+            record.deployment.approved_by =
+                names.iter().map(|name| name.parse().unwrap()).collect();
         })
     };
-    siege.entry("said to be two", &["approvals"], ci, "prod", &names(&["bob", "carol"]));
+    siege.entry(
+        "said to be two",
+        &["approvals"],
+        ci,
+        "prod",
+        &names(&["bob", "carol"]),
+    );
     siege.fails("said to be one twice", || {
         ci.push(&[&format!("{}:refs/deploy/prod", {
             let good = names(&["bob"]).to_string();
-            ci.resigned(&good, |text| text.replace("\"bob\"\n", "\"bob\",\n      \"bob\"\n").into_bytes())
+            ci.resigned(&good, |text| {
+                text.replace("\"bob\"\n", "\"bob\",\n      \"bob\"\n")
+                    .into_bytes()
+            })
         })])
     });
     // One key is one person: under two names, or under two ids, no policy has it twice.
@@ -234,12 +356,30 @@ fn seats() {
     let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.bytes());
     for key in [key, renamed] {
         let text = text.replace(&other, &key.to_string());
-        siege.entry("one key for two", &["signer"], alice, "policy", &super::entries::publish(alice, &text));
+        siege.entry(
+            "one key for two",
+            &["signer"],
+            alice,
+            "policy",
+            &super::entries::publish(alice, &text),
+        );
     }
     let shared = text.replace("carol@example.com", "BOB@example.com");
-    siege.entry("one address for two", &["signer"], alice, "policy", &super::entries::publish(alice, &shared));
+    siege.entry(
+        "one address for two",
+        &["signer"],
+        alice,
+        "policy",
+        &super::entries::publish(alice, &shared),
+    );
     let cased = text.replace("carol =", "Bob =");
-    siege.entry("one name for two", &["signer"], alice, "policy", &super::entries::publish(alice, &cased));
+    siege.entry(
+        "one name for two",
+        &["signer"],
+        alice,
+        "policy",
+        &super::entries::publish(alice, &cased),
+    );
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["sync"]).ok();
     to_prod().ok();
@@ -252,7 +392,8 @@ fn authors() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
-    ci.deploy(&["record", "qa", "--baseline", "HEAD", "--no-verify"]).fails(1);
+    ci.deploy(&["record", "qa", "--baseline", "HEAD", "--no-verify"])
+        .fails(1);
     alice.deploy(&["record", "qa", "--baseline", "HEAD"]).ok();
     let siege = Siege::of(&project);
     alice.repo.write(
@@ -265,7 +406,9 @@ fn authors() {
         alice.repo.write("api/x", message);
         let mut command = alice.repo.command("git");
         let email = format!("{committer}@example.com");
-        command.env("GIT_AUTHOR_EMAIL", author).env("GIT_COMMITTER_EMAIL", email);
+        command
+            .env("GIT_AUTHOR_EMAIL", author)
+            .env("GIT_COMMITTER_EMAIL", email);
         crate::harness::Run::of(&world, command.args(["commit", "-q", "-a", "-m", message])).ok();
         alice.push(&["HEAD:refs/heads/main"]).ok();
         project.fetch();
@@ -274,35 +417,66 @@ fn authors() {
         ("author", "bob@example.com", "one", "mallory"),
         ("author in capitals", "BOB@Example.COM", "two", "mallory"),
         ("committer", "mallory@example.com", "three", "bob"),
-        ("co-author", "mallory@example.com", "four\n\nCo-authored-by: B <bob@example.com>", "mallory"),
-        ("co-author in other letters", "mallory@example.com", "five\n\nco-AUTHORED-by: B <Bob@example.com>", "mallory"),
+        (
+            "co-author",
+            "mallory@example.com",
+            "four\n\nCo-authored-by: B <bob@example.com>",
+            "mallory",
+        ),
+        (
+            "co-author in other letters",
+            "mallory@example.com",
+            "five\n\nco-AUTHORED-by: B <Bob@example.com>",
+            "mallory",
+        ),
     ];
     for (role, author, message, committer) in hidden {
         commit(author, message, committer);
         bob.deploy(&["approve", "qa"]).ok();
-        let said = siege.refused(role, &["approvals"], || ci.deploy(&["record", "qa", "--no-verify"]));
+        let said = siege.refused(role, &["approvals"], || {
+            ci.deploy(&["record", "qa", "--no-verify"])
+        });
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains("not by bob: nobody approves what they wrote"), "{role}: {said}");
+        assert!(
+            said.contains("not by bob: nobody approves what they wrote"),
+            "{role}: {said}"
+        );
         carol.deploy(&["approve", "qa"]).ok();
-        ci.deploy(&["record", "qa", "--verification", "passed"]).ok();
+        ci.deploy(&["record", "qa", "--verification", "passed"])
+            .ok();
     }
     // Further back among what is brought in, and through a merge.
     commit("bob@example.com", "six", "mallory");
     commit("mallory@example.com", "seven", "mallory");
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("further back", &["approvals"], || ci.deploy(&["record", "qa", "--no-verify"]));
+    siege.refused("further back", &["approvals"], || {
+        ci.deploy(&["record", "qa", "--no-verify"])
+    });
     carol.deploy(&["approve", "qa"]).ok();
-    ci.deploy(&["record", "qa", "--verification", "passed"]).ok();
-    alice.repo.git(&["checkout", "-q", "-b", "side", "HEAD~1"]).ok();
+    ci.deploy(&["record", "qa", "--verification", "passed"])
+        .ok();
+    alice
+        .repo
+        .git(&["checkout", "-q", "-b", "side", "HEAD~1"])
+        .ok();
     alice.repo.commit("side", "x\n", "aside");
     let mut command = alice.repo.command("git");
     command.env("GIT_AUTHOR_EMAIL", "bob@example.com");
-    crate::harness::Run::of(&world, command.args(["commit", "-q", "--amend", "--no-edit", "--reset-author"])).ok();
+    crate::harness::Run::of(
+        &world,
+        command.args(["commit", "-q", "--amend", "--no-edit", "--reset-author"]),
+    )
+    .ok();
     alice.repo.git(&["checkout", "-q", "main"]).ok();
-    alice.repo.git(&["merge", "-q", "--no-ff", "-m", "Merge", "side"]).ok();
+    alice
+        .repo
+        .git(&["merge", "-q", "--no-ff", "-m", "Merge", "side"])
+        .ok();
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("through a merge", &["approvals"], || ci.deploy(&["record", "qa", "--no-verify"]));
+    siege.refused("through a merge", &["approvals"], || {
+        ci.deploy(&["record", "qa", "--no-verify"])
+    });
     siege.end();
 }

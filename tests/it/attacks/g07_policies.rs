@@ -13,9 +13,20 @@ const STRICT: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\",
 const LOOSE: &str = "[environments]\ndev = {}\nprod = {}\n";
 
 /// A publication that says whatever the test likes.
-fn published(forge: &Forge<'_>, text: &str, bend: impl Fn(&mut Publish), more: impl Fn(&mut Statement)) -> EntryId {
+fn published(
+    forge: &Forge<'_>,
+    text: &str,
+    bend: impl Fn(&mut Publish),
+    more: impl Fn(&mut Statement),
+) -> EntryId {
     let digest = Digest::sha256(text.as_bytes());
-    let mut publish = Publish { digest, approved_by: vec![], description: None, admits: vec![], recovered: false };
+    let mut publish = Publish {
+        digest,
+        approved_by: vec![],
+        description: None,
+        admits: vec![],
+        recovered: false,
+    };
     bend(&mut publish);
     forge.build("policy", Action::Publish(publish), Some(text), more)
 }
@@ -37,27 +48,52 @@ fn at_once() {
     let loose = publish(alice, &project.policy(LOOSE)).to_string();
     let profit = |seen: &str| {
         alice.build("prod", alice.a_record("HEAD", None), None, |it| {
-            it.seen.insert("policy".parse().unwrap(), seen.parse().unwrap());
+            it.seen
+                .insert("policy".parse().unwrap(), seen.parse().unwrap());
         })
     };
     let policy = format!("{loose}:refs/deploy/policy");
     for (attack, seen, rules) in [
-        ("that names the new one", &loose, &["approvals", "place", "previous environment"][..]),
-        ("that names the old one", &before, &["approvals", "previous environment"]),
+        (
+            "that names the new one",
+            &loose,
+            &["approvals", "place", "previous environment"][..],
+        ),
+        (
+            "that names the old one",
+            &before,
+            &["approvals", "previous environment"],
+        ),
     ] {
         let entry = format!("{}:refs/deploy/prod", profit(seen));
-        siege.refused(&format!("a policy and an entry {attack}"), rules, || alice.push(&[&policy, &entry]));
-        siege.refused(&format!("an entry {attack} and the policy"), rules, || alice.push(&[&entry, &policy]));
-        siege.refused(&format!("both, atomically, {attack}"), rules, || alice.push(&["--atomic", &policy, &entry]));
+        siege.refused(&format!("a policy and an entry {attack}"), rules, || {
+            alice.push(&[&policy, &entry])
+        });
+        siege.refused(&format!("an entry {attack} and the policy"), rules, || {
+            alice.push(&[&entry, &policy])
+        });
+        siege.refused(&format!("both, atomically, {attack}"), rules, || {
+            alice.push(&["--atomic", &policy, &entry])
+        });
     }
-    siege.refused("a policy and a branch", &["branch"], || alice.push(&[&policy, "HEAD:refs/heads/prod"]));
-    siege.untold("an entry alone that names a policy not in force", &["signer"], || {
-        alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))])
+    siege.refused("a policy and a branch", &["branch"], || {
+        alice.push(&[&policy, "HEAD:refs/heads/prod"])
     });
+    siege.untold(
+        "an entry alone that names a policy not in force",
+        &["signer"],
+        || alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))]),
+    );
     // Two policies in one push are two steps, and the second is judged by the first.
     let text = project.policy(LOOSE);
-    let usurped = text.replace("[environments]", "[policy]\nadmins = [\"alice\", \"ci\"]\n\n[environments]");
-    alice.repo.git(&["update-ref", "refs/deploy/policy", &loose]).ok();
+    let usurped = text.replace(
+        "[environments]",
+        "[policy]\nadmins = [\"alice\", \"ci\"]\n\n[environments]",
+    );
+    alice
+        .repo
+        .git(&["update-ref", "refs/deploy/policy", &loose])
+        .ok();
     let second = publish(alice, &usurped).to_string();
     let by_ci = alice.build(
         "policy",
@@ -71,17 +107,32 @@ fn at_once() {
         Some(&text),
         |it| it.by = "ci".parse().unwrap(),
     );
-    alice.repo.git(&["update-ref", "refs/deploy/policy", &before]).ok();
-    siege.entry("two at once, the second in another's name", &["signer"], alice, "policy", &by_ci);
+    alice
+        .repo
+        .git(&["update-ref", "refs/deploy/policy", &before])
+        .ok();
+    siege.entry(
+        "two at once, the second in another's name",
+        &["signer"],
+        alice,
+        "policy",
+        &by_ci,
+    );
     assert_ne!(second, loose);
     // A policy in the commit that is promoted, on its branch, or anywhere but in force, is a proposal.
-    alice.repo.commit("deploy.toml", &project.policy(LOOSE), "Loosen");
+    alice
+        .repo
+        .commit("deploy.toml", &project.policy(LOOSE), "Loosen");
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
-    siege.refused("a policy inside the commit", &["approvals", "previous environment"], || {
-        ci.deploy(&["record", "prod", "--no-verify"])
+    siege.refused(
+        "a policy inside the commit",
+        &["approvals", "previous environment"],
+        || ci.deploy(&["record", "prod", "--no-verify"]),
+    );
+    siege.refused("and its branch", &["branch"], || {
+        alice.push(&["HEAD:refs/heads/prod"])
     });
-    siege.refused("and its branch", &["branch"], || alice.push(&["HEAD:refs/heads/prod"]));
     siege.end();
 }
 
@@ -101,7 +152,13 @@ fn older() {
     let tip = ci.repo.rev("refs/deploy/policy");
     let siege = Siege::of(&project);
     siege.entry("the older one", &["place"], alice, "policy", &first);
-    siege.entry("the older one, on the newer", &["place"], alice, "policy", &alice.replant(&first, &tip));
+    siege.entry(
+        "the older one, on the newer",
+        &["place"],
+        alice,
+        "policy",
+        &alice.replant(&first, &tip),
+    );
     siege.entry(
         "its text, by another than an admin",
         &["signer"],
@@ -109,17 +166,37 @@ fn older() {
         "policy",
         &publish(bob, &project.policy(LOOSE)),
     );
-    siege.entry("its text, by a machine", &["signer"], ci, "policy", &publish(ci, &project.policy(LOOSE)));
+    siege.entry(
+        "its text, by a machine",
+        &["signer"],
+        ci,
+        "policy",
+        &publish(ci, &project.policy(LOOSE)),
+    );
     // Entries that were made, or say to be made, under it.
     for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
         siege.entry("an entry made under it", &["place"], ci, ledger, id);
     }
     let seen: EntryId = first.parse().unwrap();
-    let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| naming(it, seen));
-    siege.entry("an entry that names it", &["approvals", "place", "previous environment"], ci, "prod", &named);
+    let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
+        naming(it, seen)
+    });
+    siege.entry(
+        "an entry that names it",
+        &["approvals", "place", "previous environment"],
+        ci,
+        "prod",
+        &named,
+    );
     let genesis: EntryId = ci.repo.rev("refs/deploy/policy~2").parse().unwrap();
     let genesis = ci.build("prod", a_lock(), None, |it| naming(it, genesis));
-    siege.entry("an entry that names the genesis", &["signer"], ci, "prod", &genesis);
+    siege.entry(
+        "an entry that names the genesis",
+        &["signer"],
+        ci,
+        "prod",
+        &genesis,
+    );
     siege.end();
 }
 
@@ -131,7 +208,10 @@ fn other_roots() {
     let alice = &project.alice;
     let mallory = Forge::new(&world, &project.server, "mallory");
     alice.deploy(&["sync"]).ok();
-    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory
+        .repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     let siege = Siege::of(&project);
     let policy = project.policy(LOOSE);
     let begin = |forge: &Forge<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
@@ -139,41 +219,100 @@ fn other_roots() {
         let genesis = project_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
         let genesis = repository.write_commit(&genesis).unwrap().to_string();
         let before = forge.repo.rev("refs/deploy/policy");
-        forge.repo.git(&["update-ref", "refs/deploy/policy", &genesis]).ok();
+        forge
+            .repo
+            .git(&["update-ref", "refs/deploy/policy", &genesis])
+            .ok();
         let text = policy.replace(&alice.key().to_string(), &forge.key().to_string());
         let first = publish(forge, &text).to_string();
-        forge.repo.git(&["update-ref", "refs/deploy/policy", &before]).ok();
+        forge
+            .repo
+            .git(&["update-ref", "refs/deploy/policy", &before])
+            .ok();
         first
     };
     for (attack, forge, keys, name, nonce) in [
-        ("other root keys", &mallory, vec![mallory.key()], "demo", [7; 16]),
-        ("one root key more", &mallory, vec![alice.key(), mallory.key()], "demo", [7; 16]),
-        ("the same root keys and another nonce", alice, vec![alice.key()], "demo", [7; 16]),
+        (
+            "other root keys",
+            &mallory,
+            vec![mallory.key()],
+            "demo",
+            [7; 16],
+        ),
+        (
+            "one root key more",
+            &mallory,
+            vec![alice.key(), mallory.key()],
+            "demo",
+            [7; 16],
+        ),
+        (
+            "the same root keys and another nonce",
+            alice,
+            vec![alice.key()],
+            "demo",
+            [7; 16],
+        ),
         ("another name", alice, vec![alice.key()], "other", [7; 16]),
     ] {
-        siege.entry(attack, &["place"], forge, "policy", &begin(forge, &keys, name, nonce));
+        siege.entry(
+            attack,
+            &["place"],
+            forge,
+            "policy",
+            &begin(forge, &keys, name, nonce),
+        );
     }
     let tip = alice.repo.rev("refs/deploy/policy");
     let forged = begin(alice, &[alice.key()], "demo", [9; 16]);
-    siege.entry("another first policy on the one in force", &["place"], alice, "policy", &alice.replant(&forged, &tip));
+    siege.entry(
+        "another first policy on the one in force",
+        &["place"],
+        alice,
+        "policy",
+        &alice.replant(&forged, &tip),
+    );
     siege.end();
 
     // Where nothing is yet, only whom the owner named, and with nobody beside them.
     let empty = world.bare_server("empty.git");
-    empty.deploy(&["server", "init", ".", "--admin", &alice.key().to_string()]).ok();
-    for (forge, keys) in
-        [(&mallory, vec![mallory.key()]), (&mallory, vec![alice.key(), mallory.key()]), (&mallory, vec![alice.key()])]
-    {
+    empty
+        .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
+        .ok();
+    for (forge, keys) in [
+        (&mallory, vec![mallory.key()]),
+        (&mallory, vec![alice.key(), mallory.key()]),
+        (&mallory, vec![alice.key()]),
+    ] {
         let forged = begin(forge, &keys, "demo", [8; 16]);
-        let run = forge.repo.git(&["push", "-q", &empty.url(), &format!("{forged}:refs/deploy/policy")]).fails(1);
-        assert!(run.err().contains("refused  refs/deploy/policy") && run.err().contains("✗ signer"), "{run}");
+        let run = forge
+            .repo
+            .git(&[
+                "push",
+                "-q",
+                &empty.url(),
+                &format!("{forged}:refs/deploy/policy"),
+            ])
+            .fails(1);
+        assert!(
+            run.err().contains("refused  refs/deploy/policy") && run.err().contains("✗ signer"),
+            "{run}"
+        );
     }
     // A ledger that is older than the first policy is nobody's.
     let repository = alice.repository();
     let root = EntryId(alice.repo.rev("refs/deploy/policy").parse().unwrap());
     let genesis = genesis_bytes(&repository, root, &"dev".parse().unwrap());
     let genesis = repository.write_commit(&genesis).unwrap();
-    alice.repo.git(&["push", "-q", &empty.url(), &format!("{genesis}:refs/deploy/dev")]).fails(1);
+    alice
+        .repo
+        .git(&[
+            "push",
+            "-q",
+            &empty.url(),
+            &format!("{genesis}:refs/deploy/dev"),
+        ])
+        .fails(1);
     assert_eq!(empty.git(&["for-each-ref"]).ok().text(), "");
 }
 
@@ -194,11 +333,18 @@ fn publications() {
         move |it: &mut Publish| it.approved_by.clone_from(&names)
     };
     let siege = Siege::of(&project);
-    let refused = |attack: &str, rules: &[&str], id: EntryId| drop(siege.entry(attack, rules, alice, "policy", &id));
+    let refused = |attack: &str, rules: &[&str], id: EntryId| {
+        drop(siege.entry(attack, rules, alice, "policy", &id))
+    };
     let said = |names: &[&str]| published(alice, &text, by(names), |_| ());
     refused("nobody approved", &["approvals"], said(&[]));
     refused("said to be approved", &["approvals"], said(&["bob"]));
-    let approve = |digest: &Digest| Action::PolicyApprove(PolicyApprove { digest: digest.clone(), comment: None });
+    let approve = |digest: &Digest| {
+        Action::PolicyApprove(PolicyApprove {
+            digest: digest.clone(),
+            comment: None,
+        })
+    };
     for forge in [carol, ci] {
         let id = forge.build("policy", approve(&digest), None, |_| ());
         siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
@@ -216,17 +362,41 @@ fn publications() {
     enter(bob, approve(&Digest::sha256(b"another")));
     refused("another text approved", &["approvals"], said(&["bob"]));
     enter(bob, approve(&digest));
-    let requested = published(alice, &text, by(&["bob"]), |it| it.requested_by = Some("bob".parse().unwrap()));
+    let requested = published(alice, &text, by(&["bob"]), |it| {
+        it.requested_by = Some("bob".parse().unwrap())
+    });
     refused("requested by who approved", &["approvals"], requested);
-    refused("one more who approved", &["approvals"], said(&["alice", "bob"]));
+    refused(
+        "one more who approved",
+        &["approvals"],
+        said(&["alice", "bob"]),
+    );
     let other = text.clone() + "# not what was approved\n";
-    refused("a text that nobody approved", &["approvals"], published(alice, &other, by(&["bob"]), |_| ()));
-    let revoke = PolicyRevoke { digest: digest.clone(), approver: "bob".parse().unwrap(), comment: None };
+    refused(
+        "a text that nobody approved",
+        &["approvals"],
+        published(alice, &other, by(&["bob"]), |_| ()),
+    );
+    let revoke = PolicyRevoke {
+        digest: digest.clone(),
+        approver: "bob".parse().unwrap(),
+        comment: None,
+    };
     carol.deploy(&["sync"]).ok();
     let by_carol = carol.build("policy", Action::PolicyRevoke(revoke.clone()), None, |_| ());
-    siege.entry("revoked by no admin", &["signer"], carol, "policy", &by_carol);
+    siege.entry(
+        "revoked by no admin",
+        &["signer"],
+        carol,
+        "policy",
+        &by_carol,
+    );
     enter(bob, Action::PolicyRevoke(revoke));
-    refused("an approval that was revoked", &["approvals"], said(&["bob"]));
+    refused(
+        "an approval that was revoked",
+        &["approvals"],
+        said(&["bob"]),
+    );
     enter(bob, approve(&digest));
 
     let approved = |bend: &dyn Fn(&mut Publish)| {
@@ -236,8 +406,16 @@ fn publications() {
         };
         published(alice, &text, both, |_| ())
     };
-    refused("a recovery that nobody armed", &["approvals", "signer"], approved(&|it| it.recovered = true));
-    refused("another digest", &["place"], approved(&|it| it.digest = Digest::sha256(b"x")));
+    refused(
+        "a recovery that nobody armed",
+        &["approvals", "signer"],
+        approved(&|it| it.recovered = true),
+    );
+    refused(
+        "another digest",
+        &["place"],
+        approved(&|it| it.digest = Digest::sha256(b"x")),
+    );
     // In the end, honestly.
     let honest = said(&["bob"]);
     alice.push(&[&format!("{honest}:refs/deploy/policy")]).ok();
@@ -255,16 +433,48 @@ fn texts() {
     let siege = Siege::of(&project);
     let pattern = "[environments.\"dev-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
     let texts = [
-        ("without its publisher as admin", format!("{text}[policy]\nadmins = \"carol\"\n"), "signer"),
-        ("with another key of its publisher's", text.replace(&alice.key().to_string(), &other_key(&world)), "signer"),
-        ("of another project", text.replace("\"demo\"", "\"other\""), "content"),
+        (
+            "without its publisher as admin",
+            format!("{text}[policy]\nadmins = \"carol\"\n"),
+            "signer",
+        ),
+        (
+            "with another key of its publisher's",
+            text.replace(&alice.key().to_string(), &other_key(&world)),
+            "signer",
+        ),
+        (
+            "of another project",
+            text.replace("\"demo\"", "\"other\""),
+            "content",
+        ),
         ("no policy", "nonsense".to_owned(), "signer"),
         ("nothing", String::new(), "signer"),
-        ("an unknown key", format!("{text}[backdoor]\nopen = true\n"), "signer"),
-        ("a key twice", format!("{text}[environments]\ndev = {{}}\n"), "signer"),
-        ("a newer schema", text.replace("schema = 1", "schema = 2"), "signer"),
-        ("two environments and one ledger", format!("{text}{pattern}"), "signer"),
-        ("an escape sequence", text.replace("schema = 1", "schema = 1 # \u{1b}[2J"), "signer"),
+        (
+            "an unknown key",
+            format!("{text}[backdoor]\nopen = true\n"),
+            "signer",
+        ),
+        (
+            "a key twice",
+            format!("{text}[environments]\ndev = {{}}\n"),
+            "signer",
+        ),
+        (
+            "a newer schema",
+            text.replace("schema = 1", "schema = 2"),
+            "signer",
+        ),
+        (
+            "two environments and one ledger",
+            format!("{text}{pattern}"),
+            "signer",
+        ),
+        (
+            "an escape sequence",
+            text.replace("schema = 1", "schema = 1 # \u{1b}[2J"),
+            "signer",
+        ),
         ("a NUL", format!("{text}#\0\n"), "signer"),
     ];
     for (attack, text, rule) in &texts {
@@ -274,5 +484,7 @@ fn texts() {
 }
 
 fn other_key(world: &World) -> String {
-    git_deploy::signing::key::generate(&world.path().join("home/other.key"), None).unwrap().to_string()
+    git_deploy::signing::key::generate(&world.path().join("home/other.key"), None)
+        .unwrap()
+        .to_string()
 }

@@ -1,8 +1,8 @@
 //! Group 9: a stolen key of a machine chooses the rules that it is judged by: another kind of action, another environment, another word.
 
 use git_deploy::domain::entry::{
-    Abort, Action, Approve, Baseline, Component, Expire, Finish, Hold, Intent, Kind, Outcome, Record, Resume, Revoke,
-    Start, Statement, Unlock, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Baseline, Component, Expire, Finish, Hold, Intent, Kind, Outcome,
+    Record, Resume, Revoke, Start, Statement, Unlock, Verification, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, RunId};
 use git_deploy::domain::time::Span;
@@ -40,7 +40,9 @@ type Rules = &'static [&'static str];
 type Bend<'a> = &'a dyn Fn(&mut Finish);
 
 fn record(statement: &mut Statement) -> &mut Record {
-    let Action::Record(record) = &mut statement.action else { panic!("not a record") };
+    let Action::Record(record) = &mut statement.action else {
+        panic!("not a record")
+    };
     record
 }
 
@@ -61,23 +63,36 @@ fn stage(world: &World) -> Stage<'_> {
         if !content.is_empty() {
             commits.push(id(project.push("api/x", &format!("{content}{content}"))));
         }
-        ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
-        bob.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+        ci.deploy(&["record", "dev", "--verification", "passed"])
+            .ok();
+        bob.deploy(&["attest", "test-result", "--result", "passed"])
+            .ok();
         bob.deploy(&["approve", "prod"]).ok();
         world.advance("61m");
         if content != "two\n" {
-            ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+            ci.deploy(&["record", "prod", "--verification", "passed"])
+                .ok();
         }
     }
     ci.deploy(&["record", "prod", "--failed"]).ok();
-    project.carol.deploy(&["lock", "prod", "-m", "incident"]).ok();
+    project
+        .carol
+        .deploy(&["lock", "prod", "-m", "incident"])
+        .ok();
     ci.deploy(&["sync"]).ok();
-    Stage { zero: commits[0], one: commits[1], two: commits[2], project }
+    Stage {
+        zero: commits[0],
+        one: commits[1],
+        two: commits[2],
+        project,
+    }
 }
 
 /// A deployment of the one component, of any kind, to any commit.
 fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitId>) -> Action {
-    let Action::Record(mut record) = ci.a_record(&commit.to_string(), None) else { panic!("not a record") };
+    let Action::Record(mut record) = ci.a_record(&commit.to_string(), None) else {
+        panic!("not a record")
+    };
     record.deployment.kind = kind;
     record.deployment.components[0].from = from;
     Action::Record(record)
@@ -87,7 +102,12 @@ fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitI
 #[test]
 fn other_kinds() {
     let world = World::new();
-    let Stage { project, zero, one, two } = stage(&world);
+    let Stage {
+        project,
+        zero,
+        one,
+        two,
+    } = stage(&world);
     let (alice, ci) = (&project.alice, &project.ci);
     project.carol.deploy(&["unlock", "prod"]).ok();
     ci.deploy(&["sync"]).ok();
@@ -95,7 +115,11 @@ fn other_kinds() {
     // Commits that never ran here: a new one, an old one's twin, one whose content ran and that brings more besides.
     let twin = |of: &CommitId| {
         let tree = format!("{of}^{{tree}}");
-        let twin = alice.repo.git(&["commit-tree", "-m", "a twin", &tree]).ok().text();
+        let twin = alice
+            .repo
+            .git(&["commit-tree", "-m", "a twin", &tree])
+            .ok()
+            .text();
         alice.push(&[&format!("+{twin}:refs/heads/twin")]).ok();
         ci.repo.git(&["fetch", "-q"]).ok();
         CommitId(twin.parse().unwrap())
@@ -108,14 +132,37 @@ fn other_kinds() {
     };
     let twin = twin(&zero);
     let kinds = |kind, commit, glass: Option<&str>| {
-        ci.build("prod", deployment(ci, kind, commit, Some(one)), None, |it| {
-            record(it).deployment.break_glass = glass.map(|reason| reason.parse().unwrap());
-        })
+        ci.build(
+            "prod",
+            deployment(ci, kind, commit, Some(one)),
+            None,
+            |it| {
+                record(it).deployment.break_glass = glass.map(|reason| reason.parse().unwrap());
+            },
+        )
     };
     let table: [(&str, Kind, CommitId, Option<&str>, Rules); 10] = [
-        ("a rollback to what never ran", Kind::Rollback, never, None, &["direction"]),
-        ("a rollback to what failed and is on hold", Kind::Rollback, two, None, &["direction"]),
-        ("a rollback to a twin of what ran", Kind::Rollback, twin, None, &["direction"]),
+        (
+            "a rollback to what never ran",
+            Kind::Rollback,
+            never,
+            None,
+            &["direction"],
+        ),
+        (
+            "a rollback to what failed and is on hold",
+            Kind::Rollback,
+            two,
+            None,
+            &["direction"],
+        ),
+        (
+            "a rollback to a twin of what ran",
+            Kind::Rollback,
+            twin,
+            None,
+            &["direction"],
+        ),
         (
             "a deployment of what never ran",
             Kind::Deploy,
@@ -123,51 +170,150 @@ fn other_kinds() {
             None,
             &["approvals", "checks", "previous environment", "soak"],
         ),
-        ("a deployment of what is on hold", Kind::Deploy, two, None, &["approvals", "direction"]),
-        ("a hotfix", Kind::Hotfix, never, None, &["approvals", "checks", "signer"]),
-        ("a hotfix backwards", Kind::Hotfix, zero, None, &["approvals", "direction", "signer"]),
-        ("the glass broken", Kind::Deploy, never, Some("I may not"), &["signer"]),
-        ("the glass broken for a rollback", Kind::Rollback, never, Some("I may not"), &["signer"]),
-        ("the glass broken for a hotfix", Kind::Hotfix, never, Some("I may not"), &["signer"]),
+        (
+            "a deployment of what is on hold",
+            Kind::Deploy,
+            two,
+            None,
+            &["approvals", "direction"],
+        ),
+        (
+            "a hotfix",
+            Kind::Hotfix,
+            never,
+            None,
+            &["approvals", "checks", "signer"],
+        ),
+        (
+            "a hotfix backwards",
+            Kind::Hotfix,
+            zero,
+            None,
+            &["approvals", "direction", "signer"],
+        ),
+        (
+            "the glass broken",
+            Kind::Deploy,
+            never,
+            Some("I may not"),
+            &["signer"],
+        ),
+        (
+            "the glass broken for a rollback",
+            Kind::Rollback,
+            never,
+            Some("I may not"),
+            &["signer"],
+        ),
+        (
+            "the glass broken for a hotfix",
+            Kind::Hotfix,
+            never,
+            Some("I may not"),
+            &["signer"],
+        ),
     ];
     for (attack, kind, commit, glass, rules) in table {
         siege.entry(attack, rules, ci, "prod", &kinds(kind, commit, glass));
         // Begun or recorded, it is the same.
-        let start = ci.build("prod", deployment(ci, kind, commit, Some(one)), None, |it| {
-            let mut deployment = record(it).deployment.clone();
-            deployment.break_glass = glass.map(|reason| reason.parse().unwrap());
-            it.action = Action::Start(Start { run: RunId([7; 16]), deployment });
-        });
+        let start = ci.build(
+            "prod",
+            deployment(ci, kind, commit, Some(one)),
+            None,
+            |it| {
+                let mut deployment = record(it).deployment.clone();
+                deployment.break_glass = glass.map(|reason| reason.parse().unwrap());
+                it.action = Action::Start(Start {
+                    run: RunId([7; 16]),
+                    deployment,
+                });
+            },
+        );
         siege.entry(&format!("{attack}, begun"), rules, ci, "prod", &start);
     }
     // A command, a destruction, and what is said to have gone wrong and been taken back to elsewhere.
     let exec = |components: bool| {
-        ci.build("prod", deployment(ci, Kind::Exec, one, Some(one)), None, |it| {
-            let mut deployment = record(it).deployment.clone();
-            deployment.command = Some("rm -rf /".parse().unwrap());
-            deployment.components[0].intent = Intent::Unchanged;
-            deployment.components.truncate(usize::from(components));
-            it.action = Action::Start(Start { run: RunId([7; 16]), deployment });
-        })
+        ci.build(
+            "prod",
+            deployment(ci, Kind::Exec, one, Some(one)),
+            None,
+            |it| {
+                let mut deployment = record(it).deployment.clone();
+                deployment.command = Some("rm -rf /".parse().unwrap());
+                deployment.components[0].intent = Intent::Unchanged;
+                deployment.components.truncate(usize::from(components));
+                it.action = Action::Start(Start {
+                    run: RunId([7; 16]),
+                    deployment,
+                });
+            },
+        )
     };
-    siege.entry("a command", &["approvals", "signer"], ci, "prod", &exec(true));
-    siege.entry("a command about nothing", &["approvals", "signer"], ci, "prod", &exec(false));
-    let destroy = ci.build("prod", deployment(ci, Kind::Destroy, one, Some(one)), None, |it| {
-        let record = record(it);
-        (record.deployment.components[0].intent, record.deployment.components[0].target.content) =
-            (Intent::Destroy, None);
-        (record.results[0].outcome, record.results[0].verification) = (Outcome::Destroyed, VerificationResult::None);
-    });
-    siege.entry("all of prod destroyed", &["approvals", "state"], ci, "prod", &destroy);
-    let back = ci.build("prod", deployment(ci, Kind::Rollback, zero, Some(one)), None, |it| {
-        let result = &mut record(it).results[0];
-        (result.outcome, result.to, result.verification) = (Outcome::RolledBack, Some(never), VerificationResult::None);
-    });
-    siege.entry("rolled back to what never ran, in passing", &["state"], ci, "prod", &back);
-    let lab = ci.build("lab", deployment(ci, Kind::Deploy, never, None), None, |_| ());
+    siege.entry(
+        "a command",
+        &["approvals", "signer"],
+        ci,
+        "prod",
+        &exec(true),
+    );
+    siege.entry(
+        "a command about nothing",
+        &["approvals", "signer"],
+        ci,
+        "prod",
+        &exec(false),
+    );
+    let destroy = ci.build(
+        "prod",
+        deployment(ci, Kind::Destroy, one, Some(one)),
+        None,
+        |it| {
+            let record = record(it);
+            (
+                record.deployment.components[0].intent,
+                record.deployment.components[0].target.content,
+            ) = (Intent::Destroy, None);
+            (record.results[0].outcome, record.results[0].verification) =
+                (Outcome::Destroyed, VerificationResult::None);
+        },
+    );
+    siege.entry(
+        "all of prod destroyed",
+        &["approvals", "state"],
+        ci,
+        "prod",
+        &destroy,
+    );
+    let back = ci.build(
+        "prod",
+        deployment(ci, Kind::Rollback, zero, Some(one)),
+        None,
+        |it| {
+            let result = &mut record(it).results[0];
+            (result.outcome, result.to, result.verification) =
+                (Outcome::RolledBack, Some(never), VerificationResult::None);
+        },
+    );
+    siege.entry(
+        "rolled back to what never ran, in passing",
+        &["state"],
+        ci,
+        "prod",
+        &back,
+    );
+    let lab = ci.build(
+        "lab",
+        deployment(ci, Kind::Deploy, never, None),
+        None,
+        |_| (),
+    );
     siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
     // What a stolen key may, it may: back to what ran well.
-    ci.push(&[&format!("{}:refs/deploy/prod", kinds(Kind::Rollback, zero, None))]).ok();
+    ci.push(&[&format!(
+        "{}:refs/deploy/prod",
+        kinds(Kind::Rollback, zero, None)
+    )])
+    .ok();
     siege.end();
 }
 
@@ -175,10 +321,16 @@ fn other_kinds() {
 #[test]
 fn other_actions() {
     let world = World::new();
-    let Stage { project, zero, one, two } = stage(&world);
+    let Stage {
+        project,
+        zero,
+        one,
+        two,
+    } = stage(&world);
     let (ci, carol) = (&project.ci, &project.carol);
     let siege = Siege::of(&project);
-    let content = |commit: CommitId| Content(ci.repo.rev(&format!("{commit}^{{tree}}")).parse().unwrap());
+    let content =
+        |commit: CommitId| Content(ci.repo.rev(&format!("{commit}^{{tree}}")).parse().unwrap());
     let demo = || "demo".parse().unwrap();
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
@@ -187,13 +339,30 @@ fn other_actions() {
         _ => panic!("not a record"),
     };
     let expires = world.now().plus(Span::seconds(3600));
-    let holds = vec![Hold { component: demo(), content: content(two) }];
+    let holds = vec![Hold {
+        component: demo(),
+        content: content(two),
+    }];
     let actions: Vec<(&str, Rules, Action)> = vec![
-        ("unlock", &["signer"], Action::Unlock(Unlock { component: None, commit: None, holds: vec![], comment: None })),
+        (
+            "unlock",
+            &["signer"],
+            Action::Unlock(Unlock {
+                component: None,
+                commit: None,
+                holds: vec![],
+                comment: None,
+            }),
+        ),
         (
             "lift its own hold",
             &["signer"],
-            Action::Unlock(Unlock { component: None, commit: Some(two), holds, comment: None }),
+            Action::Unlock(Unlock {
+                component: None,
+                commit: Some(two),
+                holds,
+                comment: None,
+            }),
         ),
         (
             "lift another's hold",
@@ -201,7 +370,10 @@ fn other_actions() {
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(zero),
-                holds: vec![Hold { component: demo(), content: content(zero) }],
+                holds: vec![Hold {
+                    component: demo(),
+                    content: content(zero),
+                }],
                 comment: None,
             }),
         ),
@@ -219,26 +391,54 @@ fn other_actions() {
         (
             "revoke",
             &["signer"],
-            Action::Revoke(Revoke { commit: two, approver: "bob".parse().unwrap(), comment: None }),
+            Action::Revoke(Revoke {
+                commit: two,
+                approver: "bob".parse().unwrap(),
+                comment: None,
+            }),
         ),
-        ("a baseline", &["signer", "state"], Action::Baseline(Baseline { components: vec![target], comment: None })),
-        ("resume", &["state"], Action::Resume(Resume { start: 1, run })),
+        (
+            "a baseline",
+            &["signer", "state"],
+            Action::Baseline(Baseline {
+                components: vec![target],
+                comment: None,
+            }),
+        ),
+        (
+            "resume",
+            &["state"],
+            Action::Resume(Resume { start: 1, run }),
+        ),
         (
             "abort",
             &["state"],
             Action::Abort(Abort {
                 start: 1,
                 run,
-                components: vec![Component { component: demo(), commit: one }],
+                components: vec![Component {
+                    component: demo(),
+                    commit: one,
+                }],
                 reason: reason(),
             }),
         ),
-        ("renew what does not expire", &["state"], Action::Expire(Expire { expires, comment: None })),
+        (
+            "renew what does not expire",
+            &["state"],
+            Action::Expire(Expire {
+                expires,
+                comment: None,
+            }),
+        ),
         (
             "verify what does not run",
             &["content"],
             Action::Verification(Verification {
-                components: vec![Component { component: demo(), commit: two }],
+                components: vec![Component {
+                    component: demo(),
+                    commit: two,
+                }],
                 verification: VerificationResult::Passed,
                 comment: None,
                 logs: vec![],
@@ -246,13 +446,25 @@ fn other_actions() {
         ),
     ];
     for (attack, rules, action) in actions {
-        siege.entry(attack, rules, ci, "prod", &ci.build("prod", action, None, |_| ()));
+        siege.entry(
+            attack,
+            rules,
+            ci,
+            "prod",
+            &ci.build("prod", action, None, |_| ()),
+        );
     }
     siege.refused("deploy past a lock", &["direction", "lock"], || {
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
     siege.refused("roll back past a person's lock", &["lock"], || {
-        ci.deploy(&["record", "prod", &zero.to_string(), "--rollback", "--no-verify"])
+        ci.deploy(&[
+            "record",
+            "prod",
+            &zero.to_string(),
+            "--rollback",
+            "--no-verify",
+        ])
     });
     carol.deploy(&["unlock", "prod"]).ok();
     other_words(&project, &siege, (one, two));
@@ -262,11 +474,21 @@ fn other_actions() {
 /// What it may not vouch for, register or take back, and how many environments it may have for how long.
 fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (CommitId, CommitId)) {
     let (ci, world) = (&project.ci, project.world);
-    siege.refused("vouch", &["signer"], || ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"]));
-    siege.refused("register", &["signer"], || {
-        ci.deploy(&["register", &format!("x/y@sha256:{}", "1".repeat(64)), "--no-verify"])
+    siege.refused("vouch", &["signer"], || {
+        ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
-    let yank = Yank { commit: Some(two), digest: None, reason: "because".parse().unwrap() };
+    siege.refused("register", &["signer"], || {
+        ci.deploy(&[
+            "register",
+            &format!("x/y@sha256:{}", "1".repeat(64)),
+            "--no-verify",
+        ])
+    });
+    let yank = Yank {
+        commit: Some(two),
+        digest: None,
+        reason: "because".parse().unwrap(),
+    };
     ci.deploy(&["sync"]).ok();
     ci.append("evidence", Action::Yank(yank.clone()), None, |_| ());
     ci.push(&["refs/deploy/evidence"]).ok();
@@ -283,22 +505,40 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
         ci.deploy(&["record", "pr-2", &one.to_string(), "--no-verify"])
     });
     ci.deploy(&["sync"]).ok();
-    let longer = Action::Expire(Expire { expires: world.now().plus(Span::seconds(8 * 3600 + 1)), comment: None });
-    let longer = ci.build("pr", longer, None, |it| it.environment = Some("pr-1".parse().unwrap()));
+    let longer = Action::Expire(Expire {
+        expires: world.now().plus(Span::seconds(8 * 3600 + 1)),
+        comment: None,
+    });
+    let longer = ci.build("pr", longer, None, |it| {
+        it.environment = Some("pr-1".parse().unwrap())
+    });
     siege.entry("longer than it may live", &["state"], ci, "pr", &longer);
     let another = ci.build("pr", deployment(ci, Kind::Deploy, one, None), None, |it| {
         it.environment = Some("pr-2".parse().unwrap());
     });
-    siege.entry("without an end, and one too many", &["state"], ci, "pr", &another);
+    siege.entry(
+        "without an end, and one too many",
+        &["state"],
+        ci,
+        "pr",
+        &another,
+    );
 }
 
 /// A run that went through every gate ends as what it was begun as.
 #[test]
 fn other_ends() {
     let world = World::new();
-    let Stage { project, zero, one, two } = stage(&world);
+    let Stage {
+        project,
+        zero,
+        one,
+        two,
+    } = stage(&world);
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
-    carol.deploy(&["unlock", "prod", "--commit", &two.to_string()]).ok();
+    carol
+        .deploy(&["unlock", "prod", "--commit", &two.to_string()])
+        .ok();
     carol.deploy(&["unlock", "prod"]).ok();
     bob.deploy(&["approve", "prod", &two.to_string()]).ok();
     ci.deploy(&["record", "prod", "--start"]).ok();
@@ -307,7 +547,9 @@ fn other_ends() {
     }
     let bytes = ci.bytes("blob", "refs/deploy/prod:entry.json");
     let began = Statement::parse(&bytes).unwrap();
-    let Action::Start(start) = &began.action else { panic!("not a start") };
+    let Action::Start(start) = &began.action else {
+        panic!("not a start")
+    };
     let ended = git_deploy::domain::entry::Ended {
         target: start.deployment.components[0].target.clone(),
         outcome: Outcome::Succeeded,
@@ -335,19 +577,39 @@ fn other_ends() {
         siege.entry(attack, rules, forge, "prod", &id);
     };
     let bends: [(&str, Rules, Bend<'_>); 12] = [
-        ("of another commit", &["state"], &|it| it.components[0].target.commit = one),
-        ("of another content", &["state"], &|it| {
-            it.components[0].target.content = Some(Content(ci.repo.rev(&format!("{zero}^{{tree}}")).parse().unwrap()));
+        ("of another commit", &["state"], &|it| {
+            it.components[0].target.commit = one
         }),
-        ("of another component", &["state"], &|it| it.components[0].target.component = "db".parse().unwrap()),
-        ("of another version", &["state"], &|it| it.components[0].target.version = Some("9".parse().unwrap())),
-        ("of a start that never was", &["signer", "state"], &|it| it.start = 1),
+        ("of another content", &["state"], &|it| {
+            it.components[0].target.content = Some(Content(
+                ci.repo.rev(&format!("{zero}^{{tree}}")).parse().unwrap(),
+            ));
+        }),
+        ("of another component", &["state"], &|it| {
+            it.components[0].target.component = "db".parse().unwrap()
+        }),
+        ("of another version", &["state"], &|it| {
+            it.components[0].target.version = Some("9".parse().unwrap())
+        }),
+        ("of a start that never was", &["signer", "state"], &|it| {
+            it.start = 1
+        }),
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
-        ("as another kind", &["state"], &|it| it.kind = Kind::Rollback),
-        ("approved by more", &["state"], &|it| it.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()]),
-        ("approved by nobody", &["state"], &|it| it.approved_by.clear()),
-        ("with the glass broken", &["state"], &|it| it.break_glass = Some("x".parse().unwrap())),
-        ("with another description", &["state"], &|it| it.description = Some("x".parse().unwrap())),
+        ("as another kind", &["state"], &|it| {
+            it.kind = Kind::Rollback
+        }),
+        ("approved by more", &["state"], &|it| {
+            it.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()]
+        }),
+        ("approved by nobody", &["state"], &|it| {
+            it.approved_by.clear()
+        }),
+        ("with the glass broken", &["state"], &|it| {
+            it.break_glass = Some("x".parse().unwrap())
+        }),
+        ("with another description", &["state"], &|it| {
+            it.description = Some("x".parse().unwrap())
+        }),
         ("rolled back to what never ran", &["state"], &|it| {
             (it.components[0].outcome, it.components[0].to) = (Outcome::RolledBack, Some(zero));
             it.components[0].verification = VerificationResult::None;
@@ -358,15 +620,47 @@ fn other_ends() {
     }
     mount("by another", bob, &["signer"], &|_| ());
     // Nothing else is begun meanwhile, whatever it is called.
-    let other = ci.build("prod", deployment(ci, Kind::Deploy, two, Some(one)), None, |it| {
-        record(it).deployment.approved_by = vec!["bob".parse().unwrap()];
-    });
+    let other = ci.build(
+        "prod",
+        deployment(ci, Kind::Deploy, two, Some(one)),
+        None,
+        |it| {
+            record(it).deployment.approved_by = vec!["bob".parse().unwrap()];
+        },
+    );
     siege.entry("a record beside it", &["lock"], ci, "prod", &other);
-    let resume =
-        carol.build("prod", Action::Resume(Resume { start: began.sequence, run: RunId([9; 16]) }), None, |_| ());
-    siege.entry("resumed by who may not deploy", &["signer"], carol, "prod", &resume);
-    let same = ci.build("prod", Action::Resume(Resume { start: began.sequence, run: start.run }), None, |_| ());
-    siege.entry("resumed under its own number", &["state"], ci, "prod", &same);
+    let resume = carol.build(
+        "prod",
+        Action::Resume(Resume {
+            start: began.sequence,
+            run: RunId([9; 16]),
+        }),
+        None,
+        |_| (),
+    );
+    siege.entry(
+        "resumed by who may not deploy",
+        &["signer"],
+        carol,
+        "prod",
+        &resume,
+    );
+    let same = ci.build(
+        "prod",
+        Action::Resume(Resume {
+            start: began.sequence,
+            run: start.run,
+        }),
+        None,
+        |_| (),
+    );
+    siege.entry(
+        "resumed under its own number",
+        &["state"],
+        ci,
+        "prod",
+        &same,
+    );
     let finish = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();

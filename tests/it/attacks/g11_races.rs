@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement, VerificationResult,
-    Yank,
+    Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement,
+    VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -30,8 +30,14 @@ test-result = { by = ["bob", "ci"] }
 /// A project whose commit is ready for prod, on a server whose hook waits when it is told to.
 fn ready(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
-    project.ci.deploy(&["record", "stage", "--verification", "passed"]).ok();
-    project.ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    project
+        .ci
+        .deploy(&["record", "stage", "--verification", "passed"])
+        .ok();
+    project
+        .ci
+        .deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     project.bob.deploy(&["approve", "prod"]).ok();
     let hooks = project.server.path().join("hooks");
     std::fs::create_dir(hooks.join("real")).unwrap();
@@ -49,7 +55,11 @@ fn sync(project: &Project<'_>) {
 }
 
 /// The first push is judged; then the second goes in; then the first goes on.
-fn crossed<'w>(project: &Project<'w>, first: impl FnOnce() -> Run<'w> + Send, second: impl FnOnce()) -> Run<'w> {
+fn crossed<'w>(
+    project: &Project<'w>,
+    first: impl FnOnce() -> Run<'w> + Send,
+    second: impl FnOnce(),
+) -> Run<'w> {
     let file = |name: &str| project.server.path().join(name);
     std::fs::write(file("wait"), "").unwrap();
     let run = std::thread::scope(|scope| {
@@ -99,19 +109,35 @@ fn loses<'w>(
         .collect();
     assert_eq!(named, rules.iter().copied().collect(), "{what}: {said}");
     assert_eq!(project.refs(), between, "{what}: {said}");
-    project.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    project
+        .server
+        .git(&["fsck", "--strict", "--no-dangling"])
+        .ok();
     sync(project);
 }
 
 /// To prod, as it would honestly go in now.
 fn to_prod(ci: &Forge<'_>) -> String {
-    let Action::Record(Record { mut deployment, .. }) = ci.a_record("HEAD", None) else { panic!("not a record") };
+    let Action::Record(Record { mut deployment, .. }) = ci.a_record("HEAD", None) else {
+        panic!("not a record")
+    };
     deployment.approved_by = vec!["bob".parse().unwrap()];
-    ci.build("prod", Action::Start(Start { run: RunId([7; 16]), deployment }), None, |_| ()).to_string()
+    ci.build(
+        "prod",
+        Action::Start(Start {
+            run: RunId([7; 16]),
+            deployment,
+        }),
+        None,
+        |_| (),
+    )
+    .to_string()
 }
 
 fn push(forge: &Forge<'_>, ledger: &str, id: &impl ToString) {
-    forge.push(&[&format!("{}:refs/deploy/{ledger}", id.to_string())]).ok();
+    forge
+        .push(&[&format!("{}:refs/deploy/{ledger}", id.to_string())])
+        .ok();
 }
 
 /// A deployment on its way, and what it relies on taken away under it.
@@ -123,53 +149,125 @@ fn a_deployment_and_its_grounds() {
     let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     // Two at once.
     let rival = to_prod(ci);
-    loses(&project, "two deployments", &["place"], (ci, "prod", to_prod(ci)), || {
-        let lock = an_entry(carol, "prod");
-        push(carol, "prod", &lock);
-    });
+    loses(
+        &project,
+        "two deployments",
+        &["place"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            let lock = an_entry(carol, "prod");
+            push(carol, "prod", &lock);
+        },
+    );
     assert_ne!(rival, ci.repo.rev("refs/deploy/prod"));
     carol.deploy(&["unlock", "prod"]).ok();
     sync(&project);
     // The stage before fails its verification, and is rolled back.
-    loses(&project, "a stage that fails", &["previous environment"], (ci, "prod", to_prod(ci)), || {
-        bob.deploy(&["record", "stage", "--all", "--verification", "failed"]).ok();
-    });
-    bob.deploy(&["record", "stage", "--all", "--verification", "passed"]).ok();
+    loses(
+        &project,
+        "a stage that fails",
+        &["previous environment"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            bob.deploy(&["record", "stage", "--all", "--verification", "failed"])
+                .ok();
+        },
+    );
+    bob.deploy(&["record", "stage", "--all", "--verification", "passed"])
+        .ok();
     sync(&project);
-    loses(&project, "a check that fails", &["checks"], (ci, "prod", to_prod(ci)), || {
-        ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
-    });
-    ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    loses(
+        &project,
+        "a check that fails",
+        &["checks"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            ci.deploy(&["attest", "test-result", "--result", "failed"])
+                .ok();
+        },
+    );
+    ci.deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     sync(&project);
-    let yank = || Yank { commit: Some(head), digest: None, reason: "it eats data".parse().unwrap() };
-    loses(&project, "a commit that is yanked", &["yanked"], (ci, "prod", to_prod(ci)), || {
-        push(bob, "evidence", &bob.build("evidence", Action::Yank(yank()), None, |_| ()));
-    });
-    push(bob, "evidence", &bob.build("evidence", Action::Unyank(yank()), None, |_| ()));
+    let yank = || Yank {
+        commit: Some(head),
+        digest: None,
+        reason: "it eats data".parse().unwrap(),
+    };
+    loses(
+        &project,
+        "a commit that is yanked",
+        &["yanked"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            push(
+                bob,
+                "evidence",
+                &bob.build("evidence", Action::Yank(yank()), None, |_| ()),
+            );
+        },
+    );
+    push(
+        bob,
+        "evidence",
+        &bob.build("evidence", Action::Unyank(yank()), None, |_| ()),
+    );
     sync(&project);
-    let revoke = Action::Revoke(Revoke { commit: head, approver: "bob".parse().unwrap(), comment: None });
-    loses(&project, "an approval that is revoked", &["place"], (ci, "prod", to_prod(ci)), || {
-        push(bob, "prod", &bob.build("prod", revoke, None, |_| ()));
+    let revoke = Action::Revoke(Revoke {
+        commit: head,
+        approver: "bob".parse().unwrap(),
+        comment: None,
     });
+    loses(
+        &project,
+        "an approval that is revoked",
+        &["place"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            push(bob, "prod", &bob.build("prod", revoke, None, |_| ()));
+        },
+    );
     bob.deploy(&["approve", "prod"]).ok();
     sync(&project);
     // A policy comes into force, and the other way round.
-    loses(&project, "a policy before it", &["place"], (ci, "prod", to_prod(ci)), || {
-        project.publish(&POLICY.replace("dev = {}", "dev = {}\nqa = {}"));
-    });
+    loses(
+        &project,
+        "a policy before it",
+        &["place"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            project.publish(&POLICY.replace("dev = {}", "dev = {}\nqa = {}"));
+        },
+    );
     let text = project.policy(POLICY);
     let policy = super::entries::publish(alice, &text);
-    loses(&project, "a deployment before a policy", &["place"], (alice, "policy", policy), || {
-        push(carol, "prod", &an_entry(carol, "prod"));
-    });
+    loses(
+        &project,
+        "a deployment before a policy",
+        &["place"],
+        (alice, "policy", policy),
+        || {
+            push(carol, "prod", &an_entry(carol, "prod"));
+        },
+    );
     carol.deploy(&["unlock", "prod"]).ok();
     // Bob's key is removed, and with it what he approved.
     sync(&project);
-    let without = text.lines().filter(|line| !line.starts_with("bob")).collect::<Vec<_>>().join("\n");
+    let without = text
+        .lines()
+        .filter(|line| !line.starts_with("bob"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let without = without.replace("\"bob\", ", "");
-    loses(&project, "a key that is removed", &["approvals", "place"], (ci, "prod", to_prod(ci)), || {
-        push(alice, "policy", &super::entries::publish(alice, &without));
-    });
+    loses(
+        &project,
+        "a key that is removed",
+        &["approvals", "place"],
+        (ci, "prod", to_prod(ci)),
+        || {
+            push(alice, "policy", &super::entries::publish(alice, &without));
+        },
+    );
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     project.audited();
@@ -186,7 +284,8 @@ fn nobody_starves() {
         &project,
         || ci.push(&[&format!("{start}:refs/deploy/prod")]),
         || {
-            bob.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+            bob.deploy(&["attest", "test-result", "--result", "passed"])
+                .ok();
             bob.deploy(&["record", "dev"]).ok();
         },
     );
@@ -221,19 +320,25 @@ fn evidence_in_the_same_push() {
     let world = World::new();
     let project = ready(&world);
     let (bob, ci) = (&project.bob, &project.ci);
-    ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
+    ci.deploy(&["attest", "test-result", "--result", "failed"])
+        .ok();
     sync(&project);
     let evidence = ci.repo.rev("refs/deploy/evidence");
     let good = ci.bytes("blob", &format!("{evidence}~1:entry.json"));
     let attest = Statement::parse(&good).unwrap().action;
     let attest = ci.append("evidence", attest, None, |_| ());
     let start = to_prod(ci);
-    let both = [format!("{attest}:refs/deploy/evidence"), format!("{start}:refs/deploy/prod")];
+    let both = [
+        format!("{attest}:refs/deploy/evidence"),
+        format!("{start}:refs/deploy/prod"),
+    ];
     let said = project.refused(&["checks", "place"], || ci.push(&[&both[0], &both[1]]));
     assert!(said.contains("refs/deploy/prod"), "{said}");
     project.refused(&["checks", "place"], || ci.push(&[&both[1], &both[0]]));
     // An approval and what it is for are of one ledger: two entries, one after the other, each judged.
-    ci.repo.git(&["update-ref", "refs/deploy/evidence", &evidence]).ok();
+    ci.repo
+        .git(&["update-ref", "refs/deploy/evidence", &evidence])
+        .ok();
     push(ci, "evidence", &attest);
     project.refused_entry(
         &["signer"],
@@ -256,22 +361,41 @@ fn a_run_and_its_end() {
         ci.deploy(&["record", "stage", "--start", "--all"]).ok();
         sync(&project);
         let began = Statement::parse(&ci.bytes("blob", "refs/deploy/stage:entry.json")).unwrap();
-        let Action::Start(start) = began.action else { panic!("not a start") };
+        let Action::Start(start) = began.action else {
+            panic!("not a start")
+        };
         (began.sequence, start)
     };
     let finish = |(sequence, start): &(u64, Start)| {
         let change = &start.deployment.components[0];
         let verification = VerificationResult::Passed;
-        let ended =
-            Ended { target: change.target.clone(), outcome: Outcome::Unchanged, because: None, to: None, verification };
+        let ended = Ended {
+            target: change.target.clone(),
+            outcome: Outcome::Unchanged,
+            because: None,
+            to: None,
+            verification,
+        };
         let changed = change.intent == git_deploy::domain::entry::Intent::Change;
-        let outcome = if changed { Outcome::Succeeded } else { Outcome::Unchanged };
-        let verification = if changed { verification } else { VerificationResult::None };
+        let outcome = if changed {
+            Outcome::Succeeded
+        } else {
+            Outcome::Unchanged
+        };
+        let verification = if changed {
+            verification
+        } else {
+            VerificationResult::None
+        };
         Action::Finish(Finish {
             start: *sequence,
             run: start.run,
             kind: start.deployment.kind,
-            components: vec![Ended { outcome, verification, ..ended }],
+            components: vec![Ended {
+                outcome,
+                verification,
+                ..ended
+            }],
             approved_by: vec![],
             description: start.deployment.description.clone(),
             break_glass: None,
@@ -280,10 +404,10 @@ fn a_run_and_its_end() {
         })
     };
     let abort = |(start, began): &(u64, Start)| {
-        let components = began
-            .deployment
-            .changed()
-            .map(|it| Component { component: it.target.component.clone(), commit: it.target.commit });
+        let components = began.deployment.changed().map(|it| Component {
+            component: it.target.component.clone(),
+            commit: it.target.commit,
+        });
         Action::Abort(Abort {
             start: *start,
             run: began.run,
@@ -293,10 +417,21 @@ fn a_run_and_its_end() {
     };
     let build = |forge: &Forge<'_>, action| forge.build("stage", action, None, |_| ());
     let run = begin();
-    let resumed = |byte| Action::Resume(Resume { start: run.0, run: RunId([byte; 16]) });
-    loses(&project, "two who resume", &["place"], (ci, "stage", build(ci, resumed(1))), || {
-        push(bob, "stage", &build(bob, resumed(2)));
-    });
+    let resumed = |byte| {
+        Action::Resume(Resume {
+            start: run.0,
+            run: RunId([byte; 16]),
+        })
+    };
+    loses(
+        &project,
+        "two who resume",
+        &["place"],
+        (ci, "stage", build(ci, resumed(1))),
+        || {
+            push(bob, "stage", &build(bob, resumed(2)));
+        },
+    );
     // Whoever lost goes on with nothing: the run is the other's.
     project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
     project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, abort(&run)));
@@ -304,14 +439,26 @@ fn a_run_and_its_end() {
     sync(&project);
 
     let run = begin();
-    loses(&project, "an end while it is given up", &["place"], (ci, "stage", build(ci, finish(&run))), || {
-        push(alice, "stage", &build(alice, abort(&run)));
-    });
+    loses(
+        &project,
+        "an end while it is given up",
+        &["place"],
+        (ci, "stage", build(ci, finish(&run))),
+        || {
+            push(alice, "stage", &build(alice, abort(&run)));
+        },
+    );
     project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
     let run = begin();
-    loses(&project, "given up while it ends", &["place"], (alice, "stage", build(alice, abort(&run))), || {
-        push(ci, "stage", &build(ci, finish(&run)));
-    });
+    loses(
+        &project,
+        "given up while it ends",
+        &["place"],
+        (alice, "stage", build(alice, abort(&run))),
+        || {
+            push(ci, "stage", &build(ci, finish(&run)));
+        },
+    );
     project.refused_entry(&["state"], alice, "stage", &build(alice, abort(&run)));
     // While it lives, only its owner and an admin give it up.
     let run = begin();
@@ -336,14 +483,23 @@ fn the_lock() {
     let won: Vec<bool> = std::thread::scope(|scope| {
         let rivals: Vec<_> = rivals
             .iter()
-            .map(|(forge, id)| scope.spawn(move || forge.push(&[&format!("{id}:refs/deploy/dev")]).succeeded()))
+            .map(|(forge, id)| {
+                scope.spawn(move || forge.push(&[&format!("{id}:refs/deploy/dev")]).succeeded())
+            })
             .collect();
         std::thread::sleep(Duration::from_millis(300));
         // Branches that are nobody's do not wait.
         project.alice.push(&["HEAD:refs/heads/free"]).ok();
-        assert!(!project.refs().contains("refs/deploy/dev "), "{}", project.refs());
+        assert!(
+            !project.refs().contains("refs/deploy/dev "),
+            "{}",
+            project.refs()
+        );
         file.unlock().unwrap();
-        rivals.into_iter().map(|rival| rival.join().unwrap()).collect()
+        rivals
+            .into_iter()
+            .map(|rival| rival.join().unwrap())
+            .collect()
     });
     assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
     project.audited();

@@ -59,18 +59,29 @@ fn on_the_command_line() {
         &["init", "--remote", "@", "--yes"],
     ];
     let everything = |folder: &std::path::Path| -> Vec<_> {
-        let all = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap().into_path());
+        let all = walkdir::WalkDir::new(folder)
+            .into_iter()
+            .map(|entry| entry.unwrap().into_path());
         // Besides the refs that are called so below.
-        all.filter(|path| path.to_string_lossy().contains("pwned") && !path.to_string_lossy().contains("refs/"))
-            .collect()
+        all.filter(|path| {
+            path.to_string_lossy().contains("pwned") && !path.to_string_lossy().contains("refs/")
+        })
+        .collect()
     };
     for (index, place) in places.iter().enumerate() {
         // Each place meets some of the names, and each name all kinds of places.
         for name in NAMES.iter().skip(index % 3).step_by(3) {
-            let words: Vec<&str> = place.iter().map(|word| if *word == "@" { *name } else { *word }).collect();
+            let words: Vec<&str> = place
+                .iter()
+                .map(|word| if *word == "@" { *name } else { *word })
+                .collect();
             let said = siege.fails_at_home(&format!("{words:?}"), || ci.deploy(&words));
             assert!(!said.contains('\u{1b}'), "{words:?}: {said:?}");
-            if let Some(at) = words.iter().position(|word| word == name).filter(|at| !words[at - 1].starts_with('-')) {
+            if let Some(at) = words
+                .iter()
+                .position(|word| word == name)
+                .filter(|at| !words[at - 1].starts_with('-'))
+            {
                 let mut words = words.clone();
                 let name = words.remove(at);
                 words.extend(["--", name]);
@@ -80,26 +91,57 @@ fn on_the_command_line() {
     }
     assert_eq!(everything(world.path()), Vec::<std::path::PathBuf>::new());
     // A remote whose address runs programs is asked by git, which refuses; a branch or tag of an option's name is a commit's name.
-    for url in ["ext::sh -c touch% pwned", "--upload-pack=touch pwned", "file:///nowhere/../x"] {
+    for url in [
+        "ext::sh -c touch% pwned",
+        "--upload-pack=touch pwned",
+        "file:///nowhere/../x",
+    ] {
         ci.repo.git(&["config", "remote.origin.url", url]).ok();
         siege.fails_at_home(url, || ci.deploy(&["sync"]));
         siege.fails_at_home(url, || ci.deploy(&["record", "dev", "--all"]));
     }
-    ci.repo.git(&["config", "remote.origin.url", &project.server.url()]).ok();
-    for name in ["refs/heads/--output=pwned", "refs/tags/--upload-pack=x", "refs/heads/-c"] {
+    ci.repo
+        .git(&["config", "remote.origin.url", &project.server.url()])
+        .ok();
+    for name in [
+        "refs/heads/--output=pwned",
+        "refs/tags/--upload-pack=x",
+        "refs/heads/-c",
+    ] {
         ci.repo.git(&["update-ref", name, "HEAD"]).ok();
     }
-    siege.fails_at_home("an option's branch", || ci.deploy(&["record", "dev", "--output=pwned", "--all"]));
-    ci.deploy(&["record", "dev", "--all", "refs/heads/--output=pwned"]).ok();
+    siege.fails_at_home("an option's branch", || {
+        ci.deploy(&["record", "dev", "--output=pwned", "--all"])
+    });
+    ci.deploy(&["record", "dev", "--all", "refs/heads/--output=pwned"])
+        .ok();
     ci.deploy(&["status"]).ok();
     for key in ["deploy.remote", "deploy.key"] {
         for value in ["--upload-pack=touch pwned", "../../nowhere"] {
             let old = alice.repo.git(&["config", "--get", key]);
             alice.repo.git(&["config", key, value]).ok();
-            siege.fails_at_home(&format!("{key} = {value}"), || alice.deploy(&["lock", "dev", "-m", "x"]));
-            let back = if old.succeeded() { vec!["config", key] } else { vec!["config", "--unset", key] };
-            let value = if old.succeeded() { vec![old.text()] } else { vec![] };
-            alice.repo.git(&back.into_iter().chain(value.iter().map(String::as_str)).collect::<Vec<_>>()).ok();
+            siege.fails_at_home(&format!("{key} = {value}"), || {
+                alice.deploy(&["lock", "dev", "-m", "x"])
+            });
+            let back = if old.succeeded() {
+                vec!["config", key]
+            } else {
+                vec!["config", "--unset", key]
+            };
+            let value = if old.succeeded() {
+                vec![old.text()]
+            } else {
+                vec![]
+            };
+            alice
+                .repo
+                .git(
+                    &back
+                        .into_iter()
+                        .chain(value.iter().map(String::as_str))
+                        .collect::<Vec<_>>(),
+                )
+                .ok();
         }
     }
     assert_eq!(everything(world.path()), Vec::<std::path::PathBuf>::new());
@@ -114,9 +156,12 @@ fn in_entries() {
     let ci = &project.ci;
     ci.deploy(&["record", "dev"]).ok();
     ci.deploy(&["record", "pr-1"]).ok();
-    let next = ci.build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ()).to_string();
-    let there =
-        ci.build("pr", crate::harness::forge::a_lock(), None, |it| it.environment = Some("pr-1".parse().unwrap()));
+    let next = ci
+        .build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ())
+        .to_string();
+    let there = ci.build("pr", crate::harness::forge::a_lock(), None, |it| {
+        it.environment = Some("pr-1".parse().unwrap())
+    });
     let there = there.to_string();
     let siege = Siege::of(&project);
     let names = NAMES.iter().copied().chain([
@@ -151,7 +196,11 @@ fn in_entries() {
             let key = field.split(':').next().unwrap();
             let forged = ci.resigned(id, |old| {
                 assert!(old.contains(field), "{field}: {old}");
-                let new = if key == "\"policy\"" { format!("{text}: \"") } else { format!("{key}: {text}") };
+                let new = if key == "\"policy\"" {
+                    format!("{text}: \"")
+                } else {
+                    format!("{key}: {text}")
+                };
                 old.replace(field, &new).into_bytes()
             });
             siege.entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
@@ -169,20 +218,63 @@ fn in_policies() {
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY);
     let siege = Siege::of(&project);
-    for name in NAMES.iter().copied().chain(["", "..", ".git", "Dev", "policy", "evidence", "dev "]) {
+    for name in NAMES
+        .iter()
+        .copied()
+        .chain(["", "..", ".git", "Dev", "policy", "evidence", "dev "])
+    {
         let quoted = serde_json::to_string(name).unwrap();
         let edits = [
-            ("an environment", text.replace("dev = {}", &format!("{quoted} = {{}}"))),
-            ("a pattern", text.replace("\"pr-*\"", &serde_json::to_string(&format!("{name}-*")).unwrap())),
-            ("a component", text.replace("api = {", &format!("{quoted} = {{"))),
-            ("a person", text.replace("carol = {", &format!("{quoted} = {{"))),
-            ("a group", text.replace("[environments]", &format!("[groups]\n{quoted} = [\"bob\"]\n[environments]"))),
-            ("a branch", text.replace("dev = {}", &format!("dev = {{ branch = {quoted} }}"))),
-            ("a stage before", text.replace("dev = {}", &format!("dev = {{ promote_from = {quoted} }}"))),
-            ("a tag", text.replace("dev = {}", &format!("dev = {{ tag = {quoted} }}"))),
-            ("a deployer", text.replace("dev = {}", &format!("dev = {{ deployers = {quoted} }}"))),
-            ("a check", text.replace("dev = {}", &format!("dev = {{ checks = [{quoted}] }}"))),
-            ("a path", text.replace("paths = \"api\"", &format!("paths = {quoted}"))),
+            (
+                "an environment",
+                text.replace("dev = {}", &format!("{quoted} = {{}}")),
+            ),
+            (
+                "a pattern",
+                text.replace(
+                    "\"pr-*\"",
+                    &serde_json::to_string(&format!("{name}-*")).unwrap(),
+                ),
+            ),
+            (
+                "a component",
+                text.replace("api = {", &format!("{quoted} = {{")),
+            ),
+            (
+                "a person",
+                text.replace("carol = {", &format!("{quoted} = {{")),
+            ),
+            (
+                "a group",
+                text.replace(
+                    "[environments]",
+                    &format!("[groups]\n{quoted} = [\"bob\"]\n[environments]"),
+                ),
+            ),
+            (
+                "a branch",
+                text.replace("dev = {}", &format!("dev = {{ branch = {quoted} }}")),
+            ),
+            (
+                "a stage before",
+                text.replace("dev = {}", &format!("dev = {{ promote_from = {quoted} }}")),
+            ),
+            (
+                "a tag",
+                text.replace("dev = {}", &format!("dev = {{ tag = {quoted} }}")),
+            ),
+            (
+                "a deployer",
+                text.replace("dev = {}", &format!("dev = {{ deployers = {quoted} }}")),
+            ),
+            (
+                "a check",
+                text.replace("dev = {}", &format!("dev = {{ checks = [{quoted}] }}")),
+            ),
+            (
+                "a path",
+                text.replace("paths = \"api\"", &format!("paths = {quoted}")),
+            ),
             (
                 "a version",
                 text.replace(
@@ -210,10 +302,22 @@ fn in_policies() {
                 }
                 continue;
             };
-            assert!(!["an environment", "a pattern"].contains(&what), "{what} {name:?}");
+            assert!(
+                !["an environment", "a pattern"].contains(&what),
+                "{what} {name:?}"
+            );
             for environment in policy.environments.values() {
-                let branch = environment.branch.as_ref().map(ToString::to_string).unwrap_or_default();
-                assert!(!branch.starts_with('-') && !branch.contains("..") && !branch.contains('\u{1b}'), "{branch:?}");
+                let branch = environment
+                    .branch
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(
+                    !branch.starts_with('-')
+                        && !branch.contains("..")
+                        && !branch.contains('\u{1b}'),
+                    "{branch:?}"
+                );
             }
         }
     }

@@ -22,24 +22,41 @@ fn begun(world: &World) -> Project<'_> {
 }
 
 fn ledgers(repo: &Repo<'_>) -> String {
-    repo.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/deploy/"]).ok().text()
+    repo.git(&[
+        "for-each-ref",
+        "--format=%(refname) %(objectname)",
+        "refs/deploy/",
+    ])
+    .ok()
+    .text()
 }
 
 /// The owner of the server, who needs no hook.
 fn moved(project: &Project<'_>, ledger: &str, to: &str) {
-    project.server.git(&["update-ref", &format!("refs/deploy/{ledger}"), to]).ok();
+    project
+        .server
+        .git(&["update-ref", &format!("refs/deploy/{ledger}"), to])
+        .ok();
 }
 
 /// Whoever knew better says so at every turn, keeps what was true, and writes nothing on what is not.
 #[track_caller]
 fn told<'w>(client: &Forge<'w>, words: &str) -> Vec<Run<'w>> {
     let before = ledgers(&client.repo);
-    let runs: Vec<Run<'w>> = [&["sync"][..], &["record", "dev", "--all"], &["lock", "prod", "-m", "x"], &["audit"]]
-        .iter()
-        .map(|arguments| client.deploy(arguments))
-        .collect();
+    let runs: Vec<Run<'w>> = [
+        &["sync"][..],
+        &["record", "dev", "--all"],
+        &["lock", "prod", "-m", "x"],
+        &["audit"],
+    ]
+    .iter()
+    .map(|arguments| client.deploy(arguments))
+    .collect();
     for run in &runs {
-        assert!(!run.succeeded() && run.to_string().contains(words), "{words:?}: {run}");
+        assert!(
+            !run.succeeded() && run.to_string().contains(words),
+            "{words:?}: {run}"
+        );
     }
     // Who only looks is told as well.
     for arguments in [&["status"][..], &["log", "dev"], &["check", "prod"]] {
@@ -71,7 +88,9 @@ fn rewound() {
     let (good, notes) = (tip("dev"), project.server.rev("refs/notes/deploy"));
     moved(&project, "dev", &format!("{good}~1"));
     let fork = Forge::at(&project.ci, &project.server, "fork");
-    fork.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    fork.repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     for _ in 0..3 {
         world.advance("1m");
         fork.append("dev", fork.a_record("HEAD", Some("HEAD")), None, |_| ());
@@ -79,7 +98,10 @@ fn rewound() {
     }
     told(bob, "rewritten the ledger dev");
     moved(&project, "dev", &good);
-    project.server.git(&["update-ref", "refs/notes/deploy", &notes]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/notes/deploy", &notes])
+        .ok();
     bob.deploy(&["sync"]).ok();
     project.audited();
 }
@@ -93,14 +115,23 @@ fn restored() {
     let backup = world.path().join("backup");
     let copy = |from: &std::path::Path, to: &std::path::Path| {
         let mut command = std::process::Command::new("cp");
-        assert!(command.arg("-a").arg(from).arg(to).status().unwrap().success());
+        assert!(
+            command
+                .arg("-a")
+                .arg(from)
+                .arg(to)
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     copy(project.server.path(), &backup);
     world.advance("1h");
     for _ in 0..2 {
         ci.deploy(&["record", "dev", "--all"]).ok();
     }
-    ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
+    ci.deploy(&["attest", "test-result", "--result", "failed"])
+        .ok();
     project.publish("[environments]\ndev = {}\nprod = { approvals = 2 }\n");
     bob.deploy(&["sync"]).ok();
     let today = world.path().join("today");
@@ -130,7 +161,9 @@ fn two_histories() {
     let tip = bob.repo.rev("refs/deploy/dev");
     let one = an_entry(ci, "dev");
     world.advance("1m");
-    let other = ci.build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ()).to_string();
+    let other = ci
+        .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
+        .to_string();
     ci.push(&[&format!("{one}:refs/deploy/dev")]).ok();
     bob.deploy(&["sync"]).ok();
     moved(&project, "dev", &tip);
@@ -144,23 +177,52 @@ fn two_histories() {
     // From clone to clone, without a server.
     bob.deploy(&["sync"]).ok();
     let run = {
-        bob.repo.git(&["fetch", "-q", &carol.repo.url(), "+refs/deploy/*:refs/deploy-incoming/*"]).ok();
+        bob.repo
+            .git(&[
+                "fetch",
+                "-q",
+                &carol.repo.url(),
+                "+refs/deploy/*:refs/deploy-incoming/*",
+            ])
+            .ok();
         bob.deploy(&["audit"])
     };
-    assert!(run.to_string().contains("rewritten the ledger dev"), "{run}");
+    assert!(
+        run.to_string().contains("rewritten the ledger dev"),
+        "{run}"
+    );
     // By what is signed: an entry that saw the one history does not stand beside the other.
     bob.deploy(&["sync"]).ok();
     ci.repo.git(&["update-ref", "refs/deploy/dev", &other]).ok();
     let policy = format!("{}# a comment\n", project.policy(POLICY));
-    project.alice.repo.git(&["fetch", "-q", &ci.repo.url(), "+refs/deploy/dev:refs/deploy/dev"]).ok();
+    project
+        .alice
+        .repo
+        .git(&[
+            "fetch",
+            "-q",
+            &ci.repo.url(),
+            "+refs/deploy/dev:refs/deploy/dev",
+        ])
+        .ok();
     let publish = super::entries::publish(&project.alice, &policy).to_string();
-    let run = project.alice.push(&[&format!("{publish}:refs/deploy/policy")]).fails(1);
+    let run = project
+        .alice
+        .push(&[&format!("{publish}:refs/deploy/policy")])
+        .fails(1);
     assert!(run.err().contains("✗ place"), "{run}");
     moved(&project, "policy", &bob.repo.rev("refs/deploy/policy"));
-    project.server.git(&["fetch", "-q", &project.alice.repo.url(), &publish]).ok();
+    project
+        .server
+        .git(&["fetch", "-q", &project.alice.repo.url(), &publish])
+        .ok();
     moved(&project, "policy", &publish);
     let run = bob.deploy(&["sync"]).fails(1);
-    assert!(run.err().contains("of dev, which that ledger does not hold"), "{run}");
+    assert!(
+        run.err()
+            .contains("of dev, which that ledger does not hold"),
+        "{run}"
+    );
 }
 
 /// Another beginning: a fresh project with the owner's own first policy, or the old one's ledgers on it.
@@ -170,7 +232,10 @@ fn grafted() {
     let project = begun(&world);
     let (bob, alice) = (&project.bob, &project.alice);
     let mallory = Forge::new(&world, &project.server, "mallory");
-    mallory.repo.git(&["update-ref", "refs/deploy/policy", "HEAD"]).ok();
+    mallory
+        .repo
+        .git(&["update-ref", "refs/deploy/policy", "HEAD"])
+        .ok();
     let text = project.policy(POLICY);
     for (keys, who) in [(&mallory, "a stranger's"), (alice, "an admin's")] {
         let policy = text.replace(&alice.key().to_string(), &keys.key().to_string());
@@ -180,20 +245,38 @@ fn grafted() {
         let before = project.refs();
         for ledger in ["policy", "dev"] {
             let id = clone.repo.rev(&format!("refs/deploy/{ledger}"));
-            project.server.git(&["fetch", "-q", &clone.repo.url(), &id]).ok();
+            project
+                .server
+                .git(&["fetch", "-q", &clone.repo.url(), &id])
+                .ok();
             moved(&project, ledger, &id);
         }
         let kept = ledgers(&bob.repo);
-        for arguments in [&["sync"][..], &["record", "dev", "--all"], &["lock", "prod", "-m", "x"]] {
+        for arguments in [
+            &["sync"][..],
+            &["record", "dev", "--all"],
+            &["lock", "prod", "-m", "x"],
+        ] {
             let run = bob.deploy(arguments);
-            assert!(!run.succeeded() && run.err().contains("trusts"), "{who}: {run}");
+            assert!(
+                !run.succeeded() && run.err().contains("trusts"),
+                "{who}: {run}"
+            );
         }
         assert_eq!(ledgers(&bob.repo), kept, "{who}");
         // An audit that takes everything over as it is still begins at the pin.
-        bob.repo.git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"]).ok();
+        bob.repo
+            .git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"])
+            .ok();
         let run = bob.deploy(&["audit"]).fails(1);
-        assert!(run.to_string().contains("deploy.root") || run.to_string().contains("trusts"), "{who}: {run}");
-        for line in before.lines().filter(|line| line.starts_with("refs/deploy/")) {
+        assert!(
+            run.to_string().contains("deploy.root") || run.to_string().contains("trusts"),
+            "{who}: {run}"
+        );
+        for line in before
+            .lines()
+            .filter(|line| line.starts_with("refs/deploy/"))
+        {
             let (name, id) = line.split_once(' ').unwrap();
             project.server.git(&["update-ref", name, id]).ok();
             bob.repo.git(&["update-ref", name, id]).ok();
@@ -210,20 +293,45 @@ fn past_the_hooks() {
     let project = begun(&world);
     let (bob, ci) = (&project.bob, &project.ci);
     let mallory = Forge::new(&world, &project.server, "mallory");
-    mallory.repo.git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"]).ok();
+    mallory
+        .repo
+        .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
+        .ok();
     let good = bob.repo.rev("refs/deploy/dev");
     let honest = an_entry(ci, "dev");
     let lock = |bend: &dyn Fn(&mut git_deploy::domain::entry::Statement)| {
         mallory.build("dev", a_lock(), None, bend).to_string()
     };
     let forged = [
-        ("a stranger's", lock(&|it| it.by = "ci".parse().unwrap()), "signer"),
+        (
+            "a stranger's",
+            lock(&|it| it.by = "ci".parse().unwrap()),
+            "signer",
+        ),
         ("nobody's", lock(&|_| ()), "signer"),
-        ("an edited one", ci.retree(&honest, &[&["--force-remove", "components/demo/live.json"]]), "place"),
-        ("another's words", ci.recommit(&honest, |raw| raw.replace("Deploy-By: ci", "Deploy-By: bob")), "place"),
-        ("one that was there", ci.replant(&bob.repo.rev("refs/deploy/dev"), &good), "place"),
+        (
+            "an edited one",
+            ci.retree(&honest, &[&["--force-remove", "components/demo/live.json"]]),
+            "place",
+        ),
+        (
+            "another's words",
+            ci.recommit(&honest, |raw| {
+                raw.replace("Deploy-By: ci", "Deploy-By: bob")
+            }),
+            "place",
+        ),
+        (
+            "one that was there",
+            ci.replant(&bob.repo.rev("refs/deploy/dev"), &good),
+            "place",
+        ),
         ("the code", bob.repo.rev("HEAD"), "rewritten"),
-        ("another ledger", bob.repo.rev("refs/deploy/prod"), "rewritten"),
+        (
+            "another ledger",
+            bob.repo.rev("refs/deploy/prod"),
+            "rewritten",
+        ),
     ];
     for (what, id, words) in &forged {
         for forge in [&mallory, ci] {
@@ -231,15 +339,28 @@ fn past_the_hooks() {
         }
         if !project.server.git(&["cat-file", "-e", id]).succeeded() {
             // What no ref names is not fetched: the owner puts it there by hand.
-            let forge = if what.ends_with("'s") && words == &"signer" { &mallory } else { ci };
-            forge.repo.git(&["update-ref", "refs/heads/forged", id]).ok();
-            project.server.git(&["fetch", "-q", &forge.repo.url(), "refs/heads/forged"]).ok();
+            let forge = if what.ends_with("'s") && words == &"signer" {
+                &mallory
+            } else {
+                ci
+            };
+            forge
+                .repo
+                .git(&["update-ref", "refs/heads/forged", id])
+                .ok();
+            project
+                .server
+                .git(&["fetch", "-q", &forge.repo.url(), "refs/heads/forged"])
+                .ok();
         }
         moved(&project, "dev", id);
         let before = ledgers(&bob.repo);
         for arguments in [&["sync"][..], &["record", "dev", "--all"]] {
             let run = bob.deploy(arguments);
-            assert!(!run.succeeded() && run.to_string().contains(words), "{what}: {run}");
+            assert!(
+                !run.succeeded() && run.to_string().contains(words),
+                "{what}: {run}"
+            );
         }
         assert_eq!(ledgers(&bob.repo), before, "{what}");
         // On the server itself an audit needs no clone.
@@ -251,17 +372,26 @@ fn past_the_hooks() {
     for name in ["refs/deploy/Prod", "refs/deploy/nowhere", "refs/deploy/a/b"] {
         project.server.git(&["update-ref", name, &good]).ok();
         let (run, before) = (bob.deploy(&["sync"]), ledgers(&bob.repo));
-        assert!(!run.succeeded() && run.err().contains(name.trim_start_matches("refs/deploy/")), "{name}: {run}");
+        assert!(
+            !run.succeeded() && run.err().contains(name.trim_start_matches("refs/deploy/")),
+            "{name}: {run}"
+        );
         assert_eq!(ledgers(&bob.repo), before, "{name}");
         let run = project.server.deploy(&["audit"]);
         assert!(!run.succeeded(), "{name}: {run}");
         project.server.git(&["update-ref", "-d", name]).ok();
         bob.deploy(&["sync"]).ok();
     }
-    project.server.git(&["symbolic-ref", "refs/deploy/evidence", "refs/deploy/dev"]).ok();
+    project
+        .server
+        .git(&["symbolic-ref", "refs/deploy/evidence", "refs/deploy/dev"])
+        .ok();
     assert!(!bob.deploy(&["sync"]).succeeded());
     assert!(!project.server.deploy(&["audit"]).succeeded());
-    project.server.git(&["symbolic-ref", "--delete", "refs/deploy/evidence"]).ok();
+    project
+        .server
+        .git(&["symbolic-ref", "--delete", "refs/deploy/evidence"])
+        .ok();
     bob.deploy(&["sync"]).ok();
     project.audited();
 }
@@ -274,12 +404,30 @@ fn altered_notes() {
     let (bob, head) = (&project.bob, project.ci.repo.rev("HEAD"));
     bob.deploy(&["audit"]).ok();
     let good = project.server.rev("refs/notes/deploy");
-    for message in ["2026-03-05T10:00:00Z  deployed  prod  demo  by alice  prod@0000000000", ""] {
-        project.server.git(&["notes", "--ref=deploy", "add", "-f", "--allow-empty", "-m", message, &head]).ok();
+    for message in [
+        "2026-03-05T10:00:00Z  deployed  prod  demo  by alice  prod@0000000000",
+        "",
+    ] {
+        project
+            .server
+            .git(&[
+                "notes",
+                "--ref=deploy",
+                "add",
+                "-f",
+                "--allow-empty",
+                "-m",
+                message,
+                &head,
+            ])
+            .ok();
         bob.deploy(&["sync"]).ok();
         let run = bob.deploy(&["audit"]).fails(1);
         assert!(run.to_string().contains("notes"), "{run}");
-        project.server.git(&["update-ref", "refs/notes/deploy", &good]).ok();
+        project
+            .server
+            .git(&["update-ref", "refs/notes/deploy", &good])
+            .ok();
     }
     bob.deploy(&["sync"]).ok();
     project.audited();

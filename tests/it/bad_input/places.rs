@@ -22,9 +22,13 @@ fn keys() {
     let home = world.path().join("home");
     let file = |name: &str| home.join(name).to_string_lossy().into_owned();
     let mut command = alice.command("git-deploy");
-    command.args(["key", "new", &file("locked.key")]).env("GIT_DEPLOY_PASSWORD", "correct horse");
+    command
+        .args(["key", "new", &file("locked.key")])
+        .env("GIT_DEPLOY_PASSWORD", "correct horse");
     Run::of(&world, &mut command).ok();
-    alice.deploy(&["key", "new", &file("stranger.key"), "--no-password"]).ok();
+    alice
+        .deploy(&["key", "new", &file("stranger.key"), "--no-password"])
+        .ok();
     std::fs::copy(file("stranger.key"), file("open.key")).unwrap();
     alice.run("chmod", &["644", &file("open.key")]).ok();
     std::fs::write(file("garbage.key"), "not a key\n").unwrap();
@@ -46,7 +50,9 @@ fn keys() {
         page.say(words);
         page.fails(&alice, if name == "stranger.key" { 1 } else { 3 }, lock);
     }
-    alice.git(&["config", "deploy.key", &file("locked.key")]).ok();
+    alice
+        .git(&["config", "deploy.key", &file("locked.key")])
+        .ok();
     page.say("the wrong password");
     page.fails_with(&alice, 3, lock, |command| {
         command.env("GIT_DEPLOY_PASSWORD", "wrong horse");
@@ -60,10 +66,14 @@ fn keys() {
         });
     }
     page.say("a signer without a key, that is not there, and that fails");
-    alice.git(&["config", "deploy.signer", "/nowhere/sign"]).ok();
+    alice
+        .git(&["config", "deploy.signer", "/nowhere/sign"])
+        .ok();
     page.fails(&alice, 2, lock);
     let own = std::fs::read_to_string(file(".config/git-deploy/deploy.pub")).unwrap();
-    alice.git(&["config", "deploy.signerKey", own.lines().nth(1).unwrap()]).ok();
+    alice
+        .git(&["config", "deploy.signerKey", own.lines().nth(1).unwrap()])
+        .ok();
     page.fails(&alice, 3, lock);
     alice.git(&["config", "deploy.signer", "/bin/false"]).ok();
     page.fails(&alice, 3, lock);
@@ -88,7 +98,11 @@ fn remotes() {
     let address = |it: &str| drop(alice.git(&["remote", "set-url", "origin", it]).ok());
 
     page.say("no remote of that name");
-    page.fails(&alice, 2, &["--remote", "upstream", "lock", "dev", "-m", "incident"]);
+    page.fails(
+        &alice,
+        2,
+        &["--remote", "upstream", "lock", "dev", "-m", "incident"],
+    );
     alice.git(&["config", "deploy.remote", "upstream"]).ok();
     page.fails(&alice, 2, lock);
     alice.git(&["config", "deploy.remote", "origin"]).ok();
@@ -98,28 +112,50 @@ fn remotes() {
     page.fails(&alice, 3, &["sync"]);
     page.say("a host that does not answer");
     address("ssh://git@git.example.com/shop.git");
-    let script = "echo 'ssh: connect to host git.example.com port 22: Connection refused' >&2; exit 255 #";
+    let script =
+        "echo 'ssh: connect to host git.example.com port 22: Connection refused' >&2; exit 255 #";
     page.fails_with(&alice, 3, lock, |command| {
         command.env("GIT_SSH_COMMAND", script);
     });
     address(&server.url());
     page.say("may be read and not be written");
-    alice.git(&["remote", "set-url", "--push", "origin", "file:///nowhere/server.git"]).ok();
+    alice
+        .git(&[
+            "remote",
+            "set-url",
+            "--push",
+            "origin",
+            "file:///nowhere/server.git",
+        ])
+        .ok();
     page.fails(&alice, 3, lock);
-    alice.git(&["config", "--unset", "remote.origin.pushurl"]).ok();
+    alice
+        .git(&["config", "--unset", "remote.origin.pushurl"])
+        .ok();
     page.say("a mirror");
     alice.git(&["config", "remote.origin.mirror", "true"]).ok();
     page.fails(&alice, 3, lock);
-    alice.git(&["config", "--unset", "remote.origin.mirror"]).ok();
+    alice
+        .git(&["config", "--unset", "remote.origin.mirror"])
+        .ok();
     page.say("another hook of the server says no");
     let hooks = server.path().join("hooks");
     let pre_receive = std::fs::read_to_string(hooks.join("pre-receive")).unwrap();
-    server.hook("pre-receive", "#!/bin/sh\necho 'The office is closed.' >&2\nexit 1\n");
+    server.hook(
+        "pre-receive",
+        "#!/bin/sh\necho 'The office is closed.' >&2\nexit 1\n",
+    );
     page.fails(&alice, 1, lock);
     server.hook("pre-receive", &pre_receive);
     page.say("a ledger that is not what it was");
     let tip = server.rev("refs/deploy/dev");
-    server.git(&["update-ref", "refs/deploy/dev", &server.rev("refs/deploy/dev~1")]).ok();
+    server
+        .git(&[
+            "update-ref",
+            "refs/deploy/dev",
+            &server.rev("refs/deploy/dev~1"),
+        ])
+        .ok();
     page.fails(&alice, 1, lock);
     server.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
     page.assert("remotes");
@@ -139,7 +175,15 @@ fn revisions() {
     git(&["branch", "both"]);
     let mut page = Page::new(&world, vec![&server, &alice]);
     page.say("words");
-    for revision in ["mian", "orgin/main", "nowhere", "HEAD~99", "", "--all", "main..HEAD"] {
+    for revision in [
+        "mian",
+        "orgin/main",
+        "nowhere",
+        "HEAD~99",
+        "",
+        "--all",
+        "main..HEAD",
+    ] {
         page.fails(&alice, 2, &["approve", "dev", "--", revision]);
     }
     page.say("ids");
@@ -170,19 +214,34 @@ fn revisions() {
     page.assert("revisions");
 
     // What can only mean one commit does, whatever else is called or spelled so.
-    for revision in ["v1", "refs/heads/both", "refs/tags/both", "HEAD", "main", "dev", &alice.rev("HEAD")[..7]] {
+    for revision in [
+        "v1",
+        "refs/heads/both",
+        "refs/tags/both",
+        "HEAD",
+        "main",
+        "dev",
+        &alice.rev("HEAD")[..7],
+    ] {
         alice.deploy(&["check", "dev", revision]).ok();
     }
     // Of two commits whose ids begin alike: among 3,000, two that share four digits are as good as certain.
-    let one = |number| format!("commit refs/heads/many\ncommitter a <a> {number} +0000\ndata 0\n\n");
+    let one =
+        |number| format!("commit refs/heads/many\ncommitter a <a> {number} +0000\ndata 0\n\n");
     alice.write("commits", &(1..=3_000).map(one).collect::<String>());
-    alice.run("sh", &["-c", "git fast-import --quiet < commits"]).ok();
+    alice
+        .run("sh", &["-c", "git fast-import --quiet < commits"])
+        .ok();
     let ids = alice.git(&["rev-list", "refs/heads/many"]).ok().text();
     let mut starts: Vec<&str> = ids.lines().map(|id| &id[..4]).collect();
     starts.sort_unstable();
     let twins = starts.windows(2).find(|pair| pair[0] == pair[1]).unwrap()[0];
     let run = alice.deploy(&["check", "dev", twins]).fails(2);
-    assert!(run.err().contains("could be any of") && run.err().contains("try: the same command with one"), "{run}");
+    assert!(
+        run.err().contains("could be any of")
+            && run.err().contains("try: the same command with one"),
+        "{run}"
+    );
 }
 
 /// A repository without a commit, with work that is not committed, without a branch, and none.
@@ -201,7 +260,12 @@ fn repositories() {
     std::fs::write(bare.join(".git"), "gitdir: /nowhere\n").unwrap();
     page.fails(&nothing, 3, &["status"]);
     page.say("without a policy");
-    for command in [&["status"][..], &["record", "dev"], &["policy", "publish"], &["audit"]] {
+    for command in [
+        &["status"][..],
+        &["record", "dev"],
+        &["policy", "publish"],
+        &["audit"],
+    ] {
         page.fails(&unborn, 3, command);
     }
     page.say("without a commit");
@@ -238,13 +302,20 @@ fn dirty() {
     alice.write(".git/MERGE_HEAD", &format!("{}\n", alice.rev("HEAD~1")));
     let work = || {
         let index = std::fs::read(alice.path().join(".git/index")).unwrap();
-        (alice.git(&["status", "--porcelain=v2"]).ok().text(), index, alice.rev("HEAD"))
+        (
+            alice.git(&["status", "--porcelain=v2"]).ok().text(),
+            index,
+            alice.rev("HEAD"),
+        )
     };
     let before = work();
     alice.deploy(&["record", "dev", "--all"]).ok();
     alice.deploy(&["status"]).ok();
     assert_eq!(work(), before);
-    assert_eq!(alice.rev("refs/deploy/dev:components/shop/commit"), before.2);
+    assert_eq!(
+        alice.rev("refs/deploy/dev:components/shop/commit"),
+        before.2
+    );
 }
 
 /// Where the remote took an entry and this clone cannot follow, nobody may think that it was not written.
@@ -256,7 +327,10 @@ fn written_and_not_here() {
     let lock = alice.path().join(".git/refs/deploy/dev.lock");
     std::fs::write(&lock, "").unwrap();
     let run = alice.deploy(&["lock", "dev", "-m", "incident"]).ok();
-    assert!(run.text().contains("dev is locked") && run.err().contains("and this clone has not yet"), "{run}");
+    assert!(
+        run.text().contains("dev is locked") && run.err().contains("and this clone has not yet"),
+        "{run}"
+    );
     assert_ne!(alice.rev("refs/deploy/dev"), server.rev("refs/deploy/dev"));
     std::fs::remove_file(lock).unwrap();
     alice.deploy(&["sync"]).ok();

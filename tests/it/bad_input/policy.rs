@@ -37,9 +37,15 @@ const NAMES: &[Mistake] = &[
     ("dev   = {}", "dev   = { colour = \"red\" }"),
     ("[groups]", "[group]"),
     ("promote_from = \"stage\"", "promote_from = \"stag\""),
-    ("approvals = 1", "approvals = { required = 1, by = \"bbo\" }"),
+    (
+        "approvals = 1",
+        "approvals = { required = 1, by = \"bbo\" }",
+    ),
     ("approvals = 1", "deployers = [\"relase\", \"carol\"]"),
-    ("paths = [\"api/**\"]", "paths = [\"api/**\"]\ndepends_on = \"wbe\""),
+    (
+        "paths = [\"api/**\"]",
+        "paths = [\"api/**\"]\ndepends_on = \"wbe\"",
+    ),
     ("release = [", "bob = ["),
     ("dev   = {}", "dev   = {}\ndev   = {}"),
     ("dev   = {}", "Dev   = {}"),
@@ -53,7 +59,10 @@ const PEOPLE: &[Mistake] = &[
     ("emails = [\"bob@example.com\"]", "emails = [\"bob\"]"),
     ("emails = [\"bob@example.com\"]", "retired = \"<ci>\""),
     ("release = [\"alice\", \"bob\"]", "release = []"),
-    ("release = [\"alice\", \"bob\"]", "release = [\"alice\", \"release\"]"),
+    (
+        "release = [\"alice\", \"bob\"]",
+        "release = [\"alice\", \"release\"]",
+    ),
     ("approvals = 1", "deployers = []"),
 ];
 
@@ -63,22 +72,37 @@ const APPROVALS: &[Mistake] = &[
     ("approvals = 1", "approvals = -1"),
     ("approvals = 1", "approvals = \"two\""),
     ("approvals = 1", "approvals = { by = \"ci\" }"),
-    ("approvals = 1", "approvals = [{ by = \"bob\" }, { by = \"bob\" }]"),
+    (
+        "approvals = 1",
+        "approvals = [{ by = \"bob\" }, { by = \"bob\" }]",
+    ),
     ("approvals = 1", "approvals = 2, deployers = \"release\""),
     ("approvals = 1", "checks = \"test-resul\""),
-    ("[groups]", "[policy]\nadmins = \"alice\"\napprovals = 1\n\n[groups]"),
+    (
+        "[groups]",
+        "[policy]\nadmins = \"alice\"\napprovals = 1\n\n[groups]",
+    ),
 ];
 
 const CIRCLES: &[Mistake] = &[
     ("dev   = {}", "dev   = { promote_from = \"prod\" }"),
     ("dev   = {}", "dev   = { promote_from = \"dev\" }"),
-    ("/**\"]\n\n[components.web]", "/**\"]\ndepends_on = \"web\"\n\n[components.web]\ndepends_on = \"api\""),
-    ("dev   = {}", "dev   = { branch = \"main\" }\nqa    = { branch = \"main\" }"),
+    (
+        "/**\"]\n\n[components.web]",
+        "/**\"]\ndepends_on = \"web\"\n\n[components.web]\ndepends_on = \"api\"",
+    ),
+    (
+        "dev   = {}",
+        "dev   = { branch = \"main\" }\nqa    = { branch = \"main\" }",
+    ),
     (
         "dev   = {}",
         "dev   = {}\n\"pr-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }\n\"pr-x-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }",
     ),
-    ("dev   = {}", "dev   = {}\n\"dev-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }"),
+    (
+        "dev   = {}",
+        "dev   = {}\n\"dev-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }",
+    ),
     ("dev   = {}", "dev   = {}\n\"pr-*\" = {}"),
     ("dev   = {}", "dev   = {}\n\"*\" = {}"),
 ];
@@ -89,8 +113,14 @@ const VALUES: &[Mistake] = &[
     ("\"web/**\"", "\"../web\""),
     ("approvals = 1", "soak = \"1 hour\""),
     ("approvals = 1", "soak = 3600"),
-    ("approvals = 1", "freeze = { start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"Europe/Lundon\" }"),
-    ("approvals = 1", "freeze = { start = \"Friday 4pm\", end = \"Mon 08:00\" }"),
+    (
+        "approvals = 1",
+        "freeze = { start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"Europe/Lundon\" }",
+    ),
+    (
+        "approvals = 1",
+        "freeze = { start = \"Friday 4pm\", end = \"Mon 08:00\" }",
+    ),
     ("approvals = 1", "version = { from = \"VERSION\" }"),
     ("approvals = 1", "tag = \"{verison}\""),
     ("approvals = 1", "url = \"ftp://shop.example.com\""),
@@ -105,18 +135,29 @@ const FILES: &[Mistake] = &[
     ("\"shop\"", "\"Shop\""),
     ("dev   = {}", "dev   = {"),
     ("dev   = {}", "dev   = yes"),
-    ("dev   = {}", "<<<<<<< HEAD\ndev   = {}\n=======\ndev   = { soak = \"1h\" }\n>>>>>>> topic"),
-    ("dev   = {}", "dev   = { soak = 5, approvalz = 1, branch = \"a b\" }\nDev   = {}"),
+    (
+        "dev   = {}",
+        "<<<<<<< HEAD\ndev   = {}\n=======\ndev   = { soak = \"1h\" }\n>>>>>>> topic",
+    ),
+    (
+        "dev   = {}",
+        "dev   = { soak = 5, approvalz = 1, branch = \"a b\" }\nDev   = {}",
+    ),
 ];
 
 /// A project of alice's alone, and a policy of three people with keys.
 fn begun(world: &World) -> (Repo<'_>, String) {
     let alice = world.repo("alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
-    alice.deploy(&["init", "--name", "shop", "--no-password"]).ok();
+    alice
+        .deploy(&["init", "--name", "shop", "--no-password"])
+        .ok();
     let key = |name: &str| {
         let file = world.path().join(format!("home/{name}.key"));
-        alice.deploy(&["key", "new", &file.to_string_lossy(), "--no-password"]).ok().text()
+        alice
+            .deploy(&["key", "new", &file.to_string_lossy(), "--no-password"])
+            .ok()
+            .text()
     };
     let own = alice.deploy(&["key", "show"]).ok().text();
     let policy = POLICY.to_owned();
@@ -127,7 +168,9 @@ fn begun(world: &World) -> (Repo<'_>, String) {
 /// The text with real keys.
 fn with_keys(alice: &Repo<'_>, text: &str) -> String {
     let keys = std::fs::read_to_string(alice.path().join("keys")).unwrap();
-    let pairs = ["<alice>", "<bob>", "<ci>"].into_iter().zip(keys.split(' '));
+    let pairs = ["<alice>", "<bob>", "<ci>"]
+        .into_iter()
+        .zip(keys.split(' '));
     pairs.fold(text.to_owned(), |text, (name, key)| text.replace(name, key))
 }
 
@@ -139,8 +182,14 @@ fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
     let run = alice.deploy(&["policy", "publish", "--yes"]).fails(1);
     assert_eq!(page.everything(), before, "{run}");
     let words = run.err();
-    let count = words.lines().filter(|line| line.starts_with("deploy.toml")).count();
-    assert!(count > 0 && words.contains(&format!("error: deploy.toml is no policy: {count} mistake")), "{run}");
+    let count = words
+        .lines()
+        .filter(|line| line.starts_with("deploy.toml"))
+        .count();
+    assert!(
+        count > 0 && words.contains(&format!("error: deploy.toml is no policy: {count} mistake")),
+        "{run}"
+    );
     words
         .lines()
         .filter(|line| !line.starts_with("error: ") && !line.starts_with("  try: "))
@@ -168,12 +217,25 @@ fn mistakes() {
         let mut text = String::new();
         for (right, wrong) in mistakes {
             assert!(policy.contains(right), "{right}");
-            let words = said(&page, &alice, with_keys(&alice, &policy.replacen(right, wrong, 1)).as_bytes());
-            let shown = if wrong.is_empty() { format!("(without {right})") } else { (*wrong).to_owned() };
+            let words = said(
+                &page,
+                &alice,
+                with_keys(&alice, &policy.replacen(right, wrong, 1)).as_bytes(),
+            );
+            let shown = if wrong.is_empty() {
+                format!("(without {right})")
+            } else {
+                (*wrong).to_owned()
+            };
             writeln!(
                 text,
                 "{}\n\n{words}\n",
-                shown.trim_end().lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+                shown
+                    .trim_end()
+                    .lines()
+                    .map(|line| format!("    {line}"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             )
             .unwrap();
         }
@@ -192,7 +254,10 @@ fn no_file() {
     let long = vec![b'#'; (1 << 20) + 1];
     for (words, bytes) in [
         ("not UTF-8", &b"schema = 1\nproject = \"\xff\"\n"[..]),
-        ("a byte that is none of a text", b"schema = 1\nproject = \"a\0b\"\n"),
+        (
+            "a byte that is none of a text",
+            b"schema = 1\nproject = \"a\0b\"\n",
+        ),
         ("too long", &long),
         ("empty", b""),
     ] {
@@ -208,10 +273,18 @@ fn no_file() {
     page.fails(&alice, 3, publish);
     std::fs::remove_dir(&file).unwrap();
     page.say("another project's");
-    alice.write("deploy.toml", &with_keys(&alice, &policy.replace("\"shop\"", "\"other\"")));
+    alice.write(
+        "deploy.toml",
+        &with_keys(&alice, &policy.replace("\"shop\"", "\"other\"")),
+    );
     page.fails(&alice, 1, publish);
     page.say("without whoever publishes it");
-    let stranger = with_keys(&alice, &policy.replace("alice = \"<alice>\"\n", "").replace("\"alice\", ", ""));
+    let stranger = with_keys(
+        &alice,
+        &policy
+            .replace("alice = \"<alice>\"\n", "")
+            .replace("\"alice\", ", ""),
+    );
     alice.write("deploy.toml", &stranger);
     page.fails(&alice, 1, publish);
     page.say("of a commit, a file and a revision that are none");

@@ -11,21 +11,30 @@ const JUMPS: [&str; 2] = ["6h", "1000d"];
 /// A program whose clock stands there.
 fn at<'w>(repo: &Repo<'w>, now: Time, arguments: &[&str]) -> Run<'w> {
     let mut command = repo.command("git-deploy");
-    command.env("GIT_DEPLOY_TEST_NOW", now.to_string()).args(arguments);
+    command
+        .env("GIT_DEPLOY_TEST_NOW", now.to_string())
+        .args(arguments);
     Run::of(repo.world(), &mut command)
 }
 
 /// So far ahead, or behind.
 fn moved(now: Time, span: &str, ahead: bool) -> Time {
     let span: Span = span.parse().unwrap();
-    if ahead { now.plus(span) } else { now.minus(span) }
+    if ahead {
+        now.plus(span)
+    } else {
+        now.minus(span)
+    }
 }
 
 /// The server's clock, whatever the pusher's says.
 fn set(project: &Project<'_>, now: Time) {
     for hook in ["pre-receive", "proc-receive"] {
         let clock = format!("GIT_DEPLOY_TEST_NOW={now}");
-        project.server.hook(hook, &format!("#!/bin/sh\n{clock} exec git-deploy hook {hook} \"$@\"\n"));
+        project.server.hook(
+            hook,
+            &format!("#!/bin/sh\n{clock} exec git-deploy hook {hook} \"$@\"\n"),
+        );
     }
 }
 
@@ -33,20 +42,36 @@ fn set(project: &Project<'_>, now: Time) {
 fn day(project: &Project<'_>, now: Time) {
     let Project { alice, bob, ci, .. } = project;
     project.push("api/x", &format!("{}\n", project.world.now()));
-    at(&ci.repo, now, &["record", "dev", "--all", "--verification", "passed"]).ok();
+    at(
+        &ci.repo,
+        now,
+        &["record", "dev", "--all", "--verification", "passed"],
+    )
+    .ok();
     at(&bob.repo, now, &["approve", "prod"]).ok();
     at(&ci.repo, now, &["record", "prod", "--all"]).ok();
     at(&bob.repo, now, &["lock", "dev", "-m", "stop"]).ok();
     at(&bob.repo, now, &["unlock", "dev"]).ok();
-    at(&ci.repo, now, &["attest", "test-result", "--result", "passed"]).ok();
-    alice.repo.write("deploy.toml", &(project.policy(POLICY) + &format!("# {now}\n")));
+    at(
+        &ci.repo,
+        now,
+        &["attest", "test-result", "--result", "passed"],
+    )
+    .ok();
+    alice.repo.write(
+        "deploy.toml",
+        &(project.policy(POLICY) + &format!("# {now}\n")),
+    );
     at(&alice.repo, now, &["policy", "publish", "--yes"]).ok();
 }
 
 /// A person's clock: the server refuses what it cannot believe and says so; with the clock right again the same words work.
 #[test]
 fn of_a_person() {
-    for (span, ahead) in JUMPS.into_iter().flat_map(|span| [(span, true), (span, false)]) {
+    for (span, ahead) in JUMPS
+        .into_iter()
+        .flat_map(|span| [(span, true), (span, false)])
+    {
         let world = World::new();
         let project = Project::new(&world, POLICY);
         day(&project, world.now());
@@ -56,23 +81,38 @@ fn of_a_person() {
         let wrong = moved(world.now(), span, ahead);
         let before = project.refs();
         let ci = &project.ci.repo;
-        for command in [&["record", "dev", "--all"][..], &["lock", "dev", "-m", "stop"]] {
+        for command in [
+            &["record", "dev", "--all"][..],
+            &["lock", "dev", "-m", "stop"],
+        ] {
             let run = at(ci, wrong, command).fails(1);
             let words = run.words_of_err();
-            assert!(words.contains("off the clock here") && words.contains("set the clock"), "{run}");
+            assert!(
+                words.contains("off the clock here") && words.contains("set the clock"),
+                "{run}"
+            );
             assert_eq!(project.refs(), before, "{run}");
         }
         day(&project, world.now());
         // What it made while it was wrong: nobody has to wait for that day.
         let mut commit = ci.command("git");
         commit.env("GIT_COMMITTER_DATE", format!("@{} +0000", wrong.seconds()));
-        Run::of(&world, commit.args(["commit", "-q", "--allow-empty", "-m", "From another time"])).ok();
+        Run::of(
+            &world,
+            commit.args(["commit", "-q", "--allow-empty", "-m", "From another time"]),
+        )
+        .ok();
         let push = ["push", "-q", "origin", "HEAD:refs/heads/main"];
         ci.git(&push).ok();
         if ahead {
             let run = ci.deploy(&["record", "dev"]).fails(1);
-            assert!(run.words_of_err().contains("later than the entry → git commit --allow-empty"), "{run}");
-            ci.git(&["commit", "-q", "--allow-empty", "-m", "Again"]).ok();
+            assert!(
+                run.words_of_err()
+                    .contains("later than the entry → git commit --allow-empty"),
+                "{run}"
+            );
+            ci.git(&["commit", "-q", "--allow-empty", "-m", "Again"])
+                .ok();
             ci.git(&push).ok();
         }
         ci.deploy(&["record", "dev"]).ok();
@@ -92,7 +132,10 @@ fn of_the_server() {
         set(&project, behind);
         let new = project.push("api/x", "two\n");
         let run = project.ci.deploy(&["record", "dev", &new]).fails(1);
-        assert!(run.words_of_err().contains("set the clock that is wrong"), "{run}");
+        assert!(
+            run.words_of_err().contains("set the clock that is wrong"),
+            "{run}"
+        );
         set(&project, world.now());
         day(&project, world.now());
         let ahead = moved(world.now(), span, true);
@@ -117,7 +160,8 @@ fn alone() {
     for span in JUMPS {
         let world = World::new();
         let repo = world.repo("alice");
-        repo.deploy(&["key", "new", "--no-password", "alice.key"]).ok();
+        repo.deploy(&["key", "new", "--no-password", "alice.key"])
+            .ok();
         repo.git(&["config", "deploy.key", "alice.key"]).ok();
         repo.commit("a", "1", "One");
         repo.deploy(&["init", "--yes", "--env", "dev"]).ok();

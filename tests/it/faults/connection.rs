@@ -24,9 +24,14 @@ fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
         assert_eq!(moved, 1, "{cut:?}: {run}");
         return;
     }
-    assert!(run.to_string().ends_with("--- exit status: 3\n"), "{cut:?}: {run}");
+    assert!(
+        run.to_string().ends_with("--- exit status: 3\n"),
+        "{cut:?}: {run}"
+    );
     assert!(words.contains("try: "), "{cut:?}: {run}");
-    let denied = ["nothing was written", "nothing was changed"].iter().any(|it| words.contains(it));
+    let denied = ["nothing was written", "nothing was changed"]
+        .iter()
+        .any(|it| words.contains(it));
     let open = words.contains("may be there or not");
     assert!(denied || open, "{cut:?}: {run}");
     assert!(moved == 0 || !denied, "{cut:?}: it was written\n{run}");
@@ -36,8 +41,12 @@ fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
 fn settle(proxy: &Proxy, server: &Repo<'_>) {
     proxy.settle();
     let at_work = || {
-        let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cwd"));
-        processes.filter_map(|cwd| std::fs::read_link(cwd).ok()).any(|cwd| cwd == server.path())
+        let processes = std::fs::read_dir("/proc")
+            .unwrap()
+            .map(|entry| entry.unwrap().path().join("cwd"));
+        processes
+            .filter_map(|cwd| std::fs::read_link(cwd).ok())
+            .any(|cwd| cwd == server.path())
     };
     while at_work() {
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -60,7 +69,11 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
         let near = [total * 15 / 16, total - 1];
         for after in (0..places).map(|place| total * place / places).chain(near) {
             for for_good in [false, true] {
-                let cut = Cut { way, after, for_good };
+                let cut = Cut {
+                    way,
+                    after,
+                    for_good,
+                };
                 scene.back();
                 let before = scene.tips();
                 proxy.breaks(Some(cut));
@@ -74,7 +87,10 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
                 proxy.breaks(None);
                 // Its own entry is found, and the ledger goes on.
                 bob.deploy(&["sync"]).ok();
-                assert_eq!(bob.rev("refs/deploy/policy"), server.rev("refs/deploy/policy"));
+                assert_eq!(
+                    bob.rev("refs/deploy/policy"),
+                    server.rev("refs/deploy/policy")
+                );
                 bob.deploy(if moved == 1 { &UNLOCK } else { &LOCK }).ok();
                 bob.deploy(&["audit"]).ok();
                 settle(proxy, server);
@@ -95,18 +111,28 @@ fn daemon() {
 
 /// A project behind a git daemon.
 fn served(world: &World) -> (Daemon, Proxy, Project<'_>) {
-    let exec_path = Run::of(world, world.command("git", "server").arg("--exec-path")).ok().text();
+    let exec_path = Run::of(world, world.command("git", "server").arg("--exec-path"))
+        .ok()
+        .text();
     let daemon = Daemon::start(&world.path().join("daemon.log"), |port| {
         let mut command = world.command(&format!("{exec_path}/git-daemon"), "server");
         let base = format!("--base-path={}", world.path().display());
-        command.args(["--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1", &base]);
+        command.args([
+            "--export-all",
+            "--enable=receive-pack",
+            "--reuseaddr",
+            "--listen=127.0.0.1",
+            &base,
+        ]);
         command.arg(format!("--port={port}"));
         command
     });
     let proxy = Proxy::to(daemon.port);
     let url = format!("git://127.0.0.1:{}/server.git", proxy.port);
     let server = world.bare_server("server.git");
-    let project = Project::on(world, server, POLICY, |_, person| world.clone_from(&url, person, &[]));
+    let project = Project::on(world, server, POLICY, |_, person| {
+        world.clone_from(&url, person, &[])
+    });
     (daemon, proxy, project)
 }
 
@@ -125,8 +151,15 @@ fn late() {
         for millis in [0, 20, 50, 100, 150, 200, 300, 500, 1_000] {
             scene.back();
             let before = scene.tips();
-            let wait = format!("mkdir first 2> /dev/null && sleep {}.{:03}", millis / 1_000, millis % 1_000);
-            server.hook(hook, &format!("#!/bin/sh\n{wait}\nexec git-deploy hook {hook} \"$@\"\n"));
+            let wait = format!(
+                "mkdir first 2> /dev/null && sleep {}.{:03}",
+                millis / 1_000,
+                millis % 1_000
+            );
+            server.hook(
+                hook,
+                &format!("#!/bin/sh\n{wait}\nexec git-deploy hook {hook} \"$@\"\n"),
+            );
             let run = std::thread::scope(|scope| {
                 scope.spawn(|| {
                     while !first.exists() {
@@ -159,7 +192,11 @@ fn http() {
     let proxy = Proxy::to(web.port());
     let url = format!("http://127.0.0.1:{}/git/server.git", proxy.port);
     let project = Project::on(&world, server, POLICY, |_, person| {
-        world.clone_from(&url, person, &[&format!("credential.helper={}", Web::helper(person, true))])
+        world.clone_from(
+            &url,
+            person,
+            &[&format!("credential.helper={}", Web::helper(person, true))],
+        )
     });
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
 }
@@ -177,7 +214,11 @@ fn ssh() {
     let url = format!("ssh://127.0.0.1:{}{}", proxy.port, server.path().display());
     let project = Project::on(&world, server, POLICY, |_, person| {
         sshd.admit(&sshd.key(person));
-        let command = format!("core.sshCommand={} -o HostKeyAlias=[127.0.0.1]:{}", sshd.command(person), sshd.port());
+        let command = format!(
+            "core.sshCommand={} -o HostKeyAlias=[127.0.0.1]:{}",
+            sshd.command(person),
+            sshd.port()
+        );
         world.clone_from(&url, person, &[&command])
     });
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
@@ -191,27 +232,49 @@ fn an_answer_without_refs() {
     let project = Project::new(&world, POLICY);
     let bob = &project.bob.repo;
     let empty = world.bare_server("empty.git");
-    let refs = || bob.git(&["for-each-ref", "refs/deploy/", "refs/deploy-incoming/"]).ok().text();
+    let refs = || {
+        bob.git(&["for-each-ref", "refs/deploy/", "refs/deploy-incoming/"])
+            .ok()
+            .text()
+    };
     let (before, program) = (refs(), world.path().join("home/upload-pack"));
-    bob.git(&["config", "remote.origin.uploadpack", &program.to_string_lossy()]).ok();
+    bob.git(&[
+        "config",
+        "remote.origin.uploadpack",
+        &program.to_string_lossy(),
+    ])
+    .ok();
     // What comes first, and what comes then.
     let answers = |first: &str, then: &str| {
         let once = world.path().join("home/once");
         let _ = std::fs::remove_dir(&once);
-        let script = format!("#!/bin/sh\nif mkdir {} 2> /dev/null; then {first}; fi\n{then}\n", once.display());
+        let script = format!(
+            "#!/bin/sh\nif mkdir {} 2> /dev/null; then {first}; fi\n{then}\n",
+            once.display()
+        );
         bob.write("../home/upload-pack", &script);
         bob.run("chmod", &["+x", &program.to_string_lossy()]).ok();
     };
-    let (none, all) = (format!("exec git-upload-pack {}", empty.path().display()), "exec git-upload-pack \"$@\"");
+    let (none, all) = (
+        format!("exec git-upload-pack {}", empty.path().display()),
+        "exec git-upload-pack \"$@\"",
+    );
     answers(&none, all);
     bob.deploy(&["sync"]).ok();
     assert_eq!(refs(), before);
     answers(&none, "exit 1");
     let run = bob.deploy(&["sync"]).fails(3);
-    assert!(run.err().starts_with("error: cannot fetch from origin: nothing was changed"), "{run}");
+    assert!(
+        run.err()
+            .starts_with("error: cannot fetch from origin: nothing was changed"),
+        "{run}"
+    );
     assert_eq!(refs(), before);
     bob.deploy(&["status"]).ok();
     answers(&none, &none);
     let run = bob.deploy(&["sync"]).fails(1);
-    assert!(run.err().contains("the remote has lost the ledger policy"), "{run}");
+    assert!(
+        run.err().contains("the remote has lost the ledger policy"),
+        "{run}"
+    );
 }

@@ -18,7 +18,10 @@ fn client() {
         (&["notes", "rebuild"], 0),
     ];
     for (arguments, entries) in commands {
-        told(arguments[0], &scene.sweep(&Victim::Client, arguments, entries, 29));
+        told(
+            arguments[0],
+            &scene.sweep(&Victim::Client, arguments, entries, 29),
+        );
     }
 }
 
@@ -29,7 +32,10 @@ fn hooks() {
     let project = Project::new(&world, POLICY);
     let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     for hook in ["pre-receive", "proc-receive"] {
-        told(hook, &scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 13));
+        told(
+            hook,
+            &scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 13),
+        );
     }
 }
 
@@ -38,14 +44,18 @@ fn hooks() {
 fn local() {
     let world = World::new();
     let repo = world.repo("alice");
-    repo.deploy(&["key", "new", "--no-password", "alice.key"]).ok();
+    repo.deploy(&["key", "new", "--no-password", "alice.key"])
+        .ok();
     repo.git(&["config", "deploy.key", "alice.key"]).ok();
     repo.commit("a", "1", "One");
     repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
     repo.git(&["add", "deploy.toml"]).ok();
     repo.git(&["commit", "-q", "-m", "Two"]).ok();
     let scene = Scene::new(&world, &repo, &repo, Fault::Killed);
-    told("record without a server", &scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 23));
+    told(
+        "record without a server",
+        &scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 23),
+    );
 }
 
 /// A full disk is told of, and once there is room again everything goes on.
@@ -54,8 +64,14 @@ fn full_disk() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::FullDisk);
-    for (what, victim) in [("record", Victim::Client), ("proc-receive", Victim::Hook("proc-receive"))] {
-        told(what, &scene.sweep(&victim, &["record", "dev", "--all"], 1, 41));
+    for (what, victim) in [
+        ("record", Victim::Client),
+        ("proc-receive", Victim::Hook("proc-receive")),
+    ] {
+        told(
+            what,
+            &scene.sweep(&victim, &["record", "dev", "--all"], 1, 41),
+        );
     }
 }
 
@@ -69,10 +85,26 @@ fn read_only() {
     // All but `write`, which the answer itself needs.
     let refused = WRITES.replace("write,pwrite64,", "");
     let inject = format!("inject={refused}:error=EROFS");
-    for look in
-        [&["status"][..], &["log"], &["show"], &["check", "prod"], &["audit"], &["diff", "prod"], &["policy", "show"]]
-    {
-        let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={refused}"), "-e", &inject, "git-deploy"];
+    for look in [
+        &["status"][..],
+        &["log"],
+        &["show"],
+        &["check", "prod"],
+        &["audit"],
+        &["diff", "prod"],
+        &["policy", "show"],
+    ] {
+        let strace = [
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={refused}"),
+            "-e",
+            &inject,
+            "git-deploy",
+        ];
         let run = project.bob.repo.run("strace", &[&strace, look].concat());
         assert!(run.succeeded() || look[0] == "check", "{run}");
         assert!(!run.err().contains("error:"), "{run}");

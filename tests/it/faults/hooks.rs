@@ -6,28 +6,57 @@ use crate::harness::{Project, World};
 
 /// The commits that the server's notes do not tell of as its ledgers do are none.
 fn notes_are_complete(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
-    let covers = scene.server.git(&["log", "-1", "--format=%B", "refs/notes/deploy"]).ok().text();
+    let covers = scene
+        .server
+        .git(&["log", "-1", "--format=%B", "refs/notes/deploy"])
+        .ok()
+        .text();
     for (name, tip) in scene.tips() {
-        let line = format!("Deploy-Covers: {} {tip}", name.strip_prefix("refs/deploy/").unwrap());
-        assert!(covers.lines().any(|it| it == line), "{}: {line}\n{covers}\n{}", strike.turn, strike.run);
+        let line = format!(
+            "Deploy-Covers: {} {tip}",
+            name.strip_prefix("refs/deploy/").unwrap()
+        );
+        assert!(
+            covers.lines().any(|it| it == line),
+            "{}: {line}\n{covers}\n{}",
+            strike.turn,
+            strike.run
+        );
     }
 }
 
 /// Every entry after the beginning was handed on, in order; some perhaps again.
 fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let got = std::fs::read_to_string(scene.server.path().join("got")).unwrap_or_default();
-    let ids = got.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let ids: Vec<String> = ids.map(|event| event["entry"].as_str().unwrap().to_owned()).collect();
+    let ids = got
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let ids: Vec<String> = ids
+        .map(|event| event["entry"].as_str().unwrap().to_owned())
+        .collect();
     for (name, tip) in scene.tips() {
-        let old = strike.before.iter().find(|(other, _)| *other == name).map(|(_, old)| format!("^{old}"));
+        let old = strike
+            .before
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, old)| format!("^{old}"));
         let range = [Some(tip), old].into_iter().flatten().collect::<Vec<_>>();
         let range: Vec<&str> = range.iter().map(String::as_str).collect();
-        let list = [&["rev-list", "--first-parent", "--reverse", "--min-parents=1"], &range[..]].concat();
+        let list = [
+            &["rev-list", "--first-parent", "--reverse", "--min-parents=1"],
+            &range[..],
+        ]
+        .concat();
         let entries = scene.server.git(&list).ok().text();
         let mut at = 0;
         for entry in entries.lines() {
             let found = ids.iter().skip(at).position(|id| id == entry);
-            at += found.unwrap_or_else(|| panic!("{}: {entry} of {name} is lost\n{got}\n{}", strike.turn, strike.run));
+            at += found.unwrap_or_else(|| {
+                panic!(
+                    "{}: {entry} of {name} is lost\n{got}\n{}",
+                    strike.turn, strike.run
+                )
+            });
         }
     }
 }
@@ -36,9 +65,21 @@ fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
 fn handing<'w>(world: &'w World, options: &[&str]) -> Project<'w> {
     let project = Project::new(world, POLICY);
     let program = project.world.path().join("home/handoff");
-    project.server.write("../home/handoff", "#!/bin/sh\nexec cat >> \"$GIT_DIR/got\"\n");
-    project.server.run("chmod", &["+x", &program.to_string_lossy()]).ok();
-    let init = ["server", "init", ".", "--handoff", &program.to_string_lossy()];
+    project.server.write(
+        "../home/handoff",
+        "#!/bin/sh\nexec cat >> \"$GIT_DIR/got\"\n",
+    );
+    project
+        .server
+        .run("chmod", &["+x", &program.to_string_lossy()])
+        .ok();
+    let init = [
+        "server",
+        "init",
+        ".",
+        "--handoff",
+        &program.to_string_lossy(),
+    ];
     project.server.deploy(&[&init, options].concat()).ok();
     project
 }
@@ -77,26 +118,53 @@ fn what_follows() {
 fn reference_transaction() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    project.server.deploy(&["server", "init", ".", "--reference-transaction"]).ok();
+    project
+        .server
+        .deploy(&["server", "init", ".", "--reference-transaction"])
+        .ok();
     let (bob, server) = (&project.bob.repo, &project.server);
     bob.commit("api/x", "two\n", "Two");
     let scene = Scene::new(&world, bob, server, Fault::Killed);
     let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/topic"];
-    let ends = scene.each(&Victim::Opening("reference-transaction"), &push, 7, &|strike| {
-        scene.judged(strike, 0);
-        let there = server.git(&["rev-parse", "-q", "--verify", "refs/heads/topic"]);
-        assert!(!there.succeeded() || there.text() == bob.rev("HEAD"), "{}: {}", strike.turn, strike.run);
-        scene.goes_on(&push, strike.turn)
-    });
+    let ends = scene.each(
+        &Victim::Opening("reference-transaction"),
+        &push,
+        7,
+        &|strike| {
+            scene.judged(strike, 0);
+            let there = server.git(&["rev-parse", "-q", "--verify", "refs/heads/topic"]);
+            assert!(
+                !there.succeeded() || there.text() == bob.rev("HEAD"),
+                "{}: {}",
+                strike.turn,
+                strike.run
+            );
+            scene.goes_on(&push, strike.turn)
+        },
+    );
     told("reference-transaction", &ends);
 
     let policy = server.rev("refs/deploy/policy");
     let past = Scene::new(&world, server, server, Fault::Killed);
-    let update = ["git", "update-ref", "refs/deploy/policy", &format!("{policy}~1")];
-    for victim in [Victim::Hook("reference-transaction"), Victim::Opening("reference-transaction")] {
+    let update = [
+        "git",
+        "update-ref",
+        "refs/deploy/policy",
+        &format!("{policy}~1"),
+    ];
+    for victim in [
+        Victim::Hook("reference-transaction"),
+        Victim::Opening("reference-transaction"),
+    ] {
         let ends = past.each(&victim, &update, 7, &|strike| {
             assert!(!strike.run.succeeded(), "{}: {}", strike.turn, strike.run);
-            assert_eq!(server.rev("refs/deploy/policy"), policy, "{}: {}", strike.turn, strike.run);
+            assert_eq!(
+                server.rev("refs/deploy/policy"),
+                policy,
+                "{}: {}",
+                strike.turn,
+                strike.run
+            );
             past.unlocked(&update, strike.turn)
         });
         told(&format!("{victim:?}, past the others"), &ends);
@@ -116,7 +184,10 @@ fn pre_push() {
     project.push("api/x", "two\n");
     let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
     let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/dev"];
-    for (victim, step) in [(Victim::Hook("pre-push"), 5), (Victim::Opening("pre-push"), 29)] {
+    for (victim, step) in [
+        (Victim::Hook("pre-push"), 5),
+        (Victim::Opening("pre-push"), 29),
+    ] {
         let ends = scene.each(&victim, &push, step, &|strike| {
             scene.judged(strike, 0);
             scene.goes_on(&push, strike.turn)

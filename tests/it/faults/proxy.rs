@@ -48,39 +48,67 @@ impl Proxy {
     pub fn to(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (state, threads) = (Arc::<State>::default(), Arc::<Mutex<Vec<JoinHandle<()>>>>::default());
+        let (state, threads) = (
+            Arc::<State>::default(),
+            Arc::<Mutex<Vec<JoinHandle<()>>>>::default(),
+        );
         let (shared, running) = (Arc::clone(&state), Arc::clone(&threads));
         let listener = std::thread::spawn(move || {
             for client in listener.incoming() {
                 if shared.closed.load(Ordering::SeqCst) {
                     break;
                 }
-                let gone =
-                    shared.broken.load(Ordering::SeqCst) && shared.cut.lock().unwrap().is_some_and(|it| it.for_good);
+                let gone = shared.broken.load(Ordering::SeqCst)
+                    && shared.cut.lock().unwrap().is_some_and(|it| it.for_good);
                 // Dropped at once, which the client sees as the end.
-                let Some(client) = client.ok().filter(|_| !gone) else { continue };
+                let Some(client) = client.ok().filter(|_| !gone) else {
+                    continue;
+                };
                 let server = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).unwrap();
-                shared.open.lock().unwrap().push((client.try_clone().unwrap(), server.try_clone().unwrap()));
-                for (way, from, to) in [(Way::Up, &client, &server), (Way::Down, &server, &client)] {
-                    let (from, to, state) = (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&shared));
-                    running.lock().unwrap().push(std::thread::spawn(move || carry(way, from, to, &state)));
+                shared
+                    .open
+                    .lock()
+                    .unwrap()
+                    .push((client.try_clone().unwrap(), server.try_clone().unwrap()));
+                for (way, from, to) in [(Way::Up, &client, &server), (Way::Down, &server, &client)]
+                {
+                    let (from, to, state) = (
+                        from.try_clone().unwrap(),
+                        to.try_clone().unwrap(),
+                        Arc::clone(&shared),
+                    );
+                    running
+                        .lock()
+                        .unwrap()
+                        .push(std::thread::spawn(move || carry(way, from, to, &state)));
                 }
             }
         });
-        Self { port, state, threads, listener: Some(listener) }
+        Self {
+            port,
+            state,
+            threads,
+            listener: Some(listener),
+        }
     }
 
     /// Breaks so from now on, or carries everything.
     pub fn breaks(&self, cut: Option<Cut>) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.broken.store(false, Ordering::SeqCst);
-        self.state.carried.iter().for_each(|count| count.store(0, Ordering::SeqCst));
+        self.state
+            .carried
+            .iter()
+            .for_each(|count| count.store(0, Ordering::SeqCst));
     }
 
     /// Breaks now: whoever is connected hears nothing more, and the server gets no more than it has.
     pub fn cut(&self) {
         for (client, server) in std::mem::take(&mut *self.state.open.lock().unwrap()) {
-            let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Write));
+            let _ = (
+                client.shutdown(Shutdown::Both),
+                server.shutdown(Shutdown::Write),
+            );
         }
     }
 
@@ -122,7 +150,11 @@ fn carry(way: Way, mut from: TcpStream, mut to: TcpStream, state: &State) {
             return;
         }
         let before = state.carried[way as usize].fetch_add(count, Ordering::SeqCst);
-        let cut = state.cut.lock().unwrap().filter(|cut| cut.way == way && cut.after < before + count);
+        let cut = state
+            .cut
+            .lock()
+            .unwrap()
+            .filter(|cut| cut.way == way && cut.after < before + count);
         let Some(cut) = cut.filter(|_| !state.broken.load(Ordering::SeqCst)) else {
             // What nobody takes any more is read all the same.
             let _ = to.write_all(&buffer[..count]);
@@ -130,7 +162,14 @@ fn carry(way: Way, mut from: TcpStream, mut to: TcpStream, state: &State) {
         };
         state.broken.store(true, Ordering::SeqCst);
         let _ = to.write_all(&buffer[..cut.after.saturating_sub(before).min(count)]);
-        let (client, server) = if way == Way::Up { (&from, &to) } else { (&to, &from) };
-        let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Write));
+        let (client, server) = if way == Way::Up {
+            (&from, &to)
+        } else {
+            (&to, &from)
+        };
+        let _ = (
+            client.shutdown(Shutdown::Both),
+            server.shutdown(Shutdown::Write),
+        );
     }
 }

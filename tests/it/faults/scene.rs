@@ -74,8 +74,21 @@ impl<'a, 'w> Scene<'a, 'w> {
     }
 
     /// The same, with folders that are put back too.
-    pub fn with(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>, fault: Fault, others: &[PathBuf]) -> Self {
-        let scene = Self { world, who, server, others: others.to_vec(), met: RefCell::default(), fault };
+    pub fn with(
+        world: &'w World,
+        who: &'a Repo<'w>,
+        server: &'a Repo<'w>,
+        fault: Fault,
+        others: &[PathBuf],
+    ) -> Self {
+        let scene = Self {
+            world,
+            who,
+            server,
+            others: others.to_vec(),
+            met: RefCell::default(),
+            fault,
+        };
         for folder in scene.folders() {
             copy(folder, &kept(folder));
         }
@@ -84,11 +97,18 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// Both, or the one where it holds its ledgers itself.
     fn repos(&self) -> Vec<&'a Repo<'w>> {
-        if self.who.path() == self.server.path() { vec![self.who] } else { vec![self.who, self.server] }
+        if self.who.path() == self.server.path() {
+            vec![self.who]
+        } else {
+            vec![self.who, self.server]
+        }
     }
 
     fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.repos().into_iter().map(Repo::path).chain(self.others.iter().map(PathBuf::as_path))
+        self.repos()
+            .into_iter()
+            .map(Repo::path)
+            .chain(self.others.iter().map(PathBuf::as_path))
     }
 
     /// Puts everything back.
@@ -100,9 +120,19 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// The tips of all ledgers.
     pub fn tips(&self) -> Vec<(String, String)> {
-        let refs = self.server.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/deploy/"]).ok().text();
+        let refs = self
+            .server
+            .git(&[
+                "for-each-ref",
+                "--format=%(refname) %(objectname)",
+                "refs/deploy/",
+            ])
+            .ok()
+            .text();
         let pairs = refs.lines().filter_map(|line| line.split_once(' '));
-        pairs.map(|(name, id)| (name.to_owned(), id.to_owned())).collect()
+        pairs
+            .map(|(name, id)| (name.to_owned(), id.to_owned()))
+            .collect()
     }
 
     /// Strikes at one place after the other, until the command is through before its turn comes. It writes so many entries, and works
@@ -129,12 +159,20 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// Nothing is lost and nothing twice; gives the number of entries written.
     #[track_caller]
     pub fn judged(&self, strike: &Strike<'w>, entries: usize) -> usize {
-        let Strike { turn, run, struck, before } = strike;
+        let Strike {
+            turn,
+            run,
+            struck,
+            before,
+        } = strike;
         assert!(*struck || run.succeeded(), "{turn}: {run}");
         let moved = self.unharmed(before, *turn, run);
         assert!(moved <= entries, "{turn}: {moved} entries\n{run}");
         // A client that says that it is done has been told so.
-        assert!(moved == entries || !run.succeeded(), "{turn}: an entry is lost\n{run}");
+        assert!(
+            moved == entries || !run.succeeded(),
+            "{turn}: an entry is lost\n{run}"
+        );
         moved
     }
 
@@ -148,7 +186,11 @@ impl<'a, 'w> Scene<'a, 'w> {
         follows: &dyn Fn(&Strike<'w>) -> bool,
     ) -> Ends {
         let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
-        let calls = if matches!(victim, Victim::Opening(_)) { OPENS } else { WRITES };
+        let calls = if matches!(victim, Victim::Opening(_)) {
+            OPENS
+        } else {
+            WRITES
+        };
         let mut ends = Ends::default();
         let mut strike = |turn, inject: Option<&str>| {
             self.back();
@@ -156,11 +198,21 @@ impl<'a, 'w> Scene<'a, 'w> {
             let (run, log) = self.traced(victim, arguments, calls, inject);
             let struck = log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)");
             ends.killed += usize::from(struck);
-            ends.locked += usize::from(follows(&Strike { turn, run, struck, before }));
+            ends.locked += usize::from(follows(&Strike {
+                turn,
+                run,
+                struck,
+                before,
+            }));
             log
         };
         let log = strike(0, None);
-        for (turn, (call, when)) in places(&log).into_iter().enumerate().step_by(if all { 1 } else { step }) {
+        for (turn, (call, when)) in
+            places(&log)
+                .into_iter()
+                .enumerate()
+                .step_by(if all { 1 } else { step })
+        {
             let inject = match self.fault {
                 Fault::Killed => format!("inject={call}:signal=KILL:when={when}"),
                 Fault::FullDisk => format!("inject={calls}:error=ENOSPC:when={when}+"),
@@ -173,7 +225,13 @@ impl<'a, 'w> Scene<'a, 'w> {
     }
 
     /// Runs the command under strace, which strikes where it is told to. Gives what it wrote down as well.
-    fn traced(&self, victim: &Victim, arguments: &[&str], calls: &str, inject: Option<&str>) -> (Run<'w>, String) {
+    fn traced(
+        &self,
+        victim: &Victim,
+        arguments: &[&str],
+        calls: &str,
+        inject: Option<&str>,
+    ) -> (Run<'w>, String) {
         let log = self.world.path().join("strace.log");
         let _ = std::fs::remove_file(&log);
         // Several may write to it. With their threads: a hook judges in one of its own. Each counts for itself, and each call for itself.
@@ -181,18 +239,33 @@ impl<'a, 'w> Scene<'a, 'w> {
         let mut options = vec!["-f", "-qq", "-A", "-o", &*out, "-e", &trace];
         options.extend(inject.iter().flat_map(|inject| ["-e", *inject]));
         let run = match victim {
-            Victim::Client => self.who.run("strace", &[&options[1..], &["git-deploy"], arguments].concat()),
-            Victim::Family => self.who.run("strace", &[&options[..], &["git-deploy"], arguments].concat()),
-            Victim::Hook(name) | Victim::Opening(name) => self.strike_hook(name, &options.join(" "), arguments),
+            Victim::Client => self.who.run(
+                "strace",
+                &[&options[1..], &["git-deploy"], arguments].concat(),
+            ),
+            Victim::Family => self.who.run(
+                "strace",
+                &[&options[..], &["git-deploy"], arguments].concat(),
+            ),
+            Victim::Hook(name) | Victim::Opening(name) => {
+                self.strike_hook(name, &options.join(" "), arguments)
+            }
         };
         (run, std::fs::read_to_string(log).unwrap_or_default())
     }
 
     fn strike_hook(&self, name: &str, strace: &str, arguments: &[&str]) -> Run<'w> {
         // The one hook of a clone's; a push is git's own command.
-        let (of, hooks) = if name == "pre-push" { (self.who, ".git/hooks") } else { (self.server, "hooks") };
+        let (of, hooks) = if name == "pre-push" {
+            (self.who, ".git/hooks")
+        } else {
+            (self.server, "hooks")
+        };
         let hook = Path::new(hooks).join(name);
-        of.write(&hook.to_string_lossy(), &format!("#!/bin/sh\nexec strace {strace} git-deploy hook {name} \"$@\"\n"));
+        of.write(
+            &hook.to_string_lossy(),
+            &format!("#!/bin/sh\nexec strace {strace} git-deploy hook {name} \"$@\"\n"),
+        );
         of.run("chmod", &["+x", &hook.to_string_lossy()]).ok();
         let run = self.run(arguments);
         std::fs::copy(kept(of.path()).join(&hook), of.path().join(&hook)).unwrap();
@@ -215,15 +288,22 @@ impl<'a, 'w> Scene<'a, 'w> {
             assert!(fsck.succeeded(), "{turn}: {run}\n{fsck}");
         }
         let after = self.tips();
-        let gone = before.iter().find(|(name, _)| after.iter().all(|(other, _)| other != name));
+        let gone = before
+            .iter()
+            .find(|(name, _)| after.iter().all(|(other, _)| other != name));
         assert!(gone.is_none(), "{turn}: {gone:?} is gone\n{run}");
         let mut moved = 0;
         for (name, new) in after {
-            let log = self.server.git(&["rev-list", "--first-parent", &new]).ok().text();
+            let log = self
+                .server
+                .git(&["rev-list", "--first-parent", &new])
+                .ok()
+                .text();
             moved += match before.iter().find(|(other, _)| *other == name) {
-                Some((_, old)) => {
-                    log.lines().position(|id| id == old).unwrap_or_else(|| panic!("{turn}: {name}\n{run}"))
-                }
+                Some((_, old)) => log
+                    .lines()
+                    .position(|id| id == old)
+                    .unwrap_or_else(|| panic!("{turn}: {name}\n{run}")),
                 // The first one of a ledger is no entry.
                 None => log.lines().count() - 1,
             };
@@ -247,14 +327,24 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// there were any.
     #[track_caller]
     pub fn unlocked(&self, arguments: &[&str], turn: usize) -> bool {
-        let locks: Vec<PathBuf> = self.repos().into_iter().flat_map(|repo| locks(repo.path())).collect();
+        let locks: Vec<PathBuf> = self
+            .repos()
+            .into_iter()
+            .flat_map(|repo| locks(repo.path()))
+            .collect();
         // Each command waits some seconds for a lock, so each lock is met once and after that removed beforehand.
-        let new = locks.iter().filter(|lock| self.met.borrow_mut().insert((*lock).clone())).count();
+        let new = locks
+            .iter()
+            .filter(|lock| self.met.borrow_mut().insert((*lock).clone()))
+            .count();
         if new > 0 {
             let run = self.run(arguments);
             // What sets up, or pushes, stops where it is; where all was fetched or written before, no lock is needed.
             let needless = run.succeeded() && ["init", "server", "git"].contains(&arguments[0]);
-            assert!(needless || locks.iter().any(|lock| self.tells_of(&run, lock)), "{turn}: {locks:?}\n{run}");
+            assert!(
+                needless || locks.iter().any(|lock| self.tells_of(&run, lock)),
+                "{turn}: {locks:?}\n{run}"
+            );
         }
         for lock in &locks {
             std::fs::remove_file(lock).unwrap();
@@ -266,10 +356,12 @@ impl<'a, 'w> Scene<'a, 'w> {
         let path = lock.display();
         // What git says of a lock on the server's side is in its own words.
         let words = run.words_of_err();
-        let told = words.contains(&format!("{path} is in the way")) || words.contains(&format!("'{path}'"));
+        let told = words.contains(&format!("{path} is in the way"))
+            || words.contains(&format!("'{path}'"));
         let remedy = format!("try: rm {path}, if no git process is running here");
         // A hook of a clone only says why it says nothing: the push goes on.
-        let tried = run.err().contains(&remedy) || run.err().contains("git deploy sync") || run.succeeded();
+        let tried =
+            run.err().contains(&remedy) || run.err().contains("git deploy sync") || run.succeeded();
         told && (tried || !lock.starts_with(self.who.path()))
     }
 }
@@ -279,10 +371,15 @@ fn places(log: &str) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in log.lines() {
         // Whose it is stands in front where there are several.
-        let (who, rest) = line.split_once(' ').filter(|(who, _)| who.parse::<u32>().is_ok()).unwrap_or(("", line));
+        let (who, rest) = line
+            .split_once(' ')
+            .filter(|(who, _)| who.parse::<u32>().is_ok())
+            .unwrap_or(("", line));
         let call = rest.trim_start().split('(').next().unwrap_or_default();
         if !call.is_empty()
-            && call.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && call
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
             *counts.entry((call, who)).or_default() += 1;
         }
@@ -292,16 +389,23 @@ fn places(log: &str) -> Vec<(String, usize)> {
         let known = most.entry(call).or_default();
         *known = count.max(*known);
     }
-    most.into_iter().flat_map(|(call, count)| (1..=count).map(move |when| (call.to_owned(), when))).collect()
+    most.into_iter()
+        .flat_map(|(call, count)| (1..=count).map(move |when| (call.to_owned(), when)))
+        .collect()
 }
 
 /// The locks that a killed process left in a repository.
 fn locks(repository: &Path) -> Vec<PathBuf> {
-    let folder =
-        [repository.join(".git"), repository.to_owned()].into_iter().find(|folder| folder.join("refs").exists());
-    let below = walkdir::WalkDir::new(folder.unwrap()).into_iter().map(|entry| entry.unwrap().into_path());
+    let folder = [repository.join(".git"), repository.to_owned()]
+        .into_iter()
+        .find(|folder| folder.join("refs").exists());
+    let below = walkdir::WalkDir::new(folder.unwrap())
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path());
     let is_lock = |path: &PathBuf| {
-        let kernels = path.file_name().is_some_and(|name| KERNELS.iter().any(|it| name == *it));
+        let kernels = path
+            .file_name()
+            .is_some_and(|name| KERNELS.iter().any(|it| name == *it));
         !kernels && path.extension().is_some_and(|it| it == "lock")
     };
     below.filter(is_lock).collect()

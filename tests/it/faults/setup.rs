@@ -25,14 +25,25 @@ fn keys() {
         let repo = world.repo("alice");
         repo.commit("a", "1", "One");
         let scene = Scene::new(&world, &repo, &repo, fault);
-        let (secret, new) = (repo.path().join("alice.key"), ["key", "new", "--no-password", "alice.key"]);
+        let (secret, new) = (
+            repo.path().join("alice.key"),
+            ["key", "new", "--no-password", "alice.key"],
+        );
         let ends = scene.each(&Victim::Client, &new, 1, &|Strike { turn, run, .. }| {
             if secret.exists() {
                 assert_eq!(mode(&secret), 0o600, "{turn}: {run}");
                 let taken = repo.deploy(&new).fails(2);
-                assert!(taken.words_of_err().contains("never overwritten: choose another name"), "{turn}: {taken}");
+                assert!(
+                    taken
+                        .words_of_err()
+                        .contains("never overwritten: choose another name"),
+                    "{turn}: {taken}"
+                );
             } else {
-                assert!(!run.succeeded() && !secret.with_extension("pub").exists(), "{turn}: {run}");
+                assert!(
+                    !run.succeeded() && !secret.with_extension("pub").exists(),
+                    "{turn}: {run}"
+                );
                 repo.deploy(&new).ok();
             }
             repo.git(&["config", "deploy.key", "alice.key"]).ok();
@@ -50,9 +61,16 @@ fn keys() {
 #[track_caller]
 fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let (who, turn) = (scene.who, strike.turn);
-    let policy = scene.server.git(&["rev-list", "--count", "refs/deploy/policy"]).ok().text();
+    let policy = scene
+        .server
+        .git(&["rev-list", "--count", "refs/deploy/policy"])
+        .ok()
+        .text();
     assert_eq!(policy, "2", "{turn}: {}", strike.run);
-    let text = who.git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"]).ok().text();
+    let text = who
+        .git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"])
+        .ok()
+        .text();
     let file = std::fs::read_to_string(who.path().join("deploy.toml")).unwrap_or_default();
     assert_eq!(file.trim_end(), text, "{turn}: {}", strike.run);
     who.git(&["add", "deploy.toml"]).ok();
@@ -65,7 +83,12 @@ fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
 #[track_caller]
 fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let run = scene.who.deploy(&["status"]);
-    assert!(run.succeeded() || run.err().contains("try: "), "{}: {}\n{run}", strike.turn, strike.run);
+    assert!(
+        run.succeeded() || run.err().contains("try: "),
+        "{}: {}\n{run}",
+        strike.turn,
+        strike.run
+    );
 }
 
 /// Alone, with nothing: a key, the policy, the file.
@@ -76,7 +99,15 @@ fn init_alone() {
         let repo = world.repo("alice");
         repo.commit("a", "1", "One");
         let scene = Scene::with(&world, &repo, &repo, fault, &[world.path().join("home")]);
-        let init = ["init", "--yes", "--no-password", "--env", "dev", "--running", "dev=HEAD"];
+        let init = [
+            "init",
+            "--yes",
+            "--no-password",
+            "--env",
+            "dev",
+            "--running",
+            "dev=HEAD",
+        ];
         for (victim, step) in victims {
             let ends = scene.each(victim, &init, *step, &|strike| {
                 scene.unharmed(&strike.before, strike.turn, &strike.run);
@@ -98,11 +129,24 @@ fn init_with_a_server() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let alice = world.clone(&server, "alice");
-    let key = alice.deploy(&["key", "new", "--no-password", "../home/alice.key"]).ok().text();
-    alice.git(&["config", "deploy.key", &world.path().join("home/alice.key").to_string_lossy()]).ok();
-    server.deploy(&["server", "init", ".", "--admin", &key]).ok();
+    let key = alice
+        .deploy(&["key", "new", "--no-password", "../home/alice.key"])
+        .ok()
+        .text();
+    alice
+        .git(&[
+            "config",
+            "deploy.key",
+            &world.path().join("home/alice.key").to_string_lossy(),
+        ])
+        .ok();
+    server
+        .deploy(&["server", "init", ".", "--admin", &key])
+        .ok();
     alice.commit("a", "1", "One");
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .ok();
     let init = ["init", "--yes", "--env", "dev"];
     let scene = Scene::new(&world, &alice, &server, Fault::Killed);
     for (victim, step) in MANY {
@@ -125,7 +169,12 @@ fn join() {
     let new = world.existing("new", "bob");
     std::fs::create_dir(new.path()).unwrap();
     new.git(&["clone", "-q", &project.server.url(), "."]).ok();
-    new.git(&["config", "deploy.key", &world.path().join("home/bob.key").to_string_lossy()]).ok();
+    new.git(&[
+        "config",
+        "deploy.key",
+        &world.path().join("home/bob.key").to_string_lossy(),
+    ])
+    .ok();
     let init = ["init", "--pre-push"];
     let scene = Scene::new(&world, &new, &project.server, Fault::Killed);
     for (victim, step) in FEW.map(|(victim, step)| (victim, 2 * step)) {
@@ -133,9 +182,27 @@ fn join() {
             scene.judged(strike, 0);
             looked_at(&scene, strike);
             let locked = scene.goes_on(&init, strike.turn);
-            assert_eq!(mode(&new.path().join(".git/hooks/pre-push")), 0o755, "{}: {}", strike.turn, strike.run);
-            let ours = ["deploy.root", "deploy.remote"].map(|key| new.git(&["config", "--get-all", key]).ok().text());
-            assert_eq!(ours, [&*project.alice.repo.git(&["config", "deploy.root"]).ok().text(), "origin"]);
+            assert_eq!(
+                mode(&new.path().join(".git/hooks/pre-push")),
+                0o755,
+                "{}: {}",
+                strike.turn,
+                strike.run
+            );
+            let ours = ["deploy.root", "deploy.remote"]
+                .map(|key| new.git(&["config", "--get-all", key]).ok().text());
+            assert_eq!(
+                ours,
+                [
+                    &*project
+                        .alice
+                        .repo
+                        .git(&["config", "deploy.root"])
+                        .ok()
+                        .text(),
+                    "origin"
+                ]
+            );
             new.deploy(&["record", "dev", "--all"]).ok();
             locked
         });
@@ -144,7 +211,8 @@ fn join() {
 }
 
 /// A hook of the house that was there before.
-const HOUSE: &str = "#!/bin/sh\nwhile read -r old new ref; do test \"$ref\" != refs/heads/closed || exit 1; done\n";
+const HOUSE: &str =
+    "#!/bin/sh\nwhile read -r old new ref; do test \"$ref\" != refs/heads/closed || exit 1; done\n";
 
 /// What the house forbids is forbidden at every moment; then the repository is guarded.
 #[track_caller]
@@ -153,12 +221,19 @@ fn guarded(scene: &Scene<'_, '_>, strike: &Strike<'_>, pusher: &Repo<'_>, again:
     let closed = || pusher.git(&["push", "-q", &server.url(), "HEAD:refs/heads/closed"]);
     assert!(!closed().succeeded(), "{turn}: {}", strike.run);
     let checked = server.deploy(&["server", "check"]);
-    assert!(checked.succeeded() || !strike.run.succeeded(), "{turn}: {}\n{checked}", strike.run);
+    assert!(
+        checked.succeeded() || !strike.run.succeeded(),
+        "{turn}: {}\n{checked}",
+        strike.run
+    );
     let locked = scene.unlocked(again, turn);
     server.deploy(again).ok();
     server.deploy(&["server", "check"]).ok();
     assert!(!closed().succeeded(), "{turn}: {}", strike.run);
-    assert_eq!(std::fs::read_to_string(server.path().join("hooks/pre-receive.local")).unwrap(), HOUSE);
+    assert_eq!(
+        std::fs::read_to_string(server.path().join("hooks/pre-receive.local")).unwrap(),
+        HOUSE
+    );
     locked
 }
 
@@ -168,13 +243,32 @@ fn server_init() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let alice = world.clone(&server, "alice");
-    let key = alice.deploy(&["key", "new", "--no-password", "../home/alice.key"]).ok().text();
-    alice.git(&["config", "deploy.key", &world.path().join("home/alice.key").to_string_lossy()]).ok();
+    let key = alice
+        .deploy(&["key", "new", "--no-password", "../home/alice.key"])
+        .ok()
+        .text();
+    alice
+        .git(&[
+            "config",
+            "deploy.key",
+            &world.path().join("home/alice.key").to_string_lossy(),
+        ])
+        .ok();
     alice.commit("a", "1", "One");
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+        .ok();
     server.hook("pre-receive", HOUSE);
     let scene = Scene::new(&world, &server, &server, Fault::Killed);
-    let init = ["server", "init", ".", "--admin", &key, "--handoff", "/bin/true"];
+    let init = [
+        "server",
+        "init",
+        ".",
+        "--admin",
+        &key,
+        "--handoff",
+        "/bin/true",
+    ];
     for (victim, step) in FEW {
         let ends = scene.each(&victim, &init, step, &|strike| {
             let locked = guarded(&scene, strike, &alice, &init);
@@ -201,15 +295,27 @@ fn server_adopt() {
     project.ci.deploy(&["record", "dev", "--all"]).ok();
     let copy = world.existing("copy.git", "server");
     std::fs::create_dir(copy.path()).unwrap();
-    copy.git(&["clone", "-q", "--mirror", &project.server.url(), "."]).ok();
+    copy.git(&["clone", "-q", "--mirror", &project.server.url(), "."])
+        .ok();
     copy.git(&["remote", "remove", "origin"]).ok();
     copy.hook("pre-receive", HOUSE);
-    let root = project.alice.repo.git(&["config", "deploy.root"]).ok().text();
+    let root = project
+        .alice
+        .repo
+        .git(&["config", "deploy.root"])
+        .ok()
+        .text();
     let scene = Scene::new(&world, &copy, &copy, Fault::Killed);
     let adopt = ["server", "adopt", ".", "--root", &root];
     for (victim, step) in FEW {
         let ends = scene.each(&victim, &adopt, step, &|strike| {
-            assert_eq!(scene.tips(), strike.before, "{}: {}", strike.turn, strike.run);
+            assert_eq!(
+                scene.tips(),
+                strike.before,
+                "{}: {}",
+                strike.turn,
+                strike.run
+            );
             guarded(&scene, strike, &project.bob.repo, &adopt)
         });
         told(&format!("server adopt, {victim:?}"), &ends);

@@ -26,13 +26,22 @@ impl Daemon {
             drop(free);
             let mut command = command(port);
             let output = File::create(log).unwrap();
-            command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-            let mut daemon = Self { process: command.spawn().unwrap(), port };
+            command
+                .stdin(Stdio::null())
+                .stdout(output.try_clone().unwrap())
+                .stderr(output);
+            let mut daemon = Self {
+                process: command.spawn().unwrap(),
+                port,
+            };
             if daemon.answers() {
                 return daemon;
             }
         }
-        panic!("a server did not start: {}", std::fs::read_to_string(log).unwrap_or_default());
+        panic!(
+            "a server did not start: {}",
+            std::fs::read_to_string(log).unwrap_or_default()
+        );
     }
 
     fn answers(&mut self) -> bool {

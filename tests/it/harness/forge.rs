@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use git_deploy::domain::entry::{
-    Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported, Statement, Target,
-    Unverified, VerificationResult,
+    Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
+    Statement, Target, Unverified, VerificationResult,
 };
 use git_deploy::domain::gate::reads;
 use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
@@ -14,7 +14,9 @@ use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::policy::{MAX_BYTES, Policy};
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
-use git_deploy::git::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
+use git_deploy::git::ledger::{
+    Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes,
+};
 use git_deploy::signing::key::generate;
 use git_deploy::signing::{Signer, verify_entry};
 
@@ -36,7 +38,12 @@ impl<'w> Forge<'w> {
 
     /// The same, in a clone that is there.
     pub fn within(world: &'w World, repo: Repo<'w>, person: &'static str) -> Self {
-        Self { world, repo, person, signer: new_signer(world, person) }
+        Self {
+            world,
+            repo,
+            person,
+            signer: new_signer(world, person),
+        }
     }
 
     pub fn key(&self) -> PublicKey {
@@ -51,28 +58,60 @@ impl<'w> Forge<'w> {
     pub fn begin(&self, policy: &str) -> EntryId {
         let repository = self.repository();
         repository.write_tree(b"").unwrap();
-        let genesis = project_bytes(&repository, &"demo".parse().unwrap(), [7; 16], &[self.key()]).unwrap();
+        let genesis = project_bytes(
+            &repository,
+            &"demo".parse().unwrap(),
+            [7; 16],
+            &[self.key()],
+        )
+        .unwrap();
         let genesis = repository.write_commit(&genesis).unwrap();
-        self.repo.git(&["update-ref", "refs/deploy/policy", &genesis.to_string()]).ok();
+        self.repo
+            .git(&["update-ref", "refs/deploy/policy", &genesis.to_string()])
+            .ok();
         self.publish(policy, false)
     }
 
     /// A policy that follows the local one.
     pub fn publish(&self, policy: &str, recovered: bool) -> EntryId {
         let digest = Digest::sha256(policy.as_bytes());
-        let publish = Publish { digest, approved_by: vec![], description: None, admits: vec![], recovered };
+        let publish = Publish {
+            digest,
+            approved_by: vec![],
+            description: None,
+            admits: vec![],
+            recovered,
+        };
         self.append("policy", Action::Publish(publish), Some(policy), |_| ())
     }
 
     /// An entry that follows the local ledger, bent as the test likes before it is signed; the local ref moves to it.
-    pub fn append(&self, ledger: &str, action: Action, policy: Option<&str>, bend: impl Fn(&mut Statement)) -> EntryId {
+    pub fn append(
+        &self,
+        ledger: &str,
+        action: Action,
+        policy: Option<&str>,
+        bend: impl Fn(&mut Statement),
+    ) -> EntryId {
         let id = self.build(ledger, action, policy, bend);
-        self.repo.git(&["update-ref", &format!("refs/deploy/{ledger}"), &id.to_string()]).ok();
+        self.repo
+            .git(&[
+                "update-ref",
+                &format!("refs/deploy/{ledger}"),
+                &id.to_string(),
+            ])
+            .ok();
         id
     }
 
     /// The same entry, and no ref moves: what is refused then leaves no trace in the clone either.
-    pub fn build(&self, ledger: &str, action: Action, policy: Option<&str>, bend: impl Fn(&mut Statement)) -> EntryId {
+    pub fn build(
+        &self,
+        ledger: &str,
+        action: Action,
+        policy: Option<&str>,
+        bend: impl Fn(&mut Statement),
+    ) -> EntryId {
         let repository = self.repository();
         let ledger: LedgerName = ledger.parse().unwrap();
         let mut tips = repository.tips().unwrap();
@@ -84,9 +123,11 @@ impl<'w> Forge<'w> {
         });
         let (sequence, tree, before) = match repository.read_link(&ledger, previous).unwrap() {
             Link::Genesis => (0, repository.hash_kind().empty_tree(), BTreeMap::new()),
-            Link::Entry { commit, entry, .. } => {
-                (entry.statement().sequence, commit.tree, entry.statement().seen.clone())
-            }
+            Link::Entry { commit, entry, .. } => (
+                entry.statement().sequence,
+                commit.tree,
+                entry.statement().seen.clone(),
+            ),
         };
         let mut statement = Statement {
             at: self.world.now(),
@@ -103,19 +144,40 @@ impl<'w> Forge<'w> {
         // What an honest client names: each ledger that the decision reads, and each that was named before.
         let read = match tips.get(&LedgerName::policy()) {
             Some(tip) => reads(&policy_at(&repository, *tip), &statement),
-            None => tips.keys().filter(|name| name.is_environment()).cloned().collect(),
+            None => tips
+                .keys()
+                .filter(|name| name.is_environment())
+                .cloned()
+                .collect(),
         };
         let wanted = |name: &LedgerName| read.contains(name) || before.contains_key(name);
         statement.seen = tips.into_iter().filter(|(name, _)| wanted(name)).collect();
         bend(&mut statement);
 
         let bytes = statement.print().unwrap();
-        let signature = self.signer.sign(&bytes, &statement.trusted_comment()).unwrap();
-        let entry = verify_entry(Entry::<Unverified>::parse(&bytes, &signature).unwrap(), [&self.key()]).unwrap();
-        let state = StateReader::new(&repository).load(tree, &ledger, &Scope::of(&statement)).unwrap();
-        let edits = fold(&state, &entry, policy.map(|text| text.as_bytes().into()).as_ref());
+        let signature = self
+            .signer
+            .sign(&bytes, &statement.trusted_comment())
+            .unwrap();
+        let entry = verify_entry(
+            Entry::<Unverified>::parse(&bytes, &signature).unwrap(),
+            [&self.key()],
+        )
+        .unwrap();
+        let state = StateReader::new(&repository)
+            .load(tree, &ledger, &Scope::of(&statement))
+            .unwrap();
+        let edits = fold(
+            &state,
+            &entry,
+            policy.map(|text| text.as_bytes().into()).as_ref(),
+        );
         let tree = repository.write_folded(tree, &entry, &edits).unwrap();
-        EntryId(repository.write_commit(&commit_bytes(&statement, tree, &project.name)).unwrap())
+        EntryId(
+            repository
+                .write_commit(&commit_bytes(&statement, tree, &project.name))
+                .unwrap(),
+        )
     }
 
     /// A deployment of the one component at a commit, done elsewhere and verified.
@@ -124,7 +186,12 @@ impl<'w> Forge<'w> {
     }
 
     pub fn a_record(&self, commit: &str, from: Option<&str>) -> Action {
-        let content = Content(self.repo.rev(&format!("{commit}^{{tree}}")).parse().unwrap());
+        let content = Content(
+            self.repo
+                .rev(&format!("{commit}^{{tree}}"))
+                .parse()
+                .unwrap(),
+        );
         let id = |commit: &str| CommitId(self.repo.rev(commit).parse().unwrap());
         let component: git_deploy::domain::name::ComponentName = "demo".parse().unwrap();
         let target = Target {
@@ -134,11 +201,26 @@ impl<'w> Forge<'w> {
             version: None,
             artifacts: vec![],
         };
-        let change = Change { target, from: from.map(id), plan: None, intent: Intent::Change };
+        let change = Change {
+            target,
+            from: from.map(id),
+            plan: None,
+            intent: Intent::Change,
+        };
         let deployment = Deployment::new(Kind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;
-        let result = Reported { component, outcome: Outcome::Succeeded, because: None, to: None, verification };
-        Action::Record(Record { deployment, results: vec![result], logs: vec![] })
+        let result = Reported {
+            component,
+            outcome: Outcome::Succeeded,
+            because: None,
+            to: None,
+            verification,
+        };
+        Action::Record(Record {
+            deployment,
+            results: vec![result],
+            logs: vec![],
+        })
     }
 
     /// The same commit with other headers and message, over the entry's own tree or another.
@@ -146,7 +228,17 @@ impl<'w> Forge<'w> {
         let raw = self.repo.git(&["cat-file", "commit", id]).ok().text() + "\n";
         let file = self.world.path().join("tmp").join(format!("{id}.commit"));
         std::fs::write(&file, edit(&raw)).unwrap();
-        self.repo.git(&["hash-object", "-t", "commit", "-w", "--", &file.to_string_lossy()]).ok().text()
+        self.repo
+            .git(&[
+                "hash-object",
+                "-t",
+                "commit",
+                "-w",
+                "--",
+                &file.to_string_lossy(),
+            ])
+            .ok()
+            .text()
     }
 
     /// The commit with a tree that these commands of `git update-index` edited.
@@ -154,7 +246,12 @@ impl<'w> Forge<'w> {
         let index = self.world.path().join("tmp").join(format!("{id}.index"));
         let git = |arguments: &[&str]| {
             let mut command = self.repo.command("git");
-            super::Run::of(self.world, command.env("GIT_INDEX_FILE", &index).args(arguments)).ok().text()
+            super::Run::of(
+                self.world,
+                command.env("GIT_INDEX_FILE", &index).args(arguments),
+            )
+            .ok()
+            .text()
         };
         git(&["read-tree", id]);
         for edit in edits {
@@ -173,18 +270,25 @@ impl<'w> Forge<'w> {
 
     /// Pushes these ledgers, with what else is asked for.
     pub fn push(&self, arguments: &[&str]) -> super::Run<'w> {
-        self.repo.git(&[&["push", "-q", "origin"], arguments].concat())
+        self.repo
+            .git(&[&["push", "-q", "origin"], arguments].concat())
     }
 }
 
 pub fn a_lock() -> Action {
-    Action::Lock(Lock { component: None, reason: "incident".parse().unwrap() })
+    Action::Lock(Lock {
+        component: None,
+        reason: "incident".parse().unwrap(),
+    })
 }
 
 /// The policy in force at an entry of its ledger.
 fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
     let tree = repository.read_commit(tip.0).unwrap().tree;
-    let text = repository.file_at(tree, "deploy.toml", MAX_BYTES).unwrap().unwrap();
+    let text = repository
+        .file_at(tree, "deploy.toml", MAX_BYTES)
+        .unwrap()
+        .unwrap();
     Policy::from_bytes(&text).unwrap()
 }
 

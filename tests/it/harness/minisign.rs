@@ -21,7 +21,15 @@ impl World {
             public: folder.join(format!("{name}.pub")),
         };
         let mut command = self.command("minisign", name);
-        Run::of(self, command.args(["-G", "-W", "-s"]).arg(&key.secret).arg("-p").arg(&key.public)).ok();
+        Run::of(
+            self,
+            command
+                .args(["-G", "-W", "-s"])
+                .arg(&key.secret)
+                .arg("-p")
+                .arg(&key.public),
+        )
+        .ok();
         key
     }
 }
@@ -36,14 +44,27 @@ impl Minisign<'_> {
     /// Signs a file with this trusted comment; the signature is beside it, with `.minisig` at its end.
     pub fn sign(&self, file: &Path, trusted_comment: &str) {
         let mut command = self.world.command("minisign", "signer");
-        command.arg("-S").arg("-s").arg(&self.secret).args(["-t", trusted_comment]).arg("-m").arg(file);
+        command
+            .arg("-S")
+            .arg("-s")
+            .arg(&self.secret)
+            .args(["-t", trusted_comment])
+            .arg("-m")
+            .arg(file);
         Run::of(self.world, &mut command).ok();
     }
 
     /// What minisign says of a file and its signature.
     pub fn verifies(&self, file: &Path, signature: &Path) -> bool {
         let mut command = self.world.command("minisign", "verifier");
-        command.arg("-Vq").arg("-p").arg(&self.public).arg("-m").arg(file).arg("-x").arg(signature);
+        command
+            .arg("-Vq")
+            .arg("-p")
+            .arg(&self.public)
+            .arg("-m")
+            .arg(file)
+            .arg("-x")
+            .arg(signature);
         command.output().unwrap().status.success()
     }
 }

@@ -22,7 +22,9 @@ impl<'w> Project<'w> {
     /// A project whose one commit, on main, is `api/x`; `policy` is what follows the people in deploy.toml.
     pub fn new(world: &'w World, policy: &str) -> Self {
         let server = world.bare_server("server.git");
-        Self::on(world, server, policy, |server, person| world.clone(server, person))
+        Self::on(world, server, policy, |server, person| {
+            world.clone(server, person)
+        })
     }
 
     /// The same, on a server that is there, which each person clones in this way.
@@ -35,15 +37,41 @@ impl<'w> Project<'w> {
         let person = |name| {
             let forge = Forge::within(world, clone(&server, name), name);
             let key = world.path().join("home").join(format!("{name}.key"));
-            forge.repo.git(&["config", "deploy.key", &key.to_string_lossy()]).ok();
+            forge
+                .repo
+                .git(&["config", "deploy.key", &key.to_string_lossy()])
+                .ok();
             forge
         };
         let [alice, bob, carol, ci] = ["alice", "bob", "carol", "ci"].map(person);
-        let project = Self { world, server, alice, bob, carol, ci };
-        project.server.deploy(&["server", "init", ".", "--admin", &project.alice.key().to_string()]).ok();
-        project.alice.repo.write("deploy.toml", &project.policy(policy));
+        let project = Self {
+            world,
+            server,
+            alice,
+            bob,
+            carol,
+            ci,
+        };
+        project
+            .server
+            .deploy(&[
+                "server",
+                "init",
+                ".",
+                "--admin",
+                &project.alice.key().to_string(),
+            ])
+            .ok();
+        project
+            .alice
+            .repo
+            .write("deploy.toml", &project.policy(policy));
         project.commit("api/x", "one\n");
-        project.alice.repo.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+        project
+            .alice
+            .repo
+            .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+            .ok();
         project.alice.deploy(&["init", "--yes"]).ok();
         for forge in [&project.bob, &project.carol, &project.ci] {
             forge.deploy(&["sync"]).ok();
@@ -74,7 +102,9 @@ impl<'w> Project<'w> {
     /// Alice commits one file, a minute later; nothing is pushed.
     pub fn commit(&self, file: &str, content: &str) -> String {
         self.world.advance("1m");
-        self.alice.repo.commit(file, content, &format!("Change {file}"))
+        self.alice
+            .repo
+            .commit(file, content, &format!("Change {file}"))
     }
 
     /// Alice commits one file and pushes main; everybody has it.
@@ -89,13 +119,19 @@ impl<'w> Project<'w> {
     pub fn fetch(&self) {
         for forge in [&self.bob, &self.carol, &self.ci] {
             forge.repo.git(&["fetch", "-q", "origin"]).ok();
-            forge.repo.git(&["reset", "-q", "--hard", "origin/main"]).ok();
+            forge
+                .repo
+                .git(&["reset", "-q", "--hard", "origin/main"])
+                .ok();
         }
     }
 
     /// All refs of the server.
     pub fn refs(&self) -> String {
-        self.server.git(&["for-each-ref", "--format=%(refname) %(objectname)"]).ok().text()
+        self.server
+            .git(&["for-each-ref", "--format=%(refname) %(objectname)"])
+            .ok()
+            .text()
     }
 
     /// What somebody does is refused by the server, for these rules and no others; no ref has moved.
@@ -104,7 +140,11 @@ impl<'w> Project<'w> {
         let before = self.refs();
         let run = attempt().fails(1);
         let against = against(&run);
-        assert_eq!(against, rules.iter().map(|rule| (*rule).to_owned()).collect(), "{run}");
+        assert_eq!(
+            against,
+            rules.iter().map(|rule| (*rule).to_owned()).collect(),
+            "{run}"
+        );
         assert!(said(&run).starts_with("git-deploy: refused"), "{run}");
         assert_eq!(self.refs(), before, "{run}");
         said(&run)
@@ -112,7 +152,13 @@ impl<'w> Project<'w> {
 
     /// The same, of an entry that somebody forged.
     #[track_caller]
-    pub fn refused_entry(&self, rules: &[&str], forge: &Forge<'w>, ledger: &str, id: &impl ToString) -> String {
+    pub fn refused_entry(
+        &self,
+        rules: &[&str],
+        forge: &Forge<'w>,
+        ledger: &str,
+        id: &impl ToString,
+    ) -> String {
         let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
         self.refused(rules, || forge.push(&[&refspec]))
     }
@@ -129,13 +175,19 @@ impl<'w> Project<'w> {
 /// What the server said, without git's own words.
 pub fn said(run: &Run<'_>) -> String {
     let lines = run.err();
-    let lines = lines.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+    let lines = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote: "))
+        .map(str::trim_end);
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The rules that the server named as broken.
 fn against(run: &Run<'_>) -> BTreeSet<String> {
     let said = said(run);
-    let names = said.lines().filter_map(|line| line.strip_prefix("  ✗ ")).filter_map(|line| line.split("  ").next());
+    let names = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ✗ "))
+        .filter_map(|line| line.split("  ").next());
     names.map(|name| name.trim_end().to_owned()).collect()
 }

@@ -13,7 +13,11 @@ pub struct Repo<'w> {
 
 impl<'w> Repo<'w> {
     pub(super) fn new(world: &'w World, path: PathBuf, person: &str) -> Self {
-        Self { world, path, person: person.to_owned() }
+        Self {
+            world,
+            path,
+            person: person.to_owned(),
+        }
     }
 
     pub fn world(&self) -> &'w World {
@@ -70,7 +74,9 @@ impl<'w> Repo<'w> {
 
     /// The id that a revision stands for.
     pub fn rev(&self, revision: &str) -> String {
-        self.git(&["rev-parse", "--verify", "--end-of-options", revision]).ok().text()
+        self.git(&["rev-parse", "--verify", "--end-of-options", revision])
+            .ok()
+            .text()
     }
 
     /// Installs an executable script as a hook of this bare repository.

@@ -15,13 +15,20 @@ impl<'w> Run<'w> {
     /// Runs a command to its end, with nothing on its standard input.
     pub fn of(world: &'w World, command: &mut Command) -> Self {
         let what = format!("{command:?}");
-        let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         // `Command` shows the whole environment first; the program and its arguments are what a reader needs.
         let what = [command.get_program()]
             .into_iter()
             .chain(command.get_args())
             .map(|word| word.to_string_lossy().into_owned());
-        let run = Self { world, what: what.collect::<Vec<_>>().join(" "), output };
+        let run = Self {
+            world,
+            what: what.collect::<Vec<_>>().join(" "),
+            output,
+        };
         if schemas::wanted(command) {
             schemas::check(&run, &run.output);
         }
@@ -53,7 +60,8 @@ impl<'w> Run<'w> {
 
     /// Standard output without the newline at its end.
     pub fn text(&self) -> String {
-        let text = String::from_utf8(self.output.stdout.clone()).unwrap_or_else(|_| panic!("not UTF-8: {self}"));
+        let text = String::from_utf8(self.output.stdout.clone())
+            .unwrap_or_else(|_| panic!("not UTF-8: {self}"));
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     }
 
@@ -66,23 +74,37 @@ impl<'w> Run<'w> {
     /// The words on standard error, however they are folded into lines, and without the mark of a remote's.
     pub fn words_of_err(&self) -> String {
         let text = self.err();
-        let lines = text.lines().map(|line| line.strip_prefix("remote: ").unwrap_or(line));
-        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+        let lines = text
+            .lines()
+            .map(|line| line.strip_prefix("remote: ").unwrap_or(line));
+        lines
+            .flat_map(str::split_whitespace)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Standard output as the one JSON document that it must be.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.output.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
+        serde_json::from_slice(&self.output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 }
 
 /// For snapshots: the command, both streams and the exit code, with the world's directory as `<DIR>`.
 impl std::fmt::Display for Run<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = format!("$ {}\n{}", self.what, String::from_utf8_lossy(&self.output.stdout));
+        let mut text = format!(
+            "$ {}\n{}",
+            self.what,
+            String::from_utf8_lossy(&self.output.stdout)
+        );
         if !self.output.stderr.is_empty() {
-            write!(text, "--- standard error\n{}", String::from_utf8_lossy(&self.output.stderr))?;
+            write!(
+                text,
+                "--- standard error\n{}",
+                String::from_utf8_lossy(&self.output.stderr)
+            )?;
         }
         if self.output.status.code() != Some(0) {
             writeln!(text, "--- {}", self.output.status)?;

@@ -20,7 +20,11 @@ impl<'w> Sandbox<'w> {
         command.env("HOME", home).env_remove("GIT_CONFIG_GLOBAL");
         let transcript = Run::of(world, &mut command).ok().to_string();
         // git pads what a server says.
-        let transcript = transcript.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let transcript = transcript
+            .lines()
+            .map(str::trim_end)
+            .collect::<Vec<_>>()
+            .join("\n");
         Self { world, transcript }
     }
 

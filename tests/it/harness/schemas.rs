@@ -18,15 +18,30 @@ const SILENT: &[&str] = &["completions", "demo", "hook", "man"];
 /// The validators by the schema's name, such as `git-deploy/status/v1`.
 static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
-    let read = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
-    let schemas = folder.read_dir().unwrap().map(|entry| read(&entry.unwrap().path()));
-    schemas.map(|it| (it["title"].as_str().unwrap().to_owned(), jsonschema::draft202012::new(&it).unwrap())).collect()
+    let read =
+        |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let schemas = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| read(&entry.unwrap().path()));
+    schemas
+        .map(|it| {
+            (
+                it["title"].as_str().unwrap().to_owned(),
+                jsonschema::draft202012::new(&it).unwrap(),
+            )
+        })
+        .collect()
 });
 
 /// Whether a command runs our program and asks for a document.
 pub(super) fn wanted(command: &Command) -> bool {
-    let words: Vec<_> = command.get_args().take_while(|word| *word != "--").collect();
-    let ours = command.get_program() == "git-deploy" || words.first().is_some_and(|word| *word == "deploy");
+    let words: Vec<_> = command
+        .get_args()
+        .take_while(|word| *word != "--")
+        .collect();
+    let ours = command.get_program() == "git-deploy"
+        || words.first().is_some_and(|word| *word == "deploy");
     ours && words.iter().any(|word| *word == "--json")
 }
 
@@ -34,17 +49,23 @@ pub(super) fn wanted(command: &Command) -> bool {
 #[track_caller]
 pub(super) fn check(run: &Run<'_>, output: &Output) {
     if output.stdout.is_empty() {
-        let silent = SILENT.iter().any(|command| run.words().any(|word| word == *command));
+        let silent = SILENT
+            .iter()
+            .any(|command| run.words().any(|word| word == *command));
         assert!(silent && output.status.success(), "no document: {run}");
         return;
     }
-    let document: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("not one document: {error}: {run}"));
+    let document: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("not one document: {error}: {run}"));
     let complaints = complaints(&document);
     assert!(complaints.is_empty(), "{}\n{run}", complaints.join("\n"));
     if document["schema"] == "git-deploy/error/v1" {
         let exit = document["exit"].as_i64();
-        assert_eq!(exit, output.status.code().map(Into::into), "the document and the exit code differ: {run}");
+        assert_eq!(
+            exit,
+            output.status.code().map(Into::into),
+            "the document and the exit code differ: {run}"
+        );
     }
 }
 
@@ -52,8 +73,13 @@ pub(super) fn check(run: &Run<'_>, output: &Output) {
 pub fn complaints(document: &Value) -> Vec<String> {
     let name = document["schema"].as_str().unwrap_or_default();
     match SCHEMAS.get(name) {
-        None => vec![format!("there is no schema {name:?}: add the kind in src/cli/schemas.rs")],
-        Some(schema) => schema.iter_errors(document).map(|it| format!("{}: {it}", it.instance_path())).collect(),
+        None => vec![format!(
+            "there is no schema {name:?}: add the kind in src/cli/schemas.rs"
+        )],
+        Some(schema) => schema
+            .iter_errors(document)
+            .map(|it| format!("{}: {it}", it.instance_path()))
+            .collect(),
     }
 }
 

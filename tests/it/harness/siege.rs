@@ -22,23 +22,48 @@ pub struct Siege<'p, 'w> {
 
 impl<'p, 'w> Siege<'p, 'w> {
     pub fn of(project: &'p Project<'w>) -> Self {
-        Self { project, complaints: RefCell::default(), attacks: std::cell::Cell::new(0) }
+        Self {
+            project,
+            complaints: RefCell::default(),
+            attacks: std::cell::Cell::new(0),
+        }
     }
 
     /// A push that must be refused, for exactly these rules.
-    pub fn refused(&self, attack: &str, rules: &[&str], attempt: impl FnOnce() -> Run<'w>) -> String {
-        self.said(attack, "refused", rules, || attempt().err().replace("remote: ", ""))
+    pub fn refused(
+        &self,
+        attack: &str,
+        rules: &[&str],
+        attempt: impl FnOnce() -> Run<'w>,
+    ) -> String {
+        self.said(attack, "refused", rules, || {
+            attempt().err().replace("remote: ", "")
+        })
     }
 
     /// The same, of an entry that somebody forged.
-    pub fn entry(&self, attack: &str, rules: &[&str], forge: &Forge<'w>, ledger: &str, id: &impl ToString) -> String {
+    pub fn entry(
+        &self,
+        attack: &str,
+        rules: &[&str],
+        forge: &Forge<'w>,
+        ledger: &str,
+        id: &impl ToString,
+    ) -> String {
         let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
         self.refused(attack, rules, || forge.push(&[&refspec]))
     }
 
     /// A push of which the server must say that it cannot tell, as far as these rules are concerned.
-    pub fn untold(&self, attack: &str, rules: &[&str], attempt: impl FnOnce() -> Run<'w>) -> String {
-        self.said(attack, "cannot tell", rules, || attempt().err().replace("remote: ", ""))
+    pub fn untold(
+        &self,
+        attack: &str,
+        rules: &[&str],
+        attempt: impl FnOnce() -> Run<'w>,
+    ) -> String {
+        self.said(attack, "cannot tell", rules, || {
+            attempt().err().replace("remote: ", "")
+        })
     }
 
     /// What is said straight to `git receive-pack`, with these objects of the attacker's.
@@ -48,7 +73,9 @@ impl<'p, 'w> Siege<'p, 'w> {
 
     /// The same, of which the server must say that it cannot tell.
     pub fn untold_wire(&self, attack: &str, rules: &[&str], wire: &Wire<'_, 'w>) -> String {
-        self.said(attack, "cannot tell", rules, || wire.send(&self.project.server))
+        self.said(attack, "cannot tell", rules, || {
+            wire.send(&self.project.server)
+        })
     }
 
     /// The same, where it matters less who says no: git, a hook, or git since a hook did.
@@ -86,7 +113,12 @@ impl<'p, 'w> Siege<'p, 'w> {
     #[track_caller]
     pub fn end(self) {
         let complaints = self.complaints.into_inner();
-        assert!(complaints.is_empty(), "of {} attacks:\n\n{}", self.attacks.get(), complaints.join("\n\n"));
+        assert!(
+            complaints.is_empty(),
+            "of {} attacks:\n\n{}",
+            self.attacks.get(),
+            complaints.join("\n\n")
+        );
         let alice = &self.project.alice;
         alice.deploy(&["sync"]).ok();
         let main = self.project.server.rev("refs/heads/main");
@@ -95,15 +127,30 @@ impl<'p, 'w> Siege<'p, 'w> {
         self.project.audited();
     }
 
-    fn said(&self, attack: &str, word: &str, rules: &[&str], attempt: impl FnOnce() -> String) -> String {
+    fn said(
+        &self,
+        attack: &str,
+        word: &str,
+        rules: &[&str],
+        attempt: impl FnOnce() -> String,
+    ) -> String {
         let mut said = String::new();
         self.unchanged(attack, || said = attempt());
-        let told = said.lines().any(|line| line.starts_with(&format!("git-deploy: {word}")));
+        let told = said
+            .lines()
+            .any(|line| line.starts_with(&format!("git-deploy: {word}")));
         let mark = if word == "refused" { "  ✗ " } else { "  ? " };
-        let named = said.lines().filter_map(|line| line.strip_prefix(mark)).filter_map(|line| line.split("  ").next());
+        let named = said
+            .lines()
+            .filter_map(|line| line.strip_prefix(mark))
+            .filter_map(|line| line.split("  ").next());
         let named: BTreeSet<&str> = named.map(str::trim_end).collect();
         if !told || named != rules.iter().copied().collect() {
-            self.complain(attack, &format!("it should be {word:?} for {rules:?}"), &said);
+            self.complain(
+                attack,
+                &format!("it should be {word:?} for {rules:?}"),
+                &said,
+            );
         }
         said
     }
@@ -116,7 +163,10 @@ impl<'p, 'w> Siege<'p, 'w> {
         attempt();
         let after = files(server.path());
         if before != after {
-            let differ = after.iter().filter(|(path, file)| before.get(*path) != Some(*file)).map(|(path, _)| path);
+            let differ = after
+                .iter()
+                .filter(|(path, file)| before.get(*path) != Some(*file))
+                .map(|(path, _)| path);
             let gone = before.keys().filter(|path| !after.contains_key(*path));
             self.complain(
                 attack,
@@ -126,7 +176,12 @@ impl<'p, 'w> Siege<'p, 'w> {
         }
         let fsck = server.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
         // A symbolic ref that leads nowhere is the owner's, whom some tests play.
-        if !fsck.succeeded() && !fsck.err().lines().all(|line| line.contains(": invalid sha1 pointer 000000")) {
+        if !fsck.succeeded()
+            && !fsck
+                .err()
+                .lines()
+                .all(|line| line.contains(": invalid sha1 pointer 000000"))
+        {
             self.complain(attack, "git fsck complains", &fsck.to_string());
         }
     }
@@ -134,7 +189,9 @@ impl<'p, 'w> Siege<'p, 'w> {
     fn complain(&self, attack: &str, what: &str, said: &str) {
         // A test that stumbles over what an attack left behind should show the attack.
         eprintln!("{attack}: {what}\n{said}");
-        self.complaints.borrow_mut().push(format!("{attack}: {what}\n{said}"));
+        self.complaints
+            .borrow_mut()
+            .push(format!("{attack}: {what}\n{said}"));
     }
 }
 
@@ -143,7 +200,12 @@ pub fn a_build(forge: &Forge<'_>, commit: &str) -> git_deploy::domain::entry::Ac
     use git_deploy::domain::entry::{Action, Build, BuildResult};
     let commit = git_deploy::domain::id::CommitId(commit.parse().unwrap());
     let component = forge.components().remove(0);
-    Action::Build(Build { component, commit, result: BuildResult::Succeeded, log: None })
+    Action::Build(Build {
+        component,
+        commit,
+        result: BuildResult::Succeeded,
+        log: None,
+    })
 }
 
 /// Every file below a folder; nothing of it may be new, gone or written.
@@ -153,10 +215,20 @@ fn files(folder: &Path) -> Files {
         let entry = entry.unwrap();
         let metadata = entry.metadata().unwrap();
         // Folders come and go with what is in them, and of an object that is sent again git notes that it is still wanted.
-        let timeless =
-            metadata.is_dir() || entry.path().parent().is_some_and(|it| it.parent() == Some(&folder.join("objects")));
-        let written = if timeless { SystemTime::UNIX_EPOCH } else { metadata.modified().unwrap() };
-        files.insert(entry.into_path(), (if metadata.is_dir() { 0 } else { metadata.len() }, written));
+        let timeless = metadata.is_dir()
+            || entry
+                .path()
+                .parent()
+                .is_some_and(|it| it.parent() == Some(&folder.join("objects")));
+        let written = if timeless {
+            SystemTime::UNIX_EPOCH
+        } else {
+            metadata.modified().unwrap()
+        };
+        files.insert(
+            entry.into_path(),
+            (if metadata.is_dir() { 0 } else { metadata.len() }, written),
+        );
     }
     files
 }
@@ -169,5 +241,6 @@ pub fn an_entry(forge: &Forge<'_>, ledger: &str) -> String {
 /// A character that a terminal takes for an order, or that makes text look like other text.
 pub fn strange(text: &str) -> Option<char> {
     let hidden = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().find(|c| *c != '\n' && (c.is_control() || hidden(*c)))
+    text.chars()
+        .find(|c| *c != '\n' && (c.is_control() || hidden(*c)))
 }

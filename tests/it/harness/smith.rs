@@ -24,12 +24,22 @@ impl<'w> Forge<'w> {
         let repo = Repo::new(world, world.path().join(folder), self.person);
         std::fs::create_dir(repo.path()).unwrap();
         repo.git(&["clone", "-q", &server.url(), "."]).ok();
-        Self { world, repo, person: self.person, signer: signer(world, self.person) }
+        Self {
+            world,
+            repo,
+            person: self.person,
+            signer: signer(world, self.person),
+        }
     }
 
     /// The components of the policy in force, as far as this clone knows.
     pub fn components(&self) -> Vec<ComponentName> {
-        let text = self.repo.git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"]).ok().text() + "\n";
+        let text = self
+            .repo
+            .git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"])
+            .ok()
+            .text()
+            + "\n";
         let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
         policy.component_names().into_iter().collect()
     }
@@ -38,25 +48,50 @@ impl<'w> Forge<'w> {
     pub fn component_content(&self, folder: &str) -> String {
         let entry = self.repo.git(&["ls-tree", "HEAD", folder]).ok().text() + "\n";
         let mut command = self.repo.command("git");
-        let mut child = command.arg("mktree").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(entry.as_bytes()).unwrap();
-        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().trim_end().to_owned()
+        let mut child = command
+            .arg("mktree")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(entry.as_bytes())
+            .unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// An object of these very bytes, whatever git thinks of them.
     pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
         let mut command = self.repo.command("git");
         command.args(["hash-object", "--literally", "-w", "-t", kind, "--stdin"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(bytes).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{kind}");
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// The bytes of an object.
     pub fn bytes(&self, kind: &str, id: &str) -> Vec<u8> {
-        self.repo.command("git").args(["cat-file", kind, id]).output().unwrap().stdout
+        self.repo
+            .command("git")
+            .args(["cat-file", kind, id])
+            .output()
+            .unwrap()
+            .stdout
     }
 
     /// The same commit over a tree of these very bytes.
@@ -68,9 +103,14 @@ impl<'w> Forge<'w> {
 
     /// The commit with other files of these contents.
     pub fn refile(&self, id: &str, files: &[(&str, &[u8])]) -> String {
-        let infos: Vec<String> =
-            files.iter().map(|(path, bytes)| format!("100644,{},{path}", self.object("blob", bytes))).collect();
-        let edits: Vec<Vec<&str>> = infos.iter().map(|info| vec!["--add", "--cacheinfo", info]).collect();
+        let infos: Vec<String> = files
+            .iter()
+            .map(|(path, bytes)| format!("100644,{},{path}", self.object("blob", bytes)))
+            .collect();
+        let edits: Vec<Vec<&str>> = infos
+            .iter()
+            .map(|info| vec!["--add", "--cacheinfo", info])
+            .collect();
         self.retree(id, &edits.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
@@ -80,17 +120,25 @@ impl<'w> Forge<'w> {
         let comment = Statement::parse(&old).unwrap().trusted_comment();
         let new = edit(std::str::from_utf8(&old).unwrap());
         let signature = self.signer.sign(&new, &comment).unwrap();
-        self.refile(id, &[("entry.json", &new), ("entry.json.minisig", &signature)])
+        self.refile(
+            id,
+            &[("entry.json", &new), ("entry.json.minisig", &signature)],
+        )
     }
 
     /// The commit on another one than the one it was made for.
     pub fn replant(&self, id: &str, onto: &str) -> String {
         let parent = self.repo.rev(&format!("{id}^1"));
-        self.recommit(id, |raw| raw.replacen(&format!("parent {parent}"), &format!("parent {onto}"), 1))
+        self.recommit(id, |raw| {
+            raw.replacen(&format!("parent {parent}"), &format!("parent {onto}"), 1)
+        })
     }
 }
 
 /// The bytes that an id stands for in a tree.
 pub fn hex(id: &str) -> Vec<u8> {
-    (0..id.len()).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()).collect()
+    (0..id.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap())
+        .collect()
 }

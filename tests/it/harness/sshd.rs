@@ -33,15 +33,27 @@ impl<'w> Sshd<'w> {
         keygen(world, &folder.join("host"));
         let program = tool("sshd").unwrap();
         let daemon = Daemon::start(&folder.join("log"), |port| {
-            std::fs::write(folder.join("sshd_config"), settings(world, &folder, &home, port)).unwrap();
+            std::fs::write(
+                folder.join("sshd_config"),
+                settings(world, &folder, &home, port),
+            )
+            .unwrap();
             let mut command = Command::new(&program);
-            command.env_clear().args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
+            command
+                .env_clear()
+                .args(["-D", "-e", "-f"])
+                .arg(folder.join("sshd_config"));
             command
         });
         let host = std::fs::read_to_string(folder.join("host.pub")).unwrap();
         let known = format!("[127.0.0.1]:{} {host}", daemon.port);
         std::fs::write(folder.join("known_hosts"), known).unwrap();
-        Self { world, folder, home, daemon }
+        Self {
+            world,
+            folder,
+            home,
+            daemon,
+        }
     }
 
     /// Makes a key for somebody; returns the public half's file. Nobody lets it in yet.
@@ -77,7 +89,11 @@ impl<'w> Sshd<'w> {
 
     /// The address of a repository: its path as whoever logs in would write it.
     pub fn url(&self, path: &str) -> String {
-        format!("ssh://127.0.0.1:{}/{}", self.daemon.port, path.trim_start_matches('/'))
+        format!(
+            "ssh://127.0.0.1:{}/{}",
+            self.daemon.port,
+            path.trim_start_matches('/')
+        )
     }
 }
 
@@ -95,5 +111,11 @@ fn settings(world: &World, folder: &Path, home: &Path, port: u16) -> String {
 
 fn keygen(world: &World, file: &Path) {
     let mut command = world.command("ssh-keygen", "nobody");
-    Run::of(world, command.args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"]).arg(file)).ok();
+    Run::of(
+        world,
+        command
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+            .arg(file),
+    )
+    .ok();
 }

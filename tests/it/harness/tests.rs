@@ -7,10 +7,15 @@ use super::{World, needs, with_random_keys};
 fn nothing_of_the_machine_gets_in() {
     let world = World::new();
     let repo = world.repo("alice");
-    let origins = repo.git(&["config", "--list", "--show-origin", "--name-only"]).ok();
+    let origins = repo
+        .git(&["config", "--list", "--show-origin", "--name-only"])
+        .ok();
     for line in origins.text().lines() {
         let home = format!("file:{}/home/.gitconfig\t", world.path().display());
-        assert!(line.starts_with(&home) || line.starts_with("file:.git/config\t"), "{line}");
+        assert!(
+            line.starts_with(&home) || line.starts_with("file:.git/config\t"),
+            "{line}"
+        );
     }
 }
 
@@ -20,7 +25,9 @@ fn ids_come_from_the_steered_clock() {
     let commit = |span| {
         let world = World::new();
         world.advance(span);
-        world.repo("alice").commit("api/main.rs", "fn main() {}\n", "Begin")
+        world
+            .repo("alice")
+            .commit("api/main.rs", "fn main() {}\n", "Begin")
     };
     assert_eq!(commit("0s"), commit("0s"));
     assert_ne!(commit("0s"), commit("1s"));
@@ -38,9 +45,15 @@ fn hooks_reach_the_program_and_the_clock() {
         let alice = world.clone(&server, "alice");
         let id = alice.commit("file", "content\n", "Begin");
         world.advance("1h");
-        let push = alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+        let push = alice
+            .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+            .ok();
         let version = concat!("remote: git-deploy ", env!("CARGO_PKG_VERSION"));
-        let said: Vec<_> = push.err().lines().map(|line| line.trim_end().to_owned()).collect();
+        let said: Vec<_> = push
+            .err()
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
         assert_eq!(said, [version, version, "remote: now 2026-03-05T11:00:00Z"]);
         assert_eq!(server.rev("refs/heads/main"), id);
     }
@@ -50,7 +63,13 @@ fn hooks_reach_the_program_and_the_clock() {
 #[test]
 fn sha256() {
     let world = World::sha256();
-    assert_eq!(world.repo("alice").commit("file", "content\n", "Begin").len(), 64);
+    assert_eq!(
+        world
+            .repo("alice")
+            .commit("file", "content\n", "Begin")
+            .len(),
+        64
+    );
 }
 
 /// The judge of signatures must be able to say no.
@@ -67,5 +86,6 @@ fn minisign_tells_good_from_bad() {
     alice.sign(&file, "a comment");
     assert!(alice.verifies(&file, &signature));
     assert!(!bob.verifies(&file, &signature));
-    with_random_keys().bind(|| insta::assert_snapshot!(format!("alice {}", alice.public_line()), @"alice <KEY>"));
+    with_random_keys()
+        .bind(|| insta::assert_snapshot!(format!("alice {}", alice.public_line()), @"alice <KEY>"));
 }

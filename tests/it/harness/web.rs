@@ -21,9 +21,14 @@ impl Web {
     pub fn start(world: &World, people: &[&str]) -> Self {
         let folder = world.path().join("web");
         std::fs::create_dir(&folder).unwrap();
-        let passwords: Vec<String> = people.iter().map(|person| format!("{person}:{HASHED}\n")).collect();
+        let passwords: Vec<String> = people
+            .iter()
+            .map(|person| format!("{person}:{HASHED}\n"))
+            .collect();
         std::fs::write(folder.join("passwords"), passwords.concat()).unwrap();
-        let exec_path = Run::of(world, world.command("git", "nobody").arg("--exec-path")).ok().text();
+        let exec_path = Run::of(world, world.command("git", "nobody").arg("--exec-path"))
+            .ok()
+            .text();
         let program = tool("lighttpd").unwrap();
         let daemon = Daemon::start(&folder.join("log"), |port| {
             let file = folder.join("lighttpd.conf");

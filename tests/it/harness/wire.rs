@@ -18,7 +18,13 @@ pub struct Wire<'r, 'w> {
 
 impl<'r, 'w> Wire<'r, 'w> {
     pub fn new(repo: &'r Repo<'w>) -> Self {
-        Self { repo, features: "report-status", lines: Vec::new(), objects: Vec::new(), whole: true }
+        Self {
+            repo,
+            features: "report-status",
+            lines: Vec::new(),
+            objects: Vec::new(),
+            whole: true,
+        }
     }
 
     /// One update; an id of zeros as the new one deletes the ref.
@@ -63,14 +69,20 @@ impl<'r, 'w> Wire<'r, 'w> {
         // A server that has heard enough does not listen to the end.
         let _ = child.stdin.take().unwrap().write_all(&self.request());
         let output = child.wait_with_output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned() + "\n" + &String::from_utf8_lossy(&output.stderr)
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + "\n"
+            + &String::from_utf8_lossy(&output.stderr)
     }
 
     /// Sends so much of it, reads nothing, and stays; whoever drops the process's pipes has gone away.
     pub fn stall(&self, server: &Repo<'_>, length: usize) -> Child {
         let mut child = spawn(server.command("git").args(["receive-pack", "."]));
         let request = self.request();
-        let _ = child.stdin.as_mut().unwrap().write_all(&request[..length.min(request.len())]);
+        let _ = child
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(&request[..length.min(request.len())]);
         child
     }
 
@@ -81,7 +93,10 @@ impl<'r, 'w> Wire<'r, 'w> {
             write!(request, "{:04x}", bytes.len() + 4).unwrap();
             request.extend_from_slice(bytes);
         };
-        let sha256 = self.lines.iter().any(|line| line.iter().take_while(|byte| **byte != b' ').count() == 64);
+        let sha256 = self
+            .lines
+            .iter()
+            .any(|line| line.iter().take_while(|byte| **byte != b' ').count() == 64);
         let format = if sha256 { " object-format=sha256" } else { "" };
         let mut features = Some(format!("\0{}{format}", self.features));
         for line in &self.lines {
@@ -102,13 +117,27 @@ impl<'r, 'w> Wire<'r, 'w> {
     fn pack(&self) -> Vec<u8> {
         let mut command = self.repo.command("git");
         command.args(["pack-objects", "-q", "--stdout"]);
-        let mut child = spawn(if self.whole { command.arg("--revs") } else { &mut command });
+        let mut child = spawn(if self.whole {
+            command.arg("--revs")
+        } else {
+            &mut command
+        });
         let revisions = self.objects.join("\n") + "\n";
-        child.stdin.take().unwrap().write_all(revisions.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(revisions.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap().stdout
     }
 }
 
 fn spawn(command: &mut std::process::Command) -> Child {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }

@@ -42,12 +42,25 @@ impl World {
     }
 
     fn with_format(object_format: &'static str) -> Self {
-        const { assert!(cfg!(debug_assertions), "only a debug build lets tests steer its clock") };
-        let root = tempfile::Builder::new().prefix("git-deploy-test-").tempdir().unwrap();
+        const {
+            assert!(
+                cfg!(debug_assertions),
+                "only a debug build lets tests steer its clock"
+            )
+        };
+        let root = tempfile::Builder::new()
+            .prefix("git-deploy-test-")
+            .tempdir()
+            .unwrap();
         std::fs::create_dir(root.path().join("home")).unwrap();
         std::fs::create_dir(root.path().join("tmp")).unwrap();
         std::fs::write(root.path().join("home/.gitconfig"), GIT_CONFIG).unwrap();
-        Self { root, object_format, elapsed: AtomicU64::new(0), seeds: AtomicU64::new(0) }
+        Self {
+            root,
+            object_format,
+            elapsed: AtomicU64::new(0),
+            seeds: AtomicU64::new(0),
+        }
     }
 
     /// The directory that holds everything of this world.
@@ -57,12 +70,16 @@ impl World {
 
     /// The steered present.
     pub fn now(&self) -> Time {
-        BEGINNING.parse::<Time>().unwrap().plus(Span::seconds(self.elapsed.load(Ordering::SeqCst)))
+        BEGINNING
+            .parse::<Time>()
+            .unwrap()
+            .plus(Span::seconds(self.elapsed.load(Ordering::SeqCst)))
     }
 
     /// Lets a span such as `10m` pass.
     pub fn advance(&self, span: &str) {
-        self.elapsed.fetch_add(span.parse::<Span>().unwrap().as_seconds(), Ordering::SeqCst);
+        self.elapsed
+            .fetch_add(span.parse::<Span>().unwrap().as_seconds(), Ordering::SeqCst);
     }
 
     /// A new repository of this person, with a work tree and no commit.
@@ -84,8 +101,12 @@ impl World {
     pub fn clone_from(&self, url: &str, person: &str, settings: &[&str]) -> Repo<'_> {
         let repo = Repo::new(self, self.path().join(person), person);
         std::fs::create_dir(repo.path()).unwrap();
-        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
-        repo.git(&[&["clone", "-q"], &settings[..], &[url, "."]].concat()).ok();
+        let settings: Vec<&str> = settings
+            .iter()
+            .flat_map(|setting| ["-c", setting])
+            .collect();
+        repo.git(&[&["clone", "-q"], &settings[..], &[url, "."]].concat())
+            .ok();
         repo
     }
 
@@ -110,15 +131,29 @@ impl World {
         let home = self.path().join("home");
         let mut command = Command::new(program);
         command.env_clear();
-        command.env("PATH", search_path()).env("HOME", &home).env("TMPDIR", self.path().join("tmp"));
+        command
+            .env("PATH", search_path())
+            .env("HOME", &home)
+            .env("TMPDIR", self.path().join("tmp"));
         command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", home.join(".gitconfig"));
+        command
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", home.join(".gitconfig"));
         command.env("GIT_TERMINAL_PROMPT", "0");
-        command.env("GIT_AUTHOR_NAME", person).env("GIT_AUTHOR_EMAIL", &email).env("GIT_AUTHOR_DATE", &date);
-        command.env("GIT_COMMITTER_NAME", person).env("GIT_COMMITTER_EMAIL", &email).env("GIT_COMMITTER_DATE", &date);
+        command
+            .env("GIT_AUTHOR_NAME", person)
+            .env("GIT_AUTHOR_EMAIL", &email)
+            .env("GIT_AUTHOR_DATE", &date);
+        command
+            .env("GIT_COMMITTER_NAME", person)
+            .env("GIT_COMMITTER_EMAIL", &email)
+            .env("GIT_COMMITTER_DATE", &date);
         command.env("GIT_DEPLOY_TEST_NOW", now.to_string());
         // Each process gets its own seed, or the second run would have the run id of the first.
-        command.env("GIT_DEPLOY_TEST_SEED", self.seeds.fetch_add(1, Ordering::SeqCst).to_string());
+        command.env(
+            "GIT_DEPLOY_TEST_SEED",
+            self.seeds.fetch_add(1, Ordering::SeqCst).to_string(),
+        );
         command.current_dir(self.path());
         command
     }
@@ -128,6 +163,10 @@ impl World {
 fn search_path() -> OsString {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_git-deploy"));
     let machine = std::env::var_os("PATH").unwrap_or_default();
-    let folders = binary.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&machine));
+    let folders = binary
+        .parent()
+        .map(Path::to_owned)
+        .into_iter()
+        .chain(std::env::split_paths(&machine));
     std::env::join_paths(folders).unwrap()
 }

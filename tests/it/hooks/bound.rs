@@ -3,7 +3,8 @@
 use crate::harness::project::said;
 use crate::harness::{Project, World};
 
-const COMPONENTS: &str = "\n[components]\napi = { paths = \"api/**\" }\nweb = { paths = \"web/**\" }\n";
+const COMPONENTS: &str =
+    "\n[components]\napi = { paths = \"api/**\" }\nweb = { paths = \"web/**\" }\n";
 
 /// Deployed first: the branch may move to what runs, component by component; what is not touched is not asked about.
 #[test]
@@ -13,7 +14,9 @@ fn by_component() {
     let alice = &project.alice;
     alice.repo.commit("web/x", "one\n", "Begin web");
     project.push("README", "one\n");
-    project.publish(&format!("[environments]\nqa = {{ branch = \"main\", deploy_on = \"approval\" }}\n{COMPONENTS}"));
+    project.publish(&format!(
+        "[environments]\nqa = {{ branch = \"main\", deploy_on = \"approval\" }}\n{COMPONENTS}"
+    ));
     let main = ["HEAD:refs/heads/main"];
     alice.deploy(&["record", "qa", "--all"]).ok();
     // web changes in the code and runs; api is left alone, and what runs of it is another commit's.
@@ -41,9 +44,35 @@ fn by_component() {
     alice.deploy(&["record", "qa", "--all"]).ok();
     alice.push(&main).ok();
     // Equal contents of another history are no fast-forward; a merge that changes nothing is.
-    project.refused(&["branch"], || alice.push(&[&format!("+{web}:refs/heads/main")]));
-    alice.repo.git(&["merge", "-q", "-s", "ours", "--no-edit", "--allow-unrelated-histories", &web]).ok();
-    let merge = alice.repo.git(&["commit-tree", "-m", "merge", "-p", "HEAD", "-p", &web, "HEAD^{tree}"]).ok().text();
+    project.refused(&["branch"], || {
+        alice.push(&[&format!("+{web}:refs/heads/main")])
+    });
+    alice
+        .repo
+        .git(&[
+            "merge",
+            "-q",
+            "-s",
+            "ours",
+            "--no-edit",
+            "--allow-unrelated-histories",
+            &web,
+        ])
+        .ok();
+    let merge = alice
+        .repo
+        .git(&[
+            "commit-tree",
+            "-m",
+            "merge",
+            "-p",
+            "HEAD",
+            "-p",
+            &web,
+            "HEAD^{tree}",
+        ])
+        .ok()
+        .text();
     alice.push(&[&format!("{merge}:refs/heads/main")]).ok();
     // A component that the commit no longer has still runs.
     alice.repo.git(&["reset", "-q", "--hard", &merge]).ok();
@@ -62,17 +91,23 @@ fn by_component() {
 fn unowned() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\nqa = {}\n");
-    let free = format!("[environments]\nqa = {{ branch = \"main\", deploy_on = \"approval\" }}\n{COMPONENTS}");
-    project
-        .alice
-        .repo
-        .write("deploy.toml", &project.policy(&free).replacen("schema = 1", "schema = 1\nunowned = \"free\"", 1));
+    let free = format!(
+        "[environments]\nqa = {{ branch = \"main\", deploy_on = \"approval\" }}\n{COMPONENTS}"
+    );
+    project.alice.repo.write(
+        "deploy.toml",
+        &project
+            .policy(&free)
+            .replacen("schema = 1", "schema = 1\nunowned = \"free\"", 1),
+    );
     project.alice.deploy(&["policy", "publish", "--yes"]).ok();
     project.alice.deploy(&["record", "qa", "--all"]).ok();
     project.commit("README", "two\n");
     project.alice.push(&["HEAD:refs/heads/main"]).ok();
     project.commit("api/x", "two\n");
-    project.refused(&["branch"], || project.alice.push(&["HEAD:refs/heads/main"]));
+    project.refused(&["branch"], || {
+        project.alice.push(&["HEAD:refs/heads/main"])
+    });
     project.audited();
 }
 
@@ -91,13 +126,25 @@ fn evaluated() {
         let words = "git-deploy: would be refused, and is let in because the policy only evaluates";
         assert!(said(&run).starts_with(&format!("{words}  {name}")), "{run}");
     }
-    let run = alice.push(&[":refs/tags/v20260305T100000Z", "+HEAD~1:refs/heads/main"]).ok();
+    let run = alice
+        .push(&[":refs/tags/v20260305T100000Z", "+HEAD~1:refs/heads/main"])
+        .ok();
     let told = run.words_of_err();
-    assert!(told.contains("never moves or goes away") && told.contains("may only fast-forward"), "{run}");
-    project.refused(&["approvals"], || project.ci.deploy(&["record", "qa", "--no-verify"]));
+    assert!(
+        told.contains("never moves or goes away") && told.contains("may only fast-forward"),
+        "{run}"
+    );
+    project.refused(&["approvals"], || {
+        project.ci.deploy(&["record", "qa", "--no-verify"])
+    });
     let refs = project.refs();
-    let run = alice.push(&["HEAD:refs/heads/deploy/x", "HEAD:refs/heads/main"]).fails(1);
-    assert!(said(&run).contains("git-deploy: refused  refs/heads/deploy/x"), "{run}");
+    let run = alice
+        .push(&["HEAD:refs/heads/deploy/x", "HEAD:refs/heads/main"])
+        .fails(1);
+    assert!(
+        said(&run).contains("git-deploy: refused  refs/heads/deploy/x"),
+        "{run}"
+    );
     assert_eq!(project.refs(), refs);
     project.audited();
 }
@@ -108,7 +155,10 @@ fn after_breaking_glass() {
     for order in ["merge", "approval"] {
         let world = World::new();
         let project = Project::new(&world, "[environments]\nprod = {}\n");
-        project.ci.deploy(&["record", "prod", "--verification", "passed"]).ok();
+        project
+            .ci
+            .deploy(&["record", "prod", "--verification", "passed"])
+            .ok();
         project.publish(&format!(
             "[environments]\ndev = {{}}\n[environments.prod]\npromote_from = \"dev\"\nbranch = \"main\"\ndeploy_on = \"{order}\"\n\
              approvals = 1\nbreak_glass = {{ by = \"bob\" }}\n"
@@ -117,15 +167,37 @@ fn after_breaking_glass() {
         project.alice.push(&["HEAD:refs/heads/topic"]).ok();
         project.bob.repo.git(&["fetch", "-q"]).ok();
         let main = ["HEAD:refs/heads/main"];
-        let rules: &[&str] = if order == "merge" { &["approvals", "previous environment"] } else { &["branch"] };
+        let rules: &[&str] = if order == "merge" {
+            &["approvals", "previous environment"]
+        } else {
+            &["branch"]
+        };
         project.refused(rules, || project.alice.push(&main));
-        project.bob.deploy(&["record", "prod", &two, "--break-glass", " "]).fails(2);
         project
             .bob
-            .deploy(&["record", "prod", &two, "--break-glass", "the shop is down", "--verification", "passed"])
+            .deploy(&["record", "prod", &two, "--break-glass", " "])
+            .fails(2);
+        project
+            .bob
+            .deploy(&[
+                "record",
+                "prod",
+                &two,
+                "--break-glass",
+                "the shop is down",
+                "--verification",
+                "passed",
+            ])
             .ok();
-        let body = project.server.git(&["log", "-1", "--format=%B", "refs/deploy/prod"]).ok().text();
-        assert!(body.contains("Deploy-Break-Glass: the shop is down"), "{body}");
+        let body = project
+            .server
+            .git(&["log", "-1", "--format=%B", "refs/deploy/prod"])
+            .ok()
+            .text();
+        assert!(
+            body.contains("Deploy-Break-Glass: the shop is down"),
+            "{body}"
+        );
         project.alice.push(&main).ok();
         project.audited();
     }
@@ -138,17 +210,34 @@ fn spelling() {
     let project = Project::new(&world, "[environments]\nprod = {}\n");
     project.publish("[environments.prod]\nbranch = \"release/Ä\"\ntag = \"v{version}-prod\"\n");
     let alice = &project.alice;
-    for name in ["refs/heads/Release/Ä", "refs/heads/release/ä", "refs/Heads/release/Ä"] {
+    for name in [
+        "refs/heads/Release/Ä",
+        "refs/heads/release/ä",
+        "refs/Heads/release/Ä",
+    ] {
         let said = project.refused(&["branch"], || alice.push(&[&format!("HEAD:{name}")]));
-        assert!(said.contains("only capital letters tell it from a branch of"), "{said}");
+        assert!(
+            said.contains("only capital letters tell it from a branch of"),
+            "{said}"
+        );
     }
-    for name in ["refs/tags/V1-prod", "refs/tags/v1-PROD", "refs/Tags/v1-prod"] {
+    for name in [
+        "refs/tags/V1-prod",
+        "refs/tags/v1-PROD",
+        "refs/Tags/v1-prod",
+    ] {
         project.refused(&["tag"], || alice.push(&[&format!("HEAD:{name}")]));
     }
     for name in ["refs/Deploy/prod", "refs/deploy/Prod", "refs/Notes/deploy"] {
         project.refused(&["place"], || alice.push(&[&format!("HEAD:{name}")]));
     }
-    alice.push(&["HEAD:refs/heads/releases/Ä", "HEAD:refs/heads/Main", "HEAD:refs/tags/v1-prod2"]).ok();
+    alice
+        .push(&[
+            "HEAD:refs/heads/releases/Ä",
+            "HEAD:refs/heads/Main",
+            "HEAD:refs/tags/v1-prod2",
+        ])
+        .ok();
     project.audited();
 }
 
@@ -163,13 +252,24 @@ fn a_dropped_environment() {
         ci.deploy(&["record", name, "--start"]).ok();
     }
     project.publish("[environments]\nother = {}\n");
-    project.refused(&["signer"], || project.bob.deploy(&["abort", "dev", "-m", "gone", "--no-verify"]));
-    ci.deploy(&["record", "dev", "--finish", "--verification", "passed"]).ok();
+    project.refused(&["signer"], || {
+        project
+            .bob
+            .deploy(&["abort", "dev", "-m", "gone", "--no-verify"])
+    });
+    ci.deploy(&["record", "dev", "--finish", "--verification", "passed"])
+        .ok();
     ci.deploy(&["record", "pr-1", "--finish", "--failed"]).ok();
     ci.deploy(&["record", "qa", "--start"]).fails(2);
     ci.deploy(&["record", "nowhere", "--finish"]).fails(2);
     let again = ci.deploy(&["record", "dev", "--finish"]).fails(2);
-    assert!(again.err().contains("no such run is under way in dev"), "{again}");
-    project.alice.deploy(&["abort", "qa", "-m", "the environment is gone"]).ok();
+    assert!(
+        again.err().contains("no such run is under way in dev"),
+        "{again}"
+    );
+    project
+        .alice
+        .deploy(&["abort", "qa", "-m", "the environment is gone"])
+        .ok();
     project.audited();
 }

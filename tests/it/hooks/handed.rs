@@ -10,9 +10,18 @@ fn handing<'w>(world: &'w World, script: &str) -> (Project<'w>, std::path::PathB
     let project = Project::new(world, "[environments]\ndev = {}\n");
     let program = world.path().join("home/handoff");
     write(&project, script);
-    let args = ["server", "init", ".", "--handoff", &program.to_string_lossy()];
+    let args = [
+        "server",
+        "init",
+        ".",
+        "--handoff",
+        &program.to_string_lossy(),
+    ];
     project.server.deploy(&args).ok();
-    assert_eq!(installed(&project.server), ["post-receive", "pre-receive", "proc-receive"]);
+    assert_eq!(
+        installed(&project.server),
+        ["post-receive", "pre-receive", "proc-receive"]
+    );
     (project, world.path().join("home/got"))
 }
 
@@ -20,7 +29,14 @@ fn write(project: &Project<'_>, script: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let program = project.world.path().join("home/handoff");
     let next = program.with_extension("next");
-    std::fs::write(&next, format!("#!/bin/sh\ngot={}/got\n{script}\n", program.parent().unwrap().display())).unwrap();
+    std::fs::write(
+        &next,
+        format!(
+            "#!/bin/sh\ngot={}/got\n{script}\n",
+            program.parent().unwrap().display()
+        ),
+    )
+    .unwrap();
     std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(next, program).unwrap();
 }
@@ -33,7 +49,12 @@ fn got(file: &std::path::Path) -> Vec<(String, u64)> {
         assert_eq!(event["schema"], "git-deploy/event/v1");
         assert_eq!(crate::harness::schemas::complaints(&event), [""; 0]);
         assert_eq!(event["ledger"], event["statement"]["predicate"]["ledger"]);
-        (event["ledger"].as_str().unwrap().to_owned(), event["statement"]["predicate"]["sequence"].as_u64().unwrap())
+        (
+            event["ledger"].as_str().unwrap().to_owned(),
+            event["statement"]["predicate"]["sequence"]
+                .as_u64()
+                .unwrap(),
+        )
     };
     text.lines().map(line).collect()
 }
@@ -47,13 +68,25 @@ fn all_in_order() {
     let (project, file) = handing(&world, "sleep 120 & cat >> $got; echo nobody sees this");
     let began = Instant::now();
     let run = project.ci.deploy(&["record", "dev"]).ok();
-    assert!(!run.err().contains("nobody sees") && began.elapsed() < Duration::from_secs(100), "{run}");
+    assert!(
+        !run.err().contains("nobody sees") && began.elapsed() < Duration::from_secs(100),
+        "{run}"
+    );
     project.ci.push(&["HEAD:refs/heads/other"]).ok();
     project.bob.deploy(&["lock", "dev", "-m", "incident"]).ok();
-    project.ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
-    let all = [("dev", 1), ("dev", 2), ("evidence", 1)].map(|(ledger, number)| (ledger.to_owned(), number));
+    project
+        .ci
+        .deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
+    let all = [("dev", 1), ("dev", 2), ("evidence", 1)]
+        .map(|(ledger, number)| (ledger.to_owned(), number));
     assert_eq!(got(&file), all);
-    let last = std::fs::read_to_string(&file).unwrap().lines().last().unwrap().to_owned();
+    let last = std::fs::read_to_string(&file)
+        .unwrap()
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned();
     let last: serde_json::Value = serde_json::from_str(&last).unwrap();
     assert_eq!(last["entry"], project.server.rev("refs/deploy/evidence"));
     // Where the owner only wrote the setting, all that there is comes, from the beginning.
@@ -71,17 +104,31 @@ fn failures_lose_nothing() {
     let (project, file) = handing(&world, "cat > /dev/null; exit 3");
     let lock = |forge: &crate::harness::Forge<'_>| {
         forge.deploy(&["sync"]).ok();
-        let id = forge.append("dev", crate::harness::forge::a_lock(), None, |_| ()).to_string();
-        forge.repo.git(&["push", "-q", "origin", "refs/deploy/dev"]).ok();
+        let id = forge
+            .append("dev", crate::harness::forge::a_lock(), None, |_| ())
+            .to_string();
+        forge
+            .repo
+            .git(&["push", "-q", "origin", "refs/deploy/dev"])
+            .ok();
         id
     };
     let push = |variables: &[(&str, &str)]| {
-        let unlock = with(&project.bob.repo, variables, "git-deploy", &["unlock", "dev"]);
+        let unlock = with(
+            &project.bob.repo,
+            variables,
+            "git-deploy",
+            &["unlock", "dev"],
+        );
         unlock.ok().err()
     };
     lock(&project.ci);
     let told = push(&[]);
-    assert!(told.contains("handed on with the next push only") && told.contains("failed: exit status: 3"), "{told}");
+    assert!(
+        told.contains("handed on with the next push only")
+            && told.contains("failed: exit status: 3"),
+        "{told}"
+    );
     std::fs::remove_file(world.path().join("home/handoff")).unwrap();
     lock(&project.ci);
     let told = push(&[]);
@@ -91,15 +138,29 @@ fn failures_lose_nothing() {
     lock(&project.ci);
     let began = Instant::now();
     let told = push(&[("GIT_DEPLOY_TEST_LIMIT", "3000")]);
-    assert!(told.contains("took longer than") && began.elapsed() < Duration::from_secs(60), "{told}");
+    assert!(
+        told.contains("took longer than") && began.elapsed() < Duration::from_secs(60),
+        "{told}"
+    );
     assert_eq!((entries(&project, "dev").len(), got(&file).len()), (6, 0));
     write(&project, GOOD);
     lock(&project.ci);
-    assert_eq!(got(&file), (1..=7).map(|number| ("dev".to_owned(), number)).collect::<Vec<_>>());
+    assert_eq!(
+        got(&file),
+        (1..=7)
+            .map(|number| ("dev".to_owned(), number))
+            .collect::<Vec<_>>()
+    );
     // Only by its place: nothing that lies in the repository is run.
-    project.server.git(&["config", "deploy.handoff", "hooks/program"]).ok();
+    project
+        .server
+        .git(&["config", "deploy.handoff", "hooks/program"])
+        .ok();
     assert!(push(&[]).contains("is not the absolute path of a program"));
-    project.server.deploy(&["server", "init", ".", "--handoff", "hooks/program"]).fails(2);
+    project
+        .server
+        .deploy(&["server", "init", ".", "--handoff", "hooks/program"])
+        .fails(2);
     project.audited();
 }
 
@@ -112,7 +173,9 @@ fn at_once() {
         for forge in [&project.bob, &project.carol, &project.ci] {
             scope.spawn(|| {
                 for _ in 0..3 {
-                    forge.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+                    forge
+                        .deploy(&["attest", "test-result", "--result", "passed"])
+                        .ok();
                 }
             });
         }
@@ -120,7 +183,12 @@ fn at_once() {
     project.ci.deploy(&["record", "dev"]).ok();
     let mut got = got(&file);
     got.retain(|(ledger, _)| ledger == "evidence");
-    assert_eq!(got, (1..=9).map(|number| ("evidence".to_owned(), number)).collect::<Vec<_>>());
+    assert_eq!(
+        got,
+        (1..=9)
+            .map(|number| ("evidence".to_owned(), number))
+            .collect::<Vec<_>>()
+    );
 }
 
 /// An entry that proc-receive let in before it was killed: the next push writes its notes and hands it over.
@@ -131,15 +199,26 @@ fn after_a_death() {
     let ci = &project.ci;
     let head = ci.repo.rev("HEAD");
     ci.deploy(&["sync"]).ok();
-    let id = ci.append("dev", ci.a_record("HEAD", None), None, |_| ()).to_string();
+    let id = ci
+        .append("dev", ci.a_record("HEAD", None), None, |_| ())
+        .to_string();
     ci.push(&[&format!("{id}:refs/left/dev")]).ok();
-    project.server.git(&["update-ref", "refs/deploy/dev", "refs/left/dev"]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/dev", "refs/left/dev"])
+        .ok();
     assert_eq!((noted(&project, &head), got(&file).len()), (0, 0));
     ci.deploy(&["record", "dev", "--all"]).ok();
     assert_eq!((noted(&project, &head), got(&file).len()), (2, 2));
     // Where post-receive writes the notes, it catches up as well.
-    project.server.deploy(&["server", "init", ".", "--no-proc-receive"]).ok();
-    project.server.git(&["update-ref", "-d", "refs/notes/deploy"]).ok();
+    project
+        .server
+        .deploy(&["server", "init", ".", "--no-proc-receive"])
+        .ok();
+    project
+        .server
+        .git(&["update-ref", "-d", "refs/notes/deploy"])
+        .ok();
     ci.deploy(&["record", "dev", "--all"]).ok();
     assert_eq!((noted(&project, &head), got(&file).len()), (3, 3));
     project.audited();

@@ -6,8 +6,14 @@ use crate::harness::{Project, World};
 /// A server with the hook, and two entries in dev.
 fn guarded(world: &World) -> Project<'_> {
     let project = Project::new(world, "[environments]\ndev = {}\n");
-    project.server.deploy(&["server", "init", ".", "--reference-transaction"]).ok();
-    assert_eq!(installed(&project.server), ["pre-receive", "proc-receive", "reference-transaction"]);
+    project
+        .server
+        .deploy(&["server", "init", ".", "--reference-transaction"])
+        .ok();
+    assert_eq!(
+        installed(&project.server),
+        ["pre-receive", "proc-receive", "reference-transaction"]
+    );
     project.ci.deploy(&["record", "dev"]).ok();
     project.bob.deploy(&["lock", "dev", "-m", "incident"]).ok();
     project
@@ -19,11 +25,18 @@ fn refused() {
     for world in [World::new(), World::sha256()] {
         let project = guarded(&world);
         let server = &project.server;
-        let (dev, before, notes) = ("refs/deploy/dev", server.rev("refs/deploy/dev~1"), "refs/notes/deploy");
+        let (dev, before, notes) = (
+            "refs/deploy/dev",
+            server.rev("refs/deploy/dev~1"),
+            "refs/notes/deploy",
+        );
         project.ci.deploy(&["sync"]).ok();
         // A good entry, too: nobody has judged it.
         project.bob.deploy(&["sync"]).ok();
-        let next = project.bob.build("dev", crate::harness::forge::a_lock(), None, |_| ()).to_string();
+        let next = project
+            .bob
+            .build("dev", crate::harness::forge::a_lock(), None, |_| ())
+            .to_string();
         project.bob.push(&[&format!("{next}:refs/left/dev")]).ok();
         let tip = server.rev(dev);
         for packed in [false, true] {
@@ -44,18 +57,34 @@ fn refused() {
                 &["symbolic-ref", "refs/deploy/alias", "refs/heads/main"],
                 &["symbolic-ref", dev, "refs/heads/main"],
                 &["notes", "--ref=deploy", "add", "-f", "-m", "x", "HEAD"],
-                &["fetch", "-q", &project.bob.repo.url(), &format!("+{tip}~1:{dev}")],
-                &["fetch", "-q", &project.bob.repo.url(), "+refs/heads/main:refs/deploy/dev"],
+                &[
+                    "fetch",
+                    "-q",
+                    &project.bob.repo.url(),
+                    &format!("+{tip}~1:{dev}"),
+                ],
+                &[
+                    "fetch",
+                    "-q",
+                    &project.bob.repo.url(),
+                    "+refs/heads/main:refs/deploy/dev",
+                ],
             ] {
                 let run = server.git(attempt);
                 assert!(!run.succeeded(), "packed: {packed}, {run}");
                 assert_eq!(project.refs(), refs, "packed: {packed}, {run}");
             }
             let run = server.git(&["update-ref", dev, &before]);
-            assert!(run.err().contains("git-deploy: refused  refs/deploy/dev\n  ✗ place"), "{run}");
+            assert!(
+                run.err()
+                    .contains("git-deploy: refused  refs/deploy/dev\n  ✗ place"),
+                "{run}"
+            );
         }
         // Git lets nobody stop it here, and moves nothing that this hook is for.
-        server.git(&["update-ref", "refs/heads/other", "refs/heads/main"]).ok();
+        server
+            .git(&["update-ref", "refs/heads/other", "refs/heads/main"])
+            .ok();
         project.audited();
     }
 }
@@ -79,31 +108,71 @@ fn all_else_works() {
             let before = project.refs();
             server.git(housekeeping).ok();
             assert_eq!(project.refs(), before, "{housekeeping:?}");
-            let verb = if entries(&project, "dev").len().is_multiple_of(2) { "unlock" } else { "lock" };
+            let verb = if entries(&project, "dev").len().is_multiple_of(2) {
+                "unlock"
+            } else {
+                "lock"
+            };
             let lock = ["lock", "dev", "-m", "incident"];
-            project.bob.deploy(if verb == "lock" { &lock } else { &["unlock", "dev"] }).ok();
+            project
+                .bob
+                .deploy(if verb == "lock" {
+                    &lock
+                } else {
+                    &["unlock", "dev"]
+                })
+                .ok();
         }
         project.push("api/x", &format!("{round}\n"));
-        ci.push(&["HEAD:refs/tags/free", "HEAD:refs/heads/topic", "--force"]).ok();
+        ci.push(&["HEAD:refs/tags/free", "HEAD:refs/heads/topic", "--force"])
+            .ok();
         ci.push(&[":refs/heads/topic"]).ok();
     }
     let many = project.refused(&["place"], || ci.push(&["HEAD:refs/deploy/unknown"]));
     assert!(many.contains("no environment"), "{many}");
 
     // A clone, whose git fetches ledgers to another place, and whose ledgers only we move.
-    let place = project.carol.repo.path().join(".git/hooks/reference-transaction");
+    let place = project
+        .carol
+        .repo
+        .path()
+        .join(".git/hooks/reference-transaction");
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::copy(server.path().join("hooks/reference-transaction"), &place).unwrap();
-    project.carol.repo.git(&["config", "--add", "remote.origin.fetch", "+refs/deploy/*:refs/deploy-incoming/*"]).ok();
+    project
+        .carol
+        .repo
+        .git(&[
+            "config",
+            "--add",
+            "remote.origin.fetch",
+            "+refs/deploy/*:refs/deploy-incoming/*",
+        ])
+        .ok();
     project.carol.repo.git(&["fetch", "-q"]).ok();
     project.carol.repo.git(&["fetch", "-q", "--prune"]).ok();
     project.carol.deploy(&["sync"]).ok();
-    project.carol.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    project
+        .carol
+        .deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     project.carol.repo.git(&["gc", "-q"]).ok();
-    project.carol.repo.git(&["update-ref", "-d", "refs/deploy/dev"]).fails(128);
+    project
+        .carol
+        .repo
+        .git(&["update-ref", "-d", "refs/deploy/dev"])
+        .fails(128);
     // And a mirror takes all there is: it has no hooks.
     let mirror = world.path().join("mirror.git");
-    server.git(&["clone", "-q", "--mirror", &server.url(), &mirror.to_string_lossy()]).ok();
+    server
+        .git(&[
+            "clone",
+            "-q",
+            "--mirror",
+            &server.url(),
+            &mirror.to_string_lossy(),
+        ])
+        .ok();
     project.audited();
 }
 
@@ -112,13 +181,26 @@ fn all_else_works() {
 fn kept() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
-    let script = "#!/bin/sh\nread old new ref\necho \"$1 $ref\" >> seen\ntest \"$ref\" != refs/heads/bad\n";
+    let script =
+        "#!/bin/sh\nread old new ref\necho \"$1 $ref\" >> seen\ntest \"$ref\" != refs/heads/bad\n";
     project.server.hook("reference-transaction", script);
-    project.server.deploy(&["server", "init", ".", "--reference-transaction"]).ok();
+    project
+        .server
+        .deploy(&["server", "init", ".", "--reference-transaction"])
+        .ok();
     project.ci.push(&["HEAD:refs/heads/good"]).ok();
     let bad = project.ci.push(&["HEAD:refs/heads/bad"]);
-    assert!(!bad.succeeded() && bad.err().contains("reference-transaction.local refuses"), "{bad}");
-    project.server.git(&["rev-parse", "--verify", "-q", "refs/heads/bad"]).fails(1);
+    assert!(
+        !bad.succeeded() && bad.err().contains("reference-transaction.local refuses"),
+        "{bad}"
+    );
+    project
+        .server
+        .git(&["rev-parse", "--verify", "-q", "refs/heads/bad"])
+        .fails(1);
     let seen = std::fs::read_to_string(project.server.path().join("seen")).unwrap();
-    assert!(seen.contains("prepared refs/heads/good\n") && seen.contains("committed refs/heads/good\n"), "{seen}");
+    assert!(
+        seen.contains("prepared refs/heads/good\n") && seen.contains("committed refs/heads/good\n"),
+        "{seen}"
+    );
 }

@@ -9,7 +9,9 @@ use crate::harness::{Repo, Run, World, needs};
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33).to_le_bytes()[0]
     });
     next.take(bytes).collect()
@@ -18,9 +20,14 @@ fn noise(bytes: usize) -> Vec<u8> {
 /// Pushes these; whether it was sent in pieces of unknown number, as what is larger than the buffer always is.
 fn chunked(repo: &Repo<'_>, refspecs: &[&str]) -> bool {
     let mut command = repo.command("git");
-    command.env("GIT_CURL_VERBOSE", "1").args(["push", "-q", "origin"]).args(refspecs);
+    command
+        .env("GIT_CURL_VERBOSE", "1")
+        .args(["push", "-q", "origin"])
+        .args(refspecs);
     let run = Run::of(repo.world(), &mut command).ok();
-    run.err().to_ascii_lowercase().contains("transfer-encoding: chunked")
+    run.err()
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
 }
 
 /// The day goes well over HTTP, in both versions of the protocol, and so does a push that is larger than the buffer; a wrong password and
@@ -35,7 +42,11 @@ fn http() {
     let web = Web::start(&world, &["alice", "bob", "carol", "ci"]);
     let url = web.url("server.git");
     let project = project(&world, server, |person| {
-        world.clone_from(&url, person, &[&format!("credential.helper={}", Web::helper(person, true))])
+        world.clone_from(
+            &url,
+            person,
+            &[&format!("credential.helper={}", Web::helper(person, true))],
+        )
     });
     let (carol, ci) = (&project.carol.repo, &project.ci.repo);
     assert_eq!(protocol(carol), 2);
@@ -49,11 +60,16 @@ fn http() {
     std::fs::write(bob.path().join("noise"), noise(3 << 20)).unwrap();
     bob.git(&["add", "noise"]).ok();
     bob.git(&["commit", "-q", "-m", "Add noise"]).ok();
-    assert!(chunked(bob, &["HEAD:refs/heads/large", &format!("{lock}:refs/deploy/prod")]));
+    assert!(chunked(
+        bob,
+        &["HEAD:refs/heads/large", &format!("{lock}:refs/deploy/prod")]
+    ));
     assert_eq!(project.server.rev("refs/deploy/prod"), lock.to_string());
     assert_eq!(project.server.rev("refs/heads/large"), bob.rev("HEAD"));
 
-    carol.git(&["config", "credential.helper", &Web::helper("carol", false)]).ok();
+    carol
+        .git(&["config", "credential.helper", &Web::helper("carol", false)])
+        .ok();
     not_let_in(carol, "Authentication failed");
     carol.git(&["config", "--unset", "credential.helper"]).ok();
     not_let_in(carol, "could not read Username");

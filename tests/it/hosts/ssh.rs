@@ -17,18 +17,30 @@ fn ssh() {
     let url = sshd.url(&server.path().to_string_lossy());
     let project = project(&world, server, |person| {
         sshd.admit(&sshd.key(person));
-        world.clone_from(&url, person, &[&format!("core.sshCommand={}", sshd.command(person))])
+        world.clone_from(
+            &url,
+            person,
+            &[&format!("core.sshCommand={}", sshd.command(person))],
+        )
     });
     let carol = &project.carol.repo;
     assert_eq!(protocol(carol), 2);
-    project.ci.repo.git(&["config", "protocol.version", "0"]).ok();
+    project
+        .ci
+        .repo
+        .git(&["config", "protocol.version", "0"])
+        .ok();
     assert_eq!(protocol(&project.ci.repo), 0);
     day(&project);
 
     sshd.key("mallory");
-    carol.git(&["config", "core.sshCommand", &sshd.command("mallory")]).ok();
+    carol
+        .git(&["config", "core.sshCommand", &sshd.command("mallory")])
+        .ok();
     not_let_in(carol, "Permission denied");
-    carol.git(&["config", "core.sshCommand", &sshd.command("carol")]).ok();
+    carol
+        .git(&["config", "core.sshCommand", &sshd.command("carol")])
+        .ok();
     world.existing("ssh", "server").write("known_hosts", "");
     not_let_in(carol, "Host key verification failed");
 }

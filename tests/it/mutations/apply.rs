@@ -10,7 +10,9 @@ use proptest::sample::Index;
 use serde_json::Value;
 
 use super::bench::{Bench, Line, Push};
-use super::change::{Bytes, Change, InField, InFolder, InLine, InMessage, InParents, Mutation, Signed, Site};
+use super::change::{
+    Bytes, Change, InField, InFolder, InLine, InMessage, InParents, Mutation, Signed, Site,
+};
 
 impl Bench<'_> {
     /// What the mutated push says; `None` if it says the same, or what may go in as well.
@@ -22,7 +24,10 @@ impl Bench<'_> {
             Change::Order(order) => self.line(push, self.reordered(push, order)?),
             change => {
                 let commit = self.changed(push, place, change)?;
-                assert_ne!(commit, push.commits[place], "the same objects: {mutation:?}");
+                assert_ne!(
+                    commit, push.commits[place],
+                    "the same objects: {mutation:?}"
+                );
                 self.line(push, self.relinked(commit, &push.commits[place..])?)
             }
         };
@@ -31,14 +36,27 @@ impl Bench<'_> {
 
     /// Chains the commits after the first of `old` to another commit in its stead.
     fn relinked(&self, new: Oid, old: &[Oid]) -> Option<Oid> {
-        old.windows(2).try_fold(new, |new, pair| self.reparented(pair[1], Some(pair[0]), new))
+        old.windows(2).try_fold(new, |new, pair| {
+            self.reparented(pair[1], Some(pair[0]), new)
+        })
     }
 
     /// The commit with another first parent.
     fn reparented(&self, commit: Oid, from: Option<Oid>, to: Oid) -> Option<Oid> {
         let raw = String::from_utf8(self.read(commit)).unwrap();
-        let from = from.or_else(|| self.repository.read_commit(commit).unwrap().parents.first().copied())?;
-        let raw = raw.replacen(&format!("\nparent {from}\n"), &format!("\nparent {to}\n"), 1);
+        let from = from.or_else(|| {
+            self.repository
+                .read_commit(commit)
+                .unwrap()
+                .parents
+                .first()
+                .copied()
+        })?;
+        let raw = raw.replacen(
+            &format!("\nparent {from}\n"),
+            &format!("\nparent {to}\n"),
+            1,
+        );
         Some(self.write(Kind::Commit, raw.as_bytes()))
     }
 
@@ -46,19 +64,31 @@ impl Bench<'_> {
         // Its own commits, and as many of others.
         let others = self.pushes.iter().flat_map(|push| &push.commits);
         let pool: Vec<Oid> = push.commits.iter().chain(others).copied().collect();
-        let tip = order.iter().map(|index| *index.get(&pool)).try_fold(push.old, |tip, commit| match tip {
-            Some(tip) => self.reparented(commit, None, tip).map(Some),
-            None => Some(Some(commit)),
-        });
+        let tip = order
+            .iter()
+            .map(|index| *index.get(&pool))
+            .try_fold(push.old, |tip, commit| match tip {
+                Some(tip) => self.reparented(commit, None, tip).map(Some),
+                None => Some(Some(commit)),
+            });
         tip?
     }
 
     fn other_line(&self, push: &Push, change: &InLine) -> Line {
         let line = self.line(push, *push.commits.last().unwrap());
         match change {
-            InLine::Old(id) => Line { old: id.get(&self.ids).to_string(), ..line },
-            InLine::New(id) => Line { new: id.get(&self.ids).to_string(), ..line },
-            InLine::Name(name) => Line { name: (*name).to_owned(), ..line },
+            InLine::Old(id) => Line {
+                old: id.get(&self.ids).to_string(),
+                ..line
+            },
+            InLine::New(id) => Line {
+                new: id.get(&self.ids).to_string(),
+                ..line
+            },
+            InLine::Name(name) => Line {
+                name: (*name).to_owned(),
+                ..line
+            },
         }
     }
 
@@ -66,18 +96,20 @@ impl Bench<'_> {
     fn changed(&self, push: &Push, place: usize, change: &Change) -> Option<Oid> {
         let commit = push.commits[place];
         match change {
-            Change::Bytes(Site::Commit, bytes) => self.write_changed(commit, |raw| edited(raw, bytes)),
+            Change::Bytes(Site::Commit, bytes) => {
+                self.write_changed(commit, |raw| edited(raw, bytes))
+            }
             Change::Bytes(site, bytes) => {
                 let ways = self.ways(self.tree(commit));
                 let (way, id, _) = match site {
                     Site::Any(index) => index.get(&ways),
                     // The first two of a tree in git's order; a genesis has neither.
-                    Site::Entry => {
-                        ways.iter().find(|(way, _, folder)| self.is_file(commit, way, *folder, "entry.json"))?
-                    }
-                    _ => {
-                        ways.iter().find(|(way, _, folder)| self.is_file(commit, way, *folder, "entry.json.minisig"))?
-                    }
+                    Site::Entry => ways.iter().find(|(way, _, folder)| {
+                        self.is_file(commit, way, *folder, "entry.json")
+                    })?,
+                    _ => ways.iter().find(|(way, _, folder)| {
+                        self.is_file(commit, way, *folder, "entry.json.minisig")
+                    })?,
                 };
                 let new = edited(&self.read(*id), bytes)?;
                 self.retree(commit, way, &new)
@@ -89,7 +121,9 @@ impl Bench<'_> {
                 let new = refolded(*id, &self.read(*id), how, &self.ids)?;
                 self.retree(commit, way, &new)
             }
-            Change::Parents(how) => self.write_changed(commit, |raw| reparented(raw, how, &self.ids)),
+            Change::Parents(how) => {
+                self.write_changed(commit, |raw| reparented(raw, how, &self.ids))
+            }
             Change::Header(at, line) => self.write_changed(commit, |raw| headed(raw, *at, *line)),
             Change::Message(how) => self.write_changed(commit, |raw| told(raw, *how)),
             Change::Field(at, how, signed) => self.resigned(push, place, *at, how, *signed),
@@ -106,7 +140,9 @@ impl Bench<'_> {
 
     fn write_changed(&self, commit: Oid, edit: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Oid> {
         let raw = self.read(commit);
-        edit(&raw).filter(|new| *new != raw).map(|new| self.write(Kind::Commit, &new))
+        edit(&raw)
+            .filter(|new| *new != raw)
+            .map(|new| self.write(Kind::Commit, &new))
     }
 
     /// The commit with other bytes at the end of a way through its tree.
@@ -114,24 +150,57 @@ impl Bench<'_> {
         let old = self.tree(commit);
         let new = self.replaced(old, way, bytes);
         let raw = String::from_utf8(self.read(commit)).unwrap();
-        (new != old).then(|| self.write(Kind::Commit, raw.replacen(&old.to_string(), &new.to_string(), 1).as_bytes()))
+        (new != old).then(|| {
+            self.write(
+                Kind::Commit,
+                raw.replacen(&old.to_string(), &new.to_string(), 1)
+                    .as_bytes(),
+            )
+        })
     }
 
     /// The commit of an entry that says or is signed otherwise, with everything that follows from it.
-    fn resigned(&self, push: &Push, place: usize, at: Index, how: &InField, signed: Signed) -> Option<Oid> {
+    fn resigned(
+        &self,
+        push: &Push,
+        place: usize,
+        at: Index,
+        how: &InField,
+        signed: Signed,
+    ) -> Option<Oid> {
         let commit = self.repository.read_commit(push.commits[place]).unwrap();
-        let bytes = self.repository.file_at(commit.tree, "entry.json", usize::MAX).unwrap()?;
-        let before = self.repository.file_at(commit.tree, "entry.json.minisig", usize::MAX).unwrap().unwrap();
+        let bytes = self
+            .repository
+            .file_at(commit.tree, "entry.json", usize::MAX)
+            .unwrap()?;
+        let before = self
+            .repository
+            .file_at(commit.tree, "entry.json.minisig", usize::MAX)
+            .unwrap()
+            .unwrap();
         let old = Statement::parse(&bytes).unwrap();
         let statement = match how {
             InField::Nothing => old.clone(),
-            how => Kept::parse_again(&self.with_other_field(&bytes, at, how)?).ok()?.statement,
+            how => {
+                Kept::parse_again(&self.with_other_field(&bytes, at, how)?)
+                    .ok()?
+                    .statement
+            }
         };
         let bytes = statement.print().ok()?;
         let comment = statement.trusted_comment();
         let project = &self.project;
-        let people = [&project.alice, &project.bob, &project.carol, &project.ci, &self.mallory];
-        let author = people.iter().find(|forge| forge.person == old.by.as_str()).unwrap();
+        let people = [
+            &project.alice,
+            &project.bob,
+            &project.carol,
+            &project.ci,
+            &self.mallory,
+        ];
+        let author = people
+            .iter()
+            .find(|forge| forge.person == old.by.as_str())
+            .unwrap();
         let signature = match signed {
             Signed::Before => before,
             // What somebody else says for himself can be right.
@@ -139,17 +208,25 @@ impl Bench<'_> {
             Signed::By(number) => people[number].signer.sign(&bytes, &comment).unwrap(),
             Signed::Elsewhere => author.signer.sign(&bytes, &format!("{comment}s")).unwrap(),
             Signed::Right => {
-                let place = |it: &Statement| (it.project, it.previous, it.sequence, it.ledger.clone());
+                let place =
+                    |it: &Statement| (it.project, it.previous, it.sequence, it.ledger.clone());
                 if place(&statement) == place(&old) {
                     return None;
                 }
                 author.signer.sign(&bytes, &comment).unwrap()
             }
         };
-        let entry = Entry::<Unverified>::parse(&bytes, &signature).unwrap().assume_verified(author.key());
+        let entry = Entry::<Unverified>::parse(&bytes, &signature)
+            .unwrap()
+            .assume_verified(author.key());
         let base = self.tree(*commit.parents.first()?);
-        let state = StateReader::new(&self.repository).load(base, &statement.ledger, &Scope::of(&statement)).ok()?;
-        let text = self.repository.file_at(commit.tree, "deploy.toml", usize::MAX).unwrap();
+        let state = StateReader::new(&self.repository)
+            .load(base, &statement.ledger, &Scope::of(&statement))
+            .ok()?;
+        let text = self
+            .repository
+            .file_at(commit.tree, "deploy.toml", usize::MAX)
+            .unwrap();
         let edits = fold(&state, &entry, text.map(Into::into).as_ref());
         let tree = self.repository.write_folded(base, &entry, &edits).ok()?;
         let raw = commit_bytes(&statement, tree, &self.root.name);
@@ -187,14 +264,27 @@ impl Bench<'_> {
     fn values(&self) -> Vec<Value> {
         let mut values = Vec::new();
         for commit in self.pushes.iter().flat_map(|push| &push.commits) {
-            let bytes = self.repository.file_at(self.tree(*commit), "entry.json", usize::MAX).unwrap();
+            let bytes = self
+                .repository
+                .file_at(self.tree(*commit), "entry.json", usize::MAX)
+                .unwrap();
             let Some(bytes) = bytes else { continue };
             let json: Value = serde_json::from_slice(&bytes).unwrap();
             leaves_of(&json, String::new(), &mut values);
         }
         let mut values: Vec<Value> = values.into_iter().map(|(_, value)| value).collect();
         values.extend(self.ids.iter().map(|id| Value::from(id.to_string())));
-        values.extend(["mallory", "stage", "succeeded", "failed", "rollback", "destroy"].map(Value::from));
+        values.extend(
+            [
+                "mallory",
+                "stage",
+                "succeeded",
+                "failed",
+                "rollback",
+                "destroy",
+            ]
+            .map(Value::from),
+        );
         values.extend([0, 1, 2, 7, u64::MAX].map(Value::from));
         values
     }
@@ -205,7 +295,11 @@ fn leaves_of(value: &Value, pointer: String, to: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                leaves_of(value, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), to);
+                leaves_of(
+                    value,
+                    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+                    to,
+                );
             }
         }
         Value::Array(items) => {
@@ -224,7 +318,11 @@ fn unescaped(key: &str) -> String {
 /// Values of one sort can stand for each other.
 fn sort(value: &Value) -> (u8, usize) {
     match value {
-        Value::String(text) if text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => (1, text.len()),
+        Value::String(text)
+            if text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            (1, text.len())
+        }
         Value::String(text) if text.ends_with('Z') && text.len() == 20 => (2, 0),
         Value::String(_) => (3, 0),
         Value::Number(_) => (4, 0),
@@ -237,13 +335,19 @@ fn nudged(value: &Value, up: bool) -> Option<Value> {
     Some(match value {
         Value::Number(number) => {
             let number = number.as_u64()?;
-            if up { number.checked_add(1)?.into() } else { number.checked_sub(1)?.into() }
+            if up {
+                number.checked_add(1)?.into()
+            } else {
+                number.checked_sub(1)?.into()
+            }
         }
         Value::Bool(flag) => (!flag).into(),
         Value::String(text) if sort(value).0 == 3 && up => format!("{text}x").into(),
         Value::String(text) => {
             // The last digit or letter, one on: still a time, an id, a name.
-            let (head, last) = text.strip_suffix('Z').map_or((text.as_str(), ""), |head| (head, "Z"));
+            let (head, last) = text
+                .strip_suffix('Z')
+                .map_or((text.as_str(), ""), |head| (head, "Z"));
             let (head, digit) = head.split_at_checked(head.len().checked_sub(1)?)?;
             let digit = digit.bytes().next()?;
             let next = match (digit, up) {
@@ -291,24 +395,39 @@ fn refolded(id: Oid, raw: &[u8], how: &InFolder, ids: &[Oid]) -> Option<Vec<u8>>
     if entries.is_empty() {
         return None;
     }
-    let put = |mode: &str, name: &[u8], id: &Oid| [mode.as_bytes(), b" ", name, b"\0", id.as_bytes()].concat();
+    let put = |mode: &str, name: &[u8], id: &Oid| {
+        [mode.as_bytes(), b" ", name, b"\0", id.as_bytes()].concat()
+    };
     let mut parts: Vec<Vec<u8>> = entries.iter().map(|entry| entry.raw.to_vec()).collect();
     let at = |index: &Index| index.index(entries.len());
     match how {
-        InFolder::Mode(index, mode) => parts[at(index)] = put(mode, entries[at(index)].name, &entries[at(index)].id),
+        InFolder::Mode(index, mode) => {
+            parts[at(index)] = put(mode, entries[at(index)].name, &entries[at(index)].id)
+        }
         InFolder::Name(index, name) => {
             let entry = entries[at(index)];
-            parts[at(index)] = put(std::str::from_utf8(entry.mode).unwrap(), name.as_bytes(), &entry.id);
+            parts[at(index)] = put(
+                std::str::from_utf8(entry.mode).unwrap(),
+                name.as_bytes(),
+                &entry.id,
+            );
         }
         InFolder::Object(index, other) => {
             let entry = entries[at(index)];
-            parts[at(index)] = put(std::str::from_utf8(entry.mode).unwrap(), entry.name, other.get(ids));
+            parts[at(index)] = put(
+                std::str::from_utf8(entry.mode).unwrap(),
+                entry.name,
+                other.get(ids),
+            );
         }
         InFolder::Drop(index) => drop(parts.remove(at(index))),
         InFolder::Twice(index) => parts.insert(at(index), parts[at(index)].clone()),
         InFolder::Swap(one, two) => parts.swap(at(one), at(two)),
         InFolder::Add(mode, name, of) => {
-            let place = entries.iter().position(|entry| entry.name > name.as_bytes()).unwrap_or(entries.len());
+            let place = entries
+                .iter()
+                .position(|entry| entry.name > name.as_bytes())
+                .unwrap_or(entries.len());
             parts.insert(place, put(mode, name.as_bytes(), &entries[at(of)].id));
         }
     }
@@ -320,8 +439,10 @@ fn reparented(raw: &[u8], how: &InParents, ids: &[Oid]) -> Option<Vec<u8>> {
     let raw = std::str::from_utf8(raw).unwrap();
     let (head, message) = raw.split_once("\n\n")?;
     let lines: Vec<String> = head.lines().map(str::to_owned).collect();
-    let (mut parents, rest): (Vec<String>, Vec<String>) =
-        lines.into_iter().skip(1).partition(|line| line.starts_with("parent "));
+    let (mut parents, rest): (Vec<String>, Vec<String>) = lines
+        .into_iter()
+        .skip(1)
+        .partition(|line| line.starts_with("parent "));
     let parent = |id: &Index| format!("parent {}", id.get(ids));
     match how {
         InParents::Add(at, id) => parents.insert(at.index(parents.len() + 1), parent(id)),
@@ -333,7 +454,11 @@ fn reparented(raw: &[u8], how: &InParents, ids: &[Oid]) -> Option<Vec<u8>> {
             parents.swap(one, two);
         }
     }
-    let all: Vec<&str> = head.lines().take(1).chain(parents.iter().chain(&rest).map(String::as_str)).collect();
+    let all: Vec<&str> = head
+        .lines()
+        .take(1)
+        .chain(parents.iter().chain(&rest).map(String::as_str))
+        .collect();
     Some(format!("{}\n\n{message}", all.join("\n")).into_bytes())
 }
 

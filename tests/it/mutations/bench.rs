@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use git_deploy::domain::entry::{Action, Approve, Attestation, Lock, Publish, Record, Reported, Start, Unlock, Yank};
+use git_deploy::domain::entry::{
+    Action, Approve, Attestation, Lock, Publish, Record, Reported, Start, Unlock, Yank,
+};
 use git_deploy::domain::id::{CommitId, Digest, Oid, RunId};
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::time::Span;
@@ -65,9 +67,15 @@ pub struct Bench<'w> {
 impl<'w> Bench<'w> {
     pub fn new(world: &'w World) -> Self {
         let project = Project::new(world, POLICY);
-        project.ci.deploy(&["record", "dev", "--verification", "passed"]).ok();
+        project
+            .ci
+            .deploy(&["record", "dev", "--verification", "passed"])
+            .ok();
         project.bob.deploy(&["approve", "prod"]).ok();
-        project.carol.deploy(&["lock", "prod", "-m", "incident"]).ok();
+        project
+            .carol
+            .deploy(&["lock", "prod", "-m", "incident"])
+            .ok();
         project.carol.deploy(&["unlock", "prod", "-m", "over"]).ok();
         world.advance("20m");
         let mallory = Forge::new(world, &project.server, "mallory");
@@ -78,13 +86,20 @@ impl<'w> Bench<'w> {
         let made = made(&project);
         let copy = world.existing("copy.git", "mallory");
         let mut command = Command::new("cp");
-        let done = command.arg("-r").args([project.server.path(), copy.path()]).status().unwrap();
+        let done = command
+            .arg("-r")
+            .args([project.server.path(), copy.path()])
+            .status()
+            .unwrap();
         assert!(done.success());
         for (forge, _, tip) in &made {
             copy.git(&["fetch", "-q", &forge.repo.url(), tip]).ok();
         }
         let repository = Repository::open(copy.path()).unwrap();
-        let present = Present { tips: repository.tips().unwrap(), now: world.now() };
+        let present = Present {
+            tips: repository.tips().unwrap(),
+            now: world.now(),
+        };
         let settings = Settings::read(&repository).unwrap();
         let root = Root::of_policy(&repository, present.tips[&LedgerName::policy()]).unwrap();
         let pushes: Vec<Push> = made
@@ -93,10 +108,16 @@ impl<'w> Bench<'w> {
                 let ledger: LedgerName = ledger.parse().unwrap();
                 let old = present.tips.get(&ledger).map(|tip| tip.0);
                 let not = old.map(|old| format!("^{old}"));
-                let list: Vec<&str> =
-                    ["rev-list", "--first-parent", "--reverse", tip].into_iter().chain(not.as_deref()).collect();
+                let list: Vec<&str> = ["rev-list", "--first-parent", "--reverse", tip]
+                    .into_iter()
+                    .chain(not.as_deref())
+                    .collect();
                 let ids = copy.git(&list).ok().text();
-                Push { ledger, old, commits: ids.lines().map(|id| id.parse().unwrap()).collect() }
+                Push {
+                    ledger,
+                    old,
+                    commits: ids.lines().map(|id| id.parse().unwrap()).collect(),
+                }
             })
             .collect();
         let store = gix::open(copy.path()).unwrap();
@@ -118,7 +139,11 @@ impl<'w> Bench<'w> {
             .pushes
             .iter()
             // A genesis alone is no entry.
-            .flat_map(|push| push.commits[usize::from(push.old.is_none())..].iter().map(|id| bench.line(push, *id)))
+            .flat_map(|push| {
+                push.commits[usize::from(push.old.is_none())..]
+                    .iter()
+                    .map(|id| bench.line(push, *id))
+            })
             .collect();
         bench
     }
@@ -126,7 +151,11 @@ impl<'w> Bench<'w> {
     /// What a push says that moves the ledger to this commit.
     pub fn line(&self, push: &Push, new: Oid) -> Line {
         let old = push.old.map_or_else(|| self.zero(), |old| old.to_string());
-        Line { old, new: new.to_string(), name: push.ledger.reference() }
+        Line {
+            old,
+            new: new.to_string(),
+            name: push.ledger.reference(),
+        }
     }
 
     pub fn zero(&self) -> String {
@@ -139,20 +168,32 @@ impl<'w> Bench<'w> {
 
     /// The line that git makes of it, which knows where refs are: `None` if nothing of the mutation is left then.
     pub fn as_git_says(&self, line: Line) -> Option<Line> {
-        let ledger = line.name.strip_prefix("refs/deploy/").and_then(|name| name.parse().ok());
+        let ledger = line
+            .name
+            .strip_prefix("refs/deploy/")
+            .and_then(|name| name.parse().ok());
         let tip = ledger.and_then(|ledger: LedgerName| self.present.tips.get(&ledger));
-        let line = Line { old: tip.map_or_else(|| self.zero(), ToString::to_string), ..line };
+        let line = Line {
+            old: tip.map_or_else(|| self.zero(), ToString::to_string),
+            ..line
+        };
         (line.old != line.new && !self.is_valid(&line)).then_some(line)
     }
 
     fn known_ids(&self) -> Vec<Oid> {
-        let commits = self.pushes.iter().flat_map(|push| push.commits.iter().copied().chain(push.old));
+        let commits = self
+            .pushes
+            .iter()
+            .flat_map(|push| push.commits.iter().copied().chain(push.old));
         let mut ids: Vec<Oid> = commits.collect();
         for commit in ids.clone() {
             ids.push(self.tree(commit));
             ids.extend(self.repository.read_commit(commit).unwrap().parents);
         }
-        let file = self.ways(self.tree(self.pushes[0].commits[0])).into_iter().find(|(.., folder)| !folder);
+        let file = self
+            .ways(self.tree(self.pushes[0].commits[0]))
+            .into_iter()
+            .find(|(.., folder)| !folder);
         ids.extend(file.map(|(_, id, _)| id));
         ids.extend([self.root.id.0, self.zero().parse().unwrap()]);
         ids.push(Oid::from_bytes(&vec![7; ids[0].as_bytes().len()]).unwrap());
@@ -172,7 +213,14 @@ impl<'w> Bench<'w> {
     }
 
     pub fn write(&self, kind: gix::objs::Kind, bytes: &[u8]) -> Oid {
-        Oid::from_bytes(self.store.objects.write_buf(kind, bytes).unwrap().as_bytes()).unwrap()
+        Oid::from_bytes(
+            self.store
+                .objects
+                .write_buf(kind, bytes)
+                .unwrap()
+                .as_bytes(),
+        )
+        .unwrap()
     }
 
     /// The tree of a commit of ours.
@@ -201,7 +249,9 @@ impl<'w> Bench<'w> {
 
     /// The tree with other bytes at the end of a way.
     pub fn replaced(&self, tree: Oid, way: &[usize], bytes: &[u8]) -> Oid {
-        let Some((place, rest)) = way.split_first() else { return self.write(gix::objs::Kind::Tree, bytes) };
+        let Some((place, rest)) = way.split_first() else {
+            return self.write(gix::objs::Kind::Tree, bytes);
+        };
         let raw = self.read(tree);
         let entries: Vec<_> = tree::entries(tree, &raw).map(Result::unwrap).collect();
         let entry = entries[*place];
@@ -219,18 +269,32 @@ impl<'w> Bench<'w> {
     /// The rules' answer to a push of one line, in this process: the court that the hooks ask. `None` lets it in.
     pub fn against(&self, line: &Line) -> Option<String> {
         let text = format!("{} {} {}\n", line.old, line.new, line.name);
-        let Ok(updates) = Update::parse_all(text.as_bytes()) else { return Some("line".to_owned()) };
-        let [update] = &updates[..] else { panic!("{updates:?}") };
+        let Ok(updates) = Update::parse_all(text.as_bytes()) else {
+            return Some("line".to_owned());
+        };
+        let [update] = &updates[..] else {
+            panic!("{updates:?}")
+        };
         let ledger = match classify(&update.name) {
             Class::Ledger(ledger) => ledger,
             Class::Forbidden(_) => return Some("name".to_owned()),
             class => panic!("{line:?} is {class:?}, and no mutation of a ledger's push"),
         };
-        let court = Court::new(&self.repository, &self.settings, Some(&self.root), &self.present).unwrap();
+        let court = Court::new(
+            &self.repository,
+            &self.settings,
+            Some(&self.root),
+            &self.present,
+        )
+        .unwrap();
         match court.ledger(&ledger, update) {
             Ok(judgement) if judgement.decision() == Decision::Allowed => None,
             Ok(judgement) => {
-                let bad = judgement.verdict.checks.iter().find(|check| check.outcome != Outcome::Pass);
+                let bad = judgement
+                    .verdict
+                    .checks
+                    .iter()
+                    .find(|check| check.outcome != Outcome::Pass);
                 Some(bad.map_or("nothing", |check| check.rule.name()).to_owned())
             }
             Err(fault) => Some(fault.to_string()),
@@ -239,7 +303,12 @@ impl<'w> Bench<'w> {
 
     /// Really pushes it, with plain git.
     pub fn push(&self, line: &Line) -> Run<'w> {
-        self.copy.git(&["push", "-q", &self.project.server.url(), &format!("+{}:{}", line.new, line.name)])
+        self.copy.git(&[
+            "push",
+            "-q",
+            &self.project.server.url(),
+            &format!("+{}:{}", line.new, line.name),
+        ])
     }
 }
 
@@ -249,46 +318,100 @@ pub fn to_gix(id: Oid) -> gix::ObjectId {
 
 /// Honest entries of all sorts, each beside the others: who made it, the ledger, and its last commit.
 fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Forge<'w>, &'static str, String)> {
-    let Project { alice, bob, carol, ci, .. } = project;
+    let Project {
+        alice,
+        bob,
+        carol,
+        ci,
+        ..
+    } = project;
     let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     let approved = |action: Action| match action {
-        Action::Record(Record { mut deployment, results, logs }) => {
+        Action::Record(Record {
+            mut deployment,
+            results,
+            logs,
+        }) => {
             deployment.approved_by = vec!["bob".parse().unwrap()];
             (deployment, results, logs)
         }
         _ => panic!("not a record"),
     };
     let (deployment, results, logs): (_, Vec<Reported>, _) = approved(ci.a_record("HEAD", None));
-    let start = Action::Start(Start { run: RunId([7; 16]), deployment: deployment.clone() });
-    let record = Action::Record(Record { deployment, results, logs });
+    let start = Action::Start(Start {
+        run: RunId([7; 16]),
+        deployment: deployment.clone(),
+    });
+    let record = Action::Record(Record {
+        deployment,
+        results,
+        logs,
+    });
     let expires = project.world.now().plus(Span::seconds(3_600));
     let components = vec!["demo".parse().unwrap()];
-    let approve = Approve { commit: head, components, plans: [].into(), expires, comment: None };
-    let predicate = serde_json::from_str(r#"{"result": "PASSED", "passed": [1, 2.5, null, true]}"#).unwrap();
+    let approve = Approve {
+        commit: head,
+        components,
+        plans: [].into(),
+        expires,
+        comment: None,
+    };
+    let predicate =
+        serde_json::from_str(r#"{"result": "PASSED", "passed": [1, 2.5, null, true]}"#).unwrap();
     let attestation = Attestation {
         commit: head,
         environment: None,
-        predicate_type: "https://in-toto.io/attestation/test-result/v0.1".parse().unwrap(),
+        predicate_type: "https://in-toto.io/attestation/test-result/v0.1"
+            .parse()
+            .unwrap(),
         suite: None,
         predicate,
     };
-    let yank = Yank { commit: Some(head), digest: None, reason: "broken".parse().unwrap() };
+    let yank = Yank {
+        commit: Some(head),
+        digest: None,
+        reason: "broken".parse().unwrap(),
+    };
     let policy = project.policy(&POLICY.replace("approvals = 1", "approvals = 2"));
     let digest = Digest::sha256(policy.as_bytes());
-    let publish = Publish { digest, approved_by: vec![], description: None, admits: vec![], recovered: false };
+    let publish = Publish {
+        digest,
+        approved_by: vec![],
+        description: None,
+        admits: vec![],
+        recovered: false,
+    };
     let one = |forge: &'p Forge<'w>, ledger: &'static str, action: Action| {
-        (forge, ledger, forge.build(ledger, action, None, |_| ()).to_string())
+        (
+            forge,
+            ledger,
+            forge.build(ledger, action, None, |_| ()).to_string(),
+        )
     };
     // Three in a row, of which each needs the one before it.
-    let of_demo = Action::Lock(Lock { component: Some("demo".parse().unwrap()), reason: "hot".parse().unwrap() });
-    let unlock = Unlock { component: None, commit: None, holds: vec![], comment: Some("cold".parse().unwrap()) };
+    let of_demo = Action::Lock(Lock {
+        component: Some("demo".parse().unwrap()),
+        reason: "hot".parse().unwrap(),
+    });
+    let unlock = Unlock {
+        component: None,
+        commit: None,
+        holds: vec![],
+        comment: Some("cold".parse().unwrap()),
+    };
     let mut made = vec![
         one(ci, "prod", record),
         one(ci, "prod", start),
         one(carol, "prod", Action::Approve(approve)),
         one(ci, "evidence", Action::Attestation(attestation)),
         one(alice, "evidence", Action::Yank(yank)),
-        (alice, "policy", alice.build("policy", Action::Publish(publish), Some(&policy), |_| ()).to_string()),
+        (
+            alice,
+            "policy",
+            alice
+                .build("policy", Action::Publish(publish), Some(&policy), |_| ())
+                .to_string(),
+        ),
     ];
     let row = [a_lock(), Action::Unlock(unlock), of_demo];
     let ids = row.map(|action| bob.append("dev", action, None, |_| ()));

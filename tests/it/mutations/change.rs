@@ -133,8 +133,20 @@ pub enum InLine {
     Name(&'static str),
 }
 
-const NAMES: &[&str] = &["entry.json", "lock.json", "x", "ENTRY.JSON", ".git", "..", "a b", "components", "é"];
-const MODES: &[&str] = &["100644", "100755", "100664", "120000", "160000", "40000", "040000", "0100644", "100600"];
+const NAMES: &[&str] = &[
+    "entry.json",
+    "lock.json",
+    "x",
+    "ENTRY.JSON",
+    ".git",
+    "..",
+    "a b",
+    "components",
+    "é",
+];
+const MODES: &[&str] = &[
+    "100644", "100755", "100664", "120000", "160000", "40000", "040000", "0100644", "100600",
+];
 const HEADERS: &[&str] = &[
     "encoding UTF-8",
     "encoding ISO-8859-1",
@@ -144,7 +156,16 @@ const HEADERS: &[&str] = &[
     " folded",
     "",
 ];
-const TRAILERS: &[&str] = &["\n", "\n\n", " ", "Deploy-Action: lock\n", "\0", "x", "\r\n", "\n\nDeploy-By: mallory\n"];
+const TRAILERS: &[&str] = &[
+    "\n",
+    "\n\n",
+    " ",
+    "Deploy-Action: lock\n",
+    "\0",
+    "x",
+    "\r\n",
+    "\n\nDeploy-By: mallory\n",
+];
 const REFS: &[&str] = &[
     "refs/deploy/dev",
     "refs/deploy/prod",
@@ -189,7 +210,8 @@ fn in_folder() -> impl Strategy<Value = InFolder> {
         index().prop_map(InFolder::Drop),
         index().prop_map(InFolder::Twice),
         (index(), index()).prop_map(|(one, two)| InFolder::Swap(one, two)),
-        (select(MODES), select(NAMES), index()).prop_map(|(mode, name, of)| InFolder::Add(mode, name, of)),
+        (select(MODES), select(NAMES), index())
+            .prop_map(|(mode, name, of)| InFolder::Add(mode, name, of)),
     ]
 }
 
@@ -233,8 +255,11 @@ pub fn mutation() -> impl Strategy<Value = Mutation> {
         (index(), index()).prop_map(|(at, id)| InParents::Replace(at, id)),
         (index(), index()).prop_map(|(one, two)| InParents::Swap(one, two)),
     ];
-    let line =
-        prop_oneof![index().prop_map(InLine::Old), index().prop_map(InLine::New), select(REFS).prop_map(InLine::Name),];
+    let line = prop_oneof![
+        index().prop_map(InLine::Old),
+        index().prop_map(InLine::New),
+        select(REFS).prop_map(InLine::Name),
+    ];
     let change = prop_oneof![
         4 => (site, bytes()).prop_map(|(site, bytes)| Change::Bytes(site, bytes)),
         2 => (index(), in_folder()).prop_map(|(folder, how)| Change::Folder(folder, how)),
@@ -245,5 +270,9 @@ pub fn mutation() -> impl Strategy<Value = Mutation> {
         1 => proptest::collection::vec(index(), 1..4).prop_map(Change::Order),
         1 => line.prop_map(Change::Line),
     ];
-    (index(), index(), change).prop_map(|(push, commit, change)| Mutation { push, commit, change })
+    (index(), index(), change).prop_map(|(push, commit, change)| Mutation {
+        push,
+        commit,
+        change,
+    })
 }

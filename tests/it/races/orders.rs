@@ -36,12 +36,25 @@ impl<'w> Arena<'w> {
     fn new(world: &'w World) -> Self {
         let project = Project::new(world, POLICY);
         let old = project.alice.repo.rev("HEAD");
-        project.ci.deploy(&["record", "dev", "--all", "--verification", "passed"]).ok();
+        project
+            .ci
+            .deploy(&["record", "dev", "--all", "--verification", "passed"])
+            .ok();
         project.push("api/x", "two\n");
-        project.ci.deploy(&["record", "dev", "--all", "--verification", "passed"]).ok();
+        project
+            .ci
+            .deploy(&["record", "dev", "--all", "--verification", "passed"])
+            .ok();
         project.carol.deploy(&["approve", "qa"]).ok();
-        project.ci.deploy(&["record", "open", "--all", "--start"]).ok();
-        let mut arena = Self { project, base: Refs::new(), old };
+        project
+            .ci
+            .deploy(&["record", "open", "--all", "--start"])
+            .ok();
+        let mut arena = Self {
+            project,
+            base: Refs::new(),
+            old,
+        };
         arena.base = arena.refs();
         arena
     }
@@ -68,8 +81,13 @@ impl<'w> Arena<'w> {
     /// Lets a clone forget what it has seen of ledgers: it would take the server for a liar.
     fn forget(forge: &Forge<'w>) {
         let names = ["refs/deploy/", "refs/deploy-incoming/", "refs/notes/"];
-        let refs = forge.repo.git(&[&["for-each-ref", "--format=%(refname)"], &names[..]].concat()).ok().text();
-        refs.lines().for_each(|name| drop(forge.repo.git(&["update-ref", "-d", name]).ok()));
+        let refs = forge
+            .repo
+            .git(&[&["for-each-ref", "--format=%(refname)"], &names[..]].concat())
+            .ok()
+            .text();
+        refs.lines()
+            .for_each(|name| drop(forge.repo.git(&["update-ref", "-d", name]).ok()));
         forge.deploy(&["sync"]).ok();
     }
 
@@ -88,7 +106,13 @@ impl<'w> Arena<'w> {
     }
 
     fn outcome(&self, went_in: [bool; 2]) -> Outcome {
-        (went_in, self.refs().into_iter().filter(|(name, _)| name.starts_with("refs/deploy/")).collect())
+        (
+            went_in,
+            self.refs()
+                .into_iter()
+                .filter(|(name, _)| name.starts_with("refs/deploy/"))
+                .collect(),
+        )
     }
 
     /// Round after round; every outcome is that of one order or the other. Gives how often each came.
@@ -118,19 +142,37 @@ impl<'w> Arena<'w> {
                 [first, second]
             };
             let outcome = self.outcome(went_in);
-            assert!(allowed.contains(&outcome), "{what}, round {round}: {outcome:?} is none of {allowed:?}");
+            assert!(
+                allowed.contains(&outcome),
+                "{what}, round {round}: {outcome:?} is none of {allowed:?}"
+            );
             self.told(&outcome.1);
             *seen.entry(went_in).or_default() += 1;
         }
-        println!("{what}: {seen:?} of {:?}", allowed.iter().map(|(went_in, _)| went_in).collect::<Vec<_>>());
+        println!(
+            "{what}: {seen:?} of {:?}",
+            allowed
+                .iter()
+                .map(|(went_in, _)| went_in)
+                .collect::<Vec<_>>()
+        );
     }
 
     /// The notes cover what the ledgers hold.
     #[track_caller]
     fn told(&self, ledgers: &Refs) {
-        let message = self.project.server.git(&["cat-file", "commit", "refs/notes/deploy"]).ok().text();
-        let covered = message.lines().filter_map(|line| line.strip_prefix("Deploy-Covers: ")?.split_once(' '));
-        let covered: Refs = covered.map(|(ledger, id)| (format!("refs/deploy/{ledger}"), id.to_owned())).collect();
+        let message = self
+            .project
+            .server
+            .git(&["cat-file", "commit", "refs/notes/deploy"])
+            .ok()
+            .text();
+        let covered = message
+            .lines()
+            .filter_map(|line| line.strip_prefix("Deploy-Covers: ")?.split_once(' '));
+        let covered: Refs = covered
+            .map(|(ledger, id)| (format!("refs/deploy/{ledger}"), id.to_owned()))
+            .collect();
         assert_eq!(&covered, ledgers);
     }
 }
@@ -144,7 +186,13 @@ fn rounds() -> usize {
 fn some_order_allows_it() {
     let world = World::new();
     let arena = Arena::new(&world);
-    let Project { alice, bob, carol, ci, .. } = &arena.project;
+    let Project {
+        alice,
+        bob,
+        carol,
+        ci,
+        ..
+    } = &arena.project;
 
     let deploy = arena.prepared(ci, &["record", "dev", "--all"]);
     let start = arena.prepared(bob, &["record", "dev", "--all", "--start"]);
@@ -152,18 +200,39 @@ fn some_order_allows_it() {
 
     let promote = arena.prepared(ci, &["record", "prod", "--all"]);
     let back = arena.prepared(bob, &["record", "dev", &arena.old, "--rollback"]);
-    arena.duel("a promotion, and a rollback before it", (ci, &promote), (bob, &back));
+    arena.duel(
+        "a promotion, and a rollback before it",
+        (ci, &promote),
+        (bob, &back),
+    );
 
     let used = arena.prepared(ci, &["record", "qa", "--all"]);
     let revoked = arena.prepared(carol, &["revoke", "qa"]);
-    arena.duel("an approval used and revoked", (ci, &used), (carol, &revoked));
+    arena.duel(
+        "an approval used and revoked",
+        (ci, &used),
+        (carol, &revoked),
+    );
 
-    alice.repo.write("deploy.toml", &arena.project.policy(&format!("{POLICY}\n[environments.more]\n")));
+    alice.repo.write(
+        "deploy.toml",
+        &arena
+            .project
+            .policy(&format!("{POLICY}\n[environments.more]\n")),
+    );
     let published = arena.prepared(alice, &["policy", "publish", "--yes"]);
     arena.duel("a policy and a start", (alice, &published), (bob, &start));
 
     let resume = |forge: &Forge<'_>, run: u8| {
-        let id = forge.build("open", Action::Resume(Resume { start: 1, run: RunId([run; 16]) }), None, |_| ());
+        let id = forge.build(
+            "open",
+            Action::Resume(Resume {
+                start: 1,
+                run: RunId([run; 16]),
+            }),
+            None,
+            |_| (),
+        );
         format!("+{id}:refs/deploy/open")
     };
     arena.reset();
@@ -175,28 +244,46 @@ fn some_order_allows_it() {
 
     let finish = arena.prepared(ci, &["record", "open", "--finish"]);
     let abort = arena.prepared(alice, &["abort", "open", "-m", "no"]);
-    arena.duel("an abort, and the run's end", (ci, &finish), (alice, &abort));
+    arena.duel(
+        "an abort, and the run's end",
+        (ci, &finish),
+        (alice, &abort),
+    );
 
     // The start counts on evidence that is only there once the other push is through.
     arena.reset();
     for forge in [bob, ci] {
         Arena::forget(forge);
     }
-    bob.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    bob.deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     let attested = arena.refs()["refs/deploy/evidence"].clone();
     ci.deploy(&["record", "lab", "--all"]).ok();
     let relying = arena.refs()["refs/deploy/lab"].clone();
     arena.reset();
-    let (attested, relying) = (format!("+{attested}:refs/deploy/evidence"), format!("+{relying}:refs/deploy/lab"));
-    arena.duel("evidence, and what relies on it", (bob, &attested), (ci, &relying));
+    let (attested, relying) = (
+        format!("+{attested}:refs/deploy/evidence"),
+        format!("+{relying}:refs/deploy/lab"),
+    );
+    arena.duel(
+        "evidence, and what relies on it",
+        (bob, &attested),
+        (ci, &relying),
+    );
     // In one push each is judged on what was there before it, and one refusal is everybody's.
     arena.reset();
-    ci.repo.git(&["fetch", "-q", &bob.repo.url(), "refs/deploy/evidence"]).ok();
+    ci.repo
+        .git(&["fetch", "-q", &bob.repo.url(), "refs/deploy/evidence"])
+        .ok();
     let refused = ci.push(&[&attested, &relying]).fails(1);
     assert!(refused.err().contains("✗ checks"), "{refused}");
     assert_eq!(arena.refs(), arena.base);
 
-    arena.project.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    arena
+        .project
+        .server
+        .git(&["fsck", "--strict", "--no-dangling"])
+        .ok();
     let auditor = world.clone(&arena.project.server, "auditor");
     auditor.deploy(&["sync"]).ok();
     auditor.deploy(&["audit"]).ok();

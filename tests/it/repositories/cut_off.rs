@@ -5,14 +5,14 @@ use crate::harness::{Repo, World, with_random_keys};
 use crate::write::joined;
 
 /// An environment whose rules ask how a commit lies to a branch and to what runs.
-const BOUND: &str =
-    "[environments]\ndev = {}\nprod = { branch = \"main\", deploy_on = \"approval\", up_to_date = true }\n";
+const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"main\", deploy_on = \"approval\", up_to_date = true }\n";
 
 /// A new clone of one commit.
 fn shallow<'w>(world: &'w World, server: &Repo<'w>, folder: &str) -> Repo<'w> {
     let repo = world.existing(folder, "alice");
     std::fs::create_dir(repo.path()).unwrap();
-    repo.git(&["clone", "-q", "--depth=1", &server.url(), "."]).ok();
+    repo.git(&["clone", "-q", "--depth=1", &server.url(), "."])
+        .ok();
     repo
 }
 
@@ -24,7 +24,10 @@ fn jobs() {
         round(&server, &shallow(&world, &server, "job1"));
         let job = shallow(&world, &server, "job2");
         round(&server, &job);
-        assert!(job.path().join(".git/shallow").exists(), "nothing more than the ledgers was fetched");
+        assert!(
+            job.path().join(".git/shallow").exists(),
+            "nothing more than the ledgers was fetched"
+        );
         // A commit that comes later, and one of before, by its id.
         let early = alice.rev("HEAD~3");
         alice.commit("api/main.rs", "later\n", "Later");
@@ -33,9 +36,14 @@ fn jobs() {
         job.deploy(&["record", "dev"]).ok();
         let absent = job.deploy(&["record", "dev", &early]);
         if !absent.succeeded() {
-            let next =
-                absent.fails(2).err().lines().find_map(|line| line.strip_prefix("  try: git ").map(str::to_owned));
-            server.git(&["config", "uploadpack.allowAnySHA1InWant", "true"]).ok();
+            let next = absent
+                .fails(2)
+                .err()
+                .lines()
+                .find_map(|line| line.strip_prefix("  try: git ").map(str::to_owned));
+            server
+                .git(&["config", "uploadpack.allowAnySHA1InWant", "true"])
+                .ok();
             job.git(&next.unwrap().split(' ').collect::<Vec<_>>()).ok();
             job.deploy(&["record", "dev", &early]).ok();
         }
@@ -53,23 +61,33 @@ fn history_is_needed() {
     publish(&alice, BOUND);
     let release = |text: &str| {
         alice.commit("api/main.rs", text, text);
-        alice.git(&["push", "-q", "origin", "HEAD:refs/heads/next"]).ok();
+        alice
+            .git(&["push", "-q", "origin", "HEAD:refs/heads/next"])
+            .ok();
         alice.deploy(&["record", "prod"]).ok();
-        alice.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).ok();
+        alice
+            .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
+            .ok();
     };
     release("one");
     alice.commit("api/main.rs", "two", "two");
-    alice.git(&["push", "-q", "origin", "HEAD:refs/heads/next"]).ok();
+    alice
+        .git(&["push", "-q", "origin", "HEAD:refs/heads/next"])
+        .ok();
     // Every entry of before can be told of, the new one cannot.
     let job = shallow(&world, &server, "job");
-    job.git(&["fetch", "-q", "--depth=1", "origin", "next"]).ok();
+    job.git(&["fetch", "-q", "--depth=1", "origin", "next"])
+        .ok();
     job.git(&["checkout", "-q", "--detach", "FETCH_HEAD"]).ok();
     let new = job.deploy(&["record", "prod"]).fails(3);
     release("three");
     let job2 = shallow(&world, &server, "job2");
     let before = job2.git(&["for-each-ref", "refs/deploy"]).ok().text();
     let old = job2.deploy(&["record", "dev"]).fails(3);
-    assert_eq!(job2.git(&["for-each-ref", "refs/deploy"]).ok().text(), before);
+    assert_eq!(
+        job2.git(&["for-each-ref", "refs/deploy"]).ok().text(),
+        before
+    );
     let looked = job2.deploy(&["status"]).fails(3);
     let gone = job2.deploy(&["check", "dev", "HEAD~1"]).fails(3);
     with_random_keys().bind(|| insta::assert_snapshot!(format!("{new}\n{old}\n{looked}\n{gone}")));
@@ -78,7 +96,12 @@ fn history_is_needed() {
         repo.git(&["fetch", "-q", "--unshallow"]).ok();
     }
     // With the history the answers are plain: what was overtaken meanwhile, and what was not.
-    assert!(job.deploy(&["record", "prod"]).fails(1).err().contains("does not contain"));
+    assert!(
+        job.deploy(&["record", "prod"])
+            .fails(1)
+            .err()
+            .contains("does not contain")
+    );
     job2.deploy(&["record", "prod", "--all"]).ok();
     job2.deploy(&["audit"]).ok();
 }
@@ -90,14 +113,23 @@ fn ledgers_that_were_cut() {
     let (server, alice) = begun(&world, ENVIRONMENTS);
     round(&server, &alice);
     alice.git(&["fetch", "-q", "--depth=1"]).ok();
-    alice.git(&["reflog", "expire", "--expire=now", "--all"]).ok();
+    alice
+        .git(&["reflog", "expire", "--expire=now", "--all"])
+        .ok();
     alice.git(&["gc", "-q", "--prune=now"]).ok();
     for command in [&["record", "dev"][..], &["status"], &["log"], &["audit"]] {
         let run = alice.deploy(command).fails(3);
         assert!(format!("{run}").contains("git fetch --unshallow"), "{run}");
     }
     let job = shallow(&world, &server, "job");
-    job.git(&["fetch", "-q", "--depth=1", "origin", "+refs/deploy/*:refs/deploy-incoming/*"]).ok();
+    job.git(&[
+        "fetch",
+        "-q",
+        "--depth=1",
+        "origin",
+        "+refs/deploy/*:refs/deploy-incoming/*",
+    ])
+    .ok();
     let run = job.deploy(&["record", "dev"]).fails(3);
     assert!(run.err().contains("try: git fetch --unshallow"), "{run}");
     for repo in [&alice, &job] {
@@ -115,7 +147,9 @@ fn commits_that_are_gone() {
     alice.commit("api/main.rs", "topic\n", "A topic");
     alice.git(&["push", "-q", "origin", "topic"]).ok();
     alice.deploy(&["approve", "prod"]).ok();
-    alice.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    alice
+        .deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     alice
         .deploy(&[
             "register",
@@ -137,5 +171,8 @@ fn commits_that_are_gone() {
     publish(&alice, &people);
     bob.commit("api/main.rs", "not pushed\n", "Kept back");
     let unpushed = bob.deploy(&["approve", "prod"]).fails(3);
-    assert!(unpushed.words_of_err().contains("push or fetch the commit"), "{unpushed}");
+    assert!(
+        unpushed.words_of_err().contains("push or fetch the commit"),
+        "{unpushed}"
+    );
 }

@@ -9,7 +9,8 @@ use crate::harness::{Repo, Run, World, with_random_keys};
 fn clone<'w>(world: &'w World, server: &Repo<'w>, folder: &str, options: &[&str]) -> Repo<'w> {
     let repo = world.existing(folder, "alice");
     std::fs::create_dir(repo.path()).unwrap();
-    repo.git(&[&["clone", "-q"], options, &[&server.url(), "."]].concat()).ok();
+    repo.git(&[&["clone", "-q"], options, &[&server.url(), "."]].concat())
+        .ok();
     repo
 }
 
@@ -18,30 +19,53 @@ fn clone<'w>(world: &'w World, server: &Repo<'w>, folder: &str, options: &[&str]
 fn clones() {
     let world = World::new();
     let (server, _) = begun(&world, ENVIRONMENTS);
-    server.git(&["config", "uploadpack.allowFilter", "true"]).ok();
+    server
+        .git(&["config", "uploadpack.allowFilter", "true"])
+        .ok();
     let reftable = clone(&world, &server, "reftable", &["--ref-format=reftable"]);
     let partial = clone(&world, &server, "partial", &["--filter=blob:none"]);
     let extended = clone(&world, &server, "extended", &[]);
-    extended.git(&["config", "core.repositoryFormatVersion", "1"]).ok();
-    extended.git(&["config", "extensions.frobnicate", "true"]).ok();
+    extended
+        .git(&["config", "core.repositoryFormatVersion", "1"])
+        .ok();
+    extended
+        .git(&["config", "extensions.frobnicate", "true"])
+        .ok();
 
     let mut text = String::new();
     for repo in [&reftable, &partial, &extended] {
         let config = || std::fs::read(repo.path().join(".git/config")).unwrap();
         let before = config();
         writeln!(text, "{}", repo.deploy(&["status"]).fails(3)).unwrap();
-        for command in [&["init"][..], &["record", "dev"], &["sync"], &["audit"], &["check", "dev"]] {
+        for command in [
+            &["init"][..],
+            &["record", "dev"],
+            &["sync"],
+            &["audit"],
+            &["check", "dev"],
+        ] {
             repo.deploy(command).fails(3);
         }
         assert_eq!(config(), before);
     }
     let mut namespace = extended.command("git-deploy");
-    extended.git(&["config", "--file", ".git/config", "--unset", "extensions.frobnicate"]).ok();
+    extended
+        .git(&[
+            "config",
+            "--file",
+            ".git/config",
+            "--unset",
+            "extensions.frobnicate",
+        ])
+        .ok();
     let namespace = Run::of(&world, namespace.arg("status").env("GIT_NAMESPACE", "x")).fails(3);
     write!(text, "{namespace}").unwrap();
     insta::assert_snapshot!(text);
 
-    round(&server, &clone(&world, &server, "files", &["--ref-format=files"]));
+    round(
+        &server,
+        &clone(&world, &server, "files", &["--ref-format=files"]),
+    );
 }
 
 /// A server of such a kind says that it cannot tell, and lets nothing in that is ours.
@@ -52,27 +76,45 @@ fn servers() {
     alice.deploy(&["record", "dev"]).ok();
     let copy = |folder: &str, options: &[&str]| {
         let bare = clone(&world, &server, folder, &[&["--bare"], options].concat());
-        bare.git(&["fetch", "-q", &server.url(), "refs/deploy/*:refs/deploy/*"]).ok();
+        bare.git(&["fetch", "-q", &server.url(), "refs/deploy/*:refs/deploy/*"])
+            .ok();
         for hook in ["pre-receive", "proc-receive"] {
-            std::fs::copy(server.path().join("hooks").join(hook), bare.path().join("hooks").join(hook)).unwrap();
+            std::fs::copy(
+                server.path().join("hooks").join(hook),
+                bare.path().join("hooks").join(hook),
+            )
+            .unwrap();
         }
         let admin = server.git(&["config", "deploy.admin"]).ok().text();
         bare.git(&["config", "deploy.admin", &admin]).ok();
-        bare.git(&["config", "receive.procReceiveRefs", "refs/deploy"]).ok();
+        bare.git(&["config", "receive.procReceiveRefs", "refs/deploy"])
+            .ok();
         bare
     };
-    server.git(&["config", "uploadpack.allowFilter", "true"]).ok();
+    server
+        .git(&["config", "uploadpack.allowFilter", "true"])
+        .ok();
     let mut text = String::new();
-    for (folder, options) in
-        [("reftable.git", &["--ref-format=reftable"][..]), ("partial.git", &["--filter=blob:none"])]
-    {
+    for (folder, options) in [
+        ("reftable.git", &["--ref-format=reftable"][..]),
+        ("partial.git", &["--filter=blob:none"]),
+    ] {
         let other = copy(folder, options);
         let refs = other.git(&["for-each-ref"]).ok().text();
-        alice.git(&["remote", "set-url", "origin", &other.url()]).ok();
-        writeln!(text, "{}", alice.deploy(&["lock", "dev", "-m", "incident"]).fails(3)).unwrap();
+        alice
+            .git(&["remote", "set-url", "origin", &other.url()])
+            .ok();
+        writeln!(
+            text,
+            "{}",
+            alice.deploy(&["lock", "dev", "-m", "incident"]).fails(3)
+        )
+        .unwrap();
         // Something new: what is there already, git pushes to no partial clone, whoever asks.
         alice.commit("api/main.rs", folder, "A topic");
-        alice.git(&["push", "-q", "origin", "HEAD:refs/heads/topic"]).fails(1);
+        alice
+            .git(&["push", "-q", "origin", "HEAD:refs/heads/topic"])
+            .fails(1);
         assert_eq!(other.git(&["for-each-ref"]).ok().text(), refs);
     }
     // One that is shallow tells what it can.

@@ -14,9 +14,19 @@ fn of_one_component() {
     // The first deployment of all: there is nothing to go back to.
     play.change(&[("web/apply", "exit 3\n")]);
     let run = play.run(&[]).fails(4);
-    assert!(run.words_of_err().contains("web was not brought back: nothing is known to have run well before"), "{run}");
-    assert!(run.words_of_err().contains("apply of web: exit status 3"), "{run}");
-    assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded, web failed");
+    assert!(
+        run.words_of_err()
+            .contains("web was not brought back: nothing is known to have run well before"),
+        "{run}"
+    );
+    assert!(
+        run.words_of_err().contains("apply of web: exit status 3"),
+        "{run}"
+    );
+    assert_eq!(
+        play.ended("dev"),
+        "api succeeded, db succeeded, net succeeded, web failed"
+    );
     play.change(&[("web/apply", "true\n")]);
     play.run(&[]).ok();
     play.done();
@@ -24,19 +34,46 @@ fn of_one_component() {
     let files = ["api/n", "db/n", "net/n", "web/n"].map(|file| (file, "2\n"));
     play.change(&[&files[..], &[("db/apply", "test $(cat n) = 1\n")]].concat());
     let run = play.run(&[]).fails(4);
-    assert_eq!(play.ended("dev"), "api skipped because db, db rolledBack, net succeeded, web succeeded", "{run}");
+    assert_eq!(
+        play.ended("dev"),
+        "api skipped because db, db rolledBack, net succeeded, web succeeded",
+        "{run}"
+    );
     let done = play.done();
-    let back: Vec<&str> = done.iter().map(String::as_str).filter(|it| it.contains(" db ")).collect();
+    let back: Vec<&str> = done
+        .iter()
+        .map(String::as_str)
+        .filter(|it| it.contains(" db "))
+        .collect();
     // Planned once more after `net` has changed, and on the way back.
-    assert_eq!(back, ["plan db 2", "plan db 2", "apply db 2", "plan db 1", "apply db 1", "verify db 1"]);
-    assert!(done.iter().all(|it| !it.starts_with("apply api")), "{done:?}");
+    assert_eq!(
+        back,
+        [
+            "plan db 2",
+            "plan db 2",
+            "apply db 2",
+            "plan db 1",
+            "apply db 1",
+            "verify db 1"
+        ]
+    );
+    assert!(
+        done.iter().all(|it| !it.starts_with("apply api")),
+        "{done:?}"
+    );
 
     // On hold is what failed, and nothing else.
     play.change(&[("web/n", "3\n")]);
     let run = play.run(&[]).ok();
-    assert!(run.words_of_err().contains("db is left out: it is on hold"), "{run}");
+    assert!(
+        run.words_of_err().contains("db is left out: it is on hold"),
+        "{run}"
+    );
     assert!(play.ended("dev").contains("web succeeded"), "{run}");
-    assert!(!play.done().iter().any(|it| it.starts_with("apply db")), "{run}");
+    assert!(
+        !play.done().iter().any(|it| it.starts_with("apply db")),
+        "{run}"
+    );
     let run = play.run(&["--component", "db"]).fails(1);
     assert!(run.words_of_err().contains("hold"), "{run}");
 
@@ -44,7 +81,16 @@ fn of_one_component() {
     let files = ["net/n", "web/n"].map(|file| (file, "4\n"));
     play.change(&[&files[..], &[("net/apply", "test $(cat n) != 4\n")]].concat());
     play.done();
-    play.run(&["--fail-fast", "--parallel", "1", "--component", "net", "--component", "web"]).fails(4);
+    play.run(&[
+        "--fail-fast",
+        "--parallel",
+        "1",
+        "--component",
+        "net",
+        "--component",
+        "web",
+    ])
+    .fails(4);
     assert_eq!(play.ended("dev"), "net rolledBack, web skipped");
     assert!(!play.done().iter().any(|it| it.starts_with("apply web")));
     play.nothing_left();
@@ -55,7 +101,8 @@ fn of_one_component() {
 #[test]
 fn ways_back() {
     let world = World::new();
-    let environments = "[environments]\ndev = { rollback = \"all\" }\nqa = { rollback = \"manual\" }\n";
+    let environments =
+        "[environments]\ndev = { rollback = \"all\" }\nqa = { rollback = \"manual\" }\n";
     let play = Play::new(&world, environments, &[]);
     play.project.ci.deploy(&["run", "dev", "--yes"]).ok();
     play.project.ci.deploy(&["run", "qa", "--yes"]).ok();
@@ -64,20 +111,48 @@ fn ways_back() {
     // `api` fails on its way, `db` on its way back.
     let scripts = [
         ("api/verify", "test $(cat n) = 1\n"),
-        ("db/apply", "test \"$DEPLOY_PREVIOUS_COMMIT\" != \"$(cat $HOME/two)\"\n"),
+        (
+            "db/apply",
+            "test \"$DEPLOY_PREVIOUS_COMMIT\" != \"$(cat $HOME/two)\"\n",
+        ),
     ];
     let two = play.change(&[&files[..], &scripts].concat());
     play.run(&["--parallel", "1"]).fails(4);
-    assert_eq!(play.ended("dev"), "api rolledBack, db rolledBack, net rolledBack");
-    let changed = |done: Vec<String>| done.into_iter().filter(|it| it.starts_with("apply")).collect::<Vec<_>>();
+    assert_eq!(
+        play.ended("dev"),
+        "api rolledBack, db rolledBack, net rolledBack"
+    );
+    let changed = |done: Vec<String>| {
+        done.into_iter()
+            .filter(|it| it.starts_with("apply"))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(
         changed(play.done()),
-        ["apply net 2", "apply db 2", "apply api 2", "apply api 1", "apply db 1", "apply net 1"]
+        [
+            "apply net 2",
+            "apply db 2",
+            "apply api 2",
+            "apply api 1",
+            "apply db 1",
+            "apply net 1"
+        ]
     );
 
-    let run = play.project.ci.deploy(&["run", "qa", "--yes", "--parallel", "1"]).fails(4);
-    assert_eq!(play.ended("qa"), "api failed, db succeeded, net succeeded", "{run}");
-    assert_eq!(changed(play.done()), ["apply net 2", "apply db 2", "apply api 2"]);
+    let run = play
+        .project
+        .ci
+        .deploy(&["run", "qa", "--yes", "--parallel", "1"])
+        .fails(4);
+    assert_eq!(
+        play.ended("qa"),
+        "api failed, db succeeded, net succeeded",
+        "{run}"
+    );
+    assert_eq!(
+        changed(play.done()),
+        ["apply net 2", "apply db 2", "apply api 2"]
+    );
     // A person goes back from there; `db` is attempted once and no more.
     std::fs::write(play.home("two"), two).unwrap();
     let run = play.project.ci.deploy(&["rollback", "qa", "--yes"]);
@@ -91,20 +166,47 @@ fn ways_back() {
 #[test]
 fn the_way_back_fails() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = { rollback = \"all\" }\n", &[("db", "retries = 2")]);
+    let play = Play::new(
+        &world,
+        "[environments]\ndev = { rollback = \"all\" }\n",
+        &[("db", "retries = 2")],
+    );
     // Where this file is, nothing of `db` works.
     play.change(&[("db/apply", "! test -e $HOME/broken\n")]);
     play.run(&[]).ok();
     play.done();
     let files = ["db/n", "net/n"].map(|file| (file, "2\n"));
-    play.change(&[&files[..], &[("db/verify", "test $(cat n) = 1 || { touch $HOME/broken; false; }\n")]].concat());
+    play.change(
+        &[
+            &files[..],
+            &[(
+                "db/verify",
+                "test $(cat n) = 1 || { touch $HOME/broken; false; }\n",
+            )],
+        ]
+        .concat(),
+    );
     let run = play.run(&[]).fails(4);
-    assert_eq!(play.ended("dev"), "api skipped because db, db failed, net succeeded", "{run}");
-    let done: Vec<String> = play.done().into_iter().filter(|it| it.starts_with("apply")).collect();
+    assert_eq!(
+        play.ended("dev"),
+        "api skipped because db, db failed, net succeeded",
+        "{run}"
+    );
+    let done: Vec<String> = play
+        .done()
+        .into_iter()
+        .filter(|it| it.starts_with("apply"))
+        .collect();
     assert_eq!(done, ["apply net 2", "apply db 2", "apply db 1"]);
     let told = run.words_of_err();
-    assert!(told.contains("db was not brought back: its apply failed: exit status 1"), "{run}");
-    assert!(told.contains("net was not brought back: db could not be brought back"), "{run}");
+    assert!(
+        told.contains("db was not brought back: its apply failed: exit status 1"),
+        "{run}"
+    );
+    assert!(
+        told.contains("net was not brought back: db could not be brought back"),
+        "{run}"
+    );
 }
 
 /// A step that fails is tried again as often as the policy says, each time on a new plan; a step that takes too long is ended with all that
@@ -114,19 +216,44 @@ fn tries_and_time() {
     let world = World::new();
     let more = [("net", "retries = 1"), ("web", "timeout = \"2s\"")];
     let play = Play::new(&world, "[environments]\ndev = {}\n", &more);
-    let stubborn =
-        "sh -c 'trap \"\" TERM; echo $$ > $HOME/stubborn; while :; do sleep 1; done' &\necho at it\nsleep 60\n";
-    play.change(&[("net/apply", "test -e $HOME/second || { touch $HOME/second; false; }\n"), ("web/apply", stubborn)]);
+    let stubborn = "sh -c 'trap \"\" TERM; echo $$ > $HOME/stubborn; while :; do sleep 1; done' &\necho at it\nsleep 60\n";
+    play.change(&[
+        (
+            "net/apply",
+            "test -e $HOME/second || { touch $HOME/second; false; }\n",
+        ),
+        ("web/apply", stubborn),
+    ]);
     let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
     let stubborn = play.text("stubborn");
     play.logged("web.run.log", "at it");
     let told = going.ends_with(4);
     assert!(told.contains("apply of web: out of time"), "{told}");
-    let state = std::fs::read_to_string(Path::new("/proc").join(stubborn.trim()).join("stat")).unwrap_or_default();
+    let state = std::fs::read_to_string(Path::new("/proc").join(stubborn.trim()).join("stat"))
+        .unwrap_or_default();
     // Whoever it is left to may not have buried it yet.
-    assert!(state.is_empty() || state.contains(") Z "), "what it had started goes on: {state}");
-    assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded, web failed");
-    let done: Vec<String> = play.done().into_iter().filter(|it| it.contains(" net ")).collect();
-    assert_eq!(done, ["plan net 1", "apply net 1", "plan net 1", "apply net 1", "verify net 1"]);
+    assert!(
+        state.is_empty() || state.contains(") Z "),
+        "what it had started goes on: {state}"
+    );
+    assert_eq!(
+        play.ended("dev"),
+        "api succeeded, db succeeded, net succeeded, web failed"
+    );
+    let done: Vec<String> = play
+        .done()
+        .into_iter()
+        .filter(|it| it.contains(" net "))
+        .collect();
+    assert_eq!(
+        done,
+        [
+            "plan net 1",
+            "apply net 1",
+            "plan net 1",
+            "apply net 1",
+            "verify net 1"
+        ]
+    );
     play.nothing_left();
 }

@@ -22,10 +22,18 @@ impl Going {
 
     /// The same with any command.
     pub fn of(repo: &Repo<'_>, command: &mut Command) -> Self {
-        let words = tempfile::Builder::new().prefix("words-").tempfile_in(repo.world().path()).unwrap();
+        let words = tempfile::Builder::new()
+            .prefix("words-")
+            .tempfile_in(repo.world().path())
+            .unwrap();
         let (file, words) = words.keep().unwrap();
         let other: File = file.try_clone().unwrap();
-        let child = command.stdin(Stdio::null()).stdout(file).stderr(other).spawn().unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(other)
+            .spawn()
+            .unwrap();
         Self { child, words }
     }
 
@@ -43,7 +51,9 @@ impl Going {
     /// Waits until it has said this.
     #[track_caller]
     pub fn says(&self, words: &str) {
-        until(&format!("it does not say {words:?}"), || self.words().contains(words).then_some(()));
+        until(&format!("it does not say {words:?}"), || {
+            self.words().contains(words).then_some(())
+        });
     }
 
     /// Waits for its end: the exit code, and all that it said.

@@ -9,7 +9,15 @@ use rustix::process::Signal;
 use super::{Going, Play, until, waiting};
 use crate::harness::{World, needs};
 
-const BOTH: [&str; 7] = ["run", "dev", "--yes", "--component", "net", "--component", "db"];
+const BOTH: [&str; 7] = [
+    "run",
+    "dev",
+    "--yes",
+    "--component",
+    "net",
+    "--component",
+    "db",
+];
 
 #[test]
 fn of_what_runs() {
@@ -18,7 +26,11 @@ fn of_what_runs() {
     play.run(&[]).ok();
 
     // Once: what runs may end, nothing new begins.
-    play.change(&[("net/n", "2\n"), ("db/n", "2\n"), ("net/apply", &waiting("go"))]);
+    play.change(&[
+        ("net/n", "2\n"),
+        ("db/n", "2\n"),
+        ("net/apply", &waiting("go")),
+    ]);
     play.done();
     let going = Going::begin(&play.project.ci.repo, &BOTH);
     play.wait_for("go.there");
@@ -26,14 +38,23 @@ fn of_what_runs() {
     going.says("interrupted: nothing new begins");
     play.touch("go");
     let told = going.ends_with(4);
-    assert!(told.contains("the deployment to dev was interrupted"), "{told}");
+    assert!(
+        told.contains("the deployment to dev was interrupted"),
+        "{told}"
+    );
     assert_eq!(play.ended("dev"), "db skipped, net succeeded");
     assert_eq!(play.done().last().unwrap(), "verify net 2");
     play.nothing_left();
 
     // Twice, or when a CI system cancels the job: what runs is ended too, and nobody knows what it has done.
-    for (n, signals) in [("3\n", &[Signal::INT, Signal::INT][..]), ("4\n", &[Signal::TERM])] {
-        play.change(&[("net/n", n), ("net/apply", &(waiting("never") + "touch $HOME/late\n"))]);
+    for (n, signals) in [
+        ("3\n", &[Signal::INT, Signal::INT][..]),
+        ("4\n", &[Signal::TERM]),
+    ] {
+        play.change(&[
+            ("net/n", n),
+            ("net/apply", &(waiting("never") + "touch $HOME/late\n")),
+        ]);
         play.done();
         let going = Going::begin(&play.project.ci.repo, &BOTH);
         play.wait_for("never.there");
@@ -45,7 +66,10 @@ fn of_what_runs() {
         assert!(told.contains("what runs is being ended"), "{told}");
         assert_eq!(play.ended("dev"), "db skipped because net, net failed");
         // No way back is begun by one who was told to stop.
-        assert_eq!(play.done().last().unwrap(), &format!("apply net {}", n.trim()));
+        assert_eq!(
+            play.done().last().unwrap(),
+            &format!("apply net {}", n.trim())
+        );
         assert!(!play.home("late").exists());
         play.nothing_left();
     }
@@ -72,20 +96,36 @@ fn before_it_begins() {
             play.touch("planned");
         }
         let told = going.ends_with(4);
-        assert!(told.contains("interrupted: nothing was deployed to dev"), "{told}");
+        assert!(
+            told.contains("interrupted: nothing was deployed to dev"),
+            "{told}"
+        );
     }
     if needs("script") {
         play.change(&[("net/plan", "true\n")]);
         let words = play.home("words");
         let mut command = play.project.ci.repo.command("script");
-        command.args(["-qefc", "exec git-deploy run dev"]).arg(&words).stdin(Stdio::piped()).stdout(Stdio::null());
+        command
+            .args(["-qefc", "exec git-deploy run dev"])
+            .arg(&words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut keys = child.stdin.take().unwrap();
-        let asked = || std::fs::read_to_string(&words).ok().filter(|words| words.contains("Continue?"));
+        let asked = || {
+            std::fs::read_to_string(&words)
+                .ok()
+                .filter(|words| words.contains("Continue?"))
+        };
         until("it does not ask", asked);
         keys.write_all(b"\x03").unwrap();
         let status = until("it does not end", || child.try_wait().unwrap());
-        assert_eq!(status.code(), Some(4), "{}", std::fs::read_to_string(&words).unwrap());
+        assert_eq!(
+            status.code(),
+            Some(4),
+            "{}",
+            std::fs::read_to_string(&words).unwrap()
+        );
     }
     assert_eq!(play.entries("dev"), before);
     play.nothing_left();
@@ -95,19 +135,27 @@ fn before_it_begins() {
 #[test]
 fn of_a_verification() {
     let world = World::new();
-    let secret =
-        "secrets = { TOKEN = \"test ! -e $HOME/slow || { touch $HOME/asked; sleep 60; }; echo s3cret-token\" }";
+    let secret = "secrets = { TOKEN = \"test ! -e $HOME/slow || { touch $HOME/asked; sleep 60; }; echo s3cret-token\" }";
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", secret)]);
-    play.change(&[("web/verify", "test ! -e $HOME/slow || { touch $HOME/there; sleep 60; }\n")]);
+    play.change(&[(
+        "web/verify",
+        "test ! -e $HOME/slow || { touch $HOME/there; sleep 60; }\n",
+    )]);
     play.run(&[]).ok();
     let before = play.entries("dev");
     play.touch("slow");
     for (component, file) in [("web", "there"), ("net", "asked")] {
-        let going = Going::begin(&play.project.ci.repo, &["verify", "dev", "--component", component]);
+        let going = Going::begin(
+            &play.project.ci.repo,
+            &["verify", "dev", "--component", component],
+        );
         play.wait_for(file);
         going.signal(Signal::TERM);
         let told = going.ends_with(4);
-        assert!(told.contains("interrupted: not everything was verified"), "{component}: {told}");
+        assert!(
+            told.contains("interrupted: not everything was verified"),
+            "{component}: {told}"
+        );
         assert_eq!(play.entries("dev"), before, "{component}: {told}");
     }
 }

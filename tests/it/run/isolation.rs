@@ -10,7 +10,16 @@ fn side_by_side() {
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
     play.run(&[]).ok();
     let two = ["api/n", "web/n"].map(|file| (file, "2\n"));
-    play.change(&[&two[..], &[("web/apply", &waiting("web")), ("api/apply", &waiting("api"))]].concat());
+    play.change(
+        &[
+            &two[..],
+            &[
+                ("web/apply", &waiting("web")),
+                ("api/apply", &waiting("api")),
+            ],
+        ]
+        .concat(),
+    );
     play.done();
 
     // One hangs; the other takes what is free, and says what is not.
@@ -19,16 +28,35 @@ fn side_by_side() {
     let other = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
     play.wait_for("api.there");
     other.says("web is left out: it is");
-    let busy = bob.deploy(&["run", "dev", "--yes", "--component", "web"]).fails(1);
+    let busy = bob
+        .deploy(&["run", "dev", "--yes", "--component", "web"])
+        .fails(1);
     assert!(busy.err().contains("✗ lock"), "{busy}");
 
     // Beside both of them.
     bob.deploy(&["verify", "dev", "--component", "db"]).ok();
     let exec = bob
-        .deploy(&["exec", "dev", "--yes", "--component", "db", "--", "sh", "-c", "cat n; echo no >&2; exit 7"])
+        .deploy(&[
+            "exec",
+            "dev",
+            "--yes",
+            "--component",
+            "db",
+            "--",
+            "sh",
+            "-c",
+            "cat n; echo no >&2; exit 7",
+        ])
         .fails(4);
-    assert!(exec.text().starts_with("Run in dev: sh -c 'cat n; echo no >&2; exit 7'"), "{exec}");
-    assert!(exec.text().lines().any(|line| line == "1") && exec.err().lines().any(|line| line == "no"), "{exec}");
+    assert!(
+        exec.text()
+            .starts_with("Run in dev: sh -c 'cat n; echo no >&2; exit 7'"),
+        "{exec}"
+    );
+    assert!(
+        exec.text().lines().any(|line| line == "1") && exec.err().lines().any(|line| line == "no"),
+        "{exec}"
+    );
     assert_eq!(play.newest("dev")["status"], 7);
 
     play.touch("api");
@@ -54,7 +82,9 @@ fn one_off() {
     std::fs::write(play.home("token"), "s3cret-token\n").unwrap();
     play.run(&[]).ok();
     let exec = |words: &[&str]| {
-        play.project.ci.deploy(&[&["exec", "dev", "--yes", "--component", "web", "--"], words].concat())
+        play.project
+            .ci
+            .deploy(&[&["exec", "dev", "--yes", "--component", "web", "--"], words].concat())
     };
     let run = exec(&["sh", "-c", "echo \"it is $TOKEN\""]).ok();
     assert!(run.text().contains("it is ***"), "{run}");
@@ -67,12 +97,30 @@ fn one_off() {
     std::fs::write(play.home("token"), "s3cret-token\n").unwrap();
     let going = Going::begin(
         &play.project.ci.repo,
-        &["exec", "dev", "--yes", "--component", "web", "--", "sh", "-c", "touch $HOME/there; sleep 2"],
+        &[
+            "exec",
+            "dev",
+            "--yes",
+            "--component",
+            "web",
+            "--",
+            "sh",
+            "-c",
+            "touch $HOME/there; sleep 2",
+        ],
     );
     play.wait_for("there");
     let before = play.entries("dev");
-    let run = play.project.bob.deploy(&["resume", "dev", "--yes"]).fails(2);
-    assert!(run.words_of_err().contains("a one-off command is not run again by itself"), "{run}");
+    let run = play
+        .project
+        .bob
+        .deploy(&["resume", "dev", "--yes"])
+        .fails(2);
+    assert!(
+        run.words_of_err()
+            .contains("a one-off command is not run again by itself"),
+        "{run}"
+    );
     assert_eq!(play.entries("dev"), before, "{run}");
     going.ends_with(0);
     play.nothing_left();

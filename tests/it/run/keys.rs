@@ -27,7 +27,11 @@ fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
     let mut command = if root() {
         let mut command = repo.command("setpriv");
         command
-            .args([format!("--reuid={RUNNER}"), format!("--regid={RUNNER}"), "--clear-groups".to_owned()])
+            .args([
+                format!("--reuid={RUNNER}"),
+                format!("--regid={RUNNER}"),
+                "--clear-groups".to_owned(),
+            ])
             .arg(binary);
         command
     } else {
@@ -35,14 +39,19 @@ fn as_runner(repo: &Repo<'_>, arguments: &[&str]) -> Command {
     };
     // The hooks of the server find it here.
     let machine = std::env::var("PATH").unwrap();
-    command.args(arguments).env("PATH", format!("{}:{machine}", path.display()));
+    command
+        .args(arguments)
+        .env("PATH", format!("{}:{machine}", path.display()));
     command
 }
 
 /// Gives the whole world to the runner.
 fn give(world: &World) {
     if root() {
-        let given = Command::new("chown").args(["-R", &format!("{RUNNER}:{RUNNER}")]).arg(world.path()).status();
+        let given = Command::new("chown")
+            .args(["-R", &format!("{RUNNER}:{RUNNER}")])
+            .arg(world.path())
+            .status();
         assert!(given.unwrap().success());
     }
 }
@@ -72,9 +81,16 @@ fn no_command_sees_it() {
     }
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
-    let steps = ["plan", "apply", "verify"]
-        .map(|step| (format!("net/{step}"), CURIOUS.replace("seen", &format!("seen-{step}"))));
-    let steps: Vec<(&str, &str)> = steps.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let steps = ["plan", "apply", "verify"].map(|step| {
+        (
+            format!("net/{step}"),
+            CURIOUS.replace("seen", &format!("seen-{step}")),
+        )
+    });
+    let steps: Vec<(&str, &str)> = steps
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
     play.change(&steps);
     let repo = &play.project.ci.repo;
     repo.git(&["config", "--unset", "deploy.key"]).ok();
@@ -84,28 +100,44 @@ fn no_command_sees_it() {
     let secret = key.lines().nth(1).unwrap();
     for command in [&["plan", "dev"][..], &["run", "dev", "--yes"]] {
         let mut command = as_runner(repo, command);
-        command.env("GIT_DEPLOY_KEY", &key).env("GIT_DEPLOY_PASSWORD", "correct-horse");
+        command
+            .env("GIT_DEPLOY_KEY", &key)
+            .env("GIT_DEPLOY_PASSWORD", "correct-horse");
         Run::of(&world, &mut command).ok();
     }
     for step in ["plan", "apply", "verify"] {
-        let seen = String::from_utf8_lossy(&std::fs::read(play.home(&format!("seen-{step}"))).unwrap()).into_owned();
+        let seen =
+            String::from_utf8_lossy(&std::fs::read(play.home(&format!("seen-{step}"))).unwrap())
+                .into_owned();
         assert!(seen.contains("looked at git-deploy"), "{seen}");
-        for gone in
-            [secret, "correct-horse", "GIT_DEPLOY", "memory of", "a file of", "can be written", "untrusted comment"]
-        {
+        for gone in [
+            secret,
+            "correct-horse",
+            "GIT_DEPLOY",
+            "memory of",
+            "a file of",
+            "can be written",
+            "untrusted comment",
+        ] {
             assert!(!seen.contains(gone), "{step}: {gone}\n{seen}");
         }
-        let open: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("open: ")).collect();
-        let odd =
-            |it: &&&str| !(it.starts_with("pipe:") || **it == "/dev/null" || it.starts_with("/proc/") || it.is_empty());
+        let open: Vec<&str> = seen
+            .lines()
+            .filter_map(|line| line.strip_prefix("open: "))
+            .collect();
+        let odd = |it: &&&str| {
+            !(it.starts_with("pipe:")
+                || **it == "/dev/null"
+                || it.starts_with("/proc/")
+                || it.is_empty())
+        };
         assert!(!open.iter().any(|it| odd(&it)), "{open:?}");
     }
     play.nothing_left();
 }
 
 /// The signer that the tutorial would have: it asks over a pipe, and whoever has the key answers over another.
-const ASK: &str =
-    "#!/bin/sh\n{ printf '%s\\n' \"$GIT_DEPLOY_TRUSTED_COMMENT\"; cat; } > \"$HOME/ask\"\ncat \"$HOME/answer\"\n";
+const ASK: &str = "#!/bin/sh\n{ printf '%s\\n' \"$GIT_DEPLOY_TRUSTED_COMMENT\"; cat; } > \"$HOME/ask\"\ncat \"$HOME/answer\"\n";
 const ANSWER: &str = "cd \"$1\" || exit; while cat ../ask > all && ! grep -qx quit all; do head -n 1 all > comment; tail -n +2 all > message\n\
                       minisign -S -s key -m message -x signature -c 'signature from git-deploy' -t \"$(cat comment)\" > /dev/null < /dev/null\n\
                       cat signature > ../answer; done\n";
@@ -133,27 +165,63 @@ fn of_another_user() {
     };
     script("sign", ASK);
     for pipe in ["ask", "answer"] {
-        assert!(Command::new("mkfifo").args(["-m", "666"]).arg(play.home(pipe)).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .args(["-m", "666"])
+                .arg(play.home(pipe))
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let folder = play.home("keeper");
     std::fs::create_dir(&folder).unwrap();
     std::fs::rename(play.home("ci.key"), folder.join("key")).unwrap();
     repo.git(&["config", "--unset", "deploy.key"]).ok();
-    repo.git(&["config", "deploy.signer", &play.home("sign").to_string_lossy()]).ok();
-    repo.git(&["config", "deploy.signerKey", &play.project.ci.key().to_string()]).ok();
+    repo.git(&[
+        "config",
+        "deploy.signer",
+        &play.home("sign").to_string_lossy(),
+    ])
+    .ok();
+    repo.git(&[
+        "config",
+        "deploy.signerKey",
+        &play.project.ci.key().to_string(),
+    ])
+    .ok();
     give(&world);
     std::fs::set_permissions(world.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let owner = format!("{KEEPER}:{KEEPER}");
-    assert!(Command::new("chown").args(["-R", &owner]).arg(&folder).status().unwrap().success());
+    assert!(
+        Command::new("chown")
+            .args(["-R", &owner])
+            .arg(&folder)
+            .status()
+            .unwrap()
+            .success()
+    );
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(std::fs::metadata(folder.join("key")).unwrap().uid(), KEEPER);
     let mut keeper = repo.command("setpriv");
-    keeper.args([format!("--reuid={KEEPER}"), format!("--regid={KEEPER}"), "--clear-groups".to_owned()]);
-    let keeper = Going::of(repo, keeper.args(["sh", "-c", ANSWER, "keeper"]).arg(&folder));
+    keeper.args([
+        format!("--reuid={KEEPER}"),
+        format!("--regid={KEEPER}"),
+        "--clear-groups".to_owned(),
+    ]);
+    let keeper = Going::of(
+        repo,
+        keeper.args(["sh", "-c", ANSWER, "keeper"]).arg(&folder),
+    );
 
     Run::of(&world, &mut as_runner(repo, &["run", "dev", "--yes"])).ok();
     Run::of(&world, &mut as_runner(repo, &["audit"])).ok();
-    assert_eq!(std::fs::read_to_string(play.home("stolen")).unwrap(), "", "{}", keeper.words());
+    assert_eq!(
+        std::fs::read_to_string(play.home("stolen")).unwrap(),
+        "",
+        "{}",
+        keeper.words()
+    );
     std::fs::write(play.home("ask"), "quit\n").unwrap();
     keeper.ends_with(0);
     play.nothing_left();

@@ -11,16 +11,26 @@ fn while_it_is_planned() {
     play.run(&[]).ok();
     play.change(&[
         ("net/n", "2\n"),
-        ("net/plan", &format!("mkdir $HOME/once 2> /dev/null || return 0; {}", waiting("go"))),
+        (
+            "net/plan",
+            &format!(
+                "mkdir $HOME/once 2> /dev/null || return 0; {}",
+                waiting("go")
+            ),
+        ),
     ]);
     for (words, change) in [
         (
             "the policy has changed since it was planned: nothing was begun",
-            &(|| project.publish(&policy("[environments]\ndev = { parallel = 2 }\n", &[]))) as &dyn Fn(),
+            &(|| project.publish(&policy("[environments]\ndev = { parallel = 2 }\n", &[])))
+                as &dyn Fn(),
         ),
-        ("what runs has changed since it was planned: nothing was begun", &|| {
-            drop(project.bob.deploy(&["run", "dev", "--yes"]).ok());
-        }),
+        (
+            "what runs has changed since it was planned: nothing was begun",
+            &|| {
+                drop(project.bob.deploy(&["run", "dev", "--yes"]).ok());
+            },
+        ),
     ] {
         let going = Going::begin(&project.ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
@@ -31,7 +41,10 @@ fn while_it_is_planned() {
         let told = going.ends_with(3);
         assert!(told.contains(words), "{told}");
         assert_eq!(play.entries("dev"), before);
-        assert!(!play.done().iter().any(|it| it.starts_with("apply")), "{told}");
+        assert!(
+            !play.done().iter().any(|it| it.starts_with("apply")),
+            "{told}"
+        );
         std::fs::remove_dir(play.home("once")).unwrap();
     }
     // The same command again, with nothing left to do.
@@ -45,8 +58,12 @@ fn while_it_is_planned() {
 fn whose_commands() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
-    let theirs = policy("[environments]\ndev = {}\n", &[]).replace("apply'", "apply; touch $HOME/theirs'");
-    play.change(&[("deploy.toml", &play.project.policy(&theirs)), ("net/n", "2\n")]);
+    let theirs =
+        policy("[environments]\ndev = {}\n", &[]).replace("apply'", "apply; touch $HOME/theirs'");
+    play.change(&[
+        ("deploy.toml", &play.project.policy(&theirs)),
+        ("net/n", "2\n"),
+    ]);
     play.run(&[]).ok();
     assert!(play.done().contains(&"apply net 2".to_owned()));
     assert!(!play.home("theirs").exists());

@@ -35,7 +35,12 @@ fn hostile_output() {
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     let ci = &play.project.ci;
     let endless = format!("{HOSTILE}head -c 300000 /dev/zero | tr '\\0' x; exit 3\n");
-    play.change(&[("net/plan", HOSTILE), ("db/apply", HOSTILE), ("web/verify", &endless), ("api/apply", "exit 1\n")]);
+    play.change(&[
+        ("net/plan", HOSTILE),
+        ("db/apply", HOSTILE),
+        ("web/verify", &endless),
+        ("api/apply", "exit 1\n"),
+    ]);
     let commands: [(&[&str], i32); 4] = [
         (&["plan", "dev", "--full"], 0),
         (&["plan", "dev", "--format", "markdown"], 0),
@@ -47,7 +52,10 @@ fn hostile_output() {
         is_plain(&command.join(" "), run.to_string().as_bytes());
         assert!(run.to_string().len() < 400_000, "{}", run.to_string().len());
     }
-    assert_eq!(play.ended("dev"), "api failed, db succeeded, net succeeded, web failed");
+    assert_eq!(
+        play.ended("dev"),
+        "api failed, db succeeded, net succeeded, web failed"
+    );
     for log in play.logs() {
         is_plain(&log.display().to_string(), &std::fs::read(&log).unwrap());
     }
@@ -55,14 +63,39 @@ fn hostile_output() {
     let json = ci.deploy(&["run", "dev", "--yes", "--json"]).fails(4);
     is_plain("json", json.text().as_bytes());
     is_plain("words", json.err().as_bytes());
-    let exec = ci.deploy(&["exec", "dev", "--yes", "--component", "net", "--", "sh", "plan"]).ok();
+    let exec = ci
+        .deploy(&[
+            "exec",
+            "dev",
+            "--yes",
+            "--component",
+            "net",
+            "--",
+            "sh",
+            "plan",
+        ])
+        .ok();
     is_plain("exec", exec.to_string().as_bytes());
     for look in [&["log"][..], &["status"], &["show"], &["audit"]] {
         is_plain(look[0], ci.deploy(look).ok().to_string().as_bytes());
     }
     let server = &play.project.server;
-    is_plain("ledger", server.git(&["log", "-p", "--first-parent", "refs/deploy/dev"]).ok().text().as_bytes());
-    is_plain("notes", server.git(&["log", "-p", "refs/notes/deploy"]).ok().text().as_bytes());
+    is_plain(
+        "ledger",
+        server
+            .git(&["log", "-p", "--first-parent", "refs/deploy/dev"])
+            .ok()
+            .text()
+            .as_bytes(),
+    );
+    is_plain(
+        "notes",
+        server
+            .git(&["log", "-p", "refs/notes/deploy"])
+            .ok()
+            .text()
+            .as_bytes(),
+    );
     play.nothing_left();
     play.project.audited();
 }
@@ -77,21 +110,34 @@ fn on_a_terminal() {
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     play.change(&[("net/apply", &format!("{HOSTILE}sleep 0.5\nexit 1\n"))]);
     let mut command = play.project.ci.repo.command("script");
-    command.args(["-qefc", "git-deploy run dev --yes"]).arg(play.home("screen")).env("TERM", "xterm");
+    command
+        .args(["-qefc", "git-deploy run dev --yes"])
+        .arg(play.home("screen"))
+        .env("TERM", "xterm");
     crate::harness::Run::of(&world, &mut command).fails(4);
     let screen = String::from_utf8(std::fs::read(play.home("screen")).unwrap()).unwrap();
     let screen: String = screen.lines().skip(1).collect();
-    assert!(screen.contains("RED") && screen.contains("overprinted"), "{screen:?}");
+    assert!(
+        screen.contains("RED") && screen.contains("overprinted"),
+        "{screen:?}"
+    );
     // Ours are moves, colours and clearings of a line: `\x1b[`, digits, and one of these letters.
     for sequence in screen.split('\x1b').skip(1) {
-        let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_default();
+        let end = sequence
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or_default();
         let (inside, rest) = sequence.split_at(end);
         let ours = inside.starts_with('[')
             && rest.starts_with(['m', 'K', 'A', 'B', 'D', 'G', 'J', 'h', 'l'])
             && inside.len() < 8;
-        assert!(ours && !sequence.starts_with("[2J") && !sequence.starts_with("[31;5m"), "{sequence:?} in {screen:?}");
+        assert!(
+            ours && !sequence.starts_with("[2J") && !sequence.starts_with("[31;5m"),
+            "{sequence:?} in {screen:?}"
+        );
     }
-    for character in ['\x07', '\x08', '\0', '\u{9b}', '\u{202e}', '\u{200b}', '\u{feff}'] {
+    for character in [
+        '\x07', '\x08', '\0', '\u{9b}', '\u{202e}', '\u{200b}', '\u{feff}',
+    ] {
         assert!(!screen.contains(character), "{character:?} in {screen:?}");
     }
 }
@@ -117,7 +163,11 @@ fn much_output() {
     println!("{memory}");
     assert!(kilobytes < MEMORY, "{memory}");
     for log in play.logs() {
-        assert!(std::fs::metadata(&log).unwrap().len() < 65 << 20, "{}", log.display());
+        assert!(
+            std::fs::metadata(&log).unwrap().len() < 65 << 20,
+            "{}",
+            log.display()
+        );
     }
     play.nothing_left();
 }

@@ -6,7 +6,8 @@ use super::Play;
 use crate::harness::{Run, World};
 
 /// Two lines, with what JSON, URLs, shells and base64 treat in their own ways, and longer than a line of base64.
-const SECRET: &str = "Zq8/ü<&>\"k'x+ 7%pQ\nsecond-line-of-the-secret_0123456789-and-more-of-it-until-it-is-long";
+const SECRET: &str =
+    "Zq8/ü<&>\"k'x+ 7%pQ\nsecond-line-of-the-secret_0123456789-and-more-of-it-until-it-is-long";
 /// A short one that only planning needs.
 const TOKEN: &str = "tok-4711-xyz";
 
@@ -52,7 +53,12 @@ fn pieces() -> Vec<String> {
         let whole = base64::engine::general_purpose::STANDARD.encode(format!("{before}{SECRET}"));
         // From the first letters that are the secret's alone.
         let whole: Vec<char> = whole.chars().skip(4).collect();
-        pieces.extend(whole.chunks(16).filter(|it| it.len() == 16).map(|it| it.iter().collect::<String>()));
+        pieces.extend(
+            whole
+                .chunks(16)
+                .filter(|it| it.len() == 16)
+                .map(|it| it.iter().collect::<String>()),
+        );
     }
     pieces
 }
@@ -60,9 +66,14 @@ fn pieces() -> Vec<String> {
 #[track_caller]
 fn holds_none(place: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let found: Vec<String> = pieces().into_iter().filter(|piece| text.contains(piece.as_str())).collect();
-    let lines: Vec<&str> =
-        text.lines().filter(|line| found.iter().any(|piece| line.contains(piece.as_str()))).collect();
+    let found: Vec<String> = pieces()
+        .into_iter()
+        .filter(|piece| text.contains(piece.as_str()))
+        .collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| found.iter().any(|piece| line.contains(piece.as_str())))
+        .collect();
     assert!(found.is_empty(), "{place}: {found:?}\n{}", lines.join("\n"));
 }
 
@@ -70,7 +81,11 @@ fn holds_none(place: &str, bytes: &[u8]) {
 fn get_nowhere() {
     let world = World::new();
     let secrets = "secrets = { SECRET = \"cat $HOME/vault/secret\", TOKEN = { command = \"cat $HOME/vault/token\", plan = true } }";
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", secrets), ("db", secrets), ("web", secrets)]);
+    let play = Play::new(
+        &world,
+        "[environments]\ndev = {}\n",
+        &[("net", secrets), ("db", secrets), ("web", secrets)],
+    );
     std::fs::create_dir(play.home("vault")).unwrap();
     std::fs::write(play.home("vault/secret"), format!("{SECRET}\n")).unwrap();
     std::fs::write(play.home("vault/token"), format!("{TOKEN}\r\n")).unwrap();
@@ -89,23 +104,45 @@ fn get_nowhere() {
     };
     // Planning gets what it needs and no more.
     let planned = run(&["plan", "dev", "--full"], 4);
-    assert!(planned.text().contains("token [***] secret []"), "{planned}");
+    assert!(
+        planned.text().contains("token [***] secret []"),
+        "{planned}"
+    );
     run(&["plan", "dev", "--json"], 4);
     run(&["plan", "dev", "--format", "markdown"], 4);
     let both = ["--component", "net", "--component", "db"];
     run(&[&["run", "dev", "--yes", "--json"], &both[..]].concat(), 4);
     assert_eq!(play.ended("dev"), "db failed, net succeeded");
     run(&["verify", "dev", "--component", "net"], 0);
-    run(&["exec", "dev", "--yes", "--component", "net", "--", "sh", "apply"], 0);
+    run(
+        &[
+            "exec",
+            "dev",
+            "--yes",
+            "--component",
+            "net",
+            "--",
+            "sh",
+            "apply",
+        ],
+        0,
+    );
     // A secret that cannot be had is told by its name, and nothing that its command said is.
     std::fs::write(play.home("vault/secret"), vec![b'x'; 70_000]).unwrap();
     run(&["verify", "dev", "--component", "net"], 4);
 
     let arguments = std::fs::read(play.home("arguments")).unwrap();
-    assert!(arguments.windows(10).any(|it| it == b"git-deploy"), "it did not look");
+    assert!(
+        arguments.windows(10).any(|it| it == b"git-deploy"),
+        "it did not look"
+    );
     holds_none("arguments", &arguments);
     let logs = play.logs();
-    let ended = |path: &&std::path::PathBuf| std::fs::read_to_string(path).unwrap().contains("careless has ended");
+    let ended = |path: &&std::path::PathBuf| {
+        std::fs::read_to_string(path)
+            .unwrap()
+            .contains("careless has ended")
+    };
     assert_eq!(logs.iter().filter(ended).count(), 2, "{logs:?}");
     for repo in [&ci.repo, &play.project.server] {
         let all = ["cat-file", "--batch", "--batch-all-objects", "--unordered"];
@@ -113,10 +150,17 @@ fn get_nowhere() {
         holds_none("objects", &objects);
     }
     // The files of everybody, but for the vault.
-    let files = walkdir::WalkDir::new(world.path()).into_iter().map(|it| it.unwrap().into_path());
-    let files = files.filter(|path: &std::path::PathBuf| path.is_file() && !path.starts_with(play.home("vault")));
+    let files = walkdir::WalkDir::new(world.path())
+        .into_iter()
+        .map(|it| it.unwrap().into_path());
+    let files = files.filter(|path: &std::path::PathBuf| {
+        path.is_file() && !path.starts_with(play.home("vault"))
+    });
     for file in files {
-        holds_none(&file.display().to_string(), &std::fs::read(Path::new(&file)).unwrap());
+        holds_none(
+            &file.display().to_string(),
+            &std::fs::read(Path::new(&file)).unwrap(),
+        );
     }
     play.nothing_left();
 }

@@ -13,8 +13,15 @@ fn killed() {
     play.run(&[]).ok();
     for (turn, step) in ["plan", "apply", "verify"].into_iter().enumerate() {
         let n = format!("{}\n", turn + 2);
-        let script = format!("mkdir $HOME/{step} 2> /dev/null || return 0; {}", waiting("go"));
-        play.change(&[("net/n", &n), ("db/n", &n), (&format!("net/{step}"), &script)]);
+        let script = format!(
+            "mkdir $HOME/{step} 2> /dev/null || return 0; {}",
+            waiting("go")
+        );
+        play.change(&[
+            ("net/n", &n),
+            ("db/n", &n),
+            (&format!("net/{step}"), &script),
+        ]);
         play.done();
         let before = play.entries("dev");
         let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
@@ -44,7 +51,10 @@ fn killed() {
                 || told.contains("no run is under way"),
             "{loser}"
         );
-        assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded");
+        assert_eq!(
+            play.ended("dev"),
+            "api succeeded, db succeeded, net succeeded"
+        );
         assert_eq!(play.entries("dev"), before + 3, "start, resume and finish");
     }
     play.project.audited();
@@ -54,13 +64,23 @@ fn killed() {
 #[test]
 fn taken_over() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", "retries = 2")]);
+    let play = Play::new(
+        &world,
+        "[environments]\ndev = {}\n",
+        &[("net", "retries = 2")],
+    );
     let (alice, bob, ci) = (&play.project.alice, &play.project.bob, &play.project.ci);
     play.run(&[]).ok();
     // The first attempt waits, and then fails or not.
-    for (turn, (end, ending)) in [("true", "resume"), ("false", "resume"), ("false", "abort")].into_iter().enumerate() {
+    for (turn, (end, ending)) in [("true", "resume"), ("false", "resume"), ("false", "abort")]
+        .into_iter()
+        .enumerate()
+    {
         let n = format!("{}\n", turn + 2);
-        let once = format!("mkdir $HOME/once{turn} 2> /dev/null || return 0; {}{end}\n", waiting("go"));
+        let once = format!(
+            "mkdir $HOME/once{turn} 2> /dev/null || return 0; {}{end}\n",
+            waiting("go")
+        );
         play.change(&[("net/n", &n), ("db/n", &n), ("net/apply", &once)]);
         let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
@@ -74,8 +94,15 @@ fn taken_over() {
         play.done();
         play.touch("go");
         let told = going.ends_with(3);
-        assert!(told.contains("the run is not ours any more"), "{end} {ending}: {told}");
-        let begun: Vec<String> = play.done().into_iter().filter(|it| !it.starts_with("verify net")).collect();
+        assert!(
+            told.contains("the run is not ours any more"),
+            "{end} {ending}: {told}"
+        );
+        let begun: Vec<String> = play
+            .done()
+            .into_iter()
+            .filter(|it| !it.starts_with("verify net"))
+            .collect();
         assert_eq!(begun, [""; 0], "{end} {ending}: {told}");
         assert_eq!(play.entries("dev"), before);
         if ending == "abort" {
@@ -108,7 +135,9 @@ fn no_answer() {
         let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
         if moves {
             let away = server.with_extension("git.away");
-            until("the server does not go away", || away.exists().then_some(()));
+            until("the server does not go away", || {
+                away.exists().then_some(())
+            });
             std::thread::sleep(std::time::Duration::from_millis(300));
             std::fs::rename(&away, &server).unwrap();
         }
@@ -116,7 +145,10 @@ fn no_answer() {
         assert!(!play.home("mute").exists(), "{told}");
         assert!(told.contains("net"), "{told}");
         assert_eq!(play.entries("dev"), before + 2, "{told}");
-        assert_eq!(play.ended("dev"), "api succeeded, db succeeded, net succeeded");
+        assert_eq!(
+            play.ended("dev"),
+            "api succeeded, db succeeded, net succeeded"
+        );
     }
     play.nothing_left();
     play.project.audited();

@@ -9,7 +9,9 @@ use crate::harness::World;
 /// The verbs that have verbs of their own.
 const NESTED: [&str; 4] = ["hook", "key", "policy", "server"];
 /// What follows the program's name where it is a word of a sentence, or of the titles that it writes.
-const PROSE: [&str; 9] = ["and", "cannot", "carries", "is", "itself", "knows", "ledger", "notes", "project"];
+const PROSE: [&str; 9] = [
+    "and", "cannot", "carries", "is", "itself", "knows", "ledger", "notes", "project",
+];
 
 /// A command that some text proposes: its verbs, and the options that it shows with them.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +27,9 @@ fn every_remedy_exists() {
     let found: BTreeSet<(Proposal, &str)> = sources
         .iter()
         .flat_map(|source| {
-            proposals(source.without_tests(&source.text)).into_iter().map(|it| (it, source.name.as_str()))
+            proposals(source.without_tests(&source.text))
+                .into_iter()
+                .map(|it| (it, source.name.as_str()))
         })
         .collect();
     assert!(found.len() > 20, "{found:?}");
@@ -36,13 +40,23 @@ fn every_remedy_exists() {
         let verbs: Vec<&str> = proposal.verbs.iter().map(String::as_str).collect();
         let help = repo.deploy(&[&verbs[..], &["--help"]].concat());
         let text = help.text();
-        let knows =
-            |option: &String| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == option);
+        let knows = |option: &String| {
+            text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .any(|word| word == option)
+        };
         if !help.succeeded() || !proposal.options.iter().all(knows) {
-            missing.push(format!("{place}: git deploy {} {}", verbs.join(" "), proposal.options.join(" ")));
+            missing.push(format!(
+                "{place}: git deploy {} {}",
+                verbs.join(" "),
+                proposal.options.join(" ")
+            ));
         }
     }
-    assert!(missing.is_empty(), "proposed, and not there:\n{}", missing.join("\n"));
+    assert!(
+        missing.is_empty(),
+        "proposed, and not there:\n{}",
+        missing.join("\n")
+    );
 }
 
 /// The commands that a source proposes, also where a line of text or of comment goes on in the next.
@@ -50,7 +64,10 @@ fn proposals(text: &str) -> Vec<Proposal> {
     let mut lines = String::new();
     for line in text.lines() {
         let line = line.trim_start();
-        lines += line.trim_start_matches("//").trim_start_matches(['/', '!']).trim_start();
+        lines += line
+            .trim_start_matches("//")
+            .trim_start_matches(['/', '!'])
+            .trim_start();
         if lines.ends_with('\\') {
             lines.pop();
         } else if !line.starts_with("//") {
@@ -59,16 +76,28 @@ fn proposals(text: &str) -> Vec<Proposal> {
             lines.push(' ');
         }
     }
-    let of_a_command = |name: &'static str| lines.match_indices(name).map(move |(at, _)| (name, at + name.len()));
+    let of_a_command = |name: &'static str| {
+        lines
+            .match_indices(name)
+            .map(move |(at, _)| (name, at + name.len()))
+    };
     let calls = of_a_command("git deploy ").chain(of_a_command("git-deploy "));
-    calls.filter_map(|(name, at)| proposal(name, &lines[at..])).collect()
+    calls
+        .filter_map(|(name, at)| proposal(name, &lines[at..]))
+        .collect()
 }
 
 fn proposal(name: &str, rest: &str) -> Option<Proposal> {
-    let end = rest.find(['"', '`', ';', ')', '\n', '|', '&']).unwrap_or(rest.len());
+    let end = rest
+        .find(['"', '`', ';', ')', '\n', '|', '&'])
+        .unwrap_or(rest.len());
     let mut words = rest[..end].split_whitespace();
-    let is_verb = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    let first = words.next().map(|word| word.trim_end_matches([',', '.', ':'])).filter(is_verb)?;
+    let is_verb =
+        |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let first = words
+        .next()
+        .map(|word| word.trim_end_matches([',', '.', ':']))
+        .filter(is_verb)?;
     if name == "git-deploy " && PROSE.contains(&first) {
         return None;
     }
@@ -79,18 +108,25 @@ fn proposal(name: &str, rest: &str) -> Option<Proposal> {
     }
     let option = |word: &&str| {
         let word = word.trim_start_matches('[');
-        let end = word.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(word.len());
+        let end = word
+            .find(|c: char| !c.is_ascii_lowercase() && c != '-')
+            .unwrap_or(word.len());
         word.starts_with("--").then(|| word[..end].to_owned())
     };
-    Some(Proposal { verbs, options: rest.iter().filter_map(option).collect() })
+    Some(Proposal {
+        verbs,
+        options: rest.iter().filter_map(option).collect(),
+    })
 }
 
 /// The scanner finds what it is for, and takes no sentence for a command.
 #[test]
 fn proposals_are_found() {
     let found = |text: &str| {
-        let mut found: Vec<_> =
-            proposals(text).into_iter().map(|it| [it.verbs, it.options].concat().join(" ")).collect();
+        let mut found: Vec<_> = proposals(text)
+            .into_iter()
+            .map(|it| [it.verbs, it.options].concat().join(" "))
+            .collect();
         found.sort();
         found
     };
@@ -100,9 +136,17 @@ fn proposals_are_found() {
         ["log", "record --rollback"]
     );
     assert_eq!(
-        found("\"once: git-deploy server init X --admin \\\n    <key>, git deploy \\\n    sync: news\""),
+        found(
+            "\"once: git-deploy server init X --admin \\\n    <key>, git deploy \\\n    sync: news\""
+        ),
         ["server init --admin", "sync"]
     );
-    assert_eq!(found("//! See `git deploy\n//! policy publish`, which git-deploy knows."), ["policy publish"]);
-    assert_eq!(found("format!(\"git deploy {verb}\")"), Vec::<String>::new());
+    assert_eq!(
+        found("//! See `git deploy\n//! policy publish`, which git-deploy knows."),
+        ["policy publish"]
+    );
+    assert_eq!(
+        found("format!(\"git deploy {verb}\")"),
+        Vec::<String>::new()
+    );
 }

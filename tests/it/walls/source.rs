@@ -13,20 +13,38 @@ pub struct Source {
 
 impl Source {
     pub fn new(name: &str, text: String) -> Self {
-        let path = name.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
+        let path = name
+            .strip_prefix("src/")
+            .unwrap()
+            .strip_suffix(".rs")
+            .unwrap();
         let mut module: Vec<_> = path.split('/').map(str::to_owned).collect();
         module.pop_if(|last| last == "mod" || last == "lib");
-        Self { name: name.to_owned(), module, text }
+        Self {
+            name: name.to_owned(),
+            module,
+            text,
+        }
     }
 
     /// Every Rust file under a folder called `src`.
     pub fn all(folder: &Path) -> Vec<Self> {
-        let files = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
+        let files = walkdir::WalkDir::new(folder)
+            .sort_by_file_name()
+            .into_iter()
+            .map(Result::unwrap);
         files
-            .filter(|file| file.path().extension().is_some_and(|extension| extension == "rs"))
+            .filter(|file| {
+                file.path()
+                    .extension()
+                    .is_some_and(|extension| extension == "rs")
+            })
             .map(|file| {
                 let name = file.path().strip_prefix(folder.parent().unwrap()).unwrap();
-                Self::new(name.to_str().unwrap(), std::fs::read_to_string(file.path()).unwrap())
+                Self::new(
+                    name.to_str().unwrap(),
+                    std::fs::read_to_string(file.path()).unwrap(),
+                )
             })
             .collect()
     }
@@ -42,7 +60,10 @@ impl Source {
                 "crate" | "git_deploy" => true,
                 // A test module inside the file is one deeper; taking its `super::super` for more than it is harms nobody.
                 "super" => {
-                    let before = tokens[..at].iter().rev().take_while(|(_, token)| matches!(*token, "super" | "::"));
+                    let before = tokens[..at]
+                        .iter()
+                        .rev()
+                        .take_while(|(_, token)| matches!(*token, "super" | "::"));
                     before.filter(|(_, token)| *token == "super").count() + 1 >= self.module.len()
                 }
                 _ => false,
@@ -58,10 +79,15 @@ impl Source {
     /// The text up to the unit tests at its end; nothing of a file that is all tests.
     pub fn without_tests<'t>(&self, text: &'t str) -> &'t str {
         const TEST_FILES: [&str; 2] = ["tests", "samples"];
-        if self.module.iter().any(|module| TEST_FILES.contains(&module.as_str())) {
+        if self
+            .module
+            .iter()
+            .any(|module| TEST_FILES.contains(&module.as_str()))
+        {
             return "";
         }
-        text.find("#[cfg(test)]\nmod tests {").map_or(text, |end| &text[..end])
+        text.find("#[cfg(test)]\nmod tests {")
+            .map_or(text, |end| &text[..end])
     }
 }
 
@@ -107,7 +133,8 @@ fn tokens(code: &str) -> Vec<(usize, &str)> {
         let mut rest = line.trim_start();
         while let Some(character) = rest.chars().next() {
             let length = if inside(character) {
-                rest.find(|character| !inside(character)).unwrap_or(rest.len())
+                rest.find(|character| !inside(character))
+                    .unwrap_or(rest.len())
             } else if rest.starts_with("::") {
                 2
             } else {
@@ -129,14 +156,21 @@ pub fn blanked(text: &str, strings: bool) -> String {
             (rest.find('\n').unwrap_or(rest.len()), true)
         } else if rest.starts_with("/*") {
             (comment(rest), true)
-        } else if let Some(length) = string(rest).filter(|_| !code.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        } else if let Some(length) =
+            string(rest).filter(|_| !code.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
         {
             (length, strings)
         } else {
             (character.len_utf8(), false)
         };
         let (part, after) = rest.split_at(length);
-        code.extend(part.chars().map(|character| if blank && character != '\n' { ' ' } else { character }));
+        code.extend(part.chars().map(|character| {
+            if blank && character != '\n' {
+                ' '
+            } else {
+                character
+            }
+        }));
         rest = after;
     }
     code
@@ -172,7 +206,10 @@ fn string(text: &str) -> Option<usize> {
         let end = format!("\"{}", "#".repeat(hashes));
         return Some(text.len() - inner.len() + inner.find(&end)? + end.len());
     }
-    let quote = body.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let quote = body
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\''))?;
     let mut escaped = false;
     for (at, character) in body.char_indices().skip(1) {
         match character {
@@ -180,7 +217,10 @@ fn string(text: &str) -> Option<usize> {
             '\\' => escaped = true,
             _ if character == quote => return Some(prefix + at + 1),
             // A lifetime: a character that is not escaped is one character long.
-            _ if quote == '\'' && !body[at + character.len_utf8()..].starts_with('\'') && !body.starts_with("'\\") => {
+            _ if quote == '\''
+                && !body[at + character.len_utf8()..].starts_with('\'')
+                && !body.starts_with("'\\") =>
+            {
                 return None;
             }
             _ => {}

@@ -125,7 +125,9 @@ impl Deployment {
 
     /// The components that are to be changed or destroyed.
     pub fn changed(&self) -> impl Iterator<Item = &Change> {
-        self.components.iter().filter(|change| change.intent != Intent::Unchanged)
+        self.components
+            .iter()
+            .filter(|change| change.intent != Intent::Unchanged)
     }
 }
 
@@ -300,7 +302,9 @@ impl Record {
     /// Its components as a `finish` would name them.
     pub fn ended(&self) -> Vec<Ended> {
         let pairs = self.deployment.components.iter().zip(&self.results);
-        pairs.map(|(change, result)| result.of(&change.target)).collect()
+        pairs
+            .map(|(change, result)| result.of(&change.target))
+            .collect()
     }
 }
 

@@ -97,25 +97,41 @@ impl Attestation {
     pub fn tests(&self) -> Option<TestCounts> {
         let told = self.predicate.get(COUNTS);
         let number = |list: &str, key: &str| {
-            let named = self.predicate.get(list).and_then(serde_json::Value::as_array).map_or(0, Vec::len);
-            let counted = told.and_then(|counts| counts.get(key)).and_then(serde_json::Value::as_u64);
-            counted.unwrap_or(0).max(u64::try_from(named).unwrap_or(u64::MAX))
+            let named = self
+                .predicate
+                .get(list)
+                .and_then(serde_json::Value::as_array)
+                .map_or(0, Vec::len);
+            let counted = told
+                .and_then(|counts| counts.get(key))
+                .and_then(serde_json::Value::as_u64);
+            counted
+                .unwrap_or(0)
+                .max(u64::try_from(named).unwrap_or(u64::MAX))
         };
         let counts = TestCounts {
             passed: number("passedTests", "passed"),
             warned: number("warnedTests", "warned"),
             failed: number("failedTests", "failed"),
         };
-        let none = TestCounts { passed: 0, warned: 0, failed: 0 };
+        let none = TestCounts {
+            passed: 0,
+            warned: 0,
+            failed: 0,
+        };
         (self.short_type() == "test-result" && counts != none).then_some(counts)
     }
 
     /// The type's own name, without its prefix and version: `test-result`.
     pub fn short_type(&self) -> &str {
         let text = self.predicate_type.as_str();
-        let version =
-            |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        text.rsplit(['/', ':']).find(|part| !part.is_empty() && !version(part)).unwrap_or(text)
+        let version = |part: &str| {
+            part.strip_prefix('v')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        text.rsplit(['/', ':'])
+            .find(|part| !part.is_empty() && !version(part))
+            .unwrap_or(text)
     }
 
     /// What it says: a `test-result` by its `result` (only `PASSED` is good), a `change-review` by its `unresolved` comments and
@@ -123,11 +139,23 @@ impl Attestation {
     pub fn result(&self) -> AttestationResult {
         let number = |key: &str| self.predicate.get(key).and_then(serde_json::Value::as_u64);
         let good = match self.short_type() {
-            "test-result" => self.predicate.get("result").and_then(serde_json::Value::as_str) == Some("PASSED"),
-            "change-review" => number("approvals").is_some_and(|count| count > 0) && number("unresolved") == Some(0),
+            "test-result" => {
+                self.predicate
+                    .get("result")
+                    .and_then(serde_json::Value::as_str)
+                    == Some("PASSED")
+            }
+            "change-review" => {
+                number("approvals").is_some_and(|count| count > 0)
+                    && number("unresolved") == Some(0)
+            }
             _ => true,
         };
-        if good { AttestationResult::Passed } else { AttestationResult::Failed }
+        if good {
+            AttestationResult::Passed
+        } else {
+            AttestationResult::Failed
+        }
     }
 }
 

@@ -7,10 +7,13 @@ mod policy;
 use serde::{Deserialize, Serialize};
 
 pub use environment::{
-    Abort, Approve, Baseline, Change, Component, Deployment, Ended, Expire, Finish, Hold, Intent, Kind, Lock, Outcome,
-    Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification, VerificationResult,
+    Abort, Approve, Baseline, Change, Component, Deployment, Ended, Expire, Finish, Hold, Intent,
+    Kind, Lock, Outcome, Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification,
+    VerificationResult,
 };
-pub use evidence::{Artifact, Attestation, AttestationResult, Build, BuildResult, COUNTS, TestCounts, Yank};
+pub use evidence::{
+    Artifact, Attestation, AttestationResult, Build, BuildResult, COUNTS, TestCounts, Yank,
+};
 pub use policy::{PolicyApprove, PolicyRevoke, Publish};
 
 use crate::domain::id::Digest;

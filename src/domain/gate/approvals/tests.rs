@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::domain::entry::{Action, Intent, Kind, PolicyApprove, Publish, Start};
-use crate::domain::gate::testing::{Case, approve, change, deploy, deployment, key, noon, parse, policy_text, start};
+use crate::domain::gate::testing::{
+    Case, approve, change, deploy, deployment, key, noon, parse, policy_text, start,
+};
 use crate::domain::gate::{Request, counting};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
@@ -24,12 +26,22 @@ fn named(mut case: Case) -> Case {
 }
 
 fn who_counts(case: &Case) -> BTreeSet<Person> {
-    let request = Request::Entry { statement: &case.statement, key: case.key.as_ref(), policy_text: None };
+    let request = Request::Entry {
+        statement: &case.statement,
+        key: case.key.as_ref(),
+        policy_text: None,
+    };
     counting(&case.policy, &request, &case.facts, case.now)
 }
 
 fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {
-    named(Case::after(policy, "prod", approvals, "ci", deploy("catalogue", 1, None)))
+    named(Case::after(
+        policy,
+        "prod",
+        approvals,
+        "ci",
+        deploy("catalogue", 1, None),
+    ))
 }
 
 /// As many different people as are asked for; one person twice is one.
@@ -37,8 +49,12 @@ fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {
 fn seats() {
     let bob = || ("bob", approve(1, &["catalogue"]));
     case(TWO, vec![bob(), ("carol", approve(1, &["catalogue"]))]).passes(RULE);
-    let check = case(TWO, vec![bob(), bob()]).fails(RULE, "1 of 2: bob ✓, needs one of alice, carol, dana, erin");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy approve prod 010101010101"));
+    let check = case(TWO, vec![bob(), bob()])
+        .fails(RULE, "1 of 2: bob ✓, needs one of alice, carol, dana, erin");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy approve prod 010101010101")
+    );
     case(TWO, vec![]).fails(RULE, "0 of 2: needs 2 more, of alice, bob");
 }
 
@@ -81,14 +97,17 @@ fn nobody_alone() {
 fn what_it_is_for() {
     let policy = one_of("required = 1, expires = \"1d\"");
     case(&policy, vec![("bob", approve(2, &["catalogue"]))]).fails(RULE, "0 of 1");
-    case(&policy, vec![("bob", approve(1, &["web"]))]).fails(RULE, "not by bob: it is for other components");
+    case(&policy, vec![("bob", approve(1, &["web"]))])
+        .fails(RULE, "not by bob: it is for other components");
     case(&policy, vec![("bob", approve(1, &["catalogue", "web"]))]).passes(RULE);
     case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
     case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
     let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
     late.now = noon().plus(Span::days(1));
     named(late).fails(RULE, "not by bob: it has expired");
-    let Action::Approve(mut short) = approve(1, &["catalogue"]) else { panic!() };
+    let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
+        panic!()
+    };
     short.expires = noon().plus(Span::seconds(60));
     let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
     ended.passes(RULE);
@@ -99,11 +118,17 @@ fn what_it_is_for() {
 /// What a removed key signed counts no more, even if its owner has another now.
 #[test]
 fn stolen_keys() {
-    let mut case = case(&one_of("required = 1"), vec![("bob", approve(1, &["catalogue"]))]);
+    let mut case = case(
+        &one_of("required = 1"),
+        vec![("bob", approve(1, &["catalogue"]))],
+    );
     let place = (parse("prod"), 1);
     case.facts.signers.insert(place.clone(), Ok(key("mallory")));
     named(case).fails(RULE, "the key that signed it was removed");
-    let mut case = self::case(&one_of("required = 1"), vec![("bob", approve(1, &["catalogue"]))]);
+    let mut case = self::case(
+        &one_of("required = 1"),
+        vec![("bob", approve(1, &["catalogue"]))],
+    );
     case.facts.signers.insert(place, Ok(key("carol")));
     case.fails(RULE, "removed");
     case.facts.signers.clear();
@@ -113,11 +138,19 @@ fn stolen_keys() {
 /// With `bind = "plan"` it is the very plan that is approved, and one there must be.
 #[test]
 fn plans() {
-    let policy = format!("{}[components.catalogue]\nplan = \"p\"\napply = \"a\"\n", one_of("bind = \"plan\""));
+    let policy = format!(
+        "{}[components.catalogue]\nplan = \"p\"\napply = \"a\"\n",
+        one_of("bind = \"plan\"")
+    );
     let (one, other) = (Digest::sha256(b"one"), Digest::sha256(b"other"));
     let with = |plan: Option<&Digest>| {
-        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else { panic!() };
-        approve.plans = plan.map(|plan| (parse("catalogue"), plan.clone())).into_iter().collect();
+        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else {
+            panic!()
+        };
+        approve.plans = plan
+            .map(|plan| (parse("catalogue"), plan.clone()))
+            .into_iter()
+            .collect();
         vec![("bob", Action::Approve(approve))]
     };
     let case = |approved, planned: Option<&Digest>| {
@@ -135,10 +168,15 @@ fn plans() {
 /// Components at several commits need each commit approved; what rides along needs nothing.
 #[test]
 fn several_commits() {
-    let policy = format!("{TWO}[components.api]\npaths = [\"a/**\"]\n[components.web]\npaths = [\"w/**\"]\n");
+    let policy = format!(
+        "{TWO}[components.api]\npaths = [\"a/**\"]\n[components.web]\npaths = [\"w/**\"]\n"
+    );
     let by = |who, to, name: &str| (who, approve(to, &[name]));
     let case = |approvals, web| {
-        let mut two = deployment(Kind::Deploy, vec![change("api", 1, None), change("web", 2, None)]);
+        let mut two = deployment(
+            Kind::Deploy,
+            vec![change("api", 1, None), change("web", 2, None)],
+        );
         two.components[1].intent = web;
         named(Case::after(&policy, "prod", approvals, "ci", start(1, two)))
     };
@@ -155,9 +193,15 @@ fn several_commits() {
 /// Who an entry says approved is who did, no fewer and no more, and nobody where nobody is asked.
 #[test]
 fn approved_by() {
-    let mut case = case(&one_of("required = 1"), vec![("bob", approve(1, &["catalogue"]))]);
+    let mut case = case(
+        &one_of("required = 1"),
+        vec![("bob", approve(1, &["catalogue"]))],
+    );
     case.deployment().approved_by = vec![];
-    case.fails(RULE, "it says approved by nobody, and the approvals that count are of bob");
+    case.fails(
+        RULE,
+        "it says approved by nobody, and the approvals that count are of bob",
+    );
     case.deployment().approved_by = vec![parse("bob"), parse("carol")];
     case.fails(RULE, "it says approved by bob, carol");
     for kind in [Kind::Rollback, Kind::Deploy] {
@@ -168,7 +212,12 @@ fn approved_by() {
         case.deployment().approved_by = vec![parse("bob")];
         case.fails(RULE, "of nobody");
     }
-    let mut case = Case::new("[environments.prod]", "prod", "alice", deploy("catalogue", 1, None));
+    let mut case = Case::new(
+        "[environments.prod]",
+        "prod",
+        "alice",
+        deploy("catalogue", 1, None),
+    );
     assert_eq!(case.checks(RULE), []);
     case.deployment().approved_by = vec![parse("bob")];
     case.fails(RULE, "of nobody");
@@ -179,15 +228,37 @@ fn approved_by() {
 fn exec() {
     let mut exec = deployment(Kind::Exec, vec![change("catalogue", 1, Some(1))]);
     exec.components[0].intent = Intent::Unchanged;
-    let case = Case::after(&one_of("required = 1"), "prod", vec![], "ci", start(1, exec.clone()));
+    let case = Case::after(
+        &one_of("required = 1"),
+        "prod",
+        vec![],
+        "ci",
+        start(1, exec.clone()),
+    );
     case.fails(RULE, "0 of 1");
     let bob = vec![("bob", approve(1, &["catalogue"]))];
-    named(Case::after(&one_of("required = 1"), "prod", bob, "ci", start(1, exec.clone()))).passes(RULE);
+    named(Case::after(
+        &one_of("required = 1"),
+        "prod",
+        bob,
+        "ci",
+        start(1, exec.clone()),
+    ))
+    .passes(RULE);
     // One that names nothing is no way around the seats.
     exec.components.clear();
-    Case::after(&one_of("required = 1"), "prod", vec![], "ci", start(1, exec.clone()))
-        .fails(RULE, "names no component");
-    assert_eq!(Case::after("[environments.prod]", "prod", vec![], "ci", start(1, exec)).checks(RULE), []);
+    Case::after(
+        &one_of("required = 1"),
+        "prod",
+        vec![],
+        "ci",
+        start(1, exec.clone()),
+    )
+    .fails(RULE, "names no component");
+    assert_eq!(
+        Case::after("[environments.prod]", "prod", vec![], "ci", start(1, exec)).checks(RULE),
+        []
+    );
 }
 
 fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
@@ -200,8 +271,16 @@ fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
         admits: vec![],
         recovered: false,
     };
-    let approve = |digest| Action::PolicyApprove(PolicyApprove { digest, comment: None });
-    let history = approvals.into_iter().map(|(who, digest)| (who, approve(digest))).collect::<Vec<_>>();
+    let approve = |digest| {
+        Action::PolicyApprove(PolicyApprove {
+            digest,
+            comment: None,
+        })
+    };
+    let history = approvals
+        .into_iter()
+        .map(|(who, digest)| (who, approve(digest)))
+        .collect::<Vec<_>>();
     // A chain with nothing on it has no policy that could ask.
     let history = [vec![("alice", approve(Digest::sha256(b"older")))], history].concat();
     let mut case = Case::after(policy, "policy", history, "alice", Action::Publish(publish));

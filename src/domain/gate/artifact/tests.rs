@@ -1,7 +1,9 @@
 //! Built once, registered by somebody who may, and the same all the way.
 
 use crate::domain::entry::{Action, Artifact, Image, Kind, Outcome, VerificationResult};
-use crate::domain::gate::testing::{Case, change, commit, content, deployment, folded, key, parse, record, start};
+use crate::domain::gate::testing::{
+    Case, change, commit, content, deployment, folded, key, parse, record, start,
+};
 use crate::domain::id::Digest;
 use crate::domain::verdict::Rule;
 
@@ -9,7 +11,10 @@ const RULE: Rule = Rule::Artifact;
 const REQUIRED: &str = "[environments.stage]\n[environments.prod]\nartifact = \"required\"\n[artifacts]\nby = \"ci\"\n";
 
 fn image(build: &str) -> Image {
-    Image { name: parse("ghcr.io/acme/api"), digest: Digest::sha256(build.as_bytes()) }
+    Image {
+        name: parse("ghcr.io/acme/api"),
+        digest: Digest::sha256(build.as_bytes()),
+    }
 }
 
 fn registered(of: u8, holding: u8, build: &str) -> Action {
@@ -29,7 +34,12 @@ fn with(kind: Kind, builds: &[&str]) -> crate::domain::entry::Deployment {
 }
 
 fn case(policy: &str, builds: &[&str], evidence: Vec<(&str, Action)>) -> Case {
-    let mut case = Case::new(policy, "prod", "alice", start(1, with(Kind::Deploy, builds)));
+    let mut case = Case::new(
+        policy,
+        "prod",
+        "alice",
+        start(1, with(Kind::Deploy, builds)),
+    );
     case.evidence(evidence);
     case
 }
@@ -40,18 +50,24 @@ fn required() {
     let a = || ("ci", registered(1, 1, "a"));
     case(REQUIRED, &["a"], vec![a()]).passes(RULE);
     case(REQUIRED, &["a"], vec![("ci", registered(2, 1, "a"))]).passes(RULE);
-    case(REQUIRED, &["a"], vec![("ci", registered(1, 2, "a"))]).fails(RULE, "none is registered for its content");
+    case(REQUIRED, &["a"], vec![("ci", registered(1, 2, "a"))])
+        .fails(RULE, "none is registered for its content");
     case(REQUIRED, &["b"], vec![a()]).fails(RULE, "is not registered for its content");
     case(REQUIRED, &[], vec![a()]).fails(RULE, "the entry names none");
-    case(REQUIRED, &["a"], vec![a(), ("ci", registered(1, 1, "b"))]).fails(RULE, "is registered with 2 digests");
+    case(REQUIRED, &["a"], vec![a(), ("ci", registered(1, 1, "b"))])
+        .fails(RULE, "is registered with 2 digests");
 }
 
 /// Only the word of those whom the policy names counts, signed with a key that it still lists.
 #[test]
 fn accepted() {
-    case(REQUIRED, &["a"], vec![("alice", registered(1, 1, "a"))]).fails(RULE, "none is registered");
+    case(REQUIRED, &["a"], vec![("alice", registered(1, 1, "a"))])
+        .fails(RULE, "none is registered");
     let mut stolen = case(REQUIRED, &["a"], vec![("ci", registered(1, 1, "a"))]);
-    stolen.facts.signers.insert((parse("evidence"), 1), Ok(key("mallory")));
+    stolen
+        .facts
+        .signers
+        .insert((parse("evidence"), 1), Ok(key("mallory")));
     stolen.fails(RULE, "none is registered");
     stolen.facts.signers.clear();
     stolen.unknown(RULE, "which key");
@@ -71,30 +87,63 @@ fn not_required() {
 /// Build once: another build of the same content is not what ran before.
 #[test]
 fn promoted() {
-    let policy = REQUIRED.replace("[environments.prod]\n", "[environments.prod]\npromote_from = \"stage\"\n");
+    let policy = REQUIRED.replace(
+        "[environments.prod]\n",
+        "[environments.prod]\npromote_from = \"stage\"\n",
+    );
     let evidence = || vec![("ci", registered(1, 1, "a")), ("ci", registered(2, 1, "b"))];
-    let before = |build| record(with(Kind::Deploy, &[build]), Outcome::Succeeded, VerificationResult::Passed);
-    case(&policy, &["a"], evidence()).source(vec![("ci", before("a"))]).passes(RULE);
+    let before = |build| {
+        record(
+            with(Kind::Deploy, &[build]),
+            Outcome::Succeeded,
+            VerificationResult::Passed,
+        )
+    };
+    case(&policy, &["a"], evidence())
+        .source(vec![("ci", before("a"))])
+        .passes(RULE);
     case(&policy, &["b"], evidence())
         .source(vec![("ci", before("a"))])
         .fails(RULE, "stage ran ghcr.io/acme/api@sha256:");
     case(&policy, &["a"], evidence()).unknown(RULE, "not read");
     // It ran before it was registered: deployed there once more, it may go on.
-    let bare = record(with(Kind::Deploy, &[]), Outcome::Succeeded, VerificationResult::Passed);
-    let check = case(&policy, &["a"], evidence()).source(vec![("ci", bare)]).fails(RULE, "stage ran none");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101 --component catalogue"));
+    let bare = record(
+        with(Kind::Deploy, &[]),
+        Outcome::Succeeded,
+        VerificationResult::Passed,
+    );
+    let check = case(&policy, &["a"], evidence())
+        .source(vec![("ci", bare)])
+        .fails(RULE, "stage ran none");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101 --component catalogue")
+    );
 }
 
 /// Back is back to the very same.
 #[test]
 fn rollback() {
-    let then = record(with(Kind::Deploy, &["a"]), Outcome::Succeeded, VerificationResult::Passed);
+    let then = record(
+        with(Kind::Deploy, &["a"]),
+        Outcome::Succeeded,
+        VerificationResult::Passed,
+    );
     for (build, same) in [("a", true), ("b", false)] {
-        let mut case = Case::new(REQUIRED, "prod", "alice", start(1, with(Kind::Rollback, &[build])));
+        let mut case = Case::new(
+            REQUIRED,
+            "prod",
+            "alice",
+            start(1, with(Kind::Rollback, &[build])),
+        );
         case.unknown(RULE, "what ran here before was not read");
         let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
         case.facts.earlier.insert(parse("catalogue"), Ok(log));
-        if same { case.passes(RULE) } else { drop(case.fails(RULE, "then it was")) }
+        if same {
+            case.passes(RULE)
+        } else {
+            drop(case.fails(RULE, "then it was"))
+        }
     }
 }
 
@@ -103,8 +152,12 @@ fn rollback() {
 fn registering() {
     let mut case = Case::new(REQUIRED, "evidence", "ci", registered(1, 1, "b"));
     case.passes(RULE);
-    case.evidence(vec![("ci", registered(1, 1, "a"))]).fails(RULE, "is registered for 010101010101 already");
-    case.evidence(vec![("ci", registered(1, 1, "b"))]).passes(RULE);
-    case.evidence(vec![("ci", registered(2, 1, "a"))]).passes(RULE);
-    case.evidence(vec![("alice", registered(1, 1, "a"))]).passes(RULE);
+    case.evidence(vec![("ci", registered(1, 1, "a"))])
+        .fails(RULE, "is registered for 010101010101 already");
+    case.evidence(vec![("ci", registered(1, 1, "b"))])
+        .passes(RULE);
+    case.evidence(vec![("ci", registered(2, 1, "a"))])
+        .passes(RULE);
+    case.evidence(vec![("alice", registered(1, 1, "a"))])
+        .passes(RULE);
 }

@@ -12,7 +12,8 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Outcome as Answer, Rule};
 
-const TWO: &str = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
+const TWO: &str =
+    "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
 /// A branch of `prod`, the contents of `api`, `web` and `rest` at commits, and what runs there.
 struct Push {
@@ -27,35 +28,81 @@ impl Push {
     /// Commit 1 runs; commit 2 changes `api`, and nothing else.
     fn new(deploy_on: &'static str) -> Self {
         let at = |commit, name, content| ((commit, name), Some(content));
-        let contents =
-            [at(1, "api", 1), at(1, "web", 1), at(1, "rest", 1), at(2, "api", 2), at(2, "web", 1), at(2, "rest", 1)];
-        let history = vec![("ci", ran("api", 1, None)), ("ci", ran("web", 1, None)), ("ci", ran("rest", 1, None))];
-        Self { deploy_on, unowned: "gated", contents: contents.into(), history, facts: Facts::default() }
+        let contents = [
+            at(1, "api", 1),
+            at(1, "web", 1),
+            at(1, "rest", 1),
+            at(2, "api", 2),
+            at(2, "web", 1),
+            at(2, "rest", 1),
+        ];
+        let history = vec![
+            ("ci", ran("api", 1, None)),
+            ("ci", ran("web", 1, None)),
+            ("ci", ran("rest", 1, None)),
+        ];
+        Self {
+            deploy_on,
+            unowned: "gated",
+            contents: contents.into(),
+            history,
+            facts: Facts::default(),
+        }
     }
 
     fn checks(&self, old: Option<u8>, new: Option<u8>) -> Vec<Check> {
         let mode = self.deploy_on;
-        let text = policy_text(&format!("[environments.prod]\nbranch = \"main\"\ndeploy_on = \"{mode}\"\n{TWO}"));
-        let policy = text.replacen("[people]", &format!("unowned = \"{}\"\n[people]", self.unowned), 1);
+        let text = policy_text(&format!(
+            "[environments.prod]\nbranch = \"main\"\ndeploy_on = \"{mode}\"\n{TWO}"
+        ));
+        let policy = text.replacen(
+            "[people]",
+            &format!("unowned = \"{}\"\n[people]", self.unowned),
+            1,
+        );
         let policy = Policy::parse(&policy).unwrap();
         let mut facts = self.facts.clone();
-        facts.state.get_or_insert(Ok(folded("prod", None, self.history.clone()).0));
-        facts.contains.entry((commit(2), commit(1))).or_insert(Ok(true));
+        facts
+            .state
+            .get_or_insert(Ok(folded("prod", None, self.history.clone()).0));
+        facts
+            .contains
+            .entry((commit(2), commit(1)))
+            .or_insert(Ok(true));
         facts.contains.insert((commit(1), commit(2)), Ok(false));
         for ((at, name), holds) in &self.contents {
-            facts.contents.entry((commit(*at), parse(name))).or_insert(Ok(holds.map(content)));
+            facts
+                .contents
+                .entry((commit(*at), parse(name)))
+                .or_insert(Ok(holds.map(content)));
         }
         let environment = parse("prod");
         let (old, new): (Option<CommitId>, _) = (old.map(commit), new.map(commit));
-        let request = Request::Branch { environment: &environment, name: "main", old, new };
-        evaluate(&policy, &request, &facts, parse::<Time>("2026-03-05T10:00:00Z")).checks
+        let request = Request::Branch {
+            environment: &environment,
+            name: "main",
+            old,
+            new,
+        };
+        evaluate(
+            &policy,
+            &request,
+            &facts,
+            parse::<Time>("2026-03-05T10:00:00Z"),
+        )
+        .checks
     }
 
     #[track_caller]
     fn says(&self, old: Option<u8>, new: Option<u8>, answer: Answer, words: &str) {
         let checks = self.checks(old, new);
-        let branch = checks.iter().find(|check| check.rule == Rule::Branch && check.outcome == answer);
-        assert!(branch.is_some_and(|check| check.detail.contains(words)), "{checks:?}");
+        let branch = checks
+            .iter()
+            .find(|check| check.rule == Rule::Branch && check.outcome == answer);
+        assert!(
+            branch.is_some_and(|check| check.detail.contains(words)),
+            "{checks:?}"
+        );
     }
 }
 
@@ -66,7 +113,9 @@ fn forward_only() {
         let mut push = Push::new(mode);
         push.says(Some(1), None, Answer::Fail, "never deleted");
         push.says(Some(2), Some(1), Answer::Fail, "may only fast-forward");
-        push.facts.contains.insert((commit(2), commit(1)), Err("shallow".to_owned()));
+        push.facts
+            .contains
+            .insert((commit(2), commit(1)), Err("shallow".to_owned()));
         push.says(Some(1), Some(2), Answer::Unknown, "shallow");
     }
 }
@@ -75,7 +124,12 @@ fn forward_only() {
 #[test]
 fn follows_what_runs() {
     let mut push = Push::new("approval");
-    push.says(Some(1), Some(2), Answer::Fail, "api: prod runs 010101010101, which has other content");
+    push.says(
+        Some(1),
+        Some(2),
+        Answer::Fail,
+        "api: prod runs 010101010101, which has other content",
+    );
     push.history.push(("ci", ran("api", 2, Some(1))));
     push.says(Some(1), Some(2), Answer::Pass, "");
     push.says(None, Some(2), Answer::Pass, "");
@@ -113,14 +167,23 @@ fn absent() {
 fn cannot_tell() {
     let mut push = Push::new("approval");
     let to = deployment(Kind::Deploy, vec![change("api", 2, Some(1))]);
-    push.history.push(("ci", record(to, Outcome::Failed, VerificationResult::None)));
-    push.says(Some(1), Some(2), Answer::Unknown, "nobody knows what prod runs");
+    push.history
+        .push(("ci", record(to, Outcome::Failed, VerificationResult::None)));
+    push.says(
+        Some(1),
+        Some(2),
+        Answer::Unknown,
+        "nobody knows what prod runs",
+    );
     let mut push = Push::new("approval");
     push.history.push(("ci", ran("api", 2, Some(1))));
     push.history.push(("ci", deploy("api", 3, Some(2))));
     push.says(Some(1), Some(2), Answer::Unknown, "being changed by run 5");
     let mut push = Push::new("approval");
-    push.facts.contents.insert((commit(2), parse("web")), Err("past a million entries".to_owned()));
+    push.facts.contents.insert(
+        (commit(2), parse("web")),
+        Err("past a million entries".to_owned()),
+    );
     push.says(Some(1), Some(2), Answer::Unknown, "past a million entries");
     push.facts.state = Some(Err("unreadable".to_owned()));
     push.facts.contents.clear();
@@ -132,6 +195,13 @@ fn cannot_tell() {
 fn judged_as_a_deployment() {
     let push = Push::new("merge");
     push.says(Some(1), Some(2), Answer::Pass, "");
-    let names: Vec<Rule> = push.checks(Some(1), Some(2)).iter().map(|check| check.rule).collect();
-    assert!(names.contains(&Rule::Lock) && !names.contains(&Rule::Signer), "{names:?}");
+    let names: Vec<Rule> = push
+        .checks(Some(1), Some(2))
+        .iter()
+        .map(|check| check.rule)
+        .collect();
+    assert!(
+        names.contains(&Rule::Lock) && !names.contains(&Rule::Signer),
+        "{names:?}"
+    );
 }

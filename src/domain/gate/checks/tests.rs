@@ -21,11 +21,21 @@ fn attested(kind: &str, fields: &str, suite: Option<&str>, environment: Option<&
 }
 
 fn test(result: &str, suite: Option<&str>, environment: Option<&str>) -> Action {
-    attested("test-result", &format!("{{\"result\":\"{result}\"}}"), suite, environment)
+    attested(
+        "test-result",
+        &format!("{{\"result\":\"{result}\"}}"),
+        suite,
+        environment,
+    )
 }
 
 fn review(unresolved: u8) -> Action {
-    attested("change-review", &format!("{{\"approvals\":1,\"unresolved\":{unresolved}}}"), None, None)
+    attested(
+        "change-review",
+        &format!("{{\"approvals\":1,\"unresolved\":{unresolved}}}"),
+        None,
+        None,
+    )
 }
 
 /// Entries oldest first.
@@ -41,16 +51,27 @@ fn latest() {
     let (good, bad) = (|| test("PASSED", None, None), || test("FAILED", None, None));
     case(TESTED, vec![("ci", good())]).passes(RULE);
     case(TESTED, vec![("ci", bad()), ("cd", good())]).passes(RULE);
-    case(TESTED, vec![("ci", good()), ("cd", bad())]).fails(RULE, "test-result: failed, says cd (09:59)");
+    case(TESTED, vec![("ci", good()), ("cd", bad())])
+        .fails(RULE, "test-result: failed, says cd (09:59)");
     let check = case(TESTED, vec![]).fails(RULE, "test-result: none for 010101010101 from cd, ci");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy attest test-result 010101010101"));
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy attest test-result 010101010101")
+    );
 }
 
 /// What somebody else says neither helps nor harms.
 #[test]
 fn accepted() {
     case(TESTED, vec![("alice", test("PASSED", None, None))]).fails(RULE, "none for");
-    case(TESTED, vec![("ci", test("PASSED", None, None)), ("alice", test("FAILED", None, None))]).passes(RULE);
+    case(
+        TESTED,
+        vec![
+            ("ci", test("PASSED", None, None)),
+            ("alice", test("FAILED", None, None)),
+        ],
+    )
+    .passes(RULE);
     case(TESTED, vec![("mallory", test("PASSED", None, None))]).fails(RULE, "none for");
     let open = "[environments.prod]\nchecks = [\"test-result\"]\n";
     case(open, vec![("alice", test("PASSED", None, None))]).passes(RULE);
@@ -58,25 +79,42 @@ fn accepted() {
     let narrow = "[environments.prod]\nchecks = [{ type = \"test-result\", by = \"ci\" }]\n";
     case(narrow, vec![("cd", test("PASSED", None, None))]).fails(RULE, "from ci");
     let mut stolen = case(TESTED, vec![("ci", test("PASSED", None, None))]);
-    stolen.facts.signers.insert((parse("evidence"), 1), Ok(key("mallory")));
+    stolen
+        .facts
+        .signers
+        .insert((parse("evidence"), 1), Ok(key("mallory")));
     stolen.fails(RULE, "none for");
 }
 
 /// Another suite or environment is another matter; without a suite every suite must be good.
 #[test]
 fn suites_and_environments() {
-    let e2e =
-        TESTED.replace("[\"test-result\"]", "[{ type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]");
-    case(&e2e, vec![("ci", test("PASSED", Some("e2e"), Some("stage")))]).passes(RULE);
-    for (suite, place) in [(Some("unit"), Some("stage")), (Some("e2e"), None), (Some("e2e"), Some("prod"))] {
-        let check =
-            case(&e2e, vec![("ci", test("PASSED", suite, place))]).fails(RULE, "test-result e2e in stage: none");
+    let e2e = TESTED.replace(
+        "[\"test-result\"]",
+        "[{ type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]",
+    );
+    case(
+        &e2e,
+        vec![("ci", test("PASSED", Some("e2e"), Some("stage")))],
+    )
+    .passes(RULE);
+    for (suite, place) in [
+        (Some("unit"), Some("stage")),
+        (Some("e2e"), None),
+        (Some("e2e"), Some("prod")),
+    ] {
+        let check = case(&e2e, vec![("ci", test("PASSED", suite, place))])
+            .fails(RULE, "test-result e2e in stage: none");
         assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage"));
     }
     case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(RULE, "none for");
     let unit = ("ci", test("PASSED", Some("unit"), None));
     case(TESTED, vec![unit.clone()]).passes(RULE);
-    case(TESTED, vec![("ci", test("FAILED", Some("lint"), None)), unit]).fails(RULE, "failed, says ci");
+    case(
+        TESTED,
+        vec![("ci", test("FAILED", Some("lint"), None)), unit],
+    )
+    .fails(RULE, "failed, says ci");
 }
 
 /// Nobody passes their own change; a machine that reports for a forge may.

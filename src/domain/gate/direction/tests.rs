@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::entry::{Baseline, Component, Verification};
 use crate::domain::gate::testing::{
-    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, record, start, statement,
+    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, record, start,
+    statement,
 };
 use crate::domain::text::Line;
 
@@ -14,7 +15,9 @@ fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
     let history = vec![("alice", ran("catalogue", 1, None))];
     let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
-    case.facts.contains.insert((commit(to), commit(1)), Ok(contains));
+    case.facts
+        .contains
+        .insert((commit(to), commit(1)), Ok(contains));
     case
 }
 
@@ -22,9 +25,14 @@ fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
 #[test]
 fn forward() {
     after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::Direction);
-    let check =
-        after_one(BOUND, Kind::Deploy, 2, false).fails(Rule::Direction, "020202020202 does not contain 010101010101");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy record prod 020202020202 --rollback"));
+    let check = after_one(BOUND, Kind::Deploy, 2, false).fails(
+        Rule::Direction,
+        "020202020202 does not contain 010101010101",
+    );
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record prod 020202020202 --rollback")
+    );
     after_one(FREE, Kind::Deploy, 2, false).passes(Rule::Direction);
     let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
     blind.facts.contains.clear();
@@ -40,7 +48,12 @@ fn forward() {
 fn hotfix() {
     for rest in [BOUND, FREE] {
         after_one(rest, Kind::Hotfix, 2, true).passes(Rule::Direction);
-        assert_eq!(after_one(rest, Kind::Hotfix, 2, false).fails(Rule::Direction, "does not contain").remedy, None);
+        assert_eq!(
+            after_one(rest, Kind::Hotfix, 2, false)
+                .fails(Rule::Direction, "does not contain")
+                .remedy,
+            None
+        );
     }
 }
 
@@ -53,19 +66,33 @@ fn holds() {
         VerificationResult::None,
     );
     for kind in [Kind::Deploy, Kind::Hotfix, Kind::Rollback] {
-        let history = vec![("alice", ran("catalogue", 1, None)), ("alice", failed.clone())];
+        let history = vec![
+            ("alice", ran("catalogue", 1, None)),
+            ("alice", failed.clone()),
+        ];
         let wanted = start(1, deployment(kind, vec![change("catalogue", 2, Some(1))]));
-        let check = Case::after(FREE, "prod", history, "alice", wanted).fails(Rule::Direction, "on hold in prod since");
-        assert_eq!(check.remedy.as_deref(), Some("git deploy unlock prod --commit 020202020202"));
+        let check = Case::after(FREE, "prod", history, "alice", wanted)
+            .fails(Rule::Direction, "on hold in prod since");
+        assert_eq!(
+            check.remedy.as_deref(),
+            Some("git deploy unlock prod --commit 020202020202")
+        );
     }
 }
 
 fn back(earlier: Vec<Action>) -> Case {
     let history = vec![("alice", ran("catalogue", 2, None))];
-    let wanted = start(1, deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]));
-    let rest = "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
+    let wanted = start(
+        1,
+        deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+    );
+    let rest =
+        "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
-    let entries = earlier.into_iter().map(|action| kept(&statement("prod", "alice", noon(), action))).collect();
+    let entries = earlier
+        .into_iter()
+        .map(|action| kept(&statement("prod", "alice", noon(), action)))
+        .collect();
     case.facts.contains.clear();
     case.facts.earlier = [(parse("catalogue"), Ok(entries))].into();
     case
@@ -73,7 +100,10 @@ fn back(earlier: Vec<Action>) -> Case {
 
 fn later(result: VerificationResult) -> Action {
     Action::Verification(Verification {
-        components: vec![Component { component: parse("catalogue"), commit: commit(1) }],
+        components: vec![Component {
+            component: parse("catalogue"),
+            commit: commit(1),
+        }],
         verification: result,
         comment: None,
         logs: Vec::new(),
@@ -84,7 +114,14 @@ fn later(result: VerificationResult) -> Action {
 #[test]
 fn rollback() {
     use VerificationResult::{Failed, None, Passed};
-    let ended = |outcome, verification| finish(1, &deploy("catalogue", 1, Option::None), outcome, verification);
+    let ended = |outcome, verification| {
+        finish(
+            1,
+            &deploy("catalogue", 1, Option::None),
+            outcome,
+            verification,
+        )
+    };
     let baseline = Action::Baseline(Baseline {
         components: vec![change("catalogue", 1, Option::None).target],
         comment: Option::<Line>::None,
@@ -102,8 +139,14 @@ fn rollback() {
         (vec![ended(Outcome::Failed, None)], "never ran"),
         (vec![ran("catalogue", 3, Option::None)], "never ran"),
         (vec![later(Passed)], "never ran"),
-        (vec![ended(Outcome::Succeeded, None)], "not a verified success"),
-        (vec![later(Failed), ended(Outcome::Succeeded, Passed)], "not a verified success"),
+        (
+            vec![ended(Outcome::Succeeded, None)],
+            "not a verified success",
+        ),
+        (
+            vec![later(Failed), ended(Outcome::Succeeded, Passed)],
+            "not a verified success",
+        ),
         (vec![later(Failed), baseline], "not a verified success"),
     ] {
         let check = back(bad).fails(Rule::Direction, words);

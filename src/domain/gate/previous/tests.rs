@@ -3,7 +3,9 @@
 use crate::domain::entry::{
     Action, Baseline, Component, Intent, Kind, Outcome, Unlock, Verification, VerificationResult,
 };
-use crate::domain::gate::testing::{Case, change, commit, deploy, deployment, parse, ran, record, start};
+use crate::domain::gate::testing::{
+    Case, change, commit, deploy, deployment, parse, ran, record, start,
+};
 use crate::domain::verdict::Rule;
 
 const RULE: Rule = Rule::PreviousEnvironment;
@@ -11,33 +13,64 @@ const POLICY: &str = "[environments.stage]\n[environments.prod]\npromote_from = 
 const VERIFY: &str = "[components.catalogue]\napply = \"true\"\nverify = \"true\"\n";
 
 fn case(rest: &str, history: Vec<(&str, Action)>) -> Case {
-    let mut case = Case::new(&format!("{POLICY}{rest}"), "prod", "alice", deploy("catalogue", 1, None));
+    let mut case = Case::new(
+        &format!("{POLICY}{rest}"),
+        "prod",
+        "alice",
+        deploy("catalogue", 1, None),
+    );
     case.source(history);
     case
 }
 
 fn ended(to: u8, outcome: Outcome, verification: VerificationResult) -> Action {
-    record(deployment(Kind::Deploy, vec![change("catalogue", to, None)]), outcome, verification)
+    record(
+        deployment(Kind::Deploy, vec![change("catalogue", to, None)]),
+        outcome,
+        verification,
+    )
 }
 
 fn verification(to: u8, verification: VerificationResult) -> Action {
-    let components = vec![Component { component: parse("catalogue"), commit: commit(to) }];
-    Action::Verification(Verification { components, verification, comment: None, logs: vec![] })
+    let components = vec![Component {
+        component: parse("catalogue"),
+        commit: commit(to),
+    }];
+    Action::Verification(Verification {
+        components,
+        verification,
+        comment: None,
+        logs: vec![],
+    })
 }
 
 /// It ran there, now or earlier, whatever runs there today.
 #[test]
 fn ran_there() {
     case("", vec![("ci", ran("catalogue", 1, None))]).passes(RULE);
-    case("", vec![("ci", ran("catalogue", 1, None)), ("ci", ran("catalogue", 2, Some(1)))]).passes(RULE);
-    let check = case("", vec![("ci", ran("catalogue", 2, None))]).fails(RULE, "stage never ran 010101010101");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101"));
+    case(
+        "",
+        vec![
+            ("ci", ran("catalogue", 1, None)),
+            ("ci", ran("catalogue", 2, Some(1))),
+        ],
+    )
+    .passes(RULE);
+    let check = case("", vec![("ci", ran("catalogue", 2, None))])
+        .fails(RULE, "stage never ran 010101010101");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101")
+    );
 }
 
 /// An environment that comes after no other asks nothing.
 #[test]
 fn first_environment() {
-    assert_eq!(Case::new(POLICY, "stage", "alice", deploy("catalogue", 1, None)).checks(RULE), []);
+    assert_eq!(
+        Case::new(POLICY, "stage", "alice", deploy("catalogue", 1, None)).checks(RULE),
+        []
+    );
 }
 
 /// A later failure takes it away, and so does a verification that fails.
@@ -48,7 +81,10 @@ fn taken_away() {
     case("", vec![fine(), failed]).fails(RULE, "on hold in stage");
     let unwell = ("ci", verification(1, VerificationResult::Failed));
     let check = case("", vec![fine(), unwell]).fails(RULE, "its verification in stage failed");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy record stage 010101010101 --all --verification passed"));
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101 --all --verification passed")
+    );
 }
 
 /// A hold stops it, and lifting the hold does not make a success of a failure.
@@ -66,13 +102,29 @@ fn holds() {
         comment: None,
     });
     let check = case("", vec![("ci", failed.clone())]).fails(RULE, "on hold");
-    assert_eq!(check.remedy.as_deref(), Some("git deploy unlock stage --commit 010101010101"));
-    case("", vec![("ci", failed.clone()), ("bob", unlock.clone())]).fails(RULE, "was rolled back in stage (09:58)");
-    case("", vec![("ci", failed), ("bob", unlock), ("ci", ran("catalogue", 1, None))]).passes(RULE);
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy unlock stage --commit 010101010101")
+    );
+    case("", vec![("ci", failed.clone()), ("bob", unlock.clone())])
+        .fails(RULE, "was rolled back in stage (09:58)");
+    case(
+        "",
+        vec![
+            ("ci", failed),
+            ("bob", unlock),
+            ("ci", ran("catalogue", 1, None)),
+        ],
+    )
+    .passes(RULE);
     let mut back = deployment(Kind::Rollback, vec![change("catalogue", 2, Some(1))]);
     back.components[0].intent = Intent::Change;
     let back = record(back, Outcome::Succeeded, VerificationResult::Passed);
-    let left = vec![("ci", ran("catalogue", 2, None)), ("ci", ran("catalogue", 1, Some(2))), ("ci", back)];
+    let left = vec![
+        ("ci", ran("catalogue", 2, None)),
+        ("ci", ran("catalogue", 1, Some(2))),
+        ("ci", back),
+    ];
     case("", left).fails(RULE, "on hold");
 }
 
@@ -91,12 +143,28 @@ fn unverified() {
 #[test]
 fn baseline() {
     let target = change("catalogue", 1, None).target;
-    let baseline = Action::Baseline(Baseline { components: vec![target], comment: None });
+    let baseline = Action::Baseline(Baseline {
+        components: vec![target],
+        comment: None,
+    });
     let alone = vec![("alice", baseline.clone())];
     let check = case("", alone).fails(RULE, "from a baseline");
     // What does not differ would only ride along.
-    assert!(check.remedy.as_ref().is_some_and(|it| it.ends_with(" --all")), "{check:?}");
-    case("", vec![("alice", baseline), ("ci", verification(1, VerificationResult::Passed))]).fails(RULE, "baseline");
+    assert!(
+        check
+            .remedy
+            .as_ref()
+            .is_some_and(|it| it.ends_with(" --all")),
+        "{check:?}"
+    );
+    case(
+        "",
+        vec![
+            ("alice", baseline),
+            ("ci", verification(1, VerificationResult::Passed)),
+        ],
+    )
+    .fails(RULE, "baseline");
 }
 
 /// What rides along need not be asked for, and every other component is.
@@ -104,14 +172,21 @@ fn baseline() {
 fn component_by_component() {
     let policy = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
     let two = |web| {
-        let mut two = deployment(Kind::Deploy, vec![change("api", 1, None), change("web", 1, None)]);
+        let mut two = deployment(
+            Kind::Deploy,
+            vec![change("api", 1, None), change("web", 1, None)],
+        );
         two.components[1].intent = web;
         start(1, two)
     };
     for (web, passes) in [(Intent::Unchanged, true), (Intent::Change, false)] {
         let mut case = Case::new(&format!("{POLICY}{policy}"), "prod", "alice", two(web));
         case.source(vec![("ci", ran("api", 1, None))]);
-        if passes { case.passes(RULE) } else { drop(case.fails(RULE, "web: stage never ran")) }
+        if passes {
+            case.passes(RULE)
+        } else {
+            drop(case.fails(RULE, "web: stage never ran"))
+        }
     }
 }
 
@@ -125,11 +200,13 @@ fn taking_away() {
         gone
     };
     let mut case = Case::new(POLICY, "prod", "alice", start(1, gone()));
-    case.source(vec![("ci", ran("catalogue", 1, None))]).fails(RULE, "stage still has it");
+    case.source(vec![("ci", ran("catalogue", 1, None))])
+        .fails(RULE, "stage still has it");
     let destroyed = record(gone(), Outcome::Destroyed, VerificationResult::None);
     let log = vec![("ci", ran("catalogue", 1, None)), ("ci", destroyed)];
     case.source(log.clone()).passes(RULE);
-    case.source([log, vec![("ci", ran("catalogue", 3, None))]].concat()).passes(RULE);
+    case.source([log, vec![("ci", ran("catalogue", 3, None))]].concat())
+        .passes(RULE);
     case.source(vec![]).passes(RULE);
 }
 
@@ -137,10 +214,15 @@ fn taking_away() {
 #[test]
 fn missing() {
     let mut case = case("", vec![("ci", ran("catalogue", 1, None))]);
-    case.facts.source.values_mut().for_each(|log| *log = Err("past 100,000 entries".to_owned()));
+    case.facts
+        .source
+        .values_mut()
+        .for_each(|log| *log = Err("past 100,000 entries".to_owned()));
     case.unknown(RULE, "past 100,000 entries");
     case.facts.source.clear();
     case.unknown(RULE, "the log of the environment before was not read");
-    case.source(vec![("ci", ran("catalogue", 1, None))]).facts.source_state = None;
+    case.source(vec![("ci", ran("catalogue", 1, None))])
+        .facts
+        .source_state = None;
     case.unknown(RULE, "the state of the environment before was not read");
 }

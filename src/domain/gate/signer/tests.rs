@@ -3,11 +3,12 @@
 use super::*;
 use crate::domain::entry::Outcome;
 use crate::domain::entry::{
-    Artifact, Attestation, Baseline, Build, BuildResult, Component, Expire, Image, Lock, PolicyApprove, PolicyRevoke,
-    Resume, Revoke, Unlock, Verification, VerificationResult,
+    Artifact, Attestation, Baseline, Build, BuildResult, Component, Expire, Image, Lock,
+    PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
 use crate::domain::gate::testing::{
-    Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse, policy_text, start,
+    Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse,
+    policy_text, start,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::state::{Place, Slot, State, Value};
@@ -62,7 +63,8 @@ fn deployments() {
     assert_eq!(allowed("prod", &[], &of(Kind::Exec)), ["cd"]);
     assert_eq!(allowed("prod", &[], &of(Kind::Hotfix)), ["carol"]);
     assert_eq!(allowed("dev", &[], &of(Kind::Hotfix)), [""; 0]);
-    Case::new(POLICY, "dev", "bob", of(Kind::Hotfix)).fails(Rule::Signer, "nobody may deploy a hotfix to dev");
+    Case::new(POLICY, "dev", "bob", of(Kind::Hotfix))
+        .fails(Rule::Signer, "nobody may deploy a hotfix to dev");
     Case::new(POLICY, "prod", "erin", of(Kind::Deploy))
         .fails(Rule::Signer, "erin may not deploy to prod: deployers may");
 }
@@ -86,18 +88,44 @@ fn break_glass() {
 fn runs() {
     let begun = of(Kind::Deploy);
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
-    let resume = Action::Resume(Resume { start: 1, run: RunId([2; 16]) });
+    let resume = Action::Resume(Resume {
+        start: 1,
+        run: RunId([2; 16]),
+    });
     assert_eq!(allowed("prod", &[("erin", begun.clone())], &end), ["erin"]);
-    assert_eq!(allowed("prod", &[("ci", begun.clone())], &resume), ["bob", "ci"]);
-    assert_eq!(allowed("prod", &[("ci", begun.clone()), ("bob", resume.clone())], &end), ["bob"]);
+    assert_eq!(
+        allowed("prod", &[("ci", begun.clone())], &resume),
+        ["bob", "ci"]
+    );
+    assert_eq!(
+        allowed(
+            "prod",
+            &[("ci", begun.clone()), ("bob", resume.clone())],
+            &end
+        ),
+        ["bob"]
+    );
     assert_eq!(allowed("prod", &[], &end), [""; 0]);
-    let abort = Action::Abort(Abort { start: 1, run: RunId([1; 16]), components: vec![], reason: parse("gone") });
-    assert_eq!(allowed("prod", &[("erin", begun.clone())], &abort), ["alice", "erin"]);
+    let abort = Action::Abort(Abort {
+        start: 1,
+        run: RunId([1; 16]),
+        components: vec![],
+        reason: parse("gone"),
+    });
+    assert_eq!(
+        allowed("prod", &[("erin", begun.clone())], &abort),
+        ["alice", "erin"]
+    );
     let mut stale = Case::after(POLICY, "prod", vec![("erin", begun)], "bob", abort);
-    stale.fails(Rule::Signer, "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it");
+    stale.fails(
+        Rule::Signer,
+        "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it",
+    );
     stale.now = noon().plus(Span::seconds(59 * 60));
     stale.passes(Rule::Signer);
-    stale.by("carol").fails(Rule::Signer, "carol may not abort a run in prod");
+    stale
+        .by("carol")
+        .fails(Rule::Signer, "carol may not abort a run in prod");
     stale.facts.state = None;
     stale.unknown(Rule::Signer, "not read");
 }
@@ -106,25 +134,42 @@ fn runs() {
 #[test]
 fn approvals() {
     assert_eq!(allowed("prod", &[], &approve(1, &["catalogue"])), ["carol"]);
-    Case::new(POLICY, "dev", "carol", approve(1, &["catalogue"])).fails(Rule::Signer, "dev asks for no approvals");
-    Case::new(POLICY, "prod", "ci", approve(1, &["catalogue"])).fails(Rule::Signer, "only people approve");
-    let revoke = Action::Revoke(Revoke { commit: commit(1), approver: parse("carol"), comment: None });
+    Case::new(POLICY, "dev", "carol", approve(1, &["catalogue"]))
+        .fails(Rule::Signer, "dev asks for no approvals");
+    Case::new(POLICY, "prod", "ci", approve(1, &["catalogue"]))
+        .fails(Rule::Signer, "only people approve");
+    let revoke = Action::Revoke(Revoke {
+        commit: commit(1),
+        approver: parse("carol"),
+        comment: None,
+    });
     assert_eq!(allowed("prod", &[], &revoke), ["alice", "carol"]);
 }
 
 /// Whoever has to do with an environment may stop it; only a person lets it go on, so that no stolen CI key unlocks.
 #[test]
 fn locks() {
-    let lock = Action::Lock(Lock { component: None, reason: parse("x") });
+    let lock = Action::Lock(Lock {
+        component: None,
+        reason: parse("x"),
+    });
     assert_eq!(allowed("prod", &[], &lock), ["alice", "bob", "carol", "ci"]);
-    let unlock = Action::Unlock(Unlock { component: None, commit: None, holds: Vec::new(), comment: None });
+    let unlock = Action::Unlock(Unlock {
+        component: None,
+        commit: None,
+        holds: Vec::new(),
+        comment: None,
+    });
     assert_eq!(allowed("prod", &[], &unlock), ["alice", "bob", "carol"]);
 }
 
 /// What else happens in an environment's ledger.
 #[test]
 fn other_actions() {
-    let components = vec![Component { component: parse("catalogue"), commit: commit(1) }];
+    let components = vec![Component {
+        component: parse("catalogue"),
+        commit: commit(1),
+    }];
     let verification = Action::Verification(Verification {
         components,
         verification: VerificationResult::Failed,
@@ -132,9 +177,15 @@ fn other_actions() {
         logs: Vec::new(),
     });
     assert_eq!(allowed("prod", &[], &verification), ["bob", "ci"]);
-    let baseline = Action::Baseline(Baseline { components: vec![change("catalogue", 1, None).target], comment: None });
+    let baseline = Action::Baseline(Baseline {
+        components: vec![change("catalogue", 1, None).target],
+        comment: None,
+    });
     assert_eq!(allowed("prod", &[], &baseline), ["alice"]);
-    let expire = Action::Expire(Expire { expires: noon().plus(Span::days(1)), comment: None });
+    let expire = Action::Expire(Expire {
+        expires: noon().plus(Span::days(1)),
+        comment: None,
+    });
     let mut case = Case::within(POLICY, "pr", Some("pr-7"), Vec::new(), "bob", expire);
     case.passes(Rule::Signer);
     case.by("erin").fails(Rule::Signer, "deploy to pr-7");
@@ -143,12 +194,28 @@ fn other_actions() {
 /// Evidence is from those whom the policy accepts for it.
 #[test]
 fn evidence() {
-    let build = Build { component: parse("catalogue"), commit: commit(1), result: BuildResult::Succeeded, log: None };
-    let image = Image { name: parse("img"), digest: Digest::sha256(b"x") };
-    let artifact =
-        Artifact { component: parse("catalogue"), commit: commit(1), content: content(1), image, builder: None };
+    let build = Build {
+        component: parse("catalogue"),
+        commit: commit(1),
+        result: BuildResult::Succeeded,
+        log: None,
+    };
+    let image = Image {
+        name: parse("img"),
+        digest: Digest::sha256(b"x"),
+    };
+    let artifact = Artifact {
+        component: parse("catalogue"),
+        commit: commit(1),
+        content: content(1),
+        image,
+        builder: None,
+    };
     assert_eq!(allowed("evidence", &[], &Action::Build(build)), ["ci"]);
-    assert_eq!(allowed("evidence", &[], &Action::Artifact(artifact)), ["ci"]);
+    assert_eq!(
+        allowed("evidence", &[], &Action::Artifact(artifact)),
+        ["ci"]
+    );
     let attestation = |kind: &str| {
         Action::Attestation(Attestation {
             commit: commit(1),
@@ -158,18 +225,45 @@ fn evidence() {
             predicate: serde_json::Map::new(),
         })
     };
-    assert_eq!(allowed("evidence", &[], &attestation("https://in-toto.io/attestation/test-result/v0.1")), ["ci"]);
-    assert_eq!(allowed("evidence", &[], &attestation("urn:git-deploy:change-review:v1")), [""; 0]);
+    assert_eq!(
+        allowed(
+            "evidence",
+            &[],
+            &attestation("https://in-toto.io/attestation/test-result/v0.1")
+        ),
+        ["ci"]
+    );
+    assert_eq!(
+        allowed(
+            "evidence",
+            &[],
+            &attestation("urn:git-deploy:change-review:v1")
+        ),
+        [""; 0]
+    );
 }
 
 /// Anyone stops what is bad; a machine's yank is not the machine's to take back.
 #[test]
 fn yanks() {
-    let yank = Yank { commit: Some(commit(1)), digest: None, reason: parse("bad") };
-    assert_eq!(allowed("evidence", &[], &Action::Yank(yank.clone())), PEOPLE);
+    let yank = Yank {
+        commit: Some(commit(1)),
+        digest: None,
+        reason: parse("bad"),
+    };
+    assert_eq!(
+        allowed("evidence", &[], &Action::Yank(yank.clone())),
+        PEOPLE
+    );
     let unyank = Action::Unyank(yank.clone());
-    assert_eq!(allowed("evidence", &[("erin", Action::Yank(yank.clone()))], &unyank), ["alice", "erin"]);
-    assert_eq!(allowed("evidence", &[("ci", Action::Yank(yank))], &unyank), ["alice"]);
+    assert_eq!(
+        allowed("evidence", &[("erin", Action::Yank(yank.clone()))], &unyank),
+        ["alice", "erin"]
+    );
+    assert_eq!(
+        allowed("evidence", &[("ci", Action::Yank(yank))], &unyank),
+        ["alice"]
+    );
 }
 
 /// The key decides, not the name in the entry; a removed key is nobody's.
@@ -184,7 +278,8 @@ fn keys() {
     // A question has no signature yet.
     case.key = None;
     case.passes(Rule::Signer);
-    case.by("mallory").fails(Rule::Signer, "mallory is not among the people");
+    case.by("mallory")
+        .fails(Rule::Signer, "mallory is not among the people");
     case.by("bob").statement.requested_by = Some(parse("mallory"));
     case.fails(Rule::Signer, "mallory is not among the people");
     // A key id that was copied makes nobody else.
@@ -197,17 +292,27 @@ fn keys() {
 #[test]
 fn retired_keys() {
     let old = key("old");
-    let text = policy_text(POLICY).replacen("bob = {", &format!("bob = {{ retired = [\"{old}\"],"), 1);
+    let text =
+        policy_text(POLICY).replacen("bob = {", &format!("bob = {{ retired = [\"{old}\"],"), 1);
     let retire = |mut case: Case| {
         case.policy = Policy::parse(&text).unwrap();
         case.key = Some(old);
         case
     };
     let begun = of(Kind::Deploy);
-    retire(Case::new(POLICY, "prod", "bob", begun.clone())).fails(Rule::Signer, "this key of bob is retired");
+    retire(Case::new(POLICY, "prod", "bob", begun.clone()))
+        .fails(Rule::Signer, "this key of bob is retired");
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::None);
-    retire(Case::after(POLICY, "prod", vec![("bob", begun.clone())], "bob", end.clone())).passes(Rule::Signer);
-    retire(Case::after(POLICY, "prod", vec![("ci", begun)], "bob", end)).fails(Rule::Signer, "only who started");
+    retire(Case::after(
+        POLICY,
+        "prod",
+        vec![("bob", begun.clone())],
+        "bob",
+        end.clone(),
+    ))
+    .passes(Rule::Signer);
+    retire(Case::after(POLICY, "prod", vec![("ci", begun)], "bob", end))
+        .fails(Rule::Signer, "only who started");
 }
 
 fn publish(by: &str, text: &str, recovered: bool) -> Case {
@@ -221,7 +326,13 @@ fn publish(by: &str, text: &str, recovered: bool) -> Case {
     let mut case = Case::new(POLICY, "policy", by, Action::Publish(publish));
     case.policy_text = Some(text.as_bytes().to_vec());
     let mut state = State::empty();
-    state.insert(Slot { environment: None, place: Place::Policy }, Value::Bytes(b"in force"[..].into()));
+    state.insert(
+        Slot {
+            environment: None,
+            place: Place::Policy,
+        },
+        Value::Bytes(b"in force"[..].into()),
+    );
     case.facts.state = Some(Ok(state));
     case
 }
@@ -233,7 +344,8 @@ fn policies() {
     publish("alice", &text, false).passes(Rule::Signer);
     let handed_over = text.replace("admins = \"alice\"", "admins = \"bob\"");
     publish("alice", &handed_over, false).fails(Rule::Signer, "alice would no more be an admin");
-    publish("bob", &handed_over, false).fails(Rule::Signer, "bob is not an admin of the policy in force");
+    publish("bob", &handed_over, false)
+        .fails(Rule::Signer, "bob is not an admin of the policy in force");
     let mut stolen = publish("alice", &handed_over, false);
     stolen.key = Some(key("bob"));
     stolen.fails(Rule::Signer, "the key is bob's");
@@ -257,7 +369,11 @@ fn the_first_policy() {
     };
     let text = policy_text(POLICY);
     first("alice", &text).passes(Rule::Signer);
-    first("bob", &text.replace("admins = \"alice\"", "admins = \"bob\"")).fails(Rule::Signer, "root key");
+    first(
+        "bob",
+        &text.replace("admins = \"alice\"", "admins = \"bob\""),
+    )
+    .fails(Rule::Signer, "root key");
     let mut question = first("alice", &text);
     question.key = None;
     question.passes(Rule::Signer);
@@ -266,7 +382,10 @@ fn the_first_policy() {
         publish.recovered = true;
     }
     recovered.fails(Rule::Signer, "nothing to recover");
-    let consent = Action::PolicyApprove(PolicyApprove { digest: Digest::sha256(b"x"), comment: None });
+    let consent = Action::PolicyApprove(PolicyApprove {
+        digest: Digest::sha256(b"x"),
+        comment: None,
+    });
     Case::new(POLICY, "policy", "alice", consent).fails(Rule::Signer, "no policy is in force yet");
 }
 
@@ -291,8 +410,15 @@ fn consent_to_policies() {
     let digest = Digest::sha256(b"x");
     let mut case = publish("alice", "", false);
     for action in [
-        Action::PolicyApprove(PolicyApprove { digest: digest.clone(), comment: None }),
-        Action::PolicyRevoke(PolicyRevoke { digest, approver: parse("alice"), comment: None }),
+        Action::PolicyApprove(PolicyApprove {
+            digest: digest.clone(),
+            comment: None,
+        }),
+        Action::PolicyRevoke(PolicyRevoke {
+            digest,
+            approver: parse("alice"),
+            comment: None,
+        }),
     ] {
         case.statement.action = action;
         case.by("alice").passes(Rule::Signer);

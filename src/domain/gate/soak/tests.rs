@@ -8,15 +8,25 @@ use crate::domain::verdict::Rule;
 const RULE: Rule = Rule::Soak;
 
 fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
-    let policy = format!("[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\nsoak = \"{soak}\"\n");
+    let policy = format!(
+        "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\nsoak = \"{soak}\"\n"
+    );
     let mut case = Case::new(&policy, "prod", "alice", deploy("catalogue", 1, None));
     case.source(history);
     case
 }
 
 fn verification(verification: VerificationResult) -> Action {
-    let components = vec![Component { component: parse("catalogue"), commit: commit(1) }];
-    Action::Verification(Verification { components, verification, comment: None, logs: vec![] })
+    let components = vec![Component {
+        component: parse("catalogue"),
+        commit: commit(1),
+    }];
+    Action::Verification(Verification {
+        components,
+        verification,
+        comment: None,
+        logs: vec![],
+    })
 }
 
 /// What runs still is measured to now, and says how much is left.
@@ -34,7 +44,10 @@ fn still_running() {
 /// What was replaced has what it has; the longest time counts, not the sum.
 #[test]
 fn replaced() {
-    let once = vec![("ci", ran("catalogue", 1, None)), ("ci", ran("catalogue", 2, Some(1)))];
+    let once = vec![
+        ("ci", ran("catalogue", 1, None)),
+        ("ci", ran("catalogue", 2, Some(1))),
+    ];
     case("60s", once.clone()).passes(RULE);
     case("61s", once.clone()).fails(RULE, "stage ran it for 1 minute at most, soak 61s");
     let twice = [once.clone(), once].concat();
@@ -45,9 +58,17 @@ fn replaced() {
 #[test]
 fn unbroken() {
     let fine = ("ci", ran("catalogue", 1, None));
-    let (bad, good) = (verification(VerificationResult::Failed), verification(VerificationResult::Passed));
-    case("3m", vec![fine.clone(), ("ci", good.clone()), ("ci", good.clone())]).passes(RULE);
-    case("3m", vec![fine.clone(), ("ci", bad.clone()), ("ci", good)]).fails(RULE, "stage runs it since 09:59");
+    let (bad, good) = (
+        verification(VerificationResult::Failed),
+        verification(VerificationResult::Passed),
+    );
+    case(
+        "3m",
+        vec![fine.clone(), ("ci", good.clone()), ("ci", good.clone())],
+    )
+    .passes(RULE);
+    case("3m", vec![fine.clone(), ("ci", bad.clone()), ("ci", good)])
+        .fails(RULE, "stage runs it since 09:59");
     case("2m", vec![fine, ("ci", bad)]).fails(RULE, "for 1 minute at most");
     case("1s", vec![]).fails(RULE, "stage never ran it verified, soak 1s");
 }
@@ -64,5 +85,8 @@ fn missing() {
 #[test]
 fn not_asked() {
     let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
-    assert_eq!(Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(RULE), []);
+    assert_eq!(
+        Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(RULE),
+        []
+    );
 }

@@ -3,24 +3,33 @@
 //! The start went through every gate; a finish that said anything else would put into the ledger what no gate has seen.
 
 use super::fail;
-use crate::domain::entry::{Abort, Action, Deployment, Ended, Finish, Outcome, Resume, outcome_fits};
+use crate::domain::entry::{
+    Abort, Action, Deployment, Ended, Finish, Outcome, Resume, outcome_fits,
+};
 use crate::domain::id::RunId;
 use crate::domain::state::{Here, Run};
 use crate::domain::verdict::Check;
 
 /// Whether no unfinished run has this id, now or at its start.
 pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
-    let began = |open: &Run<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
-    here.runs().iter().all(|open| open.id() != Some(run) && !began(open))
+    let began =
+        |open: &Run<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
+    here.runs()
+        .iter()
+        .all(|open| open.id() != Some(run) && !began(open))
 }
 
 fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
-    let open = here.run(start).ok_or_else(|| fail(format!("run {start} is not open")))?;
+    let open = here
+        .run(start)
+        .ok_or_else(|| fail(format!("run {start} is not open")))?;
     if open.id() == Some(run) {
         Ok(open)
     } else {
         let (by, sequence) = (&open.owner.statement.by, open.owner.statement.sequence);
-        Err(fail(format!("run {start} was taken over by {by} with entry {sequence}")))
+        Err(fail(format!(
+            "run {start} was taken over by {by} with entry {sequence}"
+        )))
     }
 }
 
@@ -39,7 +48,12 @@ pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
         Ok(run) => run,
         Err(check) => return Some(check),
     };
-    let changed = run.start.statement.deployment().into_iter().flat_map(Deployment::changed);
+    let changed = run
+        .start
+        .statement
+        .deployment()
+        .into_iter()
+        .flat_map(Deployment::changed);
     let changed = changed.map(|change| (&change.target.component, change.target.commit));
     let same = changed.eq(abort.components.iter().map(|it| (&it.component, it.commit)));
     (!same).then(|| fail("its components or commits are not those that the run was changing"))
@@ -58,7 +72,10 @@ pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
         ("kind", finish.kind == start.kind),
         ("approvers", finish.approved_by == start.approved_by),
         ("description", finish.description == start.description),
-        ("reason to break glass", finish.break_glass == start.break_glass),
+        (
+            "reason to break glass",
+            finish.break_glass == start.break_glass,
+        ),
     ];
     for (what, same) in repeated {
         if !same {
@@ -72,7 +89,10 @@ pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
     }
     for (change, ended) in start.components.iter().zip(&finish.components) {
         if !outcome_fits(change.intent, ended.outcome) {
-            against.push(fail(format!("{} cannot have ended so", ended.target.component)));
+            against.push(fail(format!(
+                "{} cannot have ended so",
+                ended.target.component
+            )));
         }
     }
     against.extend(rolled_back(start, &finish.components));
@@ -85,12 +105,19 @@ pub(super) fn rolled_back(start: &Deployment, ended: &[Ended]) -> Vec<Check> {
     for (change, ended) in start.components.iter().zip(ended) {
         let component = &ended.target.component;
         if ended.outcome == Outcome::RolledBack && ended.to != change.from {
-            against.push(fail(format!("{component} was rolled back to another commit than ran before")));
+            against.push(fail(format!(
+                "{component} was rolled back to another commit than ran before"
+            )));
         }
         if let Some(because) = &ended.because
-            && !start.components.iter().any(|other| other.target.component == *because && because != component)
+            && !start
+                .components
+                .iter()
+                .any(|other| other.target.component == *because && because != component)
         {
-            against.push(fail(format!("{component} was skipped because of {because}, which is not in the run")));
+            against.push(fail(format!(
+                "{component} was skipped because of {because}, which is not in the run"
+            )));
         }
     }
     against

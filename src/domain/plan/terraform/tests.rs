@@ -37,9 +37,15 @@ fn actions() {
     ];
     let outputs = json!({ "same": { "actions": ["no-op"] }, "url": { "actions": ["update"], "after": "hunter2" } });
     let terraform = read(&plan(&Value::from(all.to_vec()), &outputs)).unwrap();
-    assert_eq!(terraform.summary().to_string(), "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget");
-    let listed: Vec<String> =
-        terraform.changes().iter().map(|it| format!("{} {}", it.action.sign(), it.address)).collect();
+    assert_eq!(
+        terraform.summary().to_string(),
+        "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget"
+    );
+    let listed: Vec<String> = terraform
+        .changes()
+        .iter()
+        .map(|it| format!("{} {}", it.action.sign(), it.address))
+        .collect();
     assert_eq!(
         listed,
         [
@@ -56,13 +62,26 @@ fn actions() {
             "- a.create (deposed object 0123abcd)"
         ]
     );
-    assert_eq!(terraform.outputs(), [Output { name: "url".to_owned(), action: Action::Update }]);
+    assert_eq!(
+        terraform.outputs(),
+        [Output {
+            name: "url".to_owned(),
+            action: Action::Update
+        }]
+    );
     assert!(!format!("{terraform:?}").contains("hunter2"));
-    for (actions, destroys) in
-        [(["delete"].as_slice(), true), (&["create", "delete"], true), (&["forget"], false), (&["create"], false)]
-    {
+    for (actions, destroys) in [
+        (["delete"].as_slice(), true),
+        (&["create", "delete"], true),
+        (&["forget"], false),
+        (&["create"], false),
+    ] {
         let terraform = read(&plan(&json!([change("a.b", actions)]), &json!({}))).unwrap();
-        assert_eq!((terraform.destroys(), terraform.is_empty()), (destroys, false), "{actions:?}");
+        assert_eq!(
+            (terraform.destroys(), terraform.is_empty()),
+            (destroys, false),
+            "{actions:?}"
+        );
     }
 }
 
@@ -70,12 +89,26 @@ fn actions() {
 #[test]
 fn tainted() {
     let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
-    for (reason, whole) in [("replace_because_tainted", false), ("replace_because_cannot_update", true)] {
+    for (reason, whole) in [
+        ("replace_because_tainted", false),
+        ("replace_because_cannot_update", true),
+    ] {
         let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
-        assert_eq!((terraform.destroys(), terraform.destroys_whole()), (true, whole), "{reason}");
+        assert_eq!(
+            (terraform.destroys(), terraform.destroys_whole()),
+            (true, whole),
+            "{reason}"
+        );
     }
-    let both = [replace("replace_because_tainted"), change("a.c", &["delete"])];
-    assert!(read(&plan(&json!(both), &json!({}))).unwrap().destroys_whole());
+    let both = [
+        replace("replace_because_tainted"),
+        change("a.c", &["delete"]),
+    ];
+    assert!(
+        read(&plan(&json!(both), &json!({})))
+            .unwrap()
+            .destroys_whole()
+    );
 }
 
 /// Only what terraform calls no changes may be left unapplied.
@@ -90,10 +123,22 @@ fn emptiness() {
     };
     let drifted = with("resource_drift", json!([change("a.same", &["update"])]));
     assert!(drifted.is_empty() && drifted.drifted() == 1);
-    assert!(with("applyable", Value::Null).is_empty(), "terraform before 1.8 does not say");
-    assert!(!with("applyable", json!(true)).is_empty(), "there is something that is not listed, such as a refresh");
-    assert!(!with("resource_changes", json!([change("a.b", &["create"])])).is_empty(), "whatever else it says");
-    let outputs = with("output_changes", json!({ "url": { "actions": ["create"] } }));
+    assert!(
+        with("applyable", Value::Null).is_empty(),
+        "terraform before 1.8 does not say"
+    );
+    assert!(
+        !with("applyable", json!(true)).is_empty(),
+        "there is something that is not listed, such as a refresh"
+    );
+    assert!(
+        !with("resource_changes", json!([change("a.b", &["create"])])).is_empty(),
+        "whatever else it says"
+    );
+    let outputs = with(
+        "output_changes",
+        json!({ "url": { "actions": ["create"] } }),
+    );
     assert!(outputs.outputs_changed() && !outputs.is_empty());
     assert!(!with("action_invocations", json!([{}])).is_empty());
 }
@@ -106,18 +151,49 @@ fn refused() {
         plan[key] = value;
         read(&plan).unwrap_err()
     };
-    assert!(matches!(with("errored", json!(true)), TerraformError::Errored));
-    assert!(matches!(with("complete", json!(false)), TerraformError::Incomplete));
-    assert!(matches!(with("deferred_changes", json!([{}])), TerraformError::Incomplete));
+    assert!(matches!(
+        with("errored", json!(true)),
+        TerraformError::Errored
+    ));
+    assert!(matches!(
+        with("complete", json!(false)),
+        TerraformError::Incomplete
+    ));
+    assert!(matches!(
+        with("deferred_changes", json!([{}])),
+        TerraformError::Incomplete
+    ));
     for version in ["2.0", "0.2", "", "10.1"] {
-        assert!(matches!(with("format_version", json!(version)), TerraformError::Format(_)), "{version}");
+        assert!(
+            matches!(
+                with("format_version", json!(version)),
+                TerraformError::Format(_)
+            ),
+            "{version}"
+        );
     }
     for actions in [&["delete", "delete"][..], &["explode"], &[]] {
         let error = with("resource_changes", json!([change("a.\u{1b}b", actions)]));
-        assert!(matches!(&error, TerraformError::Action { address, .. } if address == "a.\u{fffd}b"), "{actions:?}");
+        assert!(
+            matches!(&error, TerraformError::Action { address, .. } if address == "a.\u{fffd}b"),
+            "{actions:?}"
+        );
     }
-    for bad in ["", "[]", "{}", "null", "{\"format_version\":\"1.2\"", "{\"format_version\":\"1.2\"} {}"] {
-        assert!(matches!(Terraform::read(bad.as_bytes()), Err(TerraformError::Json(_))), "{bad}");
+    for bad in [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "{\"format_version\":\"1.2\"",
+        "{\"format_version\":\"1.2\"} {}",
+    ] {
+        assert!(
+            matches!(
+                Terraform::read(bad.as_bytes()),
+                Err(TerraformError::Json(_))
+            ),
+            "{bad}"
+        );
     }
 }
 
@@ -125,16 +201,24 @@ fn refused() {
 #[test]
 fn digests() {
     let of = |text: &str| Terraform::read(text.as_bytes()).unwrap().digest().clone();
-    let (tail, more) = (r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#, r#""timestamp":"now","#);
+    let (tail, more) = (
+        r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#,
+        r#""timestamp":"now","#,
+    );
     let first = of(&format!(r#"{{"format_version":"1.2",{more}{tail}}}"#));
     for same in [
         format!("{{{tail},\n\t\"format_version\" : \"1.2\"}}\n"),
-        format!(r#"{{"format_version":"1.2","relevant_attributes":[{{"a":["b",","]}}],{tail},"timestamp":"then"}}"#),
+        format!(
+            r#"{{"format_version":"1.2","relevant_attributes":[{{"a":["b",","]}}],{tail},"timestamp":"then"}}"#
+        ),
     ] {
         assert_eq!(of(&same), first, "{same}");
     }
     let text = format!(r#"{{"format_version":"1.2",{tail}}}"#);
-    assert_eq!(of(&text), Digest::sha256(text.replace("1, 1", "1,1").as_bytes()));
+    assert_eq!(
+        of(&text),
+        Digest::sha256(text.replace("1, 1", "1,1").as_bytes())
+    );
     for (from, to) in [
         ("0123,", "0124,"),
         ("a \\\" }", "a\\\" }"),
@@ -154,7 +238,10 @@ fn hostile_addresses() {
     let address = format!("a.b[\"\u{1b}[2J\u{202e}{}\"]", "x".repeat(10_000));
     let terraform = read(&plan(&json!([change(&address, &["create"])]), &json!({}))).unwrap();
     let shown = &terraform.changes()[0].address;
-    assert!(shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301, "{shown}");
+    assert!(
+        shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301,
+        "{shown}"
+    );
     let masked = terraform.masked(&|text| text.replace("xxx", "***"));
     assert!(!masked.changes()[0].address.contains("xxx"));
 }

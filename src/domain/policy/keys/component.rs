@@ -82,6 +82,12 @@ pub const SECRET: Table = Table {
             "Prints the secret; the newline at its end is no part of it.",
         )
         .required(),
-        Key::new("plan", Form::Flag, "true", "Planning needs it, before all approvals are there.").default("`false`"),
+        Key::new(
+            "plan",
+            Form::Flag,
+            "true",
+            "Planning needs it, before all approvals are there.",
+        )
+        .default("`false`"),
     ],
 };

@@ -1,8 +1,8 @@
 //! The keys of `[environments.<name>]`, in the order of the questions: who, what before, where in git, how.
 
 use super::{
-    BRANCH, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table, Text, VARIABLES,
-    notify::NOTIFIED,
+    BRANCH, Form, Key, LINE, MEMBERS, MOMENT, MOST_SEATS, NAME, PREDICATE, SECRETS, SPAN, Table,
+    Text, VARIABLES, notify::NOTIFIED,
 };
 
 const URL: Text = Text::new("address", "^https?://");
@@ -163,7 +163,13 @@ pub const ENVIRONMENT: Table = Table {
 
 /// `break_glass`.
 pub const BREAK_GLASS: Table = Table {
-    keys: &[Key::new("by", MEMBERS, "\"oncall\"", "Who may. Machines that a group holds are left out.").required()],
+    keys: &[Key::new(
+        "by",
+        MEMBERS,
+        "\"oncall\"",
+        "Who may. Machines that a group holds are left out.",
+    )
+    .required()],
 };
 
 /// `hotfix`.
@@ -215,14 +221,20 @@ pub const CHECK: Table = Table {
             "The type of the attestation: in-toto's short name, or a full predicate type URI.",
         )
         .required(),
-        Key::new("suite", Form::Text(&NAME), "\"e2e\"", "Only attestations of this suite."),
+        Key::new(
+            "suite",
+            Form::Text(&NAME),
+            "\"e2e\"",
+            "Only attestations of this suite.",
+        ),
         Key::new(
             "environment",
             Form::Text(&NAME),
             "\"stage\"",
             "Only attestations about the commit in this environment.",
         ),
-        Key::new("by", MEMBERS, "\"ci\"", "Only attestations of these.").default("those whom `[checks]` lists"),
+        Key::new("by", MEMBERS, "\"ci\"", "Only attestations of these.")
+            .default("those whom `[checks]` lists"),
     ],
 };
 
@@ -264,16 +276,32 @@ pub const FREEZE: Table = Table {
 /// `ephemeral`.
 pub const EPHEMERAL: Table = Table {
     keys: &[
-        Key::new("ttl", Form::Text(&SPAN), "\"8h\"", "The longest an environment may live without being renewed.")
-            .required(),
-        Key::new("limit", Form::Number(1, 10_000), "20", "How many may exist at once.").required(),
+        Key::new(
+            "ttl",
+            Form::Text(&SPAN),
+            "\"8h\"",
+            "The longest an environment may live without being renewed.",
+        )
+        .required(),
+        Key::new(
+            "limit",
+            Form::Number(1, 10_000),
+            "20",
+            "How many may exist at once.",
+        )
+        .required(),
     ],
 };
 
 /// `trigger`.
 pub const TRIGGER: Table = Table {
     keys: &[
-        Key::new("branch", Form::Text(&BRANCH), "\"main\"", "A push to this branch."),
+        Key::new(
+            "branch",
+            Form::Text(&BRANCH),
+            "\"main\"",
+            "A push to this branch.",
+        ),
         Key::new(
             "tag",
             Form::Text(&GLOB),
@@ -287,15 +315,26 @@ pub const TRIGGER: Table = Table {
 pub const ADVANCE: Table = Table {
     keys: &[
         Key::new("branch", Form::Text(&BRANCH), "\"release\"", "The branch.").required(),
-        Key::new("method", Form::Words(&["ff"]), "\"ff\"", "How it moves: by fast-forward only.").default("`\"ff\"`"),
+        Key::new(
+            "method",
+            Form::Words(&["ff"]),
+            "\"ff\"",
+            "How it moves: by fast-forward only.",
+        )
+        .default("`\"ff\"`"),
     ],
 };
 
 /// `manifest`.
 pub const MANIFEST: Table = Table {
     keys: &[
-        Key::new("repo", Form::Text(&REPOSITORY), "\"https://example.com/gitops.git\"", "The other git repository.")
-            .required(),
+        Key::new(
+            "repo",
+            Form::Text(&REPOSITORY),
+            "\"https://example.com/gitops.git\"",
+            "The other git repository.",
+        )
+        .required(),
         Key::new(
             "file",
             Form::Text(&PATH),

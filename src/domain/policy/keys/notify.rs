@@ -2,10 +2,14 @@
 
 use super::{COMMAND, Form, Key, Table, Text};
 
-const ADDRESS: Text = Text::new("address", "^(https://|http://(localhost|127\\.|\\[::1\\]))[!-~]+$");
+const ADDRESS: Text = Text::new(
+    "address",
+    "^(https://|http://(localhost|127\\.|\\[::1\\]))[!-~]+$",
+);
 
 /// The value of `notify`.
-pub(super) const NOTIFIED: Form = Form::OneOrMore(&Form::Either(&[Form::Text(&COMMAND), Form::Table(&NOTIFY)]));
+pub(super) const NOTIFIED: Form =
+    Form::OneOrMore(&Form::Either(&[Form::Text(&COMMAND), Form::Table(&NOTIFY)]));
 
 /// `notify`.
 pub const NOTIFY: Table = Table {

@@ -1,8 +1,8 @@
 //! The keys at the top of the file, and those of people, `[policy]`, `[checks]` and `[artifacts]`.
 
 use super::{
-    COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, Form, Key, MEMBERS, NAME, PREDICATE, PUBLIC_KEY, Table,
-    notify::NOTIFIED,
+    COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, Form, Key, MEMBERS, NAME, PREDICATE,
+    PUBLIC_KEY, Table, notify::NOTIFIED,
 };
 
 /// The whole file.
@@ -119,10 +119,20 @@ pub const CHANGE: Table = Table {
 };
 
 /// `[checks]`.
-pub const VOUCHERS: Table =
-    Table { keys: &[Key::new("by", MEMBERS, "\"ci\"", "Whose attestations of this type count.").required()] };
+pub const VOUCHERS: Table = Table {
+    keys: &[Key::new(
+        "by",
+        MEMBERS,
+        "\"ci\"",
+        "Whose attestations of this type count.",
+    )
+    .required()],
+};
 
 /// `[artifacts]`.
 pub const ARTIFACTS: Table = Table {
-    keys: &[Key::new("by", MEMBERS, "\"ci\"", "Whose builds and artifacts count.").default("everyone listed")],
+    keys: &[
+        Key::new("by", MEMBERS, "\"ci\"", "Whose builds and artifacts count.")
+            .default("everyone listed"),
+    ],
 };

@@ -8,86 +8,269 @@ use crate::domain::policy::{MAX_BYTES, Policy};
 /// What stands in [`FIRST_DAY`], what replaces it, and words of the message.
 pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("schema  = 1", "", &["\"schema\" is missing"]),
-    ("schema  = 1", "schema = 2\nnew_key = 1", &["knows schema 1 only", "newer"]),
+    (
+        "schema  = 1",
+        "schema = 2\nnew_key = 1",
+        &["knows schema 1 only", "newer"],
+    ),
     ("project = \"catalogue\"", "", &["\"project\" is missing"]),
     ("\"catalogue\"", "\"Cat\"", &["may only hold"]),
     (
         "dev   = {}",
         "dev = { deployer = \"bob\" }",
-        &["deploy.toml:11:9", "unknown key \"deployer\"", "did you mean \"deployers\"?"],
+        &[
+            "deploy.toml:11:9",
+            "unknown key \"deployer\"",
+            "did you mean \"deployers\"?",
+        ],
     ),
-    ("dev   = {}", "dev = { xyz = 1 }", &["known keys are deployers"]),
-    ("[people]", "[poeple]", &["unknown key \"poeple\" at the top", "did you mean \"people\"?"]),
+    (
+        "dev   = {}",
+        "dev = { xyz = 1 }",
+        &["known keys are deployers"],
+    ),
+    (
+        "[people]",
+        "[poeple]",
+        &[
+            "unknown key \"poeple\" at the top",
+            "did you mean \"people\"?",
+        ],
+    ),
     (
         "approvals = 1",
         "approvals = true",
-        &["environments.prod.approvals", "expected a whole number, or a table such as", "found true or false"],
+        &[
+            "environments.prod.approvals",
+            "expected a whole number, or a table such as",
+            "found true or false",
+        ],
     ),
-    ("approvals = 1", "approvals = -1", &["-1 is not a whole number"]),
-    ("approvals = 1", "approvals = 1.5", &["expected a whole number, or a table such as"]),
-    ("approvals = 1", "approvals = 3", &["3 different people", "of the 2 who may"]),
+    (
+        "approvals = 1",
+        "approvals = -1",
+        &["-1 is not a whole number"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = 1.5",
+        &["expected a whole number, or a table such as"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = 3",
+        &["3 different people", "of the 2 who may"],
+    ),
     (
         "approvals = 1",
         "approvals = 2, deployers = [\"alice\", \"bob\"]",
         &["other than the one who deploys", "alice, bob"],
     ),
-    ("approvals = 1", "approvals = { required = 0 }", &["from 1 to 20"]),
-    ("approvals = 1", "approvals = { by = \"ci\" }", &["machines only", "never approves"]),
+    (
+        "approvals = 1",
+        "approvals = { required = 0 }",
+        &["from 1 to 20"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = { by = \"ci\" }",
+        &["machines only", "never approves"],
+    ),
     (
         "approvals = 1",
         "approvals = [{ by = \"bob\" }, { by = [\"bob\", \"ci\"] }]",
         &["2 different people", "of the 1 who may"],
     ),
-    ("approvals = 1", "approvals = { by = \"bbo\" }", &["\"bbo\" is neither", "did you mean \"bob\"?"]),
-    ("approvals = 1", "approvals = { bind = \"plna\" }", &["did you mean \"plan\"?"]),
-    ("approvals = 1", "approvals = { expires = \"2 days\" }", &["span of time such as"]),
-    ("approvals = 1", "approvals = { expires = \"0s\" }", &["at least one second"]),
+    (
+        "approvals = 1",
+        "approvals = { by = \"bbo\" }",
+        &["\"bbo\" is neither", "did you mean \"bob\"?"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = { bind = \"plna\" }",
+        &["did you mean \"plan\"?"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = { expires = \"2 days\" }",
+        &["span of time such as"],
+    ),
+    (
+        "approvals = 1",
+        "approvals = { expires = \"0s\" }",
+        &["at least one second"],
+    ),
     ("approvals = 1", "deployers = []", &["names nobody"]),
-    ("approvals = 1", "break_glass = { by = \"ci\" }", &["never breaks glass"]),
+    (
+        "approvals = 1",
+        "break_glass = { by = \"ci\" }",
+        &["never breaks glass"],
+    ),
     ("approvals = 1", "break_glass = {}", &["\"by\" is missing"]),
-    ("approvals = 1", "hotfix = { skip = \"approvals\" }", &["\"approvals\" is not \"promote_from\" or \"soak\""]),
-    ("approvals = 1", "soak = 3600", &["expected a text in quotes, found a whole number"]),
-    ("dev   = {}", "dev = { soak = \"1h\" }", &["needs the key \"promote_from\""]),
-    ("approvals = 1", "deploy_on = \"approval\"", &["needs the key \"branch\""]),
-    ("approvals = 1", "branch = \"refs/heads/main\"", &["the short name, such as main"]),
-    ("approvals = 1", "checks = \"test-resul\"", &["did you mean \"test-result\"?"]),
-    ("approvals = 1", "checks = { type = \"vsa\", environment = \"stag\" }", &["did you mean \"stage\"?"]),
+    (
+        "approvals = 1",
+        "hotfix = { skip = \"approvals\" }",
+        &["\"approvals\" is not \"promote_from\" or \"soak\""],
+    ),
+    (
+        "approvals = 1",
+        "soak = 3600",
+        &["expected a text in quotes, found a whole number"],
+    ),
+    (
+        "dev   = {}",
+        "dev = { soak = \"1h\" }",
+        &["needs the key \"promote_from\""],
+    ),
+    (
+        "approvals = 1",
+        "deploy_on = \"approval\"",
+        &["needs the key \"branch\""],
+    ),
+    (
+        "approvals = 1",
+        "branch = \"refs/heads/main\"",
+        &["the short name, such as main"],
+    ),
+    (
+        "approvals = 1",
+        "checks = \"test-resul\"",
+        &["did you mean \"test-result\"?"],
+    ),
+    (
+        "approvals = 1",
+        "checks = { type = \"vsa\", environment = \"stag\" }",
+        &["did you mean \"stage\"?"],
+    ),
     ("approvals = 1", "artifact = true", &["expected a text"]),
-    ("approvals = 1", "version = { from = \"VERSION\" }", &["file:, tag: and command:"]),
-    ("approvals = 1", "tag = \"{verison}\"", &["{verison} is not known", "{version}"]),
-    ("approvals = 1", "freeze = { start = \"Fri 16\", end = \"Mon 08:00\" }", &["\"Fri 16\" is not Fri 16:00"]),
-    ("approvals = 1", "freeze = { start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"London\" }", &["IANA"]),
-    ("approvals = 1", "url = \"javascript:alert(1)\"", &["begins with https://"]),
+    (
+        "approvals = 1",
+        "version = { from = \"VERSION\" }",
+        &["file:, tag: and command:"],
+    ),
+    (
+        "approvals = 1",
+        "tag = \"{verison}\"",
+        &["{verison} is not known", "{version}"],
+    ),
+    (
+        "approvals = 1",
+        "freeze = { start = \"Fri 16\", end = \"Mon 08:00\" }",
+        &["\"Fri 16\" is not Fri 16:00"],
+    ),
+    (
+        "approvals = 1",
+        "freeze = { start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"London\" }",
+        &["IANA"],
+    ),
+    (
+        "approvals = 1",
+        "url = \"javascript:alert(1)\"",
+        &["begins with https://"],
+    ),
     ("approvals = 1", "trigger = {}", &["\"branch\" and \"tag\""]),
-    ("approvals = 1", "advance = { branch = \"x\", method = \"force\" }", &["\"force\" is not \"ff\""]),
-    ("approvals = 1", "notify = 7", &["expected a text in quotes"]),
-    ("approvals = 1", "notify = \"\"", &["a command is 1 to 65,536 bytes"]),
-    ("approvals = 1", "notify = {}", &["one of the keys \"command\" and \"webhook\""]),
-    ("approvals = 1", "notify = { command = \"x\", webhook = \"https://x.y\" }", &["either", "write two"]),
-    ("approvals = 1", "notify = { command = \"x\", onn = \"failed\" }", &["did you mean \"on\"?"]),
+    (
+        "approvals = 1",
+        "advance = { branch = \"x\", method = \"force\" }",
+        &["\"force\" is not \"ff\""],
+    ),
+    (
+        "approvals = 1",
+        "notify = 7",
+        &["expected a text in quotes"],
+    ),
+    (
+        "approvals = 1",
+        "notify = \"\"",
+        &["a command is 1 to 65,536 bytes"],
+    ),
+    (
+        "approvals = 1",
+        "notify = {}",
+        &["one of the keys \"command\" and \"webhook\""],
+    ),
+    (
+        "approvals = 1",
+        "notify = { command = \"x\", webhook = \"https://x.y\" }",
+        &["either", "write two"],
+    ),
+    (
+        "approvals = 1",
+        "notify = { command = \"x\", onn = \"failed\" }",
+        &["did you mean \"on\"?"],
+    ),
     (
         "approvals = 1",
         "notify = { command = \"x\", on = \"faild\" }",
         &["\"faild\" is not", "did you mean \"failed\"?"],
     ),
-    ("approvals = 1", "notify = { command = \"x\", on = [] }", &["names no event"]),
-    ("approvals = 1", "notify = { command = \"x\", format = \"slack\" }", &["needs the key \"webhook\""]),
+    (
+        "approvals = 1",
+        "notify = { command = \"x\", on = [] }",
+        &["names no event"],
+    ),
+    (
+        "approvals = 1",
+        "notify = { command = \"x\", format = \"slack\" }",
+        &["needs the key \"webhook\""],
+    ),
     (
         "approvals = 1",
         "notify = { webhook = \"https://x.y\", format = \"slak\" }",
         &["\"slak\" is not", "did you mean \"slack\"?"],
     ),
-    ("approvals = 1", "notify = { webhook = \"http://x.y\" }", &["read and changed on the way", "https://"]),
-    ("approvals = 1", "notify = { webhook = \"hooks.example.com\" }", &["such as https://hooks.example.com"]),
-    ("approvals = 1", "notify = { webhook = {} }", &["\"command\" is missing"]),
-    ("approvals = 1", "variables = { DEPLOY_ENV = \"x\" }", &["set by git-deploy itself"]),
-    ("approvals = 1", "ephemeral = { ttl = \"1h\", limit = 1 }", &["only the environments of a pattern"]),
-    ("promote_from = \"dev\"", "promote_from = \"dve\"", &["\"dve\" is not an environment", "did you mean \"dev\"?"]),
-    ("dev   = {}", "dev = { promote_from = \"prod\" }", &["in a circle: dev → prod → stage → dev"]),
+    (
+        "approvals = 1",
+        "notify = { webhook = \"http://x.y\" }",
+        &["read and changed on the way", "https://"],
+    ),
+    (
+        "approvals = 1",
+        "notify = { webhook = \"hooks.example.com\" }",
+        &["such as https://hooks.example.com"],
+    ),
+    (
+        "approvals = 1",
+        "notify = { webhook = {} }",
+        &["\"command\" is missing"],
+    ),
+    (
+        "approvals = 1",
+        "variables = { DEPLOY_ENV = \"x\" }",
+        &["set by git-deploy itself"],
+    ),
+    (
+        "approvals = 1",
+        "ephemeral = { ttl = \"1h\", limit = 1 }",
+        &["only the environments of a pattern"],
+    ),
+    (
+        "promote_from = \"dev\"",
+        "promote_from = \"dve\"",
+        &["\"dve\" is not an environment", "did you mean \"dev\"?"],
+    ),
+    (
+        "dev   = {}",
+        "dev = { promote_from = \"prod\" }",
+        &["in a circle: dev → prod → stage → dev"],
+    ),
     ("dev   = {}", "policy = {}\ndev = {}", &["reserved"]),
-    ("dev   = {}", "dev = {}\ndev = {}", &["not valid TOML", "duplicate key"]),
-    ("dev   = {}", "dev = { branch = \"x\" }\nqa = { branch = \"x\" }", &["stands for the environment dev already"]),
-    ("dev   = {}", "dev = {}\n\"pr-*\" = {}", &["ephemeral = { ttl"]),
+    (
+        "dev   = {}",
+        "dev = {}\ndev = {}",
+        &["not valid TOML", "duplicate key"],
+    ),
+    (
+        "dev   = {}",
+        "dev = { branch = \"x\" }\nqa = { branch = \"x\" }",
+        &["stands for the environment dev already"],
+    ),
+    (
+        "dev   = {}",
+        "dev = {}\n\"pr-*\" = {}",
+        &["ephemeral = { ttl"],
+    ),
     (
         "dev   = {}",
         "dev = {}\n\"pr-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }\npr-x = {}",
@@ -110,37 +293,97 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         &["ephemeral environments come and go"],
     ),
     ("\"<2>\"", "\"<1>\"", &["given to alice already"]),
-    ("\"<2>\"", "{ key = \"<2>\", retired = \"<1>\" }", &["given to alice already"]),
+    (
+        "\"<2>\"",
+        "{ key = \"<2>\", retired = \"<1>\" }",
+        &["given to alice already"],
+    ),
     ("\"<2>\"", "\"RWbad\"", &["not a minisign public key"]),
-    ("\"<2>\"", "{ machine = false }", &["people.bob", "\"key\" is missing"]),
+    (
+        "\"<2>\"",
+        "{ machine = false }",
+        &["people.bob", "\"key\" is missing"],
+    ),
     (
         "\"<1>\"",
         "{ key = \"<1>\", emails = \"A@x.y\" }\nzoe = { key = \"<4>\", emails = \"a@X.y\" }",
         &["an address of alice already"],
     ),
-    ("\"<1>\"", "{ key = \"<1>\", emails = \"nobody\" }", &["not an e-mail address"]),
-    ("[environments]", "[groups]\nbob = \"alice\"\n[environments]", &["one name space"]),
-    ("[environments]", "[groups]\nx = \"alcie\"\n[environments]", &["did you mean \"alice\"?"]),
-    ("[environments]", "[groups]\nx = []\n[environments]", &["must hold somebody"]),
-    ("[environments]", "[groups]\na = \"bob\"\nb = \"a\"\n[environments]", &["is a group"]),
+    (
+        "\"<1>\"",
+        "{ key = \"<1>\", emails = \"nobody\" }",
+        &["not an e-mail address"],
+    ),
+    (
+        "[environments]",
+        "[groups]\nbob = \"alice\"\n[environments]",
+        &["one name space"],
+    ),
+    (
+        "[environments]",
+        "[groups]\nx = \"alcie\"\n[environments]",
+        &["did you mean \"alice\"?"],
+    ),
+    (
+        "[environments]",
+        "[groups]\nx = []\n[environments]",
+        &["must hold somebody"],
+    ),
+    (
+        "[environments]",
+        "[groups]\na = \"bob\"\nb = \"a\"\n[environments]",
+        &["is a group"],
+    ),
     (
         "[environments]",
         "[policy]\nadmins = \"alice\"\napprovals = 1\n[environments]",
         &["no policy could be published again"],
     ),
-    ("[environments]", "[components]\n[environments]", &["names no component"]),
-    ("[environments]", "[components.rest]\n[environments]", &["\"rest\" is reserved"]),
-    ("[environments]", "[components.a]\npaths = []\n[environments]", &["names no path"]),
-    ("[environments]", "[components.a]\npaths = \"../x\"\n[environments]", &["not a path inside the repository"]),
-    ("[environments]", "[components.a]\npaths = \"a[\"\n[environments]", &["not a path inside the repository"]),
-    ("[environments]", "[components.a]\ndepends_on = \"b\"\n[environments]", &["not a component"]),
+    (
+        "[environments]",
+        "[components]\n[environments]",
+        &["names no component"],
+    ),
+    (
+        "[environments]",
+        "[components.rest]\n[environments]",
+        &["\"rest\" is reserved"],
+    ),
+    (
+        "[environments]",
+        "[components.a]\npaths = []\n[environments]",
+        &["names no path"],
+    ),
+    (
+        "[environments]",
+        "[components.a]\npaths = \"../x\"\n[environments]",
+        &["not a path inside the repository"],
+    ),
+    (
+        "[environments]",
+        "[components.a]\npaths = \"a[\"\n[environments]",
+        &["not a path inside the repository"],
+    ),
+    (
+        "[environments]",
+        "[components.a]\ndepends_on = \"b\"\n[environments]",
+        &["not a component"],
+    ),
     (
         "[environments]",
         "[components.a]\ndepends_on = \"b\"\n[components.b]\ndepends_on = \"a\"\n[environments]",
         &["in a circle: a → b → a"],
     ),
-    ("[environments]", "[components.a]\nplan = \"x\"\n[environments]", &["needs the key \"apply\""]),
-    ("[environments]", "[components.a]\napply = \"a \\u202e b\"\n[environments]", &["U+202E"]),
+    (
+        "[environments]",
+        "[components.a]\nplan = \"x\"\n[environments]",
+        &["needs the key \"apply\""],
+    ),
+    (
+        "[environments]",
+        "[components.a]\napply = \"a \\u202e b\"\n[environments]",
+        &["U+202E"],
+    ),
     (
         "[environments]",
         "[checks]\nvsa = { by = \"ci\" }\n\"https://slsa.dev/verification_summary/v1\" = { by = \"bob\" }\n[environments]",
@@ -157,7 +400,9 @@ fn mistakes() {
         let text = with_keys(&FIRST_DAY.replacen(old, new, 1));
         let errors = Policy::parse(&text).map(|_| ()).expect_err(new).to_string();
         // One mistake is one finding, or people would look for the second.
-        if errors.lines().count() != 1 || errors.contains('\u{202e}') || words.iter().any(|word| !errors.contains(word))
+        if errors.lines().count() != 1
+            || errors.contains('\u{202e}')
+            || words.iter().any(|word| !errors.contains(word))
         {
             wrong.push(format!("{new}\n  should say {words:?}, says\n{errors}"));
         }
@@ -170,9 +415,13 @@ fn mistakes() {
 fn checks_that_nobody_could_meet() {
     for (checks, word) in [
         ("checks = \"vsa\"", "accepts it from nobody"),
-        ("checks = { type = \"test-result\", by = \"bob\" }", "from ci only"),
+        (
+            "checks = { type = \"test-result\", by = \"bob\" }",
+            "from ci only",
+        ),
     ] {
-        let text = FIRST_DAY.replace("approvals = 1", checks) + "[checks]\ntest-result = { by = \"ci\" }\n";
+        let text = FIRST_DAY.replace("approvals = 1", checks)
+            + "[checks]\ntest-result = { by = \"ci\" }\n";
         let errors = Policy::parse(&with_keys(&text)).unwrap_err().to_string();
         assert!(errors.contains(word), "{errors}");
     }
@@ -181,18 +430,30 @@ fn checks_that_nobody_could_meet() {
 /// All mistakes are shown at once, in the order of the file.
 #[test]
 fn all_at_once() {
-    let text = FIRST_DAY.replace("dev   = {}", "dev = { a = 1, soak = 2 }").replace("\"catalogue\"", "7");
+    let text = FIRST_DAY
+        .replace("dev   = {}", "dev = { a = 1, soak = 2 }")
+        .replace("\"catalogue\"", "7");
     let errors = Policy::parse(&with_keys(&text)).unwrap_err();
-    let places: Vec<_> = errors.findings().iter().map(|finding| finding.place.unwrap().0).collect();
+    let places: Vec<_> = errors
+        .findings()
+        .iter()
+        .map(|finding| finding.place.unwrap().0)
+        .collect();
     assert_eq!(places, [3, 11, 11, 11], "{errors}");
 }
 
 /// A hostile file costs little and ends in an error.
 #[test]
 fn hostile_files() {
-    let lines = |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().concat();
+    let lines =
+        |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().concat();
     let long = |text: &str| format!("schema = 1\nproject = \"p\"\n{text}");
-    let chain = lines(4_000, |number| format!("[components.c{number}]\ndepends_on = \"c{}\"\n", (number + 1) % 4_000));
+    let chain = lines(4_000, |number| {
+        format!(
+            "[components.c{number}]\ndepends_on = \"c{}\"\n",
+            (number + 1) % 4_000
+        )
+    });
     let unknown = lines(30_000, |number| format!("k{number} = 1\n"));
     let people = lines(9_999, |number| format!("p{number} = \"\"\n"));
     for text in [

@@ -29,7 +29,9 @@ fn part(state: &State, scope: &Scope) -> State {
     let mut part = State::empty();
     for (slot, value) in state.slots() {
         let path = slot.to_string();
-        let component = path.strip_prefix("components/").and_then(|rest| rest.split('/').next());
+        let component = path
+            .strip_prefix("components/")
+            .and_then(|rest| rest.split('/').next());
         if component.is_none_or(|component| scope.holds(component)) {
             part.insert(slot.clone(), value.clone());
         }
@@ -93,16 +95,29 @@ fn destroy_leaves_nothing() {
             break;
         }
         let statement = statement().new_tree(&mut runner).unwrap().current();
-        let Some(deployment) = statement.deployment().filter(|_| statement.environment.is_some()) else { continue };
+        let Some(deployment) = statement
+            .deployment()
+            .filter(|_| statement.environment.is_some())
+        else {
+            continue;
+        };
         let ended = statement.ended();
-        let all_gone = ended.iter().all(|it| it.outcome == crate::domain::entry::Outcome::Destroyed);
+        let all_gone = ended
+            .iter()
+            .all(|it| it.outcome == crate::domain::entry::Outcome::Destroyed);
         if deployment.kind != crate::domain::entry::Kind::Destroy || ended.is_empty() || !all_gone {
             continue;
         }
         seen += 1;
         let mut state = State::empty();
-        let lock = Slot { environment: statement.environment.clone(), place: super::Place::Lock };
-        state.insert(lock, Value::Kept(std::sync::Arc::clone(verified(&statement).kept())));
+        let lock = Slot {
+            environment: statement.environment.clone(),
+            place: super::Place::Lock,
+        };
+        state.insert(
+            lock,
+            Value::Kept(std::sync::Arc::clone(verified(&statement).kept())),
+        );
         state.apply(&fold(&state, &verified(&statement), None));
         assert_eq!(state, State::empty());
     }
@@ -141,14 +156,23 @@ fn read<T: serde::de::DeserializeOwned>(fields: serde_json::Value) -> T {
 fn what_was_leaned_on_is_used_up() {
     let (new, tree) = ("aa".repeat(20), "cc".repeat(20));
     let approve = |components: &[&str]| {
-        let fields = json!({ "commit": new, "components": components, "expires": "2030-01-01T00:00:00Z" });
+        let fields =
+            json!({ "commit": new, "components": components, "expires": "2030-01-01T00:00:00Z" });
         Action::Approve(read(fields))
     };
     // Sequences 1, 2 and 3.
-    let approvals = [approve(&["web"]), approve(&["api", "web"]), approve(&["api"])];
+    let approvals = [
+        approve(&["web"]),
+        approve(&["api", "web"]),
+        approve(&["api"]),
+    ];
     let left = |more: &[Action]| -> Vec<u64> {
         let state = after(&[&approvals, more].concat());
-        state.at(None).approvals().map(|(_, sequence, _)| sequence).collect()
+        state
+            .at(None)
+            .approvals()
+            .map(|(_, sequence, _)| sequence)
+            .collect()
     };
     let api = json!({ "component": "api", "commit": new, "content": tree, "intent": "change" });
     let web = json!({ "component": "web", "commit": new, "from": new, "intent": "destroy" });
@@ -157,12 +181,23 @@ fn what_was_leaned_on_is_used_up() {
             .iter()
             .map(|(name, outcome)| json!({ "component": name, "outcome": outcome, "verification": "none" }))
             .collect();
-        Action::Record(read(json!({ "kind": "deploy", "components": components, "results": results })))
+        Action::Record(read(
+            json!({ "kind": "deploy", "components": components, "results": results }),
+        ))
     };
     assert_eq!(left(&[]), [1, 2, 3]);
-    assert_eq!(left(&[record(json!([api, web]), &[("api", "succeeded"), ("web", "destroyed")])]), [1, 3]);
+    assert_eq!(
+        left(&[record(
+            json!([api, web]),
+            &[("api", "succeeded"), ("web", "destroyed")]
+        )]),
+        [1, 3]
+    );
     assert_eq!(left(&[record(json!([web]), &[("web", "destroyed")])]), [3]);
-    assert_eq!(left(&[record(json!([web]), &[("web", "failed")])]), [1, 2, 3]);
+    assert_eq!(
+        left(&[record(json!([web]), &[("web", "failed")])]),
+        [1, 2, 3]
+    );
 
     let run = "07".repeat(16);
     let exec = |status: u8| {

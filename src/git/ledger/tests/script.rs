@@ -36,7 +36,9 @@ fn read<T: DeserializeOwned>(fields: Value) -> T {
 
 /// The script, about these three commits of the code.
 pub fn script(code: &[Code]) -> Vec<Step> {
-    let [one, two, three] = code else { panic!("three commits") };
+    let [one, two, three] = code else {
+        panic!("three commits")
+    };
     let mut steps = vec![publish(0, json!({ "digest": digest(0) }))];
     steps.extend(evidence(one, two, three));
     steps.extend(locks_and_approvals(one, two, three));
@@ -53,11 +55,20 @@ fn digest(policy: usize) -> String {
 
 fn step(ledger: &str, by: &'static str, action: Action) -> Step {
     let environment = (ledger == "pr").then(|| "pr-17".parse().unwrap());
-    Step { ledger: ledger.parse().unwrap(), environment, by, action, policy: None }
+    Step {
+        ledger: ledger.parse().unwrap(),
+        environment,
+        by,
+        action,
+        policy: None,
+    }
 }
 
 fn publish(policy: usize, fields: Value) -> Step {
-    Step { policy: Some(POLICIES[policy]), ..step("policy", "alice", Action::Publish(read(fields))) }
+    Step {
+        policy: Some(POLICIES[policy]),
+        ..step("policy", "alice", Action::Publish(read(fields)))
+    }
 }
 
 fn prod(by: &'static str, action: Action) -> Step {
@@ -114,15 +125,34 @@ fn locks_and_approvals(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
                 "comment": "as it runs today"
             }))),
         ),
-        prod("bob", Action::Lock(read(json!({ "component": "api", "reason": "incident 4711" })))),
-        prod("bob", Action::Unlock(read(json!({ "component": "api", "comment": "over" })))),
+        prod(
+            "bob",
+            Action::Lock(read(
+                json!({ "component": "api", "reason": "incident 4711" }),
+            )),
+        ),
+        prod(
+            "bob",
+            Action::Unlock(read(json!({ "component": "api", "comment": "over" }))),
+        ),
         // Expired by the next entry, which drops it.
-        prod("bob", approve(three, &["api"], json!({}), "2026-03-05T08:13:30Z")),
-        prod("bob", approve(two, &all, json!({ "api": IMAGE }), "2026-03-12T08:00:00Z")),
-        prod("carol", approve(two, &all, json!({}), "2026-03-12T08:00:00Z")),
+        prod(
+            "bob",
+            approve(three, &["api"], json!({}), "2026-03-05T08:13:30Z"),
+        ),
+        prod(
+            "bob",
+            approve(two, &all, json!({ "api": IMAGE }), "2026-03-12T08:00:00Z"),
+        ),
         prod(
             "carol",
-            Action::Revoke(read(json!({ "commit": two.commit, "approver": "carol", "comment": "not so fast" }))),
+            approve(two, &all, json!({}), "2026-03-12T08:00:00Z"),
+        ),
+        prod(
+            "carol",
+            Action::Revoke(read(
+                json!({ "commit": two.commit, "approver": "carol", "comment": "not so fast" }),
+            )),
         ),
     ]
 }
@@ -131,11 +161,14 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
     let run = "000102030405060708090a0b0c0d0e0f";
     let taken = "101112131415161718191a1b1c1d1e1f";
     let artifacts = json!([{ "name": "ghcr.io/acme/api", "digest": IMAGE }]);
-    let description = "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
+    let description =
+        "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
     let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "artifacts": artifacts });
     let with = |base: &Value, more: Value| {
         let mut all = base.clone();
-        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         all
     };
     let db = json!({ "component": "db", "commit": two.commit, "content": two.content });
@@ -154,7 +187,10 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
                 "branchTip": two.commit
             }))),
         ),
-        prod("bob", Action::Resume(read(json!({ "start": 8, "run": taken })))),
+        prod(
+            "bob",
+            Action::Resume(read(json!({ "start": 8, "run": taken }))),
+        ),
         prod(
             "bob",
             Action::Finish(read(json!({
@@ -202,7 +238,9 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
     let web = json!({ "component": "web", "commit": two.commit });
     let with = |base: &Value, more: Value| {
         let mut all = base.clone();
-        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         all
     };
     let forward = with(&api, json!({ "from": one.commit, "intent": "change" }));
@@ -216,7 +254,8 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
         prod("bob", Action::Start(read(fields)))
     };
     let finish = |start: u64, run: usize, kind: &str, components: Value, status: Option<u8>| {
-        let mut fields = json!({ "start": start, "run": runs[run], "kind": kind, "components": components });
+        let mut fields =
+            json!({ "start": start, "run": runs[run], "kind": kind, "components": components });
         if let Some(status) = status {
             fields["status"] = status.into();
         }
@@ -233,19 +272,28 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
                 "reason": "the runner died"
             }))),
         ),
-        prod("bob", Action::Lock(read(json!({ "reason": "stocktaking" })))),
+        prod(
+            "bob",
+            Action::Lock(read(json!({ "reason": "stocktaking" }))),
+        ),
         prod("bob", Action::Unlock(read(json!({})))),
         start(
             1,
             "exec",
-            json!([with(&stays, json!({ "from": two.commit, "intent": "unchanged" }))]),
+            json!([with(
+                &stays,
+                json!({ "from": two.commit, "intent": "unchanged" })
+            )]),
             Some("rake db:migrate"),
         ),
         finish(
             18,
             1,
             "exec",
-            json!([with(&stays, json!({ "outcome": "unchanged", "verification": "none" }))]),
+            json!([with(
+                &stays,
+                json!({ "outcome": "unchanged", "verification": "none" })
+            )]),
             Some(3),
         ),
         start(2, "deploy", json!([forward, away]), None),
@@ -254,13 +302,28 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             2,
             "deploy",
             json!([
-                with(&api, json!({ "outcome": "rolledBack", "to": one.commit, "verification": "failed" })),
-                with(&web, json!({ "outcome": "skipped", "because": "api", "verification": "none" })),
+                with(
+                    &api,
+                    json!({ "outcome": "rolledBack", "to": one.commit, "verification": "failed" })
+                ),
+                with(
+                    &web,
+                    json!({ "outcome": "skipped", "because": "api", "verification": "none" })
+                ),
             ]),
             None,
         ),
         start(3, "deploy", json!([away]), None),
-        finish(22, 3, "deploy", json!([with(&web, json!({ "outcome": "destroyed", "verification": "none" }))]), None),
+        finish(
+            22,
+            3,
+            "deploy",
+            json!([with(
+                &web,
+                json!({ "outcome": "destroyed", "verification": "none" })
+            )]),
+            None,
+        ),
     ]
 }
 
@@ -293,7 +356,13 @@ fn ephemeral(two: &Code) -> Vec<Step> {
 
 fn policy(one: &Code) -> Vec<Step> {
     let approve = |by| {
-        step("policy", by, Action::PolicyApprove(read(json!({ "digest": digest(1), "comment": "previews, at last" }))))
+        step(
+            "policy",
+            by,
+            Action::PolicyApprove(read(
+                json!({ "digest": digest(1), "comment": "previews, at last" }),
+            )),
+        )
     };
     vec![
         approve("bob"),
@@ -301,7 +370,9 @@ fn policy(one: &Code) -> Vec<Step> {
         step(
             "policy",
             "alice",
-            Action::PolicyRevoke(read(json!({ "digest": digest(1), "approver": "carol", "comment": "left the team" }))),
+            Action::PolicyRevoke(read(
+                json!({ "digest": digest(1), "approver": "carol", "comment": "left the team" }),
+            )),
         ),
         publish(
             1,

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::{json, notice};
-use crate::domain::entry::{Change, Deployment, Ended, Image, Intent, Kind, Outcome, Target, VerificationResult};
+use crate::domain::entry::{
+    Change, Deployment, Ended, Image, Intent, Kind, Outcome, Target, VerificationResult,
+};
 use crate::domain::id::CommitId;
 use crate::domain::policy::Event;
 use crate::run::notify::{Notice, cloudevents, slack, variables};
@@ -19,14 +21,28 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
         commit: commit("2"),
         content: None,
         version: Some("1.4.2".parse().unwrap()),
-        artifacts: vec![Image { name: "ghcr.io/acme/api".parse().unwrap(), digest }],
+        artifacts: vec![Image {
+            name: "ghcr.io/acme/api".parse().unwrap(),
+            digest,
+        }],
     };
-    Change { target, from: from.map(commit), plan: None, intent }
+    Change {
+        target,
+        from: from.map(commit),
+        plan: None,
+        intent,
+    }
 }
 
 fn ended(change: &Change, outcome: Outcome) -> Ended {
     let verification = VerificationResult::None;
-    Ended { target: change.target.clone(), outcome, because: None, to: None, verification }
+    Ended {
+        target: change.target.clone(),
+        outcome,
+        because: None,
+        to: None,
+        verification,
+    }
 }
 
 /// A deployment of everything that may happen to a component at once.
@@ -38,11 +54,25 @@ fn full(event: Event, kind: Kind) -> Notice {
         change("rides", Some("1"), Intent::Unchanged),
         change("web", Some("1"), Intent::Change),
     ];
-    let outcomes = [Outcome::RolledBack, Outcome::Succeeded, Outcome::Destroyed, Outcome::Unchanged, Outcome::Skipped];
-    let ends: Vec<Ended> = changes.iter().zip(outcomes).map(|(change, outcome)| ended(change, outcome)).collect();
+    let outcomes = [
+        Outcome::RolledBack,
+        Outcome::Succeeded,
+        Outcome::Destroyed,
+        Outcome::Unchanged,
+        Outcome::Skipped,
+    ];
+    let ends: Vec<Ended> = changes
+        .iter()
+        .zip(outcomes)
+        .map(|(change, outcome)| ended(change, outcome))
+        .collect();
     let mut deployment = Deployment::new(kind, changes);
     deployment.change = Some("17".parse().unwrap());
-    deployment.description = Some("Fix <login> & redirect\nhello @here <!channel>".parse().unwrap());
+    deployment.description = Some(
+        "Fix <login> & redirect\nhello @here <!channel>"
+            .parse()
+            .unwrap(),
+    );
     let mut notice = notice(event).about(&deployment).ended(&ends);
     notice.by = Some("ci".parse().unwrap());
     notice.reasons = vec!["api: verify ended with 7\u{1b}[2J".to_owned()];
@@ -60,12 +90,24 @@ fn pretty(events: &[Vec<u8>]) -> String {
 fn messages() {
     let rolled_back = full(Event::RolledBack, Kind::Deploy);
     insta::assert_snapshot!("cloudevents", pretty(&cloudevents::all(&rolled_back)));
-    insta::assert_snapshot!("slack", json(&slack::message(&rolled_back))["text"].as_str().unwrap());
-    let lines: Vec<String> = variables(&rolled_back).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    insta::assert_snapshot!(
+        "slack",
+        json(&slack::message(&rolled_back))["text"]
+            .as_str()
+            .unwrap()
+    );
+    let lines: Vec<String> = variables(&rolled_back)
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
     let types = Event::ALL.map(|(word, event)| {
         let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
-        format!("{word}: {} {}", event["type"].as_str().unwrap(), event["data"]["subject"])
+        format!(
+            "{word}: {} {}",
+            event["type"].as_str().unwrap(),
+            event["data"]["subject"]
+        )
     });
     insta::assert_snapshot!("types", types.join("\n"));
     let summaries = Event::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
@@ -76,14 +118,24 @@ fn messages() {
 /// events.
 #[test]
 fn what_the_specifications_ask_for() {
-    let kinds = [Kind::Deploy, Kind::Rollback, Kind::Hotfix, Kind::Destroy, Kind::Exec];
+    let kinds = [
+        Kind::Deploy,
+        Kind::Rollback,
+        Kind::Hotfix,
+        Kind::Destroy,
+        Kind::Exec,
+    ];
     let mut ids = std::collections::BTreeSet::new();
     let mut count = 0;
     for (_, event) in Event::ALL {
         for kind in kinds {
             let mut notice = full(event, kind);
             notice.expires = Some(notice.time);
-            assert_eq!(cloudevents::all(&notice), cloudevents::all(&notice.clone()), "a retry is the same event");
+            assert_eq!(
+                cloudevents::all(&notice),
+                cloudevents::all(&notice.clone()),
+                "a retry is the same event"
+            );
             for bytes in cloudevents::all(&notice) {
                 let it = json(&bytes);
                 count += 1;
@@ -96,26 +148,53 @@ fn what_the_specifications_ask_for() {
 }
 
 fn well_formed(it: &Value) {
-    let text =
-        |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| panic!("{it}")).to_owned();
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| panic!("{it}"))
+            .to_owned()
+    };
     // CloudEvents 1.0.2: required attributes, and names of lower-case letters and digits.
     assert_eq!(it["specversion"], "1.0");
     for name in ["id", "source", "type", "subject", "time", "datacontenttype"] {
         text(&it[name]);
     }
-    let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let plain = |name: &String| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
     assert!(it.as_object().unwrap().keys().all(plain), "{it}");
-    assert!(text(&it["source"]).parse::<http::Uri>().is_ok(), "a URI reference");
+    assert!(
+        text(&it["source"]).parse::<http::Uri>().is_ok(),
+        "a URI reference"
+    );
     // The CloudEvents binding of CDEvents: what the envelope repeats.
     let (context, subject) = (&it["data"]["context"], &it["data"]["subject"]);
     assert_eq!(context["specversion"], "0.5.1");
-    for (outer, inner) in [("id", "id"), ("source", "source"), ("type", "type"), ("time", "timestamp")] {
+    for (outer, inner) in [
+        ("id", "id"),
+        ("source", "source"),
+        ("type", "type"),
+        ("time", "timestamp"),
+    ] {
         assert_eq!(it[outer], context[inner], "{it}");
     }
     assert_eq!(it["subject"], subject["id"]);
     // CDEvents 0.5.1: exactly these parts, and what the content of each type must have.
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-    assert_eq!(keys(&it["data"]), "context customData customDataContentType subject");
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        keys(&it["data"]),
+        "context customData customDataContentType subject"
+    );
     assert_eq!(keys(context), "id source specversion timestamp type");
     assert_eq!(keys(subject), "content id source");
     let kind = text(&it["type"]);
@@ -125,11 +204,28 @@ fn well_formed(it: &Value) {
         ["dev", "cdevents", "pipelinerun", "finished", "0", "3", "0"] => {
             ["success", "failure"].contains(&text(&subject["content"]["outcome"]).as_str())
         }
-        ["dev", "cdevents", "service", "deployed" | "upgraded" | "rolledback", "0", "3", "0"] => {
-            held == "artifactId environment" && text(&subject["content"]["environment"]["id"]) == "prod"
+        [
+            "dev",
+            "cdevents",
+            "service",
+            "deployed" | "upgraded" | "rolledback",
+            "0",
+            "3",
+            "0",
+        ] => {
+            held == "artifactId environment"
+                && text(&subject["content"]["environment"]["id"]) == "prod"
         }
         ["dev", "cdevents", "service", "removed", "0", "3", "0"] => held == "environment",
-        ["dev", "cdevents", "environment", "created" | "deleted", "0", "3", "0"] => held.starts_with("name"),
+        [
+            "dev",
+            "cdevents",
+            "environment",
+            "created" | "deleted",
+            "0",
+            "3",
+            "0",
+        ] => held.starts_with("name"),
         ["dev", "cdeventsx", subject, _, "0", "1", "0"] => subject.starts_with("gitdeploy-"),
         _ => false,
     };
@@ -150,19 +246,31 @@ fn services_and_environments() {
                 .to_owned();
             format!("{kind} {}", event["subject"].as_str().unwrap())
         };
-        cloudevents::all(notice)[1..].iter().map(short).collect::<Vec<_>>()
+        cloudevents::all(notice)[1..]
+            .iter()
+            .map(short)
+            .collect::<Vec<_>>()
     };
-    let services = ["service.rolledback api", "service.deployed new", "service.removed old"];
+    let services = [
+        "service.rolledback api",
+        "service.deployed new",
+        "service.removed old",
+    ];
     assert_eq!(types(&full(Event::RolledBack, Kind::Deploy)), services);
     let one = |kind, from| {
         let changes = vec![change("api", from, Intent::Change)];
         let ends = [ended(&changes[0], Outcome::Succeeded)];
-        let mut notice = notice(Event::Succeeded).about(&Deployment::new(kind, changes)).ended(&ends);
+        let mut notice = notice(Event::Succeeded)
+            .about(&Deployment::new(kind, changes))
+            .ended(&ends);
         notice.expires = Some(notice.time);
         types(&notice)
     };
     assert_eq!(one(Kind::Deploy, Some("1")), ["service.upgraded api"]);
-    assert_eq!(one(Kind::Deploy, None), ["service.deployed api", "environment.created prod"]);
+    assert_eq!(
+        one(Kind::Deploy, None),
+        ["service.deployed api", "environment.created prod"]
+    );
     assert_eq!(one(Kind::Rollback, Some("1")), ["service.rolledback api"]);
     assert_eq!(one(Kind::Exec, Some("1")), [""; 0]);
     let destroyed = types(&full(Event::Succeeded, Kind::Destroy));
@@ -176,14 +284,35 @@ fn hostile_words() {
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());
     notice.components = (0..5_000).map(|_| notice.components[0].clone()).collect();
-    let text = json(&slack::message(&notice))["text"].as_str().unwrap().to_owned();
-    assert!(text.len() < 4_000 && text.ends_with("\n…"), "{}", text.len());
-    assert!(!text.contains(['<', '>', '\u{202e}', '\u{1b}']) && !text.contains("@all"), "{text}");
-    assert!(text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").find('&').is_none(), "{text}");
+    let text = json(&slack::message(&notice))["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        text.len() < 4_000 && text.ends_with("\n…"),
+        "{}",
+        text.len()
+    );
+    assert!(
+        !text.contains(['<', '>', '\u{202e}', '\u{1b}']) && !text.contains("@all"),
+        "{text}"
+    );
+    assert!(
+        text.replace("&amp;", "")
+            .replace("&lt;", "")
+            .replace("&gt;", "")
+            .find('&')
+            .is_none(),
+        "{text}"
+    );
     let event = cloudevents::one(&notice);
     assert!(event.len() < 80_000, "{}", event.len());
     let event = json(&event);
     assert_eq!(event["data"]["customData"]["moreComponents"], 4_900);
     assert!(!event.to_string().contains('\u{1b}') && !event.to_string().contains("\\u001b"));
-    assert!(variables(&notice).iter().all(|(_, value)| value.len() < 100_000 && !value.contains('\0')));
+    assert!(
+        variables(&notice)
+            .iter()
+            .all(|(_, value)| value.len() < 100_000 && !value.contains('\0'))
+    );
 }

@@ -40,7 +40,10 @@ impl Server {
     pub(super) fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (requests, stopped) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (requests, stopped) = (
+            Arc::<Mutex<Vec<Request>>>::default(),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (own, stop) = (Arc::clone(&requests), Arc::clone(&stopped));
         let thread = thread::spawn(move || {
             let mut answers = answers.into_iter();
@@ -55,7 +58,12 @@ impl Server {
                 open.push(stream);
             }
         });
-        Self { port, requests, stopped, thread: Some(thread) }
+        Self {
+            port,
+            requests,
+            stopped,
+            thread: Some(thread),
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -84,16 +92,27 @@ impl Drop for Server {
 }
 
 fn read(stream: &mut TcpStream) -> Option<Request> {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&bytes[..end + 4]).into_owned();
-            let length =
-                head.to_lowercase().split("content-length: ").nth(1)?.split('\r').next()?.parse::<usize>().ok()?;
+            let length = head
+                .to_lowercase()
+                .split("content-length: ")
+                .nth(1)?
+                .split('\r')
+                .next()?
+                .parse::<usize>()
+                .ok()?;
             if bytes.len() >= end + 4 + length {
-                return Some(Request { head, body: bytes.split_off(end + 4) });
+                return Some(Request {
+                    head,
+                    body: bytes.split_off(end + 4),
+                });
             }
         }
         match stream.read(&mut chunk) {
@@ -106,15 +125,17 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
 fn answer(stream: &mut TcpStream, answer: Answer) {
     // The other side may be gone.
     let _ = match answer {
-        Answer::Text(text) => {
-            stream.write_all(text.as_bytes()).and_then(|()| stream.shutdown(std::net::Shutdown::Both))
-        }
-        Answer::Owned(text) => {
-            stream.write_all(text.as_bytes()).and_then(|()| stream.shutdown(std::net::Shutdown::Both))
-        }
+        Answer::Text(text) => stream
+            .write_all(text.as_bytes())
+            .and_then(|()| stream.shutdown(std::net::Shutdown::Both)),
+        Answer::Owned(text) => stream
+            .write_all(text.as_bytes())
+            .and_then(|()| stream.shutdown(std::net::Shutdown::Both)),
         Answer::Close => stream.shutdown(std::net::Shutdown::Both),
         Answer::Hang => Ok(()),
-        Answer::SlowBody => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\na"),
+        Answer::SlowBody => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\na")
+        }
         Answer::EndlessHead => {
             let line = [b"x: ".as_slice(), &[b'y'; 1_000], b"\r\n"].concat();
             let mut all = stream.write_all(b"HTTP/1.1 200 OK\r\n");

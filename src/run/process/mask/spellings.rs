@@ -13,7 +13,10 @@ const FOLDS: [usize; 2] = [57, 48];
 
 /// All texts that give the secret away.
 pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let lines = secret.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| line.len() >= PART);
+    let lines = secret
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| line.len() >= PART);
     // Programs drop white space at the ends of what they read.
     let plain: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
     let mut all: Vec<Vec<u8>> = Vec::new();
@@ -32,8 +35,14 @@ pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
 /// As a JSON string: plainly; as Go does, with HTML in mind; with a slash escaped; and in ASCII alone.
 fn in_json(text: &str) -> Vec<Vec<u8>> {
     let quoted = serde_json::Value::from(text).to_string();
-    let plain = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted);
-    let go = plain.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let plain = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(&quoted);
+    let go = plain
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026");
     let mut units = [0; 2];
     let mut ascii = |c: char| match c {
         c if c.is_ascii() => c.to_string(),
@@ -43,7 +52,9 @@ fn in_json(text: &str) -> Vec<Vec<u8>> {
         }
     };
     let in_ascii = plain.chars().map(&mut ascii).collect::<String>();
-    [plain.to_owned(), go, plain.replace('/', "\\/"), in_ascii].map(String::into_bytes).into()
+    [plain.to_owned(), go, plain.replace('/', "\\/"), in_ascii]
+        .map(String::into_bytes)
+        .into()
 }
 
 /// As `set -x` and the like show a word with a quote in it.
@@ -51,7 +62,9 @@ fn in_shells(text: &str) -> Vec<Vec<u8>> {
     if !text.contains('\'') {
         return Vec::new();
     }
-    ["'\\''", "'\"'\"'"].map(|quote| text.replace('\'', quote).into_bytes()).into()
+    ["'\\''", "'\"'\"'"]
+        .map(|quote| text.replace('\'', quote).into_bytes())
+        .into()
 }
 
 /// Percent-encoded: all but the unreserved characters of RFC 3986, in capitals or not; with a space as a form has it; with the slash left; and as
@@ -78,11 +91,24 @@ fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
 
 /// In base64: alone, folded into lines, and in the middle of something longer, as in the header of a request.
 fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
-    let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|it| it.encode(plain)).into();
-    let folded = FOLDS.into_iter().filter(|width| plain.len() > *width).flat_map(|width| plain.chunks(width));
-    all.extend(folded.map(|line| STANDARD.encode(line)).filter(|line| line.len() >= PART));
+    let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+        .map(|it| it.encode(plain))
+        .into();
+    let folded = FOLDS
+        .into_iter()
+        .filter(|width| plain.len() > *width)
+        .flat_map(|width| plain.chunks(width));
+    all.extend(
+        folded
+            .map(|line| STANDARD.encode(line))
+            .filter(|line| line.len() >= PART),
+    );
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        all.extend((0..3).map(|before| inner(&engine, before, plain)).filter(|inner| inner.len() >= PART));
+        all.extend(
+            (0..3)
+                .map(|before| inner(&engine, before, plain))
+                .filter(|inner| inner.len() >= PART),
+        );
     }
     all.into_iter().map(String::into_bytes).collect()
 }

@@ -21,31 +21,52 @@ web = { paths = ["web/**"] }
 fn by<'w>(project: &Project<'w>, forge: &Forge<'w>, files: &[&str], message: &str) -> String {
     project.world.advance("1m");
     forge.repo.git(&["fetch", "-q", "origin"]).ok();
-    forge.repo.git(&["reset", "-q", "--hard", "origin/main"]).ok();
+    forge
+        .repo
+        .git(&["reset", "-q", "--hard", "origin/main"])
+        .ok();
     for file in files {
         forge.repo.write(file, message);
         forge.repo.git(&["add", "--", file]).ok();
     }
-    forge.repo.git(&["commit", "-q", "--allow-empty", "-m", message]).ok();
+    forge
+        .repo
+        .git(&["commit", "-q", "--allow-empty", "-m", message])
+        .ok();
     forge.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
     project.alice.repo.git(&["fetch", "-q", "origin"]).ok();
-    project.alice.repo.git(&["reset", "-q", "--hard", "origin/main"]).ok();
+    project
+        .alice
+        .repo
+        .git(&["reset", "-q", "--hard", "origin/main"])
+        .ok();
     forge.repo.rev("HEAD")
 }
 
 /// Bob's approval of it is none, for the client, the server and an audit; with Carol's it goes in.
-fn not_by_bob(project: &Project<'_>, siege: &Siege<'_, '_>, what: &str, environment: &str, more: &[&str]) {
+fn not_by_bob(
+    project: &Project<'_>,
+    siege: &Siege<'_, '_>,
+    what: &str,
+    environment: &str,
+    more: &[&str],
+) {
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     let approve = [&["approve", environment], more].concat();
     bob.deploy(&approve).ok();
     let record = [&["record", environment, "--verification", "passed"], more].concat();
     for said in [
         siege.fails_at_home(what, || ci.deploy(&record)),
-        siege.refused(what, &["approvals"], || ci.deploy(&[&record[..], &["--no-verify"]].concat())),
+        siege.refused(what, &["approvals"], || {
+            ci.deploy(&[&record[..], &["--no-verify"]].concat())
+        }),
     ] {
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains("not by bob: nobody approves what they wrote"), "{what}: {said}");
+        assert!(
+            said.contains("not by bob: nobody approves what they wrote"),
+            "{what}: {said}"
+        );
     }
     carol.deploy(&approve).ok();
     ci.deploy(&record).ok();
@@ -59,20 +80,28 @@ fn own_first_deployments() {
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
     let siege = Siege::of(&project);
-    let refused = |what: &str, environment: &str| not_by_bob(&project, &siege, what, environment, &[]);
+    let refused =
+        |what: &str, environment: &str| not_by_bob(&project, &siege, what, environment, &[]);
 
     by(&project, bob, &["api/x", "web/x"], "by bob");
     refused("a first deployment", "qa");
     refused("a new ephemeral environment", "pr-1");
     refused("another one", "pr-2");
-    by(&project, alice, &["api/x"], "by alice\n\nCo-authored-by: B <BOB@example.com>");
+    by(
+        &project,
+        alice,
+        &["api/x"],
+        "by alice\n\nCo-authored-by: B <BOB@example.com>",
+    );
     refused("as co-author", "pr-3");
     // An approval by somebody with no part in it suffices, also where Bob is further back.
     by(&project, alice, &["api/x"], "by alice");
     bob.deploy(&["approve", "pr-4"]).ok();
     ci.deploy(&["record", "pr-4"]).ok();
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("between what runs and the commit", &["approvals"], || ci.deploy(&["record", "qa", "--no-verify"]));
+    siege.refused("between what runs and the commit", &["approvals"], || {
+        ci.deploy(&["record", "qa", "--no-verify"])
+    });
     carol.deploy(&["approve", "qa"]).ok();
     ci.deploy(&["record", "qa"]).ok();
 
@@ -98,19 +127,32 @@ fn own_first_deployments() {
     let good = project.server.rev("refs/deploy/qa");
     let forged = ci.build("qa", consented(ci), None, |_| ());
     ci.push(&[&format!("{forged}:refs/heads/forged")]).ok();
-    project.server.git(&["update-ref", "refs/deploy/qa", &forged.to_string()]).ok();
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/qa", &forged.to_string()])
+        .ok();
     let audit = project.server.deploy(&["audit"]).fails(1);
     assert!(audit.to_string().contains("approvals"), "{audit}");
     let sync = carol.deploy(&["sync"]);
-    assert!(!sync.succeeded() && sync.to_string().contains("approvals"), "{sync}");
-    project.server.git(&["update-ref", "refs/deploy/qa", &good]).ok();
+    assert!(
+        !sync.succeeded() && sync.to_string().contains("approvals"),
+        "{sync}"
+    );
+    project
+        .server
+        .git(&["update-ref", "refs/deploy/qa", &good])
+        .ok();
     siege.end();
 }
 
 /// Alice's commit of what she has removed.
 fn by_removal(project: &Project<'_>) {
     project.world.advance("1m");
-    project.alice.repo.git(&["commit", "-q", "-m", "web goes"]).ok();
+    project
+        .alice
+        .repo
+        .git(&["commit", "-q", "-m", "web goes"])
+        .ok();
     project.alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
 }
@@ -119,18 +161,33 @@ fn by_removal(project: &Project<'_>) {
 fn consented(ci: &Forge<'_>) -> Action {
     let bytes = ci.bytes("blob", "refs/deploy/qa:components/api/live.json");
     let statement = git_deploy::domain::entry::Statement::parse(&bytes).unwrap();
-    let Action::Record(Record { mut deployment, results, logs }) = statement.action else { panic!("not a record") };
+    let Action::Record(Record {
+        mut deployment,
+        results,
+        logs,
+    }) = statement.action
+    else {
+        panic!("not a record")
+    };
     let head = CommitId(ci.repo.rev("HEAD").parse().unwrap());
     deployment.approved_by = vec!["bob".parse().unwrap()];
-    deployment.components.retain(|change| change.target.component.as_str() == "api");
+    deployment
+        .components
+        .retain(|change| change.target.component.as_str() == "api");
     let mut results = results;
     results.retain(|result| result.component.as_str() == "api");
     for change in &mut deployment.components {
         change.from = Some(change.target.commit);
         change.target.commit = head;
-        change.target.content = Some(git_deploy::domain::id::Content(ci.component_content("api").parse().unwrap()));
+        change.target.content = Some(git_deploy::domain::id::Content(
+            ci.component_content("api").parse().unwrap(),
+        ));
     }
-    Action::Record(Record { deployment, results, logs })
+    Action::Record(Record {
+        deployment,
+        results,
+        logs,
+    })
 }
 
 /// A history that is wide, deep and of all times hides nobody, and is looked through in time: each rung of a ladder can be reached in twice as
@@ -149,31 +206,64 @@ fn behind_a_ladder() {
     let [mut left, mut right] = [base.clone(), base.clone()];
     for rung in 0..RUNGS {
         let at = now - i64::try_from(rung % 7).unwrap() * 86_400 * 300;
-        let who = if rung == 3 { "bob <bob@example.com>" } else { "a <a@x>" };
+        let who = if rung == 3 {
+            "bob <bob@example.com>"
+        } else {
+            "a <a@x>"
+        };
         for side in [1, 2] {
-            let merge = if left == right { String::new() } else { format!("merge {right}\n") };
+            let merge = if left == right {
+                String::new()
+            } else {
+                format!("merge {right}\n")
+            };
             writeln!(text, "commit refs/heads/ladder\nmark :{}\nauthor {who} {at} +0000\ncommitter a <a@x> {at} +0000\ndata 1\n{side}\nfrom {left}\n{merge}M 100644 inline api/x\ndata 2\n{side}\n", rung * 2 + side).unwrap();
         }
         [left, right] = [format!(":{}", rung * 2 + 1), format!(":{}", rung * 2 + 2)];
     }
     alice.repo.write("ladder", &text);
-    alice.repo.run("sh", &["-c", "git fast-import --quiet < ladder && rm ladder"]).ok();
+    alice
+        .repo
+        .run(
+            "sh",
+            &["-c", "git fast-import --quiet < ladder && rm ladder"],
+        )
+        .ok();
     // And a merge of hundreds.
     let tip = alice.repo.rev("refs/heads/ladder");
     let tree = alice.repo.rev("refs/heads/ladder^{tree}");
     let mut parents = vec!["-p".to_owned(), tip];
     for number in 0..200 {
-        let side = alice.repo.git(&["commit-tree", "-m", &format!("side {number}"), "-p", &base, &tree]).ok().text();
+        let side = alice
+            .repo
+            .git(&[
+                "commit-tree",
+                "-m",
+                &format!("side {number}"),
+                "-p",
+                &base,
+                &tree,
+            ])
+            .ok()
+            .text();
         parents.extend(["-p".to_owned(), side]);
     }
     let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
-    let octopus = alice.repo.git(&[&["commit-tree", "-m", "all"][..], &parents, &[&tree]].concat()).ok().text();
+    let octopus = alice
+        .repo
+        .git(&[&["commit-tree", "-m", "all"][..], &parents, &[&tree]].concat())
+        .ok()
+        .text();
     alice.push(&[&format!("{octopus}:refs/heads/main")]).ok();
     project.fetch();
     let siege = Siege::of(&project);
     let begun = std::time::Instant::now();
     not_by_bob(&project, &siege, "on the fourth rung", "qa", &[]);
     // Of the way through so many ways nothing would end within a life; this bound is for slow machines.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
     siege.end();
 }

@@ -23,7 +23,9 @@ fn entries(ci: &Forge<'_>) -> [String; 4] {
     });
     let one = ci.append("evidence", a_build(ci, &main), None, |_| ());
     let two = ci.build("evidence", a_build(ci, &main), None, |_| ());
-    ci.repo.git(&["update-ref", "refs/deploy/evidence", &tip]).ok();
+    ci.repo
+        .git(&["update-ref", "refs/deploy/evidence", &tip])
+        .ok();
     [tip, one.to_string(), two.to_string(), other.to_string()]
 }
 
@@ -36,7 +38,8 @@ fn commands_twice() {
     let (server, ci) = (&project.server, &project.ci);
     for _ in 0..3 {
         world.advance("1m");
-        ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+        ci.deploy(&["attest", "test-result", "--result", "passed"])
+            .ok();
     }
     let [tip, one, two, other] = entries(ci);
     let (zero, before) = ("0".repeat(40), server.rev("refs/deploy/evidence~1"));
@@ -44,11 +47,19 @@ fn commands_twice() {
     for features in ["report-status", "report-status atomic"] {
         let wire = |updates: &[(&str, &str)]| {
             let wire = Wire::new(&ci.repo).with(features);
-            updates.iter().fold(wire, |wire, (old, new)| wire.update(old, new, "refs/deploy/evidence"))
+            updates.iter().fold(wire, |wire, (old, new)| {
+                wire.update(old, new, "refs/deploy/evidence")
+            })
         };
         for (attack, updates) in [
-            ("an update and a deletion", &[(&*tip, &*one), (&*tip, &*zero)][..]),
-            ("a deletion and a creation", &[(&*tip, &*zero), (&*zero, &*one)]),
+            (
+                "an update and a deletion",
+                &[(&*tip, &*one), (&*tip, &*zero)][..],
+            ),
+            (
+                "a deletion and a creation",
+                &[(&*tip, &*zero), (&*zero, &*one)],
+            ),
             ("a rewind beside it", &[(&*tip, &*one), (&*tip, &*before)]),
         ] {
             let said = siege.fails_wire(attack, &wire(updates));
@@ -68,20 +79,28 @@ fn commands_twice() {
         let pairs = [[one, one], [one, two], [one, other]];
         pairs.map(|news| {
             let wire = Wire::new(&ci.repo);
-            news.iter().fold(wire, |wire, new| wire.update(tip, new, "refs/deploy/evidence"))
+            news.iter().fold(wire, |wire, new| {
+                wire.update(tip, new, "refs/deploy/evidence")
+            })
         })
     };
     let refs = project.refs();
     for wire in doubles(&[tip, one, two, other]) {
         let said = wire.with("report-status atomic").send(server);
-        assert!(!said.contains("ok refs/") && project.refs() == refs, "{said}");
+        assert!(
+            !said.contains("ok refs/") && project.refs() == refs,
+            "{said}"
+        );
     }
     for at in 0..3 {
         world.advance("1m");
         let new = entries(ci);
         let said = doubles(&new)[at].send(server);
         assert_eq!(server.rev("refs/deploy/evidence"), new[1], "{said}");
-        assert!(said.contains("ng refs/deploy/evidence refused: place: the ledger has moved"), "{said}");
+        assert!(
+            said.contains("ng refs/deploy/evidence refused: place: the ledger has moved"),
+            "{said}"
+        );
     }
     siege.end();
 }
@@ -91,40 +110,77 @@ fn commands_twice() {
 fn shallow_lines() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let (server, alice, bob, carol, ci) = (&project.server, &project.alice, &project.bob, &project.carol, &project.ci);
+    let (server, alice, bob, carol, ci) = (
+        &project.server,
+        &project.alice,
+        &project.bob,
+        &project.carol,
+        &project.ci,
+    );
     carol.deploy(&["approve", "qa"]).ok();
     ci.deploy(&["record", "qa"]).ok();
     let running = server.rev("refs/heads/main");
     bob.repo.commit("api/x", "by bob\n", "By bob");
-    alice.repo.git(&["fetch", "-q", &bob.repo.url(), "HEAD"]).ok();
-    alice.repo.git(&["reset", "-q", "--hard", "FETCH_HEAD"]).ok();
+    alice
+        .repo
+        .git(&["fetch", "-q", &bob.repo.url(), "HEAD"])
+        .ok();
+    alice
+        .repo
+        .git(&["reset", "-q", "--hard", "FETCH_HEAD"])
+        .ok();
     let tip = alice.repo.commit("web/x", "by alice\n", "By alice");
     alice.push(&["HEAD:refs/heads/topic"]).ok();
     project.fetch();
     for forge in [bob, carol, ci] {
-        forge.repo.git(&["reset", "-q", "--hard", "origin/topic"]).ok();
+        forge
+            .repo
+            .git(&["reset", "-q", "--hard", "origin/topic"])
+            .ok();
     }
     bob.deploy(&["approve", "qa"]).ok();
     ci.deploy(&["sync"]).ok();
     let ledger = server.rev("refs/deploy/qa");
     let record = ci.build("qa", ci.a_record("HEAD", Some(&running)), None, |it| {
-        let Action::Record(record) = &mut it.action else { panic!("not a record") };
+        let Action::Record(record) = &mut it.action else {
+            panic!("not a record")
+        };
         record.deployment.approved_by = vec!["bob".parse().unwrap()];
     });
     let siege = Siege::of(&project);
     let tree = alice.repo.rev("HEAD^{tree}");
     let ghost = "ab".repeat(20);
-    let raw = format!("tree {tree}\nparent {ghost}\nauthor a <a@x> 1 +0000\ncommitter a <a@x> 1 +0000\n\nx\n");
-    let orphan = alice.repo.git(&["commit-tree", "-m", "x", &tree]).ok().text();
+    let raw = format!(
+        "tree {tree}\nparent {ghost}\nauthor a <a@x> 1 +0000\ncommitter a <a@x> 1 +0000\n\nx\n"
+    );
+    let orphan = alice
+        .repo
+        .git(&["commit-tree", "-m", "x", &tree])
+        .ok()
+        .text();
     let headless = alice.object("commit", raw.as_bytes());
     for allowed in ["false", "true"] {
-        server.git(&["config", "receive.shallowUpdate", allowed]).ok();
+        server
+            .git(&["config", "receive.shallowUpdate", allowed])
+            .ok();
         for cut in [&tip, &running, &orphan] {
             let wire = || Wire::new(&alice.repo).line(format!("shallow {cut}").as_bytes());
-            siege.fails_wire("a branch to an orphan", &wire().update(&running, &orphan, "refs/heads/main"));
-            siege.fails_wire("a branch to what is not approved", &wire().update(&running, &tip, "refs/heads/main"));
-            siege.fails_wire("a branch that goes away", &wire().update(&running, &"0".repeat(40), "refs/heads/main"));
-            siege.fails_wire("a ledger to an orphan", &wire().update(&ledger, &orphan, "refs/deploy/qa"));
+            siege.fails_wire(
+                "a branch to an orphan",
+                &wire().update(&running, &orphan, "refs/heads/main"),
+            );
+            siege.fails_wire(
+                "a branch to what is not approved",
+                &wire().update(&running, &tip, "refs/heads/main"),
+            );
+            siege.fails_wire(
+                "a branch that goes away",
+                &wire().update(&running, &"0".repeat(40), "refs/heads/main"),
+            );
+            siege.fails_wire(
+                "a ledger to an orphan",
+                &wire().update(&ledger, &orphan, "refs/deploy/qa"),
+            );
             let wire = Wire::new(&ci.repo).line(format!("shallow {cut}").as_bytes());
             let wire = wire.update(&ledger, &record.to_string(), "refs/deploy/qa");
             match cut {
@@ -137,10 +193,17 @@ fn shallow_lines() {
             };
         }
         // It cuts its own parent off, which nobody has.
-        let wire = Wire::new(&alice.repo).alone().line(format!("shallow {headless}").as_bytes());
-        let said =
-            siege.fails_wire("a commit without its parent", &wire.update(&running, &headless, "refs/heads/main"));
-        assert!(said.contains("unpack ok") && said.contains("ng refs/heads/main"), "{said}");
+        let wire = Wire::new(&alice.repo)
+            .alone()
+            .line(format!("shallow {headless}").as_bytes());
+        let said = siege.fails_wire(
+            "a commit without its parent",
+            &wire.update(&running, &headless, "refs/heads/main"),
+        );
+        assert!(
+            said.contains("unpack ok") && said.contains("ng refs/heads/main"),
+            "{said}"
+        );
     }
     siege.end();
 }
@@ -160,17 +223,30 @@ fn atomic_with_others() {
     for branch in ["refs/heads/main/x", "refs/heads/no"] {
         world.advance("1m");
         ci.deploy(&["sync"]).ok();
-        let entry = ci.build("evidence", a_build(ci, &main), None, |_| ()).to_string();
-        let refspecs = [&*format!("{entry}:refs/deploy/evidence"), &*format!("HEAD:{branch}")];
+        let entry = ci
+            .build("evidence", a_build(ci, &main), None, |_| ())
+            .to_string();
+        let refspecs = [
+            &*format!("{entry}:refs/deploy/evidence"),
+            &*format!("HEAD:{branch}"),
+        ];
         let push = ci.push(&[&["--atomic"][..], &refspecs].concat()).fails(1);
         assert_eq!(server.rev("refs/deploy/evidence"), entry, "{push}");
-        server.git(&["rev-parse", "--verify", "-q", branch]).fails(1);
+        server
+            .git(&["rev-parse", "--verify", "-q", branch])
+            .fails(1);
         ci.push(&[refspecs[0]]).ok();
         // The other way round nothing goes in: what a ledger's rules refuse is known before anything moves.
         ci.deploy(&["sync"]).ok();
-        let early = ci.build("evidence", a_build(ci, &main), None, |it| it.sequence += 7).to_string();
+        let early = ci
+            .build("evidence", a_build(ci, &main), None, |it| it.sequence += 7)
+            .to_string();
         siege.refused("an entry that is refused", &["place"], || {
-            ci.push(&["--atomic", &format!("+{early}:refs/deploy/evidence"), "HEAD:refs/heads/beside"])
+            ci.push(&[
+                "--atomic",
+                &format!("+{early}:refs/deploy/evidence"),
+                "HEAD:refs/heads/beside",
+            ])
         });
     }
     std::fs::remove_file(server.path().join("hooks/update")).unwrap();
@@ -183,13 +259,17 @@ fn clients_that_stop() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (server, alice, ci) = (&project.server, &project.alice, &project.ci);
-    ci.deploy(&["attest", "test-result", "--result", "passed"]).ok();
+    ci.deploy(&["attest", "test-result", "--result", "passed"])
+        .ok();
     let (zero, main) = ("0".repeat(40), ci.repo.rev("HEAD"));
     let siege = Siege::of(&project);
     let everything = usize::MAX;
-    for (what, length) in
-        [("refused", everything), ("accepted", everything), ("half a pack", 300_000), ("half an update", 90)]
-    {
+    for (what, length) in [
+        ("refused", everything),
+        ("accepted", everything),
+        ("half a pack", 300_000),
+        ("half an update", 90),
+    ] {
         let [tip, one, ..] = entries(ci);
         // More answers than a pipe holds.
         let wire = Wire::new(&ci.repo).with("report-status side-band-64k");
@@ -197,9 +277,9 @@ fn clients_that_stop() {
             "refused" => (0..800).fold(wire, |wire, at| {
                 wire.line(format!("{zero} {main} refs/deploy/{}{at}", "x".repeat(150)).as_bytes())
             }),
-            "accepted" => {
-                (0..1_500).fold(wire, |wire, _| wire.line(format!("{tip} {one} refs/deploy/evidence").as_bytes()))
-            }
+            "accepted" => (0..1_500).fold(wire, |wire, _| {
+                wire.line(format!("{tip} {one} refs/deploy/evidence").as_bytes())
+            }),
             _ => wire.update(&zero, &noise(ci), "refs/heads/noise"),
         };
         let child = wire.objects(&one).stall(server, length);
@@ -207,17 +287,31 @@ fn clients_that_stop() {
         let begun = Instant::now();
         world.advance("1m");
         ci.deploy(&["sync"]).ok();
-        ci.deploy(&["attest", "test-result", "--result", "failed"]).ok();
-        alice.push(&[&format!("HEAD:refs/heads/{}", what.replace(' ', "-"))]).ok();
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {:?}", begun.elapsed());
+        ci.deploy(&["attest", "test-result", "--result", "failed"])
+            .ok();
+        alice
+            .push(&[&format!("HEAD:refs/heads/{}", what.replace(' ', "-"))])
+            .ok();
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what}: {:?}",
+            begun.elapsed()
+        );
         gone(child);
         // The folder that git keeps such objects in may stay until it tidies up; nothing that stops anybody does.
-        let left = walkdir::WalkDir::new(server.path()).into_iter().map(|it| it.unwrap().into_path());
+        let left = walkdir::WalkDir::new(server.path())
+            .into_iter()
+            .map(|it| it.unwrap().into_path());
         let left = left.filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
-            name != "git-deploy.lock" && (name.ends_with(".lock") || name.starts_with("git-deploy-objects-"))
+            name != "git-deploy.lock"
+                && (name.ends_with(".lock") || name.starts_with("git-deploy-objects-"))
         });
-        assert_eq!(left.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new(), "{what}");
+        assert_eq!(
+            left.collect::<Vec<_>>(),
+            Vec::<std::path::PathBuf>::new(),
+            "{what}"
+        );
     }
     siege.end();
 }
@@ -238,8 +332,15 @@ fn noise(forge: &Forge<'_>) -> String {
         state.to_le_bytes()[0]
     });
     let blob = forge.object("blob", &bytes.take(1_000_000).collect::<Vec<u8>>());
-    let tree = forge.object("tree", &[b"100644 noise\0", &crate::harness::smith::hex(&blob)[..]].concat());
-    forge.repo.git(&["commit-tree", "-m", "noise", &tree]).ok().text()
+    let tree = forge.object(
+        "tree",
+        &[b"100644 noise\0", &crate::harness::smith::hex(&blob)[..]].concat(),
+    );
+    forge
+        .repo
+        .git(&["commit-tree", "-m", "noise", &tree])
+        .ok()
+        .text()
 }
 
 /// Names that a folder, an eye or another program takes for a bound ref's, and pushes of thousands that would be bound.
@@ -265,7 +366,11 @@ fn nearly_bound() {
         ("place", "refs/deploy/prod/HEAD"),
         ("place", "refs/deploy/@"),
     ] {
-        siege.wire(name, &[rule], &Wire::new(&ci.repo).update(&zero, &head, name));
+        siege.wire(
+            name,
+            &[rule],
+            &Wire::new(&ci.repo).update(&zero, &head, name),
+        );
     }
     // Git itself takes none of these.
     for name in [
@@ -283,20 +388,40 @@ fn nearly_bound() {
     for name in ["refs/deploy/prod", "refs/heads/release"] {
         siege.fails(&format!("{name} of a namespace"), || {
             let mut command = ci.repo.command("git");
-            let command = command.env("GIT_NAMESPACE", "x").args(["push", "-q", "origin", &format!("HEAD:{name}")]);
+            let command = command.env("GIT_NAMESPACE", "x").args([
+                "push",
+                "-q",
+                "origin",
+                &format!("HEAD:{name}"),
+            ]);
             crate::harness::Run::of(&world, command)
         });
     }
     let many = |count: usize, name: &dyn Fn(usize) -> String| {
         let wire = Wire::new(&ci.repo).update(&zero, &head, &name(0));
-        (1..count).fold(wire, |wire, at| wire.line(format!("{zero} {head} {}", name(at)).as_bytes()))
+        (1..count).fold(wire, |wire, at| {
+            wire.line(format!("{zero} {head} {}", name(at)).as_bytes())
+        })
     };
-    let said = siege.fails_wire("tags", &many(10_001, &|at| format!("refs/tags/rel-20260305T{at:06}Z.prod")));
-    assert!(said.contains("cannot tell whether this push may go in"), "{}", &said[said.len() - 300..]);
+    let said = siege.fails_wire(
+        "tags",
+        &many(10_001, &|at| {
+            format!("refs/tags/rel-20260305T{at:06}Z.prod")
+        }),
+    );
+    assert!(
+        said.contains("cannot tell whether this push may go in"),
+        "{}",
+        &said[said.len() - 300..]
+    );
     siege.fails_wire(
         "hidden among free ones",
         &many(5_000, &|at| {
-            if at == 4_321 { "refs/heads/relea\u{17f}e".to_owned() } else { format!("refs/heads/u{at}") }
+            if at == 4_321 {
+                "refs/heads/relea\u{17f}e".to_owned()
+            } else {
+                format!("refs/heads/u{at}")
+            }
         }),
     );
     siege.end();

@@ -15,13 +15,32 @@ fn named_like_ids() {
     let main = project.push("api/x", "two\n");
     let evil = carol.repo.commit("api/x", "evil\n", "Change api/x");
     for length in [7, 10, 12, main.len()] {
-        carol.push(&[&format!("HEAD:refs/tags/{}", &main[..length])]).ok();
+        carol
+            .push(&[&format!("HEAD:refs/tags/{}", &main[..length])])
+            .ok();
     }
-    let others = ["tags/origin/main", "tags/HEAD", "tags/prod", "tags/main", "heads/evil"];
-    carol.push(&others.map(|name| format!("HEAD:refs/{name}")).each_ref().map(String::as_str)).ok();
-    carol.push(&[&format!("HEAD:refs/heads/{}", &main[..9])]).ok();
+    let others = [
+        "tags/origin/main",
+        "tags/HEAD",
+        "tags/prod",
+        "tags/main",
+        "heads/evil",
+    ];
+    carol
+        .push(
+            &others
+                .map(|name| format!("HEAD:refs/{name}"))
+                .each_ref()
+                .map(String::as_str),
+        )
+        .ok();
+    carol
+        .push(&[&format!("HEAD:refs/heads/{}", &main[..9])])
+        .ok();
     bob.repo.git(&["fetch", "-q", "--tags", "origin"]).ok();
-    bob.repo.git(&["branch", "-q", &main[..9], "origin/evil"]).ok();
+    bob.repo
+        .git(&["branch", "-q", &main[..9], "origin/evil"])
+        .ok();
     assert_eq!(bob.repo.rev(&main[..12]), evil, "git takes the tag");
 
     let siege = Siege::of(&project);
@@ -29,42 +48,82 @@ fn named_like_ids() {
         let said = siege.fails_at_home(&format!("{arguments:?}"), || bob.deploy(arguments));
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let named = said.contains(&format!("{typed:?} could be any of {instead}, refs/"));
-        assert!(named && said.ends_with(&format!("such as {instead}")), "{arguments:?}: {said}");
+        assert!(
+            named && said.ends_with(&format!("such as {instead}")),
+            "{arguments:?}: {said}"
+        );
     };
     for length in [7, 9, 10, 12] {
         for step in ["", "~1", "^{commit}", "~1^0"] {
             let typed = format!("{}{step}", &main[..length]);
-            refused(&typed, &format!("{main}{step}"), &["approve", "prod", &typed]);
+            refused(
+                &typed,
+                &format!("{main}{step}"),
+                &["approve", "prod", &typed],
+            );
         }
     }
-    for place in [&["record", "dev"][..], &["check", "prod"], &["show"], &["diff", "dev"], &["yank", "-m", "x"]] {
+    for place in [
+        &["record", "dev"][..],
+        &["check", "prod"],
+        &["show"],
+        &["diff", "dev"],
+        &["yank", "-m", "x"],
+    ] {
         refused(&main[..12], &main, &[place, &[&main[..12]]].concat());
     }
-    refused("origin/main", "refs/remotes/origin/main", &["approve", "prod", "origin/main"]);
+    refused(
+        "origin/main",
+        "refs/remotes/origin/main",
+        &["approve", "prod", "origin/main"],
+    );
     refused("main", "refs/heads/main", &["approve", "prod", "main"]);
 
     // What they are told to type, and a whole id, which means that object and nothing else.
-    let meant =
-        |typed: &str| bob.deploy(&["check", "prod", typed, "--json"]).json()["commit"].as_str().map(str::to_owned);
+    let meant = |typed: &str| {
+        bob.deploy(&["check", "prod", typed, "--json"]).json()["commit"]
+            .as_str()
+            .map(str::to_owned)
+    };
     let before = bob.repo.rev(&format!("{main}~1"));
-    for typed in [&main, "HEAD", "refs/remotes/origin/main", &main.to_uppercase(), &main[..8]] {
+    for typed in [
+        &main,
+        "HEAD",
+        "refs/remotes/origin/main",
+        &main.to_uppercase(),
+        &main[..8],
+    ] {
         assert_eq!(meant(typed).as_deref(), Some(&*main), "{typed}");
     }
     assert_eq!(meant(&format!("{main}~1")), Some(before));
     bob.deploy(&["approve", "prod", &main]).ok();
-    let approved =
-        project.server.git(&["log", "-1", "--format=%(trailers:key=Deploy-Commit,valueonly)", "refs/deploy/prod"]);
+    let approved = project.server.git(&[
+        "log",
+        "-1",
+        "--format=%(trailers:key=Deploy-Commit,valueonly)",
+        "refs/deploy/prod",
+    ]);
     assert!(approved.ok().text().contains(&main), "{main}");
 
     // Also where the object is not here, and only something of its name is.
     let later = project.commit("api/x", "three\n");
     alice.push(&["HEAD:refs/heads/main"]).ok();
     carol.push(&[&format!("HEAD:refs/tags/{later}")]).ok();
-    bob.repo.git(&["fetch", "-q", "--no-tags", "origin", &format!("refs/tags/{later}:refs/tags/{later}")]).ok();
+    bob.repo
+        .git(&[
+            "fetch",
+            "-q",
+            "--no-tags",
+            "origin",
+            &format!("refs/tags/{later}:refs/tags/{later}"),
+        ])
+        .ok();
     bob.repo.git(&["cat-file", "-e", &later]).fails(1);
     for step in ["", "~1"] {
         let typed = format!("{later}{step}");
-        let said = siege.fails_at_home("an id that is not here", || bob.deploy(&["check", "prod", &typed]));
+        let said = siege.fails_at_home("an id that is not here", || {
+            bob.deploy(&["check", "prod", &typed])
+        });
         assert!(said.contains("is not in this clone"), "{said}");
     }
     siege.end();
@@ -108,19 +167,30 @@ fn for_the_terminal() {
         &["--@"],
         &["@"],
     ];
-    let lies = |said: &str| said.lines().any(|line| line.starts_with("\u{2713} the rules allow it"));
+    let lies = |said: &str| {
+        said.lines()
+            .any(|line| line.starts_with("\u{2713} the rules allow it"))
+    };
     for place in places {
         for typed in words {
             for format in [&[][..], &["--json"]] {
-                let arguments: Vec<String> = place.iter().map(|it| it.replace('@', typed)).collect();
-                let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(format.iter().copied()).collect();
+                let arguments: Vec<String> =
+                    place.iter().map(|it| it.replace('@', typed)).collect();
+                let arguments: Vec<&str> = arguments
+                    .iter()
+                    .map(String::as_str)
+                    .chain(format.iter().copied())
+                    .collect();
                 let mut said = String::new();
                 siege.fails_at_home(&format!("{arguments:?}"), || {
                     let run = ci.deploy(&arguments);
                     said = format!("{}\n{}", run.text(), run.err());
                     run
                 });
-                assert!(strange(&said).is_none() && !lies(&said), "{arguments:?}: {said:?}");
+                assert!(
+                    strange(&said).is_none() && !lies(&said),
+                    "{arguments:?}: {said:?}"
+                );
             }
         }
     }
@@ -149,11 +219,18 @@ fn for_the_terminal() {
         for format in [&[][..], &["--json"]] {
             let run = bob.deploy(&[arguments, format].concat());
             let said = format!("{}\n{}", run.text(), run.err());
-            assert!(strange(&said).is_none() && !lies(&said), "{arguments:?}: {said:?}");
+            assert!(
+                strange(&said).is_none() && !lies(&said),
+                "{arguments:?}: {said:?}"
+            );
         }
     }
     for commit in [&one, &two] {
-        let notes = project.server.git(&["cat-file", "blob", &format!("refs/notes/deploy:{commit}")]).ok().text();
+        let notes = project
+            .server
+            .git(&["cat-file", "blob", &format!("refs/notes/deploy:{commit}")])
+            .ok()
+            .text();
         assert_eq!(strange(&notes), None, "{notes:?}");
     }
     siege.end();
@@ -164,7 +241,10 @@ fn strange_commits(world: &World, carol: &Forge<'_>) -> [String; 3] {
     let base = carol.repo.rev("HEAD");
     let contents = carol.object("blob", b"x");
     let index = format!("100644,{contents},api/x\u{1b}[31m\u{202e}y");
-    carol.repo.git(&["update-index", "--add", "--cacheinfo", &index]).ok();
+    carol
+        .repo
+        .git(&["update-index", "--add", "--cacheinfo", &index])
+        .ok();
     let tree = carol.repo.git(&["write-tree"]).ok().text();
     let now = world.now().seconds();
     let subject = "Fix\u{1b}[2J red\u{7} \u{202e}gnp.exe \u{9b}32m\u{200b} \r  \u{2713} the rules allow it\u{2028}next\u{85}line\u{7f}\u{8}\tTAB";
@@ -177,7 +257,10 @@ fn strange_commits(world: &World, carol: &Forge<'_>) -> [String; 3] {
         "tree {tree}\nparent {one}\nauthor +ABs-[31m <x@x> {now} +0000\ncommitter x <x@x> {now} +0000\nencoding UTF-7\n\n\
          +ABs-[31m\n"
     );
-    let two = carol.object("commit", &[two.as_bytes(), b"\xff\xfe\x1b[31m\xe9\x9b31m\n"].concat());
+    let two = carol.object(
+        "commit",
+        &[two.as_bytes(), b"\xff\xfe\x1b[31m\xe9\x9b31m\n"].concat(),
+    );
     carol
         .push(&[
             &format!("{two}:refs/heads/main"),
