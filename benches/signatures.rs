@@ -10,8 +10,8 @@ use std::time::Instant;
 use git_deploy::domain::id::PublicKey;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::git::Repository;
-use git_deploy::git::gather::Gatherer;
-use git_deploy::git::ledger::{Link, Project};
+use git_deploy::ledger::facts::Gatherer;
+use git_deploy::ledger::{Link, Project};
 use git_deploy::signing::{Signature, verify};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 

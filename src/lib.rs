@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod git;
+pub mod ledger;
 pub mod run;
 pub mod server;
 pub mod signing;

@@ -17,8 +17,8 @@ use git_deploy::domain::policy::Policy;
 use git_deploy::domain::state::{State, Value, fold};
 use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::Repository;
-use git_deploy::git::gather::Gatherer;
-use git_deploy::git::ledger::{Project, Tips, genesis_bytes, project_bytes};
+use git_deploy::ledger::facts::Gatherer;
+use git_deploy::ledger::{Project, Tips, genesis_bytes, project_bytes};
 use git_deploy::signing::key::{self, SecretKey};
 use git_deploy::signing::{Signer, verify_entry};
 

@@ -10,10 +10,11 @@ use git_deploy::domain::id::{CommitId, Oid, PublicKey};
 use git_deploy::domain::policy::{Environment, Owners, Paths, Policy};
 use git_deploy::domain::text::is_plain;
 use git_deploy::domain::time::{Span, Time};
-use git_deploy::git::{self, Commit, notes as projection, tree};
+use git_deploy::git::{self, Commit, tree};
+use git_deploy::ledger::notes as projection;
 use git_deploy::server::classify::{Class, classify};
-use git_deploy::server::update::Update;
-use git_deploy::server::watch::Watch;
+use git_deploy::server::deadline::Watch;
+use git_deploy::server::ref_update::Update;
 use git_deploy::server::{pre_receive, proc_receive};
 use git_deploy::signing::Signature;
 

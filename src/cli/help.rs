@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 
 use clap::CommandFactory as _;
 
-use super::{Cli, GROUPS, context};
-use crate::view::fold::hanging;
+use super::{Cli, GROUPS, ui};
+use crate::view::wrap::hanging;
 
 /// What the exit codes mean, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
@@ -24,7 +24,7 @@ pub fn command() -> clap::Command {
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
-    let width = context::width(std::io::stdout().is_terminal());
+    let width = ui::width(std::io::stdout().is_terminal());
     let longest = command
         .get_subcommands()
         .map(|sub| sub.get_name().len())

@@ -3,70 +3,30 @@
 //! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
 //! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
 
-mod circulation;
-mod composing;
-mod context;
-mod deploying;
-mod ending;
-mod failure;
+mod append_error;
+mod append_report;
+mod baseline;
+mod commands;
+mod default_names;
+mod deploy_runner;
+mod deployment_request;
+mod diagnostics;
+mod env_args;
+mod error;
 mod help;
-mod keys;
-mod look;
-mod naming;
-mod news;
-mod place;
+mod key_lookup;
+mod metadata_args;
+mod outcome_args;
+mod policy_file;
 mod progress;
-mod proposal;
-mod purpose;
-mod releases;
+mod read_context;
 mod revision;
-mod running;
+mod rollback_targets;
 pub mod schemas;
-mod trouble;
-mod unwritten;
+mod sync_report;
+mod ui;
 mod workspace;
-mod written;
-
-mod abort;
-mod approve;
-mod attest;
-mod audit;
-mod build;
-mod check;
-mod completions;
-mod contains;
-mod demo;
-mod destroy;
-mod diff;
-mod exec;
-mod expire;
-mod good;
-mod hook;
-mod init;
-mod key;
-mod lock;
-mod log;
-mod man;
-mod notes;
-mod plan;
-mod policy;
-mod promote;
-mod reap;
-mod record;
-mod register;
-mod repair;
-mod resume;
-mod revoke;
-mod rollback;
-mod run;
-mod server;
-mod show;
-mod status;
-mod sync;
-mod unlock;
-mod unyank;
-mod verify;
-mod yank;
+mod yank_args;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -78,21 +38,21 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEn
 
 use crate::domain::name::ProjectName;
 use crate::domain::text::harmless;
-pub use context::Context;
-pub use failure::{Failure, Kind, OrFail};
+pub use error::{Failure, Kind, OrFail};
+pub use ui::Context;
 
 /// Makes the enum of commands, the dispatch to their files, and the groups that help shows them in.
 macro_rules! commands {
     ($($group:literal: { $($verb:ident => $file:ident,)+ })+) => {
         #[derive(Subcommand)]
         enum Command {
-            $($($verb($file::Args),)+)+
+            $($($verb(commands::$file::Args),)+)+
         }
 
         impl Command {
             fn run(&self, context: &Context) -> Result<(), Failure> {
                 match self {
-                    $($(Self::$verb(args) => $file::run(args, context),)+)+
+                    $($(Self::$verb(args) => commands::$file::run(args, context),)+)+
                 }
             }
         }
@@ -263,7 +223,7 @@ pub fn main() -> ExitCode {
     };
     let context = Context::new(&cli.options);
     let result = enter(&cli.options)
-        .and_then(|()| news::expected(&context))
+        .and_then(|()| sync_report::expected(&context))
         .and_then(|()| cli.command.run(&context));
     context.finish(result)
 }

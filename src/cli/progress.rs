@@ -11,9 +11,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::Context;
 use crate::clock::Stopwatch;
 use crate::domain::name::ComponentName;
-use crate::run::crew::{Broken, Step, Witness};
-use crate::view::fold;
-use crate::view::mark::Mark;
+use crate::run::component_steps::{Broken, Step, Witness};
+use crate::view::symbols::Mark;
+use crate::view::wrap;
 
 /// A line that is being worked on is drawn anew so often.
 const TICK: Duration = Duration::from_millis(100);
@@ -159,7 +159,7 @@ impl Witness for Progress<'_> {
                 let lines: Vec<String> = broken
                     .tail
                     .iter()
-                    .flat_map(|line| fold::below("    ", 4, line, width))
+                    .flat_map(|line| wrap::below("    ", 4, line, width))
                     .collect();
                 if !lines.is_empty() && !self.planning {
                     self.say(&lines.join("\n"));

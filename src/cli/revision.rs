@@ -82,7 +82,7 @@ impl Workspace {
         let unknown = || match revision {
             // HEAD is always there, and its branch has no commit before the first.
             "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
-            _ => super::trouble::no_commit(&self.repository, self.remote.as_deref(), revision),
+            _ => super::diagnostics::no_commit(&self.repository, self.remote.as_deref(), revision),
         };
         let found = self
             .repository

@@ -6,7 +6,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{failure, init, key, news, notes, policy, server, written};
+use super::commands::{init, key, notes, policy, server};
+use super::{append_report, error, sync_report};
 use crate::server::handoff::Event;
 use crate::view;
 
@@ -49,12 +50,12 @@ pub const KINDS: &[Kind] = &[
         "destroyed",
         "What became of ephemeral environments that were to be taken down: `destroy`, `reap`.",
     ),
-    Kind::of::<view::brings::Diff>("diff", "What a deployment would bring: `diff`."),
-    Kind::of::<written::Body<'_>>(
+    Kind::of::<view::deployment_diff::Diff>("diff", "What a deployment would bring: `diff`."),
+    Kind::of::<append_report::Body<'_>>(
         "entry",
         "An entry that was written, or would be: every command that writes one.",
     ),
-    Kind::of::<failure::Body>(
+    Kind::of::<error::Body>(
         "error",
         "Why a command failed: every command, instead of its own document.",
     ),
@@ -85,7 +86,7 @@ pub const KINDS: &[Kind] = &[
         "policy-test",
         "What a proposal would have said of the past: `policy test`.",
     ),
-    Kind::of::<super::repair::Body>("repair", "What was put back on a remote: `repair`."),
+    Kind::of::<super::commands::repair::Body>("repair", "What was put back on a remote: `repair`."),
     Kind::of::<server::Adopted<'_>>(
         "server-adopt",
         "What was found in a copy, and installed: `server adopt`.",
@@ -94,7 +95,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
     Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
     Kind::of::<view::status::Status>("status", "What runs where: `status`."),
-    Kind::of::<news::Body>("sync", "What is new: `sync`."),
+    Kind::of::<sync_report::Body>("sync", "What is new: `sync`."),
 ];
 
 #[cfg(test)]

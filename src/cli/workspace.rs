@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::keys::find_signer;
-pub use super::trouble::problem_line;
-use super::unwritten::{explain, synced};
+use super::append_error::{explain, synced};
+pub use super::diagnostics::problem_line;
+use super::key_lookup::find_signer;
 use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
@@ -15,9 +15,9 @@ use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
-use crate::git::append::{Appended, Draft, Manner, View, Writer};
-use crate::git::gather::Gatherer;
-use crate::git::ledger::{Project, StateReader, Tips};
+use crate::ledger::facts::Gatherer;
+use crate::ledger::writer::{Appended, Draft, Manner, View, Writer};
+use crate::ledger::{Project, StateReader, Tips};
 use crate::signing::Signer;
 
 /// git's configuration: the remote that holds the ledgers; empty for none.
@@ -58,7 +58,7 @@ pub fn open_repository() -> Result<Repository, Failure> {
                     ))
                     .hint("cd into a clone, or git deploy -C DIR …")
             }
-            error => super::trouble::unreadable(error),
+            error => super::diagnostics::unreadable(error),
         }
     })
 }
@@ -109,7 +109,7 @@ impl Workspace {
             .is_none();
         if let Some(remote) = remote.as_deref().filter(|_| unknown) {
             let synced = synced(&repository, remote, context)?;
-            super::news::trust(&repository, &synced, context)?;
+            super::sync_report::trust(&repository, &synced, context)?;
         }
         Self::open_known(repository, remote)
     }
@@ -121,7 +121,7 @@ impl Workspace {
         let remote = remote(&repository, context)?;
         if let Some(remote) = &remote {
             let synced = synced(&repository, remote, context)?;
-            super::news::trust(&repository, &synced, context)?;
+            super::sync_report::trust(&repository, &synced, context)?;
         }
         let workspace = Self::open_known(repository, remote)?;
         Ok(Self {

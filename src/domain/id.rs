@@ -12,7 +12,7 @@ pub(crate) use key::SMALL_ORDER;
 pub use key::{PublicKey, is_small_order};
 use serde::{Deserialize, Serialize};
 
-use super::as_text::as_text;
+use super::serde_str::as_text;
 
 /// Why a string is not the identity it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

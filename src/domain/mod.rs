@@ -1,13 +1,13 @@
 //! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the gates.
 
-mod as_text;
 pub mod entry;
-pub mod gate;
 pub mod history;
 pub mod id;
 pub mod name;
 pub mod plan;
 pub mod policy;
+pub mod rules;
+mod serde_str;
 pub mod state;
 pub mod text;
 pub mod time;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::as_text::as_text;
+use super::serde_str::as_text;
 
 /// The longest name, in bytes.
 pub const MAX_LEN: usize = 63;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::as_text::as_text;
+use super::serde_str::as_text;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 /// Why a text is refused.

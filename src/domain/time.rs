@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
 
-use super::as_text::as_text;
+use super::serde_str::as_text;
 
 /// Why a text is not a moment or a span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

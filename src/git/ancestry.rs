@@ -150,7 +150,7 @@ impl Repository {
     }
 
     /// The first parent of a commit; from the commit-graph where it holds it, which nobody signs: it serves for what is checked anyway.
-    pub(super) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
+    pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
         if let Some((graph, commit)) = self
             .graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))

@@ -4,35 +4,25 @@
 //! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
 
 pub mod ancestry;
-pub mod append;
-pub mod audit;
+pub mod branch_window;
 pub mod branches;
-pub mod chain;
+pub mod cache;
+pub mod changed_components;
 mod checkout;
 pub mod command;
+mod config_env;
 pub mod content;
 pub mod error;
-pub mod fetched;
-pub mod gather;
-pub mod judge;
-mod lacked;
-pub mod ledger;
-pub mod memory;
-pub mod notes;
+pub mod fetch_time;
+mod missing_commits;
 pub mod object;
-mod parameters;
-pub mod past;
-pub mod patch;
+pub mod patch_id;
 pub mod quarantine;
-pub mod recent;
-pub mod recovery;
 pub mod refs;
 pub mod remote;
 pub mod repo;
 pub mod revision;
-pub mod scratch;
-pub mod sync;
-pub mod touched;
+pub mod temp_repo;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -199,7 +199,7 @@ impl Repository {
     }
 
     /// The bytes of an object of this kind; larger than 128 MiB is an error.
-    pub(super) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
             if error.is_resource_exhausted() {
                 return Error::Bounds {
@@ -332,7 +332,7 @@ impl Repository {
 
     /// Does something that writes several objects and reads none of them. They go to the disk together at its end: one by one each
     /// would wait for the disk anew, for a file system commits the files written so far all at once.
-    pub(super) fn together<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn together<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         self.unsynced.borrow_mut().together = true;
         let done = write();
         let mut unsynced = self.unsynced.borrow_mut();

@@ -258,7 +258,7 @@ impl Repository {
     }
 
     /// A lock file that keeps some ref from being moved, if there is one.
-    pub(super) fn ref_lock(&self) -> Option<PathBuf> {
+    pub(crate) fn ref_lock(&self) -> Option<PathBuf> {
         let below = walkdir::WalkDir::new(self.common_dir().join("refs"))
             .into_iter()
             .filter_map(std::result::Result::ok);

@@ -2,15 +2,16 @@
 //!
 //! A [`Repository`] belongs to one thread. Other threads get their own from [`Repository::share`].
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use gix::bstr::ByteSlice;
 
+use super::cache::Cache;
 use super::command::Git;
 use super::error::{Error, Result};
-use super::memory::Memories;
 use super::object::Unsynced;
 use super::quarantine::{HookEnvironment, Quarantine};
 use crate::domain::id::Oid;
@@ -43,7 +44,7 @@ impl HashKind {
         from_gix(&gix::ObjectId::empty_tree(self.to_gix()))
     }
 
-    pub(super) fn to_gix(self) -> gix::hash::Kind {
+    pub(crate) fn to_gix(self) -> gix::hash::Kind {
         match self {
             Self::Sha1 => gix::hash::Kind::Sha1,
             Self::Sha256 => gix::hash::Kind::Sha256,
@@ -52,29 +53,34 @@ impl HashKind {
 }
 
 /// Our id of gix's id.
-pub(super) fn from_gix(id: &gix::oid) -> Oid {
+pub(crate) fn from_gix(id: &gix::oid) -> Oid {
     // gix is built with SHA-1 and SHA-256 only, whose ids have 20 and 32 bytes; zero stands for what cannot be.
     Oid::from_bytes(id.as_bytes()).unwrap_or_else(|| HashKind::Sha1.zero())
 }
 
 /// gix's id of our id.
-pub(super) fn to_gix(id: Oid) -> gix::ObjectId {
+pub(crate) fn to_gix(id: Oid) -> gix::ObjectId {
     // An id of ours has 20 or 32 bytes, the two lengths that gix knows.
     gix::ObjectId::try_from(id.as_bytes()).unwrap_or(gix::ObjectId::null(gix::hash::Kind::Sha1))
 }
+
+/// Folders of ledgers' trees that are cached, in bytes.
+const TREE_CACHE: usize = 8 << 20;
 
 /// What all threads of one opened repository share.
 pub(super) struct Common {
     graph: OnceLock<Option<gix::commitgraph::Graph>>,
     /// `Some` while objects of a push are visible that are not in the repository yet.
     quarantine: Option<Quarantine>,
-    /// What was read already.
-    pub(super) memories: Memories,
+    /// Folders of ledgers' trees: read, or computed by folding.
+    pub(super) trees: Cache<Oid, Arc<[u8]>>,
+    /// What the layer above keeps with the repository.
+    attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// An opened repository, for one thread.
 pub struct Repository {
-    pub(super) gix: gix::Repository,
+    pub(crate) gix: gix::Repository,
     pub(super) common: Arc<Common>,
     /// What received objects since the last ref moved: it is on the disk before the next one does.
     pub(super) unsynced: RefCell<Unsynced>,
@@ -127,7 +133,7 @@ fn options() -> Result<gix::open::Options> {
     Ok(gix::open::Options::default()
         // As C git does: not in a repository of another user, whose configuration could run programs.
         .bail_if_untrusted(true)
-        .cli_overrides(super::parameters::of_process()?)
+        .cli_overrides(super::config_env::of_process()?)
         .config_overrides([format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}")]))
 }
 
@@ -232,9 +238,20 @@ impl Repository {
             Arc::new(Common {
                 graph: OnceLock::new(),
                 quarantine,
-                memories: Memories::default(),
+                trees: Cache::new(TREE_CACHE),
+                attachment: OnceLock::new(),
             }),
         ))
+    }
+
+    /// Returns the value of type `T` that belongs to this opened repository, made at first use and shared by all threads.
+    ///
+    /// # Panics
+    /// If it is asked for with two different types: only `ledger::cache` does ask.
+    #[expect(clippy::expect_used, reason = "one caller, with one type")]
+    pub(crate) fn attachment<T: Any + Default + Send + Sync>(&self) -> &T {
+        let attachment = self.common.attachment.get_or_init(|| Box::<T>::default());
+        attachment.downcast_ref().expect("one type is attached")
     }
 
     /// A handle for other threads.

@@ -281,7 +281,7 @@ impl Repository {
 
     fn remember_folder(&self, id: Oid, raw: Arc<[u8]>) {
         let weight = raw.len() + 150;
-        self.common.memories.trees.insert(id, raw, weight);
+        self.common.trees.insert(id, raw, weight);
     }
 
     fn splice(
@@ -411,7 +411,7 @@ impl Repository {
 
     /// The bytes of one folder of a ledger's tree, checked.
     fn folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
-        if let Some(known) = self.common.memories.trees.get(&tree) {
+        if let Some(known) = self.common.trees.get(&tree) {
             return Ok(known);
         }
         let raw = self.read(tree, Kind::Tree)?;
@@ -446,7 +446,7 @@ impl Repository {
     }
 
     fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
-        let known = self.common.memories.trees.get(&folder);
+        let known = self.common.trees.get(&folder);
         let read = if known.is_none() {
             self.read(folder, Kind::Tree)?
         } else {

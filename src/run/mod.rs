@@ -1,21 +1,21 @@
 //! What a deployment consists of, worked out from what runs and from the commit; how it is carried out, and who is told of it.
 
-pub mod ask;
-pub mod carry;
-pub mod compose;
-pub mod crew;
-pub mod describe;
+pub mod build_deployment;
+pub mod cancellation;
+pub mod command_env;
+pub mod component_steps;
+pub mod default_description;
 pub mod digest;
+pub mod execute;
 pub mod graph;
 pub mod junit;
 pub mod notify;
 pub mod outcome;
+pub mod preview;
 pub mod process;
 pub mod replay;
+pub mod run_dirs;
 pub mod schedule;
-pub mod site;
-pub mod stop;
-pub mod surroundings;
 
 #[cfg(test)]
 mod tests;

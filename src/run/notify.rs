@@ -4,7 +4,7 @@
 //! the run goes on, and what did not arrive in the end is given back, for the run to tell. Nothing here can fail a deployment.
 
 mod cloudevents;
-mod notice;
+mod event;
 mod post;
 mod slack;
 mod worker;
@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use notice::{Notice, Part};
+pub use event::{Notice, Part};
 use worker::Worker;
 
 use crate::clock::{self, Deadline};
@@ -224,7 +224,7 @@ fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
     let components = notice
         .components
         .iter()
-        .take(notice::MOST)
+        .take(event::MOST)
         .map(|part| part.component.as_str());
     vec![
         ("DEPLOY_EVENT", notice.event.to_string()),

@@ -23,9 +23,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 pub use mask::Mask;
 pub use output::{Output, Printed, Stream};
 
-use super::stop::Stop;
+use super::cancellation::Stop;
 use crate::clock::{Deadline, limit};
-use crate::signing::guard;
+use crate::signing::process_hardening;
 
 /// So much of what a command prints is kept for people to read.
 pub const KEEP: usize = 256 << 10;
@@ -119,7 +119,7 @@ pub struct Ran {
 /// It could not be started, or its output could not be read or kept.
 pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
     // A key may be in our environment even where none is used.
-    guard::shut();
+    process_hardening::shut();
     let mut output = Output::new(job)?;
     let mut child = start(job)?;
     let mut running = Running {

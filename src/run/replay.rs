@@ -5,7 +5,7 @@
 //! was settled then and is not asked again; which files belong to a component is taken as it was then.
 
 mod log;
-mod other;
+mod rejudge;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +18,10 @@ use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
-use crate::git::ledger::{Project, Tips};
 use crate::git::{Repository, Result};
+use crate::ledger::{Project, Tips};
 use log::{Log, Place};
-use other::{Met, Past};
+use rejudge::{Met, Past};
 
 /// How many deployments one thread judges in one go.
 const STRETCH: usize = 200;

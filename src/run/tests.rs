@@ -24,15 +24,15 @@ use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::verdict::{Outcome, Rule};
 use crate::git::Repository;
-use crate::git::append::{AppendError, Refusal, Stopped, View};
-use crate::git::gather::Gatherer;
-use crate::git::judge::{Against, Judge, Present};
-use crate::git::ledger::{Project, StateReader, Tips};
-use crate::git::tests::project::{
+use crate::git::tests::{Numbers, Scratch};
+use crate::ledger::entry_validator::{Against, Judge, Present};
+use crate::ledger::facts::Gatherer;
+use crate::ledger::testing::{
     Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish,
 };
-use crate::git::tests::{Numbers, Scratch};
-use crate::run::compose::{Commits, ComposeError, Selection, Wish, compose};
+use crate::ledger::writer::{AppendError, Refusal, Stopped, View};
+use crate::ledger::{Project, StateReader, Tips};
+use crate::run::build_deployment::{Commits, ComposeError, Selection, Wish, compose};
 
 /// How many projects are played through.
 const CASES: u64 = 12;

@@ -15,8 +15,8 @@ use super::{Fault, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::git::ledger::{Link, Tips};
 use crate::git::{self, Repository};
+use crate::ledger::{Link, Tips};
 
 /// git's configuration: the program, by its absolute path. It is called without a shell and without arguments.
 pub const HANDOFF: &str = "deploy.handoff";

@@ -15,9 +15,9 @@ use super::shim::{
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
-use crate::git::ledger::Project;
-use crate::git::notes::NOTES;
 use crate::git::{self, Repository};
+use crate::ledger::Project;
+use crate::ledger::notes::NOTES;
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// What an owner wants.

@@ -4,30 +4,30 @@
 //! refs as they are then, under a lock, and moves them. `update` and `post-receive` stand in for it where a host does not call it.
 //! Whatever cannot be established is never let in.
 
+pub mod chained_hooks;
 pub mod check;
 pub mod classify;
-pub mod court;
-mod fault;
+pub mod deadline;
 pub mod handoff;
+mod hook_error;
 pub mod install;
-mod judgement;
-pub mod kept;
 mod lock;
 mod pkt_line;
 pub mod post_receive;
 pub mod pre_push;
 pub mod pre_receive;
 pub mod proc_receive;
-pub mod recheck;
+pub mod push_judge;
+pub mod ref_update;
 pub mod reference_transaction;
 pub mod settings;
 pub mod shim;
-pub mod update;
-pub mod watch;
+pub mod update_hook;
+mod update_verdict;
 
-pub use fault::Fault;
-pub use judgement::{Judgement, decision};
+pub use hook_error::Fault;
 pub use settings::Settings;
+pub use update_verdict::{Judgement, decision};
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 
 use super::classify::classify;
 use super::handoff::{self, HandoffError};
-use super::update::Update;
+use super::ref_update::Update;
 use super::{Fault, lock};
 use crate::git::{Repository, Result as GitResult};
 

@@ -3,14 +3,14 @@
 //! It decides nothing: the server does. It looks at the ledgers as the clone has them, so the caller brings them up to date first.
 
 use super::classify::{Class, classify};
-use super::court::{Court, project};
-use super::judgement::Judgement;
-use super::update::Update;
+use super::push_judge::{Court, project};
+use super::ref_update::Update;
+use super::update_verdict::Judgement;
 use super::{Fault, Settings};
 use crate::clock;
 use crate::domain::policy::Policy;
 use crate::git::Repository;
-use crate::git::judge::Present;
+use crate::ledger::entry_validator::Present;
 
 /// Reads what git says about a push: `<local ref> <local id> <remote ref> <remote id>` a line. A local ref may be any revision, spaces
 /// included.

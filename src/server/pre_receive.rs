@@ -6,15 +6,15 @@
 use std::io::Read;
 
 use super::classify::{Class, classify};
-use super::court::{Court, project};
-use super::judgement::Judgement;
+use super::push_judge::{Court, project};
+use super::ref_update::Update;
 use super::settings::Settings;
-use super::update::Update;
+use super::update_verdict::Judgement;
 use super::{Fault, MAX_UPDATES};
 use crate::clock;
 use crate::domain::name::LedgerName;
-use crate::git::judge::Present;
 use crate::git::{Repository, Result as GitResult};
+use crate::ledger::entry_validator::Present;
 
 /// The most that is read of what git says, in MiB: some 500,000 refs.
 const INPUT_LIMIT: usize = 64;

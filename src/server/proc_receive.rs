@@ -7,18 +7,18 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::classify::{Class, classify};
-use super::court::{Court, project};
-use super::judgement::Judgement;
+use super::deadline::Watch;
+use super::push_judge::{Court, project};
+use super::ref_update::Update;
 use super::settings::Settings;
-use super::update::Update;
-use super::watch::Watch;
-use super::{Fault, MAX_UPDATES, kept, lock, pkt_line};
+use super::update_verdict::Judgement;
+use super::{Fault, MAX_UPDATES, chained_hooks, lock, pkt_line};
 use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Decision, Outcome, Rule};
-use crate::git::judge::Present;
 use crate::git::{Error, Repository, Result as GitResult};
+use crate::ledger::entry_validator::Present;
 
 /// The longest reason, in characters; the whole of it is in the report.
 const REASON: usize = 200;
@@ -181,7 +181,7 @@ fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
         return vec![None; updates.len()];
     };
-    let ask = |update| match kept::allows_update(hook, update) {
+    let ask = |update| match chained_hooks::allows_update(hook, update) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
             Rule::Place,

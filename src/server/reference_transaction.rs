@@ -7,10 +7,10 @@ use super::Fault;
 use super::classify::{Class, classify};
 use crate::domain::id::Oid;
 use crate::domain::verdict::{Check, Rule};
-use crate::git::notes::NOTES;
 use crate::git::{Error, Repository, Result as GitResult};
+use crate::ledger::notes::NOTES;
 
-use super::judgement::Judgement;
+use super::update_verdict::Judgement;
 
 /// The state in which git can still be told to stop.
 const PREPARED: &[u8] = b"prepared";

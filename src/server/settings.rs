@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::PublicKey;
-use crate::git::recovery::RECOVERED;
 use crate::git::{Error, Repository, Result};
+use crate::ledger::recovery::RECOVERED;
 
 /// The keys that the first policy's genesis may name as its roots; several values.
 pub const ADMIN: &str = "deploy.admin";

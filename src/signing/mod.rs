@@ -4,8 +4,8 @@
 //! hold, because a signature must have exactly one spelling.
 
 pub mod entry;
-pub mod guard;
 pub mod key;
+pub mod process_hardening;
 pub mod sign;
 pub mod verify;
 

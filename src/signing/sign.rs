@@ -7,8 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::guard;
 use super::key::{KeyError, SecretKey};
+use super::process_hardening;
 use super::verify::{Signature, UNTRUSTED_COMMENT, VerifyError, verify};
 use crate::domain::id::PublicKey;
 use crate::domain::text::{Line, TextError};
@@ -64,7 +64,7 @@ impl Environment {
     ///
     /// From here on this process may hold a key, so others are kept out of it.
     pub fn read() -> Result<Self, KeyError> {
-        guard::shut();
+        process_hardening::shut();
         let variable = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(std::env::VarError::NotPresent) => Ok(None),

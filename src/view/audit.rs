@@ -4,9 +4,9 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::alike;
-use super::fold::hanging;
-use super::mark::Mark;
+use super::grouping;
+use super::symbols::Mark;
+use super::wrap::hanging;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::harmless;
@@ -121,7 +121,7 @@ impl Audit {
 /// The text: a line a ledger, what was found below it, and a summary.
 pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut lines = Vec::new();
-    let most = alike::label(width);
+    let most = grouping::label(width);
     let names = audit
         .ledgers
         .iter()
@@ -150,7 +150,7 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
         };
         let mark = mark(&ledger.part);
         let said = format!("{:>counts$} {entries}{span}", ledger.entries);
-        lines.extend(alike::line(
+        lines.extend(grouping::line(
             &format!("{mark} "),
             ledger.ledger.as_str(),
             names,

@@ -4,8 +4,8 @@ use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::mark::Mark;
-use super::{deployed, fold, verdict};
+use super::symbols::Mark;
+use super::{result_text, verdict, wrap};
 use crate::domain::entry::{Change, Deployment, Intent, Kind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -90,7 +90,7 @@ pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
         Kind::Hotfix => "Hotfix",
         _ => "Deploy to",
     };
-    let mut lines = fold::below(
+    let mut lines = wrap::below(
         "",
         2,
         &format!("{what} {}, by {}:", check.environment, check.by),
@@ -102,7 +102,7 @@ pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
         .iter()
         .filter(|change| change.intent == Intent::Unchanged)
         .count();
-    lines.extend(deployed::changes(check.deployment, width));
+    lines.extend(result_text::changes(check.deployment, width));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
         let plural = if unchanged == 1 {

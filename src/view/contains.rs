@@ -4,10 +4,10 @@ use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::alike;
-use super::brings::shown;
-use super::fold;
-use super::mark::Mark;
+use super::deployment_diff::shown;
+use super::grouping;
+use super::symbols::Mark;
+use super::wrap;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::harmless;
@@ -132,17 +132,17 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
         Found::No { why } => (Mark::No.to_string(), harmless(why)),
         Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
     };
-    let rows = alike::joined(
+    let rows = grouping::joined(
         contains
             .components
             .iter()
             .map(|it| (&it.component, said(it))),
         contains.components.len(),
     );
-    let mut lines = fold::below("", 2, &first, width);
-    let label = alike::width(&rows, width);
+    let mut lines = wrap::below("", 2, &first, width);
+    let label = grouping::width(&rows, width);
     for (components, (mark, words)) in rows {
-        lines.extend(alike::line(
+        lines.extend(grouping::line(
             &format!("  {mark} "),
             &components,
             label,

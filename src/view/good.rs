@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::alike;
-use super::mark::Mark;
+use super::grouping;
+use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -66,7 +66,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         sequence: 0,
         ..release.clone()
     };
-    for (components, release) in alike::rows(
+    for (components, release) in grouping::rows(
         good.components
             .iter()
             .map(|it| (&it.component, it.good.as_ref().map(told))),

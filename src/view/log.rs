@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::mark::Mark;
+use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
     Action, Deployment, Ended, Intent, Kind, Outcome, Statement, Target, VerificationResult,

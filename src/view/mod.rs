@@ -2,28 +2,28 @@
 //!
 //! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
 
-pub mod alike;
+pub mod attestation_text;
 pub mod audit;
-pub mod brings;
 pub mod check;
 pub mod contains;
-pub mod deployed;
+pub mod deployment_diff;
 pub mod destroyed;
-pub mod diff;
-pub mod evidence;
-pub mod fold;
 pub mod good;
+pub mod grouping;
 pub mod json;
 pub mod junit;
 pub mod log;
-pub mod mark;
 pub mod plan;
 pub mod policy;
 pub mod push;
 pub mod replay;
+pub mod result_text;
 pub mod server;
 pub mod show;
 pub mod status;
+pub mod symbols;
 pub mod table;
+pub mod text_diff;
 pub mod time;
 pub mod verdict;
+pub mod wrap;

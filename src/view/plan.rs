@@ -16,8 +16,8 @@ pub use difference::{Difference, DifferenceError, How, Since, digests, since};
 pub use markdown::{LIMIT, markdown};
 pub use text::text;
 
-use super::alike::counted;
-use super::brings::arrow;
+use super::deployment_diff::arrow;
+use super::grouping::counted;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::plan::{self, Action, Made, Plan, Planned, What};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::policy::keys::{Form, Key, TOP, Table, Text};
+use crate::domain::policy::schema::{Form, Key, TOP, Table, Text};
 
 #[cfg(test)]
 mod tests;

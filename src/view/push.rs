@@ -1,6 +1,6 @@
 //! What somebody who pushed sees of it: each update that was not let in, why, and what to type next.
 
-use super::{fold, verdict};
+use super::{verdict, wrap};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Decision, VOICE, Verdict};
 
@@ -68,11 +68,11 @@ fn one(update: &Update<'_>) -> Vec<String> {
         .map(|what| format!("({})", harmless(what)))
         .unwrap_or_default();
     let whole = format!("{head}  {what}");
-    let mut lines = if fold::columns(&whole) <= WIDTH || what.is_empty() {
+    let mut lines = if wrap::columns(&whole) <= WIDTH || what.is_empty() {
         vec![whole.trim_end().to_owned()]
     } else {
         std::iter::once(head)
-            .chain(fold::hanging("    ", &what, Some(WIDTH)))
+            .chain(wrap::hanging("    ", &what, Some(WIDTH)))
             .collect()
     };
     let mut rules = verdict::lines(update.verdict, false, Some(WIDTH));

@@ -4,9 +4,9 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::mark::Mark;
+use super::symbols::Mark;
 use super::table::{Cell, Table};
-use super::{deployed, fold, log, verdict};
+use super::{log, result_text, verdict, wrap};
 use crate::domain::entry::{Change, Statement};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
@@ -106,7 +106,7 @@ impl Case {
     /// A case, for programs and people.
     pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
         let what = match statement.deployment() {
-            Some(it) => deployed::list(it.changed().map(|change: &Change| &change.target)),
+            Some(it) => result_text::list(it.changed().map(|change: &Change| &change.target)),
             None => String::new(),
         };
         let verdict = verdict::json(&said);
@@ -152,7 +152,7 @@ impl Case {
             event.by,
             when(event.at)
         );
-        let mut lines = fold::below(&head, INDENT, &said, width);
+        let mut lines = wrap::below(&head, INDENT, &said, width);
         let margin = " ".repeat(INDENT);
         for check in self
             .shown
@@ -162,7 +162,7 @@ impl Case {
             .filter(|check| check.outcome != Outcome::Pass)
         {
             let head = format!("{margin}{:<RULES$}  ", check.rule.name());
-            lines.extend(fold::hanging(&head, &harmless(&check.detail), width));
+            lines.extend(wrap::hanging(&head, &harmless(&check.detail), width));
         }
         if self.in_force_too {
             lines.push(format!(
@@ -170,7 +170,7 @@ impl Case {
             ));
         }
         if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
-            lines.extend(fold::hanging(
+            lines.extend(wrap::hanging(
                 &margin,
                 &format!("no glass to break for it: \"{reason}\""),
                 width,
@@ -282,10 +282,10 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
         let said = format!(
             "The proposal gives other files to {names}; what was in them is taken as it was then."
         );
-        lines.extend(fold::hanging("", &said, width));
+        lines.extend(wrap::hanging("", &said, width));
     }
     let (mark, said) = summary(replay);
-    lines.extend(fold::hanging(&format!("{mark} "), &said, width));
+    lines.extend(wrap::hanging(&format!("{mark} "), &said, width));
     lines.join("\n")
 }
 

@@ -4,8 +4,8 @@ use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fold;
-use super::mark::Mark;
+use super::symbols::Mark;
+use super::wrap;
 use crate::domain::text::harmless;
 
 /// The width of the column of what a finding is about.
@@ -54,10 +54,10 @@ pub fn text(check: &Check, width: Option<usize>) -> String {
             }
         };
         let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
-        lines.extend(fold::hanging(&head, &harmless(&finding.what), width));
+        lines.extend(wrap::hanging(&head, &harmless(&finding.what), width));
         let remedy = finding.remedy.as_ref();
         lines.extend(
-            remedy.map(|remedy| fold::arrow(fold::columns(&head), &harmless(remedy), width)),
+            remedy.map(|remedy| wrap::arrow(wrap::columns(&head), &harmless(remedy), width)),
         );
     }
     let count = |level| {

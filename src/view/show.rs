@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::alike;
-use super::fold;
-use super::mark::Mark;
+use super::grouping;
+use super::symbols::Mark;
 use super::time::Dates;
 use super::verdict;
+use super::wrap;
 use crate::domain::entry::VerificationResult;
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -143,7 +143,7 @@ pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> Strin
         padded(&harmless(&show.subject), SAID + 5),
     );
     let who = format!("{}, {}", harmless(&show.author), when(show.at));
-    let mut lines = fold::hanging(
+    let mut lines = wrap::hanging(
         &format!("{bold}{short}{bold:#}  "),
         &format!("{subject}   {who}"),
         width,
@@ -185,7 +185,7 @@ struct Page {
 
 /// As wide as the longest name; one that leaves little room for what is said stands out of its column.
 fn label(show: &Show, width: Option<usize>) -> usize {
-    let most = alike::label(width);
+    let most = grouping::label(width);
     let names = show
         .environments
         .iter()
@@ -213,7 +213,7 @@ impl Page {
         } else {
             format!("{name}  ")
         };
-        lines.extend(fold::below(
+        lines.extend(wrap::below(
             &format!("  {mark} {name}"),
             indent,
             &format!("{}   {who}", padded(said, SAID)),
@@ -235,7 +235,7 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
 
 /// The lines of what became of the commit in an environment: one for components that are alike.
 fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
-    let rows = alike::joined(
+    let rows = grouping::joined(
         stop.stays
             .iter()
             .map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
@@ -326,7 +326,7 @@ fn ahead(
                     let head = format!("  {} {name:<1$}", Mark::Yes, page.label);
                     let indent = 4 + page.label;
                     let said = "may be deployed";
-                    lines.extend(fold::with_command(
+                    lines.extend(wrap::with_command(
                         &head, indent, said, "   → ", &command, page.width,
                     ));
                 }
@@ -364,9 +364,9 @@ fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
         );
         lines.extend(match &check.remedy {
             Some(remedy) => {
-                fold::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width)
+                wrap::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width)
             }
-            None => fold::hanging(&head, &text, width),
+            None => wrap::hanging(&head, &text, width),
         });
     }
 }

@@ -10,7 +10,7 @@ use tabled::builder::Builder;
 use tabled::settings::Padding;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::fold;
+use super::wrap;
 use crate::domain::text::harmless;
 
 const GAP: usize = 2;
@@ -185,13 +185,13 @@ impl Table {
             match row {
                 Row::Cells(_) => all.extend(lines.next()),
                 Row::Heading(cell) => {
-                    all.extend(fold::below("", REMARK, &cell.styled_text(), width))
+                    all.extend(wrap::below("", REMARK, &cell.styled_text(), width))
                 }
                 Row::Remark(cell, None) => {
-                    all.extend(fold::below(MARGIN, REMARK, &cell.styled_text(), width))
+                    all.extend(wrap::below(MARGIN, REMARK, &cell.styled_text(), width))
                 }
                 Row::Remark(cell, Some(command)) => {
-                    all.extend(fold::with_command(
+                    all.extend(wrap::with_command(
                         MARGIN,
                         REMARK,
                         &cell.styled_text(),

@@ -4,8 +4,8 @@ use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fold;
-use super::mark::Mark;
+use super::symbols::Mark;
+use super::wrap;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
 
@@ -29,7 +29,7 @@ pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> 
         lines.extend(telling.into_iter().flat_map(|check| one(check, width)));
         if !bare.is_empty() {
             let names: Vec<&str> = bare.iter().map(|check| check.rule.name()).collect();
-            lines.extend(fold::hanging(
+            lines.extend(wrap::hanging(
                 &format!("  {} ", Mark::Yes),
                 &names.join(", "),
                 width,
@@ -52,12 +52,12 @@ fn one(check: &Check, width: Option<usize>) -> Vec<String> {
         Outcome::Unknown => format!("{yellow}?{yellow:#}"),
     };
     let head = format!("  {mark} {:<NAMES$}  ", check.rule.name());
-    let mut lines = fold::hanging(&head, &harmless(&check.detail), width);
+    let mut lines = wrap::hanging(&head, &harmless(&check.detail), width);
     lines.extend(
         check
             .remedy
             .as_ref()
-            .map(|it| fold::arrow(fold::columns(&head), &harmless(it), width)),
+            .map(|it| wrap::arrow(wrap::columns(&head), &harmless(it), width)),
     );
     lines
 }

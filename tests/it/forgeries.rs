@@ -7,7 +7,7 @@ use git_deploy::domain::id::Oid;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::verdict::Outcome;
 use git_deploy::git::Repository;
-use git_deploy::git::audit::{Finding, Kind, Plan, Watch, audit, root};
+use git_deploy::ledger::audit::{Finding, Kind, Plan, Watch, audit, root};
 
 use crate::harness::forge::a_lock;
 use crate::harness::{Forge, Project, Run, World};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Action, InvalidError, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement, valid};
+use super::{Action, InvalidError, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement, validate};
 use crate::domain::id::{CommitId, Digest, EntryId, Oid};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::time::Time;
@@ -262,7 +262,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
         return Err(ParseError::Type(found.chars().take(80).collect()));
     }
     let statement = parse_again(bytes)?;
-    valid::check(&statement)?;
+    validate::check(&statement)?;
     let printed = print(&statement);
     if printed != bytes {
         let same = printed

@@ -8,7 +8,7 @@ mod action;
 mod json;
 mod message;
 mod note;
-mod valid;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub use action::{
 pub use json::ParseError;
 pub use message::{Mention, mention, summary};
 pub use note::note_line;
-pub use valid::InvalidError;
-pub(crate) use valid::outcome_fits;
+pub use validate::InvalidError;
+pub(crate) use validate::outcome_fits;
 
 use super::id::{CommitId, EntryId, Oid, PublicKey};
 use super::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
@@ -79,9 +79,9 @@ impl Statement {
     /// # Errors
     /// A statement that [`Statement::parse`] would not read back: it breaks a bound or contradicts itself.
     pub fn print(&self) -> Result<Vec<u8>, InvalidError> {
-        valid::check(self)?;
+        validate::check(self)?;
         let bytes = json::print(self);
-        valid::check_size(&bytes)?;
+        validate::check_size(&bytes)?;
         Ok(bytes)
     }
 

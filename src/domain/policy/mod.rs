@@ -3,25 +3,25 @@
 //! A [`Policy`] exists only validated: [`Policy::parse`] is the one way to it, and it reports every mistake at once. All names in
 //! it resolve, groups are expanded and defaults filled in, so that the rules need no error of their own for a policy.
 
-mod change;
+mod admin;
 mod check;
 mod component;
 mod environment;
+mod environment_order;
 mod error;
 mod freeze;
-pub mod keys;
 mod notify;
-mod order;
-mod owners;
 mod parse;
 mod parse_component;
 mod parse_environment;
 mod parse_notify;
+mod path_index;
 mod paths;
 mod people;
 mod predicate;
 mod reader;
 mod refname;
+pub mod schema;
 mod starter;
 mod template;
 mod version;
@@ -29,7 +29,7 @@ mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use change::{ChangeRules, Unowned};
+pub use admin::{ChangeRules, Unowned};
 pub use component::{Command, Component, Secret, VarName};
 pub use environment::{
     Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest,
@@ -38,7 +38,7 @@ pub use environment::{
 pub use error::{Finding, PolicyErrors, nearest};
 pub use freeze::Freeze;
 pub use notify::{Address, Channel, Event, Format, Notify, WebhookUrl};
-pub use owners::{Owners, Place, Within};
+pub use path_index::{Owners, Place, Within};
 pub use paths::{Cover, Paths, PathsError, is_shared};
 pub use people::{Members, PersonSpec, Standing};
 pub use predicate::{PredicateType, PredicateTypeError};

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use super::component::Command;
-use crate::domain::as_text::as_text;
+use crate::domain::serde_str::as_text;
 
 /// What may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

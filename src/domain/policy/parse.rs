@@ -11,7 +11,7 @@ use super::error::{Findings, nearest};
 use super::reader::{Entry, Fields, Node};
 use super::{
     ChangeRules, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing,
-    Unowned, check, keys, parse_component, parse_environment, parse_notify,
+    Unowned, check, parse_component, parse_environment, parse_notify, schema,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person, ProjectName};
@@ -90,7 +90,7 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         }
         Some(_) => {}
     }
-    let fields = root.fields(&keys::TOP);
+    let fields = root.fields(&schema::TOP);
     let project: Option<ProjectName> = fields.with("project", Node::parse);
     if fields.get("project").is_none() {
         let hint = "add project = \"NAME\", which never changes".to_owned();
@@ -106,7 +106,7 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         checks: fields.get("checks").map(|node| vouchers(&node, &cast)),
         artifacts: fields
             .get("artifacts")
-            .and_then(|node| cast.members_at(&node.fields(&keys::ARTIFACTS), "by"))
+            .and_then(|node| cast.members_at(&node.fields(&schema::ARTIFACTS), "by"))
             .unwrap_or_else(|| cast.everyone.clone()),
         unowned: fields
             .word(
@@ -133,7 +133,7 @@ fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
             approvals: 0,
         };
     };
-    let fields = node.fields(&keys::CHANGE);
+    let fields = node.fields(&schema::CHANGE);
     ChangeRules {
         admins: cast.members_at(&fields, "admins"),
         approvals: fields.number("approvals").unwrap_or(0),
@@ -143,7 +143,7 @@ fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
 fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
     let mut checks = BTreeMap::new();
     for entry in node.entries(MOST_TYPES) {
-        let by = entry.node.fields(&keys::VOUCHERS);
+        let by = entry.node.fields(&schema::VOUCHERS);
         let members = by
             .need("by")
             .and_then(|node| cast.members(&node))
@@ -216,7 +216,7 @@ impl Cast {
     fn person(&mut self, entry: &Entry<'_>) {
         self.declared.insert(entry.key.to_owned());
         let node = &entry.node;
-        let fields = node.is_table().then(|| node.fields(&keys::PERSON));
+        let fields = node.is_table().then(|| node.fields(&schema::PERSON));
         let key_node = fields
             .as_ref()
             .map_or_else(|| Some(node.clone()), |fields| fields.need("key"));

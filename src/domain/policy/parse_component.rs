@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::nearest;
 use super::reader::{Entry, Fields, Node};
-use super::{Component, Paths, Secret, VarName, keys};
+use super::{Component, Paths, Secret, VarName, schema};
 use crate::domain::name::{ComponentName, ProjectName, REST};
 
 /// The most components.
@@ -64,7 +64,7 @@ fn sole(project: &ProjectName) -> Option<(ComponentName, Component)> {
 }
 
 fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> Component {
-    let fields = entry.node.fields(&keys::COMPONENT);
+    let fields = entry.node.fields(&schema::COMPONENT);
     fields.needs("plan", "apply", "a plan is for something that is applied");
     let (variables, secrets) = variables(&fields);
     Component {
@@ -150,7 +150,7 @@ fn secret(node: &Node<'_>) -> Option<Secret> {
             plan: false,
         });
     }
-    let fields = node.fields(&keys::SECRET);
+    let fields = node.fields(&schema::SECRET);
     let plan = fields.with("plan", Node::flag).unwrap_or(false);
     Some(Secret {
         command: fields.need("command")?.parse()?,

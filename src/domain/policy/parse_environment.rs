@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, MOST_SEATS};
 use super::parse::Cast;
 use super::parse_component::variables;
 use super::reader::{Entry, Fields, Node};
+use super::schema::{self, MOST_SEATS};
 use super::{
     Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip,
     Manifest, Notify, Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob,
@@ -70,7 +70,7 @@ fn environment(
     cast: &Cast,
     notify: &[Notify],
 ) -> Environment {
-    let fields = entry.node.fields(&keys::ENVIRONMENT);
+    let fields = entry.node.fields(&schema::ENVIRONMENT);
     alone(entry, &fields, pattern);
     let deployers = cast
         .members_at(&fields, "deployers")
@@ -87,7 +87,7 @@ fn environment(
         rollback_by: by_deployers("rollback_by"),
         exec_by: by_deployers("exec_by"),
         break_glass: fields.with("break_glass", |node| {
-            let fields = node.fields(&keys::BREAK_GLASS);
+            let fields = node.fields(&schema::BREAK_GLASS);
             fields.need("by")?;
             cast.persons_at(&fields, "by", "breaks glass")
         }),
@@ -188,7 +188,7 @@ fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
 }
 
 fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
-    let fields = node.fields(&keys::EPHEMERAL);
+    let fields = node.fields(&schema::EPHEMERAL);
     let (ttl, limit) = (
         fields.need("ttl"),
         fields.need("limit").and_then(|_| fields.number("limit")),
@@ -200,7 +200,7 @@ fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
 }
 
 fn hotfix(node: &Node<'_>, cast: &Cast, deployers: &super::Members) -> Hotfix {
-    let fields = node.fields(&keys::HOTFIX);
+    let fields = node.fields(&schema::HOTFIX);
     let words = [
         ("promote_from", HotfixSkip::PromoteFrom),
         ("soak", HotfixSkip::Soak),
@@ -236,7 +236,7 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
             node.wrong_type("a whole number, or a table such as { required = 1, by = \"alice\" }");
             return None;
         }
-        let fields = node.fields(&keys::SEAT);
+        let fields = node.fields(&schema::SEAT);
         Some(Seat {
             required: fields.number("required").unwrap_or(1),
             by: cast
@@ -277,7 +277,7 @@ fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
             by: None,
         });
     }
-    let fields = node.fields(&keys::CHECK);
+    let fields = node.fields(&schema::CHECK);
     Some(RequiredCheck {
         suite: fields.with("suite", Node::parse),
         environment: fields.with("environment", Node::parse),
@@ -287,7 +287,7 @@ fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
 }
 
 fn version(node: &Node<'_>) -> Option<VersionRule> {
-    let fields = node.fields(&keys::VERSION);
+    let fields = node.fields(&schema::VERSION);
     let schemes = [("semver", Scheme::Semver), ("calver", Scheme::Calver)];
     Some(VersionRule {
         require_bump: fields.with("require_bump", Node::flag).unwrap_or(false),
@@ -297,7 +297,7 @@ fn version(node: &Node<'_>) -> Option<VersionRule> {
 }
 
 fn freeze(node: &Node<'_>) -> Option<Freeze> {
-    let fields = node.fields(&keys::FREEZE);
+    let fields = node.fields(&schema::FREEZE);
     let timezone = fields.with("timezone", Node::parse).unwrap_or(Zone::UTC);
     let reason = fields.with("reason", Node::parse);
     let (start, end) = (fields.need("start"), fields.need("end"));
@@ -315,7 +315,7 @@ fn url(node: &Node<'_>) -> Option<Template> {
 }
 
 fn trigger(node: &Node<'_>) -> Option<Trigger> {
-    let fields = node.fields(&keys::TRIGGER);
+    let fields = node.fields(&schema::TRIGGER);
     match (fields.get("branch"), fields.get("tag")) {
         (Some(branch), None) => branch.parse().map(Trigger::Branch),
         (None, Some(tag)) => tag.read(TagGlob::new).map(Trigger::Tag),
@@ -327,14 +327,14 @@ fn trigger(node: &Node<'_>) -> Option<Trigger> {
 }
 
 fn advance(node: &Node<'_>) -> Option<BranchName> {
-    let fields = node.fields(&keys::ADVANCE);
+    let fields = node.fields(&schema::ADVANCE);
     // The one method there is may be written down.
     fields.word("method", &[("ff", ())]);
     fields.need("branch")?.parse()
 }
 
 fn manifest(node: &Node<'_>) -> Option<Manifest> {
-    let fields = node.fields(&keys::MANIFEST);
+    let fields = node.fields(&schema::MANIFEST);
     let template = |node: &Node<'_>| {
         node.read(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]))
     };

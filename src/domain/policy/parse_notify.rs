@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::keys;
 use super::reader::{Fields, Node};
+use super::schema;
 use super::{Address, Channel, Event, Format, Notify};
 
 /// The most who are told: each has a thread of its own.
@@ -30,7 +30,7 @@ fn one(node: &Node<'_>) -> Option<Notify> {
             on: all(),
         });
     }
-    let fields = node.fields(&keys::NOTIFY);
+    let fields = node.fields(&schema::NOTIFY);
     fields.needs(
         "format",
         "webhook",
@@ -84,6 +84,6 @@ fn address(node: &Node<'_>) -> Option<Address> {
     if !node.is_table() {
         return node.parse().map(Address::Written);
     }
-    let fields = node.fields(&keys::WEBHOOK);
+    let fields = node.fields(&schema::WEBHOOK);
     fields.need("command")?.parse().map(Address::Printed)
 }

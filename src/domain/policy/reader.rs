@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Findings, nearest};
-use super::keys::{Form, Table};
+use super::schema::{Form, Table};
 use crate::domain::time::Span;
 
 /// A value of the file, and the key that leads to it.

@@ -2,7 +2,6 @@
 
 mod history;
 mod objects;
-pub(crate) mod project;
 mod quarantine;
 mod refs;
 mod remote;

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::notice::{Notice, Part};
+use super::event::{Notice, Part};
 use crate::domain::entry::{Kind, Outcome};
 use crate::domain::policy::Event;
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::notice::{Notice, Part};
+use super::event::{Notice, Part};
 use crate::domain::entry::Outcome;
 
 /// Slack splits a longer message into several.

@@ -16,11 +16,11 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::{Here, Run, Scope, State};
 use crate::domain::time::Span;
-use crate::git::append::{Draft, View};
-use crate::git::ledger::StateReader;
 use crate::git::tests::Numbers;
-use crate::git::tests::project::{parse, publish};
-use crate::run::compose::{Commits, Selection, Wish, compose};
+use crate::ledger::StateReader;
+use crate::ledger::testing::{parse, publish};
+use crate::ledger::writer::{Draft, View};
+use crate::run::build_deployment::{Commits, Selection, Wish, compose};
 
 /// What can be drafted in an environment's ledger.
 pub(super) const HERE: [&str; 18] = [

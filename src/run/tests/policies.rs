@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::git::tests::Numbers;
-use crate::git::tests::project::Keys;
+use crate::ledger::testing::Keys;
 
 /// Everybody who ever signs. Alice has the root key; `ci` is a machine.
 pub(super) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dana", "ci"];

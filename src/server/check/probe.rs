@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::{About, Inspector};
 use crate::clock;
 use crate::domain::id::{Oid, RunId};
-use crate::git::scratch::Scratch;
+use crate::git::temp_repo::Scratch;
 use crate::git::{self, PushOutcome, Repository};
 use crate::server::pkt_line;
 

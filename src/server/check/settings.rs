@@ -3,10 +3,10 @@
 use super::{About, Inspector};
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
-use crate::git::ledger::Project;
-use crate::git::notes::NOTES;
-use crate::git::sync::PIN;
 use crate::git::{self, Repository};
+use crate::ledger::Project;
+use crate::ledger::notes::NOTES;
+use crate::ledger::sync::PIN;
 use crate::server::settings::{ADMIN, RECOVERY, Settings};
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::{Change, Component, How, Plans, State, Terraform};
 use crate::domain::plan::Action;
-use crate::view::mark::Mark;
+use crate::view::symbols::Mark;
 
 /// The most bytes of the whole. GitHub takes 65,536 characters.
 pub const LIMIT: usize = 60_000;

@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{Change, Component, How, Plans, Since, State};
 use crate::domain::plan::Action;
-use crate::view::fold;
-use crate::view::mark::Mark;
+use crate::view::symbols::Mark;
+use crate::view::wrap;
 
 /// More changes of a component than this are counted, not listed.
 const LISTED: usize = 20;
@@ -21,7 +21,7 @@ pub fn text(plans: &Plans, full: bool, width: Option<usize>) -> String {
         plans.environment,
         plans.commit.0.prefix(7)
     );
-    let mut lines = fold::below("", 2, &title, width);
+    let mut lines = wrap::below("", 2, &title, width);
     let (stays, moves): (Vec<&Component>, Vec<&Component>) = plans
         .components
         .iter()
@@ -42,7 +42,7 @@ pub fn text(plans: &Plans, full: bool, width: Option<usize>) -> String {
     }
     if !stays.is_empty() {
         let names: Vec<&str> = stays.iter().map(|it| it.component.as_str()).collect();
-        lines.extend(fold::hanging(
+        lines.extend(wrap::hanging(
             &format!("  {} ", Mark::None),
             &format!("unchanged: {}", names.join(", ")),
             width,
@@ -71,7 +71,7 @@ fn line(it: &Component, label: usize, width: Option<usize>) -> Vec<String> {
         .filter(|it| *it != Mark::None.symbol().to_string());
     let way: Vec<String> = way.map(|it| format!("{it}  ")).collect();
     let said = it.said(&str::to_owned);
-    fold::hanging(
+    wrap::hanging(
         &format!("  {mark} {:<label$}  ", it.component),
         &format!("{}{style}{said}{style:#}", way.concat()),
         width,
@@ -103,7 +103,7 @@ fn known(it: &Component, width: Option<usize>) -> Vec<String> {
         .map(|it| it.address.as_str())
         .collect();
     if !outputs.is_empty() {
-        lines.extend(fold::hanging(
+        lines.extend(wrap::hanging(
             "        outputs: ",
             &outputs.join(", "),
             width,
@@ -111,7 +111,7 @@ fn known(it: &Component, width: Option<usize>) -> Vec<String> {
     }
     if terraform.drifted > 0 {
         let said = format!("{} changed behind terraform's back", terraform.drifted);
-        lines.extend(fold::hanging("        ", &said, width));
+        lines.extend(wrap::hanging("        ", &said, width));
     }
     lines
 }
@@ -128,14 +128,14 @@ fn change(it: &Change) -> String {
 fn printed(it: &Component, width: Option<usize>) -> Vec<String> {
     let text = it.text.as_deref().unwrap_or_default();
     text.lines()
-        .flat_map(|line| fold::below("        ", 10, line, width))
+        .flat_map(|line| wrap::below("        ", 10, line, width))
         .collect()
 }
 
 fn differences(since: &Since, width: Option<usize>) -> Vec<String> {
     let commit = since.commit.0.prefix(7);
     if since.differences.is_empty() {
-        return fold::below(
+        return wrap::below(
             "",
             2,
             &format!("The plans are those that were made of {commit}."),
@@ -143,7 +143,7 @@ fn differences(since: &Since, width: Option<usize>) -> Vec<String> {
         );
     }
     let bold = Style::new().bold();
-    let mut lines = fold::below(
+    let mut lines = wrap::below(
         "",
         2,
         &format!("{bold}Against the plans that were made of {commit}:{bold:#}"),
@@ -155,7 +155,7 @@ fn differences(since: &Since, width: Option<usize>) -> Vec<String> {
             How::Vanished => (Mark::Live, "had a plan, and has none"),
             How::Changed => (Mark::No, "has another plan"),
         };
-        lines.extend(fold::hanging(
+        lines.extend(wrap::hanging(
             &format!("  {mark} "),
             &format!("{} {said}", it.component),
             width,

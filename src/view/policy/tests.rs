@@ -378,7 +378,7 @@ fn mistakes() {
 /// The page is what the keys say.
 #[test]
 fn reference_is_up_to_date() {
-    const MARK: &str = "<!-- From here on made from src/domain/policy/keys: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
+    const MARK: &str = "<!-- From here on made from src/domain/policy/schema: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();

@@ -12,8 +12,8 @@ use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::view::alike::{counted, grouped};
-use crate::view::mark::Mark;
+use crate::view::grouping::{counted, grouped};
+use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
 /// Up to so many components each have a row of their own, unless all are alike.

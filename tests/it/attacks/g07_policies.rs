@@ -2,7 +2,7 @@
 
 use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
 use git_deploy::domain::id::{Digest, EntryId};
-use git_deploy::git::ledger::{genesis_bytes, project_bytes};
+use git_deploy::ledger::{genesis_bytes, project_bytes};
 
 use super::entries::publish;
 use crate::harness::forge::a_lock;

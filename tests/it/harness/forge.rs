@@ -8,15 +8,13 @@ use git_deploy::domain::entry::{
     Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
     Statement, Target, Unverified, VerificationResult,
 };
-use git_deploy::domain::gate::reads;
 use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::policy::{MAX_BYTES, Policy};
+use git_deploy::domain::rules::reads;
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
-use git_deploy::git::ledger::{
-    Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes,
-};
+use git_deploy::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
 use git_deploy::signing::key::generate;
 use git_deploy::signing::{Signer, verify_entry};
 

@@ -3,8 +3,8 @@
 use git_deploy::domain::entry::{Entry, Kept, Statement, Unverified};
 use git_deploy::domain::id::Oid;
 use git_deploy::domain::state::{Scope, fold};
-use git_deploy::git::ledger::{StateReader, commit_bytes};
 use git_deploy::git::tree;
+use git_deploy::ledger::{StateReader, commit_bytes};
 use gix::objs::Kind;
 use proptest::sample::Index;
 use serde_json::Value;

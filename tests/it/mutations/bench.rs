@@ -11,13 +11,13 @@ use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::time::Span;
 use git_deploy::domain::verdict::{Decision, Outcome};
 use git_deploy::git::Repository;
-use git_deploy::git::judge::Present;
-use git_deploy::git::ledger::Project as Root;
 use git_deploy::git::tree;
+use git_deploy::ledger::Project as Root;
+use git_deploy::ledger::entry_validator::Present;
 use git_deploy::server::Settings;
 use git_deploy::server::classify::{Class, classify};
-use git_deploy::server::court::Court;
-use git_deploy::server::update::Update;
+use git_deploy::server::push_judge::Court;
+use git_deploy::server::ref_update::Update;
 use gix::objs::Write as _;
 
 use crate::harness::forge::a_lock;

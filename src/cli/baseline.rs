@@ -1,0 +1,243 @@
+//! What already runs when an environment or a component enters the ledgers: baselines, written by `init` and `record`.
+//!
+//! A baseline is an admin's word and faces no gate, so it is only for what has no history yet: what the ledger knows is left alone.
+
+use std::collections::BTreeMap;
+
+use super::deployment_request::{Place, known, uncomposed};
+use super::{Failure, Kind, OrFail as _};
+use crate::domain::entry::{self, Action, Baseline, Target};
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::Policy;
+use crate::domain::state::Scope;
+use crate::domain::text::Line;
+use crate::ledger::facts::Gatherer;
+use crate::ledger::writer::{Draft, View};
+use crate::run::build_deployment::{Commits, Selection, Wish, compose};
+
+/// `prod=v1.4.1`, or `prod:api=v1.4.1` of one component: as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    environment: EnvName,
+    component: Option<ComponentName>,
+    revision: String,
+}
+
+impl std::str::FromStr for Running {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (place, revision) = text
+            .split_once('=')
+            .ok_or("it is ENV=REV, or ENV:COMPONENT=REV")?;
+        let (environment, component) = match place.split_once(':') {
+            Some((environment, component)) => (environment, Some(component)),
+            None => (place, None),
+        };
+        Ok(Self {
+            environment: environment.parse().map_err(|error| format!("{error}"))?,
+            component: component
+                .map(str::parse)
+                .transpose()
+                .map_err(|error| format!("{error}"))?,
+            revision: revision.to_owned(),
+        })
+    }
+}
+
+/// What runs in one environment: at one commit, and some components at others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Runs {
+    /// The commit of all components that are not named.
+    pub all: Option<CommitId>,
+    /// The commits of those that are.
+    pub named: BTreeMap<ComponentName, CommitId>,
+}
+
+impl Runs {
+    /// These components at a commit; without any all.
+    pub fn new(commit: CommitId, components: &[ComponentName]) -> Self {
+        let named = components
+            .iter()
+            .map(|component| (component.clone(), commit))
+            .collect();
+        Self {
+            all: components.is_empty().then_some(commit),
+            named,
+        }
+    }
+
+    /// The commit of a component, where one is said.
+    fn of(&self, component: &ComponentName) -> Option<CommitId> {
+        self.named.get(component).copied().or(self.all)
+    }
+
+    /// The components that are there in the code, each with its commit. What is named and absent is refused, and so is nothing at all.
+    pub fn there(
+        &self,
+        gatherer: &Gatherer<'_>,
+        policy: &Policy,
+        place: &EnvName,
+    ) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {
+        let mut there = BTreeMap::new();
+        for component in policy.component_names() {
+            let Some(commit) = self.of(&component) else {
+                continue;
+            };
+            let content = gatherer.content(policy, commit, &component);
+            match content.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))? {
+                Some(_) => drop(there.insert(component, commit)),
+                None if self.named.contains_key(&component) => {
+                    return Err(absent(&component, commit));
+                }
+                None => {}
+            }
+        }
+        if there.is_empty() {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("no component is in what is to run in {place}"),
+            ));
+        }
+        Ok(there)
+    }
+}
+
+fn absent(component: &ComponentName, commit: CommitId) -> Failure {
+    Failure::new(
+        Kind::Usage,
+        format!(
+            "{component} has no file in {}: it cannot be what runs",
+            commit.short()
+        ),
+    )
+}
+
+/// What was typed, by environment, with everything that is wrong with it told before anything is written.
+pub fn understand(
+    typed: &[Running],
+    policy: &Policy,
+    resolve: &dyn Fn(&str) -> Result<CommitId, Failure>,
+) -> Result<BTreeMap<EnvName, Runs>, Failure> {
+    let mut all: BTreeMap<EnvName, Runs> = BTreeMap::new();
+    for it in typed {
+        let name = &it.environment;
+        match policy.environment(name) {
+            None => {
+                let names: Vec<String> = policy
+                    .environments
+                    .keys()
+                    .map(ToString::to_string)
+                    .collect();
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("there is no environment {name} to run anything in"),
+                )
+                .because(format!("the policy knows {}", names.join(", "))));
+            }
+            Some(rules) if rules.is_pattern() => {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("{name} is ephemeral: nothing runs there from before"),
+                ));
+            }
+            Some(_) => {}
+        }
+        let commit = resolve(&it.revision)?;
+        let runs = all.entry(name.clone()).or_default();
+        let before = match &it.component {
+            Some(component) => {
+                known(policy, component)?;
+                runs.named.insert(component.clone(), commit)
+            }
+            None => runs.all.replace(commit),
+        };
+        if before.is_some_and(|before| before != commit) {
+            let what = it.component.as_ref().map_or_else(
+                || name.to_string(),
+                |component| format!("{name}:{component}"),
+            );
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{what} cannot run two commits"),
+            ));
+        }
+    }
+    Ok(all)
+}
+
+/// The baseline of an environment, for those of its components that have no history there. Where all have one, it is of all of
+/// them, and the rules say no.
+pub fn baseline(
+    place: &Place,
+    view: &View<'_>,
+    runs: &Runs,
+    versions: &BTreeMap<ComponentName, Line>,
+    comment: Option<Line>,
+) -> Result<Draft, Failure> {
+    let (policy, rules) = place.rules(view)?;
+    runs.named
+        .keys()
+        .try_for_each(|component| known(policy, component))?;
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+    let here = state.at(place.named.as_ref());
+    let there = runs.there(view.gatherer, policy, &place.name)?;
+    let known_here = |component: &ComponentName| here.entered(component);
+    let only_new = runs.all.is_some() && !there.keys().all(known_here);
+    let commits = there
+        .into_iter()
+        .filter(|(component, _)| !(only_new && known_here(component)))
+        .collect();
+    let wish = Wish {
+        name: &place.name,
+        rules,
+        commits: Commits::Each(commits),
+        selection: Selection::All,
+        kind: entry::Kind::Deploy,
+        destroy: false,
+        versions: versions.clone(),
+    };
+    let deployment = compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))?;
+    let components: Vec<Target> = deployment
+        .changed()
+        .map(|change| change.target.clone())
+        .collect();
+    Ok(Draft {
+        environment: place.named.clone(),
+        ..Action::Baseline(Baseline {
+            components,
+            comment,
+        })
+        .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A revision may hold what parts the other words.
+    #[test]
+    fn spellings() {
+        let parse = |text: &str| text.parse::<Running>();
+        let of = |component: Option<&str>, revision: &str| Running {
+            environment: "prod".parse().unwrap(),
+            component: component.map(|name| name.parse().unwrap()),
+            revision: revision.to_owned(),
+        };
+        assert_eq!(parse("prod=v1.4.1"), Ok(of(None, "v1.4.1")));
+        assert_eq!(parse("prod:api=HEAD:x=y"), Ok(of(Some("api"), "HEAD:x=y")));
+        for wrong in [
+            "prod",
+            "=v1",
+            "Prod=v1",
+            "prod:=v1",
+            "policy=v1",
+            "prod:../x=v1",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `git deploy abort`: gives an unfinished run up.
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::{self, Place};
+use crate::cli::env_args::OnlyEnv;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Abort, Action, Component};
+use crate::domain::state::Scope;
+use crate::domain::text::Line;
+use crate::ledger::writer::{Appended, Draft};
+
+/// Give an unfinished deployment up: for whoever runs it, an admin or, once it is stale, any deployer
+///
+/// Nobody knows then what runs of the components that it was changing, until something is deployed there again.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: OnlyEnv,
+    /// The run to give up, by its number; without it the only one
+    #[arg(long, value_name = "NUMBER")]
+    run: Option<u64>,
+    /// Why, for everybody to read
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::line)]
+    message: Line,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Aborts.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let place = match Place::dropped(&workspace, args.at.word()) {
+        Some(place) => place,
+        None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
+    };
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let state = view
+            .state(&place.ledger, &Scope::All)
+            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        let run = deployment_request::pick(
+            args.run,
+            "abort",
+            context,
+            &place,
+            state.at(place.named.as_ref()).runs(),
+        )?;
+        let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
+            return Err(Failure::new(
+                Kind::CannotTell,
+                format!("the run {} cannot be read", run.sequence),
+            ));
+        };
+        let changed = deployment.changed().map(|change| &change.target);
+        let components = changed
+            .map(|it| Component {
+                component: it.component.clone(),
+                commit: it.commit,
+            })
+            .collect();
+        let abort = Abort {
+            start: run.sequence,
+            run: newest,
+            components,
+            reason: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Abort(abort).into()
+        })
+    })?;
+    append_report::tell(context, &sentence(&place, &appended), &appended)
+}
+
+fn sentence(place: &Place, appended: &Appended) -> String {
+    let (name, by) = (&place.name, &appended.statement.by);
+    let Action::Abort(abort) = &appended.statement.action else {
+        return String::new();
+    };
+    let names: Vec<&str> = abort
+        .components
+        .iter()
+        .map(|it| it.component.as_str())
+        .collect();
+    let gone = format!("Run {} in {name} is given up by {by}.", abort.start);
+    if names.is_empty() {
+        return gone;
+    }
+    format!(
+        "{gone} Nobody knows now what runs of {}: git deploy record {name} REV, once it is known.",
+        names.join(", ")
+    )
+}

@@ -1,0 +1,203 @@
+//! `git deploy attest`: signs what somebody found out about a commit.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+use crate::cli::append_report::{self, How};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Attestation, MAX_PREDICATE};
+use crate::domain::id::Digest;
+use crate::domain::name::{Label, LedgerName};
+use crate::domain::policy::PredicateType;
+use crate::domain::text::Line;
+use crate::ledger::writer::Draft;
+use crate::run::junit::{MAX_REPORT, Tests};
+use crate::view::attestation_text;
+
+/// Sign an attestation about a commit: tests passed, a scan was done, a review is over
+///
+/// After a test run: git deploy attest test-result --junit build/TEST-*.xml
+#[derive(clap::Args)]
+pub struct Args {
+    /// The in-toto predicate type, by short name (test-result, change-review, provenance, …) or by URI
+    #[arg(value_name = "TYPE")]
+    predicate_type: PredicateType,
+    /// The commit; an environment's name stands for what runs there
+    #[arg(default_value = "HEAD")]
+    rev: String,
+    /// The predicate, a JSON object; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    predicate: Option<String>,
+    /// The result of a test-result, without a file
+    #[arg(long, value_enum, conflicts_with = "predicate")]
+    result: Option<TestResult>,
+    /// A JUnit report that a test-result is made from; all reports of one run are given together
+    ///
+    /// A test that passed only when it was repeated makes the result WARNED, which no required check takes for passed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["predicate", "result"], num_args = 1..)]
+    junit: Vec<PathBuf>,
+    /// Where the run of the tests can be seen
+    #[arg(long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::line)]
+    url: Option<Line>,
+    /// The environment in which the commit was looked at
+    #[arg(long = "env", visible_alias = "environment", value_name = "ENV")]
+    environment: Option<String>,
+    /// Which of several suites it is
+    #[arg(long, value_name = "NAME")]
+    suite: Option<Label>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How tests went.
+#[derive(Clone, Copy, ValueEnum)]
+enum TestResult {
+    Passed,
+    Failed,
+}
+
+/// White space makes a file longer than its predicate: more than this is not read.
+const FILE_LIMIT: usize = 4 * MAX_PREDICATE;
+
+/// Attests.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let commit = workspace.commit(&args.rev)?;
+    let environment = args
+        .environment
+        .as_deref()
+        .map(|name| workspace.environment(name))
+        .transpose()?;
+    let uri = args.predicate_type.uri();
+    let attestation = Attestation {
+        commit,
+        environment: environment.map(|(name, _)| name),
+        predicate_type: uri
+            .parse()
+            .or_fail(Kind::Usage, format!("{uri:?} is not a predicate type"))?,
+        suite: args.suite.clone(),
+        predicate: predicate(args, context)?,
+    };
+    let draft = || Draft::from(Action::Attestation(attestation.clone()));
+    let appended =
+        workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|_| {
+            Ok(draft())
+        })?;
+    let result = match attestation.short_type() {
+        "test-result" | "change-review" => format!(" {}", attestation_text::outcome(&attestation)),
+        _ => String::new(),
+    };
+    let sentence = format!(
+        "{} attests {}{result} of {}.",
+        appended.statement.by,
+        args.predicate_type,
+        commit.0.prefix(7)
+    );
+    append_report::tell(context, &sentence, &appended)
+}
+
+/// The predicate: from a file, or the shortest that in-toto's test-result allows
+/// (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
+fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
+    let tests = args.predicate_type == PredicateType::test_result();
+    if !tests && (!args.junit.is_empty() || args.url.is_some() || args.result.is_some()) {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--junit, --result and --url are for test-result only",
+        )
+        .hint("--predicate FILE"));
+    }
+    if !args.junit.is_empty() {
+        return of_reports(args, context);
+    }
+    let bytes = match (&args.predicate, args.result) {
+        (None, Some(result)) => {
+            let result = match result {
+                TestResult::Passed => "PASSED",
+                TestResult::Failed => "FAILED",
+            };
+            let url = args.url.as_ref().map(|url| ("url".to_owned(), json!(url)));
+            let said = [
+                ("result".to_owned(), json!(result)),
+                ("configuration".to_owned(), json!([])),
+            ];
+            return Ok(said.into_iter().chain(url).collect());
+        }
+        (None, None) => {
+            let failure = Failure::new(
+                Kind::Usage,
+                format!("what does the {} say?", args.predicate_type),
+            );
+            let failure = if tests {
+                failure
+                    .hint("--junit FILE…, the reports of the tests")
+                    .hint("--result passed")
+            } else {
+                failure
+            };
+            return Err(failure.hint("--predicate FILE, a JSON object"));
+        }
+        (Some(file), _) => read(file, FILE_LIMIT)?,
+    };
+    let name = args.predicate.as_deref().unwrap_or_default();
+    serde_json::from_slice(&bytes).or_fail(
+        Kind::Usage,
+        format!("the predicate in {name} is not a JSON object"),
+    )
+}
+
+/// The predicate that JUnit reports amount to.
+fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
+    let (mut tests, mut reports) = (Tests::default(), Vec::new());
+    for file in &args.junit {
+        let shown = file.display().to_string();
+        let bytes = read(&shown, MAX_REPORT)?;
+        // Where the file lay on the machine that ran the tests is nobody's business.
+        let name = if file.is_absolute() {
+            file.file_name().map(Path::new)
+        } else {
+            Some(file.as_path())
+        };
+        let name = name.unwrap_or(file).to_string_lossy().into_owned();
+        tests.add(&name, &bytes).or_fail(
+            Kind::Usage,
+            format!("{shown} is not a JUnit report that can be attested"),
+        )?;
+        reports.push((name, Digest::sha256(&bytes)));
+    }
+    let predicate = tests.predicate(&reports, args.url.as_ref());
+    let predicate = predicate.or_fail(Kind::Usage, "the reports cannot be attested")?;
+    if predicate.left_out > 0 {
+        context.mention(format_args!(
+            "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
+            predicate.left_out
+        ));
+    }
+    if tests.result() == "WARNED" {
+        context.mention(
+            "Some tests passed only when they were repeated: WARNED, which no required check takes for passed.",
+        );
+    }
+    Ok(predicate.map)
+}
+
+fn read(file: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let some = limit as u64 + 1;
+    let read = match file {
+        "-" => std::io::stdin().lock().take(some).read_to_end(&mut bytes),
+        file => std::fs::File::open(file).and_then(|file| file.take(some).read_to_end(&mut bytes)),
+    };
+    read.or_fail(Kind::CannotTell, format!("cannot read {file}"))?;
+    if bytes.len() > limit {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("{file} is too long: more than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}

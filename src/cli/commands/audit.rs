@@ -1,0 +1,435 @@
+//! `git deploy audit`: every ledger from the root of trust: signatures, rules, folds, places, notes.
+//!
+//! It believes nothing but the pin, and needs neither a key nor a network.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Deserialize;
+
+use crate::cli::workspace::{open_repository, problem_line};
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::EntryId;
+use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::text::harmless;
+use crate::domain::verdict::Outcome;
+use crate::git::{Error, Repository};
+use crate::ledger::audit::{self, Audited, Plan, Special, Watch};
+use crate::ledger::facts::Gatherer;
+use crate::ledger::sync::standing_problems;
+use crate::ledger::{Project, Tips};
+use crate::view;
+use crate::view::audit::{Audit, Finding, Ledger, Part, Remark};
+
+/// Check every ledger from the root of trust: signatures, rules, order, and the notes
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only the ledger of this environment, `policy` or `evidence`; the policy's is always checked
+    #[arg(value_name = "ENV|LEDGER")]
+    ledger: Option<String>,
+    /// The project's id as a colleague or an earlier report tells it; without it what this clone trusts
+    #[arg(long, value_name = "ID")]
+    root: Option<EntryId>,
+    /// Only what came after an earlier audit: the file of its --json report, whose tips must still be in the ledgers
+    ///
+    /// The policy is checked all the same, and the notes are not.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// Also write a JUnit report: a test case for each ledger
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// What is read of an earlier report.
+#[derive(Deserialize)]
+struct Earlier {
+    schema: String,
+    project: Option<EntryId>,
+    ledgers: Vec<EarlierLedger>,
+}
+
+#[derive(Deserialize)]
+struct EarlierLedger {
+    ledger: LedgerName,
+    tip: EntryId,
+}
+
+/// An earlier report is no larger, in bytes.
+const REPORT_LIMIT: u64 = 64 << 20;
+
+/// Prints what was found.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let repository = open_repository()?;
+    let tips = repository.tips().map_err(|error| {
+        // A ref that no ledger may have is somebody's doing, and not a fact that is missing.
+        let kind = if matches!(error, Error::Ref { .. }) {
+            Kind::Denied
+        } else {
+            Kind::CannotTell
+        };
+        Failure::new(kind, "cannot read the ledgers").because(error)
+    })?;
+    if tips.is_empty() {
+        return Err(
+            Failure::new(Kind::CannotTell, "there are no ledgers in this repository")
+                .hint("git deploy sync, if the remote has some")
+                .hint("git deploy init, to begin"),
+        );
+    }
+    let audit = match audit::root(&repository, &tips) {
+        Ok(project) => whole(args, &repository, &tips, &project)?,
+        Err(found) => {
+            let other = Part {
+                findings: vec![finding(&found)],
+                remarks: Vec::new(),
+            };
+            Audit {
+                project: None,
+                pinned: false,
+                ledgers: Vec::new(),
+                notes: None,
+                other,
+            }
+        }
+    };
+    if let Some(file) = &args.junit {
+        let written = std::fs::write(file, view::junit::xml(&audit, context.now()));
+        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+    }
+    if context.json() {
+        context.report("audit", &audit)?;
+    } else {
+        context.print(view::audit::text(&audit, context.width(), &|time| {
+            context.when(time)
+        }));
+    }
+    let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    match (any("fail"), any("unknown")) {
+        (true, _) => Err(Failure::told(Kind::Denied)),
+        (false, true) => Err(Failure::told(Kind::CannotTell)),
+        (false, false) => Ok(()),
+    }
+}
+
+/// Audits everything that was asked for.
+fn whole(
+    args: &Args,
+    repository: &Repository,
+    tips: &Tips,
+    project: &Project,
+) -> Result<Audit, Failure> {
+    let which = which(args, repository, tips, project)?;
+    let mut other = Part::default();
+    let pinned = pin(args.root, repository, project, &mut other)?;
+    let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| {
+        since(file, project, tips, &mut other)
+    })?;
+    let progress = Progress::new();
+    let notes = args.ledger.is_none() && args.since.is_none();
+    let plan = Plan {
+        ledgers: &which,
+        since: &since,
+        notes,
+        stretch: audit::STRETCH,
+    };
+    let report = audit::audit(repository, project, tips, &plan, &progress);
+    progress.done();
+    let (ledgers, notes) = shown(report);
+    let remote = |open, detail| {
+        let outcome = if open { "unknown" } else { "fail" };
+        Finding {
+            kind: "remote",
+            ledger: None,
+            outcome,
+            entry: None,
+            rule: None,
+            detail,
+        }
+    };
+    match standing_problems(repository) {
+        Ok(problems) => {
+            other.findings.extend(
+                problems
+                    .iter()
+                    .map(|problem| remote(problem.is_open(), problem_line(problem))),
+            );
+        }
+        // What else was found is told all the same.
+        Err(error) => {
+            let what = format!("cannot compare with the remote's ledgers: {error}");
+            other
+                .findings
+                .push(remote(!error.is_malformed(), harmless(&what)));
+        }
+    }
+    Ok(Audit {
+        project: Some(project.id),
+        pinned,
+        ledgers,
+        notes,
+        other,
+    })
+}
+
+/// What was found, as it is told: of the ledgers, and of the notes where they were looked at.
+pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
+    let notes = report.notes.map(|(findings, remarks)| Part {
+        findings: findings.iter().map(finding).collect(),
+        remarks: remarks.into_iter().map(remark).collect(),
+    });
+    (report.ledgers.into_iter().map(ledger).collect(), notes)
+}
+
+/// The ledgers to audit, the policy's first.
+fn which(
+    args: &Args,
+    repository: &Repository,
+    tips: &Tips,
+    project: &Project,
+) -> Result<Vec<LedgerName>, Failure> {
+    let policy = LedgerName::policy();
+    let mut which = vec![policy.clone()];
+    let Some(name) = &args.ledger else {
+        which.extend(tips.keys().filter(|ledger| **ledger != policy).cloned());
+        return Ok(which);
+    };
+    let own = name
+        .parse::<LedgerName>()
+        .ok()
+        .filter(|ledger| tips.contains_key(ledger));
+    // Members of a pattern are known by the policy alone.
+    let of_pattern = || {
+        let gatherer = Gatherer::new(repository, project);
+        let in_force = gatherer.policy_at(*tips.get(&policy)?).ok().flatten()?;
+        in_force
+            .ledger_of(&name.parse::<EnvName>().ok()?)
+            .filter(|ledger| tips.contains_key(ledger))
+    };
+    let known = || {
+        tips.keys()
+            .map(LedgerName::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = own.or_else(of_pattern);
+    let found = found.ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!("there is no ledger of {name:?}: there are {}", known()),
+        )
+    })?;
+    if found != policy {
+        which.push(found);
+    }
+    Ok(which)
+}
+
+/// The tips that an earlier audit saw; one whose ledger is gone is a finding.
+fn since(
+    file: &Path,
+    project: &Project,
+    tips: &Tips,
+    other: &mut Part,
+) -> Result<BTreeMap<LedgerName, EntryId>, Failure> {
+    let unusable = || {
+        Failure::new(
+            Kind::Usage,
+            format!("{} is no report of an audit", file.display()),
+        )
+    };
+    let hint = "git deploy audit --json > FILE, which makes one";
+    let opened = std::fs::File::open(file)
+        .or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    let mut bytes = Vec::new();
+    let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
+    read.or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    if bytes.len() as u64 > REPORT_LIMIT {
+        return Err(unusable().because("it is larger than 64 MiB"));
+    }
+    let earlier: Earlier =
+        serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
+    if earlier.schema != view::json::name("audit") {
+        return Err(unusable().hint(hint));
+    }
+    if earlier.project != Some(project.id) {
+        return Err(Failure::new(
+            Kind::Denied,
+            format!("{} is of another project", file.display()),
+        ));
+    }
+    for gone in earlier
+        .ledgers
+        .iter()
+        .filter(|it| !tips.contains_key(&it.ledger))
+    {
+        let detail = format!(
+            "the earlier audit saw the ledger {}, and it is gone",
+            gone.ledger
+        );
+        let ledger = Some(gone.ledger.clone());
+        other.findings.push(Finding {
+            kind: "chain",
+            ledger,
+            outcome: "fail",
+            entry: Some(gone.tip),
+            rule: None,
+            detail,
+        });
+    }
+    Ok(earlier
+        .ledgers
+        .into_iter()
+        .map(|it| (it.ledger, it.tip))
+        .collect())
+}
+
+/// Compares the project with the one that was named, or else the pin.
+fn pin(
+    root: Option<EntryId>,
+    repository: &Repository,
+    project: &Project,
+    other: &mut Part,
+) -> Result<bool, Failure> {
+    let pinned = repository
+        .pin()
+        .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+    match root.or(pinned) {
+        Some(pinned) if pinned == project.id => Ok(true),
+        Some(pinned) => {
+            let who = if root.is_some() {
+                "the root is to be"
+            } else {
+                "this clone trusts"
+            };
+            let detail = format!(
+                "{who} the project {pinned}, and the ledgers are of {}",
+                project.id
+            );
+            let (kind, outcome) = ("pin", "fail");
+            other.findings.push(Finding {
+                kind,
+                ledger: None,
+                outcome,
+                entry: None,
+                rule: None,
+                detail,
+            });
+            Ok(false)
+        }
+        None => {
+            let text = format!(
+                "no project is pinned here; compare {} with a colleague's deploy.root",
+                project.id
+            );
+            other.remarks.push(Remark {
+                kind: "pin",
+                ledger: None,
+                entry: None,
+                text,
+            });
+            Ok(false)
+        }
+    }
+}
+
+pub(super) fn ledger(audited: Audited) -> Ledger {
+    Ledger {
+        ledger: audited.ledger,
+        tip: audited.tip,
+        entries: audited.entries,
+        from: audited.span.map(|(from, _)| from),
+        to: audited.span.map(|(_, to)| to),
+        part: Part {
+            findings: audited.findings.iter().map(finding).collect(),
+            remarks: audited.remarks.into_iter().map(remark).collect(),
+        },
+    }
+}
+
+pub(super) fn finding(found: &audit::Finding) -> Finding {
+    let kind = match found.kind {
+        audit::Kind::Entry => "entry",
+        audit::Kind::Chain => "chain",
+        audit::Kind::Order => "order",
+        audit::Kind::Support => "support",
+        audit::Kind::Notes => "notes",
+    };
+    Finding {
+        kind,
+        ledger: found.ledger.clone(),
+        outcome: if found.outcome == Outcome::Fail {
+            "fail"
+        } else {
+            "unknown"
+        },
+        entry: found.entry,
+        rule: found.rule.map(crate::domain::verdict::Rule::name),
+        detail: found.detail.clone(),
+    }
+}
+
+pub(super) fn remark(found: audit::Remark) -> Remark {
+    let kind = match found.kind {
+        Special::BreakGlass => "breakGlass",
+        Special::Recovered => "recovered",
+        Special::Admits => "admits",
+        Special::Admitted => "admitted",
+        Special::RemovedKey => "removedKey",
+        Special::NotesBehind => "notesBehind",
+        Special::NotesWrong => "notesWrong",
+    };
+    Remark {
+        kind,
+        ledger: found.ledger,
+        entry: found.entry,
+        text: found.text,
+    }
+}
+
+/// What a finding means for whoever cannot go on with it.
+pub(super) fn kind_of(found: &audit::Finding) -> Kind {
+    if found.outcome == Outcome::Fail {
+        Kind::Denied
+    } else {
+        Kind::CannotTell
+    }
+}
+
+/// How many entries were judged, shown on a terminal once it takes over a second.
+pub(in crate::cli) struct Progress(ProgressBar);
+
+impl Progress {
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        // The template is a constant that parses.
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    pub fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Watch for Progress {
+    fn begin(&self, entries: usize) {
+        self.0.set_length(entries as u64);
+    }
+
+    fn step(&self, entries: usize) {
+        self.0.inc(entries as u64);
+        if self.0.is_hidden()
+            && self.0.elapsed() > Duration::from_secs(1)
+            && std::io::stderr().is_terminal()
+        {
+            self.0.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+}

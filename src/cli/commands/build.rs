@@ -1,0 +1,75 @@
+//! `git deploy build`: writes down how a build went.
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::{built, content};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind};
+use crate::domain::entry::{Action, Build, BuildResult};
+use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::text::Line;
+
+/// Write down that a component was built from a commit, or could not be
+///
+/// What came out of it is registered with `git deploy register`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The commit it was built from; an environment's name stands for what runs there
+    #[arg(default_value = "HEAD")]
+    rev: String,
+    /// The component that was built; may be left out where there is only one
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<ComponentName>,
+    /// The build failed
+    #[arg(long)]
+    failed: bool,
+    /// Where its log is
+    #[arg(long, value_name = "URL", value_parser = append_report::line)]
+    log: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Writes the build down.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let commit = workspace.commit(&args.rev)?;
+    let result = if args.failed {
+        BuildResult::Failed
+    } else {
+        BuildResult::Succeeded
+    };
+    let appended = workspace.append(
+        context,
+        &LedgerName::evidence(),
+        args.how.manner(),
+        &|view| {
+            let policy = view
+                .policy
+                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+            let component = built(policy, args.component.as_ref())?;
+            content(view, policy, commit, &component)?;
+            Ok(Action::Build(Build {
+                component,
+                commit,
+                result,
+                log: args.log.clone(),
+            })
+            .into())
+        },
+    )?;
+    let Action::Build(build) = &appended.statement.action else {
+        return Ok(());
+    };
+    let outcome = if args.failed {
+        "could not be built"
+    } else {
+        "was built"
+    };
+    let sentence = format!(
+        "{} ({}) {outcome}, says {}.",
+        build.component,
+        commit.0.prefix(7),
+        appended.statement.by
+    );
+    append_report::tell(context, &sentence, &appended)
+}

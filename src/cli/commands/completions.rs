@@ -1,0 +1,41 @@
+//! `git deploy completions`: what a shell needs to complete the commands.
+
+use clap_complete::Shell;
+
+use crate::cli::{Context, Failure, Kind, OrFail as _, help};
+
+/// Print a script that completes commands and options in a shell
+#[derive(clap::Args)]
+pub struct Args {
+    /// The shell to write it for
+    shell: Shell,
+}
+
+/// The name without its hyphen, with which clap's script for bash would complete no subcommand's options
+/// (<https://github.com/clap-rs/clap/issues/6421>).
+const BASH_NAME: &str = "gitdeploy";
+
+/// `git deploy …` is completed by git's own completion, which asks a function of this name about the words after `git`.
+const BASH_FOR_GIT: &str = r#"
+_git_deploy() {
+    local COMP_WORDS=(git-deploy "${words[@]:$((__git_cmd_idx + 1))}")
+    local COMP_CWORD=$((cword - __git_cmd_idx))
+    _gitdeploy git-deploy "$cur" "$prev"
+}
+"#;
+
+/// Prints the script.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let bash = args.shell == Shell::Bash;
+    let name = if bash { BASH_NAME } else { "git-deploy" };
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut help::command(), name, &mut script);
+    let mut script =
+        String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
+    if bash {
+        script =
+            script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
+    }
+    context.print(script.trim_end());
+    Ok(())
+}

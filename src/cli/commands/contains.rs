@@ -1,0 +1,328 @@
+//! `git deploy contains`: is this change there? By history, by content, or by a commit that makes the same change.
+//!
+//! "No" is only said when everything that could say otherwise was looked at.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::cli::env_args::EnvRev;
+use crate::cli::read_context::{self, Place};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::ComponentName;
+use crate::git::{Commit, Error};
+use crate::ledger::facts::{Gatherer, Way};
+use crate::run::default_description::subject;
+use crate::view::contains::{self, Answer, By, Component, Contains, Found};
+
+/// Say whether a change is in an environment, cherry-picks counted
+///
+/// Exits with 0 if all of it is there, 1 if not, 3 if that cannot be told. With an environment's name as REV: whether all that runs there is here,
+/// too.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: EnvRev,
+    /// Only this component; can be repeated
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+}
+
+/// More commits than this are not looked through for the same change.
+const LIMIT: usize = 2_000;
+
+/// Prints the answer.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    read_context::problems(&workspace, context)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let revision = rev.unwrap_or("HEAD");
+    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+    let Some(place) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
+    let gatherer = workspace.gatherer();
+    let way = Way::new(&workspace.repository, &workspace.policy, LIMIT);
+    let search = Search {
+        workspace: &workspace,
+        place: &place,
+        gatherer: &gatherer,
+        way,
+        patches: HashMap::new(),
+    };
+    let (subject, components) = search.all(revision, &args.components)?;
+    let answer = Contains::overall(&components);
+    let contains = Contains {
+        environment: place.name.clone(),
+        revision: revision.to_owned(),
+        answer,
+        components,
+    };
+    if context.json() {
+        context.report("contains", &contains)?;
+    } else {
+        context.print(contains::text(
+            &contains,
+            subject.as_deref(),
+            context.width(),
+        ));
+        read_context::age(&workspace, context);
+    }
+    match answer {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(Failure::told(Kind::Denied)),
+        Answer::CannotTell => Err(Failure::told(Kind::CannotTell)),
+    }
+}
+
+struct Search<'a> {
+    workspace: &'a Workspace,
+    place: &'a Place<'a>,
+    gatherer: &'a Gatherer<'a>,
+    way: Way<'a>,
+    /// The patch ids that are known: several components look through the same commits.
+    patches: HashMap<Oid, Option<String>>,
+}
+
+/// What is looked for in a component.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The change that a commit makes.
+    Change(CommitId),
+    /// All that a commit has in its history.
+    All(CommitId),
+}
+
+impl Wanted {
+    fn commit(self) -> CommitId {
+        match self {
+            Self::Change(commit) | Self::All(commit) => commit,
+        }
+    }
+}
+
+impl Search<'_> {
+    /// Every component that is concerned, and the subject of the commit where it is one.
+    fn all(
+        mut self,
+        revision: &str,
+        only: &[ComponentName],
+    ) -> Result<(Option<String>, Vec<Component>), Failure> {
+        let (subject, wanted) = self.wanted(revision)?;
+        if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
+            crate::cli::deployment_request::known(&self.workspace.policy, unknown)?;
+            let words = format!(
+                "{revision} does not concern {unknown}: it touches {}",
+                names(wanted.keys())
+            );
+            return Err(Failure::new(Kind::Usage, words));
+        }
+        let mut components = Vec::new();
+        for (component, wanted) in wanted {
+            if only.is_empty() || only.contains(&component) {
+                components.push(Component {
+                    found: self.find(&component, wanted)?,
+                    running: self.place.here().commit(&component),
+                    commit: wanted.commit(),
+                    component,
+                });
+            }
+        }
+        Ok((subject, components))
+    }
+
+    /// What is looked for, by component: what an environment runs, or what a commit touches; if that is nothing, all that run.
+    fn wanted(
+        &self,
+        revision: &str,
+    ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), Failure> {
+        if let Some(running) = self.workspace.running(revision)? {
+            let all = running
+                .into_iter()
+                .map(|(component, commit)| (component, Wanted::All(commit)));
+            return Ok((None, all.collect()));
+        }
+        let commit = self.workspace.commit(revision)?;
+        let cannot = || format!("cannot read what {} changes", commit.short());
+        let mut touched = BTreeMap::new();
+        for component in self.workspace.policy.component_names() {
+            if self
+                .way
+                .touches(commit, &component)
+                .or_fail(Kind::CannotTell, cannot())?
+            {
+                touched.insert(component, Wanted::Change(commit));
+            }
+        }
+        if touched.is_empty() {
+            let running = self.place.here().components().into_keys().cloned();
+            touched.extend(running.map(|component| (component, Wanted::Change(commit))));
+        }
+        if touched.is_empty() {
+            let name = &self.place.name;
+            return Err(
+                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                    .hint("git deploy status"),
+            );
+        }
+        let read = self
+            .workspace
+            .repository
+            .read_commit(commit.0)
+            .or_fail(Kind::CannotTell, cannot())?;
+        Ok((subject(&read), touched))
+    }
+
+    fn find(&mut self, component: &ComponentName, wanted: Wanted) -> Result<Found, Failure> {
+        let here = self.place.here();
+        let cannot_tell = |why: String| Ok(Found::CannotTell { why });
+        if here.unknown(component).is_some() {
+            return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
+        }
+        let Some(running) = here.commit(component) else {
+            return Ok(Found::No {
+                why: format!("{} does not run it", self.place.name),
+            });
+        };
+        let commit = wanted.commit();
+        let content = self
+            .gatherer
+            .content(&self.workspace.policy, commit, component);
+        if content.is_ok_and(|content| content.is_some() && content == here.content(component)) {
+            let contained = self.workspace.repository.is_ancestor(commit.0, running.0);
+            let by = if contained.is_ok_and(|it| it) {
+                By::History
+            } else {
+                By::Content
+            };
+            return Ok(Found::Yes {
+                by,
+                picked: Vec::new(),
+            });
+        }
+        match self.look_back(component, wanted, running) {
+            Ok(found) => Ok(found),
+            Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
+                "the history in between is not all here: git fetch --unshallow, or git fetch"
+                    .to_owned(),
+            ),
+            Err(Error::Bounds { what, limit }) => cannot_tell(format!("{what} is above {limit}")),
+            Err(error) => {
+                Err(Failure::new(Kind::CannotTell, "cannot read the history").because(error))
+            }
+        }
+    }
+
+    fn look_back(
+        &mut self,
+        component: &ComponentName,
+        wanted: Wanted,
+        running: CommitId,
+    ) -> crate::git::Result<Found> {
+        let repository = &self.workspace.repository;
+        let commit = wanted.commit();
+        if repository.is_ancestor(commit.0, running.0)? {
+            return Ok(Found::Yes {
+                by: By::History,
+                picked: Vec::new(),
+            });
+        }
+        let needed = match wanted {
+            Wanted::Change(commit) => vec![commit.0],
+            Wanted::All(commit) => {
+                let ahead = self.way.touching(component, commit, running)?;
+                if ahead.more {
+                    let what = "the number of commits that may not be there".to_owned();
+                    return Err(Error::Bounds {
+                        what,
+                        limit: LIMIT as u64,
+                    });
+                }
+                ahead.commits
+            }
+        };
+        let here = self.way.touching(component, running, commit)?;
+        let same = self.same_changes(&needed, &here.commits)?;
+        let missing: Vec<String> = needed
+            .iter()
+            .filter(|id| !same.contains_key(*id))
+            .map(|id| id.prefix(7))
+            .collect();
+        let running = running.0.prefix(7);
+        match (&missing[..], here.more) {
+            ([], _) if needed.is_empty() => Ok(Found::Yes {
+                by: By::History,
+                picked: Vec::new(),
+            }),
+            ([], _) => Ok(Found::Yes {
+                by: By::Patch,
+                picked: same.into_values().map(CommitId).collect(),
+            }),
+            (_, true) => {
+                let why =
+                    format!("more than {LIMIT} commits of {running} may hold the same change");
+                Ok(Found::CannotTell { why })
+            }
+            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(Found::No {
+                why: format!("{running} has neither the commit nor one that makes the same change"),
+            }),
+            ([one], false) => Ok(Found::No {
+                why: format!("{running} lacks {one}"),
+            }),
+            (several, false) => {
+                let (count, first) = (several.len(), several.first().map_or("", String::as_str));
+                Ok(Found::No {
+                    why: format!("{running} lacks {count} commits, the newest {first}"),
+                })
+            }
+        }
+    }
+
+    /// For each commit that is needed one of those that are there and make the same change.
+    fn same_changes(
+        &mut self,
+        needed: &[Oid],
+        there: &[Oid],
+    ) -> crate::git::Result<BTreeMap<Oid, Oid>> {
+        if needed.is_empty() || there.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.read_patches(needed, false)?;
+        // What came together in a merge is there by itself.
+        self.read_patches(there, true)?;
+        let patch = |id: &Oid| self.patches.get(id)?.as_deref();
+        let by_patch: HashMap<&str, Oid> = there
+            .iter()
+            .filter_map(|id| Some((patch(id)?, *id)))
+            .collect();
+        Ok(needed
+            .iter()
+            .filter_map(|id| Some((*id, *by_patch.get(patch(id)?)?)))
+            .collect())
+    }
+
+    fn read_patches(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
+        let repository = &self.workspace.repository;
+        let mut commits: Vec<Commit> = Vec::new();
+        for id in ids.iter().filter(|id| !self.patches.contains_key(*id)) {
+            let commit = repository.read_commit(*id)?;
+            if !(without_merges && commit.parents.len() > 1) {
+                commits.push(commit);
+            }
+        }
+        let mut found = repository.patch_ids(&commits)?;
+        self.patches.extend(
+            commits
+                .iter()
+                .map(|commit| (commit.id, found.remove(&commit.id))),
+        );
+        Ok(())
+    }
+}
+
+fn names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {
+    components
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,357 @@
+//! `git deploy diff`: what a deployment would bring. Contents decide what changes, as they do for a deployment; commits only explain it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::builder::RangedU64ValueParser;
+
+use crate::cli::env_args::EnvRev;
+use crate::cli::read_context::{self, Place};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::policy::Policy;
+use crate::domain::text::Line;
+use crate::git::Error;
+use crate::git::ancestry::Ahead;
+use crate::ledger::facts::{Gatherer, Way};
+use crate::run::default_description::subject;
+use crate::view::deployment_diff::{self, Change, Commit, Component, Count, Diff};
+
+/// Show what a deployment would bring: components, versions and commits
+///
+/// `git deploy diff prod stage` is what goes out next: component by component, what stage runs against what prod runs.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: EnvRev,
+    /// Only this component; can be repeated
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+    /// Show at most so many commits
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    number: usize,
+}
+
+/// More commits than this are not looked through for one component.
+const LIMIT: usize = 10_000;
+
+/// Prints the difference.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    read_context::problems(&workspace, context)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+    let Some(place) = places.pop() else {
+        return Err(Failure::told(Kind::CannotTell));
+    };
+    let revision = rev.unwrap_or("HEAD");
+    let targets = targets(&workspace, &place, revision)?;
+    let gatherer = workspace.gatherer();
+    let comparison = Comparison {
+        workspace: &workspace,
+        place: &place,
+        gatherer: &gatherer,
+        way: Way::new(&workspace.repository, &workspace.policy, LIMIT),
+    };
+    let mut components = Vec::new();
+    for (component, target) in &targets {
+        if args.components.is_empty() || args.components.contains(component) {
+            components.extend(comparison.component(component, target)?);
+        }
+    }
+    if let Some(unknown) = args
+        .components
+        .iter()
+        .find(|name| !targets.contains_key(*name))
+    {
+        crate::cli::deployment_request::known(&workspace.policy, unknown)?;
+    }
+    let (commits, lost, more) = comparison.commits(&components)?;
+    let affected = components
+        .iter()
+        .filter(|it| it.change.is_change())
+        .map(|it| it.component.clone())
+        .collect();
+    let environment = place.name.clone();
+    let diff = Diff {
+        environment,
+        revision: revision.to_owned(),
+        affected,
+        components,
+        commits,
+        lost,
+        more,
+    };
+    if context.json() {
+        return context.report("diff", &diff);
+    }
+    context.print(deployment_diff::text(
+        &diff,
+        args.number,
+        context.width(),
+        &|time| context.when(time),
+    ));
+    if diff
+        .components
+        .iter()
+        .any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none())
+    {
+        context.note("the history in between is not all here: git fetch --unshallow, or git fetch");
+    }
+    read_context::age(&workspace, context);
+    Ok(())
+}
+
+/// What a component would get.
+#[derive(Debug, Default)]
+struct Target {
+    commit: Option<CommitId>,
+    /// Its version where it comes from, where that is an environment.
+    version: Option<Line>,
+}
+
+/// What each component would get: those of the policy, and those that run.
+fn targets(
+    workspace: &Workspace,
+    place: &Place<'_>,
+    revision: &str,
+) -> Result<BTreeMap<ComponentName, Target>, Failure> {
+    let mut targets: BTreeMap<ComponentName, Target> = BTreeMap::new();
+    let mut all = workspace.policy.component_names();
+    all.extend(place.here().components().into_keys().cloned());
+    if let Some(running) = workspace.running(revision)? {
+        let sources = read_context::places(workspace, Some(revision))?;
+        all.extend(running.keys().cloned());
+        for component in all {
+            let version = sources
+                .first()
+                .and_then(|source| source.version(&component));
+            let commit = running.get(&component).copied();
+            targets.insert(component, Target { commit, version });
+        }
+        return Ok(targets);
+    }
+    let commit = Some(workspace.commit(revision)?);
+    targets.extend(all.into_iter().map(|component| {
+        (
+            component,
+            Target {
+                commit,
+                version: None,
+            },
+        )
+    }));
+    Ok(targets)
+}
+
+struct Comparison<'a> {
+    workspace: &'a Workspace,
+    place: &'a Place<'a>,
+    gatherer: &'a Gatherer<'a>,
+    way: Way<'a>,
+}
+
+impl Comparison<'_> {
+    /// What would become of a component; none where it neither is nor would be there.
+    fn component(
+        &self,
+        component: &ComponentName,
+        target: &Target,
+    ) -> Result<Option<Component>, Failure> {
+        let here = self.place.here();
+        let from = here.commit(component);
+        let is_known = here.unknown(component).is_none();
+        if let (Some(from), Some(to)) = (from, target.commit)
+            && is_known
+            // Where the commit that runs is not here, the content that is on record is compared.
+            && matches!(self.way.differs(component, from, to), Ok(false))
+            && here.content(component).is_some()
+            && self.same_paths(component)
+        {
+            return Ok(Some(self.shown(
+                component,
+                Change::Unchanged,
+                (Some(from), Some(to)),
+                target,
+            )));
+        }
+        let cannot = || format!("cannot tell the content of {component}");
+        let content = match target.commit {
+            Some(commit) => self
+                .gatherer
+                .content(&self.workspace.policy, commit, component)
+                .or_fail(Kind::CannotTell, cannot())?,
+            None => None,
+        };
+        let to = target.commit.filter(|_| content.is_some());
+        let shown = |change| self.shown(component, change, (from, to), target);
+        if from.is_some() && is_known && content.is_some() && content == here.content(component) {
+            return Ok(Some(shown(Change::Unchanged)));
+        }
+        let (brings, loses) = match (from, target.commit) {
+            (Some(from), Some(to)) => (
+                self.count(component, to, from)?,
+                self.count(component, from, to)?,
+            ),
+            _ => (None, None),
+        };
+        let change = match (from, content) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => Change::New,
+            (Some(_), None) => Change::Absent,
+            (Some(_), Some(_)) if !is_known => Change::Unknown,
+            _ if loses.is_some_and(|count| count.commits > 0) => Change::Backwards,
+            _ => Change::Changed,
+        };
+        let counted = |count: Option<Count>| count.filter(|_| change.is_change());
+        Ok(Some(Component {
+            brings: counted(brings),
+            loses: counted(loses),
+            ..shown(change)
+        }))
+    }
+
+    /// Whether the component's paths are those that its content on record was taken of.
+    fn same_paths(&self, component: &ComponentName) -> bool {
+        let here = self.place.here();
+        let seen = here
+            .live(component)
+            .and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
+        let then = seen.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
+        let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());
+        let now = paths(&self.workspace.policy);
+        now.is_some() && then.is_some_and(|then| paths(&then) == now)
+    }
+
+    /// A component of which no commits are counted.
+    fn shown(
+        &self,
+        component: &ComponentName,
+        change: Change,
+        (from, to): (Option<CommitId>, Option<CommitId>),
+        target: &Target,
+    ) -> Component {
+        Component {
+            component: component.clone(),
+            change,
+            from,
+            to,
+            from_version: self.place.version(component),
+            to_version: to
+                .and_then(|commit| self.version(component, commit))
+                .or_else(|| target.version.clone()),
+            brings: None,
+            loses: None,
+        }
+    }
+
+    /// The version that the environment's rule finds; what only a deployment can tell is left out.
+    fn version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
+        let rule = self.place.rules.version.as_ref()?;
+        let found = self
+            .gatherer
+            .versions_of(rule, std::iter::once((commit, component.clone())));
+        found
+            .into_values()
+            .find_map(|version| version.ok().flatten())
+    }
+
+    /// How many commits that touch a component `new` has and `old` has not; none where history is not here.
+    fn count(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Option<Count>, Failure> {
+        let found = self.touching(component, new, old)?;
+        Ok(found.map(|ahead| Count {
+            commits: ahead.commits.len(),
+            more: ahead.more,
+        }))
+    }
+
+    fn touching(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Option<Ahead>, Failure> {
+        match self.way.touching(component, new, old) {
+            Ok(ahead) => Ok(Some(ahead)),
+            Err(Error::Shallow | Error::Missing(_)) => Ok(None),
+            Err(error) => Err(
+                Failure::new(Kind::CannotTell, "cannot read what lies in between").because(error),
+            ),
+        }
+    }
+
+    /// The commits that the components that change would get, those that they would lose, and whether there are more.
+    fn commits(
+        &self,
+        components: &[Component],
+    ) -> Result<(Vec<Commit>, Vec<Commit>, bool), Failure> {
+        let (mut brought, mut lost) = (Listed::default(), Listed::default());
+        for it in components.iter().filter(|it| it.change.is_change()) {
+            let (Some(from), Some(to)) = (it.from, it.to) else {
+                continue;
+            };
+            brought.add(&it.component, self.touching(&it.component, to, from)?);
+            lost.add(&it.component, self.touching(&it.component, from, to)?);
+        }
+        let more = brought.more || lost.more;
+        Ok((
+            brought.read(self.workspace)?,
+            lost.read(self.workspace)?,
+            more,
+        ))
+    }
+}
+
+/// Commits, each once, in the order in which they were met, with the components that they touch.
+#[derive(Default)]
+struct Listed {
+    order: Vec<Oid>,
+    touched: BTreeMap<Oid, BTreeSet<ComponentName>>,
+    more: bool,
+}
+
+impl Listed {
+    fn add(&mut self, component: &ComponentName, found: Option<Ahead>) {
+        let Some(found) = found else { return };
+        self.more |= found.more;
+        for id in found.commits {
+            let touched = self.touched.entry(id).or_default();
+            if touched.is_empty() {
+                self.order.push(id);
+            }
+            touched.insert(component.clone());
+        }
+    }
+
+    /// Reads them, newest first; what has the same date stays in its order, which is that of history.
+    fn read(self, workspace: &Workspace) -> Result<Vec<Commit>, Failure> {
+        let mut commits = Vec::new();
+        for id in &self.order {
+            let commit = workspace
+                .repository
+                .read_commit(*id)
+                .or_fail(Kind::CannotTell, "cannot read a commit")?;
+            commits.push(Commit {
+                commit: CommitId(*id),
+                subject: subject(&commit).unwrap_or_default(),
+                author: read_context::author(workspace, commit.author()),
+                at: commit.committer_time,
+                components: self
+                    .touched
+                    .get(id)
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect(),
+            });
+        }
+        commits.sort_by_key(|commit| std::cmp::Reverse(commit.at));
+        Ok(commits)
+    }
+}

@@ -1,0 +1,194 @@
+//! `git deploy exec`: a one-off command in an environment, gated and on the record.
+//!
+//! That it was run, by whom, with which end is kept for ever; what it prints is shown and not kept.
+
+use std::ffi::OsString;
+
+use crate::cli::deploy_runner::{Carrying, Deploying, Plans, Stage};
+use crate::cli::deployment_request::{self, Place};
+use crate::cli::metadata_args::Purpose;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _, append_report};
+use crate::domain::entry::{self, Action, Change, Deployment, Finish, Intent, Target};
+use crate::domain::id::RunId;
+use crate::domain::name::ComponentName;
+use crate::domain::text::Line;
+use crate::run::process::{self, End, Job, KEEP, Program, Stream};
+use crate::run::{execute, outcome};
+
+/// Run a one-off command in an environment, with the variables and secrets of a component, on the record
+///
+/// The command runs in a checkout of what runs of the component. Exits with 4 where the command failed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The environment
+    #[arg(value_name = "ENV")]
+    env: String,
+    /// The component; may be left out where only one runs
+    #[arg(short, long = "component", value_name = "NAME")]
+    component: Option<ComponentName>,
+    /// The command and its arguments; no shell reads them
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    purpose: Purpose,
+}
+
+/// Runs it.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let place = Place::find(&workspace, &args.env)?;
+    let line = as_line(&args.command)?;
+    let (person, _) = workspace.signer()?;
+    let carrying = Carrying::default();
+    let deploying = Deploying::new(context, &workspace, &place, &carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
+    let target = target(&workspace, &deploying, args.component.as_ref())?;
+    let compose = |view: &crate::ledger::writer::View<'_>| {
+        let from = Some(target.commit);
+        // What does not change is told by its content alone.
+        let target = Target {
+            version: None,
+            artifacts: Vec::new(),
+            ..target.clone()
+        };
+        let change = Change {
+            target,
+            from,
+            plan: None,
+            intent: Intent::Unchanged,
+        };
+        let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
+        args.purpose.add(&mut deployment, view)?;
+        deployment.command = Some(line.clone());
+        Ok(deployment)
+    };
+    let deployment = deploying.gate(&person, &compose)?;
+    if !deploying.confirm(&format!("Run it in {}?", place.name))? {
+        return Err(Failure::new(Kind::Denied, "nothing was run"));
+    }
+    let stage = Stage::new(&deploying, &deployment)?;
+    let begun = deploying.begin(&compose, &deployment, &Plans::new())?;
+    let ended = command(&deploying, &stage, begun.run, &target, &args.command);
+    // As a shell says it, whose 127 is for what cannot be run. The start is written down, and so its end must be.
+    let status = match &ended {
+        Ok(End::Exited(status)) => *status,
+        Ok(End::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        Ok(End::TimedOut | End::Stopped) => 130,
+        Err(_) => 127,
+    };
+    let result = execute::reported(&target.component, entry::Outcome::Unchanged);
+    let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
+    let finish = Finish {
+        status: Some(status),
+        ..finish
+    };
+    let appended = deploying.written_down(begun.sequence, &Action::Finish(finish))?;
+    let sentence = format!(
+        "The command has ended in {} with status {status}.",
+        place.name
+    );
+    append_report::tell(context, &sentence, &appended)?;
+    let end = ended?;
+    if end.is_success() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Command,
+        format!("the command failed in {}: {end}", place.name),
+    ))
+}
+
+/// What runs of the component that is meant.
+fn target(
+    workspace: &Workspace,
+    deploying: &Deploying<'_>,
+    named: Option<&ComponentName>,
+) -> Result<Target, Failure> {
+    let place = deploying.look()?;
+    let here = place.here();
+    let running: Vec<ComponentName> = here
+        .components()
+        .into_keys()
+        .filter(|name| **name != ComponentName::rest())
+        .cloned()
+        .collect();
+    let name = match (named, &running[..]) {
+        (Some(name), _) => {
+            deployment_request::known(&workspace.policy, name)?;
+            name
+        }
+        (None, [name]) => name,
+        (None, all) => {
+            let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
+            let words = format!("for which component of {}: {}?", place.name, all.join(", "));
+            return Err(Failure::new(Kind::Usage, words).hint("--component NAME"));
+        }
+    };
+    place.running(name).ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!("{name} does not run in {}", place.name),
+        )
+        .hint(format!("git deploy status {}", place.name))
+    })
+}
+
+fn command(
+    deploying: &Deploying<'_>,
+    stage: &Stage<'_>,
+    run: RunId,
+    target: &Target,
+    words: &[OsString],
+) -> Result<End, Failure> {
+    let cannot = || format!("cannot run the command in {}", deploying.place.name);
+    let piece = stage
+        .site
+        .piece(target.clone(), Some(target.commit), "exec")
+        .or_fail(Kind::CannotTell, cannot())?;
+    let surroundings = deploying.surroundings(stage, Some(run))?;
+    let secrets = surroundings.secrets(&target.component, false, &deploying.stop);
+    let secrets = secrets.or_fail(Kind::Command, cannot())?;
+    let context = deploying.context;
+    let show = |stream: Stream, line: &[u8]| match stream {
+        Stream::Out => context.print(secrets.mask.clean(line)),
+        Stream::Err => context.note(secrets.mask.clean(line)),
+    };
+    let job = Job {
+        program: Program::Direct(words),
+        folder: &piece.folder,
+        variables: &surroundings.variables(&piece, &secrets),
+        input: b"",
+        timeout: None,
+        keep: KEEP,
+        mask: &secrets.mask,
+        log: None,
+        line: Some(&show),
+    };
+    process::run(&job, &deploying.stop)
+        .map(|ran| ran.end)
+        .or_fail(Kind::Command, cannot())
+}
+
+/// The command as the record keeps it: quoted where a shell would need it.
+fn as_line(words: &[OsString]) -> Result<Line, Failure> {
+    let quoted = |word: &OsString| {
+        let text = word.to_str()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+        let quoted = || format!("'{}'", text.replace('\'', "'\\''"));
+        Some(if !text.is_empty() && text.chars().all(plain) {
+            text.to_owned()
+        } else {
+            quoted()
+        })
+    };
+    let words: Option<Vec<String>> = words.iter().map(quoted).collect();
+    let line = words.and_then(|words| words.join(" ").parse().ok());
+    line.ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            "a command on the record is at most 1,000 characters of plain text on one line",
+        )
+        .hint("put it into a script in the repository")
+    })
+}

@@ -1,0 +1,335 @@
+//! `git deploy hook`: what the shims in a repository's `hooks` folder call.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
+
+use crate::cli::workspace::{open_repository, remote};
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::name::LedgerName;
+use crate::domain::verdict::{Decision, VOICE};
+use crate::git::{self, Repository};
+use crate::ledger::Project;
+use crate::ledger::facts::Gatherer;
+use crate::ledger::sync::sync;
+use crate::server::post_receive::Behind;
+use crate::server::{
+    Fault, Judgement, TIME_LIMIT, chained_hooks, deadline, decision, post_receive, pre_push,
+    pre_receive, proc_receive, reference_transaction, shim, update_hook,
+};
+use crate::view::push;
+
+/// Judge a push: what git's hooks call, and nobody by hand
+#[derive(clap::Args)]
+pub struct Args {
+    /// The hook that git runs
+    ///
+    /// On a server, pre-receive decides on a whole push, and proc-receive carries the accepted updates of the ledgers out; where a host
+    /// does not call that, update judges each ref once more. post-receive sees to notes and the hand-off, and reference-transaction stops
+    /// what goes past the others. In a clone, pre-push tells what the server will say. Or the file that git runs, whose name says which
+    /// it is: so this program can stand in its first line, without a shell.
+    #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| Called::by(&file)))]
+    called: Called,
+    /// A hook that was there before, which is called first
+    #[arg(long, value_name = "FILE")]
+    kept: Option<PathBuf>,
+    /// What git gives the hook besides standard input
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<OsString>,
+}
+
+/// A hook of git's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hook {
+    PreReceive,
+    ProcReceive,
+    Update,
+    PostReceive,
+    ReferenceTransaction,
+    PrePush,
+}
+
+/// The hook that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Called {
+    hook: Hook,
+    /// Where the hook is that is called first, if the call says where the hooks are.
+    kept: Option<PathBuf>,
+}
+
+impl Called {
+    fn by(file: &Path) -> Result<Self, &'static str> {
+        let hook = match file.file_name().and_then(OsStr::to_str) {
+            Some("pre-receive") => Hook::PreReceive,
+            Some("proc-receive") => Hook::ProcReceive,
+            Some("update") => Hook::Update,
+            Some("post-receive") => Hook::PostReceive,
+            Some("reference-transaction") => Hook::ReferenceTransaction,
+            Some("pre-push") => Hook::PrePush,
+            _ => return Err("it is none of its hooks"),
+        };
+        let is_path = file
+            .parent()
+            .is_some_and(|folder| !folder.as_os_str().is_empty());
+        let kept = is_path.then(|| match hook {
+            // Of proc-receive git calls one only, and for what it gets not the one that is called for every other ref.
+            Hook::ProcReceive => file.with_file_name("update"),
+            _ => shim::kept(file),
+        });
+        Ok(Self { hook, kept })
+    }
+}
+
+/// Runs one hook, with git's words on standard input.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let hook = args.called.hook;
+    if hook == Hook::ProcReceive {
+        // It and what catches up alone take the locks of refs.
+        git::clean_up_on_signals();
+        return proc_receive(
+            args.kept.clone().or_else(|| args.called.kept.clone()),
+            context,
+        );
+    }
+    let lines = match hook {
+        // It is told by its arguments alone.
+        Hook::Update => Vec::new(),
+        _ => pre_receive::read(io::stdin().lock()).map_err(cannot_tell)?,
+    };
+    ask_kept(args, &lines)?;
+    let arguments = args.arguments.clone();
+    match hook {
+        Hook::Update => decide(
+            context,
+            bounded(move || update_hook::judge(&arguments, Repository::open_in_hook)),
+            false,
+        ),
+        Hook::ReferenceTransaction => {
+            let state = arguments.first().cloned().unwrap_or_default();
+            let judged = bounded(move || {
+                reference_transaction::judge(state.as_bytes(), &lines, open_anywhere)
+            });
+            decide(context, judged, true)
+        }
+        Hook::PostReceive => {
+            git::clean_up_on_signals();
+            post_receive(context, lines);
+            Ok(())
+        }
+        Hook::PrePush => pre_push(context, &arguments, &lines),
+        // proc-receive was served above.
+        Hook::PreReceive | Hook::ProcReceive => decide(
+            context,
+            bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)),
+            true,
+        ),
+    }
+}
+
+/// Asks a hook that was there before, if one was.
+fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
+    let Some(hook) = args.kept.as_deref().or(args.called.kept.as_deref()) else {
+        return Ok(());
+    };
+    let allowed = chained_hooks::allows(hook, &args.arguments, lines);
+    let allowed = allowed.or_fail(
+        Kind::CannotTell,
+        format!("cannot run the hook {}", hook.display()),
+    )?;
+    if allowed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Denied,
+        format!("the hook {} refuses the push", hook.display()),
+    ))
+}
+
+/// The repository of a hook that git runs wherever somebody works: only where it serves a push does it always say which it is.
+fn open_anywhere() -> git::Result<Repository> {
+    if std::env::var_os("GIT_DIR").is_some() {
+        return Repository::open_in_hook();
+    }
+    Repository::discover(Path::new("."))
+}
+
+fn bounded<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    deadline::bounded(TIME_LIMIT, |_| work())
+}
+
+/// Tells what was judged. `whole`: the push goes in as a whole or not at all.
+fn decide(
+    context: &Context,
+    judged: Result<Vec<Judgement>, Fault>,
+    whole: bool,
+) -> Result<(), Failure> {
+    let judgements = judged.map_err(cannot_tell)?;
+    tell(context, &judgements, whole);
+    match decision(&judgements) {
+        Decision::Refused => Err(Failure::told(Kind::Denied)),
+        Decision::CannotTell => Err(Failure::told(Kind::CannotTell)),
+        Decision::Allowed => Ok(()),
+    }
+}
+
+fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failure> {
+    let done = deadline::bounded(TIME_LIMIT, move |watch| {
+        // Not its lock: past the bound this thread still holds what it holds, and the other one has something to say.
+        let (mut from, mut to) = (io::stdin(), io::stdout());
+        proc_receive::run(
+            update.as_deref(),
+            &mut from,
+            &mut to,
+            Repository::open_in_hook,
+            watch,
+        )
+    });
+    let done = done.map_err(cannot_tell)?;
+    tell(context, &done.judgements, false);
+    if let Some(error) = done.afterwards {
+        context.note(format_args!(
+            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+        ));
+    }
+    // Git has its answers: another exit code would say that they are not to be relied on.
+    Ok(())
+}
+
+/// What it says is for the pusher alone: git has moved the refs, and takes no exit code any more.
+fn post_receive(context: &Context, lines: Vec<u8>) {
+    let behind = bounded(move || post_receive::run(&lines, Repository::open_in_hook));
+    let behind = behind.unwrap_or_else(|fault| Behind {
+        notes: Some(fault),
+        handoff: None,
+    });
+    if let Some(error) = behind.notes {
+        context.note(format_args!(
+            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+        ));
+    }
+    if let Some(error) = behind.handoff {
+        let words = "git-deploy: accepted, and handed on with the next push only";
+        context.note(format_args!("{words}: {error}"));
+    }
+}
+
+/// Says what the server would say. What cannot be told is left to the server.
+fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(), Failure> {
+    let unknown = |why: &dyn std::fmt::Display| {
+        let words = "git-deploy: cannot tell what the server will say of this push";
+        context.note(format_args!("{words}: {why}"));
+        Ok(())
+    };
+    let repository = open_repository()?;
+    let Some(holder) = remote(&repository, context)?
+        .filter(|it| arguments.first().is_some_and(|name| name == &**it))
+    else {
+        // Another place than where the ledgers are: nobody there asks about them.
+        return Ok(());
+    };
+    let updates = match pre_push::read(lines) {
+        Ok(updates) => updates,
+        Err(fault) => return unknown(&fault),
+    };
+    match policy_speaks(&repository, &updates) {
+        Ok(false) => return Ok(()),
+        Ok(true) => {}
+        Err(error) => return unknown(&error),
+    }
+    if let Err(error) = sync(&repository, &holder) {
+        return unknown(&error);
+    }
+    let judgements = match pre_push::judge(&repository, &updates) {
+        Ok(judgements) => judgements,
+        Err(fault) => return unknown(&fault),
+    };
+    tell(context, &judgements, false);
+    if decision(&judgements) == Decision::Refused {
+        let words = format!("{holder} would refuse this push: nothing was pushed");
+        return Err(Failure::new(Kind::Denied, words)
+            .hint("git push --no-verify, which lets the server decide"));
+    }
+    Ok(())
+}
+
+/// Whether the policy that is known here binds one of the refs. Without one, nothing is bound.
+fn policy_speaks(
+    repository: &Repository,
+    updates: &[crate::server::ref_update::Update],
+) -> Result<bool, git::Error> {
+    let Some(tip) = repository.tip(&LedgerName::policy())? else {
+        return Ok(false);
+    };
+    let project = Project::of_policy(repository, tip)?;
+    let policy = Gatherer::new(repository, &project).policy_at(tip)?;
+    Ok(policy.is_some_and(|policy| pre_push::concerns(&policy, updates)))
+}
+
+fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
+    let updates = judgements.iter().map(|judgement| push::Update {
+        name: &judgement.name,
+        what: judgement.what.as_deref(),
+        verdict: &judgement.verdict,
+        enforced: judgement.enforced,
+    });
+    let updates: Vec<push::Update<'_>> = updates.collect();
+    if let Some(report) = push::report(&updates, whole) {
+        context.note(report);
+    }
+}
+
+fn cannot_tell(fault: Fault) -> Failure {
+    // Whoever pushes by a command of ours tells it from a refusal by the first words.
+    let words = format!(
+        "{VOICE}{} whether this push may go in: nothing was let in",
+        Decision::CannotTell.word()
+    );
+    Failure::new(Kind::CannotTell, words).because(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By its name a hook is called as from a shell; by its file, as the kernel calls what stands in a first line.
+    #[test]
+    fn called() {
+        let by = |file: &str| Called::by(Path::new(file));
+        for (name, hook) in [
+            ("pre-receive", Hook::PreReceive),
+            ("update", Hook::Update),
+            ("post-receive", Hook::PostReceive),
+            ("reference-transaction", Hook::ReferenceTransaction),
+            ("pre-push", Hook::PrePush),
+        ] {
+            assert_eq!(by(name), Ok(Called { hook, kept: None }));
+            let kept = Some(PathBuf::from(format!("hooks/{name}.local")));
+            assert_eq!(by(&format!("hooks/{name}")), Ok(Called { hook, kept }));
+        }
+        let kept = Some(PathBuf::from("/srv/x.git/hooks/update"));
+        assert_eq!(
+            by("/srv/x.git/hooks/proc-receive"),
+            Ok(Called {
+                hook: Hook::ProcReceive,
+                kept
+            })
+        );
+        for other in [
+            "",
+            "post-update",
+            "hooks/pre-receive.local",
+            "pre-receive/x",
+        ] {
+            assert!(by(other).is_err(), "{other}");
+        }
+    }
+}

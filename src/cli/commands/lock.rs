@@ -1,0 +1,54 @@
+//! `git deploy lock`: stops the line.
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::{Place, known};
+use crate::cli::env_args::OnlyEnv;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure};
+use crate::domain::entry::{Action, Lock};
+use crate::domain::name::ComponentName;
+use crate::domain::text::Line;
+use crate::ledger::writer::Draft;
+
+/// Lock an environment, or one component of it, until a person unlocks it
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: OnlyEnv,
+    /// Why: everybody who is stopped by it reads this
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::line)]
+    message: Line,
+    /// Lock this component only
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<ComponentName>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Locks.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        if let Some(component) = &args.component {
+            known(place.rules(view)?.0, component)?;
+        }
+        let lock = Lock {
+            component: args.component.clone(),
+            reason: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Lock(lock).into()
+        })
+    })?;
+    let what = args.component.as_ref().map_or_else(
+        || place.name.to_string(),
+        |name| format!("{name} in {}", place.name),
+    );
+    let sentence = format!(
+        "{what} is locked by {}: \"{}\".",
+        appended.statement.by, args.message
+    );
+    append_report::tell(context, &sentence, &appended)
+}

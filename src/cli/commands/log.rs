@@ -1,0 +1,225 @@
+//! `git deploy log`: what happened, newest first, across all ledgers or in one environment.
+//!
+//! Ledgers are walked by their commits alone; only the entries that are shown are opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+
+use clap::builder::RangedU64ValueParser;
+
+use crate::cli::read_context;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Statement};
+use crate::domain::id::EntryId;
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
+use crate::domain::state::{Scope, State};
+use crate::git::Repository;
+use crate::ledger::facts::{History, Passed};
+use crate::view::log::{self, Log};
+
+/// Show the deployments, newest first
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this environment
+    #[arg(value_name = "ENV")]
+    environment: Option<String>,
+    /// Only what belongs to this change request
+    #[arg(long, value_name = "ID")]
+    change: Option<String>,
+    /// Only what this person signed or asked for
+    #[arg(long, value_name = "PERSON")]
+    by: Option<Person>,
+    /// Only what speaks of this component; can be repeated
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+    /// At most so many
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    number: usize,
+    /// Show every entry: approvals, locks, verifications, builds, policies
+    #[arg(long)]
+    all: bool,
+}
+
+/// The actions that are deployments; a start only while it is unfinished.
+const DEPLOYMENTS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
+
+/// Prints the log.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    read_context::problems(&workspace, context)?;
+    let only = args
+        .environment
+        .as_deref()
+        .map(|name| workspace.environment(name))
+        .transpose()?;
+    let gatherer = workspace.gatherer();
+    let mut walks = Vec::new();
+    for (ledger, tip) in &workspace.tips {
+        let wanted = match &only {
+            Some((_, rules)) => rules.ledger == *ledger,
+            None => args.all || ledger.is_environment(),
+        };
+        if wanted {
+            let member = only
+                .as_ref()
+                .and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
+            let unfinished =
+                unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
+            let filter = Filter {
+                member,
+                unfinished,
+                all: args.all,
+                components: args.components.clone(),
+            };
+            let passed = gatherer
+                .history()
+                .walk(*tip)
+                .filter(move |passed| filter.takes(passed));
+            walks.push((ledger.clone(), passed.peekable()));
+        }
+    }
+    let wanted = |id, statement: &Statement| wanted(args, gatherer.history(), id, statement);
+    let log = newest(&workspace.repository, walks, args.number, &wanted)
+        .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+    if context.json() {
+        return context.report("log", &log);
+    }
+    if log.entries.is_empty() {
+        let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
+        context.note(if filtered {
+            "there is no such deployment"
+        } else {
+            "nothing was deployed yet"
+        });
+        return Ok(());
+    }
+    context.print(log::text(&log, context.width(), &|time| context.when(time)));
+    read_context::age(&workspace, context);
+    if log.more {
+        let more = args.number.saturating_mul(5).max(20);
+        context.note(format_args!(
+            "older ones are there: the same command with -n {more}"
+        ));
+    }
+    Ok(())
+}
+
+/// The commits that unfinished starts follow: with them a start is known by its commit alone.
+fn unfinished(state: &State) -> BTreeSet<EntryId> {
+    let members: Vec<EnvName> = state.environments().into_iter().collect();
+    let places = std::iter::once(None).chain(members.iter().map(Some));
+    places
+        .flat_map(|member| state.at(member).runs())
+        .map(|run| run.start.statement.previous)
+        .collect()
+}
+
+/// Whether an entry is shown, as far as only the entry itself tells, or the start that it ends.
+fn wanted(
+    args: &Args,
+    history: &History<'_>,
+    id: EntryId,
+    statement: &Statement,
+) -> crate::git::Result<bool> {
+    if args.by.is_none() && args.change.is_none() {
+        return Ok(true);
+    }
+    let start = match &statement.action {
+        Action::Finish(it) => Some(it.start),
+        Action::Abort(it) => Some(it.start),
+        _ => None,
+    };
+    // Sequences have no gaps, so the start is so many steps back.
+    let steps =
+        start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
+    let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
+        Some(passed) => Some(history.entry(&statement.ledger, passed?.id)?),
+        None => None,
+    };
+    let both = || std::iter::once(statement).chain(start.as_deref().map(|kept| &kept.statement));
+    let by = |person: &Person| {
+        both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
+    };
+    let change = |id: &String| {
+        let mut changes = both().filter_map(|it| it.deployment()?.change.as_ref());
+        changes.any(|change| change.as_str() == id)
+    };
+    Ok(args.by.as_ref().is_none_or(by) && args.change.as_ref().is_none_or(change))
+}
+
+/// Which entries of a ledger are shown, as far as their commits tell.
+struct Filter {
+    /// Any of these; without any, all.
+    components: Vec<ComponentName>,
+    member: Option<EnvName>,
+    unfinished: BTreeSet<EntryId>,
+    all: bool,
+}
+
+impl Filter {
+    /// What cannot be read is kept, so that it is told.
+    fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
+        let Ok(passed) = passed else { return true };
+        let mention = &passed.mention;
+        let here = self
+            .member
+            .as_ref()
+            .is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        let open = mention.action != "start"
+            || passed
+                .previous
+                .is_some_and(|id| self.unfinished.contains(&id));
+        let named =
+            |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
+        let of_component = self.components.is_empty() || self.components.iter().any(named);
+        here && of_component && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
+    }
+}
+
+/// Merges walks, each newest first, into one of at most `number` entries.
+fn newest(
+    repository: &Repository,
+    mut walks: Vec<(
+        LedgerName,
+        Peekable<impl Iterator<Item = crate::git::Result<Passed>>>,
+    )>,
+    number: usize,
+    wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
+) -> crate::git::Result<Log> {
+    let mut entries = Vec::new();
+    loop {
+        let mut next: BTreeMap<_, usize> = BTreeMap::new();
+        for (index, (_, walk)) in walks.iter_mut().enumerate() {
+            // An error comes first, whatever its place: nothing behind it can be told.
+            let at = match walk.peek() {
+                Some(Ok(passed)) => Some(passed.at()),
+                Some(Err(_)) => None,
+                None => continue,
+            };
+            next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
+        }
+        let Some((_, index)) = next.pop_last() else {
+            return Ok(Log {
+                entries,
+                more: false,
+            });
+        };
+        let Some((ledger, walk)) = walks.get_mut(index) else {
+            continue;
+        };
+        let Some(passed) = walk.next() else { continue };
+        let id = passed?.id;
+        let kept = repository.entry_to_show(ledger, &repository.read_commit(id.0)?)?;
+        if !wanted(id, &kept.statement)? {
+            continue;
+        }
+        if entries.len() == number {
+            return Ok(Log {
+                entries,
+                more: true,
+            });
+        }
+        entries.push(log::event(id, &kept.statement));
+    }
+}

@@ -1,0 +1,91 @@
+//! `git deploy man`: the manual pages, made from the same doc comments as `--help`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::cli::{Context, Failure, Kind, OrFail as _, help};
+
+/// Write the manual pages into a directory
+#[derive(clap::Args)]
+pub struct Args {
+    /// The directory, which is made where it is missing
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Writes one page for the program and one for each command.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let directory = &args.directory;
+    let failed = || format!("cannot write the manual pages into {}", directory.display());
+    std::fs::create_dir_all(directory).or_fail(Kind::CannotTell, failed())?;
+    let mut command = help::command();
+    command.build();
+    let written = write_tree(&command, directory).or_fail(Kind::CannotTell, failed())?;
+    context.print(format_args!(
+        "{written} manual pages in {}",
+        directory.display()
+    ));
+    Ok(())
+}
+
+/// Writes the page of a command and those of its subcommands; returns how many.
+fn write_tree(command: &clap::Command, directory: &Path) -> io::Result<usize> {
+    // The version is left out: it would change every page with every release.
+    let man = Man::new(command.clone())
+        .source("git-deploy")
+        .manual("Git Deploy Manual");
+    std::fs::write(directory.join(man.get_filename()), page(&man, command)?)?;
+    command
+        .get_subcommands()
+        .try_fold(1, |written, sub| Ok(written + write_tree(sub, directory)?))
+}
+
+fn page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    let whole_program = command.get_name() == "git-deploy";
+    if whole_program {
+        commands(command).to_writer(&mut page)?;
+    } else if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    man.render_options_section(&mut page)?;
+    exit_status().to_writer(&mut page)?;
+    Ok(page)
+}
+
+fn commands(command: &clap::Command) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["COMMANDS"]);
+    for (group, commands) in help::groups(command) {
+        roff.control("SS", [group]);
+        for sub in commands {
+            roff.control("TP", []);
+            roff.text([bold(format!("git-deploy-{}", sub.get_name())), roman("(1)")]);
+            roff.text([roman(
+                sub.get_about().map(ToString::to_string).unwrap_or_default(),
+            )]);
+        }
+    }
+    roff
+}
+
+fn exit_status() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in help::EXIT_STATUS
+        .lines()
+        .filter_map(|line| line.trim_start().split_once("  "))
+    {
+        roff.control("TP", []);
+        roff.text([bold(code)]);
+        roff.text([roman(meaning)]);
+    }
+    roff
+}

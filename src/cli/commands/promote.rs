@@ -1,0 +1,83 @@
+//! `git deploy promote`: carries out what runs in the environment before.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deployment_request::{self, Place};
+use crate::cli::env_args::OnlyEnv;
+use crate::cli::metadata_args::Purpose;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind};
+use crate::domain::entry;
+use crate::domain::name::ComponentName;
+use crate::run::build_deployment::{Commits, Selection, Wish};
+
+/// Carry out what runs in the environment before, component by component
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: OnlyEnv,
+    /// The component; can be repeated; without it those whose content differs
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+    #[command(flatten)]
+    purpose: Purpose,
+    #[command(flatten)]
+    carrying: Carrying,
+}
+
+/// Promotes.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let name = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
+    let (_, rules) = workspace.environment(name.as_str())?;
+    let before = rules.promote_from.as_ref().ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!("nothing is promoted to {name}: the policy says no promote_from for it"),
+        )
+        .hint(format!("git deploy run {name} REV"))
+    })?;
+    let mut commits = workspace.running(before.as_str())?.unwrap_or_default();
+    if let Some(absent) = args
+        .components
+        .iter()
+        .find(|name| !commits.contains_key(*name))
+    {
+        deployment_request::known(&workspace.policy, absent)?;
+        return Err(
+            Failure::new(Kind::Usage, format!("{absent} does not run in {before}"))
+                .hint(format!("git deploy status {before}")),
+        );
+    }
+    let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
+    commits.retain(|component, _| named.is_empty() || named.contains(component));
+    let selection = if named.is_empty() {
+        Selection::Free
+    } else {
+        Selection::Named(named)
+    };
+    let (person, _) = workspace.signer()?;
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
+    let told = Cell::new(false);
+    deploying.deploy(&person, &|view| {
+        let (policy, rules) = place.rules(view)?;
+        let wish = Wish {
+            name: &place.name,
+            rules,
+            commits: Commits::Each(commits.clone()),
+            selection: selection.clone(),
+            kind: entry::Kind::Deploy,
+            destroy: false,
+            versions: BTreeMap::new(),
+        };
+        let mut deployment = deployment_request::composed(view, policy, &wish)?;
+        deployment_request::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
+        args.purpose.add(&mut deployment, view)?;
+        deployment.expires = place.expiry(view, context, None)?;
+        Ok(deployment)
+    })
+}

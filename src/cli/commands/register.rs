@@ -1,0 +1,194 @@
+//! `git deploy register`: signs what was built from a commit.
+
+use std::path::Path;
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::{built, content};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Artifact, Image};
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::Policy;
+use crate::domain::state::Scope;
+use crate::domain::text::Line;
+use crate::run::digest;
+
+/// Register an artifact that was built from a commit
+#[derive(clap::Args)]
+pub struct Args {
+    /// An artifact with its digest, such as ghcr.io/acme/api@sha256:9f86…, or a file or folder whose digest is taken
+    ///
+    /// A file's digest is the SHA-256 of its bytes. A folder's is the SHA-256 of a list with `MODE SHA256 PATH` and a NUL for each
+    /// file, in bytewise order of path; modes are git's.
+    #[arg(value_name = "NAME@DIGEST|PATH")]
+    artifact: String,
+    /// The component that was built, a SERVICE; or the commit it was built from
+    ///
+    /// A word that is a component of the policy is the component, unless --component names one: then it is a commit like any other
+    /// word. An environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component.
+    #[arg(value_name = "SERVICE|REV")]
+    what: Option<String>,
+    /// The commit, after a SERVICE; without one HEAD
+    rev: Option<String>,
+    /// The component that was built; may be left out where there is only one
+    #[arg(short, long, value_name = "NAME")]
+    component: Option<ComponentName>,
+    /// It was built from what this environment runs of the component
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "rev")]
+    environment: Option<EnvName>,
+    /// The name of a file or folder as an artifact; without it the last part of its path
+    #[arg(long, value_name = "NAME", value_parser = append_report::line)]
+    name: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Registers.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let (service, revision) = subject(args, &workspace.policy)?;
+    let image = image(args)?;
+    let commit = match &args.environment {
+        Some(environment) => running(
+            &workspace,
+            environment,
+            &built(&workspace.policy, service.as_ref())?,
+        )?,
+        None => workspace.commit(revision)?,
+    };
+    let appended = workspace.append(
+        context,
+        &LedgerName::evidence(),
+        args.how.manner(),
+        &|view| {
+            let policy = view
+                .policy
+                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+            let component = built(policy, service.as_ref())?;
+            let was = content(view, policy, commit, &component)?;
+            Ok(Action::Artifact(Artifact {
+                component,
+                commit,
+                content: was,
+                image: image.clone(),
+                builder: None,
+            })
+            .into())
+        },
+    )?;
+    let Action::Artifact(artifact) = &appended.statement.action else {
+        return Ok(());
+    };
+    let short = artifact.image.digest.short();
+    let sentence = format!(
+        "{}@{short} was built from {} ({}).",
+        artifact.image.name,
+        artifact.component,
+        commit.0.prefix(7)
+    );
+    append_report::tell(context, &sentence, &appended)
+}
+
+/// The component, if one is named, and the commit.
+fn subject<'a>(
+    args: &'a Args,
+    policy: &Policy,
+) -> Result<(Option<ComponentName>, &'a str), Failure> {
+    let is_component = |name: &ComponentName| policy.component_names().contains(name);
+    let head = "HEAD";
+    match (&args.component, args.what.as_deref(), args.rev.as_deref()) {
+        (component, None, _) => Ok((component.clone(), head)),
+        (Some(_), Some(_), Some(_)) => Err(Failure::new(
+            Kind::Usage,
+            "with --component the component is named already: then comes the commit",
+        )),
+        (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
+        (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
+            (Some(service), rev) => Ok((Some(service), rev.unwrap_or(head))),
+            (None, None) if args.environment.is_none() => Ok((None, word)),
+            (None, _) => {
+                let names: Vec<String> = policy
+                    .component_names()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                Err(
+                    Failure::new(Kind::Usage, format!("the policy has no component {word:?}"))
+                        .because(format!("its components are {}", names.join(", "))),
+                )
+            }
+        },
+    }
+}
+
+/// What an environment runs of a component.
+fn running(
+    workspace: &Workspace,
+    environment: &EnvName,
+    component: &ComponentName,
+) -> Result<CommitId, Failure> {
+    let (name, rules) = workspace.environment(environment.as_str())?;
+    let state = workspace.state(&rules.ledger, &Scope::All)?;
+    let member = Workspace::named_in_ledger(&name, rules);
+    state.at(member.as_ref()).commit(component).ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!("{name} runs nothing of {component} yet: name the commit it was built from"),
+        )
+        .hint(format!("git deploy register ARTIFACT {component} REV"))
+    })
+}
+
+/// The artifact that is meant.
+fn image(args: &Args) -> Result<Image, Failure> {
+    if let Some((name, digest)) = args.artifact.rsplit_once('@')
+        && let Ok(digest) = digest.parse::<Digest>()
+    {
+        if args.name.is_some() {
+            return Err(Failure::new(
+                Kind::Usage,
+                "--name is for files and folders: this artifact has a name",
+            ));
+        }
+        let name = name.parse().or_fail(
+            Kind::Usage,
+            format!("{name:?} is not the name of an artifact"),
+        )?;
+        return Ok(Image { name, digest });
+    }
+    let path = Path::new(&args.artifact);
+    if path.symlink_metadata().is_err() {
+        let words = format!(
+            "{:?} is neither an artifact with a digest nor a file or folder",
+            args.artifact
+        );
+        return Err(Failure::new(Kind::Usage, words).hint("git deploy register NAME@sha256:…"));
+    }
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => file_name(path)?,
+    };
+    let digest = digest::of_path(path).or_fail(
+        Kind::CannotTell,
+        format!("cannot take the digest of {}", path.display()),
+    )?;
+    Ok(Image { name, digest })
+}
+
+/// The last part of a path; of `.` or `..` that of the folder it stands for.
+fn file_name(path: &Path) -> Result<Line, Failure> {
+    let nameless = || {
+        Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME")
+    };
+    let whole = path
+        .canonicalize()
+        .or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
+    let name = path
+        .file_name()
+        .or(whole.file_name())
+        .and_then(|name| name.to_str())
+        .ok_or_else(nameless)?;
+    name.parse()
+        .map_err(|error: crate::domain::text::TextError| nameless().because(error))
+}

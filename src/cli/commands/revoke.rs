@@ -1,0 +1,103 @@
+//! `git deploy revoke`: withdraws consent to a deployment.
+
+use std::collections::BTreeSet;
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::Place;
+use crate::cli::env_args::EnvRev;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _, key_lookup};
+use crate::domain::entry::{Action, Revoke};
+use crate::domain::id::CommitId;
+use crate::domain::name::Person;
+use crate::domain::state::Scope;
+use crate::domain::text::Line;
+use crate::ledger::writer::{Draft, View};
+
+/// Withdraw the approval of a commit for an environment
+///
+/// All that the person has approved of the commit there is withdrawn, for all components. What was deployed on it stays.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: EnvRev,
+    /// Whose approval, for an admin; without it your own
+    #[arg(long, value_name = "PERSON")]
+    of: Option<Person>,
+    /// A remark
+    #[arg(short, long, value_parser = append_report::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Revokes.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let (name, rev) = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    let approver = match &args.of {
+        Some(person) => person.clone(),
+        None => key_lookup::person(&workspace)?,
+    };
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        approved(&place, view, commit, &approver)?;
+        let revoke = Revoke {
+            commit,
+            approver: approver.clone(),
+            comment: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Revoke(revoke).into()
+        })
+    })?;
+    let (by, commit) = (&appended.statement.by, commit.0.prefix(7));
+    let whose = if *by == approver {
+        "their approval".to_owned()
+    } else {
+        format!("the approval of {approver}")
+    };
+    let sentence = format!("{by} withdraws {whose} of {commit} for {}.", place.name);
+    append_report::tell(context, &sentence, &appended)
+}
+
+/// There is such an approval; where there is not, what is there to be revoked.
+fn approved(
+    place: &Place,
+    view: &View<'_>,
+    commit: CommitId,
+    approver: &Person,
+) -> Result<(), Failure> {
+    let cannot = "cannot tell what is approved";
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, cannot)?;
+    let all: BTreeSet<(CommitId, Person)> = state
+        .at(place.named.as_ref())
+        .approvals()
+        .map(|(commit, _, kept)| (commit, kept.statement.by.clone()))
+        .collect();
+    if all.contains(&(commit, approver.clone())) {
+        return Ok(());
+    }
+    let (name, short) = (&place.name, commit.0.prefix(7));
+    let words = format!("{approver} has no open approval of {short} for {name}");
+    let mut failure = Failure::new(Kind::Usage, words);
+    if all.is_empty() {
+        failure = failure.because(format!(
+            "nothing that is approved for {name} waits to be deployed"
+        ));
+    }
+    for (commit, by) in &all {
+        let commit = commit.0.prefix(7);
+        let whose = if by == approver {
+            String::new()
+        } else {
+            format!(" --of {by}")
+        };
+        failure = failure.hint(format!("git deploy revoke {name} {commit}{whose}"));
+    }
+    Err(failure)
+}

@@ -1,0 +1,86 @@
+//! `git deploy run`: carries a deployment out.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deployment_request::{self, Place};
+use crate::cli::env_args::EnvRev;
+use crate::cli::metadata_args::Purpose;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure};
+use crate::domain::entry::Kind;
+use crate::domain::name::ComponentName;
+use crate::domain::time::Span;
+use crate::run::build_deployment::{Commits, Wish};
+
+/// Carry a deployment out: plan, ask, apply in order, verify, and go back where it fails
+///
+/// Exits with 4 where one of the policy's commands failed, and with 5 where approvals are missing: the same command goes on once they are
+/// there.
+#[derive(clap::Args)]
+#[command(alias = "deploy")]
+pub struct Args {
+    #[command(flatten)]
+    at: EnvRev,
+    /// The component; can be repeated; without it those whose content differs from what runs
+    #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
+    components: Vec<ComponentName>,
+    /// All components, whether they differ or not
+    #[arg(long)]
+    all: bool,
+    /// Remove components that the commit no longer has
+    #[arg(long)]
+    destroy: bool,
+    /// It repairs what runs
+    #[arg(long)]
+    hotfix: bool,
+    /// How long an ephemeral environment lives from now on, such as 4h; without it as long as the policy lets it
+    #[arg(long, value_name = "SPAN")]
+    ttl: Option<Span>,
+    #[command(flatten)]
+    purpose: Purpose,
+    #[command(flatten)]
+    carrying: Carrying,
+}
+
+/// Deploys.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let mut components = args.components.clone();
+    let (name, rev) = match args.at.component_first(&workspace) {
+        Some((component, name)) => {
+            components.extend(component);
+            (name, None)
+        }
+        None => args.at.find(&workspace, context)?,
+    };
+    let place = Place::find(&workspace, name.as_str())?;
+    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    let selection = deployment_request::to_carry_out(&components, args.all);
+    let (person, _) = workspace.signer()?;
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
+        .requested_by(args.purpose.requested_by.as_ref());
+    let told = Cell::new(false);
+    deploying.deploy(&person, &|view| {
+        let (policy, rules) = place.rules(view)?;
+        let wish = Wish {
+            name: &place.name,
+            rules,
+            commits: Commits::One(commit),
+            selection: selection.clone(),
+            kind: if args.hotfix {
+                Kind::Hotfix
+            } else {
+                Kind::Deploy
+            },
+            destroy: args.destroy,
+            versions: BTreeMap::new(),
+        };
+        let mut deployment = deployment_request::composed(view, policy, &wish)?;
+        deployment_request::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
+        args.purpose.add(&mut deployment, view)?;
+        deployment.expires = place.expiry(view, context, args.ttl)?;
+        Ok(deployment)
+    })
+}

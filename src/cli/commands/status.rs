@@ -1,0 +1,339 @@
+//! `git deploy status`: what runs where. It reads the state at each ledger's tip and walks no history of a ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::cli::deployment_request::known;
+use crate::cli::read_context;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{
+    Action, Deployment, Kept, Kind as DeploymentKind, Outcome, Target, VerificationResult,
+};
+use crate::domain::id::{CommitId, Content};
+use crate::domain::name::ComponentName;
+use crate::domain::state::{Here, Run};
+use crate::domain::text::Line;
+use crate::ledger::facts::Behind as Counter;
+use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
+
+/// So far along a branch commits are counted, so that the answer is as quick in an environment that nobody has deployed to for years.
+const BEHIND_LIMIT: usize = 100;
+
+/// Show what runs where, since when, by whom, and how far behind
+///
+/// Also in the words `git deploy status COMPONENT ENV`, where `all` stands for every component.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this environment; or only this component, which an environment may follow
+    #[arg(value_name = "ENV")]
+    first: Option<String>,
+    /// The environment, behind a component or `all`
+    #[arg(value_name = "ENV", hide = true)]
+    second: Option<String>,
+    /// Show every component on a line of its own, also where all are alike
+    #[arg(long)]
+    all: bool,
+    /// Exit with 1 where an environment has not the content of its branch, or of the default branch where it has none of its own
+    ///
+    /// Of the environments of a pattern only the one that is named is compared.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Prints the table.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open(context)?;
+    let problems = read_context::problems(&workspace, context)?;
+    let (environment, component) = words(args, &workspace)?;
+    let places = read_context::places(&workspace, environment)?;
+    let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
+    let branch = repository
+        .default_branch(remote)
+        .or_fail(Kind::CannotTell, "cannot tell the default branch")?;
+    let running = places
+        .iter()
+        .flat_map(|place| place.here().components().into_values());
+    let yanks = read_context::yanks(&workspace, running)
+        .or_fail(Kind::CannotTell, "cannot read what was yanked")?;
+    let declared = workspace.policy.component_names();
+    let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
+    let mut environments = Vec::new();
+    for place in &places {
+        let own = place
+            .rules
+            .branch
+            .as_ref()
+            .map(|own| own.as_str().to_owned());
+        let branch_here = own.as_deref().or(branch.as_deref());
+        let tip =
+            branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
+        let here = place.here();
+        let mut components = components(here);
+        components.retain(|it| component.as_ref().is_none_or(|only| it.component == *only));
+        for it in &mut components {
+            it.yanked = it
+                .commit
+                .and_then(|commit| reason(yanks.yanked_commit(commit)));
+            count(&counter, tip, it);
+        }
+        let compared = args.exit_code && (environment.is_some() || !place.rules.is_pattern());
+        let differs =
+            compared.then(|| differs(&workspace, place, branch_here.zip(tip), component.as_ref()));
+        environments.push(Environment {
+            name: place.name.clone(),
+            branch: own.filter(|own| Some(own) != branch.as_ref()),
+            lock: here.lock().and_then(lock),
+            expires: here.expiry(),
+            expired: here.expiry().is_some_and(|end| end <= context.now()),
+            holds: holds(here)
+                .into_iter()
+                .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
+                .collect(),
+            undeclared: components
+                .iter()
+                .map(|it| &it.component)
+                .filter(|it| !declared.contains(*it))
+                .cloned()
+                .collect(),
+            components,
+            differs: differs.transpose()?,
+        });
+    }
+    let fetched = remote.and_then(|_| repository.last_fetch());
+    let remote = workspace.remote.clone();
+    let status = Status {
+        environments,
+        branch,
+        remote,
+        fetched,
+        problems,
+    };
+    if context.json() {
+        context.report("status", &status)?;
+    } else {
+        context.print(status::text(&status, args.all, context.width(), &|time| {
+            context.when(time)
+        }));
+    }
+    verdict(&status, context)
+}
+
+/// The environment and the component that the words name: `ENV`, `COMPONENT`, or `COMPONENT ENV`.
+fn words<'a>(
+    args: &'a Args,
+    workspace: &Workspace,
+) -> Result<(Option<&'a str>, Option<ComponentName>), Failure> {
+    let component = |word: &str| -> Result<Option<ComponentName>, Failure> {
+        if word == "all" {
+            return Ok(None);
+        }
+        let name = word
+            .parse()
+            .or_fail(Kind::Usage, format!("{word:?} is not a component"))?;
+        known(&workspace.policy, &name)?;
+        Ok(Some(name))
+    };
+    match (args.first.as_deref(), args.second.as_deref()) {
+        (Some(first), Some(second)) => Ok((Some(second), component(first)?)),
+        (Some(word), None) if workspace.environment(word).is_err() => match component(word) {
+            Ok(component) => Ok((None, component)),
+            // One word is an environment's, as for every command.
+            Err(_) => workspace.environment(word).map(|_| (Some(word), None)),
+        },
+        (first, _) => Ok((first, None)),
+    }
+}
+
+/// Counts how far a component is behind its branch; nothing where there is no such branch, or its history is not here.
+fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
+    let Some((tip, commit)) = tip.zip(it.commit) else {
+        return;
+    };
+    if let Ok(ahead) = counter.of(&it.component, tip, commit) {
+        it.behind = Some(Behind {
+            commits: ahead.commits.len(),
+            more: ahead.more,
+        });
+        it.missing = ahead.commits.into_iter().map(CommitId).collect();
+    }
+}
+
+/// The components whose content in the environment is not that of its branch.
+fn differs(
+    workspace: &Workspace,
+    place: &read_context::Place<'_>,
+    branch: Option<(&str, CommitId)>,
+    only: Option<&ComponentName>,
+) -> Result<Vec<ComponentName>, Failure> {
+    let name = &place.name;
+    let (branch, tip) = branch.ok_or_else(|| {
+        Failure::new(
+            Kind::CannotTell,
+            format!("there is no branch here to compare {name} with"),
+        )
+        .hint("git fetch")
+    })?;
+    let (here, gatherer) = (place.here(), workspace.gatherer());
+    let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
+    all.extend(workspace.policy.component_names());
+    let mut found = Vec::new();
+    for component in all
+        .into_iter()
+        .filter(|it| only.is_none_or(|only| it == only))
+    {
+        let content = gatherer.content(&workspace.policy, tip, &component);
+        let content = content.or_fail(
+            Kind::CannotTell,
+            format!("cannot tell the content of {component} in {branch}"),
+        )?;
+        if content != here.content(&component) || here.unknown(&component).is_some() {
+            found.push(component);
+        }
+    }
+    Ok(found)
+}
+
+/// With `--exit-code`: which environments are not as their branches are.
+fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
+    let mut same = true;
+    for environment in &status.environments {
+        let Some(differs) = environment
+            .differs
+            .as_ref()
+            .filter(|differs| !differs.is_empty())
+        else {
+            continue;
+        };
+        same = false;
+        let branch = environment
+            .branch
+            .as_ref()
+            .or(status.branch.as_ref())
+            .map_or("its branch", String::as_str);
+        let names: Vec<&str> = differs.iter().map(ComponentName::as_str).collect();
+        context.mention(format_args!(
+            "{} differs from {branch}: {}",
+            environment.name,
+            names.join(", ")
+        ));
+    }
+    if same {
+        Ok(())
+    } else {
+        Err(Failure::told(Kind::Denied))
+    }
+}
+
+fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
+    match &kept?.statement.action {
+        Action::Yank(it) => Some(it.reason.clone()),
+        _ => None,
+    }
+}
+
+fn lock(kept: &Arc<Kept>) -> Option<Lock> {
+    let statement = &kept.statement;
+    match &statement.action {
+        Action::Lock(it) => Some(Lock {
+            by: statement.by.clone(),
+            at: statement.at,
+            reason: it.reason.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// What was attempted last and is on hold since.
+fn holds(here: Here<'_>) -> Vec<Held> {
+    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
+        let ended = here.last(component)?.statement.end_of(component)?;
+        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
+        let held = bad && ended.target.content == Some(content);
+        held.then(|| Held {
+            component: component.clone(),
+            commit: ended.target.commit,
+            outcome: ended.outcome,
+        })
+    };
+    here.holds().filter_map(attempted_last).collect()
+}
+
+/// Everything that runs, or is on its way, in an environment.
+fn components(here: Here<'_>) -> Vec<Component> {
+    let runs = here.runs();
+    let changed = runs
+        .iter()
+        .filter_map(|run| run.start.statement.deployment())
+        .flat_map(Deployment::changed);
+    let mut names: BTreeSet<&ComponentName> =
+        changed.map(|change| &change.target.component).collect();
+    // A component that failed the first time never ran, and is there all the same.
+    names.extend(here.all_standing().into_keys());
+    names
+        .into_iter()
+        .filter_map(|name| component(here, name))
+        .collect()
+}
+
+fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
+    let target = here
+        .live(name)
+        .and_then(|kept| kept.statement.end_of(name))
+        .map(|ended| ended.target);
+    let run = here.run_of(name);
+    let (state, kept, to) = condition(here, name, run)?;
+    Some(Component {
+        component: name.clone(),
+        commit: here.commit(name),
+        version: target.and_then(|target| target.version),
+        state,
+        to,
+        since: kept.statement.at,
+        by: kept.statement.by.clone(),
+        behind: None,
+        missing: Vec::new(),
+        lock: here.component_lock(name).and_then(lock),
+        yanked: None,
+    })
+}
+
+/// How a component is, the entry that made it so, and what is on its way there. The most pressing news wins.
+fn condition<'a>(
+    here: Here<'a>,
+    name: &ComponentName,
+    run: Option<Run<'a>>,
+) -> Option<(status::State, &'a Arc<Kept>, Option<String>)> {
+    if let Some(run) = run {
+        let deployment = run.start.statement.deployment()?;
+        let change = deployment
+            .changed()
+            .find(|change| change.target.component == *name)?;
+        let state = match (deployment.kind, change.intent) {
+            (_, crate::domain::entry::Intent::Destroy) => status::State::Destroying,
+            (DeploymentKind::Rollback, _) => status::State::RollingBack,
+            _ => status::State::Deploying,
+        };
+        return Some((state, run.owner, Some(release(&change.target))));
+    }
+    if let Some(unknown) = here.unknown(name) {
+        return Some((status::State::Unknown, unknown, None));
+    }
+    let live = here.live(name)?;
+    if here.verified(name) == Some(VerificationResult::Failed) {
+        return Some((
+            status::State::Unhealthy,
+            here.verification(name).unwrap_or(live),
+            None,
+        ));
+    }
+    Some((status::State::Live, live, None))
+}
+
+/// What a target is called: its version, else its commit.
+fn release(target: &Target) -> String {
+    target
+        .version
+        .as_ref()
+        .map_or_else(|| target.commit.0.prefix(7), Line::to_string)
+}

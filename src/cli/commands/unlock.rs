@@ -1,0 +1,107 @@
+//! `git deploy unlock`: lets the line go on, or a commit that is on hold come back.
+
+use crate::cli::append_report::{self, How};
+use crate::cli::deployment_request::Place;
+use crate::cli::env_args::OnlyEnv;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Hold, Unlock};
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::state::Scope;
+use crate::domain::text::Line;
+use crate::ledger::writer::{Draft, View};
+
+/// Open the lock of an environment or component, or lift the holds of a commit
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: OnlyEnv,
+    /// Open the lock of this component
+    #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
+    component: Option<ComponentName>,
+    /// Let this commit's contents, which failed or were rolled back here, come back
+    #[arg(long, value_name = "REV")]
+    commit: Option<String>,
+    /// A remark
+    #[arg(short, long, value_parser = append_report::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Unlocks.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
+    let commit = args
+        .commit
+        .as_ref()
+        .map(|revision| workspace.commit(revision))
+        .transpose()?;
+    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+        let holds = commit.map_or(Ok(Vec::new()), |commit| holds(&place, view, commit))?;
+        let unlock = Unlock {
+            component: args.component.clone(),
+            commit,
+            holds,
+            comment: args.message.clone(),
+        };
+        Ok(Draft {
+            environment: place.named.clone(),
+            ..Action::Unlock(unlock).into()
+        })
+    })?;
+    let sentence = match (&appended.statement.action, &args.component) {
+        (
+            Action::Unlock(Unlock {
+                commit: Some(commit),
+                holds,
+                ..
+            }),
+            _,
+        ) => {
+            let names: Vec<&str> = holds.iter().map(|hold| hold.component.as_str()).collect();
+            format!(
+                "{} ({}) is no longer on hold in {}.",
+                names.join(", "),
+                commit.0.prefix(7),
+                place.name
+            )
+        }
+        (_, Some(component)) => format!("{component} in {} is unlocked.", place.name),
+        _ => format!("{} is unlocked.", place.name),
+    };
+    append_report::tell(context, &sentence, &appended)
+}
+
+/// The holds on what the commit has.
+fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, Failure> {
+    let (policy, _) = place.rules(view)?;
+    let cannot = "cannot tell what is on hold";
+    let state = view
+        .state(&place.ledger, &Scope::All)
+        .or_fail(Kind::CannotTell, cannot)?;
+    let mut holds = Vec::new();
+    for (component, content, _) in state.at(place.named.as_ref()).holds() {
+        if view
+            .gatherer
+            .content(policy, commit, component)
+            .or_fail(Kind::CannotTell, cannot)?
+            == Some(content)
+        {
+            holds.push(Hold {
+                component: component.clone(),
+                content,
+            });
+        }
+    }
+    if holds.is_empty() {
+        let words = format!("nothing of {} is on hold in {}", commit.short(), place.name);
+        return Err(
+            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
+        );
+    }
+    holds.sort();
+    Ok(holds)
+}

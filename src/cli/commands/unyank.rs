@@ -1,0 +1,27 @@
+//! `git deploy unyank`: puts back into circulation what was yanked.
+
+use crate::cli::workspace::Workspace;
+use crate::cli::yank_args::What;
+use crate::cli::{Context, Failure, append_report};
+use crate::domain::entry::Action;
+
+/// Put a yanked commit or artifact back into circulation: for the person who yanked it, or an admin
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    what: What,
+}
+
+/// Unyanks.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let subject = args.what.subject(&workspace)?;
+    let appended = args
+        .what
+        .append(context, &workspace, &subject, Action::Unyank)?;
+    let sentence = format!(
+        "{subject} is in circulation again, says {}.",
+        appended.statement.by
+    );
+    append_report::tell(context, &sentence, &appended)
+}

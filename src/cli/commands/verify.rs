@@ -1,0 +1,147 @@
+//! `git deploy verify`: asks again whether what runs is well, and writes down what came out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cli::deploy_runner::{Carrying, Deploying, Stage};
+use crate::cli::deployment_request::{self, Place};
+use crate::cli::env_args::OnlyEnv;
+use crate::cli::progress::Progress;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Context, Failure, Kind, append_report};
+use crate::domain::entry::{self, Action, Component, Deployment, Target, VerificationResult};
+use crate::domain::name::ComponentName;
+use crate::domain::text::Line;
+use crate::run::component_steps::Crew;
+use crate::run::execute;
+
+/// Run the checks of what is deployed again, and record what they say
+///
+/// A failure takes the eligibility for the next environment away, until a later check passes. Exits with 4 where one failed.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    at: OnlyEnv,
+    /// The component; can be repeated; without it all that run and that the policy knows how to verify
+    #[arg(short, long = "component", value_name = "NAME")]
+    components: Vec<ComponentName>,
+    /// A remark
+    #[arg(short, long, value_parser = append_report::line)]
+    message: Option<Line>,
+    #[command(flatten)]
+    carrying: Carrying,
+}
+
+/// Verifies.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let workspace = Workspace::open_to_write(context)?;
+    let name = args.at.find(&workspace, context)?;
+    let place = Place::find(&workspace, name.as_str())?;
+    workspace.signer()?;
+    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
+    let running = running(&workspace, &deploying, &args.components)?;
+    let changes = running.values().map(|target| entry::Change {
+        from: Some(target.commit),
+        target: target.clone(),
+        plan: None,
+        intent: entry::Intent::Change,
+    });
+    let deployment = Deployment::new(entry::Kind::Deploy, changes.collect());
+    let stage = Stage::new(&deploying, &deployment)?;
+    let progress = Progress::new(context, stage.names);
+    let surroundings = deploying.surroundings(&stage, None)?;
+    let crew = Crew {
+        surroundings: &surroundings,
+        stop: &deploying.stop,
+        witness: &progress,
+    };
+    let well = execute::verify(&deployment, (&stage.site, &crew), deploying.parallel());
+    let mut failed = Vec::new();
+    for (result, good) in [
+        (VerificationResult::Passed, true),
+        (VerificationResult::Failed, false),
+    ] {
+        let of = |target: &&Target| well.get(&target.component) == Some(&good);
+        let component = |target: &Target| Component {
+            component: target.component.clone(),
+            commit: target.commit,
+        };
+        let components: Vec<Component> = running.values().filter(of).map(component).collect();
+        if components.is_empty() {
+            continue;
+        }
+        let names: Vec<&str> = components.iter().map(|it| it.component.as_str()).collect();
+        let names = names.join(", ");
+        let verification = entry::Verification {
+            components: components.clone(),
+            verification: result,
+            comment: args.message.clone(),
+            logs: Vec::new(),
+        };
+        let appended = deploying.append(&|_| Ok(Action::Verification(verification.clone())))?;
+        let words = if good { "passed" } else { "failed" };
+        append_report::tell(
+            context,
+            &format!("The verification of {names} in {name} has {words}."),
+            &appended,
+        )?;
+        if !good {
+            failed.push(names);
+        }
+    }
+    if well.len() < running.len() {
+        return Err(Failure::new(
+            Kind::Command,
+            "interrupted: not everything was verified",
+        ));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Command,
+        format!("{} is not well in {name}", failed.join(", ")),
+    )
+    .hint(format!("git deploy rollback {name}")))
+}
+
+/// What runs, of the components that are to be verified.
+fn running(
+    workspace: &Workspace,
+    deploying: &Deploying<'_>,
+    named: &[ComponentName],
+) -> Result<BTreeMap<ComponentName, Target>, Failure> {
+    let place = deploying.look()?;
+    let here = place.here();
+    let known = |name: &ComponentName| {
+        workspace
+            .policy
+            .component(name)
+            .is_some_and(|it| it.verify.is_some())
+    };
+    for component in named {
+        deployment_request::known(&workspace.policy, component)?;
+        if !known(component) {
+            let words = format!("the policy does not say how to verify {component}");
+            return Err(Failure::new(Kind::Usage, words)
+                .hint(format!("verify = \"…\" under [components.{component}]")));
+        }
+    }
+    let named: BTreeSet<&ComponentName> = named.iter().collect();
+    let target = |component: &ComponentName| place.running(component);
+    let all: Vec<ComponentName> = here.components().into_keys().cloned().collect();
+    let running: BTreeMap<ComponentName, Target> = all
+        .into_iter()
+        .filter(|name| known(name) && (named.is_empty() || named.contains(name)))
+        .filter_map(|name| Some((name.clone(), target(&name)?)))
+        .collect();
+    if running.is_empty() {
+        let words = format!(
+            "nothing runs in {} that the policy knows how to verify",
+            place.name
+        );
+        return Err(
+            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
+        );
+    }
+    Ok(running)
+}

@@ -1,0 +1,93 @@
+//! What a person and a project are called where nobody says.
+
+use super::workspace::remote;
+use super::{Context, Failure, Kind, OrFail as _, key_lookup};
+use crate::domain::name::{Person, ProjectName};
+use crate::git::Repository;
+
+/// Who somebody is where nothing was said: the first part of git's e-mail address.
+pub fn person(repository: &Repository) -> Result<Person, Failure> {
+    let unknown = || {
+        Failure::new(
+            Kind::Usage,
+            "cannot tell your name from git's e-mail address",
+        )
+        .hint("--as NAME")
+    };
+    let output = repository
+        .git("var")
+        .arg("GIT_AUTHOR_IDENT")
+        .run()
+        .or_fail(Kind::CannotTell, "cannot ask git")?;
+    let identity = String::from_utf8_lossy(&output.stdout).into_owned();
+    let address = identity
+        .rsplit_once('<')
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .map(|(local, _)| local);
+    // A forge's own addresses have a number before the name: 1234+alice@users.noreply.github.com.
+    let local = address
+        .map(|local| local.rsplit('+').next().unwrap_or(local))
+        .ok_or_else(unknown)?;
+    as_name(local).ok_or_else(unknown)
+}
+
+/// What the project is called where nothing was said: as the remote repository, or as the folder.
+pub fn project_name(repository: &Repository, context: &Context) -> Result<ProjectName, Failure> {
+    let url = match remote(repository, context)? {
+        Some(remote) => key_lookup::setting(Some(repository), &format!("remote.{remote}.url"))?,
+        None => None,
+    };
+    let of_url = url.as_deref().and_then(|url| as_name(last_part(url)));
+    let folder = repository
+        .work_dir()
+        .and_then(|folder| folder.file_name())
+        .map(|name| name.to_string_lossy().into_owned());
+    of_url
+        .or_else(|| folder.as_deref().and_then(as_name))
+        .ok_or_else(|| {
+            Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME")
+        })
+}
+
+/// `catalogue` of `git@example.com:shop/catalogue.git`.
+fn last_part(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    let last = url.rsplit(['/', ':']).next().unwrap_or(url);
+    last.strip_suffix(".git").unwrap_or(last)
+}
+
+/// A text as a name: in lower case, with a dash for whatever a name may not hold.
+fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = text.to_ascii_lowercase().chars().map(allowed).collect();
+    name.trim_matches(['.', '_', '-']).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name is for ever, so what a URL or a folder gives must be the one that people would write.
+    #[test]
+    fn names() {
+        for (url, name) in [
+            ("git@example.com:shop/Catalogue.git", "catalogue"),
+            ("https://example.com/shop/my shop/", "my-shop"),
+            ("ssh://host/~/x.y.git", "x.y"),
+            ("host:repo", "repo"),
+        ] {
+            assert_eq!(
+                as_name::<ProjectName>(last_part(url)),
+                name.parse().ok(),
+                "{url}"
+            );
+        }
+        assert_eq!(as_name::<ProjectName>("日本"), None);
+    }
+}

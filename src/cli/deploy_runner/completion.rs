@@ -1,0 +1,166 @@
+//! What is told of a deployment, and to whom it is handed on: notifications, the branch that follows a success, the error of a failure.
+
+use std::collections::BTreeSet;
+
+use super::gate::deed;
+use super::{Begun, Deploying};
+use crate::cli::{Failure, Kind};
+use crate::domain::entry::{self, Deployment, Outcome};
+use crate::domain::name::{ComponentName, Person};
+use crate::domain::policy::Event;
+use crate::domain::time::Time;
+use crate::git::remote::PushOutcome;
+use crate::ledger::writer::Appended;
+use crate::run::command_env::url;
+use crate::run::execute::Report;
+use crate::run::notify::Notice;
+
+impl Deploying<'_> {
+    /// Tells of an event; `more` adds what else is known.
+    pub(super) fn tells(
+        &self,
+        event: Event,
+        by: &Person,
+        deployment: &Deployment,
+        more: impl FnOnce(Notice) -> Notice,
+    ) {
+        let policy = &self.workspace.policy;
+        let Some(rules) = policy.environment(&self.place.name) else {
+            return;
+        };
+        let name = self.place.name.clone();
+        let notice =
+            Notice::new(event, self.context.now(), policy.project.clone(), name).about(deployment);
+        let notice = Notice {
+            by: Some(by.clone()),
+            url: url(&self.place.name, rules),
+            ..notice
+        };
+        self.notices.send(rules, &more(notice));
+    }
+
+    /// Tells that the environment, whose end this person said, expires soon.
+    pub fn warns(&self, by: &Person, expires: Time) {
+        let deployment = Deployment {
+            expires: Some(expires),
+            ..Deployment::new(entry::Kind::Deploy, Vec::new())
+        };
+        self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
+    }
+
+    /// Tells how it ended.
+    pub(super) fn tells_end(&self, begun: &Begun, report: &Report, appended: &Appended) {
+        let back = report
+            .results
+            .iter()
+            .any(|it| it.outcome == Outcome::RolledBack);
+        let event = match (report.is_success(), back) {
+            (true, _) => Event::Succeeded,
+            (false, true) => Event::RolledBack,
+            (false, false) => Event::Failed,
+        };
+        let left = report
+            .left
+            .iter()
+            .map(|(name, why)| format!("{name} was not brought back: {why}"));
+        let statement = &appended.statement;
+        self.tells(event, &statement.by, &begun.deployment, |notice| Notice {
+            run: Some(begun.run),
+            entry: Some(appended.id),
+            reasons: report.failures().into_iter().chain(left).collect(),
+            ..notice.ended(&statement.ended())
+        });
+    }
+
+    /// What there is to say of how it went, and the exit code.
+    pub(super) fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
+        for (component, why) in &report.left {
+            self.context
+                .mention(format_args!("{component} was not brought back: {why}."));
+        }
+        if report.is_success() {
+            return Ok(());
+        }
+        let name = &self.place.name;
+        if !report.refused.is_empty() {
+            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
+            let words = format!(
+                "the plan of {} has changed since it was agreed to: it was not applied",
+                names.join(", ")
+            );
+            return Err(Failure::new(Kind::Waiting, words)
+                .hint(format!("git deploy run {name}, which plans and asks anew")));
+        }
+        let failed = report.failures();
+        let deed = deed(kind, name);
+        let words = match (&failed[..], self.stop.begins_nothing()) {
+            (_, true) => format!("{deed} was interrupted"),
+            ([], _) => format!("{deed} could not be carried out"),
+            (_, _) => format!("{deed} failed"),
+        };
+        let mut failure = Failure::new(Kind::Command, words);
+        if !failed.is_empty() {
+            failure = failure.because(failed.join("\n"));
+        }
+        let log = report
+            .broken
+            .values()
+            .map(|broken| &broken.log)
+            .find(|log| log.is_file());
+        let failure = log.into_iter().fold(failure, |failure, log| {
+            failure.hint(format!("less {}", log.display()))
+        });
+        Err(match kind {
+            entry::Kind::Destroy => failure.hint(format!(
+                "git deploy destroy {name}, which goes on with what is left"
+            )),
+            _ => failure.hint(format!("git deploy status {name}")),
+        })
+    }
+
+    /// Moves the branch that follows a success, forward only. A failure is told and changes nothing: what runs, runs.
+    pub(super) fn advance(&self, deployment: &Deployment) {
+        let (workspace, name) = (self.workspace, &self.place.name);
+        let branch = workspace
+            .policy
+            .environment(name)
+            .and_then(|rules| rules.advance.as_ref());
+        let commits: BTreeSet<_> = deployment
+            .changed()
+            .map(|change| change.target.commit)
+            .collect();
+        let forward = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix);
+        let (Some(branch), Some(commit), 1, true) =
+            (branch, commits.first(), commits.len(), forward)
+        else {
+            return;
+        };
+        let (repository, reference) = (&workspace.repository, format!("refs/heads/{branch}"));
+        // Without a remote the repository itself is what is pushed to.
+        let remote = workspace.remote.as_deref().unwrap_or(".");
+        let push = || {
+            let before = repository
+                .ls_remote(remote, &[&reference])?
+                .get(&reference)
+                .copied();
+            repository.push_one(remote, commit.0, &reference, before)
+        };
+        let short = commit.0.prefix(7);
+        let why = match push() {
+            Ok(PushOutcome::Accepted { .. }) => {
+                return self
+                    .context
+                    .say(format_args!("The branch {branch} is at {short} now."));
+            }
+            Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
+                messages.join("; ")
+            }
+            Ok(PushOutcome::LostRace { .. }) => {
+                "it has moved meanwhile, or does not lead there".to_owned()
+            }
+            Err(error) => error.to_string(),
+        };
+        let words = format!("The branch {branch} was not moved to {short}: {why}");
+        self.context.mention(words.trim_end_matches([':', ' ']));
+    }
+}

@@ -1,0 +1,395 @@
+//! What is asked before anything is done: the rules, and the people.
+
+use std::collections::BTreeSet;
+
+use super::{Compose, Deploying, Plans, meanwhile, with_plans};
+use crate::cli::progress::Progress;
+use crate::cli::{Context, Failure, Kind};
+use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
+use crate::domain::id::{CommitId, RunId};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::plan::{Made, Planned};
+use crate::domain::policy::Event;
+use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
+use crate::ledger::writer::View;
+use crate::run::cancellation::Stop;
+use crate::run::execute::Foresight;
+use crate::run::notify::Notice;
+use crate::view::grouping::counted;
+use crate::view::{self, result_text, wrap};
+
+/// Asks about a plan that is another than before.
+pub(super) struct Asking<'a> {
+    pub context: &'a Context,
+    pub progress: &'a Progress<'a>,
+    pub stop: &'a Stop,
+}
+
+impl Foresight for Asking<'_> {
+    fn agrees(&self, component: &ComponentName, made: &Made) -> bool {
+        let plan = made
+            .of_terraform()
+            .map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
+        self.progress
+            .say(&format!("plan of {component}, made anew: {plan}"));
+        self.progress.pause(|| {
+            let question = format!("The plan of {component} is another now. Apply it?");
+            self.context
+                .confirm_unless(&|| self.stop.begins_nothing(), &question)
+                .unwrap_or(false)
+        })
+    }
+}
+
+impl Deploying<'_> {
+    /// Asks the rules whether the deployment may begin, as far as that can be told before it is planned; shows what it brings.
+    pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
+        let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
+        self.brings(&deployment);
+        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
+        match waits_for_approvals(&verdict) {
+            true if deployment.kind == entry::Kind::Exec => {
+                Err(self.waiting(person, &deployment, verdict)?)
+            }
+            true if deployment.changed().next().is_some() => Ok(deployment),
+            _ => self
+                .allowed(&verdict, (person, &deployment))
+                .map(|()| deployment),
+        }
+    }
+
+    /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
+    pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
+        let policy = &self.workspace.policy;
+        let command = |change: &&Change| {
+            let component = policy.component(&change.target.component);
+            component.is_some_and(|it| match change.intent {
+                entry::Intent::Destroy => it.destroy.is_some(),
+                _ => it.apply.is_some(),
+            })
+        };
+        let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
+        // Of what no component owns nothing is ever executed.
+        let idle: Vec<&Change> = idle
+            .into_iter()
+            .filter(|it| it.target.component != ComponentName::rest())
+            .collect();
+        let Some(first) = idle.first() else {
+            return Ok(());
+        };
+        if deployment.changed().any(|change| command(&change)) {
+            for change in idle {
+                let (name, key) = (&change.target.component, key(change));
+                self.context.mention(format_args!(
+                    "{name} has no {key} in the policy: nothing is executed for it."
+                ));
+            }
+            return Ok(());
+        }
+        let (name, component, key) = (&self.place.name, &first.target.component, key(first));
+        Err(Failure::new(Kind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+            .hint(format!(
+                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
+            ))
+            .hint(format!("git deploy record {name}, for what another system deploys")))
+    }
+
+    /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
+    pub(super) fn approved(
+        &self,
+        person: &Person,
+        compose: &Compose<'_>,
+        shown: &Deployment,
+        plans: &Plans,
+    ) -> Result<(), Failure> {
+        let (deployment, verdict) = self.asked(person, compose, plans)?;
+        if !deployment
+            .components
+            .iter()
+            .map(|it| &it.target)
+            .eq(shown.components.iter().map(|it| &it.target))
+        {
+            return Err(meanwhile("what runs has changed"));
+        }
+        if !waits_for_approvals(&verdict) {
+            return self.allowed(&verdict, (person, &deployment));
+        }
+        Err(self.waiting(person, &deployment, verdict)?)
+    }
+
+    /// Says whose approvals are missing, and what they type.
+    fn waiting(
+        &self,
+        person: &Person,
+        deployment: &Deployment,
+        mut verdict: Verdict,
+    ) -> Result<Failure, Failure> {
+        // What to type is said below, with plans and components.
+        verdict
+            .checks
+            .iter_mut()
+            .filter(|check| check.rule == Rule::Approvals)
+            .for_each(|check| check.remedy = None);
+        for line in view::verdict::lines(&verdict, false, self.context.width()) {
+            self.context.note(line);
+        }
+        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice {
+            reasons: reasons(&verdict),
+            ..notice
+        });
+        let deed = deed(deployment.kind, &self.place.name);
+        let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
+        let commands = self.approve_commands(deployment)?;
+        Ok(commands
+            .into_iter()
+            .fold(failure, Failure::hint)
+            .verdict(verdict))
+    }
+
+    /// What an approver types, for each commit. Components are named where an approval without would be for others.
+    fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
+        let place = self.look()?;
+        let differs = |change: &Change| {
+            place.here().content(&change.target.component) != change.target.content
+        };
+        let there = |name: &ComponentName| {
+            deployment
+                .components
+                .iter()
+                .any(|change| change.target.component == *name)
+        };
+        // A command changes nothing, and is asked about for all that it names.
+        let asked = |change: &&Change| {
+            deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged
+        };
+        let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
+        let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
+        let all = self.workspace.policy.component_names().iter().all(there)
+            && asked.iter().all(|it| differs(it));
+        // What is to be destroyed altogether is there already, and approved only by its name.
+        let destroy = deployment.kind == entry::Kind::Destroy;
+        let named = commits.len() > 1 || !all || destroy;
+        let command = |commit: CommitId| {
+            let mut words = vec![format!(
+                "git deploy approve {} {}",
+                self.place.name,
+                commit.0.prefix(12)
+            )];
+            for change in asked.iter().filter(|change| change.target.commit == commit) {
+                let component = &change.target.component;
+                if named {
+                    words.push(format!("--component {component}"));
+                }
+                if let Some(digest) = change.plan.as_ref().filter(|_| self.binds_plans()) {
+                    words.push(format!("--plan {component}={digest}"));
+                }
+            }
+            let destroys = |change: &&Change| {
+                change.intent == Intent::Destroy && change.target.commit == commit
+            };
+            words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
+            words.join(" ")
+        };
+        Ok(commits.into_iter().map(command).collect())
+    }
+
+    /// A deployment as it would begin now, and what the rules say of it.
+    pub fn asked(
+        &self,
+        person: &Person,
+        compose: &Compose<'_>,
+        plans: &Plans,
+    ) -> Result<(Deployment, Verdict), Failure> {
+        let (statement, verdict) =
+            self.workspace
+                .ask(self.context, person, &self.place.ledger, &|view| {
+                    let deployment = with_plans(compose(view)?, plans);
+                    // Nobody will ever see this run.
+                    Ok(self.draft(Action::Start(Start {
+                        run: RunId([0; 16]),
+                        deployment,
+                    })))
+                })?;
+        // A start deploys something by its very form.
+        let deployment = statement
+            .deployment()
+            .cloned()
+            .ok_or_else(|| Failure::told(Kind::CannotTell))?;
+        Ok((deployment, verdict))
+    }
+
+    fn allowed(
+        &self,
+        verdict: &Verdict,
+        (by, deployment): (&Person, &Deployment),
+    ) -> Result<(), Failure> {
+        let name = &self.place.name;
+        let nothing = match deployment.kind {
+            entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
+            entry::Kind::Exec => format!("nothing was run in {name}"),
+            _ => format!("nothing was deployed to {name}"),
+        };
+        let (kind, words) = match verdict.decision() {
+            Decision::Allowed => return Ok(()),
+            Decision::Refused => (
+                Kind::Denied,
+                format!("the rules do not allow it: {nothing}"),
+            ),
+            Decision::CannotTell => (
+                Kind::CannotTell,
+                format!("cannot tell whether the rules allow it: {nothing}"),
+            ),
+        };
+        for line in view::verdict::lines(verdict, false, self.context.width()) {
+            self.context.note(line);
+        }
+        if kind == Kind::Denied {
+            self.tells(Event::Refused, by, deployment, |notice| Notice {
+                reasons: reasons(verdict),
+                ..notice
+            });
+        }
+        Err(Failure::new(kind, words).verdict(verdict.clone()))
+    }
+
+    fn brings(&self, deployment: &Deployment) {
+        let (context, width) = (self.context, self.context.width());
+        context.say(heading(deployment, &self.place.name));
+        for line in result_text::changes(deployment, width) {
+            context.print(line);
+        }
+        let lines = deployment
+            .description
+            .iter()
+            .flat_map(|text| text.as_str().lines());
+        for line in lines.flat_map(|line| wrap::below("  ", 4, line, width)) {
+            context.print(line);
+        }
+    }
+
+    /// Whether all plans could be made, as far as that is needed now.
+    pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
+        let name = &self.place.name;
+        let failed = plans
+            .iter()
+            .filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
+        let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
+        if self.stop.begins_nothing() {
+            return Err(self.interrupted());
+        }
+        if !failed.is_empty() {
+            let words = format!(
+                "{} could not be planned: nothing was deployed to {name}",
+                failed.join(", ")
+            );
+            return Err(Failure::new(Kind::Command, words));
+        }
+        for (component, planned) in plans {
+            let Planned::Deferred { waits_for } = planned else {
+                continue;
+            };
+            let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
+            if self.binds_plans() {
+                let words = format!(
+                    "{component} can only be planned after the apply of {}, and approvals bind plans here",
+                    counted(&names)
+                );
+                let commit = deployment
+                    .components
+                    .iter()
+                    .find(|it| it.target.component == *component);
+                let commit = commit
+                    .map(|it| it.target.commit.0.prefix(12))
+                    .unwrap_or_default();
+                let first = names.join(" --component ");
+                return Err(Failure::new(Kind::Command, words)
+                    .hint(format!(
+                        "git deploy run {name} {commit} --component {first}"
+                    ))
+                    .hint(format!("git deploy run {name} {commit}")));
+            }
+            self.context.mention(format_args!(
+                "{component} is planned after the apply of {}.",
+                counted(&names)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the entry that begins the run is of what was planned, under the policy whose commands were run.
+    pub(super) fn same(
+        &self,
+        view: &View<'_>,
+        shown: &Deployment,
+        now: &Deployment,
+    ) -> Result<(), Failure> {
+        if view.policy != Some(&*self.workspace.policy) {
+            return Err(meanwhile("the policy has changed"));
+        }
+        let parts = |deployment: &Deployment| {
+            let part = |it: &Change| (it.target.clone(), it.from, it.intent);
+            deployment.components.iter().map(part).collect::<Vec<_>>()
+        };
+        if parts(shown) != parts(now) {
+            return Err(meanwhile("what runs has changed"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing is missing but approvals.
+fn waits_for_approvals(verdict: &Verdict) -> bool {
+    let mut missing = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass)
+        .peekable();
+    missing.peek().is_some()
+        && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
+}
+
+/// The key of the command that carries a change out.
+fn key(change: &Change) -> &'static str {
+    if change.intent == entry::Intent::Destroy {
+        "destroy"
+    } else {
+        "apply"
+    }
+}
+
+/// What is missing, for those who are told.
+fn reasons(verdict: &Verdict) -> Vec<String> {
+    let missing = verdict
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass);
+    missing
+        .map(|check| format!("{}: {}", check.rule.name(), check.detail))
+        .collect()
+}
+
+/// What a deployment is called in a sentence.
+pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+    match kind {
+        entry::Kind::Destroy => format!("the destruction of {name}"),
+        entry::Kind::Exec => format!("the command in {name}"),
+        _ => format!("the deployment to {name}"),
+    }
+}
+
+/// What is about to be done, and where.
+fn heading(deployment: &Deployment, name: &EnvName) -> String {
+    match deployment.kind {
+        entry::Kind::Deploy => format!("Deploy to {name}:"),
+        entry::Kind::Rollback => format!("Roll {name} back:"),
+        entry::Kind::Hotfix => format!("Hotfix for {name}:"),
+        entry::Kind::Destroy => format!("Destroy {name}:"),
+        entry::Kind::Exec => {
+            let command = deployment
+                .command
+                .as_ref()
+                .map_or("", |command| command.as_str());
+            format!("Run in {name}: {command}")
+        }
+    }
+}

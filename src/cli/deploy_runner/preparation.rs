@@ -1,0 +1,114 @@
+//! What is made ready before a deployment is carried out: its folders, and what ran well before.
+
+use std::collections::BTreeMap;
+
+use super::{Deploying, Plans};
+use crate::cli::rollback_targets::{self, Release};
+use crate::cli::{Failure, Kind, OrFail as _};
+use crate::domain::entry::{Change, Deployment, Intent, Target};
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::plan::Plan;
+use crate::run::run_dirs::Site;
+use crate::view::plan::{Component, Plans as Shown, State, Way, text};
+
+/// Where a deployment is carried out.
+pub struct Stage<'a> {
+    /// Its folders.
+    pub site: Site<'a>,
+    /// The last good release of each component that ever ran here.
+    pub good: BTreeMap<ComponentName, Release>,
+    /// The width of the longest name.
+    pub names: usize,
+}
+
+impl<'a> Stage<'a> {
+    /// Makes it ready.
+    pub fn new(of: &Deploying<'a>, deployment: &Deployment) -> Result<Self, Failure> {
+        let workspace = of.workspace;
+        let place = of.look()?;
+        let all = rollback_targets::attempted(workspace, &place);
+        let good = rollback_targets::newest(workspace, &place, &all, &|_, _| true)?;
+        let site = Site::new(&workspace.repository, &workspace.policy, &of.place.name);
+        let site = site.or_fail(Kind::CannotTell, "cannot make the deployment's folders")?;
+        let names = deployment
+            .components
+            .iter()
+            .map(|change| change.target.component.as_str().len());
+        Ok(Self {
+            site,
+            good,
+            names: names.max().unwrap_or_default(),
+        })
+    }
+
+    /// What each changed component goes back to by itself: what ran before, if that was good. Everything else is a person's choice.
+    pub fn targets(&self, deployment: &Deployment) -> BTreeMap<ComponentName, Target> {
+        let target = |change: &Change| {
+            let release = self.good.get(&change.target.component)?;
+            (Some(release.target.commit) == change.from)
+                .then(|| (change.target.component.clone(), release.target.clone()))
+        };
+        deployment.changed().filter_map(target).collect()
+    }
+}
+
+impl Deploying<'_> {
+    /// The plans of a deployment as they are shown.
+    pub fn shown(
+        &self,
+        commit: CommitId,
+        deployment: &Deployment,
+        plans: &Plans,
+    ) -> Result<Shown, Failure> {
+        let place = self.look()?;
+        let component = |change: &Change| {
+            let target = &change.target;
+            let way = Way {
+                from: change.from,
+                to: (change.intent != Intent::Destroy).then_some(target.commit),
+                from_version: place.version(&target.component),
+                to_version: target.version.clone(),
+            };
+            match (plans.get(&target.component), change.intent) {
+                (Some(planned), _) => {
+                    let component = target.component.clone();
+                    Component::planned(
+                        &Plan {
+                            component,
+                            commit: target.commit,
+                            planned: planned.clone(),
+                        },
+                        way,
+                    )
+                }
+                (None, intent) => {
+                    let state = match intent {
+                        Intent::Change => State::Unplanned,
+                        Intent::Unchanged => State::Unchanged,
+                        Intent::Destroy => State::Destroyed,
+                    };
+                    Component::unplanned(target.component.clone(), state, way)
+                }
+            }
+        };
+        let components = deployment.components.iter().map(component).collect();
+        Ok(Shown {
+            environment: self.place.name.clone(),
+            commit,
+            components,
+            since: None,
+        })
+    }
+
+    /// Shows what was planned, where anything was.
+    pub(super) fn show(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
+        let commits = deployment.changed().map(|change| change.target.commit);
+        if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
+            let shown = self.shown(commit, deployment, plans)?;
+            self.context
+                .print(text(&shown, false, self.context.width()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! What the commands about deployments share: which environment, which components, and what a deployment of them would be.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::workspace::Workspace;
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{self, Deployment};
+use crate::domain::id::{CommitId, Content};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::state::Run;
+use crate::domain::text::Line;
+use crate::domain::time::{Span, Time};
+use crate::ledger::writer::View;
+use crate::run::build_deployment::{
+    Commits, ComposeError, Selection, Wish, compose, gone, left_out,
+};
+
+/// An environment that a command writes to.
+pub struct Place {
+    /// Its name: `pr-17` where the policy has `pr-*`.
+    pub name: EnvName,
+    /// Its ledger.
+    pub ledger: LedgerName,
+    /// The environment as a draft names it: only in a pattern's ledger.
+    pub named: Option<EnvName>,
+}
+
+impl Place {
+    /// The environment of this name.
+    pub fn find(workspace: &Workspace, name: &str) -> Result<Self, Failure> {
+        let (name, rules) = workspace.environment(name)?;
+        Ok(Self {
+            ledger: rules.ledger.clone(),
+            named: Workspace::named_in_ledger(&name, rules),
+            name,
+        })
+    }
+
+    /// The environment that a word names, if the policy has dropped it and its ledger is there: a run that is under way in it may still
+    /// be ended.
+    pub fn dropped(workspace: &Workspace, word: Option<&str>) -> Option<Self> {
+        let name: EnvName = word?
+            .parse()
+            .ok()
+            .filter(|name| workspace.policy.environment(name).is_none())?;
+        let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
+        let ends = std::iter::once(name.as_str().len()).chain(dashes);
+        let ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
+        let ledger = { ledgers }
+            .find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
+        let named = (ledger.as_str() != name.as_str()).then(|| name.clone());
+        Some(Self {
+            name,
+            ledger,
+            named,
+        })
+    }
+
+    /// Until when a deployment made now lets an ephemeral environment live: as long as was asked for, or as the policy lets it.
+    pub fn expiry(
+        &self,
+        view: &View<'_>,
+        context: &Context,
+        ttl: Option<Span>,
+    ) -> Result<Option<Time>, Failure> {
+        let now = context.now().max(view.head.chain.at);
+        match (self.rules(view)?.1.ephemeral, ttl) {
+            (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Failure::new(
+                Kind::Usage,
+                format!("{} is not ephemeral: it has no --ttl", self.name),
+            )),
+        }
+    }
+
+    /// The policy in force as the writer has just found it, and the environment's rules in it.
+    pub fn rules<'v>(&self, view: &View<'v>) -> Result<(&'v Policy, &'v Environment), Failure> {
+        let policy = view
+            .policy
+            .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+        let rules = policy
+            .environment(&self.name)
+            .filter(|rules| rules.ledger == self.ledger);
+        let rules = rules.ok_or_else(|| {
+            Failure::new(
+                Kind::Usage,
+                format!(
+                    "the policy in force no longer has the environment {}",
+                    self.name
+                ),
+            )
+        })?;
+        Ok((policy, rules))
+    }
+}
+
+/// What a deployment should be.
+pub struct Wanted<'a> {
+    /// Which commit.
+    pub commit: CommitId,
+    /// Which components.
+    pub selection: Selection,
+    /// Why.
+    pub kind: entry::Kind,
+    /// Whether components that the commit no longer has are removed.
+    pub destroy: bool,
+    /// Versions by hand.
+    pub versions: &'a BTreeMap<ComponentName, Line>,
+}
+
+/// The components that were named; without any, those that differ.
+pub fn selection(named: &[ComponentName]) -> Selection {
+    if named.is_empty() {
+        Selection::Differing
+    } else {
+        Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>())
+    }
+}
+
+/// The components that an approval is given for, or that go back to a commit: those that were named, or those that a run would change.
+pub fn to_change(named: &[ComponentName]) -> Selection {
+    if named.is_empty() {
+        Selection::Leaning
+    } else {
+        selection(named)
+    }
+}
+
+/// The components that are to be carried out: those that were named, all, or those that differ and that nothing stops.
+pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
+    match (named, all) {
+        (_, true) => Selection::All,
+        ([], false) => Selection::Free,
+        (named, false) => selection(named),
+    }
+}
+
+/// Refuses a component that the policy does not have: what names it would never count for anything.
+pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
+    if policy.knows(component) {
+        return Ok(());
+    }
+    Err(unknown(
+        policy,
+        format!("the policy has no component {component}"),
+    ))
+}
+
+fn unknown(policy: &Policy, words: String) -> Failure {
+    let names: Vec<String> = policy
+        .component_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Failure::new(Kind::Usage, words).because(format!("its components are {}", names.join(", ")))
+}
+
+/// The component that was built: the one that is named, or the only one.
+pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<ComponentName, Failure> {
+    if let Some(name) = named {
+        return known(policy, name).map(|()| name.clone());
+    }
+    let all: Vec<ComponentName> = policy.component_names().into_iter().collect();
+    if let [name] = &all[..] {
+        return Ok(name.clone());
+    }
+    let list: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
+    Err(Failure::new(
+        Kind::Usage,
+        format!("which component was built: {}?", list.join(", ")),
+    )
+    .hint("--component NAME"))
+}
+
+/// What a component is at the commit that it was built from.
+pub fn content(
+    view: &View<'_>,
+    policy: &Policy,
+    commit: CommitId,
+    component: &ComponentName,
+) -> Result<Content, Failure> {
+    let known = view.gatherer.content(policy, commit, component);
+    let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
+    known.ok_or_else(|| {
+        let words = format!(
+            "{component} has no file in {}: nothing was built from it",
+            commit.short()
+        );
+        Failure::new(Kind::Usage, words)
+    })
+}
+
+/// Works out the deployment of a commit as things stand now.
+pub fn deployment(
+    place: &Place,
+    view: &View<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<Deployment, Failure> {
+    let (policy, rules) = place.rules(view)?;
+    let wish = Wish {
+        name: &place.name,
+        rules,
+        commits: Commits::One(wanted.commit),
+        selection: wanted.selection.clone(),
+        kind: wanted.kind,
+        destroy: wanted.destroy,
+        versions: wanted.versions.clone(),
+    };
+    composed(view, policy, &wish)
+}
+
+/// Works out a deployment as things stand now.
+pub fn composed(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, Failure> {
+    compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
+}
+
+/// Says which components differ and are left to another time, and what stops them, and which are only in what runs; once, however
+/// often the deployment is worked out.
+pub fn tell_left_out(
+    context: &Context,
+    told: &Cell<bool>,
+    (view, policy): (&View<'_>, &Policy),
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+) -> Result<(), Failure> {
+    if wish.selection != Selection::Free || told.replace(true) {
+        return Ok(());
+    }
+    let gone = gone(view, policy, wish).map_err(|error| uncomposed(policy, error))?;
+    if !gone.is_empty() {
+        let names: Vec<&str> = gone.iter().map(ComponentName::as_str).collect();
+        let words = format!(
+            "No longer in the code, and left as it is: {}. --destroy removes it",
+            names.join(", ")
+        );
+        context.mention(format_args!("{words}."));
+    }
+    for (component, stuck) in
+        left_out(view, policy, wish, deployment).map_err(|error| uncomposed(policy, error))?
+    {
+        context.mention(format_args!("{component} is left out: it is {stuck}."));
+    }
+    Ok(())
+}
+
+/// Says why it cannot be worked out what a deployment consists of.
+pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
+    match error {
+        ComposeError::Unknown(_) => unknown(policy, error.to_string()),
+        ComposeError::Absent { .. } | ComposeError::Nothing(_) => {
+            Failure::new(Kind::Usage, error.to_string())
+        }
+        ComposeError::Fact(_) | ComposeError::Git(_) => {
+            Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
+        }
+    }
+}
+
+/// The run of this number, or the only one; `verb` is what is to be done with it.
+pub fn pick<'a>(
+    number: Option<u64>,
+    verb: &str,
+    context: &Context,
+    place: &Place,
+    runs: Vec<Run<'a>>,
+) -> Result<Run<'a>, Failure> {
+    let meant = |run: &Run<'_>| number.is_none_or(|number| run.sequence == number);
+    let mut meant: Vec<Run<'a>> = runs.into_iter().filter(meant).collect();
+    let name = &place.name;
+    match (meant.pop(), meant.is_empty()) {
+        (Some(run), true) => Ok(run),
+        (None, _) => {
+            let which =
+                number.map_or_else(|| "no run".to_owned(), |number| format!("no run {number}"));
+            Err(
+                Failure::new(Kind::Usage, format!("{which} is under way in {name}"))
+                    .hint(format!("git deploy status {name}")),
+            )
+        }
+        (Some(last), false) => {
+            meant.push(last);
+            let reason = if verb == "abort" { " -m REASON" } else { "" };
+            let told: Vec<String> = meant.iter().map(|run| told(run, context)).collect();
+            let failure = Failure::new(Kind::Usage, format!("which run in {name} is meant?"));
+            let failure = failure.because(told.join("\n"));
+            Err(meant.iter().fold(failure, |failure, run| {
+                failure.hint(format!(
+                    "git deploy {verb} {name} --run {}{reason}",
+                    run.sequence
+                ))
+            }))
+        }
+    }
+}
+
+/// One run among several.
+fn told(run: &Run<'_>, context: &Context) -> String {
+    let changed = run.deployment().into_iter().flat_map(Deployment::changed);
+    let names: Vec<&str> = changed
+        .map(|change| change.target.component.as_str())
+        .collect();
+    let (by, since) = (
+        &run.owner.statement.by,
+        context.when(run.start.statement.at),
+    );
+    format!(
+        "run {} of {by} changes {}, since {since}",
+        run.sequence,
+        names.join(", ")
+    )
+}

@@ -1,0 +1,163 @@
+//! A proposed `deploy.toml`: read from the work tree, a file or a commit, and checked; shared by `init` and `policy`.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Context, Failure, Kind, OrFail as _};
+use crate::domain::entry::{Action, Publish};
+use crate::domain::id::Digest;
+use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::domain::text::Description;
+use crate::git::Repository;
+use crate::ledger::writer::Draft;
+
+/// The name of the file.
+pub const FILE: &str = "deploy.toml";
+
+/// A `deploy.toml` that parses.
+pub struct Proposal {
+    /// Where it is from, for people.
+    pub name: String,
+    /// Its exact text.
+    pub text: String,
+    /// What it says.
+    pub policy: Policy,
+}
+
+/// Writes a new `deploy.toml`: whole or not at all, and never over another.
+pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    // What the owner's umask leaves of it, as of every file in a work tree.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut beside = builder
+        .prefix(".deploy.toml-")
+        .tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
+    beside.write_all(text)?;
+    beside
+        .persist_noclobber(file)
+        .map(drop)
+        .map_err(|error| error.error)
+}
+
+impl Proposal {
+    /// The one that is meant: a file, or a commit's `deploy.toml`; without either, the work tree's.
+    pub fn open(
+        repository: &Repository,
+        source: Option<&str>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let (name, bytes) = match source {
+            Some(file) if Path::new(file).is_file() => {
+                (file.to_owned(), read_file(Path::new(file))?)
+            }
+            Some(revision) => (
+                format!("{revision}:{FILE}"),
+                read_revision(repository, revision)?,
+            ),
+            None => {
+                let folder = repository.work_dir().ok_or_else(|| {
+                    Failure::new(
+                        Kind::Usage,
+                        "there is no work tree here to take deploy.toml from",
+                    )
+                    .hint("the same command with a commit or a file")
+                })?;
+                (FILE.to_owned(), read_file(&folder.join(FILE))?)
+            }
+        };
+        Self::parse(name, &bytes, context)
+    }
+
+    /// Checks the bytes; everything that is wrong with them is printed.
+    pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
+        let policy = Policy::from_bytes(bytes).map_err(|errors| {
+            for finding in errors.findings() {
+                context.mention(finding);
+            }
+            let count = errors.findings().len();
+            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+            let findings = errors.findings().iter().map(ToString::to_string);
+            Failure::new(
+                Kind::Denied,
+                format!("{name} is no policy: {count} {mistakes}"),
+            )
+            .details(findings)
+            .hint("git deploy policy diff, when that is mended")
+        })?;
+        // What parses is UTF-8.
+        Ok(Self {
+            name,
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            policy,
+        })
+    }
+
+    /// What is signed in its stead.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(self.text.as_bytes())
+    }
+
+    /// The entry that brings it into force; `recovered` after all admin keys were lost.
+    pub fn draft(&self, description: Option<Description>, recovered: bool) -> Draft {
+        let publish = Publish {
+            digest: self.digest(),
+            approved_by: Vec::new(),
+            description,
+            admits: Vec::new(),
+            recovered,
+        };
+        Draft {
+            policy_text: Some(Arc::from(self.text.as_bytes())),
+            ..Action::Publish(publish).into()
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = || format!("cannot read {}", path.display());
+    let file = std::fs::File::open(path).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let failure = Failure::new(Kind::CannotTell, cannot()).because(error);
+        if missing {
+            failure.hint("git deploy init, to begin one")
+        } else {
+            failure
+        }
+    })?;
+    let mut bytes = Vec::new();
+    // One byte more than a policy may have: the parser then says that it is too large.
+    file.take(MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .or_fail(Kind::CannotTell, cannot())?;
+    Ok(bytes)
+}
+
+fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, Failure> {
+    let cannot = || format!("cannot read {FILE} of {revision:?}");
+    let commit = repository
+        .resolve(revision)
+        .or_fail(Kind::CannotTell, cannot())?
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::Usage,
+                format!("{revision:?} is neither a file nor a commit in this repository"),
+            )
+            .hint("git fetch, if somebody else has it")
+        })?;
+    let tree = repository
+        .read_commit(commit)
+        .or_fail(Kind::CannotTell, cannot())?
+        .tree;
+    let bytes = repository
+        .file_at(tree, FILE, MAX_BYTES)
+        .or_fail(Kind::CannotTell, cannot())?;
+    bytes.ok_or_else(|| {
+        Failure::new(
+            Kind::CannotTell,
+            format!("there is no {FILE} in {revision:?}"),
+        )
+        .hint(format!("git add {FILE} && git commit"))
+    })
+}

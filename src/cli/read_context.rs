@@ -1,0 +1,173 @@
+//! What the commands that only look have in common: which environments there are, who is asking, what is wrong with the remote.
+//!
+//! Nothing here needs a network or opens a secret key.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use anstyle::AnsiColor;
+
+use super::workspace::{self, Workspace};
+use super::{Context, Failure, Kind, OrFail as _, key_lookup};
+use crate::domain::entry::Target;
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
+use crate::domain::policy::Environment;
+use crate::domain::state::{Here, Place as Slot, Scope, State};
+use crate::domain::text::Line;
+use crate::ledger::StateReader;
+use crate::ledger::sync::standing_problems;
+use crate::signing::key::{parse_public, public_file, read_public};
+use crate::view;
+
+/// An environment that exists, with the state of its ledger.
+pub struct Place<'a> {
+    /// Its name: `pr-17` where the rules are those of `pr-*`.
+    pub name: EnvName,
+    /// Its rules.
+    pub rules: &'a Environment,
+    state: Rc<State>,
+    member: Option<EnvName>,
+}
+
+impl Place<'_> {
+    /// Its part of the state.
+    pub fn here(&self) -> Here<'_> {
+        self.state.at(self.member.as_ref())
+    }
+
+    /// What runs of a component: what was deployed, at the commit that it is there as now.
+    pub fn running(&self, component: &ComponentName) -> Option<Target> {
+        let here = self.here();
+        let target = here.live(component)?.statement.end_of(component)?.target;
+        Some(Target {
+            commit: here.commit(component)?,
+            ..target
+        })
+    }
+
+    /// The version of a component that runs.
+    pub fn version(&self, component: &ComponentName) -> Option<Line> {
+        self.running(component)?.version
+    }
+}
+
+/// The environments along the way of the code, each pattern as its members that exist now; or only the one asked for.
+pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Place<'a>>, Failure> {
+    if let Some(name) = only {
+        let (name, rules) = workspace.environment(name)?;
+        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let member = Workspace::named_in_ledger(&name, rules);
+        return Ok(vec![Place {
+            name,
+            rules,
+            state,
+            member,
+        }]);
+    }
+    let mut places = Vec::new();
+    for rules in workspace.policy.in_order() {
+        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        if rules.is_pattern() {
+            for name in state.environments() {
+                let state = Rc::clone(&state);
+                places.push(Place {
+                    member: Some(name.clone()),
+                    name,
+                    rules,
+                    state,
+                });
+            }
+        } else {
+            places.push(Place {
+                name: rules.name.clone(),
+                rules,
+                state,
+                member: None,
+            });
+        }
+    }
+    Ok(places)
+}
+
+/// The open yanks of these commits.
+pub fn yanks(
+    workspace: &Workspace,
+    commits: impl IntoIterator<Item = CommitId>,
+) -> crate::git::Result<State> {
+    let ledger = LedgerName::evidence();
+    let Some(tip) = workspace.tips.get(&ledger) else {
+        return Ok(State::empty());
+    };
+    let tree = workspace.repository.read_commit(tip.0)?.tree;
+    let commits: BTreeSet<CommitId> = commits.into_iter().collect();
+    StateReader::new(&workspace.repository).load_places(
+        tree,
+        &ledger,
+        commits.into_iter().map(Slot::YankedCommit),
+    )
+}
+
+/// What is wrong with the remote's ledgers as of the last fetch: told on standard error, and given back, a sentence each.
+pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>, Failure> {
+    let problems = standing_problems(&workspace.repository);
+    let problems = problems.or_fail(
+        Kind::CannotTell,
+        "cannot compare the ledgers with the remote's",
+    )?;
+    let lines: Vec<String> = problems.iter().map(workspace::problem_line).collect();
+    let yellow = AnsiColor::Yellow.on_default().bold();
+    for line in &lines {
+        context.mention(format_args!("{yellow}warning:{yellow:#} {line}"));
+    }
+    Ok(lines)
+}
+
+/// Says how old the news is, where a remote holds the ledgers: an answer of yesterday must not look like one of today.
+pub fn age(workspace: &Workspace, context: &Context) {
+    if workspace.remote.is_some() {
+        context.print(view::status::age(
+            workspace.repository.last_fetch(),
+            &|time| context.when(time),
+        ));
+    }
+}
+
+/// The author: a person of the policy by the address, else the name as the commit gives it.
+pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
+    let mut parts = ident.splitn(2, |byte| *byte == b'<');
+    let name = String::from_utf8_lossy(parts.next().unwrap_or_default())
+        .trim()
+        .to_owned();
+    let address = parts
+        .next()
+        .and_then(|rest| rest.split(|byte| *byte == b'>').next())
+        .unwrap_or_default();
+    workspace
+        .policy
+        .person_of_email(address)
+        .map_or(name, ToString::to_string)
+}
+
+/// Who is asking, as far as public things tell: the public half of the configured key, else git's address.
+pub fn asker(workspace: &Workspace) -> Option<Person> {
+    let repository = &workspace.repository;
+    let read = |key: &str| repository.config_string(key).ok().flatten();
+    let program =
+        read(key_lookup::SIGNER_KEY).map(|text| std::fs::read_to_string(&text).unwrap_or(text));
+    let program = program.and_then(|text| parse_public(&text).ok());
+    let file = || {
+        read(key_lookup::KEY)
+            .map(PathBuf::from)
+            .or_else(key_lookup::default_key)
+    };
+    let key = program.or_else(|| read_public(&public_file(&file()?)).ok());
+    let person = key
+        .and_then(|key| workspace.policy.person_of_key(&key))
+        .map(|(person, _)| person);
+    let address = || {
+        read("user.email").and_then(|address| workspace.policy.person_of_email(address.as_bytes()))
+    };
+    person.or_else(address).cloned()
+}

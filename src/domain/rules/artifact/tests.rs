@@ -1,0 +1,163 @@
+//! Built once, registered by somebody who may, and the same all the way.
+
+use crate::domain::entry::{Action, Artifact, Image, Kind, Outcome, VerificationResult};
+use crate::domain::id::Digest;
+use crate::domain::rules::testing::{
+    Case, change, commit, content, deployment, folded, key, parse, record, start,
+};
+use crate::domain::verdict::Rule;
+
+const RULE: Rule = Rule::Artifact;
+const REQUIRED: &str = "[environments.stage]\n[environments.prod]\nartifact = \"required\"\n[artifacts]\nby = \"ci\"\n";
+
+fn image(build: &str) -> Image {
+    Image {
+        name: parse("ghcr.io/acme/api"),
+        digest: Digest::sha256(build.as_bytes()),
+    }
+}
+
+fn registered(of: u8, holding: u8, build: &str) -> Action {
+    Action::Artifact(Artifact {
+        component: parse("catalogue"),
+        commit: commit(of),
+        content: content(holding),
+        image: image(build),
+        builder: None,
+    })
+}
+
+fn with(kind: Kind, builds: &[&str]) -> crate::domain::entry::Deployment {
+    let mut change = change("catalogue", 1, None);
+    change.target.artifacts = builds.iter().map(|build| image(build)).collect();
+    deployment(kind, vec![change])
+}
+
+fn case(policy: &str, builds: &[&str], evidence: Vec<(&str, Action)>) -> Case {
+    let mut case = Case::new(
+        policy,
+        "prod",
+        "alice",
+        start(1, with(Kind::Deploy, builds)),
+    );
+    case.evidence(evidence);
+    case
+}
+
+/// What is deployed is what was registered for the component's content, at this commit or at another.
+#[test]
+fn required() {
+    let a = || ("ci", registered(1, 1, "a"));
+    case(REQUIRED, &["a"], vec![a()]).passes(RULE);
+    case(REQUIRED, &["a"], vec![("ci", registered(2, 1, "a"))]).passes(RULE);
+    case(REQUIRED, &["a"], vec![("ci", registered(1, 2, "a"))])
+        .fails(RULE, "none is registered for its content");
+    case(REQUIRED, &["b"], vec![a()]).fails(RULE, "is not registered for its content");
+    case(REQUIRED, &[], vec![a()]).fails(RULE, "the entry names none");
+    case(REQUIRED, &["a"], vec![a(), ("ci", registered(1, 1, "b"))])
+        .fails(RULE, "is registered with 2 digests");
+}
+
+/// Only the word of those whom the policy names counts, signed with a key that it still lists.
+#[test]
+fn accepted() {
+    case(REQUIRED, &["a"], vec![("alice", registered(1, 1, "a"))])
+        .fails(RULE, "none is registered");
+    let mut stolen = case(REQUIRED, &["a"], vec![("ci", registered(1, 1, "a"))]);
+    stolen
+        .facts
+        .signers
+        .insert((parse("evidence"), 1), Ok(key("mallory")));
+    stolen.fails(RULE, "none is registered");
+    stolen.facts.signers.clear();
+    stolen.unknown(RULE, "which key");
+    stolen.facts.evidence = None;
+    stolen.unknown(RULE, "not read");
+}
+
+/// Where none is required, a name is still not made up; where nobody is named to register, it is the team's own affair.
+#[test]
+fn not_required() {
+    let named = REQUIRED.replace("artifact = \"required\"\n", "");
+    case(&named, &[], vec![]).passes(RULE);
+    case(&named, &["a"], vec![]).fails(RULE, "not registered");
+    assert_eq!(case("[environments.prod]", &["a"], vec![]).checks(RULE), []);
+}
+
+/// Build once: another build of the same content is not what ran before.
+#[test]
+fn promoted() {
+    let policy = REQUIRED.replace(
+        "[environments.prod]\n",
+        "[environments.prod]\npromote_from = \"stage\"\n",
+    );
+    let evidence = || vec![("ci", registered(1, 1, "a")), ("ci", registered(2, 1, "b"))];
+    let before = |build| {
+        record(
+            with(Kind::Deploy, &[build]),
+            Outcome::Succeeded,
+            VerificationResult::Passed,
+        )
+    };
+    case(&policy, &["a"], evidence())
+        .source(vec![("ci", before("a"))])
+        .passes(RULE);
+    case(&policy, &["b"], evidence())
+        .source(vec![("ci", before("a"))])
+        .fails(RULE, "stage ran ghcr.io/acme/api@sha256:");
+    case(&policy, &["a"], evidence()).unknown(RULE, "not read");
+    // It ran before it was registered: deployed there once more, it may go on.
+    let bare = record(
+        with(Kind::Deploy, &[]),
+        Outcome::Succeeded,
+        VerificationResult::Passed,
+    );
+    let check = case(&policy, &["a"], evidence())
+        .source(vec![("ci", bare)])
+        .fails(RULE, "stage ran none");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101 --component catalogue")
+    );
+}
+
+/// Back is back to the very same.
+#[test]
+fn rollback() {
+    let then = record(
+        with(Kind::Deploy, &["a"]),
+        Outcome::Succeeded,
+        VerificationResult::Passed,
+    );
+    for (build, same) in [("a", true), ("b", false)] {
+        let mut case = Case::new(
+            REQUIRED,
+            "prod",
+            "alice",
+            start(1, with(Kind::Rollback, &[build])),
+        );
+        case.unknown(RULE, "what ran here before was not read");
+        let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
+        case.facts.earlier.insert(parse("catalogue"), Ok(log));
+        if same {
+            case.passes(RULE)
+        } else {
+            drop(case.fails(RULE, "then it was"))
+        }
+    }
+}
+
+/// A second build under the same name is refused when it is registered, not when it is deployed.
+#[test]
+fn registering() {
+    let mut case = Case::new(REQUIRED, "evidence", "ci", registered(1, 1, "b"));
+    case.passes(RULE);
+    case.evidence(vec![("ci", registered(1, 1, "a"))])
+        .fails(RULE, "is registered for 010101010101 already");
+    case.evidence(vec![("ci", registered(1, 1, "b"))])
+        .passes(RULE);
+    case.evidence(vec![("ci", registered(2, 1, "a"))])
+        .passes(RULE);
+    case.evidence(vec![("alice", registered(1, 1, "a"))])
+        .passes(RULE);
+}

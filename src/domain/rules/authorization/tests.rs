@@ -1,0 +1,433 @@
+//! Whose key may do what, action by action.
+
+use super::*;
+use crate::domain::entry::Outcome;
+use crate::domain::entry::{
+    Artifact, Attestation, Baseline, Build, BuildResult, Component, Expire, Image, Lock,
+    PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
+};
+use crate::domain::id::{Digest, RunId};
+use crate::domain::rules::testing::{
+    Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse,
+    policy_text, start,
+};
+use crate::domain::state::{Place, Slot, State, Value};
+use crate::domain::time::Span;
+
+/// alice is the admin; bob and ci deploy; carol approves; dana goes back, cd commands; erin is listed, and no more.
+const POLICY: &str = "[groups]
+deployers = [\"bob\", \"ci\"]
+[policy]
+admins = \"alice\"
+[environments]
+dev = { deployers = \"bob\" }
+[environments.prod]
+deployers = \"deployers\"
+approvals = { by = [\"carol\"] }
+rollback_by = \"dana\"
+exec_by = \"cd\"
+break_glass = { by = [\"dana\", \"ci\"] }
+hotfix = { by = \"carol\" }
+stale_after = \"1h\"
+[environments.\"pr-*\"]
+ephemeral = { ttl = \"8h\", limit = 2 }
+deployers = \"deployers\"
+[checks]
+test-result = { by = \"ci\" }
+[artifacts]
+by = \"ci\"
+";
+
+/// Who of everybody passes the rule.
+fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'static str> {
+    let mut who = PEOPLE.to_vec();
+    who.retain(|person| {
+        let case = Case::after(POLICY, ledger, history.to_vec(), person, action.clone());
+        let checks = case.checks(Rule::Signer);
+        assert_eq!(checks.len(), 1, "{checks:?}");
+        checks[0].outcome == crate::domain::verdict::Outcome::Pass
+    });
+    who
+}
+
+fn of(kind: Kind) -> Action {
+    start(1, deployment(kind, vec![change("catalogue", 1, None)]))
+}
+
+/// Each kind of deployment is for those whom the policy names for it, and nobody else.
+#[test]
+fn deployments() {
+    assert_eq!(allowed("prod", &[], &of(Kind::Deploy)), ["bob", "ci"]);
+    assert_eq!(allowed("prod", &[], &of(Kind::Destroy)), ["bob", "ci"]);
+    assert_eq!(allowed("prod", &[], &of(Kind::Rollback)), ["dana"]);
+    assert_eq!(allowed("prod", &[], &of(Kind::Exec)), ["cd"]);
+    assert_eq!(allowed("prod", &[], &of(Kind::Hotfix)), ["carol"]);
+    assert_eq!(allowed("dev", &[], &of(Kind::Hotfix)), [""; 0]);
+    Case::new(POLICY, "dev", "bob", of(Kind::Hotfix))
+        .fails(Rule::Signer, "nobody may deploy a hotfix to dev");
+    Case::new(POLICY, "prod", "erin", of(Kind::Deploy))
+        .fails(Rule::Signer, "erin may not deploy to prod: deployers may");
+}
+
+/// A machine never breaks glass, be it listed for it, and breaking glass needs to be listed for nothing else.
+#[test]
+fn break_glass() {
+    let glass = |kind| {
+        let mut broken = deployment(kind, vec![change("catalogue", 1, None)]);
+        broken.break_glass = Some(parse("it burns"));
+        start(1, broken)
+    };
+    assert_eq!(allowed("prod", &[], &glass(Kind::Deploy)), ["dana"]);
+    assert_eq!(allowed("prod", &[], &glass(Kind::Hotfix)), ["dana"]);
+    assert_eq!(allowed("dev", &[], &glass(Kind::Deploy)), [""; 0]);
+    Case::new(POLICY, "prod", "ci", glass(Kind::Deploy)).fails(Rule::Signer, "ci is a machine");
+}
+
+/// A run belongs to whoever started or last resumed it, a deployer still or not; a stale one to any deployer.
+#[test]
+fn runs() {
+    let begun = of(Kind::Deploy);
+    let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
+    let resume = Action::Resume(Resume {
+        start: 1,
+        run: RunId([2; 16]),
+    });
+    assert_eq!(allowed("prod", &[("erin", begun.clone())], &end), ["erin"]);
+    assert_eq!(
+        allowed("prod", &[("ci", begun.clone())], &resume),
+        ["bob", "ci"]
+    );
+    assert_eq!(
+        allowed(
+            "prod",
+            &[("ci", begun.clone()), ("bob", resume.clone())],
+            &end
+        ),
+        ["bob"]
+    );
+    assert_eq!(allowed("prod", &[], &end), [""; 0]);
+    let abort = Action::Abort(Abort {
+        start: 1,
+        run: RunId([1; 16]),
+        components: vec![],
+        reason: parse("gone"),
+    });
+    assert_eq!(
+        allowed("prod", &[("erin", begun.clone())], &abort),
+        ["alice", "erin"]
+    );
+    let mut stale = Case::after(POLICY, "prod", vec![("erin", begun)], "bob", abort);
+    stale.fails(
+        Rule::Signer,
+        "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it",
+    );
+    stale.now = noon().plus(Span::seconds(59 * 60));
+    stale.passes(Rule::Signer);
+    stale
+        .by("carol")
+        .fails(Rule::Signer, "carol may not abort a run in prod");
+    stale.facts.state = None;
+    stale.unknown(Rule::Signer, "not read");
+}
+
+/// Approvals are by people who could count, and taken back by those who gave them or an admin.
+#[test]
+fn approvals() {
+    assert_eq!(allowed("prod", &[], &approve(1, &["catalogue"])), ["carol"]);
+    Case::new(POLICY, "dev", "carol", approve(1, &["catalogue"]))
+        .fails(Rule::Signer, "dev asks for no approvals");
+    Case::new(POLICY, "prod", "ci", approve(1, &["catalogue"]))
+        .fails(Rule::Signer, "only people approve");
+    let revoke = Action::Revoke(Revoke {
+        commit: commit(1),
+        approver: parse("carol"),
+        comment: None,
+    });
+    assert_eq!(allowed("prod", &[], &revoke), ["alice", "carol"]);
+}
+
+/// Whoever has to do with an environment may stop it; only a person lets it go on, so that no stolen CI key unlocks.
+#[test]
+fn locks() {
+    let lock = Action::Lock(Lock {
+        component: None,
+        reason: parse("x"),
+    });
+    assert_eq!(allowed("prod", &[], &lock), ["alice", "bob", "carol", "ci"]);
+    let unlock = Action::Unlock(Unlock {
+        component: None,
+        commit: None,
+        holds: Vec::new(),
+        comment: None,
+    });
+    assert_eq!(allowed("prod", &[], &unlock), ["alice", "bob", "carol"]);
+}
+
+/// What else happens in an environment's ledger.
+#[test]
+fn other_actions() {
+    let components = vec![Component {
+        component: parse("catalogue"),
+        commit: commit(1),
+    }];
+    let verification = Action::Verification(Verification {
+        components,
+        verification: VerificationResult::Failed,
+        comment: None,
+        logs: Vec::new(),
+    });
+    assert_eq!(allowed("prod", &[], &verification), ["bob", "ci"]);
+    let baseline = Action::Baseline(Baseline {
+        components: vec![change("catalogue", 1, None).target],
+        comment: None,
+    });
+    assert_eq!(allowed("prod", &[], &baseline), ["alice"]);
+    let expire = Action::Expire(Expire {
+        expires: noon().plus(Span::days(1)),
+        comment: None,
+    });
+    let mut case = Case::within(POLICY, "pr", Some("pr-7"), Vec::new(), "bob", expire);
+    case.passes(Rule::Signer);
+    case.by("erin").fails(Rule::Signer, "deploy to pr-7");
+}
+
+/// Evidence is from those whom the policy accepts for it.
+#[test]
+fn evidence() {
+    let build = Build {
+        component: parse("catalogue"),
+        commit: commit(1),
+        result: BuildResult::Succeeded,
+        log: None,
+    };
+    let image = Image {
+        name: parse("img"),
+        digest: Digest::sha256(b"x"),
+    };
+    let artifact = Artifact {
+        component: parse("catalogue"),
+        commit: commit(1),
+        content: content(1),
+        image,
+        builder: None,
+    };
+    assert_eq!(allowed("evidence", &[], &Action::Build(build)), ["ci"]);
+    assert_eq!(
+        allowed("evidence", &[], &Action::Artifact(artifact)),
+        ["ci"]
+    );
+    let attestation = |kind: &str| {
+        Action::Attestation(Attestation {
+            commit: commit(1),
+            environment: None,
+            predicate_type: parse(kind),
+            suite: None,
+            predicate: serde_json::Map::new(),
+        })
+    };
+    assert_eq!(
+        allowed(
+            "evidence",
+            &[],
+            &attestation("https://in-toto.io/attestation/test-result/v0.1")
+        ),
+        ["ci"]
+    );
+    assert_eq!(
+        allowed(
+            "evidence",
+            &[],
+            &attestation("urn:git-deploy:change-review:v1")
+        ),
+        [""; 0]
+    );
+}
+
+/// Anyone stops what is bad; a machine's yank is not the machine's to take back.
+#[test]
+fn yanks() {
+    let yank = Yank {
+        commit: Some(commit(1)),
+        digest: None,
+        reason: parse("bad"),
+    };
+    assert_eq!(
+        allowed("evidence", &[], &Action::Yank(yank.clone())),
+        PEOPLE
+    );
+    let unyank = Action::Unyank(yank.clone());
+    assert_eq!(
+        allowed("evidence", &[("erin", Action::Yank(yank.clone()))], &unyank),
+        ["alice", "erin"]
+    );
+    assert_eq!(
+        allowed("evidence", &[("ci", Action::Yank(yank))], &unyank),
+        ["alice"]
+    );
+}
+
+/// The key decides, not the name in the entry; a removed key is nobody's.
+#[test]
+fn keys() {
+    let mut case = Case::new(POLICY, "prod", "bob", of(Kind::Deploy));
+    case.passes(Rule::Signer);
+    case.key = Some(key("ci"));
+    case.fails(Rule::Signer, "the key is ci's, the entry says bob");
+    case.key = Some(key("stranger"));
+    case.fails(Rule::Signer, "nobody in the policy has the key");
+    // A question has no signature yet.
+    case.key = None;
+    case.passes(Rule::Signer);
+    case.by("mallory")
+        .fails(Rule::Signer, "mallory is not among the people");
+    case.by("bob").statement.requested_by = Some(parse("mallory"));
+    case.fails(Rule::Signer, "mallory is not among the people");
+    // A key id that was copied makes nobody else.
+    case.statement.requested_by = None;
+    case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").bytes()));
+    case.fails(Rule::Signer, "nobody");
+}
+
+/// A retired key begins nothing, and ends only what its person began.
+#[test]
+fn retired_keys() {
+    let old = key("old");
+    let text =
+        policy_text(POLICY).replacen("bob = {", &format!("bob = {{ retired = [\"{old}\"],"), 1);
+    let retire = |mut case: Case| {
+        case.policy = Policy::parse(&text).unwrap();
+        case.key = Some(old);
+        case
+    };
+    let begun = of(Kind::Deploy);
+    retire(Case::new(POLICY, "prod", "bob", begun.clone()))
+        .fails(Rule::Signer, "this key of bob is retired");
+    let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::None);
+    retire(Case::after(
+        POLICY,
+        "prod",
+        vec![("bob", begun.clone())],
+        "bob",
+        end.clone(),
+    ))
+    .passes(Rule::Signer);
+    retire(Case::after(POLICY, "prod", vec![("ci", begun)], "bob", end))
+        .fails(Rule::Signer, "only who started");
+}
+
+fn publish(by: &str, text: &str, recovered: bool) -> Case {
+    let publish = Publish {
+        digest: Digest::sha256(text.as_bytes()),
+        approved_by: Vec::new(),
+        description: None,
+        admits: Vec::new(),
+        recovered,
+    };
+    let mut case = Case::new(POLICY, "policy", by, Action::Publish(publish));
+    case.policy_text = Some(text.as_bytes().to_vec());
+    let mut state = State::empty();
+    state.insert(
+        Slot {
+            environment: None,
+            place: Place::Policy,
+        },
+        Value::Bytes(b"in force"[..].into()),
+    );
+    case.facts.state = Some(Ok(state));
+    case
+}
+
+/// A policy is published by an admin of the policy in force who stays one: nobody takes over, nobody locks everybody out.
+#[test]
+fn policies() {
+    let text = policy_text(POLICY);
+    publish("alice", &text, false).passes(Rule::Signer);
+    let handed_over = text.replace("admins = \"alice\"", "admins = \"bob\"");
+    publish("alice", &handed_over, false).fails(Rule::Signer, "alice would no more be an admin");
+    publish("bob", &handed_over, false)
+        .fails(Rule::Signer, "bob is not an admin of the policy in force");
+    let mut stolen = publish("alice", &handed_over, false);
+    stolen.key = Some(key("bob"));
+    stolen.fails(Rule::Signer, "the key is bob's");
+    let mut unread = publish("alice", &text, false);
+    unread.policy_text = None;
+    unread.unknown(Rule::Signer, "not read");
+    publish("alice", "schema = 1\nprojekt = \"x\"\n", false).fails(Rule::Signer, "deploy.toml:2");
+    let mut bytes = publish("alice", &text, false);
+    bytes.policy_text = Some(vec![0xff]);
+    bytes.fails(Rule::Signer, "UTF-8");
+}
+
+/// The first policy is a root key's, and what it says of admins counts only from then on.
+#[test]
+fn the_first_policy() {
+    let first = |by: &str, text: &str| {
+        let mut case = publish(by, text, false);
+        case.facts.state = Some(Ok(State::empty()));
+        case.policy = Policy::parse(text).unwrap();
+        case
+    };
+    let text = policy_text(POLICY);
+    first("alice", &text).passes(Rule::Signer);
+    first(
+        "bob",
+        &text.replace("admins = \"alice\"", "admins = \"bob\""),
+    )
+    .fails(Rule::Signer, "root key");
+    let mut question = first("alice", &text);
+    question.key = None;
+    question.passes(Rule::Signer);
+    let mut recovered = first("alice", &text);
+    if let Action::Publish(publish) = &mut recovered.statement.action {
+        publish.recovered = true;
+    }
+    recovered.fails(Rule::Signer, "nothing to recover");
+    let consent = Action::PolicyApprove(PolicyApprove {
+        digest: Digest::sha256(b"x"),
+        comment: None,
+    });
+    Case::new(POLICY, "policy", "alice", consent).fails(Rule::Signer, "no policy is in force yet");
+}
+
+/// A recovery is for the one key that the server's owner armed, and never silent.
+#[test]
+fn recovery() {
+    let text = policy_text(POLICY).replace("admins = \"alice\"", "admins = \"bob\"");
+    let mut case = publish("bob", &text, true);
+    case.fails(Rule::Signer, "armed no recovery");
+    case.facts.recovery = Some(key("carol"));
+    case.fails(Rule::Signer, "armed no recovery");
+    case.facts.recovery = Some(key("bob"));
+    case.passes(Rule::Signer);
+    let mut silent = publish("bob", &text, false);
+    silent.facts.recovery = Some(key("bob"));
+    silent.fails(Rule::Signer, "not an admin");
+}
+
+/// Consent to a policy is the admins'.
+#[test]
+fn consent_to_policies() {
+    let digest = Digest::sha256(b"x");
+    let mut case = publish("alice", "", false);
+    for action in [
+        Action::PolicyApprove(PolicyApprove {
+            digest: digest.clone(),
+            comment: None,
+        }),
+        Action::PolicyRevoke(PolicyRevoke {
+            digest,
+            approver: parse("alice"),
+            comment: None,
+        }),
+    ] {
+        case.statement.action = action;
+        case.by("alice").passes(Rule::Signer);
+        case.by("bob").fails(Rule::Signer, "bob is not an admin");
+    }
+    // Without `admins` in the policy they are those whom the genesis names.
+    case.policy = Policy::parse(&policy_text(&POLICY.replace("admins = \"alice\"", ""))).unwrap();
+    case.by("alice").passes(Rule::Signer);
+    case.by("bob").fails(Rule::Signer, "bob is not an admin");
+    case.facts.chain = None;
+    case.unknown(Rule::Signer, "not read");
+}

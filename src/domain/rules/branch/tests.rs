@@ -1,0 +1,207 @@
+//! Where a branch may go.
+
+use std::collections::BTreeMap;
+
+use crate::domain::entry::{Action, Kind, Outcome, VerificationResult};
+use crate::domain::id::CommitId;
+use crate::domain::policy::Policy;
+use crate::domain::rules::testing::{
+    change, commit, content, deploy, deployment, folded, parse, policy_text, ran, record,
+};
+use crate::domain::rules::{Facts, Request, evaluate};
+use crate::domain::time::Time;
+use crate::domain::verdict::{Check, Outcome as Answer, Rule};
+
+const TWO: &str =
+    "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
+
+/// A branch of `prod`, the contents of `api`, `web` and `rest` at commits, and what runs there.
+struct Push {
+    deploy_on: &'static str,
+    unowned: &'static str,
+    contents: BTreeMap<(u8, &'static str), Option<u8>>,
+    history: Vec<(&'static str, Action)>,
+    facts: Facts,
+}
+
+impl Push {
+    /// Commit 1 runs; commit 2 changes `api`, and nothing else.
+    fn new(deploy_on: &'static str) -> Self {
+        let at = |commit, name, content| ((commit, name), Some(content));
+        let contents = [
+            at(1, "api", 1),
+            at(1, "web", 1),
+            at(1, "rest", 1),
+            at(2, "api", 2),
+            at(2, "web", 1),
+            at(2, "rest", 1),
+        ];
+        let history = vec![
+            ("ci", ran("api", 1, None)),
+            ("ci", ran("web", 1, None)),
+            ("ci", ran("rest", 1, None)),
+        ];
+        Self {
+            deploy_on,
+            unowned: "gated",
+            contents: contents.into(),
+            history,
+            facts: Facts::default(),
+        }
+    }
+
+    fn checks(&self, old: Option<u8>, new: Option<u8>) -> Vec<Check> {
+        let mode = self.deploy_on;
+        let text = policy_text(&format!(
+            "[environments.prod]\nbranch = \"main\"\ndeploy_on = \"{mode}\"\n{TWO}"
+        ));
+        let policy = text.replacen(
+            "[people]",
+            &format!("unowned = \"{}\"\n[people]", self.unowned),
+            1,
+        );
+        let policy = Policy::parse(&policy).unwrap();
+        let mut facts = self.facts.clone();
+        facts
+            .state
+            .get_or_insert(Ok(folded("prod", None, self.history.clone()).0));
+        facts
+            .contains
+            .entry((commit(2), commit(1)))
+            .or_insert(Ok(true));
+        facts.contains.insert((commit(1), commit(2)), Ok(false));
+        for ((at, name), holds) in &self.contents {
+            facts
+                .contents
+                .entry((commit(*at), parse(name)))
+                .or_insert(Ok(holds.map(content)));
+        }
+        let environment = parse("prod");
+        let (old, new): (Option<CommitId>, _) = (old.map(commit), new.map(commit));
+        let request = Request::Branch {
+            environment: &environment,
+            name: "main",
+            old,
+            new,
+        };
+        evaluate(
+            &policy,
+            &request,
+            &facts,
+            parse::<Time>("2026-03-05T10:00:00Z"),
+        )
+        .checks
+    }
+
+    #[track_caller]
+    fn says(&self, old: Option<u8>, new: Option<u8>, answer: Answer, words: &str) {
+        let checks = self.checks(old, new);
+        let branch = checks
+            .iter()
+            .find(|check| check.rule == Rule::Branch && check.outcome == answer);
+        assert!(
+            branch.is_some_and(|check| check.detail.contains(words)),
+            "{checks:?}"
+        );
+    }
+}
+
+/// Neither mode lets a bound branch go, go back or aside.
+#[test]
+fn forward_only() {
+    for mode in ["approval", "merge"] {
+        let mut push = Push::new(mode);
+        push.says(Some(1), None, Answer::Fail, "never deleted");
+        push.says(Some(2), Some(1), Answer::Fail, "may only fast-forward");
+        push.facts
+            .contains
+            .insert((commit(2), commit(1)), Err("shallow".to_owned()));
+        push.says(Some(1), Some(2), Answer::Unknown, "shallow");
+    }
+}
+
+/// Deployed first: the branch follows what runs, in what the push touches.
+#[test]
+fn follows_what_runs() {
+    let mut push = Push::new("approval");
+    push.says(
+        Some(1),
+        Some(2),
+        Answer::Fail,
+        "api: prod runs 010101010101, which has other content",
+    );
+    push.history.push(("ci", ran("api", 2, Some(1))));
+    push.says(Some(1), Some(2), Answer::Pass, "");
+    push.says(None, Some(2), Answer::Pass, "");
+    push.history.push(("ci", ran("web", 3, Some(1))));
+    push.says(Some(1), Some(2), Answer::Pass, "");
+    push.says(None, Some(2), Answer::Fail, "web: prod runs 030303030303");
+}
+
+/// What no component owns is asked for like the rest, unless it is free.
+#[test]
+fn unowned_paths() {
+    let mut push = Push::new("approval");
+    push.contents.insert((2, "api"), Some(1));
+    push.contents.insert((2, "rest"), Some(9));
+    push.says(Some(1), Some(2), Answer::Fail, "rest: prod runs");
+    push.unowned = "free";
+    push.says(Some(1), Some(2), Answer::Pass, "");
+}
+
+/// Absent is not equal, but where it is absent in both.
+#[test]
+fn absent() {
+    let mut push = Push::new("approval");
+    push.contents.insert((2, "api"), None);
+    push.says(Some(1), Some(2), Answer::Fail, "api: prod still has it");
+    push.history.remove(0);
+    push.says(Some(1), Some(2), Answer::Pass, "");
+    let mut push = Push::new("approval");
+    push.history.remove(0);
+    push.says(Some(1), Some(2), Answer::Fail, "api: prod does not run it");
+}
+
+/// While nobody knows what runs, or it is being changed, nobody can say that it is equal.
+#[test]
+fn cannot_tell() {
+    let mut push = Push::new("approval");
+    let to = deployment(Kind::Deploy, vec![change("api", 2, Some(1))]);
+    push.history
+        .push(("ci", record(to, Outcome::Failed, VerificationResult::None)));
+    push.says(
+        Some(1),
+        Some(2),
+        Answer::Unknown,
+        "nobody knows what prod runs",
+    );
+    let mut push = Push::new("approval");
+    push.history.push(("ci", ran("api", 2, Some(1))));
+    push.history.push(("ci", deploy("api", 3, Some(2))));
+    push.says(Some(1), Some(2), Answer::Unknown, "being changed by run 5");
+    let mut push = Push::new("approval");
+    push.facts.contents.insert(
+        (commit(2), parse("web")),
+        Err("past a million entries".to_owned()),
+    );
+    push.says(Some(1), Some(2), Answer::Unknown, "past a million entries");
+    push.facts.state = Some(Err("unreadable".to_owned()));
+    push.facts.contents.clear();
+    push.says(Some(1), Some(2), Answer::Unknown, "unreadable");
+}
+
+/// Merged first: the environment's rules judge the new commit, and no starter is needed for them.
+#[test]
+fn judged_as_a_deployment() {
+    let push = Push::new("merge");
+    push.says(Some(1), Some(2), Answer::Pass, "");
+    let names: Vec<Rule> = push
+        .checks(Some(1), Some(2))
+        .iter()
+        .map(|check| check.rule)
+        .collect();
+    assert!(
+        names.contains(&Rule::Lock) && !names.contains(&Rule::Signer),
+        "{names:?}"
+    );
+}

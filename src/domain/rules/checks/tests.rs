@@ -1,0 +1,152 @@
+//! Whose word counts, and which is the latest.
+
+use crate::domain::entry::{Action, Attestation};
+use crate::domain::policy::PredicateType;
+use crate::domain::rules::testing::{Case, commit, deploy, key, parse};
+use crate::domain::verdict::Rule;
+
+const RULE: Rule = Rule::Checks;
+const TESTED: &str = "[environments.stage]\n[environments.prod]\nchecks = [\"test-result\"]\n[checks]\n\
+    test-result = { by = [\"ci\", \"cd\"] }\nchange-review = { by = [\"bob\", \"carol\", \"ci\"] }\n";
+
+fn attested(kind: &str, fields: &str, suite: Option<&str>, environment: Option<&str>) -> Action {
+    let predicate: serde_json::Value = serde_json::from_str(fields).unwrap();
+    Action::Attestation(Attestation {
+        commit: commit(1),
+        environment: environment.map(parse),
+        predicate_type: parse(kind.parse::<PredicateType>().unwrap().uri()),
+        suite: suite.map(parse),
+        predicate: predicate.as_object().unwrap().clone(),
+    })
+}
+
+fn test(result: &str, suite: Option<&str>, environment: Option<&str>) -> Action {
+    attested(
+        "test-result",
+        &format!("{{\"result\":\"{result}\"}}"),
+        suite,
+        environment,
+    )
+}
+
+fn review(unresolved: u8) -> Action {
+    attested(
+        "change-review",
+        &format!("{{\"approvals\":1,\"unresolved\":{unresolved}}}"),
+        None,
+        None,
+    )
+}
+
+/// Entries oldest first.
+fn case(policy: &str, evidence: Vec<(&str, Action)>) -> Case {
+    let mut case = Case::new(policy, "prod", "alice", deploy("catalogue", 1, None));
+    case.evidence(evidence);
+    case
+}
+
+/// It is there, and it is the latest that counts, whoever of the accepted signed it.
+#[test]
+fn latest() {
+    let (good, bad) = (|| test("PASSED", None, None), || test("FAILED", None, None));
+    case(TESTED, vec![("ci", good())]).passes(RULE);
+    case(TESTED, vec![("ci", bad()), ("cd", good())]).passes(RULE);
+    case(TESTED, vec![("ci", good()), ("cd", bad())])
+        .fails(RULE, "test-result: failed, says cd (09:59)");
+    let check = case(TESTED, vec![]).fails(RULE, "test-result: none for 010101010101 from cd, ci");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy attest test-result 010101010101")
+    );
+}
+
+/// What somebody else says neither helps nor harms.
+#[test]
+fn accepted() {
+    case(TESTED, vec![("alice", test("PASSED", None, None))]).fails(RULE, "none for");
+    case(
+        TESTED,
+        vec![
+            ("ci", test("PASSED", None, None)),
+            ("alice", test("FAILED", None, None)),
+        ],
+    )
+    .passes(RULE);
+    case(TESTED, vec![("mallory", test("PASSED", None, None))]).fails(RULE, "none for");
+    let open = "[environments.prod]\nchecks = [\"test-result\"]\n";
+    case(open, vec![("alice", test("PASSED", None, None))]).passes(RULE);
+    case(open, vec![("mallory", test("PASSED", None, None))]).fails(RULE, "none for");
+    let narrow = "[environments.prod]\nchecks = [{ type = \"test-result\", by = \"ci\" }]\n";
+    case(narrow, vec![("cd", test("PASSED", None, None))]).fails(RULE, "from ci");
+    let mut stolen = case(TESTED, vec![("ci", test("PASSED", None, None))]);
+    stolen
+        .facts
+        .signers
+        .insert((parse("evidence"), 1), Ok(key("mallory")));
+    stolen.fails(RULE, "none for");
+}
+
+/// Another suite or environment is another matter; without a suite every suite must be good.
+#[test]
+fn suites_and_environments() {
+    let e2e = TESTED.replace(
+        "[\"test-result\"]",
+        "[{ type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]",
+    );
+    case(
+        &e2e,
+        vec![("ci", test("PASSED", Some("e2e"), Some("stage")))],
+    )
+    .passes(RULE);
+    for (suite, place) in [
+        (Some("unit"), Some("stage")),
+        (Some("e2e"), None),
+        (Some("e2e"), Some("prod")),
+    ] {
+        let check = case(&e2e, vec![("ci", test("PASSED", suite, place))])
+            .fails(RULE, "test-result e2e in stage: none");
+        assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage"));
+    }
+    case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(RULE, "none for");
+    let unit = ("ci", test("PASSED", Some("unit"), None));
+    case(TESTED, vec![unit.clone()]).passes(RULE);
+    case(
+        TESTED,
+        vec![("ci", test("FAILED", Some("lint"), None)), unit],
+    )
+    .fails(RULE, "failed, says ci");
+}
+
+/// Nobody passes their own change; a machine that reports for a forge may.
+#[test]
+fn reviews() {
+    let policy = TESTED.replace("checks = [\"test-result\"]", "checks = [\"change-review\"]");
+    let case = |who: &'static str, unresolved| {
+        let mut case = self::case(&policy, vec![(who, review(unresolved))]);
+        case.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+        case
+    };
+    case("carol", 0).passes(RULE);
+    case("carol", 2).fails(RULE, "change-review: failed, says carol");
+    case("bob", 0).fails(RULE, "none for");
+    case("bob", 1).fails(RULE, "failed, says bob");
+    case("ci", 0).passes(RULE);
+    let mut own = case("carol", 0);
+    own.by("carol");
+    own.fails(RULE, "none for");
+    let mut unread = case("carol", 0);
+    unread.facts.authors = None;
+    unread.unknown(RULE, "authors");
+}
+
+/// What was not read is never taken for a pass.
+#[test]
+fn missing() {
+    let mut case = case(TESTED, vec![("ci", test("PASSED", None, None))]);
+    case.facts.signers.clear();
+    case.unknown(RULE, "which key signed entry 1 of evidence");
+    case.facts.evidence = Some(Err("past the bound".to_owned()));
+    case.unknown(RULE, "past the bound");
+    case.facts.evidence = None;
+    case.unknown(RULE, "not read");
+}

@@ -1,0 +1,234 @@
+//! An entry's own word about the code counts for nothing.
+
+use super::*;
+use crate::domain::entry::{
+    Artifact, Baseline, Build, Hold, Image, Lock, Outcome, Unlock, Verification, VerificationResult,
+};
+use crate::domain::rules::testing::{
+    Case, approve, change, commit, content, deploy, deployment as of, parse, policy_text, ran,
+    record, start,
+};
+
+const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n[components]\napi = { paths = [\"api/**\"] }\nweb = { paths = [\"web/**\"] }\n";
+
+fn after_one(action: Action) -> Case {
+    Case::after(
+        POLICY,
+        "prod",
+        vec![("alice", ran("api", 1, None))],
+        "alice",
+        action,
+    )
+}
+
+fn one(kind: Kind, to: u8, intent: Intent, said: Option<u8>) -> Action {
+    let mut api = change("api", to, Some(1));
+    (api.intent, api.target.content) = (intent, said.map(content));
+    start(1, of(kind, vec![api]))
+}
+
+/// An approved commit's content cannot be claimed for another, nor a content for a commit that lacks it.
+#[test]
+fn contents_are_recomputed() {
+    let mut case = after_one(deploy("api", 2, Some(1)));
+    case.passes(Rule::Content);
+    let slot = (commit(2), parse("api"));
+    case.facts
+        .contents
+        .insert(slot.clone(), Ok(Some(content(3))));
+    case.fails(
+        Rule::Content,
+        "the content of api at 020202020202 is 030303030303",
+    );
+    case.facts.contents.insert(slot.clone(), Ok(None));
+    case.fails(Rule::Content, "api is absent at 020202020202");
+    case.facts
+        .contents
+        .insert(slot.clone(), Err("too many files".to_owned()));
+    case.unknown(Rule::Content, "too many files");
+    case.facts.contents.remove(&slot);
+    case.unknown(Rule::Content, "not read");
+    Case::new(POLICY, "prod", "alice", deploy("nope", 2, None))
+        .fails(Rule::Content, "no component nope");
+}
+
+/// A deployment is judged against what runs, so it must name that.
+#[test]
+fn from_is_what_runs() {
+    after_one(deploy("api", 2, None))
+        .fails(Rule::Content, "not what runs, 010101010101: try again");
+    after_one(deploy("api", 2, Some(3))).fails(Rule::Content, "not what runs");
+    Case::new(POLICY, "prod", "alice", deploy("api", 2, Some(3)))
+        .fails(Rule::Content, "not what runs, nothing");
+    // The same content again is a deployment like any other.
+    after_one(one(Kind::Deploy, 1, Intent::Change, Some(1))).passes(Rule::Content);
+}
+
+/// Nothing new gets in as "unchanged", nor onto what nobody knows.
+#[test]
+fn unchanged_is_equal() {
+    after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
+    after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(2)))
+        .fails(Rule::Content, "differs from what runs");
+    // A rider that names a version of its own would put it into notes and trailers unseen.
+    let mut named = one(Kind::Deploy, 2, Intent::Unchanged, Some(1));
+    if let Action::Start(start) = &mut named {
+        start.deployment.components[0].target.version = Some(parse("9.9.9"));
+    }
+    after_one(named).fails(Rule::Content, "names neither a version");
+    let failed = record(
+        of(Kind::Deploy, vec![change("api", 2, Some(1))]),
+        Outcome::Failed,
+        VerificationResult::None,
+    );
+    let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
+    let wanted = one(Kind::Deploy, 3, Intent::Unchanged, Some(1));
+    Case::after(POLICY, "prod", history, "alice", wanted)
+        .fails(Rule::Content, "nobody knows what runs");
+}
+
+/// Only what the commit lacks is taken away; a whole environment is taken away as it runs.
+#[test]
+fn destroyed() {
+    after_one(one(Kind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
+    let mut there = after_one(one(Kind::Deploy, 2, Intent::Destroy, None));
+    there
+        .facts
+        .contents
+        .insert((commit(2), parse("api")), Ok(Some(content(2))));
+    there.fails(Rule::Content, "only what is absent is destroyed");
+    after_one(one(Kind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
+    after_one(one(Kind::Destroy, 2, Intent::Destroy, None))
+        .fails(Rule::Content, "destroyed as it runs");
+    // A component that has left the policy can still be cleared away.
+    let mut gone = change("old", 2, Some(1));
+    (gone.intent, gone.target.content) = (Intent::Destroy, None);
+    let wanted = start(1, of(Kind::Deploy, vec![gone]));
+    Case::after(
+        POLICY,
+        "prod",
+        vec![("alice", ran("old", 1, None))],
+        "alice",
+        wanted,
+    )
+    .passes(Rule::Content);
+}
+
+/// A command is run in what runs.
+#[test]
+fn commanded() {
+    after_one(one(Kind::Exec, 1, Intent::Unchanged, Some(1))).passes(Rule::Content);
+    after_one(one(Kind::Exec, 1, Intent::Unchanged, Some(2))).fails(Rule::Content, "not what runs");
+}
+
+/// What was verified is what runs now, not what ran when the check began.
+#[test]
+fn verified() {
+    let verification = |byte| {
+        Action::Verification(Verification {
+            components: vec![Component {
+                component: parse("api"),
+                commit: commit(byte),
+            }],
+            verification: VerificationResult::Passed,
+            comment: None,
+            logs: Vec::new(),
+        })
+    };
+    after_one(verification(1)).passes(Rule::Content);
+    after_one(verification(2)).fails(Rule::Content, "020202020202 is not what runs of api");
+}
+
+/// A baseline, an artifact and the lifting of a hold are about the commit's own content too.
+#[test]
+fn everything_else_that_names_a_content() {
+    let baseline = Action::Baseline(Baseline {
+        components: vec![change("api", 1, None).target],
+        comment: None,
+    });
+    let image = Image {
+        name: parse("img"),
+        digest: Digest::sha256(b"x"),
+    };
+    let artifact = Artifact {
+        component: parse("api"),
+        commit: commit(1),
+        content: content(1),
+        image,
+        builder: None,
+    };
+    let unlock = Unlock {
+        component: None,
+        commit: Some(commit(1)),
+        holds: vec![Hold {
+            component: parse("api"),
+            content: content(1),
+        }],
+        comment: None,
+    };
+    for (ledger, action) in [
+        ("prod", baseline),
+        ("evidence", Action::Artifact(artifact)),
+        ("prod", Action::Unlock(unlock)),
+    ] {
+        let mut case = Case::new(POLICY, ledger, "alice", action);
+        case.facts
+            .contents
+            .insert((commit(1), parse("api")), Ok(Some(content(1))));
+        case.passes(Rule::Content);
+        case.facts
+            .contents
+            .insert((commit(1), parse("api")), Ok(Some(content(2))));
+        case.fails(Rule::Content, "the content of api");
+        case.facts.contents.clear();
+        case.unknown(Rule::Content, "not read");
+    }
+}
+
+/// A name that no component has would be consent or a lock that nobody ever meets.
+#[test]
+fn components_are_known() {
+    let lock = Action::Lock(Lock {
+        component: Some(parse("nope")),
+        reason: parse("x"),
+    });
+    let build = Build {
+        component: parse("nope"),
+        commit: commit(1),
+        result: crate::domain::entry::BuildResult::Failed,
+        log: None,
+    };
+    for (ledger, action) in [
+        ("prod", approve(1, &["nope"])),
+        ("prod", lock),
+        ("evidence", Action::Build(build)),
+    ] {
+        Case::new(POLICY, ledger, "alice", action).fails(Rule::Content, "no component nope");
+    }
+    Case::new(POLICY, "prod", "alice", approve(1, &["rest"])).passes(Rule::Content);
+}
+
+/// A policy is the text that was signed, and of this project.
+#[test]
+fn policies() {
+    let text = policy_text(POLICY);
+    let publish = |text: &str| {
+        Action::Publish(Publish {
+            digest: Digest::sha256(text.as_bytes()),
+            approved_by: Vec::new(),
+            description: None,
+            admits: Vec::new(),
+            recovered: false,
+        })
+    };
+    let mut case = Case::new(POLICY, "policy", "alice", publish(&text));
+    case.unknown(Rule::Content, "not read");
+    case.policy_text = Some(text.clone().into_bytes());
+    case.passes(Rule::Content);
+    case.policy_text = Some(format!("{text}\n").into_bytes());
+    case.fails(Rule::Content, "digest");
+    let renamed = text.replace("\"catalogue\"", "\"shop\"");
+    let mut case = Case::new(POLICY, "policy", "alice", publish(&renamed));
+    case.policy_text = Some(renamed.into_bytes());
+    case.fails(Rule::Content, "called catalogue for ever, and not shop");
+}

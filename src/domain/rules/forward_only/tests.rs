@@ -1,0 +1,167 @@
+//! Forward unless it is a way back that was good; and never what is on hold.
+
+use super::*;
+use crate::domain::entry::{Baseline, Component, Verification};
+use crate::domain::rules::testing::{
+    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, record, start,
+    statement,
+};
+use crate::domain::text::Line;
+
+const BOUND: &str = "[environments]\nprod = { branch = \"main\", hotfix = {} }\n";
+const FREE: &str = "[environments]\nprod = { hotfix = {} }\n";
+
+fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
+    let history = vec![("alice", ran("catalogue", 1, None))];
+    let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
+    let mut case = Case::after(rest, "prod", history, "alice", wanted);
+    case.facts
+        .contains
+        .insert((commit(to), commit(1)), Ok(contains));
+    case
+}
+
+/// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
+#[test]
+fn forward() {
+    after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::Direction);
+    let check = after_one(BOUND, Kind::Deploy, 2, false).fails(
+        Rule::Direction,
+        "020202020202 does not contain 010101010101",
+    );
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record prod 020202020202 --rollback")
+    );
+    after_one(FREE, Kind::Deploy, 2, false).passes(Rule::Direction);
+    let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
+    blind.facts.contains.clear();
+    blind.unknown(Rule::Direction, "not looked up");
+    // Equal content goes no way at all, until nobody knows what runs.
+    let mut equal = after_one(BOUND, Kind::Deploy, 2, false);
+    equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
+    equal.passes(Rule::Direction);
+}
+
+/// A repair is made on top of what runs, with a branch or without: otherwise it would drop what it repairs.
+#[test]
+fn hotfix() {
+    for rest in [BOUND, FREE] {
+        after_one(rest, Kind::Hotfix, 2, true).passes(Rule::Direction);
+        assert_eq!(
+            after_one(rest, Kind::Hotfix, 2, false)
+                .fails(Rule::Direction, "does not contain")
+                .remedy,
+            None
+        );
+    }
+}
+
+/// What failed here or was rolled back does not come back by itself, whatever it is called.
+#[test]
+fn holds() {
+    let failed = record(
+        deployment(Kind::Deploy, vec![change("catalogue", 2, Some(1))]),
+        Outcome::RolledBack,
+        VerificationResult::None,
+    );
+    for kind in [Kind::Deploy, Kind::Hotfix, Kind::Rollback] {
+        let history = vec![
+            ("alice", ran("catalogue", 1, None)),
+            ("alice", failed.clone()),
+        ];
+        let wanted = start(1, deployment(kind, vec![change("catalogue", 2, Some(1))]));
+        let check = Case::after(FREE, "prod", history, "alice", wanted)
+            .fails(Rule::Direction, "on hold in prod since");
+        assert_eq!(
+            check.remedy.as_deref(),
+            Some("git deploy unlock prod --commit 020202020202")
+        );
+    }
+}
+
+fn back(earlier: Vec<Action>) -> Case {
+    let history = vec![("alice", ran("catalogue", 2, None))];
+    let wanted = start(
+        1,
+        deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+    );
+    let rest =
+        "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
+    let mut case = Case::after(rest, "prod", history, "alice", wanted);
+    let entries = earlier
+        .into_iter()
+        .map(|action| kept(&statement("prod", "alice", noon(), action)))
+        .collect();
+    case.facts.contains.clear();
+    case.facts.earlier = [(parse("catalogue"), Ok(entries))].into();
+    case
+}
+
+fn later(result: VerificationResult) -> Action {
+    Action::Verification(Verification {
+        components: vec![Component {
+            component: parse("catalogue"),
+            commit: commit(1),
+        }],
+        verification: result,
+        comment: None,
+        logs: Vec::new(),
+    })
+}
+
+/// A stolen key cannot call "rollback" what never ran, never worked, or worked no more.
+#[test]
+fn rollback() {
+    use VerificationResult::{Failed, None, Passed};
+    let ended = |outcome, verification| {
+        finish(
+            1,
+            &deploy("catalogue", 1, Option::None),
+            outcome,
+            verification,
+        )
+    };
+    let baseline = Action::Baseline(Baseline {
+        components: vec![change("catalogue", 1, Option::None).target],
+        comment: Option::<Line>::None,
+    });
+    for good in [
+        vec![ended(Outcome::Succeeded, Passed)],
+        vec![later(Passed), ended(Outcome::Succeeded, None)],
+        vec![baseline.clone()],
+        vec![later(Passed), baseline.clone()],
+    ] {
+        back(good).passes(Rule::Direction);
+    }
+    for (bad, words) in [
+        (vec![], "never ran"),
+        (vec![ended(Outcome::Failed, None)], "never ran"),
+        (vec![ran("catalogue", 3, Option::None)], "never ran"),
+        (vec![later(Passed)], "never ran"),
+        (
+            vec![ended(Outcome::Succeeded, None)],
+            "not a verified success",
+        ),
+        (
+            vec![later(Failed), ended(Outcome::Succeeded, Passed)],
+            "not a verified success",
+        ),
+        (vec![later(Failed), baseline], "not a verified success"),
+    ] {
+        let check = back(bad).fails(Rule::Direction, words);
+        assert_eq!(check.remedy.as_deref(), Some("git deploy log prod"));
+    }
+    let mut blind = back(Vec::new());
+    blind.facts.earlier.clear();
+    blind.unknown(Rule::Direction, "not looked up");
+}
+
+/// An old commit that lacks a component does not take it out of production without approvals.
+#[test]
+fn rollback_destroys_nothing() {
+    let mut case = back(vec![ran("catalogue", 1, None)]);
+    let change = &mut case.deployment().components[0];
+    (change.intent, change.target.content) = (Intent::Destroy, None);
+    case.fails(Rule::Direction, "takes no component away");
+}

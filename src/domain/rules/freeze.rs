@@ -1,0 +1,65 @@
+//! Freeze: nothing is deployed inside a window.
+
+use super::findings::moment;
+use super::{Context, Known, answer, unless};
+use crate::domain::policy::Freeze;
+use crate::domain::time::Time;
+use crate::domain::verdict::{Check, Rule};
+
+pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+    answer(Rule::Freeze, judge(ctx))
+}
+
+fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+    let windows = &ctx.environment()?.freeze;
+    if windows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let refusal = |freeze: &Freeze, until: Time| {
+        let reason = freeze
+            .reason
+            .as_ref()
+            .map_or_else(|| "frozen".to_owned(), |reason| format!("frozen: {reason}"));
+        Check::fail(
+            Rule::Freeze,
+            format!("{reason}, until {} UTC ({freeze})", moment(until, ctx.now)),
+        )
+    };
+    let against = windows
+        .iter()
+        .filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
+    Ok(unless(Rule::Freeze, against.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::rules::testing::{Case, deploy, parse};
+    use crate::domain::verdict::Rule;
+
+    /// The window is asked of the clock, not of what an entry says.
+    #[test]
+    fn windows() {
+        let weekend = "[environments.prod]\nfreeze = [{ start = \"Fri 16:00\", end = \"Mon 08:00\", reason = \"weekend\" }]";
+        let mut case = Case::new(weekend, "prod", "alice", deploy("catalogue", 1, None));
+        case.passes(Rule::Freeze);
+        case.now = parse("2026-03-06T16:00:00Z");
+        case.fails(
+            Rule::Freeze,
+            "frozen: weekend, until 2026-03-09 08:00 UTC (Fri 16:00 to Mon 08:00 UTC)",
+        );
+        case.now = parse("2026-03-09T08:00:00Z");
+        case.passes(Rule::Freeze);
+    }
+
+    /// An environment without windows is not told about them.
+    #[test]
+    fn none() {
+        let case = Case::new(
+            "[environments.prod]",
+            "prod",
+            "alice",
+            deploy("catalogue", 1, None),
+        );
+        assert_eq!(case.checks(Rule::Freeze), []);
+    }
+}

@@ -1,0 +1,300 @@
+//! Nothing is locked or under way: neither the environment nor a component that the deployment touches.
+//!
+//! A rollback passes a machine's lock, so that an alert's lock never stands between an environment and its way back.
+
+use std::sync::Arc;
+
+use super::{Context, Known, answer, moved, unless};
+use crate::domain::entry::{Action, Change, Deployment, Kept, Kind};
+use crate::domain::state::Run;
+use crate::domain::verdict::{Check, Rule};
+
+pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+    answer(
+        Rule::Lock,
+        judge(ctx).map(|against| unless(Rule::Lock, against)),
+    )
+}
+
+fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+    let (deployment, here, place) = (ctx.deployment()?, ctx.here()?, ctx.shown());
+    let stops = |lock: &&Arc<Kept>| deployment.kind != Kind::Rollback || by_person(ctx, lock);
+    let touched: Vec<&Change> = touched(deployment).collect();
+    let mut against = Vec::new();
+    if let Some(lock) = here.lock().filter(stops) {
+        against.push(locked(&place, lock).remedy(format!("git deploy unlock {place}")));
+    }
+    for component in touched.iter().map(|change| &change.target.component) {
+        if let Some(lock) = here.component_lock(component).filter(stops) {
+            let what = format!("{component} in {place}");
+            against.push(
+                locked(&what, lock)
+                    .remedy(format!("git deploy unlock {place} --component {component}")),
+            );
+        }
+    }
+    let busy = here
+        .runs()
+        .into_iter()
+        .filter(|run| meets(run, deployment, &touched));
+    against.extend(busy.map(|run| {
+        let (start, by) = (&run.start.statement, &run.owner.statement.by);
+        let why = format!(
+            "run {} of {by} is unfinished since {}",
+            run.sequence, start.at
+        );
+        let number = run.sequence;
+        // Only whoever runs it can say how it ended; others give it up, once they may.
+        let own = ctx.statement.is_some_and(|statement| statement.by == *by);
+        Check::fail(Rule::Lock, why).remedy(match (own, is_carried_out(ctx, run)) {
+            (true, true) => format!("git deploy resume {place} --run {number}"),
+            (true, false) => format!("git deploy record {place} --finish --run {number}"),
+            (false, _) => format!("git deploy abort {place} --run {number} -m REASON"),
+        })
+    }));
+    Ok(against)
+}
+
+/// Whether the policy says how what the run changes is carried out; else another system does it.
+fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
+    let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
+    changed.any(|change| {
+        ctx.policy
+            .component(&change.target.component)
+            .is_some_and(|it| it.apply.is_some())
+    })
+}
+
+/// What a deployment touches: what changes or moves to another commit; all of it for a command or a destruction.
+fn touched(deployment: &Deployment) -> impl Iterator<Item = &Change> {
+    let all = matches!(deployment.kind, Kind::Exec | Kind::Destroy);
+    deployment
+        .components
+        .iter()
+        .filter(move |change| all || moved(change))
+}
+
+/// Whether an unfinished run is in the way: it changes the same component, or one of the two takes the whole environment down.
+fn meets(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
+    // A run without a deployment cannot be, and would be in the way.
+    let Some(other) = run.start.statement.deployment() else {
+        return true;
+    };
+    let same = |change: &Change| {
+        touched
+            .iter()
+            .any(|mine| mine.target.component == change.target.component)
+    };
+    other.kind == Kind::Destroy || deployment.kind == Kind::Destroy || other.changed().any(same)
+}
+
+/// Whoever the policy no longer lists was a person: the lock holds.
+fn by_person(ctx: &Context<'_>, lock: &Kept) -> bool {
+    ctx.policy
+        .people
+        .get(&lock.statement.by)
+        .is_none_or(|spec| !spec.machine)
+}
+
+fn locked(what: &str, lock: &Kept) -> Check {
+    let statement = &lock.statement;
+    let reason = match &statement.action {
+        Action::Lock(it) => it.reason.as_str(),
+        _ => "",
+    };
+    Check::fail(
+        Rule::Lock,
+        format!(
+            "{what} is locked by {} since {}: {reason}",
+            statement.by, statement.at
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::{Intent, Lock, Outcome, VerificationResult};
+    use crate::domain::rules::testing::{
+        Case, change, deploy, deployment, finish, parse, ran, record, start,
+    };
+
+    const POLICY: &str = "[environments]\nprod = {}\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n[components]\napi = { paths = [\"api/**\"] }\nweb = { paths = [\"web/**\"] }\n";
+
+    fn lock(component: Option<&str>) -> Action {
+        Action::Lock(Lock {
+            component: component.map(parse),
+            reason: parse("incident 4711"),
+        })
+    }
+
+    /// A locked environment takes nothing new, a locked component leaves the others alone.
+    #[test]
+    fn locks() {
+        Case::new(POLICY, "prod", "alice", deploy("api", 1, None)).passes(Rule::Lock);
+        let whole = Case::after(
+            POLICY,
+            "prod",
+            vec![("bob", lock(None))],
+            "alice",
+            deploy("api", 1, None),
+        );
+        let check = whole.fails(
+            Rule::Lock,
+            "prod is locked by bob since 2026-03-05T09:59:00Z: incident 4711",
+        );
+        assert_eq!(check.remedy.as_deref(), Some("git deploy unlock prod"));
+        let part = |to| {
+            Case::after(
+                POLICY,
+                "prod",
+                vec![("bob", lock(Some("api")))],
+                "alice",
+                deploy(to, 1, None),
+            )
+        };
+        let check = part("api").fails(Rule::Lock, "api in prod is locked by bob");
+        assert_eq!(
+            check.remedy.as_deref(),
+            Some("git deploy unlock prod --component api")
+        );
+        part("web").passes(Rule::Lock);
+        let mut blind = part("web");
+        blind.facts.state = Some(Err("unreadable".to_owned()));
+        blind.unknown(Rule::Lock, "unreadable");
+    }
+
+    /// A locked component does not even ride along to another commit; one that stays where it is may.
+    #[test]
+    fn riding_along() {
+        let history = || vec![("alice", ran("api", 1, None)), ("bob", lock(Some("api")))];
+        let ride = |to| {
+            let mut api = change("api", to, Some(1));
+            (api.intent, api.target.content) =
+                (Intent::Unchanged, change("api", 1, None).target.content);
+            start(
+                1,
+                deployment(Kind::Deploy, vec![api, change("web", to, None)]),
+            )
+        };
+        Case::after(POLICY, "prod", history(), "alice", ride(2))
+            .fails(Rule::Lock, "api in prod is locked");
+        Case::after(POLICY, "prod", history(), "alice", ride(1)).passes(Rule::Lock);
+    }
+
+    /// When it burns, an alert's own lock does not stop the way back, and a person's does, listed still or not.
+    #[test]
+    fn rollback_passes_machines() {
+        let back = || {
+            start(
+                1,
+                deployment(Kind::Rollback, vec![change("api", 1, Some(2))]),
+            )
+        };
+        for (by, stops) in [("ci", false), ("bob", true), ("mallory", true)] {
+            let history = vec![
+                ("alice", ran("api", 2, None)),
+                (by, lock(None)),
+                (by, lock(Some("api"))),
+            ];
+            let case = Case::after(POLICY, "prod", history.clone(), "alice", back());
+            if stops {
+                drop(case.fails(Rule::Lock, "locked by"));
+            } else {
+                case.passes(Rule::Lock);
+            }
+            Case::after(POLICY, "prod", history, "alice", deploy("api", 3, Some(2)))
+                .fails(Rule::Lock, "locked by");
+        }
+    }
+
+    /// Winning the push of a start is the lock: a second one of the same component waits, also for a rollback.
+    #[test]
+    fn one_at_a_time() {
+        let history = || vec![("ci", deploy("api", 1, None))];
+        let check = Case::after(
+            POLICY,
+            "prod",
+            history(),
+            "alice",
+            start(2, deployment(Kind::Deploy, vec![change("api", 2, None)])),
+        )
+        .fails(
+            Rule::Lock,
+            "run 1 of ci is unfinished since 2026-03-05T09:59:00Z",
+        );
+        assert_eq!(
+            check.remedy.as_deref(),
+            Some("git deploy abort prod --run 1 -m REASON")
+        );
+        let own = Case::after(POLICY, "prod", history(), "ci", deploy("api", 2, None))
+            .fails(Rule::Lock, "run 1 of ci");
+        assert_eq!(
+            own.remedy.as_deref(),
+            Some("git deploy record prod --finish --run 1")
+        );
+        Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
+        let back = start(2, deployment(Kind::Rollback, vec![change("api", 2, None)]));
+        Case::after(POLICY, "prod", history(), "alice", back).fails(Rule::Lock, "unfinished");
+        let written = record(
+            deployment(Kind::Deploy, vec![change("api", 2, None)]),
+            Outcome::Succeeded,
+            VerificationResult::None,
+        );
+        Case::after(POLICY, "prod", history(), "alice", written).fails(Rule::Lock, "unfinished");
+        let mut done = history();
+        done.push((
+            "ci",
+            finish(
+                1,
+                &deploy("api", 1, None),
+                Outcome::Succeeded,
+                VerificationResult::Passed,
+            ),
+        ));
+        Case::after(POLICY, "prod", done, "alice", deploy("api", 2, Some(1))).passes(Rule::Lock);
+    }
+
+    /// Nothing is put into an environment that is being taken down, nor is one taken down under a run.
+    #[test]
+    fn destruction_is_alone() {
+        let destroy = || start(1, deployment(Kind::Destroy, Vec::new()));
+        let within = |before, action| {
+            Case::within(
+                POLICY,
+                "pr",
+                Some("pr-7"),
+                vec![("alice", before)],
+                "alice",
+                action,
+            )
+        };
+        within(destroy(), deploy("api", 1, None)).fails(Rule::Lock, "unfinished");
+        within(deploy("api", 1, None), destroy()).fails(Rule::Lock, "unfinished");
+        // Another environment of the same pattern is no hindrance.
+        let mut other = within(destroy(), deploy("api", 1, None));
+        other.statement.environment = Some(parse("pr-8"));
+        other.passes(Rule::Lock);
+    }
+
+    /// A command in the environment waits for a run that changes what it is about.
+    #[test]
+    fn commands() {
+        let mut api = change("api", 1, Some(1));
+        api.intent = Intent::Unchanged;
+        let exec = || start(9, deployment(Kind::Exec, vec![api.clone()]));
+        let history = vec![
+            ("alice", ran("api", 1, None)),
+            ("alice", deploy("api", 2, Some(1))),
+        ];
+        Case::after(POLICY, "prod", history, "alice", exec()).fails(Rule::Lock, "unfinished");
+        Case::after(
+            POLICY,
+            "prod",
+            vec![("alice", ran("api", 1, None))],
+            "alice",
+            exec(),
+        )
+        .passes(Rule::Lock);
+    }
+}

@@ -1,0 +1,92 @@
+//! How long is long enough.
+
+use crate::domain::entry::{Action, Component, Verification, VerificationResult};
+use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
+use crate::domain::time::Span;
+use crate::domain::verdict::Rule;
+
+const RULE: Rule = Rule::Soak;
+
+fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
+    let policy = format!(
+        "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\nsoak = \"{soak}\"\n"
+    );
+    let mut case = Case::new(&policy, "prod", "alice", deploy("catalogue", 1, None));
+    case.source(history);
+    case
+}
+
+fn verification(verification: VerificationResult) -> Action {
+    let components = vec![Component {
+        component: parse("catalogue"),
+        commit: commit(1),
+    }];
+    Action::Verification(Verification {
+        components,
+        verification,
+        comment: None,
+        logs: vec![],
+    })
+}
+
+/// What runs still is measured to now, and says how much is left.
+#[test]
+fn still_running() {
+    let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
+    case.now = noon().plus(Span::seconds(37 * 60));
+    case.fails(RULE, "stage runs it since 09:59, soak 1h: 22 minutes left");
+    case.now = noon().plus(Span::seconds(59 * 60 - 1));
+    case.fails(RULE, "1 second left");
+    case.now = noon().plus(Span::seconds(59 * 60));
+    case.passes(RULE);
+}
+
+/// What was replaced has what it has; the longest time counts, not the sum.
+#[test]
+fn replaced() {
+    let once = vec![
+        ("ci", ran("catalogue", 1, None)),
+        ("ci", ran("catalogue", 2, Some(1))),
+    ];
+    case("60s", once.clone()).passes(RULE);
+    case("61s", once.clone()).fails(RULE, "stage ran it for 1 minute at most, soak 61s");
+    let twice = [once.clone(), once].concat();
+    case("2m", twice).fails(RULE, "at most");
+}
+
+/// A failed verification ends the time, and a passed one begins another.
+#[test]
+fn unbroken() {
+    let fine = ("ci", ran("catalogue", 1, None));
+    let (bad, good) = (
+        verification(VerificationResult::Failed),
+        verification(VerificationResult::Passed),
+    );
+    case(
+        "3m",
+        vec![fine.clone(), ("ci", good.clone()), ("ci", good.clone())],
+    )
+    .passes(RULE);
+    case("3m", vec![fine.clone(), ("ci", bad.clone()), ("ci", good)])
+        .fails(RULE, "stage runs it since 09:59");
+    case("2m", vec![fine, ("ci", bad)]).fails(RULE, "for 1 minute at most");
+    case("1s", vec![]).fails(RULE, "stage never ran it verified, soak 1s");
+}
+
+/// What was not read is never taken for long enough.
+#[test]
+fn missing() {
+    let mut case = case("1s", vec![("ci", ran("catalogue", 1, None))]);
+    case.facts.source.clear();
+    case.unknown(RULE, "not read");
+}
+
+/// Without a soak nothing is asked.
+#[test]
+fn not_asked() {
+    let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
+    assert_eq!(
+        Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(RULE),
+        []
+    );
+}

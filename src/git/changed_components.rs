@@ -1,0 +1,213 @@
+//! Which components a commit touches: by comparing its tree with its parents', folder by folder, and only where they differ.
+//!
+//! A folder that is wholly a component's own is never opened: that its ids differ is all there is to know. So the cost is that of the folders
+//! on the way to a change, however many files and components there are.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::error::{Error, Result};
+use super::object::Kind;
+use super::repo::Repository;
+use super::tree::{Entry, entries, past_equal};
+use crate::domain::id::Oid;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{Owners, Place, Policy, Within};
+
+/// The most tree entries that differ and are looked at for one commit.
+const ENTRY_LIMIT: usize = 1_000_000;
+/// The deepest folder that is looked at.
+const DEPTH_LIMIT: usize = 256;
+/// Folders that are remembered, in bytes: the next older commit is compared with the same ones.
+const FOLDER_CACHE: usize = 8 << 20;
+
+/// Finds out for commit after commit.
+pub struct Touched<'a> {
+    repository: &'a Repository,
+    owners: Owners<'a>,
+    folders: Cache<Oid, Arc<[u8]>>,
+}
+
+struct Walk<'t, 'a> {
+    of: &'t Touched<'a>,
+    touched: Vec<bool>,
+    examined: usize,
+}
+
+impl<'a> Touched<'a> {
+    /// For the components of a policy.
+    pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
+        Self {
+            repository,
+            owners: Owners::new(policy),
+            folders: Cache::new(FOLDER_CACHE),
+        }
+    }
+
+    /// The components; an answer has their order.
+    pub fn names(&self) -> &[ComponentName] {
+        self.owners.names()
+    }
+
+    /// Whether a commit touches each component, as `git log -- <paths>` would list it: one parent or none, by what it changed; a merge,
+    /// only by what is like none of its parents.
+    pub fn by(&self, commit: Oid) -> Result<Vec<bool>> {
+        let (tree, parents) = self.repository.outline(commit)?;
+        if parents.is_empty() {
+            return self.between(None, tree);
+        }
+        let mut touched = vec![true; self.names().len()];
+        for parent in parents {
+            let (old, _) = self.repository.outline(parent)?;
+            let one = self.between(Some(old), tree)?;
+            touched
+                .iter_mut()
+                .zip(one)
+                .for_each(|(all, one)| *all &= one);
+        }
+        Ok(touched)
+    }
+
+    /// Whether each component is another at `new` than at `old`, in one walk over what differs between the two commits' trees.
+    pub fn differing(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {
+        let (old, _) = self.repository.outline(old)?;
+        let (new, _) = self.repository.outline(new)?;
+        self.between(Some(old), new)
+    }
+
+    fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
+        let mut walk = Walk {
+            of: self,
+            touched: vec![false; self.names().len()],
+            examined: 0,
+        };
+        if old != Some(new) {
+            walk.differing(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
+        }
+        Ok(walk.touched)
+    }
+
+    fn read(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
+        let Some(tree) = tree else {
+            return Ok(Arc::default());
+        };
+        if let Some(known) = self.folders.get(&tree) {
+            return Ok(known);
+        }
+        let raw: Arc<[u8]> = self.repository.read(tree, Kind::Tree)?.into();
+        self.folders.insert(tree, Arc::clone(&raw), raw.len());
+        Ok(raw)
+    }
+}
+
+impl Walk<'_, '_> {
+    /// Compares two folders at one path, which differ.
+    fn differing(
+        &mut self,
+        old: Option<Oid>,
+        new: Option<Oid>,
+        path: &mut Vec<u8>,
+        within: &Within<'_>,
+        depth: usize,
+    ) -> Result<()> {
+        self.mark(&within.whole);
+        if !within.descend || self.touched.iter().all(|it| *it) {
+            return Ok(());
+        }
+        if depth > DEPTH_LIMIT {
+            return Err(bounds("the depth of the commit's folders", DEPTH_LIMIT));
+        }
+        let (old_raw, new_raw) = (self.of.read(old)?, self.of.read(new)?);
+        // The ids of one repository are equally long.
+        let Some(id) = old.or(new) else { return Ok(()) };
+        let (mut left, mut right) = (&*old_raw, &*new_raw);
+        loop {
+            (left, right) = past_equal(id, left, right)?;
+            let (one, two) = (first(id, left)?, first(id, right)?);
+            let order = match (&one, &two) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(two)) => order(one, two),
+            };
+            let one = one
+                .filter(|_| order.is_le())
+                .inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
+            let two = two
+                .filter(|_| order.is_ge())
+                .inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
+            let Some(either) = one.or(two) else {
+                return Ok(());
+            };
+            self.examined += 1;
+            if self.examined > ENTRY_LIMIT {
+                return Err(bounds(
+                    "the number of files that differ in the commit",
+                    ENTRY_LIMIT,
+                ));
+            }
+            self.entry(
+                &either,
+                one.map(|it| it.id),
+                two.map(|it| it.id),
+                path,
+                &within.place,
+                depth,
+            )?;
+        }
+    }
+
+    /// One that differs, or is only on one side.
+    fn entry(
+        &mut self,
+        entry: &Entry<'_>,
+        old: Option<Oid>,
+        new: Option<Oid>,
+        path: &mut Vec<u8>,
+        place: &Place<'_>,
+        depth: usize,
+    ) -> Result<()> {
+        let length = path.len();
+        if length > 0 {
+            path.push(b'/');
+        }
+        path.extend(entry.name);
+        let owners = &self.of.owners;
+        if !entry.is_tree() {
+            self.mark(&owners.file(place, path, entry.name));
+        } else if old != new {
+            self.differing(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
+        }
+        path.truncate(length);
+        Ok(())
+    }
+
+    fn mark(&mut self, numbers: &[usize]) {
+        for number in numbers {
+            if let Some(touched) = self.touched.get_mut(*number) {
+                *touched = true;
+            }
+        }
+    }
+}
+
+fn first(tree: Oid, raw: &[u8]) -> Result<Option<Entry<'_>>> {
+    entries(tree, raw).next().transpose()
+}
+
+/// Git's order of entries: folders as if their names ended in a slash. So a file and a folder of one name are two entries.
+fn order(old: &Entry<'_>, new: &Entry<'_>) -> Ordering {
+    let slash = |entry: &Entry<'_>| entry.is_tree().then_some(&b'/');
+    old.name
+        .iter()
+        .chain(slash(old))
+        .cmp(new.name.iter().chain(slash(new)))
+}
+
+fn bounds(what: &str, limit: usize) -> Error {
+    Error::Bounds {
+        what: what.to_owned(),
+        limit: limit as u64,
+    }
+}

@@ -1,0 +1,311 @@
+//! The notes against the ledgers: each line that they tell, and each that they should.
+//!
+//! The lines that the ledgers give are gathered while their entries are judged. Equal notes are told by the name of their blob, so that
+//! only those which differ are read. That they lag behind is no fault; what they tell must be so. What they tell of a ledger that can be
+//! read in part only cannot be told.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use super::index::Index;
+use super::{Finding, Kind, Remark, Special};
+use crate::domain::entry::{Statement, note_line};
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::text::harmless;
+use crate::domain::time::Time;
+use crate::domain::verdict::Outcome;
+use crate::git::error::{Error, Result};
+use crate::git::object;
+use crate::git::repo::{Repository, Shared};
+use crate::git::tree::{Found, Leaf};
+use crate::ledger::Tips;
+use crate::ledger::notes::NOTES;
+
+/// The largest note that is read to say how it differs.
+const NOTE_LIMIT: usize = 64 * 1024 * 1024;
+/// The most notes.
+const COUNT_LIMIT: usize = 10_000_000;
+/// How many lines of one note are told of; more are counted.
+const LINES: usize = 20;
+
+/// A line that a ledger gives to the note of a commit. Their order is that of the notes.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Told {
+    commit: CommitId,
+    at: Time,
+    /// The ledger's number, which goes by its name.
+    ledger: usize,
+    place: usize,
+    line: Box<str>,
+}
+
+/// Adds the lines of an entry.
+pub(super) fn tell(
+    ledger: usize,
+    place: usize,
+    id: EntryId,
+    statement: &Statement,
+    told: &mut Vec<Told>,
+) {
+    for commit in statement.commits() {
+        if let Some(line) = note_line(statement, id, commit) {
+            told.push(Told {
+                commit,
+                at: statement.at,
+                ledger,
+                place,
+                line: line.into(),
+            });
+        }
+    }
+}
+
+/// What there is to say about the notes.
+pub(super) fn check(
+    repository: &Repository,
+    index: &Index,
+    tips: &Tips,
+    told: Vec<Told>,
+    partly: &BTreeSet<&LedgerName>,
+) -> (Vec<Finding>, Vec<Remark>) {
+    let remark = |kind, text: &str| {
+        vec![Remark {
+            kind,
+            ledger: None,
+            entry: None,
+            text: text.to_owned(),
+        }]
+    };
+    let found = match compare(repository, index, tips, told, partly) {
+        Ok(found) => found,
+        Err(error) => return (vec![Finding::error(Kind::Notes, None, &error)], Vec::new()),
+    };
+    let Some((findings, behind)) = found else {
+        return (
+            Vec::new(),
+            remark(Special::NotesBehind, "there are none here: git deploy sync"),
+        );
+    };
+    let wrong = findings
+        .iter()
+        .any(|finding| finding.outcome == Outcome::Fail);
+    let remarks = match (findings.is_empty(), behind) {
+        (false, _) if !wrong => Vec::new(),
+        (false, _) => remark(
+            Special::NotesWrong,
+            "written anew they tell the truth again: git deploy notes rebuild",
+        ),
+        (true, true) => remark(
+            Special::NotesBehind,
+            "they do not tell the newest entries yet: git deploy sync",
+        ),
+        (true, false) => Vec::new(),
+    };
+    (findings, remarks)
+}
+
+fn wrong(detail: String) -> Finding {
+    Finding {
+        kind: Kind::Notes,
+        ledger: None,
+        entry: None,
+        rule: None,
+        outcome: Outcome::Fail,
+        detail,
+    }
+}
+
+/// What cannot be told of the notes: not all of what they rest on can be read.
+fn open(detail: String) -> Finding {
+    Finding {
+        outcome: Outcome::Unknown,
+        ..wrong(detail)
+    }
+}
+
+/// What is wrong with the notes, and whether they lag behind; `None` where there are none.
+fn compare(
+    repository: &Repository,
+    index: &Index,
+    tips: &Tips,
+    mut told: Vec<Told>,
+    partly: &BTreeSet<&LedgerName>,
+) -> Result<Option<(Vec<Finding>, bool)>> {
+    let Some(commit) = repository.read_ref(NOTES)? else {
+        return Ok(None);
+    };
+    let covers = repository.notes(Some(commit))?.covers;
+    let (mut findings, mut ends) = (Vec::new(), HashMap::new());
+    for (ledger, covered) in &covers {
+        if let Some((number, place)) = index
+            .chain(ledger)
+            .and_then(|(it, chain)| Some((it, chain.place(*covered)?)))
+        {
+            ends.insert(number, place);
+        } else {
+            findings.push(match index.holds(repository, ledger, *covered) {
+                // What a ledger may hold of which not all is here is no lie.
+                Err(error) if partly.contains(ledger) => Finding::error(Kind::Notes, None, &error),
+                _ => wrong(format!(
+                    "they tell of {ledger} up to {}, which it does not hold",
+                    covered.short()
+                )),
+            });
+        }
+    }
+    if findings.is_empty() {
+        told.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.place <= *end));
+        told.sort_unstable();
+        findings = differing(
+            repository,
+            repository.read_commit(commit)?.tree,
+            &told,
+            partly,
+        )?;
+    }
+    Ok(Some((findings, covers != *tips)))
+}
+
+/// The notes that are not what was told, which is in order.
+fn differing(
+    repository: &Repository,
+    tree: Oid,
+    told: &[Told],
+    partly: &BTreeSet<&LedgerName>,
+) -> Result<Vec<Finding>> {
+    let mut stored = stored(repository, tree)?;
+    let mut findings = Vec::new();
+    for lines in told.chunk_by(|a, b| a.commit == b.commit) {
+        let Some(Told { commit, .. }) = lines.first() else {
+            continue;
+        };
+        let text: String = lines.iter().flat_map(|told| [&*told.line, "\n"]).collect();
+        match stored.remove(commit).as_deref() {
+            None => findings.push(wrong(format!(
+                "{} has no note, and the ledgers speak of it",
+                commit.short()
+            ))),
+            Some([Leaf::Blob(blob)])
+                if *blob == repository.hash(object::Kind::Blob, text.as_bytes())? =>
+            {
+                if !repository.exists(*blob) {
+                    findings.push(Finding::error(Kind::Notes, None, &Error::Missing(*blob)));
+                }
+            }
+            Some(leaves) => findings.extend(how(repository, *commit, leaves, &text, partly)),
+        }
+    }
+    let unasked = |commit: &CommitId| {
+        if partly.is_empty() {
+            return wrong(format!(
+                "{} has a note, and no ledger speaks of it",
+                commit.short()
+            ));
+        }
+        open(format!(
+            "{} has a note, and no entry that can be read here speaks of it",
+            commit.short()
+        ))
+    };
+    findings.extend(stored.keys().map(unasked));
+    Ok(findings)
+}
+
+/// What stands at each commit in the tree of the notes: one blob, where nobody played.
+fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
+    let shared = repository.share();
+    let below = |(name, found): (String, Found)| match found {
+        Found::Leaf(leaf) => Ok(vec![(name, leaf)]),
+        Found::Tree(id) => {
+            let own: Repository = Shared::fork(&shared);
+            let leaves = own.list_tree(id, "", COUNT_LIMIT)?;
+            Ok(leaves
+                .into_iter()
+                .map(|(path, leaf)| (format!("{name}{path}"), leaf))
+                .collect())
+        }
+    };
+    let folders: Vec<Result<Vec<(String, Leaf)>>> = repository
+        .folder(tree)?
+        .into_par_iter()
+        .map(below)
+        .collect();
+    let mut stored: BTreeMap<CommitId, Vec<Leaf>> = BTreeMap::new();
+    for (path, leaf) in folders
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+    {
+        // What is named after no commit is no note, for git neither.
+        if let Ok(commit) = path.replace('/', "").parse() {
+            stored.entry(commit).or_default().push(leaf);
+        }
+    }
+    Ok(stored)
+}
+
+/// How a note differs, line by line.
+fn how(
+    repository: &Repository,
+    commit: CommitId,
+    leaves: &[Leaf],
+    expected: &str,
+    partly: &BTreeSet<&LedgerName>,
+) -> Vec<Finding> {
+    let what = |words: &str| wrong(format!("the note of {} {words}", commit.short()));
+    let [Leaf::Blob(blob)] = leaves else {
+        return vec![what("stands in several places, or is no text")];
+    };
+    let bytes = match repository.read_blob(*blob, NOTE_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(error) => return vec![Finding::error(Kind::Notes, None, &error)],
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    // How often each line is there more than it should be.
+    let mut more: BTreeMap<&str, i64> = BTreeMap::new();
+    text.lines()
+        .for_each(|line| *more.entry(line).or_default() += 1);
+    expected
+        .lines()
+        .for_each(|line| *more.entry(line).or_default() -= 1);
+    more.retain(|_, count| *count != 0);
+    // A line ends in the entry that it is about.
+    let unread = |line: &str| {
+        let ledger = line
+            .rsplit(' ')
+            .next()
+            .and_then(|entry| entry.split_once('@')?.0.parse::<LedgerName>().ok());
+        ledger.is_some_and(|ledger| partly.contains(&ledger))
+    };
+    let line = |(line, count): (&&str, &i64)| {
+        let shown = harmless(line.trim_end());
+        match *count {
+            1.. if unread(line) => open(format!(
+                "the note of {} says what no entry does that can be read here: {shown}",
+                commit.short()
+            )),
+            1.. => what(&format!("says what no ledger does: {shown}")),
+            _ => what(&format!("leaves out: {shown}")),
+        }
+    };
+    let mut findings: Vec<Finding> = more.iter().take(LINES).map(line).collect();
+    match more.len().checked_sub(LINES) {
+        Some(rest @ 1..) => {
+            let more = what(&format!("differs in {rest} lines more"));
+            let outcome = if partly.is_empty() {
+                Outcome::Fail
+            } else {
+                Outcome::Unknown
+            };
+            findings.push(Finding { outcome, ..more });
+        }
+        _ if findings.is_empty() => findings.push(what(
+            "has its lines in another order, or not as they are written",
+        )),
+        _ => {}
+    }
+    findings
+}

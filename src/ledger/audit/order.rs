@@ -1,0 +1,155 @@
+//! The order among ledgers: what was done under an older policy must have been there when the next one was published.
+//!
+//! A publish names the tips of all environments' ledgers. An entry that says to have seen the policy before, and that no publish
+//! knew of, was added later by somebody who wished the older rules back.
+
+use super::index::{Chain, Index};
+use super::{Audited, Finding, Kind, Remark, Special};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::ledger::Tips;
+
+/// What a publish says of the other ledgers.
+#[derive(Debug, Clone)]
+pub(super) struct Publish {
+    /// Its place in the policy's ledger.
+    pub place: usize,
+    /// The tips that it names.
+    pub seen: Tips,
+    /// The entries that it lets in although it had not seen them, in order.
+    pub admits: Vec<EntryId>,
+}
+
+/// Adds a finding for each entry of an environment that is out of order, and a remark for each that is so with a publish's leave.
+pub(super) fn check(index: &Index, audited: &mut [Audited]) {
+    let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else {
+        return;
+    };
+    let Some((_, policies)) = index.chain(&policy.ledger) else {
+        return;
+    };
+    let publishes = policy.ties.publishes.clone();
+    for ledger in audited.iter_mut().filter(|it| it.ledger.is_environment()) {
+        let Some((_, chain)) = index.chain(&ledger.ledger) else {
+            continue;
+        };
+        for (place, position) in &ledger.ties.policies {
+            let next = publishes.partition_point(|publish| publish.place <= *position);
+            let Some(next) = publishes.get(next) else {
+                continue;
+            };
+            if named(next, &ledger.ledger, chain).is_some_and(|named| *place <= named) {
+                continue;
+            }
+            let (id, by) = (chain.at(*place), policies.at(next.place).short());
+            if next.admits.binary_search(&id).is_ok() {
+                let text = format!(
+                    "it was made under an older policy that {by} had replaced, and {by} admits it"
+                );
+                ledger
+                    .remarks
+                    .push(Remark::of(Special::Admitted, &ledger.ledger, id, text));
+            } else {
+                let what = format!("it was made under an older policy, and {by} had not seen it");
+                ledger
+                    .findings
+                    .push(Finding::fail(Kind::Order, &ledger.ledger, Some(id), what));
+            }
+        }
+    }
+}
+
+/// How far a publish has seen the ledger.
+fn named(publish: &Publish, ledger: &LedgerName, chain: &Chain) -> Option<usize> {
+    chain.place(*publish.seen.get(ledger)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Oid;
+    use crate::ledger::audit::Ties;
+
+    fn id(byte: u8) -> EntryId {
+        EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
+    }
+
+    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> Publish {
+        let prod_ledger: LedgerName = "prod".parse().unwrap();
+        let seen = prod.map(|tip| (prod_ledger, id(tip))).into_iter().collect();
+        Publish {
+            place,
+            seen,
+            admits: admits.iter().copied().map(id).collect(),
+        }
+    }
+
+    /// The stolen key of a removed person signs under the policy that still knew it: no clock gives that away, the order does.
+    #[test]
+    fn entries_under_an_older_policy() {
+        // The policy's ledger is 0 (genesis), 1 and 3 (published) and 2 between them (an approval, which also counts as a policy's tip).
+        let found = |prod: &[(u8, u8)], admits: &[u8]| {
+            let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
+            let chain = |name: &str, ids: Vec<EntryId>| {
+                Chain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
+            };
+            let index = Index {
+                chains: vec![
+                    chain("policy", (0..4).map(id).collect()),
+                    chain("prod", ids),
+                ],
+            };
+            let publishes = vec![publish(1, None, &[]), publish(3, Some(11), admits)];
+            let policies = prod
+                .iter()
+                .enumerate()
+                .map(|(place, (_, policy))| (place, usize::from(*policy)))
+                .collect();
+            let audited = |name: &str, ties| Audited {
+                ties,
+                ..Audited::empty(name.parse().unwrap(), id(0))
+            };
+            let policy = audited(
+                "policy",
+                Ties {
+                    publishes,
+                    ..Ties::default()
+                },
+            );
+            let mut all = [
+                policy,
+                audited(
+                    "prod",
+                    Ties {
+                        policies,
+                        ..Ties::default()
+                    },
+                ),
+            ];
+            check(&index, &mut all);
+            let [_, prod] = all;
+            let findings: Vec<_> = prod
+                .findings
+                .iter()
+                .filter_map(|finding| finding.entry)
+                .collect();
+            let admitted: Vec<_> = prod
+                .remarks
+                .iter()
+                .filter_map(|remark| remark.entry)
+                .collect();
+            (findings, admitted)
+        };
+        assert_eq!(found(&[(10, 1), (11, 2), (12, 3)], &[]), (vec![], vec![]));
+        assert_eq!(
+            found(&[(10, 1), (11, 2), (12, 2), (13, 3)], &[]),
+            (vec![id(12)], vec![])
+        );
+        assert_eq!(
+            found(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]),
+            (vec![], vec![id(12)])
+        );
+        // A ledger that the publish did not name at all held nothing then.
+        assert_eq!(found(&[(20, 1)], &[]), (vec![id(20)], vec![]));
+    }
+}

@@ -1,0 +1,258 @@
+//! What is allowed and that a reader should know: broken glass, recovered policies, and what rests on keys that were taken away since.
+//!
+//! A retired key is no cause for a remark: what it signed still counts. A removed one was stolen, or may have been.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::index::Index;
+use super::{Audited, Remark, Special};
+use crate::domain::entry::{
+    Action, Artifact, Attestation, Deployment, Entry, Kept, Kind, Publish, Statement, Verified,
+};
+use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::name::{Label, Person};
+use crate::domain::policy::{Policy, PredicateType};
+use crate::domain::rules::Facts;
+
+/// How many entries of a ledger each person signed with a key that was removed, and the first of them.
+pub(super) type Removed = BTreeMap<Person, (usize, EntryId)>;
+
+/// What an entry is looked at with.
+pub(super) struct Reader<'a> {
+    pub index: &'a Index,
+    /// The policy in force now; without one nothing is known of removed keys.
+    pub present: Option<&'a Policy>,
+}
+
+impl Reader<'_> {
+    /// The remarks on one entry, whose signature holds.
+    pub fn remarks(
+        &self,
+        id: EntryId,
+        entry: &Entry<Verified>,
+        then: Option<&Policy>,
+        facts: &Facts,
+    ) -> Vec<Remark> {
+        let statement = entry.statement();
+        let by = &statement.by;
+        let mut texts: Vec<(Special, String)> = Vec::new();
+        // A finish repeats its start's reason, and is not told again.
+        if let Some(reason) = statement
+            .deployment()
+            .and_then(|it| it.break_glass.as_ref())
+        {
+            texts.push((
+                Special::BreakGlass,
+                format!("{by} broke the glass: \"{reason}\""),
+            ));
+        }
+        if let Action::Publish(publish) = &statement.action {
+            if publish.recovered {
+                let text = "published this policy after all admin keys were lost, and this repository's owner vouches for it";
+                texts.push((Special::Recovered, format!("{by} {text}")));
+            }
+            texts.extend(
+                publish
+                    .admits
+                    .iter()
+                    .map(|admitted| (Special::Admits, self.admits(*admitted))),
+            );
+        }
+        let leaned = self.leaned_on(statement, then, facts);
+        texts.extend(leaned.into_iter().map(|text| (Special::RemovedKey, text)));
+        texts
+            .into_iter()
+            .map(|(kind, text)| Remark::of(kind, &statement.ledger, id, text))
+            .collect()
+    }
+
+    /// Counts an entry whose own key was removed.
+    pub fn count(&self, id: EntryId, entry: &Entry<Verified>, removed: &mut Removed) {
+        if self.gone(entry.key()) {
+            removed
+                .entry(entry.statement().by.clone())
+                .or_insert((0, id))
+                .0 += 1;
+        }
+    }
+
+    fn admits(&self, admitted: EntryId) -> String {
+        let holds = self
+            .index
+            .chains
+            .iter()
+            .find(|chain| chain.place(admitted).is_some());
+        let of = holds.map_or_else(
+            || "which no ledger holds".to_owned(),
+            |chain| format!("of {}", chain.ledger),
+        );
+        format!(
+            "it admits {} {of}, which it had not seen and which was made under an older policy",
+            admitted.short()
+        )
+    }
+
+    fn gone(&self, key: &PublicKey) -> bool {
+        self.present
+            .is_some_and(|present| present.person_of_key(key).is_none())
+    }
+
+    /// On whose word, given with a key that was removed since, the rules let an entry in.
+    fn leaned_on(
+        &self,
+        statement: &Statement,
+        then: Option<&Policy>,
+        facts: &Facts,
+    ) -> BTreeSet<String> {
+        let gone = |kept: &Kept| {
+            let key = facts
+                .signers
+                .get(&(kept.statement.ledger.clone(), kept.statement.sequence));
+            matches!(key, Some(Ok(key)) if self.gone(key))
+        };
+        let text = |what: &str, by: &Person| {
+            format!("it went in on {what} of {by}, whose key was removed since")
+        };
+        // Rules that somebody broke the glass for, or that a rollback need not pass, nobody's word was asked for.
+        let asked = |it: &&Deployment| {
+            it.break_glass.is_none() && matches!(it.kind, Kind::Deploy | Kind::Hotfix)
+        };
+        let mut found = BTreeSet::new();
+        for kept in approvals(statement, facts)
+            .into_iter()
+            .filter(|kept| gone(kept))
+        {
+            found.insert(text("the approval", &kept.statement.by));
+        }
+        let (Some(deployment), Some(then)) = (statement.deployment().filter(asked), then) else {
+            return found;
+        };
+        for (what, kept) in evidence(statement, deployment, then, facts)
+            .into_iter()
+            .filter(|(_, kept)| gone(kept))
+        {
+            found.insert(text(&what, &kept.statement.by));
+        }
+        found
+    }
+}
+
+/// The approvals that an entry names.
+fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
+    let Some(Ok(state)) = &facts.state else {
+        return Vec::new();
+    };
+    if let Action::Publish(Publish {
+        digest,
+        approved_by,
+        ..
+    }) = &statement.action
+    {
+        let of_it = |kept: &&Kept| match &kept.statement.action {
+            Action::PolicyApprove(it) => {
+                it.digest == *digest && approved_by.contains(&kept.statement.by)
+            }
+            _ => false,
+        };
+        return state
+            .policy_approvals()
+            .map(AsRef::as_ref)
+            .filter(of_it)
+            .collect();
+    }
+    let Some(deployment) = statement.deployment() else {
+        return Vec::new();
+    };
+    let commits = statement.commits();
+    let all = state.at(statement.environment.as_ref()).approvals();
+    let named = all.filter(|(commit, _, kept)| {
+        commits.contains(commit) && deployment.approved_by.contains(&kept.statement.by)
+    });
+    named.map(|(_, _, kept)| &**kept).collect()
+}
+
+/// The attestations and artifacts that the environment asked for.
+fn evidence<'f>(
+    statement: &Statement,
+    deployment: &Deployment,
+    then: &Policy,
+    facts: &'f Facts,
+) -> Vec<(String, &'f Kept)> {
+    let environment = statement.environment();
+    let rules = environment.as_ref().and_then(|name| then.environment(name));
+    let (Some(Ok(evidence)), Some(rules)) = (&facts.evidence, rules) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for required in &rules.checks {
+        // Newest first: an older one of the same suite counts no more.
+        let mut suites: BTreeSet<Option<&Label>> = BTreeSet::new();
+        for kept in evidence {
+            let Action::Attestation(it) = &kept.statement.action else {
+                continue;
+            };
+            let asked = is_of(it, &required.predicate_type)
+                && it.environment == required.environment
+                && (required.suite.is_none() || it.suite == required.suite)
+                && then.may_vouch(&kept.statement.by, &required.predicate_type)
+                && required
+                    .by
+                    .as_ref()
+                    .is_none_or(|by| by.contains(&kept.statement.by));
+            if asked && suites.insert(it.suite.as_ref()) {
+                found.push((format!("the {}", it.short_type()), &**kept));
+            }
+        }
+    }
+    for kept in evidence {
+        let Action::Artifact(it) = &kept.statement.action else {
+            continue;
+        };
+        if built(deployment, it, rules.artifact_required)
+            && then.artifacts.contains(&kept.statement.by)
+        {
+            found.push((format!("the artifact {}", it.image.name), &**kept));
+        }
+    }
+    found
+}
+
+fn is_of(attestation: &Attestation, kind: &PredicateType) -> bool {
+    attestation
+        .predicate_type
+        .as_str()
+        .parse()
+        .is_ok_and(|it: PredicateType| it == *kind)
+}
+
+/// Whether the artifact is one that the deployment names, or had to have.
+fn built(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
+    let mut changed = deployment
+        .changed()
+        .filter(|change| change.target.component == artifact.component);
+    changed.any(|change| {
+        let named = change
+            .target
+            .artifacts
+            .iter()
+            .any(|image| image.digest == artifact.image.digest);
+        named || required && change.target.content == Some(artifact.content)
+    })
+}
+
+/// Tells of the entries that were signed with keys that were removed since: one remark a person.
+pub(super) fn removed_keys(audited: &mut Audited) {
+    let ledger = audited.ledger.clone();
+    for (person, (count, first)) in std::mem::take(&mut audited.ties.removed) {
+        let entries = if count == 1 {
+            "1 entry is"
+        } else {
+            &format!("{count} entries are")
+        };
+        let text =
+            format!("{entries} signed with a key of {person} that was removed; this is the first");
+        audited
+            .remarks
+            .push(Remark::of(Special::RemovedKey, &ledger, first, text));
+    }
+}

@@ -1,0 +1,130 @@
+//! Chains of ledgers: which entries are new, and whether a ledger holds a commit.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+
+use super::Tips;
+use crate::domain::id::{EntryId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::time::Time;
+use crate::git::ancestry::FirstParents;
+use crate::git::error::{Error, Result};
+use crate::git::repo::Repository;
+
+impl Repository {
+    /// The commits after `old` up to `new`, oldest first; `None` if `old` is not on the chain of `new`. Without `old`, the whole chain
+    /// with its genesis.
+    pub fn chain_between(
+        &self,
+        old: Option<EntryId>,
+        new: EntryId,
+    ) -> Result<Option<Vec<EntryId>>> {
+        let mut ids = Vec::new();
+        for commit in self.first_parent_walk(new.0) {
+            let id = EntryId(commit?.id);
+            if Some(id) == old {
+                ids.reverse();
+                return Ok(Some(ids));
+            }
+            ids.push(id);
+        }
+        ids.reverse();
+        Ok(old.is_none().then_some(ids))
+    }
+
+    /// The ledger commits up to `other` that are neither `tip` nor before it, newest first.
+    pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
+        let held = self
+            .chain_between(None, tip)?
+            .unwrap_or_default()
+            .into_iter()
+            .collect::<std::collections::HashSet<_>>();
+        let mut ids = Vec::new();
+        for commit in self.first_parent_walk(other.0) {
+            let id = EntryId(commit?.id);
+            if held.contains(&id) {
+                break;
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// Whether `wanted` is `tip` or a ledger commit before it. For many questions about one ledger see [`Chains`].
+    ///
+    /// # Errors
+    /// A commit that is not there is no "no", not even where it is the tip; and [`Error::Bounds`] past `limit` commits.
+    pub fn on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
+        let at = self.read_commit(wanted.0)?.committer_time;
+        if wanted == tip {
+            return Ok(true);
+        }
+        for (index, commit) in self.first_parent_walk(tip.0).enumerate() {
+            let commit = commit?;
+            if commit.id == wanted.0 {
+                return Ok(true);
+            }
+            // Along a ledger the times never fall.
+            if commit.committer_time < at {
+                return Ok(false);
+            }
+            if index >= limit {
+                let what = "the number of entries to look back over".to_owned();
+                return Err(Error::Bounds {
+                    what,
+                    limit: limit as u64,
+                });
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What was walked of one ledger.
+struct Walked<'a> {
+    rest: FirstParents<'a>,
+    ids: HashSet<Oid>,
+    /// The time of the oldest commit walked; times on a verified chain never fall.
+    oldest: Time,
+}
+
+/// Answers whether ledgers hold commits. Each ledger is walked once at most, and only as far as was asked.
+pub struct Chains<'a> {
+    repository: &'a Repository,
+    tips: &'a Tips,
+    walked: RefCell<BTreeMap<LedgerName, Walked<'a>>>,
+}
+
+impl<'a> Chains<'a> {
+    /// The ledgers that end in these tips.
+    pub fn new(repository: &'a Repository, tips: &'a Tips) -> Self {
+        Self {
+            repository,
+            tips,
+            walked: RefCell::default(),
+        }
+    }
+
+    /// Whether the ledger's chain holds the commit.
+    pub fn hold(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
+        let Some(tip) = self.tips.get(ledger) else {
+            return Ok(false);
+        };
+        let wanted = self.repository.read_commit(id.0)?.committer_time;
+        let mut all = self.walked.borrow_mut();
+        let walked = all.entry(ledger.clone()).or_insert_with(|| Walked {
+            rest: self.repository.first_parent_walk(tip.0),
+            ids: HashSet::new(),
+            oldest: Time::EPOCH.plus(crate::domain::time::Span::days(4_000_000)),
+        });
+        while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
+            let Some(commit) = walked.rest.next() else {
+                break;
+            };
+            let commit = commit?;
+            walked.oldest = commit.committer_time;
+            walked.ids.insert(commit.id);
+        }
+        Ok(walked.ids.contains(&id.0))
+    }
+}

@@ -1,0 +1,125 @@
+//! Looking back along an environment's ledger: what became of a commit there, and what ran well there last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::facts::History;
+use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::history::{History as Past, Stay};
+use crate::domain::id::{CommitId, EntryId};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::time::Time;
+use crate::git::error::Result;
+
+/// The actions that say what runs and how it is.
+const DEEDS: [&str; 6] = [
+    "baseline",
+    "start",
+    "finish",
+    "record",
+    "abort",
+    "verification",
+];
+
+/// The entries of an environment that say what ran there, newest first: all since `since`, and further back to the start of each
+/// run among them, and to the success that put a content there with which `commit` rode along.
+///
+/// `member` is the environment, where the ledger is a pattern's.
+pub fn deeds_since(
+    history: &History<'_>,
+    (ledger, member): (&LedgerName, Option<&EnvName>),
+    tip: EntryId,
+    commit: CommitId,
+    since: Time,
+) -> Result<Vec<Arc<Kept>>> {
+    let mut found = Vec::new();
+    let mut riding: BTreeSet<ComponentName> = BTreeSet::new();
+    let mut ended: BTreeSet<u64> = BTreeSet::new();
+    for passed in history.walk(tip) {
+        let passed = passed?;
+        if passed.at() < since && riding.is_empty() && ended.is_empty() {
+            break;
+        }
+        let here = member
+            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
+        if !here || !DEEDS.contains(&passed.mention.action.as_str()) {
+            continue;
+        }
+        let kept = history.entry(ledger, passed.id)?;
+        match &kept.statement.action {
+            Action::Start(_) => drop(ended.remove(&kept.statement.sequence)),
+            Action::Finish(it) => drop(ended.insert(it.start)),
+            Action::Abort(it) => drop(ended.insert(it.start)),
+            _ => {}
+        }
+        for it in kept.statement.ended() {
+            match it.outcome {
+                Outcome::Unchanged if it.target.commit == commit => {
+                    riding.insert(it.target.component);
+                }
+                Outcome::Succeeded | Outcome::Destroyed => {
+                    riding.remove(&it.target.component);
+                }
+                _ => {}
+            }
+        }
+        found.push(kept);
+    }
+    Ok(found)
+}
+
+/// The newest stay of each component that a judge takes for good; none is given for a component that has no such stay.
+///
+/// The judge is asked for a stay as far as the entries from there on tell of it, newest first; what it makes of a stay is the answer. One walk
+/// serves all components, and ends with the last answer.
+pub fn newest_good<T>(
+    history: &History<'_>,
+    (ledger, member): (&LedgerName, Option<&EnvName>),
+    tip: EntryId,
+    components: BTreeSet<ComponentName>,
+    judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
+) -> Result<BTreeMap<ComponentName, T>> {
+    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
+        components.into_iter().map(|it| (it, Vec::new())).collect();
+    let mut found = BTreeMap::new();
+    for passed in history.walk(tip) {
+        if open.is_empty() {
+            break;
+        }
+        let passed = passed?;
+        let here = member
+            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
+        let named = |component: &ComponentName| {
+            passed
+                .mention
+                .components
+                .iter()
+                .any(|it| it == component.as_str())
+        };
+        if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
+            continue;
+        }
+        let kept = history.entry(ledger, passed.id)?;
+        let began: BTreeSet<ComponentName> = kept
+            .statement
+            .ended()
+            .into_iter()
+            .map(|it| it.target.component)
+            .collect();
+        for (component, entries) in open.iter_mut().filter(|(component, _)| named(component)) {
+            entries.push(Arc::clone(&kept));
+            if !began.contains(component) {
+                continue;
+            }
+            // The newest first: one that an older success turns out to have been rolled back to is newer than that.
+            for stay in Past::read(component, entries).stays.iter().rev() {
+                if let Some(good) = judge(component, stay)? {
+                    found.insert(component.clone(), good);
+                    break;
+                }
+            }
+        }
+        open.retain(|component, _| !found.contains_key(component));
+    }
+    Ok(found)
+}

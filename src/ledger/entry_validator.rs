@@ -1,0 +1,465 @@
+//! The judgement of one entry: place, signature, rules, fold, tree, message.
+//!
+//! A server's hook, a client that fetches and an audit all ask here, one entry after the other along a chain. Everything that can be
+//! computed is computed and compared; only the entry and its signature are taken as they are.
+
+use std::sync::Arc;
+
+use super::facts::Gatherer;
+use super::{Link, StateReader, Tips, commit_bytes};
+use crate::domain::entry::{Action, Entry, Kept, Statement, Unverified, Verified};
+use crate::domain::id::{EntryId, Oid, PublicKey};
+use crate::domain::name::LedgerName;
+use crate::domain::policy::Policy;
+use crate::domain::rules::{Chain, Facts, Known, Request, evaluate};
+use crate::domain::state::{Edit, Scope, State, fold};
+use crate::domain::time::Time;
+use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::git::error::Result;
+use crate::git::object::Commit;
+use crate::git::repo::Repository;
+use crate::signing::verify_entry;
+
+/// The end of a chain, where the next entry attaches.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// What the next entry must fit.
+    pub chain: Chain,
+    /// The tree of the tip; the empty tree for a genesis.
+    pub tree: Oid,
+}
+
+impl Head {
+    /// The end of the chain after an entry in the commit `id`, whose tree this is.
+    #[must_use]
+    pub fn after(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
+        let chain = Chain {
+            tip: id,
+            sequence: statement.sequence,
+            at: statement.at,
+            seen: statement.seen.clone(),
+            ..self.chain.clone()
+        };
+        Self { chain, tree }
+    }
+
+    /// The end of the chain after a commit whose entry cannot be read: counted, and otherwise as before.
+    #[must_use]
+    pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
+        let chain = Chain {
+            tip: id,
+            sequence: self.chain.sequence.saturating_add(1),
+            ..self.chain.clone()
+        };
+        Self { chain, tree }
+    }
+}
+
+/// The present, for a judgement that must hold now as well as at the entry's own time.
+#[derive(Debug, Clone)]
+pub struct Present {
+    /// The tips of all ledgers, as they were before the push.
+    pub tips: Tips,
+    /// The server's clock.
+    pub now: Time,
+}
+
+/// What an entry is judged against, besides itself.
+#[derive(Clone, Copy)]
+pub enum Against<'a> {
+    /// The present: a hook.
+    Present(&'a Present),
+    /// The past alone: a client that fetched, an audit. It tells whether a ledger's chain holds a commit that an entry says to have seen.
+    Past(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
+}
+
+/// An entry that was judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// Its commit.
+    pub id: EntryId,
+    /// The entry, where its signature holds.
+    pub entry: Option<Entry<Verified>>,
+    /// What it says, where it can be read; nothing of it is proven unless `entry` is there.
+    pub kept: Option<Arc<Kept>>,
+    /// The end of the chain after it, where it is allowed.
+    pub head: Option<Head>,
+    /// Against the past: what the rules were asked on.
+    pub facts: Option<Box<Facts>>,
+    /// What the rules say. Where both the entry's own time and the present were asked and differ, the sterner.
+    pub verdict: Verdict,
+    /// The commit that it follows.
+    pub previous: Option<EntryId>,
+}
+
+impl Judged {
+    fn stopped(id: EntryId, check: Check) -> Self {
+        let verdict = Verdict {
+            checks: vec![check],
+        };
+        Self {
+            id,
+            entry: None,
+            kept: None,
+            head: None,
+            facts: None,
+            verdict,
+            previous: None,
+        }
+    }
+}
+
+/// Judges entries of one project.
+pub struct Judge<'a> {
+    repository: &'a Repository,
+    /// Facts, policies, contents.
+    pub gatherer: Gatherer<'a>,
+    states: StateReader<'a>,
+    recovery: Option<PublicKey>,
+}
+
+/// One entry on its way through the judgement.
+struct Case<'a> {
+    ledger: &'a LedgerName,
+    head: &'a Head,
+    entry: &'a Entry<Verified>,
+    policy_text: Option<Arc<[u8]>>,
+    state: State,
+    stored: Known<()>,
+    recovery: Option<PublicKey>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of the project's entries. `recovery` is the key that a server's owner has armed for the next
+    /// publish; for the past the owner's word is read where it is needed.
+    pub fn new(
+        repository: &'a Repository,
+        gatherer: Gatherer<'a>,
+        recovery: Option<PublicKey>,
+    ) -> Self {
+        Self {
+            repository,
+            gatherer,
+            states: StateReader::new(repository),
+            recovery,
+        }
+    }
+
+    /// The end of a ledger; `None` for one that does not exist yet, whose genesis is computed.
+    pub fn head(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<Head> {
+        let (chain, tree) = self.gatherer.chain(ledger, tip)?;
+        Ok(Head { chain, tree })
+    }
+
+    /// Judges the entry in the commit `id`, which should follow `head`.
+    pub fn judge(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        id: EntryId,
+        against: Against<'_>,
+    ) -> Judged {
+        self.judge_link(
+            ledger,
+            head,
+            id,
+            self.repository.read_link(ledger, id),
+            against,
+        )
+    }
+
+    /// As [`Judge::judge`], for a commit that was read already.
+    pub fn judge_link(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        id: EntryId,
+        link: Result<Link>,
+        against: Against<'_>,
+    ) -> Judged {
+        let (commit, previous, unverified) = match link {
+            Ok(Link::Entry {
+                commit,
+                previous,
+                entry,
+            }) => (commit, previous, entry),
+            Ok(Link::Genesis) => {
+                return Judged::stopped(
+                    id,
+                    Check::fail(
+                        Rule::Place,
+                        "it has no parent: it is no entry of this ledger",
+                    ),
+                );
+            }
+            Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
+        };
+        let kept = Arc::clone(unverified.kept());
+        let stop = |check| Judged {
+            kept: Some(Arc::clone(&kept)),
+            previous: Some(previous),
+            ..Judged::stopped(id, check)
+        };
+        let recovery = match against {
+            Against::Present(_) => self.recovery,
+            Against::Past(_) => match self.repository.recovery_of(ledger, id) {
+                Ok(recovery) => recovery,
+                Err(error) => return stop(error.answer(Rule::Signer)),
+            },
+        };
+        let entry = match self.verify(ledger, head, unverified, recovery) {
+            Ok(entry) => entry,
+            Err(check) => return stop(*check),
+        };
+        if vouches(&kept.statement.action) {
+            self.gatherer.remember_signer(id, *entry.key());
+        }
+        let policy_text = match self.policy_text(&commit, &entry) {
+            Ok(text) => text,
+            Err(check) => return stop(*check),
+        };
+        let state = match self
+            .states
+            .load(head.tree, ledger, &Scope::of(&kept.statement))
+        {
+            Ok(state) => state,
+            Err(error) => return stop(error.answer(Rule::State)),
+        };
+        let edits = fold(&state, &entry, policy_text.as_ref());
+        let stored = match self.compare(head, &commit, &entry, &edits) {
+            Ok(stored) => stored,
+            Err(error) => return stop(error.answer(Rule::Place)),
+        };
+        let case = Case {
+            ledger,
+            head,
+            entry: &entry,
+            policy_text,
+            state,
+            stored,
+            recovery,
+        };
+        let (verdict, facts) = self.verdict(&case, against);
+        let next = verdict
+            .allowed()
+            .then(|| head.after(id, commit.tree, &kept.statement));
+        Judged {
+            id,
+            kept: Some(kept),
+            previous: Some(previous),
+            head: next,
+            facts,
+            verdict,
+            entry: Some(entry),
+        }
+    }
+
+    /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
+    /// do this is the signer rule's question.
+    fn verify(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        entry: Entry<Unverified>,
+        recovery: Option<PublicKey>,
+    ) -> std::result::Result<Entry<Verified>, Box<Check>> {
+        let mut keys: Vec<PublicKey> = Vec::new();
+        let policy = self
+            .policy_then(ledger, head, entry.statement())
+            .map_err(|error| Box::new(error.answer(Rule::Signer)))?;
+        match policy {
+            Some(policy) => keys.extend(keys_of(&policy)),
+            None => keys.extend(&head.chain.root_keys),
+        }
+        keys.extend(recovery);
+        let by = entry.statement().by.clone();
+        verify_entry(entry, &keys)
+            .map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
+    }
+
+    /// The policy in force where the entry says it was made; `None` before the first was published.
+    fn policy_then(
+        &self,
+        ledger: &LedgerName,
+        head: &Head,
+        statement: &Statement,
+    ) -> Result<Option<Arc<Policy>>> {
+        if ledger.is_policy() {
+            return self.gatherer.policy_at(head.chain.tip);
+        }
+        match statement.seen.get(&LedgerName::policy()) {
+            Some(tip) => self.gatherer.policy_at(*tip),
+            None => Ok(None),
+        }
+    }
+
+    /// The `deploy.toml` that a publish brings, which must have the digest that was signed.
+    fn policy_text(
+        &self,
+        commit: &Commit,
+        entry: &Entry<Verified>,
+    ) -> std::result::Result<Option<Arc<[u8]>>, Box<Check>> {
+        let Action::Publish(publish) = &entry.statement().action else {
+            return Ok(None);
+        };
+        let text =
+            self.repository
+                .file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
+        let text = text.map_err(|error| Box::new(error.answer(Rule::Place)))?;
+        match text {
+            Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => {
+                Ok(Some(text.into()))
+            }
+            _ => Err(Box::new(Check::fail(
+                Rule::Place,
+                "its tree does not hold the deploy.toml whose digest it names",
+            ))),
+        }
+    }
+
+    /// Whether the pushed commit is, byte for byte, the one that follows from the chain, the entry and its signature.
+    fn compare(
+        &self,
+        head: &Head,
+        commit: &Commit,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<Known<()>> {
+        let (tree, computed) = self.repository.folded_id(head.tree, entry, edits)?;
+        if tree != commit.tree {
+            return Ok(Err(
+                "its tree is not the state that follows from the entry".to_owned()
+            ));
+        }
+        // The entry that follows begins with these.
+        self.repository.remember(computed)?;
+        if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
+            return Ok(Err(
+                "its parents, people, time or message are not those of the entry".to_owned(),
+            ));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Asks the rules, at the entry's own time on what it has seen, and at present.
+    fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> (Verdict, Option<Box<Facts>>) {
+        let statement = case.entry.statement();
+        let (then, facts) = self.ask(case, &statement.seen, statement.at);
+        match against {
+            Against::Past(holds) => {
+                let mut then = then;
+                for (ledger, seen) in &statement.seen {
+                    match holds(ledger, *seen) {
+                        Ok(true) => {}
+                        Ok(false) => then.checks.push(Check::fail(
+                            Rule::Place,
+                            format!(
+                                "it says to have seen {} of {ledger}, which that ledger does not hold",
+                                seen.short()
+                            ),
+                        )),
+                        Err(error) => then.checks.push(error.answer(Rule::Place)),
+                    }
+                }
+                (then, facts)
+            }
+            Against::Present(present) => {
+                let mut others = present.tips.clone();
+                others.remove(case.ledger);
+                let now = self.ask(case, &others, present.now).0;
+                (sterner(then, now), None)
+            }
+        }
+    }
+
+    /// Asks the rules of the policy at these tips; with the facts that they were asked on.
+    fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> (Verdict, Option<Box<Facts>>) {
+        let request = Request::Entry {
+            statement: case.entry.statement(),
+            key: Some(case.entry.key()),
+            policy_text: case.policy_text.as_deref(),
+        };
+        let policy = if case.ledger.is_policy() {
+            self.gatherer.policy_at(case.head.chain.tip)
+        } else {
+            tips.get(&LedgerName::policy())
+                .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
+        };
+        let policy = match policy {
+            Ok(Some(policy)) => policy,
+            Ok(None) => match first_policy(case) {
+                Ok(policy) => Arc::new(policy),
+                Err(check) => {
+                    return (
+                        Verdict {
+                            checks: vec![*check],
+                        },
+                        None,
+                    );
+                }
+            },
+            Err(error) => {
+                return (
+                    Verdict {
+                        checks: vec![error.answer(Rule::Signer)],
+                    },
+                    None,
+                );
+            }
+        };
+        let mut facts: Facts = self.gatherer.facts(
+            &policy,
+            &request,
+            tips,
+            Some(case.head.chain.clone()),
+            Ok(case.state.clone()),
+        );
+        facts.stored_as_computed = Some(case.stored.clone());
+        facts.recovery = case.recovery;
+        (
+            evaluate(&policy, &request, &facts, now),
+            Some(Box::new(facts)),
+        )
+    }
+}
+
+/// Whether somebody's word stands in it, which counts only as long as its signer does.
+fn vouches(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Attestation(_)
+            | Action::Artifact(_)
+            | Action::Approve(_)
+            | Action::PolicyApprove(_)
+    )
+}
+
+/// All keys of a policy, retired ones too.
+fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
+    policy
+        .people
+        .values()
+        .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
+}
+
+/// Before any policy is in force, the first one judges itself; nothing else can be judged.
+fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
+    let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
+    let text = case
+        .policy_text
+        .as_deref()
+        .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
+    let text =
+        std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;
+    Policy::parse(text).map_err(|findings| refuse(findings.to_string()))
+}
+
+/// Of two verdicts the one that lets less in; the later one if they agree.
+fn sterner(then: Verdict, now: Verdict) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict.decision() {
+        Decision::Allowed => 0,
+        Decision::CannotTell => 1,
+        Decision::Refused => 2,
+    };
+    if rank(&then) > rank(&now) { then } else { now }
+}

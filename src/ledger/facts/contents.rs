@@ -1,0 +1,117 @@
+//! The content of the policy's components at commits, each computed once.
+
+use crate::domain::id::{CommitId, Content, Digest, Oid};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{Cover, Policy, is_shared};
+use crate::domain::time::Time;
+use crate::git::content::{File, Folder, Paths};
+use crate::git::error::Result;
+use crate::git::repo::Repository;
+
+/// One component of a policy, as a walk over a tree asks for it.
+pub(super) struct Component<'a> {
+    policy: &'a Policy,
+    name: ComponentName,
+    /// Looked up once, for many folders are asked about.
+    declared: Option<&'a crate::domain::policy::Component>,
+}
+
+impl<'a> Component<'a> {
+    pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
+        Self {
+            policy,
+            name: name.clone(),
+            declared: policy.component(name),
+        }
+    }
+}
+
+impl Paths for Component<'_> {
+    fn folder(&self, path: &[u8]) -> Folder {
+        let cover = self.declared.map_or_else(
+            || self.policy.cover(&self.name, path),
+            |declared| declared.cover(path),
+        );
+        match cover {
+            Cover::Whole => Folder::Whole,
+            Cover::Nothing => Folder::Nothing,
+            Cover::Descend => Folder::Descend,
+        }
+    }
+
+    fn file(&self, path: &[u8]) -> File {
+        // A shared file alone makes no component present, even where a component's own paths match it too.
+        let owns = || {
+            self.declared.map_or_else(
+                || self.policy.owns(&self.name, path),
+                |declared| declared.owns(path),
+            )
+        };
+        match (is_shared(path), owns()) {
+            (true, _) => File::Shared,
+            (false, true) => File::Own,
+            (false, false) => File::No,
+        }
+    }
+}
+
+/// Reads commits of the code.
+pub(super) struct Contents<'a> {
+    repository: &'a Repository,
+}
+
+impl<'a> Contents<'a> {
+    pub fn new(repository: &'a Repository) -> Self {
+        Self { repository }
+    }
+
+    /// The tree and the committer's time of a commit.
+    pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
+        let memory = &self.repository.ledger_cache().commits;
+        if let Some(known) = memory.get(&commit) {
+            return Ok(known);
+        }
+        let read = self.repository.read_commit(commit.0)?;
+        memory.insert(commit, (read.tree, read.committer_time), 150);
+        Ok((read.tree, read.committer_time))
+    }
+
+    /// The content of a component at a commit; none where the component is absent.
+    pub fn content(
+        &self,
+        policy: &Policy,
+        commit: CommitId,
+        name: &ComponentName,
+    ) -> Result<Option<Content>> {
+        let key = (
+            self.commit(commit)?.0,
+            Digest::sha256(spelling(policy, name).as_bytes()),
+        );
+        let memory = &self.repository.ledger_cache().contents;
+        if let Some(known) = memory.get(&key) {
+            return Ok(known);
+        }
+        let content = self
+            .repository
+            .content(key.0, &Component::new(policy, name))?;
+        memory.insert(key, content, 250);
+        Ok(content)
+    }
+}
+
+/// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
+fn spelling(policy: &Policy, name: &ComponentName) -> String {
+    let written = |component: &crate::domain::policy::Component| match &component.paths {
+        None => "whole".to_owned(),
+        Some(paths) => format!("paths\n{}", paths.written().join("\n")),
+    };
+    match policy.component(name) {
+        Some(component) => written(component),
+        None if *name == ComponentName::rest() && policy.has_rest() => {
+            let all: Vec<String> = policy.components.values().map(written).collect();
+            // An empty line parts components: no pattern is one.
+            format!("rest\n{}", all.join("\n\n"))
+        }
+        None => "nothing".to_owned(),
+    }
+}

@@ -1,0 +1,242 @@
+//! The commits on the way from one commit to another, component by component: those that touch its paths.
+//!
+//! Each way is walked once and each commit on it compared with its parents once, however many components and environments ask.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
+use crate::git::ancestry::Ahead;
+use crate::git::changed_components::Touched;
+use crate::git::error::Result;
+use crate::git::repo::Repository;
+
+/// Two commits: the old one and the new one.
+type Pair = (CommitId, CommitId);
+
+/// Looks ways up under one policy, at most so many commits far.
+pub struct Way<'a> {
+    repository: &'a Repository,
+    limit: usize,
+    touched: Touched<'a>,
+    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
+    known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
+}
+
+impl<'a> Way<'a> {
+    /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
+    pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
+        let touched = Touched::new(repository, policy);
+        Self {
+            repository,
+            limit,
+            touched,
+            ahead: RefCell::default(),
+            known: RefCell::default(),
+            differing: RefCell::default(),
+        }
+    }
+
+    /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
+    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<Ahead>> {
+        if let Some(known) = self.ahead.borrow().get(&(new, old)) {
+            return Ok(Rc::clone(known));
+        }
+        let ahead = Rc::new(self.repository.ahead(new.0, &[old.0], self.limit)?);
+        self.ahead
+            .borrow_mut()
+            .insert((new, old), Rc::clone(&ahead));
+        Ok(ahead)
+    }
+
+    /// Those among them that touch a component; none for one that the policy does not have.
+    pub fn touching(
+        &self,
+        component: &ComponentName,
+        new: CommitId,
+        old: CommitId,
+    ) -> Result<Ahead> {
+        let ahead = self.ahead(new, old)?;
+        let mut commits = Vec::new();
+        for id in &ahead.commits {
+            if self.touches(CommitId(*id), component)? {
+                commits.push(*id);
+            }
+        }
+        Ok(Ahead {
+            commits,
+            more: ahead.more,
+        })
+    }
+
+    /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
+    pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
+        let Some(index) = self.index(component) else {
+            return Ok(true);
+        };
+        if let Some(known) = self.differing.borrow().get(&(old, new)) {
+            return Ok(known.get(index).copied().unwrap_or(true));
+        }
+        let differing: Rc<[bool]> = self.touched.differing(old.0, new.0)?.into();
+        let answer = differing.get(index).copied().unwrap_or(true);
+        self.differing.borrow_mut().insert((old, new), differing);
+        Ok(answer)
+    }
+
+    /// Whether a commit touches a component.
+    pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
+        let Some(index) = self.index(component) else {
+            return Ok(false);
+        };
+        if let Some(known) = self.known.borrow().get(&commit) {
+            return Ok(known.get(index).copied().unwrap_or_default());
+        }
+        let touched = self.touched(commit)?;
+        let answer = touched.get(index).copied().unwrap_or_default();
+        self.known.borrow_mut().insert(commit, touched);
+        Ok(answer)
+    }
+
+    /// The place of a component in what [`Way::touched`] tells.
+    pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
+        self.touched.names().binary_search(component).ok()
+    }
+
+    /// What a commit touches, by the place of each component. Nothing is remembered.
+    pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
+        Ok(self.touched.by(commit.0)?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::id::Oid;
+    use crate::git::tests::{Numbers, Scratch};
+
+    const POLICY: &str = r#"
+        schema = 1
+        project = "catalogue"
+        [people]
+        alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        [environments]
+        dev = {}
+        [components]
+        api = { paths = ["api/**", "lib/a"] }
+        tf = { paths = "**/*.tf" }
+        deep = { paths = "lib/x/y/**" }
+        inner = { paths = ["api/y", "other"] }
+    "#;
+
+    /// A count that leaves a commit out hides what a deployment would bring; so every commit of a random history is held against git.
+    #[test]
+    fn touched_equals_git() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let scratch = Scratch::bare();
+        let blobs: Vec<Oid> = ["a", "b"]
+            .map(|text| {
+                std::fs::write(scratch.beside("blob"), text).unwrap();
+                scratch.oid(&[
+                    "hash-object",
+                    "-w",
+                    scratch.beside("blob").to_str().unwrap(),
+                ])
+            })
+            .into();
+        // `lib/a` and `api` are now a file and now a folder.
+        let places = [
+            "api",
+            "api/x",
+            "api/y/main.tf",
+            "lib/a",
+            "lib/a/b",
+            "lib/x/y/z",
+            "lib/x/z",
+            "other/q",
+            ".gitattributes",
+        ];
+        let (mut numbers, mut commits) = (Numbers(7), Vec::new());
+        for number in 0..40 {
+            let mut files: Vec<(&str, String, Oid)> = Vec::new();
+            for place in places {
+                if numbers.below(9) == 0 {
+                    continue;
+                }
+                let clash = |other: &str| {
+                    place
+                        .strip_prefix(other)
+                        .is_some_and(|rest| rest.starts_with('/'))
+                };
+                if !files.iter().any(|(_, other, _)| clash(other)) {
+                    files.push((
+                        "100644",
+                        place.to_owned(),
+                        blobs[usize::from(numbers.below(9) == 0)],
+                    ));
+                }
+            }
+            let tree = scratch.tree(&files).to_string();
+            let mut args = vec![
+                "commit-tree".to_owned(),
+                tree,
+                "-m".to_owned(),
+                number.to_string(),
+            ];
+            let parents = if commits.is_empty() {
+                0
+            } else {
+                1 + numbers.below(2)
+            };
+            let parents: BTreeSet<Oid> = (0..parents).map(|_| *numbers.pick(&commits)).collect();
+            args.extend(
+                parents
+                    .iter()
+                    .flat_map(|parent| ["-p".to_owned(), parent.to_string()]),
+            );
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            commits.push(scratch.oid(&args));
+        }
+        let repository = scratch.open();
+        let way = Way::new(&repository, &policy, 10);
+        let mut seen = BTreeSet::new();
+        for id in &commits {
+            let commit = repository.read_commit(*id).unwrap();
+            let diff = |parent: Option<&Oid>| {
+                let (id, parent) = (id.to_string(), parent.map(Oid::to_string));
+                let from = parent.as_deref().unwrap_or("--root");
+                scratch.git(&[
+                    "diff-tree",
+                    "-r",
+                    "--name-only",
+                    "--no-commit-id",
+                    from,
+                    &id,
+                ])
+            };
+            let diffs: Vec<String> = if commit.parents.is_empty() {
+                vec![diff(None)]
+            } else {
+                commit.parents.iter().map(|it| diff(Some(it))).collect()
+            };
+            for name in policy.component_names() {
+                let expected = diffs
+                    .iter()
+                    .all(|diff| diff.lines().any(|path| policy.owns(&name, path.as_bytes())));
+                assert_eq!(
+                    way.touches(CommitId(*id), &name).unwrap(),
+                    expected,
+                    "{name} {diffs:?}"
+                );
+                seen.insert((name.clone(), expected, diffs.len()));
+            }
+        }
+        // Each component was touched and left alone, by commits with one parent and by merges.
+        assert_eq!(seen.len(), 5 * 2 * 2, "{seen:?}");
+    }
+}

@@ -1,0 +1,333 @@
+//! A repository with real ledgers, for the tests of what is gathered: entries are signed, folded and chained as in life, and no gate
+//! is asked, so that a test can write whatever it needs.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::Gatherer;
+use crate::domain::entry::{
+    Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start,
+    Statement, Target, VerificationResult,
+};
+use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
+use crate::domain::name::{LedgerName, Person};
+use crate::domain::policy::Policy;
+use crate::domain::rules::{Facts, Request};
+use crate::domain::state::{Scope, fold};
+use crate::domain::time::{Span, Time};
+use crate::git::repo::Repository;
+use crate::git::tree::Leaf;
+use crate::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes, project_bytes};
+use crate::signing::key::{SecretKey, generate};
+use crate::signing::{Signer, verify_entry};
+
+/// Any name or text.
+pub(super) fn parse<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().unwrap()
+}
+
+/// A key that signs nothing here.
+pub(super) fn other_key() -> PublicKey {
+    PublicKey::new([7; 8], [7; 32])
+}
+
+/// The moment at which a world begins.
+pub(super) fn start() -> Time {
+    parse("2026-03-05T10:00:00Z")
+}
+
+pub(super) struct World {
+    /// The folder goes when the world does.
+    _dir: TempDir,
+    pub repository: Repository,
+    pub project: Project,
+    pub policy: Policy,
+    pub tips: Tips,
+    /// The time of the next entry or commit of the code; each is a minute after the one before.
+    pub now: Time,
+    signer: Signer,
+}
+
+impl World {
+    /// Everything is signed by `ci`: who may do what is not asked here. The policy is what `rest` adds to project and people.
+    pub fn new(rest: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        gix::init_bare(dir.path().join("r.git")).unwrap();
+        let repository = Repository::open(&dir.path().join("r.git")).unwrap();
+        let key = dir.path().join("key");
+        generate(&key, None).unwrap();
+        let signer =
+            Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
+        let name = parse("catalogue");
+        let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
+        let id = EntryId(repository.write_commit(&genesis).unwrap());
+        let project = Project::read(&repository, id).unwrap();
+        let (ci, alice) = (signer.public_key(), other_key());
+        let text = format!(
+            "schema = 1\nproject = \"catalogue\"\n[people]\nci = \"{ci}\"\nalice = \"{alice}\"\n{rest}"
+        );
+        let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+        let tips = Tips::from([(LedgerName::policy(), id)]);
+        let mut world = Self {
+            _dir: dir,
+            repository,
+            project,
+            policy,
+            tips,
+            now: start(),
+            signer,
+        };
+        world.publish(&text);
+        world
+    }
+
+    pub fn publish(&mut self, text: &str) -> EntryId {
+        let publish = Publish {
+            digest: Digest::sha256(text.as_bytes()),
+            approved_by: Vec::new(),
+            description: None,
+            admits: Vec::new(),
+            recovered: false,
+        };
+        self.write("policy", Action::Publish(publish), Some(text))
+    }
+
+    pub fn gatherer(&self) -> Gatherer<'_> {
+        Gatherer::new(&self.repository, &self.project)
+    }
+
+    fn tick(&mut self) -> Time {
+        self.now = self.now.plus(Span::seconds(60));
+        self.now
+    }
+
+    /// A commit of the code with these files, by `author`, whose message is `message`.
+    pub fn commit(
+        &mut self,
+        files: &[(&str, &str)],
+        parents: &[CommitId],
+        author: &str,
+        message: &str,
+    ) -> CommitId {
+        let blob = |text: &str| Leaf::Blob(self.repository.write_blob(text.as_bytes()).unwrap());
+        let edits: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (*path, Some(blob(text))))
+            .collect();
+        let tree = self.repository.edit(None, &edits).unwrap();
+        let parents: Vec<String> = parents
+            .iter()
+            .map(|parent| format!("parent {parent}\n"))
+            .collect();
+        let parents = parents.concat();
+        let at = self.tick().seconds();
+        let who = format!("{author} {at} +0000");
+        let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
+        CommitId(self.repository.write_commit(raw.as_bytes()).unwrap())
+    }
+
+    /// A plain commit of one file.
+    pub fn code(&mut self, path: &str, text: &str, parents: &[CommitId]) -> CommitId {
+        self.commit(&[(path, text)], parents, "Ann <ann@example.com>", "change")
+    }
+
+    /// What would be signed next in a ledger, having seen all the others.
+    pub fn statement(&mut self, ledger: &str, action: Action) -> Statement {
+        let at = self.tick();
+        let ledger: LedgerName = parse(ledger);
+        let (chain, _) = self
+            .gatherer()
+            .chain(&ledger, self.tips.get(&ledger).copied())
+            .unwrap();
+        let mut seen = self.tips.clone();
+        seen.remove(&ledger);
+        Statement {
+            at,
+            by: parse::<Person>("ci"),
+            requested_by: None,
+            project: self.project.id,
+            previous: chain.tip,
+            sequence: chain.sequence + 1,
+            ledger,
+            environment: None,
+            seen,
+            action,
+        }
+    }
+
+    /// Writes an entry as the next of a ledger.
+    pub fn append(&mut self, ledger: &str, action: Action) -> EntryId {
+        self.write(ledger, action, None)
+    }
+
+    fn write(&mut self, ledger: &str, action: Action, text: Option<&str>) -> EntryId {
+        let statement = self.statement(ledger, action);
+        let bytes = statement.print().unwrap();
+        let signature = self
+            .signer
+            .sign(&bytes, &statement.trusted_comment())
+            .unwrap();
+        let entry = verify_entry(
+            Entry::parse(&bytes, &signature).unwrap(),
+            &[self.signer.public_key()],
+        )
+        .unwrap();
+        let name = statement.ledger.clone();
+        let (_, before) = self
+            .gatherer()
+            .chain(&name, self.tips.get(&name).copied())
+            .unwrap();
+        if !self.tips.contains_key(&name) {
+            self.repository
+                .write_commit(&genesis_bytes(&self.repository, self.project.id, &name))
+                .unwrap();
+        }
+        let state = StateReader::new(&self.repository)
+            .load(before, &name, &Scope::All)
+            .unwrap();
+        let edits = fold(
+            &state,
+            &entry,
+            text.map(|text| Arc::from(text.as_bytes())).as_ref(),
+        );
+        let tree = self
+            .repository
+            .write_folded(before, &entry, &edits)
+            .unwrap();
+        let raw = commit_bytes(&statement, tree, &self.project.name);
+        let id = EntryId(self.repository.write_commit(&raw).unwrap());
+        self.tips.insert(name, id);
+        id
+    }
+
+    /// One component that goes to a commit, with the content that it has there and `from` what runs.
+    pub fn change(
+        &self,
+        ledger: &str,
+        component: &str,
+        commit: CommitId,
+        intent: Intent,
+    ) -> Change {
+        let (gatherer, ledger, component) = (
+            self.gatherer(),
+            parse::<LedgerName>(ledger),
+            parse(component),
+        );
+        let (_, tree) = gatherer
+            .chain(&ledger, self.tips.get(&ledger).copied())
+            .unwrap();
+        let state = StateReader::new(&self.repository)
+            .load(tree, &ledger, &Scope::All)
+            .unwrap();
+        let from = state.at(None).commit(&component);
+        let content = gatherer.content(&self.policy, commit, &component).unwrap();
+        let target = Target {
+            component,
+            commit,
+            content,
+            version: None,
+            artifacts: Vec::new(),
+        };
+        Change {
+            target,
+            from,
+            plan: None,
+            intent,
+        }
+    }
+
+    /// Starts and finishes a deployment of one component; the finish is returned.
+    pub fn deploy(
+        &mut self,
+        ledger: &str,
+        component: &str,
+        commit: CommitId,
+        outcome: Outcome,
+    ) -> EntryId {
+        let unchanged = outcome == Outcome::Unchanged;
+        let intent = if unchanged {
+            Intent::Unchanged
+        } else {
+            Intent::Change
+        };
+        let change = self.change(ledger, component, commit, intent);
+        let target = change.target.clone();
+        let to = (outcome == Outcome::RolledBack)
+            .then_some(change.from)
+            .flatten();
+        let begun = self.append(ledger, starting(deployment(Kind::Deploy, vec![change])));
+        let start = self
+            .gatherer()
+            .history()
+            .entry(&parse(ledger), begun)
+            .unwrap()
+            .statement
+            .sequence;
+        let ended = Ended {
+            target,
+            outcome,
+            because: None,
+            to,
+            verification: VerificationResult::None,
+        };
+        self.append(ledger, finish(start, vec![ended]))
+    }
+
+    /// The facts for an entry on the present tips.
+    pub fn facts(&self, gatherer: &Gatherer<'_>, statement: &Statement) -> Facts {
+        let request = Request::Entry {
+            statement,
+            key: None,
+            policy_text: None,
+        };
+        let (chain, tree) = gatherer
+            .chain(&statement.ledger, self.tips.get(&statement.ledger).copied())
+            .unwrap();
+        let state = gatherer.state(&statement.ledger, tree, &request);
+        gatherer.facts(&self.policy, &request, &self.tips, Some(chain), state)
+    }
+
+    /// The facts for a start of one component.
+    pub fn facts_of(
+        &mut self,
+        ledger: &str,
+        kind: Kind,
+        component: &str,
+        commit: CommitId,
+    ) -> Facts {
+        let change = self.change(ledger, component, commit, Intent::Change);
+        let statement = self.statement(ledger, starting(deployment(kind, vec![change])));
+        self.facts(&self.gatherer(), &statement)
+    }
+}
+
+/// A deployment of these.
+pub(super) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
+    Deployment::new(kind, components)
+}
+
+/// A start of it.
+pub(super) fn starting(deployment: Deployment) -> Action {
+    Action::Start(Start {
+        run: RunId([2; 16]),
+        deployment,
+    })
+}
+
+fn finish(start: u64, components: Vec<Ended>) -> Action {
+    Action::Finish(Finish {
+        start,
+        run: RunId([2; 16]),
+        kind: Kind::Deploy,
+        components,
+        approved_by: Vec::new(),
+        description: None,
+        break_glass: None,
+        status: None,
+        logs: Vec::new(),
+    })
+}

@@ -1,0 +1,182 @@
+//! The versions of components, from a file of the commit or from tags on it.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+
+use super::needs::Ask;
+use super::{Gatherer, words};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{
+    Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
+};
+use crate::domain::rules::{Facts, Known};
+use crate::domain::text::{Line, harmless};
+use crate::git::error::{Error, Result};
+use crate::git::object::Kind;
+use crate::git::tree::entries;
+
+/// The largest file that holds a version, in bytes.
+const FILE_LIMIT: usize = 1_024;
+
+/// The version of each component at a commit.
+type Versions = BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>;
+/// Tags below a prefix, each with its commit.
+type Tags = Result<Vec<(String, CommitId)>>;
+
+impl Gatherer<'_> {
+    /// The versions of the changed components. What a command prints is not known here.
+    pub(super) fn versions(&self, ask: &Ask<'_>, facts: &mut Facts) {
+        let Some(rule) = ask
+            .place
+            .as_ref()
+            .and_then(|(_, rules)| rules.version.as_ref())
+        else {
+            return;
+        };
+        let changed = ask.moves.iter().filter(|it| it.changed);
+        facts
+            .versions
+            .extend(self.versions_of(rule, changed.map(|it| (it.commit, it.component.clone()))));
+    }
+
+    /// The versions that a rule finds for components at commits; what a command prints is left out.
+    pub fn versions_of(
+        &self,
+        rule: &VersionRule,
+        targets: impl Iterator<Item = (CommitId, ComponentName)>,
+    ) -> Versions {
+        let mut tags: HashMap<String, Tags> = HashMap::new();
+        let version = |(commit, component): (CommitId, ComponentName)| {
+            let version = match &rule.from {
+                VersionSource::File(template) => self.version_in_file(template, commit, &component),
+                VersionSource::Tag(tag) => {
+                    let prefix = prefix(tag, &component);
+                    let tags = tags
+                        .entry(prefix)
+                        .or_insert_with_key(|prefix| self.tags(prefix));
+                    version_in_tags(tag, rule.scheme, tags, commit, &component)
+                }
+                VersionSource::Command(_) => return None,
+            };
+            Some(((commit, component), version))
+        };
+        targets.filter_map(version).collect()
+    }
+
+    fn version_in_file(
+        &self,
+        template: &Template,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Known<Option<Line>> {
+        let fill =
+            |placeholder| (placeholder == Placeholder::Component).then(|| component.to_string());
+        let path = template
+            .render(fill)
+            .map_err(|other| format!("{template} asks for {other:?}"))?;
+        let read = || {
+            self.code
+                .commit(commit)
+                .and_then(|(tree, _)| self.file_of_code(tree, &path))
+        };
+        let Some(bytes) = read().map_err(|error| words(&error))? else {
+            return Ok(None);
+        };
+        let first = bytes
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let text = std::str::from_utf8(first)
+            .map_err(|_| format!("{} is not UTF-8", harmless(&path)))?
+            .trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse()
+            .map(Some)
+            .map_err(|error| format!("{} at {}: {error}", harmless(&path), commit.short()))
+    }
+
+    /// The bytes of a file in a tree of the code; none if there is no such file.
+    fn file_of_code(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
+        let mut found = (root, true);
+        for part in path.split('/') {
+            let (folder, true) = found else {
+                return Ok(None);
+            };
+            let raw = self.repository.read(folder, Kind::Tree)?;
+            let mut next = None;
+            for entry in entries(folder, &raw) {
+                let entry = entry?;
+                if entry.name == part.as_bytes() {
+                    if !entry.is_tree() && !entry.mode.starts_with(b"100") {
+                        return Err(Error::corrupt(
+                            path,
+                            "a link or a submodule where a file should be",
+                        ));
+                    }
+                    next = Some((entry.id, entry.is_tree()));
+                }
+            }
+            match next {
+                Some(next) => found = next,
+                None => return Ok(None),
+            }
+        }
+        match found {
+            (file, false) => self.repository.read_blob(file, FILE_LIMIT).map(Some),
+            (_, true) => Ok(None),
+        }
+    }
+
+    fn tags(&self, prefix: &str) -> Tags {
+        let mut tags = Vec::new();
+        for (name, id) in self.repository.list_refs(prefix)? {
+            if let Some(commit) = self.repository.peel_to_commit(id)? {
+                tags.push((name, CommitId(commit)));
+            }
+        }
+        Ok(tags)
+    }
+}
+
+/// The folder of refs that a component's version tags are in.
+fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
+    let pattern = tag.as_str().replace("{component}", component.as_str());
+    let fixed = pattern.split('*').next().unwrap_or_default();
+    let folder = fixed
+        .rsplit_once('/')
+        .map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    format!("refs/tags/{folder}")
+}
+
+/// The highest version among the tags on a commit.
+fn version_in_tags(
+    tag: &VersionTag,
+    scheme: Scheme,
+    tags: &Tags,
+    commit: CommitId,
+    component: &ComponentName,
+) -> Known<Option<Line>> {
+    let tags = tags.as_ref().map_err(|error| words(error))?;
+    let here = tags
+        .iter()
+        .filter(|(_, at)| *at == commit)
+        .filter_map(|(name, _)| name.strip_prefix("refs/tags/"));
+    let mut highest: Option<&str> = None;
+    for version in here.filter_map(|name| tag.version_of(component, name)) {
+        let higher = match highest {
+            None => true,
+            Some(old) => {
+                compare(scheme, old, version).map_err(|error| words(&error))? == Ordering::Greater
+            }
+        };
+        if higher {
+            highest = Some(version);
+        }
+    }
+    highest
+        .map(|version| version.parse::<Line>().map_err(|error| words(&error)))
+        .transpose()
+}

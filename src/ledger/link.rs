@@ -1,0 +1,177 @@
+//! One commit of a ledger: its bytes, a pure function of entry, signature, chain and tree.
+
+use std::sync::Arc;
+
+use super::state_reader::weight;
+use crate::domain::entry::{
+    Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention,
+};
+use crate::domain::id::{EntryId, Oid};
+use crate::domain::name::{LedgerName, ProjectName};
+use crate::git::error::{Error, Result};
+use crate::git::object::Commit;
+use crate::git::repo::Repository;
+use crate::git::tree::{Found, Leaf};
+
+/// The file that holds the entry.
+pub const ENTRY: &str = "entry.json";
+/// The file that holds its signature.
+pub const SIGNATURE: &str = "entry.json.minisig";
+/// A signature file has four short lines.
+const SIGNATURE_LIMIT: usize = 8 * 1024;
+
+/// A commit of a ledger.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// The first one.
+    Genesis,
+    /// One that carries an entry.
+    Entry {
+        /// The commit.
+        commit: Arc<Commit>,
+        /// The commit before it.
+        previous: EntryId,
+        /// Its entry: parsed, and its signature not checked.
+        entry: Entry<Unverified>,
+    },
+}
+
+/// The bytes that the commit of an entry must have.
+pub fn commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> Vec<u8> {
+    use std::fmt::Write as _;
+    let mut text = format!("tree {tree}\nparent {}\n", statement.previous);
+    // Writing to a string cannot fail.
+    for commit in statement.deployed_commits() {
+        let _ = writeln!(text, "parent {commit}");
+    }
+    let identity = format!(
+        "{} {} +0000",
+        statement.identity(project),
+        statement.at.seconds()
+    );
+    let _ = write!(
+        text,
+        "author {identity}\ncommitter {identity}\n\n{}",
+        statement.message()
+    );
+    text.into_bytes()
+}
+
+impl Repository {
+    /// Reads a commit of `ledger`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a commit that carries no entry of that ledger, whatever else it may be.
+    pub fn read_link(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
+        let links = &self.ledger_cache().links;
+        if let Some(link) = links.get(&id)
+            && matches!(&link, Link::Entry { entry, .. } if entry.statement().ledger == *ledger)
+        {
+            return Ok(link);
+        }
+        let link = self.read_link_anew(ledger, id)?;
+        if let Link::Entry { commit, entry, .. } = &link {
+            links.insert(
+                id,
+                link.clone(),
+                weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500,
+            );
+        }
+        Ok(link)
+    }
+
+    fn read_link_anew(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
+        let commit = self.read_commit(id.0)?;
+        let Some(previous) = commit.parents.first().copied().map(EntryId) else {
+            return Ok(Link::Genesis);
+        };
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("the commit {id} of the ledger {ledger}"),
+            why,
+        };
+        let blob = |name| match self.entry_at(commit.tree, name)? {
+            Some(Found::Leaf(Leaf::Blob(blob))) => Ok(blob),
+            _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
+        };
+        let (own, signature) = (
+            blob(ENTRY)?,
+            self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?,
+        );
+        // The same bytes stand in the states that keep a copy.
+        let memory = &self.ledger_cache().kept;
+        let kept = if let Some(kept) = memory.get(&own) {
+            kept
+        } else {
+            let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
+            let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
+            memory.insert(own, Arc::clone(&kept), weight(&kept));
+            kept
+        };
+        let entry = Entry::of(kept, &signature);
+        if entry.statement().ledger != *ledger {
+            return Err(corrupt(format!(
+                "its entry is of the ledger {}",
+                entry.statement().ledger
+            )));
+        }
+        // The commit was found, so its own id is of the repository's hash.
+        let alien = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
+        if let Some(named) = entry.statement().ids().into_iter().find(alien) {
+            return Err(corrupt(format!(
+                "its entry names {named}, which is no id of this repository's hash"
+            )));
+        }
+        Ok(Link::Entry {
+            previous,
+            entry,
+            commit: Arc::new(commit),
+        })
+    }
+
+    /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it
+    /// moved to them. Neither the signature nor how the entry is written is looked at again.
+    pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("the commit {} of the ledger {ledger}", commit.id),
+            why,
+        };
+        let bytes = self.file_at(commit.tree, ENTRY, MAX_BYTES)?;
+        let bytes =
+            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
+        Kept::parse_again(&bytes).map_err(|error| corrupt(error.to_string()))
+    }
+
+    /// Walks a ledger backwards, newest first, reading commit objects only: see [`Links`].
+    pub fn links(&self, tip: EntryId) -> Links<'_> {
+        Links {
+            repository: self,
+            next: Some(tip),
+        }
+    }
+}
+
+/// A ledger's commits, newest first and without the genesis, each with what its message mentions.
+///
+/// Only for ledgers whose entries were verified: the message is then what the entry says.
+pub struct Links<'a> {
+    repository: &'a Repository,
+    next: Option<EntryId>,
+}
+
+impl Iterator for Links<'_> {
+    type Item = Result<(Commit, Mention)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let commit = match self.repository.read_commit(self.next.take()?.0) {
+            Ok(commit) => commit,
+            Err(error) => return Some(Err(error)),
+        };
+        self.next = commit.parents.first().copied().map(EntryId);
+        // The genesis says nothing.
+        self.next?;
+        let message = String::from_utf8_lossy(commit.message());
+        let mention = mention(&message);
+        drop(message);
+        Some(Ok((commit, mention)))
+    }
+}

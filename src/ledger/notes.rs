@@ -1,0 +1,391 @@
+//! `refs/notes/deploy`: each commit's story, a line an event. A projection: whatever it says follows from the ledgers.
+//!
+//! The notes commit's message names the ledger tips it covers, so what is missing after a failure is known exactly, and catching up
+//! leads to the same notes as making them anew.
+
+use std::collections::BTreeMap;
+
+use super::{Link, Tips};
+use crate::domain::entry::note_line;
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::time::Time;
+use crate::git::error::{Error, Result};
+use crate::git::repo::{Repository, from_gix, to_gix};
+
+/// The ref.
+pub const NOTES: &str = "refs/notes/deploy";
+/// The largest note that is read.
+const NOTE_LIMIT: usize = 64 * 1024 * 1024;
+/// The key of the lines in the message that name what is covered.
+const COVERS: &str = "Deploy-Covers: ";
+
+/// Lines by commit, those of one ledger in its order.
+type Lines = BTreeMap<CommitId, Vec<String>>;
+
+/// What lines are ordered by; within one ledger and second they stay in the ledger's order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    time: String,
+    ledger: String,
+}
+
+impl Key {
+    /// The key of a line that [`note_line`] wrote. Anything else comes first.
+    fn of(line: &str) -> Self {
+        let time = line.split(' ').next().unwrap_or_default();
+        let last = line.rsplit(' ').next().unwrap_or_default();
+        let ledger = last.split('@').next().unwrap_or_default();
+        Self {
+            time: time.to_owned(),
+            ledger: ledger.to_owned(),
+        }
+    }
+}
+
+/// The notes as they are, or as they would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notes {
+    /// The commit; none if there are no notes yet.
+    pub commit: Option<Oid>,
+    /// The ledger tips that they cover.
+    pub covers: Tips,
+}
+
+impl Repository {
+    /// Reads which ledger tips a notes commit covers.
+    pub fn notes(&self, commit: Option<Oid>) -> Result<Notes> {
+        let Some(id) = commit else {
+            return Ok(Notes {
+                commit: None,
+                covers: Tips::new(),
+            });
+        };
+        let commit = self.read_commit(id)?;
+        Ok(Notes {
+            commit: Some(id),
+            covers: covered(commit.message()),
+        })
+    }
+
+    /// Adds what the notes do not tell yet of the ledgers up to `tips`, and moves the ref. Returns whether anything was new.
+    ///
+    /// Notes that cannot be read, or that cover what the ledgers do not hold, are made anew.
+    pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
+        loop {
+            let old = self.read_ref(NOTES)?;
+            let notes = self.notes(old).unwrap_or(Notes {
+                commit: None,
+                covers: Tips::new(),
+            });
+            let (base, tips) = match self.beyond(&notes.covers, tips)? {
+                Some(tips) => (notes, tips),
+                None => (
+                    Notes {
+                        commit: None,
+                        covers: Tips::new(),
+                    },
+                    tips.clone(),
+                ),
+            };
+            if base.covers == tips {
+                return Ok(false);
+            }
+            let new = self.together(|| self.write_notes(&base, &tips, old))?;
+            match self.compare_and_swap(NOTES, old, new, "git-deploy: notes") {
+                Ok(()) => return Ok(true),
+                // Another writer told of its entry; each such loss is somebody's gain, so this ends.
+                Err(error) if error.is_lost_race() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
+    pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
+        let old = self.read_ref(NOTES)?;
+        let new = self.together(|| {
+            self.write_notes(
+                &Notes {
+                    commit: None,
+                    covers: Tips::new(),
+                },
+                tips,
+                old,
+            )
+        })?;
+        self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
+    }
+
+    #[cfg(test)]
+    /// The notes that the ledgers up to `tips` give, by commit.
+    pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
+        let lines = self.new_lines(&Tips::new(), tips)?;
+        Ok(lines
+            .into_iter()
+            .map(|(commit, lines)| (commit, merge("", lines)))
+            .collect())
+    }
+
+    /// The note of a commit, as the ref has it.
+    pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
+        let Some(notes) = self.read_ref(NOTES)? else {
+            return Ok(None);
+        };
+        let tree = self.read_commit(notes)?.tree;
+        let mut state = notes_state(self, tree)?;
+        self.read_note(&mut state, commit)
+    }
+
+    #[cfg(test)]
+    /// Where the notes differ from what the ledgers give: the commits whose note is missing, altered or too much.
+    pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
+        let expected = self.expected_notes(tips)?;
+        let Some(notes) = self.read_ref(NOTES)? else {
+            return Ok(expected.into_keys().collect());
+        };
+        let tree = self.read_commit(notes)?.tree;
+        let mut state = notes_state(self, tree)?;
+        let mut differing = Vec::new();
+        for (commit, text) in &expected {
+            if self.read_note(&mut state, *commit)?.as_ref() != Some(text) {
+                differing.push(*commit);
+            }
+        }
+        // Notes that no ledger gives: the tree then holds more than was expected.
+        for commit in self.noted_commits(tree)? {
+            if !expected.contains_key(&commit) {
+                differing.push(commit);
+            }
+        }
+        Ok(differing)
+    }
+
+    #[cfg(test)]
+    fn noted_commits(&self, tree: Oid) -> Result<Vec<CommitId>> {
+        let paths = self.list_tree(tree, "", 10_000_000)?;
+        Ok(paths
+            .iter()
+            .filter_map(|(path, _)| path.replace('/', "").parse().ok())
+            .collect())
+    }
+
+    /// The tips to go on to from notes that cover some already; `None` if the ledgers do not hold what is covered.
+    ///
+    /// Notes may be ahead of `tips` where another writer told of its entry meanwhile: nothing of that is taken back.
+    fn beyond(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
+        let mut tips = tips.clone();
+        for (ledger, covered) in covers {
+            let told = match tips.get(ledger).copied() {
+                Some(tip) if self.holds_covered(tip, *covered)? => continue,
+                Some(tip) => {
+                    self.read_commit(covered.0).is_ok()
+                        && self.on_chain(*covered, tip, usize::MAX)?
+                }
+                // A ledger that began meanwhile.
+                None => self
+                    .tip(ledger)?
+                    .map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
+            };
+            if !told {
+                return Ok(None);
+            }
+            tips.insert(ledger.clone(), *covered);
+        }
+        Ok(Some(tips))
+    }
+
+    /// Whether a ledger holds what some notes say to cover of it. Notes may name anything, and what is no commit here was not covered.
+    pub fn holds_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
+        Ok(self.read_commit(covered.0).is_ok() && self.on_chain(tip, covered, usize::MAX)?)
+    }
+
+    /// The lines of all entries after `covers` up to `tips`.
+    fn new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
+        let mut lines = Lines::new();
+        for (ledger, tip) in tips {
+            let mut of_ledger = Vec::new();
+            for link in self.links(*tip) {
+                let (commit, mention) = link?;
+                let id = EntryId(commit.id);
+                if covers.get(ledger) == Some(&id) {
+                    break;
+                }
+                if mention.commits.is_empty() {
+                    continue;
+                }
+                let Link::Entry { entry, .. } = self.read_link(ledger, id)? else {
+                    continue;
+                };
+                for commit in entry.statement().commits() {
+                    if let Some(line) = note_line(entry.statement(), id, commit) {
+                        of_ledger.push((commit, line));
+                    }
+                }
+            }
+            for (commit, line) in of_ledger.into_iter().rev() {
+                lines.entry(commit).or_default().push(line);
+            }
+        }
+        Ok(lines)
+    }
+
+    fn write_notes(&self, base: &Notes, tips: &Tips, parent: Option<Oid>) -> Result<Oid> {
+        let lines = self.new_lines(&base.covers, tips)?;
+        let tree = match base.commit {
+            Some(commit) => self.read_commit(commit)?.tree,
+            None => self.write_tree(b"")?,
+        };
+        let objects = Objects(self);
+        let mut state = notes_state(self, tree)?;
+        for (commit, lines) in lines {
+            let old = self.read_note(&mut state, commit)?.unwrap_or_default();
+            let blob = self.write_blob(merge(&old, lines).as_bytes())?;
+            state
+                .edit(to_gix(commit.0), Some(to_gix(blob)), &objects)
+                .map_err(Error::library("adding a note"))?;
+        }
+        let tree = from_gix(
+            &state
+                .write(&objects)
+                .map_err(Error::library("writing the notes"))?,
+        );
+        let mut time = Time::EPOCH;
+        for tip in tips.values() {
+            time = time.max(self.read_commit(tip.0)?.committer_time);
+        }
+        let mut header = String::new();
+        // Whatever else somebody made the ref point to is no parent.
+        if let Some(parent) = parent.and_then(|parent| self.read_commit(parent).ok()) {
+            header = format!("parent {}\n", parent.id);
+            time = time.max(parent.committer_time);
+        }
+        let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
+        let covers: Vec<String> = tips
+            .iter()
+            .map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n"))
+            .collect();
+        let people = format!("author {identity}\ncommitter {identity}\n");
+        let text = format!(
+            "tree {tree}\n{header}{people}\ngit-deploy notes\n\n{}",
+            covers.concat()
+        );
+        self.write_commit(text.as_bytes())
+    }
+
+    fn read_note(
+        &self,
+        state: &mut gix::note::plumbing::State,
+        commit: CommitId,
+    ) -> Result<Option<String>> {
+        let found = state
+            .get(&to_gix(commit.0), &Objects(self))
+            .map_err(Error::library("reading a note"))?;
+        let Some(blob) = found else { return Ok(None) };
+        let bytes = self.read_blob(from_gix(&blob), NOTE_LIMIT)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
+    gix::note::plumbing::State::new(to_gix(tree), &Objects(repository))
+        .map_err(Error::library("reading the notes"))
+}
+
+/// The ledger tips that the message of a notes commit names.
+pub fn covered(message: &[u8]) -> Tips {
+    let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
+        let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
+        Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
+    };
+    String::from_utf8_lossy(message)
+        .lines()
+        .filter_map(cover)
+        .collect()
+}
+
+/// The lines of a note and some new ones, in order.
+pub fn merge(old: &str, new: Vec<String>) -> String {
+    // Only LF ends a line: what else somebody wrote into a note is not ours to change.
+    let mut lines: Vec<String> = old.split_terminator('\n').map(str::to_owned).collect();
+    lines.extend(new);
+    // Stable: lines of one ledger and second stay in the order of the ledger.
+    lines.sort_by_cached_key(|line| Key::of(line));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Our durable object store, as the notes' editor wants it.
+struct Objects<'a>(&'a Repository);
+
+impl gix::objs::Find for Objects<'_> {
+    fn try_find<'b>(
+        &self,
+        id: &gix::oid,
+        buffer: &'b mut Vec<u8>,
+    ) -> std::result::Result<Option<gix::objs::Data<'b>>, gix::Error> {
+        self.0.gix.objects.try_find(id, buffer)
+    }
+}
+
+impl gix::objs::Write for Objects<'_> {
+    fn write_buf_with_known_id(
+        &self,
+        kind: gix::objs::Kind,
+        bytes: &[u8],
+        _id: gix::ObjectId,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        self.write_buf(kind, bytes)
+    }
+
+    fn write_buf(
+        &self,
+        kind: gix::objs::Kind,
+        bytes: &[u8],
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        let written = match kind {
+            gix::objs::Kind::Tree => self.0.write_tree(bytes),
+            _ => self.0.write_blob(bytes),
+        };
+        written.map(to_gix).map_err(gix::Error::from_error)
+    }
+
+    fn write_stream(
+        &self,
+        kind: gix::objs::Kind,
+        _size: u64,
+        from: &mut dyn std::io::Read,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)
+            .map_err(gix::Error::from_error)?;
+        self.write_buf(kind, &bytes)
+    }
+
+    fn write_stream_with_known_id(
+        &self,
+        kind: gix::objs::Kind,
+        size: u64,
+        from: &mut dyn std::io::Read,
+        _id: gix::ObjectId,
+    ) -> std::result::Result<gix::ObjectId, gix::Error> {
+        self.write_stream(kind, size, from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+
+    /// Catching up leads to the same note as making it anew, also behind lines that are not ours.
+    #[test]
+    fn foreign_lines_stay() {
+        let lines = || {
+            ["\r", "z\r", "2026-03-05T10:02:11Z  x  prod@1", ""]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        let anew = merge("", lines());
+        assert_eq!(merge(&merge("", lines()), Vec::new()), anew);
+        assert_eq!(anew, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");
+    }
+}

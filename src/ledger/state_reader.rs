@@ -1,0 +1,231 @@
+//! States as trees: loaded in the part that is needed, spliced where an entry changes them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::link::{ENTRY, SIGNATURE};
+use crate::domain::entry::{Entry, Kept, MAX_BYTES, ParseError, Verified};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::LedgerName;
+use crate::domain::state::{Edit, Place, Scope, Slot, State, Value};
+use crate::git::error::{Error, Result};
+use crate::git::object::Kind;
+use crate::git::repo::Repository;
+use crate::git::tree::{Computed, Found, Leaf};
+
+/// The most files in the tree of a ledger.
+const FILE_LIMIT: usize = 1_000_000;
+/// The largest `deploy.toml`.
+pub const POLICY_LIMIT: usize = 1024 * 1024;
+/// The folder of the components.
+const COMPONENTS: &str = "components";
+
+/// Reads states.
+pub struct StateReader<'a> {
+    repository: &'a Repository,
+    /// What was read for showing alone: never among the memories that others decide on.
+    to_show: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
+}
+
+impl<'a> StateReader<'a> {
+    /// A reader of this repository's ledgers.
+    pub fn new(repository: &'a Repository) -> Self {
+        Self {
+            repository,
+            to_show: None,
+        }
+    }
+
+    /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
+    /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
+    pub fn to_show(repository: &'a Repository) -> Self {
+        Self {
+            repository,
+            to_show: Some(RefCell::default()),
+        }
+    }
+
+    /// The state that a tree of `ledger` holds, as far as `scope` asks.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where a path or a file is not what a ledger's tree may hold.
+    pub fn load(&self, tree: Oid, ledger: &LedgerName, scope: &Scope) -> Result<State> {
+        let mut state = State::empty();
+        match scope {
+            Scope::All => self.load_folder(tree, "", ledger, &mut state)?,
+            Scope::Components(names) => {
+                for (name, found) in self.repository.folder(tree)? {
+                    match (&*name, found) {
+                        (
+                            "approvals" | "runs" | "holds" | "yanked" | "environments",
+                            Found::Tree(_),
+                        ) => {
+                            self.load_folder(tree, &name, ledger, &mut state)?;
+                        }
+                        ("lock.json" | "expires.json" | "deploy.toml", Found::Leaf(leaf)) => {
+                            self.insert(&name, leaf, ledger, &mut state)?;
+                        }
+                        _ => {}
+                    }
+                }
+                for name in names {
+                    self.load_folder(tree, &format!("{COMPONENTS}/{name}"), ledger, &mut state)?;
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// The slots at these places alone, where they are filled.
+    pub fn load_places(
+        &self,
+        tree: Oid,
+        ledger: &LedgerName,
+        places: impl IntoIterator<Item = Place>,
+    ) -> Result<State> {
+        let mut state = State::empty();
+        for place in places {
+            let path = Slot {
+                environment: None,
+                place,
+            }
+            .to_string();
+            if let Some(Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
+                self.insert(&path, leaf, ledger, &mut state)?;
+            }
+        }
+        Ok(state)
+    }
+
+    fn load_folder(
+        &self,
+        tree: Oid,
+        folder: &str,
+        ledger: &LedgerName,
+        state: &mut State,
+    ) -> Result<()> {
+        for (path, leaf) in self.repository.list_tree(tree, folder, FILE_LIMIT)? {
+            if path != ENTRY && path != SIGNATURE {
+                self.insert(&path, leaf, ledger, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&self, path: &str, leaf: Leaf, ledger: &LedgerName, state: &mut State) -> Result<()> {
+        let corrupt = |why: String| Error::Corrupt {
+            what: format!("{path} in the ledger {ledger}"),
+            why,
+        };
+        let slot = if ledger.is_policy() {
+            Slot::parse_policy(path)
+        } else {
+            Slot::parse(path)
+        };
+        let slot = slot.map_err(|error| corrupt(error.to_string()))?;
+        let value = match (&slot.place, leaf) {
+            (Place::Commit(_), Leaf::Commit(id)) => Value::Commit(CommitId(id)),
+            (Place::Policy, Leaf::Blob(id)) => {
+                Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into())
+            }
+            (Place::Commit(_) | Place::Policy, _) | (_, Leaf::Commit(_)) => {
+                return Err(corrupt(
+                    "it is a file where a commit should be, or the other way round".to_owned(),
+                ));
+            }
+            (_, Leaf::Blob(id)) => Value::Kept(self.kept(id, &corrupt)?),
+        };
+        state.insert(slot, value);
+        Ok(())
+    }
+
+    fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
+        let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
+            let bytes = self.repository.read_blob(id, MAX_BYTES)?;
+            Ok(Arc::new(
+                parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
+            ))
+        };
+        // One entry often stands at many places.
+        if let Some(shown) = &self.to_show {
+            if let Some(kept) = shown.borrow().get(&id) {
+                return Ok(Arc::clone(kept));
+            }
+            let kept = parse(Kept::parse_again)?;
+            shown.borrow_mut().insert(id, Arc::clone(&kept));
+            return Ok(kept);
+        }
+        let memory = &self.repository.ledger_cache().kept;
+        if let Some(kept) = memory.get(&id) {
+            return Ok(kept);
+        }
+        let kept = parse(Kept::parse)?;
+        memory.insert(id, Arc::clone(&kept), weight(&kept));
+        Ok(kept)
+    }
+}
+
+/// About how many bytes of memory an entry takes: what it says takes more than the bytes that say it.
+pub(super) fn weight(kept: &Kept) -> usize {
+    kept.bytes.len() * 3 + 500
+}
+
+impl Repository {
+    /// The tree after an entry: the one before, with the edits of its fold and the entry's own two files. Nothing is written.
+    pub fn folded_id(
+        &self,
+        before: Oid,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<(Oid, Computed)> {
+        let leaves = leaves(entry, edits, &|bytes| self.hash(Kind::Blob, bytes))?;
+        let edits: Vec<(&str, Option<Leaf>)> = leaves
+            .iter()
+            .map(|(path, leaf)| (path.as_str(), *leaf))
+            .collect();
+        self.edited_id(Some(before), &edits)
+    }
+
+    /// The same tree, written.
+    pub fn write_folded(
+        &self,
+        before: Oid,
+        entry: &Entry<Verified>,
+        edits: &[Edit],
+    ) -> Result<Oid> {
+        let leaves = leaves(entry, edits, &|bytes| self.write_blob(bytes))?;
+        let edits: Vec<(&str, Option<Leaf>)> = leaves
+            .iter()
+            .map(|(path, leaf)| (path.as_str(), *leaf))
+            .collect();
+        self.edit(Some(before), &edits)
+    }
+}
+
+/// The paths that an entry changes, and what it puts there; `blob` names the bytes of a file, and may write them.
+fn leaves(
+    entry: &Entry<Verified>,
+    edits: &[Edit],
+    blob: &dyn Fn(&[u8]) -> Result<Oid>,
+) -> Result<Vec<(String, Option<Leaf>)>> {
+    let own = blob(entry.bytes())?;
+    let mut leaves: Vec<(String, Option<Leaf>)> = vec![
+        (ENTRY.to_owned(), Some(Leaf::Blob(own))),
+        (
+            SIGNATURE.to_owned(),
+            Some(Leaf::Blob(blob(entry.signature())?)),
+        ),
+    ];
+    for edit in edits {
+        let leaf = match &edit.value {
+            None => None,
+            Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
+            Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
+            Some(Value::Kept(kept)) if Arc::ptr_eq(kept, entry.kept()) => Some(Leaf::Blob(own)),
+            Some(Value::Kept(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
+        };
+        leaves.push((edit.slot.to_string(), leaf));
+    }
+    Ok(leaves)
+}

@@ -1,0 +1,495 @@
+//! The test vectors of `FORMAT.md`, in `testdata/vectors/`: the bytes and ids of three ledgers and the notes, in SHA-1 and SHA-256.
+//!
+//! They are what another implementation can check itself against, and what no later version of this one may change. After a wanted
+//! change, before the first release, `UPDATE_VECTORS=1 cargo test --lib git::ledger` writes them anew; look at the difference.
+
+mod script;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use super::{Link, Project, StateReader, Tips, commit_bytes, genesis_bytes, project_bytes};
+use crate::domain::entry::{Entry, Statement, Unverified};
+use crate::domain::id::{CommitId, EntryId, Oid, PublicKey};
+use crate::domain::name::LedgerName;
+use crate::domain::state::{Scope, fold};
+use crate::domain::time::Time;
+use crate::git::repo::Repository;
+use crate::ledger::notes::NOTES;
+use crate::signing::sign::Signer;
+use crate::signing::{key, verify_entry};
+use script::{Code, Step, script};
+
+const SIGNATURE: &[u8] = include_bytes!("../../testdata/vectors/entry.json.minisig");
+const BEGIN: &str = "2026-03-05T08:00:00Z";
+
+/// The hash kind's folder, compared with or written.
+struct Vectors {
+    folder: PathBuf,
+    update: bool,
+    names: BTreeSet<String>,
+}
+
+impl Vectors {
+    fn new(kind: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("testdata/vectors")
+            .join(kind);
+        let update = std::env::var_os("UPDATE_VECTORS").is_some_and(|value| value == "1");
+        if update {
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder).unwrap();
+        }
+        Self {
+            folder,
+            update,
+            names: BTreeSet::new(),
+        }
+    }
+
+    fn expect(&mut self, name: &str, bytes: &[u8]) {
+        let path = self.folder.join(name);
+        if self.update {
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let want =
+            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(
+            want == bytes,
+            "{} should be\n{}\nand is\n{}",
+            path.display(),
+            String::from_utf8_lossy(&want),
+            String::from_utf8_lossy(bytes)
+        );
+        self.names.insert(name.to_owned());
+    }
+
+    /// No vector stands there that nothing makes.
+    fn finish(&self) {
+        let there = std::fs::read_dir(&self.folder).unwrap();
+        let there: BTreeSet<String> = there
+            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(there, self.names);
+    }
+}
+
+/// A repository that grows by the script.
+struct World {
+    repository: Repository,
+    project: Project,
+    code: Vec<Code>,
+    time: Time,
+    ends: BTreeMap<LedgerName, (u64, Oid)>,
+    tips: Tips,
+    /// Every ledger commit, in the order of writing.
+    commits: Vec<Oid>,
+    /// A line for each of them.
+    listed: String,
+    /// The trees of the entries.
+    trees: String,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new(kind: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut init = Command::new("git");
+        init.env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", folder.path());
+        init.args(["init", "-q", "--bare", "--object-format", kind, "r.git"])
+            .current_dir(folder.path());
+        assert!(init.status().unwrap().success());
+        let repository = Repository::open(&folder.path().join("r.git")).unwrap();
+        let mut listed = String::new();
+        let code: Vec<Code> = (1..=3)
+            .map(|number| {
+                let blob = repository
+                    .write_blob(format!("{number}\n").as_bytes())
+                    .unwrap();
+                let tree = [b"100644 README\0", blob.as_bytes()].concat();
+                let tree = repository.write_tree(&tree).unwrap();
+                let people = "dev <dev@example.com> 1700000000 +0000";
+                let commit = format!(
+                    "tree {tree}\nauthor {people}\ncommitter {people}\n\nchange {number}\n"
+                );
+                let commit = repository.write_commit(commit.as_bytes()).unwrap();
+                writeln!(listed, "code {number} {commit} {tree}").unwrap();
+                Code {
+                    commit: commit.to_string(),
+                    content: tree.to_string(),
+                }
+            })
+            .collect();
+        let nonce = std::array::from_fn(|index| u8::try_from(index).unwrap());
+        let roots = [
+            PublicKey::new([3; 8], [4; 32]),
+            PublicKey::new([1; 8], [2; 32]),
+        ];
+        let genesis =
+            project_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots).unwrap();
+        repository.write_tree(b"").unwrap();
+        let id = EntryId(repository.write_commit(&genesis).unwrap());
+        let project = Project::read(&repository, id).unwrap();
+        Self {
+            repository,
+            project,
+            code,
+            time: BEGIN.parse().unwrap(),
+            ends: BTreeMap::new(),
+            tips: Tips::new(),
+            commits: Vec::new(),
+            listed,
+            trees: String::new(),
+            _folder: folder,
+        }
+    }
+
+    fn git(&self, command: &'static str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        self.repository
+            .git(command)
+            .args(arguments)
+            .input(input)
+            .run()
+            .unwrap()
+            .ok()
+            .unwrap()
+    }
+
+    /// Git's own id of these bytes, which must be well-formed to git.
+    fn git_id(&self, kind: &str, bytes: &[u8]) -> String {
+        String::from_utf8(self.git("hash-object", &["-t", kind, "--stdin"], bytes))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    fn begin(&mut self, ledger: &LedgerName) {
+        if self.tips.contains_key(ledger) {
+            return;
+        }
+        let genesis = self.project.genesis(&self.repository, ledger).unwrap();
+        if !ledger.is_policy() {
+            let bytes = genesis_bytes(&self.repository, self.project.id, ledger);
+            assert_eq!(self.repository.write_commit(&bytes).unwrap(), genesis.0);
+        }
+        let tree = self.repository.hash_kind().empty_tree();
+        self.tips.insert(ledger.clone(), genesis);
+        self.ends.insert(ledger.clone(), (0, tree));
+        self.commits.push(genesis.0);
+        writeln!(self.listed, "{ledger} 0 genesis {genesis} {tree}").unwrap();
+    }
+
+    fn statement(&mut self, step: &Step) -> Statement {
+        self.time = self.time.plus(crate::domain::time::Span::seconds(60));
+        let previous = self.tips[&step.ledger];
+        let seen = self.tips.iter().filter(|(name, _)| {
+            let read = name.is_policy() || name.is_evidence() || step.ledger.is_policy();
+            **name != step.ledger && read
+        });
+        Statement {
+            at: self.time,
+            by: step.by.parse().unwrap(),
+            requested_by: (step.by == "ci").then(|| "alice".parse().unwrap()),
+            ledger: step.ledger.clone(),
+            environment: step.environment.clone(),
+            project: self.project.id,
+            previous,
+            sequence: self.ends[&step.ledger].0 + 1,
+            seen: seen.map(|(name, tip)| (name.clone(), *tip)).collect(),
+            action: step.action.clone(),
+        }
+    }
+
+    /// Writes one entry the way a client does, signed or not; gives the name of its file and its bytes.
+    fn append(&mut self, step: &Step, signer: Option<&Signer>) -> (String, Vec<u8>) {
+        self.begin(&step.ledger);
+        let statement = self.statement(step);
+        let repository = &self.repository;
+        let bytes = statement.print().unwrap();
+        let signature =
+            signer.map(|signer| signer.sign(&bytes, &statement.trusted_comment()).unwrap());
+        let entry =
+            Entry::<Unverified>::parse(&bytes, signature.as_deref().unwrap_or(SIGNATURE)).unwrap();
+        assert_eq!(entry.statement(), &statement);
+        let entry = match signer {
+            Some(signer) => verify_entry(entry, [&signer.public_key()]).unwrap(),
+            None => entry.assume_verified(PublicKey::new([1; 8], [2; 32])),
+        };
+        let before = self.ends[&step.ledger].1;
+        let state = StateReader::new(repository)
+            .load(before, &step.ledger, &Scope::of(&statement))
+            .unwrap();
+        let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
+        let (named, _) = repository.folded_id(before, &entry, &edits).unwrap();
+        let tree = repository.write_folded(before, &entry, &edits).unwrap();
+        assert_eq!(
+            named, tree,
+            "what a server computes is what a client writes"
+        );
+        let raw = commit_bytes(&statement, tree, &self.project.name);
+        let id = EntryId(repository.write_commit(&raw).unwrap());
+        assert_eq!(self.git_id("commit", &raw), id.to_string());
+        let Link::Entry {
+            previous, entry, ..
+        } = repository.read_link(&step.ledger, id).unwrap()
+        else {
+            panic!("{id} reads back as a genesis")
+        };
+        assert_eq!(
+            (previous, entry.statement()),
+            (statement.previous, &statement)
+        );
+
+        let (sequence, action) = (statement.sequence, statement.action.name());
+        let blob = repository.write_blob(&bytes).unwrap();
+        writeln!(
+            self.listed,
+            "{} {sequence} {action} {id} {tree} {blob}",
+            step.ledger
+        )
+        .unwrap();
+        let files =
+            String::from_utf8(self.git("ls-tree", &["-r", &tree.to_string()], b"")).unwrap();
+        writeln!(self.trees, "{} {sequence} {tree}\n{files}", step.ledger).unwrap();
+        self.commits.push(id.0);
+        self.tips.insert(step.ledger.clone(), id);
+        self.ends.insert(step.ledger.clone(), (sequence, tree));
+        let old = repository.read_ref(&step.ledger.reference()).unwrap();
+        self.repository
+            .advance_ledger(&step.ledger, old.map(EntryId), id, "test")
+            .unwrap();
+        (
+            format!("{}-{sequence:02}-{action}.json", step.ledger),
+            bytes,
+        )
+    }
+
+    /// The notes as `git notes` shows them.
+    fn notes(&self) -> String {
+        let mut text = String::new();
+        for code in &self.code {
+            let note = self.git("notes", &["--ref=deploy", "show", &code.commit], b"");
+            writeln!(
+                text,
+                "{}\n{}",
+                code.commit,
+                String::from_utf8(note).unwrap()
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    /// Stock git finds nothing wrong, reads our trailers, and makes the same trees from what it lists.
+    fn check_with_git(&self) {
+        self.git("fsck", &["--strict", "--full", "--no-dangling"], b"");
+        let (_, tree) = self.ends["prod"];
+        let listed = self.git("ls-tree", &[&tree.to_string()], b"");
+        assert_eq!(
+            self.git("mktree", &[], &listed),
+            format!("{tree}\n").into_bytes()
+        );
+        for line in self
+            .listed
+            .lines()
+            .filter(|line| !line.starts_with("code") && !line.contains(" 0 genesis "))
+        {
+            let [_, _, action, id, ..] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let found = self.git(
+                "log",
+                &["-1", "--format=%(trailers:key=Deploy-Action,valueonly)", id],
+                b"",
+            );
+            assert_eq!(String::from_utf8(found).unwrap().trim(), action);
+        }
+    }
+}
+
+fn vectors(kind: &str) {
+    let (mut world, mut vectors) = (World::new(kind), Vectors::new(kind));
+    for step in script(&world.code) {
+        let (name, bytes) = world.append(&step, None);
+        vectors.expect(&name, &bytes);
+        assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    }
+    assert_eq!(world.repository.tips().unwrap(), world.tips);
+    vectors.expect("expected.txt", world.listed.as_bytes());
+    vectors.expect("trees.txt", world.trees.as_bytes());
+    let ids = world
+        .commits
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    vectors.expect(
+        "commits.txt",
+        &world.git("cat-file", &["--batch"], ids.as_bytes()),
+    );
+
+    // Caught up with entry by entry, the notes are those that are made from the ledgers at once.
+    assert_eq!(
+        world.repository.differing_notes(&world.tips).unwrap(),
+        Vec::<CommitId>::new()
+    );
+    vectors.expect("notes.txt", world.notes().as_bytes());
+    world.repository.rebuild_notes(&world.tips).unwrap();
+    vectors.expect("notes.txt", world.notes().as_bytes());
+    // Even where the ref was led astray.
+    let (notes, blob) = (
+        world.repository.read_ref(NOTES).unwrap(),
+        world.repository.write_blob(b"").unwrap(),
+    );
+    world
+        .repository
+        .compare_and_swap(NOTES, notes, blob, "test")
+        .unwrap();
+    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    vectors.expect("notes.txt", world.notes().as_bytes());
+    // Or says to cover what is no commit.
+    let (notes, tree) = (
+        world.repository.read_ref(NOTES).unwrap(),
+        world.repository.write_tree(b"").unwrap(),
+    );
+    let text = format!(
+        "tree {tree}\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\ngit-deploy notes\n\nDeploy-Covers: prod {blob}\n"
+    );
+    let lie = world.repository.write_commit(text.as_bytes()).unwrap();
+    world
+        .repository
+        .compare_and_swap(NOTES, notes, lie, "test")
+        .unwrap();
+    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    vectors.expect("notes.txt", world.notes().as_bytes());
+    world.check_with_git();
+    vectors.finish();
+}
+
+#[test]
+fn sha1_vectors() {
+    vectors("sha1");
+}
+
+#[test]
+fn sha256_vectors() {
+    vectors("sha256");
+}
+
+/// The same roots make one project, in whatever order they are given, and one key is no two roots.
+#[test]
+fn roots() {
+    let world = World::new("sha1");
+    let bytes =
+        |keys: &[PublicKey]| project_bytes(&world.repository, &world.project.name, [0; 16], keys);
+    let key = |id: u8, byte: u8| PublicKey::new([id; 8], [byte; 32]);
+    let all: Vec<_> = (1..=101).map(|number| key(102 - number, number)).collect();
+    let ordered = bytes(&all[..100]).unwrap();
+    assert_eq!(
+        bytes(&all[..100].iter().rev().copied().collect::<Vec<_>>()).unwrap(),
+        ordered
+    );
+    let text = String::from_utf8(ordered).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("Deploy-Root: "))
+        .collect();
+    assert!(lines.len() == 100 && lines.is_sorted());
+    for bad in [
+        &[][..],
+        &all,
+        &[key(1, 7), key(1, 7)],
+        &[key(1, 7), key(2, 7)],
+    ] {
+        assert!(
+            matches!(bytes(bad), Err(crate::git::Error::Corrupt { .. })),
+            "{bad:?}"
+        );
+    }
+    // Nor is a commit that says otherwise a genesis.
+    let swapped = text
+        .replacen(lines[0], "x", 1)
+        .replacen(lines[1], lines[0], 1)
+        .replacen("\nx\n", &format!("\n{}\n", lines[1]), 1);
+    let id = EntryId(world.repository.write_commit(swapped.as_bytes()).unwrap());
+    assert!(Project::read(&world.repository, id).is_err());
+}
+
+/// A key pair of its own for each test; gives who signs and the line of the policy.
+fn person(folder: &Path, name: &str) -> (Signer, String) {
+    let file = folder.join(format!("{name}.key"));
+    let public = key::generate(&file, None).unwrap();
+    let secret =
+        key::SecretKey::read(&file, || Err(std::io::Error::other("it has no password"))).unwrap();
+    (Signer::from_key(secret), public.to_string())
+}
+
+/// Runs `testdata/audit.sh` there; what it printed, and whether it was content.
+fn audit(world: &World, ledger: &str) -> (String, bool) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/audit.sh");
+    let output = Command::new(script)
+        .arg(ledger)
+        .current_dir(world.repository.git_dir())
+        .output()
+        .unwrap();
+    (
+        String::from_utf8(output.stdout).unwrap(),
+        output.status.success(),
+    )
+}
+
+/// The promise that stock tools can check us: forty lines of shell, git and minisign find good ledgers good, and a forged entry.
+#[test]
+fn git_and_minisign_alone_can_audit() {
+    if Command::new("minisign").arg("-v").output().is_err() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "minisign is missing in CI"
+        );
+        eprintln!("skipped: needs minisign");
+        return;
+    }
+    for kind in ["sha1", "sha256"] {
+        let mut world = World::new(kind);
+        let keys = tempfile::tempdir().unwrap();
+        let ((alice, alices), (bob, bobs)) =
+            (person(keys.path(), "alice"), person(keys.path(), "bob"));
+        // Bob has changed his key since: what he signed with the old one still counts.
+        let policy = format!(
+            "[people]\nalice = \"{alices}\"\nbob = {{ key = \"{alices}\", retired = [\"{bobs}\"] }}\n"
+        );
+        let mut publish = script(&world.code).remove(0);
+        publish.policy = Some(policy.into_bytes().leak());
+        world.append(&publish, Some(&alice));
+        for step in script(&world.code)
+            .into_iter()
+            .filter(|step| step.ledger.is_environment() && step.by == "bob")
+        {
+            world.append(&step, Some(&bob));
+        }
+        assert_eq!(
+            audit(&world, "policy"),
+            ("policy: 1 entries, all good\n".to_owned(), true)
+        );
+        let (said, good) = audit(&world, "prod");
+        assert!(good && said.ends_with(" entries, all good\n"), "{said}");
+
+        let mut forged = script(&world.code)
+            .into_iter()
+            .find(|step| step.by == "carol")
+            .unwrap();
+        world.append(&forged, Some(&bob));
+        let (said, good) = audit(&world, "prod");
+        assert!(!good && said.contains("not signed by carol"), "{said}");
+        // Somebody else's entry stands under the forged one from here on, and the first fault is what is told.
+        forged.by = "bob";
+        world.append(&forged, Some(&bob));
+        assert_eq!(audit(&world, "prod"), (said, false));
+        assert!(!audit(&world, "nowhere").1);
+    }
+}

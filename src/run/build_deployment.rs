@@ -1,0 +1,496 @@
+//! What a deployment of a commit consists of: which components change, which ride along, with which versions and artifacts.
+//!
+//! Worked out anew for every try, from the state that the entry will follow; the server works it out again and compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::entry::{
+    Action, Change, Deployment, Image, Intent, Kind, Start, Statement, Target,
+};
+use crate::domain::id::{CommitId, Content, RunId};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::policy::{DeployOn, Environment, Policy};
+use crate::domain::rules::{Facts, Known, Request};
+use crate::domain::state::{Here, Scope, State};
+use crate::ledger::Tips;
+use crate::ledger::writer::View;
+
+/// Which components are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Selection {
+    /// Those whose content differs; the others ride along.
+    #[default]
+    Differing,
+    /// Those whose content differs, and those with a plan that depend on one of them, as far as nothing stops them: what is locked, on hold or under way is left to another time. Where something stops
+    /// all of them, all, for the rules to say why.
+    Free,
+    /// Those of [`Self::Free`], whatever stops them.
+    Leaning,
+    /// All, as changes, whether they differ or not.
+    All,
+    /// These, as changes, whether they differ or not; the others are left out.
+    Named(BTreeSet<ComponentName>),
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// The environment's name: `pr-17` where `rules` are those of `pr-*`.
+    pub name: &'a EnvName,
+    /// Its rules.
+    pub rules: &'a Environment,
+    /// Which commit of each component; the same for all, or what each should go to.
+    pub commits: Commits,
+    /// Which components.
+    pub selection: Selection,
+    /// Why.
+    pub kind: Kind,
+    /// Whether components that the commit no longer has are destroyed.
+    pub destroy: bool,
+    /// Versions by hand, by component; they win over the policy's.
+    pub versions: BTreeMap<ComponentName, crate::domain::text::Line>,
+}
+
+/// The commits that are wanted.
+#[derive(Debug, Clone)]
+pub enum Commits {
+    /// One for all components.
+    One(CommitId),
+    /// One for each; components that are not named are left out.
+    Each(BTreeMap<ComponentName, CommitId>),
+}
+
+impl Commits {
+    fn of(&self, component: &ComponentName) -> Option<CommitId> {
+        match self {
+            Self::One(commit) => Some(*commit),
+            Self::Each(commits) => commits.get(component).copied(),
+        }
+    }
+}
+
+/// Why a deployment could not be worked out.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// A component that the policy does not have.
+    #[error("the policy has no component {0}")]
+    Unknown(ComponentName),
+    /// A component that was named and is not in the commit.
+    #[error("{component} has no file in {}", commit.short())]
+    Absent {
+        /// The component.
+        component: ComponentName,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Nothing to deploy: no component is there.
+    #[error("no component is in {0}: nothing can be deployed")]
+    Nothing(String),
+    /// A fact that is needed is missing.
+    #[error("{0}")]
+    Fact(String),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+}
+
+/// Works out the components of a deployment; texts are the caller's to add.
+pub fn compose(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+) -> Result<Deployment, ComposeError> {
+    let scope = match &wish.selection {
+        Selection::Named(names) => Scope::Components(names.clone()),
+        _ => Scope::All,
+    };
+    // In a pattern's ledger all is read: environments there are small.
+    let scope = if wish.rules.is_pattern() || wish.destroy {
+        Scope::All
+    } else {
+        scope
+    };
+    let state = view.state(&wish.rules.ledger, &scope)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let here = state.at(named.as_ref());
+    let in_policy = policy.component_names();
+    let mut all = in_policy.clone();
+    if wish.destroy {
+        // What runs and has left the policy is absent from every commit, and goes with what a commit no longer has.
+        all.extend(here.components().into_keys().cloned());
+    }
+    if let Selection::Named(wanted) = &wish.selection
+        && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
+    {
+        return Err(ComposeError::Unknown(unknown.clone()));
+    }
+    let mut components = Vec::new();
+    for component in &all {
+        let left_out =
+            matches!(&wish.selection, Selection::Named(wanted) if !wanted.contains(component));
+        let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else {
+            continue;
+        };
+        let content = if in_policy.contains(component) {
+            let found = view.gatherer.content(policy, commit, component);
+            found.map_err(|error| ComposeError::Fact(error.to_string()))?
+        } else {
+            None
+        };
+        components.extend(change(here, wish, component, commit, content)?);
+    }
+    if matches!(wish.selection, Selection::Free | Selection::Leaning) {
+        leaning(here, policy, &mut components);
+    }
+    let components = without_stuck(here, &wish.selection, components);
+    if components.is_empty() {
+        let commit = match &wish.commits {
+            Commits::One(commit) => commit.short(),
+            Commits::Each(_) => "the commits".to_owned(),
+        };
+        return Err(ComposeError::Nothing(commit));
+    }
+    let mut deployment = Deployment::new(wish.kind, components);
+    let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
+    // Both ask how the commit lies to the branch, and an audit knows only the tip that the entry names.
+    if wish.rules.branch.is_some()
+        && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge)
+    {
+        deployment.branch_tip = match &facts.branch_tip {
+            Some(Ok(tip)) => *tip,
+            Some(Err(why)) => return Err(ComposeError::Fact(why.clone())),
+            None => None,
+        };
+    }
+    for change in deployment
+        .components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Change)
+    {
+        complete(&mut change.target, wish, &facts)?;
+    }
+    Ok(deployment)
+}
+
+/// What is done with one component, if anything.
+fn change(
+    here: Here<'_>,
+    wish: &Wish<'_>,
+    component: &ComponentName,
+    commit: CommitId,
+    content: Option<Content>,
+) -> Result<Option<Change>, ComposeError> {
+    let (from, running) = (here.commit(component), here.content(component));
+    let named = matches!(wish.selection, Selection::Named(_));
+    let intent = match (content, from) {
+        (None, Some(_)) if wish.destroy => Intent::Destroy,
+        (None, _) if named => {
+            return Err(ComposeError::Absent {
+                component: component.clone(),
+                commit,
+            });
+        }
+        (None, _) => return Ok(None),
+        (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
+        (Some(content), Some(_))
+            if running == Some(content) && here.unknown(component).is_none() =>
+        {
+            Intent::Unchanged
+        }
+        (Some(_), _) => Intent::Change,
+    };
+    let target = Target {
+        component: component.clone(),
+        commit,
+        content,
+        version: None,
+        artifacts: Vec::new(),
+    };
+    Ok(Some(Change {
+        target,
+        from,
+        plan: None,
+        intent,
+    }))
+}
+
+/// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
+/// plan is planned as well, and so is whoever was not when one was deployed.
+fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
+    let comes = |change: &&Change| change.intent == Intent::Change;
+    let mut changed: BTreeSet<ComponentName> = components
+        .iter()
+        .filter(comes)
+        .map(|change| change.target.component.clone())
+        .collect();
+    let since = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
+    let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
+        let leans =
+            |before: &ComponentName| changed.contains(before) || since(before) > since(name);
+        policy
+            .component(name)
+            .is_some_and(|it| it.depends_on.iter().any(leans))
+    };
+    // Along each way, component by component, until nothing is added.
+    while let Some(next) = policy
+        .components
+        .keys()
+        .find(|name| !changed.contains(*name) && depends(name, &changed))
+        .cloned()
+    {
+        changed.insert(next);
+    }
+    let planned = |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
+    for change in components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Unchanged)
+    {
+        if changed.contains(&change.target.component) && planned(&change.target.component) {
+            change.intent = Intent::Change;
+        }
+    }
+}
+
+/// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
+fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
+    let gives_way =
+        |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
+    let stays = |change: &Change| !gives_way(change) || stuck(here, change).is_none();
+    let changes = |change: &&Change| change.intent != Intent::Unchanged;
+    let wanted = components.iter().any(|change| changes(&change));
+    let (free, stuck): (Vec<Change>, Vec<Change>) = components.iter().cloned().partition(stays);
+    match (
+        free.is_empty(),
+        wanted && !free.iter().any(|change| changes(&change)),
+    ) {
+        (true, _) => stuck,
+        (_, true) => components
+            .into_iter()
+            .filter(|change| changes(&change) || stays(change))
+            .collect(),
+        _ => free,
+    }
+}
+
+/// What stops a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stuck {
+    /// It or the environment is locked.
+    #[error("locked")]
+    Locked,
+    /// What it would become failed here, or was taken back.
+    #[error("on hold")]
+    Held,
+    /// Another run changes it.
+    #[error("being deployed by run {0}")]
+    UnderWay(u64),
+}
+
+/// What stops a component from becoming, or staying, what it is to be.
+fn stuck(here: Here<'_>, change: &Change) -> Option<Stuck> {
+    let component = &change.target.component;
+    if let Some(run) = here.run_of(component) {
+        return Some(Stuck::UnderWay(run.sequence));
+    }
+    if here.lock().is_some() || here.component_lock(component).is_some() {
+        return Some(Stuck::Locked);
+    }
+    let held = |content| here.hold(component, content).is_some();
+    change
+        .target
+        .content
+        .is_some_and(held)
+        .then_some(Stuck::Held)
+}
+
+/// The components that run and that the commit no longer has, where they are not to be destroyed.
+pub fn gone(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+) -> Result<Vec<ComponentName>, ComposeError> {
+    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let in_policy = policy.component_names();
+    let mut gone = Vec::new();
+    for component in state
+        .at(named.as_ref())
+        .components()
+        .into_keys()
+        .filter(|_| !wish.destroy)
+    {
+        let Some(commit) = wish.commits.of(component) else {
+            continue;
+        };
+        let content = in_policy
+            .contains(component)
+            .then(|| view.gatherer.content(policy, commit, component));
+        let content = content
+            .transpose()
+            .map_err(|error| ComposeError::Fact(error.to_string()))?;
+        if content.flatten().is_none() {
+            gone.push(component.clone());
+        }
+    }
+    Ok(gone)
+}
+
+/// The components that differ and are left out of a deployment, and what stops them.
+pub fn left_out(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+) -> Result<Vec<(ComponentName, Stuck)>, ComposeError> {
+    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let here = state.at(named.as_ref());
+    let there: BTreeSet<&ComponentName> = deployment
+        .components
+        .iter()
+        .map(|change| &change.target.component)
+        .collect();
+    let mut out = Vec::new();
+    for component in policy
+        .component_names()
+        .into_iter()
+        .filter(|component| !there.contains(component))
+    {
+        let Some(commit) = wish.commits.of(&component) else {
+            continue;
+        };
+        let content = view.gatherer.content(policy, commit, &component);
+        let content = content.map_err(|error| ComposeError::Fact(error.to_string()))?;
+        let change = change(here, wish, &component, commit, content)?
+            .filter(|it| it.intent != Intent::Unchanged);
+        let stuck = change.and_then(|change| stuck(here, &change));
+        out.extend(stuck.map(|stuck| (component, stuck)));
+    }
+    Ok(out)
+}
+
+/// The facts about the deployment as it stands, before versions and artifacts are known.
+fn facts(
+    view: &View<'_>,
+    policy: &Policy,
+    named: Option<&EnvName>,
+    wish: &Wish<'_>,
+    deployment: &Deployment,
+    state: &State,
+) -> Facts {
+    let chain = &view.head.chain;
+    let Some(by) = wish.rules.deployers.persons().first().cloned() else {
+        return Facts::default();
+    };
+    let statement = provisional(by, chain, wish, named, deployment);
+    let request = Request::Entry {
+        statement: &statement,
+        key: None,
+        policy_text: None,
+    };
+    let mut others = view.tips.clone();
+    others.remove(&wish.rules.ledger);
+    view.gatherer.facts_to_compose(
+        policy,
+        &request,
+        &others,
+        Some(chain.clone()),
+        Ok(state.clone()),
+    )
+}
+
+/// The statement that would be made, for asking what is known about its commits.
+fn provisional(
+    by: Person,
+    chain: &crate::domain::rules::Chain,
+    wish: &Wish<'_>,
+    named: Option<&EnvName>,
+    deployment: &Deployment,
+) -> Statement {
+    Statement {
+        at: chain.at,
+        by,
+        requested_by: None,
+        ledger: wish.rules.ledger.clone(),
+        environment: named.cloned(),
+        project: chain.project,
+        previous: chain.tip,
+        sequence: chain.sequence + 1,
+        seen: Tips::new(),
+        action: Action::Start(Start {
+            run: RunId([0; 16]),
+            deployment: deployment.clone(),
+        }),
+    }
+}
+
+/// Adds version and artifacts to a component that changes.
+fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), ComposeError> {
+    let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
+        Some(Ok(version)) => Ok(version.clone()),
+        Some(Err(why)) => Err(ComposeError::Fact(why.clone())),
+        None => Ok(None),
+    };
+    if wish.kind == Kind::Rollback {
+        // What ran then is what runs again: its version and its artifacts, from its own entry.
+        let earlier = facts
+            .earlier
+            .get(&target.component)
+            .and_then(|fact| fact.as_ref().ok());
+        let mut ended = earlier
+            .into_iter()
+            .flatten()
+            .filter_map(|kept| kept.statement.end_of(&target.component));
+        let then = ended.find(|it| it.target.content == target.content);
+        if let Some(then) = then {
+            target.version = then.target.version;
+            target.artifacts = then.target.artifacts;
+        }
+        return Ok(());
+    }
+    let by_hand = wish.versions.get(&target.component).cloned();
+    target.version = match by_hand {
+        Some(version) => Some(version),
+        None => known(
+            facts
+                .versions
+                .get(&(target.commit, target.component.clone())),
+        )?,
+    };
+    if let Some(Ok(evidence)) = &facts.evidence {
+        target.artifacts = artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
+    }
+    Ok(())
+}
+
+/// The artifacts of a component: those registered for this very commit, else the newest for its content; one a name.
+pub(super) fn artifacts<'a>(
+    target: &Target,
+    evidence: impl Iterator<Item = &'a Action>,
+) -> Vec<Image> {
+    let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
+    for action in evidence {
+        let Action::Artifact(artifact) = action else {
+            continue;
+        };
+        if artifact.component != target.component || Some(artifact.content) != target.content {
+            continue;
+        }
+        let image = &artifact.image;
+        // Newest first: the first of a name counts.
+        of_content
+            .entry(image.name.clone())
+            .or_insert_with(|| image.clone());
+        if artifact.commit == target.commit {
+            of_commit
+                .entry(image.name.clone())
+                .or_insert_with(|| image.clone());
+        }
+    }
+    let chosen = if of_commit.is_empty() {
+        of_content
+    } else {
+        of_commit
+    };
+    chosen.into_values().collect()
+}

@@ -1,0 +1,212 @@
+//! What a command of the policy sees: little of what this program sees itself, and never the key that signs.
+//!
+//! Variables are said in the policy; secrets are read from their commands at the moment of use, and are in no argument, log or record.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cancellation::Stop;
+use super::process::{self, End, Job, KEEP, Mask, Program};
+use crate::domain::entry::Target;
+use crate::domain::id::{CommitId, RunId};
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::{Environment, Placeholder, Policy, Secret, VarName};
+
+/// What is handed on from the environment of this program.
+const INHERITED: [&str; 4] = ["HOME", "LANG", "PATH", "TERM"];
+/// How long a secret's command may take.
+const SECRET: Duration = Duration::from_secs(60);
+/// The largest secret, in bytes.
+const SECRET_BYTES: usize = 64 << 10;
+
+/// Where a deployment is carried out, as its commands see it.
+#[derive(Debug, Clone)]
+pub struct Surroundings<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// The environment's name.
+    pub name: &'a EnvName,
+    /// Its rules.
+    pub rules: &'a Environment,
+    /// The run, once it has begun.
+    pub run: Option<RunId>,
+    /// The last known good commit of each component.
+    pub good: BTreeMap<ComponentName, CommitId>,
+}
+
+/// One component on its way.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// What it is to be.
+    pub target: Target,
+    /// What ran before.
+    pub previous: Option<CommitId>,
+    /// Where its commands run: in a read-only checkout of the commit.
+    pub folder: PathBuf,
+    /// Where they may write.
+    pub scratch: PathBuf,
+    /// Where what they print is kept.
+    pub log: PathBuf,
+}
+
+impl Piece {
+    /// Where its plan is left.
+    pub fn plan(&self) -> PathBuf {
+        self.scratch.join("plan")
+    }
+}
+
+/// Why a secret could not be read. Nothing that its command printed is told.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Its command failed.
+    #[error("the command of the secret {0} failed: {1}")]
+    Failed(VarName, End),
+    /// Its command could not be run.
+    #[error("the command of the secret {0} could not be run: {1}")]
+    Start(VarName, std::io::Error),
+    /// It printed nothing, more than anybody needs, or what no variable can hold.
+    #[error("the command of the secret {0} printed {1}")]
+    Unfit(VarName, &'static str),
+    /// They cannot be masked.
+    #[error("the secrets are too large to be kept out of logs")]
+    Mask(#[from] aho_corasick::BuildError),
+}
+
+/// The secrets of one command, and what keeps them out of its output.
+pub struct Secrets {
+    values: Vec<(VarName, Vec<u8>)>,
+    /// Blots them out.
+    pub mask: Mask,
+}
+
+impl Surroundings<'_> {
+    /// Reads the secrets of a component; before all approvals are there only those that planning needs.
+    pub fn secrets(
+        &self,
+        component: &ComponentName,
+        planning: bool,
+        stop: &Stop,
+    ) -> Result<Secrets, SecretError> {
+        let all = self.policy.secrets(self.name, component);
+        let mut values = Vec::new();
+        for (name, secret) in all
+            .into_iter()
+            .filter(|(_, secret)| secret.plan || !planning)
+        {
+            let value = read(&name, &secret, stop)?;
+            values.push((name, value));
+        }
+        let mask = Mask::new(values.iter().map(|(_, value)| &value[..]))?;
+        Ok(Secrets { values, mask })
+    }
+
+    /// All that the environment of a component's command holds.
+    pub fn variables(&self, piece: &Piece, secrets: &Secrets) -> BTreeMap<String, OsString> {
+        let component = &piece.target.component;
+        let mut all = inherited();
+        let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
+        set("TMPDIR", piece.scratch.join("tmp").into());
+        // Terraform's own: where it keeps what it fetches, and that nobody is there to ask.
+        set("TF_DATA_DIR", piece.scratch.join("terraform").into());
+        set("TF_IN_AUTOMATION", "1".into());
+        set("TF_INPUT", "0".into());
+        set("CHECKPOINT_DISABLE", "1".into());
+        for (name, value) in self.policy.variables(self.name, component) {
+            set(name.as_str(), value.into());
+        }
+        for (name, value) in &secrets.values {
+            set(name.as_str(), os_string(value.clone()));
+        }
+        let target = &piece.target;
+        let version = target
+            .version
+            .as_ref()
+            .map_or("", |version| version.as_str());
+        let previous = piece
+            .previous
+            .map_or_else(String::new, |commit| commit.to_string());
+        let artifacts: Vec<String> = target
+            .artifacts
+            .iter()
+            .map(|image| format!("{}@{}", image.name, image.digest))
+            .collect();
+        let others = self.good.iter().filter(|(other, _)| *other != component);
+        let good: Vec<String> = others
+            .map(|(other, commit)| format!("{other}={commit}"))
+            .collect();
+        for (name, value) in [
+            ("DEPLOY_ENV", self.name.to_string()),
+            ("DEPLOY_COMPONENT", component.to_string()),
+            ("DEPLOY_COMMIT", target.commit.to_string()),
+            ("DEPLOY_SHORT", target.commit.0.prefix(7)),
+            ("DEPLOY_VERSION", version.to_owned()),
+            ("DEPLOY_PREVIOUS_COMMIT", previous),
+            ("DEPLOY_ARTIFACT", artifacts.join(" ")),
+            ("DEPLOY_URL", url(self.name, self.rules).unwrap_or_default()),
+            ("DEPLOY_GOOD", good.join(" ")),
+            (
+                "DEPLOY_RUN",
+                self.run.map_or_else(String::new, |run| run.to_string()),
+            ),
+        ] {
+            set(name, value.into());
+        }
+        set("DEPLOY_PLAN", piece.plan().into());
+        all
+    }
+}
+
+/// Where an environment can be seen, if the policy says it.
+pub fn url(name: &EnvName, rules: &Environment) -> Option<String> {
+    let value = |placeholder| (placeholder == Placeholder::Env).then(|| name.to_string());
+    rules.url.as_ref()?.render(value).ok()
+}
+
+/// What every command has.
+pub fn inherited() -> BTreeMap<String, OsString> {
+    INHERITED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
+        .collect()
+}
+
+/// What a secret's command prints, without the newline at its end.
+fn read(name: &VarName, secret: &Secret, stop: &Stop) -> Result<Vec<u8>, SecretError> {
+    let job = Job {
+        program: Program::Shell(secret.command.as_str()),
+        folder: Path::new("/"),
+        variables: &inherited(),
+        input: b"",
+        timeout: Some(SECRET),
+        keep: SECRET_BYTES.max(KEEP),
+        mask: &Mask::default(),
+        log: None,
+        line: None,
+    };
+    let ran = process::run(&job, stop).map_err(|error| SecretError::Start(name.clone(), error))?;
+    if !ran.end.is_success() {
+        return Err(SecretError::Failed(name.clone(), ran.end));
+    }
+    let mut value = ran.printed.head;
+    if value.last() == Some(&b'\n') {
+        value.pop();
+    }
+    match value.len() {
+        0 => Err(SecretError::Unfit(name.clone(), "nothing")),
+        length if length > SECRET_BYTES => {
+            Err(SecretError::Unfit(name.clone(), "more than 64 KiB"))
+        }
+        _ if value.contains(&0) => Err(SecretError::Unfit(
+            name.clone(),
+            "a NUL, which no variable can hold",
+        )),
+        _ => Ok(value),
+    }
+}
+
+fn os_string(bytes: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}

@@ -1,0 +1,309 @@
+//! One past deployment, as it was made, and as it would have been made under another policy.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::Plan;
+use super::log::{Log, Place};
+use crate::domain::entry::{Action, Deployment, Intent, Kind, Statement, Target};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::policy::Policy;
+use crate::domain::rules::{Chain, Facts, Request, counting, evaluate, reads};
+use crate::domain::state::{Scope, State};
+use crate::domain::verdict::{Check, Outcome, Rule, Verdict};
+use crate::git::{Error, Repository, Result};
+use crate::ledger::facts::Gatherer;
+use crate::ledger::{Project, StateReader, Tips};
+use crate::run::build_deployment;
+
+/// The policies that a deployment of then is judged by.
+pub(super) struct Policies {
+    /// The one that it was made under.
+    then: Arc<Policy>,
+    /// The proposal, and the policy in force, over the files that belonged to each component then.
+    pub proposal: Policy,
+    pub in_force: Policy,
+}
+
+/// Looks into the past; it belongs to one thread.
+pub(super) struct Past<'a> {
+    repository: &'a Repository,
+    project: &'a Project,
+    logs: &'a BTreeMap<LedgerName, Log>,
+    plan: &'a Plan<'a>,
+    gatherer: Gatherer<'a>,
+    states: StateReader<'a>,
+    /// By the entry that brought the policy of then into force.
+    policies: RefCell<HashMap<EntryId, Rc<Policies>>>,
+}
+
+/// Every tip here is one that an entry was at: nothing is to be walked.
+fn order(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
+    (tip == wanted).then_some(true)
+}
+
+impl<'a> Past<'a> {
+    pub fn new(
+        repository: &'a Repository,
+        project: &'a Project,
+        logs: &'a BTreeMap<LedgerName, Log>,
+        plan: &'a Plan<'a>,
+    ) -> Self {
+        let gatherer = Gatherer::new(repository, project)
+            .with_branches_as_entered()
+            .with_order(&order);
+        let states = StateReader::to_show(repository);
+        Self {
+            repository,
+            project,
+            logs,
+            plan,
+            gatherer,
+            states,
+            policies: RefCell::default(),
+        }
+    }
+
+    /// A deployment, with what it met.
+    pub fn meet(&'a self, ledger: &LedgerName, place: Place) -> Result<Met<'a>> {
+        let kept = self
+            .repository
+            .entry_to_show(ledger, &self.repository.read_commit(place.id.0)?)?;
+        let statement = kept.statement;
+        let before = self.repository.read_commit(place.previous.0)?;
+        let chain = Chain {
+            project: self.project.id,
+            project_name: self.project.name.clone(),
+            root_keys: self.project.root_keys.clone(),
+            tip: place.previous,
+            sequence: statement.sequence.saturating_sub(1),
+            at: before.committer_time,
+            // That it only moves forward was asked then.
+            seen: BTreeMap::new(),
+        };
+        let state = self
+            .states
+            .load(before.tree, ledger, &Scope::of(&statement))?;
+        let policies = self.policies(&statement)?;
+        Ok(Met {
+            past: self,
+            statement,
+            chain,
+            state,
+            policies,
+        })
+    }
+
+    fn policies(&self, statement: &Statement) -> Result<Rc<Policies>> {
+        let missing = || {
+            Error::corrupt(
+                format!("entry {} of {}", statement.sequence, statement.ledger),
+                "it has seen no policy",
+            )
+        };
+        let tip = *statement
+            .seen
+            .get(&LedgerName::policy())
+            .ok_or_else(missing)?;
+        if let Some(known) = self.policies.borrow().get(&tip) {
+            return Ok(Rc::clone(known));
+        }
+        let then = self.gatherer.policy_at(tip)?.ok_or_else(missing)?;
+        let over = |policy: &Policy| {
+            let mut policy = policy.clone();
+            for (name, component) in &mut policy.components {
+                if let Some(old) = then.component(name) {
+                    component.paths.clone_from(&old.paths);
+                }
+            }
+            policy
+        };
+        let policies = Rc::new(Policies {
+            proposal: over(self.plan.proposal),
+            in_force: over(self.plan.in_force),
+            then,
+        });
+        self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
+        Ok(policies)
+    }
+
+    /// Where all other ledgers were: what the decision of then read is what the entry says to have seen.
+    fn tips(&self, statement: &Statement, then: &Policy) -> Tips {
+        let read = reads(then, statement);
+        let of = |(ledger, log): (&LedgerName, &Log)| {
+            let seen = statement.seen.get(ledger).copied();
+            let tip = if read.contains(ledger) {
+                seen
+            } else {
+                log.tip_at(statement.at).or(seen)
+            };
+            Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
+        };
+        self.logs.iter().filter_map(of).collect()
+    }
+}
+
+/// A deployment with what it met.
+pub(super) struct Met<'a> {
+    past: &'a Past<'a>,
+    pub statement: Statement,
+    chain: Chain,
+    state: State,
+    pub policies: Rc<Policies>,
+}
+
+impl Met<'_> {
+    /// What the policy of then says of it.
+    pub fn as_then(&self) -> Verdict {
+        self.ask(&self.policies.then, self.statement.clone(), |_, _| None)
+    }
+
+    /// What another policy says of it, made as that policy asks for.
+    pub fn under(&self, policy: &Policy) -> Verdict {
+        let mut statement = self.statement.clone();
+        statement.seen = self.past.tips(&statement, &self.policies.then);
+        let silent = statement
+            .deployment()
+            .is_some_and(|it| it.branch_tip.is_none());
+        let mut verdict = self.ask(policy, statement, |statement, facts| {
+            let foreign = foreign(policy, statement, facts);
+            if let Some(deployment) = deployment(statement) {
+                complete(deployment, facts);
+            }
+            foreign
+        });
+        for check in &mut verdict.checks {
+            // What to type is said to those who can still do something about it.
+            check.remedy = None;
+            if silent && check.rule == Rule::UpToDate && check.outcome == Outcome::Fail {
+                *check = Check::unknown(
+                    Rule::UpToDate,
+                    "nobody wrote down then where the branch was",
+                );
+            }
+        }
+        verdict
+    }
+
+    /// The same with no glass broken, where it was.
+    pub fn unbroken(&self) -> Option<Self> {
+        let mut statement = self.statement.clone();
+        deployment(&mut statement)?.break_glass.take()?;
+        let (chain, state, policies) = (
+            self.chain.clone(),
+            self.state.clone(),
+            Rc::clone(&self.policies),
+        );
+        Some(Self {
+            past: self.past,
+            statement,
+            chain,
+            state,
+            policies,
+        })
+    }
+
+    /// Asks the rules of a policy, at the entry's own time, on what it has seen. `edit` may change the entry by the facts, or stop.
+    fn ask(
+        &self,
+        policy: &Policy,
+        mut statement: Statement,
+        edit: impl FnOnce(&mut Statement, &Facts) -> Option<Check>,
+    ) -> Verdict {
+        fn request(statement: &Statement) -> Request<'_> {
+            Request::Entry {
+                statement,
+                key: None,
+                policy_text: None,
+            }
+        }
+        let state = Ok(self.state.clone());
+        let chain = Some(self.chain.clone());
+        let facts =
+            self.past
+                .gatherer
+                .facts(policy, &request(&statement), &statement.seen, chain, state);
+        if let Some(check) = edit(&mut statement, &facts) {
+            return Verdict {
+                checks: vec![check],
+            };
+        }
+        let approvers = counting(policy, &request(&statement), &facts, statement.at)
+            .into_iter()
+            .collect();
+        if let Some(deployment) = deployment(&mut statement) {
+            deployment.approved_by = approvers;
+        }
+        evaluate(policy, &request(&statement), &facts, statement.at)
+    }
+}
+
+fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
+    match &mut statement.action {
+        Action::Start(it) => Some(&mut it.deployment),
+        Action::Record(it) => Some(&mut it.deployment),
+        _ => None,
+    }
+}
+
+/// Why nothing can be told: other files belong to a component than then, as to `rest` where a component comes or goes.
+fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
+    let deployment = statement.deployment().filter(|it| it.kind != Kind::Exec)?;
+    if deployment
+        .components
+        .iter()
+        .any(|change| !policy.knows(&change.target.component))
+    {
+        // That alone is refused.
+        return None;
+    }
+    let differs = |target: &&Target| {
+        let found = facts
+            .contents
+            .get(&(target.commit, target.component.clone()));
+        target.content.is_some() && found.is_some_and(|it| *it != Ok(target.content))
+    };
+    let target = deployment
+        .components
+        .iter()
+        .map(|change| &change.target)
+        .find(differs)?;
+    let why = format!(
+        "other files would belong to {}, of which nobody judged anything then",
+        target.component
+    );
+    Some(Check::unknown(Rule::Content, why))
+}
+
+/// Names the versions and artifacts that a policy asks a deployment to name.
+fn complete(deployment: &mut Deployment, facts: &Facts) {
+    if deployment.kind == Kind::Rollback {
+        return;
+    }
+    for change in deployment
+        .components
+        .iter_mut()
+        .filter(|change| change.intent == Intent::Change)
+    {
+        let target = &mut change.target;
+        if let Some(Ok(Some(version))) = facts
+            .versions
+            .get(&(target.commit, target.component.clone()))
+        {
+            target.version = Some(version.clone());
+        }
+        if let Some(Ok(evidence)) = facts
+            .evidence
+            .as_ref()
+            .filter(|_| target.artifacts.is_empty())
+        {
+            target.artifacts = build_deployment::artifacts(
+                target,
+                evidence.iter().map(|kept| &kept.statement.action),
+            );
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The folders of a run: one read-only checkout of each commit, a scratch folder and a log for each component.
+//!
+//! All but the logs is gone at the end. The logs stay in the repository's git folder, those of the newest runs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::command_env::Piece;
+use crate::clock;
+use crate::domain::entry::Target;
+use crate::domain::id::CommitId;
+use crate::domain::name::EnvName;
+use crate::domain::policy::{Policy, timestamp};
+use crate::git::Repository;
+
+/// The logs of so many runs are kept.
+const RUNS: usize = 20;
+/// Where they are kept, in the git folder.
+const LOGS: &str = "git-deploy/logs";
+
+/// Why a folder could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The files of a commit.
+    #[error("cannot check out {}: {source}", commit.short())]
+    Checkout {
+        /// The commit.
+        commit: CommitId,
+        /// Why.
+        source: crate::git::Error,
+    },
+    /// A folder or its permissions.
+    #[error("cannot make {path} ready: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The folders of a run.
+pub struct Site<'a> {
+    repository: &'a Repository,
+    policy: &'a Policy,
+    root: tempfile::TempDir,
+    logs: PathBuf,
+    checkouts: RefCell<BTreeMap<CommitId, PathBuf>>,
+}
+
+impl<'a> Site<'a> {
+    /// For a run in this environment.
+    pub fn new(
+        repository: &'a Repository,
+        policy: &'a Policy,
+        name: &EnvName,
+    ) -> Result<Self, SiteError> {
+        let failed = |source| SiteError::Folder {
+            path: std::env::temp_dir(),
+            source,
+        };
+        let root = tempfile::Builder::new()
+            .prefix("git-deploy-")
+            .tempdir()
+            .map_err(failed)?;
+        let all = repository.common_dir().join(LOGS);
+        let logs = all.join(format!(
+            "{}-{name}-{}",
+            timestamp(clock::now()),
+            std::process::id()
+        ));
+        fs::create_dir_all(&logs).map_err(|source| SiteError::Folder {
+            path: logs.clone(),
+            source,
+        })?;
+        tidy(&all);
+        Ok(Self {
+            repository,
+            policy,
+            root,
+            logs,
+            checkouts: RefCell::default(),
+        })
+    }
+
+    /// Where the logs are.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// A component at a commit, ready for its commands. `name` tells the stages of one component apart.
+    pub fn piece(
+        &self,
+        target: Target,
+        previous: Option<CommitId>,
+        name: &str,
+    ) -> Result<Piece, SiteError> {
+        let checkout = self.checkout(target.commit)?;
+        let component = target.component.as_str();
+        let scratch = self.root.path().join("scratch").join(name).join(component);
+        for folder in ["tmp", "terraform"] {
+            let path = scratch.join(folder);
+            fs::create_dir_all(&path).map_err(|source| SiteError::Folder { path, source })?;
+        }
+        let log = self.logs.join(format!("{component}.{name}.log"));
+        Ok(Piece {
+            folder: self.home(&checkout, &target),
+            target,
+            previous,
+            scratch,
+            log,
+        })
+    }
+
+    /// Where a component's commands run: in the folder that its first path names, or that the file is in which it names.
+    fn home(&self, checkout: &Path, target: &Target) -> PathBuf {
+        let paths = self
+            .policy
+            .component(&target.component)
+            .and_then(|it| it.paths.as_ref());
+        let home = checkout.join(paths.map_or("", |paths| paths.home()));
+        match home.parent() {
+            Some(above) if home.is_file() => above.to_owned(),
+            _ => home,
+        }
+    }
+
+    /// The files of a commit, which nothing may change.
+    pub fn checkout(&self, commit: CommitId) -> Result<PathBuf, SiteError> {
+        if let Some(known) = self.checkouts.borrow().get(&commit) {
+            return Ok(known.clone());
+        }
+        let path = self.root.path().join("commits").join(commit.to_string());
+        let failed = |source| SiteError::Folder {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(&path).map_err(failed)?;
+        let index = self.root.path().join("index");
+        let checked_out = self.repository.check_out(commit, &path, &index);
+        checked_out.map_err(|source| SiteError::Checkout { commit, source })?;
+        let gone = fs::remove_file(&index);
+        gone.and_then(|()| permit(&path, |mode| mode & !0o222))
+            .map_err(failed)?;
+        self.checkouts.borrow_mut().insert(commit, path.clone());
+        Ok(path)
+    }
+}
+
+impl Drop for Site<'_> {
+    fn drop(&mut self) {
+        // Not only the checkouts: tools make folders of their own read-only, too. What cannot be removed is left to whoever clears the
+        // temporary folder.
+        for folder in walkdir::WalkDir::new(self.root.path())
+            .into_iter()
+            .filter_map(Result::ok)
+        {
+            if let Some(found) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
+                let _ = fs::set_permissions(
+                    folder.path(),
+                    Permissions::from_mode(found.permissions().mode() | 0o700),
+                );
+            }
+        }
+    }
+}
+
+/// Changes the permissions of all files and folders.
+fn permit(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
+    for found in walkdir::WalkDir::new(root) {
+        let found = found?;
+        if !found.file_type().is_symlink() {
+            let mode = found.metadata()?.permissions().mode();
+            fs::set_permissions(found.path(), Permissions::from_mode(change(mode)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the logs of old runs: their names begin with the time.
+fn tidy(all: &Path) {
+    let Ok(found) = fs::read_dir(all) else { return };
+    let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    runs.sort();
+    // Another run may be at it: what is gone is gone.
+    runs.iter()
+        .rev()
+        .skip(RUNS)
+        .for_each(|run| drop(fs::remove_dir_all(run)));
+}

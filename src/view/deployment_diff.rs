@@ -1,0 +1,335 @@
+//! What a deployment would bring: what `git deploy diff` prints, and the document `git-deploy/diff/v1`.
+
+use anstyle::{AnsiColor, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::symbols::Mark;
+use super::table::{Cell, Table};
+use super::wrap;
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::text::{Line, harmless};
+use crate::domain::time::Time;
+
+/// The body of the document.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// The environment that would be deployed to.
+    pub environment: EnvName,
+    /// What would be deployed: a revision or an environment, as it was asked for.
+    pub revision: String,
+    /// The components that a deployment would change, by name.
+    pub affected: Vec<ComponentName>,
+    /// Every component that is there or would be, by name.
+    pub components: Vec<Component>,
+    /// The commits that the affected components would get, newest first.
+    pub commits: Vec<Commit>,
+    /// The commits that the affected components run now and would lose, newest first.
+    pub lost: Vec<Commit>,
+    /// Whether there are more commits than are listed.
+    pub more: bool,
+}
+
+/// One component.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// Its name.
+    pub component: ComponentName,
+    /// What would become of it.
+    pub change: Change,
+    /// The commit that runs; absent where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<CommitId>,
+    /// The commit that would run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<CommitId>,
+    /// The version that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_version: Option<Line>,
+    /// The version that would run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<Line>,
+    /// How many commits that touch it would come; absent where that cannot be told, as in a shallow clone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brings: Option<Count>,
+    /// How many commits that touch it would go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loses: Option<Count>,
+}
+
+/// What would become of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// It runs there for the first time.
+    New,
+    /// It gets another content.
+    Changed,
+    /// It gets another content, and loses commits that it runs now.
+    Backwards,
+    /// Nobody knows what runs, so that any deployment changes it.
+    Unknown,
+    /// It is not in what would be deployed; only a deployment with `--destroy` takes it away.
+    Absent,
+    /// It has the content already.
+    Unchanged,
+}
+
+impl Change {
+    /// Whether a deployment would change it.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::Absent | Self::Unchanged)
+    }
+}
+
+/// A number of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    /// How many; where there are more than were looked at, how many were found among those.
+    pub commits: usize,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// One commit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Commit {
+    /// Its id.
+    pub commit: CommitId,
+    /// The first paragraph of its message, in one line.
+    pub subject: String,
+    /// Its author: a person of the policy, or the name that the commit gives.
+    pub author: String,
+    /// When it was committed, by its own word.
+    pub at: Time,
+    /// The components that it touches, of those that would change.
+    pub components: Vec<ComponentName>,
+}
+
+/// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
+pub fn text(
+    diff: &Diff,
+    most: usize,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
+    let (environment, revision) = (&diff.environment, shown(&diff.revision));
+    let rest = remark(diff);
+    if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
+        return wrap::below(
+            "",
+            2,
+            &format!("{environment} has the content of {revision} already{rest}."),
+            width,
+        )
+        .join("\n");
+    }
+    let bold = Style::new().bold();
+    let mut parts = wrap::below(
+        "",
+        2,
+        &format!("{bold}To {environment}, from {revision}:{bold:#}"),
+        width,
+    );
+    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
+    let moves: Vec<&Component> = diff
+        .components
+        .iter()
+        .filter(|it| it.change != Change::Unchanged)
+        .collect();
+    match moves.first() {
+        // Which they are goes without saying: it is all of them.
+        Some(first)
+            if rest.is_empty()
+                && moves.len() > FEW
+                && moves.iter().all(|it| said(it) == said(first)) =>
+        {
+            table.row(cells(first, &format!("all ({})", moves.len())));
+        }
+        _ => moves
+            .iter()
+            .for_each(|it| table.row(cells(it, it.component.as_str()))),
+    }
+    if !rest.is_empty() {
+        table.remark(Cell::styled(
+            rest.trim_start_matches(", "),
+            Mark::None.style(),
+        ));
+    }
+    parts.push(table.render(width));
+    let one = diff
+        .components
+        .iter()
+        .filter(|it| it.change.is_change())
+        .count()
+        == 1;
+    for (title, commits) in [
+        ("", &diff.commits),
+        (
+            "Lost, because what runs has it and this has not:",
+            &diff.lost,
+        ),
+    ] {
+        if commits.is_empty() {
+            continue;
+        }
+        let red = AnsiColor::Red.on_default();
+        let title = if title.is_empty() {
+            String::new()
+        } else {
+            format!("\n{red}{title}{red:#}")
+        };
+        parts.push(format!(
+            "{title}\n{}",
+            listed(commits, one, most, width, when)
+        ));
+    }
+    let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
+    if hidden > 0 || diff.more {
+        let dim = Mark::None.style();
+        let (more, number) = (
+            if diff.more { " or more" } else { "" },
+            diff.commits.len().max(diff.lost.len()),
+        );
+        parts.push(format!(
+            "{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"
+        ));
+    }
+    parts.join("\n")
+}
+
+/// A revision as it is shown: as it was typed, an id shortened.
+pub(super) fn shown(revision: &str) -> String {
+    revision
+        .parse::<CommitId>()
+        .map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
+}
+
+/// `, 5 components stay as they are`, where some do beside those that change.
+fn remark(diff: &Diff) -> String {
+    let count = diff
+        .components
+        .iter()
+        .filter(|it| it.change == Change::Unchanged)
+        .count();
+    match count {
+        _ if diff.affected.is_empty() => String::new(),
+        0 => String::new(),
+        1 => ", 1 component stays as it is".to_owned(),
+        count => format!(", {count} components stay as they are"),
+    }
+}
+
+/// So many that all are alike each have a row of their own.
+const FEW: usize = 4;
+
+/// What a row says of a component.
+fn said(it: &Component) -> impl PartialEq {
+    (
+        it.change,
+        it.from,
+        it.to,
+        it.from_version.clone(),
+        it.to_version.clone(),
+        it.brings,
+        it.loses,
+    )
+}
+
+fn cells(it: &Component, name: &str) -> [Cell; 5] {
+    let (word, style) = match it.change {
+        Change::New => ("new", Mark::Yes.style()),
+        Change::Changed => ("changes", Mark::Live.style()),
+        Change::Backwards => ("goes back", Mark::No.style()),
+        Change::Unknown => ("is unknown", Mark::No.style()),
+        Change::Absent => ("is not in it", Mark::None.style()),
+        Change::Unchanged => ("stays", Mark::None.style()),
+    };
+    let counted = |count: Count, sign: &str| {
+        let more = if count.more { "+" } else { "" };
+        (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
+    };
+    let numbers = [
+        it.brings.and_then(|count| counted(count, "")),
+        it.loses.and_then(|count| counted(count, "−")),
+    ];
+    let numbers: Vec<String> = numbers.into_iter().flatten().collect();
+    let compared = it.change.is_change() && it.from.is_some();
+    let numbers = match &numbers[..] {
+        [] if compared && it.brings.is_none() => "?".to_owned(),
+        [] => Mark::None.symbol().to_string(),
+        some => some.join(" "),
+    };
+    let short = |commit: CommitId| commit.0.prefix(7);
+    [
+        Cell::from(name),
+        Cell::styled(word, style),
+        Cell::from(arrow(
+            it.from_version.as_ref().map(Line::to_string),
+            it.to_version.as_ref().map(Line::to_string),
+        )),
+        Cell::from(arrow(it.from.map(short), it.to.map(short))),
+        Cell::from(numbers),
+    ]
+}
+
+/// From one to the other, or the one that there is.
+pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
+    match (from, to) {
+        (None, None) => Mark::None.symbol().to_string(),
+        (Some(from), Some(to)) if from == to => from,
+        (Some(from), Some(to)) => format!("{from} → {to}"),
+        (None, Some(to)) => to,
+        (Some(from), None) => from,
+    }
+}
+
+fn listed(
+    commits: &[Commit],
+    one_component: bool,
+    most: usize,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
+    let headers: &[&str] = if one_component {
+        &["Commit", "Subject", "Author", "When"]
+    } else {
+        &["Commit", "Subject", "Author", "When", "Component"]
+    };
+    let mut table = Table::new(headers)
+        .elastic(&[2, 4, 1])
+        .least(2, 12)
+        .least(4, 16);
+    for it in commits.iter().take(most) {
+        let mut cells = vec![
+            Cell::from(it.commit.0.prefix(7)),
+            Cell::from(&it.subject),
+            Cell::from(&it.author),
+            Cell::from(when(it.at)),
+        ];
+        if !one_component {
+            cells.push(Cell::from(named(&it.components)));
+        }
+        table.row(cells);
+    }
+    table.render(width)
+}
+
+/// More components than this are counted, not named.
+const NAMED: usize = 3;
+
+fn named(components: &[ComponentName]) -> String {
+    if components.len() > NAMED {
+        return format!("{} components", components.len());
+    }
+    components
+        .iter()
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
