@@ -14,7 +14,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::View;
 use crate::run::build_deployment::{
-    Commits, ComposeError, Selection, Wish, compose, gone, left_out,
+    Commits, ComposeError, Selection, DeploymentSpec, compose, gone, left_out,
 };
 
 /// An environment that a command writes to.
@@ -98,7 +98,7 @@ impl Place {
 }
 
 /// What a deployment should be.
-pub struct Wanted<'a> {
+pub struct DeploymentRequest<'a> {
     /// Which commit.
     pub commit: CommitId,
     /// Which components.
@@ -197,10 +197,10 @@ pub fn content(
 pub fn deployment(
     place: &Place,
     view: &View<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &DeploymentRequest<'_>,
 ) -> Result<Deployment, Failure> {
     let (policy, rules) = place.rules(view)?;
-    let wish = Wish {
+    let wish = DeploymentSpec {
         name: &place.name,
         rules,
         commits: Commits::One(wanted.commit),
@@ -213,7 +213,7 @@ pub fn deployment(
 }
 
 /// Works out a deployment as things stand now.
-pub fn composed(view: &View<'_>, policy: &Policy, wish: &Wish<'_>) -> Result<Deployment, Failure> {
+pub fn composed(view: &View<'_>, policy: &Policy, wish: &DeploymentSpec<'_>) -> Result<Deployment, Failure> {
     compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
 }
 
@@ -223,7 +223,7 @@ pub fn tell_left_out(
     context: &Context,
     told: &Cell<bool>,
     (view, policy): (&View<'_>, &Policy),
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
 ) -> Result<(), Failure> {
     if wish.selection != Selection::Free || told.replace(true) {

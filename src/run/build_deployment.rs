@@ -34,7 +34,7 @@ pub enum Selection {
 
 /// What is wanted.
 #[derive(Debug, Clone)]
-pub struct Wish<'a> {
+pub struct DeploymentSpec<'a> {
     /// The environment's name: `pr-17` where `rules` are those of `pr-*`.
     pub name: &'a EnvName,
     /// Its rules.
@@ -98,7 +98,7 @@ pub enum ComposeError {
 pub fn compose(
     view: &View<'_>,
     policy: &Policy,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
 ) -> Result<Deployment, ComposeError> {
     let scope = match &wish.selection {
         Selection::Named(names) => Scope::Components(names.clone()),
@@ -175,7 +175,7 @@ pub fn compose(
 /// What is done with one component, if anything.
 fn change(
     here: Here<'_>,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
     component: &ComponentName,
     commit: CommitId,
     content: Option<Content>,
@@ -274,7 +274,7 @@ fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>)
 
 /// What stops a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Stuck {
+pub enum BlockReason {
     /// It or the environment is locked.
     #[error("locked")]
     Locked,
@@ -287,27 +287,27 @@ pub enum Stuck {
 }
 
 /// What stops a component from becoming, or staying, what it is to be.
-fn stuck(here: Here<'_>, change: &Change) -> Option<Stuck> {
+fn stuck(here: Here<'_>, change: &Change) -> Option<BlockReason> {
     let component = &change.target.component;
     if let Some(run) = here.run_of(component) {
-        return Some(Stuck::UnderWay(run.sequence));
+        return Some(BlockReason::UnderWay(run.sequence));
     }
     if here.lock().is_some() || here.component_lock(component).is_some() {
-        return Some(Stuck::Locked);
+        return Some(BlockReason::Locked);
     }
     let held = |content| here.hold(component, content).is_some();
     change
         .target
         .content
         .is_some_and(held)
-        .then_some(Stuck::Held)
+        .then_some(BlockReason::Held)
 }
 
 /// The components that run and that the commit no longer has, where they are not to be destroyed.
 pub fn gone(
     view: &View<'_>,
     policy: &Policy,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
 ) -> Result<Vec<ComponentName>, ComposeError> {
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
@@ -339,9 +339,9 @@ pub fn gone(
 pub fn left_out(
     view: &View<'_>,
     policy: &Policy,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
-) -> Result<Vec<(ComponentName, Stuck)>, ComposeError> {
+) -> Result<Vec<(ComponentName, BlockReason)>, ComposeError> {
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
@@ -374,7 +374,7 @@ fn facts(
     view: &View<'_>,
     policy: &Policy,
     named: Option<&EnvName>,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
     state: &State,
 ) -> Facts {
@@ -403,7 +403,7 @@ fn facts(
 fn provisional(
     by: Person,
     chain: &crate::domain::rules::Chain,
-    wish: &Wish<'_>,
+    wish: &DeploymentSpec<'_>,
     named: Option<&EnvName>,
     deployment: &Deployment,
 ) -> Statement {
@@ -425,7 +425,7 @@ fn provisional(
 }
 
 /// Adds version and artifacts to a component that changes.
-fn complete(target: &mut Target, wish: &Wish<'_>, facts: &Facts) -> Result<(), ComposeError> {
+fn complete(target: &mut Target, wish: &DeploymentSpec<'_>, facts: &Facts) -> Result<(), ComposeError> {
     let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
         Some(Err(why)) => Err(ComposeError::Fact(why.clone())),

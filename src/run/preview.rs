@@ -2,7 +2,7 @@
 //!
 //! The very function that decides for a writer answers here, on the ledgers as of the last fetch.
 
-use super::build_deployment::{ComposeError, Wish, compose};
+use super::build_deployment::{ComposeError, DeploymentSpec, compose};
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, Kind, Start, Statement};
 use crate::domain::id::RunId;
@@ -55,7 +55,7 @@ pub struct Asker<'a> {
 
 impl Asker<'_> {
     /// What the rules would say if this person started the deployment now.
-    pub fn start(&self, by: &Person, wish: &Wish<'_>) -> Result<Answer, AskError> {
+    pub fn start(&self, by: &Person, wish: &DeploymentSpec<'_>) -> Result<Answer, AskError> {
         let writer = Writer {
             repository: self.repository,
             project: self.project,

@@ -32,7 +32,7 @@ use crate::ledger::testing::{
 };
 use crate::ledger::writer::{AppendError, Refusal, Stopped, View};
 use crate::ledger::{Project, StateReader, Tips};
-use crate::run::build_deployment::{Commits, ComposeError, Selection, Wish, compose};
+use crate::run::build_deployment::{Commits, ComposeError, Selection, DeploymentSpec, compose};
 
 /// How many projects are played through.
 const CASES: u64 = 12;
@@ -554,7 +554,7 @@ fn back_to_the_same_artifact() {
             let (name, commits) = (&parse("prod"), Commits::One(commit));
             let (environment, selection) = (rules.environment(name).unwrap(), Selection::Differing);
             let versions = BTreeMap::new();
-            let wish = Wish {
+            let wish = DeploymentSpec {
                 name,
                 rules: environment,
                 commits,

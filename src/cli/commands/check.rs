@@ -9,7 +9,7 @@ use crate::cli::{Context, Failure, Kind, read_context};
 use crate::domain::entry::Kind as DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
-use crate::run::build_deployment::{Commits, ComposeError, Wish};
+use crate::run::build_deployment::{Commits, ComposeError, DeploymentSpec};
 use crate::run::preview::{AskError, Asker, first_deployer};
 use crate::view::check::{self, Check};
 
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         by.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
     let selection = to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
-    let wish = Wish {
+    let wish = DeploymentSpec {
         name: &name,
         rules,
         commits,

@@ -12,7 +12,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _, read_context};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, Wish};
+use crate::run::build_deployment::{Commits, DeploymentSpec};
 use crate::run::preview::first_deployer;
 use crate::view::plan::{self as view, State};
 
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         &person,
         &|view| {
             let (policy, rules) = place.rules(view)?;
-            let wish = Wish {
+            let wish = DeploymentSpec {
                 name: &place.name,
                 rules,
                 commits: Commits::One(commit),

@@ -11,7 +11,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, Selection, Wish};
+use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
 
 /// Carry out what runs in the environment before, component by component
 #[derive(clap::Args)]
@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
-        let wish = Wish {
+        let wish = DeploymentSpec {
             name: &place.name,
             rules,
             commits: Commits::Each(commits.clone()),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::append_report::{self, How};
 use crate::cli::baseline::{self, Runs};
-use crate::cli::deployment_request::{Place, Wanted, deployment, known, selection};
+use crate::cli::deployment_request::{Place, DeploymentRequest, deployment, known, selection};
 use crate::cli::env_args::EnvRev;
 use crate::cli::key_lookup;
 use crate::cli::metadata_args::Purpose;
@@ -158,7 +158,7 @@ fn composed(
 ) -> Result<Deployment, Failure> {
     let what = &args.what;
     let (policy, _) = place.rules(view)?;
-    let wanted = Wanted {
+    let wanted = DeploymentRequest {
         commit,
         selection: if what.all {
             Selection::All

@@ -12,7 +12,7 @@ use crate::cli::{Context, Failure, Kind, read_context};
 use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, Selection, Wish};
+use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
 use crate::view::good;
 
 /// Go back to what ran well before
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .requested_by(args.purpose.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
-        let wish = Wish {
+        let wish = DeploymentSpec {
             name: &place.name,
             rules,
             commits: commits.clone(),

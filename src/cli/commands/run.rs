@@ -12,7 +12,7 @@ use crate::cli::{Context, Failure};
 use crate::domain::entry::Kind;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
-use crate::run::build_deployment::{Commits, Wish};
+use crate::run::build_deployment::{Commits, DeploymentSpec};
 
 /// Carry a deployment out: plan, ask, apply in order, verify, and go back where it fails
 ///
@@ -64,7 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
-        let wish = Wish {
+        let wish = DeploymentSpec {
             name: &place.name,
             rules,
             commits: Commits::One(commit),

@@ -16,7 +16,7 @@ use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::deeds_since;
 use crate::ledger::facts::Gatherer;
-use crate::run::build_deployment::{Commits, Selection, Wish};
+use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
 use crate::run::preview::{Asker, first_deployer};
 use crate::view::attestation_text;
 use crate::view::show::{self, Fact, Next, Show, State, Stay, Stop};
@@ -208,7 +208,7 @@ impl Teller<'_> {
                 why: "nobody may deploy there".to_owned(),
             };
         };
-        let wish = Wish {
+        let wish = DeploymentSpec {
             name: &place.name,
             rules: place.rules,
             commits: Commits::One(self.commit),

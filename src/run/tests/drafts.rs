@@ -20,7 +20,7 @@ use crate::git::tests::Numbers;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{parse, publish};
 use crate::ledger::writer::{Draft, View};
-use crate::run::build_deployment::{Commits, Selection, Wish, compose};
+use crate::run::build_deployment::{Commits, Selection, DeploymentSpec, compose};
 
 /// What can be drafted in an environment's ledger.
 pub(super) const HERE: [&str; 18] = [
@@ -272,7 +272,7 @@ impl Scene<'_> {
             Commits::One(self.commit())
         };
         let (name, rules, destroy) = (self.name, self.rules, self.below(2) == 0);
-        let wish = Wish {
+        let wish = DeploymentSpec {
             name,
             rules,
             commits,
