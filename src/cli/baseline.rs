@@ -14,7 +14,7 @@ use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::facts::Gatherer;
 use crate::ledger::writer::{Draft, View};
-use crate::run::build_deployment::{Commits, Selection, DeploymentSpec, compose};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
 
 /// `prod=v1.4.1`, or `prod:api=v1.4.1` of one component: as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::View;
 use crate::run::build_deployment::{
-    Commits, ComposeError, Selection, DeploymentSpec, compose, gone, left_out,
+    Commits, ComposeError, DeploymentSpec, Selection, compose, gone, left_out,
 };
 
 /// An environment that a command writes to.
@@ -213,7 +213,11 @@ pub fn deployment(
 }
 
 /// Works out a deployment as things stand now.
-pub fn composed(view: &View<'_>, policy: &Policy, wish: &DeploymentSpec<'_>) -> Result<Deployment, Failure> {
+pub fn composed(
+    view: &View<'_>,
+    policy: &Policy,
+    wish: &DeploymentSpec<'_>,
+) -> Result<Deployment, Failure> {
     compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
 }
 

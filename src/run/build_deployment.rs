@@ -425,7 +425,11 @@ fn provisional(
 }
 
 /// Adds version and artifacts to a component that changes.
-fn complete(target: &mut Target, wish: &DeploymentSpec<'_>, facts: &Facts) -> Result<(), ComposeError> {
+fn complete(
+    target: &mut Target,
+    wish: &DeploymentSpec<'_>,
+    facts: &Facts,
+) -> Result<(), ComposeError> {
     let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
         Some(Err(why)) => Err(ComposeError::Fact(why.clone())),

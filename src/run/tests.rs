@@ -32,7 +32,7 @@ use crate::ledger::testing::{
 };
 use crate::ledger::writer::{AppendError, Refusal, Stopped, View};
 use crate::ledger::{Project, StateReader, Tips};
-use crate::run::build_deployment::{Commits, ComposeError, Selection, DeploymentSpec, compose};
+use crate::run::build_deployment::{Commits, ComposeError, DeploymentSpec, Selection, compose};
 
 /// How many projects are played through.
 const CASES: u64 = 12;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, How};
-use crate::cli::deployment_request::{Place, DeploymentRequest, deployment, to_change};
+use crate::cli::deployment_request::{DeploymentRequest, Place, deployment, to_change};
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};

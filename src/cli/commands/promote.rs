@@ -11,7 +11,7 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 
 /// Carry out what runs in the environment before, component by component
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::append_report::{self, How};
 use crate::cli::baseline::{self, Runs};
-use crate::cli::deployment_request::{Place, DeploymentRequest, deployment, known, selection};
+use crate::cli::deployment_request::{DeploymentRequest, Place, deployment, known, selection};
 use crate::cli::env_args::EnvRev;
 use crate::cli::key_lookup;
 use crate::cli::metadata_args::Purpose;

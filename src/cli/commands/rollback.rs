@@ -12,7 +12,7 @@ use crate::cli::{Context, Failure, Kind, read_context};
 use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
-use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::good;
 
 /// Go back to what ran well before

@@ -16,7 +16,7 @@ use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::deeds_since;
 use crate::ledger::facts::Gatherer;
-use crate::run::build_deployment::{Commits, Selection, DeploymentSpec};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::run::preview::{Asker, first_deployer};
 use crate::view::attestation_text;
 use crate::view::show::{self, Fact, Next, Show, State, Stay, Stop};

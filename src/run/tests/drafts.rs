@@ -20,7 +20,7 @@ use crate::git::tests::Numbers;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{parse, publish};
 use crate::ledger::writer::{Draft, View};
-use crate::run::build_deployment::{Commits, Selection, DeploymentSpec, compose};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
 
 /// What can be drafted in an environment's ledger.
 pub(super) const HERE: [&str; 18] = [
