@@ -100,6 +100,8 @@ enum Failure {
         why: String,
         after: Option<Duration>,
     },
+    /// No answer came in the time that the attempt had.
+    TimedOut,
 }
 
 impl Failure {

@@ -50,7 +50,8 @@ pub(super) fn post(
         .send(body);
     match answer {
         Ok(answer) => judged(answer.status(), answer.headers()),
-        Err(error) => Err(Failure::later(words(&error, within))),
+        Err(ureq::Error::Timeout(_)) => Err(Failure::TimedOut),
+        Err(error) => Err(Failure::later(words(&error))),
     }
 }
 
@@ -96,9 +97,8 @@ fn wait(text: &str) -> Option<Duration> {
 
 const TLS: &str = "its certificate is not accepted, or TLS failed";
 
-fn words(error: &ureq::Error, within: Duration) -> String {
+fn words(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => format!("no answer within {} s", within.as_secs_f32()),
         // How rustls says that it does not trust the other side.
         ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS.to_owned(),
         // The system's own words: it never knew more than the host.

@@ -15,6 +15,9 @@ use crate::domain::text::harmless;
 const COMMAND_ATTEMPTS: u32 = 3;
 /// The longest reason that is told, in characters.
 const REASON: usize = 300;
+/// An attempt begins only if this part of its usual time is left before the run is over: one that gets less fails for lack of time,
+/// whatever the receiver does.
+const LEAST_PART: u32 = 10;
 
 /// One of those who are told.
 pub(super) struct Worker {
@@ -40,6 +43,8 @@ struct State {
     lost: Vec<(Arc<Message>, u32, String)>,
     /// Set when the run is over: after it nothing more is tried.
     end: Option<Deadline>,
+    /// Whether the thread has ended: no time was left for another attempt.
+    over: bool,
     /// There is no thread: why.
     dead: Option<String>,
 }
@@ -95,10 +100,23 @@ impl Worker {
         self.shared.changed.notify_all();
     }
 
+    /// Returns whether every message was tried to its end, or the oldest one at least once.
+    #[cfg(test)]
+    pub(super) fn has_tried(&self) -> bool {
+        let state = self.shared.lock();
+        state.waiting.is_empty() || state.attempts > 0
+    }
+
+    /// Returns whether no message waits.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.lock().waiting.is_empty()
+    }
+
     /// What could not be told, once all else is or the end has come.
     pub(super) fn undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
-        while state.dead.is_none() && !state.waiting.is_empty() && !end.passed() {
+        while state.dead.is_none() && !state.over && !state.waiting.is_empty() && !end.passed() {
             state = self.shared.wait(state, end.left());
         }
         let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
@@ -127,9 +145,11 @@ impl Worker {
     }
 }
 
-/// The life of the thread.
+/// Sends what waits, one message after the other, until the run is over.
 fn serve(shared: &Shared, sender: &mut Sender) {
-    let (mut pause, mut hurried) = (sender.limits.pause, false);
+    let limits = sender.limits;
+    let least = limits.attempt / LEAST_PART;
+    let (mut pause, mut hurried) = (limits.pause, false);
     let mut state = shared.lock();
     loop {
         let Some(message) = state.waiting.front().cloned() else {
@@ -139,11 +159,11 @@ fn serve(shared: &Shared, sender: &mut Sender) {
             state = shared.wait(state, Duration::MAX);
             continue;
         };
-        let within = state.end.map_or(sender.limits.attempt, |end| {
-            end.left().min(sender.limits.attempt)
-        });
-        if within.is_zero() {
-            return;
+        let within = state
+            .end
+            .map_or(limits.attempt, |end| end.left().min(limits.attempt));
+        if within < least {
+            return mark_over(shared, state);
         }
         drop(state);
         let result = sender.send(&message, within);
@@ -158,6 +178,7 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         }
         state.attempts += 1;
         let result = match result {
+            Err(Failure::TimedOut) => Err(Failure::later(late(&state, within, limits.attempt))),
             Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => {
                 Err(Failure::Final(why))
             }
@@ -167,15 +188,21 @@ fn serve(shared: &Shared, sender: &mut Sender) {
             Err(Failure::Later { why, after }) => {
                 state.why = Some(shown(&why));
                 let hurry = after.is_none() && !hurried;
-                let (rested, cut) =
-                    rest(shared, state, after.unwrap_or_default().max(pause), hurry);
-                (state, hurried) = (rested, hurried || cut);
-                // The little time at the end is used: the pauses begin anew.
-                pause = if cut {
-                    sender.limits.pause
-                } else {
-                    pause.saturating_mul(2).min(sender.limits.longest)
+                let (rested, how) = rest(
+                    shared,
+                    state,
+                    after.unwrap_or_default().max(pause),
+                    hurry,
+                    least,
+                );
+                state = rested;
+                pause = match how {
+                    Rest::Whole => pause.saturating_mul(2).min(limits.longest),
+                    // The little time at the end is used: the pauses start again from the shortest.
+                    Rest::Cut => limits.pause,
+                    Rest::TooLong => return mark_over(shared, state),
                 };
+                hurried |= matches!(how, Rest::Cut);
             }
             done => {
                 if let Err(Failure::Final(why)) = done {
@@ -183,29 +210,65 @@ fn serve(shared: &Shared, sender: &mut Sender) {
                     state.lost.push((message, attempts, shown(&why)));
                 }
                 state.waiting.pop_front();
-                (state.attempts, state.why, pause) = (0, None, sender.limits.pause);
+                (state.attempts, state.why, pause) = (0, None, limits.pause);
                 shared.changed.notify_all();
             }
         }
     }
 }
 
-/// A pause. When the run ends it may be cut short, for one more attempt: whether it was.
+/// Marks the thread as ended, so that the end of the run does not wait for it.
+fn mark_over(shared: &Shared, mut state: MutexGuard<'_, State>) {
+    state.over = true;
+    shared.changed.notify_all();
+}
+
+/// Returns the reason to report for an attempt without an answer. One that the end of the run cut short says nothing about the
+/// receiver, so the reason of an earlier attempt stays.
+fn late(state: &State, within: Duration, usual: Duration) -> String {
+    if within == usual {
+        return format!("no answer within {} s", usual.as_secs_f32());
+    }
+    state
+        .why
+        .clone()
+        .unwrap_or_else(|| "no answer before the run ended".to_owned())
+}
+
+/// How a pause ended.
+enum Rest {
+    /// It is over.
+    Whole,
+    /// The run ended, so one more attempt is made at once.
+    Cut,
+    /// The run is over before the next attempt could begin.
+    TooLong,
+}
+
+/// Waits between two attempts. If the run ends meanwhile, the pause may be cut short for one more attempt; `least` is the time that
+/// an attempt needs.
 fn rest<'a>(
     shared: &'a Shared,
     mut state: MutexGuard<'a, State>,
     pause: Duration,
     may_be_cut: bool,
-) -> (MutexGuard<'a, State>, bool) {
+    least: Duration,
+) -> (MutexGuard<'a, State>, Rest) {
     let over = Deadline::after(pause);
     loop {
-        let cut = may_be_cut && state.end.is_some();
-        if cut || over.passed() || state.end.is_some_and(Deadline::passed) {
-            return (state, cut);
+        if may_be_cut && state.end.is_some() {
+            return (state, Rest::Cut);
         }
-        let left = state
+        if over.passed() {
+            return (state, Rest::Whole);
+        }
+        let left = over.left();
+        if state
             .end
-            .map_or(over.left(), |end| end.left().min(over.left()));
+            .is_some_and(|end| end.left() < left.saturating_add(least))
+        {
+            return (state, Rest::TooLong);
+        }
         state = shared.wait(state, left);
     }
 }

@@ -92,9 +92,7 @@ impl Drop for Server {
 }
 
 fn read(stream: &mut TcpStream) -> Option<Request> {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
+    stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
