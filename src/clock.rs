@@ -19,10 +19,19 @@ pub fn now() -> Time {
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
 }
 
-/// How long a task may take. In debug builds `GIT_DEPLOY_TEST_LIMIT` (milliseconds) overrides it.
-pub fn limit(span: Duration) -> Duration {
-    let steered = steered("GIT_DEPLOY_TEST_LIMIT").and_then(|text| text.parse().ok());
-    steered.map_or(span, Duration::from_millis)
+/// Returns how long a task may take.
+///
+/// In debug builds `GIT_DEPLOY_TEST_LIMIT` overrides it for the tasks that it lists, in milliseconds, as in `hook=150 handoff=3000`.
+/// The tasks are `command`, `hook`, `handoff`, `kill`, `lock` and `notify`; a test that shortens one leaves the others their time.
+pub fn limit(task: &str, span: Duration) -> Duration {
+    let Some(list) = steered("GIT_DEPLOY_TEST_LIMIT") else {
+        return span;
+    };
+    let mut limits = list.split(' ').filter_map(|limit| limit.split_once('='));
+    let steered = limits.find(|(name, _)| *name == task);
+    steered
+        .and_then(|(_, millis)| millis.parse().ok())
+        .map_or(span, Duration::from_millis)
 }
 
 /// A moment that a task must not outlast, on a clock that nobody sets.

@@ -20,3 +20,8 @@ pub mod run;
 pub mod server;
 pub mod signing;
 pub mod view;
+
+/// The same look for tools as the integration tests have.
+#[cfg(test)]
+#[path = "../tests/it/harness/tools.rs"]
+mod test_tools;

@@ -16,7 +16,7 @@ use gix::refs::{FullName, FullNameRef, Target};
 use super::error::{Error, Result};
 use super::object::{make_folder, sync_paths};
 use super::repo::{Repository, from_gix, to_gix};
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 
@@ -224,7 +224,7 @@ impl Repository {
         if old.is_none() {
             self.refuse_file_and_folder(name)?;
         }
-        let deadline = Deadline::after(LOCK_WAIT);
+        let deadline = Deadline::after(clock::limit("lock", LOCK_WAIT));
         let mut attempts = 0;
         loop {
             let result = self.swap(&full, old, new, log);
@@ -284,7 +284,8 @@ impl Repository {
         // Its copy of packed-refs can be old, see `read_ref`; that there is no such file is no failure.
         let _ = refs.force_refresh_packed_buffer();
 
-        let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
+        let wait = clock::limit("lock", LOCK_WAIT);
+        let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(wait);
         let prepared = refs
             .transaction()
             .prepare([edit], wait, wait)

@@ -51,7 +51,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let short = clock::limit(Duration::from_secs(10));
+        let short = clock::limit("notify", Duration::from_secs(10));
         Self {
             attempt: short,
             pause: Duration::from_secs(1),

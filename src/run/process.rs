@@ -211,7 +211,7 @@ impl Running {
         stop: &Stop,
         output: &mut Output<'_>,
     ) -> io::Result<Option<End>> {
-        let timeout = timeout.map(|span| Deadline::after(limit(span)));
+        let timeout = timeout.map(|span| Deadline::after(limit("command", span)));
         let mut asked: Option<(End, Deadline)> = None;
         while !self.ended {
             match &asked {
@@ -225,7 +225,7 @@ impl Running {
                     };
                     if let Some(why) = why {
                         self.signal(Signal::TERM);
-                        asked = Some((why, Deadline::after(limit(MERCY))));
+                        asked = Some((why, Deadline::after(limit("kill", MERCY))));
                     }
                 }
                 Some((_, mercy)) if mercy.passed() => self.signal(Signal::KILL),

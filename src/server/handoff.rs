@@ -101,7 +101,7 @@ pub fn run(repository: &Repository) -> Result<(), HandoffError> {
     if !program.is_absolute() {
         return Err(HandoffError::NoPath(program.display().to_string()));
     }
-    let deadline = Deadline::after(clock::limit(TIME_LIMIT));
+    let deadline = Deadline::after(clock::limit("handoff", TIME_LIMIT));
     let _held = lock::take_named(repository.common_dir(), LOCK, deadline)?;
     loop {
         let mut done = read(repository)?;

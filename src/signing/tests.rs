@@ -13,6 +13,7 @@ use super::sign::SignError;
 use super::verify::{SignatureError, VerifyError};
 use super::{Environment, Signature, Signer, signer, verify};
 use crate::domain::id::PublicKey;
+use crate::test_tools::needs;
 
 const MESSAGE: &[u8] = b"{\n  \"_type\": \"https://in-toto.io/Statement/v1\"\n}\n";
 const COMMENT: &str = "git-deploy prod 1 start";
@@ -50,27 +51,10 @@ fn minisign(dir: &Path, args: &[&str], input: &str) -> Option<String> {
         .then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// Whether the real minisign is here; where CI runs, it has to be.
-fn has_minisign() -> bool {
-    let found = Command::new("minisign")
-        .arg("-v")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
-    assert!(
-        found || std::env::var_os("CI").is_none(),
-        "minisign is missing in CI"
-    );
-    if !found {
-        eprintln!("skipped: needs minisign");
-    }
-    found
-}
-
 /// Whoever does not trust us can check our signatures with the stock tool.
 #[test]
 fn minisign_verifies_ours() {
-    if !has_minisign() {
+    if !needs("minisign") {
         return;
     }
     let (dir, signer) = key();
@@ -90,7 +74,7 @@ fn minisign_verifies_ours() {
 /// A key and a signature of the stock tool are as good as ours, the legacy form and other untrusted comments are not.
 #[test]
 fn ours_verifies_minisign() {
-    if !has_minisign() {
+    if !needs("minisign") {
         return;
     }
     let dir = TempDir::new().unwrap();
@@ -342,7 +326,7 @@ fn protected_keys() {
         generate(&dir.path().join("d.key"), Some("")),
         Err(KeyError::Password)
     ));
-    if has_minisign() {
+    if needs("minisign") {
         std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
         let args = [
             "-S",
@@ -471,7 +455,7 @@ fn program(dir: &Path, body: &str, public: PublicKey) -> Signer {
 /// The key can live with another program, here the stock tool.
 #[test]
 fn a_program_signs() {
-    if !has_minisign() {
+    if !needs("minisign") {
         return;
     }
     let (dir, key) = key();

@@ -118,7 +118,7 @@ impl Player<'_> {
             .world
             .command("timeout", if known { person } else { "alice" });
         terminal.args([
-            "60",
+            "600",
             "script",
             "--quiet",
             "--return",

@@ -104,7 +104,7 @@ fn protocol(repo: &Repo<'_>) -> u8 {
 fn alone<'w>(repo: &Repo<'w>, arguments: &[&str]) -> Run<'w> {
     let mut command = repo.command("timeout");
     command
-        .args(["30", "setsid", "--wait", "git-deploy"])
+        .args(["300", "setsid", "--wait", "git-deploy"])
         .args(arguments)
         .env_remove("GIT_TERMINAL_PROMPT");
     Run::of(repo.world(), &mut command)

@@ -15,11 +15,10 @@ mod secrets;
 mod takeover;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Project, Run, World};
+use crate::harness::{Project, Run, World, wait_for};
 
 pub use going::Going;
 
@@ -32,7 +31,6 @@ const COMPONENTS: [(&str, &str); 4] = [
 ];
 
 /// How long something may take that takes no time on a calm machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A project whose commands are scripts.
 pub struct Play<'w> {
@@ -100,7 +98,7 @@ impl<'w> Play<'w> {
     #[track_caller]
     pub fn wait_for(&self, file: &str) {
         let path = self.home(file);
-        until(&format!("nobody made {file}"), || {
+        wait_for(&format!("nobody made {file}"), || {
             path.exists().then_some(())
         });
         std::fs::remove_file(path).unwrap();
@@ -109,7 +107,7 @@ impl<'w> Play<'w> {
     /// What a command writes into this file, once it has.
     #[track_caller]
     pub fn text(&self, file: &str) -> String {
-        until(&format!("nothing is in {file}"), || {
+        wait_for(&format!("nothing is in {file}"), || {
             std::fs::read_to_string(self.home(file))
                 .ok()
                 .filter(|text| text.ends_with('\n'))
@@ -119,7 +117,7 @@ impl<'w> Play<'w> {
     /// Waits until the newest run of the machine has this in a log.
     #[track_caller]
     pub fn logged(&self, log: &str, words: &str) {
-        until(&format!("{words:?} is not in {log}"), || {
+        wait_for(&format!("{words:?} is not in {log}"), || {
             let mut runs: Vec<PathBuf> = self.logs();
             runs.retain(|path| {
                 path.ends_with(log) && std::fs::read_to_string(path).unwrap().contains(words)
@@ -259,19 +257,6 @@ pub fn policy(environments: &str, more: &[(&str, &str)]) -> String {
 /// A script that says that it is there, and waits until it may go on; not for ever, should the test have failed.
 pub fn waiting(file: &str) -> String {
     format!(
-        "touch $HOME/{file}.there; for i in $(seq 2000); do test -e $HOME/{file} && break; sleep 0.03; done; rm -f $HOME/{file}\n"
+        "touch $HOME/{file}.there; for i in $(seq 10000); do test -e $HOME/{file} && break; sleep 0.03; done; rm -f $HOME/{file}\n"
     )
-}
-
-/// Waits until something is there.
-#[track_caller]
-pub fn until<T>(complaint: &str, mut there: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = there() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{complaint}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

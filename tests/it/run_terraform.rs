@@ -180,7 +180,7 @@ fn ended(all: &[(&str, &str)]) -> Vec<(String, String)> {
 const MEETING: &str = r#"
 touch "$STATE/$DEPLOY_ENV.$DEPLOY_COMPONENT"
 for other in network database api; do
-  for try in $(seq 600); do [ -e "$STATE/$DEPLOY_ENV.$other" ] && break; sleep 0.1; done
+  for try in $(seq 3000); do [ -e "$STATE/$DEPLOY_ENV.$other" ] && break; sleep 0.1; done
   [ -e "$STATE/$DEPLOY_ENV.$other" ] || exit 1
 done
 "#;

@@ -132,7 +132,7 @@ fn day(project: &Project<'_>) {
 fn screen(project: &Project<'_>, columns: usize, colour: bool, arguments: &str) -> String {
     let typed = format!("stty rows 50 cols {columns}; git-deploy {arguments}");
     let mut terminal = project.bob.repo.command("timeout");
-    terminal.args(["60", "script", "--quiet", "--command", &typed, "/dev/null"]);
+    terminal.args(["600", "script", "--quiet", "--command", &typed, "/dev/null"]);
     terminal
         .env("SHELL", "/bin/bash")
         .env("TERM", "xterm-256color")

@@ -4,7 +4,6 @@
 //! The hook that moves refs waits for a word of the test. Races as they come are in `races.rs`.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use git_deploy::domain::entry::{
     Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement,
@@ -14,7 +13,7 @@ use git_deploy::domain::id::{CommitId, RunId};
 
 use crate::harness::forge::a_lock;
 use crate::harness::siege::an_entry;
-use crate::harness::{Forge, Project, Run, World};
+use crate::harness::{Forge, Project, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -64,14 +63,10 @@ fn crossed<'w>(
     std::fs::write(file("wait"), "").unwrap();
     let run = std::thread::scope(|scope| {
         let first = scope.spawn(first);
-        let begun = Instant::now();
-        while !file("waiting").exists() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60) && !first.is_finished(),
-                "the first push never came so far"
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until("the first push never came so far", || {
+            assert!(!first.is_finished(), "the first push was not judged");
+            file("waiting").exists()
+        });
         second();
         std::fs::write(file("go"), "").unwrap();
         first.join().unwrap()
@@ -487,7 +482,17 @@ fn the_lock() {
                 scope.spawn(move || forge.push(&[&format!("{id}:refs/deploy/dev")]).succeeded())
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(300));
+        let waiting = || {
+            let waits = |id: &u32| {
+                let words = std::fs::read(format!("/proc/{id}/cmdline"));
+                words.is_ok_and(|words| words.ends_with(b"hook\0proc-receive\0"))
+            };
+            processes_in(&project.server)
+                .iter()
+                .filter(|id| waits(id))
+                .count()
+        };
+        wait_until("nobody waits for the lock", || waiting() >= rivals.len());
         // Branches that are nobody's do not wait.
         project.alice.push(&["HEAD:refs/heads/free"]).ok();
         assert!(

@@ -8,7 +8,7 @@ use super::{Fault, POLICY, Scene};
 use crate::harness::daemon::Daemon;
 use crate::harness::sshd::{SSHD, Sshd};
 use crate::harness::web::{WEB, Web};
-use crate::harness::{Project, Repo, Run, World, needs};
+use crate::harness::{Project, Repo, Run, World, needs, processes_in, wait_until};
 
 const LOCK: [&str; 4] = ["lock", "dev", "-m", "stop"];
 const UNLOCK: [&str; 2] = ["unlock", "dev"];
@@ -40,17 +40,9 @@ fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
 /// Waits until the server has done what it does with what it got. One that is called by ssh outlives its connection.
 fn settle(proxy: &Proxy, server: &Repo<'_>) {
     proxy.settle();
-    let at_work = || {
-        let processes = std::fs::read_dir("/proc")
-            .unwrap()
-            .map(|entry| entry.unwrap().path().join("cwd"));
-        processes
-            .filter_map(|cwd| std::fs::read_link(cwd).ok())
-            .any(|cwd| cwd == server.path())
-    };
-    while at_work() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_until("the server does not come to its end", || {
+        processes_in(server).is_empty()
+    });
 }
 
 /// Breaks at places all along the way of a lock: the second lock is refused, so nothing hides that there are two.
@@ -162,9 +154,7 @@ fn late() {
             );
             let run = std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    while !first.exists() {
-                        std::thread::sleep(std::time::Duration::from_millis(1));
-                    }
+                    wait_until("the hook does not begin", || first.exists());
                     proxy.cut();
                 });
                 bob.deploy(&LOCK)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::daemon::Daemon;
-use super::{Run, World, tool};
+use super::{Run, World, find_tool};
 
 /// What a test needs that asks for one.
 pub const SSHD: [&str; 3] = ["sshd", "ssh", "ssh-keygen"];
@@ -31,7 +31,7 @@ impl<'w> Sshd<'w> {
         // Where root starts an sshd it asks for this folder, which the service's own script makes.
         let _ = std::fs::create_dir_all("/run/sshd");
         keygen(world, &folder.join("host"));
-        let program = tool("sshd").unwrap();
+        let program = find_tool("sshd").unwrap();
         let daemon = Daemon::start(&folder.join("log"), |port| {
             std::fs::write(
                 folder.join("sshd_config"),
@@ -99,7 +99,7 @@ impl<'w> Sshd<'w> {
 
 fn settings(world: &World, folder: &Path, home: &Path, port: u16) -> String {
     let (folder, home, now) = (folder.display(), home.display(), world.now());
-    let git = tool("git").unwrap();
+    let git = find_tool("git").unwrap();
     let git = git.parent().unwrap().display();
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n\

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::daemon::Daemon;
-use super::{Run, World, tool};
+use super::{Run, World, find_tool};
 
 /// What a test needs that asks for one.
 pub const WEB: [&str; 1] = ["lighttpd"];
@@ -29,7 +29,7 @@ impl Web {
         let exec_path = Run::of(world, world.command("git", "nobody").arg("--exec-path"))
             .ok()
             .text();
-        let program = tool("lighttpd").unwrap();
+        let program = find_tool("lighttpd").unwrap();
         let daemon = Daemon::start(&folder.join("log"), |port| {
             let file = folder.join("lighttpd.conf");
             std::fs::write(&file, settings(world, &folder, &exec_path, port)).unwrap();

@@ -214,7 +214,7 @@ fn the_way_back_fails() {
 #[test]
 fn tries_and_time() {
     let world = World::new();
-    let more = [("net", "retries = 1"), ("web", "timeout = \"2s\"")];
+    let more = [("net", "retries = 1"), ("web", "timeout = \"8s\"")];
     let play = Play::new(&world, "[environments]\ndev = {}\n", &more);
     let stubborn = "sh -c 'trap \"\" TERM; echo $$ > $HOME/stubborn; while :; do sleep 1; done' &\necho at it\nsleep 60\n";
     play.change(&[

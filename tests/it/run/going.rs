@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::until;
-use crate::harness::Repo;
+use crate::harness::{Repo, wait_for, wait_until};
 
 pub struct Going {
     child: Child,
@@ -51,15 +50,15 @@ impl Going {
     /// Waits until it has said this.
     #[track_caller]
     pub fn says(&self, words: &str) {
-        until(&format!("it does not say {words:?}"), || {
-            self.words().contains(words).then_some(())
+        wait_until(&format!("it does not say {words:?}"), || {
+            self.words().contains(words)
         });
     }
 
     /// Waits for its end: the exit code, and all that it said.
     #[track_caller]
     pub fn ended(mut self) -> (Option<i32>, String) {
-        let status = until("it does not end", || self.child.try_wait().unwrap());
+        let status = wait_for("it does not end", || self.child.try_wait().unwrap());
         (status.code(), self.words())
     }
 

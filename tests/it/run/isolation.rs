@@ -106,7 +106,7 @@ fn one_off() {
             "--",
             "sh",
             "-c",
-            "touch $HOME/there; sleep 2",
+            "touch $HOME/there; until test -e $HOME/go; do sleep 0.05; done",
         ],
     );
     play.wait_for("there");
@@ -122,6 +122,7 @@ fn one_off() {
         "{run}"
     );
     assert_eq!(play.entries("dev"), before, "{run}");
+    play.touch("go");
     going.ends_with(0);
     play.nothing_left();
     play.project.audited();

