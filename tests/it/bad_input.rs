@@ -1,7 +1,7 @@
 //! Bad input, as pages to be read: each mistake, what is said of it, and that nothing is half written.
 
-mod places;
 mod policy;
+mod surroundings;
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -25,7 +25,7 @@ impl<'w> Page<'w> {
         }
     }
 
-    /// A headline.
+    /// Adds a headline.
     fn say(&mut self, words: &str) {
         writeln!(self.text, "# {words}\n").unwrap();
     }
@@ -36,7 +36,7 @@ impl<'w> Page<'w> {
         self.fails_with(repo, code, arguments, |_| ());
     }
 
-    /// The same, with more in its environment.
+    /// Adds a failing command that runs with more variables.
     #[track_caller]
     fn fails_with(
         &mut self,
@@ -61,7 +61,8 @@ impl<'w> Page<'w> {
         writeln!(self.text, "{}\n", words.collect::<Vec<_>>().join("\n")).unwrap();
     }
 
-    /// All that a command could change: refs, settings, index and work tree. What was fetched of a remote may be there beside it.
+    /// Returns everything that a command could change: refs, settings, index and work tree. What
+    /// was fetched of a remote is left out.
     fn everything(&self) -> String {
         let mut all = String::new();
         for repo in &self.watched {
@@ -94,7 +95,7 @@ impl<'w> Page<'w> {
         all
     }
 
-    /// The page, without what keys make different in each run.
+    /// Compares the page with its snapshot, without what random keys change.
     #[track_caller]
     fn assert(self, name: &str) {
         with_random_keys().bind(|| insta::assert_snapshot!(name, self.text));

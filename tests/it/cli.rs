@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use crate::harness::{Run, World, needs};
 
-/// The first thing that a new user reads.
+/// The first pages that a new user reads.
 #[test]
-fn help() {
+fn help_pages() {
     let world = World::new();
     let repo = world.repo("alice");
     insta::assert_snapshot!(repo.deploy(&["-h"]).ok());
@@ -15,7 +15,7 @@ fn help() {
 
 /// Scripts tell wrong usage from a refusal by the exit code.
 #[test]
-fn wrong_usage() {
+fn wrong_usage_has_its_exit_code() {
     let world = World::new();
     let repo = world.repo("alice");
     for arguments in [
@@ -32,7 +32,7 @@ fn wrong_usage() {
 
 /// A failure says what happened and why, and with `--json` is one document on standard output.
 #[test]
-fn failures() {
+fn failures_explain_themselves() {
     let world = World::new();
     let repo = world.repo("alice");
     repo.write("file", "");
@@ -51,7 +51,7 @@ fn failures() {
     assert!(run.text().is_empty() && !run.err().is_empty(), "{run}");
 }
 
-/// A reader that stops early is no error to complain about; a full disk is.
+/// A reader that stops early is no error; a full disk is.
 #[test]
 fn closed_and_full_output() {
     let world = World::new();
@@ -80,9 +80,9 @@ fn closed_and_full_output() {
     );
 }
 
-/// Colour where a person looks or where it is asked for, and nowhere else.
+/// Colour appears on terminals and on request, and nowhere else.
 #[test]
-fn colour() {
+fn colour_is_for_terminals() {
     let world = World::new();
     let repo = world.repo("alice");
     let coloured = |arguments: &[&str], environment: &[(&str, &str)]| {
@@ -107,7 +107,7 @@ fn colour() {
 
 /// `git deploy <TAB>` goes through git's completion, which calls our function in its own way.
 #[test]
-fn completion_in_bash() {
+fn completion_works_in_bash() {
     if !needs("bash") {
         return;
     }

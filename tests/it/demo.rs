@@ -2,9 +2,10 @@
 
 use crate::harness::{Repo, Run, Sandbox, World, with_random_keys};
 
-/// The tour ends well in an empty home and shows the server's refusal; what it leaves is sound, and what it proposes works.
+/// The tour succeeds in an empty home and shows the server's refusal; the sandbox is sound, and the
+/// suggested commands work.
 #[test]
-fn demo() {
+fn the_tour_works() {
     let world = World::new();
     let sandbox = Sandbox::new(&world);
     let refused = sandbox
@@ -54,7 +55,7 @@ fn sound(server: &Repo<'_>) {
     assert_eq!(server.git(&chain).ok().text().lines().count(), 4);
 }
 
-/// What the tour's last lines say, done as they say it.
+/// Runs the commands that the tour suggests at its end.
 fn things_to_try(sandbox: &Sandbox<'_>) {
     let proposed = |person: &str, words: &str, command: &str| {
         let line = sandbox
@@ -124,7 +125,7 @@ fn things_to_try(sandbox: &Sandbox<'_>) {
     assert_eq!(sandbox.server().rev("refs/deploy/prod"), prod);
 }
 
-/// A line as a person types it.
+/// Runs a line as a person types it.
 fn shell<'w>(repo: &Repo<'w>, line: &str) -> Run<'w> {
     repo.run("sh", &["-e", "-c", line])
 }

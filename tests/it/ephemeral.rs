@@ -8,7 +8,8 @@ use crate::harness::{Project, Run, World};
 /// What CI says of a change request, besides its number.
 const CI: [(&str, &str); 2] = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", "0")];
 
-/// Three components in a row. Each makes a folder; whoever takes it away writes its name down. A file in the folder's place breaks either.
+/// Returns a policy with three dependent components. Each makes a folder, and writes its name down
+/// when it removes it. A file in the folder's place breaks both.
 fn policy(world: &World, more: &str) -> String {
     let root = world.path().join("running");
     std::fs::create_dir_all(&root).unwrap();
@@ -45,7 +46,7 @@ fn begin<'w>(world: &'w World, more: &str) -> Project<'w> {
     project
 }
 
-/// The folders that are there of an environment, and who was taken away so far, in order.
+/// Returns the components that exist in an environment.
 fn running(world: &World, name: &str) -> Vec<String> {
     let folder = world.path().join("running").join(name);
     let found = std::fs::read_dir(folder).into_iter().flatten();
@@ -72,7 +73,7 @@ fn lies_in_wait(world: &World, how: &str, component: &str) -> PathBuf {
     path
 }
 
-/// The environments that the ledger knows.
+/// Returns the environments in the ledger.
 fn known(project: &Project<'_>) -> String {
     let all = project
         .server
@@ -84,7 +85,7 @@ fn known(project: &Project<'_>) -> String {
     }
 }
 
-/// What CI does for change request 17.
+/// Runs a command as CI does for change request 17.
 fn in_ci<'w>(project: &Project<'w>, arguments: &[&str]) -> Run<'w> {
     let mut command = project.ci.repo.command("git-deploy");
     command
@@ -103,10 +104,11 @@ fn expires(project: &Project<'_>, name: &str) -> String {
         .to_owned()
 }
 
-/// A change request has an environment of its own from its first deployment, which every further one keeps alive, until it is closed. Its
-/// end is on the record before anything is made: each apply looks for it at the server.
+/// A change request has its own environment from its first deployment until it is closed; each
+/// further deployment renews it. Its expiry is recorded before anything is created: each apply
+/// looks for it on the server.
 #[test]
-fn a_life() {
+fn created_renewed_and_closed() {
     let world = World::new();
     let told = world.path().join("running/told").display().to_string();
     let notify = format!(
@@ -195,9 +197,10 @@ fn a_life() {
     project.audited();
 }
 
-/// No more of them exist than the policy allows, and whoever is refused learns which one makes room. Nothing is promoted from them.
+/// No more ephemeral environments exist than the policy allows, and a refusal says which one to
+/// close. Nothing is promoted from them.
 #[test]
-fn limited() {
+fn their_number_is_limited() {
     let world = World::new();
     let project = begin(&world, "");
     for (name, ttl) in [("pr-1", "3h"), ("pr-2", "2h")] {
@@ -245,10 +248,10 @@ fn limited() {
     );
 }
 
-/// What cannot be destroyed is recorded as failed, what it needs stays, and the next attempt goes on with what is left; one that is stuck
-/// keeps no other from being reaped.
+/// A component that cannot be destroyed is recorded as failed, its dependencies stay, and the next
+/// attempt continues; a stuck environment stops no other from being reaped.
 #[test]
-fn stuck_and_freed() {
+fn failed_destruction_is_retried() {
     let world = World::new();
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
@@ -308,9 +311,10 @@ fn stuck_and_freed() {
     project.audited();
 }
 
-/// Whoever destroys can be killed half-way: the environment is then locked, and somebody else goes on.
+/// If the program is killed while it destroys, the environment is locked and somebody else can
+/// continue.
 #[test]
-fn killed() {
+fn a_killed_destruction_is_resumed() {
     let world = World::new();
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
@@ -345,9 +349,10 @@ fn killed() {
     project.audited();
 }
 
-/// Of reapers at once one destroys, and the others leave it alone; a run that nobody has ended does not keep an environment alive for ever.
+/// Of concurrent reapers one destroys an environment and the others leave it alone; an unfinished
+/// run does not keep it alive forever.
 #[test]
-fn reapers_at_once() {
+fn one_reaper_destroys() {
     let world = World::new();
     let project = begin(&world, "");
     project.ci.deploy(&["run", "pr-1", "--yes"]).ok();
@@ -371,9 +376,9 @@ fn reapers_at_once() {
     project.audited();
 }
 
-/// Where the first deployment fails, everything that was attempted is taken down by itself, and nothing else; what ran before is kept.
+/// If the first deployment fails, everything that was attempted is removed, and nothing else.
 #[test]
-fn failed_creation() {
+fn a_failed_creation_is_removed() {
     let world = World::new();
     let project = begin(&world, "");
     project.push("db/x", "broken\n");

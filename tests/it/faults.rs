@@ -5,20 +5,20 @@
 //! strikes at some of the places; `FAULTS=all` at every one.
 
 mod clock;
-mod commands;
 mod connection;
-mod entries;
+mod entry_commands;
 mod hooks;
-mod lost;
+mod injection;
+mod lost_objects;
 mod proxy;
-mod scene;
 mod setup;
+mod single_commands;
 
-use scene::{Ends, Fault, Scene, Strike, Victim, WRITES};
+use injection::{Ends, Fault, Scene, Strike, Victim, WRITES};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", approvals = 1 }\n";
 
-/// For those who look at the places: how many there were.
+/// Prints how many places there were, and checks that there were any.
 fn told(what: &str, ends: &Ends) {
     assert!(ends.killed > 0, "{what}: nobody was struck");
     println!("{what}: {ends:?}");

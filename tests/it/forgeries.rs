@@ -9,16 +9,17 @@ use git_deploy::domain::verdict::Outcome;
 use git_deploy::git::Repository;
 use git_deploy::ledger::audit::{Finding, Kind, Plan, Watch, audit, root};
 
-use crate::harness::forge::a_lock;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Run, World};
 
 /// Prod's branch moves only to what runs there.
 const BOUND: &str = "[environments]\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n";
 
-/// For git the parents of a commit end at the first other header. One behind it must not make an orphan look like a descendant: a
-/// bound branch would lose its whole history to a commit with an equal tree.
+/// For git the parents of a commit end at the first other header. One behind it must not make an
+/// orphan look like a descendant: a bound branch would lose its whole history to a commit with an
+/// equal tree.
 #[test]
-fn parents_that_git_does_not_see() {
+fn parents_behind_other_headers_do_not_count() {
     let world = World::new();
     let project = Project::new(&world, BOUND);
     let alice = &project.alice;
@@ -52,10 +53,10 @@ fn parents_that_git_does_not_see() {
     project.audited();
 }
 
-/// A bound ref is judged from where it is. A pusher who says where another push is about to bring it would be judged from here and,
-/// once it is there, moved from there: backwards, or a second time.
+/// A bound ref is judged from its present place. A pusher who names the place that another push is
+/// about to reach would be judged from here and moved from there: backwards, or a second time.
 #[test]
-fn made_up_old_ids() {
+fn false_old_ids_are_refused() {
     let world = World::new();
     let project = Project::new(&world, BOUND);
     project
@@ -74,10 +75,10 @@ fn made_up_old_ids() {
     judged(&zero, "refs/heads/prod").ok();
 }
 
-/// On a forge without our hooks anybody may push anything. A forged policy is found, and must not be what lets a forged entry in that was made
-/// under it: every ledger stays at its last good tip.
+/// On a host without our hooks anybody may push anything. A forged policy is found, and lets no
+/// entry in that was made under it: every ledger stays at its last good tip.
 #[test]
-fn under_a_forged_policy() {
+fn forged_policies_admit_nothing() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let policy = |forge: &Forge<'_>| {
@@ -129,7 +130,7 @@ impl Watch for Unwatched {
     fn step(&self, _: usize) {}
 }
 
-/// All that an audit finds in a repository, with its ledgers cut into stretches of this length.
+/// Returns the findings of an audit that splits ledgers into stretches of this length.
 fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
     let repository = Repository::open(repository).unwrap();
     let tips = repository.tips().unwrap();
@@ -159,7 +160,8 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
         .collect()
 }
 
-/// The same, however the ledgers are cut: a fault right at a boundary is neither hidden nor told twice.
+/// Returns the same, and checks that it does not depend on the length: a fault at a boundary is
+/// neither missed nor reported twice.
 fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
     let whole = findings(repository, usize::MAX);
     for stretch in 1..5 {
@@ -174,7 +176,7 @@ fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
 
 const TWO: &str = "[environments]\ndev = {}\nstage = { promote_from = \"dev\" }\nprod = {}\n";
 
-/// Two people with a key each and a few honest entries; nobody's hooks look.
+/// Makes a few honest entries by two people, on a server without hooks.
 fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
     let server = world.bare_server("server.git");
     let alice = Forge::new(world, &server, "alice");
@@ -195,9 +197,10 @@ fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
     (alice, Forge::new(world, &server, "mallory"))
 }
 
-/// Several forgeries of different kinds, in one chain and in several: all are found, each once, and nothing else.
+/// Several forgeries of different kinds, in one chain and in several, are all found once each, and
+/// nothing else is.
 #[test]
-fn all_at_once() {
+fn every_forgery_is_found_once() {
     let world = World::new();
     let (alice, mallory) = honest(&world);
     let (repo, record) = (&alice.repo, || alice.a_record("HEAD", Some("HEAD")));
@@ -296,9 +299,10 @@ fn all_at_once() {
     assert_eq!(told.count(), found.len());
 }
 
-/// What is missing or cut off on disk makes an audit say that it cannot tell, never that somebody forged, and never fall over.
+/// If objects are missing or cut off on disk, an audit cannot tell; it accuses nobody and does not
+/// crash.
 #[test]
-fn lost_objects() {
+fn lost_objects_accuse_nobody() {
     let world = World::new();
     let (alice, _) = honest(&world);
     alice.record("stage", "HEAD", None);

@@ -1,15 +1,15 @@
 //! All hooks of git's, with real pushes to a real bare repository: what each lets in, what each refuses, and what each costs at most.
 
-mod bound;
-mod bounds;
-mod clone;
-mod handed;
-mod instead;
-mod past_git;
+mod bound_branches;
+mod handoff;
+mod limits;
+mod pre_push;
+mod reference_transaction;
+mod without_proc_receive;
 
 use crate::harness::{Project, Repo, Run};
 
-/// The hooks that are installed in a repository, by name.
+/// Returns the names of the hooks that are installed in a repository.
 fn installed(repo: &Repo<'_>) -> Vec<String> {
     let files = repo
         .path()
@@ -23,7 +23,7 @@ fn installed(repo: &Repo<'_>) -> Vec<String> {
     names
 }
 
-/// The subjects of a ledger's entries on the server, oldest first.
+/// Returns the subjects of a ledger's entries on the server, oldest first.
 fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
     let name = format!("refs/deploy/{ledger}");
     let log = project
@@ -34,7 +34,7 @@ fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
     log.lines().skip(1).map(str::to_owned).collect()
 }
 
-/// How many lines the server's notes have for a commit.
+/// Returns how many lines the server's notes have for a commit.
 fn noted(project: &Project<'_>, commit: &str) -> usize {
     let run = project
         .server
@@ -46,7 +46,7 @@ fn noted(project: &Project<'_>, commit: &str) -> usize {
     }
 }
 
-/// A command with variables besides those of its world.
+/// Runs a command with more variables than those of its world.
 fn with<'w>(
     repo: &Repo<'w>,
     variables: &[(&str, &str)],

@@ -3,8 +3,8 @@
 //! The scanner works on text: comments and string contents are blanked out first. It cannot be led around by accident; a
 //! reviewer still looks for those who try.
 
-mod remedies;
 mod source;
+mod suggested_commands;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -140,7 +140,8 @@ fn complaints_about(source: &Source) -> Vec<String> {
     complaints
 }
 
-/// Whether the pattern stands in the line and is not the inner part or the end of a longer name.
+/// Returns whether the pattern occurs in the line, other than inside or at the end of a longer
+/// name.
 fn contains_word(line: &str, pattern: &str) -> bool {
     line.match_indices(pattern).any(|(at, _)| {
         let inside = |character: char| character.is_alphanumeric() || character == '_';
@@ -150,12 +151,12 @@ fn contains_word(line: &str, pattern: &str) -> bool {
     })
 }
 
-/// What the scanner complains about, with the lines, in a text that stands in this file.
+/// Returns what the scanner reports for a text, with the lines.
 fn complaints(name: &str, text: &str) -> Vec<String> {
     complaints_about(&Source::new(name, text.to_owned()))
 }
 
-/// The scanner can say no: each way of reaching over a wall is found.
+/// The scanner finds each kind of forbidden import.
 #[test]
 fn bad_imports_are_found() {
     for (name, text) in [
@@ -198,7 +199,7 @@ fn bad_imports_are_found() {
     }
 }
 
-/// The scanner can say no: each forbidden call is found, outside its places only.
+/// The scanner finds each forbidden call outside its permitted places.
 #[test]
 fn bad_calls_are_found() {
     let long = "\n".repeat(LINES + 1);
@@ -247,7 +248,7 @@ fn bad_calls_are_found() {
     }
 }
 
-/// The scanner can say yes: what is not code, or not of this crate, is nobody's business.
+/// The scanner ignores text that is not code, or not of this crate.
 #[test]
 fn good_sources_pass() {
     for (name, text) in [

@@ -2,10 +2,10 @@
 
 use git_deploy::domain::id::EntryId;
 
-use crate::harness::forge::a_lock;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Repo, Run, World};
 
-/// A policy with these people's keys, two environments, and what else is given.
+/// Returns a policy with these people's keys, two environments and the given rest.
 fn policy(people: &[&Forge<'_>], more: &str) -> String {
     let people: Vec<String> = people
         .iter()
@@ -17,7 +17,7 @@ fn policy(people: &[&Forge<'_>], more: &str) -> String {
     )
 }
 
-/// A server that trusts Alice, her clone with one commit, and the first policy, which is in force.
+/// Returns a server that trusts alice, and her clone with one commit and the first policy in force.
 fn served(world: &World) -> (Repo<'_>, Forge<'_>) {
     let server = world.bare_server("server.git");
     let alice = Forge::new(world, &server, "alice");
@@ -48,7 +48,7 @@ fn refs(server: &Repo<'_>) -> String {
         .text()
 }
 
-/// The push is refused with this rule's words, and no ref has moved.
+/// Checks that the push is refused with this rule's words, and that no ref has moved.
 #[track_caller]
 fn refused(server: &Repo<'_>, run: Run<'_>, before: &str, rule: &str) {
     let run = run.fails(1);
@@ -56,9 +56,9 @@ fn refused(server: &Repo<'_>, run: Run<'_>, before: &str, rule: &str) {
     assert_eq!(refs(server), before, "{run}");
 }
 
-/// A project begins, is deployed, is promoted; git and the notes tell the story, and the repository is sound.
+/// A project begins, deploys and promotes; git and the notes show it, and the repository is sound.
 #[test]
-fn a_story() {
+fn a_project_begins_deploys_and_promotes() {
     for world in [World::new(), World::sha256()] {
         let (server, alice) = served(&world);
         let commit = alice.repo.rev("HEAD");
@@ -92,9 +92,9 @@ fn a_story() {
     }
 }
 
-/// Several entries go in at once, each judged after the one before it; a bad one in the middle stops all.
+/// Each entry of a push is judged after the one before it; a bad one in the middle stops all.
 #[test]
-fn several_entries() {
+fn several_entries_in_one_push() {
     let world = World::new();
     let (server, alice) = served(&world);
     alice.record("dev", "HEAD", None);
@@ -109,9 +109,9 @@ fn several_entries() {
     refused(&server, run, &before, "state");
 }
 
-/// A ledger only grows: rewinding, forking and deleting are refused, by force too.
+/// Rewinding, forking and deleting a ledger are refused, also with force.
 #[test]
-fn only_forward() {
+fn ledgers_only_grow() {
     let world = World::new();
     let (server, alice) = served(&world);
     let first = alice.record("dev", "HEAD", None);
@@ -161,9 +161,9 @@ fn only_forward() {
     );
 }
 
-/// What can be no object of this repository is refused as such, wherever an entry names it.
+/// An id of the other hash is refused wherever an entry names it.
 #[test]
-fn ids_of_another_hash() {
+fn ids_of_another_hash_are_refused() {
     for world in [World::new(), World::sha256()] {
         let (server, alice) = served(&world);
         let before = refs(&server);
@@ -185,9 +185,9 @@ fn ids_of_another_hash() {
     }
 }
 
-/// Two who write at once: one goes in, the other is told to try again.
+/// Of two concurrent pushes one is accepted, and the other is told to try again.
 #[test]
-fn a_lost_race() {
+fn a_lost_race_is_reported() {
     let world = World::new();
     let (server, alice) = served(&world);
     alice.append("dev", a_lock(), None, |_| ());
@@ -203,9 +203,9 @@ fn a_lost_race() {
     refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
 }
 
-/// Only whom the owner named begins a project, and only once.
+/// Only the admin whom the owner named begins a project, and only once.
 #[test]
-fn foreign_roots() {
+fn only_the_named_admin_begins_a_project() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let (alice, mallory) = (
@@ -233,9 +233,9 @@ fn foreign_roots() {
         .fails(1);
 }
 
-/// Nothing in a push is judged on another part of it: the first policy and an entry under it do not come together.
+/// The first policy and an entry under it are not accepted together.
 #[test]
-fn no_profit_in_the_same_push() {
+fn a_push_does_not_rely_on_itself() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let alice = Forge::new(&world, &server, "alice");
@@ -277,9 +277,10 @@ fn no_profit_in_the_same_push() {
         .fails(1);
 }
 
-/// A bound branch moves only where the environment's rules let it; while a team moves over, it is only told.
+/// A bound branch moves only as the environment's rules allow; in evaluation a violation is only
+/// reported.
 #[test]
-fn bound_refs() {
+fn bound_branches_follow_the_rules() {
     let world = World::new();
     let (server, alice) = served(&world);
     let bound = "qa = { promote_from = \"dev\", branch = \"qa\", tag = \"qa-{version}\"ENFORCE }\n";
@@ -324,9 +325,9 @@ fn bound_refs() {
     );
 }
 
-/// All of an atomic push or nothing of it.
+/// An atomic push is accepted as a whole or not at all.
 #[test]
-fn atomic() {
+fn atomic_pushes_are_all_or_nothing() {
     let world = World::new();
     let (server, alice) = served(&world);
     std::fs::remove_file(server.path().join("hooks/pre-receive")).unwrap();
@@ -350,9 +351,9 @@ fn atomic() {
     );
 }
 
-/// When all admin keys are lost, the owner lets one publish in, and no second.
+/// If all admin keys are lost, the owner can let one publication in, and no second.
 #[test]
-fn recovery() {
+fn recovery_accepts_one_publication() {
     let world = World::new();
     let (server, _) = served(&world);
     let bob = Forge::new(&world, &server, "bob");
@@ -398,7 +399,7 @@ fn recovery() {
     );
 }
 
-/// Notes that could not be written lose no entry, and the next push tells what they missed.
+/// If notes could not be written, the entry is in, and the next push completes them.
 #[test]
 fn notes_catch_up() {
     let world = World::new();
@@ -430,9 +431,9 @@ fn notes_catch_up() {
     );
 }
 
-/// Many write at the same time: of those who write on one ledger exactly one goes in, and nothing that went in is lost.
+/// Of many concurrent pushes to one ledger exactly one is accepted, and no accepted entry is lost.
 #[test]
-fn races() {
+fn concurrent_pushes_lose_nothing() {
     let world = World::new();
     let (server, alice) = served(&world);
     let dev = |_| {

@@ -4,8 +4,8 @@
 //! plain git to a server with its hooks. `PROPTEST_CASES` tries more of them.
 
 mod apply;
-mod bench;
 mod change;
+mod valid_pushes;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,8 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::harness::World;
 use crate::harness::project::said;
-use bench::{Bench, Line};
 use change::mutation;
+use valid_pushes::{Bench, Line};
 
 /// How many mutations are judged at least.
 const CASES: u32 = 1_500;
@@ -37,7 +37,7 @@ struct Tried {
 type Tally = BTreeMap<&'static str, Tried>;
 
 #[test]
-fn nothing_may_change() {
+fn no_mutation_is_accepted() {
     let world = World::new();
     let bench = Bench::new(&world);
     let tried = judged(&bench, CASES);
@@ -50,9 +50,9 @@ fn nothing_may_change() {
     really(&bench, tried.into_values().flat_map(|tried| tried.kept));
 }
 
-/// Ids have another length here, and all that is cut out of bytes by it.
+/// Ids, and everything that is cut out of bytes, have another length with SHA-256.
 #[test]
-fn nothing_may_change_with_sha256() {
+fn no_mutation_is_accepted_with_sha256() {
     let world = World::sha256();
     judged(&Bench::new(&world), CASES / 5);
 }
@@ -133,6 +133,6 @@ fn really(bench: &Bench<'_>, mutations: impl Iterator<Item = Line>) {
         assert_eq!(project.server.rev(&line.name), line.new);
     }
     project.alice.deploy(&["sync"]).ok();
-    project.publish(&bench::POLICY.replace("approvals = 1", "approvals = 2"));
+    project.publish(&valid_pushes::POLICY.replace("approvals = 1", "approvals = 2"));
     project.audited();
 }

@@ -1,19 +1,19 @@
 //! The sample pipelines of `testdata/pipelines`, played from the first commit to production as their READMEs say it: real keys of several
 //! people and a machine, a real server with its hooks, and the commands that a user types.
 
-use crate::documents::check;
 use crate::harness::needs;
+use crate::transcripts::check;
 
-/// One branch an environment, moved by what was deployed; every state planned on every change.
+/// One branch per environment, moved by deployments; every state is planned on every change.
 #[test]
-fn branches() {
+fn branch_per_environment() {
     if needs("terraform") {
         check("testdata/pipelines/branches/README.md");
     }
 }
 
-/// Every commit on main deployed, and taken back by itself where it fails.
+/// Every commit on main is deployed, and rolled back if it fails.
 #[test]
-fn gitops() {
+fn every_commit_on_main() {
     check("testdata/pipelines/gitops/README.md");
 }

@@ -11,7 +11,8 @@ dev = {}
 prod = { promote_from = "dev", break_glass = { by = "bob" } }
 "#;
 
-/// Three deployments to dev, and to prod one that is approved by nobody, one with the glass broken, and one back.
+/// Makes three deployments to dev, and to prod one without an approval, one with break-glass, and a
+/// rollback.
 fn a_past(world: &World) -> Project<'_> {
     let project = Project::new(world, LOOSE);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -47,10 +48,10 @@ fn propose(project: &Project<'_>, rest: &str) {
         .write("deploy.toml", &project.policy(rest));
 }
 
-/// A release manager reads what a stricter policy would have stopped, and by which rule; what it would have let in; and scripts read the
-/// same. Nothing is written.
+/// `policy test` shows what a stricter policy would have stopped, by which rule, and what a looser
+/// one would have let in, for people and scripts. Nothing is written.
 #[test]
-fn stricter_and_looser() {
+fn a_stricter_and_a_looser_policy() {
     let world = World::new();
     let project = a_past(&world);
     let alice = &project.alice;
@@ -117,10 +118,10 @@ prod = { promote_from = "dev", soak = "1h", approvals = { required = 1, by = "ca
     assert_eq!(alice.repo.git(&["for-each-ref"]).ok().text(), before);
 }
 
-/// Each deployment is judged as an honest client would have made it under the proposal: with the version and the artifact that it would
-/// have named, on the ledgers that it would have read, and on the files that belonged to its components then.
+/// Each deployment is judged as an honest client would have made it under the new policy: with the
+/// version, artifact, ledgers and component files of its time.
 #[test]
-fn as_if_made_under_it() {
+fn deployments_are_replayed_under_the_new_policy() {
     let world = World::new();
     let project = Project::new(
         &world,

@@ -1,6 +1,6 @@
 //! Two who write at the same moment, with the program as people run it: one wins, the other tries again and lands after it.
 
-mod orders;
+mod either_order;
 
 use crate::harness::{Forge, Project, World};
 
@@ -17,7 +17,8 @@ fn rounds(one: &(dyn Fn(usize) + Sync), two: &(dyn Fn(usize) + Sync)) {
     }
 }
 
-/// The entries of a ledger, oldest first, and the last of them must be as many as the ledger says.
+/// Returns the entries of a ledger, oldest first, after checking their number against the newest
+/// one's.
 #[track_caller]
 fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
     let name = format!("refs/deploy/{ledger}");
@@ -36,7 +37,7 @@ fn entries(project: &Project<'_>, ledger: &str) -> Vec<String> {
     subjects
 }
 
-/// The notes tell of each entry of the ledger about the commit, once.
+/// Checks that the notes list each entry of the ledger for the commit once.
 #[track_caller]
 fn noted(project: &Project<'_>, ledger: &str, commit: &str) {
     let notes = project
@@ -62,9 +63,9 @@ fn noted(project: &Project<'_>, ledger: &str, commit: &str) {
     assert_eq!(silent.len(), 1, "{notes}\n{ids}");
 }
 
-/// Records on one environment: each of them lands, in one line, none is lost or told twice.
+/// Concurrent records on one environment are all written, in one chain, each once.
 #[test]
-fn on_one_environment() {
+fn concurrent_records_all_land() {
     for world in [World::new(), World::sha256()] {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
         let record = |forge: &Forge<'_>, round: usize| {
@@ -102,9 +103,9 @@ fn on_one_environment() {
     }
 }
 
-/// Evidence arrives all the time: it neither stops a deployment nor is lost beside it.
+/// Evidence that arrives all the time neither stops a deployment nor is lost.
 #[test]
-fn evidence_beside_a_deployment() {
+fn evidence_does_not_disturb_deployments() {
     let world = World::new();
     let project = Project::new(
         &world,
@@ -133,9 +134,9 @@ fn evidence_beside_a_deployment() {
     project.audited();
 }
 
-/// Of two starts at once one goes in and holds the line; the other is told who has it.
+/// Of two concurrent starts one wins, and the other is told who holds the environment.
 #[test]
-fn two_starts() {
+fn one_of_two_starts_wins() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let won = std::sync::Mutex::new(Vec::new());
@@ -165,9 +166,9 @@ fn two_starts() {
     project.audited();
 }
 
-/// A policy comes into force between two deployments, never in the middle of one: whoever loses writes under the new one.
+/// A policy comes into force between two deployments; the loser of a race writes under the new one.
 #[test]
-fn policy_beside_a_deployment() {
+fn policies_change_between_deployments() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let publish = |round: usize| {

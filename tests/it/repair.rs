@@ -5,7 +5,7 @@ use crate::harness::{Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
-/// A project on a forge that runs no hooks of ours; two deployments went to dev.
+/// Returns a project on a host that does not run our hooks, with two deployments to dev.
 fn on_a_forge(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
     for hook in ["pre-receive", "proc-receive"] {
@@ -23,7 +23,7 @@ fn on_a_forge(world: &World) -> Project<'_> {
     project
 }
 
-/// Whatever is wrong with dev on the remote, bob puts `valid` back, and then everybody believes it again.
+/// Checks that bob can restore `valid` for dev on the remote, and that all clones then accept it.
 #[track_caller]
 fn repaired(project: &Project<'_>, valid: &str, words: &[&str]) {
     project.bob.deploy(&["sync"]).fails(1);
@@ -47,9 +47,9 @@ fn repaired(project: &Project<'_>, valid: &str, words: &[&str]) {
     project.carol.deploy(&["sync"]).ok();
 }
 
-/// A ledger that was deleted, rewound, or rewound and written on.
+/// A ledger that was deleted, rewound, or rewound and extended is restored.
 #[test]
-fn lost_and_rewritten() {
+fn lost_and_rewritten_ledgers_are_restored() {
     let world = World::new();
     let project = on_a_forge(&world);
     let tip = project.server.rev("refs/deploy/dev");
@@ -100,9 +100,10 @@ fn lost_and_rewritten() {
     );
 }
 
-/// Behind a forged entry nothing counts, and what is valid before it stays, though nobody here had seen it.
+/// A forged entry and everything after it does not count; what is valid before it stays, even if
+/// nobody here had seen it.
 #[test]
-fn forged() {
+fn forged_entries_are_cut_off() {
     let world = World::new();
     let project = on_a_forge(&world);
     project
@@ -112,7 +113,7 @@ fn forged() {
     let valid = project.server.rev("refs/deploy/dev");
     let forged = project
         .ci
-        .append("dev", crate::harness::forge::a_lock(), None, |statement| {
+        .append("dev", crate::harness::member::a_lock(), None, |statement| {
             statement.by = "alice".parse().unwrap();
         });
     project.ci.push(&["refs/deploy/dev"]).ok();
@@ -155,9 +156,9 @@ fn forged() {
     project.bob.deploy(&["audit"]).ok();
 }
 
-/// What an auditor files: the JSON that the next audit goes on from, and a JUnit report.
+/// An audit writes the JSON that the next audit continues from, and a JUnit report.
 #[test]
-fn filed() {
+fn audits_can_be_filed() {
     let world = World::new();
     let project = on_a_forge(&world);
     let carol = &project.carol;

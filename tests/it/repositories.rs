@@ -8,13 +8,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use crate::harness::{Repo, Run, World, skip};
-use crate::write::served;
+use crate::write_commands::served;
 
 /// What follows the people in deploy.toml: a first environment, and one that somebody must approve.
 const ENVIRONMENTS: &str =
     "[environments]\ndev = {}\nprod = { approvals = { required = 1, prevent_self = false } }\n";
 
-/// A server, and alice's clone of it with five commits and these environments.
+/// Returns a server, and alice's clone of it with five commits and these environments.
 fn begun<'w>(world: &'w World, environments: &str) -> (Repo<'w>, Repo<'w>) {
     let (server, alice) = served(world);
     publish(&alice, environments);
@@ -41,12 +41,13 @@ fn publish(alice: &Repo<'_>, environments: &str) {
         .ok();
 }
 
-/// The daily round: asked, recorded, approved, recorded, looked at, audited; and what the server has of it.
+/// Runs the daily commands (check, record, approve, record, status, audit), and returns the
+/// server's ledgers.
 fn round(server: &Repo<'_>, repo: &Repo<'_>) {
     round_in(server, repo, |_| ());
 }
 
-/// The same, with an environment of its own for each command.
+/// Runs the same, with variables of its own for each command.
 fn round_in(server: &Repo<'_>, repo: &Repo<'_>, prepare: impl Fn(&mut Command)) {
     let here = |program: &str, arguments: &[&str]| {
         let mut command = repo.command(program);
@@ -88,7 +89,7 @@ fn round_in(server: &Repo<'_>, repo: &Repo<'_>, prepare: impl Fn(&mut Command)) 
     );
 }
 
-/// Objects and refs may lie wherever git lets them lie.
+/// Objects and refs may be wherever git can keep them.
 #[test]
 fn kinds_of_clones() {
     for world in [World::new(), World::sha256()] {
@@ -144,9 +145,9 @@ fn kinds_of_clones() {
     }
 }
 
-/// Git packs what it likes when it likes, and writes graphs that are old or broken a moment later.
+/// Git may pack objects at any time, and commit graphs may be old or broken.
 #[test]
-fn stores() {
+fn packed_objects_and_graphs() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.deploy(&["record", "dev"]).ok();
@@ -180,9 +181,9 @@ fn stores() {
     round(&server, &alice);
 }
 
-/// A path is bytes.
+/// Paths need not be text.
 #[test]
-fn paths() {
+fn paths_are_bytes() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     for name in [
@@ -211,9 +212,9 @@ fn paths() {
     round(&server, &alice);
 }
 
-/// Where the repository is and where its work tree is, git lets the environment say.
+/// Git's variables may name the repository and the work tree.
 #[test]
-fn named_by_the_environment() {
+fn git_variables_name_the_repository() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     let elsewhere = world.path().join("elsewhere");
@@ -264,9 +265,9 @@ fn named_by_the_environment() {
     round(&server, &below);
 }
 
-/// What people and companies put into git's settings.
+/// Settings that people and companies use.
 #[test]
-fn settings() {
+fn unusual_settings() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     // Hooks of the user's are about code: none is asked about a ledger.
@@ -333,9 +334,9 @@ fn settings() {
     round(&server, &alice);
 }
 
-/// What is signed is the history that everyone has, whatever this clone pretends.
+/// What is signed is the real history, whatever this clone replaces.
 #[test]
-fn pretended_history() {
+fn replaced_history_is_ignored() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.deploy(&["record", "dev", "HEAD~2"]).ok();
@@ -364,9 +365,9 @@ fn pretended_history() {
     server.git(&["fsck", "--strict", "--no-dangling"]).ok();
 }
 
-/// A repository of somebody else's is read once git was told that it may be.
+/// A repository of another user is read once git was told that it is safe.
 #[test]
-fn somebody_elses() {
+fn foreign_repositories_need_permission() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     if std::fs::metadata(alice.path()).is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) != 0)
@@ -385,9 +386,9 @@ fn somebody_elses() {
     round(&server, &alice);
 }
 
-/// Whatever git does to a clone meanwhile, every entry is there afterwards.
+/// Whatever housekeeping git does meanwhile, every entry is there afterwards.
 #[test]
-fn housekeeping_meanwhile() {
+fn housekeeping_loses_nothing() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.deploy(&["record", "dev"]).ok();

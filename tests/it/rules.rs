@@ -4,9 +4,10 @@
 
 use crate::harness::{Project, World};
 
-/// A commit on its way to prod meets one rule after the other: lock, checks, artifact, previous environment, approvals, soak, freeze.
+/// A commit on its way to prod meets each rule in turn: lock, checks, artifact, previous
+/// environment, approvals, soak, freeze.
 #[test]
-fn the_way_to_prod() {
+fn every_rule_on_the_way_to_prod() {
     let world = World::new();
     let project = Project::new(
         &world,
@@ -132,9 +133,10 @@ by = "ci"
     project.audited();
 }
 
-/// Main is prod's branch: what goes on it and what is deployed from it, in which direction, under which version and tag.
+/// Main is prod's branch: what may go on it, what is deployed from it, in which direction, and
+/// under which version and tag.
 #[test]
-fn a_branch_of_an_environment() {
+fn rules_of_bound_branches() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\nprod = {}\n");
     let (alice, ci) = (&project.alice, &project.ci);
@@ -210,9 +212,9 @@ tag = "v{version}"
     project.audited();
 }
 
-/// Where a commit is deployed before its branch may move, only what runs may be merged.
+/// If a commit is deployed before its branch moves, only what runs may be merged.
 #[test]
-fn deployed_before_it_is_merged() {
+fn only_running_commits_are_merged() {
     let world = World::new();
     let project = Project::new(
         &world,
@@ -251,9 +253,9 @@ fn deployed_before_it_is_merged() {
     project.audited();
 }
 
-/// A commit that is taken out of circulation, or its artifact, goes nowhere any more; the next one does.
+/// A yanked commit or artifact is not deployed; the next one is.
 #[test]
-fn yanked() {
+fn yanked_commits_are_refused() {
     use git_deploy::domain::entry::{Action, Yank};
     use git_deploy::domain::id::{CommitId, Digest};
     let world = World::new();
@@ -310,9 +312,10 @@ fn yanked() {
     project.audited();
 }
 
-/// In need somebody whom the policy names passes over the rules, and never over a yank or a lock; a repair skips the stages before it.
+/// A permitted person may bypass rules with break-glass, but never a yank or a lock; a hotfix skips
+/// the environments before it.
 #[test]
-fn break_glass_and_hotfix() {
+fn break_glass_and_hotfixes() {
     let world = World::new();
     let project = Project::new(
         &world,

@@ -4,13 +4,13 @@
 //! Each component's commands are scripts of the commit, so that a test changes what happens by a commit. What was done is written to the
 //! file `done` in the world's home, a line a step.
 
+mod background;
+mod changes_while_planning;
+mod command_output;
 mod failure;
-mod going;
 mod interruption;
 mod isolation;
-mod keys;
-mod meanwhile;
-mod printed;
+mod key_access;
 mod secrets;
 mod takeover;
 
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::harness::{Project, Run, World, wait_for};
 
-pub use going::Going;
+pub use background::Going;
 
 /// `db` waits for `net`, `api` for `db`, and `web` for nobody.
 const COMPONENTS: [(&str, &str); 4] = [
@@ -38,7 +38,7 @@ pub struct Play<'w> {
 }
 
 impl<'w> Play<'w> {
-    /// With these environments, and further lines for some components.
+    /// Makes a project with these environments, and more lines for some components.
     pub fn new(world: &'w World, environments: &str, more: &[(&str, &str)]) -> Self {
         let play = Self {
             project: Project::new(world, &policy(environments, more)),
@@ -63,7 +63,7 @@ impl<'w> Play<'w> {
         play
     }
 
-    /// Alice commits these files and pushes them; everybody has them.
+    /// Commits these files as alice and pushes them to all clones.
     pub fn change(&self, files: &[(&str, &str)]) -> String {
         let alice = &self.project.alice;
         self.project.world.advance("1m");
@@ -77,14 +77,14 @@ impl<'w> Play<'w> {
         alice.repo.rev("HEAD")
     }
 
-    /// The machine deploys to dev.
+    /// Deploys to dev as the machine.
     pub fn run(&self, more: &[&str]) -> Run<'w> {
         self.project
             .ci
             .deploy(&[&["run", "dev", "--yes"], more].concat())
     }
 
-    /// A file of the home that all share.
+    /// Returns a file in the home that all share.
     pub fn home(&self, file: &str) -> PathBuf {
         self.project.world.path().join("home").join(file)
     }
@@ -104,7 +104,7 @@ impl<'w> Play<'w> {
         std::fs::remove_file(path).unwrap();
     }
 
-    /// What a command writes into this file, once it has.
+    /// Waits until a command has written to this file, and returns its text.
     #[track_caller]
     pub fn text(&self, file: &str) -> String {
         wait_for(&format!("nothing is in {file}"), || {
@@ -126,7 +126,7 @@ impl<'w> Play<'w> {
         });
     }
 
-    /// All logs of the machine.
+    /// Returns all logs of the machine.
     pub fn logs(&self) -> Vec<PathBuf> {
         let logs = self.project.ci.repo.path().join(".git/git-deploy/logs");
         let found = walkdir::WalkDir::new(logs)
@@ -139,14 +139,14 @@ impl<'w> Play<'w> {
             .collect()
     }
 
-    /// What was done since it was asked last, such as `apply db 2`.
+    /// Returns what was done since the last call, such as `apply db 2`.
     pub fn done(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.home("done")).unwrap_or_default();
         let _ = std::fs::remove_file(self.home("done"));
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The newest entry of an environment.
+    /// Returns the newest entry of an environment.
     pub fn newest(&self, ledger: &str) -> Value {
         let place = format!("refs/deploy/{ledger}:entry.json");
         self.project
@@ -157,7 +157,8 @@ impl<'w> Play<'w> {
             .clone()
     }
 
-    /// How the newest deployment ended, which is over: `api skipped because db, db rolledBack, …`. Of what rides along nothing is said.
+    /// Returns how the newest deployment ended: `api skipped because db, db rolledBack, …`.
+    /// Components without changes are left out.
     #[track_caller]
     pub fn ended(&self, ledger: &str) -> String {
         let entry = self.newest(ledger);
@@ -206,7 +207,7 @@ impl<'w> Play<'w> {
             .join(", ")
     }
 
-    /// How many entries a ledger has.
+    /// Returns how many entries a ledger has.
     pub fn entries(&self, ledger: &str) -> usize {
         let count = [
             "rev-list",
@@ -224,7 +225,7 @@ impl<'w> Play<'w> {
             - 1
     }
 
-    /// No run has left a folder of its own behind.
+    /// Checks that no run has left a folder behind.
     #[track_caller]
     pub fn nothing_left(&self) {
         let found = std::fs::read_dir(self.project.world.path().join("tmp")).unwrap();
@@ -233,7 +234,7 @@ impl<'w> Play<'w> {
     }
 }
 
-/// What follows the people in deploy.toml.
+/// Returns what follows the people in deploy.toml.
 pub fn policy(environments: &str, more: &[(&str, &str)]) -> String {
     let component = |(name, needs): &(&str, &str)| {
         let more: Vec<&str> = more
@@ -254,7 +255,8 @@ pub fn policy(environments: &str, more: &[(&str, &str)]) -> String {
     format!("{environments}\n{components}")
 }
 
-/// A script that says that it is there, and waits until it may go on; not for ever, should the test have failed.
+/// Returns a script that reports that it has begun, and waits until it may continue; not forever,
+/// in case the test fails.
 pub fn waiting(file: &str) -> String {
     format!(
         "touch $HOME/{file}.there; for i in $(seq 10000); do test -e $HOME/{file} && break; sleep 0.03; done; rm -f $HOME/{file}\n"

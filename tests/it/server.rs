@@ -10,7 +10,7 @@ const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// A public key that is well known, from the manual of minisign: nothing that it would sign is needed here.
 const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 
-/// A server with our hooks that trusts [`KEY`], and a clone of it with one commit.
+/// Returns a server with our hooks that trusts [`KEY`], and a clone of it with one commit.
 fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
     let server = world.bare_server("server.git");
     server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
@@ -19,7 +19,7 @@ fn served(world: &World) -> (Repo<'_>, Repo<'_>) {
     (server, alice)
 }
 
-/// All refs of a repository and all its objects: what a refused push must leave as it was.
+/// Returns all refs of a repository and all its objects, which a refused push must not change.
 fn everything(server: &Repo<'_>) -> String {
     let refs = server.git(&["for-each-ref"]).ok().text();
     let objects = server
@@ -36,7 +36,7 @@ fn everything(server: &Repo<'_>) -> String {
     format!("{refs}\n{}", objects.join("\n"))
 }
 
-/// What the server said of a push, without git's own words.
+/// Returns what the server said about a push, without git's own words.
 fn said(run: &Run<'_>) -> String {
     let lines = run
         .err()
@@ -49,9 +49,9 @@ fn said(run: &Run<'_>) -> String {
     lines.join("\n")
 }
 
-/// The owner sees what was done, and doing it again changes nothing.
+/// The owner sees what was done, and a second run changes nothing.
 #[test]
-fn init() {
+fn init_reports_and_is_repeatable() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let run = server.deploy(&["server", "init", ".", "--admin", KEY]).ok();
@@ -73,9 +73,9 @@ fn init() {
     assert_eq!(again["schema"], "git-deploy/server-init/v1");
 }
 
-/// A repository that is not there, nobody to trust, and hooks that others share: each says what to type.
+/// A missing repository, no admin, and shared hooks: each refusal says what to type.
 #[test]
-fn init_refuses() {
+fn init_explains_its_refusals() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let none = server
@@ -101,9 +101,9 @@ fn init_refuses() {
     assert!(shared.err().contains("core.hooksPath"), "{shared}");
 }
 
-/// A hook that was there goes on being asked, with the same words, and its no is a no.
+/// An existing hook is still called with the same input, and its refusal counts.
 #[test]
-fn kept_hooks() {
+fn existing_hooks_are_kept() {
     let world = World::new();
     let server = world.bare_server("server.git");
     server.hook(
@@ -147,9 +147,9 @@ fn kept_hooks() {
     );
 }
 
-/// Before there is a policy, and for refs that no policy speaks of, a server is as it was.
+/// Before there is a policy, and for refs without one, a server works as before.
 #[test]
-fn others_push_as_ever() {
+fn other_refs_are_unaffected() {
     for world in [World::new(), World::sha256()] {
         let (server, alice) = served(&world);
         let all = [
@@ -175,9 +175,9 @@ fn others_push_as_ever() {
     }
 }
 
-/// Without a word of the owner nobody can begin a project, and is told whom to ask.
+/// Without an admin named by the owner nobody can begin a project, and is told whom to ask.
 #[test]
-fn no_pin() {
+fn a_project_needs_a_named_admin() {
     let world = World::new();
     let (server, alice) = served(&world);
     server.git(&["config", "--unset-all", "deploy.admin"]).ok();
@@ -189,9 +189,10 @@ fn no_pin() {
     assert_eq!(everything(&server), before);
 }
 
-/// Refs that are no ledger's, that shadow one, or that the server alone writes; each is refused, and leaves no object behind.
+/// Refs that are not a ledger's, that shadow one, or that only the server writes are refused, and
+/// leave no object behind.
 #[test]
-fn forbidden_refs() {
+fn forbidden_refs_are_refused() {
     let world = World::new();
     let (server, alice) = served(&world);
     let before = everything(&server);
@@ -242,9 +243,9 @@ fn forbidden_refs() {
     insta::assert_snapshot!(said(&push));
 }
 
-/// What is no chain of entries is no ledger, whatever it is.
+/// What is not a chain of entries is refused as a ledger.
 #[test]
-fn not_a_ledger() {
+fn only_chains_of_entries_are_ledgers() {
     let world = World::new();
     let (server, alice) = served(&world);
     let before = everything(&server);
@@ -287,9 +288,10 @@ fn not_a_ledger() {
     }
 }
 
-/// A ledger stays, whatever old id a client claims. The server's own git put it there, as a backup that was restored would.
+/// A ledger stays, whatever old id a client claims. The server's own git put it there, as a
+/// restored backup would.
 #[test]
-fn never_deleted() {
+fn ledgers_are_never_deleted() {
     let world = World::new();
     let (server, alice) = served(&world);
     alice
@@ -310,7 +312,7 @@ fn never_deleted() {
     }
 }
 
-/// Without pre-receive the hook that moves the refs still judges: one hook that was lost opens nothing.
+/// Without pre-receive the hook that moves the refs still judges.
 #[test]
 fn each_hook_judges() {
     let world = World::new();
@@ -362,9 +364,9 @@ fn each_hook_judges() {
         .fails(1);
 }
 
-/// Where the program is gone that a hook names, nothing goes in: neither judged nor carried out.
+/// If the program that a hook names is missing, nothing is accepted.
 #[test]
-fn lost_program() {
+fn a_missing_program_accepts_nothing() {
     let world = World::new();
     let (server, alice) = served(&world);
     let before = everything(&server);
@@ -394,9 +396,9 @@ fn lost_program() {
         .ok();
 }
 
-/// "No" and "cannot tell" differ in words and exit code; what is not understood is not let in.
+/// "Refused" and "cannot tell" differ in words and exit code, and neither accepts anything.
 #[test]
-fn cannot_tell() {
+fn refusal_and_doubt_differ() {
     let world = World::new();
     let (server, _) = served(&world);
     let hook = |input: &str| {
@@ -420,9 +422,9 @@ fn cannot_tell() {
     hook(&format!("{ZERO} {one} refs/deploy/prod\\n")).fails(3);
 }
 
-/// The key may come as the file that minisign wrote.
+/// The key may be given as the file that minisign wrote.
 #[test]
-fn admin_from_a_file() {
+fn the_admin_may_be_a_minisign_file() {
     if !needs("minisign") {
         return;
     }

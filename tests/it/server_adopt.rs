@@ -2,12 +2,12 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::forge::a_lock;
+use crate::harness::member::a_lock;
 use crate::harness::{Project, Repo, World, with_random_keys};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
 
-/// A copy of everything that the server has.
+/// Makes a copy of everything that the server has.
 fn mirrored<'w>(project: &Project<'w>, name: &str) -> Repo<'w> {
     let copy = project.world.existing(name, "server");
     std::fs::create_dir(copy.path()).unwrap();
@@ -16,7 +16,7 @@ fn mirrored<'w>(project: &Project<'w>, name: &str) -> Repo<'w> {
     copy
 }
 
-/// A project whose entries are hours old.
+/// Returns a project whose entries are hours old.
 fn old(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
     project
@@ -28,14 +28,15 @@ fn old(world: &World) -> Project<'_> {
     project
 }
 
-/// The project's id, as a clone that is trusted has it.
+/// Returns the project's id, as a trusted clone has it.
 fn root(repo: &Repo<'_>) -> String {
     repo.git(&["config", "deploy.root"]).ok().text()
 }
 
-/// A server moves: its old entries cannot be pushed to a new one, whose clock says no; the copy is adopted, and goes on as the old one did.
+/// Old entries cannot be pushed to a new server, because of its clock; a copy is adopted, and works
+/// as the old server did.
 #[test]
-fn moved() {
+fn a_moved_server_is_adopted() {
     let world = World::new();
     let project = old(&world);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -88,9 +89,10 @@ fn moved() {
     copy.git(&["fsck", "--strict", "--no-dangling"]).ok();
 }
 
-/// A copy that holds what no rule let in, that is of another project, or that lacks an object is not adopted: nothing is installed.
+/// A copy with entries that no rule allowed, of another project, or without an object is not
+/// adopted, and nothing is installed.
 #[test]
-fn not_adopted() {
+fn faulty_copies_are_not_adopted() {
     let world = World::new();
     let project = old(&world);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -166,9 +168,9 @@ fn not_adopted() {
     bare(&empty);
 }
 
-/// Somebody began alone, with ledgers in their own repository, and hands them to a server later.
+/// Somebody began alone, with ledgers in their own repository, and moves them to a server later.
 #[test]
-fn from_one_to_many() {
+fn local_ledgers_move_to_a_server() {
     let world = World::new();
     let alice = world.repo("alice");
     alice.commit("api/x", "one\n", "Begin");

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use crate::harness::{Project, Repo, Run, World, with_random_keys};
 
-/// All refs and objects, and the configuration: what a check must leave as it was.
+/// Returns all refs and objects, and the configuration, which a check must not change.
 fn everything(server: &Repo<'_>) -> String {
     let refs = server.git(&["for-each-ref"]).ok().text();
     let objects = server
@@ -24,9 +24,10 @@ fn shell<'w>(server: &Repo<'w>, line: &str) -> Run<'w> {
     server.run("sh", &["-c", line])
 }
 
-/// A server that init made, before its first policy and with a project in it, is protected; the check leaves nothing behind.
+/// A server is protected after `init`, before its first policy and after; the check leaves nothing
+/// behind.
 #[test]
-fn protected() {
+fn initialised_servers_are_protected() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     project.ci.deploy(&["record", "dev"]).ok();
@@ -74,9 +75,9 @@ fn protected() {
         .fails(2);
 }
 
-/// A repository without hooks lets the probe in: it says so, and takes the probe away again.
+/// A repository without hooks accepts the probe, which the check reports and removes.
 #[test]
-fn unprotected() {
+fn a_server_without_hooks_is_reported() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let run = check(&server).fails(1);
@@ -149,9 +150,10 @@ const BREACHES: [(&str, &str); 17] = [
     ),
 ];
 
-/// Each breach is found, and, but for the last, mended by the very words that the check says. Another is not in the way of the next.
+/// Each breach is found and, but for the last, fixed by the commands that the check prints. None
+/// hides the next.
 #[test]
-fn breaches() {
+fn every_breach_is_found_and_fixed() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     project.ci.deploy(&["record", "dev"]).ok();
@@ -227,9 +229,9 @@ fn breaches() {
     );
 }
 
-/// What protects and could be better is told, with what makes it so, and is no reason to fail.
+/// What could be better is printed with its fix, and is no reason to fail.
 #[test]
-fn advice() {
+fn advice_is_no_failure() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let server = &project.server;

@@ -88,7 +88,7 @@ impl States {
         self.read(component)
     }
 
-    /// What is known of the plan that is there.
+    /// Reads the plan.
     fn read(&self, component: &str) -> Result<Terraform, TerraformError> {
         let plan = self.at(component).join("plan");
         assert!(is_terraform(&std::fs::read(&plan).unwrap()));
@@ -116,7 +116,7 @@ impl States {
         std::fs::write(file, text.replace(from, to)).unwrap();
     }
 
-    /// Every file of the checkout.
+    /// Returns every file of the checkout.
     fn checkout(&self) -> Vec<PathBuf> {
         let files = walkdir::WalkDir::new(self.at("infra")).sort_by_file_name();
         files
@@ -139,9 +139,10 @@ fn told(summary: &str, empty: bool, destroys: bool, outputs: bool) -> (String, b
     (summary.to_owned(), empty, destroys, outputs)
 }
 
-/// From nothing to a replacement: a summary that misses one of these would let something be destroyed, or never be applied.
+/// From nothing to a replacement: a summary without one of these would let something be destroyed,
+/// or never be applied.
 #[test]
-fn one_component() {
+fn every_kind_of_change_is_summarised() {
     if !needs("terraform") {
         return;
     }
@@ -204,7 +205,7 @@ fn one_component() {
     );
 }
 
-/// In none of the formats.
+/// Checks that no format shows a value.
 fn shows_no_value(plan: &Terraform, printed: &str) {
     let plan = Plan {
         component: "database".parse().unwrap(),
@@ -234,10 +235,10 @@ fn shows_no_value(plan: &Terraform, printed: &str) {
     assert!(!format!("{plan:?}").contains(PASSWORD));
 }
 
-/// A plan that was made from an output which has changed since is applied by terraform without a word: only a new plan shows it, and
-/// the one before may even have been empty.
+/// A plan made from an output that has changed since is applied by terraform without a warning:
+/// only a new plan shows it, and the one before may even have been empty.
 #[test]
-fn across_states() {
+fn plans_across_states() {
     if !needs("terraform") {
         return;
     }
@@ -267,10 +268,10 @@ fn across_states() {
     assert!(states.apply("api"));
 }
 
-/// What failed half-way has changed the state: its plan is stale, planning it again is refused, and the code before repairs it
-/// without destroying anything.
+/// After a failure half-way the plan is stale, planning again is refused, and the previous code
+/// repairs the state without destroying anything.
 #[test]
-fn after_a_failure() {
+fn plans_after_a_failure() {
     if !needs("terraform") {
         return;
     }
@@ -295,9 +296,9 @@ fn after_a_failure() {
     assert!(states.apply("api") && states.plan("api").unwrap().is_empty());
 }
 
-/// The sample is in force in other tests and on the machines of those who try it.
+/// The sample is used by other tests and by those who try it.
 #[test]
-fn the_policy() {
+fn the_sample_policy_is_valid() {
     let people =
         "\n[people]\nalice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n";
     let policy =

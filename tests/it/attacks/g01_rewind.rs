@@ -1,14 +1,14 @@
 //! Group 1: rewind, delete or recreate a ledger, by git and by raw lines that name zero or made-up old ids.
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Project, Siege, Wire, World};
 
 const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
 
-/// Whatever a pusher claims of where a ledger is: it goes nowhere but forward, and is never gone.
+/// A ledger moves only forward and is never deleted, whatever old id a pusher claims.
 #[test]
-fn raw_lines() {
+fn ledgers_only_move_forward() {
     for world in [World::new(), World::sha256()] {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
         let (ci, alice) = (&project.ci, &project.alice);
@@ -107,9 +107,10 @@ fn raw_lines() {
     }
 }
 
-/// A branch or tag of an environment: neither goes, and neither goes back, whatever is claimed.
+/// A branch or tag of an environment is neither deleted nor rewound, whatever old id a pusher
+/// claims.
 #[test]
-fn bound_refs() {
+fn bound_refs_neither_vanish_nor_rewind() {
     let world = World::new();
     let project = Project::new(&world, BOUND);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -137,9 +138,10 @@ fn bound_refs() {
     siege.end();
 }
 
-/// Two entries for one place, one after the other and both at once: one place, one entry.
+/// Of two entries for the same place, pushed one after the other or both at once, only one is
+/// accepted.
 #[test]
-fn one_place() {
+fn one_place_takes_one_entry() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
     let ci = &project.ci;

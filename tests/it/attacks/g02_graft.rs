@@ -2,13 +2,13 @@
 
 use git_deploy::domain::entry::Action;
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Project, Siege, Wire, World};
 
-/// Every way to hang a ledger on something else, or something else into it.
+/// A ledger cannot be attached to other history, nor other history to a ledger.
 #[test]
-fn other_parents() {
+fn other_parents_are_refused() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
     let ci = &project.ci;
@@ -88,9 +88,9 @@ fn other_parents() {
     siege.end();
 }
 
-/// The past told anew, by those who signed it: another first entry, and all that followed upon it.
+/// A rewritten history is refused, even if the same people signed it.
 #[test]
-fn another_past() {
+fn another_history_is_refused() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\nqa = {}\n");
     let ci = &project.ci;
@@ -191,9 +191,9 @@ fn another_past() {
     siege.end();
 }
 
-/// What tells git to see another history than there is: replaced objects, and a push that says where history ends.
+/// Replaced objects and shallow lines do not change which history is judged.
 #[test]
-fn pretended_parents() {
+fn replaced_and_shallow_parents_are_ignored() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;

@@ -6,12 +6,12 @@
 use git_deploy::domain::entry::{Action, Yank};
 use git_deploy::domain::id::CommitId;
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::a_build;
-use crate::harness::smith::hex;
+use crate::harness::attack::a_build;
+use crate::harness::forgery::hex;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Siege, World};
 
-/// The entries of a tree as they stand in it: mode, name, id.
+/// Returns the entries of a tree in their order: mode, name, id.
 fn entries(forge: &Forge<'_>, commit: &str) -> Vec<(String, String, Vec<u8>)> {
     let raw = forge.bytes("tree", &forge.repo.rev(&format!("{commit}^{{tree}}")));
     let width = forge.repo.rev(commit).len() / 2;
@@ -38,9 +38,9 @@ fn tree(entries: &[(String, String, Vec<u8>)]) -> Vec<u8> {
         .collect()
 }
 
-/// Trees that mean the same to a careless reader, or another thing to each of two.
+/// Trees with the same meaning in other bytes, or with two meanings, are refused.
 #[test]
-fn spelled_otherwise() {
+fn trees_have_one_spelling() {
     for world in [World::new(), World::sha256()] {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
         let ci = &project.ci;
@@ -171,9 +171,9 @@ fn spelled_otherwise() {
     }
 }
 
-/// The message is the entry's, to the byte; so are the people, the time and every header.
+/// The message, the people, the time and every header of the commit must follow from the entry.
 #[test]
-fn other_messages() {
+fn messages_must_follow_from_the_entry() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;
@@ -301,9 +301,9 @@ fn other_messages() {
     siege.end();
 }
 
-/// The ledgers without code: nothing is slipped into them either.
+/// No file can be added to ledgers that hold no code.
 #[test]
-fn other_ledgers() {
+fn ledgers_without_code_take_no_other_files() {
     let world = World::new();
     let project = Project::new(
         &world,
@@ -389,7 +389,7 @@ fn other_ledgers() {
     // The policy in force is a file of the tree: none but the published one.
     alice.deploy(&["sync"]).ok();
     let text = project.policy("[environments]\ndev = {}\nqa = {}\n");
-    let publish = super::entries::publish(alice, &text).to_string();
+    let publish = super::forged_entries::publish(alice, &text).to_string();
     let loose = alice.object("blob", text.replace("qa", "qb").as_bytes());
     let old = alice.repo.rev("refs/deploy/policy:deploy.toml");
     let edits: [&[&str]; 4] = [

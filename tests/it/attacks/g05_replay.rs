@@ -4,7 +4,7 @@ use git_deploy::domain::entry::{Action, Approve, Intent, Record, Statement};
 use git_deploy::domain::id::{CommitId, Digest};
 use git_deploy::domain::time::Span;
 
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
 use crate::harness::{Forge, Project, Siege, World};
 
 const TWO: &str = r#"[environments]
@@ -23,7 +23,7 @@ fn record(statement: &mut Statement) -> &mut Record {
     record
 }
 
-/// A record of these components to prod, with these plans, that says to be approved by bob.
+/// Makes a record of these components to prod, with these plans, that names bob as its approver.
 fn to_prod(ci: &Forge<'_>, components: &[&str], plan: Option<&Digest>) -> Action {
     let Action::Record(record) = ci.a_record("HEAD", None) else {
         panic!("not a record")
@@ -53,9 +53,9 @@ fn to_prod(ci: &Forge<'_>, components: &[&str], plan: Option<&Digest>) -> Action
     Action::Record(record)
 }
 
-/// Consent is to one commit, to components and to a plan; it is used once, and ends.
+/// An approval covers one commit, its components and a plan; it is used once, and expires.
 #[test]
-fn consent_to_something_else() {
+fn approvals_cover_one_thing_once() {
     let world = World::new();
     let project = Project::new(&world, TWO);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -166,9 +166,9 @@ fn consent_to_something_else() {
     siege.end();
 }
 
-/// An entry stands in one place: not in another ledger, environment, component or project, nor twice.
+/// An entry is refused in another ledger, environment, component or project, and a second time.
 #[test]
-fn moved_elsewhere() {
+fn entries_belong_to_one_place() {
     let world = World::new();
     let project = Project::new(
         &world,
@@ -208,7 +208,12 @@ fn moved_elsewhere() {
     }
     // Signed for one environment or component, and rewritten for another: the signature is of the bytes.
     let next = ci
-        .build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ())
+        .build(
+            "dev",
+            super::forged_entries::a_deployment(ci, "dev"),
+            None,
+            |_| (),
+        )
         .to_string();
     let entry = String::from_utf8(ci.bytes("blob", &format!("{next}:entry.json"))).unwrap();
     for (what, from, to) in [
@@ -249,9 +254,10 @@ fn moved_elsewhere() {
     siege.end();
 }
 
-/// Another project with the same people, names and code: its entries are worth nothing here, and ours nothing there.
+/// Entries of another project with the same people, names and code are refused here, and ours
+/// there.
 #[test]
-fn another_project() {
+fn projects_do_not_share_entries() {
     let world = World::new();
     let policy = "[environments]\ndev = {}\nqa = {}\n";
     let project = Project::new(&world, policy);
@@ -329,7 +335,7 @@ fn another_project() {
     let project_there =
         git_deploy::domain::id::EntryId(ci.repo.rev("refs/theirs/policy~1").parse().unwrap());
     let seen = git_deploy::domain::id::EntryId(their_policy.parse().unwrap());
-    let lock = || crate::harness::forge::a_lock();
+    let lock = || crate::harness::member::a_lock();
     siege.entry(
         "signed for theirs",
         &["place"],

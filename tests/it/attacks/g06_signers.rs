@@ -6,13 +6,13 @@ use git_deploy::domain::entry::{Action, Approve};
 use git_deploy::domain::id::CommitId;
 use git_deploy::domain::time::Span;
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Siege, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 2 }\nqa = { approvals = 1 }\n";
 
-/// The base64 of the 8 bytes of a key id, and where they stand in the signature line: 2 bytes behind its beginning.
+/// Replaces the 8 bytes of the key id in a signature line, which begin at its third byte.
 fn with_key_id(signature: &[u8], of: &[u8]) -> Vec<u8> {
     use std::fmt::Write as _;
     let text = std::str::from_utf8(signature).unwrap();
@@ -42,9 +42,9 @@ pub fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Keys that open nothing: a stranger's, with or without somebody's name and key id on it, and one that was somebody's.
+/// A stranger's key is refused, even with a known name and key id, and so is a removed key.
 #[test]
-fn keys() {
+fn unknown_and_removed_keys_are_refused() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
@@ -122,7 +122,7 @@ fn keys() {
     );
     assert_ne!(retired, text);
     alice.deploy(&["sync"]).ok();
-    let publish = super::entries::publish(alice, &retired);
+    let publish = super::forged_entries::publish(alice, &retired);
     alice.push(&[&format!("{publish}:refs/deploy/policy")]).ok();
     bob.deploy(&["sync"]).ok();
     siege.entry(
@@ -138,9 +138,9 @@ fn keys() {
     siege.end();
 }
 
-/// Every place of a signature file: another letter, line or end, and it is none.
+/// A signature file with any other letter, line or ending is refused.
 #[test]
-fn signatures() {
+fn changed_signature_files_are_refused() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;
@@ -282,9 +282,10 @@ fn signatures() {
     siege.end();
 }
 
-/// Seats are for different people who have no hand in it; machines, doubles and authors fill none.
+/// Each approval must come from a different person without a part in the change: not a machine, a
+/// second key or an author.
 #[test]
-fn seats() {
+fn approvals_need_different_uninvolved_people() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
@@ -361,7 +362,7 @@ fn seats() {
             &["signer"],
             alice,
             "policy",
-            &super::entries::publish(alice, &text),
+            &super::forged_entries::publish(alice, &text),
         );
     }
     let shared = text.replace("carol@example.com", "BOB@example.com");
@@ -370,7 +371,7 @@ fn seats() {
         &["signer"],
         alice,
         "policy",
-        &super::entries::publish(alice, &shared),
+        &super::forged_entries::publish(alice, &shared),
     );
     let cased = text.replace("carol =", "Bob =");
     siege.entry(
@@ -378,7 +379,7 @@ fn seats() {
         &["signer"],
         alice,
         "policy",
-        &super::entries::publish(alice, &cased),
+        &super::forged_entries::publish(alice, &cased),
     );
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["sync"]).ok();
@@ -386,9 +387,9 @@ fn seats() {
     siege.end();
 }
 
-/// Who wrote it does not approve it: as author, committer or by the way, whatever `.mailmap` says.
+/// An author, committer or co-author cannot approve the change, whatever `.mailmap` says.
 #[test]
-fn authors() {
+fn authors_cannot_approve_their_change() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);

@@ -4,15 +4,15 @@ use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, St
 use git_deploy::domain::id::{Digest, EntryId};
 use git_deploy::ledger::{genesis_bytes, project_bytes};
 
-use super::entries::publish;
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use super::forged_entries::publish;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Siege, World};
 
 const STRICT: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", approvals = 1, branch = \"prod\", deploy_on = \"approval\" }\n";
 const LOOSE: &str = "[environments]\ndev = {}\nprod = {}\n";
 
-/// A publication that says whatever the test likes.
+/// Makes a publication with the fields that the test sets.
 fn published(
     forge: &Forge<'_>,
     text: &str,
@@ -31,14 +31,14 @@ fn published(
     forge.build("policy", Action::Publish(publish), Some(text), more)
 }
 
-/// The entry says to have been made under this policy.
+/// Returns an entry that claims to have been made under this policy.
 fn naming(statement: &mut Statement, policy: EntryId) {
     statement.seen.insert("policy".parse().unwrap(), policy);
 }
 
-/// Nothing in a push is judged by a policy in it, nor by one that is not in force.
+/// Nothing in a push is judged by a policy in that push, or by one that is not in force.
 #[test]
-fn at_once() {
+fn a_push_is_judged_by_the_policy_in_force() {
     let world = World::new();
     let project = Project::new(&world, STRICT);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -136,9 +136,9 @@ fn at_once() {
     siege.end();
 }
 
-/// An older policy, validly signed in its day, comes back as a new entry only, by whoever may publish one.
+/// An older policy comes back only as a new entry, from somebody who may publish.
 #[test]
-fn older() {
+fn older_policies_return_only_by_publication() {
     let world = World::new();
     let project = Project::new(&world, LOOSE);
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
@@ -200,9 +200,10 @@ fn older() {
     siege.end();
 }
 
-/// Another beginning: other root keys, other nonces, other names; here, and where there is nothing yet.
+/// Another first policy is refused: with other root keys, nonces or names, and also before there is
+/// any.
 #[test]
-fn other_roots() {
+fn other_beginnings_are_refused() {
     let world = World::new();
     let project = Project::new(&world, LOOSE);
     let alice = &project.alice;
@@ -316,9 +317,9 @@ fn other_roots() {
     assert_eq!(empty.git(&["for-each-ref"]).ok().text(), "");
 }
 
-/// What a publication needs: an admin who stays one, as many others as the policy asks for, and nothing made up.
+/// A publication needs an admin who stays one and as many others as the policy requires.
 #[test]
-fn publications() {
+fn publications_need_admins() {
     let world = World::new();
     let admins = "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
     let project = Project::new(&world, &format!("{admins}{LOOSE}"));
@@ -422,9 +423,9 @@ fn publications() {
     siege.end();
 }
 
-/// What no policy may say, whoever publishes it.
+/// An invalid policy is refused, whoever publishes it.
 #[test]
-fn texts() {
+fn invalid_policies_are_refused() {
     let world = World::new();
     let project = Project::new(&world, LOOSE);
     let alice = &project.alice;

@@ -26,7 +26,7 @@ fn record(statement: &mut Statement) -> &mut Record {
     record
 }
 
-/// A commit of alice's that nobody's branch has, made of these files on top of main.
+/// Makes a commit by alice on top of main, of these files, that is on no branch.
 fn commit(
     project: &Project<'_>,
     parents: &[&str],
@@ -59,7 +59,7 @@ fn commit(
         .text()
 }
 
-/// A project whose main runs everywhere; alice's clone knows it as origin/main.
+/// Returns a project whose main runs everywhere; alice's clone knows it as origin/main.
 fn running(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -87,9 +87,9 @@ fn running(world: &World) -> Project<'_> {
     project
 }
 
-/// A branch that moves only to what runs: whatever is changed, wherever it is, whoever owns it.
+/// A bound branch moves only to content that runs, whatever is changed, wherever, whoever owns it.
 #[test]
-fn branches() {
+fn branches_move_only_to_running_content() {
     let world = World::new();
     let project = running(&world);
     let alice = &project.alice;
@@ -212,9 +212,10 @@ fn branches() {
     siege.end();
 }
 
-/// What an entry says of the code is recomputed: contents, what changes and what does not, what is there at all.
+/// Everything that an entry claims about the code is recomputed: contents, changes, and whether it
+/// exists.
 #[test]
-fn entries() {
+fn content_in_entries_is_recomputed() {
     let world = World::new();
     let project = running(&world);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -228,7 +229,7 @@ fn entries() {
     alice.push(&[&format!("{bad}:refs/heads/bad")]).ok();
     ci.repo.git(&["fetch", "-q"]).ok();
     let siege = Siege::of(&project);
-    let honest = super::entries::a_deployment(ci, "dev");
+    let honest = super::forged_entries::a_deployment(ci, "dev");
     let to = |component: &str, bend: Bend<'_>| {
         let id = ci.build("dev", honest.clone(), None, |it| {
             let record = record(it);
@@ -295,9 +296,10 @@ fn entries() {
     siege.end();
 }
 
-/// An approved commit is one commit: neither its descendants nor its merges nor its twins are approved with it.
+/// An approval covers neither descendants nor merges of its commit, nor another commit with the
+/// same tree.
 #[test]
-fn approved_commits() {
+fn approvals_cover_only_their_commit() {
     let world = World::new();
     let project = running(&world);
     let (alice, ci, carol) = (&project.alice, &project.ci, &project.carol);
@@ -341,9 +343,9 @@ fn approved_commits() {
     siege.end();
 }
 
-/// Components whose paths match nothing, or everything: a policy cannot make code nobody's.
+/// A policy whose paths match nothing, or everything, leaves no code without an owner.
 #[test]
-fn paths() {
+fn every_path_belongs_to_somebody() {
     let world = World::new();
     let project = running(&world);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -363,17 +365,22 @@ fn paths() {
         || ci.deploy(&["record", "prod", &two, "--no-verify"]),
     );
     // As a component it is absent: nobody deploys it.
-    let forged = ci.build("dev", super::entries::a_deployment(ci, "dev"), None, |it| {
-        let record = record(it);
-        let at = record
-            .deployment
-            .components
-            .iter()
-            .position(|it| it.target.component.as_str() == "api")
-            .unwrap();
-        record.deployment.components = vec![record.deployment.components[at].clone()];
-        record.results = vec![record.results[at].clone()];
-    });
+    let forged = ci.build(
+        "dev",
+        super::forged_entries::a_deployment(ci, "dev"),
+        None,
+        |it| {
+            let record = record(it);
+            let at = record
+                .deployment
+                .components
+                .iter()
+                .position(|it| it.target.component.as_str() == "api")
+                .unwrap();
+            record.deployment.components = vec![record.deployment.components[at].clone()];
+            record.results = vec![record.results[at].clone()];
+        },
+    );
     siege.entry("what matches nothing", &["content"], ci, "dev", &forged);
     siege.end();
 }

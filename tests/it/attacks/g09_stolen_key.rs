@@ -88,7 +88,7 @@ fn stage(world: &World) -> Stage<'_> {
     }
 }
 
-/// A deployment of the one component, of any kind, to any commit.
+/// Makes a deployment of the one component, of any kind, to any commit.
 fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitId>) -> Action {
     let Action::Record(mut record) = ci.a_record(&commit.to_string(), None) else {
         panic!("not a record")
@@ -98,9 +98,9 @@ fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitI
     Action::Record(record)
 }
 
-/// Backwards, sideways, over the glass, past the stages: each way has its own rules, and none of them asks fewer than it should.
+/// Rollbacks, break-glass, hotfixes and records face all of their rules.
 #[test]
-fn other_kinds() {
+fn every_kind_of_deployment_has_its_rules() {
     let world = World::new();
     let Stage {
         project,
@@ -317,9 +317,9 @@ fn other_kinds() {
     siege.end();
 }
 
-/// Every other action of a ledger, by a key that may deploy and nothing else.
+/// A key that may deploy cannot write any other action.
 #[test]
-fn other_actions() {
+fn a_deployers_key_can_only_deploy() {
     let world = World::new();
     let Stage {
         project,
@@ -471,7 +471,8 @@ fn other_actions() {
     siege.end();
 }
 
-/// What it may not vouch for, register or take back, and how many environments it may have for how long.
+/// Tries what the key may not attest, register or revoke, and to create environments beyond their
+/// number and time.
 fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (CommitId, CommitId)) {
     let (ci, world) = (&project.ci, project.world);
     siege.refused("vouch", &["signer"], || {
@@ -525,9 +526,9 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     );
 }
 
-/// A run that went through every gate ends as what it was begun as.
+/// A run that passed every rule can only end as what it was begun as.
 #[test]
-fn other_ends() {
+fn a_run_ends_as_it_began() {
     let world = World::new();
     let Stage {
         project,

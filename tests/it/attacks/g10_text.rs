@@ -3,7 +3,7 @@
 use git_deploy::domain::entry::{Action, Attestation};
 use git_deploy::domain::id::CommitId;
 
-use crate::harness::siege::strange;
+use crate::harness::attack::strange;
 use crate::harness::{Project, Siege, World};
 
 /// Another text in place of an honest one, and what it is.
@@ -13,7 +13,7 @@ fn with(what: &str, edit: fn(&str) -> Vec<u8>) -> Edit {
     (what.to_owned(), Box::new(edit))
 }
 
-/// Another word in place of the first of these.
+/// Replaces the first of these texts with another.
 fn put(what: &str, from: &'static str, to: &str) -> Edit {
     let to = to.to_owned();
     let edit = move |text: &str| {
@@ -23,7 +23,7 @@ fn put(what: &str, from: &'static str, to: &str) -> Edit {
     (what.to_owned(), Box::new(edit))
 }
 
-/// What is no JSON, not only JSON, or JSON in another spelling.
+/// Tries what is not JSON, not only JSON, or JSON in another spelling.
 fn shapes() -> Vec<Edit> {
     let deep =
         |open: &str, close: &str, count: usize| open.repeat(count) + "1" + &close.repeat(count);
@@ -238,9 +238,9 @@ fn texts() -> Vec<Edit> {
     ]
 }
 
-/// One text has one reading and one spelling: whatever else is signed, by whomever, is no entry.
+/// A text with a second reading or another spelling is refused, whoever signed it.
 #[test]
-fn spellings() {
+fn entries_have_one_spelling() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let ci = &project.ci;
@@ -280,9 +280,9 @@ fn spellings() {
     siege.end();
 }
 
-/// What people write is shown to others: as text, whatever it was meant as.
+/// What people write is shown to others as plain text.
 #[test]
-fn shown() {
+fn texts_are_shown_harmlessly() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\nprod = {}\n");
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);

@@ -11,8 +11,8 @@ use git_deploy::domain::entry::{
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
@@ -26,7 +26,8 @@ checks = ["test-result"]
 test-result = { by = ["bob", "ci"] }
 "#;
 
-/// A project whose commit is ready for prod, on a server whose hook waits when it is told to.
+/// Returns a project whose commit is ready for prod, on a server whose hook waits when the test
+/// asks for it.
 fn ready(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
     project
@@ -53,7 +54,7 @@ fn sync(project: &Project<'_>) {
     }
 }
 
-/// The first push is judged; then the second goes in; then the first goes on.
+/// Runs a push until it is judged, then another one to its end, and then lets the first continue.
 fn crossed<'w>(
     project: &Project<'w>,
     first: impl FnOnce() -> Run<'w> + Send,
@@ -77,7 +78,8 @@ fn crossed<'w>(
     run
 }
 
-/// The first push is refused for these rules, and of the second nothing is lost.
+/// Checks that the first of two crossing pushes is refused for these rules, and that nothing of the
+/// second is lost.
 #[track_caller]
 fn loses<'w>(
     project: &Project<'w>,
@@ -111,7 +113,7 @@ fn loses<'w>(
     sync(project);
 }
 
-/// To prod, as it would honestly go in now.
+/// Makes the deployment to prod that would be accepted now.
 fn to_prod(ci: &Forge<'_>) -> String {
     let Action::Record(Record { mut deployment, .. }) = ci.a_record("HEAD", None) else {
         panic!("not a record")
@@ -135,9 +137,9 @@ fn push(forge: &Forge<'_>, ledger: &str, id: &impl ToString) {
         .ok();
 }
 
-/// A deployment on its way, and what it relies on taken away under it.
+/// A deployment is refused if what it relies on was withdrawn while it was pushed.
 #[test]
-fn a_deployment_and_its_grounds() {
+fn withdrawn_grounds_stop_a_deployment() {
     let world = World::new();
     let project = ready(&world);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
@@ -235,7 +237,7 @@ fn a_deployment_and_its_grounds() {
         },
     );
     let text = project.policy(POLICY);
-    let policy = super::entries::publish(alice, &text);
+    let policy = super::forged_entries::publish(alice, &text);
     loses(
         &project,
         "a deployment before a policy",
@@ -260,7 +262,11 @@ fn a_deployment_and_its_grounds() {
         &["approvals", "place"],
         (ci, "prod", to_prod(ci)),
         || {
-            push(alice, "policy", &super::entries::publish(alice, &without));
+            push(
+                alice,
+                "policy",
+                &super::forged_entries::publish(alice, &without),
+            );
         },
     );
     carol.deploy(&["approve", "prod"]).ok();
@@ -268,9 +274,9 @@ fn a_deployment_and_its_grounds() {
     project.audited();
 }
 
-/// What is no ground of a deployment does not stop it: evidence comes in all the time.
+/// Evidence that arrives all the time does not stop a deployment.
 #[test]
-fn nobody_starves() {
+fn unrelated_entries_stop_no_deployment() {
     let world = World::new();
     let project = ready(&world);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -309,9 +315,9 @@ fn nobody_starves() {
     project.audited();
 }
 
-/// Evidence and the deployment that relies on it in one push: judged on what was there before.
+/// A deployment is judged without the evidence in its own push.
 #[test]
-fn evidence_in_the_same_push() {
+fn evidence_in_the_same_push_does_not_count() {
     let world = World::new();
     let project = ready(&world);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -346,9 +352,9 @@ fn evidence_in_the_same_push() {
     project.audited();
 }
 
-/// Who takes a run over, gives it up and ends it: one of them.
+/// Of those who resume, abort and finish a run at once, one succeeds.
 #[test]
-fn a_run_and_its_end() {
+fn a_run_ends_once() {
     let world = World::new();
     let project = ready(&world);
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
@@ -462,9 +468,10 @@ fn a_run_and_its_end() {
     project.audited();
 }
 
-/// Who holds the lock holds it; who waits for it judges anew; a lock that is never given back lets nobody in.
+/// A push that waited for the lock is judged again, and a lock that is never released lets nobody
+/// in.
 #[test]
-fn the_lock() {
+fn the_lock_admits_one_push() {
     let world = World::new();
     let project = ready(&world);
     let (bob, ci) = (&project.bob, &project.ci);

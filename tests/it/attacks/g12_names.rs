@@ -21,9 +21,10 @@ const NAMES: [&str; 13] = [
     "\u{1b}[2J",
 ];
 
-/// Nobody gets anywhere by it: the command fails, nothing is written or run, and the name comes back as text.
+/// A name that is an option, a path or a terminal sequence makes a command fail; nothing is written
+/// or run.
 #[test]
-fn on_the_command_line() {
+fn names_on_the_command_line_are_harmless() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, ci) = (&project.alice, &project.ci);
@@ -148,18 +149,23 @@ fn on_the_command_line() {
     siege.end();
 }
 
-/// In an entry, whoever signed it: no name is a path, an option, or of other letters.
+/// No name in an entry is a path, an option or of other letters, whoever signed it.
 #[test]
-fn in_entries() {
+fn names_in_entries_are_checked() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let ci = &project.ci;
     ci.deploy(&["record", "dev"]).ok();
     ci.deploy(&["record", "pr-1"]).ok();
     let next = ci
-        .build("dev", super::entries::a_deployment(ci, "dev"), None, |_| ())
+        .build(
+            "dev",
+            super::forged_entries::a_deployment(ci, "dev"),
+            None,
+            |_| (),
+        )
         .to_string();
-    let there = ci.build("pr", crate::harness::forge::a_lock(), None, |it| {
+    let there = ci.build("pr", crate::harness::member::a_lock(), None, |it| {
         it.environment = Some("pr-1".parse().unwrap())
     });
     let there = there.to_string();
@@ -209,9 +215,9 @@ fn in_entries() {
     siege.end();
 }
 
-/// In a policy, where names become refs, folders, options and variables.
+/// No name in a policy is unsafe, where names become refs, folders, options and variables.
 #[test]
-fn in_policies() {
+fn names_in_policies_are_checked() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let alice = &project.alice;
@@ -297,7 +303,7 @@ fn in_policies() {
                         &["signer"],
                         alice,
                         "policy",
-                        &super::entries::publish(alice, &text),
+                        &super::forged_entries::publish(alice, &text),
                     );
                 }
                 continue;

@@ -1,12 +1,12 @@
 //! Group 13: around the hook. Nothing stops who owns the server; whoever fetches from it, and every audit, finds what was done.
 
-use crate::harness::forge::a_lock;
-use crate::harness::siege::an_entry;
+use crate::harness::attack::an_entry;
+use crate::harness::member::a_lock;
 use crate::harness::{Forge, Project, Repo, Run, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n";
 
-/// A few entries in two ledgers; everybody has them.
+/// Returns a project with a few entries in two ledgers, which all clones have.
 fn begun(world: &World) -> Project<'_> {
     let project = Project::new(world, POLICY);
     for _ in 0..2 {
@@ -31,7 +31,7 @@ fn ledgers(repo: &Repo<'_>) -> String {
     .text()
 }
 
-/// The owner of the server, who needs no hook.
+/// Moves a ref on the server as its owner can, past all hooks.
 fn moved(project: &Project<'_>, ledger: &str, to: &str) {
     project
         .server
@@ -39,7 +39,8 @@ fn moved(project: &Project<'_>, ledger: &str, to: &str) {
         .ok();
 }
 
-/// Whoever knew better says so at every turn, keeps what was true, and writes nothing on what is not.
+/// Checks that a clone that knew better reports it with every command, keeps the truth, and writes
+/// nothing.
 #[track_caller]
 fn told<'w>(client: &Forge<'w>, words: &str) -> Vec<Run<'w>> {
     let before = ledgers(&client.repo);
@@ -67,9 +68,9 @@ fn told<'w>(client: &Forge<'w>, words: &str) -> Vec<Run<'w>> {
     runs
 }
 
-/// A ledger that goes back, sideways or away.
+/// A ledger that was rewound, forked or deleted is detected.
 #[test]
-fn rewound() {
+fn rewound_ledgers_are_detected() {
     let world = World::new();
     let project = begun(&world);
     let bob = &project.bob;
@@ -106,9 +107,9 @@ fn rewound() {
     project.audited();
 }
 
-/// A backup of yesterday, restored: the old truth is not the truth.
+/// A server that was restored from a backup is detected.
 #[test]
-fn restored() {
+fn a_restored_backup_is_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -152,9 +153,9 @@ fn restored() {
     project.audited();
 }
 
-/// Two clients are shown two histories; each is good in itself, and they meet.
+/// Two clients that were shown different histories detect it once they meet.
 #[test]
-fn two_histories() {
+fn two_histories_are_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
@@ -205,7 +206,7 @@ fn two_histories() {
             "+refs/deploy/dev:refs/deploy/dev",
         ])
         .ok();
-    let publish = super::entries::publish(&project.alice, &policy).to_string();
+    let publish = super::forged_entries::publish(&project.alice, &policy).to_string();
     let run = project
         .alice
         .push(&[&format!("{publish}:refs/deploy/policy")])
@@ -225,9 +226,9 @@ fn two_histories() {
     );
 }
 
-/// Another beginning: a fresh project with the owner's own first policy, or the old one's ledgers on it.
+/// A new project with the owner's own first policy, or with the old one's ledgers, is detected.
 #[test]
-fn grafted() {
+fn another_beginning_is_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, alice) = (&project.bob, &project.alice);
@@ -286,9 +287,10 @@ fn grafted() {
     project.audited();
 }
 
-/// Refs moved on the server to what no hook would let in: entries without a right, and what is no entry.
+/// Entries without a right, and objects that are no entries, are detected if the server moved refs
+/// past its hooks.
 #[test]
-fn past_the_hooks() {
+fn refs_moved_past_the_hooks_are_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, ci) = (&project.bob, &project.ci);
@@ -396,9 +398,9 @@ fn past_the_hooks() {
     project.audited();
 }
 
-/// Notes prove nothing, and what is wrong in them is found.
+/// Altered notes are detected, and decide nothing.
 #[test]
-fn altered_notes() {
+fn altered_notes_are_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, head) = (&project.bob, project.ci.repo.rev("HEAD"));

@@ -3,6 +3,6 @@
 //! Some found something, which is mended since; the others were refused then and shall stay so.
 
 mod consent;
-mod shapes;
-mod wire;
-mod words;
+mod misleading_text;
+mod raw_pushes;
+mod unusual_forms;

@@ -145,7 +145,7 @@ const FILES: &[Mistake] = &[
     ),
 ];
 
-/// A project of alice's alone, and a policy of three people with keys.
+/// Returns a project of alice alone, and a policy of three people with keys.
 fn begun(world: &World) -> (Repo<'_>, String) {
     let alice = world.repo("alice");
     alice.commit("api/main.rs", "fn main() {}\n", "Begin");
@@ -165,7 +165,7 @@ fn begun(world: &World) -> (Repo<'_>, String) {
     (alice, policy)
 }
 
-/// The text with real keys.
+/// Puts real keys into the text.
 fn with_keys(alice: &Repo<'_>, text: &str) -> String {
     let keys = std::fs::read_to_string(alice.path().join("keys")).unwrap();
     let pairs = ["<alice>", "<bob>", "<ci>"]
@@ -174,7 +174,7 @@ fn with_keys(alice: &Repo<'_>, text: &str) -> String {
     pairs.fold(text.to_owned(), |text, (name, key)| text.replace(name, key))
 }
 
-/// What publishing such a file says; it must change nothing.
+/// Returns what publishing such a file prints, and checks that it changes nothing.
 #[track_caller]
 fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
     std::fs::write(alice.path().join("deploy.toml"), bytes).unwrap();
@@ -197,9 +197,9 @@ fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
         .join("\n")
 }
 
-/// Each kind of mistake says where it is, what is wrong and what was meant; nothing comes into force.
+/// Each mistake is reported with its place and a suggestion, and nothing comes into force.
 #[test]
-fn mistakes() {
+fn every_mistake_is_explained() {
     let world = World::new();
     let (alice, policy) = begun(&world);
     let page = Page::new(&world, vec![&alice]);
@@ -243,9 +243,9 @@ fn mistakes() {
     }
 }
 
-/// A file that is no text, is too long, is none at all: that is said, and the way on.
+/// A policy that is missing, too long or not text is reported with the next step.
 #[test]
-fn no_file() {
+fn unreadable_policy_files() {
     let world = World::new();
     let (alice, policy) = begun(&world);
     let mut page = Page::new(&world, vec![&alice]);

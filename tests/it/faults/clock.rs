@@ -8,7 +8,7 @@ use crate::harness::{Project, Repo, Run, World};
 
 const JUMPS: [&str; 2] = ["6h", "1000d"];
 
-/// A program whose clock stands there.
+/// Runs our program with its clock at this time.
 fn at<'w>(repo: &Repo<'w>, now: Time, arguments: &[&str]) -> Run<'w> {
     let mut command = repo.command("git-deploy");
     command
@@ -17,7 +17,7 @@ fn at<'w>(repo: &Repo<'w>, now: Time, arguments: &[&str]) -> Run<'w> {
     Run::of(repo.world(), &mut command)
 }
 
-/// So far ahead, or behind.
+/// Returns a time ahead of another or behind it.
 fn moved(now: Time, span: &str, ahead: bool) -> Time {
     let span: Span = span.parse().unwrap();
     if ahead {
@@ -27,7 +27,7 @@ fn moved(now: Time, span: &str, ahead: bool) -> Time {
     }
 }
 
-/// The server's clock, whatever the pusher's says.
+/// Sets the server's clock, whatever the pusher's is.
 fn set(project: &Project<'_>, now: Time) {
     for hook in ["pre-receive", "proc-receive"] {
         let clock = format!("GIT_DEPLOY_TEST_NOW={now}");
@@ -38,7 +38,7 @@ fn set(project: &Project<'_>, now: Time) {
     }
 }
 
-/// A day of everybody's: entries of all ledgers.
+/// Writes entries to all ledgers, by everyone.
 fn day(project: &Project<'_>, now: Time) {
     let Project { alice, bob, ci, .. } = project;
     project.push("api/x", &format!("{}\n", project.world.now()));
@@ -65,9 +65,10 @@ fn day(project: &Project<'_>, now: Time) {
     at(&alice.repo, now, &["policy", "publish", "--yes"]).ok();
 }
 
-/// A person's clock: the server refuses what it cannot believe and says so; with the clock right again the same words work.
+/// With a wrong client clock the server refuses and says why; with the right one the same command
+/// works.
 #[test]
-fn of_a_person() {
+fn wrong_client_clocks_are_reported() {
     for (span, ahead) in JUMPS
         .into_iter()
         .flat_map(|span| [(span, true), (span, false)])
@@ -120,9 +121,10 @@ fn of_a_person() {
     }
 }
 
-/// The server's: what came in while it was ahead stands, and whoever follows may take the same time until it is reached.
+/// Entries accepted while the server's clock was ahead stay valid, and later entries may use the
+/// same time until it is reached.
 #[test]
-fn of_the_server() {
+fn a_wrong_server_clock_blocks_nobody() {
     for span in JUMPS {
         let world = World::new();
         let project = Project::new(&world, POLICY);
@@ -154,9 +156,9 @@ fn of_the_server() {
     }
 }
 
-/// Without a server, between two entries: forward and back.
+/// Without a server, the clock may jump in both directions between two entries.
 #[test]
-fn alone() {
+fn a_jumping_clock_without_a_server() {
     for span in JUMPS {
         let world = World::new();
         let repo = world.repo("alice");

@@ -6,8 +6,8 @@
 use super::proxy::{Cut, Proxy, Way};
 use super::{Fault, POLICY, Scene};
 use crate::harness::daemon::Daemon;
+use crate::harness::http_server::{WEB, Web};
 use crate::harness::sshd::{SSHD, Sshd};
-use crate::harness::web::{WEB, Web};
 use crate::harness::{Project, Repo, Run, World, needs, processes_in, wait_until};
 
 const LOCK: [&str; 4] = ["lock", "dev", "-m", "stop"];
@@ -16,7 +16,7 @@ const UNLOCK: [&str; 2] = ["unlock", "dev"];
 /// At how many places it breaks each way with `FAULTS=all`.
 const ALL: usize = 30;
 
-/// What is claimed of the entry, against what is so.
+/// Checks that what a command says about its entry is true.
 #[track_caller]
 fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
     let words = run.words_of_err();
@@ -93,15 +93,15 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
     assert!(broken > 0 && through > 0);
 }
 
-/// git's own protocol, which shows most of what is said.
+/// The protocol of `git daemon`, which shows most of what is said.
 #[test]
-fn daemon() {
+fn over_git_protocol() {
     let world = World::new();
     let (_daemon, proxy, project) = served(&world);
     sweep(&world, &project.bob.repo, &project.server, &proxy, 4);
 }
 
-/// A project behind a git daemon.
+/// Returns a project behind a git daemon.
 fn served(world: &World) -> (Daemon, Proxy, Project<'_>) {
     let exec_path = Run::of(world, world.command("git", "server").arg("--exec-path"))
         .ok()
@@ -128,10 +128,10 @@ fn served(world: &World) -> (Daemon, Proxy, Project<'_>) {
     (daemon, proxy, project)
 }
 
-/// The connection dies while the server is still at it, which goes on and is done a while later: before the client looks, while it
-/// looks, while it tries again, or long after.
+/// The connection dies while the server is working, which finishes before, while or after the
+/// client checks and retries.
 #[test]
-fn late() {
+fn the_server_finishes_later() {
     let world = World::new();
     let (_daemon, proxy, project) = served(&world);
     let (bob, server) = (&project.bob.repo, &project.server);
@@ -170,9 +170,9 @@ fn late() {
     }
 }
 
-/// HTTP, where each question is a request of its own.
+/// Over HTTP each question is a request of its own.
 #[test]
-fn http() {
+fn over_http() {
     if !WEB.iter().all(|tool| needs(tool)) {
         return;
     }
@@ -191,9 +191,9 @@ fn http() {
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
 }
 
-/// ssh, where nobody on the way knows what is said.
+/// Over ssh nobody on the way can read the connection.
 #[test]
-fn ssh() {
+fn over_ssh() {
     if !SSHD.iter().all(|tool| needs(tool)) {
         return;
     }
@@ -214,10 +214,10 @@ fn ssh() {
     sweep(&world, &project.bob.repo, &project.server, &proxy, 2);
 }
 
-/// An answer that breaks off can look to git like that of a server without refs. Nobody is accused of a loss on one word: it is asked
-/// again, and where no second answer comes, what was known before stays.
+/// A broken answer can look like that of a server without refs. No loss is reported until a second
+/// answer confirms it; without one the known tips stay.
 #[test]
-fn an_answer_without_refs() {
+fn an_answer_without_refs_is_doubted() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let bob = &project.bob.repo;

@@ -4,7 +4,7 @@
 use super::{Fault, POLICY, Scene, Strike, Victim, told};
 use crate::harness::{Project, World};
 
-/// The commits that the server's notes do not tell of as its ledgers do are none.
+/// Checks that the server's notes cover every entry of its ledgers.
 fn notes_are_complete(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let covers = scene
         .server
@@ -25,7 +25,7 @@ fn notes_are_complete(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     }
 }
 
-/// Every entry after the beginning was handed on, in order; some perhaps again.
+/// Checks that every entry was handed on in order; some may come twice.
 fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let got = std::fs::read_to_string(scene.server.path().join("got")).unwrap_or_default();
     let ids = got
@@ -61,7 +61,8 @@ fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     }
 }
 
-/// A project whose server hands what comes to a program that writes it down beside the repository.
+/// Returns a project whose server hands entries to a program that writes them down beside the
+/// repository.
 fn handing<'w>(world: &'w World, options: &[&str]) -> Project<'w> {
     let project = Project::new(world, POLICY);
     let program = project.world.path().join("home/handoff");
@@ -84,9 +85,10 @@ fn handing<'w>(world: &'w World, options: &[&str]) -> Project<'w> {
     project
 }
 
-/// Where a host calls no proc-receive, and where it does: what git let in is noted and handed on with the next push at the latest.
+/// What git accepted is noted and handed on with the next push at the latest, with or without
+/// proc-receive.
 #[test]
-fn what_follows() {
+fn notes_and_handoff_catch_up() {
     let instead = ["--no-proc-receive"];
     let all = [
         (&[][..], Victim::Hook("post-receive"), 2),
@@ -112,10 +114,10 @@ fn what_follows() {
     }
 }
 
-/// What stops git itself in the server's repository: whenever it dies, a branch is where it was or where it was pushed to, the ledgers
-/// stand still, and what it should stop is stopped.
+/// If the hook is killed, a branch is at its old or its new place, the ledgers have not moved, and
+/// what it forbids stays forbidden.
 #[test]
-fn reference_transaction() {
+fn reference_transaction_fails_closed() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     project
@@ -171,9 +173,9 @@ fn reference_transaction() {
     }
 }
 
-/// What tells in a clone: nothing is pushed when it dies, nothing of the clone is lost, and the next push works.
+/// If the hook is killed, nothing is pushed, the clone loses nothing, and the next push works.
 #[test]
-fn pre_push() {
+fn pre_push_loses_nothing() {
     let world = World::new();
     let policy = "[environments]\ndev = { branch = \"dev\" }\n";
     let project = Project::new(&world, policy);

@@ -44,7 +44,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// To a server on this machine.
+    /// Starts a proxy to a server on this machine.
     pub fn to(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -112,12 +112,12 @@ impl Proxy {
         }
     }
 
-    /// Whether it broke.
+    /// Returns whether the connection was broken.
     pub fn broke(&self) -> bool {
         self.state.broken.load(Ordering::SeqCst)
     }
 
-    /// How many bytes went each way.
+    /// Returns how many bytes went this way.
     pub fn carried(&self, way: Way) -> usize {
         self.state.carried[way as usize].load(Ordering::SeqCst)
     }

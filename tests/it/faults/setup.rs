@@ -11,15 +11,15 @@ const MANY: [(Victim, usize); 2] = [(Victim::Client, 47), (Victim::Family, 61)];
 /// The same where there are few.
 const FEW: [(Victim, usize); 2] = [(Victim::Client, 7), (Victim::Family, 9)];
 
-/// The permissions of a file.
+/// Returns the permissions of a file.
 fn mode(file: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     file.metadata().unwrap().permissions().mode() & 0o777
 }
 
-/// A key file is whole or not there; one whose public half is not there yet signs all the same.
+/// A key file is whole or absent, and a key without its public half signs nevertheless.
 #[test]
-fn keys() {
+fn key_files_are_whole_or_absent() {
     for fault in [Fault::Killed, Fault::FullDisk] {
         let world = World::new();
         let repo = world.repo("alice");
@@ -57,7 +57,8 @@ fn keys() {
     }
 }
 
-/// What is there after an `init`, and nothing twice: one policy, the file that it was made of, and a key that signs.
+/// Checks what there is after an `init`, and that nothing is there twice: one policy, its file, and
+/// a key that signs.
 #[track_caller]
 fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let (who, turn) = (scene.who, strike.turn);
@@ -79,7 +80,7 @@ fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     who.deploy(&["audit"]).ok();
 }
 
-/// Nothing half done is believed: whoever looks is told to begin, or sees what is there.
+/// Checks that `status` reports a half-finished setup as such.
 #[track_caller]
 fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     let run = scene.who.deploy(&["status"]);
@@ -91,9 +92,9 @@ fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
     );
 }
 
-/// Alone, with nothing: a key, the policy, the file.
+/// `init` makes a key, the policy and its file.
 #[test]
-fn init_alone() {
+fn init_without_a_server() {
     for (fault, victims) in [(Fault::Killed, &MANY[..]), (Fault::FullDisk, &MANY[..1])] {
         let world = World::new();
         let repo = world.repo("alice");
@@ -123,7 +124,7 @@ fn init_alone() {
     }
 }
 
-/// On a server, which has let nobody begin yet.
+/// `init` with a server that holds nothing yet.
 #[test]
 fn init_with_a_server() {
     let world = World::new();
@@ -161,9 +162,9 @@ fn init_with_a_server() {
     }
 }
 
-/// Somebody who joins, with the hook of a clone.
+/// `init` in a clone of an existing project, with its hook.
 #[test]
-fn join() {
+fn joining_a_project() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let new = world.existing("new", "bob");
@@ -214,7 +215,8 @@ fn join() {
 const HOUSE: &str =
     "#!/bin/sh\nwhile read -r old new ref; do test \"$ref\" != refs/heads/closed || exit 1; done\n";
 
-/// What the house forbids is forbidden at every moment; then the repository is guarded.
+/// Checks that the existing hook applies at every moment, and that the repository is protected in
+/// the end.
 #[track_caller]
 fn guarded(scene: &Scene<'_, '_>, strike: &Strike<'_>, pusher: &Repo<'_>, again: &[&str]) -> bool {
     let (server, turn) = (scene.server, strike.turn);
@@ -237,7 +239,7 @@ fn guarded(scene: &Scene<'_, '_>, strike: &Strike<'_>, pusher: &Repo<'_>, again:
     locked
 }
 
-/// A server is guarded or says that it is not, and the hook that was there counts all the while.
+/// A server is protected or says that it is not, and its own hook always applies.
 #[test]
 fn server_init() {
     let world = World::new();
@@ -287,7 +289,7 @@ fn server_init() {
     }
 }
 
-/// A copy is adopted or not; what it has stands still.
+/// A copy is adopted or not; its ledgers do not change.
 #[test]
 fn server_adopt() {
     let world = World::new();

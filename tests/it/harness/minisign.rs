@@ -35,7 +35,7 @@ impl World {
 }
 
 impl Minisign<'_> {
-    /// The public key as one line of base64, as policies name it.
+    /// Returns the public key as one line of base64, as policies name it.
     pub fn public_line(&self) -> String {
         let file = std::fs::read_to_string(&self.public).unwrap();
         file.lines().nth(1).unwrap().to_owned()
@@ -54,7 +54,7 @@ impl Minisign<'_> {
         Run::of(self.world, &mut command).ok();
     }
 
-    /// What minisign says of a file and its signature.
+    /// Returns what minisign says about a file and its signature.
     pub fn verifies(&self, file: &Path, signature: &Path) -> bool {
         let mut command = self.world.command("minisign", "verifier");
         command

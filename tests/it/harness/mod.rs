@@ -2,31 +2,31 @@
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
+pub mod attack;
 pub mod daemon;
-pub mod forge;
+mod demo_sandbox;
+pub mod forgery;
+pub mod http_server;
+pub mod member;
 mod minisign;
 pub mod project;
+mod raw_push;
 mod repo;
 mod run;
-mod sandbox;
 pub mod schemas;
-pub mod siege;
-pub mod smith;
 pub mod sshd;
 mod tests;
 mod tools;
 mod wait;
-pub mod web;
-mod wire;
 mod world;
 
-pub use forge::Forge;
+pub use attack::Siege;
+pub use demo_sandbox::Sandbox;
+pub use member::Forge;
 pub use project::Project;
+pub use raw_push::Wire;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
-pub use sandbox::Sandbox;
-pub use siege::Siege;
 pub use tools::{find_tool, needs, skip};
 pub use wait::{processes_in, wait_for, wait_until, wait_until_idle};
-pub use wire::Wire;
 pub use world::World;

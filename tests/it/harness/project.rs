@@ -19,7 +19,8 @@ pub struct Project<'w> {
 }
 
 impl<'w> Project<'w> {
-    /// A project whose one commit, on main, is `api/x`; `policy` is what follows the people in deploy.toml.
+    /// Makes a project whose one commit, on main, is `api/x`; `policy` follows the people in
+    /// deploy.toml.
     pub fn new(world: &'w World, policy: &str) -> Self {
         let server = world.bare_server("server.git");
         Self::on(world, server, policy, |server, person| {
@@ -27,7 +28,7 @@ impl<'w> Project<'w> {
         })
     }
 
-    /// The same, on a server that is there, which each person clones in this way.
+    /// Makes the same on an existing server, which each person clones in this way.
     pub fn on(
         world: &'w World,
         server: Repo<'w>,
@@ -80,7 +81,7 @@ impl<'w> Project<'w> {
         project
     }
 
-    /// The whole deploy.toml.
+    /// Returns the whole deploy.toml.
     pub fn policy(&self, rest: &str) -> String {
         let person = |forge: &Forge<'_>| {
             let (name, key) = (forge.person, forge.key());
@@ -99,7 +100,7 @@ impl<'w> Project<'w> {
         self.alice.deploy(&["policy", "publish", "--yes"]).ok();
     }
 
-    /// Alice commits one file, a minute later; nothing is pushed.
+    /// Commits one file as alice, a minute later, and pushes nothing.
     pub fn commit(&self, file: &str, content: &str) -> String {
         self.world.advance("1m");
         self.alice
@@ -107,7 +108,7 @@ impl<'w> Project<'w> {
             .commit(file, content, &format!("Change {file}"))
     }
 
-    /// Alice commits one file and pushes main; everybody has it.
+    /// Commits one file as alice, pushes main, and brings it to all clones.
     pub fn push(&self, file: &str, content: &str) -> String {
         let id = self.commit(file, content);
         self.alice.push(&["HEAD:refs/heads/main"]).ok();
@@ -115,7 +116,7 @@ impl<'w> Project<'w> {
         id
     }
 
-    /// Everybody's work tree is at the server's main.
+    /// Brings every clone's work tree to the server's main.
     pub fn fetch(&self) {
         for forge in [&self.bob, &self.carol, &self.ci] {
             forge.repo.git(&["fetch", "-q", "origin"]).ok();
@@ -126,7 +127,7 @@ impl<'w> Project<'w> {
         }
     }
 
-    /// All refs of the server.
+    /// Returns all refs of the server.
     pub fn refs(&self) -> String {
         self.server
             .git(&["for-each-ref", "--format=%(refname) %(objectname)"])
@@ -134,7 +135,8 @@ impl<'w> Project<'w> {
             .text()
     }
 
-    /// What somebody does is refused by the server, for these rules and no others; no ref has moved.
+    /// Checks that the server refuses an attempt for exactly these rules, and that no ref has
+    /// moved.
     #[track_caller]
     pub fn refused(&self, rules: &[&str], attempt: impl FnOnce() -> Run<'w>) -> String {
         let before = self.refs();
@@ -150,7 +152,7 @@ impl<'w> Project<'w> {
         said(&run)
     }
 
-    /// The same, of an entry that somebody forged.
+    /// Checks the same for a forged entry.
     #[track_caller]
     pub fn refused_entry(
         &self,
@@ -163,7 +165,8 @@ impl<'w> Project<'w> {
         self.refused(rules, || forge.push(&[&refspec]))
     }
 
-    /// The end of the day: every object is whole, those that refused pushes left too, and an audit of what the server has finds nothing.
+    /// Checks that every object is intact, also those of refused pushes, and that an audit of the
+    /// server finds nothing.
     #[track_caller]
     pub fn audited(&self) {
         self.server.git(&["fsck", "--strict", "--no-dangling"]).ok();
@@ -172,7 +175,7 @@ impl<'w> Project<'w> {
     }
 }
 
-/// What the server said, without git's own words.
+/// Returns what the server said, without git's own words.
 pub fn said(run: &Run<'_>) -> String {
     let lines = run.err();
     let lines = lines
@@ -182,7 +185,7 @@ pub fn said(run: &Run<'_>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The rules that the server named as broken.
+/// Returns the rules that the server named as broken.
 fn against(run: &Run<'_>) -> BTreeSet<String> {
     let said = said(run);
     let names = said

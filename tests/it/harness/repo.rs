@@ -28,12 +28,13 @@ impl<'w> Repo<'w> {
         &self.path
     }
 
-    /// Its address for others of the same world.
+    /// Returns its address for others of the same world.
     pub fn url(&self) -> String {
         format!("file://{}", self.path.display())
     }
 
-    /// A program in this repository, for tests that add to its environment; run it with [`Run::of`].
+    /// Prepares a program in this repository, for tests that add to its environment; run it with
+    /// [`Run::of`].
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.world.command(program, &self.person);
         command.current_dir(&self.path);
@@ -72,7 +73,7 @@ impl<'w> Repo<'w> {
         self.rev("HEAD")
     }
 
-    /// The id that a revision stands for.
+    /// Returns the id that a revision stands for.
     pub fn rev(&self, revision: &str) -> String {
         self.git(&["rev-parse", "--verify", "--end-of-options", revision])
             .ok()

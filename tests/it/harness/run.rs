@@ -35,43 +35,44 @@ impl<'w> Run<'w> {
         run
     }
 
-    /// The run, which must have succeeded.
+    /// Returns the run after checking that it succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         self.fails(0)
     }
 
-    /// The run, which must have ended with this exit code.
+    /// Returns the run after checking that it ended with this exit code.
     #[track_caller]
     pub fn fails(self, code: i32) -> Self {
         assert_eq!(self.output.status.code(), Some(code), "{self}");
         self
     }
 
-    /// Whether it succeeded, for tests that expect either.
+    /// Returns whether it succeeded, for tests that expect either.
     pub fn succeeded(&self) -> bool {
         self.output.status.success()
     }
 
-    /// The command's words.
+    /// Returns the words of the command.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         self.what.split(' ')
     }
 
-    /// Standard output without the newline at its end.
+    /// Returns standard output without its last newline.
     pub fn text(&self) -> String {
         let text = String::from_utf8(self.output.stdout.clone())
             .unwrap_or_else(|_| panic!("not UTF-8: {self}"));
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     }
 
-    /// Standard error without the newline at its end.
+    /// Returns standard error without its last newline.
     pub fn err(&self) -> String {
         let text = String::from_utf8_lossy(&self.output.stderr).into_owned();
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     }
 
-    /// The words on standard error, however they are folded into lines, and without the mark of a remote's.
+    /// Returns the words on standard error, regardless of line breaks and without git's `remote: `
+    /// prefix.
     pub fn words_of_err(&self) -> String {
         let text = self.err();
         let lines = text
@@ -83,7 +84,7 @@ impl<'w> Run<'w> {
             .join(" ")
     }
 
-    /// Standard output as the one JSON document that it must be.
+    /// Returns standard output as the one JSON document that it must be.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.output.stdout)
@@ -113,9 +114,9 @@ impl std::fmt::Display for Run<'_> {
     }
 }
 
-/// Snapshot settings that hide what random keys change: object ids, short and long, and the keys themselves.
-///
-/// Tests without keys do without it: their ids are the same in every run and worth showing.
+/// Returns snapshot settings that hide what random keys change: object ids, short and long, and the
+/// keys themselves. Tests without keys need no such settings: their ids are the same in every run
+/// and worth showing.
 pub fn with_random_keys() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\bRW[0-9A-Za-z+/]{54}", "<KEY>");

@@ -34,7 +34,7 @@ static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Whether a command runs our program and asks for a document.
+/// Returns whether a command runs our program and asks for a document.
 pub(super) fn wanted(command: &Command) -> bool {
     let words: Vec<_> = command
         .get_args()
@@ -69,7 +69,7 @@ pub(super) fn check(run: &Run<'_>, output: &Output) {
     }
 }
 
-/// What is wrong with a document.
+/// Returns what is wrong with a document.
 pub fn complaints(document: &Value) -> Vec<String> {
     let name = document["schema"].as_str().unwrap_or_default();
     match SCHEMAS.get(name) {
@@ -83,7 +83,8 @@ pub fn complaints(document: &Value) -> Vec<String> {
     }
 }
 
-/// The validation can say no: to an unknown kind, a missing field, a field too many, a `null` and a malformed word.
+/// The validation rejects an unknown kind, a missing field, an extra field, a `null` and a
+/// malformed word.
 #[test]
 fn bad_documents_are_found() {
     let good = serde_json::json!({

@@ -78,7 +78,7 @@ impl<'w> Sshd<'w> {
         std::fs::write(file, keys).unwrap();
     }
 
-    /// What git must call to log in with somebody's key: the value of `core.sshCommand`.
+    /// Returns the value of `core.sshCommand` that logs in with this person's key.
     pub fn command(&self, person: &str) -> String {
         format!("ssh -F {}/{person}.config", self.folder.display())
     }
@@ -87,7 +87,7 @@ impl<'w> Sshd<'w> {
         self.daemon.port
     }
 
-    /// The address of a repository: its path as whoever logs in would write it.
+    /// Returns the address of a repository, with its path as a user who logs in would write it.
     pub fn url(&self, path: &str) -> String {
         format!(
             "ssh://127.0.0.1:{}/{}",

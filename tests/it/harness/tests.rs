@@ -2,7 +2,7 @@
 
 use super::{World, needs, with_random_keys};
 
-/// A setting of the machine would make tests pass here and fail there.
+/// A setting of the machine would make tests pass on one machine and fail on another.
 #[test]
 fn nothing_of_the_machine_gets_in() {
     let world = World::new();
@@ -33,7 +33,8 @@ fn ids_come_from_the_steered_clock() {
     assert_ne!(commit("0s"), commit("1s"));
 }
 
-/// The hooks of a server run in an environment that git makes from the pusher's: our binary and our clock must get through.
+/// A server's hooks run in an environment that git makes from the pusher's: our binary and our
+/// clock must reach them.
 #[test]
 fn hooks_reach_the_program_and_the_clock() {
     for world in [World::new(), World::sha256()] {
@@ -61,7 +62,7 @@ fn hooks_reach_the_program_and_the_clock() {
 
 /// A world that claims SHA-256 and uses SHA-1 would test nothing.
 #[test]
-fn sha256() {
+fn sha256_worlds_use_sha256() {
     let world = World::sha256();
     assert_eq!(
         world
@@ -72,9 +73,9 @@ fn sha256() {
     );
 }
 
-/// The judge of signatures must be able to say no.
+/// The judge of signatures must be able to reject.
 #[test]
-fn minisign_tells_good_from_bad() {
+fn minisign_rejects_bad_signatures() {
     if !needs("minisign") {
         return;
     }

@@ -31,12 +31,12 @@ pub struct World {
 }
 
 impl World {
-    /// A world whose repositories use SHA-1.
+    /// Makes a world whose repositories use SHA-1.
     pub fn new() -> Self {
         Self::with_format("sha1")
     }
 
-    /// A world whose repositories use SHA-256.
+    /// Makes a world whose repositories use SHA-256.
     pub fn sha256() -> Self {
         Self::with_format("sha256")
     }
@@ -63,12 +63,12 @@ impl World {
         }
     }
 
-    /// The directory that holds everything of this world.
+    /// Returns the directory that holds everything of this world.
     pub fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// The steered present.
+    /// Returns the steered time.
     pub fn now(&self) -> Time {
         BEGINNING
             .parse::<Time>()
@@ -82,22 +82,22 @@ impl World {
             .fetch_add(span.parse::<Span>().unwrap().as_seconds(), Ordering::SeqCst);
     }
 
-    /// A new repository of this person, with a work tree and no commit.
+    /// Makes a repository of this person, with a work tree and no commit.
     pub fn repo(&self, person: &str) -> Repo<'_> {
         self.init(person, person, &[])
     }
 
-    /// A new bare repository, for a server.
+    /// Makes a bare repository, for a server.
     pub fn bare_server(&self, name: &str) -> Repo<'_> {
         self.init(name, "server", &["--bare"])
     }
 
-    /// A clone of this person, over `file://`, of a server of this world.
+    /// Makes a clone of this person, over `file://`, of a server of this world.
     pub fn clone(&self, server: &Repo<'_>, person: &str) -> Repo<'_> {
         self.clone_from(&server.url(), person, &[])
     }
 
-    /// A clone of this person, of any address, with these settings for git.
+    /// Makes a clone of this person, of any address, with these git settings.
     pub fn clone_from(&self, url: &str, person: &str, settings: &[&str]) -> Repo<'_> {
         let repo = Repo::new(self, self.path().join(person), person);
         std::fs::create_dir(repo.path()).unwrap();
@@ -110,7 +110,7 @@ impl World {
         repo
     }
 
-    /// A repository that something else made in this world.
+    /// Returns a repository that something else made in this world.
     pub fn existing(&self, folder: impl AsRef<Path>, person: &str) -> Repo<'_> {
         Repo::new(self, self.path().join(folder), person)
     }
@@ -123,7 +123,8 @@ impl World {
         repo
     }
 
-    /// A program in this world's environment, with our binary first on `PATH` and as this person for git.
+    /// Prepares a program in this world's environment, with our binary first on `PATH` and as this
+    /// person for git.
     pub fn command(&self, program: &str, person: &str) -> Command {
         let email = format!("{person}@example.com");
         let now = self.now();
@@ -159,7 +160,8 @@ impl World {
     }
 }
 
-/// The folder of our binary, then the machine's `PATH`: so `git deploy` works, and so do the hooks of a server.
+/// Returns our binary's folder followed by the machine's `PATH`, so that `git deploy` and a
+/// server's hooks work.
 fn search_path() -> OsString {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_git-deploy"));
     let machine = std::env::var_os("PATH").unwrap_or_default();

@@ -27,7 +27,7 @@ impl Source {
         }
     }
 
-    /// Every Rust file under a folder called `src`.
+    /// Returns every Rust file under a folder called `src`.
     pub fn all(folder: &Path) -> Vec<Self> {
         let files = walkdir::WalkDir::new(folder)
             .sort_by_file_name()
@@ -49,8 +49,9 @@ impl Source {
             .collect()
     }
 
-    /// The names right under the crate's root that paths in this file reach, with their lines: after `crate::`, after `git_deploy::`,
-    /// and after as many `super::` as lead to the root or beyond. `*` stands for all of them.
+    /// Returns the names directly under the crate's root that paths in this file reach, with their
+    /// lines: after `crate::`, after `git_deploy::`, and after as many `super::` as lead to the
+    /// root or beyond. `*` stands for all of them.
     pub fn uses(&self) -> Vec<(usize, String)> {
         let code = blanked(&self.text, true);
         let tokens = tokens(&code);
@@ -76,7 +77,7 @@ impl Source {
         uses
     }
 
-    /// The text up to the unit tests at its end; nothing of a file that is all tests.
+    /// Returns the text before the unit tests at its end; nothing for a file that is all tests.
     pub fn without_tests<'t>(&self, text: &'t str) -> &'t str {
         const TEST_FILES: [&str; 2] = ["tests", "samples"];
         if self
@@ -91,7 +92,8 @@ impl Source {
     }
 }
 
-/// The first names of the paths that go on with these tokens: one name, or several in braces.
+/// Returns the first names of the paths that continue with these tokens: one name, or several in
+/// braces.
 fn reached<'t>(mut tokens: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     match tokens.next() {
         Some("::") => {}
@@ -125,7 +127,7 @@ fn reached<'t>(mut tokens: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     names
 }
 
-/// Names, `::`, and other single characters, each with its line.
+/// Returns names, `::` and other single characters, each with its line.
 fn tokens(code: &str) -> Vec<(usize, &str)> {
     let inside = |character: char| character.is_alphanumeric() || character == '_';
     let mut tokens = Vec::new();
@@ -147,7 +149,8 @@ fn tokens(code: &str) -> Vec<(usize, &str)> {
     tokens
 }
 
-/// The code with its comments, and the contents of its strings if asked to, replaced by blanks; lines stay where they are.
+/// Replaces comments, and the contents of strings if asked to, with blanks; lines stay where they
+/// are.
 pub fn blanked(text: &str, strings: bool) -> String {
     let mut code = String::new();
     let mut rest = text;
@@ -176,7 +179,7 @@ pub fn blanked(text: &str, strings: bool) -> String {
     code
 }
 
-/// The length of the comment, perhaps with others in it, that begins here.
+/// Returns the length of the comment that begins here, with those inside it.
 fn comment(text: &str) -> usize {
     let mut depth = 0;
     let mut at = 0;
@@ -196,7 +199,8 @@ fn comment(text: &str) -> usize {
     at
 }
 
-/// The length of the string or character that begins here, with its quotes; `None` where there is none.
+/// Returns the length of the string or character that begins here, with its quotes; `None` if none
+/// does.
 fn string(text: &str) -> Option<usize> {
     let body = text.trim_start_matches(['b', 'c']);
     let prefix = text.len() - body.len();

@@ -9,13 +9,14 @@ use gix::objs::Kind;
 use proptest::sample::Index;
 use serde_json::Value;
 
-use super::bench::{Bench, Line, Push};
 use super::change::{
     Bytes, Change, InField, InFolder, InLine, InMessage, InParents, Mutation, Signed, Site,
 };
+use super::valid_pushes::{Bench, Line, Push};
 
 impl Bench<'_> {
-    /// What the mutated push says; `None` if it says the same, or what may go in as well.
+    /// Returns the line of the mutated push; `None` if it says the same, or something else that is
+    /// valid.
     pub fn mutated(&self, mutation: &Mutation) -> Option<Line> {
         let push = mutation.push.get(&self.pushes);
         let place = mutation.commit.index(push.commits.len());
@@ -41,7 +42,7 @@ impl Bench<'_> {
         })
     }
 
-    /// The commit with another first parent.
+    /// Makes the commit with another first parent.
     fn reparented(&self, commit: Oid, from: Option<Oid>, to: Oid) -> Option<Oid> {
         let raw = String::from_utf8(self.read(commit)).unwrap();
         let from = from.or_else(|| {
@@ -92,7 +93,7 @@ impl Bench<'_> {
         }
     }
 
-    /// One commit, changed.
+    /// Changes one commit.
     fn changed(&self, push: &Push, place: usize, change: &Change) -> Option<Oid> {
         let commit = push.commits[place];
         match change {
@@ -145,7 +146,7 @@ impl Bench<'_> {
             .map(|new| self.write(Kind::Commit, &new))
     }
 
-    /// The commit with other bytes at the end of a way through its tree.
+    /// Makes the commit with other bytes at the end of a path through its tree.
     fn retree(&self, commit: Oid, way: &[usize], bytes: &[u8]) -> Option<Oid> {
         let old = self.tree(commit);
         let new = self.replaced(old, way, bytes);
@@ -159,7 +160,7 @@ impl Bench<'_> {
         })
     }
 
-    /// The commit of an entry that says or is signed otherwise, with everything that follows from it.
+    /// Makes the commit with another statement or signature, and everything that follows from it.
     fn resigned(
         &self,
         push: &Push,
@@ -233,7 +234,7 @@ impl Bench<'_> {
         (raw != commit.raw).then(|| self.write(Kind::Commit, &raw))
     }
 
-    /// The JSON of an entry with one value changed; not in the one spelling.
+    /// Changes one value in the JSON of an entry, in any spelling.
     fn with_other_field(&self, bytes: &[u8], at: Index, how: &InField) -> Option<Vec<u8>> {
         let mut json: Value = serde_json::from_slice(bytes).unwrap();
         let mut leaves = Vec::new();
@@ -260,7 +261,7 @@ impl Bench<'_> {
         Some(serde_json::to_vec(&json).unwrap())
     }
 
-    /// All values that the entries of all pushes hold, and some more.
+    /// Returns all values in the entries of all pushes, and some more.
     fn values(&self) -> Vec<Value> {
         let mut values = Vec::new();
         for commit in self.pushes.iter().flat_map(|push| &push.commits) {
@@ -290,7 +291,8 @@ impl Bench<'_> {
     }
 }
 
-/// All values in a document that are no object and no list, with the pointers to them, and all lists.
+/// Returns all values in a document that are neither object nor list, with the pointers to them,
+/// and all lists.
 fn leaves_of(value: &Value, pointer: String, to: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(fields) => {
@@ -364,7 +366,7 @@ fn nudged(value: &Value, up: bool) -> Option<Value> {
     })
 }
 
-/// The bytes, edited; nothing if they are the same.
+/// Edits the bytes; `None` if they stay the same.
 fn edited(old: &[u8], how: &Bytes) -> Option<Vec<u8>> {
     if old.is_empty() {
         return None;
@@ -389,7 +391,7 @@ fn edited(old: &[u8], how: &Bytes) -> Option<Vec<u8>> {
     (new != old).then_some(new)
 }
 
-/// The folder, edited.
+/// Edits the folder.
 fn refolded(id: Oid, raw: &[u8], how: &InFolder, ids: &[Oid]) -> Option<Vec<u8>> {
     let entries: Vec<_> = tree::entries(id, raw).map(Result::unwrap).collect();
     if entries.is_empty() {

@@ -224,7 +224,7 @@ fn in_field() -> impl Strategy<Value = InField> {
     ]
 }
 
-/// What the entry says and who says so: a change of either is enough.
+/// Changes a value in the entry or in who signed it.
 fn field() -> impl Strategy<Value = Change> {
     let by = || (0..5usize).prop_map(Signed::By);
     prop_oneof![

@@ -2,12 +2,12 @@
 
 use super::{ENVIRONMENTS, begun, publish, round};
 use crate::harness::{Repo, World, with_random_keys};
-use crate::write::joined;
+use crate::write_commands::joined;
 
 /// An environment whose rules ask how a commit lies to a branch and to what runs.
 const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"main\", deploy_on = \"approval\", up_to_date = true }\n";
 
-/// A new clone of one commit.
+/// Makes a clone of one commit.
 fn shallow<'w>(world: &'w World, server: &Repo<'w>, folder: &str) -> Repo<'w> {
     let repo = world.existing(folder, "alice");
     std::fs::create_dir(repo.path()).unwrap();
@@ -16,9 +16,9 @@ fn shallow<'w>(world: &'w World, server: &Repo<'w>, folder: &str) -> Repo<'w> {
     repo
 }
 
-/// Job after job, each in a new clone of one commit: where no rule asks for history, none is needed.
+/// CI jobs in new clones of one commit work if no rule needs history.
 #[test]
-fn jobs() {
+fn jobs_need_no_history() {
     for world in [World::new(), World::sha256()] {
         let (server, alice) = begun(&world, ENVIRONMENTS);
         round(&server, &shallow(&world, &server, "job1"));
@@ -53,9 +53,9 @@ fn jobs() {
     }
 }
 
-/// Where a rule does ask, nobody is accused: the clone is too short, and the next command mends it.
+/// If a rule needs history, the clone is reported as too short, and the suggested command fixes it.
 #[test]
-fn history_is_needed() {
+fn missing_history_is_reported() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     publish(&alice, BOUND);
@@ -106,9 +106,10 @@ fn history_is_needed() {
     job2.deploy(&["audit"]).ok();
 }
 
-/// A fetch of one commit cuts the ledgers off as well, where they are configured: that is said, and undone by the same command.
+/// A fetch of one commit also cuts ledgers off if they are configured: it is reported, and undone
+/// by the suggested command.
 #[test]
-fn ledgers_that_were_cut() {
+fn shallow_ledgers_are_reported() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     round(&server, &alice);
@@ -138,9 +139,10 @@ fn ledgers_that_were_cut() {
     }
 }
 
-/// What was approved or attested and never deployed is kept by nobody: a branch goes after its merge, and the ledgers stay as good as they were.
+/// An approved or attested commit that was never deployed may vanish with its branch, and the
+/// ledgers stay valid.
 #[test]
-fn commits_that_are_gone() {
+fn commits_may_vanish() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.git(&["checkout", "-q", "-b", "topic"]).ok();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{ENVIRONMENTS, begun, round};
 use crate::harness::{Repo, Run, World, with_random_keys};
 
-/// A clone made with these options.
+/// Makes a clone with these options.
 fn clone<'w>(world: &'w World, server: &Repo<'w>, folder: &str, options: &[&str]) -> Repo<'w> {
     let repo = world.existing(folder, "alice");
     std::fs::create_dir(repo.path()).unwrap();
@@ -14,9 +14,10 @@ fn clone<'w>(world: &'w World, server: &Repo<'w>, folder: &str, options: &[&str]
     repo
 }
 
-/// Every command says the same of such a clone, changes nothing, and the command it names helps.
+/// Every command reports such a clone in the same way, changes nothing, and the suggested command
+/// helps.
 #[test]
-fn clones() {
+fn unsupported_clones_are_refused() {
     let world = World::new();
     let (server, _) = begun(&world, ENVIRONMENTS);
     server
@@ -68,9 +69,9 @@ fn clones() {
     );
 }
 
-/// A server of such a kind says that it cannot tell, and lets nothing in that is ours.
+/// A server of such a kind cannot tell, and accepts none of our refs.
 #[test]
-fn servers() {
+fn unsupported_servers_are_refused() {
     let world = World::new();
     let (server, alice) = begun(&world, ENVIRONMENTS);
     alice.deploy(&["record", "dev"]).ok();

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::{Going, Play};
 use crate::harness::World;
 
-/// What depends on a failure is skipped for its sake and the rest goes on; what failed goes back, and stays on hold while other components
-/// are deployed.
+/// Dependents of a failed component are skipped and others continue; the failed one is rolled back,
+/// and stays on hold while others are deployed.
 #[test]
-fn of_one_component() {
+fn a_failure_skips_its_dependents() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     // The first deployment of all: there is nothing to go back to.
@@ -97,9 +97,9 @@ fn of_one_component() {
     play.project.audited();
 }
 
-/// The policy says what goes back, and the way back is the way there turned round, each component once.
+/// The policy decides what is rolled back, in reverse order, each component once.
 #[test]
-fn ways_back() {
+fn rollbacks_follow_the_policy() {
     let world = World::new();
     let environments =
         "[environments]\ndev = { rollback = \"all\" }\nqa = { rollback = \"manual\" }\n";
@@ -162,9 +162,10 @@ fn ways_back() {
     play.project.audited();
 }
 
-/// Going back is attempted once: what fails again is left, is said so, and keeps what comes before it from going back.
+/// A rollback is attempted once: a component that fails again is left, reported, and stops the
+/// rollback of its dependencies.
 #[test]
-fn the_way_back_fails() {
+fn a_failed_rollback_is_reported() {
     let world = World::new();
     let play = Play::new(
         &world,
@@ -209,10 +210,10 @@ fn the_way_back_fails() {
     );
 }
 
-/// A step that fails is tried again as often as the policy says, each time on a new plan; a step that takes too long is ended with all that
-/// it started, and what it printed until then can be read while it hangs.
+/// A failed step is retried as often as the policy says, on a new plan each time; a step that takes
+/// too long is ended with everything that it started, and its output can be read meanwhile.
 #[test]
-fn tries_and_time() {
+fn retries_and_timeouts() {
     let world = World::new();
     let more = [("net", "retries = 1"), ("web", "timeout = \"8s\"")];
     let play = Play::new(&world, "[environments]\ndev = {}\n", &more);

@@ -20,7 +20,7 @@ const BOTH: [&str; 7] = [
 ];
 
 #[test]
-fn of_what_runs() {
+fn running_steps_are_interrupted() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     play.run(&[]).ok();
@@ -82,9 +82,10 @@ fn of_what_runs() {
     play.project.audited();
 }
 
-/// Before the start there is nothing to record: neither while plans are made, nor at the question, nor where the answer comes too late.
+/// Before the start nothing is recorded: while plans are made, at the question, or if the answer
+/// comes too late.
 #[test]
-fn before_it_begins() {
+fn nothing_is_recorded_before_the_start() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     play.run(&[]).ok();
@@ -134,9 +135,10 @@ fn before_it_begins() {
     play.nothing_left();
 }
 
-/// A verification that was interrupted says nothing about what runs, wherever the signal finds it: in the command, or in that of a secret.
+/// An interrupted verification says nothing about what runs, whether the signal finds it in its
+/// command or in that of a secret.
 #[test]
-fn of_a_verification() {
+fn an_interrupted_verification_records_nothing() {
     let world = World::new();
     let secret = "secrets = { TOKEN = \"test ! -e $HOME/slow || { touch $HOME/asked; sleep 60; }; echo s3cret-token\" }";
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", secret)]);

@@ -4,7 +4,7 @@ use super::{Going, Play, waiting};
 use crate::harness::World;
 
 #[test]
-fn side_by_side() {
+fn components_run_side_by_side() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
@@ -73,9 +73,10 @@ fn side_by_side() {
     play.project.audited();
 }
 
-/// A one-off command that cannot even begin leaves no open run behind, and one that lost its program is not run again by itself.
+/// A one-off command that cannot start leaves no open run, and one that lost its program is not run
+/// again.
 #[test]
-fn one_off() {
+fn one_off_commands_leave_no_open_run() {
     let world = World::new();
     let secret = "secrets = { TOKEN = \"cat $HOME/token\" }";
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[("web", secret)]);

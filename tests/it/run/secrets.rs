@@ -78,7 +78,7 @@ fn holds_none(place: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn get_nowhere() {
+fn secrets_are_masked_everywhere() {
     let world = World::new();
     let secrets = "secrets = { SECRET = \"cat $HOME/vault/secret\", TOKEN = { command = \"cat $HOME/vault/token\", plan = true } }";
     let play = Play::new(

@@ -4,9 +4,10 @@
 use super::{Going, Play, waiting};
 use crate::harness::{World, wait_until};
 
-/// Wherever the program is killed, the ledger tells how far it came; one of those who take the run over at once does so, and finishes it.
+/// Wherever the program is killed, the ledger shows how far it came; of several who resume it at
+/// once one does, and finishes it.
 #[test]
-fn killed() {
+fn a_killed_run_can_be_resumed() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
@@ -60,9 +61,10 @@ fn killed() {
     play.project.audited();
 }
 
-/// Whoever has lost the run begins nothing more: no further component, no further attempt, no way back, and no entry.
+/// A runner that lost its run begins nothing more: no component, no retry, no rollback and no
+/// entry.
 #[test]
-fn taken_over() {
+fn a_lost_run_begins_nothing_more() {
     let world = World::new();
     let play = Play::new(
         &world,
@@ -114,9 +116,10 @@ fn taken_over() {
     play.project.audited();
 }
 
-/// The server takes an entry and its answer gets lost, with or without the server: the entry is found again and not written twice.
+/// If the server accepts an entry and its answer is lost, the entry is found again and not written
+/// twice.
 #[test]
-fn no_answer() {
+fn an_unanswered_push_is_not_repeated() {
     let world = World::new();
     let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
     let server = play.project.server.path().to_owned();

@@ -17,7 +17,7 @@ api = { paths = ["api/**"] }
 web = { paths = ["web/**"] }
 "#;
 
-/// Somebody's commit on main, which everybody has then.
+/// Makes a commit by this person on main, and brings it to all clones.
 fn by<'w>(project: &Project<'w>, forge: &Forge<'w>, files: &[&str], message: &str) -> String {
     project.world.advance("1m");
     forge.repo.git(&["fetch", "-q", "origin"]).ok();
@@ -44,7 +44,8 @@ fn by<'w>(project: &Project<'w>, forge: &Forge<'w>, files: &[&str], message: &st
     forge.repo.rev("HEAD")
 }
 
-/// Bob's approval of it is none, for the client, the server and an audit; with Carol's it goes in.
+/// Checks that bob's approval does not count for the client, the server and an audit, and that with
+/// carol's the deployment is accepted.
 fn not_by_bob(
     project: &Project<'_>,
     siege: &Siege<'_, '_>,
@@ -72,10 +73,10 @@ fn not_by_bob(
     ci.deploy(&record).ok();
 }
 
-/// Where nothing of a component runs, all of history is new, and whoever made the commit itself stands for it: in a first deployment, in
-/// each new ephemeral environment, for a new component, and for one that was destroyed.
+/// In a first deployment, a new ephemeral environment, a new component or a destroyed one, the
+/// author of the commit itself cannot approve it.
 #[test]
-fn own_first_deployments() {
+fn authors_cannot_approve_first_deployments() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
@@ -145,7 +146,7 @@ fn own_first_deployments() {
     siege.end();
 }
 
-/// Alice's commit of what she has removed.
+/// Makes a commit by alice that removes files.
 fn by_removal(project: &Project<'_>) {
     project.world.advance("1m");
     project
@@ -157,7 +158,7 @@ fn by_removal(project: &Project<'_>) {
     project.fetch();
 }
 
-/// A record of main for what runs of api, as Bob alone approved it.
+/// Makes a record of main over the running version of api, approved by bob alone.
 fn consented(ci: &Forge<'_>) -> Action {
     let bytes = ci.bytes("blob", "refs/deploy/qa:components/api/live.json");
     let statement = git_deploy::domain::entry::Statement::parse(&bytes).unwrap();
@@ -190,10 +191,10 @@ fn consented(ci: &Forge<'_>) -> Action {
     })
 }
 
-/// A history that is wide, deep and of all times hides nobody, and is looked through in time: each rung of a ladder can be reached in twice as
-/// many ways as the one before, and dates go up and down.
+/// Authors are found in a history of many merges with dates up and down, although each commit can
+/// be reached in twice as many ways as the one before.
 #[test]
-fn behind_a_ladder() {
+fn authors_are_found_behind_many_merges() {
     use std::fmt::Write as _;
     const RUNGS: usize = 1_500;
     let world = World::new();

@@ -1,0 +1,162 @@
+//! The recipes of docs/ci.md: each pipeline's commands, played in a checkout and with the variables of its CI.
+
+use crate::harness::{Project, Repo, Run, World};
+
+const POLICY: &str = "[environments]
+dev  = { checks = [\"test-result\"] }
+prod = { promote_from = \"dev\" }
+
+[checks]
+test-result = { by = \"ci\" }
+";
+const TEST: &str = "#!/bin/sh
+echo '<testsuites><testsuite name=\"all\" tests=\"1\"><testcase classname=\"a\" name=\"b\"/></testsuite></testsuites>' > report.xml
+";
+/// A deployment that fails where the commit says so.
+const DEPLOY: &str = "#!/bin/sh\n! grep -q broken server\n";
+
+/// How a CI checks a commit of a branch out, and what it tells its jobs.
+struct Ci {
+    /// The heading of its recipe.
+    name: &'static str,
+    checkout: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+}
+
+/// A good commit reaches dev, and with GitHub prod too; a failed deployment is recorded as failed
+/// and puts the environment on hold.
+#[test]
+fn ci_recipes_work() {
+    let github = Ci {
+        name: "GitHub Actions",
+        checkout: "git checkout -q --force -B main refs/remotes/origin/main",
+        variables: &[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "push"),
+            ("GITHUB_REF", "refs/heads/main"),
+        ],
+    };
+    let gitlab = Ci {
+        name: "GitLab CI",
+        checkout: "git checkout -q --force --detach refs/remotes/origin/main",
+        variables: &[
+            ("GITLAB_CI", "true"),
+            ("CI_COMMIT_BRANCH", "main"),
+            ("CI_DEFAULT_BRANCH", "main"),
+        ],
+    };
+    let azure = Ci {
+        name: "Azure Pipelines",
+        checkout: "git checkout -q --force --detach refs/remotes/origin/main",
+        variables: &[
+            ("TF_BUILD", "True"),
+            ("BUILD_SOURCEBRANCH", "refs/heads/main"),
+            ("BUILD_REASON", "IndividualCI"),
+        ],
+    };
+    for ci in [github, gitlab, azure] {
+        let world = World::new();
+        let project = Project::new(&world, POLICY);
+        project.alice.repo.write("test", TEST);
+        project.alice.repo.write("deploy", DEPLOY);
+        project.alice.repo.git(&["add", "."]).ok();
+        project
+            .alice
+            .repo
+            .git(&["update-index", "--chmod=+x", "test", "deploy"])
+            .ok();
+        let steps = steps(ci.name);
+        let good = project.push("server", "well\n");
+        assert!(!ci.play(&project, &steps, "first"), "{}", ci.name);
+        let environments: &[&str] = if steps.iter().any(|step| step.contains("./deploy prod")) {
+            &["dev", "prod"]
+        } else {
+            &["dev"]
+        };
+        runs(&project, environments, &good);
+        project.push("server", "broken\n");
+        assert!(ci.play(&project, &steps, "second"), "{}", ci.name);
+        project.carol.deploy(&["sync"]).ok();
+        let status = project.carol.deploy(&["status"]).ok().text();
+        assert!(
+            status.contains("is on hold in dev since it failed"),
+            "{}: {status}",
+            ci.name
+        );
+        project.audited();
+    }
+}
+
+#[track_caller]
+fn runs(project: &Project<'_>, environments: &[&str], commit: &str) {
+    project.carol.deploy(&["sync"]).ok();
+    for environment in environments {
+        let ledger = format!("refs/deploy/{environment}:components/demo/commit");
+        assert_eq!(project.carol.repo.rev(&ledger), commit);
+    }
+}
+
+impl Ci {
+    /// Plays the pipeline on main as it is; says whether it failed. After a failure only those steps go on that are for that.
+    fn play(&self, project: &Project<'_>, steps: &[String], folder: &str) -> bool {
+        let checkout = project.world.existing(folder, "ci");
+        std::fs::create_dir(checkout.path()).unwrap();
+        let url = project.server.url();
+        for command in [
+            "git init -q",
+            &format!("git remote add origin {url}"),
+            "git fetch -q --no-tags --prune origin +refs/heads/*:refs/remotes/origin/*",
+            self.checkout,
+        ] {
+            checkout.run("sh", &["-c", command]).ok();
+        }
+        let mut failed = false;
+        for step in steps {
+            if failed == step.contains("--failed") {
+                let run = self.step(project, &checkout, step, failed);
+                let expected = step.starts_with("./deploy") || run.succeeded();
+                assert!(expected, "{}: {run}", self.name);
+                failed |= !run.succeeded();
+            }
+        }
+        failed
+    }
+
+    fn step<'w>(
+        &self,
+        project: &Project<'w>,
+        checkout: &Repo<'w>,
+        step: &str,
+        failed: bool,
+    ) -> Run<'w> {
+        let key = std::fs::read_to_string(project.world.path().join("home/ci.key")).unwrap();
+        let mut command = checkout.command("sh");
+        command
+            .args(["-e", "-c", step])
+            .env("CI", "true")
+            .env("GIT_DEPLOY_KEY", key);
+        command.env("CI_JOB_STATUS", if failed { "failed" } else { "success" });
+        command.envs(self.variables.iter().copied());
+        Run::of(project.world, &mut command)
+    }
+}
+
+/// Returns the commands of a recipe that test, deploy and record.
+fn steps(name: &str) -> Vec<String> {
+    let document = include_str!("../../docs/ci.md");
+    let (_, section) = document.split_once(&format!("\n## {name}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let commands = section
+        .lines()
+        .map(str::trim)
+        .map(|line| line.strip_prefix("- ").unwrap_or(line));
+    let commands = commands.map(|line| {
+        line.strip_prefix("run: ")
+            .or(line.strip_prefix("script: "))
+            .unwrap_or(line)
+    });
+    let ours = |line: &&str| {
+        line.starts_with("./") || (line.contains("git deploy ") && !line.contains('`'))
+    };
+    commands.filter(ours).map(str::to_owned).collect()
+}

@@ -1,0 +1,145 @@
+//! Forging by hand: entries whose bytes no program of ours would write, and commits put where they do not belong.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use git_deploy::domain::entry::Statement;
+use git_deploy::domain::name::ComponentName;
+use git_deploy::domain::policy::Policy;
+use git_deploy::signing::Signer;
+use git_deploy::signing::key::SecretKey;
+
+use super::{Forge, Repo, World};
+
+/// Reads the key that the world keeps for a person.
+pub fn signer(world: &World, person: &str) -> Signer {
+    let file = world.path().join("home").join(format!("{person}.key"));
+    Signer::from_key(SecretKey::read(&file, || unreachable!("it has no password")).unwrap())
+}
+
+impl<'w> Forge<'w> {
+    /// Clones another server for the same person.
+    pub fn at(&self, server: &Repo<'w>, folder: &str) -> Self {
+        let world = server.world();
+        let repo = Repo::new(world, world.path().join(folder), self.person);
+        std::fs::create_dir(repo.path()).unwrap();
+        repo.git(&["clone", "-q", &server.url(), "."]).ok();
+        Self {
+            world,
+            repo,
+            person: self.person,
+            signer: signer(world, self.person),
+        }
+    }
+
+    /// Returns the components of the policy in force, as this clone knows it.
+    pub fn components(&self) -> Vec<ComponentName> {
+        let text = self
+            .repo
+            .git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"])
+            .ok()
+            .text()
+            + "\n";
+        let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+        policy.component_names().into_iter().collect()
+    }
+
+    /// Returns the content of a component that is one folder of its own name.
+    pub fn component_content(&self, folder: &str) -> String {
+        let entry = self.repo.git(&["ls-tree", "HEAD", folder]).ok().text() + "\n";
+        let mut command = self.repo.command("git");
+        let mut child = command
+            .arg("mktree")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(entry.as_bytes())
+            .unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Writes an object of exactly these bytes, valid or not.
+    pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
+        let mut command = self.repo.command("git");
+        command.args(["hash-object", "--literally", "-w", "-t", kind, "--stdin"]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{kind}");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Returns the bytes of an object.
+    pub fn bytes(&self, kind: &str, id: &str) -> Vec<u8> {
+        self.repo
+            .command("git")
+            .args(["cat-file", kind, id])
+            .output()
+            .unwrap()
+            .stdout
+    }
+
+    /// Makes the same commit over a tree of exactly these bytes.
+    pub fn over(&self, id: &str, tree: &[u8]) -> String {
+        let tree = self.object("tree", tree);
+        let old = self.repo.rev(&format!("{id}^{{tree}}"));
+        self.recommit(id, |raw| raw.replacen(&old, &tree, 1))
+    }
+
+    /// Makes the commit with other contents of these files.
+    pub fn refile(&self, id: &str, files: &[(&str, &[u8])]) -> String {
+        let infos: Vec<String> = files
+            .iter()
+            .map(|(path, bytes)| format!("100644,{},{path}", self.object("blob", bytes)))
+            .collect();
+        let edits: Vec<Vec<&str>> = infos
+            .iter()
+            .map(|info| vec!["--add", "--cacheinfo", info])
+            .collect();
+        self.retree(id, &edits.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Makes the commit with its entry's text edited, properly signed under the old trusted
+    /// comment.
+    pub fn resigned(&self, id: &str, edit: impl FnOnce(&str) -> Vec<u8>) -> String {
+        let old = self.bytes("blob", &format!("{id}:entry.json"));
+        let comment = Statement::parse(&old).unwrap().trusted_comment();
+        let new = edit(std::str::from_utf8(&old).unwrap());
+        let signature = self.signer.sign(&new, &comment).unwrap();
+        self.refile(
+            id,
+            &[("entry.json", &new), ("entry.json.minisig", &signature)],
+        )
+    }
+
+    /// Makes the commit with another parent.
+    pub fn replant(&self, id: &str, onto: &str) -> String {
+        let parent = self.repo.rev(&format!("{id}^1"));
+        self.recommit(id, |raw| {
+            raw.replacen(&format!("parent {parent}"), &format!("parent {onto}"), 1)
+        })
+    }
+}
+
+/// Returns the bytes of an id, as trees hold it.
+pub fn hex(id: &str) -> Vec<u8> {
+    (0..id.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap())
+        .collect()
+}

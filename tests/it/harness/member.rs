@@ -1,0 +1,300 @@
+//! A smith of entries: it signs and builds whatever a test asks for, and asks no rule.
+//!
+//! What it makes is well formed unless the test bends it: whether it may go in is the server's question.
+
+use std::collections::BTreeMap;
+
+use git_deploy::domain::entry::{
+    Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
+    Statement, Target, Unverified, VerificationResult,
+};
+use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
+use git_deploy::domain::name::LedgerName;
+use git_deploy::domain::policy::{MAX_BYTES, Policy};
+use git_deploy::domain::rules::reads;
+use git_deploy::domain::state::{Scope, fold};
+use git_deploy::git::Repository;
+use git_deploy::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
+use git_deploy::signing::key::generate;
+use git_deploy::signing::{Signer, verify_entry};
+
+use super::{Repo, World};
+
+/// Makes entries in one clone, with one person's key.
+pub struct Forge<'w> {
+    pub(super) world: &'w World,
+    pub repo: Repo<'w>,
+    pub person: &'static str,
+    pub signer: Signer,
+}
+
+impl<'w> Forge<'w> {
+    /// Clones the server with a new key for this person.
+    pub fn new(world: &'w World, server: &Repo<'w>, person: &'static str) -> Self {
+        Self::within(world, world.clone(server, person), person)
+    }
+
+    /// Gives this person a new key in an existing clone.
+    pub fn within(world: &'w World, repo: Repo<'w>, person: &'static str) -> Self {
+        Self {
+            world,
+            repo,
+            person,
+            signer: new_signer(world, person),
+        }
+    }
+
+    pub fn key(&self) -> PublicKey {
+        self.signer.public_key()
+    }
+
+    pub fn repository(&self) -> Repository {
+        Repository::open(&self.repo.path().join(".git")).unwrap()
+    }
+
+    /// Makes the first policy of a new project whose root is this key, as the local
+    /// `refs/deploy/policy`.
+    pub fn begin(&self, policy: &str) -> EntryId {
+        let repository = self.repository();
+        repository.write_tree(b"").unwrap();
+        let genesis = project_bytes(
+            &repository,
+            &"demo".parse().unwrap(),
+            [7; 16],
+            &[self.key()],
+        )
+        .unwrap();
+        let genesis = repository.write_commit(&genesis).unwrap();
+        self.repo
+            .git(&["update-ref", "refs/deploy/policy", &genesis.to_string()])
+            .ok();
+        self.publish(policy, false)
+    }
+
+    /// Makes a policy that follows the local one.
+    pub fn publish(&self, policy: &str, recovered: bool) -> EntryId {
+        let digest = Digest::sha256(policy.as_bytes());
+        let publish = Publish {
+            digest,
+            approved_by: vec![],
+            description: None,
+            admits: vec![],
+            recovered,
+        };
+        self.append("policy", Action::Publish(publish), Some(policy), |_| ())
+    }
+
+    /// Makes an entry that follows the local ledger, changed by `bend` before it is signed, and
+    /// moves the local ref to it.
+    pub fn append(
+        &self,
+        ledger: &str,
+        action: Action,
+        policy: Option<&str>,
+        bend: impl Fn(&mut Statement),
+    ) -> EntryId {
+        let id = self.build(ledger, action, policy, bend);
+        self.repo
+            .git(&[
+                "update-ref",
+                &format!("refs/deploy/{ledger}"),
+                &id.to_string(),
+            ])
+            .ok();
+        id
+    }
+
+    /// Makes the same entry and moves no ref, so that a refused entry leaves no trace in the clone.
+    pub fn build(
+        &self,
+        ledger: &str,
+        action: Action,
+        policy: Option<&str>,
+        bend: impl Fn(&mut Statement),
+    ) -> EntryId {
+        let repository = self.repository();
+        let ledger: LedgerName = ledger.parse().unwrap();
+        let mut tips = repository.tips().unwrap();
+        let project = Project::of_policy(&repository, tips[&LedgerName::policy()]).unwrap();
+        let previous = tips.remove(&ledger).unwrap_or_else(|| {
+            let bytes = genesis_bytes(&repository, project.id, &ledger);
+            repository.write_tree(b"").unwrap();
+            EntryId(repository.write_commit(&bytes).unwrap())
+        });
+        let (sequence, tree, before) = match repository.read_link(&ledger, previous).unwrap() {
+            Link::Genesis => (0, repository.hash_kind().empty_tree(), BTreeMap::new()),
+            Link::Entry { commit, entry, .. } => (
+                entry.statement().sequence,
+                commit.tree,
+                entry.statement().seen.clone(),
+            ),
+        };
+        let mut statement = Statement {
+            at: self.world.now(),
+            by: self.person.parse().unwrap(),
+            requested_by: None,
+            ledger: ledger.clone(),
+            environment: None,
+            project: project.id,
+            previous,
+            sequence: sequence + 1,
+            seen: BTreeMap::new(),
+            action,
+        };
+        // What an honest client names: each ledger that the decision reads, and each that was named before.
+        let read = match tips.get(&LedgerName::policy()) {
+            Some(tip) => reads(&policy_at(&repository, *tip), &statement),
+            None => tips
+                .keys()
+                .filter(|name| name.is_environment())
+                .cloned()
+                .collect(),
+        };
+        let wanted = |name: &LedgerName| read.contains(name) || before.contains_key(name);
+        statement.seen = tips.into_iter().filter(|(name, _)| wanted(name)).collect();
+        bend(&mut statement);
+
+        let bytes = statement.print().unwrap();
+        let signature = self
+            .signer
+            .sign(&bytes, &statement.trusted_comment())
+            .unwrap();
+        let entry = verify_entry(
+            Entry::<Unverified>::parse(&bytes, &signature).unwrap(),
+            [&self.key()],
+        )
+        .unwrap();
+        let state = StateReader::new(&repository)
+            .load(tree, &ledger, &Scope::of(&statement))
+            .unwrap();
+        let edits = fold(
+            &state,
+            &entry,
+            policy.map(|text| text.as_bytes().into()).as_ref(),
+        );
+        let tree = repository.write_folded(tree, &entry, &edits).unwrap();
+        EntryId(
+            repository
+                .write_commit(&commit_bytes(&statement, tree, &project.name))
+                .unwrap(),
+        )
+    }
+
+    /// Makes a deployment of the one component at a commit, done elsewhere and verified.
+    pub fn record(&self, ledger: &str, commit: &str, from: Option<&str>) -> EntryId {
+        self.append(ledger, self.a_record(commit, from), None, |_| ())
+    }
+
+    pub fn a_record(&self, commit: &str, from: Option<&str>) -> Action {
+        let content = Content(
+            self.repo
+                .rev(&format!("{commit}^{{tree}}"))
+                .parse()
+                .unwrap(),
+        );
+        let id = |commit: &str| CommitId(self.repo.rev(commit).parse().unwrap());
+        let component: git_deploy::domain::name::ComponentName = "demo".parse().unwrap();
+        let target = Target {
+            component: component.clone(),
+            commit: id(commit),
+            content: Some(content),
+            version: None,
+            artifacts: vec![],
+        };
+        let change = Change {
+            target,
+            from: from.map(id),
+            plan: None,
+            intent: Intent::Change,
+        };
+        let deployment = Deployment::new(Kind::Deploy, vec![change]);
+        let verification = VerificationResult::Passed;
+        let result = Reported {
+            component,
+            outcome: Outcome::Succeeded,
+            because: None,
+            to: None,
+            verification,
+        };
+        Action::Record(Record {
+            deployment,
+            results: vec![result],
+            logs: vec![],
+        })
+    }
+
+    /// Makes the same commit with its headers and message edited.
+    pub fn recommit(&self, id: &str, edit: impl Fn(&str) -> String) -> String {
+        let raw = self.repo.git(&["cat-file", "commit", id]).ok().text() + "\n";
+        let file = self.world.path().join("tmp").join(format!("{id}.commit"));
+        std::fs::write(&file, edit(&raw)).unwrap();
+        self.repo
+            .git(&[
+                "hash-object",
+                "-t",
+                "commit",
+                "-w",
+                "--",
+                &file.to_string_lossy(),
+            ])
+            .ok()
+            .text()
+    }
+
+    /// Makes the commit with a tree that these commands of `git update-index` edited.
+    pub fn retree(&self, id: &str, edits: &[&[&str]]) -> String {
+        let index = self.world.path().join("tmp").join(format!("{id}.index"));
+        let git = |arguments: &[&str]| {
+            let mut command = self.repo.command("git");
+            super::Run::of(
+                self.world,
+                command.env("GIT_INDEX_FILE", &index).args(arguments),
+            )
+            .ok()
+            .text()
+        };
+        git(&["read-tree", id]);
+        for edit in edits {
+            git(&[&["update-index"], *edit].concat());
+        }
+        let tree = git(&["write-tree"]);
+        std::fs::remove_file(&index).unwrap();
+        let old = self.repo.rev(&format!("{id}^{{tree}}"));
+        self.recommit(id, |raw| raw.replacen(&old, &tree, 1))
+    }
+
+    /// Runs our program in this clone.
+    pub fn deploy(&self, arguments: &[&str]) -> super::Run<'w> {
+        self.repo.deploy(arguments)
+    }
+
+    /// Pushes these ledgers, with what else is asked for.
+    pub fn push(&self, arguments: &[&str]) -> super::Run<'w> {
+        self.repo
+            .git(&[&["push", "-q", "origin"], arguments].concat())
+    }
+}
+
+pub fn a_lock() -> Action {
+    Action::Lock(Lock {
+        component: None,
+        reason: "incident".parse().unwrap(),
+    })
+}
+
+/// Returns the policy in force at an entry of its ledger.
+fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
+    let tree = repository.read_commit(tip.0).unwrap().tree;
+    let text = repository
+        .file_at(tree, "deploy.toml", MAX_BYTES)
+        .unwrap()
+        .unwrap();
+    Policy::from_bytes(&text).unwrap()
+}
+
+/// Makes a new key in the world's home.
+fn new_signer(world: &World, person: &str) -> Signer {
+    let file = world.path().join("home").join(format!("{person}.key"));
+    generate(&file, None).unwrap();
+    super::forgery::signer(world, person)
+}
