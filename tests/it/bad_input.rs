@@ -1,4 +1,5 @@
-//! Bad input, as pages to be read: each mistake, what is said of it, and that nothing is half written.
+//! Bad input, as pages to read: each mistake, what is said about it, and that nothing is half
+//! written.
 
 mod policy;
 mod surroundings;

@@ -1,4 +1,5 @@
-//! The recipes of docs/ci.md: each pipeline's commands, played in a checkout and with the variables of its CI.
+//! The recipes of docs/ci.md: each pipeline's commands, run in a checkout with the variables of its
+//! CI.
 
 use crate::harness::{Project, Repo, Run, World};
 

@@ -1,4 +1,4 @@
-//! The frame around every command: help, exit codes, streams and colours.
+//! What all commands have in common: help, exit codes, streams and colours.
 
 use std::process::Stdio;
 

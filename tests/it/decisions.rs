@@ -1,6 +1,7 @@
-//! The decisions besides approving and locking: withdrawing consent, giving runs up, builds, yanks, and evidence from test reports.
+//! Decisions other than approve and lock: revoke, abort, builds, yanks, and evidence from test
+//! reports.
 //!
-//! Where a rule matters it is the server's own that is asked: the client's is passed over with `--no-verify`.
+//! For a rule the server is asked: the client's own check is skipped with `--no-verify`.
 
 use std::fmt::Write as _;
 
@@ -404,14 +405,14 @@ fn policy_approvals_can_be_revoked() {
         "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n[environments]\ndev = {}\n";
     let project = Project::new(&world, rules);
     let (alice, bob, carol) = (&project.alice, &project.bob, &project.carol);
-    let file = |forge: &crate::harness::Forge<'_>| {
-        forge.repo.write(
+    let file = |member: &crate::harness::Member<'_>| {
+        member.repo.write(
             "deploy.toml",
             &project.policy(&format!("{rules}qa = {{}}\n")),
         );
     };
-    for forge in [alice, bob] {
-        file(forge);
+    for member in [alice, bob] {
+        file(member);
     }
     bob.deploy(&["policy", "approve"]).ok();
     let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();

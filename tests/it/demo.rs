@@ -1,4 +1,4 @@
-//! `git deploy demo`: the first thing that a newcomer sees, and the sandbox that is left to them.
+//! `git deploy demo`: a newcomer's first command, and the sandbox that it leaves.
 
 use crate::harness::{Repo, Run, Sandbox, World, with_random_keys};
 

@@ -1,4 +1,5 @@
-//! What a deployment would bring, and whether a change is there: the questions before every release.
+//! What a deployment would change, and whether a change is deployed: the questions before every
+//! release.
 
 use crate::harness::{Project, World, with_random_keys};
 

@@ -1,5 +1,5 @@
-//! Ephemeral environments, from the first deployment of a change request to the last reaper: with a real server, and shell components that
-//! make and remove folders.
+//! Ephemeral environments, from the first deployment of a change request to the last reaper, with a
+//! real server and shell components that make and remove folders.
 
 use std::path::PathBuf;
 
@@ -359,8 +359,8 @@ fn one_reaper_destroys() {
     project.ci.deploy(&["record", "pr-2", "--start"]).ok();
     world.advance("9h");
     let runs: Vec<Run<'_>> = std::thread::scope(|scope| {
-        let reap = |forge| {
-            scope.spawn(move || -> Run<'_> { crate::harness::Forge::deploy(forge, &["reap"]) })
+        let reap = |member| {
+            scope.spawn(move || -> Run<'_> { crate::harness::Member::deploy(member, &["reap"]) })
         };
         let threads: Vec<_> = [&project.alice, &project.bob, &project.ci]
             .map(reap)

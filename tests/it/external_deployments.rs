@@ -1,4 +1,5 @@
-//! What others did, written down: what ran before there was a ledger, and what a CI says of its own deployments.
+//! Deployments made outside: what ran before there was a ledger, and what a CI records about its
+//! own deployments.
 
 use crate::decisions::transcript;
 use crate::harness::{Project, Repo, World, with_random_keys};

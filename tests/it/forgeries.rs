@@ -1,4 +1,5 @@
-//! Pushes that mean one thing to git and would mean another to a careless reader: forged with plain bytes and real keys.
+//! Pushes that mean one thing to git and could mean another to a careless reader, forged with plain
+//! bytes and real keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +11,7 @@ use git_deploy::git::Repository;
 use git_deploy::ledger::audit::{Finding, Kind, Plan, Watch, audit, root};
 
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Run, World};
+use crate::harness::{Member, Project, Run, World};
 
 /// Prod's branch moves only to what runs there.
 const BOUND: &str = "[environments]\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n";
@@ -81,19 +82,19 @@ fn false_old_ids_are_refused() {
 fn forged_policies_admit_nothing() {
     let world = World::new();
     let server = world.bare_server("server.git");
-    let policy = |forge: &Forge<'_>| {
-        let person = format!("{} = {{ key = \"{}\" }}", forge.person, forge.key());
+    let policy = |member: &Member<'_>| {
+        let person = format!("{} = {{ key = \"{}\" }}", member.person, member.key());
         format!("schema = 1\nproject = \"demo\"\n[people]\n{person}\n[environments]\nprod = {{}}\n")
     };
-    let alice = Forge::new(&world, &server, "alice");
+    let alice = Member::new(&world, &server, "alice");
     alice.repo.commit("file", "content\n", "Begin");
     alice.begin(&policy(&alice));
     alice
         .push(&["HEAD:refs/heads/main", "refs/deploy/policy"])
         .ok();
     let (bob, mallory) = (
-        Forge::new(&world, &server, "bob"),
-        Forge::new(&world, &server, "mallory"),
+        Member::new(&world, &server, "bob"),
+        Member::new(&world, &server, "mallory"),
     );
     bob.deploy(&["init", "--remote", "origin", "--yes"]);
     bob.deploy(&["sync"]).ok();
@@ -177,9 +178,9 @@ fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
 const TWO: &str = "[environments]\ndev = {}\nstage = { promote_from = \"dev\" }\nprod = {}\n";
 
 /// Makes a few honest entries by two people, on a server without hooks.
-fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
+fn honest(world: &World) -> (Member<'_>, Member<'_>) {
     let server = world.bare_server("server.git");
-    let alice = Forge::new(world, &server, "alice");
+    let alice = Member::new(world, &server, "alice");
     alice.repo.commit("file", "content\n", "Begin");
     let key = alice.key();
     alice.begin(&format!(
@@ -194,7 +195,7 @@ fn honest(world: &World) -> (Forge<'_>, Forge<'_>) {
         world.advance("1m");
         alice.record(ledger, "HEAD", from);
     }
-    (alice, Forge::new(world, &server, "mallory"))
+    (alice, Member::new(world, &server, "mallory"))
 }
 
 /// Several forgeries of different kinds, in one chain and in several, are all found once each, and

@@ -1,4 +1,5 @@
-//! The corpus of the fuzz targets, played through the same functions: what was once interesting to a reader stays tested.
+//! The corpus of the fuzz targets, run through the same functions, so that every input that was
+//! once interesting stays tested.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod bodies;

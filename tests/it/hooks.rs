@@ -1,4 +1,5 @@
-//! All hooks of git's, with real pushes to a real bare repository: what each lets in, what each refuses, and what each costs at most.
+//! All of git's hooks that we use, with real pushes to a real bare repository: what each accepts,
+//! what it refuses, and what it may cost.
 
 mod bound_branches;
 mod handoff;

@@ -1,4 +1,4 @@
-//! Which environment and which commit the words of a command line mean, where some of them are left out.
+//! Which environment and which commit a command line means if some arguments are left out.
 
 use crate::harness::{Project, Repo, Run, World};
 

@@ -1,4 +1,5 @@
-//! Nobody needs to trust our binary: an auditor with git, minisign and jq reads and checks what it wrote, and with it agrees.
+//! Nobody needs to trust our binary: an auditor with git, minisign and jq reads and checks what it
+//! wrote, and agrees with it.
 //!
 //! The auditor types what README.md says under "For auditors", taken from there.
 
@@ -191,14 +192,14 @@ fn every_entry(auditor: &Repo<'_>) -> usize {
 fn forgeries(world: &World, auditor: &Repo<'_>) {
     let prod = entries(auditor, "prod");
     let [first, second, third] = [0, 1, 2].map(|at| prod[at].as_str());
-    let forged = |name: &str, forge: &dyn Fn(&Repo<'_>) -> String, words: &str| {
+    let forged = |name: &str, member: &dyn Fn(&Repo<'_>) -> String, words: &str| {
         let copy = format!("auditor-{name}");
         world
             .existing(".", "mallory")
             .run("cp", &["-R", "auditor", &copy])
             .ok();
         let copy = world.existing(&copy, "mallory");
-        let tip = forge(&copy);
+        let tip = member(&copy);
         copy.git(&["update-ref", "refs/deploy/prod", &tip]).ok();
         let by_hand = audit_sh(&copy, "prod").fails(1);
         assert!(by_hand.text().contains(words), "{name}: {by_hand}");

@@ -1,4 +1,5 @@
-//! What `--json` prints. The harness validates every document by its schema; here each kind is printed, and what programs go by is asserted.
+//! What `--json` prints. The harness validates every document by its schema; here each kind is
+//! printed, and the fields that programs rely on are checked.
 
 use std::collections::BTreeSet;
 

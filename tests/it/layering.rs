@@ -1,7 +1,8 @@
-//! Who may use whom, read from the sources, so that the picture in ARCHITECTURE.md stays true.
+//! Which module may use which, read from the sources, so that the picture in ARCHITECTURE.md stays
+//! true.
 //!
-//! The scanner works on text: comments and string contents are blanked out first. It cannot be led around by accident; a
-//! reviewer still looks for those who try.
+//! The scanner works on text: comments and string contents are blanked out first. It cannot be
+//! bypassed by accident; a reviewer still looks for those who try.
 
 mod source;
 mod suggested_commands;

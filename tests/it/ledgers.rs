@@ -1,15 +1,16 @@
-//! Ledgers on a server: what may go in goes in, whole and durable; what may not leaves nothing behind.
+//! Ledgers on a server: what is allowed is written whole and durably; what is not leaves nothing
+//! behind.
 
 use git_deploy::domain::id::EntryId;
 
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Repo, Run, World};
+use crate::harness::{Member, Repo, Run, World};
 
 /// Returns a policy with these people's keys, two environments and the given rest.
-fn policy(people: &[&Forge<'_>], more: &str) -> String {
+fn policy(people: &[&Member<'_>], more: &str) -> String {
     let people: Vec<String> = people
         .iter()
-        .map(|forge| format!("{} = \"{}\"\n", forge.person, forge.key()))
+        .map(|member| format!("{} = \"{}\"\n", member.person, member.key()))
         .collect();
     let people = people.concat();
     format!(
@@ -18,9 +19,9 @@ fn policy(people: &[&Forge<'_>], more: &str) -> String {
 }
 
 /// Returns a server that trusts alice, and her clone with one commit and the first policy in force.
-fn served(world: &World) -> (Repo<'_>, Forge<'_>) {
+fn served(world: &World) -> (Repo<'_>, Member<'_>) {
     let server = world.bare_server("server.git");
-    let alice = Forge::new(world, &server, "alice");
+    let alice = Member::new(world, &server, "alice");
     server
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
         .ok();
@@ -209,8 +210,8 @@ fn only_the_named_admin_begins_a_project() {
     let world = World::new();
     let server = world.bare_server("server.git");
     let (alice, mallory) = (
-        Forge::new(&world, &server, "alice"),
-        Forge::new(&world, &server, "mallory"),
+        Member::new(&world, &server, "alice"),
+        Member::new(&world, &server, "mallory"),
     );
     server
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
@@ -238,7 +239,7 @@ fn only_the_named_admin_begins_a_project() {
 fn a_push_does_not_rely_on_itself() {
     let world = World::new();
     let server = world.bare_server("server.git");
-    let alice = Forge::new(&world, &server, "alice");
+    let alice = Member::new(&world, &server, "alice");
     server
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
         .ok();
@@ -356,7 +357,7 @@ fn atomic_pushes_are_all_or_nothing() {
 fn recovery_accepts_one_publication() {
     let world = World::new();
     let (server, _) = served(&world);
-    let bob = Forge::new(&world, &server, "bob");
+    let bob = Member::new(&world, &server, "bob");
     bob.repo
         .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
         .ok();

@@ -1,7 +1,8 @@
-//! A valid push with one thing changed is never let in, whatever that one thing is.
+//! A valid push with any one thing changed is refused.
 //!
-//! Thousands of mutations are judged in this process, by the court that the hooks ask; some of each kind are then really pushed, with
-//! plain git to a server with its hooks. `PROPTEST_CASES` tries more of them.
+//! Thousands of mutations are judged in this process, by the code that the hooks use; some of each
+//! kind are then really pushed, with plain git to a server with its hooks. `PROPTEST_CASES` tries
+//! more of them.
 
 mod apply;
 mod change;
@@ -16,7 +17,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use crate::harness::World;
 use crate::harness::project::said;
 use change::mutation;
-use valid_pushes::{Bench, Line};
+use valid_pushes::{Line, PushFixture};
 
 /// How many mutations are judged at least.
 const CASES: u32 = 1_500;
@@ -39,7 +40,7 @@ type Tally = BTreeMap<&'static str, Tried>;
 #[test]
 fn no_mutation_is_accepted() {
     let world = World::new();
-    let bench = Bench::new(&world);
+    let bench = PushFixture::new(&world);
     let tried = judged(&bench, CASES);
     assert_eq!(
         tried.len(),
@@ -54,11 +55,11 @@ fn no_mutation_is_accepted() {
 #[test]
 fn no_mutation_is_accepted_with_sha256() {
     let world = World::sha256();
-    judged(&Bench::new(&world), CASES / 5);
+    judged(&PushFixture::new(&world), CASES / 5);
 }
 
 /// Judges mutations; none is let in.
-fn judged(bench: &Bench<'_>, cases: u32) -> Tally {
+fn judged(bench: &PushFixture<'_>, cases: u32) -> Tally {
     // Otherwise what follows says nothing.
     for line in bench.valid() {
         assert_eq!(
@@ -100,7 +101,7 @@ fn judged(bench: &Bench<'_>, cases: u32) -> Tally {
 }
 
 /// Pushes mutations with plain git: all are refused, nothing has moved, and the server goes on as if nothing had been.
-fn really(bench: &Bench<'_>, mutations: impl Iterator<Item = Line>) {
+fn really(bench: &PushFixture<'_>, mutations: impl Iterator<Item = Line>) {
     let project = &bench.project;
     let before = project.refs();
     let (mut pushed, mut judged) = (0, 0);

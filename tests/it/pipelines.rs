@@ -1,5 +1,6 @@
-//! The sample pipelines of `testdata/pipelines`, played from the first commit to production as their READMEs say it: real keys of several
-//! people and a machine, a real server with its hooks, and the commands that a user types.
+//! The sample pipelines of `testdata/pipelines`, run from the first commit to production as their
+//! READMEs say: real keys of several people and a machine, a real server with its hooks, and the
+//! commands that a user types.
 
 use crate::harness::needs;
 use crate::transcripts::check;

@@ -1,7 +1,7 @@
-//! The life of a policy, played through real pushes: admins who must agree, keys that are changed, retired and taken away, a way back
-//! to an older text, and the day when all admin keys are lost.
+//! Changes of the policy through real pushes: admins who must agree, keys that are replaced,
+//! retired and removed, an older text restored, and recovery after all admin keys are lost.
 
-use crate::harness::{Forge, Project, Run, World};
+use crate::harness::{Member, Project, Run, World};
 
 /// Returns the policy's text with a text in one person's line replaced.
 fn with_line(text: &str, person: &str, line: &str) -> String {
@@ -20,15 +20,15 @@ fn with_line(text: &str, person: &str, line: &str) -> String {
 }
 
 /// Publishes a text, past what the client would say.
-fn publish<'w>(forge: &Forge<'w>, text: &str) -> Run<'w> {
-    forge.repo.write("deploy.toml", text);
-    forge.deploy(&["policy", "publish", "--yes", "--no-verify"])
+fn publish<'w>(member: &Member<'w>, text: &str) -> Run<'w> {
+    member.repo.write("deploy.toml", text);
+    member.deploy(&["policy", "publish", "--yes", "--no-verify"])
 }
 
 /// Publishes a text with the key that the server's owner armed.
-fn recover<'w>(forge: &Forge<'w>, text: &str) -> Run<'w> {
-    forge.repo.write("deploy.toml", text);
-    forge.deploy(&["policy", "publish", "--yes", "--recover"])
+fn recover<'w>(member: &Member<'w>, text: &str) -> Run<'w> {
+    member.repo.write("deploy.toml", text);
+    member.deploy(&["policy", "publish", "--yes", "--recover"])
 }
 
 /// A publication needs a number of other admins, each for its exact text; an approval is used once.
@@ -44,9 +44,9 @@ fn publications_need_enough_admins() {
     };
     let (two, three) = (rest("dev = {}"), rest("dev = {}\nprod = {}"));
     publish(alice, &two).ok();
-    let approve = |forge: &Forge<'_>| {
-        forge.repo.write("proposed.toml", &three);
-        forge.deploy(&["policy", "approve", "proposed.toml"]).ok();
+    let approve = |member: &Member<'_>| {
+        member.repo.write("proposed.toml", &three);
+        member.deploy(&["policy", "approve", "proposed.toml"]).ok();
     };
     let said = project.refused(&["approvals"], || publish(alice, &three));
     assert!(said.contains("0 of 2, needs bob, carol"), "{said}");
@@ -66,9 +66,9 @@ fn publications_need_enough_admins() {
     assert!(published.text().contains("is in force"), "{published}");
     // Back to the older text: a new entry like any other, on the approvals that it finds, which are none.
     project.refused(&["approvals"], || publish(alice, &two));
-    for forge in [bob, carol] {
-        forge.repo.write("older.toml", &two);
-        forge.deploy(&["policy", "approve", "older.toml"]).ok();
+    for member in [bob, carol] {
+        member.repo.write("older.toml", &two);
+        member.deploy(&["policy", "approve", "older.toml"]).ok();
     }
     published = publish(alice, &two).ok();
     assert!(published.text().contains("is in force"), "{published}");
@@ -206,8 +206,8 @@ fn recovery_is_confirmed_by_every_client() {
         asked.contains(&confirm) && bob.repo.rev("refs/deploy/policy") == before,
         "{asked}"
     );
-    for forge in [bob, &project.ci] {
-        forge
+    for member in [bob, &project.ci] {
+        member
             .repo
             .git(&[
                 "config",
@@ -216,7 +216,7 @@ fn recovery_is_confirmed_by_every_client() {
                 &carol.key().to_string(),
             ])
             .ok();
-        forge.deploy(&["sync"]).ok();
+        member.deploy(&["sync"]).ok();
     }
     project
         .ci

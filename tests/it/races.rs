@@ -1,8 +1,9 @@
-//! Two who write at the same moment, with the program as people run it: one wins, the other tries again and lands after it.
+//! Two people who write at the same moment, with the real program: one wins, the other tries again
+//! and follows.
 
 mod either_order;
 
-use crate::harness::{Forge, Project, World};
+use crate::harness::{Member, Project, World};
 
 /// How often each writes. Every round is a race: both begin it together.
 const ROUNDS: usize = 4;
@@ -68,9 +69,9 @@ fn noted(project: &Project<'_>, ledger: &str, commit: &str) {
 fn concurrent_records_all_land() {
     for world in [World::new(), World::sha256()] {
         let project = Project::new(&world, "[environments]\ndev = {}\n");
-        let record = |forge: &Forge<'_>, round: usize| {
-            let message = format!("{} {round}", forge.person);
-            forge
+        let record = |member: &Member<'_>, round: usize| {
+            let message = format!("{} {round}", member.person);
+            member
                 .deploy(&["record", "dev", "--all", "-m", &message])
                 .ok();
         };
@@ -111,9 +112,9 @@ fn evidence_does_not_disturb_deployments() {
         &world,
         "[environments]\ndev = { checks = [\"test-result\"] }\n[checks]\ntest-result = { by = [\"bob\", \"ci\"] }\n",
     );
-    let attest = |forge: &Forge<'_>| {
+    let attest = |member: &Member<'_>| {
         drop(
-            forge
+            member
                 .deploy(&["attest", "test-result", "--result", "passed"])
                 .ok(),
         )
@@ -140,11 +141,11 @@ fn one_of_two_starts_wins() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let won = std::sync::Mutex::new(Vec::new());
-    let start = |forge: &Forge<'_>, _| {
-        let run = forge.deploy(&["record", "dev", "--all", "--start"]);
+    let start = |member: &Member<'_>, _| {
+        let run = member.deploy(&["record", "dev", "--all", "--start"]);
         if run.succeeded() {
-            forge.deploy(&["record", "dev", "--finish"]).ok();
-            won.lock().unwrap().push(forge.person.to_owned());
+            member.deploy(&["record", "dev", "--finish"]).ok();
+            won.lock().unwrap().push(member.person.to_owned());
         } else {
             let run = run.fails(1);
             assert!(run.err().contains("✗ lock"), "{run}");

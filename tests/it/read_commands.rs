@@ -1,17 +1,18 @@
-//! The commands that look: what people see of real ledgers, and what an audit finds in forged ones.
+//! The commands that only read: what people see of real ledgers, and what an audit finds in forged
+//! ones.
 
 use git_deploy::domain::entry::{Action, Start};
 use git_deploy::domain::id::{EntryId, RunId};
 
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, World, with_random_keys};
+use crate::harness::{Member, World, with_random_keys};
 
 /// Returns a policy with these people's keys, in which production requires what ran in dev and a
 /// second person.
-fn policy(people: &[&Forge<'_>]) -> String {
+fn policy(people: &[&Member<'_>]) -> String {
     let people: Vec<String> = people
         .iter()
-        .map(|forge| format!("{} = \"{}\"\n", forge.person, forge.key()))
+        .map(|member| format!("{} = \"{}\"\n", member.person, member.key()))
         .collect();
     let environments = "dev = {}\nprod = { promote_from = \"dev\", approvals = 1 }\n\"pr-*\" = { ephemeral = { ttl = \"8h\", limit = 2 } }\n";
     format!(
@@ -21,11 +22,11 @@ fn policy(people: &[&Forge<'_>]) -> String {
 }
 
 /// Returns alice's clone with two commits, the first of which runs in dev, which has a lock.
-fn begun(world: &World) -> (Forge<'_>, Forge<'_>, String) {
+fn begun(world: &World) -> (Member<'_>, Member<'_>, String) {
     let server = world.bare_server("server.git");
     let (alice, bob) = (
-        Forge::new(world, &server, "alice"),
-        Forge::new(world, &server, "bob"),
+        Member::new(world, &server, "alice"),
+        Member::new(world, &server, "bob"),
     );
     let first = alice.repo.commit("file", "one\n", "Begin");
     alice.begin(&policy(&[&alice, &bob]));
@@ -131,7 +132,7 @@ fn an_audit_continues_after_a_finding() {
     let (alice, bob, _) = begun(&world);
     let repo = &alice.repo;
     let older = EntryId(repo.rev("refs/deploy/policy").parse().unwrap());
-    let carol = Forge::new(&world, &world.bare_server("other.git"), "carol");
+    let carol = Member::new(&world, &world.bare_server("other.git"), "carol");
     alice.publish(&policy(&[&alice, &carol]), false);
     // Bob is gone, and signs as if he were not.
     bob.repo

@@ -1,4 +1,4 @@
-//! The README's policy is one that the program takes.
+//! The policy in README.md is valid.
 
 use git_deploy::domain::id::PublicKey;
 use git_deploy::domain::policy::Policy;

@@ -1,5 +1,5 @@
-//! A forge without hooks loses, rewrites and takes in what it should not: clients find it, one of them puts it right, and nothing valid is
-//! lost on the way. What an auditor files of it.
+//! A host without hooks loses, rewrites and accepts what it should not: clients find it, one of
+//! them repairs it, and nothing valid is lost. What an auditor files about it.
 
 use crate::harness::{Project, World};
 
@@ -17,8 +17,8 @@ fn on_a_forge(world: &World) -> Project<'_> {
     project.ci.deploy(&["record", "dev", "--all"]).ok();
     project.push("api/x", "two\n");
     project.ci.deploy(&["record", "dev", "--all"]).ok();
-    for forge in [&project.bob, &project.carol] {
-        forge.deploy(&["sync"]).ok();
+    for member in [&project.bob, &project.carol] {
+        member.deploy(&["sync"]).ok();
     }
     project
 }

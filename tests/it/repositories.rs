@@ -1,4 +1,5 @@
-//! Repositories as they are in the wild: whatever git opens, the daily round works in it, or it is refused by name with what to do.
+//! All kinds of repositories: whatever git opens, the daily commands work in it, or it is refused
+//! by name with what to do.
 
 mod cut_off;
 mod refused;

@@ -1,6 +1,8 @@
-//! Every rule, by its server: refused with the rule's name, nothing moved; then the honest way, which works.
+//! Every rule, checked by its server: refused with the rule's name and nothing moved; then the
+//! honest way, which works.
 //!
-//! The refusals name all the rules that are broken, so a test that mends one after the other shows that each is that rule's alone.
+//! A refusal names all broken rules, so a test that fixes one after another shows that each is
+//! reported by its own rule.
 
 use crate::harness::{Project, World};
 

@@ -1,8 +1,8 @@
-//! Deployments whose commands, people and machines misbehave: what they print, what they may see, how they fail, are interrupted and get
-//! in each other's way.
+//! Deployments whose commands, people and machines misbehave: what they print, what they may see,
+//! how they fail, are interrupted and disturb each other.
 //!
-//! Each component's commands are scripts of the commit, so that a test changes what happens by a commit. What was done is written to the
-//! file `done` in the world's home, a line a step.
+//! Each component's commands are scripts of the commit, so that a test changes what happens by a
+//! commit. They write what they did to the file `done` in the world's home, one line per step.
 
 mod background;
 mod changes_while_planning;
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::harness::{Project, Run, World, wait_for};
 
-pub use background::Going;
+pub use background::BackgroundRun;
 
 /// `db` waits for `net`, `api` for `db`, and `web` for nobody.
 const COMPONENTS: [(&str, &str); 4] = [
@@ -33,11 +33,11 @@ const COMPONENTS: [(&str, &str); 4] = [
 /// How long something may take that takes no time on a calm machine.
 
 /// A project whose commands are scripts.
-pub struct Play<'w> {
+pub struct RunFixture<'w> {
     pub project: Project<'w>,
 }
 
-impl<'w> Play<'w> {
+impl<'w> RunFixture<'w> {
     /// Makes a project with these environments, and more lines for some components.
     pub fn new(world: &'w World, environments: &str, more: &[(&str, &str)]) -> Self {
         let play = Self {

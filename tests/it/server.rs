@@ -1,8 +1,9 @@
-//! A server as pushers and its owner meet it: real pushes over `file://` to a bare repository with the real hooks.
+//! A server as pushers and its owner see it: real pushes over `file://` to a bare repository with
+//! the real hooks.
 //!
-//! What needs no valid entry is here; attacks with forged entries build on the same world.
+//! Tests without valid entries are here; attacks with forged entries build on the same world.
 
-use crate::harness::{Repo, Run, Wire, World, needs, with_random_keys};
+use crate::harness::{RawPush, Repo, Run, World, needs, with_random_keys};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 /// The tree without entries, which every repository can make.
@@ -304,7 +305,7 @@ fn ledgers_are_never_deleted() {
         .git(&["push", "-q", "origin", ":refs/deploy/prod"])
         .fails(1);
     for old in [ZERO, &id, &other] {
-        let answer = Wire::new(&alice)
+        let answer = RawPush::new(&alice)
             .update(old, ZERO, "refs/deploy/prod")
             .send(&server);
         assert!(answer.contains("ng refs/deploy/prod"), "{old}: {answer}");

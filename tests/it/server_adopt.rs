@@ -1,4 +1,5 @@
-//! `git-deploy server adopt`: ledgers that moved to another server, or that never had one, are audited there and guarded from then on.
+//! `git-deploy server adopt`: ledgers that moved to another server, or never had one, are audited
+//! there and protected from then on.
 
 use insta::assert_snapshot;
 
@@ -72,8 +73,8 @@ fn a_moved_server_is_adopted() {
     copy.git(&["remote", "remove", "origin"]).ok();
     copy.deploy(&["server", "check"]).ok();
 
-    for forge in [alice, ci] {
-        forge
+    for member in [alice, ci] {
+        member
             .repo
             .git(&["remote", "set-url", "origin", &copy.url()])
             .ok();

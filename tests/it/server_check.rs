@@ -1,4 +1,5 @@
-//! `git-deploy server check`: each way in which a server fails to protect is found, and what it says to type mends it.
+//! `git-deploy server check`: each way in which a server fails to protect is found, and fixed by
+//! the commands that it prints.
 
 use insta::assert_snapshot;
 

@@ -1,4 +1,5 @@
-//! What runs where, in a repository of several parts: how far each is behind, and whether all is as its branch is.
+//! What runs where in a repository of several components: how far each is behind, and whether it
+//! matches its branch.
 
 use crate::harness::{Project, World};
 

@@ -1,5 +1,6 @@
-//! What people see on a terminal of 80 and of 200 columns, of 40 components and the rest and of names near their limits: nothing runs past the
-//! edge but what nobody may cut, columns stay columns, and nothing is said by colour alone.
+//! Output on terminals of 80 and 200 columns, with 40 components and names near their limits:
+//! nothing runs past the edge but text that must stay whole, columns line up, and nothing is said
+//! by colour alone.
 
 use unicode_width::UnicodeWidthStr as _;
 

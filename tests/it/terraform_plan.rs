@@ -1,6 +1,8 @@
-//! What real terraform says, read: summaries, digests that two equal plans share, and no value shown.
+//! The reading of real terraform plans: summaries, digests that two equal plans share, and no value
+//! shown.
 //!
-//! The states are those of `testdata/terraform`, whose commands run as `git deploy run` runs them: in a folder that they do not write to.
+//! The states are those of `testdata/terraform`, whose commands run as `git deploy run` runs them:
+//! in a folder that they do not write to.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

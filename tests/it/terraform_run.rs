@@ -1,6 +1,7 @@
-//! `git deploy run` with real terraform, real hooks and real pushes: three states, one of which reads another's output.
+//! `git deploy run` with real terraform, real hooks and real pushes: three states, one of which
+//! reads another's output.
 //!
-//! What counts is what stands in the state files afterwards, whatever was printed and recorded about it.
+//! What counts are the state files afterwards, whatever was printed and recorded about them.
 
 use std::path::{Path, PathBuf};
 
@@ -54,8 +55,8 @@ impl<'w> Shop<'w> {
             .alice
             .deploy(&["policy", "publish", "--yes"])
             .ok();
-        for forge in [&self.project.bob, &self.project.carol, &self.project.ci] {
-            forge.deploy(&["sync"]).ok();
+        for member in [&self.project.bob, &self.project.carol, &self.project.ci] {
+            member.deploy(&["sync"]).ok();
         }
     }
 

@@ -1,4 +1,5 @@
-//! The ways to a server: the same day over each, with the hooks in the environment that the server there gives them.
+//! The ways to reach a server: the same day over each, with the hooks in the environment that the
+//! server gives them.
 
 mod gitolite;
 mod http;

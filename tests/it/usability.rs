@@ -1,4 +1,4 @@
-//! The small things that decide whether a person gets on: what needs no second command, and what an error says to type next.
+//! Small things that help people: steps that are not needed, and errors that say what to type next.
 
 use std::fmt::Write as _;
 

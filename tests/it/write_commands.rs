@@ -1,4 +1,5 @@
-//! The commands that write: setting up, deciding, recording, with real keys, a real server and its real hooks.
+//! The commands that write: setting up, deciding, recording, with real keys, a real server and its
+//! real hooks.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,8 @@
-//! Entries that no client of ours would write: forged with real keys, pushed with plain git, refused with nothing changed.
+//! Entries that no client of ours would write: forged with real keys, pushed with plain git, and
+//! refused with nothing changed.
 //!
-//! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
+//! What a server refuses by the refs alone, before it reads an entry, is in `server.rs` and
+//! `ledgers.rs`.
 
 use git_deploy::domain::entry::{
     Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
@@ -9,7 +11,7 @@ use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
 
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, World};
+use crate::harness::{Member, Project, World};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -31,7 +33,7 @@ fn ready(world: &World) -> Project<'_> {
 }
 
 /// Makes an honest record to prod, changed by the test before it is signed.
-fn bent(ci: &Forge<'_>, bend: impl Fn(&mut Statement)) -> EntryId {
+fn bent(ci: &Member<'_>, bend: impl Fn(&mut Statement)) -> EntryId {
     ci.build("prod", ci.a_record("HEAD", None), None, |statement| {
         if let Action::Record(record) = &mut statement.action {
             record.deployment.approved_by = vec!["bob".parse().unwrap()];
@@ -154,7 +156,7 @@ fn impossible_transitions_are_refused() {
             commit: head,
         }]
     };
-    let none: Vec<(&Forge<'_>, &str, Action)> = vec![
+    let none: Vec<(&Member<'_>, &str, Action)> = vec![
         (
             ci,
             "prod",
@@ -195,14 +197,14 @@ fn impossible_transitions_are_refused() {
             }),
         ),
     ];
-    for (forge, ledger, action) in none {
-        let id = forge.build(ledger, action, None, |_| ());
-        project.refused_entry(&["state"], forge, ledger, &id);
+    for (member, ledger, action) in none {
+        let id = member.build(ledger, action, None, |_| ());
+        project.refused_entry(&["state"], member, ledger, &id);
     }
     // A run that lives is finished by its owner alone, under its newest number; a second lock is none.
     ci.deploy(&["record", "prod", "--start"]).ok();
-    for forge in [bob, ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [bob, ci] {
+        member.deploy(&["sync"]).ok();
     }
     project.refused(&["lock"], || {
         project.carol.deploy(&["record", "prod", "--no-verify"])
@@ -239,7 +241,7 @@ fn impossible_transitions_are_refused() {
     project.audited();
 }
 
-fn project_admin<'a, 'w>(project: &'a Project<'w>) -> &'a Forge<'w> {
+fn project_admin<'a, 'w>(project: &'a Project<'w>) -> &'a Member<'w> {
     project.alice.deploy(&["sync"]).ok();
     &project.alice
 }
@@ -412,8 +414,8 @@ fn ledgers_stay_chains_of_the_policy() {
     project.audited();
 }
 
-fn a_yank(forge: &Forge<'_>) -> Action {
-    let commit = forge.repo.rev("HEAD");
+fn a_yank(member: &Member<'_>) -> Action {
+    let commit = member.repo.rev("HEAD");
     Action::Yank(Yank {
         commit: Some(CommitId(commit.parse().unwrap())),
         digest: None,
@@ -576,13 +578,13 @@ fn publication(text: &str) -> Action {
 }
 
 /// Makes a well-formed policy that follows the one in force.
-pub fn publish(forge: &Forge<'_>, text: &str) -> EntryId {
-    forge.build("policy", publication(text), Some(text), |_| ())
+pub fn publish(member: &Member<'_>, text: &str) -> EntryId {
+    member.build("policy", publication(text), Some(text), |_| ())
 }
 
 /// Makes another deployment of what an environment runs, component by component.
-pub fn a_deployment(forge: &Forge<'_>, environment: &str) -> Action {
-    let bytes = forge.bytes("blob", &format!("refs/deploy/{environment}:entry.json"));
+pub fn a_deployment(member: &Member<'_>, environment: &str) -> Action {
+    let bytes = member.bytes("blob", &format!("refs/deploy/{environment}:entry.json"));
     let mut statement = Statement::parse(&bytes).unwrap();
     for change in &mut record(&mut statement).deployment.components {
         change.from = Some(change.target.commit);

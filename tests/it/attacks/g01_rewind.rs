@@ -2,7 +2,7 @@
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Project, Siege, Wire, World};
+use crate::harness::{AttackRunner, Project, RawPush, World};
 
 const BOUND: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\", tag = \"v{version}\" }\n";
 
@@ -24,7 +24,7 @@ fn ledgers_only_move_forward() {
         );
         let next = an_entry(ci, "dev");
         let (zero, made_up) = ("0".repeat(tip.len()), "1".repeat(tip.len()));
-        let siege = Siege::of(&project);
+        let attacks = AttackRunner::of(&project);
         let claims = [
             ("nothing", &zero),
             ("the tip", &tip),
@@ -45,17 +45,17 @@ fn ledgers_only_move_forward() {
                     continue;
                 }
                 // Of a push that would change nothing else, each is refused on its own and in company.
-                let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
-                siege.wire(&attack, &["place"], &wire);
+                let wire = RawPush::new(&ci.repo).update(old, new, "refs/deploy/dev");
+                attacks.refused_raw(&attack, &["place"], &wire);
                 let wire = wire
                     .update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride")
                     .with("report-status atomic");
-                siege.wire(&format!("{attack}, atomically"), &["place"], &wire);
+                attacks.refused_raw(&format!("{attack}, atomically"), &["place"], &wire);
             }
         }
         // To the tip itself there is nothing to be done.
-        let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
-        siege.wire("create what is there", &["place"], &wire);
+        let wire = RawPush::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
+        attacks.refused_raw("create what is there", &["place"], &wire);
         // Away and back again in one breath.
         for (first, then) in [
             (&zero, &before),
@@ -63,10 +63,10 @@ fn ledgers_only_move_forward() {
             (&before, &next),
             (&zero, &genesis),
         ] {
-            let wire = Wire::new(&ci.repo)
+            let wire = RawPush::new(&ci.repo)
                 .update(&tip, first, "refs/deploy/dev")
                 .update(first, then, "refs/deploy/dev");
-            siege.wire("twice the same ref", &["place"], &wire);
+            attacks.refused_raw("twice the same ref", &["place"], &wire);
         }
         // The policy's ledger, by an admin.
         alice.deploy(&["sync"]).ok();
@@ -81,18 +81,18 @@ fn ledgers_only_move_forward() {
             (&policy, &first),
             (&zero, &first),
         ] {
-            let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
-            siege.wire("the policy", &["place"], &wire);
+            let wire = RawPush::new(&alice.repo).update(old, new, "refs/deploy/policy");
+            attacks.refused_raw("the policy", &["place"], &wire);
         }
         // Gone by making room for a folder.
-        let wire = Wire::new(&ci.repo)
+        let wire = RawPush::new(&ci.repo)
             .update(&tip, &zero, "refs/deploy/dev")
             .update(&zero, &next, "refs/deploy/dev/dev");
-        siege.wire("a folder in its place", &["place"], &wire);
-        siege.refused("by git, gone", &["place"], || {
+        attacks.refused_raw("a folder in its place", &["place"], &wire);
+        attacks.refused("by git, gone", &["place"], || {
             ci.push(&[":refs/deploy/dev"])
         });
-        siege.refused("all, mirrored", &["place"], || {
+        attacks.refused("all, mirrored", &["place"], || {
             ci.repo.git(&[
                 "push",
                 "-q",
@@ -103,7 +103,7 @@ fn ledgers_only_move_forward() {
             ])
         });
         ci.push(&[&format!("{next}:refs/deploy/dev")]).ok();
-        siege.end();
+        attacks.finish();
     }
 }
 
@@ -123,19 +123,19 @@ fn bound_refs_neither_vanish_nor_rewind() {
         .ok();
     let three = project.commit("api/x", "three\n");
     let (zero, made_up) = ("0".repeat(40), "1".repeat(40));
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for old in [&zero, &made_up, &one, &two, &three] {
         for new in [&zero, &one, &three] {
             if old == new && *new != zero {
                 continue;
             }
             for (name, rule) in [("refs/heads/prod", "branch"), ("refs/tags/v1", "tag")] {
-                let wire = Wire::new(&alice.repo).update(old, new, name);
-                siege.wire(&format!("{name} from {old} to {new}"), &[rule], &wire);
+                let wire = RawPush::new(&alice.repo).update(old, new, name);
+                attacks.refused_raw(&format!("{name} from {old} to {new}"), &[rule], &wire);
             }
         }
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Of two entries for the same place, pushed one after the other or both at once, only one is
@@ -147,18 +147,18 @@ fn one_place_takes_one_entry() {
     let ci = &project.ci;
     let (one, other) = (an_entry(ci, "dev"), an_entry(ci, "dev"));
     assert_ne!(one, other);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let zero = "0".repeat(40);
-    let both = Wire::new(&ci.repo)
+    let both = RawPush::new(&ci.repo)
         .update(&zero, &one, "refs/deploy/dev")
         .update(&zero, &other, "refs/deploy/dev");
     let said = both.send(&project.server);
     assert!(said.contains("ng refs/deploy/dev"), "{said}");
     let tip = project.server.rev("refs/deploy/dev");
     assert_eq!(tip, one, "the first that is named");
-    siege.entry("the other one", &["place"], ci, "dev", &other);
-    siege.entry("the same, elsewhere", &["place"], ci, "qa", &one);
+    attacks.refused_entry("the other one", &["place"], ci, "dev", &other);
+    attacks.refused_entry("the same, elsewhere", &["place"], ci, "qa", &one);
     let again = ci.build("dev", a_lock(), None, |it| it.sequence = 1);
-    siege.entry("its number again", &["place"], ci, "dev", &again);
-    siege.end();
+    attacks.refused_entry("its number again", &["place"], ci, "dev", &again);
+    attacks.finish();
 }

@@ -1,10 +1,11 @@
-//! Group 2: the code as first parent and the ledger as second, ledgers merged, a forged history under the tip.
+//! Group 2: code as first parent and the ledger as second, merged ledgers, and a forged history
+//! under the tip.
 
 use git_deploy::domain::entry::Action;
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Project, Siege, Wire, World};
+use crate::harness::{AttackRunner, Project, RawPush, World};
 
 /// A ledger cannot be attached to other history, nor other history to a ledger.
 #[test]
@@ -31,7 +32,7 @@ fn other_parents_are_refused() {
     let next = ci
         .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
         .to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let parents = |parents: &[&String]| {
         let lines: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
         ci.recommit(&next, |raw| {
@@ -60,7 +61,7 @@ fn other_parents_are_refused() {
         ("the one before as well", &[&tip, &before, &head]),
     ];
     for (attack, ids) in wrong {
-        siege.entry(attack, &["place"], ci, "dev", &parents(ids));
+        attacks.refused_entry(attack, &["place"], ci, "dev", &parents(ids));
     }
     // A merge as git makes it, and an octopus of all there is.
     for others in [vec![&fork], vec![&qa, &policy], vec![&head]] {
@@ -69,7 +70,7 @@ fn other_parents_are_refused() {
         let tree = format!("{tip}^{{tree}}");
         arguments.push(&tree);
         let merge = ci.repo.git(&arguments).ok().text();
-        siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
+        attacks.refused_entry("a merge that git makes", &["place"], ci, "dev", &merge);
     }
     // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
     for between in [
@@ -77,7 +78,7 @@ fn other_parents_are_refused() {
         parents(&[&fork, &tip]),
         parents(&[&head, &tip]),
     ] {
-        siege.entry(
+        attacks.refused_entry(
             "an entry on a merge",
             &["place"],
             ci,
@@ -85,7 +86,7 @@ fn other_parents_are_refused() {
             &ci.replant(&next, &between),
         );
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// A rewritten history is refused, even if the same people signed it.
@@ -107,8 +108,8 @@ fn another_history_is_refused() {
     ci.push(&["refs/deploy/dev"]).ok();
     let third = an_entry(ci, "dev");
     let tip = ci.repo.rev("refs/deploy/dev");
-    let siege = Siege::of(&project);
-    siege.entry("a shorter past", &["place"], ci, "dev", &forged);
+    let attacks = AttackRunner::of(&project);
+    attacks.refused_entry("a shorter past", &["place"], ci, "dev", &forged);
     // Longer than the true one, each entry signed for its place in it.
     ci.repo
         .git(&["update-ref", "refs/deploy/dev", &forged])
@@ -116,7 +117,7 @@ fn another_history_is_refused() {
     for _ in 0..3 {
         ci.append("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ());
     }
-    siege.entry(
+    attacks.refused_entry(
         "a longer past",
         &["place"],
         ci,
@@ -124,14 +125,14 @@ fn another_history_is_refused() {
         &ci.repo.rev("refs/deploy/dev"),
     );
     ci.repo.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
-    siege.entry(
+    attacks.refused_entry(
         "the second entry on it",
         &["place"],
         ci,
         "dev",
         &ci.replant(&second, &forged),
     );
-    siege.entry(
+    attacks.refused_entry(
         "the honest next entry on it",
         &["place"],
         ci,
@@ -155,7 +156,7 @@ fn another_history_is_refused() {
             ("dev", &forged),
             ("qa", &an_entry(ci, "qa")),
         ] {
-            siege.entry(
+            attacks.refused_entry(
                 "another genesis",
                 &["place"],
                 ci,
@@ -163,8 +164,8 @@ fn another_history_is_refused() {
                 &ci.replant(id, &root),
             );
         }
-        siege.entry("a genesis alone", &["place"], ci, "qa", &root);
-        siege.entry(
+        attacks.refused_entry("a genesis alone", &["place"], ci, "qa", &root);
+        attacks.refused_entry(
             "a genesis alone, for one that is there",
             &["place"],
             ci,
@@ -174,21 +175,21 @@ fn another_history_is_refused() {
     }
     // What another ledger would begin with.
     let qa = an_entry(ci, "qa");
-    siege.entry(
+    attacks.refused_entry(
         "the genesis of another ledger",
         &["place"],
         ci,
         "qa",
         &ci.replant(&qa, &ci.repo.rev(&genesis)),
     );
-    siege.entry(
+    attacks.refused_entry(
         "its own genesis and no entry",
         &["place"],
         ci,
         "qa",
         &ci.repo.rev(&format!("{qa}~1")),
     );
-    siege.end();
+    attacks.finish();
 }
 
 /// Replaced objects and shallow lines do not change which history is judged.
@@ -203,12 +204,12 @@ fn replaced_and_shallow_parents_are_ignored() {
     ci.deploy(&["record", "dev", "--all"]).ok();
     let tip = ci.repo.rev("refs/deploy/dev");
     let forged = ci.replant(&an_entry(ci, "dev"), &fork);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let replace = format!("refs/replace/{fork}");
-    siege.refused("a replaced commit", &["place"], || {
+    attacks.refused("a replaced commit", &["place"], || {
         ci.push(&[&format!("{tip}:{replace}")])
     });
-    siege.refused("and what is then behind it", &["place"], || {
+    attacks.refused("and what is then behind it", &["place"], || {
         ci.push(&[
             &format!("{tip}:{replace}"),
             &format!("+{forged}:refs/deploy/dev"),
@@ -216,21 +217,21 @@ fn replaced_and_shallow_parents_are_ignored() {
     });
     // In the pusher's own clone anything may be replaced.
     ci.repo.git(&["replace", &fork, &tip]).ok();
-    siege.entry("replaced at home", &["place"], ci, "dev", &forged);
+    attacks.refused_entry("replaced at home", &["place"], ci, "dev", &forged);
     ci.repo.git(&["replace", "-d", &fork]).ok();
     std::fs::write(
         ci.repo.path().join(".git/info/grafts"),
         format!("{forged} {tip}\n"),
     )
     .unwrap();
-    siege.fails("grafted at home", || {
+    attacks.fails("grafted at home", || {
         ci.push(&[&format!("+{forged}:refs/deploy/dev")])
     });
     std::fs::remove_file(ci.repo.path().join(".git/info/grafts")).unwrap();
     // The server is told that history ends here.
-    let shallow = |id: &str| Wire::new(&ci.repo).line(format!("shallow {id}").as_bytes());
+    let shallow = |id: &str| RawPush::new(&ci.repo).line(format!("shallow {id}").as_bytes());
     for end in [&forged, &fork, &tip] {
-        siege.wire(
+        attacks.refused_raw(
             "an end of history",
             &["place"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
@@ -242,7 +243,7 @@ fn replaced_and_shallow_parents_are_ignored() {
         .git(&["config", "receive.shallowUpdate", "true"])
         .ok();
     for end in [&forged, &fork, &tip] {
-        siege.wire(
+        attacks.refused_raw(
             "an allowed end of history",
             &["place"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
@@ -259,6 +260,6 @@ fn replaced_and_shallow_parents_are_ignored() {
         }
         it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
     });
-    siege.entry("signed for the fork", &["place"], ci, "dev", &bent);
-    siege.end();
+    attacks.refused_entry("signed for the fork", &["place"], ci, "dev", &bent);
+    attacks.finish();
 }

@@ -1,7 +1,8 @@
-//! Group 3: what is no ledger under a ledger's name, names that are no ledger's, and refs that shadow one.
+//! Group 3: other objects under a ledger's name, names that are not a ledger's, and refs that
+//! shadow one.
 
 use crate::harness::attack::an_entry;
-use crate::harness::{Project, Siege, Wire, World};
+use crate::harness::{AttackRunner, Project, RawPush, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { branch = \"prod\", deploy_on = \"approval\" }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
 
@@ -13,7 +14,7 @@ fn objects_that_are_no_entries_are_refused() {
         let ci = &project.ci;
         ci.deploy(&["record", "dev"]).ok();
         let next = an_entry(ci, "dev");
-        let siege = Siege::of(&project);
+        let attacks = AttackRunner::of(&project);
         ci.repo
             .git(&["tag", "-a", "-m", "a tag", "of-an-entry", &next])
             .ok();
@@ -33,17 +34,17 @@ fn objects_that_are_no_entries_are_refused() {
         for name in names {
             let id = ci.repo.rev(name);
             for ledger in ["dev", "prod", "evidence", "pr", "nowhere"] {
-                siege.entry(&format!("{name} as {ledger}"), &["place"], ci, ledger, &id);
+                attacks.refused_entry(&format!("{name} as {ledger}"), &["place"], ci, ledger, &id);
             }
         }
         // What is no object at all, and what says to be one.
         let broken = ci.object("commit", b"tree 0\n\n");
-        siege.fails_wire(
+        attacks.fails_raw(
             "a broken commit",
-            &Wire::new(&ci.repo).update(&"0".repeat(next.len()), &broken, "refs/deploy/prod"),
+            &RawPush::new(&ci.repo).update(&"0".repeat(next.len()), &broken, "refs/deploy/prod"),
         );
         ci.push(&[&format!("{next}:refs/deploy/dev")]).ok();
-        siege.end();
+        attacks.finish();
     }
 }
 
@@ -55,7 +56,7 @@ fn similar_names_are_refused() {
     let ci = &project.ci;
     ci.deploy(&["record", "dev"]).ok();
     let next = an_entry(ci, "dev");
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let names = [
         "refs/deploy/Dev",
         "refs/deploy/DEV",
@@ -87,11 +88,11 @@ fn similar_names_are_refused() {
     ];
     for name in names {
         // git itself wants nothing that does not begin with refs/.
-        let wire = Wire::new(&ci.repo).update(&"0".repeat(40), &next, name);
+        let wire = RawPush::new(&ci.repo).update(&"0".repeat(40), &next, name);
         if name.starts_with("REFS/") {
-            siege.fails_wire(name, &wire);
+            attacks.fails_raw(name, &wire);
         } else {
-            siege.wire(name, &["place"], &wire);
+            attacks.refused_raw(name, &["place"], &wire);
         }
     }
     // Bytes that are no text, and lines that are no update.
@@ -110,9 +111,9 @@ fn similar_names_are_refused() {
         format!("{zero} {next} refs/deploy/x\nrefs/deploy/dev").into_bytes(),
     ];
     for line in &lines {
-        let said = siege.fails_wire(
+        let said = attacks.fails_raw(
             &String::from_utf8_lossy(line),
-            &Wire::new(&ci.repo).line(line).objects(&next),
+            &RawPush::new(&ci.repo).line(line).objects(&next),
         );
         // git repeats a name as it is; we do not.
         assert!(
@@ -127,7 +128,7 @@ fn similar_names_are_refused() {
         &format!("{next}:refs/remotes/deploy/dev"),
     ])
     .ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// A push to a symbolic ref on the server is judged as a push to the ref that it leads to.
@@ -147,7 +148,7 @@ fn symbolic_refs_are_judged_by_their_target() {
         .text();
     let alias = |name: &str, target: &str| project.server.git(&["symbolic-ref", name, target]).ok();
     let away = |name: &str| project.server.git(&["symbolic-ref", "--delete", name]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     // As a server has it whose branch was renamed.
     for name in [
         "refs/heads/master",
@@ -158,8 +159,8 @@ fn symbolic_refs_are_judged_by_their_target() {
         alias(name, "refs/heads/prod");
         for id in [&orphan, &"0".repeat(40)] {
             let wire =
-                Wire::new(&alice.repo).update(&project.server.rev("refs/heads/prod"), id, name);
-            siege.fails_wire(&format!("{name}, which is prod, to {id}"), &wire);
+                RawPush::new(&alice.repo).update(&project.server.rev("refs/heads/prod"), id, name);
+            attacks.fails_raw(&format!("{name}, which is prod, to {id}"), &wire);
         }
         away(name);
         alias(name, "refs/deploy/dev");
@@ -169,34 +170,35 @@ fn symbolic_refs_are_judged_by_their_target() {
             &project.server.rev("refs/deploy/dev~1"),
             &an_entry(ci, "dev"),
         ] {
-            let wire = Wire::new(&ci.repo).update(&project.server.rev("refs/deploy/dev"), id, name);
-            siege.fails_wire(&format!("{name}, which is the ledger dev, to {id}"), &wire);
+            let wire =
+                RawPush::new(&ci.repo).update(&project.server.rev("refs/deploy/dev"), id, name);
+            attacks.fails_raw(&format!("{name}, which is the ledger dev, to {id}"), &wire);
         }
         away(name);
         // One that is not there yet.
         alias(name, "refs/deploy/pr");
-        let wire = Wire::new(&ci.repo).update(&"0".repeat(40), &two, name);
-        siege.fails_wire(&format!("{name}, which would be the ledger pr"), &wire);
+        let wire = RawPush::new(&ci.repo).update(&"0".repeat(40), &two, name);
+        attacks.fails_raw(&format!("{name}, which would be the ledger pr"), &wire);
         away(name);
     }
     // By way of another.
     alias("refs/heads/a", "refs/heads/b");
     alias("refs/heads/b", "refs/heads/prod");
-    let wire = Wire::new(&alice.repo).update(
+    let wire = RawPush::new(&alice.repo).update(
         &project.server.rev("refs/heads/prod"),
         &orphan,
         "refs/heads/a",
     );
-    siege.fails_wire("by two steps", &wire);
+    attacks.fails_raw("by two steps", &wire);
     away("refs/heads/a");
     away("refs/heads/b");
     // A ledger that leads elsewhere is nobody's.
     for target in ["refs/heads/free", "refs/deploy/dev", "refs/heads/prod"] {
         alias("refs/deploy/evidence", target);
-        siege.fails(&format!("evidence, which is {target}"), || {
+        attacks.fails(&format!("evidence, which is {target}"), || {
             alice.push(&["HEAD:refs/deploy/evidence"])
         });
-        siege.fails(
+        attacks.fails(
             &format!("a push beside evidence, which is {target}"),
             || ci.push(&[&format!("{}:refs/deploy/dev", an_entry(ci, "dev"))]),
         );
@@ -207,5 +209,5 @@ fn symbolic_refs_are_judged_by_their_target() {
     alice.push(&["HEAD:refs/heads/current"]).ok();
     assert_eq!(project.server.rev("refs/heads/main"), two);
     away("refs/heads/current");
-    siege.end();
+    attacks.finish();
 }

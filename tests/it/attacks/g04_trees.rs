@@ -9,12 +9,12 @@ use git_deploy::domain::id::CommitId;
 use crate::harness::attack::a_build;
 use crate::harness::forgery::hex;
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 /// Returns the entries of a tree in their order: mode, name, id.
-fn entries(forge: &Forge<'_>, commit: &str) -> Vec<(String, String, Vec<u8>)> {
-    let raw = forge.bytes("tree", &forge.repo.rev(&format!("{commit}^{{tree}}")));
-    let width = forge.repo.rev(commit).len() / 2;
+fn entries(member: &Member<'_>, commit: &str) -> Vec<(String, String, Vec<u8>)> {
+    let raw = member.bytes("tree", &member.repo.rev(&format!("{commit}^{{tree}}")));
+    let width = member.repo.rev(commit).len() / 2;
     let mut entries = Vec::new();
     let mut rest = &raw[..];
     while !rest.is_empty() {
@@ -57,7 +57,7 @@ fn trees_have_one_spelling() {
         };
         let (entry, signature, components) =
             (at("entry.json"), at("entry.json.minisig"), at("components"));
-        let siege = Siege::of(&project);
+        let attacks = AttackRunner::of(&project);
         let mode = |index: usize, mode: &str| {
             let mut entries = honest.clone();
             entries[index].0 = mode.to_owned();
@@ -142,7 +142,7 @@ fn trees_have_one_spelling() {
             ),
         ];
         for (attack, entries) in &trees {
-            siege.entry(
+            attacks.refused_entry(
                 attack,
                 &["place"],
                 ci,
@@ -156,7 +156,7 @@ fn trees_have_one_spelling() {
             ("a file without a name", add(0, "100644", "", blob)),
         ] {
             let forged = ci.over(&good, &tree(&entries));
-            siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
+            attacks.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         }
         for (attack, bytes) in [
             ("no tree at all", &b"garbage"[..]),
@@ -164,10 +164,10 @@ fn trees_have_one_spelling() {
             ("nothing", b""),
         ] {
             let forged = ci.over(&good, bytes);
-            siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
+            attacks.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         }
         ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
-        siege.end();
+        attacks.finish();
     }
 }
 
@@ -182,7 +182,7 @@ fn messages_must_follow_from_the_entry() {
         .build("dev", ci.a_record("HEAD", Some("HEAD")), None, |_| ())
         .to_string();
     let raw = String::from_utf8(ci.bytes("commit", &good)).unwrap();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let (before, after) = raw.split_once("\n\n").unwrap();
     let edits: Vec<(&str, Vec<u8>)> = vec![
         ("no message", format!("{before}\n\n").into()),
@@ -288,7 +288,7 @@ fn messages_must_follow_from_the_entry() {
     for (attack, bytes) in edits {
         assert_ne!(bytes, raw.as_bytes(), "{attack}");
         let forged = ci.object("commit", &bytes);
-        let said = siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
+        let said = attacks.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         // Some of it git takes for no commit; the rest we do.
         let ours =
             said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ place");
@@ -298,7 +298,7 @@ fn messages_must_follow_from_the_entry() {
         );
     }
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// No file can be added to ledgers that hold no code.
@@ -322,7 +322,7 @@ fn ledgers_without_code_take_no_other_files() {
     let build = ci
         .build("evidence", a_build(ci, &head), None, |_| ())
         .to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let file = ci.object("blob", b"{}\n");
     let yanked = format!("yanked/commit/{head}.json");
     let edits: [&[&str]; 5] = [
@@ -345,7 +345,7 @@ fn ledgers_without_code_take_no_other_files() {
         ],
     ];
     for edit in edits {
-        siege.entry(
+        attacks.refused_entry(
             &format!("evidence: {edit:?}"),
             &["place"],
             ci,
@@ -378,7 +378,7 @@ fn ledgers_without_code_take_no_other_files() {
         ],
     ];
     for edit in edits {
-        siege.entry(
+        attacks.refused_entry(
             &format!("pr: {edit:?}"),
             &["place"],
             ci,
@@ -403,7 +403,7 @@ fn ledgers_without_code_take_no_other_files() {
         ],
     ];
     for edit in edits {
-        siege.entry(
+        attacks.refused_entry(
             &format!("policy: {edit:?}"),
             &["place"],
             alice,
@@ -411,5 +411,5 @@ fn ledgers_without_code_take_no_other_files() {
             &alice.retree(&publish, &[edit]),
         );
     }
-    siege.end();
+    attacks.finish();
 }

@@ -1,11 +1,11 @@
-//! Group 5: what was honest once, used again: in another place, or as consent to something else.
+//! Group 5: honest entries used again, in another place or as approval of something else.
 
 use git_deploy::domain::entry::{Action, Approve, Intent, Record, Statement};
 use git_deploy::domain::id::{CommitId, Digest};
 use git_deploy::domain::time::Span;
 
 use crate::harness::attack::an_entry;
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const TWO: &str = r#"[environments]
 dev = {}
@@ -24,7 +24,7 @@ fn record(statement: &mut Statement) -> &mut Record {
 }
 
 /// Makes a record of these components to prod, with these plans, that names bob as its approver.
-fn to_prod(ci: &Forge<'_>, components: &[&str], plan: Option<&Digest>) -> Action {
+fn to_prod(ci: &Member<'_>, components: &[&str], plan: Option<&Digest>) -> Action {
     let Action::Record(record) = ci.a_record("HEAD", None) else {
         panic!("not a record")
     };
@@ -85,10 +85,10 @@ fn approvals_cover_one_thing_once() {
         bob.push(&["refs/deploy/prod"]).ok();
         ci.deploy(&["sync"]).ok();
     };
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let mount = |attack: &str, components: &[&str], plan: Option<&Digest>| {
         let forged = ci.build("prod", to_prod(ci, components, plan), None, |_| ());
-        siege.entry(attack, &["approvals"], ci, "prod", &forged);
+        attacks.refused_entry(attack, &["approvals"], ci, "prod", &forged);
     };
     approve(&["api"], Some(&plan), &one);
     mount("another plan", &["api"], Some(&other));
@@ -108,7 +108,7 @@ fn approvals_cover_one_thing_once() {
         let forged = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |it| {
             record(it).deployment.components[0].target.commit = CommitId(twin.parse().unwrap());
         });
-        siege.entry(
+        attacks.refused_entry(
             "another commit of the same content",
             &["approvals"],
             ci,
@@ -120,7 +120,7 @@ fn approvals_cover_one_thing_once() {
     let forged = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |it| {
         record(it).deployment.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()];
     });
-    siege.entry("one more who approved", &["approvals"], ci, "prod", &forged);
+    attacks.refused_entry("one more who approved", &["approvals"], ci, "prod", &forged);
     // What changes nothing needs no consent, so it must change nothing.
     let forged = ci.build(
         "prod",
@@ -134,7 +134,7 @@ fn approvals_cover_one_thing_once() {
                 git_deploy::domain::entry::VerificationResult::None;
         },
     );
-    siege.entry(
+    attacks.refused_entry(
         "a change that says to be none",
         &["content"],
         ci,
@@ -148,7 +148,7 @@ fn approvals_cover_one_thing_once() {
     let again = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |it| {
         record(it).deployment.components[0].from = Some(CommitId(one.parse().unwrap()));
     });
-    siege.entry("a second time", &["approvals"], ci, "prod", &again);
+    attacks.refused_entry("a second time", &["approvals"], ci, "prod", &again);
     // Near its end: neither by an entry dated before it, nor once the server's clock is past it.
     approve(&["web"], None, &one);
     world.advance("61m");
@@ -156,14 +156,14 @@ fn approvals_cover_one_thing_once() {
     let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| {
         it.at = it.at.minus(Span::seconds(120))
     });
-    siege.entry(
+    attacks.refused_entry(
         "past its end, dated before it",
         &["approvals"],
         ci,
         "prod",
         &early,
     );
-    siege.end();
+    attacks.finish();
 }
 
 /// An entry is refused in another ledger, environment, component or project, and a second time.
@@ -179,7 +179,7 @@ fn entries_belong_to_one_place() {
     ci.deploy(&["record", "dev"]).ok();
     ci.deploy(&["record", "qa"]).ok();
     ci.deploy(&["record", "pr-1"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let old: Vec<String> = ["dev", "qa", "pr", "policy"]
         .iter()
         .map(|name| ci.repo.rev(&format!("refs/deploy/{name}")))
@@ -187,7 +187,7 @@ fn entries_belong_to_one_place() {
     for (from, id) in ["dev", "qa", "pr", "policy"].iter().zip(&old) {
         for to in ["dev", "qa", "pr", "policy"] {
             let tip = ci.repo.rev(&format!("refs/deploy/{to}"));
-            siege.entry(
+            attacks.refused_entry(
                 &format!("{from} in {to}"),
                 &["place"],
                 ci,
@@ -195,10 +195,10 @@ fn entries_belong_to_one_place() {
                 &ci.replant(id, &tip),
             );
             if *from != to {
-                siege.entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
+                attacks.refused_entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
             }
         }
-        siege.entry(
+        attacks.refused_entry(
             &format!("all of {from} as one that is not there"),
             &["place"],
             ci,
@@ -247,11 +247,11 @@ fn entries_belong_to_one_place() {
         } else {
             "dev"
         };
-        siege.fails(what, || {
+        attacks.fails(what, || {
             ci.push(&[&format!("{forged}:refs/deploy/{ledger}")])
         });
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Entries of another project with the same people, names and code are refused here, and ours
@@ -288,24 +288,24 @@ fn projects_do_not_share_entries() {
         .repo
         .git(&["fetch", "-q", &other.url(), "refs/deploy/*:refs/theirs/*"])
         .ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let tip = ci.repo.rev("refs/deploy/dev");
-    siege.entry(
+    attacks.refused_entry(
         "their entry on our ledger",
         &["place"],
         ci,
         "dev",
         &ci.replant(&theirs, &tip),
     );
-    siege.entry("their ledger as ours", &["place"], ci, "dev", &theirs);
-    siege.entry(
+    attacks.refused_entry("their ledger as ours", &["place"], ci, "dev", &theirs);
+    attacks.refused_entry(
         "their ledger, where we have none",
         &["place"],
         ci,
         "qa",
         &theirs,
     );
-    siege.entry(
+    attacks.refused_entry(
         "their policy",
         &["place"],
         alice,
@@ -316,7 +316,7 @@ fn projects_do_not_share_entries() {
         alice.repo.rev("refs/deploy/policy"),
         alice.repo.rev("refs/theirs/policy"),
     );
-    siege.entry(
+    attacks.refused_entry(
         "their policy on ours",
         &["place"],
         alice,
@@ -324,7 +324,7 @@ fn projects_do_not_share_entries() {
         &alice.replant(&their_policy, &policy_tip),
     );
     let genesis = ci.repo.rev("refs/theirs/dev~1");
-    siege.entry(
+    attacks.refused_entry(
         "our entry on their genesis",
         &["place"],
         ci,
@@ -336,7 +336,7 @@ fn projects_do_not_share_entries() {
         git_deploy::domain::id::EntryId(ci.repo.rev("refs/theirs/policy~1").parse().unwrap());
     let seen = git_deploy::domain::id::EntryId(their_policy.parse().unwrap());
     let lock = || crate::harness::member::a_lock();
-    siege.entry(
+    attacks.refused_entry(
         "signed for theirs",
         &["place"],
         ci,
@@ -346,7 +346,7 @@ fn projects_do_not_share_entries() {
     let forged = ci.build("qa", lock(), None, |it| {
         it.seen.insert("policy".parse().unwrap(), seen);
     });
-    siege.untold("with their policy", &["signer"], || {
+    attacks.cannot_tell("with their policy", &["signer"], || {
         ci.push(&[&format!("{forged}:refs/deploy/qa")])
     });
     // And the other way round.
@@ -368,5 +368,5 @@ fn projects_do_not_share_entries() {
             .fails(1);
     }
     assert_eq!(refs(), before);
-    siege.end();
+    attacks.finish();
 }

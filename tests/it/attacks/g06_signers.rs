@@ -1,4 +1,5 @@
-//! Group 6: keys that are nobody's, no more somebody's or another's; people who vouch for themselves; signatures that are none.
+//! Group 6: unknown, removed and foreign keys, people who approve their own work, and invalid
+//! signatures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +9,7 @@ use git_deploy::domain::time::Span;
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 2 }\nqa = { approvals = 1 }\n";
 
@@ -48,17 +49,17 @@ fn unknown_and_removed_keys_are_refused() {
     let world = World::new();
     let project = Project::new(&world, "[environments]\ndev = {}\n");
     let (alice, bob, ci) = (&project.alice, &project.bob, &project.ci);
-    let mallory = Forge::new(&world, &project.server, "mallory");
+    let mallory = Member::new(&world, &project.server, "mallory");
     mallory
         .repo
         .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
         .ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for name in ["mallory", "ci", "alice"] {
         let forged = mallory
             .build("dev", a_lock(), None, |it| it.by = name.parse().unwrap())
             .to_string();
-        siege.entry(
+        attacks.refused_entry(
             &format!("a stranger's key as {name}"),
             &["signer"],
             &mallory,
@@ -69,7 +70,7 @@ fn unknown_and_removed_keys_are_refused() {
         for owner in [ci, alice] {
             let copied = with_key_id(&signature, &owner.key().key_id());
             let forged = mallory.refile(&forged, &[("entry.json.minisig", &copied)]);
-            siege.entry(
+            attacks.refused_entry(
                 &format!("a stranger's key as {name}, with {}'s id", owner.person),
                 &["signer"],
                 &mallory,
@@ -82,14 +83,14 @@ fn unknown_and_removed_keys_are_refused() {
     let forged = an_entry(ci, "dev");
     let signature = ci.bytes("blob", &format!("{forged}:entry.json.minisig"));
     let copied = with_key_id(&signature, &alice.key().key_id());
-    siege.entry(
+    attacks.refused_entry(
         "one's own key under another's id",
         &["signer"],
         ci,
         "dev",
         &ci.refile(&forged, &[("entry.json.minisig", &copied)]),
     );
-    siege.entry(
+    attacks.refused_entry(
         "in another's name",
         &["signer"],
         ci,
@@ -107,7 +108,7 @@ fn unknown_and_removed_keys_are_refused() {
         if id == &other {
             assert_ne!(moved, forged);
         } else {
-            siege.entry("another entry's signature", &["signer"], ci, "dev", &moved);
+            attacks.refused_entry("another entry's signature", &["signer"], ci, "dev", &moved);
         }
     }
 
@@ -125,17 +126,17 @@ fn unknown_and_removed_keys_are_refused() {
     let publish = super::forged_entries::publish(alice, &retired);
     alice.push(&[&format!("{publish}:refs/deploy/policy")]).ok();
     bob.deploy(&["sync"]).ok();
-    siege.entry(
+    attacks.refused_entry(
         "a retired key",
         &["signer"],
         bob,
         "dev",
         &an_entry(bob, "dev"),
     );
-    siege.fails("a retired key, by the program", || {
+    attacks.fails("a retired key, by the program", || {
         bob.deploy(&["lock", "dev", "-m", "x", "--no-verify"])
     });
-    siege.end();
+    attacks.finish();
 }
 
 /// A signature file with any other letter, line or ending is refused.
@@ -262,11 +263,11 @@ fn changed_signature_files_are_refused() {
             file([untrusted, first, trusted, &changed(second, at)]).into(),
         ));
     }
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for (attack, bytes) in &forgeries {
         assert_ne!(bytes, signature.as_bytes(), "{attack}");
         let forged = ci.refile(&good, &[("entry.json.minisig", bytes)]);
-        siege.entry(attack, &["signer"], ci, "dev", &forged);
+        attacks.refused_entry(attack, &["signer"], ci, "dev", &forged);
     }
     let long = ci.refile(
         &good,
@@ -275,11 +276,11 @@ fn changed_signature_files_are_refused() {
             format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
         )],
     );
-    siege.untold("more than a signature", &["place"], || {
+    attacks.cannot_tell("more than a signature", &["place"], || {
         ci.push(&[&format!("{long}:refs/deploy/dev")])
     });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// Each approval must come from a different person without a part in the change: not a machine, a
@@ -289,13 +290,13 @@ fn approvals_need_different_uninvolved_people() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
-    let siege = Siege::of(&project);
-    let approval = |forge: &Forge<'_>, commit: &str| {
+    let attacks = AttackRunner::of(&project);
+    let approval = |member: &Member<'_>, commit: &str| {
         let commit = CommitId(commit.parse().unwrap());
         let expires = world.now().plus(Span::seconds(18_000));
         Action::Approve(Approve {
             commit,
-            components: forge.components(),
+            components: member.components(),
             plans: [].into(),
             expires,
             comment: None,
@@ -306,7 +307,7 @@ fn approvals_need_different_uninvolved_people() {
         let forged = ci.build("prod", approval(ci, &head), None, |it| {
             it.by = by.parse().unwrap()
         });
-        siege.entry(
+        attacks.refused_entry(
             &format!("a machine as {by}"),
             &["signer"],
             ci,
@@ -323,7 +324,7 @@ fn approvals_need_different_uninvolved_people() {
     });
     bob.push(&[&format!("{twice}:refs/deploy/prod")]).ok();
     let to_prod = || ci.deploy(&["record", "prod", "--no-verify"]);
-    siege.refused("one person twice", &["approvals"], to_prod);
+    attacks.refused("one person twice", &["approvals"], to_prod);
     let names = |names: &[&str]| {
         ci.deploy(&["sync"]).ok();
         ci.build("prod", ci.a_record("HEAD", None), None, |it| {
@@ -334,14 +335,14 @@ fn approvals_need_different_uninvolved_people() {
                 names.iter().map(|name| name.parse().unwrap()).collect();
         })
     };
-    siege.entry(
+    attacks.refused_entry(
         "said to be two",
         &["approvals"],
         ci,
         "prod",
         &names(&["bob", "carol"]),
     );
-    siege.fails("said to be one twice", || {
+    attacks.fails("said to be one twice", || {
         ci.push(&[&format!("{}:refs/deploy/prod", {
             let good = names(&["bob"]).to_string();
             ci.resigned(&good, |text| {
@@ -357,7 +358,7 @@ fn approvals_need_different_uninvolved_people() {
     let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.bytes());
     for key in [key, renamed] {
         let text = text.replace(&other, &key.to_string());
-        siege.entry(
+        attacks.refused_entry(
             "one key for two",
             &["signer"],
             alice,
@@ -366,7 +367,7 @@ fn approvals_need_different_uninvolved_people() {
         );
     }
     let shared = text.replace("carol@example.com", "BOB@example.com");
-    siege.entry(
+    attacks.refused_entry(
         "one address for two",
         &["signer"],
         alice,
@@ -374,7 +375,7 @@ fn approvals_need_different_uninvolved_people() {
         &super::forged_entries::publish(alice, &shared),
     );
     let cased = text.replace("carol =", "Bob =");
-    siege.entry(
+    attacks.refused_entry(
         "one name for two",
         &["signer"],
         alice,
@@ -384,7 +385,7 @@ fn approvals_need_different_uninvolved_people() {
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["sync"]).ok();
     to_prod().ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// An author, committer or co-author cannot approve the change, whatever `.mailmap` says.
@@ -396,7 +397,7 @@ fn authors_cannot_approve_their_change() {
     ci.deploy(&["record", "qa", "--baseline", "HEAD", "--no-verify"])
         .fails(1);
     alice.deploy(&["record", "qa", "--baseline", "HEAD"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     alice.repo.write(
         ".mailmap",
         "Nobody <nobody@example.com> <bob@example.com>\nCarol <carol@example.com> <bob@example.com>\n",
@@ -434,7 +435,7 @@ fn authors_cannot_approve_their_change() {
     for (role, author, message, committer) in hidden {
         commit(author, message, committer);
         bob.deploy(&["approve", "qa"]).ok();
-        let said = siege.refused(role, &["approvals"], || {
+        let said = attacks.refused(role, &["approvals"], || {
             ci.deploy(&["record", "qa", "--no-verify"])
         });
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -450,7 +451,7 @@ fn authors_cannot_approve_their_change() {
     commit("bob@example.com", "six", "mallory");
     commit("mallory@example.com", "seven", "mallory");
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("further back", &["approvals"], || {
+    attacks.refused("further back", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });
     carol.deploy(&["approve", "qa"]).ok();
@@ -476,8 +477,8 @@ fn authors_cannot_approve_their_change() {
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("through a merge", &["approvals"], || {
+    attacks.refused("through a merge", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });
-    siege.end();
+    attacks.finish();
 }

@@ -1,4 +1,5 @@
-//! Group 7: policies that would pay off for whoever publishes or names them: too early, too late, from elsewhere, without a right.
+//! Group 7: policies that would help whoever publishes or names them: too early, too late, from
+//! elsewhere, or without permission.
 
 use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
 use git_deploy::domain::id::{Digest, EntryId};
@@ -7,14 +8,14 @@ use git_deploy::ledger::{genesis_bytes, project_bytes};
 use super::forged_entries::publish;
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const STRICT: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\", approvals = 1, branch = \"prod\", deploy_on = \"approval\" }\n";
 const LOOSE: &str = "[environments]\ndev = {}\nprod = {}\n";
 
 /// Makes a publication with the fields that the test sets.
 fn published(
-    forge: &Forge<'_>,
+    member: &Member<'_>,
     text: &str,
     bend: impl Fn(&mut Publish),
     more: impl Fn(&mut Statement),
@@ -28,7 +29,7 @@ fn published(
         recovered: false,
     };
     bend(&mut publish);
-    forge.build("policy", Action::Publish(publish), Some(text), more)
+    member.build("policy", Action::Publish(publish), Some(text), more)
 }
 
 /// Returns an entry that claims to have been made under this policy.
@@ -42,7 +43,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
     let world = World::new();
     let project = Project::new(&world, STRICT);
     let (alice, ci) = (&project.alice, &project.ci);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     alice.deploy(&["sync"]).ok();
     let before = alice.repo.rev("refs/deploy/policy");
     let loose = publish(alice, &project.policy(LOOSE)).to_string();
@@ -66,20 +67,20 @@ fn a_push_is_judged_by_the_policy_in_force() {
         ),
     ] {
         let entry = format!("{}:refs/deploy/prod", profit(seen));
-        siege.refused(&format!("a policy and an entry {attack}"), rules, || {
+        attacks.refused(&format!("a policy and an entry {attack}"), rules, || {
             alice.push(&[&policy, &entry])
         });
-        siege.refused(&format!("an entry {attack} and the policy"), rules, || {
+        attacks.refused(&format!("an entry {attack} and the policy"), rules, || {
             alice.push(&[&entry, &policy])
         });
-        siege.refused(&format!("both, atomically, {attack}"), rules, || {
+        attacks.refused(&format!("both, atomically, {attack}"), rules, || {
             alice.push(&["--atomic", &policy, &entry])
         });
     }
-    siege.refused("a policy and a branch", &["branch"], || {
+    attacks.refused("a policy and a branch", &["branch"], || {
         alice.push(&[&policy, "HEAD:refs/heads/prod"])
     });
-    siege.untold(
+    attacks.cannot_tell(
         "an entry alone that names a policy not in force",
         &["signer"],
         || alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))]),
@@ -111,7 +112,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
         .repo
         .git(&["update-ref", "refs/deploy/policy", &before])
         .ok();
-    siege.entry(
+    attacks.refused_entry(
         "two at once, the second in another's name",
         &["signer"],
         alice,
@@ -125,15 +126,15 @@ fn a_push_is_judged_by_the_policy_in_force() {
         .commit("deploy.toml", &project.policy(LOOSE), "Loosen");
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
-    siege.refused(
+    attacks.refused(
         "a policy inside the commit",
         &["approvals", "previous environment"],
         || ci.deploy(&["record", "prod", "--no-verify"]),
     );
-    siege.refused("and its branch", &["branch"], || {
+    attacks.refused("and its branch", &["branch"], || {
         alice.push(&["HEAD:refs/heads/prod"])
     });
-    siege.end();
+    attacks.finish();
 }
 
 /// An older policy comes back only as a new entry, from somebody who may publish.
@@ -146,27 +147,27 @@ fn older_policies_return_only_by_publication() {
     let early = an_entry(ci, "dev");
     let elsewhere = an_entry(ci, "prod");
     project.publish(STRICT);
-    for forge in [alice, bob, ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [alice, bob, ci] {
+        member.deploy(&["sync"]).ok();
     }
     let tip = ci.repo.rev("refs/deploy/policy");
-    let siege = Siege::of(&project);
-    siege.entry("the older one", &["place"], alice, "policy", &first);
-    siege.entry(
+    let attacks = AttackRunner::of(&project);
+    attacks.refused_entry("the older one", &["place"], alice, "policy", &first);
+    attacks.refused_entry(
         "the older one, on the newer",
         &["place"],
         alice,
         "policy",
         &alice.replant(&first, &tip),
     );
-    siege.entry(
+    attacks.refused_entry(
         "its text, by another than an admin",
         &["signer"],
         bob,
         "policy",
         &publish(bob, &project.policy(LOOSE)),
     );
-    siege.entry(
+    attacks.refused_entry(
         "its text, by a machine",
         &["signer"],
         ci,
@@ -175,13 +176,13 @@ fn older_policies_return_only_by_publication() {
     );
     // Entries that were made, or say to be made, under it.
     for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
-        siege.entry("an entry made under it", &["place"], ci, ledger, id);
+        attacks.refused_entry("an entry made under it", &["place"], ci, ledger, id);
     }
     let seen: EntryId = first.parse().unwrap();
     let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
         naming(it, seen)
     });
-    siege.entry(
+    attacks.refused_entry(
         "an entry that names it",
         &["approvals", "place", "previous environment"],
         ci,
@@ -190,14 +191,14 @@ fn older_policies_return_only_by_publication() {
     );
     let genesis: EntryId = ci.repo.rev("refs/deploy/policy~2").parse().unwrap();
     let genesis = ci.build("prod", a_lock(), None, |it| naming(it, genesis));
-    siege.entry(
+    attacks.refused_entry(
         "an entry that names the genesis",
         &["signer"],
         ci,
         "prod",
         &genesis,
     );
-    siege.end();
+    attacks.finish();
 }
 
 /// Another first policy is refused: with other root keys, nonces or names, and also before there is
@@ -207,32 +208,32 @@ fn other_beginnings_are_refused() {
     let world = World::new();
     let project = Project::new(&world, LOOSE);
     let alice = &project.alice;
-    let mallory = Forge::new(&world, &project.server, "mallory");
+    let mallory = Member::new(&world, &project.server, "mallory");
     alice.deploy(&["sync"]).ok();
     mallory
         .repo
         .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
         .ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let policy = project.policy(LOOSE);
-    let begin = |forge: &Forge<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
-        let repository = forge.repository();
+    let begin = |member: &Member<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
+        let repository = member.repository();
         let genesis = project_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
         let genesis = repository.write_commit(&genesis).unwrap().to_string();
-        let before = forge.repo.rev("refs/deploy/policy");
-        forge
+        let before = member.repo.rev("refs/deploy/policy");
+        member
             .repo
             .git(&["update-ref", "refs/deploy/policy", &genesis])
             .ok();
-        let text = policy.replace(&alice.key().to_string(), &forge.key().to_string());
-        let first = publish(forge, &text).to_string();
-        forge
+        let text = policy.replace(&alice.key().to_string(), &member.key().to_string());
+        let first = publish(member, &text).to_string();
+        member
             .repo
             .git(&["update-ref", "refs/deploy/policy", &before])
             .ok();
         first
     };
-    for (attack, forge, keys, name, nonce) in [
+    for (attack, member, keys, name, nonce) in [
         (
             "other root keys",
             &mallory,
@@ -256,37 +257,37 @@ fn other_beginnings_are_refused() {
         ),
         ("another name", alice, vec![alice.key()], "other", [7; 16]),
     ] {
-        siege.entry(
+        attacks.refused_entry(
             attack,
             &["place"],
-            forge,
+            member,
             "policy",
-            &begin(forge, &keys, name, nonce),
+            &begin(member, &keys, name, nonce),
         );
     }
     let tip = alice.repo.rev("refs/deploy/policy");
     let forged = begin(alice, &[alice.key()], "demo", [9; 16]);
-    siege.entry(
+    attacks.refused_entry(
         "another first policy on the one in force",
         &["place"],
         alice,
         "policy",
         &alice.replant(&forged, &tip),
     );
-    siege.end();
+    attacks.finish();
 
     // Where nothing is yet, only whom the owner named, and with nobody beside them.
     let empty = world.bare_server("empty.git");
     empty
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
         .ok();
-    for (forge, keys) in [
+    for (member, keys) in [
         (&mallory, vec![mallory.key()]),
         (&mallory, vec![alice.key(), mallory.key()]),
         (&mallory, vec![alice.key()]),
     ] {
-        let forged = begin(forge, &keys, "demo", [8; 16]);
-        let run = forge
+        let forged = begin(member, &keys, "demo", [8; 16]);
+        let run = member
             .repo
             .git(&[
                 "push",
@@ -324,8 +325,8 @@ fn publications_need_admins() {
     let admins = "[policy]\nadmins = [\"alice\", \"bob\"]\napprovals = 1\n";
     let project = Project::new(&world, &format!("{admins}{LOOSE}"));
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
-    for forge in [alice, bob, carol, ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [alice, bob, carol, ci] {
+        member.deploy(&["sync"]).ok();
     }
     let text = project.policy(&format!("{admins}{STRICT}"));
     let digest = Digest::sha256(text.as_bytes());
@@ -333,9 +334,9 @@ fn publications_need_admins() {
         let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
         move |it: &mut Publish| it.approved_by.clone_from(&names)
     };
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let refused = |attack: &str, rules: &[&str], id: EntryId| {
-        drop(siege.entry(attack, rules, alice, "policy", &id))
+        drop(attacks.refused_entry(attack, rules, alice, "policy", &id))
     };
     let said = |names: &[&str]| published(alice, &text, by(names), |_| ());
     refused("nobody approved", &["approvals"], said(&[]));
@@ -346,16 +347,16 @@ fn publications_need_admins() {
             comment: None,
         })
     };
-    for forge in [carol, ci] {
-        let id = forge.build("policy", approve(&digest), None, |_| ());
-        siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
+    for member in [carol, ci] {
+        let id = member.build("policy", approve(&digest), None, |_| ());
+        attacks.refused_entry("approved by no admin", &["signer"], member, "policy", &id);
     }
-    let enter = |forge: &Forge<'_>, action: Action| {
-        forge.deploy(&["sync"]).ok();
-        forge.append("policy", action, None, |_| ());
-        forge.push(&["refs/deploy/policy"]).ok();
-        for forge in [alice, bob] {
-            forge.deploy(&["sync"]).ok();
+    let enter = |member: &Member<'_>, action: Action| {
+        member.deploy(&["sync"]).ok();
+        member.append("policy", action, None, |_| ());
+        member.push(&["refs/deploy/policy"]).ok();
+        for member in [alice, bob] {
+            member.deploy(&["sync"]).ok();
         }
     };
     enter(alice, approve(&digest));
@@ -385,7 +386,7 @@ fn publications_need_admins() {
     };
     carol.deploy(&["sync"]).ok();
     let by_carol = carol.build("policy", Action::PolicyRevoke(revoke.clone()), None, |_| ());
-    siege.entry(
+    attacks.refused_entry(
         "revoked by no admin",
         &["signer"],
         carol,
@@ -420,7 +421,7 @@ fn publications_need_admins() {
     // In the end, honestly.
     let honest = said(&["bob"]);
     alice.push(&[&format!("{honest}:refs/deploy/policy")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// An invalid policy is refused, whoever publishes it.
@@ -431,7 +432,7 @@ fn invalid_policies_are_refused() {
     let alice = &project.alice;
     alice.deploy(&["sync"]).ok();
     let text = project.policy(LOOSE);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let pattern = "[environments.\"dev-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
     let texts = [
         (
@@ -479,9 +480,9 @@ fn invalid_policies_are_refused() {
         ("a NUL", format!("{text}#\0\n"), "signer"),
     ];
     for (attack, text, rule) in &texts {
-        siege.entry(attack, &[rule], alice, "policy", &publish(alice, text));
+        attacks.refused_entry(attack, &[rule], alice, "policy", &publish(alice, text));
     }
-    siege.end();
+    attacks.finish();
 }
 
 fn other_key(world: &World) -> String {

@@ -1,11 +1,11 @@
-//! Group 8: code that is not what was approved, made to look as if it were.
+//! Group 8: code that was not approved, disguised as approved code.
 
 use git_deploy::domain::entry::{
     Action, Change, Intent, Outcome, Record, Statement, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Content};
 
-use crate::harness::{Project, Siege, World};
+use crate::harness::{AttackRunner, Project, World};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -95,7 +95,7 @@ fn branches_move_only_to_running_content() {
     let alice = &project.alice;
     let main = alice.repo.rev("origin/main");
     let side = commit(&project, &[&main], &[("web/x", "two\n")], &[]);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let link = alice.object("blob", b"../../etc");
     let swapped = |mode: &str, id: &str, path: &str| {
         alice.repo.git(&["read-tree", &main]).ok();
@@ -193,7 +193,7 @@ fn branches_move_only_to_running_content() {
         ("a file that may be run", swapped("100755", &one, "web/x")),
     ];
     for (attack, id) in &moves {
-        siege.refused(attack, &["branch"], || {
+        attacks.refused(attack, &["branch"], || {
             alice.push(&[&format!("{id}:refs/heads/main")])
         });
     }
@@ -202,14 +202,14 @@ fn branches_move_only_to_running_content() {
         ("a brother of an equal tree", vec!["main~1"]),
     ] {
         let id = commit(&project, &parents, &[], &[]);
-        siege.refused(attack, &["branch"], || {
+        attacks.refused(attack, &["branch"], || {
             alice.push(&[&format!("+{id}:refs/heads/main")])
         });
     }
     // A descendant of the very content is what runs.
     let same = commit(&project, &[&main], &[], &[]);
     alice.push(&[&format!("{same}:refs/heads/main")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// Everything that an entry claims about the code is recomputed: contents, changes, and whether it
@@ -228,7 +228,7 @@ fn content_in_entries_is_recomputed() {
     );
     alice.push(&[&format!("{bad}:refs/heads/bad")]).ok();
     ci.repo.git(&["fetch", "-q"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let honest = super::forged_entries::a_deployment(ci, "dev");
     let to = |component: &str, bend: Bend<'_>| {
         let id = ci.build("dev", honest.clone(), None, |it| {
@@ -291,9 +291,9 @@ fn content_in_entries_is_recomputed() {
         }),
     ];
     for (attack, component, bend) in lies {
-        siege.refused(attack, &["content"], || ci.push(&[&to(component, bend)]));
+        attacks.refused(attack, &["content"], || ci.push(&[&to(component, bend)]));
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// An approval covers neither descendants nor merges of its commit, nor another commit with the
@@ -305,13 +305,13 @@ fn approvals_cover_only_their_commit() {
     let (alice, ci, carol) = (&project.alice, &project.ci, &project.carol);
     let two = project.commit("api/x", "two\n");
     alice.push(&["HEAD:refs/heads/topic"]).ok();
-    for forge in [ci, carol] {
-        forge.repo.git(&["fetch", "-q"]).ok();
+    for member in [ci, carol] {
+        member.repo.git(&["fetch", "-q"]).ok();
     }
     ci.deploy(&["record", "dev", &two, "--verification", "passed"])
         .ok();
     carol.deploy(&["approve", "prod", &two]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let tree = format!("{two}^{{tree}}");
     let twin = |parents: &[&str]| {
         let parents: Vec<&str> = parents.iter().flat_map(|it| ["-p", it]).collect();
@@ -335,12 +335,12 @@ fn approvals_cover_only_their_commit() {
     for (attack, id) in &tries {
         alice.push(&[&format!("+{id}:refs/heads/topic")]).ok();
         ci.repo.git(&["fetch", "-q"]).ok();
-        siege.refused(attack, &["approvals", "previous environment"], || {
+        attacks.refused(attack, &["approvals", "previous environment"], || {
             ci.deploy(&["record", "prod", id, "--no-verify"])
         });
     }
     ci.deploy(&["record", "prod", &two]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// A policy whose paths match nothing, or everything, leaves no code without an owner.
@@ -352,14 +352,14 @@ fn every_path_belongs_to_somebody() {
     // The api's new paths match nothing: all that it had is the rest's now, and changed with it.
     project.publish(&POLICY.replace("\"api/**\", \"lib/**\"", "\"nowhere/**\""));
     ci.deploy(&["sync"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let two = project.commit("api/x", "two\n");
-    siege.refused("a branch", &["branch"], || {
+    attacks.refused("a branch", &["branch"], || {
         alice.push(&[&format!("{two}:refs/heads/main")])
     });
     alice.push(&["HEAD:refs/heads/topic"]).ok();
     ci.repo.git(&["fetch", "-q"]).ok();
-    siege.refused(
+    attacks.refused(
         "a deployment",
         &["approvals", "previous environment"],
         || ci.deploy(&["record", "prod", &two, "--no-verify"]),
@@ -381,6 +381,6 @@ fn every_path_belongs_to_somebody() {
             record.results = vec![record.results[at].clone()];
         },
     );
-    siege.entry("what matches nothing", &["content"], ci, "dev", &forged);
-    siege.end();
+    attacks.refused_entry("what matches nothing", &["content"], ci, "dev", &forged);
+    attacks.finish();
 }

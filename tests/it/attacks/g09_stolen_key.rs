@@ -1,4 +1,5 @@
-//! Group 9: a stolen key of a machine chooses the rules that it is judged by: another kind of action, another environment, another word.
+//! Group 9: a stolen machine key that tries to choose the rules it faces: another kind of action,
+//! environment or wording.
 
 use git_deploy::domain::entry::{
     Abort, Action, Approve, Baseline, Component, Expire, Finish, Hold, Intent, Kind, Outcome,
@@ -7,7 +8,7 @@ use git_deploy::domain::entry::{
 use git_deploy::domain::id::{CommitId, Content, RunId};
 use git_deploy::domain::time::Span;
 
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -89,7 +90,7 @@ fn stage(world: &World) -> Stage<'_> {
 }
 
 /// Makes a deployment of the one component, of any kind, to any commit.
-fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitId>) -> Action {
+fn deployment(ci: &Member<'_>, kind: Kind, commit: CommitId, from: Option<CommitId>) -> Action {
     let Action::Record(mut record) = ci.a_record(&commit.to_string(), None) else {
         panic!("not a record")
     };
@@ -111,7 +112,7 @@ fn every_kind_of_deployment_has_its_rules() {
     let (alice, ci) = (&project.alice, &project.ci);
     project.carol.deploy(&["unlock", "prod"]).ok();
     ci.deploy(&["sync"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     // Commits that never ran here: a new one, an old one's twin, one whose content ran and that brings more besides.
     let twin = |of: &CommitId| {
         let tree = format!("{of}^{{tree}}");
@@ -214,7 +215,7 @@ fn every_kind_of_deployment_has_its_rules() {
         ),
     ];
     for (attack, kind, commit, glass, rules) in table {
-        siege.entry(attack, rules, ci, "prod", &kinds(kind, commit, glass));
+        attacks.refused_entry(attack, rules, ci, "prod", &kinds(kind, commit, glass));
         // Begun or recorded, it is the same.
         let start = ci.build(
             "prod",
@@ -229,7 +230,7 @@ fn every_kind_of_deployment_has_its_rules() {
                 });
             },
         );
-        siege.entry(&format!("{attack}, begun"), rules, ci, "prod", &start);
+        attacks.refused_entry(&format!("{attack}, begun"), rules, ci, "prod", &start);
     }
     // A command, a destruction, and what is said to have gone wrong and been taken back to elsewhere.
     let exec = |components: bool| {
@@ -249,14 +250,14 @@ fn every_kind_of_deployment_has_its_rules() {
             },
         )
     };
-    siege.entry(
+    attacks.refused_entry(
         "a command",
         &["approvals", "signer"],
         ci,
         "prod",
         &exec(true),
     );
-    siege.entry(
+    attacks.refused_entry(
         "a command about nothing",
         &["approvals", "signer"],
         ci,
@@ -277,7 +278,7 @@ fn every_kind_of_deployment_has_its_rules() {
                 (Outcome::Destroyed, VerificationResult::None);
         },
     );
-    siege.entry(
+    attacks.refused_entry(
         "all of prod destroyed",
         &["approvals", "state"],
         ci,
@@ -294,7 +295,7 @@ fn every_kind_of_deployment_has_its_rules() {
                 (Outcome::RolledBack, Some(never), VerificationResult::None);
         },
     );
-    siege.entry(
+    attacks.refused_entry(
         "rolled back to what never ran, in passing",
         &["state"],
         ci,
@@ -307,14 +308,14 @@ fn every_kind_of_deployment_has_its_rules() {
         None,
         |_| (),
     );
-    siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
+    attacks.refused_entry("an environment of others", &["signer"], ci, "lab", &lab);
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
         kinds(Kind::Rollback, zero, None)
     )])
     .ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// A key that may deploy cannot write any other action.
@@ -328,7 +329,7 @@ fn a_deployers_key_can_only_deploy() {
         two,
     } = stage(&world);
     let (ci, carol) = (&project.ci, &project.carol);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let content =
         |commit: CommitId| Content(ci.repo.rev(&format!("{commit}^{{tree}}")).parse().unwrap());
     let demo = || "demo".parse().unwrap();
@@ -446,7 +447,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
     ];
     for (attack, rules, action) in actions {
-        siege.entry(
+        attacks.refused_entry(
             attack,
             rules,
             ci,
@@ -454,10 +455,10 @@ fn a_deployers_key_can_only_deploy() {
             &ci.build("prod", action, None, |_| ()),
         );
     }
-    siege.refused("deploy past a lock", &["direction", "lock"], || {
+    attacks.refused("deploy past a lock", &["direction", "lock"], || {
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
-    siege.refused("roll back past a person's lock", &["lock"], || {
+    attacks.refused("roll back past a person's lock", &["lock"], || {
         ci.deploy(&[
             "record",
             "prod",
@@ -467,18 +468,22 @@ fn a_deployers_key_can_only_deploy() {
         ])
     });
     carol.deploy(&["unlock", "prod"]).ok();
-    other_words(&project, &siege, (one, two));
-    siege.end();
+    other_words(&project, &attacks, (one, two));
+    attacks.finish();
 }
 
 /// Tries what the key may not attest, register or revoke, and to create environments beyond their
 /// number and time.
-fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (CommitId, CommitId)) {
+fn other_words<'w>(
+    project: &Project<'w>,
+    attacks: &AttackRunner<'_, 'w>,
+    (one, two): (CommitId, CommitId),
+) {
     let (ci, world) = (&project.ci, project.world);
-    siege.refused("vouch", &["signer"], || {
+    attacks.refused("vouch", &["signer"], || {
         ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
-    siege.refused("register", &["signer"], || {
+    attacks.refused("register", &["signer"], || {
         ci.deploy(&[
             "register",
             &format!("x/y@sha256:{}", "1".repeat(64)),
@@ -493,7 +498,7 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     ci.deploy(&["sync"]).ok();
     ci.append("evidence", Action::Yank(yank.clone()), None, |_| ());
     ci.push(&["refs/deploy/evidence"]).ok();
-    siege.entry(
+    attacks.refused_entry(
         "take its own yank back",
         &["signer"],
         ci,
@@ -502,7 +507,7 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     );
     // More environments than there may be, and longer than they may live.
     ci.deploy(&["record", "pr-1", &one.to_string()]).ok();
-    siege.refused("one environment too many", &["state"], || {
+    attacks.refused("one environment too many", &["state"], || {
         ci.deploy(&["record", "pr-2", &one.to_string(), "--no-verify"])
     });
     ci.deploy(&["sync"]).ok();
@@ -513,11 +518,11 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     let longer = ci.build("pr", longer, None, |it| {
         it.environment = Some("pr-1".parse().unwrap())
     });
-    siege.entry("longer than it may live", &["state"], ci, "pr", &longer);
+    attacks.refused_entry("longer than it may live", &["state"], ci, "pr", &longer);
     let another = ci.build("pr", deployment(ci, Kind::Deploy, one, None), None, |it| {
         it.environment = Some("pr-2".parse().unwrap());
     });
-    siege.entry(
+    attacks.refused_entry(
         "without an end, and one too many",
         &["state"],
         ci,
@@ -543,8 +548,8 @@ fn a_run_ends_as_it_began() {
     carol.deploy(&["unlock", "prod"]).ok();
     bob.deploy(&["approve", "prod", &two.to_string()]).ok();
     ci.deploy(&["record", "prod", "--start"]).ok();
-    for forge in [bob, carol, ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [bob, carol, ci] {
+        member.deploy(&["sync"]).ok();
     }
     let bytes = ci.bytes("blob", "refs/deploy/prod:entry.json");
     let began = Statement::parse(&bytes).unwrap();
@@ -569,13 +574,13 @@ fn a_run_ends_as_it_began() {
         status: None,
         logs: vec![],
     };
-    let siege = Siege::of(&project);
-    let mount = |attack: &str, forge, rules: &[&str], bend: &dyn Fn(&mut Finish)| {
-        let forge: &Forge<'_> = forge;
+    let attacks = AttackRunner::of(&project);
+    let mount = |attack: &str, member, rules: &[&str], bend: &dyn Fn(&mut Finish)| {
+        let member: &Member<'_> = member;
         let mut finish = honest.clone();
         bend(&mut finish);
-        let id = forge.build("prod", Action::Finish(finish), None, |_| ());
-        siege.entry(attack, rules, forge, "prod", &id);
+        let id = member.build("prod", Action::Finish(finish), None, |_| ());
+        attacks.refused_entry(attack, rules, member, "prod", &id);
     };
     let bends: [(&str, Rules, Bend<'_>); 12] = [
         ("of another commit", &["state"], &|it| {
@@ -629,7 +634,7 @@ fn a_run_ends_as_it_began() {
             record(it).deployment.approved_by = vec!["bob".parse().unwrap()];
         },
     );
-    siege.entry("a record beside it", &["lock"], ci, "prod", &other);
+    attacks.refused_entry("a record beside it", &["lock"], ci, "prod", &other);
     let resume = carol.build(
         "prod",
         Action::Resume(Resume {
@@ -639,7 +644,7 @@ fn a_run_ends_as_it_began() {
         None,
         |_| (),
     );
-    siege.entry(
+    attacks.refused_entry(
         "resumed by who may not deploy",
         &["signer"],
         carol,
@@ -655,7 +660,7 @@ fn a_run_ends_as_it_began() {
         None,
         |_| (),
     );
-    siege.entry(
+    attacks.refused_entry(
         "resumed under its own number",
         &["state"],
         ci,
@@ -666,6 +671,6 @@ fn a_run_ends_as_it_began() {
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();
     let again = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
-    siege.entry("ended twice", &["signer", "state"], ci, "prod", &again);
-    siege.end();
+    attacks.refused_entry("ended twice", &["signer", "state"], ci, "prod", &again);
+    attacks.finish();
 }

@@ -1,4 +1,4 @@
-//! Group 10: other times, other sizes: entries and commits that are dated elsewhere, and pushes that are larger than anybody looks at.
+//! Group 10: false dates of entries and commits, and pushes that are larger than the server reads.
 
 use git_deploy::domain::id::CommitId;
 use git_deploy::domain::time::Span;
@@ -6,7 +6,7 @@ use git_deploy::domain::time::Span;
 use crate::harness::attack::an_entry;
 use crate::harness::forgery::hex;
 use crate::harness::member::a_lock;
-use crate::harness::{Project, Run, Siege, Wire, World};
+use crate::harness::{AttackRunner, Project, RawPush, Run, World};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -45,18 +45,18 @@ fn dates_evade_no_rule() {
                 .for_each(|change| change.from = None);
         })
     };
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     world.advance("58m");
-    siege.entry(
+    attacks.refused_entry(
         "a soak that the signer's clock has seen the end of",
         &["soak"],
         ci,
         "soaked",
         &at("soaked", 240),
     );
-    siege.entry("in a freeze", &["freeze"], ci, "late", &at("late", 0));
+    attacks.refused_entry("in a freeze", &["freeze"], ci, "late", &at("late", 0));
     world.advance("58m");
-    siege.entry(
+    attacks.refused_entry(
         "after a freeze, by the signer's clock",
         &["freeze"],
         ci,
@@ -64,7 +64,7 @@ fn dates_evade_no_rule() {
         &at("late", 290),
     );
     for shift in [-301_i64, -3600, 301, 3600, 86_400 * 365] {
-        siege.entry(&format!("{shift} s off"), &["time"], ci, "dev", &{
+        attacks.refused_entry(&format!("{shift} s off"), &["time"], ci, "dev", &{
             ci.build("dev", a_lock(), None, |it| {
                 let span = Span::seconds(shift.unsigned_abs());
                 it.at = if shift < 0 {
@@ -78,12 +78,12 @@ fn dates_evade_no_rule() {
     let early = ci.build("dev", a_lock(), None, |it| {
         it.at = it.at.minus(Span::seconds(7000))
     });
-    siege.entry("before the entry before it", &["time"], ci, "dev", &early);
+    attacks.refused_entry("before the entry before it", &["time"], ci, "dev", &early);
     world.advance("10m");
     // Before a freeze by the signer's clock: at 12:06 nothing is frozen, a week later at 10:21 all is.
     world.advance("166h");
     world.advance("15m");
-    siege.entry(
+    attacks.refused_entry(
         "before a freeze, by the signer's clock",
         &["freeze"],
         ci,
@@ -110,10 +110,10 @@ fn dates_evade_no_rule() {
     let now = world.now().seconds();
     for date in [now + 301, now + 86_400, 4_102_444_800] {
         let id = dated(&format!("@{date} +0000"));
-        siege.refused(&format!("a commit of {date}"), &["time"], || {
+        attacks.refused(&format!("a commit of {date}"), &["time"], || {
             ci.deploy(&["record", "dev", &id.to_string(), "--all", "--no-verify"])
         });
-        siege.refused(
+        attacks.refused(
             &format!("an approval of a commit of {date}"),
             &["time"],
             || ci.deploy(&["yank", &id.to_string(), "-m", "x", "--no-verify"]),
@@ -123,7 +123,7 @@ fn dates_evade_no_rule() {
         let id = dated(date);
         ci.deploy(&["record", "dev", &id.to_string(), "--all"]).ok();
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Oversized input is answered with "cannot tell", quickly, and nothing is accepted.
@@ -133,11 +133,11 @@ fn oversized_entries_are_refused_quickly() {
     let project = Project::new(&world, POLICY);
     let (alice, ci) = (&project.alice, &project.ci);
     let good = an_entry(ci, "dev");
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let push = |id: &str| ci.push(&[&format!("+{id}:refs/deploy/dev")]);
     let entry = |attack: &str, edit: &dyn Fn(&str) -> String| {
         let id = ci.resigned(&good, |text| edit(text).into_bytes());
-        siege.untold(attack, &["place"], || push(&id));
+        attacks.cannot_tell(attack, &["place"], || push(&id));
     };
     entry("an entry that is too long", &|text| {
         text.replace("incident", &"x".repeat(600_000))
@@ -151,20 +151,20 @@ fn oversized_entries_are_refused_quickly() {
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json")]],
     );
-    siege.untold("an entry that unpacks to 150 MB", &["place"], || {
+    attacks.cannot_tell("an entry that unpacks to 150 MB", &["place"], || {
         push(&bombed)
     });
     let bombed = ci.retree(
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json.minisig")]],
     );
-    siege.untold("a signature that unpacks to 150 MB", &["place"], || {
+    attacks.cannot_tell("a signature that unpacks to 150 MB", &["place"], || {
         push(&bombed)
     });
     // Numbers at the end of what there is.
     for number in [10_002, u64::from(u32::MAX), u64::MAX] {
         let id = ci.build("dev", a_lock(), None, |it| it.sequence = number);
-        let said = siege.fails(&format!("entry {number}"), || push(&id.to_string()));
+        let said = attacks.fails(&format!("entry {number}"), || push(&id.to_string()));
         assert!(
             said.contains("cannot tell whether this push may go in"),
             "{said}"
@@ -174,15 +174,15 @@ fn oversized_entries_are_refused_quickly() {
         text.replace("\"sequence\": 1", "\"sequence\": 18446744073709551616")
             .into()
     });
-    siege.refused("entry 2^64", &["place"], || push(&number));
+    attacks.refused("entry 2^64", &["place"], || push(&number));
     // A policy that is longer than any.
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY) + "# " + &"x".repeat(1 << 20);
     let long = super::forged_entries::publish(alice, &text);
-    siege.untold("a policy that is too long", &["place"], || {
+    attacks.cannot_tell("a policy that is too long", &["place"], || {
         alice.push(&[&format!("{long}:refs/deploy/policy")])
     });
-    siege.end();
+    attacks.finish();
 }
 
 /// Trees that share objects hold more paths than can be listed, in a few hundred bytes.
@@ -203,7 +203,7 @@ fn tree_bombs_are_refused() {
             folder(&below, "40000", width)
         })
     };
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for (what, tree) in [
         ("wide", deep(30, 12)),
         ("deep", deep(1, 300)),
@@ -216,11 +216,11 @@ fn tree_bombs_are_refused() {
             .ok()
             .text();
         // git itself would walk every path of it to send it, so it is sent by hand.
-        siege.untold(&format!("a {what} tree on a branch"), &["branch"], || {
+        attacks.cannot_tell(&format!("a {what} tree on a branch"), &["branch"], || {
             alice.push(&[&format!("{id}:refs/heads/qa")])
         });
         let zero = "0".repeat(40);
-        Wire::new(&alice.repo)
+        RawPush::new(&alice.repo)
             .update(
                 &zero,
                 &id,
@@ -235,11 +235,11 @@ fn tree_bombs_are_refused() {
             record.deployment.components[0].target.component = "api".parse().unwrap();
             record.results[0].component = "api".parse().unwrap();
         });
-        siege.untold(&format!("a {what} tree deployed"), &["content"], || {
+        attacks.cannot_tell(&format!("a {what} tree deployed"), &["content"], || {
             ci.push(&[&format!("{forged}:refs/deploy/dev")])
         });
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// One of our refs among very many others is enough to refuse a push, and the number of our refs is
@@ -250,11 +250,11 @@ fn pushes_of_many_refs_are_bounded() {
     let project = Project::new(&world, POLICY);
     let ci = &project.ci;
     let (zero, head) = ("0".repeat(40), ci.repo.rev("HEAD"));
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let many = |count: usize, name: &dyn Fn(usize) -> String| {
         let lines = (1..count).map(|at| format!("{zero} {head} {}", name(at)));
         lines.fold(
-            Wire::new(&ci.repo).update(&zero, &head, &name(0)),
+            RawPush::new(&ci.repo).update(&zero, &head, &name(0)),
             |wire, line| wire.line(line.as_bytes()),
         )
     };
@@ -265,12 +265,12 @@ fn pushes_of_many_refs_are_bounded() {
             format!("refs/x/{}/{at}", at % 100)
         }
     };
-    siege.wire(
+    attacks.refused_raw(
         "a ledger among 100,000 refs",
         &["place"],
         &many(100_000, &hidden),
     );
-    let said = siege.fails_wire(
+    let said = attacks.fails_raw(
         "20,000 ledgers",
         &many(20_000, &|at| format!("refs/deploy/n{at}")),
     );
@@ -281,9 +281,9 @@ fn pushes_of_many_refs_are_bounded() {
         &said[said.len() - 500..]
     );
     // The same again and again is no less.
-    siege.fails_wire(
+    attacks.fails_raw(
         "20,000 times the same",
         &many(20_000, &|_| "refs/deploy/dev".to_owned()),
     );
-    siege.end();
+    attacks.finish();
 }

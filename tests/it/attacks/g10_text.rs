@@ -1,10 +1,10 @@
-//! Group 10: entries that are no entries: malformed, deep, in two readings at once, or written for a terminal rather than for a reader.
+//! Group 10: malformed, deep and ambiguous entries, and entries that contain terminal sequences.
 
 use git_deploy::domain::entry::{Action, Attestation};
 use git_deploy::domain::id::CommitId;
 
 use crate::harness::attack::strange;
-use crate::harness::{Project, Siege, World};
+use crate::harness::{AttackRunner, Project, World};
 
 /// Another text in place of an honest one, and what it is.
 type Edit = (String, Box<dyn Fn(&str) -> Vec<u8>>);
@@ -259,7 +259,7 @@ fn entries_have_one_spelling() {
     let good = ci
         .build("evidence", Action::Attestation(attestation), None, |_| ())
         .to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let edits: Vec<Edit> = shapes()
         .into_iter()
         .chain(values())
@@ -273,11 +273,11 @@ fn entries_have_one_spelling() {
             bytes
         });
         assert!(changed, "{what}");
-        let said = siege.entry(what, &["place"], ci, "evidence", &forged);
+        let said = attacks.refused_entry(what, &["place"], ci, "evidence", &forged);
         assert_eq!(strange(&said), None, "{what}: {said:?}");
     }
     ci.push(&[&format!("{good}:refs/deploy/evidence")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// What people write is shown to others as plain text.
@@ -305,7 +305,7 @@ fn texts_are_shown_harmlessly() {
         ])
         .ok();
     project.fetch();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for (argument, value) in [
         ("-m", evil),
         ("--change", evil),
@@ -313,7 +313,7 @@ fn texts_are_shown_harmlessly() {
         ("--requested-by", evil),
         ("--release", evil),
     ] {
-        siege.fails(&format!("{argument} {value:?}"), || {
+        attacks.fails(&format!("{argument} {value:?}"), || {
             ci.deploy(&["record", "dev", argument, value, "--no-verify"])
         });
     }
@@ -322,7 +322,7 @@ fn texts_are_shown_harmlessly() {
         &["yank", "-m", evil, "HEAD"],
         &["unlock", "prod", "-m", evil],
     ] {
-        siege.fails(&format!("{arguments:?}"), || ci.deploy(arguments));
+        attacks.fails(&format!("{arguments:?}"), || ci.deploy(arguments));
     }
     ci.deploy(&["record", "dev"]).ok();
     bob.deploy(&["sync"]).ok();
@@ -363,5 +363,5 @@ fn texts_are_shown_harmlessly() {
         !log.contains("\"by\": \"alice\"") && !log.contains("\"by\":\"alice\""),
         "{log}"
     );
-    siege.end();
+    attacks.finish();
 }

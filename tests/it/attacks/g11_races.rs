@@ -13,7 +13,7 @@ use git_deploy::domain::id::{CommitId, RunId};
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Run, World, processes_in, wait_until};
+use crate::harness::{Member, Project, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -49,8 +49,8 @@ fn ready(world: &World) -> Project<'_> {
 }
 
 fn sync(project: &Project<'_>) {
-    for forge in [&project.alice, &project.bob, &project.carol, &project.ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [&project.alice, &project.bob, &project.carol, &project.ci] {
+        member.deploy(&["sync"]).ok();
     }
 }
 
@@ -85,14 +85,14 @@ fn loses<'w>(
     project: &Project<'w>,
     what: &str,
     rules: &[&str],
-    (forge, ledger, id): (&Forge<'w>, &str, impl ToString),
+    (member, ledger, id): (&Member<'w>, &str, impl ToString),
     second: impl FnOnce(),
 ) {
     let refspec = format!("{}:refs/deploy/{ledger}", id.to_string());
     let mut between = String::new();
     let run = crossed(
         project,
-        || forge.push(&[&refspec]),
+        || member.push(&[&refspec]),
         || {
             second();
             between = project.refs();
@@ -114,7 +114,7 @@ fn loses<'w>(
 }
 
 /// Makes the deployment to prod that would be accepted now.
-fn to_prod(ci: &Forge<'_>) -> String {
+fn to_prod(ci: &Member<'_>) -> String {
     let Action::Record(Record { mut deployment, .. }) = ci.a_record("HEAD", None) else {
         panic!("not a record")
     };
@@ -131,8 +131,8 @@ fn to_prod(ci: &Forge<'_>) -> String {
     .to_string()
 }
 
-fn push(forge: &Forge<'_>, ledger: &str, id: &impl ToString) {
-    forge
+fn push(member: &Member<'_>, ledger: &str, id: &impl ToString) {
+    member
         .push(&[&format!("{}:refs/deploy/{ledger}", id.to_string())])
         .ok();
 }
@@ -416,7 +416,7 @@ fn a_run_ends_once() {
             reason: "stuck".parse().unwrap(),
         })
     };
-    let build = |forge: &Forge<'_>, action| forge.build("stage", action, None, |_| ());
+    let build = |member: &Member<'_>, action| member.build("stage", action, None, |_| ());
     let run = begin();
     let resumed = |byte| {
         Action::Resume(Resume {
@@ -485,8 +485,8 @@ fn the_lock_admits_one_push() {
     let won: Vec<bool> = std::thread::scope(|scope| {
         let rivals: Vec<_> = rivals
             .iter()
-            .map(|(forge, id)| {
-                scope.spawn(move || forge.push(&[&format!("{id}:refs/deploy/dev")]).succeeded())
+            .map(|(member, id)| {
+                scope.spawn(move || member.push(&[&format!("{id}:refs/deploy/dev")]).succeeded())
             })
             .collect();
         let waiting = || {

@@ -1,6 +1,7 @@
-//! Group 12: names that are options or paths, in every place a name is read: the command line, entries, the policy, refs.
+//! Group 12: names that are options or paths, wherever a name is read: the command line, entries,
+//! the policy, refs.
 
-use crate::harness::{Project, Siege, World};
+use crate::harness::{AttackRunner, Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n[components]\napi = { paths = \"api\" }\n";
 
@@ -29,7 +30,7 @@ fn names_on_the_command_line_are_harmless() {
     let project = Project::new(&world, POLICY);
     let (alice, ci) = (&project.alice, &project.ci);
     ci.deploy(&["record", "dev"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     // `@` is where the name goes; once as it is, and once where it can be no option.
     let places: &[&[&str]] = &[
         &["record", "@"],
@@ -76,7 +77,7 @@ fn names_on_the_command_line_are_harmless() {
                 .iter()
                 .map(|word| if *word == "@" { *name } else { *word })
                 .collect();
-            let said = siege.fails_at_home(&format!("{words:?}"), || ci.deploy(&words));
+            let said = attacks.fails_locally(&format!("{words:?}"), || ci.deploy(&words));
             assert!(!said.contains('\u{1b}'), "{words:?}: {said:?}");
             if let Some(at) = words
                 .iter()
@@ -86,7 +87,7 @@ fn names_on_the_command_line_are_harmless() {
                 let mut words = words.clone();
                 let name = words.remove(at);
                 words.extend(["--", name]);
-                siege.fails_at_home(&format!("{words:?}"), || ci.deploy(&words));
+                attacks.fails_locally(&format!("{words:?}"), || ci.deploy(&words));
             }
         }
     }
@@ -98,8 +99,8 @@ fn names_on_the_command_line_are_harmless() {
         "file:///nowhere/../x",
     ] {
         ci.repo.git(&["config", "remote.origin.url", url]).ok();
-        siege.fails_at_home(url, || ci.deploy(&["sync"]));
-        siege.fails_at_home(url, || ci.deploy(&["record", "dev", "--all"]));
+        attacks.fails_locally(url, || ci.deploy(&["sync"]));
+        attacks.fails_locally(url, || ci.deploy(&["record", "dev", "--all"]));
     }
     ci.repo
         .git(&["config", "remote.origin.url", &project.server.url()])
@@ -111,7 +112,7 @@ fn names_on_the_command_line_are_harmless() {
     ] {
         ci.repo.git(&["update-ref", name, "HEAD"]).ok();
     }
-    siege.fails_at_home("an option's branch", || {
+    attacks.fails_locally("an option's branch", || {
         ci.deploy(&["record", "dev", "--output=pwned", "--all"])
     });
     ci.deploy(&["record", "dev", "--all", "refs/heads/--output=pwned"])
@@ -121,7 +122,7 @@ fn names_on_the_command_line_are_harmless() {
         for value in ["--upload-pack=touch pwned", "../../nowhere"] {
             let old = alice.repo.git(&["config", "--get", key]);
             alice.repo.git(&["config", key, value]).ok();
-            siege.fails_at_home(&format!("{key} = {value}"), || {
+            attacks.fails_locally(&format!("{key} = {value}"), || {
                 alice.deploy(&["lock", "dev", "-m", "x"])
             });
             let back = if old.succeeded() {
@@ -146,7 +147,7 @@ fn names_on_the_command_line_are_harmless() {
         }
     }
     assert_eq!(everything(world.path()), Vec::<std::path::PathBuf>::new());
-    siege.end();
+    attacks.finish();
 }
 
 /// No name in an entry is a path, an option or of other letters, whoever signed it.
@@ -169,7 +170,7 @@ fn names_in_entries_are_checked() {
         it.environment = Some("pr-1".parse().unwrap())
     });
     let there = there.to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let names = NAMES.iter().copied().chain([
         "",
         ".",
@@ -209,10 +210,10 @@ fn names_in_entries_are_checked() {
                 };
                 old.replace(field, &new).into_bytes()
             });
-            siege.entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
+            attacks.refused_entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
         }
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// No name in a policy is unsafe, where names become refs, folders, options and variables.
@@ -223,7 +224,7 @@ fn names_in_policies_are_checked() {
     let alice = &project.alice;
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for name in NAMES
         .iter()
         .copied()
@@ -298,7 +299,7 @@ fn names_in_policies_are_checked() {
             let Ok(policy) = fine else {
                 // Which places say no is tested beside the parser; that the server asks it, here.
                 if what == "an environment" {
-                    siege.entry(
+                    attacks.refused_entry(
                         &format!("{what} {name:?}"),
                         &["signer"],
                         alice,
@@ -327,5 +328,5 @@ fn names_in_policies_are_checked() {
             }
         }
     }
-    siege.end();
+    attacks.finish();
 }

@@ -1,8 +1,9 @@
-//! Group 13: around the hook. Nothing stops who owns the server; whoever fetches from it, and every audit, finds what was done.
+//! Group 13: changes on the server past the hooks. The owner of a server can make them; every
+//! client that fetches, and every audit, must find them.
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Repo, Run, World};
+use crate::harness::{Member, Project, Repo, Run, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n";
 
@@ -15,8 +16,8 @@ fn begun(world: &World) -> Project<'_> {
     }
     project.bob.deploy(&["approve", "prod"]).ok();
     project.ci.deploy(&["record", "prod"]).ok();
-    for forge in [&project.alice, &project.bob, &project.carol, &project.ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [&project.alice, &project.bob, &project.carol, &project.ci] {
+        member.deploy(&["sync"]).ok();
     }
     project
 }
@@ -42,7 +43,7 @@ fn moved(project: &Project<'_>, ledger: &str, to: &str) {
 /// Checks that a clone that knew better reports it with every command, keeps the truth, and writes
 /// nothing.
 #[track_caller]
-fn told<'w>(client: &Forge<'w>, words: &str) -> Vec<Run<'w>> {
+fn told<'w>(client: &Member<'w>, words: &str) -> Vec<Run<'w>> {
     let before = ledgers(&client.repo);
     let runs: Vec<Run<'w>> = [
         &["sync"][..],
@@ -88,7 +89,7 @@ fn rewound_ledgers_are_detected() {
     // Another end, of honest entries only: signed, in their place, let in by the hook itself.
     let (good, notes) = (tip("dev"), project.server.rev("refs/notes/deploy"));
     moved(&project, "dev", &format!("{good}~1"));
-    let fork = Forge::at(&project.ci, &project.server, "fork");
+    let fork = Member::at(&project.ci, &project.server, "fork");
     fork.repo
         .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
         .ok();
@@ -143,7 +144,7 @@ fn a_restored_backup_is_detected() {
         assert!(runs[0].to_string().contains(words), "{}", runs[0]);
     }
     // Who comes anew cannot know, and what they write is found by who does.
-    let dana = Forge::at(&project.carol, &project.server, "dana");
+    let dana = Member::at(&project.carol, &project.server, "dana");
     dana.deploy(&["sync"]).ok();
     told(bob, "rewritten the ledger dev");
     std::fs::remove_dir_all(project.server.path()).unwrap();
@@ -232,7 +233,7 @@ fn another_beginning_is_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, alice) = (&project.bob, &project.alice);
-    let mallory = Forge::new(&world, &project.server, "mallory");
+    let mallory = Member::new(&world, &project.server, "mallory");
     mallory
         .repo
         .git(&["update-ref", "refs/deploy/policy", "HEAD"])
@@ -240,7 +241,7 @@ fn another_beginning_is_detected() {
     let text = project.policy(POLICY);
     for (keys, who) in [(&mallory, "a stranger's"), (alice, "an admin's")] {
         let policy = text.replace(&alice.key().to_string(), &keys.key().to_string());
-        let clone = Forge::at(keys, &project.server, &format!("graft-{}", keys.person));
+        let clone = Member::at(keys, &project.server, &format!("graft-{}", keys.person));
         clone.begin(&policy);
         clone.record("dev", "HEAD", None);
         let before = project.refs();
@@ -294,7 +295,7 @@ fn refs_moved_past_the_hooks_are_detected() {
     let world = World::new();
     let project = begun(&world);
     let (bob, ci) = (&project.bob, &project.ci);
-    let mallory = Forge::new(&world, &project.server, "mallory");
+    let mallory = Member::new(&world, &project.server, "mallory");
     mallory
         .repo
         .git(&["fetch", "-q", "origin", "refs/deploy/*:refs/deploy/*"])
@@ -336,23 +337,23 @@ fn refs_moved_past_the_hooks_are_detected() {
         ),
     ];
     for (what, id, words) in &forged {
-        for forge in [&mallory, ci] {
-            let _ = project.server.git(&["fetch", "-q", &forge.repo.url(), id]);
+        for member in [&mallory, ci] {
+            let _ = project.server.git(&["fetch", "-q", &member.repo.url(), id]);
         }
         if !project.server.git(&["cat-file", "-e", id]).succeeded() {
             // What no ref names is not fetched: the owner puts it there by hand.
-            let forge = if what.ends_with("'s") && words == &"signer" {
+            let member = if what.ends_with("'s") && words == &"signer" {
                 &mallory
             } else {
                 ci
             };
-            forge
+            member
                 .repo
                 .git(&["update-ref", "refs/heads/forged", id])
                 .ok();
             project
                 .server
-                .git(&["fetch", "-q", &forge.repo.url(), "refs/heads/forged"])
+                .git(&["fetch", "-q", &member.repo.url(), "refs/heads/forged"])
                 .ok();
         }
         moved(&project, "dev", id);

@@ -1,6 +1,7 @@
-//! What somebody tried who had only the design's page of rules and the binary: of 59 tries those that no other test here plays.
+//! Attempts by an attacker who knew only the published rules and the binary: of 59, those that no
+//! other test here covers.
 //!
-//! Some found something, which is mended since; the others were refused then and shall stay so.
+//! Some found faults that are fixed since; the others were refused and must stay so.
 
 mod consent;
 mod misleading_text;

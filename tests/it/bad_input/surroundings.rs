@@ -1,4 +1,4 @@
-//! What is wrong around a command: keys, remotes, revisions, repositories.
+//! Mistakes in what surrounds a command: keys, remotes, revisions, repositories.
 
 use super::Page;
 use crate::harness::{Repo, Run, World};

@@ -1,5 +1,5 @@
-//! A clock that jumps: a person's, or the server's, by hours or by years, to either side, and back. What is refused says what to do, and
-//! nothing is stuck afterwards.
+//! A clock that jumps, a person's or the server's, by hours or years, in both directions. A refusal
+//! says what to do, and nothing is stuck afterwards.
 
 use git_deploy::domain::time::{Span, Time};
 

@@ -1,10 +1,11 @@
-//! A connection that dies in the middle: after any number of bytes, to the server or from it, for a moment or for good.
+//! A connection that breaks after any number of bytes, to the server or from it, for a moment or
+//! permanently.
 //!
-//! The server may have carried the entry out, may be about to, or may never hear of it. Whatever the client then says is true, and the
-//! entry is there once at most.
+//! The server may have carried the entry out, may be about to, or may never receive it. The
+//! client's report must be true, and the entry is written at most once.
 
 use super::proxy::{Cut, Proxy, Way};
-use super::{Fault, POLICY, Scene};
+use super::{Fault, FaultInjection, POLICY};
 use crate::harness::daemon::Daemon;
 use crate::harness::http_server::{WEB, Web};
 use crate::harness::sshd::{SSHD, Sshd};
@@ -49,7 +50,7 @@ fn settle(proxy: &Proxy, server: &Repo<'_>) {
 fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places: usize) {
     bob.deploy(&["sync"]).ok();
     proxy.settle();
-    let scene = Scene::new(world, bob, server, Fault::Killed);
+    let faults = FaultInjection::new(world, bob, server, Fault::Killed);
     proxy.breaks(None);
     bob.deploy(&LOCK).ok();
     settle(proxy, server);
@@ -66,12 +67,12 @@ fn sweep(world: &World, bob: &Repo<'_>, server: &Repo<'_>, proxy: &Proxy, places
                     after,
                     for_good,
                 };
-                scene.back();
-                let before = scene.tips();
+                faults.restore();
+                let before = faults.tips();
                 proxy.breaks(Some(cut));
                 let run = bob.deploy(&LOCK);
                 settle(proxy, server);
-                let moved = scene.unharmed(&before, after, &run);
+                let moved = faults.check_unharmed(&before, after, &run);
                 truthful(&run, moved, &cut);
                 broken += usize::from(proxy.broke());
                 through += usize::from(run.succeeded());
@@ -139,10 +140,10 @@ fn the_server_finishes_later() {
     proxy.settle();
     for hook in ["pre-receive", "proc-receive"] {
         let first = server.path().join("first");
-        let scene = Scene::new(&world, bob, server, Fault::Killed);
+        let faults = FaultInjection::new(&world, bob, server, Fault::Killed);
         for millis in [0, 20, 50, 100, 150, 200, 300, 500, 1_000] {
-            scene.back();
-            let before = scene.tips();
+            faults.restore();
+            let before = faults.tips();
             let wait = format!(
                 "mkdir first 2> /dev/null && sleep {}.{:03}",
                 millis / 1_000,
@@ -160,7 +161,7 @@ fn the_server_finishes_later() {
                 bob.deploy(&LOCK)
             });
             settle(&proxy, server);
-            let moved = scene.unharmed(&before, millis, &run);
+            let moved = faults.check_unharmed(&before, millis, &run);
             truthful(&run, moved, &format!("{hook} {millis}"));
             bob.deploy(&["sync"]).ok();
             bob.deploy(if moved == 1 { &UNLOCK } else { &LOCK }).ok();

@@ -1,6 +1,7 @@
-//! Those who write entries: a person's commands, with a server and without, and the hooks that carry an entry in.
+//! Faults in commands that write entries, with and without a server, and in the hooks that accept
+//! them.
 
-use super::{Fault, POLICY, Scene, Victim, WRITES, told};
+use super::{Fault, FaultInjection, POLICY, Target, WRITES, told};
 use crate::harness::{Project, World};
 
 /// Commands that write entries, with a server.
@@ -9,7 +10,7 @@ fn commands_survive_kills() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     project.ci.deploy(&["record", "dev", "--all"]).ok();
-    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     let commands: [(&[&str], usize); 5] = [
         (&["record", "dev", "--all"], 1),
         (&["approve", "prod"], 1),
@@ -20,7 +21,7 @@ fn commands_survive_kills() {
     for (arguments, entries) in commands {
         told(
             arguments[0],
-            &scene.sweep(&Victim::Client, arguments, entries, 29),
+            &faults.sweep(&Target::Client, arguments, entries, 29),
         );
     }
 }
@@ -30,11 +31,11 @@ fn commands_survive_kills() {
 fn hooks_survive_kills() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, &project.bob.repo, &project.server, Fault::Killed);
     for hook in ["pre-receive", "proc-receive"] {
         told(
             hook,
-            &scene.sweep(&Victim::Hook(hook), &["record", "dev", "--all"], 1, 13),
+            &faults.sweep(&Target::Hook(hook), &["record", "dev", "--all"], 1, 13),
         );
     }
 }
@@ -51,10 +52,10 @@ fn commands_without_a_server_survive_kills() {
     repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
     repo.git(&["add", "deploy.toml"]).ok();
     repo.git(&["commit", "-q", "-m", "Two"]).ok();
-    let scene = Scene::new(&world, &repo, &repo, Fault::Killed);
+    let faults = FaultInjection::new(&world, &repo, &repo, Fault::Killed);
     told(
         "record without a server",
-        &scene.sweep(&Victim::Client, &["record", "dev", "--all"], 1, 23),
+        &faults.sweep(&Target::Client, &["record", "dev", "--all"], 1, 23),
     );
 }
 
@@ -63,14 +64,14 @@ fn commands_without_a_server_survive_kills() {
 fn a_full_disk_is_reported() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
-    let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::FullDisk);
-    for (what, victim) in [
-        ("record", Victim::Client),
-        ("proc-receive", Victim::Hook("proc-receive")),
+    let faults = FaultInjection::new(&world, &project.bob.repo, &project.server, Fault::FullDisk);
+    for (what, target) in [
+        ("record", Target::Client),
+        ("proc-receive", Target::Hook("proc-receive")),
     ] {
         told(
             what,
-            &scene.sweep(&victim, &["record", "dev", "--all"], 1, 41),
+            &faults.sweep(&target, &["record", "dev", "--all"], 1, 41),
         );
     }
 }

@@ -1,17 +1,17 @@
-//! The hooks beside those that decide: the recheck of hosts without proc-receive, what follows from an entry, what stops git itself,
-//! and what tells in a clone.
+//! Faults in the hooks that do not decide: update on hosts without proc-receive, post-receive,
+//! reference-transaction, and pre-push.
 
-use super::{Fault, POLICY, Scene, Strike, Victim, told};
+use super::{Fault, FaultInjection, Injected, POLICY, Target, told};
 use crate::harness::{Project, World};
 
 /// Checks that the server's notes cover every entry of its ledgers.
-fn notes_are_complete(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
-    let covers = scene
+fn notes_are_complete(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
+    let covers = faults
         .server
         .git(&["log", "-1", "--format=%B", "refs/notes/deploy"])
         .ok()
         .text();
-    for (name, tip) in scene.tips() {
+    for (name, tip) in faults.tips() {
         let line = format!(
             "Deploy-Covers: {} {tip}",
             name.strip_prefix("refs/deploy/").unwrap()
@@ -19,23 +19,23 @@ fn notes_are_complete(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
         assert!(
             covers.lines().any(|it| it == line),
             "{}: {line}\n{covers}\n{}",
-            strike.turn,
-            strike.run
+            injected.turn,
+            injected.run
         );
     }
 }
 
 /// Checks that every entry was handed on in order; some may come twice.
-fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
-    let got = std::fs::read_to_string(scene.server.path().join("got")).unwrap_or_default();
+fn handed_on(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
+    let got = std::fs::read_to_string(faults.server.path().join("got")).unwrap_or_default();
     let ids = got
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let ids: Vec<String> = ids
         .map(|event| event["entry"].as_str().unwrap().to_owned())
         .collect();
-    for (name, tip) in scene.tips() {
-        let old = strike
+    for (name, tip) in faults.tips() {
+        let old = injected
             .before
             .iter()
             .find(|(other, _)| *other == name)
@@ -47,14 +47,14 @@ fn handed_on(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
             &range[..],
         ]
         .concat();
-        let entries = scene.server.git(&list).ok().text();
+        let entries = faults.server.git(&list).ok().text();
         let mut at = 0;
         for entry in entries.lines() {
             let found = ids.iter().skip(at).position(|id| id == entry);
             at += found.unwrap_or_else(|| {
                 panic!(
                     "{}: {entry} of {name} is lost\n{got}\n{}",
-                    strike.turn, strike.run
+                    injected.turn, injected.run
                 )
             });
         }
@@ -91,26 +91,26 @@ fn handing<'w>(world: &'w World, options: &[&str]) -> Project<'w> {
 fn notes_and_handoff_catch_up() {
     let instead = ["--no-proc-receive"];
     let all = [
-        (&[][..], Victim::Hook("post-receive"), 2),
-        (&[], Victim::Opening("post-receive"), 29),
-        (&[], Victim::Opening("proc-receive"), 29),
-        (&instead, Victim::Hook("post-receive"), 5),
-        (&instead, Victim::Opening("post-receive"), 29),
-        (&instead, Victim::Opening("update"), 29),
+        (&[][..], Target::Hook("post-receive"), 2),
+        (&[], Target::Opening("post-receive"), 29),
+        (&[], Target::Opening("proc-receive"), 29),
+        (&instead, Target::Hook("post-receive"), 5),
+        (&instead, Target::Opening("post-receive"), 29),
+        (&instead, Target::Opening("update"), 29),
     ];
-    for (options, victim, step) in all {
+    for (options, target, step) in all {
         let world = World::new();
         let project = handing(&world, options);
-        let scene = Scene::new(&world, &project.bob.repo, &project.server, Fault::Killed);
+        let faults = FaultInjection::new(&world, &project.bob.repo, &project.server, Fault::Killed);
         let record = ["record", "dev", "--all"];
-        let ends = scene.each(&victim, &record, step, &|strike| {
-            scene.judged(strike, 1);
-            let locked = scene.goes_on(&record, strike.turn);
-            notes_are_complete(&scene, strike);
-            handed_on(&scene, strike);
+        let ends = faults.sweep_each(&target, &record, step, &|injected| {
+            faults.check_entries(injected, 1);
+            let locked = faults.check_continues(&record, injected.turn);
+            notes_are_complete(&faults, injected);
+            handed_on(&faults, injected);
             locked
         });
-        told(&format!("{victim:?} {options:?}"), &ends);
+        told(&format!("{target:?} {options:?}"), &ends);
     }
 }
 
@@ -126,50 +126,55 @@ fn reference_transaction_fails_closed() {
         .ok();
     let (bob, server) = (&project.bob.repo, &project.server);
     bob.commit("api/x", "two\n", "Two");
-    let scene = Scene::new(&world, bob, server, Fault::Killed);
+    let faults = FaultInjection::new(&world, bob, server, Fault::Killed);
     let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/topic"];
-    let ends = scene.each(
-        &Victim::Opening("reference-transaction"),
+    let ends = faults.sweep_each(
+        &Target::Opening("reference-transaction"),
         &push,
         7,
-        &|strike| {
-            scene.judged(strike, 0);
+        &|injected| {
+            faults.check_entries(injected, 0);
             let there = server.git(&["rev-parse", "-q", "--verify", "refs/heads/topic"]);
             assert!(
                 !there.succeeded() || there.text() == bob.rev("HEAD"),
                 "{}: {}",
-                strike.turn,
-                strike.run
+                injected.turn,
+                injected.run
             );
-            scene.goes_on(&push, strike.turn)
+            faults.check_continues(&push, injected.turn)
         },
     );
     told("reference-transaction", &ends);
 
     let policy = server.rev("refs/deploy/policy");
-    let past = Scene::new(&world, server, server, Fault::Killed);
+    let past = FaultInjection::new(&world, server, server, Fault::Killed);
     let update = [
         "git",
         "update-ref",
         "refs/deploy/policy",
         &format!("{policy}~1"),
     ];
-    for victim in [
-        Victim::Hook("reference-transaction"),
-        Victim::Opening("reference-transaction"),
+    for target in [
+        Target::Hook("reference-transaction"),
+        Target::Opening("reference-transaction"),
     ] {
-        let ends = past.each(&victim, &update, 7, &|strike| {
-            assert!(!strike.run.succeeded(), "{}: {}", strike.turn, strike.run);
+        let ends = past.sweep_each(&target, &update, 7, &|injected| {
+            assert!(
+                !injected.run.succeeded(),
+                "{}: {}",
+                injected.turn,
+                injected.run
+            );
             assert_eq!(
                 server.rev("refs/deploy/policy"),
                 policy,
                 "{}: {}",
-                strike.turn,
-                strike.run
+                injected.turn,
+                injected.run
             );
-            past.unlocked(&update, strike.turn)
+            past.check_locks(&update, injected.turn)
         });
-        told(&format!("{victim:?}, past the others"), &ends);
+        told(&format!("{target:?}, past the others"), &ends);
     }
 }
 
@@ -184,16 +189,16 @@ fn pre_push_loses_nothing() {
     project.alice.push(&["HEAD:refs/heads/dev"]).ok();
     project.ci.deploy(&["record", "dev"]).ok();
     project.push("api/x", "two\n");
-    let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, bob, &project.server, Fault::Killed);
     let push = ["git", "push", "-q", "origin", "HEAD:refs/heads/dev"];
-    for (victim, step) in [
-        (Victim::Hook("pre-push"), 5),
-        (Victim::Opening("pre-push"), 29),
+    for (target, step) in [
+        (Target::Hook("pre-push"), 5),
+        (Target::Opening("pre-push"), 29),
     ] {
-        let ends = scene.each(&victim, &push, step, &|strike| {
-            scene.judged(strike, 0);
-            scene.goes_on(&push, strike.turn)
+        let ends = faults.sweep_each(&target, &push, step, &|injected| {
+            faults.check_entries(injected, 0);
+            faults.check_continues(&push, injected.turn)
         });
-        told(&format!("{victim:?}"), &ends);
+        told(&format!("{target:?}"), &ends);
     }
 }

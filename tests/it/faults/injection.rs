@@ -1,4 +1,5 @@
-//! A world in which strace strikes at one writing system call after the other, each time as it was before.
+//! Injects faults with strace at one writing system call after another, each time in the same
+//! restored repositories.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ const KERNELS: [&str; 2] = ["git-deploy.lock", "git-deploy-handoff.lock"];
 
 /// Whom it strikes.
 #[derive(Debug)]
-pub enum Victim {
+pub enum Target {
     /// The program that a person runs.
     Client,
     /// That program and every process that it starts, each at its own call of that number: git, the server's git, the hooks.
@@ -39,13 +40,13 @@ pub enum Fault {
 
 /// How often a command was struck, and how often that left a lock.
 #[derive(Default, Debug)]
-pub struct Ends {
+pub struct SweepCounts {
     pub killed: usize,
     pub locked: usize,
 }
 
 /// One command that was struck, or that was through before.
-pub struct Strike<'w> {
+pub struct Injected<'w> {
     pub turn: usize,
     pub run: Run<'w>,
     /// Whether anybody was struck.
@@ -55,7 +56,7 @@ pub struct Strike<'w> {
 }
 
 /// A world that can be put back to how it was.
-pub struct Scene<'a, 'w> {
+pub struct FaultInjection<'a, 'w> {
     pub world: &'w World,
     /// Whose program is run.
     pub who: &'a Repo<'w>,
@@ -68,7 +69,7 @@ pub struct Scene<'a, 'w> {
     fault: Fault,
 }
 
-impl<'a, 'w> Scene<'a, 'w> {
+impl<'a, 'w> FaultInjection<'a, 'w> {
     pub fn new(world: &'w World, who: &'a Repo<'w>, server: &'a Repo<'w>, fault: Fault) -> Self {
         Self::with(world, who, server, fault, &[])
     }
@@ -81,7 +82,7 @@ impl<'a, 'w> Scene<'a, 'w> {
         fault: Fault,
         others: &[PathBuf],
     ) -> Self {
-        let scene = Self {
+        let faults = Self {
             world,
             who,
             server,
@@ -89,10 +90,10 @@ impl<'a, 'w> Scene<'a, 'w> {
             met: RefCell::default(),
             fault,
         };
-        for folder in scene.folders() {
+        for folder in faults.folders() {
             copy(folder, &kept(folder));
         }
-        scene
+        faults
     }
 
     /// Returns both repositories, or the one if it holds its own ledgers.
@@ -112,7 +113,7 @@ impl<'a, 'w> Scene<'a, 'w> {
     }
 
     /// Puts everything back.
-    pub fn back(&self) {
+    pub fn restore(&self) {
         for folder in self.folders() {
             copy(&kept(folder), folder);
         }
@@ -137,37 +138,43 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// Strikes at one place after the other, until the command is through before its turn comes. It writes so many entries, and works
     /// again afterwards.
-    pub fn sweep(&self, victim: &Victim, arguments: &[&str], entries: usize, step: usize) -> Ends {
-        self.sweep_to(victim, arguments, [arguments; 2], entries, step)
+    pub fn sweep(
+        &self,
+        target: &Target,
+        arguments: &[&str],
+        entries: usize,
+        step: usize,
+    ) -> SweepCounts {
+        self.sweep_to(target, arguments, [arguments; 2], entries, step)
     }
 
     /// Does the same for a command that works only once: `next` holds the command to follow if no
     /// entry was written, and if one was.
     pub fn sweep_to(
         &self,
-        victim: &Victim,
+        target: &Target,
         arguments: &[&str],
         next: [&[&str]; 2],
         entries: usize,
         step: usize,
-    ) -> Ends {
-        self.each(victim, arguments, step, &|strike| {
-            let moved = self.judged(strike, entries);
-            self.goes_on(next[usize::from(moved > 0)], strike.turn)
+    ) -> SweepCounts {
+        self.sweep_each(target, arguments, step, &|injected| {
+            let moved = self.check_entries(injected, entries);
+            self.check_continues(next[usize::from(moved > 0)], injected.turn)
         })
     }
 
     /// Checks that nothing is lost or written twice; returns the number of entries written.
     #[track_caller]
-    pub fn judged(&self, strike: &Strike<'w>, entries: usize) -> usize {
-        let Strike {
+    pub fn check_entries(&self, injected: &Injected<'w>, entries: usize) -> usize {
+        let Injected {
             turn,
             run,
             struck,
             before,
-        } = strike;
+        } = injected;
         assert!(*struck || run.succeeded(), "{turn}: {run}");
-        let moved = self.unharmed(before, *turn, run);
+        let moved = self.check_unharmed(before, *turn, run);
         assert!(moved <= entries, "{turn}: {moved} entries\n{run}");
         // A client that says that it is done has been told so.
         assert!(
@@ -179,27 +186,27 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// Strikes at one place after the other, after a look at which there are, when nobody is struck. What follows each time says whether a
     /// lock was left.
-    pub fn each(
+    pub fn sweep_each(
         &self,
-        victim: &Victim,
+        target: &Target,
         arguments: &[&str],
         step: usize,
-        follows: &dyn Fn(&Strike<'w>) -> bool,
-    ) -> Ends {
+        follows: &dyn Fn(&Injected<'w>) -> bool,
+    ) -> SweepCounts {
         let all = std::env::var_os("FAULTS").is_some_and(|value| value == "all");
-        let calls = if matches!(victim, Victim::Opening(_)) {
+        let calls = if matches!(target, Target::Opening(_)) {
             OPENS
         } else {
             WRITES
         };
-        let mut ends = Ends::default();
-        let mut strike = |turn, inject: Option<&str>| {
-            self.back();
+        let mut ends = SweepCounts::default();
+        let mut injected = |turn, inject: Option<&str>| {
+            self.restore();
             let before = self.tips();
-            let (run, log) = self.traced(victim, arguments, calls, inject);
+            let (run, log) = self.traced(target, arguments, calls, inject);
             let struck = log.contains("+++ killed by SIGKILL") || log.contains("(INJECTED)");
             ends.killed += usize::from(struck);
-            ends.locked += usize::from(follows(&Strike {
+            ends.locked += usize::from(follows(&Injected {
                 turn,
                 run,
                 struck,
@@ -207,7 +214,7 @@ impl<'a, 'w> Scene<'a, 'w> {
             }));
             log
         };
-        let log = strike(0, None);
+        let log = injected(0, None);
         for (turn, (call, when)) in
             places(&log)
                 .into_iter()
@@ -220,7 +227,7 @@ impl<'a, 'w> Scene<'a, 'w> {
             };
             // Shown where the test fails.
             println!("{}: {inject}", turn + 1);
-            strike(turn + 1, Some(&inject));
+            injected(turn + 1, Some(&inject));
         }
         ends
     }
@@ -228,7 +235,7 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// Runs the command under strace, which strikes where it is told to. Gives what it wrote down as well.
     fn traced(
         &self,
-        victim: &Victim,
+        target: &Target,
         arguments: &[&str],
         calls: &str,
         inject: Option<&str>,
@@ -239,16 +246,16 @@ impl<'a, 'w> Scene<'a, 'w> {
         let (out, trace) = (log.to_string_lossy(), format!("trace={calls}"));
         let mut options = vec!["-f", "-qq", "-A", "-o", &*out, "-e", &trace];
         options.extend(inject.iter().flat_map(|inject| ["-e", *inject]));
-        let run = match victim {
-            Victim::Client => self.who.run(
+        let run = match target {
+            Target::Client => self.who.run(
                 "strace",
                 &[&options[1..], &["git-deploy"], arguments].concat(),
             ),
-            Victim::Family => self.who.run(
+            Target::Family => self.who.run(
                 "strace",
                 &[&options[..], &["git-deploy"], arguments].concat(),
             ),
-            Victim::Hook(name) | Victim::Opening(name) => {
+            Target::Hook(name) | Target::Opening(name) => {
                 self.strike_hook(name, &options.join(" "), arguments)
             }
         };
@@ -284,7 +291,7 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// Checks that every object is intact and no ledger has lost an entry; returns the number of
     /// new entries.
     #[track_caller]
-    pub fn unharmed(&self, before: &[(String, String)], turn: usize, run: &Run<'_>) -> usize {
+    pub fn check_unharmed(&self, before: &[(String, String)], turn: usize, run: &Run<'_>) -> usize {
         for repo in self.repos() {
             let fsck = repo.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
             assert!(fsck.succeeded(), "{turn}: {run}\n{fsck}");
@@ -315,9 +322,9 @@ impl<'a, 'w> Scene<'a, 'w> {
 
     /// This command works now, or says which lock is in the way; then an audit finds nothing. Whether there was one.
     #[track_caller]
-    pub fn goes_on(&self, arguments: &[&str], turn: usize) -> bool {
+    pub fn check_continues(&self, arguments: &[&str], turn: usize) -> bool {
         self.world.advance("1m");
-        let locked = self.unlocked(arguments, turn);
+        let locked = self.check_locks(arguments, turn);
         let run = self.run(arguments);
         assert!(run.succeeded(), "{turn}: {run}");
         let audit = self.who.deploy(&["audit"]);
@@ -328,7 +335,7 @@ impl<'a, 'w> Scene<'a, 'w> {
     /// Checks that a lock left behind is reported together with its remedy, and removes all locks;
     /// returns whether there were any.
     #[track_caller]
-    pub fn unlocked(&self, arguments: &[&str], turn: usize) -> bool {
+    pub fn check_locks(&self, arguments: &[&str], turn: usize) -> bool {
         let locks: Vec<PathBuf> = self
             .repos()
             .into_iter()

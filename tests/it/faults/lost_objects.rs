@@ -1,4 +1,4 @@
-//! A disk that has lost an object: whoever audits is told what cannot be told, and nobody is accused for it.
+//! A disk that has lost an object: an audit reports what it cannot tell, and accuses nobody.
 
 use super::POLICY;
 use crate::harness::{Project, Repo, World};

@@ -1,15 +1,15 @@
-//! What sets up: a key, a project, a clone, a server. Whatever is half done says nothing and stops nothing, and the same words once more
-//! bring it to its end.
+//! Faults while a key, a project, a clone or a server is set up. A half-finished setup claims
+//! nothing and stops nothing, and the same command finishes it.
 
 use std::path::Path;
 
-use super::{Fault, POLICY, Scene, Strike, Victim, told};
+use super::{Fault, FaultInjection, Injected, POLICY, Target, told};
 use crate::harness::{Project, Repo, World};
 
 /// Whom it strikes, and how far apart, where there are many places.
-const MANY: [(Victim, usize); 2] = [(Victim::Client, 47), (Victim::Family, 61)];
+const MANY: [(Target, usize); 2] = [(Target::Client, 47), (Target::Family, 61)];
 /// The same where there are few.
-const FEW: [(Victim, usize); 2] = [(Victim::Client, 7), (Victim::Family, 9)];
+const FEW: [(Target, usize); 2] = [(Target::Client, 7), (Target::Family, 9)];
 
 /// Returns the permissions of a file.
 fn mode(file: &Path) -> u32 {
@@ -24,35 +24,40 @@ fn key_files_are_whole_or_absent() {
         let world = World::new();
         let repo = world.repo("alice");
         repo.commit("a", "1", "One");
-        let scene = Scene::new(&world, &repo, &repo, fault);
+        let faults = FaultInjection::new(&world, &repo, &repo, fault);
         let (secret, new) = (
             repo.path().join("alice.key"),
             ["key", "new", "--no-password", "alice.key"],
         );
-        let ends = scene.each(&Victim::Client, &new, 1, &|Strike { turn, run, .. }| {
-            if secret.exists() {
-                assert_eq!(mode(&secret), 0o600, "{turn}: {run}");
-                let taken = repo.deploy(&new).fails(2);
-                assert!(
-                    taken
-                        .words_of_err()
-                        .contains("never overwritten: choose another name"),
-                    "{turn}: {taken}"
-                );
-            } else {
-                assert!(
-                    !run.succeeded() && !secret.with_extension("pub").exists(),
-                    "{turn}: {run}"
-                );
-                repo.deploy(&new).ok();
-            }
-            repo.git(&["config", "deploy.key", "alice.key"]).ok();
-            let key = repo.deploy(&["key", "show"]).ok().text();
-            assert!(!run.succeeded() || run.text() == key, "{turn}: {run}");
-            repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
-            repo.deploy(&["record", "dev"]).ok();
-            false
-        });
+        let ends = faults.sweep_each(
+            &Target::Client,
+            &new,
+            1,
+            &|Injected { turn, run, .. }| {
+                if secret.exists() {
+                    assert_eq!(mode(&secret), 0o600, "{turn}: {run}");
+                    let taken = repo.deploy(&new).fails(2);
+                    assert!(
+                        taken
+                            .words_of_err()
+                            .contains("never overwritten: choose another name"),
+                        "{turn}: {taken}"
+                    );
+                } else {
+                    assert!(
+                        !run.succeeded() && !secret.with_extension("pub").exists(),
+                        "{turn}: {run}"
+                    );
+                    repo.deploy(&new).ok();
+                }
+                repo.git(&["config", "deploy.key", "alice.key"]).ok();
+                let key = repo.deploy(&["key", "show"]).ok().text();
+                assert!(!run.succeeded() || run.text() == key, "{turn}: {run}");
+                repo.deploy(&["init", "--yes", "--env", "dev"]).ok();
+                repo.deploy(&["record", "dev"]).ok();
+                false
+            },
+        );
         told("key new", &ends);
     }
 }
@@ -60,20 +65,20 @@ fn key_files_are_whole_or_absent() {
 /// Checks what there is after an `init`, and that nothing is there twice: one policy, its file, and
 /// a key that signs.
 #[track_caller]
-fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
-    let (who, turn) = (scene.who, strike.turn);
-    let policy = scene
+fn begun(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
+    let (who, turn) = (faults.who, injected.turn);
+    let policy = faults
         .server
         .git(&["rev-list", "--count", "refs/deploy/policy"])
         .ok()
         .text();
-    assert_eq!(policy, "2", "{turn}: {}", strike.run);
+    assert_eq!(policy, "2", "{turn}: {}", injected.run);
     let text = who
         .git(&["cat-file", "blob", "refs/deploy/policy:deploy.toml"])
         .ok()
         .text();
     let file = std::fs::read_to_string(who.path().join("deploy.toml")).unwrap_or_default();
-    assert_eq!(file.trim_end(), text, "{turn}: {}", strike.run);
+    assert_eq!(file.trim_end(), text, "{turn}: {}", injected.run);
     who.git(&["add", "deploy.toml"]).ok();
     who.git(&["commit", "-q", "-m", "Add deploy.toml"]).ok();
     who.deploy(&["record", "dev", "--all"]).ok();
@@ -82,13 +87,13 @@ fn begun(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
 
 /// Checks that `status` reports a half-finished setup as such.
 #[track_caller]
-fn looked_at(scene: &Scene<'_, '_>, strike: &Strike<'_>) {
-    let run = scene.who.deploy(&["status"]);
+fn looked_at(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
+    let run = faults.who.deploy(&["status"]);
     assert!(
         run.succeeded() || run.err().contains("try: "),
         "{}: {}\n{run}",
-        strike.turn,
-        strike.run
+        injected.turn,
+        injected.run
     );
 }
 
@@ -99,7 +104,8 @@ fn init_without_a_server() {
         let world = World::new();
         let repo = world.repo("alice");
         repo.commit("a", "1", "One");
-        let scene = Scene::with(&world, &repo, &repo, fault, &[world.path().join("home")]);
+        let faults =
+            FaultInjection::with(&world, &repo, &repo, fault, &[world.path().join("home")]);
         let init = [
             "init",
             "--yes",
@@ -109,17 +115,17 @@ fn init_without_a_server() {
             "--running",
             "dev=HEAD",
         ];
-        for (victim, step) in victims {
-            let ends = scene.each(victim, &init, *step, &|strike| {
-                scene.unharmed(&strike.before, strike.turn, &strike.run);
-                looked_at(&scene, strike);
-                let locked = scene.goes_on(&init, strike.turn);
+        for (target, step) in victims {
+            let ends = faults.sweep_each(target, &init, *step, &|injected| {
+                faults.check_unharmed(&injected.before, injected.turn, &injected.run);
+                looked_at(&faults, injected);
+                let locked = faults.check_continues(&init, injected.turn);
                 let key = world.path().join("home/.config/git-deploy/deploy.key");
-                assert_eq!(mode(&key), 0o600, "{}: {}", strike.turn, strike.run);
-                begun(&scene, strike);
+                assert_eq!(mode(&key), 0o600, "{}: {}", injected.turn, injected.run);
+                begun(&faults, injected);
                 locked
             });
-            told(&format!("init, {victim:?}"), &ends);
+            told(&format!("init, {target:?}"), &ends);
         }
     }
 }
@@ -149,16 +155,16 @@ fn init_with_a_server() {
         .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
         .ok();
     let init = ["init", "--yes", "--env", "dev"];
-    let scene = Scene::new(&world, &alice, &server, Fault::Killed);
-    for (victim, step) in MANY {
-        let ends = scene.each(&victim, &init, step, &|strike| {
-            scene.unharmed(&strike.before, strike.turn, &strike.run);
-            looked_at(&scene, strike);
-            let locked = scene.goes_on(&init, strike.turn);
-            begun(&scene, strike);
+    let faults = FaultInjection::new(&world, &alice, &server, Fault::Killed);
+    for (target, step) in MANY {
+        let ends = faults.sweep_each(&target, &init, step, &|injected| {
+            faults.check_unharmed(&injected.before, injected.turn, &injected.run);
+            looked_at(&faults, injected);
+            let locked = faults.check_continues(&init, injected.turn);
+            begun(&faults, injected);
             locked
         });
-        told(&format!("init with a server, {victim:?}"), &ends);
+        told(&format!("init with a server, {target:?}"), &ends);
     }
 }
 
@@ -177,18 +183,18 @@ fn joining_a_project() {
     ])
     .ok();
     let init = ["init", "--pre-push"];
-    let scene = Scene::new(&world, &new, &project.server, Fault::Killed);
-    for (victim, step) in FEW.map(|(victim, step)| (victim, 2 * step)) {
-        let ends = scene.each(&victim, &init, step, &|strike| {
-            scene.judged(strike, 0);
-            looked_at(&scene, strike);
-            let locked = scene.goes_on(&init, strike.turn);
+    let faults = FaultInjection::new(&world, &new, &project.server, Fault::Killed);
+    for (target, step) in FEW.map(|(target, step)| (target, 2 * step)) {
+        let ends = faults.sweep_each(&target, &init, step, &|injected| {
+            faults.check_entries(injected, 0);
+            looked_at(&faults, injected);
+            let locked = faults.check_continues(&init, injected.turn);
             assert_eq!(
                 mode(&new.path().join(".git/hooks/pre-push")),
                 0o755,
                 "{}: {}",
-                strike.turn,
-                strike.run
+                injected.turn,
+                injected.run
             );
             let ours = ["deploy.root", "deploy.remote"]
                 .map(|key| new.git(&["config", "--get-all", key]).ok().text());
@@ -207,7 +213,7 @@ fn joining_a_project() {
             new.deploy(&["record", "dev", "--all"]).ok();
             locked
         });
-        told(&format!("init of who joins, {victim:?}"), &ends);
+        told(&format!("init of who joins, {target:?}"), &ends);
     }
 }
 
@@ -218,20 +224,25 @@ const HOUSE: &str =
 /// Checks that the existing hook applies at every moment, and that the repository is protected in
 /// the end.
 #[track_caller]
-fn guarded(scene: &Scene<'_, '_>, strike: &Strike<'_>, pusher: &Repo<'_>, again: &[&str]) -> bool {
-    let (server, turn) = (scene.server, strike.turn);
+fn guarded(
+    faults: &FaultInjection<'_, '_>,
+    injected: &Injected<'_>,
+    pusher: &Repo<'_>,
+    again: &[&str],
+) -> bool {
+    let (server, turn) = (faults.server, injected.turn);
     let closed = || pusher.git(&["push", "-q", &server.url(), "HEAD:refs/heads/closed"]);
-    assert!(!closed().succeeded(), "{turn}: {}", strike.run);
+    assert!(!closed().succeeded(), "{turn}: {}", injected.run);
     let checked = server.deploy(&["server", "check"]);
     assert!(
-        checked.succeeded() || !strike.run.succeeded(),
+        checked.succeeded() || !injected.run.succeeded(),
         "{turn}: {}\n{checked}",
-        strike.run
+        injected.run
     );
-    let locked = scene.unlocked(again, turn);
+    let locked = faults.check_locks(again, turn);
     server.deploy(again).ok();
     server.deploy(&["server", "check"]).ok();
-    assert!(!closed().succeeded(), "{turn}: {}", strike.run);
+    assert!(!closed().succeeded(), "{turn}: {}", injected.run);
     assert_eq!(
         std::fs::read_to_string(server.path().join("hooks/pre-receive.local")).unwrap(),
         HOUSE
@@ -261,7 +272,7 @@ fn server_init() {
         .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
         .ok();
     server.hook("pre-receive", HOUSE);
-    let scene = Scene::new(&world, &server, &server, Fault::Killed);
+    let faults = FaultInjection::new(&world, &server, &server, Fault::Killed);
     let init = [
         "server",
         "init",
@@ -271,9 +282,9 @@ fn server_init() {
         "--handoff",
         "/bin/true",
     ];
-    for (victim, step) in FEW {
-        let ends = scene.each(&victim, &init, step, &|strike| {
-            let locked = guarded(&scene, strike, &alice, &init);
+    for (target, step) in FEW {
+        let ends = faults.sweep_each(&target, &init, step, &|injected| {
+            let locked = guarded(&faults, injected, &alice, &init);
             alice.deploy(&["init", "--yes", "--env", "dev"]).ok();
             // It begins anew each time, as the server does.
             for name in ["deploy.root", "deploy.remote"] {
@@ -285,7 +296,7 @@ fn server_init() {
             let _ = std::fs::remove_file(alice.path().join("deploy.toml"));
             locked
         });
-        told(&format!("server init, {victim:?}"), &ends);
+        told(&format!("server init, {target:?}"), &ends);
     }
 }
 
@@ -307,19 +318,19 @@ fn server_adopt() {
         .git(&["config", "deploy.root"])
         .ok()
         .text();
-    let scene = Scene::new(&world, &copy, &copy, Fault::Killed);
+    let faults = FaultInjection::new(&world, &copy, &copy, Fault::Killed);
     let adopt = ["server", "adopt", ".", "--root", &root];
-    for (victim, step) in FEW {
-        let ends = scene.each(&victim, &adopt, step, &|strike| {
+    for (target, step) in FEW {
+        let ends = faults.sweep_each(&target, &adopt, step, &|injected| {
             assert_eq!(
-                scene.tips(),
-                strike.before,
+                faults.tips(),
+                injected.before,
                 "{}: {}",
-                strike.turn,
-                strike.run
+                injected.turn,
+                injected.run
             );
-            guarded(&scene, strike, &project.bob.repo, &adopt)
+            guarded(&faults, injected, &project.bob.repo, &adopt)
         });
-        told(&format!("server adopt, {victim:?}"), &ends);
+        told(&format!("server adopt, {target:?}"), &ends);
     }
 }

@@ -1,6 +1,6 @@
-//! Commands that come once: a lock, its end, another policy and its approval, what a forge has lost put back.
+//! Faults in commands that work only once: lock, unlock, approving and publishing a policy, repair.
 
-use super::{Fault, POLICY, Scene, Victim, told};
+use super::{Fault, FaultInjection, POLICY, Target, told};
 use crate::harness::{Project, Repo, World};
 
 /// A killed lock or unlock is there or not; the second of a kind is refused, so the other one
@@ -11,16 +11,16 @@ fn lock_and_unlock_survive_kills() {
     let project = Project::new(&world, POLICY);
     let (lock, unlock) = (["lock", "dev", "-m", "stop"], ["unlock", "dev"]);
     let bob = &project.bob.repo;
-    let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, bob, &project.server, Fault::Killed);
     told(
         "lock",
-        &scene.sweep_to(&Victim::Client, &lock, [&lock, &unlock], 1, 29),
+        &faults.sweep_to(&Target::Client, &lock, [&lock, &unlock], 1, 29),
     );
     project.bob.deploy(&lock);
-    let scene = Scene::new(&world, bob, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, bob, &project.server, Fault::Killed);
     told(
         "unlock",
-        &scene.sweep_to(&Victim::Client, &unlock, [&unlock, &lock], 1, 29),
+        &faults.sweep_to(&Target::Client, &unlock, [&unlock, &lock], 1, 29),
     );
 }
 
@@ -34,15 +34,15 @@ fn policy_commands_survive_kills() {
         "deploy.toml",
         &project.policy("[environments]\ndev = {}\nprod = { approvals = 1 }\n"),
     );
-    let scene = Scene::new(&world, alice, &project.server, Fault::Killed);
+    let faults = FaultInjection::new(&world, alice, &project.server, Fault::Killed);
     told(
         "policy approve",
-        &scene.sweep(&Victim::Client, &["policy", "approve"], 1, 29),
+        &faults.sweep(&Target::Client, &["policy", "approve"], 1, 29),
     );
     let publish = ["policy", "publish", "--yes"];
     told(
         "policy publish",
-        &scene.sweep(&Victim::Client, &publish, 1, 29),
+        &faults.sweep(&Target::Client, &publish, 1, 29),
     );
 }
 
@@ -88,22 +88,28 @@ fn repair_survives_kills() {
         .git(&["update-ref", "-d", "refs/deploy/evidence"])
         .ok();
 
-    let scene = Scene::new(&world, bob, server, Fault::Killed);
+    let faults = FaultInjection::new(&world, bob, server, Fault::Killed);
     let repair = ["repair", "--yes"];
-    let ends = scene.each(&Victim::Client, &repair, 17, &|strike| {
+    let ends = faults.sweep_each(&Target::Client, &repair, 17, &|injected| {
         for repo in [bob, server] {
             repo.git(&["fsck", "--strict", "--no-dangling", "--no-progress"])
                 .ok();
         }
-        let locked = scene.goes_on(&repair, strike.turn);
+        let locked = faults.check_continues(&repair, injected.turn);
         assert_eq!(
             server.git(&["for-each-ref", "refs/deploy"]).ok().text(),
             good,
             "{}: {}",
-            strike.turn,
-            strike.run
+            injected.turn,
+            injected.run
         );
-        assert_eq!(set_aside(bob), [&*other], "{}: {}", strike.turn, strike.run);
+        assert_eq!(
+            set_aside(bob),
+            [&*other],
+            "{}: {}",
+            injected.turn,
+            injected.run
+        );
         locked
     });
     told("repair", &ends);

@@ -1,6 +1,8 @@
-//! A project under attack: one world for many attacks, each of which must be refused with a reason and change nothing at all.
+//! Runs many attacks on one project, and checks that each is refused with a reason and changes
+//! nothing at all.
 //!
-//! Complaints are gathered and told together at the end, so that one run shows everything that went wrong.
+//! Complaints are collected and reported together at the end, so that one run shows everything that
+//! went wrong.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,19 +10,19 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::member::a_lock;
-use super::{Forge, Project, Run, Wire};
+use super::{Member, Project, RawPush, Run};
 
 /// Every file of a repository, and when it was written: refs, HEAD, objects, packs, the configuration, and whatever was left behind.
 type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
 
 /// Attacks on one project.
-pub struct Siege<'p, 'w> {
+pub struct AttackRunner<'p, 'w> {
     project: &'p Project<'w>,
     complaints: RefCell<Vec<String>>,
     attacks: std::cell::Cell<u32>,
 }
 
-impl<'p, 'w> Siege<'p, 'w> {
+impl<'p, 'w> AttackRunner<'p, 'w> {
     pub fn of(project: &'p Project<'w>) -> Self {
         Self {
             project,
@@ -42,20 +44,20 @@ impl<'p, 'w> Siege<'p, 'w> {
     }
 
     /// Checks the same for a forged entry.
-    pub fn entry(
+    pub fn refused_entry(
         &self,
         attack: &str,
         rules: &[&str],
-        forge: &Forge<'w>,
+        member: &Member<'w>,
         ledger: &str,
         id: &impl ToString,
     ) -> String {
         let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
-        self.refused(attack, rules, || forge.push(&[&refspec]))
+        self.refused(attack, rules, || member.push(&[&refspec]))
     }
 
     /// Checks that the server cannot tell whether a push may go in, because of these rules.
-    pub fn untold(
+    pub fn cannot_tell(
         &self,
         attack: &str,
         rules: &[&str],
@@ -68,19 +70,19 @@ impl<'p, 'w> Siege<'p, 'w> {
 
     /// Checks that a request sent straight to `git receive-pack`, with the attacker's objects, is
     /// refused for these rules.
-    pub fn wire(&self, attack: &str, rules: &[&str], wire: &Wire<'_, 'w>) -> String {
+    pub fn refused_raw(&self, attack: &str, rules: &[&str], wire: &RawPush<'_, 'w>) -> String {
         self.said(attack, "refused", rules, || wire.send(&self.project.server))
     }
 
     /// Checks that the server cannot tell whether such a request may go in.
-    pub fn untold_wire(&self, attack: &str, rules: &[&str], wire: &Wire<'_, 'w>) -> String {
+    pub fn cannot_tell_raw(&self, attack: &str, rules: &[&str], wire: &RawPush<'_, 'w>) -> String {
         self.said(attack, "cannot tell", rules, || {
             wire.send(&self.project.server)
         })
     }
 
     /// Checks that such a request fails, whether git or a hook refuses it.
-    pub fn fails_wire(&self, attack: &str, wire: &Wire<'_, 'w>) -> String {
+    pub fn fails_raw(&self, attack: &str, wire: &RawPush<'_, 'w>) -> String {
         let mut said = String::new();
         self.unchanged(attack, || said = wire.send(&self.project.server));
         said
@@ -101,7 +103,7 @@ impl<'p, 'w> Siege<'p, 'w> {
     }
 
     /// Checks that a command fails on the client, without contacting the server.
-    pub fn fails_at_home(&self, attack: &str, attempt: impl FnOnce() -> Run<'w>) -> String {
+    pub fn fails_locally(&self, attack: &str, attempt: impl FnOnce() -> Run<'w>) -> String {
         self.attacks.set(self.attacks.get() + 1);
         let before = files(self.project.server.path());
         let run = attempt();
@@ -114,7 +116,7 @@ impl<'p, 'w> Siege<'p, 'w> {
     /// Reports all complaints, and checks that the next honest push works, every object is intact
     /// and an audit finds nothing.
     #[track_caller]
-    pub fn end(self) {
+    pub fn finish(self) {
         let complaints = self.complaints.into_inner();
         assert!(
             complaints.is_empty(),
@@ -199,10 +201,10 @@ impl<'p, 'w> Siege<'p, 'w> {
 }
 
 /// Makes a valid build action, which may be repeated.
-pub fn a_build(forge: &Forge<'_>, commit: &str) -> git_deploy::domain::entry::Action {
+pub fn a_build(member: &Member<'_>, commit: &str) -> git_deploy::domain::entry::Action {
     use git_deploy::domain::entry::{Action, Build, BuildResult};
     let commit = git_deploy::domain::id::CommitId(commit.parse().unwrap());
-    let component = forge.components().remove(0);
+    let component = member.components().remove(0);
     Action::Build(Build {
         component,
         commit,
@@ -237,8 +239,8 @@ fn files(folder: &Path) -> Files {
 }
 
 /// Makes the smallest honest entry of an environment's ledger.
-pub fn an_entry(forge: &Forge<'_>, ledger: &str) -> String {
-    forge.build(ledger, a_lock(), None, |_| ()).to_string()
+pub fn an_entry(member: &Member<'_>, ledger: &str) -> String {
+    member.build(ledger, a_lock(), None, |_| ()).to_string()
 }
 
 /// Returns whether a character controls a terminal, or makes text look like other text.

@@ -1,4 +1,5 @@
-//! A server process of a test: on loopback, at a port of its own, and gone with the test, however that ends.
+//! A server process of a test: on loopback, at its own port, and ended with the test, however that
+//! ends.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

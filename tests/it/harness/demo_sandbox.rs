@@ -1,4 +1,4 @@
-//! The sandbox that `git-deploy demo` leaves behind: a server and the clones of alice, bob, carol and ci, as a newcomer has them.
+//! The sandbox that `git-deploy demo` leaves: a server and the clones of alice, bob, carol and ci.
 
 use super::{Repo, Run, World};
 

@@ -1,4 +1,4 @@
-//! Forging by hand: entries whose bytes no program of ours would write, and commits put where they do not belong.
+//! Entries and commits forged by hand, with bytes that our program would never write.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use git_deploy::domain::policy::Policy;
 use git_deploy::signing::Signer;
 use git_deploy::signing::key::SecretKey;
 
-use super::{Forge, Repo, World};
+use super::{Member, Repo, World};
 
 /// Reads the key that the world keeps for a person.
 pub fn signer(world: &World, person: &str) -> Signer {
@@ -17,7 +17,7 @@ pub fn signer(world: &World, person: &str) -> Signer {
     Signer::from_key(SecretKey::read(&file, || unreachable!("it has no password")).unwrap())
 }
 
-impl<'w> Forge<'w> {
+impl<'w> Member<'w> {
     /// Clones another server for the same person.
     pub fn at(&self, server: &Repo<'w>, folder: &str) -> Self {
         let world = server.world();

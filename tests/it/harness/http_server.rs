@@ -1,6 +1,8 @@
-//! A real web server, lighttpd, that serves a world's repositories with git's own `git http-backend` to whoever knows a password.
+//! A real web server, lighttpd, that serves a world's repositories with git's own `git
+//! http-backend`, with passwords.
 //!
-//! What it starts has no home, the folders of git and of the system to search, and the steered clock as it was at the start.
+//! The programs that it starts have no home, only the folders of git and of the system on their
+//! path, and the steered clock of the start.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,8 @@
-//! A smith of entries: it signs and builds whatever a test asks for, and asks no rule.
+//! A member of a project: a clone with a key, which signs and builds any entry that a test asks
+//! for, without checking a rule.
 //!
-//! What it makes is well formed unless the test bends it: whether it may go in is the server's question.
+//! Entries are well formed unless the test changes them; whether they are accepted is the server's
+//! decision.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +23,14 @@ use git_deploy::signing::{Signer, verify_entry};
 use super::{Repo, World};
 
 /// Makes entries in one clone, with one person's key.
-pub struct Forge<'w> {
+pub struct Member<'w> {
     pub(super) world: &'w World,
     pub repo: Repo<'w>,
     pub person: &'static str,
     pub signer: Signer,
 }
 
-impl<'w> Forge<'w> {
+impl<'w> Member<'w> {
     /// Clones the server with a new key for this person.
     pub fn new(world: &'w World, server: &Repo<'w>, person: &'static str) -> Self {
         Self::within(world, world.clone(server, person), person)

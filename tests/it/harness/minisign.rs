@@ -1,4 +1,4 @@
-//! The real minisign, the judge of our keys and signatures.
+//! The real minisign, which checks our keys and signatures.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! A hermetic world for each test: nothing of the machine's, the user's or the hour's gets in, besides the tools on `PATH`.
+//! An isolated world for each test: nothing of the machine, the user or the time gets in, except
+//! the tools on `PATH`.
 //!
 //! Commits get the steered time, so their ids are the same in every run; only keys are random.
 
@@ -20,11 +21,11 @@ mod tools;
 mod wait;
 mod world;
 
-pub use attack::Siege;
+pub use attack::AttackRunner;
 pub use demo_sandbox::Sandbox;
-pub use member::Forge;
+pub use member::Member;
 pub use project::Project;
-pub use raw_push::Wire;
+pub use raw_push::RawPush;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
 pub use tools::{find_tool, needs, skip};

@@ -1,21 +1,21 @@
-//! A project under way: a server with its hooks, four people with clones and keys of their own, and a policy in force.
+//! A project with a server and its hooks, four people with clones and keys, and a policy in force.
 //!
-//! What a server says of a push is what these tests are about, so what a client would refuse by itself is pushed past it: with
-//! `--no-verify`, with plain git, or forged.
+//! The tests are about what a server says, so pushes that a client would refuse skip its check:
+//! with `--no-verify`, with plain git, or forged.
 
 use std::collections::BTreeSet;
 
-use super::{Forge, Repo, Run, World};
+use super::{Member, Repo, Run, World};
 
 pub struct Project<'w> {
     pub world: &'w World,
     pub server: Repo<'w>,
     /// The admin.
-    pub alice: Forge<'w>,
-    pub bob: Forge<'w>,
-    pub carol: Forge<'w>,
+    pub alice: Member<'w>,
+    pub bob: Member<'w>,
+    pub carol: Member<'w>,
     /// A machine.
-    pub ci: Forge<'w>,
+    pub ci: Member<'w>,
 }
 
 impl<'w> Project<'w> {
@@ -36,13 +36,13 @@ impl<'w> Project<'w> {
         clone: impl Fn(&Repo<'w>, &'static str) -> Repo<'w>,
     ) -> Self {
         let person = |name| {
-            let forge = Forge::within(world, clone(&server, name), name);
+            let member = Member::within(world, clone(&server, name), name);
             let key = world.path().join("home").join(format!("{name}.key"));
-            forge
+            member
                 .repo
                 .git(&["config", "deploy.key", &key.to_string_lossy()])
                 .ok();
-            forge
+            member
         };
         let [alice, bob, carol, ci] = ["alice", "bob", "carol", "ci"].map(person);
         let project = Self {
@@ -74,8 +74,8 @@ impl<'w> Project<'w> {
             .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
             .ok();
         project.alice.deploy(&["init", "--yes"]).ok();
-        for forge in [&project.bob, &project.carol, &project.ci] {
-            forge.deploy(&["sync"]).ok();
+        for member in [&project.bob, &project.carol, &project.ci] {
+            member.deploy(&["sync"]).ok();
         }
         project.fetch();
         project
@@ -83,8 +83,8 @@ impl<'w> Project<'w> {
 
     /// Returns the whole deploy.toml.
     pub fn policy(&self, rest: &str) -> String {
-        let person = |forge: &Forge<'_>| {
-            let (name, key) = (forge.person, forge.key());
+        let person = |member: &Member<'_>| {
+            let (name, key) = (member.person, member.key());
             format!("{name} = {{ key = \"{key}\", emails = [\"{name}@example.com\"] }}\n")
         };
         let people: String = [&self.alice, &self.bob, &self.carol].map(person).concat();
@@ -118,9 +118,9 @@ impl<'w> Project<'w> {
 
     /// Brings every clone's work tree to the server's main.
     pub fn fetch(&self) {
-        for forge in [&self.bob, &self.carol, &self.ci] {
-            forge.repo.git(&["fetch", "-q", "origin"]).ok();
-            forge
+        for member in [&self.bob, &self.carol, &self.ci] {
+            member.repo.git(&["fetch", "-q", "origin"]).ok();
+            member
                 .repo
                 .git(&["reset", "-q", "--hard", "origin/main"])
                 .ok();
@@ -157,12 +157,12 @@ impl<'w> Project<'w> {
     pub fn refused_entry(
         &self,
         rules: &[&str],
-        forge: &Forge<'w>,
+        member: &Member<'w>,
         ledger: &str,
         id: &impl ToString,
     ) -> String {
         let refspec = format!("+{}:refs/deploy/{ledger}", id.to_string());
-        self.refused(rules, || forge.push(&[&refspec]))
+        self.refused(rules, || member.push(&[&refspec]))
     }
 
     /// Checks that every object is intact, also those of refused pushes, and that an audit of the

@@ -1,4 +1,4 @@
-//! A pusher that is not git: it says to `git receive-pack` what it likes, in git's packets.
+//! A client that is not git and sends any request to `git receive-pack`, in git's packet format.
 
 use std::io::Write as _;
 use std::process::{Child, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use super::Repo;
 
 /// What is said in one push.
-pub struct Wire<'r, 'w> {
+pub struct RawPush<'r, 'w> {
     /// Where the objects come from.
     repo: &'r Repo<'w>,
     features: &'static str,
@@ -16,7 +16,7 @@ pub struct Wire<'r, 'w> {
     whole: bool,
 }
 
-impl<'r, 'w> Wire<'r, 'w> {
+impl<'r, 'w> RawPush<'r, 'w> {
     pub fn new(repo: &'r Repo<'w>) -> Self {
         Self {
             repo,

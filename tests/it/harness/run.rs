@@ -1,4 +1,4 @@
-//! What a program did: its exit code and its words, to be asserted or snapshot.
+//! The result of a program: its exit code and its output, for assertions and snapshots.
 
 use std::fmt::Write as _;
 use std::process::{Command, Output, Stdio};

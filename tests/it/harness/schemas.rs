@@ -1,6 +1,8 @@
-//! Whatever a test prints with `--json` must be one document, and valid by the schema that is committed for its kind.
+//! Checks every `--json` output: it must be one document, valid by the committed schema of its
+//! kind.
 //!
-//! The harness sees to it for every run, so that no test needs to think of it and no undocumented field slips through.
+//! The harness does this for every run, so that no test can forget it and no undocumented field
+//! slips through.
 
 use std::collections::BTreeMap;
 use std::path::Path;

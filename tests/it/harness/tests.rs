@@ -1,4 +1,4 @@
-//! What every other test relies on.
+//! Tests of the harness, on which all other tests rely.
 
 use super::{World, needs, with_random_keys};
 

@@ -1,4 +1,5 @@
-//! The world of one test: a directory of its own, a cleared environment, a clock and a random source that the test steers.
+//! The world of one test: its own directory, a cleared environment, and a clock and a random source
+//! that the test steers.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

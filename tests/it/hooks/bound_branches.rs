@@ -1,4 +1,5 @@
-//! Branches and tags that stand for environments, as pushes meet them: content by component, what nobody owns, evaluation, spelling.
+//! Branches and tags that stand for environments: content by component, files without an owner,
+//! evaluation, spelling.
 
 use crate::harness::project::said;
 use crate::harness::{Project, World};

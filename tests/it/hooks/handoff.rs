@@ -1,4 +1,5 @@
-//! post-receive: what is accepted is handed to the one program that the server's owner names, each entry at least once.
+//! post-receive hands each accepted entry to the one program that the server's owner names, at
+//! least once.
 
 use super::{entries, installed, noted, with};
 use crate::harness::{Project, World};
@@ -113,12 +114,12 @@ fn entries_are_handed_over_in_order() {
 fn failures_lose_nothing() {
     let world = World::new();
     let (project, file) = handing(&world, "cat > /dev/null; exit 3");
-    let lock = |forge: &crate::harness::Forge<'_>| {
-        forge.deploy(&["sync"]).ok();
-        let id = forge
+    let lock = |member: &crate::harness::Member<'_>| {
+        member.deploy(&["sync"]).ok();
+        let id = member
             .append("dev", crate::harness::member::a_lock(), None, |_| ())
             .to_string();
-        forge
+        member
             .repo
             .git(&["push", "-q", "origin", "refs/deploy/dev"])
             .ok();
@@ -177,10 +178,10 @@ fn concurrent_pushes_hand_over_once() {
     let world = World::new();
     let (project, file) = handing(&world, GOOD);
     std::thread::scope(|scope| {
-        for forge in [&project.bob, &project.carol, &project.ci] {
+        for member in [&project.bob, &project.carol, &project.ci] {
             scope.spawn(|| {
                 for _ in 0..3 {
-                    forge
+                    member
                         .deploy(&["attest", "test-result", "--result", "passed"])
                         .ok();
                 }

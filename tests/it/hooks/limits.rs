@@ -1,4 +1,5 @@
-//! What a hook looks at has bounds. Past each it says "cannot tell", in words and by exit code, and lets nothing in.
+//! The limits of what a hook reads. Past each it answers "cannot tell", in words and by exit code,
+//! and accepts nothing.
 
 use std::fs::File;
 use std::io::Write as _;

@@ -1,4 +1,5 @@
-//! pre-push: a clone tells what the server will say of an environment's branch or tag, before anything is pushed.
+//! pre-push: a clone says what the server will say about an environment's branch or tag, before
+//! anything is pushed.
 
 use super::installed;
 use crate::harness::project::said;

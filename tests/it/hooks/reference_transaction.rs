@@ -1,4 +1,5 @@
-//! reference-transaction: git itself moves no ledger in the server's repository, past the other hooks; all else works.
+//! reference-transaction: git itself cannot move a ledger in the server's repository past the other
+//! hooks; everything else works.
 
 use super::{entries, installed};
 use crate::harness::{Project, World};

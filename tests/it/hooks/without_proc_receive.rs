@@ -1,4 +1,5 @@
-//! Hosts that call no proc-receive, as GitLab does not: update judges once more, post-receive writes the notes.
+//! Hosts that do not call proc-receive, such as GitLab: update judges again, and post-receive
+//! writes the notes.
 
 use super::{entries, installed, noted, with};
 use crate::harness::project::said;

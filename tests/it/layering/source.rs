@@ -1,4 +1,4 @@
-//! Sources as text: without comments and strings, and with the modules that their paths reach.
+//! Source files as text, without comments and strings, and the modules that their paths reach.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Whatever the sources tell a person to type is there to be typed: `git deploy <verb>`, in errors, remedies, help and comments.
+//! Every command that the sources suggest must exist: `git deploy <verb>` in errors, remedies, help
+//! and comments.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Applies a change: new objects up to a new tip, or another line of the push. Nothing comes out where it changes nothing.
+//! Applies a change: new objects up to a new tip, or another line of the push. Nothing is returned
+//! if it changes nothing.
 
 use git_deploy::domain::entry::{Entry, Kept, Statement, Unverified};
 use git_deploy::domain::id::Oid;
@@ -12,9 +13,9 @@ use serde_json::Value;
 use super::change::{
     Bytes, Change, InField, InFolder, InLine, InMessage, InParents, Mutation, Signed, Site,
 };
-use super::valid_pushes::{Bench, Line, Push};
+use super::valid_pushes::{Line, Push, PushFixture};
 
-impl Bench<'_> {
+impl PushFixture<'_> {
     /// Returns the line of the mutated push; `None` if it says the same, or something else that is
     /// valid.
     pub fn mutated(&self, mutation: &Mutation) -> Option<Line> {
@@ -200,7 +201,7 @@ impl Bench<'_> {
         ];
         let author = people
             .iter()
-            .find(|forge| forge.person == old.by.as_str())
+            .find(|member| member.person == old.by.as_str())
             .unwrap();
         let signature = match signed {
             Signed::Before => before,

@@ -1,4 +1,5 @@
-//! What can be changed in a push: one thing at a time, and whatever hangs on it is made to fit as well as it goes.
+//! What can be changed in a push: one thing at a time, with everything that depends on it adjusted
+//! as far as possible.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

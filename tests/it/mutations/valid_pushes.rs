@@ -1,4 +1,4 @@
-//! A server, a copy of it to forge in, and pushes that it would let in: each is what a mutation begins from.
+//! A server, a copy of it to forge in, and the valid pushes that mutations start from.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -21,7 +21,7 @@ use git_deploy::server::ref_update::Update;
 use gix::objs::Write as _;
 
 use crate::harness::member::a_lock;
-use crate::harness::{Forge, Project, Repo, Run, World};
+use crate::harness::{Member, Project, Repo, Run, World};
 
 pub const POLICY: &str = r#"[environments]
 dev = {}
@@ -46,9 +46,9 @@ pub struct Line {
     pub name: String,
 }
 
-pub struct Bench<'w> {
+pub struct PushFixture<'w> {
     pub project: Project<'w>,
-    pub mallory: Forge<'w>,
+    pub mallory: Member<'w>,
     /// A copy of the server with the objects of all pushes, and of whatever is forged.
     copy: Repo<'w>,
     /// Writes there without waiting for the disk.
@@ -64,7 +64,7 @@ pub struct Bench<'w> {
     valid: BTreeSet<Line>,
 }
 
-impl<'w> Bench<'w> {
+impl<'w> PushFixture<'w> {
     pub fn new(world: &'w World) -> Self {
         let project = Project::new(world, POLICY);
         project
@@ -78,9 +78,9 @@ impl<'w> Bench<'w> {
             .ok();
         project.carol.deploy(&["unlock", "prod", "-m", "over"]).ok();
         world.advance("20m");
-        let mallory = Forge::new(world, &project.server, "mallory");
-        for forge in [&project.alice, &project.bob, &project.carol, &project.ci] {
-            forge.deploy(&["sync"]).ok();
+        let mallory = Member::new(world, &project.server, "mallory");
+        for member in [&project.alice, &project.bob, &project.carol, &project.ci] {
+            member.deploy(&["sync"]).ok();
         }
 
         let made = made(&project);
@@ -92,8 +92,8 @@ impl<'w> Bench<'w> {
             .status()
             .unwrap();
         assert!(done.success());
-        for (forge, _, tip) in &made {
-            copy.git(&["fetch", "-q", &forge.repo.url(), tip]).ok();
+        for (member, _, tip) in &made {
+            copy.git(&["fetch", "-q", &member.repo.url(), tip]).ok();
         }
         let repository = Repository::open(copy.path()).unwrap();
         let present = Present {
@@ -321,7 +321,7 @@ pub fn to_gix(id: Oid) -> gix::ObjectId {
 
 /// Makes honest entries of all kinds, each beside the others: who made it, the ledger, and its last
 /// commit.
-fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Forge<'w>, &'static str, String)> {
+fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Member<'w>, &'static str, String)> {
     let Project {
         alice,
         bob,
@@ -385,11 +385,11 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Forge<'w>, &'static str, S
         admits: vec![],
         recovered: false,
     };
-    let one = |forge: &'p Forge<'w>, ledger: &'static str, action: Action| {
+    let one = |member: &'p Member<'w>, ledger: &'static str, action: Action| {
         (
-            forge,
+            member,
             ledger,
-            forge.build(ledger, action, None, |_| ()).to_string(),
+            member.build(ledger, action, None, |_| ()).to_string(),
         )
     };
     // Three in a row, of which each needs the one before it.

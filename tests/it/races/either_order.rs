@@ -1,13 +1,14 @@
-//! Pushes of two that arrive together: whatever comes of them, one of the two orders allows it.
+//! Two pushes that arrive together: the outcome must be that of one of the two orders.
 //!
-//! Both entries are made beforehand on the same tips, so each round costs two pushes. The suite plays some rounds; `RACES=1000` as many.
+//! Both entries are made beforehand on the same tips, so each round costs two pushes. The quick
+//! tier runs some rounds; `RACES=1000` runs as many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use git_deploy::domain::entry::{Action, Resume};
 use git_deploy::domain::id::RunId;
 
-use crate::harness::{Forge, Project, World};
+use crate::harness::{Member, Project, World};
 
 const POLICY: &str = "\
 [environments]
@@ -25,13 +26,13 @@ type Refs = BTreeMap<String, String>;
 /// What came of a round: whether each push went in, and where the ledgers are.
 type Outcome = ([bool; 2], Refs);
 
-struct Arena<'w> {
+struct RaceFixture<'w> {
     project: Project<'w>,
     base: Refs,
     old: String,
 }
 
-impl<'w> Arena<'w> {
+impl<'w> RaceFixture<'w> {
     /// Prepares a server on which two commits have run in dev, carol has approved for qa, and a run
     /// is open.
     fn new(world: &'w World) -> Self {
@@ -80,23 +81,23 @@ impl<'w> Arena<'w> {
     }
 
     /// Lets a clone forget what it has seen of ledgers: it would take the server for a liar.
-    fn forget(forge: &Forge<'w>) {
+    fn forget(member: &Member<'w>) {
         let names = ["refs/deploy/", "refs/deploy-incoming/", "refs/notes/"];
-        let refs = forge
+        let refs = member
             .repo
             .git(&[&["for-each-ref", "--format=%(refname)"], &names[..]].concat())
             .ok()
             .text();
         refs.lines()
-            .for_each(|name| drop(forge.repo.git(&["update-ref", "-d", name]).ok()));
-        forge.deploy(&["sync"]).ok();
+            .for_each(|name| drop(member.repo.git(&["update-ref", "-d", name]).ok()));
+        member.deploy(&["sync"]).ok();
     }
 
     /// Returns what a command pushes, as a refspec, and restores the server.
-    fn prepared(&self, forge: &Forge<'w>, command: &[&str]) -> String {
+    fn prepared(&self, member: &Member<'w>, command: &[&str]) -> String {
         self.reset();
-        Self::forget(forge);
-        forge.deploy(command).ok();
+        Self::forget(member);
+        member.deploy(command).ok();
         let moved = self
             .refs()
             .into_iter()
@@ -118,8 +119,8 @@ impl<'w> Arena<'w> {
 
     /// Pushes both, round after round, and checks that every outcome is that of one of the two
     /// orders; prints how often each came.
-    fn duel(&self, what: &str, one: (&Forge<'w>, &str), other: (&Forge<'w>, &str)) {
-        let push = |(forge, refspec): (&Forge<'w>, &str)| forge.push(&[refspec]).succeeded();
+    fn duel(&self, what: &str, one: (&Member<'w>, &str), other: (&Member<'w>, &str)) {
+        let push = |(member, refspec): (&Member<'w>, &str)| member.push(&[refspec]).succeeded();
         self.reset();
         let first = push(one);
         let forwards = self.outcome([first, push(other)]);
@@ -187,7 +188,7 @@ fn rounds() -> usize {
 #[test]
 fn every_outcome_matches_an_order() {
     let world = World::new();
-    let arena = Arena::new(&world);
+    let arena = RaceFixture::new(&world);
     let Project {
         alice,
         bob,
@@ -225,8 +226,8 @@ fn every_outcome_matches_an_order() {
     let published = arena.prepared(alice, &["policy", "publish", "--yes"]);
     arena.duel("a policy and a start", (alice, &published), (bob, &start));
 
-    let resume = |forge: &Forge<'_>, run: u8| {
-        let id = forge.build(
+    let resume = |member: &Member<'_>, run: u8| {
+        let id = member.build(
             "open",
             Action::Resume(Resume {
                 start: 1,
@@ -238,8 +239,8 @@ fn every_outcome_matches_an_order() {
         format!("+{id}:refs/deploy/open")
     };
     arena.reset();
-    for forge in [alice, bob] {
-        Arena::forget(forge);
+    for member in [alice, bob] {
+        RaceFixture::forget(member);
     }
     let (one, other) = (resume(bob, 1), resume(alice, 2));
     arena.duel("two resumes", (bob, &one), (alice, &other));
@@ -254,8 +255,8 @@ fn every_outcome_matches_an_order() {
 
     // The start counts on evidence that is only there once the other push is through.
     arena.reset();
-    for forge in [bob, ci] {
-        Arena::forget(forge);
+    for member in [bob, ci] {
+        RaceFixture::forget(member);
     }
     bob.deploy(&["attest", "test-result", "--result", "passed"])
         .ok();

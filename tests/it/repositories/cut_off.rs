@@ -1,4 +1,5 @@
-//! Clones that lack history, as a CI makes them: what can be done is done, and what needs more says what to fetch.
+//! Clones that lack history, as a CI makes them: what is possible works, and the rest says what to
+//! fetch.
 
 use super::{ENVIRONMENTS, begun, publish, round};
 use crate::harness::{Repo, World, with_random_keys};

@@ -1,4 +1,5 @@
-//! What would be misread is refused by name, with what to do; a server that cannot read itself lets nothing in.
+//! Repositories that would be misread are refused by name, with what to do; a server that cannot
+//! read itself accepts nothing.
 
 use std::fmt::Write as _;
 

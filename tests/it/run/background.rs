@@ -1,4 +1,4 @@
-//! A program of ours that goes on while the test does something else, and that a test can send signals to.
+//! A run of our program in the background, which a test can send signals to.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Repo, wait_for, wait_until};
 
-pub struct Going {
+pub struct BackgroundRun {
     child: Child,
     words: PathBuf,
 }
 
-impl Going {
+impl BackgroundRun {
     /// Begins it.
     pub fn begin(repo: &Repo<'_>, arguments: &[&str]) -> Self {
         Self::of(repo, repo.command("git-deploy").args(arguments))
@@ -78,7 +78,7 @@ impl Going {
     }
 }
 
-impl Drop for Going {
+impl Drop for BackgroundRun {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,12 +1,13 @@
-//! What changes while plans are made: the policy, or what runs. Nothing is begun then on what was true before.
+//! The policy, or what runs, changes while plans are made: nothing is started on what was true
+//! before.
 
-use super::{Going, Play, policy, waiting};
+use super::{BackgroundRun, RunFixture, policy, waiting};
 use crate::harness::World;
 
 #[test]
 fn changes_during_planning_are_seen() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let project = &play.project;
     play.run(&[]).ok();
     play.change(&[
@@ -32,13 +33,13 @@ fn changes_during_planning_are_seen() {
             },
         ),
     ] {
-        let going = Going::begin(&project.ci.repo, &["run", "dev", "--yes"]);
+        let background = BackgroundRun::begin(&project.ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
         change();
         let before = play.entries("dev");
         play.done();
         play.touch("go");
-        let told = going.ends_with(3);
+        let told = background.ends_with(3);
         assert!(told.contains(words), "{told}");
         assert_eq!(play.entries("dev"), before);
         assert!(
@@ -57,7 +58,7 @@ fn changes_during_planning_are_seen() {
 #[test]
 fn commands_come_from_the_policy_in_force() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let theirs =
         policy("[environments]\ndev = {}\n", &[]).replace("apply'", "apply; touch $HOME/theirs'");
     play.change(&[

@@ -1,8 +1,8 @@
-//! Whatever a command prints, people and files get plain text, and no memory grows with it.
+//! Whatever a command prints, people and files get plain text, and memory stays bounded.
 
 use std::path::Path;
 
-use super::Play;
+use super::RunFixture;
 use crate::harness::{World, needs, skip};
 
 /// The most memory that carrying out may take, however much a command prints: in kilobytes.
@@ -33,7 +33,7 @@ fn is_plain(place: &str, bytes: &[u8]) {
 #[test]
 fn hostile_output_is_made_plain() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let ci = &play.project.ci;
     let endless = format!("{HOSTILE}head -c 300000 /dev/zero | tr '\\0' x; exit 3\n");
     play.change(&[
@@ -108,7 +108,7 @@ fn hostile_output_cannot_move_the_cursor() {
         return;
     }
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     play.change(&[("net/apply", &format!("{HOSTILE}sleep 0.5\nexit 1\n"))]);
     let mut command = play.project.ci.repo.command("script");
     command
@@ -147,7 +147,7 @@ fn hostile_output_cannot_move_the_cursor() {
 #[test]
 fn output_is_bounded() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     // All of it has been read when the last line is, but for what a pipe holds.
     let much = "yes 0123456789abcdef0123456789abcdef | head -c $(cat $HOME/much)\nhead -c $(cat $HOME/much) /dev/zero | tr '\\0' x >&2\n\
                 grep VmHWM /proc/$PPID/status > $HOME/memory\n";

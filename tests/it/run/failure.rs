@@ -1,8 +1,9 @@
-//! What fails, and what becomes of the rest: skipped by name, gone back by itself, held, tried again, ended when its time is over.
+//! What happens after a failure: components are skipped by name, rolled back, held, retried, or
+//! ended when their time is over.
 
 use std::path::Path;
 
-use super::{Going, Play};
+use super::{BackgroundRun, RunFixture};
 use crate::harness::World;
 
 /// Dependents of a failed component are skipped and others continue; the failed one is rolled back,
@@ -10,7 +11,7 @@ use crate::harness::World;
 #[test]
 fn a_failure_skips_its_dependents() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     // The first deployment of all: there is nothing to go back to.
     play.change(&[("web/apply", "exit 3\n")]);
     let run = play.run(&[]).fails(4);
@@ -103,7 +104,7 @@ fn rollbacks_follow_the_policy() {
     let world = World::new();
     let environments =
         "[environments]\ndev = { rollback = \"all\" }\nqa = { rollback = \"manual\" }\n";
-    let play = Play::new(&world, environments, &[]);
+    let play = RunFixture::new(&world, environments, &[]);
     play.project.ci.deploy(&["run", "dev", "--yes"]).ok();
     play.project.ci.deploy(&["run", "qa", "--yes"]).ok();
     play.done();
@@ -167,7 +168,7 @@ fn rollbacks_follow_the_policy() {
 #[test]
 fn a_failed_rollback_is_reported() {
     let world = World::new();
-    let play = Play::new(
+    let play = RunFixture::new(
         &world,
         "[environments]\ndev = { rollback = \"all\" }\n",
         &[("db", "retries = 2")],
@@ -216,7 +217,7 @@ fn a_failed_rollback_is_reported() {
 fn retries_and_timeouts() {
     let world = World::new();
     let more = [("net", "retries = 1"), ("web", "timeout = \"8s\"")];
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &more);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &more);
     let stubborn = "sh -c 'trap \"\" TERM; echo $$ > $HOME/stubborn; while :; do sleep 1; done' &\necho at it\nsleep 60\n";
     play.change(&[
         (
@@ -225,10 +226,10 @@ fn retries_and_timeouts() {
         ),
         ("web/apply", stubborn),
     ]);
-    let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
+    let background = BackgroundRun::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
     let stubborn = play.text("stubborn");
     play.logged("web.run.log", "at it");
-    let told = going.ends_with(4);
+    let told = background.ends_with(4);
     assert!(told.contains("apply of web: out of time"), "{told}");
     let state = std::fs::read_to_string(Path::new("/proc").join(stubborn.trim()).join("stat"))
         .unwrap_or_default();

@@ -1,12 +1,12 @@
-//! Ctrl-C once and twice, a CI system that cancels, and Ctrl-C before anything has begun: what happened is on the record, and nothing more
-//! happens.
+//! Ctrl-C once and twice, a CI system that cancels, and Ctrl-C before the start: what happened is
+//! recorded, and nothing more happens.
 
 use std::io::Write as _;
 use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use super::{Going, Play, waiting};
+use super::{BackgroundRun, RunFixture, waiting};
 use crate::harness::{World, needs, wait_for};
 
 const BOTH: [&str; 7] = [
@@ -22,7 +22,7 @@ const BOTH: [&str; 7] = [
 #[test]
 fn running_steps_are_interrupted() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     play.run(&[]).ok();
 
     // Once: what runs may end, nothing new begins.
@@ -32,12 +32,12 @@ fn running_steps_are_interrupted() {
         ("net/apply", &waiting("go")),
     ]);
     play.done();
-    let going = Going::begin(&play.project.ci.repo, &BOTH);
+    let background = BackgroundRun::begin(&play.project.ci.repo, &BOTH);
     play.wait_for("go.there");
-    going.signal(Signal::INT);
-    going.says("interrupted: nothing new begins");
+    background.signal(Signal::INT);
+    background.says("interrupted: nothing new begins");
     play.touch("go");
-    let told = going.ends_with(4);
+    let told = background.ends_with(4);
     assert!(
         told.contains("the deployment to dev was interrupted"),
         "{told}"
@@ -56,16 +56,16 @@ fn running_steps_are_interrupted() {
             ("net/apply", &(waiting("never") + "touch $HOME/late\n")),
         ]);
         play.done();
-        let going = Going::begin(&play.project.ci.repo, &BOTH);
+        let background = BackgroundRun::begin(&play.project.ci.repo, &BOTH);
         play.wait_for("never.there");
         for (at, signal) in signals.iter().enumerate() {
             if at > 0 {
                 // Two signals of one kind that wait for the program are one.
-                going.says("interrupted: nothing new begins");
+                background.says("interrupted: nothing new begins");
             }
-            going.signal(*signal);
+            background.signal(*signal);
         }
-        let told = going.ends_with(4);
+        let told = background.ends_with(4);
         assert!(told.contains("what runs is being ended"), "{told}");
         assert_eq!(play.ended("dev"), "db skipped because net, net failed");
         // No way back is begun by one who was told to stop.
@@ -87,19 +87,19 @@ fn running_steps_are_interrupted() {
 #[test]
 fn nothing_is_recorded_before_the_start() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     play.run(&[]).ok();
     let before = play.entries("dev");
     play.change(&[("net/n", "2\n"), ("net/plan", &waiting("planned"))]);
     for signal in [Signal::INT, Signal::TERM] {
-        let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
+        let background = BackgroundRun::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("planned.there");
-        going.signal(signal);
+        background.signal(signal);
         if signal == Signal::INT {
-            going.says("interrupted");
+            background.says("interrupted");
             play.touch("planned");
         }
-        let told = going.ends_with(4);
+        let told = background.ends_with(4);
         assert!(
             told.contains("interrupted: nothing was deployed to dev"),
             "{told}"
@@ -141,7 +141,7 @@ fn nothing_is_recorded_before_the_start() {
 fn an_interrupted_verification_records_nothing() {
     let world = World::new();
     let secret = "secrets = { TOKEN = \"test ! -e $HOME/slow || { touch $HOME/asked; sleep 60; }; echo s3cret-token\" }";
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[("net", secret)]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[("net", secret)]);
     play.change(&[(
         "web/verify",
         "test ! -e $HOME/slow || { touch $HOME/there; sleep 60; }\n",
@@ -150,13 +150,13 @@ fn an_interrupted_verification_records_nothing() {
     let before = play.entries("dev");
     play.touch("slow");
     for (component, file) in [("web", "there"), ("net", "asked")] {
-        let going = Going::begin(
+        let background = BackgroundRun::begin(
             &play.project.ci.repo,
             &["verify", "dev", "--component", component],
         );
         play.wait_for(file);
-        going.signal(Signal::TERM);
-        let told = going.ends_with(4);
+        background.signal(Signal::TERM);
+        let told = background.ends_with(4);
         assert!(
             told.contains("interrupted: not everything was verified"),
             "{component}: {told}"

@@ -1,12 +1,13 @@
-//! What one component does or does not do is no other's business: two runs, a verification and a one-off command side by side in one environment.
+//! One component does not affect another: two runs, a verification and a one-off command side by
+//! side in one environment.
 
-use super::{Going, Play, waiting};
+use super::{BackgroundRun, RunFixture, waiting};
 use crate::harness::World;
 
 #[test]
 fn components_run_side_by_side() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
     play.run(&[]).ok();
     let two = ["api/n", "web/n"].map(|file| (file, "2\n"));
@@ -23,9 +24,9 @@ fn components_run_side_by_side() {
     play.done();
 
     // One hangs; the other takes what is free, and says what is not.
-    let hangs = Going::begin(&carol.repo, &["run", "dev", "--yes", "--component", "web"]);
+    let hangs = BackgroundRun::begin(&carol.repo, &["run", "dev", "--yes", "--component", "web"]);
     play.wait_for("web.there");
-    let other = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
+    let other = BackgroundRun::begin(&ci.repo, &["run", "dev", "--yes"]);
     play.wait_for("api.there");
     other.says("web is left out: it is");
     let busy = bob
@@ -79,7 +80,7 @@ fn components_run_side_by_side() {
 fn one_off_commands_leave_no_open_run() {
     let world = World::new();
     let secret = "secrets = { TOKEN = \"cat $HOME/token\" }";
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[("web", secret)]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[("web", secret)]);
     std::fs::write(play.home("token"), "s3cret-token\n").unwrap();
     play.run(&[]).ok();
     let exec = |words: &[&str]| {
@@ -96,7 +97,7 @@ fn one_off_commands_leave_no_open_run() {
     assert_eq!(play.newest("dev")["action"], "finish", "{run}");
 
     std::fs::write(play.home("token"), "s3cret-token\n").unwrap();
-    let going = Going::begin(
+    let background = BackgroundRun::begin(
         &play.project.ci.repo,
         &[
             "exec",
@@ -124,7 +125,7 @@ fn one_off_commands_leave_no_open_run() {
     );
     assert_eq!(play.entries("dev"), before, "{run}");
     play.touch("go");
-    going.ends_with(0);
+    background.ends_with(0);
     play.nothing_left();
     play.project.audited();
 }

@@ -1,12 +1,12 @@
-//! No command of a policy gets at the key that signs, and the key may live with another user.
+//! No command of a policy gets at the signing key, and the key may belong to another user.
 //!
-//! Root reads what it likes, so that as root everything here is done as other users.
+//! Root can read everything, so as root everything here is done as other users.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
-use super::{Going, Play};
+use super::{BackgroundRun, RunFixture};
 use crate::harness::{Repo, Run, World, needs, skip};
 
 /// Who runs deployments, and who has the key. Nobody has these numbers.
@@ -84,7 +84,7 @@ fn no_command_sees_the_key() {
         return;
     }
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let steps = ["plan", "apply", "verify"].map(|step| {
         (
             format!("net/{step}"),
@@ -157,7 +157,7 @@ fn another_user_can_hold_the_key() {
         return;
     }
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     play.change(&[(
         "net/apply",
         "cat $HOME/keeper/key > $HOME/stolen 2> /dev/null; ls $HOME/keeper > $HOME/stolen 2> /dev/null; true\n",
@@ -213,7 +213,7 @@ fn another_user_can_hold_the_key() {
         format!("--regid={KEEPER}"),
         "--clear-groups".to_owned(),
     ]);
-    let keeper = Going::of(
+    let keeper = BackgroundRun::of(
         repo,
         keeper.args(["sh", "-c", ANSWER, "keeper"]).arg(&folder),
     );

@@ -1,8 +1,8 @@
-//! A secret that a command prints, by accident and in whatever spelling programs give it, gets nowhere.
+//! A secret that a command prints, in whatever spelling programs give it, is masked everywhere.
 
 use std::path::Path;
 
-use super::Play;
+use super::RunFixture;
 use crate::harness::{Run, World};
 
 /// Two lines, with what JSON, URLs, shells and base64 treat in their own ways, and longer than a line of base64.
@@ -81,7 +81,7 @@ fn holds_none(place: &str, bytes: &[u8]) {
 fn secrets_are_masked_everywhere() {
     let world = World::new();
     let secrets = "secrets = { SECRET = \"cat $HOME/vault/secret\", TOKEN = { command = \"cat $HOME/vault/token\", plan = true } }";
-    let play = Play::new(
+    let play = RunFixture::new(
         &world,
         "[environments]\ndev = {}\n",
         &[("net", secrets), ("db", secrets), ("web", secrets)],

@@ -1,7 +1,7 @@
-//! Runs that lost their program, or whose program lost them: `kill -9`, `resume`, `abort`, and a server that does what it is asked and does not
-//! answer.
+//! Runs that lost their program, and programs that lost their run: `kill -9`, `resume`, `abort`,
+//! and a server that accepts an entry without an answer.
 
-use super::{Going, Play, waiting};
+use super::{BackgroundRun, RunFixture, waiting};
 use crate::harness::{World, wait_until};
 
 /// Wherever the program is killed, the ledger shows how far it came; of several who resume it at
@@ -9,7 +9,7 @@ use crate::harness::{World, wait_until};
 #[test]
 fn a_killed_run_can_be_resumed() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
     play.run(&[]).ok();
     for (turn, step) in ["plan", "apply", "verify"].into_iter().enumerate() {
@@ -25,9 +25,9 @@ fn a_killed_run_can_be_resumed() {
         ]);
         play.done();
         let before = play.entries("dev");
-        let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
+        let background = BackgroundRun::begin(&ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
-        going.dies();
+        background.dies();
         play.touch("go");
         if step == "plan" {
             assert_eq!(play.entries("dev"), before);
@@ -66,7 +66,7 @@ fn a_killed_run_can_be_resumed() {
 #[test]
 fn a_lost_run_begins_nothing_more() {
     let world = World::new();
-    let play = Play::new(
+    let play = RunFixture::new(
         &world,
         "[environments]\ndev = {}\n",
         &[("net", "retries = 2")],
@@ -84,7 +84,7 @@ fn a_lost_run_begins_nothing_more() {
             waiting("go")
         );
         play.change(&[("net/n", &n), ("db/n", &n), ("net/apply", &once)]);
-        let going = Going::begin(&ci.repo, &["run", "dev", "--yes"]);
+        let background = BackgroundRun::begin(&ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
         match ending {
             "resume" => drop(bob.deploy(&["resume", "dev", "--yes"]).ok()),
@@ -95,7 +95,7 @@ fn a_lost_run_begins_nothing_more() {
         let before = play.entries("dev");
         play.done();
         play.touch("go");
-        let told = going.ends_with(3);
+        let told = background.ends_with(3);
         assert!(
             told.contains("the run is not ours any more"),
             "{end} {ending}: {told}"
@@ -121,7 +121,7 @@ fn a_lost_run_begins_nothing_more() {
 #[test]
 fn an_unanswered_push_is_not_repeated() {
     let world = World::new();
-    let play = Play::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
     let server = play.project.server.path().to_owned();
     // What git wants to hear first, and nothing more; the server is gone for a while if that is asked for.
     let hook = "#!/bin/sh\ntest -e $HOME/mute || exec git-deploy hook proc-receive \"$@\"\n\
@@ -135,14 +135,14 @@ fn an_unanswered_push_is_not_repeated() {
             play.touch("move");
         }
         let before = play.entries("dev");
-        let going = Going::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
+        let background = BackgroundRun::begin(&play.project.ci.repo, &["run", "dev", "--yes"]);
         if moves {
             let away = server.with_extension("git.away");
             wait_until("the server does not go away", || away.exists());
             std::thread::sleep(std::time::Duration::from_millis(300));
             std::fs::rename(&away, &server).unwrap();
         }
-        let told = going.ends_with(0);
+        let told = background.ends_with(0);
         assert!(!play.home("mute").exists(), "{told}");
         assert!(told.contains("net"), "{told}");
         assert_eq!(play.entries("dev"), before + 2, "{told}");

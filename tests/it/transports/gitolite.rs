@@ -1,4 +1,4 @@
-//! gitolite: an existing server, whose own hooks and rules go on beside ours.
+//! gitolite: an existing server, whose own hooks and rules stay in force beside ours.
 
 use std::path::Path;
 

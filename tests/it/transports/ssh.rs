@@ -1,4 +1,4 @@
-//! Git over ssh: a real sshd, keys that may do nothing but speak to git.
+//! Git over ssh: a real sshd, with keys that may only speak to git.
 
 use super::{day, not_let_in, project, protocol};
 use crate::harness::sshd::{SSHD, Sshd};

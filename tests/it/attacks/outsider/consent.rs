@@ -1,9 +1,10 @@
-//! Consent to one's own work where nothing runs yet, where what ran is gone, and where one's part is hard to see.
+//! Approvals of one's own work where nothing runs yet, where it was destroyed, and where one's own
+//! part is hard to see.
 
 use git_deploy::domain::entry::{Action, Record};
 use git_deploy::domain::id::CommitId;
 
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -18,22 +19,22 @@ web = { paths = ["web/**"] }
 "#;
 
 /// Makes a commit by this person on main, and brings it to all clones.
-fn by<'w>(project: &Project<'w>, forge: &Forge<'w>, files: &[&str], message: &str) -> String {
+fn by<'w>(project: &Project<'w>, member: &Member<'w>, files: &[&str], message: &str) -> String {
     project.world.advance("1m");
-    forge.repo.git(&["fetch", "-q", "origin"]).ok();
-    forge
+    member.repo.git(&["fetch", "-q", "origin"]).ok();
+    member
         .repo
         .git(&["reset", "-q", "--hard", "origin/main"])
         .ok();
     for file in files {
-        forge.repo.write(file, message);
-        forge.repo.git(&["add", "--", file]).ok();
+        member.repo.write(file, message);
+        member.repo.git(&["add", "--", file]).ok();
     }
-    forge
+    member
         .repo
         .git(&["commit", "-q", "--allow-empty", "-m", message])
         .ok();
-    forge.push(&["HEAD:refs/heads/main"]).ok();
+    member.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
     project.alice.repo.git(&["fetch", "-q", "origin"]).ok();
     project
@@ -41,14 +42,14 @@ fn by<'w>(project: &Project<'w>, forge: &Forge<'w>, files: &[&str], message: &st
         .repo
         .git(&["reset", "-q", "--hard", "origin/main"])
         .ok();
-    forge.repo.rev("HEAD")
+    member.repo.rev("HEAD")
 }
 
 /// Checks that bob's approval does not count for the client, the server and an audit, and that with
 /// carol's the deployment is accepted.
 fn not_by_bob(
     project: &Project<'_>,
-    siege: &Siege<'_, '_>,
+    attacks: &AttackRunner<'_, '_>,
     what: &str,
     environment: &str,
     more: &[&str],
@@ -58,8 +59,8 @@ fn not_by_bob(
     bob.deploy(&approve).ok();
     let record = [&["record", environment, "--verification", "passed"], more].concat();
     for said in [
-        siege.fails_at_home(what, || ci.deploy(&record)),
-        siege.refused(what, &["approvals"], || {
+        attacks.fails_locally(what, || ci.deploy(&record)),
+        attacks.refused(what, &["approvals"], || {
             ci.deploy(&[&record[..], &["--no-verify"]].concat())
         }),
     ] {
@@ -80,9 +81,9 @@ fn authors_cannot_approve_first_deployments() {
     let world = World::new();
     let project = Project::new(&world, POLICY);
     let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let refused =
-        |what: &str, environment: &str| not_by_bob(&project, &siege, what, environment, &[]);
+        |what: &str, environment: &str| not_by_bob(&project, &attacks, what, environment, &[]);
 
     by(&project, bob, &["api/x", "web/x"], "by bob");
     refused("a first deployment", "qa");
@@ -100,7 +101,7 @@ fn authors_cannot_approve_first_deployments() {
     bob.deploy(&["approve", "pr-4"]).ok();
     ci.deploy(&["record", "pr-4"]).ok();
     bob.deploy(&["approve", "qa"]).ok();
-    siege.refused("between what runs and the commit", &["approvals"], || {
+    attacks.refused("between what runs and the commit", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });
     carol.deploy(&["approve", "qa"]).ok();
@@ -108,8 +109,8 @@ fn authors_cannot_approve_first_deployments() {
 
     by(&project, bob, &["db/x"], "by bob: a database");
     project.publish(&POLICY.replace("[components]", "[components]\ndb = { paths = [\"db/**\"] }"));
-    for forge in [bob, carol, ci] {
-        forge.deploy(&["sync"]).ok();
+    for member in [bob, carol, ci] {
+        member.deploy(&["sync"]).ok();
     }
     refused("a new component", "qa");
 
@@ -143,7 +144,7 @@ fn authors_cannot_approve_first_deployments() {
         .server
         .git(&["update-ref", "refs/deploy/qa", &good])
         .ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// Makes a commit by alice that removes files.
@@ -159,7 +160,7 @@ fn by_removal(project: &Project<'_>) {
 }
 
 /// Makes a record of main over the running version of api, approved by bob alone.
-fn consented(ci: &Forge<'_>) -> Action {
+fn consented(ci: &Member<'_>) -> Action {
     let bytes = ci.bytes("blob", "refs/deploy/qa:components/api/live.json");
     let statement = git_deploy::domain::entry::Statement::parse(&bytes).unwrap();
     let Action::Record(Record {
@@ -257,8 +258,8 @@ fn authors_are_found_behind_many_merges() {
         .text();
     alice.push(&[&format!("{octopus}:refs/heads/main")]).ok();
     project.fetch();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     // A search that goes every way through the history would never end.
-    not_by_bob(&project, &siege, "on the fourth rung", "qa", &[]);
-    siege.end();
+    not_by_bob(&project, &attacks, "on the fourth rung", "qa", &[]);
+    attacks.finish();
 }

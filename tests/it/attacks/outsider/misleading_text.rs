@@ -1,7 +1,7 @@
-//! Words that are taken for something else: a tag for an id, a commit's author for the terminal's own lines.
+//! Text that is taken for something else: a tag for an id, a commit's author for our own output.
 
 use crate::harness::attack::strange;
-use crate::harness::{Forge, Project, Siege, World};
+use crate::harness::{AttackRunner, Member, Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n";
 
@@ -43,9 +43,9 @@ fn refs_named_like_ids_mislead_nobody() {
         .ok();
     assert_eq!(bob.repo.rev(&main[..12]), evil, "git takes the tag");
 
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let refused = |typed: &str, instead: &str, arguments: &[&str]| {
-        let said = siege.fails_at_home(&format!("{arguments:?}"), || bob.deploy(arguments));
+        let said = attacks.fails_locally(&format!("{arguments:?}"), || bob.deploy(arguments));
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let named = said.contains(&format!("{typed:?} could be any of {instead}, refs/"));
         assert!(
@@ -121,12 +121,12 @@ fn refs_named_like_ids_mislead_nobody() {
     bob.repo.git(&["cat-file", "-e", &later]).fails(1);
     for step in ["", "~1"] {
         let typed = format!("{later}{step}");
-        let said = siege.fails_at_home("an id that is not here", || {
+        let said = attacks.fails_locally("an id that is not here", || {
             bob.deploy(&["check", "prod", &typed])
         });
         assert!(said.contains("is not in this clone"), "{said}");
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Arguments and commit texts reach terminals and documents as plain text, without terminal
@@ -137,7 +137,7 @@ fn text_cannot_control_the_terminal() {
     let project = Project::new(&world, POLICY);
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     ci.deploy(&["record", "dev"]).ok();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let words = [
         "x\u{1b}[31mred\u{7}",
         "x\u{202e}evil",
@@ -182,7 +182,7 @@ fn text_cannot_control_the_terminal() {
                     .chain(format.iter().copied())
                     .collect();
                 let mut said = String::new();
-                siege.fails_at_home(&format!("{arguments:?}"), || {
+                attacks.fails_locally(&format!("{arguments:?}"), || {
                     let run = ci.deploy(&arguments);
                     said = format!("{}\n{}", run.text(), run.err());
                     run
@@ -233,12 +233,12 @@ fn text_cannot_control_the_terminal() {
             .text();
         assert_eq!(strange(&notes), None, "{notes:?}");
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Makes a commit whose message holds all of it and one that names another encoding, with a branch
 /// and a tag of such names: `[one, two, their parent]`.
-fn strange_commits(world: &World, carol: &Forge<'_>) -> [String; 3] {
+fn strange_commits(world: &World, carol: &Member<'_>) -> [String; 3] {
     let base = carol.repo.rev("HEAD");
     let contents = carol.object("blob", b"x");
     let index = format!("100644,{contents},api/x\u{1b}[31m\u{202e}y");

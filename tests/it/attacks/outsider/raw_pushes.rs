@@ -1,11 +1,12 @@
-//! Pushes that no git would send: the same ref twice, histories said to be cut off, and clients that stop half-way.
+//! Pushes that git would never send: the same ref twice, shallow histories, and clients that stop
+//! half-way.
 
 use std::process::Child;
 
 use git_deploy::domain::entry::Action;
 
 use crate::harness::attack::a_build;
-use crate::harness::{Forge, Project, Siege, Wire, World, wait_until_idle};
+use crate::harness::{AttackRunner, Member, Project, RawPush, World, wait_until_idle};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -14,7 +15,7 @@ qa = { branch = "main", deploy_on = "approval", approvals = { required = 1, by =
 
 /// Makes two consecutive entries and a third beside the first, none of which the server has;
 /// returns them after the tip that they follow.
-fn entries(ci: &Forge<'_>) -> [String; 4] {
+fn entries(ci: &Member<'_>) -> [String; 4] {
     ci.deploy(&["sync"]).ok();
     let tip = ci.repo.rev("refs/deploy/evidence");
     let main = ci.repo.rev("HEAD");
@@ -43,10 +44,10 @@ fn repeated_and_false_updates_are_refused() {
     }
     let [tip, one, two, other] = entries(ci);
     let (zero, before) = ("0".repeat(40), server.rev("refs/deploy/evidence~1"));
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for features in ["report-status", "report-status atomic"] {
         let wire = |updates: &[(&str, &str)]| {
-            let wire = Wire::new(&ci.repo).with(features);
+            let wire = RawPush::new(&ci.repo).with(features);
             updates.iter().fold(wire, |wire, (old, new)| {
                 wire.update(old, new, "refs/deploy/evidence")
             })
@@ -62,7 +63,7 @@ fn repeated_and_false_updates_are_refused() {
             ),
             ("a rewind beside it", &[(&*tip, &*one), (&*tip, &*before)]),
         ] {
-            let said = siege.fails_wire(attack, &wire(updates));
+            let said = attacks.fails_raw(attack, &wire(updates));
             assert!(!said.contains("ok refs/"), "{attack}: {said}");
         }
         for (attack, updates) in [
@@ -71,14 +72,14 @@ fn repeated_and_false_updates_are_refused() {
             ("a rewind that says to create", &[(&*zero, &*before)]),
             ("a rewind that says to go on", &[(&*before, &*before)]),
         ] {
-            siege.wire(attack, &["place"], &wire(updates));
+            attacks.refused_raw(attack, &["place"], &wire(updates));
         }
     }
     // Where each by itself would go in, all together do not, and one by one the first does: the others then meet another ledger.
     let doubles = |[tip, one, two, other]: &[String; 4]| {
         let pairs = [[one, one], [one, two], [one, other]];
         pairs.map(|news| {
-            let wire = Wire::new(&ci.repo);
+            let wire = RawPush::new(&ci.repo);
             news.iter().fold(wire, |wire, new| {
                 wire.update(tip, new, "refs/deploy/evidence")
             })
@@ -102,7 +103,7 @@ fn repeated_and_false_updates_are_refused() {
             "{said}"
         );
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// A pusher who declares a commit shallow hides neither a rewind nor an author.
@@ -132,8 +133,8 @@ fn shallow_lines_hide_no_history() {
     let tip = alice.repo.commit("web/x", "by alice\n", "By alice");
     alice.push(&["HEAD:refs/heads/topic"]).ok();
     project.fetch();
-    for forge in [bob, carol, ci] {
-        forge
+    for member in [bob, carol, ci] {
+        member
             .repo
             .git(&["reset", "-q", "--hard", "origin/topic"])
             .ok();
@@ -147,7 +148,7 @@ fn shallow_lines_hide_no_history() {
         };
         record.deployment.approved_by = vec!["bob".parse().unwrap()];
     });
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let tree = alice.repo.rev("HEAD^{tree}");
     let ghost = "ab".repeat(20);
     let raw = format!(
@@ -164,39 +165,41 @@ fn shallow_lines_hide_no_history() {
             .git(&["config", "receive.shallowUpdate", allowed])
             .ok();
         for cut in [&tip, &running, &orphan] {
-            let wire = || Wire::new(&alice.repo).line(format!("shallow {cut}").as_bytes());
-            siege.fails_wire(
+            let wire = || RawPush::new(&alice.repo).line(format!("shallow {cut}").as_bytes());
+            attacks.fails_raw(
                 "a branch to an orphan",
                 &wire().update(&running, &orphan, "refs/heads/main"),
             );
-            siege.fails_wire(
+            attacks.fails_raw(
                 "a branch to what is not approved",
                 &wire().update(&running, &tip, "refs/heads/main"),
             );
-            siege.fails_wire(
+            attacks.fails_raw(
                 "a branch that goes away",
                 &wire().update(&running, &"0".repeat(40), "refs/heads/main"),
             );
-            siege.fails_wire(
+            attacks.fails_raw(
                 "a ledger to an orphan",
                 &wire().update(&ledger, &orphan, "refs/deploy/qa"),
             );
-            let wire = Wire::new(&ci.repo).line(format!("shallow {cut}").as_bytes());
+            let wire = RawPush::new(&ci.repo).line(format!("shallow {cut}").as_bytes());
             let wire = wire.update(&ledger, &record.to_string(), "refs/deploy/qa");
             match cut {
-                _ if *cut == orphan => siege.fails_wire("its author approved it", &wire),
+                _ if *cut == orphan => attacks.fails_raw("its author approved it", &wire),
                 // Where git believes it, nobody can tell who wrote what is not there.
-                _ if *cut == tip && allowed == "true" => {
-                    siege.untold_wire("its author approved it", &["approvals", "direction"], &wire)
-                }
-                _ => siege.wire("its author approved it", &["approvals"], &wire),
+                _ if *cut == tip && allowed == "true" => attacks.cannot_tell_raw(
+                    "its author approved it",
+                    &["approvals", "direction"],
+                    &wire,
+                ),
+                _ => attacks.refused_raw("its author approved it", &["approvals"], &wire),
             };
         }
         // It cuts its own parent off, which nobody has.
-        let wire = Wire::new(&alice.repo)
+        let wire = RawPush::new(&alice.repo)
             .alone()
             .line(format!("shallow {headless}").as_bytes());
-        let said = siege.fails_wire(
+        let said = attacks.fails_raw(
             "a commit without its parent",
             &wire.update(&running, &headless, "refs/heads/main"),
         );
@@ -205,7 +208,7 @@ fn shallow_lines_hide_no_history() {
             "{said}"
         );
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Git moves ledgers before the other refs of a push and does not tell `proc-receive` about those.
@@ -220,7 +223,7 @@ fn atomic_pushes_with_other_refs() {
     let main = ci.repo.rev("HEAD");
     let local = "#!/bin/sh\ncase $1 in refs/heads/no*) exit 1;; esac\n";
     server.hook("update", local);
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for branch in ["refs/heads/main/x", "refs/heads/no"] {
         world.advance("1m");
         ci.deploy(&["sync"]).ok();
@@ -242,7 +245,7 @@ fn atomic_pushes_with_other_refs() {
         let early = ci
             .build("evidence", a_build(ci, &main), None, |it| it.sequence += 7)
             .to_string();
-        siege.refused("an entry that is refused", &["place"], || {
+        attacks.refused("an entry that is refused", &["place"], || {
             ci.push(&[
                 "--atomic",
                 &format!("+{early}:refs/deploy/evidence"),
@@ -251,7 +254,7 @@ fn atomic_pushes_with_other_refs() {
         });
     }
     std::fs::remove_file(server.path().join("hooks/update")).unwrap();
-    siege.end();
+    attacks.finish();
 }
 
 /// While a client neither reads nor sends, others can write, and after it has gone nothing is left
@@ -264,7 +267,7 @@ fn stalled_clients_block_nobody() {
     ci.deploy(&["attest", "test-result", "--result", "passed"])
         .ok();
     let (zero, main) = ("0".repeat(40), ci.repo.rev("HEAD"));
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let everything = usize::MAX;
     for (what, length) in [
         ("refused", everything),
@@ -274,7 +277,7 @@ fn stalled_clients_block_nobody() {
     ] {
         let [tip, one, ..] = entries(ci);
         // More answers than a pipe holds.
-        let wire = Wire::new(&ci.repo).with("report-status side-band-64k");
+        let wire = RawPush::new(&ci.repo).with("report-status side-band-64k");
         let wire = match what {
             "refused" => (0..800).fold(wire, |wire, at| {
                 wire.line(format!("{zero} {main} refs/deploy/{}{at}", "x".repeat(150)).as_bytes())
@@ -313,7 +316,7 @@ fn stalled_clients_block_nobody() {
             "{what}"
         );
     }
-    siege.end();
+    attacks.finish();
 }
 
 /// Closes the connection.
@@ -323,7 +326,7 @@ fn gone(mut child: Child) {
 }
 
 /// Makes a commit of a file that does not compress.
-fn noise(forge: &Forge<'_>) -> String {
+fn noise(member: &Member<'_>) -> String {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let bytes = std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -331,12 +334,12 @@ fn noise(forge: &Forge<'_>) -> String {
         state ^= state << 17;
         state.to_le_bytes()[0]
     });
-    let blob = forge.object("blob", &bytes.take(1_000_000).collect::<Vec<u8>>());
-    let tree = forge.object(
+    let blob = member.object("blob", &bytes.take(1_000_000).collect::<Vec<u8>>());
+    let tree = member.object(
         "tree",
         &[b"100644 noise\0", &crate::harness::forgery::hex(&blob)[..]].concat(),
     );
-    forge
+    member
         .repo
         .git(&["commit-tree", "-m", "noise", &tree])
         .ok()
@@ -352,7 +355,7 @@ fn similar_names_of_bound_refs_are_refused() {
     project.publish("[environments.prod]\nbranch = \"release\"\ntag = \"rel-{timestamp}.{env}\"\n");
     let ci = &project.ci;
     let (zero, head) = ("0".repeat(40), ci.repo.rev("HEAD"));
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for (rule, name) in [
         ("branch", "refs/heads/relea\u{17f}e"),
         ("branch", "refs/heads/RELEASE"),
@@ -367,10 +370,10 @@ fn similar_names_of_bound_refs_are_refused() {
         ("place", "refs/deploy/prod/HEAD"),
         ("place", "refs/deploy/@"),
     ] {
-        siege.wire(
+        attacks.refused_raw(
             name,
             &[rule],
-            &Wire::new(&ci.repo).update(&zero, &head, name),
+            &RawPush::new(&ci.repo).update(&zero, &head, name),
         );
     }
     // Git itself takes none of these.
@@ -383,11 +386,11 @@ fn similar_names_of_bound_refs_are_refused() {
         "FETCH_HEAD",
         "config",
     ] {
-        siege.fails_wire(name, &Wire::new(&ci.repo).update(&zero, &head, name));
+        attacks.fails_raw(name, &RawPush::new(&ci.repo).update(&zero, &head, name));
     }
     // As the server of another repository's refs within this one: names then mean other refs than they say.
     for name in ["refs/deploy/prod", "refs/heads/release"] {
-        siege.fails(&format!("{name} of a namespace"), || {
+        attacks.fails(&format!("{name} of a namespace"), || {
             let mut command = ci.repo.command("git");
             let command = command.env("GIT_NAMESPACE", "x").args([
                 "push",
@@ -399,12 +402,12 @@ fn similar_names_of_bound_refs_are_refused() {
         });
     }
     let many = |count: usize, name: &dyn Fn(usize) -> String| {
-        let wire = Wire::new(&ci.repo).update(&zero, &head, &name(0));
+        let wire = RawPush::new(&ci.repo).update(&zero, &head, &name(0));
         (1..count).fold(wire, |wire, at| {
             wire.line(format!("{zero} {head} {}", name(at)).as_bytes())
         })
     };
-    let said = siege.fails_wire(
+    let said = attacks.fails_raw(
         "tags",
         &many(10_001, &|at| {
             format!("refs/tags/rel-20260305T{at:06}Z.prod")
@@ -415,7 +418,7 @@ fn similar_names_of_bound_refs_are_refused() {
         "{}",
         &said[said.len() - 300..]
     );
-    siege.fails_wire(
+    attacks.fails_raw(
         "hidden among free ones",
         &many(5_000, &|at| {
             if at == 4_321 {
@@ -425,5 +428,5 @@ fn similar_names_of_bound_refs_are_refused() {
             }
         }),
     );
-    siege.end();
+    attacks.finish();
 }

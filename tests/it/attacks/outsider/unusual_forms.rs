@@ -1,4 +1,4 @@
-//! Signatures, entries, names and commits in forms that nobody would write, which the other groups do not have.
+//! Unusual forms of signatures, entries, names and commits that the other groups do not cover.
 
 use git_deploy::domain::entry::{Action, Attestation};
 use git_deploy::domain::id::CommitId;
@@ -6,7 +6,7 @@ use git_deploy::domain::time::Span;
 
 use super::super::g06_signers::{base64, to_base64};
 use crate::harness::attack::{a_build, an_entry};
-use crate::harness::{Project, Siege, World};
+use crate::harness::{AttackRunner, Project, World};
 
 /// The order of the group that signatures are computed in, least byte first: added to the second half of a signature, the sum is still right.
 const ORDER: [u8; 32] = [
@@ -51,7 +51,7 @@ fn signatures_have_one_form() {
         }
     });
     let first = &lines(&signature)[1];
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for (attack, text) in [
         ("another sum", higher),
         ("no key's id", edited(&|raw| raw[2..10].fill(0))),
@@ -88,7 +88,7 @@ fn signatures_have_one_form() {
         ("an empty line", with(1, &format!("\n{first}"))),
     ] {
         let forged = ci.refile(&good, &[("entry.json.minisig", text.as_bytes())]);
-        let said = siege.entry(attack, &["signer"], ci, "dev", &forged);
+        let said = attacks.refused_entry(attack, &["signer"], ci, "dev", &forged);
         assert_eq!(
             crate::harness::attack::strange(&said),
             None,
@@ -96,7 +96,7 @@ fn signatures_have_one_form() {
         );
     }
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// A time, a number, a key and a text each have one spelling.
@@ -119,13 +119,13 @@ fn values_have_one_spelling() {
         .build("evidence", Action::Attestation(attestation), None, |_| ())
         .to_string();
     let at = world.now().to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let entry = |attack: &str, from: &str, to: &str| {
         let forged = ci.resigned(&good, |text| {
             assert!(text.contains(from), "{attack}: {text}");
             text.replacen(from, to, 1).into_bytes()
         });
-        let said = siege.entry(attack, &["place"], ci, "evidence", &forged);
+        let said = attacks.refused_entry(attack, &["place"], ci, "evidence", &forged);
         assert_eq!(
             crate::harness::attack::strange(&said),
             None,
@@ -187,7 +187,7 @@ fn values_have_one_spelling() {
         entry(attack, "fine", &text);
     }
     ci.push(&[&format!("{good}:refs/deploy/evidence")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// An environment of a pattern has a matching name and an allowed lifetime, and is in the pattern's
@@ -208,7 +208,7 @@ fn pattern_environments_keep_their_limits() {
             it.environment = Some("pr-1".parse().unwrap())
         })
         .to_string();
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     let long = format!("pr-{}", "a".repeat(80));
     for name in [
         "prod",
@@ -238,13 +238,13 @@ fn pattern_environments_keep_their_limits() {
             )
             .into()
         });
-        siege.entry(name, &["place"], ci, "pr", &forged);
+        attacks.refused_entry(name, &["place"], ci, "pr", &forged);
     }
     let without = ci.resigned(&next, |text| {
         text.replace("    \"environment\": \"pr-1\",\n", "").into()
     });
-    siege.entry("no environment", &["place"], ci, "pr", &without);
-    siege.entry(
+    attacks.refused_entry("no environment", &["place"], ci, "pr", &without);
+    attacks.refused_entry(
         "its ledger as a ledger of its own",
         &["place"],
         ci,
@@ -252,7 +252,7 @@ fn pattern_environments_keep_their_limits() {
         &next,
     );
     ci.push(&[&format!("{next}:refs/deploy/pr")]).ok();
-    siege.end();
+    attacks.finish();
 }
 
 /// If one clock is five minutes ahead, others can go on at once, and nothing else is accepted that
@@ -266,7 +266,7 @@ fn a_fast_clock_locks_nobody_out() {
         .ok();
     bob.deploy(&["sync"]).ok();
     let main = bob.repo.rev("HEAD");
-    let siege = Siege::of(&project);
+    let attacks = AttackRunner::of(&project);
     for ahead in [299, 299, 300] {
         let early = bob.append("evidence", a_build(bob, &main), None, |it| {
             it.at = world.now().plus(Span::seconds(ahead))
@@ -277,7 +277,7 @@ fn a_fast_clock_locks_nobody_out() {
         let late = bob.build("evidence", a_build(bob, &main), None, |it| {
             it.at = world.now().plus(Span::seconds(ahead))
         });
-        siege.entry(&format!("{ahead} s"), &["time"], bob, "evidence", &late);
+        attacks.refused_entry(&format!("{ahead} s"), &["time"], bob, "evidence", &late);
     }
     // Whoever goes on is as late as the entry before.
     for _ in 0..2 {
@@ -287,7 +287,7 @@ fn a_fast_clock_locks_nobody_out() {
             .ok();
     }
     world.advance("6m");
-    siege.end();
+    attacks.finish();
 }
 
 /// Malformed commits that git accepts, below an honest one, stop nothing and hide no author.
@@ -369,8 +369,8 @@ fn malformed_ancestors_hide_nobody() {
             .text();
         let branch = format!("{honest}:refs/heads/odd-{at}");
         carol.push(&[&branch]).ok();
-        for forge in [bob, ci] {
-            forge.repo.git(&["fetch", "-q", "origin"]).ok();
+        for member in [bob, ci] {
+            member.repo.git(&["fetch", "-q", "origin"]).ok();
         }
         bob.deploy(&["approve", "qa", &honest]).ok();
         if what.starts_with("Bob") {
