@@ -25,6 +25,7 @@
 //! | | a policy inside the commit | `g07_policies::a_push_is_judged_by_the_policy_in_force` | |
 //! | | other root keys | `g07_policies::other_beginnings_are_refused` | `ledgers::only_the_named_admin_begins_a_project` |
 //! | | publications without a right | `g07_policies::publications_need_admins` | `ledgers::recovery_accepts_one_publication` |
+//! | | policies that nobody may publish | `g07_policies::invalid_policies_are_refused` | the unit tests of `policy` |
 //! | 8 | a descendant or merge of an approved commit | `g08_content::approvals_cover_only_their_commit`, `branches_move_only_to_running_content` | `rules::only_running_commits_are_merged` |
 //! | | an orphan of an equal tree | `g08_content::branches_move_only_to_running_content`, `approvals_cover_only_their_commit` | `forgeries::parents_behind_other_headers_do_not_count` |
 //! | | what no component owns; paths that match nothing | `g08_content::branches_move_only_to_running_content`, `every_path_belongs_to_somebody`, `content_in_entries_is_recomputed` | |

@@ -13,10 +13,10 @@ test-result = { by = \"ci\" }
 const TEST: &str = "#!/bin/sh
 echo '<testsuites><testsuite name=\"all\" tests=\"1\"><testcase classname=\"a\" name=\"b\"/></testsuite></testsuites>' > report.xml
 ";
-/// A deployment that fails where the commit says so.
+/// A deployment that fails if the commit says so.
 const DEPLOY: &str = "#!/bin/sh\n! grep -q broken server\n";
 
-/// How a CI checks a commit of a branch out, and what it tells its jobs.
+/// How a CI checks out a commit of a branch, and the variables that it sets.
 struct Ci {
     /// The heading of its recipe.
     name: &'static str,

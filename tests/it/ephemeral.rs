@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::harness::{Project, Run, World};
 
-/// What CI says of a change request, besides its number.
+/// What a CI says about a change request, besides its number.
 const CI: [(&str, &str); 2] = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", "0")];
 
 /// Returns a policy with three dependent components. Each makes a folder, and writes its name down

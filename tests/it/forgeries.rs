@@ -123,7 +123,7 @@ fn forged_policies_admit_nothing() {
     assert!(said.contains("of policy, which does not stand"), "{said}");
 }
 
-/// Nobody watches.
+/// An observer that ignores everything.
 struct Unwatched;
 
 impl Watch for Unwatched {

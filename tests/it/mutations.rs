@@ -28,7 +28,7 @@ const PUSHED: usize = 3;
 #[derive(Default)]
 struct Tried {
     count: usize,
-    /// How often each rule was the first to say no.
+    /// How often each rule was the first to refuse.
     against: BTreeMap<String, usize>,
     /// Those that are pushed.
     kept: BTreeSet<Line>,

@@ -22,15 +22,13 @@ use crate::harness::{Project, Run, World, wait_for};
 
 pub use background::BackgroundRun;
 
-/// `db` waits for `net`, `api` for `db`, and `web` for nobody.
+/// `db` depends on `net`, `api` on `db`, and `web` on nothing.
 const COMPONENTS: [(&str, &str); 4] = [
     ("api", "\"db\""),
     ("db", "\"net\""),
     ("net", ""),
     ("web", ""),
 ];
-
-/// How long something may take that takes no time on a calm machine.
 
 /// A project whose commands are scripts.
 pub struct RunFixture<'w> {

@@ -178,7 +178,7 @@ fn ended(all: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Said before each plan: nobody goes on before all three are there, so they are at it at once or never.
+/// Runs before each plan: waits until all three components plan, so that they plan at the same time or never.
 const MEETING: &str = r#"
 touch "$STATE/$DEPLOY_ENV.$DEPLOY_COMPONENT"
 for other in network database api; do

@@ -50,7 +50,7 @@ fn record(statement: &mut Statement) -> &mut Record {
     record
 }
 
-/// What bends a statement before it is signed.
+/// A change of a statement before it is signed.
 type Lie<'a> = Box<dyn Fn(&mut Statement) + 'a>;
 
 /// Each false claim in an entry about its place, its time or its code is refused; the true one is

@@ -16,7 +16,7 @@ api = { paths = ["api/**", "lib/**"] }
 web = { paths = "web" }
 "#;
 
-/// What makes a change another one.
+/// An edit of one component's change in an entry.
 type Bend<'a> = &'a dyn Fn(&mut Change);
 
 fn record(statement: &mut Statement) -> &mut Record {

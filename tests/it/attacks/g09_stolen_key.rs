@@ -35,9 +35,9 @@ test-result = { by = "bob" }
 by = ["alice", "bob"]
 "#;
 
-/// The rules that must say no.
+/// The rules that must refuse.
 type Rules = &'static [&'static str];
-/// What makes an honest end another one.
+/// An edit of an honest finish.
 type Bend<'a> = &'a dyn Fn(&mut Finish);
 
 fn record(statement: &mut Statement) -> &mut Record {

@@ -5,7 +5,7 @@ use crate::harness::{AttackRunner, Project, World};
 
 const POLICY: &str = "[environments]\ndev = {}\nprod = { approvals = 1 }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n[components]\napi = { paths = \"api\" }\n";
 
-/// What nobody should be called: options of git and of ours, paths, words for a terminal or for a shell.
+/// Dangerous names: options of git and of ours, paths, terminal and shell sequences.
 const NAMES: [&str; 13] = [
     "--upload-pack=touch pwned",
     "--output=pwned",

@@ -29,7 +29,7 @@ paths = ["api/**"]
 paths = ["web/**"]
 "#;
 
-/// What stands in [`POLICY`], and the mistake that replaces it.
+/// A text in [`POLICY`], and the mistake that replaces it.
 type Mistake = (&'static str, &'static str);
 
 const NAMES: &[Mistake] = &[

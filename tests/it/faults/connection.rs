@@ -14,7 +14,7 @@ use crate::harness::{Project, Repo, Run, World, needs, processes_in, wait_until}
 const LOCK: [&str; 4] = ["lock", "dev", "-m", "stop"];
 const UNLOCK: [&str; 2] = ["unlock", "dev"];
 
-/// At how many places it breaks each way with `FAULTS=all`.
+/// The number of places at which it breaks in each direction with `FAULTS=all`.
 const ALL: usize = 30;
 
 /// Checks that what a command says about its entry is true.

@@ -8,63 +8,63 @@ use std::process::Command;
 
 use crate::harness::{Repo, Run, World};
 
-/// What changes a file, a folder or a ref, or waits for the disk to have it.
+/// The calls that change a file, a folder or a ref, or wait for the disk.
 pub const WRITES: &str = "write,pwrite64,ftruncate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,\
                           mkdirat,rmdir,chmod,fchmod,fchmodat,fsync,fdatasync";
-/// What takes a lock of the kernel's, and all on the way there.
+/// The calls that take a lock of the kernel, and everything before them.
 const OPENS: &str = "openat,flock,exit_group";
-/// The locks that the kernel gives back by itself: their files stay.
+/// The locks that the kernel releases by itself: their files stay.
 const KERNELS: [&str; 2] = ["git-deploy.lock", "git-deploy-handoff.lock"];
 
-/// Whom it strikes.
+/// The process that fails.
 #[derive(Debug)]
 pub enum Target {
     /// The program that a person runs.
     Client,
-    /// That program and every process that it starts, each at its own call of that number: git, the server's git, the hooks.
+    /// That program and every process that it starts (git, the server's git, the hooks), each at its own call of that number.
     Family,
     /// A hook, while that person's program runs.
     Hook(&'static str),
-    /// The same, wherever it opens or reads: some have nothing to write but a lock.
+    /// The same, at each call that opens or locks: some hooks write nothing but a lock.
     Opening(&'static str),
 }
 
-/// What happens at a place.
+/// What happens at a call.
 #[derive(Clone, Copy)]
 pub enum Fault {
     /// The process is killed.
     Killed,
-    /// From here on nothing can be written.
+    /// From this call on nothing can be written.
     FullDisk,
 }
 
-/// How often a command was struck, and how often that left a lock.
+/// How often a fault hit a command, and how often that left a lock.
 #[derive(Default, Debug)]
 pub struct SweepCounts {
     pub killed: usize,
     pub locked: usize,
 }
 
-/// One command that was struck, or that was through before.
+/// One run of a command with a fault, or one that ended before its turn.
 pub struct Injected<'w> {
     pub turn: usize,
     pub run: Run<'w>,
-    /// Whether anybody was struck.
+    /// Whether the fault hit a process.
     pub struck: bool,
-    /// The tips of all ledgers before.
+    /// The tips of all ledgers before the run.
     pub before: Vec<(String, String)>,
 }
 
-/// A world that can be put back to how it was.
+/// Repositories that can be restored, and a kind of fault.
 pub struct FaultInjection<'a, 'w> {
     pub world: &'w World,
-    /// Whose program is run.
+    /// The repository in which the program runs.
     pub who: &'a Repo<'w>,
-    /// Where the ledgers are.
+    /// The repository with the ledgers.
     pub server: &'a Repo<'w>,
-    /// What else is put back.
+    /// Other folders that are restored.
     others: Vec<PathBuf>,
-    /// The locks that a command has stood before already.
+    /// The locks that a command has already met.
     met: RefCell<BTreeSet<PathBuf>>,
     fault: Fault,
 }

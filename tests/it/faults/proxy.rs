@@ -20,9 +20,9 @@ pub enum Way {
 #[derive(Debug, Clone, Copy)]
 pub struct Cut {
     pub way: Way,
-    /// After so many bytes.
+    /// The number of bytes after which it breaks.
     pub after: usize,
-    /// Whether nobody gets through from then on; else only this one connection is gone.
+    /// Whether all later connections fail too, or only this one breaks.
     pub for_good: bool,
 }
 

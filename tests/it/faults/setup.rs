@@ -6,9 +6,9 @@ use std::path::Path;
 use super::{Fault, FaultInjection, Injected, POLICY, Target, told};
 use crate::harness::{Project, Repo, World};
 
-/// Whom it strikes, and how far apart, where there are many places.
+/// Which process fails, and at every how many calls, for commands with many calls.
 const MANY: [(Target, usize); 2] = [(Target::Client, 47), (Target::Family, 61)];
-/// The same where there are few.
+/// The same for commands with few calls.
 const FEW: [(Target, usize); 2] = [(Target::Client, 7), (Target::Family, 9)];
 
 /// Returns the permissions of a file.
@@ -217,7 +217,7 @@ fn joining_a_project() {
     }
 }
 
-/// A hook of the house that was there before.
+/// A hook that was there before.
 const HOUSE: &str =
     "#!/bin/sh\nwhile read -r old new ref; do test \"$ref\" != refs/heads/closed || exit 1; done\n";
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use super::member::a_lock;
 use super::{Member, Project, RawPush, Run};
 
-/// Every file of a repository, and when it was written: refs, HEAD, objects, packs, the configuration, and whatever was left behind.
+/// Every file of a repository with its size and time: refs, HEAD, objects, packs, the configuration, and leftovers.
 type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
 
 /// Attacks on one project.

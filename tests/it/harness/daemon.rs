@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How often another port is tried, where somebody else took the one that was free.
+/// How often another port is tried if another program took the free one.
 const STARTS: u32 = 5;
 /// How long a server may take until it answers.
 const WAIT: Duration = Duration::from_secs(20);

@@ -10,9 +10,9 @@ use std::process::Command;
 use super::daemon::Daemon;
 use super::{Run, World, find_tool};
 
-/// What a test needs that asks for one.
+/// The tools that a test with such a server needs.
 pub const WEB: [&str; 1] = ["lighttpd"];
-/// What opens it, for everybody who is listed.
+/// The password of everybody who is listed.
 const PASSWORD: &str = "open sesame";
 /// The same, as `openssl passwd -apr1` writes it for a server.
 const HASHED: &str = "$apr1$gitdeplo$JANpITbn/luyAuBTlyNSx/";

@@ -5,14 +5,14 @@ use std::process::{Child, Stdio};
 
 use super::Repo;
 
-/// What is said in one push.
+/// The request of one push.
 pub struct RawPush<'r, 'w> {
-    /// Where the objects come from.
+    /// The repository with the objects.
     repo: &'r Repo<'w>,
     features: &'static str,
     lines: Vec<Vec<u8>>,
     objects: Vec<String>,
-    /// Whether what is behind the objects goes with them.
+    /// Whether the objects' history is sent too.
     whole: bool,
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Run;
 
-/// Commands that make something other than a report: they print no document unless they fail.
+/// Commands that print no report: they print a document only if they fail.
 const SILENT: &[&str] = &["completions", "demo", "hook", "man"];
 
 /// The validators by the schema's name, such as `git-deploy/status/v1`.

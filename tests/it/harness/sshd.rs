@@ -9,14 +9,14 @@ use std::process::Command;
 use super::daemon::Daemon;
 use super::{Run, World, find_tool};
 
-/// What a test needs that asks for one.
+/// The tools that a test with such a server needs.
 pub const SSHD: [&str; 3] = ["sshd", "ssh", "ssh-keygen"];
 
 pub struct Sshd<'w> {
     world: &'w World,
     /// Keys, settings and the log.
     folder: PathBuf,
-    /// The home of whoever logs in.
+    /// The home of users who log in.
     pub home: PathBuf,
     daemon: Daemon,
 }

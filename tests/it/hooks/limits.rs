@@ -9,7 +9,7 @@ use super::with;
 use crate::harness::project::said;
 use crate::harness::{Project, Repo, World};
 
-/// Where a component's paths make the hook look into every folder.
+/// A policy whose component paths make the hook read every folder.
 const POLICY: &str = "[environments]\nqa = { branch = \"main\", deploy_on = \"approval\" }\n\n[components]\ntext = { paths = \"**/*.txt\" }\n";
 
 /// Feeds a git command with lines.

@@ -28,7 +28,7 @@ dev = {}
 prod = { promote_from = "dev", approvals = 1 }
 "#;
 
-/// New commits of one ledger that the server would let in together.
+/// New commits of one ledger that the server would accept together.
 #[derive(Debug, Clone)]
 pub struct Push {
     pub ledger: LedgerName,
@@ -58,9 +58,9 @@ pub struct PushFixture<'w> {
     pub root: Root,
     present: Present,
     pub pushes: Vec<Push>,
-    /// All ids that somebody could think of.
+    /// All ids that a forger could use.
     pub ids: Vec<Oid>,
-    /// What the server may let in: each push, and the beginnings of those that bring several entries.
+    /// What the server may accept: each push, and the first entries of those with several.
     valid: BTreeSet<Line>,
 }
 

@@ -23,7 +23,7 @@ test-result = { by = [\"bob\"] }
 
 /// Refs of the server, and where they are.
 type Refs = BTreeMap<String, String>;
-/// What came of a round: whether each push went in, and where the ledgers are.
+/// The outcome of a round: whether each push was accepted, and where the ledgers are.
 type Outcome = ([bool; 2], Refs);
 
 struct RaceFixture<'w> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::RunFixture;
 use crate::harness::{World, needs, skip};
 
-/// The most memory that carrying out may take, however much a command prints: in kilobytes.
+/// The most memory that a deployment may take, however much a command prints, in kilobytes.
 const MEMORY: u64 = 64 << 10;
 
 /// Everything that could move a cursor, set a title, answer to a shell, turn a text round or make it vanish.

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::{BackgroundRun, RunFixture};
 use crate::harness::{Repo, Run, World, needs, skip};
 
-/// Who runs deployments, and who has the key. Nobody has these numbers.
+/// The users who run deployments and who have the key. No real user has these numbers.
 const RUNNER: u32 = 61_001;
 const KEEPER: u32 = 61_002;
 
@@ -57,7 +57,7 @@ fn give(world: &World) {
     }
 }
 
-/// A command that looks at everything a process of the same user could look at.
+/// A command that reads everything that a process of the same user can read.
 const CURIOUS: &str = r#"env > $HOME/seen
 process=$PPID
 while test "$process" -gt 1 && test -O /proc/$process/status -o "$process" = $PPID; do

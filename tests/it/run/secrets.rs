@@ -11,7 +11,7 @@ const SECRET: &str =
 /// A short one that only planning needs.
 const TOKEN: &str = "tok-4711-xyz";
 
-/// What a command that is careless prints.
+/// The output of a careless command.
 const CARELESS: &str = r#"echo "$SECRET"
 printf '%s' "$SECRET" | { head -c 9; sleep 0.2; cat; }; echo
 printf '%s\n' "$SECRET" | while IFS= read -r line; do echo "> $line"; sleep 0.1; done

@@ -18,7 +18,7 @@ repo project
     RW  = alice bob ci
     R   = carol
 ";
-/// A hook of the house, which gitolite links into every repository.
+/// An existing hook, which gitolite links into every repository.
 const HOUSE: &str = "#!/bin/sh\nwhile read -r old new ref; do\n    test \"$ref\" != refs/heads/closed || { echo \"closed for $GL_USER\"; exit 1; }\ndone\n";
 
 /// Runs `gitolite` as the user of the server does.
