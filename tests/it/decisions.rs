@@ -223,7 +223,7 @@ fn runs_can_be_aborted() {
 
 /// A test report decides a required check: failures stop the commit, none lets it pass.
 #[test]
-fn test_reports_decide_checks() {
+fn reported_tests_decide_checks() {
     let world = World::new();
     let project = Project::new(
         &world,

@@ -213,7 +213,7 @@ fn screens_fit_narrow_and_wide_terminals() {
     for length in [7, 10, 12] {
         settings.add_filter(&format!(r"\b[0-9a-f]{{{length}}}\b"), "x".repeat(length));
     }
-    settings.add_filter(r"/tmp/\S*", "<FILE>");
+    settings.add_filter(r"/\S*\.key\b", "<FILE>");
     settings.add_filter(
         r"(?m)^as of the last fetch, .*? · ",
         "as of the last fetch, … · ",

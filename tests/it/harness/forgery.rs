@@ -8,6 +8,7 @@ use git_deploy::domain::name::ComponentName;
 use git_deploy::domain::policy::Policy;
 use git_deploy::signing::Signer;
 use git_deploy::signing::key::SecretKey;
+use gix::objs::Write as _;
 
 use super::{Member, Repo, World};
 
@@ -68,37 +69,27 @@ impl<'w> Member<'w> {
 
     /// Writes an object of exactly these bytes, valid or not.
     pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
-        let mut command = self.repo.command("git");
-        command.args(["hash-object", "--literally", "-w", "-t", kind, "--stdin"]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(bytes).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{kind}");
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
+        let kind = gix::objs::Kind::from_bytes(kind.as_bytes()).unwrap();
+        self.store().write_buf(kind, bytes).unwrap().to_string()
     }
 
-    /// Returns the bytes of an object.
-    pub fn bytes(&self, kind: &str, id: &str) -> Vec<u8> {
-        self.repo
-            .command("git")
-            .args(["cat-file", kind, id])
-            .output()
-            .unwrap()
-            .stdout
+    /// Returns the bytes of an object of this kind; a revision names it.
+    pub fn bytes(&self, kind: &str, revision: &str) -> Vec<u8> {
+        let store = self.store();
+        let object = store.rev_parse_single(revision).unwrap().object().unwrap();
+        assert_eq!(object.kind.to_string(), kind, "{revision}");
+        object.detach().data
+    }
+
+    /// Opens the clone's repository, which writes any object.
+    fn store(&self) -> gix::Repository {
+        gix::open_opts(self.repo.path(), gix::open::Options::isolated()).unwrap()
     }
 
     /// Makes the same commit over a tree of exactly these bytes.
     pub fn over(&self, id: &str, tree: &[u8]) -> String {
         let tree = self.object("tree", tree);
-        let old = self.repo.rev(&format!("{id}^{{tree}}"));
-        self.recommit(id, |raw| raw.replacen(&old, &tree, 1))
+        self.with_tree(id, &tree)
     }
 
     /// Makes the commit with other contents of these files.

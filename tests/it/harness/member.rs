@@ -46,6 +46,16 @@ impl<'w> Member<'w> {
         }
     }
 
+    /// Returns a person whose clone and key exist.
+    pub(super) fn existing(world: &'w World, repo: Repo<'w>, person: &'static str) -> Self {
+        Self {
+            world,
+            repo,
+            person,
+            signer: super::forgery::signer(world, person),
+        }
+    }
+
     pub fn key(&self) -> PublicKey {
         self.signer.public_key()
     }
@@ -227,20 +237,8 @@ impl<'w> Member<'w> {
 
     /// Makes the same commit with its headers and message edited.
     pub fn recommit(&self, id: &str, edit: impl Fn(&str) -> String) -> String {
-        let raw = self.repo.git(&["cat-file", "commit", id]).ok().text() + "\n";
-        let file = self.world.path().join("tmp").join(format!("{id}.commit"));
-        std::fs::write(&file, edit(&raw)).unwrap();
-        self.repo
-            .git(&[
-                "hash-object",
-                "-t",
-                "commit",
-                "-w",
-                "--",
-                &file.to_string_lossy(),
-            ])
-            .ok()
-            .text()
+        let raw = String::from_utf8(self.bytes("commit", id)).unwrap();
+        self.object("commit", edit(&raw).as_bytes())
     }
 
     /// Makes the commit with a tree that these commands of `git update-index` edited.
@@ -261,8 +259,15 @@ impl<'w> Member<'w> {
         }
         let tree = git(&["write-tree"]);
         std::fs::remove_file(&index).unwrap();
-        let old = self.repo.rev(&format!("{id}^{{tree}}"));
-        self.recommit(id, |raw| raw.replacen(&old, &tree, 1))
+        self.with_tree(id, &tree)
+    }
+
+    /// Makes the commit with another tree.
+    pub fn with_tree(&self, id: &str, tree: &str) -> String {
+        self.recommit(id, |raw| {
+            let (_, rest) = raw.split_once('\n').unwrap();
+            format!("tree {tree}\n{rest}")
+        })
     }
 
     /// Runs our program in this clone.

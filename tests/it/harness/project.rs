@@ -3,8 +3,12 @@
 //! The tests are about what a server says, so pushes that a client would refuse skip its check:
 //! with `--no-verify`, with plain git, or forged.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::folder_copy::FolderCopy;
+use super::world::Clock;
 use super::{Member, Repo, Run, World};
 
 pub struct Project<'w> {
@@ -22,10 +26,25 @@ impl<'w> Project<'w> {
     /// Makes a project whose one commit, on main, is `api/x`; `policy` follows the people in
     /// deploy.toml.
     pub fn new(world: &'w World, policy: &str) -> Self {
-        let server = world.bare_server("server.git");
-        Self::on(world, server, policy, |server, person| {
-            world.clone(server, person)
-        })
+        if !world.is_new() {
+            return Self::without_policy(world, world.bare_server("server.git"), clone_by_url)
+                .with_policy(policy);
+        }
+        let (folder, clock) = &*beginning(world.object_format());
+        folder.write(world.path());
+        world.set_clock(*clock);
+        let person = |name| Member::existing(world, world.existing(name, name), name);
+        let [alice, bob, carol, ci] = PEOPLE.map(person);
+        let server = world.existing("server.git", "server");
+        let project = Self {
+            world,
+            server,
+            alice,
+            bob,
+            carol,
+            ci,
+        };
+        project.with_policy(policy)
     }
 
     /// Makes the same on an existing server, which each person clones in this way.
@@ -33,6 +52,15 @@ impl<'w> Project<'w> {
         world: &'w World,
         server: Repo<'w>,
         policy: &str,
+        clone: impl Fn(&Repo<'w>, &'static str) -> Repo<'w>,
+    ) -> Self {
+        Self::without_policy(world, server, clone).with_policy(policy)
+    }
+
+    /// Makes the server, the clones with their keys, and the commit, which all clones have.
+    fn without_policy(
+        world: &'w World,
+        server: Repo<'w>,
         clone: impl Fn(&Repo<'w>, &'static str) -> Repo<'w>,
     ) -> Self {
         let person = |name| {
@@ -44,7 +72,7 @@ impl<'w> Project<'w> {
                 .ok();
             member
         };
-        let [alice, bob, carol, ci] = ["alice", "bob", "carol", "ci"].map(person);
+        let [alice, bob, carol, ci] = PEOPLE.map(person);
         let project = Self {
             world,
             server,
@@ -53,32 +81,29 @@ impl<'w> Project<'w> {
             carol,
             ci,
         };
+        let admin = project.alice.key().to_string();
         project
             .server
-            .deploy(&[
-                "server",
-                "init",
-                ".",
-                "--admin",
-                &project.alice.key().to_string(),
-            ])
+            .deploy(&["server", "init", ".", "--admin", &admin])
             .ok();
-        project
-            .alice
-            .repo
-            .write("deploy.toml", &project.policy(policy));
         project.commit("api/x", "one\n");
         project
             .alice
             .repo
             .git(&["push", "-q", "origin", "HEAD:refs/heads/main"])
             .ok();
-        project.alice.deploy(&["init", "--yes"]).ok();
-        for member in [&project.bob, &project.carol, &project.ci] {
-            member.deploy(&["sync"]).ok();
-        }
         project.fetch();
         project
+    }
+
+    /// Brings the first policy into force, and to all clones.
+    fn with_policy(self, policy: &str) -> Self {
+        self.alice.repo.write("deploy.toml", &self.policy(policy));
+        self.alice.deploy(&["init", "--yes"]).ok();
+        for member in [&self.bob, &self.carol, &self.ci] {
+            member.deploy(&["sync"]).ok();
+        }
+        self
     }
 
     /// Returns the whole deploy.toml.
@@ -173,6 +198,33 @@ impl<'w> Project<'w> {
         self.carol.deploy(&["sync"]).ok();
         self.carol.deploy(&["audit"]).ok();
     }
+}
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "ci"];
+
+/// Clones a server of the world in the usual way.
+fn clone_by_url<'w>(server: &Repo<'w>, person: &'static str) -> Repo<'w> {
+    server.world().clone(server, person)
+}
+
+/// A project without a policy: its folder, and the world's clock.
+type Beginning = Arc<(FolderCopy, Clock)>;
+
+/// Returns a project without a policy, which is made once and then copied.
+///
+/// The projects of one test have different keys, so each gets another one of them.
+fn beginning(object_format: &'static str) -> Beginning {
+    static MADE: Mutex<BTreeMap<(&str, usize), Beginning>> = Mutex::new(BTreeMap::new());
+    thread_local!(static COUNT: Cell<usize> = const { Cell::new(0) });
+    let number = COUNT.replace(COUNT.get() + 1);
+    // Whoever else needs one waits, rather than making another.
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let world = World::with_format(object_format);
+        Project::without_policy(&world, world.bare_server("server.git"), clone_by_url);
+        Arc::new((FolderCopy::read(world.path()), world.clock()))
+    };
+    Arc::clone(made.entry((object_format, number)).or_insert_with(make))
 }
 
 /// Returns what the server said, without git's own words.

@@ -31,6 +31,13 @@ pub struct World {
     seeds: AtomicU64,
 }
 
+/// How far the clock and the random source of a world have moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Clock {
+    elapsed: u64,
+    seeds: u64,
+}
+
 impl World {
     /// Makes a world whose repositories use SHA-1.
     pub fn new() -> Self {
@@ -42,7 +49,7 @@ impl World {
         Self::with_format("sha256")
     }
 
-    fn with_format(object_format: &'static str) -> Self {
+    pub(super) fn with_format(object_format: &'static str) -> Self {
         const {
             assert!(
                 cfg!(debug_assertions),
@@ -62,6 +69,29 @@ impl World {
             elapsed: AtomicU64::new(0),
             seeds: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn object_format(&self) -> &'static str {
+        self.object_format
+    }
+
+    /// Returns whether nothing was done in this world yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.clock() == Clock::default()
+    }
+
+    /// Returns how far the clock and the random source have moved.
+    pub(super) fn clock(&self) -> Clock {
+        Clock {
+            elapsed: self.elapsed.load(Ordering::SeqCst),
+            seeds: self.seeds.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves the clock and the random source to where those of another world are.
+    pub(super) fn set_clock(&self, clock: Clock) {
+        self.elapsed.store(clock.elapsed, Ordering::SeqCst);
+        self.seeds.store(clock.seeds, Ordering::SeqCst);
     }
 
     /// Returns the directory that holds everything of this world.
