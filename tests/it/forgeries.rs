@@ -216,7 +216,7 @@ fn every_forgery_is_found_once() {
     assert_eq!(findings_of_any_cut(&repo.path().join(".git")), []);
 
     let early = alice.build("dev", record(), None, |statement| {
-        statement.at = statement.at.minus("1d".parse().unwrap())
+        statement.at = statement.at.minus("1d".parse().unwrap());
     });
     next("dev", early.to_string(), Some("time"));
     next("dev", honestly("dev"), None);
@@ -262,7 +262,7 @@ fn every_forgery_is_found_once() {
         .git(&["reset", "-q", "--hard", "FETCH_HEAD"])
         .ok();
     let stolen = mallory.append("prod", a_lock(), None, |statement| {
-        statement.by = "alice".parse().unwrap()
+        statement.by = "alice".parse().unwrap();
     });
     repo.git(&["fetch", "-q", &mallory.repo.url(), &stolen.to_string()])
         .ok();

@@ -76,7 +76,7 @@ fn concurrent_records_all_land() {
                 .ok();
         };
         rounds(&|round| record(&project.bob, round), &|round| {
-            record(&project.ci, round)
+            record(&project.ci, round);
         });
         let dev = entries(&project, "dev");
         assert_eq!(dev.len(), 2 * ROUNDS, "{dev:?}");
@@ -117,7 +117,7 @@ fn evidence_does_not_disturb_deployments() {
             member
                 .deploy(&["attest", "test-result", "--result", "passed"])
                 .ok(),
-        )
+        );
     };
     attest(&project.bob);
     let record = |_| drop(project.ci.deploy(&["record", "dev", "--all"]).ok());
@@ -152,7 +152,7 @@ fn one_of_two_starts_wins() {
         }
     };
     rounds(&|round| start(&project.bob, round), &|round| {
-        start(&project.ci, round)
+        start(&project.ci, round);
     });
     let won = won.into_inner().unwrap();
     assert!(won.len() >= ROUNDS, "{won:?}");

@@ -219,7 +219,7 @@ fn open_runs_and_ephemeral_environments_are_shown() {
     let mut record = deployment(None);
     record.deployment.expires = Some(world.now().plus("8h".parse().unwrap()));
     alice.append("pr", Action::Record(record), None, |statement| {
-        statement.environment = Some("pr-17".parse().unwrap())
+        statement.environment = Some("pr-17".parse().unwrap());
     });
     world.advance("40s");
     let _hidden = with_random_keys().bind_to_scope();

@@ -68,7 +68,7 @@ fn a_moved_server_is_adopted() {
             [&unnamed, &adopted, &again]
                 .map(ToString::to_string)
                 .join("\n")
-        )
+        );
     });
     copy.git(&["remote", "remove", "origin"]).ok();
     copy.deploy(&["server", "check"]).ok();
@@ -82,7 +82,7 @@ fn a_moved_server_is_adopted() {
     ci.deploy(&["record", "prod", "--all", "--verification", "passed"])
         .ok();
     let forged = ci.build("prod", a_lock(), None, |it| {
-        it.by = "alice".parse().unwrap()
+        it.by = "alice".parse().unwrap();
     });
     ci.push(&[&format!("{forged}:refs/deploy/prod")]).fails(1);
     alice.deploy(&["sync"]).ok();
@@ -106,7 +106,7 @@ fn faulty_copies_are_not_adopted() {
     let forged = mirrored(&project, "forged.git");
     ci.deploy(&["sync"]).ok();
     let lie = ci.build("prod", a_lock(), None, |it| {
-        it.by = "alice".parse().unwrap()
+        it.by = "alice".parse().unwrap();
     });
     ci.repo
         .git(&[

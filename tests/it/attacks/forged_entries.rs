@@ -99,7 +99,7 @@ fn false_claims_are_refused() {
         (
             &["content"],
             Box::new(|it| {
-                record(it).deployment.components[0].from = Some(CommitId(genesis.parse().unwrap()))
+                record(it).deployment.components[0].from = Some(CommitId(genesis.parse().unwrap()));
             }),
         ),
         (

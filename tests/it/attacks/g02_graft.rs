@@ -98,7 +98,7 @@ fn another_history_is_refused() {
     let genesis = ci.build("dev", a_lock(), None, |_| ()).to_string() + "~1";
     let forged = ci
         .build("dev", a_lock(), None, |it| {
-            it.action = ci.a_record("HEAD", None)
+            it.action = ci.a_record("HEAD", None);
         })
         .to_string();
     ci.append("dev", ci.a_record("HEAD", None), None, |_| ());

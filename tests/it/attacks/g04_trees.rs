@@ -356,7 +356,7 @@ fn ledgers_without_code_take_no_other_files() {
     // The state of all ephemeral environments is in one tree: an entry of one of them leaves the others alone.
     let lock = ci
         .build("pr", a_lock(), None, |it| {
-            it.environment = Some("pr-1".parse().unwrap())
+            it.environment = Some("pr-1".parse().unwrap());
         })
         .to_string();
     let edits: [&[&str]; 4] = [

@@ -154,7 +154,7 @@ fn approvals_cover_one_thing_once() {
     world.advance("61m");
     mount("past its end", &["web"], None);
     let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| {
-        it.at = it.at.minus(Span::seconds(120))
+        it.at = it.at.minus(Span::seconds(120));
     });
     attacks.refused_entry(
         "past its end, dated before it",

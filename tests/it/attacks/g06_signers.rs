@@ -305,7 +305,7 @@ fn approvals_need_different_uninvolved_people() {
     let head = ci.repo.rev("HEAD");
     for by in ["ci", "bob"] {
         let forged = ci.build("prod", approval(ci, &head), None, |it| {
-            it.by = by.parse().unwrap()
+            it.by = by.parse().unwrap();
         });
         attacks.refused_entry(
             &format!("a machine as {by}"),
@@ -320,7 +320,7 @@ fn approvals_need_different_uninvolved_people() {
     world.advance("1m");
     bob.deploy(&["sync"]).ok();
     let twice = bob.append("prod", approval(bob, &head), None, |it| {
-        it.requested_by = Some("carol".parse().unwrap())
+        it.requested_by = Some("carol".parse().unwrap());
     });
     bob.push(&[&format!("{twice}:refs/deploy/prod")]).ok();
     let to_prod = || ci.deploy(&["record", "prod", "--no-verify"]);

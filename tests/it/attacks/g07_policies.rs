@@ -180,7 +180,7 @@ fn older_policies_return_only_by_publication() {
     }
     let seen: EntryId = first.parse().unwrap();
     let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
-        naming(it, seen)
+        naming(it, seen);
     });
     attacks.refused_entry(
         "an entry that names it",
@@ -336,7 +336,7 @@ fn publications_need_admins() {
     };
     let attacks = AttackRunner::of(&project);
     let refused = |attack: &str, rules: &[&str], id: EntryId| {
-        drop(attacks.refused_entry(attack, rules, alice, "policy", &id))
+        drop(attacks.refused_entry(attack, rules, alice, "policy", &id));
     };
     let said = |names: &[&str]| published(alice, &text, by(names), |_| ());
     refused("nobody approved", &["approvals"], said(&[]));
@@ -365,7 +365,7 @@ fn publications_need_admins() {
     refused("another text approved", &["approvals"], said(&["bob"]));
     enter(bob, approve(&digest));
     let requested = published(alice, &text, by(&["bob"]), |it| {
-        it.requested_by = Some("bob".parse().unwrap())
+        it.requested_by = Some("bob".parse().unwrap());
     });
     refused("requested by who approved", &["approvals"], requested);
     refused(

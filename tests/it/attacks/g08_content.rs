@@ -260,13 +260,13 @@ fn content_in_entries_is_recomputed() {
     let tree = Content(ci.repo.rev(&format!("{bad}^{{tree}}")).parse().unwrap());
     let lies: [(&str, &str, Bend<'_>); 10] = [
         ("another commit under the old content", "api", &|it| {
-            it.target.commit = commit
+            it.target.commit = commit;
         }),
         ("the whole tree as its content", "api", &|it| {
             (it.target.commit, it.target.content) = (commit, Some(tree));
         }),
         ("a component that is absent", "web", &|it| {
-            it.target.commit = commit
+            it.target.commit = commit;
         }),
         (
             "what no component owns, under the old content",
@@ -274,20 +274,20 @@ fn content_in_entries_is_recomputed() {
             &|it| it.target.commit = commit,
         ),
         ("a component that the policy does not know", "api", &|it| {
-            it.target.component = "db".parse().unwrap()
+            it.target.component = "db".parse().unwrap();
         }),
         ("from something that never ran", "api", &|it| {
-            it.from = Some(commit)
+            it.from = Some(commit);
         }),
         ("from nothing", "api", &|it| it.from = None),
         ("unchanged, and it is not", "api", &|it| {
-            (it.intent, it.target.commit) = (Intent::Unchanged, commit)
+            (it.intent, it.target.commit) = (Intent::Unchanged, commit);
         }),
         ("unchanged, and it is not there", "web", &|it| {
-            (it.intent, it.target.commit) = (Intent::Unchanged, commit)
+            (it.intent, it.target.commit) = (Intent::Unchanged, commit);
         }),
         ("destroyed, and it is there", "api", &|it| {
-            (it.intent, it.target.content) = (Intent::Destroy, None)
+            (it.intent, it.target.content) = (Intent::Destroy, None);
         }),
     ];
     for (attack, component, bend) in lies {

@@ -516,7 +516,7 @@ fn other_words<'w>(
         comment: None,
     });
     let longer = ci.build("pr", longer, None, |it| {
-        it.environment = Some("pr-1".parse().unwrap())
+        it.environment = Some("pr-1".parse().unwrap());
     });
     attacks.refused_entry("longer than it may live", &["state"], ci, "pr", &longer);
     let another = ci.build("pr", deployment(ci, Kind::Deploy, one, None), None, |it| {
@@ -584,7 +584,7 @@ fn a_run_ends_as_it_began() {
     };
     let bends: [(&str, Rules, Bend<'_>); 12] = [
         ("of another commit", &["state"], &|it| {
-            it.components[0].target.commit = one
+            it.components[0].target.commit = one;
         }),
         ("of another content", &["state"], &|it| {
             it.components[0].target.content = Some(Content(
@@ -592,29 +592,29 @@ fn a_run_ends_as_it_began() {
             ));
         }),
         ("of another component", &["state"], &|it| {
-            it.components[0].target.component = "db".parse().unwrap()
+            it.components[0].target.component = "db".parse().unwrap();
         }),
         ("of another version", &["state"], &|it| {
-            it.components[0].target.version = Some("9".parse().unwrap())
+            it.components[0].target.version = Some("9".parse().unwrap());
         }),
         ("of a start that never was", &["signer", "state"], &|it| {
-            it.start = 1
+            it.start = 1;
         }),
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
-            it.kind = Kind::Rollback
+            it.kind = Kind::Rollback;
         }),
         ("approved by more", &["state"], &|it| {
-            it.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()]
+            it.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()];
         }),
         ("approved by nobody", &["state"], &|it| {
-            it.approved_by.clear()
+            it.approved_by.clear();
         }),
         ("with the glass broken", &["state"], &|it| {
-            it.break_glass = Some("x".parse().unwrap())
+            it.break_glass = Some("x".parse().unwrap());
         }),
         ("with another description", &["state"], &|it| {
-            it.description = Some("x".parse().unwrap())
+            it.description = Some("x".parse().unwrap());
         }),
         ("rolled back to what never ran", &["state"], &|it| {
             (it.components[0].outcome, it.components[0].to) = (Outcome::RolledBack, Some(zero));

@@ -76,7 +76,7 @@ fn dates_evade_no_rule() {
         });
     }
     let early = ci.build("dev", a_lock(), None, |it| {
-        it.at = it.at.minus(Span::seconds(7000))
+        it.at = it.at.minus(Span::seconds(7000));
     });
     attacks.refused_entry("before the entry before it", &["time"], ci, "dev", &early);
     world.advance("10m");

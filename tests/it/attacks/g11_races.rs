@@ -492,7 +492,10 @@ fn the_lock_admits_one_push() {
         let waiting = || {
             let waits = |id: &u32| {
                 let words = std::fs::read(format!("/proc/{id}/cmdline"));
-                words.is_ok_and(|words| words.starts_with(b"git-deploy\0hook\0proc-receive\0"))
+                words.is_ok_and(|words| {
+                    let words = String::from_utf8_lossy(&words);
+                    words.contains("git-deploy\0hook\0") && words.ends_with("proc-receive\0")
+                })
             };
             processes_in(&project.server)
                 .iter()

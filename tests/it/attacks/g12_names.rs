@@ -167,7 +167,7 @@ fn names_in_entries_are_checked() {
         )
         .to_string();
     let there = ci.build("pr", crate::harness::member::a_lock(), None, |it| {
-        it.environment = Some("pr-1".parse().unwrap())
+        it.environment = Some("pr-1".parse().unwrap());
     });
     let there = there.to_string();
     let attacks = AttackRunner::of(&project);

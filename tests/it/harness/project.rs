@@ -214,17 +214,21 @@ type Beginning = Arc<(FolderCopy, Clock)>;
 ///
 /// The projects of one test have different keys, so each gets another one of them.
 fn beginning(object_format: &'static str) -> Beginning {
-    static MADE: Mutex<BTreeMap<(&str, usize), Beginning>> = Mutex::new(BTreeMap::new());
+    static BEGINNINGS: Mutex<BTreeMap<(&str, usize), Beginning>> = Mutex::new(BTreeMap::new());
     thread_local!(static COUNT: Cell<usize> = const { Cell::new(0) });
     let number = COUNT.replace(COUNT.get() + 1);
     // Whoever else needs one waits, rather than making another.
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut beginnings = BEGINNINGS.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
         let world = World::with_format(object_format);
         Project::without_policy(&world, world.bare_server("server.git"), clone_by_url);
         Arc::new((FolderCopy::read(world.path()), world.clock()))
     };
-    Arc::clone(made.entry((object_format, number)).or_insert_with(make))
+    Arc::clone(
+        beginnings
+            .entry((object_format, number))
+            .or_insert_with(make),
+    )
 }
 
 /// Returns what the server said, without git's own words.

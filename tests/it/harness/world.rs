@@ -54,7 +54,7 @@ impl World {
             assert!(
                 cfg!(debug_assertions),
                 "only a debug build lets tests steer its clock"
-            )
+            );
         };
         let root = tempfile::Builder::new()
             .prefix("git-deploy-test-")

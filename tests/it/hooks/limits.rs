@@ -110,7 +110,7 @@ fn the_number_of_entries_is_limited() {
     let project = Project::new(&world, POLICY);
     let ci = &project.ci;
     let long = ci.build("qa", crate::harness::member::a_lock(), None, |statement| {
-        statement.sequence = 10_001
+        statement.sequence = 10_001;
     });
     let before = project.refs();
     let run = ci.push(&[&format!("{long}:refs/deploy/qa")]).fails(1);
@@ -119,7 +119,7 @@ fn the_number_of_entries_is_limited() {
         "{run}"
     );
     let most = ci.build("qa", crate::harness::member::a_lock(), None, |statement| {
-        statement.sequence = 10_000
+        statement.sequence = 10_000;
     });
     project.refused(&["place"], || ci.push(&[&format!("{most}:refs/deploy/qa")]));
     assert_eq!(project.refs(), before);

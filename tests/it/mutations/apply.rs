@@ -405,7 +405,7 @@ fn refolded(id: Oid, raw: &[u8], how: &InFolder, ids: &[Oid]) -> Option<Vec<u8>>
     let at = |index: &Index| index.index(entries.len());
     match how {
         InFolder::Mode(index, mode) => {
-            parts[at(index)] = put(mode, entries[at(index)].name, &entries[at(index)].id)
+            parts[at(index)] = put(mode, entries[at(index)].name, &entries[at(index)].id);
         }
         InFolder::Name(index, name) => {
             let entry = entries[at(index)];

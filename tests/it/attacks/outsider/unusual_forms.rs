@@ -205,7 +205,7 @@ fn pattern_environments_keep_their_limits() {
     let lock = || crate::harness::member::a_lock();
     let next = ci
         .build("pr", lock(), None, |it| {
-            it.environment = Some("pr-1".parse().unwrap())
+            it.environment = Some("pr-1".parse().unwrap());
         })
         .to_string();
     let attacks = AttackRunner::of(&project);
@@ -269,13 +269,13 @@ fn a_fast_clock_locks_nobody_out() {
     let attacks = AttackRunner::of(&project);
     for ahead in [299, 299, 300] {
         let early = bob.append("evidence", a_build(bob, &main), None, |it| {
-            it.at = world.now().plus(Span::seconds(ahead))
+            it.at = world.now().plus(Span::seconds(ahead));
         });
         bob.push(&[&format!("{early}:refs/deploy/evidence")]).ok();
     }
     for ahead in [301, 310, 3_600] {
         let late = bob.build("evidence", a_build(bob, &main), None, |it| {
-            it.at = world.now().plus(Span::seconds(ahead))
+            it.at = world.now().plus(Span::seconds(ahead));
         });
         attacks.refused_entry(&format!("{ahead} s"), &["time"], bob, "evidence", &late);
     }
