@@ -15,12 +15,14 @@ for ((round = 0; round < ${AUDIT_ROUNDS:-3}; round++)); do
     read -r least entries < <(bare)
     begin=$EPOCHREALTIME
     "$program" -C "$folder/clone" audit > "$scratch/audit" &
+    # Bash puts the number of the last `<(…)` into `$!` too.
+    audit=$!
     # The peak stands there as long as the process does.
-    while read -r kilobytes < <(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$!/status" 2> /dev/null); do
+    while read -r kilobytes < <(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$audit/status" 2> /dev/null); do
         ((kilobytes <= peak)) || peak=$kilobytes
         sleep 0.05
     done
-    wait $! || { cat "$scratch/audit" && exit 3; }
+    wait "$audit" || { cat "$scratch/audit" && exit 3; }
     echo "$least $(jq -n "$EPOCHREALTIME - $begin")" >> "$scratch/rounds"
 done
 read -r one other ratio < <(jq -sRr 'def median: sort | .[length / 2 | floor];
