@@ -1,5 +1,5 @@
-//! The settings of `git -c name=value deploy …`, which git passes on in `GIT_CONFIG_PARAMETERS` and
-//! gix does not read.
+//! The settings of `git -c name=value deploy …`, which git passes on in `GIT_CONFIG_PARAMETERS`;
+//! gix does not read that variable.
 //!
 //! They are words in single quotes, separated by spaces: `'name=value'` as older git writes it,
 //! `'name'='value'` as newer git does.
