@@ -199,7 +199,7 @@ impl Repository {
                     "a line is not an id and a name",
                 )
             };
-            // No requested name is not UTF-8.
+            // All requested names are UTF-8, so this line is for another ref.
             let Ok(line) = std::str::from_utf8(line) else {
                 continue;
             };

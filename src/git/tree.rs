@@ -1,4 +1,4 @@
-//! The trees of ledgers: read strictly, edited in place.
+//! The trees of ledgers: read strictly, edited by replacing only the folders that change.
 //!
 //! Only the folders on the way to an edit are read and written, so an edit costs the same with a
 //! thousand components. A server computes the id that an edit leads to without writing anything:

@@ -1,8 +1,7 @@
-//! Validates one entry: its position, signature, rules, state tree and message.
+//! The judgement of one entry: place, signature, rules, fold, tree, message.
 //!
-//! Server hooks, clients that fetch, and audits all use this, one entry after the other along a
-//! chain. Everything that can be computed is computed and compared; only the entry and its
-//! signature are inputs.
+//! A server's hook, a client that fetches and an audit all ask here, one entry after the other along a chain. Everything that can be
+//! computed is computed and compared; only the entry and its signature are taken as they are.
 
 use std::sync::Arc;
 
@@ -21,17 +20,17 @@ use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::signing::verify_entry;
 
-/// The end of a ledger, to which the next entry is appended.
+/// The end of a chain, where the next entry attaches.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// What the next entry must match.
+    /// What the next entry must fit.
     pub chain: Chain,
-    /// The tree of the tip; the empty tree after a genesis.
+    /// The tree of the tip; the empty tree for a genesis.
     pub tree: Oid,
 }
 
 impl Head {
-    /// Returns the end of the ledger after an entry in the commit `id`, with this tree.
+    /// The end of the chain after an entry in the commit `id`, whose tree this is.
     #[must_use]
     pub fn after(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
         let chain = Chain {
@@ -44,8 +43,7 @@ impl Head {
         Self { chain, tree }
     }
 
-    /// Returns the end of the ledger after a commit whose entry cannot be read. The entry counts;
-    /// the rest stays as before.
+    /// The end of the chain after a commit whose entry cannot be read: counted, and otherwise as before.
     #[must_use]
     pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
         let chain = Chain {
@@ -57,7 +55,7 @@ impl Head {
     }
 }
 
-/// The current situation, for an entry that must be valid now as well as at its own time.
+/// The present, for a judgement that must hold now as well as at the entry's own time.
 #[derive(Debug, Clone)]
 pub struct Present {
     /// The tips of all ledgers, as they were before the push.
@@ -66,17 +64,16 @@ pub struct Present {
     pub now: Time,
 }
 
-/// When an entry must be valid.
+/// What an entry is judged against, besides itself.
 #[derive(Clone, Copy)]
 pub enum Against<'a> {
     /// The present: a hook.
     Present(&'a Present),
-    /// At its own time only: for a fetch or an audit. The function checks whether a ledger contains
-    /// a commit that the entry claims to have seen.
+    /// The past alone: a client that fetched, an audit. It tells whether a ledger's chain holds a commit that an entry says to have seen.
     Past(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
 }
 
-/// The result of validating an entry.
+/// An entry that was judged.
 #[derive(Debug)]
 pub struct Judged {
     /// Its commit.
@@ -89,15 +86,13 @@ pub struct Judged {
     pub head: Option<Head>,
     /// Against the past: what the rules were asked on.
     pub facts: Option<Box<Facts>>,
-    /// What the rules say. Where both the entry's own time and the present were asked and differ,
-    /// the sterner.
+    /// What the rules say. Where both the entry's own time and the present were asked and differ, the sterner.
     pub verdict: Verdict,
     /// The commit that it follows.
     pub previous: Option<EntryId>,
 }
 
 impl Judged {
-    /// Returns a result with one failed check and nothing else.
     fn stopped(id: EntryId, check: Check) -> Self {
         let verdict = Verdict {
             checks: vec![check],
@@ -114,16 +109,16 @@ impl Judged {
     }
 }
 
-/// Validates the entries of one project.
+/// Judges entries of one project.
 pub struct Judge<'a> {
     repository: &'a Repository,
-    /// Provides facts, policies and contents.
+    /// Facts, policies, contents.
     pub gatherer: Gatherer<'a>,
     states: StateReader<'a>,
     recovery: Option<PublicKey>,
 }
 
-/// One entry being validated.
+/// One entry on its way through the judgement.
 struct Case<'a> {
     ledger: &'a LedgerName,
     head: &'a Head,
@@ -135,10 +130,8 @@ struct Case<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Creates a validator for the project's entries.
-    ///
-    /// `recovery` is the key that a server's owner has armed for the next publish. For past entries
-    /// the owner's configuration is read when needed.
+    /// A judge of the project's entries. `recovery` is the key that a server's owner has armed for the next
+    /// publish; for the past the owner's word is read where it is needed.
     pub fn new(
         repository: &'a Repository,
         gatherer: Gatherer<'a>,
@@ -152,14 +145,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Returns the end of a ledger. For `None`, a ledger that does not exist yet, that is its
-    /// computed genesis.
+    /// The end of a ledger; `None` for one that does not exist yet, whose genesis is computed.
     pub fn head(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<Head> {
         let (chain, tree) = self.gatherer.chain(ledger, tip)?;
         Ok(Head { chain, tree })
     }
 
-    /// Validates the entry in the commit `id`, which should follow `head`.
+    /// Judges the entry in the commit `id`, which should follow `head`.
     pub fn judge(
         &self,
         ledger: &LedgerName,
@@ -176,7 +168,7 @@ impl<'a> Judge<'a> {
         )
     }
 
-    /// Does the same as [`Judge::judge`] for a commit that was already read.
+    /// As [`Judge::judge`], for a commit that was read already.
     pub fn judge_link(
         &self,
         ledger: &LedgerName,
@@ -262,8 +254,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Verifies the signature against every key, retired ones too, in the policy that the entry
-    /// names as seen. Whether that person may do this is for the authorization rule to decide.
+    /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
+    /// do this is the signer rule's question.
     fn verify(
         &self,
         ledger: &LedgerName,
@@ -285,8 +277,7 @@ impl<'a> Judge<'a> {
             .map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
     }
 
-    /// Returns the policy in force when the entry was made, according to the entry; `None` before
-    /// the first was published.
+    /// The policy in force where the entry says it was made; `None` before the first was published.
     fn policy_then(
         &self,
         ledger: &LedgerName,
@@ -302,7 +293,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Reads the `deploy.toml` that a publish adds, and checks it against the signed digest.
+    /// The `deploy.toml` that a publish brings, which must have the digest that was signed.
     fn policy_text(
         &self,
         commit: &Commit,
@@ -326,8 +317,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Checks whether the commit is, byte for byte, the one computed from the chain, the entry and
-    /// its signature. The inner error says what differs.
+    /// Whether the pushed commit is, byte for byte, the one that follows from the chain, the entry and its signature.
     fn compare(
         &self,
         head: &Head,
@@ -341,7 +331,7 @@ impl<'a> Judge<'a> {
                 "its tree is not the state that follows from the entry".to_owned()
             ));
         }
-        // The next entry starts from these folders.
+        // The entry that follows begins with these.
         self.repository.remember(computed)?;
         if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
             return Ok(Err(
@@ -351,7 +341,7 @@ impl<'a> Judge<'a> {
         Ok(Ok(()))
     }
 
-    /// Evaluates the rules at the entry's own time with what it has seen, and now if required.
+    /// Asks the rules, at the entry's own time on what it has seen, and at present.
     fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> (Verdict, Option<Box<Facts>>) {
         let statement = case.entry.statement();
         let (then, facts) = self.ask(case, &statement.seen, statement.at);
@@ -382,7 +372,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Evaluates the rules of the policy at these tips. Returns the facts used as well.
+    /// Asks the rules of the policy at these tips; with the facts that they were asked on.
     fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> (Verdict, Option<Box<Facts>>) {
         let request = Request::Entry {
             statement: case.entry.statement(),
@@ -433,8 +423,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Checks whether the action vouches for something. Such an entry counts only while its signer's
-/// key does.
+/// Whether somebody's word stands in it, which counts only as long as its signer does.
 fn vouches(action: &Action) -> bool {
     matches!(
         action,
@@ -445,7 +434,7 @@ fn vouches(action: &Action) -> bool {
     )
 }
 
-/// Returns all keys of a policy, including retired ones.
+/// All keys of a policy, retired ones too.
 fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
     policy
         .people
@@ -453,8 +442,7 @@ fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
         .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
 }
 
-/// Parses the policy of a first publish, which is validated by its own rules. Anything else before
-/// it is refused.
+/// Before any policy is in force, the first one judges itself; nothing else can be judged.
 fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
     let text = case
@@ -466,7 +454,7 @@ fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
     Policy::parse(text).map_err(|findings| refuse(findings.to_string()))
 }
 
-/// Returns the stricter of two verdicts; the later one if they agree.
+/// Of two verdicts the one that lets less in; the later one if they agree.
 fn sterner(then: Verdict, now: Verdict) -> Verdict {
     let rank = |verdict: &Verdict| match verdict.decision() {
         Decision::Allowed => 0,

@@ -1,4 +1,4 @@
-//! Reads states from ledger trees, only the parts needed, and computes the tree after an entry.
+//! States as trees: loaded in the part that is needed, spliced where an entry changes them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,23 +14,22 @@ use crate::git::object::Kind;
 use crate::git::repo::Repository;
 use crate::git::tree::{Computed, Found, Leaf};
 
-/// The maximum number of files in a ledger's tree.
+/// The most files in the tree of a ledger.
 const FILE_LIMIT: usize = 1_000_000;
-/// The maximum size of `deploy.toml`.
+/// The largest `deploy.toml`.
 pub const POLICY_LIMIT: usize = 1024 * 1024;
-/// The folder that holds the components.
+/// The folder of the components.
 const COMPONENTS: &str = "components";
 
-/// Reads states from ledger trees.
+/// Reads states.
 pub struct StateReader<'a> {
     repository: &'a Repository,
-    /// Entries read for display only. They are kept out of the shared caches, which decisions rely
-    /// on.
+    /// What was read for showing alone: never among the memories that others decide on.
     to_show: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
 }
 
 impl<'a> StateReader<'a> {
-    /// Creates a reader for this repository's ledgers.
+    /// A reader of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -38,9 +37,8 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// Creates a reader for display that does not check again how the copies of entries are
-    /// written. They are what was signed, byte for byte: `refs/deploy/*` only moves to trees that
-    /// were computed and compared. Do not use it for decisions.
+    /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
+    /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
     pub fn to_show(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -48,10 +46,10 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// Loads the part of the state that `scope` selects from a tree of `ledger`.
+    /// The state that a tree of `ledger` holds, as far as `scope` asks.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a path or file that a ledger's tree may not contain.
+    /// [`Error::Corrupt`] where a path or a file is not what a ledger's tree may hold.
     pub fn load(&self, tree: Oid, ledger: &LedgerName, scope: &Scope) -> Result<State> {
         let mut state = State::empty();
         match scope {
@@ -79,7 +77,7 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
-    /// Loads only the filled slots at these places.
+    /// The slots at these places alone, where they are filled.
     pub fn load_places(
         &self,
         tree: Oid,
@@ -100,7 +98,6 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
-    /// Loads all slots below a folder into `state`.
     fn load_folder(
         &self,
         tree: Oid,
@@ -116,7 +113,6 @@ impl<'a> StateReader<'a> {
         Ok(())
     }
 
-    /// Reads the file or commit at a path into its slot of `state`.
     fn insert(&self, path: &str, leaf: Leaf, ledger: &LedgerName, state: &mut State) -> Result<()> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("{path} in the ledger {ledger}"),
@@ -144,7 +140,6 @@ impl<'a> StateReader<'a> {
         Ok(())
     }
 
-    /// Reads and parses the copy of an entry, from a cache if possible.
     fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
         let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
             let bytes = self.repository.read_blob(id, MAX_BYTES)?;
@@ -152,7 +147,7 @@ impl<'a> StateReader<'a> {
                 parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
             ))
         };
-        // One entry is often stored at many paths.
+        // One entry often stands at many places.
         if let Some(shown) = &self.to_show {
             if let Some(kept) = shown.borrow().get(&id) {
                 return Ok(Arc::clone(kept));
@@ -171,14 +166,13 @@ impl<'a> StateReader<'a> {
     }
 }
 
-/// Estimates the memory that a parsed entry takes, in bytes; it is larger than its text.
+/// About how many bytes of memory an entry takes: what it says takes more than the bytes that say it.
 pub(super) fn weight(kept: &Kept) -> usize {
     kept.bytes.len() * 3 + 500
 }
 
 impl Repository {
-    /// Computes the tree after an entry: the previous tree with the edits of the fold and the
-    /// entry's own two files. Writes nothing.
+    /// The tree after an entry: the one before, with the edits of its fold and the entry's own two files. Nothing is written.
     pub fn folded_id(
         &self,
         before: Oid,
@@ -193,7 +187,7 @@ impl Repository {
         self.edited_id(Some(before), &edits)
     }
 
-    /// Writes the tree that [`Repository::folded_id`] computes.
+    /// The same tree, written.
     pub fn write_folded(
         &self,
         before: Oid,
@@ -209,8 +203,7 @@ impl Repository {
     }
 }
 
-/// Returns the paths that an entry changes, with their new values. `blob` returns the id of a
-/// file's bytes, and may write them.
+/// The paths that an entry changes, and what it puts there; `blob` names the bytes of a file, and may write them.
 fn leaves(
     entry: &Entry<Verified>,
     edits: &[Edit],
