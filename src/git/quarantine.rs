@@ -58,7 +58,8 @@ pub(super) struct Quarantine {
 }
 
 impl Quarantine {
-    /// Makes the objects that the environment names visible to gix; returns `None` if it names none.
+    /// Makes the objects that the environment names visible to gix; returns `None` if it names
+    /// none.
     pub(super) fn enter(
         gix: &mut gix::Repository,
         environment: &HookEnvironment,
