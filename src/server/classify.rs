@@ -103,8 +103,8 @@ pub fn is_exact(name: &[u8]) -> bool {
         .any(|folder| name.starts_with(folder.as_bytes()))
 }
 
-/// Returns what follows the folder and its slash, ignoring ASCII case, or nothing for the folder
-/// itself. Returns `None` if the name is not below the folder.
+/// Returns what follows the folder and its slash, ignoring ASCII case: an empty name for the folder
+/// itself, and `None` if the name is not below the folder.
 fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     let (head, rest) = name.split_at_checked(folder.len())?;
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {

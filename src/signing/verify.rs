@@ -84,7 +84,7 @@ pub enum VerifyError {
 /// A well-formed signature file, which is not verified yet.
 ///
 /// It has no comparison on purpose. Signatures are randomised, so comparing two of them does not
-/// tell whether they were made at once.
+/// tell whether one act of signing made both.
 #[derive(Debug, Clone)]
 pub struct Signature {
     text: Box<str>,
