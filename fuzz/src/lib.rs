@@ -88,7 +88,7 @@ pub fn signature(data: &[u8]) {
     assert!(signature.trusted_comment().chars().all(is_plain));
     let text = std::str::from_utf8(data).expect("it was read as text");
     minisign_verify::Signature::decode(text).expect("the stock library reads it");
-    // The base point is a public key whose secret key nobody knows.
+    // The base point is a public key whose secret key is unknown.
     let mut point = [0x66; 32];
     point[0] = 0x58;
     assert!(
