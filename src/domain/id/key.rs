@@ -140,8 +140,8 @@ pub fn is_small_order(point: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Checks that one key with two key ids is still one key: nobody becomes two people by copying
-    /// a key.
+    /// Checks that one key with two key ids is still one key: a person cannot become two by
+    /// copying it.
     #[test]
     fn key_id_does_not_make_a_person() {
         let (one, two) = (
