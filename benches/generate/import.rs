@@ -1,6 +1,7 @@
-//! `git fast-import`: git computes every tree and commit, so that what is generated is git's own and not ours to get wrong.
+//! Writes commits with `git fast-import`. git computes every tree and commit itself, so the
+//! generated repository does not depend on our own object code.
 //!
-//! After each commit of a ledger its id is asked for, because the next entry names it.
+//! After each ledger commit the import asks for its id, because the next entry names it.
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use crate::Result;
 use crate::layout::git;
 
-/// A running import.
+/// A running `git fast-import` process.
 pub struct Import {
     child: Child,
     input: BufWriter<ChildStdin>,
@@ -18,8 +19,8 @@ pub struct Import {
 }
 
 impl Import {
-    /// Begins to write into a repository.
-    pub fn begin(repository: &Path) -> Result<Self> {
+    /// Starts `git fast-import` for a repository.
+    pub fn start(repository: &Path) -> Result<Self> {
         let mut command = git(
             repository,
             &["fast-import", "--quiet", "--done", "--date-format=raw"],
@@ -38,8 +39,9 @@ impl Import {
         })
     }
 
-    /// Begins a commit of a ref: `who` is name, address, seconds and zone. `from` is needed where the ref has not moved in this import.
-    pub fn commit(
+    /// Starts a commit on a ref. `who` holds the name, the address, the seconds and the time zone.
+    /// `from` is required for the first commit of a ref that exists already.
+    pub fn begin_commit(
         &mut self,
         name: &str,
         who: &str,
@@ -53,7 +55,7 @@ impl Import {
             "commit {name}\nmark :{}\nauthor {who}\ncommitter {who}\n",
             self.mark
         )?;
-        self.data(message.as_bytes())?;
+        self.write_data(message.as_bytes())?;
         if let Some(from) = from {
             writeln!(self.input, "from {from}")?;
         }
@@ -63,24 +65,24 @@ impl Import {
         Ok(())
     }
 
-    /// Puts a file into the commit.
-    pub fn file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+    /// Adds a file to the current commit.
+    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "M 100644 inline {path}")?;
-        self.data(bytes)
+        self.write_data(bytes)
     }
 
-    /// Puts a gitlink into the commit.
-    pub fn link(&mut self, path: &str, commit: &str) -> Result<()> {
+    /// Adds a gitlink to the current commit.
+    pub fn add_gitlink(&mut self, path: &str, commit: &str) -> Result<()> {
         Ok(writeln!(self.input, "M 160000 {commit} {path}")?)
     }
 
-    /// Takes a path out of the commit.
+    /// Removes a path from the current commit.
     pub fn remove(&mut self, path: &str) -> Result<()> {
         Ok(writeln!(self.input, "D {path}")?)
     }
 
-    /// The id of the commit that was written last.
-    pub fn id(&mut self) -> Result<String> {
+    /// Returns the id of the commit that was written last.
+    pub fn last_id(&mut self) -> Result<String> {
         writeln!(self.input, "get-mark :{}", self.mark)?;
         self.input.flush()?;
         let mut answer = String::new();
@@ -92,7 +94,7 @@ impl Import {
         }
     }
 
-    /// Ends the import.
+    /// Finishes the import. Fails if `git fast-import` failed.
     pub fn finish(mut self) -> Result<()> {
         writeln!(self.input, "done")?;
         self.input.flush()?;
@@ -104,7 +106,8 @@ impl Import {
         }
     }
 
-    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Writes a `data` command with these bytes.
+    fn write_data(&mut self, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "data {}", bytes.len())?;
         self.input.write_all(bytes)?;
         Ok(writeln!(self.input)?)

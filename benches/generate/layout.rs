@@ -1,6 +1,7 @@
-//! The folder: `local` (a repository without a remote), `server.git` (bare, with the hooks), `clone` (of that server), `keys`.
+//! Lays out the generated folder: `local` (a repository without a remote), `server.git` (bare, with
+//! the hooks), `clone` (a clone of that server) and `keys`.
 //!
-//! Nothing of the machine's own git configuration gets in.
+//! The machine's own git configuration is ignored.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,20 +10,21 @@ use git_deploy::domain::id::EntryId;
 
 use crate::Result;
 
-/// The program that is measured, built beside this one.
+/// The measured program, built together with this one.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_git-deploy");
 
-/// `git` in a repository, hermetic.
+/// Returns a `git` command for a repository that ignores the machine's configuration.
 pub fn git(repository: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
-    let _ = hermetic(&mut command)
+    let _ = isolate(&mut command)
         .arg("-C")
         .arg(repository)
         .args(arguments);
     command
 }
 
-fn hermetic(command: &mut Command) -> &mut Command {
+/// Makes a command ignore the machine's git configuration and environment.
+fn isolate(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
             command.env_remove(name);
@@ -33,7 +35,8 @@ fn hermetic(command: &mut Command) -> &mut Command {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
 }
 
-fn run(mut command: Command) -> Result<Vec<u8>> {
+/// Runs a command and returns its output. Fails if the command fails.
+fn run_command(mut command: Command) -> Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -45,10 +48,10 @@ fn run(mut command: Command) -> Result<Vec<u8>> {
     .into())
 }
 
-/// Makes the empty repository `local` and the folder `keys`.
-pub fn begin(folder: &Path) -> Result<PathBuf> {
+/// Creates the empty repository `local` and the folder `keys`. Returns the path of `local`.
+pub fn create_local(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir(folder.join("keys"))?;
-    run(git(folder, &["init", "-q", "-b", "main", "local"]))?;
+    run_command(git(folder, &["init", "-q", "-b", "main", "local"]))?;
     let local = folder.join("local");
     configure(
         &local,
@@ -57,25 +60,26 @@ pub fn begin(folder: &Path) -> Result<PathBuf> {
     Ok(local)
 }
 
+/// Writes git settings and turns off automatic packing.
 fn configure(repository: &Path, settings: &[(&str, &str)]) -> Result<()> {
-    // Nothing may pack behind a measurement's back.
+    // Automatic packing during a measurement would distort it.
     let all = [("gc.auto", "0"), ("maintenance.auto", "false")];
     for (key, value) in all.iter().chain(settings) {
-        run(git(repository, &["config", key, value]))?;
+        run_command(git(repository, &["config", key, value]))?;
     }
     Ok(())
 }
 
-/// Packs what was written as git keeps it, with a commit-graph, and checks the work tree out.
+/// Packs the objects and refs, writes a commit-graph, and checks out the work tree.
 pub fn pack(local: &Path) -> Result<()> {
-    run(git(local, &["repack", "-adq"]))?;
-    run(git(local, &["pack-refs", "--all"]))?;
-    run(git(local, &["commit-graph", "write", "--reachable"]))?;
-    run(git(local, &["reset", "-q", "--hard"])).map(drop)
+    run_command(git(local, &["repack", "-adq"]))?;
+    run_command(git(local, &["pack-refs", "--all"]))?;
+    run_command(git(local, &["commit-graph", "write", "--reachable"]))?;
+    run_command(git(local, &["reset", "-q", "--hard"])).map(drop)
 }
 
-/// Makes the server and the clone. They share the objects of `local` by hard links.
-pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
+/// Creates the server and the clone. They share the objects of `local` through hard links.
+pub fn create_server_and_clone(folder: &Path, project: &EntryId) -> Result<()> {
     let (local, server, clone) = (
         folder.join("local"),
         folder.join("server.git"),
@@ -92,28 +96,28 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
         ],
     )?;
 
-    run(git(
+    run_command(git(
         folder,
         &["clone", "-q", "--mirror", "local", "server.git"],
     ))?;
-    run(git(
+    run_command(git(
         &server,
         &["config", "--remove-section", "remote.origin"],
     ))?;
     configure(&server, &[])?;
-    run(git(&server, &["commit-graph", "write", "--reachable"]))?;
+    run_command(git(&server, &["commit-graph", "write", "--reachable"]))?;
     let admin = std::fs::read_to_string(folder.join("keys/alice.pub"))?;
     let admin = admin
         .lines()
         .last()
         .ok_or("the public key's file is empty")?;
     let mut init = Command::new(PROGRAM);
-    hermetic(&mut init)
+    isolate(&mut init)
         .args(["server", "init", "--admin", admin])
         .arg(&server);
-    run(init)?;
+    run_command(init)?;
 
-    run(git(folder, &["clone", "-q", "server.git", "clone"]))?;
+    run_command(git(folder, &["clone", "-q", "server.git", "clone"]))?;
     let settings = [
         ("user.name", "alice"),
         ("user.email", "alice@example.com"),
@@ -122,7 +126,7 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
         ("deploy.root", &project.to_string()),
     ];
     configure(&clone, &settings)?;
-    run(git(
+    run_command(git(
         &clone,
         &[
             "config",
@@ -131,13 +135,13 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
             "+refs/deploy/*:refs/deploy-incoming/*",
         ],
     ))?;
-    // What a sync would do after verifying every entry, which takes long for many.
+    // `git deploy sync` would verify every entry first, which takes long for large ledgers.
     let ledgers = "+refs/deploy/*:refs/deploy/*";
-    run(git(
+    run_command(git(
         &clone,
         &["fetch", "-q", "--no-write-fetch-head", "origin", ledgers],
     ))?;
-    run(git(&clone, &["fetch", "-q", "origin"]))?;
-    run(git(&clone, &["pack-refs", "--all"]))?;
-    run(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)
+    run_command(git(&clone, &["fetch", "-q", "origin"]))?;
+    run_command(git(&clone, &["pack-refs", "--all"]))?;
+    run_command(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)
 }

@@ -1,15 +1,17 @@
-//! Which environment is meant: the one that is named, or the one that what is checked out, or what CI runs for, is bound to.
+//! Determines the environment of a command: the one that is named, or the one that the checked-out
+//! branch or the CI job is bound to.
 //!
-//! Nothing is guessed: two candidates, a word of CI that does not fit what is checked out, and a change request whose number is not told
-//! all end in an error that asks for the name. CI's variables are anybody's words, above all in a change request from a fork: each is
-//! parsed as strictly as a name in the policy, and the name of a change request's branch is never looked at.
+//! Nothing is guessed: if there are two candidates, if the CI variables do not match the checkout,
+//! or if a change request has no number, the command fails and asks for the name. Anybody can set
+//! CI variables, above all in a change request from a fork. They are therefore parsed as strictly
+//! as a name in the policy, and the branch name of a change request is never used.
 
 use super::workspace::Workspace;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{BranchName, Environment, Policy};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
@@ -33,12 +35,13 @@ pub struct OnlyEnv {
 }
 
 impl EnvRev {
-    /// The words as they were typed: the environment's, and the revision.
+    /// Returns the two arguments as they were typed: the environment and the revision.
     pub fn words(&self) -> (Option<&str>, Option<&str>) {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
-    /// The component and the environment, where they were named in this order: `api prod`, or `all prod` for no component in particular.
+    /// Parses the order `COMPONENT ENV`, as in `api prod`, or `all prod` for no particular
+    /// component. Returns `None` for any other order.
     pub fn component_first(
         &self,
         workspace: &Workspace,
@@ -61,157 +64,160 @@ impl EnvRev {
         Some((Some(component), environment))
     }
 
-    /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
-    /// can be told without it.
+    /// Determines the environment and returns it with the revision, if one was given.
+    ///
+    /// A single word that is no environment is the revision, if the environment can be determined
+    /// without it.
     pub fn find(
         &self,
         workspace: &Workspace,
-        context: &Context,
-    ) -> Result<(EnvName, Option<&str>), Failure> {
+        ui: &Ui,
+    ) -> Result<(EnvName, Option<&str>), CliError> {
         let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
         match first {
             Some(word) if rev.is_some() || is_environment(workspace, word) => {
-                Ok((workspace.environment(word)?.0, rev))
+                Ok((workspace.find_environment(word)?.0, rev))
             }
-            Some(word) => match bound(workspace)? {
-                Ok(bound) if is_commit(workspace, word) => Ok((told(context, bound), first)),
-                Ok(_) => Err(no_environment(
+            Some(word) => match find_bound(workspace)? {
+                Ok(bound) if is_commit(workspace, word) => Ok((report_inferred(ui, bound), first)),
+                Ok(_) => Err(explain_no_environment(
                     workspace,
                     word,
                     "it is no commit in this repository either",
                 )),
                 Err(why) => {
                     let why = format!("{why}, so the first word names the environment");
-                    Err(no_environment(workspace, word, &why))
+                    Err(explain_no_environment(workspace, word, &why))
                 }
             },
-            None => Ok((inferred(workspace, context)?, None)),
+            None => Ok((infer_environment(workspace, ui)?, None)),
         }
     }
 }
 
 impl OnlyEnv {
-    /// As if this had been typed.
+    /// Returns the argument as if `env` had been typed.
     pub fn of(env: Option<String>) -> Self {
         Self { env }
     }
 
-    /// The word as it was typed.
+    /// Returns the argument as it was typed.
     pub fn word(&self) -> Option<&str> {
         self.env.as_deref()
     }
 
-    /// The environment.
-    pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
+    /// Determines the environment.
+    pub fn find(&self, workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
         match &self.env {
-            Some(name) => Ok(workspace.environment(name)?.0),
-            None => inferred(workspace, context),
+            Some(name) => Ok(workspace.find_environment(name)?.0),
+            None => infer_environment(workspace, ui),
         }
     }
 }
 
-/// Whether a word names an environment of the policy.
+/// Returns whether a word names an environment of the policy.
 fn is_environment(workspace: &Workspace, word: &str) -> bool {
     word.parse::<EnvName>()
         .is_ok_and(|name| workspace.policy.environment(&name).is_some())
 }
 
-/// Whether a word stands for a commit, by whatever right.
+/// Returns whether a word names a commit, directly or as what an environment runs.
 fn is_commit(workspace: &Workspace, word: &str) -> bool {
     let environment = word
         .split_once(':')
         .map_or(word, |(environment, _)| environment);
     is_environment(workspace, environment)
-        || matches!(workspace.repository.resolve(word), Ok(Some(_)))
+        || matches!(workspace.repository.resolve_revision(word), Ok(Some(_)))
 }
 
-fn no_environment(workspace: &Workspace, word: &str, why: &str) -> Failure {
-    // It is called for words that are none.
-    workspace
-        .environment(word)
-        .err()
-        .map_or_else(|| unbound(workspace, why), |failure| failure.because(why))
+fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliError {
+    // Only called for words that name no environment, so this is an error.
+    workspace.find_environment(word).err().map_or_else(
+        || explain_unbound(workspace, why),
+        |failure| failure.because(why),
+    )
 }
 
-fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
-    Ok(told(
-        context,
-        bound(workspace)?.map_err(|why| unbound(workspace, &why))?,
+fn infer_environment(workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
+    Ok(report_inferred(
+        ui,
+        find_bound(workspace)?.map_err(|why| explain_unbound(workspace, &why))?,
     ))
 }
 
-/// Says what was taken for the environment: whoever is surprised stops here.
-fn told(context: &Context, bound: Bound) -> EnvName {
-    context.mention(format_args!("{}, from {}", bound.name, bound.from));
+/// Prints which environment was chosen and why, so that a wrong choice is noticed.
+fn report_inferred(ui: &Ui, bound: BoundEnvironment) -> EnvName {
+    ui.eprint_sentence(format_args!("{}, from {}", bound.name, bound.from));
     bound.name
 }
 
-fn unbound(workspace: &Workspace, why: &str) -> Failure {
+fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
     let names: Vec<String> = workspace
         .policy
         .in_order()
         .into_iter()
         .map(Environment::shown)
         .collect();
-    Failure::new(Kind::Usage, "which environment is meant?")
+    CliError::new(ErrorKind::Usage, "which environment is meant?")
         .because(why.to_owned())
         .hint(format!("name the environment: {}", names.join(", ")))
 }
 
-/// An environment that was told by something else than its name.
+/// An environment that was determined without its name, and what it was determined from.
 #[derive(Debug, PartialEq, Eq)]
-struct Bound {
+struct BoundEnvironment {
     name: EnvName,
     from: String,
 }
 
-/// What the work is about, as CI or the checkout tells.
+/// What a CI job or the checkout is about.
 #[derive(Debug, PartialEq, Eq)]
-enum Occasion {
+enum Trigger {
     Branch(BranchName),
     Tag(BranchName),
     Change(u64),
 }
 
-/// The environment that is bound, or why there is none.
-fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
+/// Determines the bound environment, or the reason why there is none.
+fn find_bound(workspace: &Workspace) -> Result<Result<BoundEnvironment, String>, CliError> {
     let repository = &workspace.repository;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let occasion = if let Some(said) = ci(&variable) {
+    let occasion = if let Some(said) = read_ci_job(&variable) {
         let head = repository
-            .resolve("HEAD")
-            .or_fail(Kind::CannotTell, "cannot read HEAD")?
+            .resolve_revision("HEAD")
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?
             .map(CommitId);
-        said.and_then(|said| said.here(head))
+        said.and_then(|said| said.require_checkout(head))
     } else {
         let branch = repository
             .checked_out_branch()
-            .or_fail(Kind::CannotTell, "cannot read HEAD")?;
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?;
         let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
-        branch.and_then(|branch| Ok(Occasion::Branch(branch.parse()?)))
+        branch.and_then(|branch| Ok(Trigger::Branch(branch.parse()?)))
     };
-    Ok(occasion.and_then(|occasion| environment_of(&workspace.policy, &occasion)))
+    Ok(occasion.and_then(|occasion| find_environment_for(&workspace.policy, &occasion)))
 }
 
-/// The one environment that the policy binds to an occasion, or why there is none.
-fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String> {
+/// Returns the one environment that the policy binds to an occasion, or the reason why there is
+/// none.
+fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvironment, String> {
     let from = match occasion {
-        Occasion::Branch(branch) => format!("the branch {branch}"),
-        Occasion::Tag(tag) => format!("the tag {tag}"),
-        Occasion::Change(number) => format!("the change request {number}"),
+        Trigger::Branch(branch) => format!("the branch {branch}"),
+        Trigger::Tag(tag) => format!("the tag {tag}"),
+        Trigger::Change(number) => format!("the change request {number}"),
     };
     let candidates: Vec<String> = match occasion {
-        Occasion::Branch(branch) => policy
+        Trigger::Branch(branch) => policy
             .bound_to_branch(branch.as_str())
             .into_iter()
             .map(Environment::shown)
             .collect(),
-        Occasion::Tag(tag) => policy
+        Trigger::Tag(tag) => policy
             .bound_to_tag(tag.as_str())
             .into_iter()
             .map(Environment::shown)
             .collect(),
-        Occasion::Change(number) => policy
+        Trigger::Change(number) => policy
             .patterns
             .keys()
             .map(|prefix| format!("{prefix}-{number}"))
@@ -219,8 +225,8 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     };
     match &candidates[..] {
         [name] => match name.parse() {
-            Ok(name) => Ok(Bound { name, from }),
-            // A pattern: its tags do not tell which of its environments is meant.
+            Ok(name) => Ok(BoundEnvironment { name, from }),
+            // The tag belongs to a pattern and does not identify one environment of it.
             Err(_) => Err(format!("{from} is of some environment of {name}")),
         },
         [] => Err(format!("{from} is bound to no environment")),
@@ -228,60 +234,63 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     }
 }
 
-/// What a CI says that it runs for.
-struct Said {
-    occasion: Occasion,
-    /// The commit that it runs for, with the variable that says so.
+/// What a CI system runs a job for.
+struct CiJob {
+    trigger: Trigger,
+    /// The variable that names the job's commit, and its value.
     commit: (&'static str, Option<String>),
 }
 
-impl Said {
-    /// The occasion, if it is about what is checked out: a job can also be in another repository, or have gone to another commit.
-    fn here(self, head: Option<CommitId>) -> Result<Occasion, String> {
+impl CiJob {
+    /// Returns the occasion if it is about the checked-out commit. A job may also be in another
+    /// repository, or have checked out another commit.
+    fn require_checkout(self, head: Option<CommitId>) -> Result<Trigger, String> {
         let (name, commit) = &self.commit;
         let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
-        match self.occasion {
-            // It leads to an environment of its own only, and its commit is a merge that nobody has to check out.
-            Occasion::Change(_) => Ok(self.occasion),
-            _ if head.is_some() && commit == head => Ok(self.occasion),
+        match self.trigger {
+            // A change request only leads to its own environment, and its commit is a merge that
+            // need not be checked out.
+            Trigger::Change(_) => Ok(self.trigger),
+            _ if head.is_some() && commit == head => Ok(self.trigger),
             _ => Err(format!("{name} is not the commit that is checked out here")),
         }
     }
 }
 
-/// The value of a variable; none where it is empty, as CI systems leave what does not apply.
+/// Looks up a variable. Empty variables count as unset, as CI systems use them.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-/// How one system says what it runs for.
-type Read = fn(Variables<'_>) -> Result<Occasion, String>;
+/// Reads what a CI system runs a job for.
+type ReadTrigger = fn(Variables<'_>) -> Result<Trigger, String>;
 
-/// What the CI that we run in says, if it is one that we know.
+/// Returns what the CI system runs the job for. Returns `None` outside of a known CI system.
 ///
 /// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
 /// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
 /// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
-fn ci(variable: Variables<'_>) -> Option<Result<Said, String>> {
+fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
     let is = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let known: [(&str, &str, Read); 3] = [
-        ("GITHUB_ACTIONS", "GITHUB_SHA", github),
-        ("GITLAB_CI", "CI_COMMIT_SHA", gitlab),
-        ("TF_BUILD", "BUILD_SOURCEVERSION", azure),
+    let known: [(&str, &str, ReadTrigger); 3] = [
+        ("GITHUB_ACTIONS", "GITHUB_SHA", read_github),
+        ("GITLAB_CI", "CI_COMMIT_SHA", read_gitlab),
+        ("TF_BUILD", "BUILD_SOURCEVERSION", read_azure),
     ];
     let mut here = known.into_iter().filter(|(name, ..)| is(name));
     let (_, commit, read) = here.next()?;
     if here.next().is_some() {
         return Some(Err("the variables of two CI systems are set".to_owned()));
     }
-    Some(read(variable).map(|occasion| Said {
-        occasion,
+    Some(read(variable).map(|occasion| CiJob {
+        trigger: occasion,
         commit: (commit, variable(commit)),
     }))
 }
 
-fn github(variable: Variables<'_>) -> Result<Occasion, String> {
-    let found = reference("GITHUB_REF", variable)?;
-    // On `pull_request_target` and after a merge it runs for a change request, and its ref is the branch that this goes to.
+fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
+    let found = parse_reference("GITHUB_REF", variable)?;
+    // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
+    // the target branch.
     match found {
-        Occasion::Change(_) => Ok(found),
+        Trigger::Change(_) => Ok(found),
         _ if variable("GITHUB_HEAD_REF").is_some() => {
             Err("GITHUB_REF does not name the change request".to_owned())
         }
@@ -289,70 +298,70 @@ fn github(variable: Variables<'_>) -> Result<Occasion, String> {
     }
 }
 
-fn gitlab(variable: Variables<'_>) -> Result<Occasion, String> {
+fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
     for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
         if let Some(value) = variable(name) {
-            return number(name, &value);
+            return parse_number(name, &value);
         }
     }
     match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
-        (Some(tag), _) => short("CI_COMMIT_TAG", &tag).map(Occasion::Tag),
-        (None, Some(branch)) => short("CI_COMMIT_BRANCH", &branch).map(Occasion::Branch),
+        (Some(tag), _) => parse_short_name("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
+        (None, Some(branch)) => parse_short_name("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch),
         (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
     }
 }
 
-fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
-    // With a repository on GitHub the number is not the id, and the number is what people know.
+fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
+    // For a repository on GitHub the number differs from the id, and people use the number.
     for name in [
         "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
     ] {
         if let Some(value) = variable(name) {
-            return number(name, &value);
+            return parse_number(name, &value);
         }
     }
-    reference("BUILD_SOURCEBRANCH", variable)
+    parse_reference("BUILD_SOURCEBRANCH", variable)
 }
 
-/// A full ref: of a branch, a tag, or a change request as `refs/pull/17/merge`.
-fn reference(name: &str, variable: Variables<'_>) -> Result<Occasion, String> {
+/// Parses a full ref: of a branch, a tag, or a change request such as `refs/pull/17/merge`.
+fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {
-        short(name, branch).map(Occasion::Branch)
+        parse_short_name(name, branch).map(Trigger::Branch)
     } else if let Some(tag) = value.strip_prefix("refs/tags/") {
-        short(name, tag).map(Occasion::Tag)
+        parse_short_name(name, tag).map(Trigger::Tag)
     } else if let Some(rest) = value.strip_prefix("refs/pull/") {
         let stem = rest
             .strip_suffix("/merge")
             .or_else(|| rest.strip_suffix("/head"));
-        number(name, stem.unwrap_or(rest))
+        parse_number(name, stem.unwrap_or(rest))
     } else {
         Err(format!(
             "{name} is neither a branch, a tag nor a change request: {:?}",
-            harmless(&value)
+            sanitize(&value)
         ))
     }
 }
 
-fn short(name: &str, value: &str) -> Result<BranchName, String> {
+fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
             "{name} is no name that a branch or tag can have here: {:?}",
-            harmless(value)
+            sanitize(value)
         )
     })
 }
 
-/// The number of a change request, in the one way to write it.
-fn number(name: &str, value: &str) -> Result<Occasion, String> {
+/// Parses the number of a change request in its canonical form.
+fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
     let number: Option<u64> = value
         .parse()
         .ok()
         .filter(|number: &u64| *number > 0 && number.to_string() == value);
     number
-        .map(Occasion::Change)
-        .ok_or_else(|| format!("{name} is not a number: {:?}", harmless(value)))
+        .map(Trigger::Change)
+        .ok_or_else(|| format!("{name} is not a number: {:?}", sanitize(value)))
 }
 
 #[cfg(test)]
@@ -371,7 +380,7 @@ mod tests {
         "pr-*" = { ephemeral = { ttl = "8h", limit = 2 }, tag = "{env}_{version}" }
     "#;
 
-    /// The environment that these variables lead to, or why there is none.
+    /// Returns the environment that these variables lead to, or the reason why there is none.
     fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
         let policy = Policy::parse(POLICY).unwrap();
         let variable = |name: &str| {
@@ -381,14 +390,16 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
         };
         let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let occasion = ci(&variable).ok_or("no CI")??.here(head)?;
-        environment_of(&policy, &occasion)
+        let occasion = read_ci_job(&variable)
+            .ok_or("no CI")??
+            .require_checkout(head)?;
+        find_environment_for(&policy, &occasion)
             .map(|bound| format!("{} from {}", bound.name, bound.from))
     }
 
     const HEAD: &str = "8f3c2a10aa05736482d4523166f70cb561afa111";
 
-    /// Each system tells in its own variables what it runs for.
+    /// Checks that the variables of each CI system are understood.
     #[test]
     fn what_ci_runs_for() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
@@ -405,7 +416,7 @@ mod tests {
         );
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/heads/main")]), main);
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/tags/1.2.prod")]), tag);
-        // A fork may call its branch main: what counts is that it is a change request.
+        // A fork may call its branch main: the change request decides.
         assert_eq!(
             with(
                 &github,
@@ -444,7 +455,8 @@ mod tests {
         assert_eq!(with(&azure, &github_on_azure), change);
     }
 
-    /// A wrong environment is worse than none: what is not clear, or about something else, names none.
+    /// Checks that unclear or unrelated variables lead to no environment, because a wrong one is
+    /// worse than none.
     #[test]
     fn nothing_is_guessed() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
@@ -463,7 +475,7 @@ mod tests {
             why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
             "the tag pr-17_1.0 is of some environment of pr-*"
         );
-        // `pull_request_target` runs for a change request on the branch that it goes to.
+        // `pull_request_target` runs for a change request on its target branch.
         let target = [
             ("GITHUB_REF", "refs/heads/main"),
             ("GITHUB_HEAD_REF", "feature"),
@@ -491,7 +503,7 @@ mod tests {
                 "{hostile}"
             );
         }
-        // The job went elsewhere: to another repository, or to another commit.
+        // The job is in another repository, or has checked out another commit.
         let elsewhere = [
             ("GITLAB_CI", "true"),
             ("CI_COMMIT_SHA", &HEAD.replace('8', "9")),

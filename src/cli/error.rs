@@ -1,7 +1,7 @@
-//! How a command fails: what happened, why, and what to type next.
+//! The error of a command: what happened, why, and what to type next.
 //!
-//! The kind picks the exit code. "No" and "could not tell" are different kinds, because a caller must never take the one for
-//! the other.
+//! The kind determines the exit code. "No" and "cannot tell" are different kinds, because a caller
+//! must never confuse the two.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,86 +10,87 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::Verdict;
 use crate::git;
 use crate::view::{verdict, wrap};
 
-/// What sort of failure, and so which exit code.
+/// The kind of error, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// No: a gate refuses, an audit found something.
+pub enum ErrorKind {
+    /// The answer is no: a rule refuses, or an audit has findings.
     Denied = 1,
-    /// The command was used wrongly.
+    /// The command was used incorrectly.
     Usage = 2,
-    /// A fact could not be established: git, network, disk, something missing.
+    /// A fact could not be determined: git, network, disk, or something is missing.
     CannotTell = 3,
-    /// A command of the policy failed, and with it a deployment.
+    /// A command of the policy failed, and the deployment with it.
     Command = 4,
-    /// It waits for an approval.
+    /// Approvals are missing.
     Waiting = 5,
 }
 
-impl Kind {
-    /// The exit code.
+impl ErrorKind {
+    /// Returns the exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 }
 
-impl From<Kind> for ExitCode {
-    fn from(kind: Kind) -> Self {
+impl From<ErrorKind> for ExitCode {
+    fn from(kind: ErrorKind) -> Self {
         kind.code().into()
     }
 }
 
-/// The one error type at the top.
+/// The error type of all commands.
 #[derive(Debug)]
-pub struct Failure {
-    kind: Kind,
-    /// Nothing where the command has said it all itself.
+pub struct CliError {
+    kind: ErrorKind,
+    /// What happened; `None` if the command has reported it already.
     message: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
     hints: Vec<String>,
-    /// What the rules say, where they were asked: shown by whoever asked.
+    /// The verdict of the rules, if they were asked. It has been printed already.
     verdict: Option<Verdict>,
-    /// What else was shown already, such as the words of a remote.
+    /// Further text that has been printed already, such as a remote's messages.
     details: Vec<String>,
 }
 
-/// Why a command failed; the exit code says the same.
+/// Why a command failed. The exit code gives the kind.
 #[derive(JsonSchema, Serialize)]
-pub(super) struct Body {
-    /// What sort of failure it is.
-    kind: Kind,
+pub(super) struct ErrorDocument {
+    /// The kind of error.
+    kind: ErrorKind,
     /// The exit code.
     exit: u8,
     /// What happened.
     message: String,
-    /// The reasons, from the nearest to the deepest.
+    /// The causes, from the nearest to the deepest.
     because: Vec<String>,
     /// What to type next.
     r#try: Vec<String>,
-    /// What the rules say, where they were asked.
+    /// The verdict of the rules, if they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<verdict::Json>,
-    /// What else there is to know, such as what the remote said.
+    verdict: Option<verdict::VerdictDocument>,
+    /// Further details, such as the remote's messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
 }
 
-impl Failure {
-    /// A failure with a sentence that says what happened.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+impl CliError {
+    /// Returns an error with a message that says what happened.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
-            ..Self::told(kind)
+            ..Self::reported(kind)
         }
     }
 
-    /// A failure that the command's own report has told already, such as a verdict: only the exit code is left to say.
-    pub fn told(kind: Kind) -> Self {
+    /// Returns an error that the command has already reported, for example as a verdict. Only its
+    /// exit code matters.
+    pub fn reported(kind: ErrorKind) -> Self {
         Self {
             kind,
             message: None,
@@ -100,11 +101,13 @@ impl Failure {
         }
     }
 
-    /// Adds the reason.
+    /// Sets the cause.
+    ///
+    /// If the cause is a lock file, also adds the hints for it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
-        // Wherever it is met, what to do about a lock is the same.
+        // The hints for a lock are the same in every command.
         let lock = match source.downcast_ref::<git::Error>() {
             Some(git::Error::Locked(lock)) => Some(lock.clone()),
             _ => None,
@@ -128,27 +131,30 @@ impl Failure {
         self
     }
 
-    /// Adds what the rules say, for the JSON document; for people it must have been shown.
+    /// Adds the verdict of the rules to the JSON document. The text does not repeat it, so it must
+    /// have been printed.
     #[must_use]
-    pub fn verdict(mut self, verdict: Verdict) -> Self {
+    pub fn with_verdict(mut self, verdict: Verdict) -> Self {
         self.verdict = Some(verdict);
         self
     }
 
-    /// Adds what else there is to know, for the JSON document; for people it must have been shown.
+    /// Adds details to the JSON document. The text does not repeat them, so they must have been
+    /// printed.
     #[must_use]
-    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+    pub fn with_details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(lines);
         self
     }
 
-    /// What sort of failure it is.
-    pub fn kind(&self) -> Kind {
+    /// Returns the kind of error.
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The reasons from the nearest to the deepest; one that its predecessor already ends with is left out.
-    fn reasons(&self) -> Vec<String> {
+    /// Returns the causes from the nearest to the deepest. Leaves out a cause that the text before
+    /// already ends with.
+    fn list_causes(&self) -> Vec<String> {
         let mut reasons: Vec<String> = Vec::new();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
@@ -165,56 +171,60 @@ impl Failure {
         reasons
     }
 
-    /// The text for a person, with colours and without a newline at its end; `None` if all has been told. What to type stays on one line.
-    pub fn text(&self, width: Option<usize>) -> Option<String> {
+    /// Formats the error for a terminal, in colour and without a newline at its end. Hints are
+    /// never wrapped. Returns `None` if the error has been reported already.
+    pub fn render(&self, width: Option<usize>) -> Option<String> {
         let message = self.message.as_ref()?;
-        let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message, width);
-        for reason in self.reasons() {
+        let mut text = format_labelled("error", AnsiColor::Red.on_default().bold(), message, width);
+        for reason in self.list_causes() {
             text += "\n";
-            text += &labelled("  because", Style::new().bold(), &reason, width);
+            text += &format_labelled("  because", Style::new().bold(), &reason, width);
         }
         for hint in &self.hints {
             text += "\n";
-            text += &labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
+            text += &format_labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
         }
         Some(text)
     }
 
-    /// The body of the JSON document `git-deploy/error/v1`; `None` if all has been told.
-    pub(super) fn json(&self) -> Option<Body> {
+    /// Returns the body of the JSON document `git-deploy/error/v1`. Returns `None` if the error has
+    /// been reported already.
+    pub(super) fn to_document(&self) -> Option<ErrorDocument> {
         let message = self.message.clone()?;
-        Some(Body {
+        Some(ErrorDocument {
             kind: self.kind,
             exit: self.kind.code(),
             message,
-            because: self.reasons(),
+            because: self.list_causes(),
             r#try: self.hints.clone(),
-            verdict: self.verdict.as_ref().map(verdict::json),
+            verdict: self.verdict.as_ref().map(verdict::to_document),
             details: self.details.clone(),
         })
     }
 }
 
-/// `label: text`, further lines indented under it; the text may come from anywhere, so it is made harmless.
-fn labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
+/// Formats `label: text` with further lines indented. Replaces control characters, because the text
+/// may come from anywhere.
+fn format_labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
     let mut head = format!("{style}{label}:{style:#} ");
     let mut lines = Vec::new();
     for line in text.lines() {
-        lines.extend(wrap::hanging(&head, &harmless(line), width));
+        lines.extend(wrap::wrap_hanging(&head, &sanitize(line), width));
         head = " ".repeat(label.len() + 2);
     }
     lines.join("\n")
 }
 
 /// Turns the error of an operation into a [`Failure`] that says what was being done.
-pub trait OrFail<T> {
-    /// The value, or a failure of this kind, with the error as its reason.
-    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure>;
+pub trait ErrorContext<T> {
+    /// Returns the value, or a failure of this kind with the message `what` and the error as its
+    /// cause.
+    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError>;
 }
 
-impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for Result<T, E> {
-    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(kind, what).because(error))
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> ErrorContext<T> for Result<T, E> {
+    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError> {
+        self.map_err(|error| CliError::new(kind, what).because(error))
     }
 }
 
@@ -226,14 +236,14 @@ mod tests {
     #[error("the object is missing: {0}")]
     struct Missing(#[source] std::io::Error);
 
-    fn plain(failure: &Failure) -> String {
-        anstream::adapter::strip_str(&failure.text(None).unwrap()).to_string()
+    fn plain(failure: &CliError) -> String {
+        anstream::adapter::strip_str(&failure.render(None).unwrap()).to_string()
     }
 
-    /// A person reads what, why and what next; a reason that is repeated inside another is told once.
+    /// Checks the format of an error, and that a cause repeated inside another one is printed once.
     #[test]
     fn text() {
-        let failure = Failure::new(Kind::CannotTell, "cannot read the ledger of prod")
+        let failure = CliError::new(ErrorKind::CannotTell, "cannot read the ledger of prod")
             .because(Missing(std::io::Error::other("no such file")))
             .hint("git deploy sync");
         assert_eq!(
@@ -242,23 +252,23 @@ mod tests {
         );
     }
 
-    /// An error's words may quote a repository: they must not drive the terminal.
+    /// Checks that text quoted from a repository cannot control the terminal.
     #[test]
     fn hostile_words() {
-        let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
-        let text = failure.text(None).unwrap();
+        let failure = CliError::new(ErrorKind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
+        let text = failure.render(None).unwrap();
         assert!(
             text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"),
             "{text:?}"
         );
     }
 
-    /// Scripts read the document and the exit code; they must agree.
+    /// Checks that the JSON document agrees with the exit code.
     #[test]
     fn json() {
-        let failure =
-            Failure::new(Kind::Denied, "two approvals are missing").hint("git deploy approve prod");
-        let body = serde_json::to_value(failure.json().unwrap()).unwrap();
+        let failure = CliError::new(ErrorKind::Denied, "two approvals are missing")
+            .hint("git deploy approve prod");
+        let body = serde_json::to_value(failure.to_document().unwrap()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({

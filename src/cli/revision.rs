@@ -1,32 +1,35 @@
-//! What a word stands for where a revision is asked for: an environment's name means what runs there, everything else is git's.
+//! Resolves revisions: the name of an environment means what runs there; everything else is a Git
+//! revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
-use super::{Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::Scope;
 
 impl Workspace {
-    /// What runs in an environment, if the word names one: each component with its commit; those that the policy no longer knows only
-    /// where nothing else runs.
-    pub fn running(
+    /// Returns the commit of each component that runs in an environment. Returns `None` if `word`
+    /// names no environment.
+    ///
+    /// Components that the policy no longer has are left out, unless nothing else runs.
+    pub fn find_running(
         &self,
         word: &str,
-    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
+    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, CliError> {
         let Ok(name) = word.parse::<EnvName>() else {
             return Ok(None);
         };
         let Some(environment) = self.policy.environment(&name) else {
             return Ok(None);
         };
-        let state = self.state(&environment.ledger, &Scope::All)?;
+        let state = self.read_state(&environment.ledger, &Scope::All)?;
         let named = Self::named_in_ledger(&name, environment);
-        let here = state.at(named.as_ref()).components();
+        let here = state.environment(named.as_ref()).components();
         if here.is_empty() {
             return Err(
-                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
             );
         }
@@ -41,11 +44,13 @@ impl Workspace {
         Ok(Some(running))
     }
 
-    /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
+    /// Resolves a revision: a Git revision, the name of an environment, or `ENV:COMPONENT`.
     ///
-    /// An environment that runs several commits stands for none of them.
-    pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
-        if let Some(running) = self.running(revision)? {
+    /// # Errors
+    ///
+    /// Fails if there is no such commit, or if an environment runs several different commits.
+    pub fn resolve_commit(&self, revision: &str) -> Result<CommitId, CliError> {
+        if let Some(running) = self.find_running(revision)? {
             let commits: BTreeSet<CommitId> = running.values().copied().collect();
             let mut all = commits.iter();
             return match (all.next(), all.next(), running.keys().next()) {
@@ -58,14 +63,14 @@ impl Workspace {
                     let example = component.map_or_else(String::new, |name| {
                         format!("{revision}:{name}, what it runs of {name}")
                     });
-                    Err(Failure::new(Kind::Usage, words)
+                    Err(CliError::new(ErrorKind::Usage, words)
                         .hint(example)
                         .hint(format!("git deploy status {revision}")))
                 }
             };
         }
         if let Some((environment, component)) = revision.split_once(':')
-            && let Some(running) = self.running(environment)?
+            && let Some(running) = self.find_running(environment)?
         {
             let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
             let words = || {
@@ -77,17 +82,23 @@ impl Workspace {
             return running
                 .get(component)
                 .copied()
-                .ok_or_else(|| Failure::new(Kind::Usage, words()));
+                .ok_or_else(|| CliError::new(ErrorKind::Usage, words()));
         }
         let unknown = || match revision {
-            // HEAD is always there, and its branch has no commit before the first.
-            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
-            _ => super::diagnostics::no_commit(&self.repository, self.remote.as_deref(), revision),
+            // HEAD always exists, but has no commit before the first one.
+            "HEAD" => {
+                CliError::new(ErrorKind::Usage, "nothing is committed here yet").hint("git commit")
+            }
+            _ => super::diagnostics::explain_no_commit(
+                &self.repository,
+                self.remote.as_deref(),
+                revision,
+            ),
         };
-        let found = self
-            .repository
-            .resolve(revision)
-            .or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+        let found = self.repository.resolve_revision(revision).context(
+            ErrorKind::CannotTell,
+            format!("cannot resolve {revision:?}"),
+        )?;
         found.map(CommitId).ok_or_else(unknown)
     }
 }

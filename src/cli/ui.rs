@@ -1,7 +1,8 @@
-//! What every command has at hand: where its words go, how it shows moments, and how it asks.
+//! Input and output of a command: where text goes, how times are shown, and how questions are
+//! asked.
 //!
-//! A write to a closed pipe never stops a command half-way: the output remembers that it failed, drops what follows, and the
-//! program exits accordingly at its end.
+//! A write to a closed pipe never stops a command halfway: the output remembers the failure, drops
+//! what follows, and the program exits with the matching code at the end.
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
@@ -12,50 +13,50 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::{Choice, Color, Failure, Kind, Options, OrFail as _};
+use super::{CliError, ColorMode, DatesMode, ErrorContext as _, ErrorKind, GlobalOptions};
 use crate::clock;
 use crate::domain::name::ProjectName;
 use crate::domain::time::Time;
-use crate::view::{self, time::Dates};
+use crate::view::{self, time::TimeStyle};
 
-/// What a shell reports for a program that a closed pipe stopped (128 + SIGPIPE).
+/// The exit code that a shell reports for a program stopped by a closed pipe (128 + SIGPIPE).
 const CLOSED_PIPE: u8 = 141;
 
-/// How far in a sentence goes on where it is folded.
-const SENTENCE: usize = 2;
+/// The indent of continuation lines when a sentence is wrapped.
+const SENTENCE_INDENT: usize = 2;
 
-/// The surroundings of the one command that runs.
-pub struct Context {
+/// The global options and the output streams of the running command.
+pub struct Ui {
     json: bool,
     yes: bool,
     remote: Option<String>,
     project: Option<ProjectName>,
-    dates: Dates,
+    dates: TimeStyle,
     width: Option<usize>,
-    output: Mutex<Output>,
+    output: Mutex<OutputStreams>,
 }
 
-struct Output {
+struct OutputStreams {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
-    /// A JSON document is on standard output: there must be no second one.
-    reported: bool,
-    /// The first failure to write to standard output.
-    broken: Option<io::Error>,
+    /// Whether a JSON document is on standard output. There must not be a second one.
+    has_document: bool,
+    /// The first failed write to standard output.
+    write_error: Option<io::Error>,
 }
 
-impl Context {
-    pub(super) fn new(options: &Options) -> Self {
+impl Ui {
+    pub(super) fn new(options: &GlobalOptions) -> Self {
         let choice = match options.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
+            ColorMode::Auto => ColorChoice::Auto,
+            ColorMode::Always => ColorChoice::Always,
+            ColorMode::Never => ColorChoice::Never,
         };
         let terminal = io::stdout().is_terminal();
         let dates = match options.dates {
-            Choice::Relative => Dates::Relative,
-            Choice::Auto if terminal => Dates::Relative,
-            Choice::Auto | Choice::Iso => Dates::Iso,
+            DatesMode::Relative => TimeStyle::Relative,
+            DatesMode::Auto if terminal => TimeStyle::Relative,
+            DatesMode::Auto | DatesMode::Iso => TimeStyle::Iso,
         };
         Self {
             json: options.json,
@@ -63,143 +64,151 @@ impl Context {
             remote: options.remote.clone(),
             project: options.project.clone(),
             dates,
-            width: width(terminal),
-            output: Mutex::new(Output {
+            width: detect_width(terminal),
+            output: Mutex::new(OutputStreams {
                 out: AutoStream::new(io::stdout(), choice),
                 err: AutoStream::new(io::stderr(), choice),
-                reported: false,
-                broken: None,
+                has_document: false,
+                write_error: None,
             }),
         }
     }
 
-    /// Whether a JSON document is wanted instead of text.
+    /// Returns whether to print a JSON document instead of text.
     pub fn json(&self) -> bool {
         self.json
     }
 
-    /// The remote that was named with `--remote`.
+    /// Returns the remote named with `--remote`.
     pub fn remote(&self) -> Option<&str> {
         self.remote.as_deref()
     }
 
-    /// The project that was named with `--project`.
+    /// Returns the project named with `--project`.
     pub fn project(&self) -> Option<&ProjectName> {
         self.project.as_ref()
     }
 
-    /// The columns that a line may have; `None` where nothing limits it.
+    /// Returns the maximum width of a line in columns. Returns `None` if there is no limit.
     pub fn width(&self) -> Option<usize> {
         self.width
     }
 
-    /// The present moment.
+    /// Returns the current time.
     pub fn now(&self) -> Time {
         clock::now()
     }
 
-    /// How moments are shown.
-    pub fn dates(&self) -> Dates {
+    /// Returns how times are shown.
+    pub fn dates(&self) -> TimeStyle {
         self.dates
     }
 
-    /// A moment as this command shows it.
-    pub fn when(&self, time: Time) -> String {
-        view::time::when(time, clock::now(), self.dates)
+    /// Formats a time as this command shows it.
+    pub fn format_time(&self, time: Time) -> String {
+        view::time::format_time(time, clock::now(), self.dates)
     }
 
-    /// Until when something counts, as this command shows it.
-    pub fn until(&self, time: Time) -> String {
-        view::time::until(time, clock::now(), self.dates)
+    /// Formats a deadline as this command shows it.
+    pub fn format_deadline(&self, time: Time) -> String {
+        view::time::format_deadline(time, clock::now(), self.dates)
     }
 
-    /// Prints lines, which may be styled, on standard output; with `--json` on standard error, so that the document stays alone.
+    /// Prints lines, which may be styled, on standard output. With `--json`, prints them on
+    /// standard error, so that the document stays alone.
     pub fn print(&self, lines: impl Display) {
         if self.json {
-            return self.note(lines);
+            return self.eprint(lines);
         }
-        self.output().write_out(format_args!("{lines}\n"));
+        self.lock_output().write_out(format_args!("{lines}\n"));
     }
 
     /// Prints lines, which may be styled, on standard error.
-    pub fn note(&self, lines: impl Display) {
-        // With standard error closed there is nobody left to tell.
-        let _ = writeln!(self.output().err, "{lines}");
+    pub fn eprint(&self, lines: impl Display) {
+        // If standard error is closed, the text is lost.
+        let _ = writeln!(self.lock_output().err, "{lines}");
     }
 
-    /// Prints a sentence on standard output, folded to the terminal's width.
-    pub fn say(&self, sentence: impl Display) {
-        self.print(self.folded(&sentence.to_string()));
+    /// Prints a sentence on standard output, wrapped at the terminal's width.
+    pub fn print_sentence(&self, sentence: impl Display) {
+        self.print(self.wrap_sentence(&sentence.to_string()));
     }
 
-    /// Prints a sentence on standard error, folded likewise.
-    pub fn mention(&self, sentence: impl Display) {
-        self.note(self.folded(&sentence.to_string()));
+    /// Prints a sentence on standard error, wrapped at the terminal's width.
+    pub fn eprint_sentence(&self, sentence: impl Display) {
+        self.eprint(self.wrap_sentence(&sentence.to_string()));
     }
 
-    /// Prints what a remote said on standard error, folded likewise.
-    pub fn remote_said(&self, line: &str) {
-        self.note(view::wrap::said("remote: ", line, self.width).join("\n"));
+    /// Prints a message of the remote on standard error, wrapped at the terminal's width.
+    pub fn eprint_remote(&self, line: &str) {
+        self.eprint(view::wrap::wrap_remote_line("remote: ", line, self.width).join("\n"));
     }
 
-    /// A sentence and what to type, which stays on one line.
-    pub fn with_command(&self, sentence: &str, command: &str) -> String {
-        view::wrap::with_command("", SENTENCE, sentence, ": ", command, self.width).join("\n")
+    /// Formats a sentence and a command to type. The command stays on one line.
+    pub fn format_with_command(&self, sentence: &str, command: &str) -> String {
+        view::wrap::wrap_with_command("", SENTENCE_INDENT, sentence, ": ", command, self.width)
+            .join("\n")
     }
 
-    fn folded(&self, text: &str) -> String {
+    fn wrap_sentence(&self, text: &str) -> String {
         let lines: Vec<String> = text
             .lines()
-            .flat_map(|line| view::wrap::below("", SENTENCE, line, self.width))
+            .flat_map(|line| view::wrap::wrap_indented("", SENTENCE_INDENT, line, self.width))
             .collect();
         lines.join("\n")
     }
 
-    /// Prints the one JSON document of a command: `kind` names its schema, as in `git-deploy/<kind>/v1`.
-    pub fn report(&self, kind: &str, body: &impl Serialize) -> Result<(), Failure> {
-        let document = view::json::document(kind, body)
-            .or_fail(Kind::CannotTell, "cannot write the JSON document")?;
-        let mut output = self.output();
-        output.reported = true;
+    /// Prints the JSON document of a command. `kind` names its schema: `git-deploy/<kind>/v1`.
+    pub fn print_document(&self, kind: &str, body: &impl Serialize) -> Result<(), CliError> {
+        let document = view::json::render_document(kind, body)
+            .context(ErrorKind::CannotTell, "cannot write the JSON document")?;
+        let mut output = self.lock_output();
+        output.has_document = true;
         output.write_out(format_args!("{document}\n"));
         Ok(())
     }
 
-    /// Whether a question can be answered: by `--yes`, or by somebody at a terminal.
+    /// Returns whether a question can be answered: by `--yes`, or by a user at a terminal.
     pub fn can_ask(&self) -> bool {
         self.yes || io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Asks a question that is answered with yes or no; without a terminal to ask on, an error that names `--yes`.
-    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+    /// Asks a yes-or-no question.
+    ///
+    /// # Errors
+    ///
+    /// Fails without a terminal, and suggests `--yes`.
+    pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         self.confirm_unless(&|| false, question)
     }
 
-    /// The same, unless nobody wants to know any more, which is a no: a program that listens to Ctrl-C is not ended by it at a question.
+    /// Asks a yes-or-no question, and returns no as soon as `given_up` is true.
+    ///
+    /// Needed because a program that handles Ctrl-C is not stopped by it at a prompt.
     pub fn confirm_unless(
         &self,
         given_up: &dyn Fn() -> bool,
         question: &str,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, CliError> {
         if self.yes {
             return Ok(true);
         }
         if !self.can_ask() {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("cannot ask \"{question}\" without a terminal"),
             )
             .hint("the same command with --yes, which answers it with yes"));
         }
         {
-            let err = &mut self.output().err;
+            let err = &mut self.lock_output().err;
             write!(err, "{question} [y/N] ")
                 .and_then(|()| err.flush())
-                .or_fail(Kind::CannotTell, "cannot ask")?;
+                .context(ErrorKind::CannotTell, "cannot ask")?;
         }
-        while !is_answered().or_fail(Kind::CannotTell, "cannot read the answer")? {
+        while !has_input().context(ErrorKind::CannotTell, "cannot read the answer")? {
             if given_up() {
-                self.note("");
+                self.eprint("");
                 return Ok(false);
             }
         }
@@ -207,67 +216,69 @@ impl Context {
         io::stdin()
             .lock()
             .read_line(&mut answer)
-            .or_fail(Kind::CannotTell, "cannot read the answer")?;
+            .context(ErrorKind::CannotTell, "cannot read the answer")?;
         Ok(is_yes(&answer))
     }
 
-    /// Prints the error, if any, and says how to exit.
-    pub(super) fn finish(&self, result: Result<(), Failure>) -> ExitCode {
-        let result = result.inspect_err(|failure| self.explain(failure));
+    /// Prints the error, if any, and returns the exit code.
+    pub(super) fn finish(&self, result: Result<(), CliError>) -> ExitCode {
+        let result = result.inspect_err(|failure| self.print_error(failure));
         let broken = {
-            let mut output = self.output();
+            let mut output = self.lock_output();
             let flushed = output.out.flush().err();
-            output.broken.take().or(flushed)
+            output.write_error.take().or(flushed)
         };
         match (result, broken) {
-            // The command's own failure says more than that nobody read its words.
+            // The command's own failure matters more than the closed output.
             (Err(failure), _) => failure.kind().into(),
             (Ok(()), None) => ExitCode::SUCCESS,
             (Ok(()), Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 CLOSED_PIPE.into()
             }
             (Ok(()), Some(error)) => {
-                let failure = Failure::new(Kind::CannotTell, "cannot write to standard output")
-                    .because(error);
-                self.explain(&failure);
+                let failure =
+                    CliError::new(ErrorKind::CannotTell, "cannot write to standard output")
+                        .because(error);
+                self.print_error(&failure);
                 failure.kind().into()
             }
         }
     }
 
-    fn explain(&self, failure: &Failure) {
-        if let Some(text) = failure.text(self.width) {
-            self.note(text);
+    fn print_error(&self, failure: &CliError) {
+        if let Some(text) = failure.render(self.width) {
+            self.eprint(text);
         }
-        // The lock is given back before `report` takes it.
-        let reported = self.output().reported;
-        if let Some(body) = failure.json().filter(|_| self.json && !reported) {
-            // The text above has told it, should this fail.
-            let _ = self.report("error", &body);
+        // The lock is released before `report` takes it.
+        let reported = self.lock_output().has_document;
+        if let Some(body) = failure.to_document().filter(|_| self.json && !reported) {
+            // If this fails, the text above has the same information.
+            let _ = self.print_document("error", &body);
         }
     }
 
-    fn output(&self) -> MutexGuard<'_, Output> {
-        // Only whole lines are written under the lock, so that what a panicking thread left is usable.
+    fn lock_output(&self) -> MutexGuard<'_, OutputStreams> {
+        // Only whole lines are written under the lock, so the state is usable even after a panic.
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Output {
+impl OutputStreams {
     fn write_out(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.broken.is_none() {
-            // In one write: a stream that is written to through the stripping of styles writes line by line.
+        if self.write_error.is_none() {
+            // Written at once: a stream that strips styles would write line by line.
             let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
             let written = whole
                 .write_fmt(text)
                 .and_then(|()| io::stdout().write_all(&whole.into_inner()));
-            self.broken = written.err();
+            self.write_error = written.err();
         }
     }
 }
 
-/// `COLUMNS` where it is set, as with git; else the terminal's width; else no limit, for files and pipes.
-pub(super) fn width(terminal: bool) -> Option<usize> {
+/// Returns the maximum width: `COLUMNS` if it is set, as in git, else the terminal's width. Returns
+/// `None` for files and pipes.
+pub(super) fn detect_width(terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -280,8 +291,8 @@ pub(super) fn width(terminal: bool) -> Option<usize> {
     })
 }
 
-/// Waits a moment for an answer on standard input; says whether there is one.
-fn is_answered() -> io::Result<bool> {
+/// Waits a moment for input, and returns whether there is some.
+fn has_input() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
     match poll(
@@ -305,7 +316,8 @@ fn is_yes(answer: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Whatever is not clearly a yes is a no: an empty line or the end of the input above all.
+    /// Checks that only a clear yes counts as yes, and that an empty line or the end of the input
+    /// does not.
     #[test]
     fn answers() {
         assert!(["y\n", "Y", " yes \n", "YES"].into_iter().all(is_yes));

@@ -1,114 +1,118 @@
-//! What a plan says: what a component's plan command would do, without doing it.
+//! Plans: what a component's plan command says it would change, without changing anything.
 //!
-//! A plan may hold secrets: of terraform's only actions, addresses and names of outputs are kept, of any other tool the text that it
-//! printed, in which whoever gives it has masked what is secret. Both were chosen by strangers; what shows them makes them harmless.
+//! A plan may contain secrets. Of a terraform plan only actions, addresses and output names are
+//! kept; of any other plan the printed text, in which the caller has masked the secrets. Both are
+//! untrusted text: whatever shows them must sanitize them first.
 
 mod terraform;
 
 pub use terraform::{
-    Action, Change, LIMIT, Output, Summary, Terraform, TerraformError, is_terraform,
+    ActionCounts, MAX_JSON_BYTES, OutputChange, PlannedAction, ResourceChange, TerraformError,
+    TerraformPlan, is_saved_terraform_plan,
 };
 
 use super::id::{CommitId, Digest};
 use super::name::ComponentName;
 
-/// What came of planning one component at one commit.
+/// The result of planning one component at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The component.
     pub component: ComponentName,
-    /// The commit that would be deployed.
+    /// The commit to deploy.
     pub commit: CommitId,
-    /// How it went.
-    pub planned: Planned,
+    /// The result.
+    pub result: PlanResult,
 }
 
-/// How planning went.
+/// The result of planning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Planned {
+pub enum PlanResult {
     /// There is a plan.
-    Made(Made),
-    /// The plan command failed, or what it left cannot be read.
+    Planned(PlanOutput),
+    /// The plan command failed, or its output cannot be read.
     Failed {
-        /// Why, in one sentence without a full stop: `it ended with exit code 1`.
+        /// Why, as a sentence without a full stop: `it ended with exit code 1`.
         reason: String,
-        /// The end of what it printed, masked.
+        /// The end of its output, with secrets masked.
         output: String,
     },
-    /// It cannot be planned before others are applied, whose results it needs.
+    /// It cannot be planned before other components are applied, because it needs their results.
     Deferred {
-        /// The components that it waits for.
+        /// The components that must be applied first.
         waits_for: Vec<ComponentName>,
     },
 }
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// What approvals bind: equal for two plans of the same, whenever they were made.
+pub struct PlanOutput {
+    /// The digest that approvals bind. Two plans with the same effect have the same digest,
+    /// whenever they were made.
     pub digest: Digest,
-    /// What is known of it besides its text.
-    pub what: What,
-    /// What the plan command printed, masked, or the end of it where that is long.
+    /// What is known about the plan apart from its text.
+    pub kind: PlanKind,
+    /// The output of the plan command with secrets masked; for a long output only its end.
     pub text: String,
 }
 
-/// What is known of a plan besides its text.
+/// What is known about a plan apart from its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum PlanKind {
     /// A terraform plan.
-    Terraform(Terraform),
-    /// Of any other tool nothing is known: neither that it changes nothing, nor that it destroys nothing.
+    Terraform(TerraformPlan),
+    /// A plan of any other tool. Nothing is known about its effect: it may change nothing, or
+    /// destroy something.
     Text,
 }
 
 impl Plan {
-    /// The plan, if there is one.
-    pub fn made(&self) -> Option<&Made> {
-        match &self.planned {
-            Planned::Made(made) => Some(made),
-            Planned::Failed { .. } | Planned::Deferred { .. } => None,
+    /// Returns the plan, if there is one.
+    pub fn output(&self) -> Option<&PlanOutput> {
+        match &self.result {
+            PlanResult::Planned(made) => Some(made),
+            PlanResult::Failed { .. } | PlanResult::Deferred { .. } => None,
         }
     }
 
-    /// What approvals bind, if there is a plan.
+    /// Returns the digest that approvals bind, if there is a plan.
     pub fn digest(&self) -> Option<&Digest> {
-        self.made().map(|made| &made.digest)
+        self.output().map(|made| &made.digest)
     }
 
-    /// The terraform plan, if it is one.
-    pub fn terraform(&self) -> Option<&Terraform> {
-        match &self.made()?.what {
-            What::Terraform(terraform) => Some(terraform),
-            What::Text => None,
+    /// Returns the terraform plan, if it is one.
+    pub fn terraform(&self) -> Option<&TerraformPlan> {
+        match &self.output()?.kind {
+            PlanKind::Terraform(terraform) => Some(terraform),
+            PlanKind::Text => None,
         }
     }
 
-    /// Whether it is certain that there is nothing to apply.
+    /// Returns whether it is certain that there is nothing to apply.
     pub fn is_empty(&self) -> bool {
-        self.terraform().is_some_and(Terraform::is_empty)
+        self.terraform().is_some_and(TerraformPlan::is_empty)
     }
 }
 
-impl Made {
-    /// The plan, if it is terraform's.
-    pub fn of_terraform(&self) -> Option<&Terraform> {
-        match &self.what {
-            What::Terraform(terraform) => Some(terraform),
-            What::Text => None,
+impl PlanOutput {
+    /// Returns the terraform plan, if it is one.
+    pub fn as_terraform(&self) -> Option<&TerraformPlan> {
+        match &self.kind {
+            PlanKind::Terraform(terraform) => Some(terraform),
+            PlanKind::Text => None,
         }
     }
 
-    /// Whether it would do nothing: only terraform says that of itself.
+    /// Returns whether it is certain that the plan changes nothing. Only terraform states this.
     pub fn is_empty(&self) -> bool {
-        self.of_terraform().is_some_and(Terraform::is_empty)
+        self.as_terraform().is_some_and(TerraformPlan::is_empty)
     }
 
-    /// A terraform plan with what the plan command printed.
-    pub fn terraform(terraform: Terraform, text: String) -> Self {
+    /// Creates a terraform plan with the output of the plan command.
+    pub fn from_terraform(terraform: TerraformPlan, text: String) -> Self {
         Self {
             digest: terraform.digest().clone(),
-            what: What::Terraform(terraform),
+            kind: PlanKind::Terraform(terraform),
             text,
         }
     }

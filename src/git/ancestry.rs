@@ -1,7 +1,8 @@
-//! Questions about history: who descends from whom, and what lies between.
+//! Questions about history: which commit descends from which, and which commits lie between.
 //!
-//! "No" is only said when all of the history that could say otherwise was there; a missing commit or a shallow boundary in the way is an
-//! error. Committer dates can be anything: they make an answer faster, never different.
+//! The answer is "no" only if all history that could say otherwise was read. A missing commit or a
+//! shallow boundary in the way is an error. Committer dates can be wrong: they may speed up an
+//! answer, but never change it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -9,7 +10,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use gix::commitgraph::Graph;
 
 use super::error::{Error, Result};
-use super::object::{Commit, Kind};
+use super::object::{Commit, ObjectKind};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 
@@ -32,62 +33,67 @@ impl Iterator for FirstParents<'_> {
     }
 }
 
-/// A commit on the way from a descendant to its ancestors, and what it says about the next ones. The most promising comes first: the
-/// highest generation, then the newest by its own word.
+/// A commit on the way from a descendant to its ancestors. Steps sort by promise: the highest
+/// generation, then the newest committer time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Step {
+pub(super) struct CommitStep {
     generation: u32,
     time: u64,
     pub(super) parents: Vec<Oid>,
 }
 
-/// Where a commit stands among others: above all its ancestors, by generation or, as far as dates are orderly, by date.
-pub(super) type Key = (u32, u64);
+/// The position of a commit in the order of a walk: above all its ancestors, by generation, or by
+/// date if the dates are right.
+pub(super) type WalkOrder = (u32, u64);
 
-impl Step {
-    pub(super) fn key(&self) -> Key {
+impl CommitStep {
+    /// Returns the position in the order of a walk.
+    pub(super) fn walk_order(&self) -> WalkOrder {
         (self.generation, self.time)
     }
 }
 
-/// What a history has that another has not.
+/// The commits that one history has and another lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ahead {
-    /// The commits, descendants before their ancestors where dates are orderly or a commit-graph tells.
+pub struct CommitsAhead {
+    /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
     pub commits: Vec<Oid>,
-    /// Whether there are more than were asked for.
-    pub more: bool,
+    /// Whether there are more than the limit.
+    pub is_truncated: bool,
 }
 
-pub(super) struct Walk<'a> {
+/// A walk over history that uses the commit-graph if there is one.
+pub(super) struct CommitWalk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
-    /// Whether a shallow boundary was met.
-    cut: bool,
+    /// Whether the walk met a shallow boundary.
+    met_boundary: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> CommitWalk<'a> {
+    /// Starts a walk.
     pub(super) fn new(repository: &'a Repository) -> Result<Self> {
         Ok(Self {
             repository,
-            graph: repository.graph(),
+            graph: repository.commit_graph(),
             shallow: repository.shallow_boundary()?,
-            cut: false,
+            met_boundary: false,
         })
     }
 
-    /// The generation of a commit, if the graph holds it; 0 if it was never computed.
+    /// Returns the generation of a commit that the graph contains; 0 if it was never computed.
     fn generation(&self, id: Oid) -> Option<u32> {
         Some(self.graph?.commit_by_id(to_gix(id))?.generation())
     }
 
-    /// Whether a shallow clone left the commit's parents out.
+    /// Checks whether the commit's parents are missing because the clone is shallow.
     pub(super) fn is_boundary(&self, id: Oid) -> bool {
         self.shallow.contains(&id)
     }
 
-    pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
+    /// Reads a commit, from the graph if possible.
+    pub(super) fn read_step(&mut self, id: Oid) -> Result<CommitStep> {
         if let Some((graph, commit)) = self
             .graph
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
@@ -98,23 +104,23 @@ impl<'a> Walk<'a> {
             let parents = parents
                 .collect::<gix::Result<_>>()
                 .map_err(Error::library("reading the commit-graph"))?;
-            return Ok(Step {
+            return Ok(CommitStep {
                 generation: commit.generation(),
                 time: commit.committer_timestamp(),
                 parents,
             });
         }
         let commit = self.repository.read_commit(id)?;
-        let time = commit.committer_time.seconds().unsigned_abs();
+        let time = commit.committer_time.as_seconds().unsigned_abs();
         if self.shallow.contains(&id) {
-            self.cut = true;
-            return Ok(Step {
+            self.met_boundary = true;
+            return Ok(CommitStep {
                 generation: u32::MAX,
                 time,
                 parents: Vec::new(),
             });
         }
-        Ok(Step {
+        Ok(CommitStep {
             generation: u32::MAX,
             time,
             parents: commit.parents,
@@ -123,10 +129,10 @@ impl<'a> Walk<'a> {
 }
 
 impl Repository {
-    /// A commit's tree and parents.
-    pub(super) fn outline(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
+    /// Reads a commit's tree and parents, from the commit-graph if possible.
+    pub(super) fn read_tree_and_parents(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
         if let Some((graph, commit)) = self
-            .graph()
+            .commit_graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
             let parents = commit
@@ -141,7 +147,8 @@ impl Repository {
         Ok((commit.tree, commit.parents))
     }
 
-    /// The commit, its first parent, that one's first parent and so on. An unreadable commit is the last item.
+    /// Returns an iterator over the commit, its first parent, that commit's first parent and so on.
+    /// An unreadable commit is the last item.
     pub fn first_parent_walk(&self, tip: Oid) -> FirstParents<'_> {
         FirstParents {
             repository: self,
@@ -149,13 +156,14 @@ impl Repository {
         }
     }
 
-    /// The first parent of a commit; from the commit-graph where it holds it, which nobody signs: it serves for what is checked anyway.
+    /// Returns the first parent of a commit, from the commit-graph if possible. Nobody signs the
+    /// graph, so use this only for what is checked anyway.
     pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
         if let Some((graph, commit)) = self
-            .graph()
+            .commit_graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
-            // A graph outlives objects that were lost.
+            // A graph can outlive lost objects.
             if !self.exists(id) {
                 return Err(Error::Missing(id));
             }
@@ -166,29 +174,32 @@ impl Repository {
         Ok(self.read_commit(id)?.parents.first().copied())
     }
 
-    /// Whether `descendant` is `ancestor` or has it in its history.
+    /// Checks whether `ancestor` is `descendant` or in its history.
+    ///
+    /// # Errors
+    /// [`Error::Shallow`] or [`Error::Missing`] if this clone lacks history that could say yes.
     pub fn is_ancestor(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
         for id in [ancestor, descendant] {
-            match self.kind(id)? {
-                Some(Kind::Commit) => {}
+            match self.object_kind(id)? {
+                Some(ObjectKind::Commit) => {}
                 Some(kind) => {
-                    return Err(Error::Kind {
+                    return Err(Error::WrongKind {
                         id,
                         expected: "commit",
                         found: kind.name(),
                     });
                 }
-                None => return Err(self.missing(id)),
+                None => return Err(self.missing_error(id)),
             }
         }
         if ancestor == descendant {
             return Ok(true);
         }
-        let mut walk = Walk::new(self)?;
+        let mut walk = CommitWalk::new(self)?;
         let floor = walk.generation(ancestor);
         let (mut seen, mut queue) = (
             HashSet::from([descendant]),
-            BinaryHeap::from([walk.step(descendant)?]),
+            BinaryHeap::from([walk.read_step(descendant)?]),
         );
         while let Some(step) = queue.pop() {
             if step.parents.contains(&ancestor) {
@@ -196,22 +207,24 @@ impl Repository {
             }
             for parent in step.parents {
                 let above = walk.generation(parent).is_none_or(|generation| {
-                    // A graph is closed under reachability: what it holds has only ancestors that it holds, of lower generations.
+                    // A graph is closed under reachability: a commit in it has only ancestors in
+                    // it, with lower generations.
                     floor.is_some_and(|floor| generation > floor || generation == 0 || floor == 0)
                 });
                 if above && seen.insert(parent) {
-                    queue.push(walk.step(parent)?);
+                    queue.push(walk.read_step(parent)?);
                 }
             }
         }
-        if walk.cut {
+        if walk.met_boundary {
             Err(Error::Shallow)
         } else {
             Ok(false)
         }
     }
 
-    /// The commits whose parents a shallow clone left out; none if it is not one.
+    /// Returns the commits whose parents are missing because the clone is shallow; empty if it is
+    /// not.
     pub(super) fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
         let commits = self
             .gix
@@ -222,41 +235,46 @@ impl Repository {
             .unwrap_or_default())
     }
 
-    /// The commits of `new`'s history, itself included, that are not in the history of any of `old`; more than `limit` is an error.
+    /// Returns the commits in the history of `new`, including itself, that are not in the history
+    /// of any of `old`.
     ///
-    /// As with `git rev-list`, some that are in the old history can be among them where dates are wrong and there is no commit-graph; none is ever
-    /// left out.
+    /// As with `git rev-list`, wrong dates without a commit-graph can add commits that are in the
+    /// old history; none is ever left out.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for more than `limit` commits.
     pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        match self.ahead(new, old, limit)? {
-            Ahead {
+        match self.commits_ahead(new, old, limit)? {
+            CommitsAhead {
                 commits,
-                more: false,
+                is_truncated: false,
             } => Ok(commits),
-            _ => Err(Error::Bounds {
+            _ => Err(Error::LimitExceeded {
                 what: "the number of commits in between".to_owned(),
                 limit: limit as u64,
             }),
         }
     }
 
-    /// The same, but where there are more than `limit` only the first that are met: the newest, where dates are orderly.
-    pub fn ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Ahead> {
-        let mut walk = Walk::new(self)?;
-        let mut painted: HashMap<Oid, Paint> = HashMap::new();
+    /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
+    /// only the first ones met: the newest, if dates are right.
+    pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
+        let mut walk = CommitWalk::new(self)?;
+        let mut painted: HashMap<Oid, VisitState> = HashMap::new();
         let mut queue = BinaryHeap::new();
-        // How many commits in the queue are, as far as is known, new.
+        // The number of queued commits that are, as far as known, new.
         let mut pending = 0;
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !self.exists(id) {
-                return Err(self.missing(id));
+                return Err(self.missing_error(id));
             }
             if let Entry::Vacant(entry) = painted.entry(id) {
-                entry.insert(Paint {
+                entry.insert(VisitState {
                     is_old,
-                    queued: true,
+                    is_queued: true,
                 });
                 pending += usize::from(!is_old);
-                queue.push((walk.step(id)?, id));
+                queue.push((walk.read_step(id)?, id));
             }
         }
         let mut commits = Vec::new();
@@ -265,14 +283,14 @@ impl Repository {
             let Some(paint) = painted.get_mut(&id) else {
                 continue;
             };
-            paint.queued = false;
+            paint.is_queued = false;
             let is_old = paint.is_old;
             if !is_old {
                 pending -= 1;
                 if commits.len() >= limit {
-                    return Ok(Ahead {
-                        commits: still_new(commits, &painted),
-                        more: true,
+                    return Ok(CommitsAhead {
+                        commits: retain_new(commits, &painted),
+                        is_truncated: true,
                     });
                 }
                 if walk.shallow.contains(&id) {
@@ -283,43 +301,43 @@ impl Repository {
             for parent in step.parents {
                 match painted.entry(parent) {
                     Entry::Vacant(entry) => {
-                        entry.insert(Paint {
+                        entry.insert(VisitState {
                             is_old,
-                            queued: true,
+                            is_queued: true,
                         });
                         pending += usize::from(!is_old);
                     }
                     Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
                         let paint = entry.get_mut();
                         paint.is_old = true;
-                        // One that was passed already is passed again, to tell its parents.
-                        if std::mem::replace(&mut paint.queued, true) {
+                        // A commit visited before is visited again, to pass this on to its parents.
+                        if std::mem::replace(&mut paint.is_queued, true) {
                             pending -= 1;
                             continue;
                         }
                     }
                     Entry::Occupied(_) => continue,
                 }
-                queue.push((walk.step(parent)?, parent));
+                queue.push((walk.read_step(parent)?, parent));
             }
         }
-        Ok(Ahead {
-            commits: still_new(commits, &painted),
-            more: false,
+        Ok(CommitsAhead {
+            commits: retain_new(commits, &painted),
+            is_truncated: false,
         })
     }
 }
 
-/// What a walk knows of a commit.
-struct Paint {
+/// What a walk knows about a commit.
+struct VisitState {
     /// Whether it is in the old history.
     is_old: bool,
-    /// Whether it waits to be passed.
-    queued: bool,
+    /// Whether it is queued.
+    is_queued: bool,
 }
 
-/// Without those that turned out to be old after they were passed.
-fn still_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, Paint>) -> Vec<Oid> {
+/// Removes the commits that turned out to be old after they were visited.
+fn retain_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, VisitState>) -> Vec<Oid> {
     commits.retain(|id| painted.get(id).is_some_and(|paint| !paint.is_old));
     commits
 }

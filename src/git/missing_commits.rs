@@ -1,7 +1,9 @@
-//! What commits lack of the history of another: one walk for many of them, because an environment runs many commits.
+//! Finds which commits of one history several other commits lack, in one walk for many of them,
+//! because an environment runs many commits.
 //!
-//! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
-//! can be found too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
+//! The walk visits commits from the newest generation down, each with a bit for every given commit
+//! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
+//! no commit-graph, or if objects are missing; it never finds too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -11,77 +13,84 @@ use super::error::{Error, Result};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 
-/// A commit by its place in the commit-graph, which saves looking it up, or by its id where it is not in there.
+/// A commit: by its position in the commit-graph, which saves a lookup, or by its id if the graph
+/// does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
-    Graph(u32),
-    Object(Oid),
+enum CommitKey {
+    InGraph(u32),
+    ById(Oid),
 }
 
-/// A commit on the walk.
-struct Node {
-    order: Order,
-    parents: Vec<Key>,
-    /// Whether a shallow clone has left its parents out.
-    cut: bool,
-    /// Whether it has been visited.
-    visited: bool,
-    /// Whether the branch contains it.
-    wanted: bool,
-    /// Which of the commits contain it.
-    contained: Bits,
+/// A commit reached by the walk.
+struct ReachedCommit {
+    order: VisitOrder,
+    parents: Vec<CommitKey>,
+    /// Whether its parents are missing because the clone is shallow.
+    is_shallow: bool,
+    /// Whether the walk has visited it.
+    is_visited: bool,
+    /// Whether the new history contains it.
+    is_in_new: bool,
+    /// Which of the given commits contain it.
+    contained_in: CommitSet,
 }
 
-/// A set of the commits that are asked about, by their place in the question.
-type Bits = u64;
+/// A set of the given commits, by their index.
+type CommitSet = u64;
 
-/// What comes first: the highest generation, then the newest by its own word. What is not in the graph has everything in it behind it.
-type Order = (u32, u64);
+/// The order of visits: the highest generation first, then the newest committer time. Commits
+/// outside the graph come before all commits in it, which are never their descendants.
+type VisitOrder = (u32, u64);
 
-struct Walk<'a> {
+/// A walk from the new commit and the given commits towards the root.
+struct MissingWalk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
-    nodes: HashMap<Key, Node>,
-    queue: BinaryHeap<(Order, Key)>,
-    /// A commit in the queue that something lacked when it was last looked for.
-    witness: Option<Key>,
+    nodes: HashMap<CommitKey, ReachedCommit>,
+    queue: BinaryHeap<(VisitOrder, CommitKey)>,
+    /// A queued commit that some open commit lacked when last checked. It saves a search of the
+    /// queue.
+    pending_hint: Option<CommitKey>,
 }
 
-/// A commit that was visited.
+/// The result of visiting one commit.
 struct Visit {
-    key: Key,
-    /// Which of the commits lack it.
-    lacking: Bits,
-    /// Why what is behind it may not be all that there is.
-    fault: Option<Error>,
+    key: CommitKey,
+    /// Which of the given commits lack it.
+    missing_from: CommitSet,
+    /// Why the walk may not know everything behind it.
+    error: Option<Error>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> MissingWalk<'a> {
     fn new(repository: &'a Repository) -> Result<Self> {
-        let (graph, shallow) = (repository.graph(), repository.shallow_boundary()?);
+        let (graph, shallow) = (repository.commit_graph(), repository.shallow_boundary()?);
         Ok(Self {
             repository,
             graph,
             shallow,
             nodes: HashMap::new(),
             queue: BinaryHeap::new(),
-            witness: None,
+            pending_hint: None,
         })
     }
 
-    fn key(&self, id: Oid) -> Key {
+    /// Returns the key of a commit: its position in the commit-graph if possible.
+    fn key_of(&self, id: Oid) -> CommitKey {
         let place = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
-        place.map_or(Key::Object(id), |place| Key::Graph(place.0))
+        place.map_or(CommitKey::ById(id), |place| CommitKey::InGraph(place.0))
     }
 
-    fn read(&self, key: Key) -> Result<(Order, Vec<Key>, bool)> {
+    /// Reads a commit's place in the order, its parents, and whether a shallow clone lacks those
+    /// parents.
+    fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
         match (key, self.graph) {
-            (Key::Graph(place), Some(graph)) => {
+            (CommitKey::InGraph(place), Some(graph)) => {
                 let commit = graph.commit_at(Position(place));
                 let parents = commit
                     .iter_parents()
-                    .map(|parent| parent.map(|place| Key::Graph(place.0)));
+                    .map(|parent| parent.map(|place| CommitKey::InGraph(place.0)));
                 let parents = parents
                     .collect::<gix::Result<_>>()
                     .map_err(|error| Error::library("reading the commit-graph")(error))?;
@@ -91,67 +100,67 @@ impl<'a> Walk<'a> {
                     false,
                 ))
             }
-            (Key::Object(id), _) => {
+            (CommitKey::ById(id), _) => {
                 let commit = self.repository.read_commit(id)?;
-                let order = (u32::MAX, commit.committer_time.seconds().unsigned_abs());
+                let order = (u32::MAX, commit.committer_time.as_seconds().unsigned_abs());
                 if self.shallow.contains(&id) {
                     return Ok((order, Vec::new(), true));
                 }
                 Ok((
                     order,
-                    commit.parents.iter().map(|id| self.key(*id)).collect(),
+                    commit.parents.iter().map(|id| self.key_of(*id)).collect(),
                     false,
                 ))
             }
             // Only a graph gives such a key.
-            (Key::Graph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
+            (CommitKey::InGraph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
         }
     }
 
-    /// Comes to a commit from one that contains it, or from outside.
-    fn reach(&mut self, key: Key, wanted: bool, contained: Bits) -> Result<()> {
+    /// Queues a commit, or records for one already reached that more commits contain it.
+    fn reach(&mut self, key: CommitKey, wanted: bool, contained: CommitSet) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
-            if wanted && !node.wanted && node.visited {
-                // A wrong date has led here too early: nothing has been counted yet.
-                node.visited = false;
+            if wanted && !node.is_in_new && node.is_visited {
+                // A wrong date led here too early, and the commit was not counted yet.
+                node.is_visited = false;
                 self.queue.push((node.order, key));
             }
-            node.wanted |= wanted;
-            node.contained |= contained;
+            node.is_in_new |= wanted;
+            node.contained_in |= contained;
             return Ok(());
         }
-        let (order, parents, cut) = self.read(key)?;
+        let (order, parents, cut) = self.read_commit(key)?;
         self.queue.push((order, key));
         self.nodes.insert(
             key,
-            Node {
+            ReachedCommit {
                 order,
                 parents,
-                cut,
-                visited: false,
-                wanted,
-                contained,
+                is_shallow: cut,
+                is_visited: false,
+                is_in_new: wanted,
+                contained_in: contained,
             },
         );
         Ok(())
     }
 }
 
-impl Walk<'_> {
-    /// Visits the next commit; none when no more are lacking among the `open` ones.
-    fn next(&mut self, open: Bits) -> Option<Visit> {
+impl MissingWalk<'_> {
+    /// Visits the next commit. Returns `None` when no open commit can lack any more.
+    fn visit_next(&mut self, open: CommitSet) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
-        let lacking = self.lacking(key, open);
+        let lacking = self.missing_from(key, open);
         if lacking == 0 && !self.is_pending(open) {
             return None;
         }
         let node = self.nodes.get_mut(&key)?;
-        node.visited = true;
-        let mut fault = node.cut.then_some(Error::Shallow);
+        node.is_visited = true;
+        let mut fault = node.is_shallow.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (wanted, contained) = (node.wanted, node.contained);
+        let (wanted, contained) = (node.is_in_new, node.contained_in);
         for parent in &parents {
-            // All are reached, also behind one that cannot be read.
+            // All parents are reached, even after one that cannot be read.
             if let Err(error) = self.reach(*parent, wanted, contained) {
                 fault = Some(error);
             }
@@ -161,80 +170,87 @@ impl Walk<'_> {
         }
         Some(Visit {
             key,
-            lacking,
-            fault,
+            missing_from: lacking,
+            error: fault,
         })
     }
 
-    /// Which of the open ones lack a commit of the history that is wanted.
-    fn lacking(&self, key: Key, open: Bits) -> Bits {
+    /// Returns which of the open commits lack this commit, if the new history contains it.
+    fn missing_from(&self, key: CommitKey, open: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
-            .filter(|node| node.wanted)
-            .map_or(0, |node| open & !node.contained)
+            .filter(|node| node.is_in_new)
+            .map_or(0, |node| open & !node.contained_in)
     }
 
-    /// Whether a commit waits that one of the open ones lacks.
-    fn is_pending(&mut self, open: Bits) -> bool {
-        let lacked = |key: &Key| {
+    /// Checks whether the queue holds a commit that one of the open commits lacks.
+    fn is_pending(&mut self, open: CommitSet) -> bool {
+        let lacked = |key: &CommitKey| {
             let node = self
                 .nodes
                 .get(key)
-                .filter(|node| node.wanted && !node.visited);
-            node.is_some_and(|node| open & !node.contained != 0)
+                .filter(|node| node.is_in_new && !node.is_visited);
+            node.is_some_and(|node| open & !node.contained_in != 0)
         };
-        let witness = self.witness.filter(lacked);
-        self.witness = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
-        self.witness.is_some()
+        let witness = self.pending_hint.filter(lacked);
+        self.pending_hint = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        self.pending_hint.is_some()
     }
 
-    fn id(&self, key: Key) -> Option<Oid> {
+    /// Returns the id of a commit.
+    fn commit_id(&self, key: CommitKey) -> Option<Oid> {
         match key {
-            Key::Object(id) => Some(id),
-            Key::Graph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
+            CommitKey::ById(id) => Some(id),
+            CommitKey::InGraph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
         }
     }
 }
 
 impl Repository {
-    /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
-    /// [`Repository::commits_between`] finds from each of them alone, in one walk for every 64. More than `limit` is an error.
-    pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+    /// Returns the commits in the history of `new`, including itself, that at least one of `old`
+    /// lacks: the union of what [`Repository::commits_between`] finds from each of them alone. It
+    /// takes one walk per 64 commits.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
+    /// not in this clone.
+    pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut found = Vec::new();
-        for (round, old) in old.chunks(Bits::BITS as usize).enumerate() {
-            found.extend(self.lacked(new, old, limit)?);
+        for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
+            found.extend(self.commits_missing_from_chunk(new, old, limit)?);
             if round > 0 {
                 found.sort_unstable();
                 found.dedup();
             }
             if found.len() > limit {
-                return Err(too_many(limit));
+                return Err(limit_error(limit));
             }
         }
         Ok(found)
     }
 
-    fn lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let mut walk = Walk::new(self)?;
-        walk.reach(walk.key(new), true, 0)?;
-        let mut open: Bits = 0;
+    /// Does the same for at most 64 commits, in one walk.
+    fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+        let mut walk = MissingWalk::new(self)?;
+        walk.reach(walk.key_of(new), true, 0)?;
+        let mut open: CommitSet = 0;
         for (at, commit) in old.iter().enumerate() {
-            walk.reach(walk.key(*commit), false, 1 << at)?;
+            walk.reach(walk.key_of(*commit), false, 1 << at)?;
             open |= 1 << at;
         }
         let mut found = Vec::new();
-        while let Some(visit) = walk.next(open) {
-            let lacked = visit.lacking != 0;
-            match visit.fault {
-                // What a shallow clone has left out behind the old ones is not looked for.
+        while let Some(visit) = walk.visit_next(open) {
+            let lacked = visit.missing_from != 0;
+            match visit.error {
+                // History behind the old commits is not needed, so a shallow clone may lack it.
                 Some(Error::Shallow) if !lacked => {}
                 Some(error) => return Err(error),
                 None => {}
             }
             if lacked {
-                found.extend(walk.id(visit.key));
+                found.extend(walk.commit_id(visit.key));
                 if found.len() > limit {
-                    return Err(too_many(limit));
+                    return Err(limit_error(limit));
                 }
             }
         }
@@ -242,8 +258,9 @@ impl Repository {
     }
 }
 
-fn too_many(limit: usize) -> Error {
-    Error::Bounds {
+/// Returns the error for more than `limit` commits.
+fn limit_error(limit: usize) -> Error {
+    Error::LimitExceeded {
         what: "the number of commits in between".to_owned(),
         limit: limit as u64,
     }

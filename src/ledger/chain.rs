@@ -1,4 +1,4 @@
-//! Chains of ledgers: which entries are new, and whether a ledger holds a commit.
+//! The chains of ledgers: which entries are new, and whether a ledger contains a commit.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -12,8 +12,8 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 
 impl Repository {
-    /// The commits after `old` up to `new`, oldest first; `None` if `old` is not on the chain of `new`. Without `old`, the whole chain
-    /// with its genesis.
+    /// Returns the commits after `old` up to `new`, oldest first; `None` if `old` is not on the
+    /// chain of `new`. Without `old`, returns the whole chain, including the genesis.
     pub fn chain_between(
         &self,
         old: Option<EntryId>,
@@ -32,8 +32,8 @@ impl Repository {
         Ok(old.is_none().then_some(ids))
     }
 
-    /// The ledger commits up to `other` that are neither `tip` nor before it, newest first.
-    pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
+    /// Returns the ledger commits up to `other` that are neither `tip` nor before it, newest first.
+    pub fn commits_beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
         let held = self
             .chain_between(None, tip)?
             .unwrap_or_default()
@@ -50,11 +50,13 @@ impl Repository {
         Ok(ids)
     }
 
-    /// Whether `wanted` is `tip` or a ledger commit before it. For many questions about one ledger see [`Chains`].
+    /// Checks whether `wanted` is `tip` or a ledger commit before it. To ask more often about one
+    /// ledger, use [`Chains`].
     ///
     /// # Errors
-    /// A commit that is not there is no "no", not even where it is the tip; and [`Error::Bounds`] past `limit` commits.
-    pub fn on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
+    /// If a commit is missing, even if it is the tip: the answer is then not "no".
+    /// [`Error::Bounds`] past `limit` commits.
+    pub fn is_on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
         let at = self.read_commit(wanted.0)?.committer_time;
         if wanted == tip {
             return Ok(true);
@@ -64,13 +66,13 @@ impl Repository {
             if commit.id == wanted.0 {
                 return Ok(true);
             }
-            // Along a ledger the times never fall.
+            // The times along a ledger never decrease.
             if commit.committer_time < at {
                 return Ok(false);
             }
             if index >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what,
                     limit: limit as u64,
                 });
@@ -80,23 +82,24 @@ impl Repository {
     }
 }
 
-/// What was walked of one ledger.
-struct Walked<'a> {
+/// The part of a ledger that was walked so far.
+struct WalkedChain<'a> {
     rest: FirstParents<'a>,
     ids: HashSet<Oid>,
-    /// The time of the oldest commit walked; times on a verified chain never fall.
+    /// The time of the oldest commit walked; times on a verified chain never decrease.
     oldest: Time,
 }
 
-/// Answers whether ledgers hold commits. Each ledger is walked once at most, and only as far as was asked.
-pub struct Chains<'a> {
+/// Checks whether ledgers contain commits. Walks each ledger at most once, and only as far as
+/// needed.
+pub struct ChainMembership<'a> {
     repository: &'a Repository,
     tips: &'a Tips,
-    walked: RefCell<BTreeMap<LedgerName, Walked<'a>>>,
+    walked: RefCell<BTreeMap<LedgerName, WalkedChain<'a>>>,
 }
 
-impl<'a> Chains<'a> {
-    /// The ledgers that end in these tips.
+impl<'a> ChainMembership<'a> {
+    /// Creates a checker for the ledgers with these tips.
     pub fn new(repository: &'a Repository, tips: &'a Tips) -> Self {
         Self {
             repository,
@@ -105,17 +108,17 @@ impl<'a> Chains<'a> {
         }
     }
 
-    /// Whether the ledger's chain holds the commit.
-    pub fn hold(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
+    /// Checks whether the ledger contains the commit.
+    pub fn contains(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
         let Some(tip) = self.tips.get(ledger) else {
             return Ok(false);
         };
         let wanted = self.repository.read_commit(id.0)?.committer_time;
         let mut all = self.walked.borrow_mut();
-        let walked = all.entry(ledger.clone()).or_insert_with(|| Walked {
+        let walked = all.entry(ledger.clone()).or_insert_with(|| WalkedChain {
             rest: self.repository.first_parent_walk(tip.0),
             ids: HashSet::new(),
-            oldest: Time::EPOCH.plus(crate::domain::time::Span::days(4_000_000)),
+            oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
         });
         while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
             let Some(commit) = walked.rest.next() else {

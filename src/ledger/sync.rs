@@ -1,13 +1,15 @@
-//! What a remote says, believed only after checking: fetched beside our ledgers, verified, moved forward only.
+//! Syncs with a remote: fetches its ledgers beside ours, verifies them, and only moves ours
+//! forward.
 //!
-//! A ledger that was rewound, deleted or that does not verify keeps its last good tip here, and is a problem that every command tells.
+//! A ledger that was rewound or deleted, or that does not verify, keeps its last valid tip here.
+//! Every command reports that problem.
 
 use std::time::Duration;
 
-use super::chain::Chains;
-use super::entry_validator::{Against, Judge};
-use super::facts::Gatherer;
-use super::notes::NOTES;
+use super::chain::ChainMembership;
+use super::entry_validator::{EntryValidator, ValidationContext};
+use super::facts::FactGatherer;
+use super::notes::NOTES_REF;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -16,47 +18,49 @@ use crate::git::error::{Error, Result};
 use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
-/// The refspec that brings ledgers along without believing them.
-pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
-/// Where fetched notes wait: a pattern of its own, so that no other notes of the user's are touched.
+/// The refspec that fetches ledgers without accepting them.
+pub const LEDGER_REFSPEC: &str = "+refs/deploy/*:refs/deploy-incoming/*";
+/// Where fetched notes are kept: a separate pattern, so that the user's other notes are not
+/// touched.
 const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
-/// The refspec for them; a pattern, because a remote may have none.
+/// Their refspec; a pattern, because a remote may have none.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
-/// How often a fetch is tried that another one beside it disturbs.
-const FETCHES: u32 = 10;
-/// How often the notes are told anew while others tell theirs. Whoever comes next catches up.
-const TELLINGS: u32 = 5;
-/// The pin in git's configuration: the project's id, trusted on first use.
-pub const PIN: &str = "deploy.root";
+/// How often to retry a fetch that a concurrent one disturbs.
+const FETCH_ATTEMPTS: u32 = 10;
+/// How often to retry updating the notes while others update them. The next writer catches up.
+const NOTES_ATTEMPTS: u32 = 5;
+/// The git setting that pins the project's id, trusted on first use.
+pub const PIN_SETTING: &str = "deploy.root";
 
-/// Why nothing could be brought up to date.
+/// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// The remote holds another project than the one that this clone trusts.
+    /// The remote has another project than the one this clone trusts.
     #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
     OtherProject {
-        /// The pin.
+        /// The pinned project.
         pinned: EntryId,
-        /// What the remote has.
+        /// The remote's project.
         found: EntryId,
     },
     /// The pin cannot be read.
     #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
     Pin(String),
-    /// Some ledgers are not to be believed, and somebody wants to write on them.
+    /// Some of the remote's ledgers are not accepted.
     #[error("the remote's ledgers are not what they were, so nothing is written on them")]
-    Problems(Vec<Problem>),
-    /// What the remote has cannot be verified in a shallow clone: that is no word against the remote.
+    Problems(Vec<LedgerProblem>),
+    /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
+    /// remote.
     #[error(
         "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
     )]
-    Shallow(Vec<Problem>),
+    Shallow(Vec<LedgerProblem>),
     /// Nothing could be fetched.
     #[error("cannot fetch from {remote}")]
     Fetch {
         /// The remote.
         remote: String,
-        /// What git said.
+        /// Git's error.
         source: Error,
     },
     /// Git failed.
@@ -64,88 +68,88 @@ pub enum SyncError {
     Git(#[from] Error),
 }
 
-/// What is wrong with a remote's ledger.
+/// A problem with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct LedgerProblem {
     /// The ledger.
     pub ledger: LedgerName,
-    /// The tip that is kept.
-    pub kept: Option<EntryId>,
-    /// What the remote shows.
-    pub shown: Option<EntryId>,
+    /// The tip that this clone keeps.
+    pub kept_tip: Option<EntryId>,
+    /// The remote's tip.
+    pub remote_tip: Option<EntryId>,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: LedgerFault,
 }
 
-impl Problem {
-    /// Whether nothing is known to be wrong: something that a rule asks about is not here, as in a shallow clone.
-    pub fn is_open(&self) -> bool {
-        matches!(&self.fault, Fault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
+impl LedgerProblem {
+    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
+    pub fn is_undecided(&self) -> bool {
+        matches!(&self.fault, LedgerFault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
     }
 }
 
-impl Problem {
-    /// The last tip that is known to be right: the one that is kept, or where the remote went on from there, the last before what is wrong.
-    /// `None` where nothing of the ledger is.
-    pub fn last_valid(&self, repository: &Repository) -> Result<Option<EntryId>> {
-        let Fault::Unverified { id, .. } = &self.fault else {
-            return Ok(self.kept);
+impl LedgerProblem {
+    /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
+    /// clone keeps. `None` if the ledger has no valid entry.
+    pub fn last_valid_tip(&self, repository: &Repository) -> Result<Option<EntryId>> {
+        let LedgerFault::Unverified { id, .. } = &self.fault else {
+            return Ok(self.kept_tip);
         };
         let Some(before) = repository.first_parent(id.0)? else {
-            return Ok(self.kept);
+            return Ok(self.kept_tip);
         };
         // A genesis is no entry.
         let entry = repository.first_parent(before)?.is_some();
-        Ok(entry.then_some(EntryId(before)).or(self.kept))
+        Ok(entry.then_some(EntryId(before)).or(self.kept_tip))
     }
 }
 
-/// The ways in which a remote's ledger can be wrong.
+/// What can be wrong with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It is gone.
+pub enum LedgerFault {
+    /// The remote no longer has it.
     Deleted,
-    /// What was there is not before what is there now.
+    /// The remote's tip does not follow our tip.
     Rewound,
     /// An entry does not verify.
     Unverified {
         /// The first such commit.
         id: EntryId,
-        /// What the rules say of it.
+        /// The result of the rules.
         verdict: Box<Verdict>,
     },
 }
 
 /// A ledger that moved forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedLedger {
     /// The ledger.
     pub ledger: LedgerName,
-    /// Where it was.
+    /// Its previous tip.
     pub old: Option<EntryId>,
-    /// Where it is.
+    /// Its new tip.
     pub new: EntryId,
     /// How many entries are new.
     pub entries: usize,
 }
 
-/// What a sync brought.
+/// The result of a sync.
 #[derive(Debug, Clone, Default)]
-pub struct Synced {
-    /// The tips that are believed now.
+pub struct SyncResult {
+    /// The accepted tips.
     pub tips: Tips,
-    /// What moved.
-    pub moved: Vec<Moved>,
-    /// What is wrong.
-    pub problems: Vec<Problem>,
-    /// The project, where it was trusted just now for the first time.
+    /// The ledgers that moved.
+    pub moved: Vec<MovedLedger>,
+    /// The problems found.
+    pub problems: Vec<LedgerProblem>,
+    /// The project, if it was pinned by this sync.
     pub pinned: Option<EntryId>,
 }
 
 impl Repository {
-    /// The project's id that this clone trusts.
-    pub fn pin(&self) -> std::result::Result<Option<EntryId>, SyncError> {
-        let Some(text) = self.config_string(PIN)? else {
+    /// Returns the project's id that this clone trusts.
+    pub fn pinned_project(&self) -> std::result::Result<Option<EntryId>, SyncError> {
+        let Some(text) = self.config_string(PIN_SETTING)? else {
             return Ok(None);
         };
         text.parse()
@@ -154,21 +158,23 @@ impl Repository {
     }
 }
 
-/// Fetches branches, ledgers and notes, verifies what is new, and moves our ledgers forward.
-pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
-    // What no ledger can be called the fetch may take away: nothing of that is put back.
+/// Fetches branches, ledgers and notes, verifies new entries, and moves our ledgers forward.
+pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
+    // A fetch may remove refs with invalid names; those are not restored.
     let before = repository.tips_below(INCOMING).unwrap_or_default();
-    let mut synced = look(repository, remote)?;
+    let mut synced = sync_once(repository, remote)?;
     if synced
         .problems
         .iter()
-        .any(|problem| problem.fault == Fault::Deleted)
+        .any(|problem| problem.fault == LedgerFault::Deleted)
     {
-        // An answer that breaks off can look to git like one that names no refs: nobody is said to have lost anything on one word.
-        let again = look(repository, remote);
-        let again = again.inspect_err(|_| restore(repository, &before, &synced.problems))?;
+        // A truncated answer can look to git like one without refs, so a deletion must be seen
+        // twice.
+        let again = sync_once(repository, remote);
+        let again =
+            again.inspect_err(|_| restore_incoming(repository, &before, &synced.problems))?;
         let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
-        synced = Synced {
+        synced = SyncResult {
             pinned: pinned.or(again.pinned),
             moved: [first, again.moved].concat(),
             ..again
@@ -177,7 +183,8 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     if synced.problems.is_empty() {
         return Ok(synced);
     }
-    let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
+    let cut_off =
+        synced.problems.iter().all(LedgerProblem::is_undecided) && repository.is_shallow()?;
     Err(if cut_off {
         SyncError::Shallow(synced.problems)
     } else {
@@ -185,28 +192,35 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     })
 }
 
-/// Takes it back that the remote does not show some ledgers any more: nobody could say so a second time.
-fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
+/// Restores the incoming refs of ledgers that seemed deleted, when a second fetch could not confirm
+/// it.
+fn restore_incoming(repository: &Repository, before: &Tips, problems: &[LedgerProblem]) {
     for problem in problems
         .iter()
-        .filter(|problem| problem.fault == Fault::Deleted)
+        .filter(|problem| problem.fault == LedgerFault::Deleted)
     {
         if let Some(tip) = before.get(&problem.ledger) {
-            // Where even this fails the next fetch does it.
+            // If this fails, the next fetch does it.
             let name = format!("{INCOMING}{}", problem.ledger);
             let _ = repository.compare_and_swap(&name, None, tip.0, "git-deploy: sync");
         }
     }
 }
 
-/// Fetches once, and takes over what verifies.
-fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
-    // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
+/// Fetches once, and accepts what verifies.
+fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
+    // Read before the fetch, so that a concurrent push by this program does not look like a rewound
+    // remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| {
-        match repository.ref_lock() {
-            // A process that was killed leaves its locks.
+    fetch_with_retries(
+        repository,
+        remote,
+        &[&branches, LEDGER_REFSPEC, NOTES_REFSPEC],
+    )
+    .map_err(|source| {
+        match repository.find_ref_lock() {
+            // A process that was killed leaves its locks behind.
             Some(lock) => SyncError::Git(Error::Locked(lock)),
             None => SyncError::Fetch {
                 remote: remote.to_owned(),
@@ -214,18 +228,19 @@ fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, Sy
             },
         }
     })?;
-    match believe(repository, tips) {
+    match accept_fetched(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
         believed => believed,
     }
 }
 
-/// Fetches, and again where a ref could not be moved: another process fetches or pushes in the same clone.
-fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
-    for attempt in 1..FETCHES {
+/// Fetches, and retries if a ref could not be moved because another process fetches or pushes in
+/// the same clone.
+fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
+    for attempt in 1..FETCH_ATTEMPTS {
         match repository.fetch(remote, refspecs) {
-            // Git's word for "some refs were not updated"; what is worse ends with 128.
-            Err(Error::Git { code: Some(1), .. }) => {
+            // Git exits with 1 if some refs were not updated, and with 128 for worse.
+            Err(Error::CommandFailed { code: Some(1), .. }) => {
                 std::thread::sleep(Duration::from_millis(20 << attempt.min(4)))
             }
             done => return done,
@@ -234,43 +249,49 @@ fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()>
     repository.fetch(remote, refspecs)
 }
 
-/// Verifies what was fetched and goes beyond `tips`, the ledgers as they were believed before the fetch.
-fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synced, SyncError> {
+/// Verifies what was fetched beyond `tips`, the accepted ledgers before the fetch, and moves our
+/// ledgers.
+fn accept_fetched(
+    repository: &Repository,
+    mut tips: Tips,
+) -> std::result::Result<SyncResult, SyncError> {
     let incoming = repository.tips_below(INCOMING)?;
-    let mut synced = Synced::default();
-    let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else {
+    let mut synced = SyncResult::default();
+    let Some((project, pinned)) = find_trusted_project(repository, &tips, &incoming)? else {
         return Ok(synced);
     };
     synced.pinned = pinned;
-    synced.problems = examine(repository, &project, &mut tips, &incoming, |moved| {
-        advance(repository, &moved.ledger, moved.old, moved.new)?;
+    synced.problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |moved| {
+        move_ledger(repository, &moved.ledger, moved.old, moved.new)?;
         synced.moved.push(moved);
         Ok(())
     })?;
-    believe_notes(repository)?;
+    accept_fetched_notes(repository)?;
     synced.tips = tips;
     Ok(synced)
 }
 
-/// Verifies what the remote shows beyond `tips`, moves them along, tells of each that goes forward, and returns what is wrong.
+/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `forward` for each ledger
+/// that moves, and returns the problems.
 ///
-/// An entry may lean only on entries of other ledgers that verify: else a forged policy, itself refused, would let in what it allows. So
-/// where a ledger is at fault, those that were good are asked again without what it shows.
-fn examine(
+/// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
+/// refused, would let in what it allows. So after a failure the other ledgers are verified again
+/// without the failed one.
+fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
     tips: &mut Tips,
     incoming: &Tips,
-    mut forward: impl FnMut(Moved) -> Result<()>,
-) -> Result<Vec<Problem>> {
-    let judge = Judge::new(
+    mut forward: impl FnMut(MovedLedger) -> Result<()>,
+) -> Result<Vec<LedgerProblem>> {
+    let judge = EntryValidator::new(
         repository,
-        Gatherer::new(repository, project).with_branches_as_entered(),
+        FactGatherer::new(repository, project).with_branches_as_entered(),
         None,
     );
     let mut believed = incoming.clone();
     let mut problems = Vec::new();
-    // The policy first: without it nothing else can be judged.
+    // The policy comes first: nothing else can be validated without it.
     let policy = LedgerName::policy();
     loop {
         let known: Tips = tips
@@ -278,7 +299,7 @@ fn examine(
             .chain(&believed)
             .map(|(name, tip)| (name.clone(), *tip))
             .collect();
-        let chains = Chains::new(repository, &known);
+        let chains = ChainMembership::new(repository, &known);
         let (mut moves, faults) = (Vec::new(), problems.len());
         let others = known.keys().filter(|name| **name != policy);
         for ledger in std::iter::once(&policy).chain(others) {
@@ -286,8 +307,8 @@ fn examine(
             let Some(new) = shown.filter(|_| shown != kept) else {
                 continue;
             };
-            match verify(repository, &judge, &chains, ledger, kept, new)? {
-                Ok(entries) => moves.push(Moved {
+            match verify_ledger(repository, &judge, &chains, ledger, kept, new)? {
+                Ok(entries) => moves.push(MovedLedger {
                     ledger: ledger.clone(),
                     old: kept,
                     new,
@@ -295,17 +316,22 @@ fn examine(
                 }),
                 Err(fault) => {
                     believed.remove(ledger);
-                    problems.push(Problem {
+                    problems.push(LedgerProblem {
                         ledger: ledger.clone(),
-                        kept,
-                        shown,
+                        kept_tip: kept,
+                        remote_tip: shown,
                         fault,
                     });
                 }
             }
         }
-        if problems.iter().skip(faults).any(Problem::is_open) {
-            // What leans on an entry of which nobody here can tell is as open, and no fault: nothing moves until it can be told.
+        if problems
+            .iter()
+            .skip(faults)
+            .any(LedgerProblem::is_undecided)
+        {
+            // Entries that depend on an undecided one are undecided too. Nothing moves until that
+            // is resolved.
             break;
         }
         if problems.len() > faults {
@@ -319,11 +345,11 @@ fn examine(
     }
     for (ledger, kept) in &*tips {
         if !incoming.contains_key(ledger) {
-            let problem = Problem {
+            let problem = LedgerProblem {
                 ledger: ledger.clone(),
-                kept: Some(*kept),
-                shown: None,
-                fault: Fault::Deleted,
+                kept_tip: Some(*kept),
+                remote_tip: None,
+                fault: LedgerFault::Deleted,
             };
             problems.push(problem);
         }
@@ -331,64 +357,65 @@ fn examine(
     Ok(problems)
 }
 
-/// The project that this clone trusts; the first one that it meets is pinned.
-fn trusted(
+/// Returns the project that this clone trusts, and its id if it is pinned now: the first project
+/// seen is pinned.
+fn find_trusted_project(
     repository: &Repository,
     tips: &Tips,
     incoming: &Tips,
 ) -> std::result::Result<Option<(Project, Option<EntryId>)>, SyncError> {
     let policy = LedgerName::policy();
     let shown = match incoming.get(&policy).or(tips.get(&policy)) {
-        // The first commit of the chain itself, not the word of its tip.
+        // The first commit of the chain itself, not what its tip claims.
         Some(tip) => repository
             .chain_between(None, *tip)?
             .and_then(|chain| chain.first().copied()),
         None => None,
     };
-    match (repository.pin()?, shown) {
+    match (repository.pinned_project()?, shown) {
         (Some(pinned), Some(found)) if pinned != found => {
             Err(SyncError::OtherProject { pinned, found })
         }
         (Some(pinned), Some(_)) => Ok(Some((Project::read(repository, pinned)?, None))),
         (None, Some(found)) => {
             let project = Project::read(repository, found)?;
-            repository.set_config(PIN, &found.to_string())?;
+            repository.set_config(PIN_SETTING, &found.to_string())?;
             Ok(Some((project, Some(found))))
         }
         (_, None) => Ok(None),
     }
 }
 
-/// Judges the entries after `kept` up to `new`; how many there are, or what is wrong.
-fn verify(
+/// Validates the entries after `kept` up to `new`; returns their number, or what is wrong.
+fn verify_ledger(
     repository: &Repository,
-    judge: &Judge<'_>,
-    chains: &Chains<'_>,
+    judge: &EntryValidator<'_>,
+    chains: &ChainMembership<'_>,
     ledger: &LedgerName,
     kept: Option<EntryId>,
     new: EntryId,
-) -> Result<std::result::Result<usize, Fault>> {
+) -> Result<std::result::Result<usize, LedgerFault>> {
     let Some(mut ids) = repository.chain_between(kept, new)? else {
-        return Ok(Err(Fault::Rewound));
+        return Ok(Err(LedgerFault::Rewound));
     };
-    let mut head = judge.head(ledger, kept)?;
+    let mut head = judge.load_tip(ledger, kept)?;
     if kept.is_none() {
         if ids.first() != Some(&head.chain.tip) {
-            return Ok(Err(Fault::Rewound));
+            return Ok(Err(LedgerFault::Rewound));
         }
         ids.remove(0);
     }
     for id in &ids {
-        let judged = judge.judge(
+        let judged = judge.validate(
             ledger,
             &head,
             *id,
-            Against::Past(&|ledger, id| chains.hold(ledger, id)),
+            ValidationContext::History(&|ledger, id| chains.contains(ledger, id)),
         );
-        match judged.head {
+        match judged.next_tip {
             Some(next) => head = next,
             None => {
-                return Ok(Err(Fault::Unverified {
+                return Ok(Err(LedgerFault::Unverified {
                     id: *id,
                     verdict: Box::new(judged.verdict),
                 }));
@@ -398,8 +425,8 @@ fn verify(
     Ok(Ok(ids.len()))
 }
 
-/// Moves our ledger; that another process of ours moved it meanwhile is no error, the next sync sees it.
-fn advance(
+/// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
+fn move_ledger(
     repository: &Repository,
     ledger: &LedgerName,
     old: Option<EntryId>,
@@ -411,10 +438,11 @@ fn advance(
     }
 }
 
-/// What is wrong with the remote's ledgers as of the last fetch: for commands that do not fetch.
+/// Returns the problems with the remote's ledgers as of the last fetch, for commands that do not
+/// fetch.
 ///
-/// What git itself fetched since the last sync is judged as a sync would judge it, and not taken over.
-pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
+/// What git itself fetched since the last sync is verified as in a sync, but not accepted.
+pub fn find_known_problems(repository: &Repository) -> Result<Vec<LedgerProblem>> {
     let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
     let Some(policy) = tips
         .get(&LedgerName::policy())
@@ -422,12 +450,16 @@ pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     else {
         return Ok(Vec::new());
     };
-    let project = Project::of_policy(repository, *policy)?;
-    examine(repository, &project, &mut tips, &incoming, |_| Ok(()))
+    let project = Project::from_policy_tip(repository, *policy)?;
+    verify_remote_ledgers(repository, &project, &mut tips, &incoming, |_| Ok(()))
 }
 
-/// Remembers that the remote's ledger is at what we pushed.
-pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId) -> Result<()> {
+/// Records that the remote's ledger is at the entry we pushed.
+pub(super) fn record_push(
+    repository: &Repository,
+    ledger: &LedgerName,
+    new: EntryId,
+) -> Result<()> {
     let name = format!("{INCOMING}{ledger}");
     let old = repository.read_ref(&name)?;
     match repository.compare_and_swap(&name, old, new.0, "git-deploy: push") {
@@ -436,15 +468,16 @@ pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId)
     }
 }
 
-/// Takes the fetched notes over. They prove nothing, so they need no proof: `audit` compares them with the ledgers.
-fn believe_notes(repository: &Repository) -> Result<()> {
+/// Accepts the fetched notes. They prove nothing, so they need no proof; `audit` compares them with
+/// the ledgers.
+fn accept_fetched_notes(repository: &Repository) -> Result<()> {
     let (ours, theirs) = (
-        repository.read_ref(NOTES)?,
+        repository.read_ref(NOTES_REF)?,
         repository.read_ref(NOTES_INCOMING)?,
     );
     match theirs {
         Some(theirs) if ours != Some(theirs) => {
-            match repository.compare_and_swap(NOTES, ours, theirs, "git-deploy: sync") {
+            match repository.compare_and_swap(NOTES_REF, ours, theirs, "git-deploy: sync") {
                 Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -453,33 +486,35 @@ fn believe_notes(repository: &Repository) -> Result<()> {
     }
 }
 
-/// After our entry went in: takes the remote's notes if they tell of it, else tells them ourselves and pushes them.
+/// Brings the notes up to date after one of our entries was accepted: takes the remote's notes if
+/// they cover it, otherwise updates and pushes ours.
 ///
-/// Ledgers and notes are fetched together, so that the notes never cover what this clone has not seen.
+/// Ledgers and notes are fetched together, so the notes never cover what this clone has not seen.
 pub fn sync_notes(
     repository: &Repository,
     remote: &str,
     ledger: &LedgerName,
     id: EntryId,
 ) -> std::result::Result<(), SyncError> {
-    for _ in 0..TELLINGS {
+    for _ in 0..NOTES_ATTEMPTS {
         let tips = sync(repository, remote)?.tips;
-        let notes = repository.notes(repository.read_ref(NOTES)?)?;
-        // The notes are anybody's word: what they say to cover may be no commit at all.
+        let notes = repository.read_notes_state(repository.read_ref(NOTES_REF)?)?;
+        // Notes are unproven: they may claim to cover ids of no commit.
         if let Some(covered) = notes.covers.get(ledger)
             && repository.read_commit(covered.0).is_ok()
-            && repository.on_chain(*covered, id, usize::MAX)?
+            && repository.is_on_chain(*covered, id, usize::MAX)?
         {
             return Ok(());
         }
         let old = repository.read_ref(NOTES_INCOMING)?;
-        if repository.catch_up_notes(&tips)?
-            && let Some(new) = repository.read_ref(NOTES)?
-            && let PushOutcome::LostRace { .. } = repository.push_one(remote, new, NOTES, old)?
+        if repository.update_notes(&tips)?
+            && let Some(new) = repository.read_ref(NOTES_REF)?
+            && let PushOutcome::LostRace { .. } =
+                repository.push_ref(remote, new, NOTES_REF, old)?
         {
             continue;
         }
-        // A remote that refuses them has notes of its own.
+        // A remote that refuses them maintains its own notes.
         break;
     }
     Ok(())

@@ -1,25 +1,28 @@
-//! The description of a deployment that nobody described: the subjects of the commits that it brings.
+//! The default description of a deployment: the subjects of the commits that it brings.
 //!
-//! Subjects are anybody's bytes. They are made harmless and cut, so that a commit can neither break an entry nor drive a terminal.
+//! Subjects come from untrusted commits. They are made safe and cut, so that a commit can neither
+//! break an entry nor send control sequences to a terminal.
 
 use std::collections::BTreeSet;
 
 use crate::domain::entry::Deployment;
 use crate::domain::id::{CommitId, Oid};
-use crate::domain::text::{Description, harmless};
+use crate::domain::text::{Description, sanitize};
 use crate::git::{Commit, Error, Repository};
 
-/// The most subjects that are named; the others are counted.
-const LINES: usize = 20;
+/// The most subjects that are listed. The rest are counted.
+const MAX_SUBJECTS: usize = 20;
 /// The longest subject, in characters.
-const LENGTH: usize = 200;
-/// More commits than this are not looked through.
-const COMMITS: usize = 10_000;
+const MAX_SUBJECT_CHARS: usize = 200;
+/// The most commits that are searched.
+const MAX_COMMITS: usize = 10_000;
 
-/// The subjects of what the changed components bring, newest first; of a first deployment, of its commits alone.
+/// Returns the subjects of the commits that the changed components bring, newest first. For a first
+/// deployment, returns the subject of its commit alone.
 ///
-/// `None` where nothing new comes, and where history is too long or cut off: a description is not worth a refusal.
-pub fn describe(
+/// Returns `None` if there are no new commits, and if history is too long or shallow: a missing
+/// description is no reason to refuse a deployment.
+pub fn build_description(
     repository: &Repository,
     deployment: &Deployment,
 ) -> Result<Option<Description>, Error> {
@@ -38,41 +41,44 @@ pub fn describe(
             brought.push(target);
             continue;
         }
-        match repository.commits_between(target, &from, COMMITS) {
+        match repository.commits_between(target, &from, MAX_COMMITS) {
             Ok(commits) => brought.extend(commits),
-            Err(Error::Bounds { .. } | Error::Shallow | Error::Missing(_)) => return Ok(None),
+            Err(Error::LimitExceeded { .. } | Error::Shallow | Error::Missing(_)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
     }
     // Two targets may share commits.
     let mut seen = BTreeSet::new();
     brought.retain(|commit| seen.insert(*commit));
-    text(repository, &brought)
+    join_subjects(repository, &brought)
 }
 
-fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
+/// Joins the subjects of the commits into a description.
+fn join_subjects(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
     let mut lines = Vec::new();
     let mut more = 0;
     for commit in commits {
-        if lines.len() == LINES {
+        if lines.len() == MAX_SUBJECTS {
             more += 1;
             continue;
         }
         let commit = repository.read_commit(*commit)?;
-        // A merge says only that the others, which are named, came together.
+        // A merge says nothing that the merged commits, which are listed, do not.
         if commit.parents.len() < 2 || commits.len() == 1 {
-            lines.extend(subject(&commit));
+            lines.extend(read_subject(&commit));
         }
     }
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
-    // What is left after making it harmless parses; should it not, the deployment goes on without.
+    // The lines are safe and should parse. If they do not, the deployment gets no description.
     Ok(lines.join("\n").parse().ok())
 }
 
-/// The first paragraph of a commit's message as one plain line; `None` if it says nothing.
-pub fn subject(commit: &Commit) -> Option<String> {
+/// Returns the first paragraph of a commit's message as one plain line, or `None` if it is empty.
+pub fn read_subject(commit: &Commit) -> Option<String> {
     let message = String::from_utf8_lossy(commit.message());
     let lines = message
         .lines()
@@ -80,9 +86,9 @@ pub fn subject(commit: &Commit) -> Option<String> {
         .take_while(|line| !line.trim().is_empty());
     let words: Vec<String> = lines
         .flat_map(str::split_whitespace)
-        .map(harmless)
+        .map(sanitize)
         .collect();
-    let line: String = words.join(" ").chars().take(LENGTH).collect();
+    let line: String = words.join(" ").chars().take(MAX_SUBJECT_CHARS).collect();
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
@@ -97,10 +103,10 @@ mod tests {
                 .to_vec();
         raw.extend(message);
         let id = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
-        subject(&Commit::parse(id, raw).unwrap())
+        read_subject(&Commit::parse(id, raw).unwrap())
     }
 
-    /// A commit's message reaches the ledger for ever: whatever it holds, one plain line comes out.
+    /// A commit's message stays in the ledger permanently, so any bytes must give one plain line.
     #[test]
     fn hostile_subjects() {
         assert_eq!(
@@ -114,6 +120,6 @@ mod tests {
         );
         assert_eq!(subject_of(b" \n \n"), None);
         let long = subject_of("ä ".repeat(5_000).as_bytes()).unwrap();
-        assert!(long.chars().count() <= LENGTH && long.parse::<Description>().is_ok());
+        assert!(long.chars().count() <= MAX_SUBJECT_CHARS && long.parse::<Description>().is_ok());
     }
 }

@@ -1,74 +1,78 @@
-//! Which component waits for which: the part of the policy's `depends_on` that lies between the components of one deployment.
+//! The order of a deployment's components: the part of the policy's `depends_on` that lies between
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 
-/// Components, and for each of them those that come before it.
+/// Components, each with those that must come before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Graph {
-    before: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
+    predecessors: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
 }
 
 impl Graph {
-    /// The order between some components of a policy. One waits also for what it depends on through others that are not among them.
+    /// Builds the order between some components of a policy. A component also waits for those that
+    /// it depends on through components that are not part of the graph.
     pub fn new(policy: &Policy, among: &BTreeSet<ComponentName>) -> Self {
         Self {
-            before: among
+            predecessors: among
                 .iter()
-                .map(|name| (name.clone(), needs(policy, among, name)))
+                .map(|name| (name.clone(), find_predecessors(policy, among, name)))
                 .collect(),
         }
     }
 
-    /// The same components, none of which waits for another.
-    pub fn without_order(among: &BTreeSet<ComponentName>) -> Self {
+    /// Builds a graph of these components in which none waits for another.
+    pub fn unordered(among: &BTreeSet<ComponentName>) -> Self {
         Self {
-            before: among
+            predecessors: among
                 .iter()
                 .map(|name| (name.clone(), BTreeSet::new()))
                 .collect(),
         }
     }
 
-    /// The other way round: as things are taken down.
+    /// Returns the graph in reverse order, for removals and rollbacks.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let mut before: BTreeMap<_, BTreeSet<ComponentName>> = self
-            .before
+            .predecessors
             .keys()
             .map(|name| (name.clone(), BTreeSet::new()))
             .collect();
-        for (name, needs) in &self.before {
+        for (name, needs) in &self.predecessors {
             for need in needs {
                 before.entry(need.clone()).or_default().insert(name.clone());
             }
         }
-        Self { before }
+        Self {
+            predecessors: before,
+        }
     }
 
-    /// All components.
-    pub fn names(&self) -> impl Iterator<Item = &ComponentName> {
-        self.before.keys()
+    /// Returns all components.
+    pub fn components(&self) -> impl Iterator<Item = &ComponentName> {
+        self.predecessors.keys()
     }
 
-    /// Those that come right before a component.
-    pub fn before(&self, name: &ComponentName) -> impl Iterator<Item = &ComponentName> {
-        self.before.get(name).into_iter().flatten()
+    /// Returns the components that must come directly before a component.
+    pub fn predecessors(&self, name: &ComponentName) -> impl Iterator<Item = &ComponentName> {
+        self.predecessors.get(name).into_iter().flatten()
     }
 
-    /// For each component the length of the longest way from it to one that nobody waits for, itself counted: whoever has the
-    /// longest way ahead begins first.
-    pub fn ways(&self) -> BTreeMap<&ComponentName, usize> {
+    /// Returns the length of the longest path from each component to a component that no other
+    /// waits for, counting both ends. The component with the longest path starts first.
+    pub fn longest_paths(&self) -> BTreeMap<&ComponentName, usize> {
         let mut ways: BTreeMap<&ComponentName, usize> =
-            self.before.keys().map(|name| (name, 1)).collect();
+            self.predecessors.keys().map(|name| (name, 1)).collect();
         let mut open: BTreeMap<&ComponentName, usize> =
             ways.keys().map(|name| (*name, 0)).collect();
-        for need in self.before.values().flatten() {
+        for need in self.predecessors.values().flatten() {
             *open.entry(need).or_default() += 1;
         }
-        // From the ends back, each once those that wait for it are known.
+        // Walks back from the last components. Each is visited once all that wait for it are known.
         let mut known: Vec<&ComponentName> = open
             .iter()
             .filter(|(_, open)| **open == 0)
@@ -76,7 +80,7 @@ impl Graph {
             .collect();
         while let Some(name) = known.pop() {
             let way = ways.get(name).copied().unwrap_or(1) + 1;
-            for need in self.before(name) {
+            for need in self.predecessors(name) {
                 ways.entry(need)
                     .and_modify(|known| *known = way.max(*known));
                 if let Some(open) = open.get_mut(need) {
@@ -91,8 +95,9 @@ impl Graph {
     }
 }
 
-/// What a component waits for among these: the nearest of them along each of its ways.
-fn needs(
+/// Returns the components among these that a component waits for: the nearest on each path of
+/// dependencies.
+fn find_predecessors(
     policy: &Policy,
     among: &BTreeSet<ComponentName>,
     name: &ComponentName,

@@ -1,7 +1,8 @@
-//! Tells people and programs what happens: `notify` of the policy.
+//! Sends notifications to the channels in the policy's `notify`.
 //!
-//! Nobody waits for them: each of those who are told has a thread and a queue of its own, what fails is tried again with growing pauses while
-//! the run goes on, and what did not arrive in the end is given back, for the run to tell. Nothing here can fail a deployment.
+//! A run never waits for them: each channel has its own thread and queue. Failed attempts are
+//! retried with growing pauses while the run continues, and what was not delivered in the end is
+//! returned, for the run to report. Nothing here can fail a deployment.
 
 mod cloudevents;
 mod event;
@@ -16,60 +17,62 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Notice, Part};
+pub use event::{Notice, NoticeComponent};
 use worker::Worker;
 
 use crate::clock::{self, Deadline};
 use crate::domain::policy::{Channel, Command, Event, Format, Notify};
 
-/// What runs the policy's commands. Called from other threads, which outlive whoever made them.
-pub trait Commands: Send + Sync + 'static {
-    /// Runs a command with this on its standard input and these variables besides the usual ones. The error says why it failed, and no secret.
-    fn tell(
+/// Runs the policy's commands. Called from other threads, which may outlive the caller.
+pub trait CommandRunner: Send + Sync + 'static {
+    /// Runs a command with this standard input and these variables in addition to the usual ones.
+    /// The error says why it failed and contains no secret.
+    fn run_notification(
         &self,
         command: &Command,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String>;
 
-    /// What a command prints: a secret. The error says why it failed, and not what it printed.
-    fn secret(&self, command: &Command) -> Result<String, String>;
+    /// Returns what a command prints, which is a secret. The error says why it failed and contains
+    /// no output.
+    fn read_secret(&self, command: &Command) -> Result<String, String>;
 }
 
-/// How long things may take.
+/// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// One attempt to post a message.
-    pub attempt: Duration,
-    /// The pause after a first failure; each further one is twice as long.
-    pub pause: Duration,
-    /// The longest pause that is chosen here; a service may ask for a longer one.
-    pub longest: Duration,
-    /// How long the end of a run waits for what is not told yet.
-    pub finish: Duration,
+    /// For one attempt to post a message.
+    pub attempt_timeout: Duration,
+    /// The pause after a first failure. It doubles with each further one.
+    pub first_pause: Duration,
+    /// The longest pause that is chosen here. A service may ask for a longer one.
+    pub max_pause: Duration,
+    /// How long the end of a run waits for undelivered messages.
+    pub finish_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let short = clock::limit("notify", Duration::from_secs(10));
+        let short = clock::time_limit("notify", Duration::from_secs(10));
         Self {
-            attempt: short,
-            pause: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
-            finish: short,
+            attempt_timeout: short,
+            first_pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(60),
+            finish_timeout: short,
         }
     }
 }
 
-/// What could not be told.
+/// A notification that was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// To whom, in words that hold no secret.
-    pub to: String,
-    /// What.
+    /// The channel, in words that contain no secret.
+    pub channel: String,
+    /// The event.
     pub event: Event,
-    /// Why not.
-    pub why: String,
+    /// The cause.
+    pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
 }
@@ -77,9 +80,9 @@ pub struct Undelivered {
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            to,
+            channel: to,
             event,
-            why,
+            reason: why,
             attempts,
         } = self;
         let times = match attempts {
@@ -92,11 +95,11 @@ impl fmt::Display for Undelivered {
 }
 
 /// Why an attempt failed.
-enum Failure {
-    /// Trying again helps nothing.
-    Final(String),
-    /// It may work later; a service may say when.
-    Later {
+enum SendFailure {
+    /// A retry cannot help.
+    Permanent(String),
+    /// A retry may succeed. A service may say when.
+    Temporary {
         why: String,
         after: Option<Duration>,
     },
@@ -104,33 +107,34 @@ enum Failure {
     TimedOut,
 }
 
-impl Failure {
-    fn later(why: impl Into<String>) -> Self {
-        Self::Later {
+impl SendFailure {
+    /// Makes a failure that may be retried at any time.
+    fn temporary(why: impl Into<String>) -> Self {
+        Self::Temporary {
             why: why.into(),
             after: None,
         }
     }
 }
 
-/// Something to be told, ready to be sent.
+/// A message, ready to be sent.
 struct Message {
     event: Event,
     media_type: &'static str,
     body: Vec<u8>,
-    /// For commands.
+    /// The environment variables, for a command.
     variables: Vec<(&'static str, String)>,
 }
 
-/// Tells of the events of a run.
+/// Sends notifications about the events of a run.
 pub struct Notifier {
     workers: Vec<(Notify, Worker)>,
     limits: Limits,
 }
 
 impl Notifier {
-    /// For those whom the environment's policy names.
-    pub fn new(notify: &[Notify], commands: &Arc<dyn Commands>, limits: Limits) -> Self {
+    /// Starts a worker for each channel in the environment's policy.
+    pub fn new(notify: &[Notify], commands: &Arc<dyn CommandRunner>, limits: Limits) -> Self {
         let many = notify.len() > 1;
         let worker = |(at, notify): (usize, &Notify)| {
             let number = if many {
@@ -150,41 +154,43 @@ impl Notifier {
         }
     }
 
-    /// Hands a notice to everyone who is to be told of its event, and returns at once.
+    /// Queues a notice for every channel that wants its event, and returns immediately.
     pub fn send(&self, notice: &Notice) {
         for (notify, worker) in &self.workers {
             if !notify.on.contains(&notice.event) {
                 continue;
             }
-            for message in messages(&notify.channel, notice) {
+            for message in build_messages(&notify.channel, notice) {
                 worker.send(message);
             }
         }
     }
 
-    /// Waits a little for what is still to be told, tries it once more at once, and gives back what could not be.
+    /// Waits a short while for the queues, with one more attempt for each message, and returns what
+    /// was not delivered.
     pub fn finish(self) -> Vec<Undelivered> {
-        let end = Deadline::after(self.limits.finish);
+        let end = Deadline::after(self.limits.finish_timeout);
         for (_, worker) in &self.workers {
-            worker.end(end);
+            worker.finish_by(end);
         }
         self.workers
             .iter()
-            .flat_map(|(_, worker)| worker.undelivered(end))
+            .flat_map(|(_, worker)| worker.wait_for_undelivered(end))
             .collect()
     }
 }
 
 impl Drop for Notifier {
-    /// Without a finish nothing more is tried, and the threads end.
+    /// Ends the threads. Without [`Self::finish`], nothing more is tried.
     fn drop(&mut self) {
         for (_, worker) in &self.workers {
-            worker.end(Deadline::after(Duration::ZERO));
+            worker.finish_by(Deadline::after(Duration::ZERO));
         }
     }
 }
 
-fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
+/// Makes the messages that a channel gets for a notice.
+fn build_messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     let message = |media_type, body| Message {
         event: notice.event,
         media_type,
@@ -193,9 +199,9 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     };
     match channel {
         Channel::Command(_) => {
-            let body = cloudevents::one(notice);
+            let body = cloudevents::encode_run_event(notice);
             vec![Message {
-                variables: variables(notice),
+                variables: build_variables(notice),
                 ..message(cloudevents::MEDIA_TYPE, body)
             }]
         }
@@ -205,28 +211,29 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
         } => {
             vec![message(
                 "application/json; charset=utf-8",
-                slack::message(notice),
+                slack::build_message(notice),
             )]
         }
         Channel::Webhook {
             format: Format::CloudEvents,
             ..
-        } => cloudevents::all(notice)
+        } => cloudevents::encode_all(notice)
             .into_iter()
             .map(|body| message(cloudevents::MEDIA_TYPE, body))
             .collect(),
     }
 }
 
-/// What a command sees of a notice. Absent is empty, so that `set -u` helps those who write one.
-fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
+/// Returns the environment variables for a notice. A missing value is empty, so that `set -u` is
+/// safe.
+fn build_variables(notice: &Notice) -> Vec<(&'static str, String)> {
     fn text(value: Option<&impl ToString>) -> String {
         value.map(ToString::to_string).unwrap_or_default()
     }
     let components = notice
         .components
         .iter()
-        .take(event::MOST)
+        .take(event::MAX_COMPONENTS)
         .map(|part| part.component.as_str());
     vec![
         ("DEPLOY_EVENT", notice.event.to_string()),
@@ -249,7 +256,7 @@ fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
         ("DEPLOY_CHANGE", text(notice.change.as_ref())),
         (
             "DEPLOY_REASON",
-            notice.reasons().into_iter().next().unwrap_or_default(),
+            notice.safe_reasons().into_iter().next().unwrap_or_default(),
         ),
         ("DEPLOY_RUN", text(notice.run.as_ref())),
         ("DEPLOY_ENTRY", text(notice.entry.as_ref())),

@@ -1,8 +1,10 @@
-//! What another policy would have said of past deployments: each one is judged again, on what was there when it was made.
+//! Judges past deployments again under another policy, on the facts as they were when each was
+//! made.
 //!
-//! It is judged as an honest client would have made it under that policy: with the approvals, the version and the artifacts that it
-//! asks for. What came before it stays as it was, even where the other policy would have refused that too. Who signed with which key
-//! was settled then and is not asked again; which files belong to a component is taken as it was then.
+//! Each deployment is judged as an honest client would have made it under that policy: with the
+//! approvals, the version and the artifacts that it requires. Earlier entries stay as they were,
+//! even if the other policy would have refused them too. Signatures were checked at the time and
+//! are not checked again. The files that belong to a component are those of the time.
 
 mod log;
 mod rejudge;
@@ -20,40 +22,40 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::{Repository, Result};
 use crate::ledger::{Project, Tips};
-use log::{Log, Place};
-use rejudge::{Met, Past};
+use log::{EntryPosition, LedgerIndex};
+use rejudge::{PastDeployment, PastLoader};
 
-/// How many deployments one thread judges in one go.
-const STRETCH: usize = 200;
+/// How many deployments a thread judges in one batch.
+const BATCH_SIZE: usize = 200;
 
-/// What is replayed, and how.
-pub struct Plan<'a> {
-    /// The policy that is tried.
+/// What to replay, and how.
+pub struct ReplaySpec<'a> {
+    /// The policy to try.
     pub proposal: &'a Policy,
-    /// The policy in force today: whether it would refuse the same.
+    /// The policy in force today, to tell whether it would refuse the same.
     pub in_force: &'a Policy,
-    /// Nothing older than this.
+    /// Leaves out older deployments.
     pub since: Option<Time>,
-    /// At most so many cases of each sort are kept, the newest.
-    pub number: usize,
+    /// The most cases of each sort that are kept. The newest are.
+    pub max_cases: usize,
 }
 
-/// A past deployment of which the other policy says something else.
+/// A past deployment on which the other policy decides differently.
 #[derive(Debug)]
-pub struct Case {
+pub struct ReplayCase {
     /// Its entry: a start or a record.
     pub id: EntryId,
-    /// What it says.
+    /// The statement of the entry.
     pub statement: Statement,
-    /// What the other policy says of it.
+    /// The other policy's verdict.
     pub verdict: Verdict,
     /// Whether the policy in force would refuse it as well.
     pub in_force_too: bool,
 }
 
-impl Case {
-    /// Newest first; of the same moment, by place.
-    fn order(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
+impl ReplayCase {
+    /// Returns the sort key: newest first, then by ledger and position.
+    fn sort_key(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
         let statement = &self.statement;
         (
             Reverse(statement.at),
@@ -63,48 +65,50 @@ impl Case {
     }
 }
 
-/// How many deployments there were in a ledger, and of how many the other policy says something else.
+/// How many deployments a ledger has, and on how many the other policy decides differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
-    /// All that were looked at.
+pub struct DecisionCounts {
+    /// All deployments that were judged.
     pub deployments: usize,
-    /// It would have refused so many that went in.
+    /// Accepted at the time, refused by the other policy.
     pub refused: usize,
-    /// It would have let in so many that the rules of then refuse, such as those that needed the glass broken.
+    /// Accepted by the other policy, but refused by the rules of the time, for example without the
+    /// break-glass that it was made with.
     pub allowed: usize,
-    /// Of so many it cannot be told.
-    pub untold: usize,
+    /// Undecidable under the other policy.
+    pub undecided: usize,
 }
 
-impl Count {
-    /// The sum of both.
+impl DecisionCounts {
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             deployments: self.deployments + other.deployments,
             refused: self.refused + other.refused,
             allowed: self.allowed + other.allowed,
-            untold: self.untold + other.untold,
+            undecided: self.undecided + other.undecided,
         }
     }
 }
 
-/// What a replay found.
+/// The result of a replay.
 #[derive(Debug, Default)]
-pub struct Replayed {
-    /// The counts by ledger, of each ledger of an environment that there is.
-    pub counts: BTreeMap<LedgerName, Count>,
+pub struct ReplayResult {
+    /// The counts of each environment's ledger.
+    pub counts: BTreeMap<LedgerName, DecisionCounts>,
     /// How many deployments each rule would have refused.
     pub rules: BTreeMap<Rule, usize>,
-    /// The newest that would have been refused.
-    pub refused: Vec<Case>,
-    /// The newest that would have been let in.
-    pub allowed: Vec<Case>,
-    /// The newest of which it cannot be told.
-    pub untold: Vec<Case>,
+    /// The newest deployments that would have been refused.
+    pub refused: Vec<ReplayCase>,
+    /// The newest deployments that would have been accepted.
+    pub allowed: Vec<ReplayCase>,
+    /// The newest deployments for which there is no decision.
+    pub undecided: Vec<ReplayCase>,
 }
 
-impl Replayed {
+impl ReplayResult {
+    /// Adds another result, and keeps the newest `number` cases of each sort.
     fn merge(mut self, other: Self, number: usize) -> Self {
         for (ledger, count) in other.counts {
             let own = self.counts.entry(ledger).or_default();
@@ -116,27 +120,28 @@ impl Replayed {
         for (own, other) in [
             (&mut self.refused, other.refused),
             (&mut self.allowed, other.allowed),
-            (&mut self.untold, other.untold),
+            (&mut self.undecided, other.undecided),
         ] {
             own.extend(other);
-            own.sort_by(|one, two| one.order().cmp(&two.order()));
+            own.sort_by(|one, two| one.sort_key().cmp(&two.sort_key()));
             own.truncate(number);
         }
         self
     }
 
-    fn take(&mut self, outcome: Judged) {
+    /// Adds one judged deployment.
+    fn add(&mut self, outcome: ReplayOutcome) {
         let ledger = match &outcome {
-            Judged::Same(ledger) => ledger.clone(),
-            Judged::Refused(case) | Judged::Allowed(case) | Judged::Untold(case) => {
-                case.statement.ledger.clone()
-            }
+            ReplayOutcome::Same(ledger) => ledger.clone(),
+            ReplayOutcome::Refused(case)
+            | ReplayOutcome::Allowed(case)
+            | ReplayOutcome::Undecided(case) => case.statement.ledger.clone(),
         };
         let count = self.counts.entry(ledger).or_default();
         count.deployments += 1;
         match outcome {
-            Judged::Same(_) => {}
-            Judged::Refused(case) => {
+            ReplayOutcome::Same(_) => {}
+            ReplayOutcome::Refused(case) => {
                 count.refused += 1;
                 let failed = case
                     .verdict
@@ -149,101 +154,112 @@ impl Replayed {
                 }
                 self.refused.push(case);
             }
-            Judged::Allowed(case) => {
+            ReplayOutcome::Allowed(case) => {
                 count.allowed += 1;
                 self.allowed.push(case);
             }
-            Judged::Untold(case) => {
-                count.untold += 1;
-                self.untold.push(case);
+            ReplayOutcome::Undecided(case) => {
+                count.undecided += 1;
+                self.undecided.push(case);
             }
         }
     }
 }
 
-/// What became of one deployment.
-enum Judged {
-    /// As then.
+/// The result of judging one deployment again.
+enum ReplayOutcome {
+    /// The decision is the same as at the time.
     Same(LedgerName),
-    Refused(Case),
-    Allowed(Case),
-    Untold(Case),
+    Refused(ReplayCase),
+    Allowed(ReplayCase),
+    Undecided(ReplayCase),
 }
 
-/// Replays the ledgers of all environments, on all processors. It is for ledgers whose entries were verified.
+/// Replays the ledgers of all environments, on all processors. Their entries must have been
+/// verified before.
 ///
 /// # Errors
-/// A ledger that cannot be read.
+/// A ledger cannot be read.
 pub fn replay(
     repository: &Repository,
     project: &Project,
     tips: &Tips,
-    plan: &Plan<'_>,
-) -> Result<Replayed> {
+    plan: &ReplaySpec<'_>,
+) -> Result<ReplayResult> {
     let shared = repository.share();
     let logs: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
     let logs = logs.into_par_iter().map(|(ledger, tip)| {
-        Log::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
+        LedgerIndex::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
     });
-    let logs: BTreeMap<LedgerName, Log> = logs.collect::<Result<_>>()?;
-    let mut begun = Replayed::default();
+    let logs: BTreeMap<LedgerName, LedgerIndex> = logs.collect::<Result<_>>()?;
+    let mut begun = ReplayResult::default();
     begun.counts.extend(
         logs.keys()
             .filter(|ledger| ledger.is_environment())
             .cloned()
-            .map(|it| (it, Count::default())),
+            .map(|it| (it, DecisionCounts::default())),
     );
     let stretches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
-    let stretches = stretches
-        .flat_map(|(ledger, log)| log.deployments.chunks(STRETCH).map(move |it| (ledger, it)));
-    let stretches: Vec<(&LedgerName, &[Place])> = stretches.collect();
+    let stretches = stretches.flat_map(|(ledger, log)| {
+        log.deployments
+            .chunks(BATCH_SIZE)
+            .map(move |it| (ledger, it))
+    });
+    let stretches: Vec<(&LedgerName, &[EntryPosition])> = stretches.collect();
     let judged = stretches.into_par_iter().map(|(ledger, places)| {
         let own = shared.fork();
-        let past = Past::new(&own, project, &logs, plan);
-        let mut found = Replayed::default();
+        let past = PastLoader::new(&own, project, &logs, plan);
+        let mut found = ReplayResult::default();
         for place in places {
-            found.take(judge(&past, ledger, *place)?);
+            found.add(judge_again(&past, ledger, *place)?);
         }
-        Ok(Replayed::default().merge(found, plan.number))
+        Ok(ReplayResult::default().merge(found, plan.max_cases))
     });
-    let judged = judged.try_reduce(
-        Replayed::default,
-        |one, two| Ok(one.merge(two, plan.number)),
-    )?;
-    Ok(begun.merge(judged, plan.number))
+    let judged = judged.try_reduce(ReplayResult::default, |one, two| {
+        Ok(one.merge(two, plan.max_cases))
+    })?;
+    Ok(begun.merge(judged, plan.max_cases))
 }
 
-/// Judges one deployment under the policy of then, and under the other.
-fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
-    let met = past.meet(ledger, place)?;
-    let then = met.as_then();
-    let now = met.under(&met.policies.proposal);
-    let case = |met: Met<'_>, verdict, in_force_too| Case {
+/// Judges one deployment under the policy of the time and under the other.
+fn judge_again(
+    past: &PastLoader<'_>,
+    ledger: &LedgerName,
+    place: EntryPosition,
+) -> Result<ReplayOutcome> {
+    let met = past.load_deployment(ledger, place)?;
+    let then = met.judge_as_made();
+    let now = met.judge_under(&met.policies.proposal);
+    let case = |met: PastDeployment<'_>, verdict, in_force_too| ReplayCase {
         id: place.id,
         statement: met.statement,
         verdict,
         in_force_too,
     };
     Ok(match (then.decision(), now.decision()) {
-        (Decision::Refused, Decision::Allowed) => Judged::Allowed(case(met, now, false)),
-        (Decision::Refused, _) => Judged::Same(ledger.clone()),
+        (Decision::Refused, Decision::Allowed) => ReplayOutcome::Allowed(case(met, now, false)),
+        (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
         (_, Decision::Refused) => {
-            let in_force_too = met.under(&met.policies.in_force).decision() == Decision::Refused;
-            Judged::Refused(case(met, now, in_force_too))
+            let in_force_too =
+                met.judge_under(&met.policies.in_force).decision() == Decision::Refused;
+            ReplayOutcome::Refused(case(met, now, in_force_too))
         }
-        (Decision::Allowed, Decision::CannotTell) => Judged::Untold(case(met, now, false)),
-        // Who broke the glass was let in for that alone: would it have been needed?
-        _ => match met.unbroken() {
-            Some(unbroken) if unbroken.as_then().decision() == Decision::Refused => {
-                let without = unbroken.under(&unbroken.policies.proposal);
+        (Decision::Allowed, Decision::CannotTell) => {
+            ReplayOutcome::Undecided(case(met, now, false))
+        }
+        // A deployment with a break-glass was accepted only for that: check whether it would still
+        // need it.
+        _ => match met.without_break_glass() {
+            Some(unbroken) if unbroken.judge_as_made().decision() == Decision::Refused => {
+                let without = unbroken.judge_under(&unbroken.policies.proposal);
                 let needless = without.decision() == Decision::Allowed;
                 if needless {
-                    Judged::Allowed(case(met, without, false))
+                    ReplayOutcome::Allowed(case(met, without, false))
                 } else {
-                    Judged::Same(ledger.clone())
+                    ReplayOutcome::Same(ledger.clone())
                 }
             }
-            _ => Judged::Same(ledger.clone()),
+            _ => ReplayOutcome::Same(ledger.clone()),
         },
     })
 }

@@ -1,6 +1,8 @@
-//! Does something with each component of a graph: in its order, as many at once as may be, the longest way ahead first.
+//! Works on each component of a graph: in its order, with a limit on how many run at once, the
+//! longest path first.
 //!
-//! What is decided is decided on the caller's thread, between the pieces of work; the work itself runs on others.
+//! Decisions are made on the caller's thread, between the pieces of work. The work itself runs on
+//! other threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
@@ -8,91 +10,94 @@ use std::sync::mpsc;
 use super::graph::Graph;
 use crate::domain::name::ComponentName;
 
-/// What became of a component.
+/// The result of one component's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate<T, E> {
-    /// It was done.
-    Done(T),
-    /// It was begun and failed.
+pub enum TaskResult<T, E> {
+    /// The work succeeded.
+    Succeeded(T),
+    /// The work started and failed.
     Failed(E),
-    /// It was not begun, because this one before it failed or was not begun either for its sake.
-    After(ComponentName),
-    /// It was not begun, because nothing was any more.
-    NotBegun,
+    /// It did not start, because this component failed. It comes before, directly or not.
+    SkippedAfter(ComponentName),
+    /// It did not start, because no new work did.
+    NotStarted,
 }
 
-/// What the caller has to say between the pieces of work.
-pub trait Foreman<J, T, E> {
-    /// Whether anything new is begun at all.
-    fn goes_on(&mut self) -> bool;
+/// The caller's decisions between the pieces of work.
+pub trait SchedulerCallbacks<J, T, E> {
+    /// Returns whether new work starts at all.
+    fn may_start(&mut self) -> bool;
 
     /// Prepares the work on a component whose turn it is.
     ///
     /// # Errors
-    /// It cannot be begun: it has failed.
-    fn begin(&mut self, component: &ComponentName) -> Result<J, E>;
+    /// The work cannot start: the component has failed.
+    fn prepare(&mut self, component: &ComponentName) -> Result<J, E>;
 
-    /// Whether work that has begun may go on: asked from it, before it does what must not be done in vain.
+    /// Checks whether work that has started may continue. The work asks before it does anything
+    /// that must not be done needlessly.
     ///
     /// # Errors
-    /// It may not: it has failed.
-    fn may_go_on(&mut self, component: &ComponentName) -> Result<(), E>;
+    /// It may not: the component has failed.
+    fn check_continue(&mut self, component: &ComponentName) -> Result<(), E>;
 
-    /// Hears how it ended, before anything that waits for it begins.
-    fn ended(&mut self, component: &ComponentName, result: &Result<T, E>);
+    /// Handles the result of a component, before any component that waits for it starts.
+    fn on_result(&mut self, component: &ComponentName, result: &Result<T, E>);
 }
 
-/// What a piece of work asks, on its way, whether it may go on. The caller's thread answers.
-pub struct Leave<'n, T, E> {
+/// Lets work that is running ask whether it may continue. The caller's thread answers.
+pub struct ContinueGuard<'n, T, E> {
     name: &'n ComponentName,
-    caller: mpsc::Sender<News<'n, T, E>>,
+    caller: mpsc::Sender<WorkerMessage<'n, T, E>>,
 }
 
-impl<T, E> Leave<'_, T, E> {
-    /// Asks.
+impl<T, E> ContinueGuard<'_, T, E> {
+    /// Asks whether the work may continue, and waits for the answer.
     ///
     /// # Errors
-    /// It may not; without a reason where nobody answers.
-    pub fn ask(&self) -> Result<(), Option<E>> {
+    /// The work may not continue. There is no reason if the caller's thread has ended.
+    pub fn check(&self) -> Result<(), Option<E>> {
         let (answer, answered) = mpsc::channel();
         self.caller
-            .send(News::Asks(self.name, answer))
+            .send(WorkerMessage::AskContinue(self.name, answer))
             .map_err(|_| None)?;
         answered.recv().map_err(|_| None)?.map_err(Some)
     }
 }
 
-/// What the caller's thread hears from the others.
-enum News<'n, T, E> {
-    Asks(&'n ComponentName, mpsc::Sender<Result<(), E>>),
+/// A message to the caller's thread.
+enum WorkerMessage<'n, T, E> {
+    AskContinue(&'n ComponentName, mpsc::Sender<Result<(), E>>),
     Ended(&'n ComponentName, Result<T, E>),
 }
 
-/// What is done with a component.
+/// The work on a component.
 pub type Work<'w, J, T, E> =
-    dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
+    dyn Fn(&ComponentName, J, &ContinueGuard<'_, T, E>) -> Result<T, E> + Sync + 'w;
 
-/// Works through a graph with at most `parallel` pieces of work at once. Every component has a fate in the end.
-pub fn carry_out<J: Send, T: Send, E: Send>(
+/// Works through a graph with at most `parallel` pieces of work at once. Returns a result for every
+/// component.
+pub fn run_graph<J: Send, T: Send, E: Send>(
     graph: &Graph,
     parallel: usize,
-    foreman: &mut dyn Foreman<J, T, E>,
+    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
     work: &Work<'_, J, T, E>,
-) -> BTreeMap<ComponentName, Fate<T, E>> {
-    let ways = graph.ways();
-    let mut waiting: BTreeSet<&ComponentName> = graph.names().collect();
-    let mut fates: BTreeMap<ComponentName, Fate<T, E>> = BTreeMap::new();
+) -> BTreeMap<ComponentName, TaskResult<T, E>> {
+    let ways = graph.longest_paths();
+    let mut waiting: BTreeSet<&ComponentName> = graph.components().collect();
+    let mut fates: BTreeMap<ComponentName, TaskResult<T, E>> = BTreeMap::new();
     let (sender, news) = mpsc::channel();
     let mut running = 0_usize;
     std::thread::scope(|scope| {
         loop {
-            while running < parallel.max(1) && foreman.goes_on() {
+            while running < parallel.max(1) && foreman.may_start() {
                 let ready = |name: &&&ComponentName| {
                     graph
-                        .before(name)
-                        .all(|before| matches!(fates.get(before), Some(Fate::Done(_))))
+                        .predecessors(name)
+                        .all(|before| matches!(fates.get(before), Some(TaskResult::Succeeded(_))))
                 };
-                // Of several the last counts: backwards, so that it is the first by name.
+                // `max_by_key` returns the last of several, so the names are reversed to get the
+                // first.
                 let next = waiting
                     .iter()
                     .rev()
@@ -101,22 +106,22 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                     .copied();
                 let Some(name) = next else { break };
                 waiting.remove(name);
-                match foreman.begin(name) {
+                match foreman.prepare(name) {
                     Ok(job) => {
                         let sender = sender.clone();
                         running += 1;
-                        // The receiver outlives the scope, so nobody is gone who could not be told.
+                        // The receiver outlives the scope, so sending cannot fail.
                         scope.spawn(move || {
-                            let leave = Leave {
+                            let leave = ContinueGuard {
                                 name,
                                 caller: sender,
                             };
                             let result = work(name, job, &leave);
-                            drop(leave.caller.send(News::Ended(name, result)));
+                            drop(leave.caller.send(WorkerMessage::Ended(name, result)));
                         });
                     }
                     Err(error) => {
-                        conclude(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
+                        record_result(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
                     }
                 }
             }
@@ -124,11 +129,13 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                 break;
             }
             match news.recv() {
-                // Whoever asked and is gone needs no answer.
-                Ok(News::Asks(name, answer)) => drop(answer.send(foreman.may_go_on(name))),
-                Ok(News::Ended(name, result)) => {
+                // The one who asked may have ended and needs no answer.
+                Ok(WorkerMessage::AskContinue(name, answer)) => {
+                    drop(answer.send(foreman.check_continue(name)))
+                }
+                Ok(WorkerMessage::Ended(name, result)) => {
                     running -= 1;
-                    conclude(graph, foreman, &mut waiting, &mut fates, (name, result));
+                    record_result(graph, foreman, &mut waiting, &mut fates, (name, result));
                 }
                 Err(mpsc::RecvError) => break,
             }
@@ -137,22 +144,25 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
     fates.extend(
         waiting
             .into_iter()
-            .map(|name| (name.clone(), Fate::NotBegun)),
+            .map(|name| (name.clone(), TaskResult::NotStarted)),
     );
     fates
 }
 
-/// Takes a result down; what waits for a failure is out.
-fn conclude<J, T, E>(
+/// Records a result. Components that wait for a failed one do not start.
+fn record_result<J, T, E>(
     graph: &Graph,
-    foreman: &mut dyn Foreman<J, T, E>,
+    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
     waiting: &mut BTreeSet<&ComponentName>,
-    fates: &mut BTreeMap<ComponentName, Fate<T, E>>,
+    fates: &mut BTreeMap<ComponentName, TaskResult<T, E>>,
     (name, result): (&ComponentName, Result<T, E>),
 ) {
-    foreman.ended(name, &result);
+    foreman.on_result(name, &result);
     let failed = result.is_err();
-    fates.insert(name.clone(), result.map_or_else(Fate::Failed, Fate::Done));
+    fates.insert(
+        name.clone(),
+        result.map_or_else(TaskResult::Failed, TaskResult::Succeeded),
+    );
     if !failed {
         return;
     }
@@ -160,13 +170,13 @@ fn conclude<J, T, E>(
     while let Some(gone) = out.pop() {
         let after: Vec<ComponentName> = waiting
             .iter()
-            .filter(|it| graph.before(it).any(|before| *before == gone))
+            .filter(|it| graph.predecessors(it).any(|before| *before == gone))
             .map(|it| (*it).clone())
             .collect();
         for it in after {
             waiting.remove(&it);
-            // Whose fault it is, however far back.
-            fates.insert(it.clone(), Fate::After(name.clone()));
+            // The component that failed first, however far back.
+            fates.insert(it.clone(), TaskResult::SkippedAfter(name.clone()));
             out.push(it);
         }
     }

@@ -1,6 +1,8 @@
-//! Whether a repository is really protected: what an operator would have to look at, looked at, and the hooks tried by a real push.
+//! Checks whether a repository is really protected: it inspects everything that an operator would
+//! have to inspect, and tries the hooks with a real push.
 //!
-//! Nothing is changed: the push is one that must be refused. Each finding comes with what to type about it.
+//! Nothing is changed, because the push is one that must be refused. Each finding comes with the
+//! command that fixes it.
 
 mod files;
 mod hooks;
@@ -12,21 +14,21 @@ use std::path::{Path, PathBuf};
 
 use crate::git::{self, Error, Repository};
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// It is as it should be.
     Good,
-    /// It protects, and could be better.
+    /// The repository is protected, but this can be improved.
     Advice,
-    /// It does not protect.
-    Bad,
+    /// The repository is not protected.
+    Problem,
 }
 
-/// What is looked at, in the order in which it is told.
+/// The subject of a finding, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum About {
-    /// Whose files they are, and who may change them.
+pub enum CheckSubject {
+    /// The owner of the files, and who may change them.
     Files,
     /// The hooks.
     Hooks,
@@ -34,14 +36,14 @@ pub enum About {
     Settings,
     /// The refs.
     Refs,
-    /// Where the objects are.
+    /// The storage of the objects.
     Objects,
     /// A push that must be refused.
     Probe,
 }
 
-impl About {
-    /// Its word.
+impl CheckSubject {
+    /// Returns the subject's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
@@ -54,133 +56,148 @@ impl About {
     }
 }
 
-/// One thing that was looked at.
+/// One result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What.
-    pub about: About,
-    /// How much it matters.
+pub struct CheckFinding {
+    /// The subject.
+    pub subject: CheckSubject,
+    /// The severity.
     pub level: Level,
-    /// What was found, in one line.
-    pub what: String,
-    /// What to type about it.
+    /// The finding, in one line.
+    pub message: String,
+    /// The command that fixes it.
     pub remedy: Option<String>,
 }
 
-/// What was found, in the order of [`About`].
+/// The result of a check, in the order of [`About`].
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckReport {
     /// The git folder.
     pub git_dir: PathBuf,
     /// All findings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
 }
 
-impl Checked {
-    /// Whether nothing is bad.
+impl CheckReport {
+    /// Returns whether no finding says that the repository is unprotected.
     pub fn is_protected(&self) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.level != Level::Bad)
+            .all(|finding| finding.level != Level::Problem)
     }
 }
 
-/// Looks at a repository: a bare one, or the top of a worktree. `program` is the one that its hooks should call.
+/// Checks a repository: a bare one, or the top of a worktree. `program` is the one that its hooks
+/// should call.
 ///
 /// # Errors
 /// There is no repository, or it cannot be read.
-pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
-    let repository = open(path)?;
+pub fn check_server(path: &Path, program: &Path) -> git::Result<CheckReport> {
+    let repository = open_repository(path)?;
     let mut inspector = Inspector {
-        shown: quoted(path),
+        quoted_path: quote_path(path),
         program,
         repository: &repository,
         findings: Vec::new(),
     };
-    inspector.look()?;
+    inspector.check_all()?;
     let mut findings = inspector.findings;
-    // Of one thing the worst comes first.
-    findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.level)));
-    Ok(Checked {
+    // Within a subject, the worst comes first.
+    findings.sort_by_key(|finding| (finding.subject, std::cmp::Reverse(finding.level)));
+    Ok(CheckReport {
         git_dir: repository.git_dir().to_owned(),
         findings,
     })
 }
 
-/// Opens a bare repository, or the one of a worktree's top.
-pub fn open(path: &Path) -> git::Result<Repository> {
+/// Opens a bare repository, or the one of a worktree's top folder.
+pub fn open_repository(path: &Path) -> git::Result<Repository> {
     match Repository::open(path) {
         Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
         other => other,
     }
 }
 
-/// Looks at one repository and writes down what it finds.
+/// Inspects one repository and collects findings.
 struct Inspector<'a> {
     repository: &'a Repository,
     program: &'a Path,
-    /// The repository's path as a shell takes it.
-    shown: String,
-    findings: Vec<Finding>,
+    /// The repository's path, quoted for a shell.
+    quoted_path: String,
+    findings: Vec<CheckFinding>,
 }
 
 impl Inspector<'_> {
-    fn look(&mut self) -> git::Result<()> {
-        self.files();
-        let carried_out = self.settings()?;
-        self.hooks(carried_out)?;
-        self.refs()?;
-        self.objects();
-        self.probe(carried_out)
+    /// Runs all checks.
+    fn check_all(&mut self) -> git::Result<()> {
+        self.check_files();
+        let carried_out = self.check_settings()?;
+        self.check_hooks(carried_out)?;
+        self.check_refs()?;
+        self.check_objects();
+        self.probe_hooks(carried_out)
     }
 
-    fn good(&mut self, about: About, what: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
+    /// Adds a finding that something is as it should be.
+    fn add_good(&mut self, about: CheckSubject, what: impl Into<String>) {
+        self.findings.push(CheckFinding {
+            subject: about,
             level: Level::Good,
-            what: what.into(),
+            message: what.into(),
             remedy: None,
         });
     }
 
-    fn advise(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
+    /// Adds a finding about a possible improvement.
+    fn add_advice(
+        &mut self,
+        about: CheckSubject,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(CheckFinding {
+            subject: about,
             level: Level::Advice,
-            what: what.into(),
+            message: what.into(),
             remedy: Some(remedy.into()),
         });
     }
 
-    fn bad(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
-            level: Level::Bad,
-            what: what.into(),
+    /// Adds a finding that the repository is not protected.
+    fn add_problem(
+        &mut self,
+        about: CheckSubject,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(CheckFinding {
+            subject: about,
+            level: Level::Problem,
+            message: what.into(),
             remedy: Some(remedy.into()),
         });
     }
 
-    /// Whether nothing but good was found about something.
-    fn is_well(&self, about: About) -> bool {
+    /// Returns whether everything found about a subject is good.
+    fn is_good(&self, about: CheckSubject) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.about != about || finding.level == Level::Good)
+            .all(|finding| finding.subject != about || finding.level == Level::Good)
     }
 
-    /// A git command in this repository, for typing.
-    fn git(&self, command: &str) -> String {
-        format!("git -C {} {command}", self.shown)
+    /// Returns a git command for this repository, ready to type.
+    fn git_command(&self, command: &str) -> String {
+        format!("git -C {} {command}", self.quoted_path)
     }
 
-    /// The command that installs.
-    fn install(&self) -> String {
-        format!("git-deploy server init {}", self.shown)
+    /// Returns the command that installs the hooks.
+    fn install_command(&self) -> String {
+        format!("git-deploy server init {}", self.quoted_path)
     }
 }
 
-/// A path as a shell takes it for one word.
-fn quoted(path: &Path) -> String {
+/// Quotes a path as one word for a shell.
+fn quote_path(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
     if !text.is_empty() && text.chars().all(plain) {

@@ -1,27 +1,28 @@
-//! Which refs are ours, by name alone: no object is opened for those that are not.
+//! Sorts refs by name alone: no object is opened for refs that do not concern us.
 
 use crate::domain::name::LedgerName;
 
-/// What a ref is to us.
+/// The kind of a ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Class {
+pub enum RefKind {
     /// The ref of a ledger, by its name.
     Ledger(LedgerName),
-    /// A ref that nobody pushes, and why.
+    /// A ref that may never be pushed, and why.
     Forbidden(&'static str),
-    /// A branch, by its short name: the policy says whether it is bound to an environment. See [`is_exact`].
+    /// A branch, by its short name. The policy decides whether it is bound to an environment. See
+    /// [`is_exact`].
     Branch(String),
-    /// A tag, likewise.
+    /// A tag, by its short name. The policy decides as for a branch.
     Tag(String),
-    /// None of our business.
+    /// Any other ref, which is not judged.
     Other,
 }
 
 const BRANCHES: &str = "refs/heads";
 const TAGS: &str = "refs/tags";
 
-impl Class {
-    /// The ledger, if it is one.
+impl RefKind {
+    /// Returns the ledger's name, or `None` for any other kind.
     pub fn ledger(&self) -> Option<&LedgerName> {
         match self {
             Self::Ledger(ledger) => Some(ledger),
@@ -30,8 +31,8 @@ impl Class {
     }
 }
 
-/// Refs that are refused with all that lies below them.
-const FORBIDDEN: [(&str, &str); 6] = [
+/// Refs that are refused, together with everything below them.
+const FORBIDDEN_REFS: [(&str, &str); 6] = [
     (
         "refs/notes/deploy",
         "the notes follow from the ledgers: the server alone writes them",
@@ -58,50 +59,56 @@ const FORBIDDEN: [(&str, &str); 6] = [
     ),
 ];
 
-/// Says what a ref is, by its full name.
-pub fn classify(name: &[u8]) -> Class {
-    if let Some(short) = below(name, "refs/deploy") {
-        // Compared exactly once it is known to be ours: on some servers' disks names that differ in case are one file.
+/// Returns the kind of a ref, by its full name.
+pub fn classify(name: &[u8]) -> RefKind {
+    if let Some(short) = strip_folder(name, "refs/deploy") {
+        // The name is compared exactly only after it is known to be ours: some servers' disks
+        // ignore case in names.
         let short = name
             .starts_with(b"refs/deploy/")
             .then_some(short)
             .and_then(|short| std::str::from_utf8(short).ok());
         let ledger = short.and_then(|short| short.parse().ok());
-        return ledger.map_or(Class::Forbidden("no ledger has this name"), Class::Ledger);
+        return ledger.map_or(
+            RefKind::Forbidden("no ledger has this name"),
+            RefKind::Ledger,
+        );
     }
-    if let Some((_, why)) = FORBIDDEN
+    if let Some((_, why)) = FORBIDDEN_REFS
         .iter()
-        .find(|(folder, _)| below(name, folder).is_some())
+        .find(|(folder, _)| strip_folder(name, folder).is_some())
     {
-        return Class::Forbidden(why);
+        return RefKind::Forbidden(why);
     }
-    // The policy binds names that are text only.
+    // The policy binds only names that are text.
     let Ok(text) = std::str::from_utf8(name) else {
-        return Class::Other;
+        return RefKind::Other;
     };
     let short = |folder: &str| {
-        below(name, folder)
+        strip_folder(name, folder)
             .and_then(|_| text.get(folder.len() + 1..))
             .map(str::to_owned)
     };
     if let Some(branch) = short(BRANCHES) {
-        Class::Branch(branch)
+        RefKind::Branch(branch)
     } else if let Some(tag) = short(TAGS) {
-        Class::Tag(tag)
+        RefKind::Tag(tag)
     } else {
-        Class::Other
+        RefKind::Other
     }
 }
 
-/// Whether the folder of a branch or tag is written as git writes it: `refs/Heads/main` is `main` on some servers' disks only.
+/// Returns whether the folder of a branch or tag has git's spelling. `refs/Heads/main` is `main`
+/// only on some servers' disks.
 pub fn is_exact(name: &[u8]) -> bool {
     [BRANCHES, TAGS]
         .iter()
         .any(|folder| name.starts_with(folder.as_bytes()))
 }
 
-/// What follows the folder and its slash, without regard to ASCII case; nothing for the folder itself.
-fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
+/// Returns what follows the folder and its slash, ignoring ASCII case: an empty name for the folder
+/// itself, and `None` if the name is not below the folder.
+fn strip_folder<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     let (head, rest) = name.split_at_checked(folder.len())?;
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {
         return None;
@@ -117,13 +124,14 @@ fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    /// A ref that could be taken for a ledger, or that changes what one says, must not pass for somebody else's business.
+    /// A ref that could be taken for a ledger, or that changes a ledger's content, is never left
+    /// unjudged.
     #[test]
     fn ours() {
         for name in ["prod", "policy", "evidence", "pr"] {
             assert_eq!(
                 classify(format!("refs/deploy/{name}").as_bytes()),
-                Class::Ledger(name.parse().unwrap())
+                RefKind::Ledger(name.parse().unwrap())
             );
         }
         let forbidden: [&[u8]; 22] = [
@@ -152,28 +160,28 @@ mod tests {
         ];
         for name in forbidden {
             assert!(
-                matches!(classify(name), Class::Forbidden(_)),
+                matches!(classify(name), RefKind::Forbidden(_)),
                 "{}",
                 String::from_utf8_lossy(name)
             );
         }
     }
 
-    /// What is nobody's of ours is left alone.
+    /// Refs that do not concern us are ignored.
     #[test]
     fn others() {
         assert_eq!(
             classify(b"refs/heads/main"),
-            Class::Branch("main".to_owned())
+            RefKind::Branch("main".to_owned())
         );
         assert_eq!(
             classify(b"refs/heads/deployment"),
-            Class::Branch("deployment".to_owned())
+            RefKind::Branch("deployment".to_owned())
         );
-        assert_eq!(classify(b"refs/tags/v1/x"), Class::Tag("v1/x".to_owned()));
+        assert_eq!(classify(b"refs/tags/v1/x"), RefKind::Tag("v1/x".to_owned()));
         assert_eq!(
             classify(b"refs/Heads/Main"),
-            Class::Branch("Main".to_owned())
+            RefKind::Branch("Main".to_owned())
         );
         assert!(
             is_exact(b"refs/heads/Main")
@@ -188,7 +196,7 @@ mod tests {
             b"refs/heads/\xff",
             b"",
         ] {
-            assert_eq!(classify(name), Class::Other);
+            assert_eq!(classify(name), RefKind::Other);
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Hands accepted entries on, as JSON lines, to the one program that the server's owner names in `deploy.handoff`.
+//! Hands accepted entries over, as JSON lines, to the program that the server's owner sets in
+//! `deploy.handoff`.
 //!
-//! A file of the repository remembers up to where each ledger was handed over, and moves on only when the program has ended well: so a
-//! program that fails gets the same lines again, with the next push. Each entry comes at least once, in its ledger's order.
+//! A file in the repository records the last entry of each ledger that was handed over. It is
+//! updated only after the program has succeeded: after a failure, the program gets the same lines
+//! again with the next push. Each entry is handed over at least once, in the order of its ledger.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,86 +13,87 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Fault, lock};
+use super::{HookError, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
-use crate::ledger::{Link, Tips};
+use crate::ledger::{LedgerCommit, Tips};
 
-/// git's configuration: the program, by its absolute path. It is called without a shell and without arguments.
+/// The git setting of the program, an absolute path. It is called without a shell and without
+/// arguments.
 pub const HANDOFF: &str = "deploy.handoff";
-/// The file that remembers, a line a ledger: its name and the last entry that was handed over.
-const DONE: &str = "git-deploy-handoff";
-/// Two pushes hand over one after the other.
-const LOCK: &str = "git-deploy-handoff.lock";
-/// How long a push waits at most for everything that is handed over after it.
+/// The file of what was handed over. Each line holds a ledger's name and its last entry.
+const DONE_FILE: &str = "git-deploy-handoff";
+/// The lock file. Two pushes hand over one after the other.
+const LOCK_FILE: &str = "git-deploy-handoff.lock";
+/// The most time that a push waits for the entries handed over after it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// How many entries the program gets at once.
-const BATCH: usize = 1_000;
-/// How often to look whether it has ended.
-const PAUSE: Duration = Duration::from_millis(5);
-/// What the program must not see, should a hook have it.
-const SECRETS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
+/// The most entries per call of the program.
+const MAX_BATCH: usize = 1_000;
+/// The pause between checks whether the program has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Variables that are removed from the program's environment.
+const SECRET_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
-/// Why entries were not handed over. They will be, with the next push.
+/// Why entries were not handed over. They are handed over with the next push.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoffError {
-    /// The setting is not usable.
+    /// The setting is not an absolute path.
     #[error("{HANDOFF} is not the absolute path of a program: {0}")]
-    NoPath(String),
-    /// It cannot be started.
+    NotAbsolute(String),
+    /// The program cannot be started.
     #[error("the program that {HANDOFF} names could not be started")]
     Start(#[source] io::Error),
-    /// It said that it failed.
+    /// The program failed.
     #[error("the program that {HANDOFF} names failed: {0}")]
     Failed(ExitStatus),
-    /// It hangs.
+    /// The program exceeded the time limit.
     #[error("the program that {HANDOFF} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
-    Late,
-    /// What was handed over cannot be remembered, or not be read.
+    TimedOut,
+    /// The file of what was handed over cannot be read or written.
     #[error("{} could not be used", path.display())]
-    Remember {
+    DoneFile {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// An entry cannot be written as JSON.
     #[error("an entry could not be written as JSON")]
     Json(#[source] serde_json::Error),
-    /// Another push is at it for too long.
+    /// Another push held the lock for too long.
     #[error(transparent)]
-    Locked(#[from] Fault),
+    Locked(#[from] HookError),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] git::Error),
 }
 
-/// An entry that is in: one line.
+/// An accepted entry: one line.
 #[derive(JsonSchema, Serialize)]
 pub struct Event {
-    /// Its ledger commit: `git show` has its signature.
+    /// Its ledger commit, whose signature `git show` displays.
     pub entry: EntryId,
     /// Its ledger.
     pub ledger: LedgerName,
-    /// What was signed: an in-toto statement, as FORMAT.md describes it.
+    /// The signed content: an in-toto statement, as FORMAT.md describes it.
     pub statement: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The kind of document that a line is, with its version.
+/// The schema of a line, with its version.
 pub const SCHEMA: &str = "git-deploy/event/v1";
 
 /// A line as it is written.
 #[derive(Serialize)]
-struct Line<'a> {
+struct EventLine<'a> {
     schema: &'static str,
     #[serde(flatten)]
     event: &'a Event,
 }
 
-/// Hands over what was not handed over yet, if the server's owner names a program.
-pub fn run(repository: &Repository) -> Result<(), HandoffError> {
+/// Hands over the entries that were not handed over yet, if the server's owner has set a program.
+pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
     let Some(program) = repository
         .config_string(HANDOFF)?
         .filter(|program| !program.is_empty())
@@ -99,37 +102,38 @@ pub fn run(repository: &Repository) -> Result<(), HandoffError> {
     };
     let program = Path::new(&program);
     if !program.is_absolute() {
-        return Err(HandoffError::NoPath(program.display().to_string()));
+        return Err(HandoffError::NotAbsolute(program.display().to_string()));
     }
-    let deadline = Deadline::after(clock::limit("handoff", TIME_LIMIT));
-    let _held = lock::take_named(repository.common_dir(), LOCK, deadline)?;
+    let deadline = Deadline::after(clock::time_limit("handoff", TIME_LIMIT));
+    let _held = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
     loop {
-        let mut done = read(repository)?;
-        let lines = next(repository, &mut done)?;
+        let mut done = read_done(repository)?;
+        let lines = read_next_entries(repository, &mut done)?;
         if lines.is_empty() {
             return Ok(());
         }
-        hand_over(repository, program, lines, deadline)?;
-        remember(repository, &done)?;
+        run_program(repository, program, lines, deadline)?;
+        write_done(repository, &done)?;
     }
 }
 
-/// Begins with what comes from now on, unless something was handed over already.
-pub(super) fn begin(repository: &Repository) -> Result<(), HandoffError> {
+/// Marks all present entries as handed over, unless a record exists, so that the program gets only
+/// later ones.
+pub(super) fn mark_all_done(repository: &Repository) -> Result<(), HandoffError> {
     let _held = lock::take(repository.common_dir())?;
-    if repository.common_dir().join(DONE).exists() {
+    if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }
-    remember(repository, &repository.tips()?)
+    write_done(repository, &repository.tips()?)
 }
 
-/// The next entries as lines, oldest first; `done` goes on to the last of them.
-fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
+/// Returns the next entries as lines, oldest first, and advances `done` to the last of them.
+fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
-    let mut left = BATCH;
+    let mut left = MAX_BATCH;
     for (ledger, tip) in repository.tips()? {
         let mut ids = Vec::new();
-        for link in repository.links(tip) {
+        for link in repository.walk_ledger(tip) {
             let id = EntryId(link?.0.id);
             if done.get(&ledger) == Some(&id) {
                 break;
@@ -139,7 +143,8 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
         for id in ids.into_iter().rev().take(left) {
             left -= 1;
             done.insert(ledger.clone(), id);
-            let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else {
+            let LedgerCommit::Entry { entry, .. } = repository.read_ledger_commit(&ledger, id)?
+            else {
                 continue;
             };
             let statement = entry
@@ -157,7 +162,7 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
             };
             serde_json::to_writer(
                 &mut lines,
-                &Line {
+                &EventLine {
                     schema: SCHEMA,
                     event: &event,
                 },
@@ -169,28 +174,31 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
     Ok(lines)
 }
 
-/// Runs the program with these lines on its standard input, and waits for it as long as there is time.
-fn hand_over(
+/// Runs the program with these lines as its standard input, and waits for its end until the
+/// deadline.
+fn run_program(
     repository: &Repository,
     program: &Path,
     lines: Vec<u8>,
     deadline: Deadline,
 ) -> Result<(), HandoffError> {
     let mut command = Command::new(program);
-    for name in SECRETS {
+    for name in SECRET_VARIABLES {
         command.env_remove(name);
     }
     command
         .current_dir(repository.git_dir())
         .env("GIT_DIR", repository.git_dir());
-    // Nothing of git's connection to the pusher: a process that it leaves behind would keep the push from ending.
+    // The program gets no connection to the pusher: a process that it leaves running would keep the
+    // push from ending.
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut child = command.spawn().map_err(HandoffError::Start)?;
     if let Some(mut pipe) = child.stdin.take() {
-        // Not waited for: a program that does not read is stopped, or content with less.
+        // This thread is not waited for. A program may end without reading everything, or is
+        // killed.
         let thread = std::thread::Builder::new().spawn(move || drop(pipe.write_all(&lines)));
         thread.map_err(HandoffError::Start)?;
     }
@@ -198,24 +206,26 @@ fn hand_over(
         match child.try_wait().map_err(HandoffError::Start)? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(HandoffError::Failed(status)),
-            None if deadline.passed() => {
-                // One that is gone already needs no end.
+            None if deadline.has_passed() => {
+                // It may have ended already.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(HandoffError::Late);
+                return Err(HandoffError::TimedOut);
             }
-            None => std::thread::sleep(PAUSE),
+            None => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
-fn read(repository: &Repository) -> Result<Tips, HandoffError> {
-    let path = repository.common_dir().join(DONE);
+/// Reads which entries were handed over.
+fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
+    let path = repository.common_dir().join(DONE_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // All there is, from the beginning: rather twice than never.
+        // Without a record, everything is handed over from the beginning: twice is better than
+        // never.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
-        Err(source) => return Err(HandoffError::Remember { path, source }),
+        Err(source) => return Err(HandoffError::DoneFile { path, source }),
     };
     let tip = |line: &str| {
         let (ledger, id) = line.split_once(' ')?;
@@ -224,7 +234,8 @@ fn read(repository: &Repository) -> Result<Tips, HandoffError> {
     Ok(text.lines().filter_map(tip).collect())
 }
 
-fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
+/// Records which entries were handed over.
+fn write_done(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
     let folder = repository.common_dir();
     let lines: Vec<String> = done
         .iter()
@@ -236,12 +247,12 @@ fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
             .tempfile_in(folder)?;
         file.write_all(lines.concat().as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(folder.join(DONE))
+        file.persist(folder.join(DONE_FILE))
             .map_err(|error| error.error)
             .map(drop)
     };
-    write().map_err(|source| HandoffError::Remember {
-        path: folder.join(DONE),
+    write().map_err(|source| HandoffError::DoneFile {
+        path: folder.join(DONE_FILE),
         source,
     })
 }

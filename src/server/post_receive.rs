@@ -1,41 +1,48 @@
-//! post-receive: what follows from entries that are in: notes, where proc-receive has not written them, and the hand-off.
+//! The hook post-receive: writes notes for accepted entries, if proc-receive has not done so, and
+//! hands the entries over.
 //!
-//! Nothing that goes wrong here takes an entry back or loses it: both go on from what they covered last, so the next run catches up.
+//! A failure here loses no entry: both tasks continue from where they ended last, so the next run
+//! catches up.
 
 use super::classify::classify;
 use super::handoff::{self, HandoffError};
-use super::ref_update::Update;
-use super::{Fault, lock};
+use super::ref_update::RefUpdate;
+use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
 
-/// What lags behind after a push.
+/// The tasks that failed after a push and are not up to date.
 #[derive(Debug, Default)]
-pub struct Behind {
-    /// Why the notes do.
-    pub notes: Option<Fault>,
-    /// Why the program that entries are handed to does.
+pub struct Backlog {
+    /// Why the notes are not.
+    pub notes: Option<HookError>,
+    /// Why the hand-off is not.
     pub handoff: Option<HandoffError>,
 }
 
-/// Sees to what follows from a push, in the repository that `open` opens if a ledger has moved.
-pub fn run(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Behind, Fault> {
-    let updates = Update::parse_all(lines)?;
+/// Writes notes and hands entries over after a push, in the repository that `open` opens if a
+/// ledger has moved.
+pub fn run(
+    lines: &[u8],
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Backlog, HookError> {
+    let updates = RefUpdate::parse_all(lines)?;
     if !updates
         .iter()
         .any(|update| classify(&update.name).ledger().is_some())
     {
-        return Ok(Behind::default());
+        return Ok(Backlog::default());
     }
     let repository = open()?;
-    Ok(Behind {
-        notes: notes(&repository).err(),
-        handoff: handoff::run(&repository).err(),
+    Ok(Backlog {
+        notes: write_notes(&repository).err(),
+        handoff: handoff::hand_over_entries(&repository).err(),
     })
 }
 
-fn notes(repository: &Repository) -> Result<(), Fault> {
+/// Writes the missing notes.
+fn write_notes(repository: &Repository) -> Result<(), HookError> {
     let _held = lock::take(repository.common_dir())?;
     let tips = repository.tips()?;
-    repository.catch_up_notes(&tips)?;
+    repository.update_notes(&tips)?;
     Ok(())
 }

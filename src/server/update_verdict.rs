@@ -1,43 +1,43 @@
-//! What is said of the updates of a push, and what that means for it.
+//! The judgements about the updates of a push, and the decision that follows from them.
 
 use crate::domain::entry::{Statement, Target};
 use crate::domain::id::CommitId;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Verdict};
 
-/// The most words that an update is described with.
-const NAMED: usize = 3;
+/// The most targets that are listed in a description.
+const MAX_NAMED: usize = 3;
 
-/// What is said of one update.
+/// The judgement of one update.
 #[derive(Debug)]
-pub struct Judgement {
-    /// The ref's full name, harmless to show.
+pub struct UpdateVerdict {
+    /// The ref's full name, safe to show.
     pub name: String,
     /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
-    pub what: Option<String>,
-    /// The rules' answers.
+    pub description: Option<String>,
+    /// The verdict of the rules.
     pub verdict: Verdict,
-    /// Whether they bind, or are only told.
+    /// Whether the verdict is enforced, or only reported.
     pub enforced: bool,
-    /// Whether it makes use of the owner's permission to recover.
-    pub recovers: bool,
+    /// Whether it uses the owner's permission to recover.
+    pub uses_recovery: bool,
 }
 
-impl Judgement {
-    /// A judgement that one check decides.
-    pub fn of_check(name: &[u8], check: Check) -> Self {
+impl UpdateVerdict {
+    /// Makes a judgement from one check.
+    pub fn from_check(name: &[u8], check: Check) -> Self {
         Self {
-            name: harmless(&String::from_utf8_lossy(name)),
-            what: None,
+            name: sanitize(&String::from_utf8_lossy(name)),
+            description: None,
             verdict: Verdict {
                 checks: vec![check],
             },
             enforced: true,
-            recovers: false,
+            uses_recovery: false,
         }
     }
 
-    /// What it means for the push: rules that only tell let everything pass.
+    /// Returns the decision. If the verdict is not enforced, the update is allowed.
     pub fn decision(&self) -> Decision {
         if self.enforced {
             self.verdict.decision()
@@ -47,8 +47,9 @@ impl Judgement {
     }
 }
 
-/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
-pub fn decision(judgements: &[Judgement]) -> Decision {
+/// Returns the decision about a whole push: one refused update refuses it, and so does one that
+/// cannot be judged.
+pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
     let any = |wanted| {
         judgements
             .iter()
@@ -63,14 +64,14 @@ pub fn decision(judgements: &[Judgement]) -> Decision {
     }
 }
 
-/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
-pub(super) fn about(statement: &Statement) -> String {
-    let ended = statement.ended();
+/// Describes an entry: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
+pub(super) fn describe_statement(statement: &Statement) -> String {
+    let ended = statement.component_results();
     let targets: Vec<&Target> = match statement.deployment() {
         Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
         None => ended.iter().map(|it| &it.target).collect(),
     };
-    if targets.is_empty() || targets.len() > NAMED {
+    if targets.is_empty() || targets.len() > MAX_NAMED {
         return statement
             .message()
             .lines()

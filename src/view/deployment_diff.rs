@@ -1,4 +1,5 @@
-//! What a deployment would bring: what `git deploy diff` prints, and the document `git-deploy/diff/v1`.
+//! What a deployment would change: the text of `git deploy diff`, and the document
+//! `git-deploy/diff/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -9,77 +10,77 @@ use super::table::{Cell, Table};
 use super::wrap;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 use crate::domain::time::Time;
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Diff {
-    /// The environment that would be deployed to.
+pub struct DeploymentDiff {
+    /// The target environment.
     pub environment: EnvName,
-    /// What would be deployed: a revision or an environment, as it was asked for.
+    /// The revision or environment to deploy, as it was typed.
     pub revision: String,
     /// The components that a deployment would change, by name.
     pub affected: Vec<ComponentName>,
-    /// Every component that is there or would be, by name.
-    pub components: Vec<Component>,
-    /// The commits that the affected components would get, newest first.
-    pub commits: Vec<Commit>,
+    /// Every component that is there now or would be, by name.
+    pub components: Vec<ComponentDiff>,
+    /// The commits that the affected components would gain, newest first.
+    pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
-    pub lost: Vec<Commit>,
-    /// Whether there are more commits than are listed.
+    pub lost: Vec<CommitSummary>,
+    /// Whether there are more commits than listed.
     pub more: bool,
 }
 
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentDiff {
     /// Its name.
     pub component: ComponentName,
-    /// What would become of it.
-    pub change: Change,
-    /// The commit that runs; absent where nothing does.
+    /// What would happen to it.
+    pub change: ContentChange,
+    /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
-    /// The commit that would run.
+    /// The commit to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CommitId>,
-    /// The version that runs.
+    /// The running version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_version: Option<Line>,
-    /// The version that would run.
+    /// The version to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_version: Option<Line>,
-    /// How many commits that touch it would come; absent where that cannot be told, as in a shallow clone.
+    /// The number of commits that it would gain; absent if unknown, as in a shallow clone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub brings: Option<Count>,
-    /// How many commits that touch it would go.
+    pub brings: Option<CommitCount>,
+    /// The number of commits that it would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loses: Option<Count>,
+    pub loses: Option<CommitCount>,
 }
 
-/// What would become of a component.
+/// What would happen to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Change {
-    /// It runs there for the first time.
+pub enum ContentChange {
+    /// It would run there for the first time.
     New,
-    /// It gets another content.
+    /// Its content would change.
     Changed,
-    /// It gets another content, and loses commits that it runs now.
+    /// Its content would change, and it would lose commits that it runs now.
     Backwards,
-    /// Nobody knows what runs, so that any deployment changes it.
+    /// The running content is unknown, so any deployment changes it.
     Unknown,
-    /// It is not in what would be deployed; only a deployment with `--destroy` takes it away.
+    /// The revision does not contain it; only a deployment with `--destroy` removes it.
     Absent,
-    /// It has the content already.
+    /// Its content would not change.
     Unchanged,
 }
 
-impl Change {
-    /// Whether a deployment would change it.
+impl ContentChange {
+    /// Returns whether a deployment would change it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
     }
@@ -88,8 +89,8 @@ impl Change {
 /// A number of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Count {
-    /// How many; where there are more than were looked at, how many were found among those.
+pub struct CommitCount {
+    /// The number; if not all commits were examined, the number found among those that were.
     pub commits: usize,
     /// Whether there may be more.
     pub more: bool,
@@ -98,30 +99,36 @@ pub struct Count {
 /// One commit.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Commit {
+pub struct CommitSummary {
     /// Its id.
     pub commit: CommitId,
     /// The first paragraph of its message, in one line.
     pub subject: String,
-    /// Its author: a person of the policy, or the name that the commit gives.
+    /// Its author: a person in the policy, or else the name in the commit.
     pub author: String,
-    /// When it was committed, by its own word.
+    /// The commit date, as stated in the commit.
     pub at: Time,
-    /// The components that it touches, of those that would change.
+    /// The components that it touches, among those that would change.
     pub components: Vec<ComponentName>,
 }
 
-/// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
-pub fn text(
-    diff: &Diff,
+/// Renders the text: one line per changed component, then at most `most` commits that would be
+/// gained or lost. `when` formats a time.
+pub fn render_text(
+    diff: &DeploymentDiff,
     most: usize,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
-    let (environment, revision) = (&diff.environment, shown(&diff.revision));
-    let rest = remark(diff);
-    if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
-        return wrap::below(
+    let (environment, revision) = (&diff.environment, format_revision(&diff.revision));
+    let rest = unchanged_remark(diff);
+    if diff.affected.is_empty()
+        && !diff
+            .components
+            .iter()
+            .any(|it| it.change == ContentChange::Absent)
+    {
+        return wrap::wrap_indented(
             "",
             2,
             &format!("{environment} has the content of {revision} already{rest}."),
@@ -130,33 +137,34 @@ pub fn text(
         .join("\n");
     }
     let bold = Style::new().bold();
-    let mut parts = wrap::below(
+    let mut parts = wrap::wrap_indented(
         "",
         2,
         &format!("{bold}To {environment}, from {revision}:{bold:#}"),
         width,
     );
-    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
-    let moves: Vec<&Component> = diff
+    let mut table =
+        Table::new(&["Component", "", "Version", "Commit", "Commits"]).shorten_columns(&[2, 0]);
+    let moves: Vec<&ComponentDiff> = diff
         .components
         .iter()
-        .filter(|it| it.change != Change::Unchanged)
+        .filter(|it| it.change != ContentChange::Unchanged)
         .collect();
     match moves.first() {
-        // Which they are goes without saying: it is all of them.
+        // All components are meant, so their names are not needed.
         Some(first)
             if rest.is_empty()
-                && moves.len() > FEW
-                && moves.iter().all(|it| said(it) == said(first)) =>
+                && moves.len() > MAX_SINGLE_ROWS
+                && moves.iter().all(|it| row_key(it) == row_key(first)) =>
         {
-            table.row(cells(first, &format!("all ({})", moves.len())));
+            table.add_row(row_cells(first, &format!("all ({})", moves.len())));
         }
         _ => moves
             .iter()
-            .for_each(|it| table.row(cells(it, it.component.as_str()))),
+            .for_each(|it| table.add_row(row_cells(it, it.component.as_str()))),
     }
     if !rest.is_empty() {
-        table.remark(Cell::styled(
+        table.add_remark(Cell::styled(
             rest.trim_start_matches(", "),
             Mark::None.style(),
         ));
@@ -186,7 +194,7 @@ pub fn text(
         };
         parts.push(format!(
             "{title}\n{}",
-            listed(commits, one, most, width, when)
+            render_commits(commits, one, most, width, when)
         ));
     }
     let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
@@ -203,19 +211,19 @@ pub fn text(
     parts.join("\n")
 }
 
-/// A revision as it is shown: as it was typed, an id shortened.
-pub(super) fn shown(revision: &str) -> String {
+/// Returns a revision as it was typed, with ids shortened.
+pub(super) fn format_revision(revision: &str) -> String {
     revision
         .parse::<CommitId>()
-        .map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
+        .map_or_else(|_| sanitize(revision), |commit| commit.0.prefix(7))
 }
 
-/// `, 5 components stay as they are`, where some do beside those that change.
-fn remark(diff: &Diff) -> String {
+/// Returns `, 5 components stay as they are` if some components would change and others would not.
+fn unchanged_remark(diff: &DeploymentDiff) -> String {
     let count = diff
         .components
         .iter()
-        .filter(|it| it.change == Change::Unchanged)
+        .filter(|it| it.change == ContentChange::Unchanged)
         .count();
     match count {
         _ if diff.affected.is_empty() => String::new(),
@@ -225,11 +233,11 @@ fn remark(diff: &Diff) -> String {
     }
 }
 
-/// So many that all are alike each have a row of their own.
-const FEW: usize = 4;
+/// Up to this number, equal components still have one row each.
+const MAX_SINGLE_ROWS: usize = 4;
 
-/// What a row says of a component.
-fn said(it: &Component) -> impl PartialEq {
+/// Returns what the row of a component shows, for comparison.
+fn row_key(it: &ComponentDiff) -> impl PartialEq {
     (
         it.change,
         it.from,
@@ -241,16 +249,17 @@ fn said(it: &Component) -> impl PartialEq {
     )
 }
 
-fn cells(it: &Component, name: &str) -> [Cell; 5] {
+/// Returns the cells of a component's row.
+fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
-        Change::New => ("new", Mark::Yes.style()),
-        Change::Changed => ("changes", Mark::Live.style()),
-        Change::Backwards => ("goes back", Mark::No.style()),
-        Change::Unknown => ("is unknown", Mark::No.style()),
-        Change::Absent => ("is not in it", Mark::None.style()),
-        Change::Unchanged => ("stays", Mark::None.style()),
+        ContentChange::New => ("new", Mark::Yes.style()),
+        ContentChange::Changed => ("changes", Mark::Live.style()),
+        ContentChange::Backwards => ("goes back", Mark::No.style()),
+        ContentChange::Unknown => ("is unknown", Mark::No.style()),
+        ContentChange::Absent => ("is not in it", Mark::None.style()),
+        ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
-    let counted = |count: Count, sign: &str| {
+    let counted = |count: CommitCount, sign: &str| {
         let more = if count.more { "+" } else { "" };
         (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
     };
@@ -269,17 +278,17 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
     [
         Cell::from(name),
         Cell::styled(word, style),
-        Cell::from(arrow(
+        Cell::from(format_change(
             it.from_version.as_ref().map(Line::to_string),
             it.to_version.as_ref().map(Line::to_string),
         )),
-        Cell::from(arrow(it.from.map(short), it.to.map(short))),
+        Cell::from(format_change(it.from.map(short), it.to.map(short))),
         Cell::from(numbers),
     ]
 }
 
-/// From one to the other, or the one that there is.
-pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
+/// Returns `from → to`, or the only one of the two that exists.
+pub(super) fn format_change(from: Option<String>, to: Option<String>) -> String {
     match (from, to) {
         (None, None) => Mark::None.symbol().to_string(),
         (Some(from), Some(to)) if from == to => from,
@@ -289,8 +298,9 @@ pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
     }
 }
 
-fn listed(
-    commits: &[Commit],
+/// Renders a table of at most `most` commits.
+fn render_commits(
+    commits: &[CommitSummary],
     one_component: bool,
     most: usize,
     width: Option<usize>,
@@ -302,9 +312,9 @@ fn listed(
         &["Commit", "Subject", "Author", "When", "Component"]
     };
     let mut table = Table::new(headers)
-        .elastic(&[2, 4, 1])
-        .least(2, 12)
-        .least(4, 16);
+        .shorten_columns(&[2, 4, 1])
+        .with_min_width(2, 12)
+        .with_min_width(4, 16);
     for it in commits.iter().take(most) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),
@@ -313,18 +323,19 @@ fn listed(
             Cell::from(when(it.at)),
         ];
         if !one_component {
-            cells.push(Cell::from(named(&it.components)));
+            cells.push(Cell::from(name_or_count(&it.components)));
         }
-        table.row(cells);
+        table.add_row(cells);
     }
     table.render(width)
 }
 
-/// More components than this are counted, not named.
-const NAMED: usize = 3;
+/// A list with more components than this shows only their number.
+const MAX_NAMED: usize = 3;
 
-fn named(components: &[ComponentName]) -> String {
-    if components.len() > NAMED {
+/// Returns the names of components, or their number if there are many.
+fn name_or_count(components: &[ComponentName]) -> String {
+    if components.len() > MAX_NAMED {
         return format!("{} components", components.len());
     }
     components

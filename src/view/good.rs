@@ -1,4 +1,5 @@
-//! What ran well last: what `git deploy good` prints, and the document `git-deploy/good/v1`.
+//! The last healthy release of each component: the text of `git deploy good`, and the document
+//! `git-deploy/good/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,59 +15,64 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Good {
+pub struct HealthyReleases {
     /// The environment.
     pub environment: EnvName,
-    /// Every component that runs or was attempted there, by name.
-    pub components: Vec<Component>,
+    /// Every component that runs or was attempted in the environment, by name.
+    pub components: Vec<ComponentRelease>,
 }
 
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentRelease {
     /// Its name.
     pub component: ComponentName,
-    /// What ran well last; absent where nothing did.
+    /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub good: Option<Release>,
+    pub good: Option<HealthyRelease>,
 }
 
-/// A commit that ran well.
+/// A healthy release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Release {
+pub struct HealthyRelease {
     /// The commit.
     pub commit: CommitId,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// Whether a verification said so; else nothing verifies the component, and its deployment succeeded.
+    /// Whether a verification passed; otherwise nothing verifies the component, and its deployment
+    /// succeeded.
     pub verified: bool,
     /// Whether it runs now.
     pub runs: bool,
-    /// From when it ran.
+    /// When it began to run.
     pub from: Time,
-    /// Until when; absent while it runs.
+    /// When it stopped; absent while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
     /// Who deployed it.
     pub by: Person,
-    /// The number of the entry that says so, in the environment's ledger.
+    /// The sequence number of the entry that proves it, in the environment's ledger.
     pub sequence: u64,
 }
 
-/// The table. `when` shows a moment.
-pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table =
-        Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
+/// Renders the table. `when` formats a time.
+pub fn render_text(
+    good: &HealthyReleases,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
+    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"])
+        .shorten_columns(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
-    // Of which entry it was does not show.
-    let told = |release: &Release| Release {
+    // The sequence number is not shown, so it must not separate equal rows.
+    let told = |release: &HealthyRelease| HealthyRelease {
         sequence: 0,
         ..release.clone()
     };
-    for (components, release) in grouping::rows(
+    for (components, release) in grouping::group_rows(
         good.components
             .iter()
             .map(|it| (&it.component, it.good.as_ref().map(told))),
@@ -74,7 +80,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];
-            table.row(
+            table.add_row(
                 [Cell::from(components), dash().into(), dash().into()]
                     .into_iter()
                     .chain(rest),
@@ -95,7 +101,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         } else {
             Mark::Yes.style()
         };
-        table.row([
+        table.add_row([
             Cell::from(components),
             Cell::from(release.version.as_ref().map_or_else(dash, Line::to_string)),
             Cell::from(release.commit.0.prefix(7)),

@@ -1,16 +1,17 @@
-//! Components of which the same is to be said, told together: forty lines that differ in one name are read by nobody.
+//! Groups of components with the same text. A list of forty lines that differ in one name is
+//! unreadable.
 
 use std::fmt::Display;
 
 use super::wrap;
 
-/// So few are told one by one.
-const FEW: usize = 4;
-/// How many are named where there are more.
-const NAMED: usize = 3;
+/// Up to this number, all names are listed.
+const MAX_LISTED: usize = 4;
+/// The number of names listed for a larger group.
+const LISTED_OF_MANY: usize = 3;
 
-/// The names of which the same is to be said, and what that is, in the order in which each comes first.
-pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
+/// Groups names with equal text, in the order in which each text first appears.
+pub fn group_equal<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
     let mut groups: Vec<(Vec<N>, T)> = Vec::new();
     for (name, said) in all {
         match groups.iter_mut().find(|(_, known)| *known == said) {
@@ -21,35 +22,36 @@ pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(V
     groups
 }
 
-/// The same with a label for the names, of which there are `of` altogether.
-pub fn joined<N: Display, T: PartialEq>(
+/// Groups names like [`grouped`], with one label per group. `of` is the number of all names.
+pub fn group_with_labels<N: Display, T: PartialEq>(
     all: impl IntoIterator<Item = (N, T)>,
     of: usize,
 ) -> Vec<(String, T)> {
-    let groups = grouped(all.into_iter().map(|(name, said)| (name.to_string(), said)));
+    let groups = group_equal(all.into_iter().map(|(name, said)| (name.to_string(), said)));
     groups
         .into_iter()
-        .map(|(names, said)| (told(&names, of), said))
+        .map(|(names, said)| (group_label(&names, of), said))
         .collect()
 }
 
-/// More components than this are counted where a sentence speaks of them.
-const COUNTED: usize = 3;
+/// A sentence with more components than this shows only their number.
+const MAX_IN_SENTENCE: usize = 3;
 
-/// The names in a sentence, or how many there are.
-pub fn counted(names: &[&str]) -> String {
-    if names.len() > COUNTED {
+/// Returns the names for use in a sentence, or their number if there are many.
+pub fn list_or_count(names: &[&str]) -> String {
+    if names.len() > MAX_IN_SENTENCE {
         format!("{} components", names.len())
     } else {
         names.join(", ")
     }
 }
 
-/// So many share a row of a table.
-const ALIKE: usize = 3;
+/// A group of at least this size shares a row of a table.
+const MIN_GROUP: usize = 3;
 
-/// The same for the rows of a table: each by itself, but for the most of which the same is to be said, who come last.
-pub fn rows<N: Display, T: PartialEq + Clone>(
+/// Groups the rows of a table: each name has its own row, except the largest group, which shares
+/// the last row.
+pub fn group_rows<N: Display, T: PartialEq + Clone>(
     all: impl IntoIterator<Item = (N, T)>,
 ) -> Vec<(String, T)> {
     let all: Vec<(String, T)> = all
@@ -58,11 +60,11 @@ pub fn rows<N: Display, T: PartialEq + Clone>(
         .collect();
     let (of, groups) = (
         all.len(),
-        grouped(all.iter().map(|(name, said)| (name, said))),
+        group_equal(all.iter().map(|(name, said)| (name, said))),
     );
     let most = groups.iter().max_by_key(|(names, _)| names.len());
     let Some((alike, said)) =
-        most.filter(|(names, _)| names.len() >= ALIKE || names.len() == of && of > 1)
+        most.filter(|(names, _)| names.len() >= MIN_GROUP || names.len() == of && of > 1)
     else {
         return all;
     };
@@ -77,31 +79,34 @@ pub fn rows<N: Display, T: PartialEq + Clone>(
         .collect()
 }
 
-fn told(names: &[String], of: usize) -> String {
+/// Returns the label of a group: its names, or how many they are.
+fn group_label(names: &[String], of: usize) -> String {
     match names.len() {
-        len if len <= FEW => names.join(", "),
+        len if len <= MAX_LISTED => names.join(", "),
         len if len == of => format!("all ({len})"),
         len => format!(
             "{} and {} more",
             names
                 .iter()
-                .take(NAMED)
+                .take(LISTED_OF_MANY)
                 .map(String::as_str)
                 .collect::<Vec<_>>()
                 .join(", "),
-            len - NAMED
+            len - LISTED_OF_MANY
         ),
     }
 }
 
-/// The widest label that a column is made for: a longer one stands out of it, so that there is room for what is said.
-pub fn label(width: Option<usize>) -> usize {
+/// Returns the widest label for which a column is made. A longer label extends beyond its column,
+/// so that room is left for the text.
+pub fn max_label_width(width: Option<usize>) -> usize {
     width.map_or(usize::MAX, |width| width * 2 / 5)
 }
 
-/// How wide a column for the labels is: names of components are ASCII. It leaves room behind it where there is a width.
-pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
-    let most = label(width);
+/// Returns the width of the column of labels. Component names are ASCII, so bytes are columns. Some
+/// room is left for the text if there is a width.
+pub fn label_width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
+    let most = max_label_width(width);
     joined
         .iter()
         .map(|(label, _)| label.len())
@@ -110,24 +115,24 @@ pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
         .unwrap_or_default()
 }
 
-/// The lines of one group: a head, its label in a column of so many, and what is said of it.
-pub fn line(
+/// Renders one group: a head, the label in a column of the given width, and the text.
+pub fn render_group(
     head: &str,
     label: &str,
     columns: usize,
     said: &str,
     width: Option<usize>,
 ) -> Vec<String> {
-    let indent = wrap::columns(head);
+    let indent = wrap::display_width(head);
     if label.len() <= columns {
-        return wrap::hanging(&format!("{head}{label:columns$}  "), said, width);
+        return wrap::wrap_hanging(&format!("{head}{label:columns$}  "), said, width);
     }
     let whole = format!("{head}{label}  {said}");
-    if width.is_none_or(|width| wrap::columns(&whole) <= width) {
+    if width.is_none_or(|width| wrap::display_width(&whole) <= width) {
         return vec![whole];
     }
-    let mut lines = wrap::below(head, indent + 2, label, width);
-    lines.extend(wrap::hanging(&" ".repeat(indent + 2), said, width));
+    let mut lines = wrap::wrap_indented(head, indent + 2, label, width);
+    lines.extend(wrap::wrap_hanging(&" ".repeat(indent + 2), said, width));
     lines
 }
 
@@ -135,7 +140,8 @@ pub fn line(
 mod tests {
     use super::*;
 
-    /// Who approves reads which components it is about, unless it is all of them; nothing is lost in a group.
+    /// Checks that a label names the components unless it is about all of them, and that no
+    /// component is lost in a group.
     #[test]
     fn labels() {
         let told = |text: &str| {
@@ -145,7 +151,7 @@ mod tests {
             } else {
                 text.split(' ').count()
             };
-            joined(pairs, of)
+            group_with_labels(pairs, of)
                 .into_iter()
                 .map(|(label, said)| format!("{label}: {said}"))
                 .collect::<Vec<_>>()
@@ -159,12 +165,12 @@ mod tests {
         );
     }
 
-    /// Of the rows of a table no name is hidden but in the one group that everything else tells from.
+    /// Checks that every row of a table names its component, except the largest group.
     #[test]
     fn few_rows() {
         let told = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            rows(pairs)
+            group_rows(pairs)
                 .into_iter()
                 .map(|(label, said)| format!("{label}: {said}"))
                 .collect::<Vec<_>>()

@@ -1,15 +1,17 @@
-//! What an audit found as a JUnit report, for whoever files it or a CI that shows it: a test case for each ledger, one for the notes, one
-//! for the rest. What is wrong is a failure, what could not be told an error.
+//! The result of an audit as a JUnit report for CI systems: a test case for each ledger, one for
+//! the notes and one for the rest. A finding is a failure; a fact that could not be checked is an
+//! error.
 
 use std::fmt::Write as _;
 
-use super::audit::{Audit, Finding, Part};
-use crate::domain::text::harmless;
+use super::audit::{AuditDocument, AuditSection, FindingDocument};
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 
-/// The XML document, as of a time. Its format is the one that CI systems agree on; it has no schema of its own.
-pub fn xml(audit: &Audit, at: Time) -> String {
-    let mut cases: Vec<(String, &Part)> = Vec::new();
+/// Renders the XML document with this timestamp. The format is the one that CI systems agree on; it
+/// has no schema of its own.
+pub fn render_xml(audit: &AuditDocument, at: Time) -> String {
+    let mut cases: Vec<(String, &AuditSection)> = Vec::new();
     for ledger in &audit.ledgers {
         let entries = if ledger.entries == 1 {
             "entry"
@@ -21,7 +23,7 @@ pub fn xml(audit: &Audit, at: Time) -> String {
                 "{}, {} {entries} up to {}",
                 ledger.ledger, ledger.entries, ledger.tip
             ),
-            &ledger.part,
+            &ledger.section,
         ));
     }
     cases.extend(
@@ -37,7 +39,7 @@ pub fn xml(audit: &Audit, at: Time) -> String {
     let with = |outcome: &str| {
         cases
             .iter()
-            .filter(|(_, part)| case(part) == outcome)
+            .filter(|(_, part)| result_element(part) == outcome)
             .count()
     };
     let (failures, errors) = (with("failure"), with("error"));
@@ -47,31 +49,32 @@ pub fn xml(audit: &Audit, at: Time) -> String {
         cases.len()
     );
     for (name, part) in &cases {
-        let kind = case(part);
+        let kind = result_element(part);
         let _ = write!(
             text,
             "    <testcase classname=\"git-deploy\" name=\"{}\"",
-            escaped(name)
+            escape_xml(name)
         );
         if kind.is_empty() {
             text.push_str("/>\n");
             continue;
         }
-        let lines: Vec<String> = part.findings.iter().map(line).collect();
+        let lines: Vec<String> = part.findings.iter().map(format_finding).collect();
         let first = lines.first().map_or("", String::as_str);
         let _ = writeln!(
             text,
             ">\n      <{kind} message=\"{}\">{}</{kind}>\n    </testcase>",
-            escaped(first),
-            escaped(&lines.join("\n"))
+            escape_xml(first),
+            escape_xml(&lines.join("\n"))
         );
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
 }
 
-/// The element of a test case that says what came of it; empty where nothing was found.
-fn case(part: &Part) -> &'static str {
+/// Returns the XML element for the result of a test case, or an empty string if there are no
+/// findings.
+fn result_element(part: &AuditSection) -> &'static str {
     if part
         .findings
         .iter()
@@ -85,7 +88,8 @@ fn case(part: &Part) -> &'static str {
     }
 }
 
-fn line(finding: &Finding) -> String {
+/// Returns a finding as one line.
+fn format_finding(finding: &FindingDocument) -> String {
     let entry = finding
         .entry
         .map_or_else(String::new, |entry| format!("{entry} "));
@@ -97,11 +101,12 @@ fn line(finding: &Finding) -> String {
     } else {
         "cannot tell: "
     };
-    harmless(&format!("{entry}{doubt}{rule}{}", finding.detail))
+    sanitize(&format!("{entry}{doubt}{rule}{}", finding.detail))
 }
 
-/// A text between tags or quotes; it is harmless already, so it holds no character that XML cannot.
-fn escaped(text: &str) -> String {
+/// Escapes a text for use between tags or quotes. The text is sanitized already, so it contains no
+/// character that XML forbids.
+fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -112,11 +117,12 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What a finding quotes from a repository cannot end an element or begin one; a reader of XML gets back what was said.
+    /// Checks that a finding's text cannot end or start an XML element, and that an XML reader gets
+    /// the text back.
     #[test]
     fn hostile_details() {
         let detail = "]]></failure><testcase name=\"x\"/> & \u{1b}[31m".to_owned();
-        let finding = Finding {
+        let finding = FindingDocument {
             kind: "chain",
             ledger: None,
             outcome: "fail",
@@ -124,24 +130,24 @@ mod tests {
             rule: None,
             detail,
         };
-        let doubt = Finding {
+        let doubt = FindingDocument {
             outcome: "unknown",
             detail: "no such object".to_owned(),
             ..finding.clone()
         };
-        let part = |finding| Part {
+        let part = |finding| AuditSection {
             findings: vec![finding],
             remarks: vec![],
         };
         let (notes, other) = (Some(part(finding)), part(doubt));
-        let audit = Audit {
+        let audit = AuditDocument {
             project: None,
             pinned: false,
             ledgers: vec![],
             notes,
             other,
         };
-        let text = xml(&audit, Time::EPOCH);
+        let text = render_xml(&audit, Time::EPOCH);
         let document = roxmltree::Document::parse(&text).unwrap();
         let cases: Vec<_> = document
             .descendants()

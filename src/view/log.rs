@@ -1,4 +1,4 @@
-//! What happened: the table of `git deploy log`, and the document `git-deploy/log/v1`.
+//! The history of the ledgers: the table of `git deploy log`, and the document `git-deploy/log/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
-    Action, Deployment, Ended, Intent, Kind, Outcome, Statement, Target, VerificationResult,
-    summary,
+    Action, ComponentResult, Deployment, DeploymentKind, Intent, Outcome, Statement, Target,
+    VerificationResult, overall_outcome,
 };
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -17,44 +17,44 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Log {
-    /// Newest first.
-    pub entries: Vec<Event>,
-    /// Whether there are older ones that were not asked for.
+pub struct LogPage {
+    /// The entries, newest first.
+    pub entries: Vec<LogEntry>,
+    /// Whether there are older entries that were not requested.
     pub more: bool,
 }
 
 /// One entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
-    /// The ledger commit that says so.
+pub struct LogEntry {
+    /// The ledger commit.
     pub entry: EntryId,
     /// Its ledger.
     pub ledger: LedgerName,
     /// The environment; absent in `policy` and `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvName>,
-    /// When.
+    /// When it was signed.
     pub at: Time,
     /// Who signed.
     pub by: Person,
-    /// On whose behalf.
+    /// The person on whose behalf it was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// The action's word, as in the entry.
+    /// The name of the action, as in the entry.
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
     pub verb: &'static str,
-    /// What it happened to, for people.
+    /// What it concerns, in words.
     pub what: String,
-    /// The components, where the entry speaks of any at a commit.
+    /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub components: Vec<Part>,
-    /// Whose approvals count for it.
+    pub components: Vec<EntryComponent>,
+    /// The people whose approvals count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
-    /// The reason why rules were broken.
+    /// The reason for breaking the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
 }
@@ -62,7 +62,7 @@ pub struct Event {
 /// One component of an entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct EntryComponent {
     /// Its name.
     pub component: ComponentName,
     /// Its commit.
@@ -70,18 +70,18 @@ pub struct Part {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// How it ended, where it has.
+    /// The outcome, if it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// What its check said.
+    /// The result of its verification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationResult>,
 }
 
-/// What an entry says, for people and programs.
-pub fn event(entry: EntryId, statement: &Statement) -> Event {
-    let (approved_by, break_glass) = people(statement);
-    Event {
+/// Converts an entry for the table and the document.
+pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
+    let (approved_by, break_glass) = approvers(statement);
+    LogEntry {
         entry,
         ledger: statement.ledger.clone(),
         environment: statement.environment(),
@@ -90,14 +90,15 @@ pub fn event(entry: EntryId, statement: &Statement) -> Event {
         requested_by: statement.requested_by.clone(),
         action: statement.action.name(),
         verb: verb(statement),
-        what: what(&statement.action),
-        components: parts(statement),
+        what: describe_action(&statement.action),
+        components: entry_components(statement),
         approved_by,
         break_glass,
     }
 }
 
-fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
+/// Returns the approvers, and the reason for breaking the rules.
+fn approvers(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     match &statement.action {
         Action::Finish(it) => (it.approved_by.clone(), it.break_glass.clone()),
         Action::Publish(it) => (it.approved_by.clone(), None),
@@ -107,8 +108,9 @@ fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     }
 }
 
-fn parts(statement: &Statement) -> Vec<Part> {
-    let part = |target: &Target, ended: Option<&Ended>| Part {
+/// Returns the components that an entry names, with their outcomes if it has any.
+fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
+    let part = |target: &Target, ended: Option<&ComponentResult>| EntryComponent {
         component: target.component.clone(),
         commit: target.commit,
         version: target.version.clone(),
@@ -123,20 +125,20 @@ fn parts(statement: &Statement) -> Vec<Part> {
             .map(|change| part(&change.target, None))
             .collect(),
         _ => statement
-            .ended()
+            .component_results()
             .iter()
             .map(|ended| part(&ended.target, Some(ended)))
             .collect(),
     }
 }
 
-/// One word for what happened.
+/// Returns one word for what happened.
 fn verb(statement: &Statement) -> &'static str {
     match &statement.action {
         Action::Baseline(_) => "baseline",
         Action::Start(_) => "started",
-        Action::Finish(it) => ended(it.kind, &it.components),
-        Action::Record(it) => ended(it.deployment.kind, &it.ended()),
+        Action::Finish(it) => outcome_verb(it.kind, &it.components),
+        Action::Record(it) => outcome_verb(it.deployment.kind, &it.component_results()),
         Action::Resume(_) => "resumed",
         Action::Abort(_) => "aborted",
         Action::Verification(it) if it.verification == VerificationResult::Passed => "verified",
@@ -157,24 +159,25 @@ fn verb(statement: &Statement) -> &'static str {
     }
 }
 
-fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
-    match (summary(ended), kind) {
-        (_, Kind::Exec) => "executed",
-        ("succeeded", Kind::Rollback) => "restored",
-        ("succeeded", Kind::Hotfix) => "hotfixed",
+/// Returns one word for the outcome of a deployment.
+fn outcome_verb(kind: DeploymentKind, ended: &[ComponentResult]) -> &'static str {
+    match (overall_outcome(ended), kind) {
+        (_, DeploymentKind::Exec) => "executed",
+        ("succeeded", DeploymentKind::Rollback) => "restored",
+        ("succeeded", DeploymentKind::Hotfix) => "hotfixed",
         ("succeeded", _) => "deployed",
         (other, _) => other,
     }
 }
 
-/// What it happened to.
-fn what(action: &Action) -> String {
+/// Returns what an action concerns, in words.
+fn describe_action(action: &Action) -> String {
     let quoted = |text: &Line| format!("\"{text}\"");
     match action {
-        Action::Baseline(it) => targets(it.components.iter()),
-        Action::Start(it) => asked(&it.deployment),
-        Action::Record(it) => moved(&it.ended()),
-        Action::Finish(it) => moved(&it.components),
+        Action::Baseline(it) => list_targets(it.components.iter()),
+        Action::Start(it) => list_changes(&it.deployment),
+        Action::Record(it) => list_outcomes(&it.component_results()),
+        Action::Finish(it) => list_outcomes(&it.components),
         Action::Resume(it) => format!("run {}", it.start),
         Action::Abort(it) if it.components.is_empty() => {
             format!("run {}, {}", it.start, quoted(&it.reason))
@@ -182,14 +185,14 @@ fn what(action: &Action) -> String {
         Action::Abort(it) => {
             format!(
                 "{}, {}",
-                names(it.components.iter().map(|it| &it.component)),
+                list_names(it.components.iter().map(|it| &it.component)),
                 quoted(&it.reason)
             )
         }
-        Action::Verification(it) => names(it.components.iter().map(|it| &it.component)),
+        Action::Verification(it) => list_names(it.components.iter().map(|it| &it.component)),
         Action::Approve(it) => format!(
             "{} ({})",
-            names(it.components.iter()),
+            list_names(it.components.iter()),
             it.commit.0.prefix(7)
         ),
         Action::Revoke(it) => format!(
@@ -245,12 +248,13 @@ fn what(action: &Action) -> String {
     }
 }
 
-/// More components than this are counted, not named.
-const NAMED: usize = 4;
+/// A list with more components than this shows only their number.
+const MAX_NAMED: usize = 4;
 
-fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+/// Returns the targets in words, or their number if there are many.
+fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
-    if all.len() > NAMED {
+    if all.len() > MAX_NAMED {
         let first = all.first().map(|target| target.commit);
         let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
         let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
@@ -270,16 +274,18 @@ fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
+/// Returns the names of components, or their number if there are many.
+fn list_names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
-    if all.len() > NAMED {
+    if all.len() > MAX_NAMED {
         format!("{} components", all.len())
     } else {
         all.join(", ")
     }
 }
 
-fn asked(deployment: &Deployment) -> String {
+/// Returns the targets that a deployment would change, or all if it changes none.
+fn list_changes(deployment: &Deployment) -> String {
     let changed: Vec<&Target> = deployment
         .components
         .iter()
@@ -287,13 +293,14 @@ fn asked(deployment: &Deployment) -> String {
         .map(|change| &change.target)
         .collect();
     if changed.is_empty() {
-        targets(deployment.components.iter().map(|change| &change.target))
+        list_targets(deployment.components.iter().map(|change| &change.target))
     } else {
-        targets(changed.into_iter())
+        list_targets(changed.into_iter())
     }
 }
 
-fn moved(ended: &[Ended]) -> String {
+/// Returns the targets that failed, or else those that changed, or else all.
+fn list_outcomes(ended: &[ComponentResult]) -> String {
     let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
         ended
             .iter()
@@ -301,29 +308,33 @@ fn moved(ended: &[Ended]) -> String {
             .map(|it| &it.target)
             .collect()
     };
-    // Of a failure those that failed: what was skipped because of it, or had gone well before, is in the entry.
+    // After a failure the failed components matter. The entry itself lists those that were skipped
+    // or had succeeded.
     let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
     let moved = of(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
     let shown = [bad, moved].into_iter().find(|targets| !targets.is_empty());
-    targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
+    list_targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
 }
 
-/// The table; `when` shows a moment.
-pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let whole = table(log, true, when);
-    // Where the terminal is narrow an entry's id says enough beside its place; git finds it by that.
+/// Renders the table. `when` formats a time.
+pub fn render_text(log: &LogPage, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let whole = build_table(log, true, when);
+    // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
+    // id alone.
     if whole.fits(width) {
         whole.render(width)
     } else {
-        table(log, false, when).render(width)
+        build_table(log, false, when).render(width)
     }
 }
 
-fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
-    // People are looked up by `show`; where it was is told apart in fewer columns than what it was.
+/// Builds the table. `ledgers` adds the ledger to the entry's id.
+fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
+    // `show` lists the people, so their column gives way before others. A shortened place is still
+    // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
-        .elastic(&[4, 1, 3])
-        .least(1, 14);
+        .shorten_columns(&[4, 1, 3])
+        .with_min_width(1, 14);
     for event in &log.entries {
         let place = event
             .environment
@@ -342,12 +353,12 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
         let id = event.entry.0.prefix(10);
-        table.row([
+        table.add_row([
             Cell::from(when(event.at)),
             Cell::from(place),
             Cell::styled(event.verb, style),
             Cell::from(format!("{}{glass}", event.what)),
-            Cell::from(who(event)),
+            Cell::from(format_signers(event)),
             Cell::from(if ledgers {
                 format!("{}@{id}", event.ledger)
             } else {
@@ -358,7 +369,8 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     table
 }
 
-fn who(event: &Event) -> String {
+/// Returns who signed, on whose behalf, and who approved.
+fn format_signers(event: &LogEntry) -> String {
     let behalf = event
         .requested_by
         .as_ref()

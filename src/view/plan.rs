@@ -1,6 +1,8 @@
-//! What a deployment would do, component by component: what the command `plan` prints, and the document `git-deploy/plan/v1`.
+//! What a deployment would do, component by component: the text of `git deploy plan`, and the
+//! document `git-deploy/plan/v1`.
 //!
-//! The texts are what commands printed, addresses and names were chosen by strangers: both are harmless from here on, in each format.
+//! The texts are the output of commands, and addresses and names are untrusted. This module
+//! sanitizes both for every format.
 
 mod difference;
 mod markdown;
@@ -12,167 +14,179 @@ mod tests;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use difference::{Difference, DifferenceError, How, Since, digests, since};
-pub use markdown::{LIMIT, markdown};
-pub use text::text;
+pub use difference::{
+    ComparisonError, DifferenceKind, PlanComparison, PlanDifference, compare_plans, read_digests,
+};
+pub use markdown::{MAX_COMMENT_BYTES, render_markdown};
+pub use text::render_text;
 
-use super::deployment_diff::arrow;
-use super::grouping::counted;
+use super::deployment_diff::format_change;
+use super::grouping::list_or_count;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::plan::{self, Action, Made, Plan, Planned, What};
-use crate::domain::text::{Line, harmless};
+use crate::domain::plan::{self, Plan, PlanKind, PlanOutput, PlanResult, PlannedAction};
+use crate::domain::text::{Line, sanitize};
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Plans {
-    /// The environment that would be deployed to.
+pub struct DeploymentPlan {
+    /// The target environment.
     pub environment: EnvName,
-    /// The commit that would be deployed.
+    /// The commit to deploy.
     pub commit: CommitId,
-    /// Every component that the deployment concerns.
-    pub components: Vec<Component>,
-    /// How the plans differ from those of an earlier document, where one was given.
+    /// Every component of the deployment.
+    pub components: Vec<ComponentPlan>,
+    /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Since>,
+    pub since: Option<PlanComparison>,
 }
 
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentPlan {
     /// Its name.
     pub component: ComponentName,
-    /// What planning it came to.
-    pub state: State,
-    /// From what to what it would go.
+    /// The result of planning it.
+    pub state: PlanState,
+    /// The commits and versions before and after.
     #[serde(flatten)]
-    pub way: Way,
+    pub transition: ComponentTransition,
     /// The digest of its plan, which approvals bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What its terraform plan would do.
+    /// The effect of its terraform plan.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub terraform: Option<Terraform>,
-    /// The components that are applied before it can be planned.
+    pub terraform: Option<TerraformChanges>,
+    /// The components that must be applied before it can be planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<ComponentName>,
-    /// Why it failed.
+    /// Why planning failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the plan command printed, without colours and with secrets masked; of a long text a part.
+    /// The output of the plan command, without colours and with secrets masked; a long text is
+    /// shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// From what to what a component would go.
+/// The commits and versions of a component before and after a deployment.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Way {
-    /// The commit that runs; absent where nothing does.
+pub struct ComponentTransition {
+    /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
-    /// The commit that would run.
+    /// The commit to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CommitId>,
-    /// The version that runs.
+    /// The running version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_version: Option<Line>,
-    /// The version that would run.
+    /// The version to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_version: Option<Line>,
 }
 
-/// What planning a component came to.
+/// The result of planning a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum PlanState {
     /// There is a plan.
     Planned,
-    /// There is a plan, and it would do nothing.
+    /// There is a plan, and it changes nothing.
     Empty,
     /// It could not be planned.
     Failed,
-    /// It is planned once others are applied.
+    /// It can be planned only after others are applied.
     Deferred,
-    /// It would be deployed, and has no plan command.
+    /// It would be deployed, but has no plan command.
     Unplanned,
-    /// It has the content already and rides along.
+    /// It has the content already, so it would not change.
     Unchanged,
     /// It would be destroyed.
     Destroyed,
 }
 
-/// What a terraform plan would do.
+/// The effect of a terraform plan.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Terraform {
-    /// Resources that terraform would get to know.
+pub struct TerraformChanges {
+    /// Resources that terraform would start to manage.
     pub import: usize,
-    /// Resources that would be made.
+    /// Resources that would be created.
     pub add: usize,
-    /// Resources that would be changed where they are.
+    /// Resources that would be changed in place.
     pub change: usize,
-    /// Resources that would be destroyed; one that is replaced is added and destroyed.
+    /// Resources that would be destroyed; a replacement counts as added and destroyed.
     pub destroy: usize,
-    /// Resources that would stay, unknown to terraform.
+    /// Resources that would remain and no longer be managed by terraform.
     pub forget: usize,
-    /// Resources that somebody has changed behind terraform's back.
+    /// Resources that were changed outside of terraform.
     pub drifted: usize,
     /// The resources that would change.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ResourceAction>,
     /// The outputs that would change.
-    pub outputs: Vec<Change>,
-    /// All that in terraform's words.
+    pub outputs: Vec<ResourceAction>,
+    /// The counts as terraform prints them.
     #[serde(skip)]
-    words: String,
+    summary: String,
 }
 
 /// A resource or an output that would change.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct ResourceAction {
     /// Its address or its name.
     pub address: String,
-    /// What would be done with it.
-    pub action: Action,
+    /// The action on it.
+    pub action: PlannedAction,
 }
 
-impl Component {
-    /// A component with what came of planning it.
-    pub fn planned(plan: &Plan, way: Way) -> Self {
-        let mut it = Self::unplanned(plan.component.clone(), State::Planned, way);
-        match &plan.planned {
-            Planned::Made(Made { digest, what, text }) => {
+impl ComponentPlan {
+    /// Creates a component from the result of planning it.
+    pub fn from_plan(plan: &Plan, way: ComponentTransition) -> Self {
+        let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, way);
+        match &plan.result {
+            PlanResult::Planned(PlanOutput {
+                digest,
+                kind: what,
+                text,
+            }) => {
                 it.digest = Some(digest.clone());
-                it.text = Some(cleaned(text));
-                if let What::Terraform(terraform) = what {
-                    it.terraform = Some(Terraform::from(terraform));
+                it.text = Some(clean_output(text));
+                if let PlanKind::Terraform(terraform) = what {
+                    it.terraform = Some(TerraformChanges::from(terraform));
                 }
                 if plan.is_empty() {
-                    it.state = State::Empty;
+                    it.state = PlanState::Empty;
                 }
             }
-            Planned::Failed { reason, output } => {
-                it.state = State::Failed;
-                it.reason = Some(shortened(&harmless(reason), REASON));
-                it.text = Some(cleaned(output));
+            PlanResult::Failed { reason, output } => {
+                it.state = PlanState::Failed;
+                it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
+                it.text = Some(clean_output(output));
             }
-            Planned::Deferred { waits_for } => {
-                it.state = State::Deferred;
+            PlanResult::Deferred { waits_for } => {
+                it.state = PlanState::Deferred;
                 it.waits_for.clone_from(waits_for);
             }
         }
         it
     }
 
-    /// A component that nothing was planned for: [`State::Unplanned`], [`State::Unchanged`] or [`State::Destroyed`].
-    pub fn unplanned(component: ComponentName, state: State, way: Way) -> Self {
+    /// Creates a component that was not planned: [`State::Unplanned`], [`State::Unchanged`] or
+    /// [`State::Destroyed`].
+    pub fn without_plan(
+        component: ComponentName,
+        state: PlanState,
+        way: ComponentTransition,
+    ) -> Self {
         Self {
             component,
             state,
-            way,
+            transition: way,
             digest: None,
             terraform: None,
             waits_for: Vec::new(),
@@ -181,61 +195,66 @@ impl Component {
         }
     }
 
-    /// What is to be said of it in a line; `quoted` makes a stranger's words harmless where the line goes.
-    fn said(&self, quoted: &dyn Fn(&str) -> String) -> String {
+    /// Returns the result in one line. `quoted` sanitizes untrusted text for the format.
+    fn describe(&self, quoted: &dyn Fn(&str) -> String) -> String {
         match self.state {
-            State::Planned => match &self.terraform {
+            PlanState::Planned => match &self.terraform {
                 None => "planned".to_owned(),
                 Some(terraform)
                     if terraform.changes.is_empty() && !terraform.outputs.is_empty() =>
                 {
                     "only outputs change".to_owned()
                 }
-                Some(terraform) => terraform.words.clone(),
+                Some(terraform) => terraform.summary.clone(),
             },
-            State::Empty => "no changes".to_owned(),
-            State::Failed => format!(
+            PlanState::Empty => "no changes".to_owned(),
+            PlanState::Failed => format!(
                 "failed: {}",
                 quoted(self.reason.as_deref().unwrap_or("nobody knows why"))
             ),
-            State::Deferred => {
+            PlanState::Deferred => {
                 let names: Vec<&str> = self.waits_for.iter().map(ComponentName::as_str).collect();
-                format!("planned after {}", quoted(&counted(&names)))
+                format!("planned after {}", quoted(&list_or_count(&names)))
             }
-            State::Unplanned => "has no plan command".to_owned(),
-            State::Unchanged => "unchanged".to_owned(),
-            State::Destroyed => "would be destroyed".to_owned(),
+            PlanState::Unplanned => "has no plan command".to_owned(),
+            PlanState::Unchanged => "unchanged".to_owned(),
+            PlanState::Destroyed => "would be destroyed".to_owned(),
         }
     }
 
-    fn versions(&self) -> String {
-        let short = |version: &Line| shortened(version.as_str(), VERSION);
-        arrow(
-            self.way.from_version.as_ref().map(short),
-            self.way.to_version.as_ref().map(short),
+    /// Returns the versions before and after.
+    fn format_versions(&self) -> String {
+        let short = |version: &Line| shorten(version.as_str(), MAX_VERSION_CHARS);
+        format_change(
+            self.transition.from_version.as_ref().map(short),
+            self.transition.to_version.as_ref().map(short),
         )
     }
 
-    fn commits(&self) -> String {
+    /// Returns the commits before and after.
+    fn format_commits(&self) -> String {
         let short = |commit: CommitId| commit.0.prefix(7);
-        arrow(self.way.from.map(short), self.way.to.map(short))
+        format_change(
+            self.transition.from.map(short),
+            self.transition.to.map(short),
+        )
     }
 }
 
-impl From<&plan::Terraform> for Terraform {
-    fn from(plan: &plan::Terraform) -> Self {
-        let plan::Summary {
+impl From<&plan::TerraformPlan> for TerraformChanges {
+    fn from(plan: &plan::TerraformPlan) -> Self {
+        let plan::ActionCounts {
             import,
             add,
             change,
             destroy,
             forget,
-        } = plan.summary();
-        let changes = plan.changes().iter().map(|it| Change {
+        } = plan.action_counts();
+        let changes = plan.changes().iter().map(|it| ResourceAction {
             address: it.address.clone(),
             action: it.action,
         });
-        let outputs = plan.outputs().iter().map(|it| Change {
+        let outputs = plan.outputs().iter().map(|it| ResourceAction {
             address: it.name.clone(),
             action: it.action,
         });
@@ -245,36 +264,37 @@ impl From<&plan::Terraform> for Terraform {
             change,
             destroy,
             forget,
-            drifted: plan.drifted(),
+            drifted: plan.drift_count(),
             changes: changes.collect(),
             outputs: outputs.collect(),
-            words: plan.summary().to_string(),
+            summary: plan.action_counts().to_string(),
         }
     }
 }
 
-/// The most characters of a line that are kept; what prints longer ones is not meant to be read.
-const LINE: usize = 1_000;
-/// The most characters of a reason.
-const REASON: usize = 300;
-/// The most characters of a version that are shown.
-const VERSION: usize = 40;
+/// The maximum number of characters kept of a line. Longer lines are not meant for people.
+const MAX_LINE_CHARS: usize = 1_000;
+/// The maximum number of characters of a reason.
+const MAX_REASON_CHARS: usize = 300;
+/// The maximum number of characters shown of a version.
+const MAX_VERSION_CHARS: usize = 40;
 
-/// What a command printed, as it is kept: without colours and what else drives a terminal, each line ended and of bounded length.
-fn cleaned(text: &str) -> String {
+/// Cleans the output of a command: removes colours and control characters, ends each line, and
+/// limits its length.
+fn clean_output(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     let mut all = String::with_capacity(plain.len());
     for line in plain.lines() {
-        all.push_str(&harmless(
-            &shortened(line.trim_end(), LINE).replace('\t', "    "),
+        all.push_str(&sanitize(
+            &shorten(line.trim_end(), MAX_LINE_CHARS).replace('\t', "    "),
         ));
         all.push('\n');
     }
     all
 }
 
-/// The first so many characters, with `…` where that is not all.
-fn shortened(text: &str, most: usize) -> String {
+/// Returns the first `most` characters, followed by `…` if the text is longer.
+fn shorten(text: &str, most: usize) -> String {
     let end = text
         .char_indices()
         .nth(most)

@@ -1,4 +1,5 @@
-//! What another policy would have said of the past: the text of `git deploy policy test`, and the document `git-deploy/policy-test/v1`.
+//! Past deployments under another policy: the text of `git deploy policy test`, and the document
+//! `git-deploy/policy-test/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -7,138 +8,143 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::{log, result_text, verdict, wrap};
-use crate::domain::entry::{Change, Statement};
+use crate::domain::entry::{ComponentChange, Statement};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Outcome, Rule, Verdict};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Replay {
-    /// Where the proposal is from, for people.
+pub struct ReplayReport {
+    /// Where the proposal was read from, for people.
     pub name: String,
     /// The digest of the proposal.
     pub proposed: Digest,
-    /// Whether it is, byte for byte, the policy in force.
+    /// Whether the proposal is the policy in force, byte for byte.
     pub is_in_force: bool,
-    /// Nothing older than this was looked at.
+    /// Only deployments since this time were examined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// How many deployments were looked at, and what the proposal says of them, by environment.
-    pub environments: Vec<Environment>,
-    /// All of them together.
+    /// The number of deployments examined, and the decisions under the proposal, by environment.
+    pub environments: Vec<ReplayedEnvironment>,
+    /// The sum of all environments.
     #[serde(flatten)]
-    pub total: Count,
-    /// How many deployments each rule would have refused, the strictest first.
-    pub rules: Vec<Refusals>,
-    /// The newest deployments that went in and would have been refused.
-    pub would_be_refused: Vec<Case>,
-    /// The newest deployments that the rules of then refuse, or that needed the glass broken, and that would have been let in.
-    pub would_be_allowed: Vec<Case>,
-    /// The newest deployments of which it cannot be told.
-    pub could_not_be_told: Vec<Case>,
-    /// Components that the proposal gives other files than the policy in force: what was in them is taken as it was then.
+    pub total: ReplayCounts,
+    /// The number of deployments that each rule would have refused, highest first.
+    pub rules: Vec<RuleRefusals>,
+    /// The newest accepted deployments that would have been refused.
+    pub would_be_refused: Vec<ReplayedDeployment>,
+    /// The newest deployments that the rules of that time refuse, such as those with break-glass,
+    /// and that would have been allowed.
+    pub would_be_allowed: Vec<ReplayedDeployment>,
+    /// The newest deployments for which the decision is unknown.
+    pub could_not_be_told: Vec<ReplayedDeployment>,
+    /// The components to which the proposal assigns other files than the policy in force; their
+    /// content is taken as it was at the time.
     pub other_files: Vec<ComponentName>,
 }
 
-/// How many deployments.
+/// Numbers of deployments.
 #[derive(Debug, Clone, Copy, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Count {
-    /// Looked at.
+pub struct ReplayCounts {
+    /// All examined deployments.
     pub deployments: usize,
-    /// Went in, and would have been refused.
+    /// Accepted, and would have been refused.
     pub refused: usize,
-    /// Would have been let in against the rules of then.
+    /// Refused by the rules of that time, and would have been allowed.
     pub newly_allowed: usize,
-    /// Cannot be told of.
+    /// The decision is unknown.
     pub cannot_tell: usize,
 }
 
-/// One environment, or one pattern of ephemeral ones.
+/// One environment, or one pattern of ephemeral environments.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Environment {
-    /// Its name as the policy writes it: `prod`, `pr-*`.
+pub struct ReplayedEnvironment {
+    /// Its name as in the policy: `prod`, `pr-*`.
     pub environment: String,
-    /// Its deployments.
+    /// The numbers of its deployments.
     #[serde(flatten)]
-    pub count: Count,
+    pub counts: ReplayCounts,
 }
 
-/// What one rule would have done.
+/// The refusals of one rule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refusals {
+pub struct RuleRefusals {
     /// The rule.
     pub rule: &'static str,
-    /// How many deployments it would have refused; another rule may refuse the same.
+    /// The number of deployments that it would have refused; another rule may refuse the same.
     pub deployments: usize,
 }
 
-/// One deployment.
+/// A past deployment with a different decision.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Case {
-    /// What was deployed, by whom, and when: as `log` tells it.
+pub struct ReplayedDeployment {
+    /// The deployment: what, by whom and when, as in `log`.
     #[serde(flatten)]
-    pub event: log::Event,
-    /// Whether the policy in force would refuse it as well.
+    pub log_entry: log::LogEntry,
+    /// Whether the policy in force would refuse it too.
     pub in_force_too: bool,
-    /// What the proposal says.
+    /// The answer of the proposal's rules.
     #[serde(flatten)]
-    pub verdict: verdict::Json,
+    pub verdict: verdict::VerdictDocument,
     #[serde(skip)]
-    shown: Shown,
+    text: DeploymentText,
 }
 
-/// What people read of a case.
+/// The parts of a case that only the text shows.
 #[derive(Debug)]
-struct Shown {
+struct DeploymentText {
     what: String,
     verdict: Verdict,
 }
 
-impl Case {
-    /// A case, for programs and people.
+impl ReplayedDeployment {
+    /// Creates a case for the text and the document.
     pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
         let what = match statement.deployment() {
-            Some(it) => result_text::list(it.changed().map(|change: &Change| &change.target)),
+            Some(it) => result_text::list_targets(
+                it.changed().map(|change: &ComponentChange| &change.target),
+            ),
             None => String::new(),
         };
-        let verdict = verdict::json(&said);
+        let verdict = verdict::to_document(&said);
         Self {
-            event: log::event(id, statement),
+            log_entry: log::describe_entry(id, statement),
             in_force_too,
             verdict,
-            shown: Shown {
+            text: DeploymentText {
                 what,
                 verdict: said,
             },
         }
     }
 
-    /// `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, and below it what stands against it.
-    fn lines(
+    /// Renders a case: `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, followed by the
+    /// rules that do not pass.
+    fn render(
         &self,
-        sort: Sort,
+        sort: ReplayDecision,
         width: Option<usize>,
         when: &dyn Fn(Time) -> String,
     ) -> Vec<String> {
-        let event = &self.event;
+        let event = &self.log_entry;
         let dim = Style::new().dimmed();
         let place = event
             .environment
             .as_ref()
             .filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
-        let what = if self.shown.what.is_empty() {
+        let what = if self.text.what.is_empty() {
             event.what.as_str()
         } else {
-            &self.shown.what
+            &self.text.what
         };
         let head = format!(
             "  {} {}@{}  ",
@@ -148,29 +154,33 @@ impl Case {
         );
         let said = format!(
             "{place}{}  {dim}by {}, {}{dim:#}",
-            harmless(what),
+            sanitize(what),
             event.by,
             when(event.at)
         );
-        let mut lines = wrap::below(&head, INDENT, &said, width);
+        let mut lines = wrap::wrap_indented(&head, INDENT, &said, width);
         let margin = " ".repeat(INDENT);
         for check in self
-            .shown
+            .text
             .verdict
             .checks
             .iter()
             .filter(|check| check.outcome != Outcome::Pass)
         {
-            let head = format!("{margin}{:<RULES$}  ", check.rule.name());
-            lines.extend(wrap::hanging(&head, &harmless(&check.detail), width));
+            let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
+            lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));
         }
         if self.in_force_too {
             lines.push(format!(
                 "{margin}{dim}the policy in force would refuse it, too{dim:#}"
             ));
         }
-        if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
-            lines.extend(wrap::hanging(
+        if let Some(reason) = event
+            .break_glass
+            .as_ref()
+            .filter(|_| sort == ReplayDecision::Allowed)
+        {
+            lines.extend(wrap::wrap_hanging(
                 &margin,
                 &format!("no glass to break for it: \"{reason}\""),
                 width,
@@ -180,48 +190,54 @@ impl Case {
     }
 }
 
-/// How far in stands what is said of a case.
+/// The indentation of the lines below a case.
 const INDENT: usize = 6;
 /// The width of the column of rules.
-const RULES: usize = 20;
+const RULE_WIDTH: usize = 20;
 
-/// What the proposal makes of a case.
+/// The decision under the proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum ReplayDecision {
     Refused,
     Allowed,
-    Untold,
+    Unknown,
 }
 
-impl Sort {
+impl ReplayDecision {
+    /// Returns the mark of the decision.
     fn mark(self) -> String {
         match self {
             Self::Refused => Mark::No.to_string(),
             Self::Allowed => Mark::Yes.to_string(),
-            Self::Untold => doubt(),
+            Self::Unknown => unknown_mark(),
         }
     }
 }
 
-fn doubt() -> String {
+/// Returns the mark for something that is unknown.
+fn unknown_mark() -> String {
     let style = AnsiColor::Yellow.on_default();
     format!("{style}?{style:#}")
 }
 
-/// How often each rule says no, the most frequent first.
-pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals> {
+/// Orders the rules by the number of refusals, highest first.
+pub fn rank_refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<RuleRefusals> {
     let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
     all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
     all.into_iter()
-        .map(|(rule, deployments)| Refusals {
+        .map(|(rule, deployments)| RuleRefusals {
             rule: rule.name(),
             deployments,
         })
         .collect()
 }
 
-/// The text: a table of the environments, the cases, and the answer in one line.
-pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+/// Renders the text: a table of the environments, the cases, and the answer in one line.
+pub fn render_text(
+    replay: &ReplayReport,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
     let total = replay.total;
     let since = replay
         .since
@@ -234,27 +250,27 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     let mut lines = vec![
         format!(
             "{}{same} on {}{since}:",
-            harmless(&replay.name),
-            deployments(total.deployments)
+            sanitize(&replay.name),
+            count_deployments(total.deployments)
         ),
         String::new(),
-        table(replay).render(width),
+        build_table(replay).render(width),
     ];
     let sections = [
         (
-            Sort::Refused,
+            ReplayDecision::Refused,
             "Would have been refused",
             &replay.would_be_refused,
             total.refused,
         ),
         (
-            Sort::Allowed,
+            ReplayDecision::Allowed,
             "Would have been let in",
             &replay.would_be_allowed,
             total.newly_allowed,
         ),
         (
-            Sort::Untold,
+            ReplayDecision::Unknown,
             "Cannot be told",
             &replay.could_not_be_told,
             total.cannot_tell,
@@ -262,7 +278,7 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     ];
     for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
         lines.extend([String::new(), format!("{title}:")]);
-        lines.extend(cases.iter().flat_map(|case| case.lines(sort, width, when)));
+        lines.extend(cases.iter().flat_map(|case| case.render(sort, width, when)));
         let more = count.saturating_sub(cases.len());
         if more > 0 {
             let dim = Style::new().dimmed();
@@ -282,21 +298,23 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
         let said = format!(
             "The proposal gives other files to {names}; what was in them is taken as it was then."
         );
-        lines.extend(wrap::hanging("", &said, width));
+        lines.extend(wrap::wrap_hanging("", &said, width));
     }
-    let (mark, said) = summary(replay);
-    lines.extend(wrap::hanging(&format!("{mark} "), &said, width));
+    let (mark, said) = summarize(replay);
+    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
     lines.join("\n")
 }
 
-fn deployments(number: usize) -> String {
+/// Returns `12 past deployments`.
+fn count_deployments(number: usize) -> String {
     format!(
         "{number} past deployment{}",
         if number == 1 { "" } else { "s" }
     )
 }
 
-fn table(replay: &Replay) -> Table {
+/// Builds the table of the environments.
+fn build_table(replay: &ReplayReport) -> Table {
     let number = |number: usize, style: Style| match number {
         0 => Cell::styled("–", Style::new().dimmed()),
         number => Cell::styled(number.to_string(), style),
@@ -308,10 +326,10 @@ fn table(replay: &Replay) -> Table {
         "Newly allowed",
         "Cannot tell",
     ])
-    .elastic(&[0]);
+    .shorten_columns(&[0]);
     for it in &replay.environments {
-        let count = it.count;
-        table.row([
+        let count = it.counts;
+        table.add_row([
             Cell::from(&it.environment),
             number(count.deployments, Style::new()),
             number(count.refused, Mark::No.style()),
@@ -322,17 +340,17 @@ fn table(replay: &Replay) -> Table {
     table
 }
 
-/// The answer, behind its mark.
-fn summary(replay: &Replay) -> (String, String) {
+/// Returns the mark and the text of the answer.
+fn summarize(replay: &ReplayReport) -> (String, String) {
     let total = replay.total;
     let rules: Vec<String> = replay
         .rules
         .iter()
         .map(|it| format!("{} {}", it.rule, it.deployments))
         .collect();
-    let of = deployments(total.deployments);
+    let of = count_deployments(total.deployments);
     match total {
-        Count {
+        ReplayCounts {
             refused: 0,
             newly_allowed: 0,
             cannot_tell: 0,
@@ -341,7 +359,7 @@ fn summary(replay: &Replay) -> (String, String) {
             Mark::Yes.to_string(),
             "all would have gone as they went".to_owned(),
         ),
-        Count {
+        ReplayCounts {
             refused: 0,
             cannot_tell: 0,
             ..
@@ -349,17 +367,17 @@ fn summary(replay: &Replay) -> (String, String) {
             Mark::Yes.to_string(),
             "none would have been refused".to_owned(),
         ),
-        Count {
+        ReplayCounts {
             refused: 0,
             cannot_tell,
             ..
         } => (
-            doubt(),
+            unknown_mark(),
             format!(
                 "none would have been refused, as far as can be told: of {cannot_tell} it cannot"
             ),
         ),
-        Count { refused, .. } => (
+        ReplayCounts { refused, .. } => (
             Mark::No.to_string(),
             format!(
                 "{refused} of {of} would have been refused: {}",

@@ -1,4 +1,5 @@
-//! Whether a server protects: the text of `git-deploy server check`, and the document `git-deploy/server-check/v1`.
+//! Whether a server is protected: the text of `git-deploy server check`, and the document
+//! `git-deploy/server-check/v1`.
 
 use anstyle::AnsiColor;
 use schemars::JsonSchema;
@@ -6,44 +7,45 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::wrap;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
-/// The width of the column of what a finding is about.
-const ABOUT: usize = 8;
+/// The width of the column with the subject of a finding.
+const SUBJECT_WIDTH: usize = 8;
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// The git folder of the repository.
+pub struct ServerCheck {
+    /// The git directory of the repository.
     pub repository: String,
     /// Whether no finding is `bad`.
     pub protected: bool,
-    /// What was found.
-    pub findings: Vec<Finding>,
+    /// The findings, including what is as it should be.
+    pub findings: Vec<ServerFinding>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
-    /// What was looked at: the `files` and who may change them, the `hooks`, the `settings`, the `refs`, where the `objects` are, and the
-    /// `probe`, a push that must be refused.
+pub struct ServerFinding {
+    /// The subject: the `files` and who may change them, the `hooks`, the `settings`, the `refs`,
+    /// where the `objects` are, or the `probe`, a push that must be refused.
     #[schemars(extend("enum" = ["files", "hooks", "settings", "refs", "objects", "probe"]))]
     pub about: &'static str,
-    /// `good`; `advice` where it protects and could be better; `bad` where it does not protect.
+    /// `good`; `advice` if the server is protected but could be improved; `bad` if it is not
+    /// protected.
     #[schemars(extend("enum" = ["good", "advice", "bad"]))]
     pub level: &'static str,
     /// What was found.
     pub what: String,
-    /// What to type about it.
+    /// The command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
-/// The text: the findings, each with its remedy, and the answer in one line.
-pub fn text(check: &Check, width: Option<usize>) -> String {
-    let mut lines = vec![harmless(&check.repository)];
+/// Renders the text: the findings, each with the command that fixes it, and the answer in one line.
+pub fn render_text(check: &ServerCheck, width: Option<usize>) -> String {
+    let mut lines = vec![sanitize(&check.repository)];
     for finding in &check.findings {
         let mark = match finding.level {
             "good" => Mark::Yes.to_string(),
@@ -53,12 +55,12 @@ pub fn text(check: &Check, width: Option<usize>) -> String {
                 format!("{style}!{style:#}")
             }
         };
-        let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
-        lines.extend(wrap::hanging(&head, &harmless(&finding.what), width));
+        let head = format!("  {mark} {:<SUBJECT_WIDTH$}  ", finding.about);
+        lines.extend(wrap::wrap_hanging(&head, &sanitize(&finding.what), width));
         let remedy = finding.remedy.as_ref();
-        lines.extend(
-            remedy.map(|remedy| wrap::arrow(wrap::columns(&head), &harmless(remedy), width)),
-        );
+        lines.extend(remedy.map(|remedy| {
+            wrap::render_command(wrap::display_width(&head), &sanitize(remedy), width)
+        }));
     }
     let count = |level| {
         check

@@ -1,13 +1,14 @@
-//! What runs where: the table of `git deploy status`, and the document `git-deploy/status/v1`.
+//! What runs in each environment: the table of `git deploy status`, and the document
+//! `git-deploy/status/v1`.
 //!
-//! The document lists every component; the table folds those that are alike into one row.
+//! The document lists every component. In the table, equal components share one row.
 
 mod text;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use text::{age, text};
+pub use text::{render_age, render_text};
 
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
@@ -18,113 +19,116 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
-    /// The environments along the way of the code; the members of a pattern stand for it.
-    pub environments: Vec<Environment>,
-    /// The branch that `behind` counts, where the environment has none of its own.
+pub struct StatusReport {
+    /// The environments in the order of promotion; a pattern is represented by its members.
+    pub environments: Vec<EnvironmentStatus>,
+    /// The branch that `behind` refers to, unless the environment has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
-    /// When it was last asked.
+    /// When it was last fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Time>,
-    /// What is wrong with the remote's ledgers, a sentence each.
+    /// What is wrong with the remote's ledgers, one sentence each.
     pub problems: Vec<String>,
 }
 
 /// One environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Environment {
+pub struct EnvironmentStatus {
     /// Its name.
     pub name: EnvName,
-    /// Its own branch, which `behind` counts here, where it is not the document's `branch`.
+    /// Its own branch for `behind`, if it differs from the document's `branch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its lock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
-    /// When it ends, if it is ephemeral.
+    pub lock: Option<LockInfo>,
+    /// When it expires, if it is ephemeral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-    /// Whether that is over: the next `git deploy reap` destroys it.
+    /// Whether it has expired: the next `git deploy reap` destroys it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
-    /// What was attempted last, did not come to run, and may not come again until a person lets it, by component.
+    /// The components whose last attempt failed, so that its content is on hold until a person
+    /// releases it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<Held>,
-    /// What runs there or is on its way there, by name.
-    pub components: Vec<Component>,
-    /// What runs there and is no component of the policy any more.
+    pub holds: Vec<HeldComponent>,
+    /// The components that run or are being deployed, by name.
+    pub components: Vec<ComponentStatus>,
+    /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
-    /// With `--exit-code`: the components whose content there is not that of the branch; none where the environment is as the branch is.
+    /// With `--exit-code`: the components whose content differs from the branch; empty if there are
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differs: Option<Vec<ComponentName>>,
 }
 
-/// The last attempt of a component, whose content is on hold.
+/// A component whose content is on hold after its last attempt.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Held {
+pub struct HeldComponent {
     /// The component.
     pub component: ComponentName,
-    /// What was attempted.
+    /// The attempted commit.
     pub commit: CommitId,
-    /// How that ended: it failed or was rolled back.
+    /// The outcome: it failed or was rolled back.
     pub outcome: Outcome,
 }
 
 /// One component in an environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentStatus {
     /// Its name.
     pub component: ComponentName,
-    /// The commit that runs; absent where nothing ran yet.
+    /// The running commit; absent if nothing ran yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// How it is.
-    pub state: State,
-    /// What is on its way there, by version or commit.
+    /// The state.
+    pub state: ComponentState,
+    /// The version or commit being deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Since when it is so.
+    /// Since when it is in this state.
     pub since: Time,
-    /// Who made it so.
+    /// Who brought it into this state.
     pub by: Person,
-    /// How many commits of the branch that touch the component are not in what runs; absent where that cannot be told.
+    /// The number of commits on the branch that touch the component and are not running; absent if
+    /// unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub behind: Option<Behind>,
-    /// Those commits, so that of several components each is counted once.
+    pub behind: Option<CommitsBehind>,
+    /// Those commits, so that a row for several components counts each only once.
     #[serde(skip)]
-    pub missing: Vec<CommitId>,
-    /// Its own lock.
+    pub missing_commits: Vec<CommitId>,
+    /// The lock of this component alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
-    /// Why what runs was taken out of circulation.
+    pub lock: Option<LockInfo>,
+    /// Why the running commit was yanked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<Line>,
 }
 
-/// How a component is.
+/// The state of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum ComponentState {
     /// It runs.
     Live,
-    /// A run is bringing something else.
+    /// A deployment of something else is under way.
     Deploying,
-    /// A run is bringing something earlier back.
+    /// A rollback is under way.
     RollingBack,
-    /// A run is taking it away.
+    /// It is being removed.
     Destroying,
-    /// After a failure or an abort nobody knows what runs.
+    /// What runs is unknown after a failure or an abort.
     Unknown,
     /// It runs, and its last verification failed.
     Unhealthy,
@@ -133,8 +137,8 @@ pub enum State {
 /// A number of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Behind {
-    /// How many; where there are more than were counted, how many were counted.
+pub struct CommitsBehind {
+    /// The number; if not all commits were counted, the number counted.
     pub commits: usize,
     /// Whether there are more.
     pub more: bool,
@@ -143,12 +147,12 @@ pub struct Behind {
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Lock {
+pub struct LockInfo {
     /// Who locked it.
     pub by: Person,
-    /// When.
+    /// When it was locked.
     pub at: Time,
-    /// Why.
+    /// The reason.
     pub reason: Line,
 }
 
@@ -156,8 +160,8 @@ pub struct Lock {
 mod tests {
     use super::*;
 
-    fn component(name: &str, version: &str, state: State) -> Component {
-        Component {
+    fn component(name: &str, version: &str, state: ComponentState) -> ComponentStatus {
+        ComponentStatus {
             component: name.parse().unwrap(),
             commit: Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap()),
             version: Some(version.parse().unwrap()),
@@ -165,11 +169,11 @@ mod tests {
             to: None,
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
-            behind: Some(Behind {
+            behind: Some(CommitsBehind {
                 commits: 12,
                 more: false,
             }),
-            missing: (10..22)
+            missing_commits: (10..22)
                 .map(|it| {
                     format!("{it}3c2a10aa05736482d4523166f70cb561afa111")
                         .parse()
@@ -181,8 +185,8 @@ mod tests {
         }
     }
 
-    fn sample() -> Status {
-        let environment = |name: &str, components| Environment {
+    fn sample() -> StatusReport {
+        let environment = |name: &str, components| EnvironmentStatus {
             name: name.parse().unwrap(),
             branch: None,
             lock: None,
@@ -193,23 +197,26 @@ mod tests {
             undeclared: Vec::new(),
             differs: None,
         };
-        let many: Vec<Component> = (0..40)
-            .map(|number| component(&format!("c{number}"), "1.5.0", State::Live))
+        let many: Vec<ComponentStatus> = (0..40)
+            .map(|number| component(&format!("c{number}"), "1.5.0", ComponentState::Live))
             .collect();
-        let deploying = Component {
+        let deploying = ComponentStatus {
             to: Some("2.0.1".to_owned()),
-            ..component("web", "2.0.0", State::Deploying)
+            ..component("web", "2.0.0", ComponentState::Deploying)
         };
         let mut prod = environment(
             "prod",
-            vec![component("api", "1.4.1", State::Unhealthy), deploying],
+            vec![
+                component("api", "1.4.1", ComponentState::Unhealthy),
+                deploying,
+            ],
         );
-        prod.lock = Some(Lock {
+        prod.lock = Some(LockInfo {
             by: "bob".parse().unwrap(),
             at: "2026-03-05T09:55:00Z".parse().unwrap(),
             reason: "incident 4711".parse().unwrap(),
         });
-        Status {
+        StatusReport {
             environments: vec![
                 environment("dev", many),
                 environment("qa", Vec::new()),
@@ -222,10 +229,10 @@ mod tests {
         }
     }
 
-    /// The daily question is answered in a few lines, however many components there are.
+    /// Checks that the table has few lines, however many components there are.
     #[test]
     fn folded() {
-        let text = text(&sample(), false, None, &|time| {
+        let text = render_text(&sample(), false, None, &|time| {
             time.to_string()[11..16].to_owned()
         });
         assert_eq!(
@@ -242,15 +249,15 @@ mod tests {
         some.environments.truncate(1);
         let components = &mut some.environments[0].components;
         components[7].version = Some("1.6.0".parse().unwrap());
-        components[9].state = State::Unhealthy;
-        components[11].behind = Some(Behind {
+        components[9].state = ComponentState::Unhealthy;
+        components[11].behind = Some(CommitsBehind {
             commits: 13,
             more: false,
         });
         components[11]
-            .missing
+            .missing_commits
             .push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let text = super::text(&some, false, None, &|_| "10:00".to_owned());
+        let text = super::render_text(&some, false, None, &|_| "10:00".to_owned());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
             text.lines().skip(1).take(3).collect::<Vec<_>>(),
@@ -260,7 +267,7 @@ mod tests {
                 "             others (38)  1.5.0    8f3c2a1  live       10:00  ci  13",
             ]
         );
-        let all = super::text(&sample(), true, None, &|time| time.to_string());
+        let all = super::render_text(&sample(), true, None, &|time| time.to_string());
         assert_eq!(
             all.lines().filter(|line| line.contains("1.5.0")).count(),
             40

@@ -1,7 +1,9 @@
-//! Tables without lines: columns two spaces apart, headers dim, one line a row, cut to the width.
+//! Tables without borders: columns two spaces apart, dimmed headers, one line per row, shortened to
+//! the width.
 //!
-//! Where the width does not suffice, columns give way one after another, the last alone unless said otherwise; so the others stay
-//! readable and line up. Several words are cut at their end; names where that leaves them most apart.
+//! If the width is not enough, columns are shortened one after another, by default only the last.
+//! So the others stay readable and aligned. Sentences are cut at the end, names at the place that
+//! keeps most of them distinct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +13,19 @@ use tabled::settings::Padding;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::wrap;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
+/// The number of spaces between two columns.
 const GAP: usize = 2;
-/// What is before a remark, and how far in it goes on where it is folded.
+/// The text before a remark.
 const MARGIN: &str = "  ";
-const REMARK: usize = 4;
-/// A column is not cut below this, even if the line grows too long, unless said otherwise: less would say nothing.
-const LEAST: usize = 8;
+/// The indentation of a remark's continuation lines.
+const REMARK_INDENT: usize = 4;
+/// The default minimum width of a column, even if the line becomes too long: shorter text would be
+/// useless.
+const MIN_WIDTH: usize = 8;
 
-/// One cell: text of one style.
+/// One cell: text with one style.
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
@@ -28,23 +33,24 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with a style; what could harm a terminal is replaced.
+    /// Creates a cell with a style. Unsafe characters are replaced.
     pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
         Self {
-            text: harmless(text.as_ref()),
+            text: sanitize(text.as_ref()),
             style,
         }
     }
 
-    /// The same, two columns in.
+    /// Indents the cell by two columns.
     #[must_use]
-    pub fn indented(mut self) -> Self {
+    pub fn indent(mut self) -> Self {
         self.text.insert_str(0, MARGIN);
         self
     }
 
+    /// Returns the text with its colour codes.
     fn styled_text(&self) -> String {
-        // Colour codes around nothing would keep the spaces before them.
+        // Colour codes around an empty text would keep the spaces before them.
         if self.text.is_empty() {
             String::new()
         } else {
@@ -59,13 +65,13 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// One line of a table; only cells take part in the columns.
+/// One line of a table; only cells are aligned in columns.
 #[derive(Debug)]
 enum Row {
     Cells(Vec<Cell>),
-    /// What the rows after it are about.
+    /// A title for the rows below it.
     Heading(Cell),
-    /// A remark on the rows before it, and what to type.
+    /// A remark on the rows above it, with an optional command.
     Remark(Cell, Option<String>),
 }
 
@@ -74,12 +80,12 @@ enum Row {
 pub struct Table {
     rows: Vec<Row>,
     columns: usize,
-    /// The columns that give way, the first of them first, and to how many columns of the terminal.
-    elastic: Vec<(usize, usize)>,
+    /// The columns that can be shortened, in this order, each with its minimum width.
+    shrinkable: Vec<(usize, usize)>,
 }
 
 impl Table {
-    /// A table with these headers, shown in upper case.
+    /// Creates a table with these headers, shown in upper case.
     pub fn new(headers: &[&str]) -> Self {
         let dim = Style::new().dimmed();
         let header = headers
@@ -90,12 +96,12 @@ impl Table {
         Self {
             rows: vec![header],
             columns: headers.len(),
-            elastic: vec![(headers.len().saturating_sub(1), LEAST)],
+            shrinkable: vec![(headers.len().saturating_sub(1), MIN_WIDTH)],
         }
     }
 
-    /// The same, of which the first column is two columns in, for rows that have headings.
-    pub fn indented(headers: &[&str]) -> Self {
+    /// Creates a table whose first column is indented by two columns, for rows with headings.
+    pub fn with_indented_rows(headers: &[&str]) -> Self {
         let mut table = Self::new(headers);
         if let Some(Row::Cells(cells)) = table.rows.first_mut() {
             cells
@@ -106,9 +112,9 @@ impl Table {
         table
     }
 
-    /// Adds one more column at the right, whose header is shown as it is: it may hold a name.
+    /// Adds a column on the right. Its header is shown unchanged, because it may contain a name.
     #[must_use]
-    pub fn column(mut self, header: &str) -> Self {
+    pub fn with_column(mut self, header: &str) -> Self {
         if let Some(Row::Cells(headers)) = self.rows.first_mut() {
             headers.push(Cell::styled(header, Style::new().dimmed()));
             self.columns += 1;
@@ -116,25 +122,26 @@ impl Table {
         self
     }
 
-    /// Makes other columns than the last give way where the width does not suffice, the first of these first.
+    /// Sets which columns are shortened if the width is not enough, in this order, instead of the
+    /// last one.
     #[must_use]
-    pub fn elastic(mut self, columns: &[usize]) -> Self {
-        self.elastic = columns.iter().map(|column| (*column, LEAST)).collect();
+    pub fn shorten_columns(mut self, columns: &[usize]) -> Self {
+        self.shrinkable = columns.iter().map(|column| (*column, MIN_WIDTH)).collect();
         self
     }
 
-    /// Keeps a column that gives way at so many columns of the terminal.
+    /// Sets the minimum width of a column that can be shortened.
     #[must_use]
-    pub fn least(mut self, column: usize, least: usize) -> Self {
-        self.elastic
+    pub fn with_min_width(mut self, column: usize, least: usize) -> Self {
+        self.shrinkable
             .iter_mut()
             .filter(|(it, _)| *it == column)
             .for_each(|it| it.1 = least);
         self
     }
 
-    /// Adds a row; missing cells are empty, cells beyond the headers are not shown.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
+    /// Adds a row. Missing cells are empty, and cells beyond the headers are not shown.
+    pub fn add_row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
         self.rows.push(Row::Cells(
             cells
                 .into_iter()
@@ -144,36 +151,36 @@ impl Table {
         ));
     }
 
-    /// Adds a line about the rows after it.
-    pub fn heading(&mut self, text: impl Into<Cell>) {
+    /// Adds a heading for the rows that follow.
+    pub fn add_heading(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Heading(text.into()));
     }
 
-    /// Adds a text that stands alone, two columns in.
-    pub fn remark(&mut self, text: impl Into<Cell>) {
+    /// Adds a remark as a separate line, indented by two columns.
+    pub fn add_remark(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Remark(text.into(), None));
     }
 
-    /// The same with what to type.
-    pub fn remark_with(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
+    /// Adds a remark with a command.
+    pub fn add_command_remark(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
         self.rows
-            .push(Row::Remark(text.into(), Some(harmless(command.as_ref()))));
+            .push(Row::Remark(text.into(), Some(sanitize(command.as_ref()))));
     }
 
-    /// Whether nothing need be cut.
+    /// Returns whether the table fits the width without shortening.
     pub fn fits(&self, width: Option<usize>) -> bool {
         width.is_none_or(|width| self.lay_out(&BTreeMap::new()).total_width() <= width + GAP)
     }
 
-    /// The lines, without a newline at the end and without white space at the end of any.
+    /// Renders the lines, without a final newline and without white space at the end of lines.
     pub fn render(&self, width: Option<usize>) -> String {
         let mut limits = BTreeMap::new();
         let mut table = self.lay_out(&limits);
-        for (column, least) in &self.elastic {
-            // The gap behind the last column is not shown.
+        for (column, least) in &self.shrinkable {
+            // The gap after the last column is not shown.
             let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
             if excess > 0 {
-                let whole = self.width_of(*column);
+                let whole = self.column_width(*column);
                 limits.insert(*column, whole.saturating_sub(excess).max(whole.min(*least)));
                 table = self.lay_out(&limits);
             }
@@ -184,16 +191,22 @@ impl Table {
         for row in &self.rows {
             match row {
                 Row::Cells(_) => all.extend(lines.next()),
-                Row::Heading(cell) => {
-                    all.extend(wrap::below("", REMARK, &cell.styled_text(), width))
-                }
-                Row::Remark(cell, None) => {
-                    all.extend(wrap::below(MARGIN, REMARK, &cell.styled_text(), width))
-                }
+                Row::Heading(cell) => all.extend(wrap::wrap_indented(
+                    "",
+                    REMARK_INDENT,
+                    &cell.styled_text(),
+                    width,
+                )),
+                Row::Remark(cell, None) => all.extend(wrap::wrap_indented(
+                    MARGIN,
+                    REMARK_INDENT,
+                    &cell.styled_text(),
+                    width,
+                )),
                 Row::Remark(cell, Some(command)) => {
-                    all.extend(wrap::with_command(
+                    all.extend(wrap::wrap_with_command(
                         MARGIN,
-                        REMARK,
+                        REMARK_INDENT,
                         &cell.styled_text(),
                         " · ",
                         command,
@@ -205,18 +218,18 @@ impl Table {
         all.join("\n")
     }
 
-    /// The rows without remarks; a column with a limit has at most so many columns of the terminal.
+    /// Lays out the rows without the remarks. A column with a limit has at most this width.
     fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
-        let cuts: BTreeMap<usize, (usize, Place)> = limits
+        let cuts: BTreeMap<usize, (usize, CutPosition)> = limits
             .iter()
-            .map(|(column, width)| (*column, (*width, self.place(*column, *width))))
+            .map(|(column, width)| (*column, (*width, self.best_cut(*column, *width))))
             .collect();
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
             builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
                 let text = match cuts.get(&column) {
-                    Some((width, place)) => cut(&cell.text, *width, *place),
+                    Some((width, place)) => shorten(&cell.text, *width, *place),
                     None => cell.text.clone(),
                 };
                 Cell {
@@ -233,30 +246,32 @@ impl Table {
         table
     }
 
-    fn width_of(&self, column: usize) -> usize {
-        self.texts(column)
+    /// Returns the width of the widest cell of a column.
+    fn column_width(&self, column: usize) -> usize {
+        self.column_texts(column)
             .map(unicode_width::UnicodeWidthStr::width)
             .max()
             .unwrap_or_default()
     }
 
-    /// Where to cut the names of a column so that the fewest become alike.
-    fn place(&self, column: usize, width: usize) -> Place {
-        let left = |place: &Place| {
+    /// Returns where to cut the names of a column so that most of them stay distinct.
+    fn best_cut(&self, column: usize, width: usize) -> CutPosition {
+        let left = |place: &CutPosition| {
             let distinct: BTreeSet<String> = self
-                .texts(column)
-                .map(|text| cut(text, width, *place))
+                .column_texts(column)
+                .map(|text| shorten(text, width, *place))
                 .collect();
             distinct.len()
         };
-        // Of equals the last is taken.
-        [Place::Begin, Place::End, Place::Middle]
+        // Among equals `max_by_key` takes the last.
+        [CutPosition::Begin, CutPosition::End, CutPosition::Middle]
             .into_iter()
             .max_by_key(left)
-            .unwrap_or(Place::Middle)
+            .unwrap_or(CutPosition::Middle)
     }
 
-    fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
+    /// Returns the texts of a column.
+    fn column_texts(&self, column: usize) -> impl Iterator<Item = &str> {
         let cells = self.rows.iter().filter_map(move |row| match row {
             Row::Cells(cells) => cells.get(column),
             Row::Heading(_) | Row::Remark(..) => None,
@@ -267,14 +282,15 @@ impl Table {
 
 /// Where a name is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CutPosition {
     Begin,
     Middle,
     End,
 }
 
-/// The text in at most so many columns, with `…` where something is missing: several words at their end, a name at that place.
-fn cut(text: &str, width: usize, place: Place) -> String {
+/// Shortens a text to a width, with `…` for what is missing: sentences at the end, a name at the
+/// given place.
+fn shorten(text: &str, width: usize, place: CutPosition) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -283,18 +299,18 @@ fn cut(text: &str, width: usize, place: Place) -> String {
     let left = width.saturating_sub(1 + margin);
     let end = match place {
         _ if name.contains(' ') => 0,
-        Place::Begin => left,
-        Place::Middle => left / 2,
-        Place::End => 0,
+        CutPosition::Begin => left,
+        CutPosition::Middle => left / 2,
+        CutPosition::End => 0,
     };
     let (margin, text) = text.split_at(margin);
-    let begin = taken(text.chars(), left - end);
-    let end: String = taken(text.chars().rev(), end).chars().rev().collect();
+    let begin = take_width(text.chars(), left - end);
+    let end: String = take_width(text.chars().rev(), end).chars().rev().collect();
     format!("{margin}{}…{end}", begin.trim_end())
 }
 
-/// The first characters, in at most so many columns.
-fn taken(characters: impl Iterator<Item = char>, mut left: usize) -> String {
+/// Returns the first characters that fit the width.
+fn take_width(characters: impl Iterator<Item = char>, mut left: usize) -> String {
     let fits = |character: &char| {
         let rest = left.checked_sub(character.width().unwrap_or(0));
         left = rest.unwrap_or(left);
@@ -308,10 +324,10 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let mut table = Table::new(&["Environment", "Component", "Subject"]).elastic(&[2]);
-        table.row(["dev", "api", "Fix login redirect"]);
-        table.row(["", "größe", "資料庫 更新 更新"]);
-        table.row(["prod", "", ""]);
+        let mut table = Table::new(&["Environment", "Component", "Subject"]).shorten_columns(&[2]);
+        table.add_row(["dev", "api", "Fix login redirect"]);
+        table.add_row(["", "größe", "資料庫 更新 更新"]);
+        table.add_row(["prod", "", ""]);
         table
     }
 
@@ -319,7 +335,7 @@ mod tests {
         anstream::adapter::strip_str(&table.render(width)).to_string()
     }
 
-    /// Columns line up by what a terminal shows, not by bytes or characters.
+    /// Checks that columns are aligned by what a terminal shows, not by bytes or characters.
     #[test]
     fn whole() {
         assert_eq!(
@@ -331,7 +347,8 @@ mod tests {
         );
     }
 
-    /// A line longer than the terminal would break the table.
+    /// Checks that lines are shortened to the width of the terminal: a longer line would break the
+    /// table.
     #[test]
     fn cut_to_the_width() {
         let text = plain(&sample(), Some(35));
@@ -343,27 +360,28 @@ mod tests {
              prod"
         );
         assert!(text.lines().all(|line| line.width() <= 35));
-        // Too narrow for the columns that must stay: the elastic one keeps something to read.
+        // The other columns already take more than the width, so the elastic one keeps its minimum.
         assert!(plain(&sample(), Some(10)).contains("Fix log…"));
-        // Where another may give way too, it does so after the first.
-        let both = || sample().elastic(&[2, 0]);
+        // A second elastic column is shortened after the first.
+        let both = || sample().shorten_columns(&[2, 0]);
         assert!(
             plain(&both(), Some(29))
                 .lines()
                 .all(|line| line.width() <= 29)
         );
         assert!(plain(&both(), Some(35)).contains("ENVIRONMENT"));
-        assert!(plain(&both().least(2, 18), Some(35)).contains("Fix login redirect"));
+        assert!(plain(&both().with_min_width(2, 18), Some(35)).contains("Fix login redirect"));
         assert!(sample().fits(Some(42)) && !sample().fits(Some(41)));
     }
 
-    /// Names that begin or end alike are told apart; of a sentence the beginning says most.
+    /// Checks that names with the same beginning or end stay distinct, and that sentences are cut
+    /// at the end.
     #[test]
     fn cut_names() {
         let cut = |names: &[&str], width: usize| {
             let mut table = Table::new(&["x"]);
             for name in names {
-                table.row([*name]);
+                table.add_row([*name]);
             }
             plain(&table, Some(width))
                 .lines()
@@ -393,13 +411,13 @@ mod tests {
         assert_eq!(cut(&["資料庫更新更新"], 11), ["資料…更新"]);
     }
 
-    /// What is said of the rows is folded, never cut, and a command stays whole.
+    /// Checks that remarks are wrapped and not cut, and that a command stays on one line.
     #[test]
     fn remarks() {
         let mut table = Table::new(&["a"]);
-        table.heading("production");
-        table.row(["api"]);
-        table.remark_with(
+        table.add_heading("production");
+        table.add_row(["api"]);
+        table.add_command_remark(
             "web is locked by bob: a very long reason",
             "git deploy unlock production",
         );
@@ -412,12 +430,12 @@ mod tests {
         ));
     }
 
-    /// Subjects come from anyone's commits.
+    /// Checks that unsafe characters are replaced: subjects come from untrusted commits.
     #[test]
     fn hostile_text() {
         let mut table = Table::new(&["a"]);
-        table.row(["\u{1b}]0;x\u{7}\nnext"]);
-        table.remark("\u{202e}");
+        table.add_row(["\u{1b}]0;x\u{7}\nnext"]);
+        table.add_remark("\u{202e}");
         assert_eq!(
             plain(&table, None),
             "A\n\u{fffd}]0;x\u{fffd}\u{fffd}next\n  \u{fffd}"

@@ -1,44 +1,47 @@
-//! Moments and spans for people.
+//! Formatting of times and durations for people.
 
 use crate::domain::time::{Span, Time};
 
-/// How moments are shown.
+/// The format of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dates {
+pub enum TimeStyle {
     /// `2026-03-05T10:02:11Z`
     Iso,
     /// `2 min ago`
     Relative,
 }
 
-/// A moment as seen from `now`.
-pub fn when(time: Time, now: Time, dates: Dates) -> String {
+/// Formats a time, relative to `now` if wanted.
+pub fn format_time(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
-        Dates::Iso => time.to_string(),
-        Dates::Relative if time > now => format!("in {}", rough(time.since(now))),
-        Dates::Relative => match now.since(time) {
+        TimeStyle::Iso => time.to_string(),
+        TimeStyle::Relative if time > now => {
+            format!("in {}", format_approx(time.duration_since(now)))
+        }
+        TimeStyle::Relative => match now.duration_since(time) {
             span if span.as_seconds() == 0 => "now".to_owned(),
-            span => format!("{} ago", rough(span)),
+            span => format!("{} ago", format_approx(span)),
         },
     }
 }
 
-/// Until when something of the future counts: `until 2026-03-12T10:00:00Z`, `for 7 days`.
-pub fn until(time: Time, now: Time, dates: Dates) -> String {
+/// Formats a deadline: `until 2026-03-12T10:00:00Z`, `for 7 days`.
+pub fn format_deadline(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
-        Dates::Iso => format!("until {time}"),
-        // The moment since it was made must not take a day of seven away.
-        Dates::Relative => format!(
+        TimeStyle::Iso => format!("until {time}"),
+        // The seconds since the deadline was set must not turn seven days into six.
+        TimeStyle::Relative => format!(
             "for {}",
-            rough(Span::seconds(
-                time.since(now).as_seconds().saturating_add(59)
+            format_approx(Span::from_seconds(
+                time.duration_since(now).as_seconds().saturating_add(59)
             ))
         ),
     }
 }
 
-/// A span in its largest fitting unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`, `3 months`, `2 years`.
-pub fn rough(span: Span) -> String {
+/// Formats a duration in its largest unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`,
+/// `3 months`, `2 years`.
+pub fn format_approx(span: Span) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -47,7 +50,7 @@ pub fn rough(span: Span) -> String {
         0..MINUTE => return format!("{seconds} s"),
         MINUTE..HOUR => return format!("{} min", seconds / MINUTE),
         HOUR..DAY => (seconds / HOUR, "hour"),
-        // Two months and less are told in days, which people can count back.
+        // Up to two months are shown in days, so that people can count back.
         _ if seconds < 60 * DAY => (seconds / DAY, "day"),
         _ if seconds < 730 * DAY => (seconds / (30 * DAY), "month"),
         _ => (seconds / (365 * DAY), "year"),
@@ -59,7 +62,7 @@ pub fn rough(span: Span) -> String {
 mod tests {
     use super::*;
 
-    /// Each unit on both sides of its border, and the singular.
+    /// Checks both sides of the border between units, and the singular.
     #[test]
     fn spans() {
         const DAY: u64 = 86_400;
@@ -77,28 +80,34 @@ mod tests {
             (729 * DAY, "24 months"),
             (730 * DAY, "2 years"),
         ] {
-            assert_eq!(rough(Span::seconds(seconds)), text);
+            assert_eq!(format_approx(Span::from_seconds(seconds)), text);
         }
     }
 
-    /// A clock that lags behind the server's shows a moment of the future, not one of the past.
+    /// Checks times in the past and in the future: the local clock may lag behind the server's.
     #[test]
     fn moments() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
-        let minute = Span::seconds(60);
-        assert_eq!(when(now.minus(minute), now, Dates::Relative), "1 min ago");
-        assert_eq!(when(now.plus(minute), now, Dates::Relative), "in 1 min");
-        assert_eq!(when(now, now, Dates::Relative), "now");
+        let minute = Span::from_seconds(60);
         assert_eq!(
-            until(
-                now.plus(Span::days(7)),
-                now.plus(Span::seconds(2)),
-                Dates::Relative
+            format_time(now.minus(minute), now, TimeStyle::Relative),
+            "1 min ago"
+        );
+        assert_eq!(
+            format_time(now.plus(minute), now, TimeStyle::Relative),
+            "in 1 min"
+        );
+        assert_eq!(format_time(now, now, TimeStyle::Relative), "now");
+        assert_eq!(
+            format_deadline(
+                now.plus(Span::from_days(7)),
+                now.plus(Span::from_seconds(2)),
+                TimeStyle::Relative
             ),
             "for 7 days"
         );
         assert_eq!(
-            when(now.minus(minute), now, Dates::Iso),
+            format_time(now.minus(minute), now, TimeStyle::Iso),
             "2026-03-05T09:59:00Z"
         );
     }

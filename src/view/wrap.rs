@@ -1,52 +1,56 @@
-//! Lines that are wider than the terminal, folded at words below their beginning; without a width nothing is folded.
+//! Wrapping of lines that are wider than the terminal. Continuation lines are indented below the
+//! text. Without a width nothing is wrapped.
 //!
-//! A command to type is never folded, so that it can be copied: where it is too long even for a line of its own, the terminal breaks it.
+//! A command is never wrapped, so that it can be copied. If it is too long even for a separate
+//! line, the terminal breaks it.
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Words are not put below each other in less room than this.
-const LEAST: usize = 24;
-/// How far in a line goes on whose beginning leaves no room below itself.
-const SHALLOW: usize = 4;
+/// The minimum room for text below a head.
+const MIN_TEXT_WIDTH: usize = 24;
+/// The indentation of continuation lines if the head leaves no room.
+const FALLBACK_INDENT: usize = 4;
 
-/// How many columns a text takes, without its colours.
-pub fn columns(styled: &str) -> usize {
+/// Returns the width of a text in columns, without its colours.
+pub fn display_width(styled: &str) -> usize {
     anstream::adapter::strip_str(styled).to_string().width()
 }
 
-/// A text behind a head, both of which may be styled; what does not fit goes on below the text's beginning.
-pub fn hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
-    below(head, columns(head), text, width)
+/// Wraps a text behind a head. Both may be styled. Continuation lines begin below the text.
+pub fn wrap_hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
+    wrap_indented(head, display_width(head), text, width)
 }
 
-/// The same, with what does not fit so many columns in, or less where a word needs the room.
-pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
+/// Wraps a text behind a head. Continuation lines are indented by `indent` columns, or less if a
+/// word needs the room.
+pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
     let whole = format!("{head}{text}");
-    let Some(width) = width.filter(|width| columns(&whole) > *width) else {
+    let Some(width) = width.filter(|width| display_width(&whole) > *width) else {
         return vec![whole.trim_end().to_owned()];
     };
-    let (head, text) = if indent + LEAST > width {
+    let (head, text) = if indent + MIN_TEXT_WIDTH > width {
         ("", whole.as_str())
     } else {
         (head, text)
     };
-    let widest = pieces(text)
-        .map(|piece| columns(piece.trim_end()))
+    let widest = split_words(text)
+        .map(|piece| display_width(piece.trim_end()))
         .max()
         .unwrap_or_default();
-    let room = width.saturating_sub(widest).max(SHALLOW);
-    let indent = if head.is_empty() && indent > SHALLOW {
-        SHALLOW
+    let room = width.saturating_sub(widest).max(FALLBACK_INDENT);
+    let indent = if head.is_empty() && indent > FALLBACK_INDENT {
+        FALLBACK_INDENT
     } else {
         indent.min(room)
     };
-    let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), columns(head));
-    // Nothing is gained by an empty line, nor by a new one that begins where this one does.
+    let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), display_width(head));
+    // A break helps only if it leaves no empty line, and if the next line begins further to the
+    // left.
     let mut breaks = used > indent;
-    for piece in pieces(text) {
-        // Spaces at the end of a line are not seen.
-        if breaks && used + columns(piece.trim_end()) > width {
+    for piece in split_words(text) {
+        // Spaces at the end of a line are invisible.
+        if breaks && used + display_width(piece.trim_end()) > width {
             lines.push(
                 std::mem::replace(&mut line, " ".repeat(indent))
                     .trim_end()
@@ -56,25 +60,28 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
         }
         breaks |= !piece.trim().is_empty();
         line.push_str(piece);
-        used += columns(piece);
+        used += display_width(piece);
     }
     lines.push(line.trim_end().to_owned());
     lines
 }
 
-/// A line that came from elsewhere, each part behind a prefix: what does not fit goes on below the last of its columns.
-pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
+/// Wraps a line from elsewhere, with a prefix before each part. Continuation lines begin below the
+/// last column of the line.
+pub fn wrap_remote_line(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
     let (line, width) = (
         line.trim_end(),
-        width.map(|width| width.saturating_sub(columns(prefix))),
+        width.map(|width| width.saturating_sub(display_width(prefix))),
     );
     let margin = line.len() - line.trim_start().len();
     let column = line.rfind("  ").map_or(0, |at| at + 2);
     let (head, text) = line.split_at(column);
     let lines = match width {
         _ if text.starts_with('→') => vec![line.to_owned()],
-        Some(width) if columns(head) * 2 > width => below("", margin + SHALLOW, line, Some(width)),
-        _ => hanging(head, text, width),
+        Some(width) if display_width(head) * 2 > width => {
+            wrap_indented("", margin + FALLBACK_INDENT, line, Some(width))
+        }
+        _ => wrap_hanging(head, text, width),
     };
     lines
         .into_iter()
@@ -82,10 +89,11 @@ pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// A text behind a head with what to type: behind `glue` where all fits on one line, else on a line of its own.
+/// Renders a text with a command: on one line with `glue` between them if that fits, otherwise with
+/// the command on a separate line.
 ///
-/// What is folded goes on so many columns in.
-pub fn with_command(
+/// Continuation lines are indented by `indent` columns.
+pub fn wrap_with_command(
     head: &str,
     indent: usize,
     text: &str,
@@ -94,26 +102,31 @@ pub fn with_command(
     width: Option<usize>,
 ) -> Vec<String> {
     let whole = format!("{head}{text}{glue}{command}");
-    if width.is_none_or(|width| columns(&whole) <= width) {
+    if width.is_none_or(|width| display_width(&whole) <= width) {
         return vec![whole];
     }
-    let mut lines = below(head, indent, text, width);
-    lines.push(arrow(indent, command, width));
+    let mut lines = wrap_indented(head, indent, text, width);
+    lines.push(render_command(indent, command, width));
     lines
 }
 
-/// A line with what to type, so many columns in where it fits there.
-pub fn arrow(indent: usize, command: &str, width: Option<usize>) -> String {
+/// Renders a line with a command, indented by `indent` columns if that fits.
+pub fn render_command(indent: usize, command: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
-    let fits = width.is_none_or(|width| indent + 2 + columns(command) <= width);
+    let fits = width.is_none_or(|width| indent + 2 + display_width(command) <= width);
     format!(
         "{}{dim}→{dim:#} {command}",
-        " ".repeat(if fits { indent } else { SHALLOW.min(indent) })
+        " ".repeat(if fits {
+            indent
+        } else {
+            FALLBACK_INDENT.min(indent)
+        })
     )
 }
 
-/// Words with the spaces behind them; between two letters of a script without spaces there is a place to break, too.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+/// Splits a text into words with the spaces after them. Between two letters of a script without
+/// spaces, such as Chinese, a break is possible too.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let mut before = None;
@@ -141,13 +154,17 @@ mod tests {
             .collect()
     }
 
-    /// What is too long goes on below its beginning; nothing is lost, and a word that is wider than the terminal stays whole.
+    /// Checks that a long text continues below its beginning, that nothing is lost, and that a word
+    /// wider than the terminal stays whole.
     #[test]
     fn below_its_beginning() {
         let text = "prod@0123456789  place: what was pushed is not what the entry gives";
-        assert_eq!(hanging("    x ", text, None), [format!("    x {text}")]);
         assert_eq!(
-            hanging("    note: ", text, Some(40)),
+            wrap_hanging("    x ", text, None),
+            [format!("    x {text}")]
+        );
+        assert_eq!(
+            wrap_hanging("    note: ", text, Some(40)),
             [
                 "    note: prod@0123456789  place: what",
                 "          was pushed is not what the",
@@ -156,12 +173,12 @@ mod tests {
         );
         let long = "y".repeat(50);
         assert_eq!(
-            hanging("x ", &format!("a {long} b"), Some(30)),
+            wrap_hanging("x ", &format!("a {long} b"), Some(30)),
             ["x a", &format!("  {long}"), "  b"]
         );
-        // A head that leaves no room goes before what it heads.
+        // A head that leaves no room is wrapped together with its text.
         assert_eq!(
-            hanging(
+            wrap_hanging(
                 "  a-component-of-a-long-name  ",
                 "has it in its history",
                 Some(40)
@@ -170,17 +187,18 @@ mod tests {
         );
     }
 
-    /// What a terminal shows counts: colours take no room, wide letters twice as much, and their script has no spaces to break at.
+    /// Checks that the visible width counts: colours take no room, wide letters two columns, and
+    /// their script has no spaces.
     #[test]
     fn by_what_is_shown() {
         let red = anstyle::AnsiColor::Red.on_default();
         assert_eq!(
-            hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
+            wrap_hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
             1
         );
         let text =
             "資料庫更新：すべての顧客の注文履歴を新しいスキーマに移行する and then in plain words";
-        let lines = hanging("note: ", text, Some(40));
+        let lines = wrap_hanging("note: ", text, Some(40));
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
         assert!(
             lines[0].width() > 36 && lines.iter().skip(1).all(|line| line.starts_with("      ")),
@@ -192,12 +210,12 @@ mod tests {
         );
     }
 
-    /// What a remote said is told from what is said here on each line, and its columns are kept.
+    /// Checks that each line from a remote has its prefix, and that its columns are kept.
     #[test]
     fn of_a_remote() {
         let line = "  ✗ place   it is not there where it should be";
         assert_eq!(
-            said("remote: ", line, Some(48)),
+            wrap_remote_line("remote: ", line, Some(48)),
             [
                 "remote:   ✗ place   it is not there where it",
                 "remote:             should be"
@@ -205,7 +223,7 @@ mod tests {
         );
         let line = "git-deploy: refused  refs/deploy/production  (what is refused)";
         assert_eq!(
-            said("remote: ", line, Some(60)),
+            wrap_remote_line("remote: ", line, Some(60)),
             [
                 "remote: git-deploy: refused  refs/deploy/production  (what",
                 "remote:     is refused)"
@@ -213,16 +231,16 @@ mod tests {
         );
         let line = "                  → git deploy approve production";
         assert_eq!(
-            said("remote: ", line, Some(40)),
+            wrap_remote_line("remote: ", line, Some(40)),
             [format!("remote: {line}")]
         );
     }
 
-    /// A command is copied as it stands: it is on one line, also where that is too long.
+    /// Checks that a command stays on one line, even if it is too long.
     #[test]
     fn commands_stay_whole() {
         let told = |width| {
-            plain(&with_command(
+            plain(&wrap_with_command(
                 "  ",
                 4,
                 "it is on hold",
@@ -242,7 +260,7 @@ mod tests {
             ["  it is on", "    hold", "    → git deploy unlock dev"]
         );
         assert_eq!(
-            plain(&[arrow(26, "git deploy unlock dev", Some(40))]),
+            plain(&[render_command(26, "git deploy unlock dev", Some(40))]),
             ["    → git deploy unlock dev"]
         );
     }

@@ -8,7 +8,9 @@ use git_deploy::domain::id::Oid;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::verdict::Outcome;
 use git_deploy::git::Repository;
-use git_deploy::ledger::audit::{Finding, Kind, Plan, Watch, audit, root};
+use git_deploy::ledger::audit::{
+    AuditFinding, AuditPlan, AuditProgress, FindingKind, audit, find_project,
+};
 
 use crate::harness::member::a_lock;
 use crate::harness::{Member, Project, Run, World};
@@ -30,7 +32,10 @@ fn parents_behind_other_headers_do_not_count() {
         .ok();
     alice.push(&["HEAD:refs/heads/prod"]).ok();
     let (head, tree) = (alice.repo.rev("HEAD"), alice.repo.rev("HEAD^{tree}"));
-    let who = format!("alice <alice@example.com> {} +0000", world.now().seconds());
+    let who = format!(
+        "alice <alice@example.com> {} +0000",
+        world.now().as_seconds()
+    );
     let forged = |between: &str| -> Oid {
         let raw = format!(
             "tree {tree}\n{between}parent {head}\nauthor {who}\ncommitter {who}\n\nforged\n"
@@ -126,16 +131,16 @@ fn forged_policies_admit_nothing() {
 /// An observer that ignores everything.
 struct Unwatched;
 
-impl Watch for Unwatched {
-    fn begin(&self, _: usize) {}
-    fn step(&self, _: usize) {}
+impl AuditProgress for Unwatched {
+    fn on_start(&self, _: usize) {}
+    fn on_validated(&self, _: usize) {}
 }
 
 /// Returns the findings of an audit that splits ledgers into stretches of this length.
-fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
+fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
     let repository = Repository::open(repository).unwrap();
     let tips = repository.tips().unwrap();
-    let project = match root(&repository, &tips) {
+    let project = match find_project(&repository, &tips) {
         Ok(project) => project,
         Err(finding) => return vec![finding],
     };
@@ -144,11 +149,11 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
         &repository,
         &project,
         &tips,
-        &Plan {
+        &AuditPlan {
             ledgers: &ledgers,
             since: &std::collections::BTreeMap::new(),
             notes: true,
-            stretch,
+            chunk_size: stretch,
         },
         &Unwatched,
     );
@@ -163,7 +168,7 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
 
 /// Returns the same, and checks that it does not depend on the length: a fault at a boundary is
 /// neither missed nor reported twice.
-fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
+fn findings_of_any_cut(repository: &Path) -> Vec<AuditFinding> {
     let whole = findings(repository, usize::MAX);
     for stretch in 1..5 {
         assert_eq!(
@@ -269,8 +274,9 @@ fn every_forgery_is_found_once() {
     next("prod", stolen.to_string(), Some("signer"));
 
     let found = findings_of_any_cut(&repo.path().join(".git"));
-    let (leans, own): (Vec<&Finding>, Vec<&Finding>) =
-        found.iter().partition(|it| it.kind == Kind::Support);
+    let (leans, own): (Vec<&AuditFinding>, Vec<&AuditFinding>) = found
+        .iter()
+        .partition(|it| it.kind == FindingKind::Dependency);
     assert_eq!(
         leans
             .iter()

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use git_deploy::domain::plan::{
-    Action, Made, Plan, Planned, Terraform, TerraformError, is_terraform,
+    Plan, PlanOutput, PlanResult, PlannedAction, TerraformError, TerraformPlan,
+    is_saved_terraform_plan,
 };
 use git_deploy::domain::policy::Policy;
-use git_deploy::view::plan::{Component, Plans, Way, markdown, text};
+use git_deploy::view::plan::{
+    ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
+};
 
 use crate::harness::needs;
 
@@ -85,15 +88,15 @@ impl States {
         )
     }
 
-    fn plan(&self, component: &str) -> Result<Terraform, TerraformError> {
+    fn plan(&self, component: &str) -> Result<TerraformPlan, TerraformError> {
         self.command(component, "plan");
         self.read(component)
     }
 
     /// Reads the plan.
-    fn read(&self, component: &str) -> Result<Terraform, TerraformError> {
+    fn read(&self, component: &str) -> Result<TerraformPlan, TerraformError> {
         let plan = self.at(component).join("plan");
-        assert!(is_terraform(&std::fs::read(&plan).unwrap()));
+        assert!(is_saved_terraform_plan(&std::fs::read(&plan).unwrap()));
         let shown = self.run(
             component,
             "terraform",
@@ -104,7 +107,7 @@ impl States {
             "{}",
             String::from_utf8_lossy(&shown.stderr)
         );
-        Terraform::read(&shown.stdout)
+        TerraformPlan::parse(&shown.stdout)
     }
 
     fn apply(&self, component: &str) -> bool {
@@ -128,12 +131,12 @@ impl States {
     }
 }
 
-fn summary(plan: &Terraform) -> (String, bool, bool, bool) {
+fn summary(plan: &TerraformPlan) -> (String, bool, bool, bool) {
     (
-        plan.summary().to_string(),
+        plan.action_counts().to_string(),
         plan.is_empty(),
         plan.destroys(),
-        plan.outputs_changed(),
+        plan.changes_outputs(),
     )
 }
 
@@ -197,8 +200,8 @@ fn every_kind_of_change_is_summarised() {
     );
     let change = &replace.changes()[0];
     assert_eq!(
-        (change.address.as_str(), change.action, change.tainted),
-        ("terraform_data.disk", Action::Replace, false)
+        (change.address.as_str(), change.action, change.is_tainted),
+        ("terraform_data.disk", PlannedAction::Replace, false)
     );
     assert_eq!(
         states.checkout(),
@@ -208,24 +211,24 @@ fn every_kind_of_change_is_summarised() {
 }
 
 /// Checks that no format shows a value.
-fn shows_no_value(plan: &Terraform, printed: &str) {
+fn shows_no_value(plan: &TerraformPlan, printed: &str) {
     let plan = Plan {
         component: "database".parse().unwrap(),
         commit: "8f3c2a1caa05736482d4523166f70cb561afa111".parse().unwrap(),
-        planned: Planned::Made(Made::terraform(plan.clone(), printed.to_owned())),
+        result: PlanResult::Planned(PlanOutput::from_terraform(plan.clone(), printed.to_owned())),
     };
-    let component = Component::planned(&plan, Way::default());
-    let plans = Plans {
+    let component = ComponentPlan::from_plan(&plan, ComponentTransition::default());
+    let plans = DeploymentPlan {
         environment: "dev".parse().unwrap(),
         commit: plan.commit,
         components: vec![component],
         since: None,
     };
-    let document = git_deploy::view::json::document("plan", &plans).unwrap();
+    let document = git_deploy::view::json::render_document("plan", &plans).unwrap();
     for shown in [
-        text(&plans, false, None),
-        text(&plans, true, None),
-        markdown(&plans),
+        render_text(&plans, false, None),
+        render_text(&plans, true, None),
+        render_markdown(&plans),
         document,
     ] {
         assert!(!shown.contains(PASSWORD), "{shown}");
@@ -255,11 +258,11 @@ fn plans_across_states() {
         told("1 to add, 0 to change, 0 to destroy", false, false, true)
     );
     assert!(states.apply("network"));
-    assert!(states.plan("api").unwrap().outputs_changed() && states.apply("api"));
+    assert!(states.plan("api").unwrap().changes_outputs() && states.apply("api"));
 
     states.edit("network", "10.0.0.0", "10.1.0.0");
     let (network, api) = (states.plan("network").unwrap(), states.plan("api").unwrap());
-    assert!(network.outputs_changed() && api.is_empty());
+    assert!(network.changes_outputs() && api.is_empty());
     assert!(states.apply("network"));
     let anew = states.plan("api").unwrap();
     assert_eq!(

@@ -1,8 +1,8 @@
-//! `git deploy completions`: what a shell needs to complete the commands.
+//! `git deploy completions`: prints the script that completes commands and options in a shell.
 
 use clap_complete::Shell;
 
-use crate::cli::{Context, Failure, Kind, OrFail as _, help};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, help};
 
 /// Print a script that completes commands and options in a shell
 #[derive(clap::Args)]
@@ -11,11 +11,13 @@ pub struct Args {
     shell: Shell,
 }
 
-/// The name without its hyphen, with which clap's script for bash would complete no subcommand's options
+/// The program's name without its hyphen: with the hyphen, clap's Bash script completes no options
+/// of subcommands
 /// (<https://github.com/clap-rs/clap/issues/6421>).
 const BASH_NAME: &str = "gitdeploy";
 
-/// `git deploy …` is completed by git's own completion, which asks a function of this name about the words after `git`.
+/// The function that git's own completion calls for `git deploy …` to complete the words after
+/// `git`.
 const BASH_FOR_GIT: &str = r#"
 _git_deploy() {
     local COMP_WORDS=(git-deploy "${words[@]:$((__git_cmd_idx + 1))}")
@@ -24,18 +26,18 @@ _git_deploy() {
 }
 "#;
 
-/// Prints the script.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+/// Prints the completion script of a shell.
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let bash = args.shell == Shell::Bash;
     let name = if bash { BASH_NAME } else { "git-deploy" };
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut help::command(), name, &mut script);
+    clap_complete::generate(args.shell, &mut help::build_command(), name, &mut script);
     let mut script =
-        String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
+        String::from_utf8(script).context(ErrorKind::CannotTell, "the script is not UTF-8")?;
     if bash {
         script =
             script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
     }
-    context.print(script.trim_end());
+    ui.print(script.trim_end());
     Ok(())
 }

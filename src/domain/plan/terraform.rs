@@ -1,6 +1,7 @@
-//! Terraform's plans, read from `terraform show -json`.
+//! Terraform plans, read from `terraform show -json`.
 //!
-//! That JSON holds every value in the clear, sensitive ones too. So nothing of a value is kept but the digest of the whole.
+//! That JSON contains every value in plain text, also sensitive ones. So only a digest of the whole
+//! is kept, and no value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,86 +10,87 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of JSON that are read; plans of ten thousand resources have some 50 MB.
-pub const LIMIT: usize = 256 << 20;
+/// The maximum size of the JSON in bytes. A plan of ten thousand resources has about 50 MB.
+pub const MAX_JSON_BYTES: usize = 256 << 20;
 
-/// The most characters of an address or a name that are kept.
-const NAME: usize = 300;
+/// The maximum number of characters kept of an address or a name.
+const MAX_NAME_CHARS: usize = 300;
 
-/// Whether a file that begins like this is a plan that terraform (or `OpenTofu`) has saved: a zip file whose first entry is `tfplan`.
+/// Returns whether a file that begins with these bytes is a plan saved by terraform (or
+/// `OpenTofu`): a zip file whose first entry is `tfplan`.
 ///
-/// The first 36 bytes suffice.
-pub fn is_terraform(first_bytes: &[u8]) -> bool {
-    // Of a local file header: the signature, and the length and the bytes of the name.
+/// The first 36 bytes are enough.
+pub fn is_saved_terraform_plan(first_bytes: &[u8]) -> bool {
+    // The fields of a zip local file header: the signature, the length of the name, and the name.
     first_bytes.starts_with(b"PK\x03\x04")
         && first_bytes.get(26..28) == Some(&[6, 0])
         && first_bytes.get(30..36) == Some(b"tfplan")
 }
 
-/// Why what terraform shows is not a plan that can be applied.
+/// Why the output of `terraform show` is not a plan that can be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
     /// More than [`LIMIT`] bytes.
-    #[error("what terraform shows of the plan has {0} bytes; at most {LIMIT} are read")]
+    #[error("what terraform shows of the plan has {0} bytes; at most {MAX_JSON_BYTES} are read")]
     TooLarge(usize),
     /// Not the JSON of a plan.
     #[error("what terraform shows is not the JSON of a plan: {0}")]
     Json(#[from] serde_json::Error),
-    /// Written by a terraform that is older than 1.1, or newer than what is known.
+    /// Written by a terraform older than 1.1, or in a newer, unknown format.
     #[error(
         "the plan is in format {0:?}; only version 1 is understood, which terraform 1.1 and later write"
     )]
     Format(String),
-    /// Terraform hit an error while it planned.
+    /// Terraform hit an error during planning.
     #[error("terraform hit an error while it planned, so the plan can only be looked at")]
     Errored,
-    /// The plan leaves something out.
+    /// The plan is incomplete.
     #[error(
         "the plan is not complete: -target was given, or terraform has put changes off; plan everything"
     )]
     Incomplete,
-    /// An action that is not known.
+    /// An unknown action.
     #[error("the plan has an action that is not known, {actions:?} for {address}")]
     Action {
-        /// What it is for.
+        /// The resource or the output.
         address: String,
-        /// The action, in terraform's words.
+        /// The action, as terraform names it.
         actions: Vec<String>,
     },
 }
 
-/// What is done with a resource or an output.
+/// The action on a resource or an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Action {
-    /// It is made.
+pub enum PlannedAction {
+    /// It is created.
     Create,
-    /// It is changed where it is.
+    /// It is changed in place.
     Update,
-    /// It is destroyed and made anew, in whatever order.
+    /// It is destroyed and created again, in either order.
     Replace,
-    /// It is made anew; the old one stays, and terraform no longer knows it.
+    /// It is created again; the old one remains and is no longer managed by terraform.
     CreateAndForget,
     /// It is destroyed.
     Destroy,
-    /// It stays, and terraform no longer knows it.
+    /// It remains and is no longer managed by terraform.
     Forget,
     /// It is read while the plan is applied.
     Read,
-    /// It exists, and terraform gets to know it, changing nothing else.
+    /// It exists, and terraform starts to manage it. Nothing else changes.
     Import,
     /// It gets another address, and nothing else changes.
     Move,
 }
 
-impl Action {
-    /// The word of terraform's screens: `create`, `destroy`.
-    pub fn word(self) -> &'static str {
+impl PlannedAction {
+    /// Returns the word that terraform prints: `create`, `destroy`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",
@@ -102,8 +104,8 @@ impl Action {
         }
     }
 
-    /// The sign that terraform puts before it.
-    pub fn sign(self) -> &'static str {
+    /// Returns the symbol that terraform prints before it.
+    pub fn symbol(self) -> &'static str {
         match self {
             Self::Create | Self::Import => "+",
             Self::Update | Self::Move => "~",
@@ -116,43 +118,45 @@ impl Action {
     }
 }
 
-/// How many resources it concerns. A replacement counts twice, as terraform counts it: it is added and destroyed.
+/// The number of resources per action. A replacement counts as one added and one destroyed, as in
+/// terraform.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Resources that terraform gets to know.
+pub struct ActionCounts {
+    /// Resources that terraform starts to manage.
     pub import: usize,
-    /// Resources that are made.
+    /// Resources to create.
     pub add: usize,
-    /// Resources that are changed where they are.
+    /// Resources to change in place.
     pub change: usize,
-    /// Resources that are destroyed.
+    /// Resources to destroy.
     pub destroy: usize,
-    /// Resources that stay, and that terraform no longer knows.
+    /// Resources that remain and are no longer managed by terraform.
     pub forget: usize,
 }
 
-impl Summary {
-    fn count(&mut self, action: Action) {
+impl ActionCounts {
+    /// Counts one action.
+    fn count(&mut self, action: PlannedAction) {
         match action {
-            Action::Create => self.add += 1,
-            Action::Update => self.change += 1,
-            Action::Replace => {
+            PlannedAction::Create => self.add += 1,
+            PlannedAction::Update => self.change += 1,
+            PlannedAction::Replace => {
                 self.add += 1;
                 self.destroy += 1;
             }
-            Action::CreateAndForget => {
+            PlannedAction::CreateAndForget => {
                 self.add += 1;
                 self.forget += 1;
             }
-            Action::Destroy => self.destroy += 1,
-            Action::Forget => self.forget += 1,
-            Action::Read | Action::Import | Action::Move => {}
+            PlannedAction::Destroy => self.destroy += 1,
+            PlannedAction::Forget => self.forget += 1,
+            PlannedAction::Read | PlannedAction::Import | PlannedAction::Move => {}
         }
     }
 }
 
-/// In terraform's words: `2 to add, 1 to change, 0 to destroy`.
-impl fmt::Display for Summary {
+/// Writes the counts as terraform does: `2 to add, 1 to change, 0 to destroy`.
+impl fmt::Display for ActionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.import > 0 {
             write!(f, "{} to import, ", self.import)?;
@@ -169,46 +173,48 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A resource that the plan concerns.
+/// A resource in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Its address, such as `module.db.aws_instance.a["x"]`: harmless, and shortened where it is very long.
+pub struct ResourceChange {
+    /// Its address, such as `module.db.aws_instance.a["x"]`: safe to print, and shortened if very
+    /// long.
     pub address: String,
-    /// What is done with it.
-    pub action: Action,
-    /// Whether it is made anew only because an earlier apply left it half made.
-    pub tainted: bool,
+    /// The action on it.
+    pub action: PlannedAction,
+    /// Whether it is created again only because an earlier apply left it incomplete.
+    pub is_tainted: bool,
 }
 
-/// An output of the root module that changes.
+/// A changed output of the root module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub struct OutputChange {
     /// Its name.
     pub name: String,
-    /// What is done with it.
-    pub action: Action,
+    /// The action on it.
+    pub action: PlannedAction,
 }
 
-/// What a terraform plan would do.
+/// The effect of a terraform plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terraform {
+pub struct TerraformPlan {
     digest: Digest,
-    summary: Summary,
-    changes: Vec<Change>,
-    outputs: Vec<Output>,
-    drifted: usize,
-    empty: bool,
+    action_counts: ActionCounts,
+    changes: Vec<ResourceChange>,
+    outputs: Vec<OutputChange>,
+    drift_count: usize,
+    is_empty: bool,
 }
 
-impl Terraform {
-    /// Reads what `terraform show -json` prints of a saved plan.
-    pub fn read(json: &[u8]) -> Result<Self, TerraformError> {
-        if json.len() > LIMIT {
+impl TerraformPlan {
+    /// Reads the output of `terraform show -json` for a saved plan. Fails if the plan is too large,
+    /// incomplete, in an unknown format, or has an unknown action.
+    pub fn parse(json: &[u8]) -> Result<Self, TerraformError> {
+        if json.len() > MAX_JSON_BYTES {
             return Err(TerraformError::TooLarge(json.len()));
         }
-        let shown: Shown = serde_json::from_slice(json)?;
+        let shown: PlanJson = serde_json::from_slice(json)?;
         if shown.format_version.split('.').next() != Some("1") {
-            return Err(TerraformError::Format(kept(&shown.format_version)));
+            return Err(TerraformError::Format(sanitize_name(&shown.format_version)));
         }
         if shown.errored {
             return Err(TerraformError::Errored);
@@ -216,122 +222,128 @@ impl Terraform {
         if shown.complete == Some(false) || !shown.deferred_changes.is_empty() {
             return Err(TerraformError::Incomplete);
         }
-        let (mut summary, mut changes) = (Summary::default(), Vec::new());
+        let (mut summary, mut changes) = (ActionCounts::default(), Vec::new());
         for resource in &shown.resource_changes {
             let address = resource.address();
-            let mut action = known(&address, &resource.change)?;
+            let mut action = parse_action(&address, &resource.change)?;
             if resource.change.importing.is_some() {
                 summary.import += 1;
-                action = action.or(Some(Action::Import));
+                action = action.or(Some(PlannedAction::Import));
             }
             if resource.previous_address.is_some() {
-                action = action.or(Some(Action::Move));
+                action = action.or(Some(PlannedAction::Move));
             }
             if let Some(action) = action {
                 summary.count(action);
                 let tainted = resource.action_reason.as_deref() == Some("replace_because_tainted");
-                changes.push(Change {
+                changes.push(ResourceChange {
                     address,
                     action,
-                    tainted,
+                    is_tainted: tainted,
                 });
             }
         }
         let mut outputs = Vec::new();
         for (name, change) in &shown.output_changes {
-            let name = kept(name);
-            if let Some(action) = known(&name, change)? {
-                outputs.push(Output { name, action });
+            let name = sanitize_name(name);
+            if let Some(action) = parse_action(&name, change)? {
+                outputs.push(OutputChange { name, action });
             }
         }
-        // Terraform knows of more that can be applied than is listed here. Versions before 1.8 do not say.
+        // Terraform may have more to apply than is listed here. Versions before 1.8 do not set
+        // `applyable`.
         let nothing =
             changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
         let empty = nothing && !shown.applyable.unwrap_or(false);
         Ok(Self {
-            digest: digest(json),
-            summary,
+            digest: compute_digest(json),
+            action_counts: summary,
             changes,
             outputs,
-            drifted: shown.resource_drift.len(),
-            empty,
+            drift_count: shown.resource_drift.len(),
+            is_empty: empty,
         })
     }
 
-    /// What approvals bind: equal for two plans that would do the same from the same state.
+    /// Returns the digest that approvals bind. Two plans with the same effect on the same state
+    /// have the same digest.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// How many resources it concerns.
-    pub fn summary(&self) -> Summary {
-        self.summary
+    /// Returns the number of resources per action.
+    pub fn action_counts(&self) -> ActionCounts {
+        self.action_counts
     }
 
-    /// The resources that it concerns, in terraform's order.
-    pub fn changes(&self) -> &[Change] {
+    /// Returns the affected resources, in terraform's order.
+    pub fn changes(&self) -> &[ResourceChange] {
         &self.changes
     }
 
-    /// The outputs that change, by name: what other components may read.
-    pub fn outputs(&self) -> &[Output] {
+    /// Returns the changed outputs by name. Other components may read them.
+    pub fn outputs(&self) -> &[OutputChange] {
         &self.outputs
     }
 
-    /// How many resources somebody has changed behind terraform's back.
-    pub fn drifted(&self) -> usize {
-        self.drifted
+    /// Returns the number of resources that were changed outside of terraform.
+    pub fn drift_count(&self) -> usize {
+        self.drift_count
     }
 
-    /// Whether applying it would do nothing, as `terraform plan -detailed-exitcode` says with 0: outputs count, drift alone does not.
+    /// Returns whether applying the plan changes nothing, like exit code 0 of
+    /// `terraform plan -detailed-exitcode`: changed outputs count, drift alone does not.
     pub fn is_empty(&self) -> bool {
-        self.empty
+        self.is_empty
     }
 
-    /// Whether it would destroy anything, be it to make it anew.
+    /// Returns whether the plan destroys anything, including replacements.
     pub fn destroys(&self) -> bool {
-        self.summary.destroy > 0
+        self.action_counts.destroy > 0
     }
 
-    /// The same without what an earlier apply left half made: whether anything would be destroyed that may be in use.
-    pub fn destroys_whole(&self) -> bool {
-        let destroys =
-            |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
+    /// Returns whether the plan destroys anything that may be in use. Resources that an earlier
+    /// apply left incomplete do not count.
+    pub fn destroys_untainted(&self) -> bool {
+        let destroys = |it: &ResourceChange| {
+            matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace) && !it.is_tainted
+        };
         self.changes.iter().any(destroys)
     }
 
-    /// Whether what other components read from it changes.
-    pub fn outputs_changed(&self) -> bool {
+    /// Returns whether any output changes, which other components may read.
+    pub fn changes_outputs(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// The same with what `mask` makes of each address and name: a key of `for_each` may hold what a secret holds.
+    /// Returns the plan with `mask` applied to each address and name: a key of `for_each` may
+    /// contain a secret.
     #[must_use]
-    pub fn masked(mut self, mask: &dyn Fn(&str) -> String) -> Self {
+    pub fn mask_names(mut self, mask: &dyn Fn(&str) -> String) -> Self {
         self.changes
             .iter_mut()
-            .for_each(|change| change.address = kept(&mask(&change.address)));
+            .for_each(|change| change.address = sanitize_name(&mask(&change.address)));
         self.outputs
             .iter_mut()
-            .for_each(|output| output.name = kept(&mask(&output.name)));
+            .for_each(|output| output.name = sanitize_name(&mask(&output.name)));
         self
     }
 }
 
-/// What is read of the JSON. Fields that are missing are of a terraform that does not know them.
+/// The fields that are read from the JSON. Older versions of terraform omit some of them.
 #[derive(Deserialize)]
-struct Shown {
+struct PlanJson {
     format_version: String,
     applyable: Option<bool>,
     complete: Option<bool>,
     #[serde(default)]
     errored: bool,
     #[serde(default)]
-    resource_changes: Vec<ResourceChange>,
+    resource_changes: Vec<ResourceChangeJson>,
     #[serde(default)]
     resource_drift: Vec<IgnoredAny>,
     #[serde(default)]
-    output_changes: BTreeMap<String, Actions>,
+    output_changes: BTreeMap<String, ActionsJson>,
     #[serde(default)]
     deferred_changes: Vec<IgnoredAny>,
     #[serde(default)]
@@ -339,44 +351,54 @@ struct Shown {
 }
 
 #[derive(Deserialize)]
-struct ResourceChange {
+struct ResourceChangeJson {
     address: String,
     previous_address: Option<IgnoredAny>,
     deposed: Option<String>,
     action_reason: Option<String>,
-    change: Actions,
+    change: ActionsJson,
 }
 
 #[derive(Deserialize)]
-struct Actions {
+struct ActionsJson {
     actions: Vec<String>,
     importing: Option<IgnoredAny>,
 }
 
-impl ResourceChange {
-    /// Its address; that of an object that was replaced and is still there says so, as terraform's screens do.
+impl ResourceChangeJson {
+    /// Returns the address. For a deposed object, which was replaced and still exists, it names
+    /// that object as terraform does.
     fn address(&self) -> String {
         match &self.deposed {
-            Some(key) => format!("{} (deposed object {})", kept(&self.address), kept(key)),
-            None => kept(&self.address),
+            Some(key) => format!(
+                "{} (deposed object {})",
+                sanitize_name(&self.address),
+                sanitize_name(key)
+            ),
+            None => sanitize_name(&self.address),
         }
     }
 }
 
-/// What is done, in the JSON's list of words; none where that is nothing.
-fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError> {
+/// Returns the action for the JSON's list of words, or `None` for `no-op`. Fails for an unknown
+/// list.
+fn parse_action(name: &str, change: &ActionsJson) -> Result<Option<PlannedAction>, TerraformError> {
     let words: Vec<&str> = change.actions.iter().map(String::as_str).collect();
     Ok(Some(match words[..] {
         ["no-op"] => return Ok(None),
-        ["create"] => Action::Create,
-        ["update"] => Action::Update,
-        ["delete", "create"] | ["create", "delete"] => Action::Replace,
-        ["create", "forget"] | ["forget", "create"] => Action::CreateAndForget,
-        ["delete"] => Action::Destroy,
-        ["forget"] => Action::Forget,
-        ["read"] => Action::Read,
+        ["create"] => PlannedAction::Create,
+        ["update"] => PlannedAction::Update,
+        ["delete", "create"] | ["create", "delete"] => PlannedAction::Replace,
+        ["create", "forget"] | ["forget", "create"] => PlannedAction::CreateAndForget,
+        ["delete"] => PlannedAction::Destroy,
+        ["forget"] => PlannedAction::Forget,
+        ["read"] => PlannedAction::Read,
         _ => {
-            let actions = words.iter().take(4).map(|word| kept(word)).collect();
+            let actions = words
+                .iter()
+                .take(4)
+                .map(|word| sanitize_name(word))
+                .collect();
             return Err(TerraformError::Action {
                 address: name.to_owned(),
                 actions,
@@ -385,27 +407,28 @@ fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError>
     }))
 }
 
-/// A name that a stranger chose, as it is kept.
-fn kept(name: &str) -> String {
+/// Returns an untrusted name as it is kept: sanitized and shortened.
+fn sanitize_name(name: &str) -> String {
     let end = name
         .char_indices()
-        .nth(NAME)
+        .nth(MAX_NAME_CHARS)
         .map_or(name.len(), |(at, _)| at);
     let more = if end < name.len() { "…" } else { "" };
-    format!("{}{more}", harmless(&name[..end]))
+    format!("{}{more}", sanitize(&name[..end]))
 }
 
-/// What differs between two plans of the same: when it was made, and the attributes that may explain drift, which terraform lists in
-/// no order and which change nothing.
-const VOLATILE: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
+/// The members that differ between two plans with the same effect: the time of planning, and the
+/// attributes that may explain drift, which terraform lists in random order.
+const VOLATILE_MEMBERS: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
 
-/// The digest of a JSON object, which must be one: of its members without white space and without the volatile ones, sorted.
+/// Returns the digest of a JSON object: of its members without white space and without the volatile
+/// ones, sorted.
 ///
-/// Inside a member all is as terraform wrote it: it sorts keys itself, and a number that went through a floating point number
-/// would hide a change in its last digits.
-fn digest(json: &[u8]) -> Digest {
-    let mut members = members(json);
-    members.retain(|member| !VOLATILE.iter().any(|name| member.starts_with(name)));
+/// Inside a member nothing is changed. Terraform sorts keys itself, and converting a number to
+/// floating point would hide a change in its last digits.
+fn compute_digest(json: &[u8]) -> Digest {
+    let mut members = split_members(json);
+    members.retain(|member| !VOLATILE_MEMBERS.iter().any(|name| member.starts_with(name)));
     members.sort_unstable();
     let mut canonical = b"{".to_vec();
     canonical.extend(members.join(&b','));
@@ -413,8 +436,8 @@ fn digest(json: &[u8]) -> Digest {
     Digest::sha256(&canonical)
 }
 
-/// The members of a JSON object that is known to be well formed, without white space.
-fn members(json: &[u8]) -> Vec<Vec<u8>> {
+/// Splits a well-formed JSON object into its members, without white space.
+fn split_members(json: &[u8]) -> Vec<Vec<u8>> {
     let (mut members, mut member) = (Vec::new(), Vec::new());
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for &byte in json {

@@ -1,44 +1,48 @@
-//! Entries that lean on ones that do not stand.
+//! Finds entries that depend on invalid ones.
 //!
-//! An entry is judged by the policy, and by the other ledgers, that it says to have seen. Where one of those is forged, what it allows
-//! proves nothing, however well it fits.
+//! An entry is validated against the policy and other ledgers that it claims to have seen. If one
+//! of those is forged, an entry that it allows proves nothing, even if it is valid by itself.
 
 use std::collections::BTreeMap;
 
-use super::index::Index;
-use super::{Audited, Finding, Kind};
+use super::index::ChainIndex;
+use super::{AuditFinding, FindingKind, LedgerAudit};
 use crate::domain::id::EntryId;
 use crate::domain::verdict::Outcome;
 
-/// By the number of another ledger: the places at which more of it had been seen than ever before, each with how far, both rising.
-pub(super) type Leans = BTreeMap<usize, Vec<(usize, usize)>>;
+/// For another ledger, by number: the positions at which an entry had seen more of it than any
+/// before, each with the position seen. Both increase.
+pub(super) type SeenPositions = BTreeMap<usize, Vec<(usize, usize)>>;
 
-/// Where each ledger, by its number, no longer stands: from the first entry with a fault on.
-type Fallen = BTreeMap<usize, usize>;
+/// The first invalid position of each ledger, by number. Everything from there on is invalid.
+type InvalidFrom = BTreeMap<usize, usize>;
 
-/// Remembers what an entry has seen, if it is more than was seen before.
-pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
+/// Records what an entry has seen, if it is more than any entry before.
+pub(super) fn record_seen(leans: &mut SeenPositions, other: usize, place: usize, seen: usize) {
     let far = leans.entry(other).or_default();
     if far.last().is_none_or(|(_, before)| *before < seen) {
         far.push((place, seen));
     }
 }
 
-/// Adds a finding to each ledger that leans, before any fault of its own, on what does not stand: at its first entry that does.
-pub(super) fn check(index: &Index, audited: &mut [Audited]) {
-    let mut fallen: Fallen = audited
+/// Adds a finding to each ledger that depends on an invalid entry before any failure of its own: at
+/// the first entry that does.
+pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]) {
+    let mut fallen: InvalidFrom = audited
         .iter()
-        .filter_map(|it| own_fault(index, it))
+        .filter_map(|it| find_first_failure(index, it))
         .collect();
     let mut leaning: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-    // Each round takes ground from some ledger, until nothing more falls.
+    // Each round shortens the valid part of some ledger, until nothing changes.
     loop {
         let mut more = false;
         for ledger in audited.iter() {
             let Some((number, _)) = index.chain(&ledger.ledger) else {
                 continue;
             };
-            let Some((place, other)) = first(&ledger.ties.leans, &fallen) else {
+            let Some((place, other)) =
+                find_first_invalid_dependency(&ledger.references.seen_positions, &fallen)
+            else {
                 continue;
             };
             if fallen.get(&number).is_none_or(|at| place < *at) {
@@ -58,9 +62,10 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
         let Some((place, other)) = leaning.get(&number) else {
             continue;
         };
-        let (Some(what), Some(other)) =
-            (tip(ledger, index, *place, *other), index.chains.get(*other))
-        else {
+        let (Some(what), Some(other)) = (
+            find_seen_tip(ledger, index, *place, *other),
+            index.chains.get(*other),
+        ) else {
             continue;
         };
         let what = format!(
@@ -68,28 +73,32 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
             what.short(),
             other.ledger
         );
-        ledger.findings.push(Finding::fail(
-            Kind::Support,
+        ledger.findings.push(AuditFinding::chain_failure(
+            FindingKind::Dependency,
             &ledger.ledger,
-            Some(chain.at(*place)),
+            Some(chain.id_at(*place)),
             what,
         ));
     }
 }
 
-/// The number of a ledger with the place of its first fault; a fault of no entry in particular is one of the whole ledger.
-fn own_fault(index: &Index, ledger: &Audited) -> Option<(usize, usize)> {
+/// Returns the number of a ledger and the position of its first failure. A failure of no particular
+/// entry counts for the whole ledger.
+fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize, usize)> {
     let (number, chain) = index.chain(&ledger.ledger)?;
     let faults = ledger
         .findings
         .iter()
         .filter(|finding| finding.outcome == Outcome::Fail);
-    let places = faults.map(|finding| finding.entry.and_then(|id| chain.place(id)).unwrap_or(0));
+    let places = faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
     Some((number, places.min()?))
 }
 
-/// The first place that leans on what is fallen, and on which ledger.
-fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
+/// Returns the first position that depends on an invalid entry, and the ledger of that entry.
+fn find_first_invalid_dependency(
+    leans: &SeenPositions,
+    fallen: &InvalidFrom,
+) -> Option<(usize, usize)> {
     let of_one = |(other, far): (&usize, &Vec<(usize, usize)>)| {
         let from = fallen.get(other)?;
         let at = far.partition_point(|(_, seen)| seen < from);
@@ -98,19 +107,24 @@ fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
     leans.iter().filter_map(of_one).min()
 }
 
-/// What of the other ledger the entry at a place has seen.
-fn tip(ledger: &Audited, index: &Index, place: usize, other: usize) -> Option<EntryId> {
-    let far = ledger.ties.leans.get(&other)?;
+/// Returns the commit of the other ledger that the entry at a position has seen.
+fn find_seen_tip(
+    ledger: &LedgerAudit,
+    index: &ChainIndex,
+    place: usize,
+    other: usize,
+) -> Option<EntryId> {
+    let far = ledger.references.seen_positions.get(&other)?;
     let (_, seen) = far.iter().find(|(at, _)| *at == place)?;
-    Some(index.chains.get(other)?.at(*seen))
+    Some(index.chains.get(other)?.id_at(*seen))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::id::Oid;
-    use crate::ledger::audit::index::Chain;
-    use crate::ledger::audit::{Audited, Ties};
+    use crate::ledger::audit::index::IndexedChain;
+    use crate::ledger::audit::{LedgerAudit, LedgerReferences};
 
     fn id(ledger: u8, place: u8) -> EntryId {
         let mut bytes = [ledger; 20];
@@ -118,44 +132,48 @@ mod tests {
         EntryId(Oid::from_bytes(&bytes).unwrap())
     }
 
-    /// What falls takes with it what leans on it, however long the way round, and each ledger is told of once, at its first such entry.
+    /// An invalid entry invalidates all that depend on it, over any number of steps, and each
+    /// ledger is reported once, at its first such entry.
     #[test]
     fn falls_on() {
         let names = ["a", "b", "c"];
         let chain = |(number, name): (u8, &str)| {
-            Chain::new(
+            IndexedChain::new(
                 &name.parse().unwrap(),
                 id(number, 9),
                 (0..10).map(|place| id(number, place)).collect(),
                 None,
             )
         };
-        let index = Index {
+        let index = ChainIndex {
             chains: (0..).zip(names).map(chain).collect(),
         };
         let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
             let ledger = name.parse().unwrap();
-            let mut ties = Ties::default();
+            let mut ties = LedgerReferences::default();
             for (other, place, far) in seen {
-                lean(&mut ties.leans, *other, *place, *far);
+                record_seen(&mut ties.seen_positions, *other, *place, *far);
             }
             let findings = fault
-                .map(|id| Finding::fail(Kind::Entry, &ledger, Some(id), "forged"))
+                .map(|id| {
+                    AuditFinding::chain_failure(FindingKind::Entry, &ledger, Some(id), "forged")
+                })
                 .into_iter()
                 .collect();
-            Audited {
+            LedgerAudit {
                 findings,
-                ties,
-                ..Audited::empty(ledger, id(0, 9))
+                references: ties,
+                ..LedgerAudit::new(ledger, id(0, 9))
             }
         };
-        // The third's seventh is forged; the second has seen it at its fifth, and the first has seen that at its third.
+        // The third ledger's seventh entry is forged. The second ledger has seen it at its fifth
+        // entry, and the first ledger has seen that at its third.
         let second = |fault| audited("b", &[(2, 1, 2), (2, 2, 1), (2, 5, 8), (0, 6, 9)], fault);
         let first = || audited("a", &[(1, 2, 4), (1, 3, 6), (1, 4, 7)], None);
         let third = || audited("c", &[(0, 6, 2), (0, 7, 3)], Some(id(2, 7)));
         let found = |second| {
             let mut all = [first(), second, third()];
-            check(&index, &mut all);
+            check_dependencies(&index, &mut all);
             all.map(|it| {
                 it.findings
                     .iter()
@@ -167,7 +185,8 @@ mod tests {
             found(second(None)),
             [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]
         );
-        // A fault of its own before that says it already, and lets the first fall sooner: under the third, too, before its own.
+        // An earlier failure of its own replaces that finding, and invalidates the first ledger
+        // sooner, so the third depends on it before its own failure.
         assert_eq!(
             found(second(Some(id(1, 4)))),
             [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]

@@ -1,8 +1,10 @@
-//! The audit: every ledger from the root of trust, each entry judged as if it came in for the first time.
+//! Audits ledgers: validates every entry from the root of trust on, as if it came in for the first
+//! time.
 //!
-//! It goes on after what it finds, so that one forged entry does not hide the next: the tree that follows is then taken as it is, and
-//! whatever else is wrong with what builds on it is told as well. For the same reason any stretch of a ledger can be judged by itself,
-//! so that all processors share one long ledger; what is found does not depend on how it was cut.
+//! An audit continues after a failure, so that one forged entry does not hide the next: it takes
+//! the resulting tree as it is, and reports the failures in what follows as well. For the same
+//! reason any chunk of a ledger can be validated separately, so a long ledger uses all processors.
+//! The findings do not depend on how it was split.
 
 mod chunk;
 mod dependencies;
@@ -17,63 +19,65 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
-use super::facts::Gatherer;
+use super::facts::FactGatherer;
 use super::{Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Outcome, Rule};
 use crate::git::error::Error;
 use crate::git::repo::{self, Repository};
-use chunk::{Auditor, Piece, Shared};
-use index::{Chain, Index};
+use chunk::{ChunkAuditor, ChunkContext, ChunkResult};
+use index::{ChainIndex, IndexedChain};
 
-/// How many entries are judged in one go: enough to make use of what a thread remembers, and few enough to give all threads some.
-pub const STRETCH: usize = 1_000;
-/// For how many stretches packs stay open.
-const STRETCHES: usize = 16;
+/// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
+/// enough to keep all threads busy.
+pub const CHUNK_SIZE: usize = 1_000;
+/// After how many chunks the packs are reopened.
+const CHUNKS_PER_PACKS: usize = 16;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// An entry: a rule says no, or lacks a fact.
+pub enum FindingKind {
+    /// An entry: a rule fails, or lacks a fact.
     Entry,
-    /// The chain of a ledger: its root, or commits that cannot be read.
+    /// The chain of a ledger: its root, or unreadable commits.
     Chain,
     /// The order among ledgers.
     Order,
-    /// An entry that leans on one that does not stand.
-    Support,
+    /// An entry that depends on an invalid one.
+    Dependency,
     /// The notes.
     Notes,
 }
 
-/// Something that is wrong, or could not be told.
+/// A failure, or something that could not be determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct AuditFinding {
     /// What it is about.
-    pub kind: Kind,
-    /// The ledger; `None` for the notes.
+    pub kind: FindingKind,
+    /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
-    /// The entry, where it is about one.
+    /// The entry, if it is about one.
     pub entry: Option<EntryId>,
-    /// The rule that says so.
+    /// The rule that reports it.
     pub rule: Option<Rule>,
-    /// `Fail`, or `Unknown` where a fact is missing.
+    /// `Fail`, or `Unknown` if a fact is missing.
     pub outcome: Outcome,
     /// What is wrong, in one line.
     pub detail: String,
 }
 
-impl Finding {
-    fn fail(
-        kind: Kind,
+impl AuditFinding {
+    /// Creates a failure of the chain rule.
+    fn chain_failure(
+        kind: FindingKind,
         ledger: &LedgerName,
         entry: Option<EntryId>,
         detail: impl Into<String>,
     ) -> Self {
-        let (rule, outcome) = (Some(Rule::Place), Outcome::Fail);
+        let (rule, outcome) = (Some(Rule::Chain), Outcome::Fail);
         Self {
             kind,
             ledger: Some(ledger.clone()),
@@ -84,8 +88,8 @@ impl Finding {
         }
     }
 
-    /// What is malformed is wrong; what cannot be read cannot be told.
-    fn error(kind: Kind, ledger: Option<&LedgerName>, error: &Error) -> Self {
+    /// Creates a finding from a git error: malformed data fails, unreadable data is unknown.
+    fn from_error(kind: FindingKind, ledger: Option<&LedgerName>, error: &Error) -> Self {
         let outcome = if error.is_malformed() {
             Outcome::Fail
         } else {
@@ -97,57 +101,58 @@ impl Finding {
             entry: None,
             rule: None,
             outcome,
-            detail: harmless(&error.to_string()),
+            detail: sanitize(&error.to_string()),
         }
     }
 
-    /// What a rule says of an entry, unless it lets it pass.
-    fn of(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
+    /// Creates a finding from a rule's result for an entry; `None` if it passes.
+    fn from_check(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
         (check.outcome != Outcome::Pass).then(|| Self {
-            kind: Kind::Entry,
+            kind: FindingKind::Entry,
             ledger: Some(ledger.clone()),
             entry: Some(id),
             rule: Some(check.rule),
             outcome: check.outcome,
-            detail: harmless(&check.detail),
+            detail: sanitize(&check.detail),
         })
     }
 }
 
 /// What a remark is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Special {
-    /// Somebody broke the glass.
+pub enum RemarkKind {
+    /// A deployment bypassed rules with break-glass.
     BreakGlass,
     /// A policy was published with a server owner's key, after all admins' keys were lost.
     Recovered,
     /// A publish admits entries that it had not seen.
-    Admits,
-    /// An entry stands by such leave alone.
-    Admitted,
-    /// Something rests on a key that was removed since.
+    AdmitsEntry,
+    /// An entry is valid only because a publish admits it.
+    AdmittedEntry,
+    /// Something depends on a key that was removed later.
     RemovedKey,
-    /// The notes lag behind, or are not here.
+    /// The notes are missing or not up to date.
     NotesBehind,
-    /// What to do about wrong notes.
+    /// How to fix wrong notes.
     NotesWrong,
 }
 
-/// Something that is allowed and that a reader should know.
+/// Something that is allowed, but that a reader should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct AuditRemark {
     /// What it is about.
-    pub kind: Special,
-    /// The ledger; `None` for the notes.
+    pub kind: RemarkKind,
+    /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
-    /// The entry, where it is about one.
+    /// The entry, if it is about one.
     pub entry: Option<EntryId>,
     /// What it is, in one line.
     pub text: String,
 }
 
-impl Remark {
-    fn of(kind: Special, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
+impl AuditRemark {
+    /// Creates a remark on an entry.
+    fn on_entry(kind: RemarkKind, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
         Self {
             kind,
             ledger: Some(ledger.clone()),
@@ -157,42 +162,43 @@ impl Remark {
     }
 }
 
-/// What was found in one ledger.
+/// The result for one ledger.
 #[derive(Debug)]
-pub struct Audited {
+pub struct LedgerAudit {
     /// The ledger.
     pub ledger: LedgerName,
     /// Its tip.
     pub tip: EntryId,
-    /// How many entries were looked at.
+    /// How many entries were validated.
     pub entries: usize,
     /// The times of the first and the last of them.
     pub span: Option<(Time, Time)>,
-    /// What is wrong, by place.
-    pub findings: Vec<Finding>,
-    /// What should be known, by place.
-    pub remarks: Vec<Remark>,
-    ties: Ties,
-    /// How many entries there are to look at that could not be read, or were not reached for that.
+    /// What is wrong, in the order of the chain.
+    pub findings: Vec<AuditFinding>,
+    /// What a reader should know, in the order of the chain.
+    pub remarks: Vec<AuditRemark>,
+    references: LedgerReferences,
+    /// How many entries could not be read or reached.
     unread: usize,
 }
 
-/// How the entries of a ledger lie to the other ledgers.
+/// How the entries of a ledger refer to other ledgers.
 #[derive(Debug, Default)]
-struct Ties {
-    /// What of the other ledgers the entries have seen.
-    leans: dependencies::Leans,
-    /// The place of each entry, and of the policy that it has seen.
-    policies: Vec<(usize, usize)>,
-    /// For the policy's ledger: what each publish, oldest first, has seen and admits.
-    publishes: Vec<order::Publish>,
-    /// Who signed entries with keys that were removed since.
-    removed: remarks::Removed,
+struct LedgerReferences {
+    /// How much of the other ledgers the entries have seen.
+    seen_positions: dependencies::SeenPositions,
+    /// The position of each entry, and of the policy that it has seen.
+    policy_positions: Vec<(usize, usize)>,
+    /// For the policy ledger: what each publish, oldest first, has seen and admits.
+    publishes: Vec<order::PublishRecord>,
+    /// Who signed entries with keys that were removed later.
+    removed_keys: remarks::RemovedKeyUses,
 }
 
-impl Audited {
-    fn empty(ledger: LedgerName, tip: EntryId) -> Self {
-        let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
+impl LedgerAudit {
+    /// Creates a result without entries.
+    fn new(ledger: LedgerName, tip: EntryId) -> Self {
+        let (findings, remarks, ties) = (Vec::new(), Vec::new(), LedgerReferences::default());
         Self {
             ledger,
             tip,
@@ -200,13 +206,13 @@ impl Audited {
             span: None,
             findings,
             remarks,
-            ties,
+            references: ties,
             unread: 0,
         }
     }
 
-    /// Takes over what was found in the next stretch.
-    fn add(&mut self, piece: Piece) {
+    /// Adds the result of the next chunk.
+    fn add_chunk(&mut self, piece: ChunkResult) {
         self.entries += piece.entries;
         self.unread = self.unread.saturating_sub(piece.read);
         self.span = match (self.span, piece.span) {
@@ -215,21 +221,27 @@ impl Audited {
         };
         self.findings.extend(piece.findings);
         self.remarks.extend(piece.remarks);
-        for (other, far) in piece.ties.leans {
+        for (other, far) in piece.references.seen_positions {
             for (place, seen) in far {
-                dependencies::lean(&mut self.ties.leans, other, place, seen);
+                dependencies::record_seen(&mut self.references.seen_positions, other, place, seen);
             }
         }
-        self.ties.policies.extend(piece.ties.policies);
-        self.ties.publishes.extend(piece.ties.publishes);
-        for (person, (count, first)) in piece.ties.removed {
-            self.ties.removed.entry(person).or_insert((0, first)).0 += count;
+        self.references
+            .policy_positions
+            .extend(piece.references.policy_positions);
+        self.references.publishes.extend(piece.references.publishes);
+        for (person, (count, first)) in piece.references.removed_keys {
+            self.references
+                .removed_keys
+                .entry(person)
+                .or_insert((0, first))
+                .0 += count;
         }
     }
 
-    /// Puts everything in the order of the chain; what is about no entry comes first.
-    fn sort(&mut self, chain: &Chain) {
-        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.place(id));
+    /// Sorts everything in the order of the chain; what is about no entry comes first.
+    fn sort(&mut self, chain: &IndexedChain) {
+        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
         self.findings
             .sort_by_cached_key(|finding| place(finding.entry));
         self.remarks
@@ -237,45 +249,49 @@ impl Audited {
     }
 }
 
-/// What is audited, and how.
-pub struct Plan<'a> {
-    /// The ledgers, in the order in which they are told of; the policy's must be among them.
+/// What to audit, and how.
+pub struct AuditPlan<'a> {
+    /// The ledgers, in the order of the report; the policy ledger must be among them.
     pub ledgers: &'a [LedgerName],
-    /// The ends of ledgers that were audited before: what comes after them is judged, and the policy's ledger as a whole all the same.
+    /// The tips at an earlier audit. Only later entries are validated, except that the policy
+    /// ledger is always validated as a whole.
     pub since: &'a BTreeMap<LedgerName, EntryId>,
-    /// Whether the notes are compared with the ledgers, which must then be all that there are.
+    /// Whether to compare the notes with the ledgers, which must then be all existing ones.
     pub notes: bool,
-    /// How many entries are judged in one go: [`STRETCH`].
-    pub stretch: usize,
+    /// How many entries are validated in one chunk: [`STRETCH`].
+    pub chunk_size: usize,
 }
 
-/// Told how far an audit is.
-pub trait Watch: Sync {
-    /// Before the first entry is judged: how many there are.
-    fn begin(&self, entries: usize);
-    /// So many more were judged. Called from any thread.
-    fn step(&self, entries: usize);
+/// Receives the progress of an audit.
+pub trait AuditProgress: Sync {
+    /// Gets the number of entries, before the first is validated.
+    fn on_start(&self, entries: usize);
+    /// Gets the number of entries validated since the last call. Called from any thread.
+    fn on_validated(&self, entries: usize);
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
-pub struct Report {
+pub struct AuditReport {
     /// The ledgers, in the plan's order.
-    pub ledgers: Vec<Audited>,
-    /// The notes, where they were compared: what is wrong, and what should be known.
-    pub notes: Option<(Vec<Finding>, Vec<Remark>)>,
+    pub ledgers: Vec<LedgerAudit>,
+    /// If the notes were compared: what is wrong, and what a reader should know.
+    pub notes: Option<(Vec<AuditFinding>, Vec<AuditRemark>)>,
 }
 
-/// Finds the project that the ledgers belong to, at the root of the policy's ledger.
+/// Returns the project that the ledgers belong to, from the root of the policy ledger.
 ///
 /// # Errors
-/// What is wrong with the root: then there is nothing to hold an entry against.
-pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project, Finding> {
+/// The finding if the root is missing or invalid: then no entry can be validated.
+pub fn find_project(
+    repository: &Repository,
+    tips: &Tips,
+) -> std::result::Result<Project, AuditFinding> {
     let policy = LedgerName::policy();
-    let wrong = |error: &Error| Finding::error(Kind::Chain, Some(&policy), error);
+    let wrong = |error: &Error| AuditFinding::from_error(FindingKind::Chain, Some(&policy), error);
     let Some(tip) = tips.get(&policy) else {
-        return Err(Finding::fail(
-            Kind::Chain,
+        return Err(AuditFinding::chain_failure(
+            FindingKind::Chain,
             &policy,
             None,
             "it does not exist, so there is no root of trust",
@@ -284,82 +300,85 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
     let chain = repository
         .chain_between(None, *tip)
         .map_err(|error| wrong(&error))?;
-    // A chain without a given end is never empty: it holds its tip.
+    // A chain without a given start contains at least its tip.
     let first = chain
         .and_then(|chain| chain.first().copied())
         .unwrap_or(*tip);
     Project::read(repository, first).map_err(|error| wrong(&error))
 }
 
-/// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
+/// Audits the planned ledgers on all processors, then the order among ledgers, then the notes.
+/// `tips` names all ledgers.
 pub fn audit(
     repository: &Repository,
     project: &Project,
     tips: &Tips,
-    plan: &Plan<'_>,
-    watch: &dyn Watch,
-) -> Report {
-    let index = Index::read(&repository.share().apart(), tips);
-    let mut wanted: Vec<Audited> = Vec::new();
+    plan: &AuditPlan<'_>,
+    watch: &dyn AuditProgress,
+) -> AuditReport {
+    let index = ChainIndex::read(&repository.share().with_own_packs(), tips);
+    let mut wanted: Vec<LedgerAudit> = Vec::new();
     let mut jobs = Vec::new();
     for ledger in plan.ledgers {
         let Some((number, chain)) = index.chain(ledger) else {
             continue;
         };
-        let mut audited = Audited::empty(ledger.clone(), chain.tip);
-        if let Some(finding) = root_of(repository, project, chain) {
+        let mut audited = LedgerAudit::new(ledger.clone(), chain.tip);
+        if let Some(finding) = check_root(repository, project, chain) {
             audited.findings.push(finding);
         } else {
-            let first = first(chain, plan.since.get(ledger)).unwrap_or_else(|finding| {
-                audited.findings.push(finding);
-                1
-            });
+            let first =
+                find_first_position(chain, plan.since.get(ledger)).unwrap_or_else(|finding| {
+                    audited.findings.push(finding);
+                    1
+                });
             audited.unread = chain.ids.len().saturating_sub(first);
-            let cut = stretches(chain, first, plan.stretch);
-            jobs.extend(cut.map(|places| Job {
-                at: wanted.len(),
-                number,
-                places,
+            let cut = split_into_chunks(chain, first, plan.chunk_size);
+            jobs.extend(cut.map(|places| ChunkJob {
+                ledger_index: wanted.len(),
+                chain_number: number,
+                positions: places,
             }));
         }
-        audited.findings.extend(gap(repository, chain));
+        audited.findings.extend(check_gap(repository, chain));
         wanted.push(audited);
     }
-    watch.begin(jobs.iter().map(|job| job.places.len()).sum());
+    watch.on_start(jobs.iter().map(|job| job.positions.len()).sum());
 
-    let gatherer = Gatherer::new(repository, project);
+    let gatherer = FactGatherer::new(repository, project);
     let in_force = tips
         .get(&LedgerName::policy())
         .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
     let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
-    let step = |entries| watch.step(entries);
-    let with = Shared {
+    let step = |entries| watch.on_validated(entries);
+    let with = ChunkContext {
         project,
         index: &index,
         order: &order,
-        present: in_force.as_ref(),
-        notes: plan.notes,
-        step: &step,
+        present_policy: in_force.as_ref(),
+        wants_notes: plan.notes,
+        on_validated: &step,
     };
     let mut told = Vec::new();
-    for ((at, _), mut piece) in judge(repository, jobs, with) {
-        told.append(&mut piece.told);
+    for ((at, _), mut piece) in validate_chunks(repository, jobs, with) {
+        told.append(&mut piece.note_lines);
         if let Some(audited) = wanted.get_mut(at) {
-            audited.add(piece);
+            audited.add_chunk(piece);
         }
     }
-    wanted.iter_mut().for_each(remarks::removed_keys);
-    order::check(&index, &mut wanted);
-    dependencies::check(&index, &mut wanted);
+    wanted.iter_mut().for_each(remarks::add_removed_key_remarks);
+    order::check_order(&index, &mut wanted);
+    dependencies::check_dependencies(&index, &mut wanted);
     for audited in &mut wanted {
         if let Some((_, chain)) = index.chain(&audited.ledger) {
             audited.sort(chain);
         }
     }
-    // What is there and is no entry is read: it tells nothing, and so no note either.
-    let missing =
-        |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
-    let partly = |it: &&Audited| {
+    // A commit that can be read but carries no entry counts as read: it adds no lines to the notes.
+    let missing = |it: &LedgerAudit| {
+        it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown)
+    };
+    let partly = |it: &&LedgerAudit| {
         missing(it)
             || index
                 .chain(&it.ledger)
@@ -368,74 +387,94 @@ pub fn audit(
     let partly: BTreeSet<&LedgerName> = wanted.iter().filter(partly).map(|it| &it.ledger).collect();
     let notes = plan
         .notes
-        .then(|| notes::check(repository, &index, tips, told, &partly));
-    Report {
+        .then(|| notes::check_notes(repository, &index, tips, told, &partly));
+    AuditReport {
         ledgers: wanted,
         notes,
     }
 }
 
-/// A stretch to judge.
-struct Job {
-    /// Which of the wanted ledgers it is of.
-    at: usize,
+/// A chunk to validate.
+struct ChunkJob {
+    /// The index of its ledger in the results.
+    ledger_index: usize,
     /// The number of that ledger's chain.
-    number: usize,
-    places: Range<usize>,
+    chain_number: usize,
+    positions: Range<usize>,
 }
 
-/// Judges stretches on all processors. Whichever is ready first, they come out by ledger and place.
-fn judge(
+/// Validates chunks on all processors. The results are sorted by ledger and position, whichever is
+/// ready first.
+fn validate_chunks(
     repository: &Repository,
-    mut jobs: Vec<Job>,
-    with: Shared<'_>,
-) -> BTreeMap<(usize, usize), Piece> {
-    let (packs, chains) = (Packs::new(repository.share()), &with.index.chains);
-    // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
-    jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
+    mut jobs: Vec<ChunkJob>,
+    with: ChunkContext<'_>,
+) -> BTreeMap<(usize, usize), ChunkResult> {
+    let (packs, chains) = (PackPool::new(repository.share()), &with.index.chains);
+    // Sorted by time, not by ledger, so that an entry is still cached when entries that depend on
+    // it are validated.
+    jobs.sort_by_cached_key(|job| {
+        read_start_time(
+            repository,
+            chains.get(job.chain_number),
+            job.positions.start,
+        )
+    });
     let judged = jobs.into_iter().par_bridge().filter_map(|job| {
-        let (own, start) = (packs.fork(), job.places.start);
-        let piece = Auditor::new(&own, with).audit(job.number, chains.get(job.number)?, job.places);
-        Some(((job.at, start), piece))
+        let (own, start) = (packs.fork(), job.positions.start);
+        let piece = ChunkAuditor::new(&own, with).audit(
+            job.chain_number,
+            chains.get(job.chain_number)?,
+            job.positions,
+        );
+        Some(((job.ledger_index, start), piece))
     });
     judged.collect()
 }
 
-/// The packs that stretches are read from, opened anew after some of them: what was read of a pack counts as memory until it is closed,
-/// and an audit reads all there is.
-struct Packs {
-    shared: repo::Shared,
-    /// The open ones, and by how many stretches they were used.
-    open: Mutex<(repo::Shared, usize)>,
+/// The packs that chunks are read from. They are reopened from time to time: what was read of a
+/// pack counts as memory until it is closed, and an audit reads everything.
+struct PackPool {
+    shared: repo::RepositoryHandle,
+    /// The open packs, and how many chunks used them.
+    open: Mutex<(repo::RepositoryHandle, usize)>,
 }
 
-impl Packs {
-    fn new(shared: repo::Shared) -> Self {
+impl PackPool {
+    /// Opens the packs.
+    fn new(shared: repo::RepositoryHandle) -> Self {
         Self {
-            open: Mutex::new((shared.apart(), 0)),
+            open: Mutex::new((shared.with_own_packs(), 0)),
             shared,
         }
     }
 
-    /// A repository for one stretch.
+    /// Returns a repository for one chunk.
     fn fork(&self) -> Repository {
-        // A thread that panicked has left a whole handle.
+        // A panic cannot leave the handle half changed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.1 == STRETCHES {
-            *open = (self.shared.apart(), 0);
+        if open.1 == CHUNKS_PER_PACKS {
+            *open = (self.shared.with_own_packs(), 0);
         }
         open.1 += 1;
         open.0.fork()
     }
 }
 
-/// The place of the first entry that is judged: the genesis is none, and what was audited before is not judged again.
-fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, Finding> {
-    match since.map(|since| (since, chain.place(*since))) {
+/// Returns the position of the first entry to validate, after the genesis and what was audited
+/// before.
+///
+/// # Errors
+/// The finding if the ledger no longer contains the tip that was audited before.
+fn find_first_position(
+    chain: &IndexedChain,
+    since: Option<&EntryId>,
+) -> std::result::Result<usize, AuditFinding> {
+    match since.map(|since| (since, chain.position(*since))) {
         Some((since, None)) => {
             let what = "the earlier audit saw this tip, and the ledger does not hold it any more";
-            Err(Finding::fail(
-                Kind::Chain,
+            Err(AuditFinding::chain_failure(
+                FindingKind::Chain,
                 &chain.ledger,
                 Some(*since),
                 what,
@@ -446,9 +485,9 @@ fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, F
     }
 }
 
-/// The places of a chain's entries from one on, cut into stretches.
-fn stretches(
-    chain: &Chain,
+/// Splits the entries of a chain, from a position on, into chunks.
+fn split_into_chunks(
+    chain: &IndexedChain,
     first: usize,
     length: usize,
 ) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -458,21 +497,35 @@ fn stretches(
         .map(move |start| start..end.min(start.saturating_add(length)))
 }
 
-/// When the stretch from this place begins, as its commit says.
-fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option<Time> {
+/// Returns the committer time at the start of a chunk.
+fn read_start_time(
+    repository: &Repository,
+    chain: Option<&IndexedChain>,
+    place: usize,
+) -> Option<Time> {
     Some(
         repository
-            .read_commit(chain?.at(place).0)
+            .read_commit(chain?.id_at(place).0)
             .ok()?
             .committer_time,
     )
 }
 
-/// A chain that does not begin where it must: then none of its entries is of this ledger.
-fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<Finding> {
-    let genesis = match project.genesis(repository, &chain.ledger) {
+/// Returns a finding if the chain does not begin with the genesis of this project and ledger.
+fn check_root(
+    repository: &Repository,
+    project: &Project,
+    chain: &IndexedChain,
+) -> Option<AuditFinding> {
+    let genesis = match project.genesis_id(repository, &chain.ledger) {
         Ok(genesis) => genesis,
-        Err(error) => return Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error)),
+        Err(error) => {
+            return Some(AuditFinding::from_error(
+                FindingKind::Chain,
+                Some(&chain.ledger),
+                &error,
+            ));
+        }
     };
     let first = chain
         .ids
@@ -482,16 +535,20 @@ fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<
         "it does not begin with the genesis {} of this project",
         genesis.short()
     );
-    Some(Finding::fail(
-        Kind::Chain,
+    Some(AuditFinding::chain_failure(
+        FindingKind::Chain,
         &chain.ledger,
         Some(*first),
         what,
     ))
 }
 
-/// A chain that breaks off: nothing can be told of what lies before.
-fn gap(repository: &Repository, chain: &Chain) -> Option<Finding> {
+/// Returns a finding if the start of the chain cannot be read: the entries before it are unknown.
+fn check_gap(repository: &Repository, chain: &IndexedChain) -> Option<AuditFinding> {
     let error = repository.read_commit(chain.gap?.0).err()?;
-    Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error))
+    Some(AuditFinding::from_error(
+        FindingKind::Chain,
+        Some(&chain.ledger),
+        &error,
+    ))
 }

@@ -1,99 +1,115 @@
-//! The order among ledgers: what was done under an older policy must have been there when the next one was published.
+//! Checks the order among ledgers: entries made under an older policy must exist when the next
+//! policy is published.
 //!
-//! A publish names the tips of all environments' ledgers. An entry that says to have seen the policy before, and that no publish
-//! knew of, was added later by somebody who wished the older rules back.
+//! A publish names the tips of all environment ledgers. If an entry claims to have seen the
+//! previous policy but the next publish did not know the entry, someone added it later to evade the
+//! newer rules.
 
-use super::index::{Chain, Index};
-use super::{Audited, Finding, Kind, Remark, Special};
+use super::index::{ChainIndex, IndexedChain};
+use super::{AuditFinding, AuditRemark, FindingKind, LedgerAudit, RemarkKind};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::ledger::Tips;
 
-/// What a publish says of the other ledgers.
+/// What a publish says about the other ledgers.
 #[derive(Debug, Clone)]
-pub(super) struct Publish {
-    /// Its place in the policy's ledger.
-    pub place: usize,
+pub(super) struct PublishRecord {
+    /// Its position in the policy ledger.
+    pub position: usize,
     /// The tips that it names.
     pub seen: Tips,
-    /// The entries that it lets in although it had not seen them, in order.
+    /// The entries that it admits although it had not seen them, sorted.
     pub admits: Vec<EntryId>,
 }
 
-/// Adds a finding for each entry of an environment that is out of order, and a remark for each that is so with a publish's leave.
-pub(super) fn check(index: &Index, audited: &mut [Audited]) {
+/// Adds a finding for each entry of an environment that is out of order, or a remark if a publish
+/// admits it.
+pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else {
         return;
     };
     let Some((_, policies)) = index.chain(&policy.ledger) else {
         return;
     };
-    let publishes = policy.ties.publishes.clone();
+    let publishes = policy.references.publishes.clone();
     for ledger in audited.iter_mut().filter(|it| it.ledger.is_environment()) {
         let Some((_, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        for (place, position) in &ledger.ties.policies {
-            let next = publishes.partition_point(|publish| publish.place <= *position);
+        for (place, position) in &ledger.references.policy_positions {
+            let next = publishes.partition_point(|publish| publish.position <= *position);
             let Some(next) = publishes.get(next) else {
                 continue;
             };
-            if named(next, &ledger.ledger, chain).is_some_and(|named| *place <= named) {
+            if find_seen_position(next, &ledger.ledger, chain).is_some_and(|named| *place <= named)
+            {
                 continue;
             }
-            let (id, by) = (chain.at(*place), policies.at(next.place).short());
+            let (id, by) = (chain.id_at(*place), policies.id_at(next.position).short());
             if next.admits.binary_search(&id).is_ok() {
                 let text = format!(
                     "it was made under an older policy that {by} had replaced, and {by} admits it"
                 );
-                ledger
-                    .remarks
-                    .push(Remark::of(Special::Admitted, &ledger.ledger, id, text));
+                ledger.remarks.push(AuditRemark::on_entry(
+                    RemarkKind::AdmittedEntry,
+                    &ledger.ledger,
+                    id,
+                    text,
+                ));
             } else {
                 let what = format!("it was made under an older policy, and {by} had not seen it");
-                ledger
-                    .findings
-                    .push(Finding::fail(Kind::Order, &ledger.ledger, Some(id), what));
+                ledger.findings.push(AuditFinding::chain_failure(
+                    FindingKind::Order,
+                    &ledger.ledger,
+                    Some(id),
+                    what,
+                ));
             }
         }
     }
 }
 
-/// How far a publish has seen the ledger.
-fn named(publish: &Publish, ledger: &LedgerName, chain: &Chain) -> Option<usize> {
-    chain.place(*publish.seen.get(ledger)?)
+/// Returns the position up to which a publish has seen the ledger.
+fn find_seen_position(
+    publish: &PublishRecord,
+    ledger: &LedgerName,
+    chain: &IndexedChain,
+) -> Option<usize> {
+    chain.position(*publish.seen.get(ledger)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::id::Oid;
-    use crate::ledger::audit::Ties;
+    use crate::ledger::audit::LedgerReferences;
 
     fn id(byte: u8) -> EntryId {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
     }
 
-    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> Publish {
+    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> PublishRecord {
         let prod_ledger: LedgerName = "prod".parse().unwrap();
         let seen = prod.map(|tip| (prod_ledger, id(tip))).into_iter().collect();
-        Publish {
-            place,
+        PublishRecord {
+            position: place,
             seen,
             admits: admits.iter().copied().map(id).collect(),
         }
     }
 
-    /// The stolen key of a removed person signs under the policy that still knew it: no clock gives that away, the order does.
+    /// A removed person's stolen key signs under the policy that still listed it. No clock reveals
+    /// that, but the order does.
     #[test]
     fn entries_under_an_older_policy() {
-        // The policy's ledger is 0 (genesis), 1 and 3 (published) and 2 between them (an approval, which also counts as a policy's tip).
+        // The policy ledger is 0 (genesis), 1 and 3 (publishes), and 2 between them (an approval,
+        // which also counts as a policy tip).
         let found = |prod: &[(u8, u8)], admits: &[u8]| {
             let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
             let chain = |name: &str, ids: Vec<EntryId>| {
-                Chain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
+                IndexedChain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
             };
-            let index = Index {
+            let index = ChainIndex {
                 chains: vec![
                     chain("policy", (0..4).map(id).collect()),
                     chain("prod", ids),
@@ -105,28 +121,28 @@ mod tests {
                 .enumerate()
                 .map(|(place, (_, policy))| (place, usize::from(*policy)))
                 .collect();
-            let audited = |name: &str, ties| Audited {
-                ties,
-                ..Audited::empty(name.parse().unwrap(), id(0))
+            let audited = |name: &str, ties| LedgerAudit {
+                references: ties,
+                ..LedgerAudit::new(name.parse().unwrap(), id(0))
             };
             let policy = audited(
                 "policy",
-                Ties {
+                LedgerReferences {
                     publishes,
-                    ..Ties::default()
+                    ..LedgerReferences::default()
                 },
             );
             let mut all = [
                 policy,
                 audited(
                     "prod",
-                    Ties {
-                        policies,
-                        ..Ties::default()
+                    LedgerReferences {
+                        policy_positions: policies,
+                        ..LedgerReferences::default()
                     },
                 ),
             ];
-            check(&index, &mut all);
+            check_order(&index, &mut all);
             let [_, prod] = all;
             let findings: Vec<_> = prod
                 .findings
@@ -149,7 +165,7 @@ mod tests {
             found(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]),
             (vec![], vec![id(12)])
         );
-        // A ledger that the publish did not name at all held nothing then.
+        // A ledger that the publish did not name was empty at that time.
         assert_eq!(found(&[(20, 1)], &[]), (vec![id(20)], vec![]));
     }
 }

@@ -1,8 +1,10 @@
-//! Pushes that came to no end: git, or the connection, broke off, and the entry was not there when this clone looked.
+//! Unconfirmed pushes: git or the connection broke off, and the entry was not there when this clone
+//! looked.
 //!
-//! The remote may still take it. So each is looked for again before another is signed: else the same would be written twice.
+//! The remote may still accept them. So each is looked for again before another one is signed:
+//! otherwise the same entry could be written twice.
 
-use super::{AppendError, Appended, Writer};
+use super::{AppendError, AppendedEntry, LedgerWriter};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -11,62 +13,63 @@ use crate::git::error::Error;
 use crate::ledger::Tips;
 use crate::ledger::sync::sync;
 
-/// An entry of which nobody has said what became of it: the remote may still be about to take it.
-pub(super) struct Unended {
+/// An entry whose push was not confirmed. The remote may still accept it.
+pub(super) struct UnconfirmedPush {
     pub id: EntryId,
     pub statement: Statement,
     pub verdict: Verdict,
     pub messages: Vec<String>,
-    /// Whether the remote has it for certain, and only the answer is missing.
-    pub sent: bool,
+    /// Whether the remote certainly received it, and only the answer is missing.
+    pub is_received: bool,
 }
 
-impl Writer<'_> {
-    /// Fetches what the remote has; gives the entry of an earlier try that has come in since.
-    pub(super) fn look_again(
+impl LedgerWriter<'_> {
+    /// Syncs with the remote, and returns the entry of an earlier try if it has been accepted
+    /// since.
+    pub(super) fn sync_and_find_confirmed(
         &self,
         remote: &str,
         ledger: &LedgerName,
-        unended: &mut Vec<Unended>,
-    ) -> Result<Option<Appended>, AppendError> {
+        unended: &mut Vec<UnconfirmedPush>,
+    ) -> Result<Option<AppendedEntry>, AppendError> {
         let tips = match (sync(self.repository, remote), unended.last()) {
             (Ok(synced), _) => synced.tips,
             (Err(_), Some(last)) => return Err(AppendError::Unanswered(last.messages.clone())),
             (Err(error), None) => return Err(error.into()),
         };
-        Ok(self.arrived(ledger, &tips, unended)?)
+        Ok(self.take_confirmed(ledger, &tips, unended)?)
     }
 
-    /// The entry of an earlier try that the ledger holds by now.
-    fn arrived(
+    /// Returns the entry of an earlier try if the ledger now contains it.
+    fn take_confirmed(
         &self,
         ledger: &LedgerName,
         tips: &Tips,
-        unended: &mut Vec<Unended>,
-    ) -> Result<Option<Appended>, Error> {
+        unended: &mut Vec<UnconfirmedPush>,
+    ) -> Result<Option<AppendedEntry>, Error> {
         let Some(tip) = tips.get(ledger) else {
             return Ok(None);
         };
         for index in 0..unended.len() {
             let there = unended.get(index).map_or(Ok(false), |one| {
-                self.repository.on_chain(*tip, one.id, usize::MAX)
+                self.repository.is_on_chain(*tip, one.id, usize::MAX)
             })?;
             if there {
-                let Unended {
+                let UnconfirmedPush {
                     id,
                     statement,
                     verdict,
                     messages,
                     ..
                 } = unended.swap_remove(index);
-                let untold = self.project_notes(ledger, id);
-                let appended = Appended {
+                let untold = self.update_notes(ledger, id);
+                let appended = AppendedEntry {
                     id,
                     statement,
                     verdict,
                     messages,
-                    behind: None,
-                    untold,
+                    local_error: None,
+                    notes_error: untold,
                     dry_run: false,
                 };
                 return Ok(Some(appended));
@@ -76,9 +79,10 @@ impl Writer<'_> {
     }
 }
 
-/// Why nothing is tried any more: git could not push at all, or the remote has heard of an entry and may still take it.
-pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
-    let sent = unended.iter().any(|one| one.sent);
+/// Returns the error for giving up: [`AppendError::Unanswered`] if the remote received an entry and
+/// may still accept it, otherwise [`AppendError::Unpushed`].
+pub(super) fn unconfirmed_error(unended: Vec<UnconfirmedPush>) -> AppendError {
+    let sent = unended.iter().any(|one| one.is_received);
     let messages = unended
         .into_iter()
         .next_back()
@@ -87,6 +91,6 @@ pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
     if sent {
         AppendError::Unanswered(messages)
     } else {
-        AppendError::Unpushed(messages)
+        AppendError::PushFailed(messages)
     }
 }

@@ -1,63 +1,67 @@
-//! What is told: one event of one deployment, whole, so that every form of message can be made from it alone.
+//! The content of a notification: one event of one deployment, with everything that any message
+//! format needs.
 
 use serde::Serialize;
 
-use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome};
+use crate::domain::entry::{
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Intent, Outcome,
+};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 use crate::domain::policy::Event;
-use crate::domain::text::{Description, Line, harmless};
+use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
 
-/// The most components of a message. What receives it may refuse what is larger than some 64 KB.
-pub(super) const MOST: usize = 100;
-/// The most reasons.
-const REASONS: usize = 10;
+/// The most components in a message. Receivers may refuse messages larger than about 64 KB.
+pub(super) const MAX_COMPONENTS: usize = 100;
+/// The most reasons in a message.
+const MAX_REASONS: usize = 10;
 
-/// An event and what is known of it; most of it may be unknown.
+/// An event and what is known about it. Most fields are optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What happened.
     pub event: Event,
-    /// When: by the clock of the run.
+    /// The time, from the clock of the run.
     pub time: Time,
     /// The project.
     pub project: ProjectName,
     /// The environment.
     pub environment: EnvName,
-    /// Why the deployment is made.
-    pub kind: Kind,
-    /// The commit that is deployed; none where an environment is taken down or about to expire.
+    /// The kind of deployment.
+    pub kind: DeploymentKind,
+    /// The commit that is deployed. `None` if an environment is removed or about to expire.
     pub commit: Option<CommitId>,
-    /// The components that are to be changed; those that ride along need not be told.
-    pub components: Vec<Part>,
-    /// Who deploys.
+    /// The components that change. Unchanged ones are not reported.
+    pub components: Vec<NoticeComponent>,
+    /// The person who deploys.
     pub by: Option<Person>,
-    /// What the deployment brings, in words.
+    /// The description of the deployment.
     pub description: Option<Description>,
     /// The change request it belongs to.
     pub change: Option<Line>,
-    /// Why it failed or was refused, and who is asked to approve it. Any text: it is made harmless.
+    /// Why it failed or was refused, or who is asked to approve it. Any text: it is made safe to
+    /// show.
     pub reasons: Vec<String>,
     /// The run.
     pub run: Option<RunId>,
     /// The entry that records the event.
     pub entry: Option<EntryId>,
-    /// Where the environment can be seen.
+    /// The URL of the environment.
     pub url: Option<String>,
     /// When the ephemeral environment ends.
     pub expires: Option<Time>,
 }
 
 impl Notice {
-    /// An event of which nothing more is known.
+    /// Makes a notice of an event without any details.
     pub fn new(event: Event, time: Time, project: ProjectName, environment: EnvName) -> Self {
         Self {
             event,
             time,
             project,
             environment,
-            kind: Kind::Deploy,
+            kind: DeploymentKind::Deploy,
             commit: None,
             components: Vec::new(),
             by: None,
@@ -71,12 +75,12 @@ impl Notice {
         }
     }
 
-    /// The same about this deployment: its kind, what it changes, its description, change request and expiry.
+    /// Adds the deployment: its kind, changes, description, change request and expiry.
     #[must_use]
-    pub fn about(mut self, deployment: &Deployment) -> Self {
+    pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
-        self.components = deployment.changed().map(Part::from).collect();
-        let destroys = |change: &&Change| change.intent == Intent::Destroy;
+        self.components = deployment.changed().map(NoticeComponent::from).collect();
+        let destroys = |change: &&ComponentChange| change.intent == Intent::Destroy;
         self.commit = deployment
             .changed()
             .find(|change| !destroys(change))
@@ -87,9 +91,9 @@ impl Notice {
         self
     }
 
-    /// The same with how its components ended.
+    /// Adds how the components ended.
     #[must_use]
-    pub fn ended(mut self, ended: &[Ended]) -> Self {
+    pub fn with_results(mut self, ended: &[ComponentResult]) -> Self {
         for part in &mut self.components {
             let how = ended
                 .iter()
@@ -99,10 +103,10 @@ impl Notice {
         self
     }
 
-    /// `prod: failed, catalogue at 2affccc97fa0, by ci`: one plain line.
+    /// Returns a one-line summary: `prod: failed, catalogue at 2affccc97fa0, by ci`.
     pub fn summary(&self) -> String {
         let (what, mut line) = (
-            event_words(self.event, self.kind),
+            describe_event(self.event, self.kind),
             self.environment.to_string(),
         );
         line.push_str(": ");
@@ -120,7 +124,8 @@ impl Notice {
         line
     }
 
-    /// An id that the same event keeps however often it is sent: of 128 bits, over all that is told.
+    /// Returns a 128-bit id over all of the content, so that an event keeps its id however often it
+    /// is sent.
     pub(super) fn id(&self) -> String {
         let bytes = format!("{}\0{self:?}", env!("CARGO_PKG_NAME"));
         Digest::sha256(bytes.as_bytes())
@@ -130,21 +135,21 @@ impl Notice {
             .collect()
     }
 
-    /// All of it for a message, bounded; with these components.
-    pub(super) fn shown<'a>(&'a self, components: &'a [Part]) -> Shown<'a> {
-        Shown {
+    /// Returns the content for a message, bounded and with these components.
+    pub(super) fn to_content<'a>(&'a self, components: &'a [NoticeComponent]) -> NoticeContent<'a> {
+        NoticeContent {
             event: self.event,
             summary: self.summary(),
             project: &self.project,
             environment: &self.environment,
             kind: self.kind,
             commit: self.commit,
-            components: components.get(..MOST).unwrap_or(components),
-            more_components: components.len().saturating_sub(MOST),
+            components: components.get(..MAX_COMPONENTS).unwrap_or(components),
+            more_components: components.len().saturating_sub(MAX_COMPONENTS),
             by: self.by.as_ref(),
             description: self.description.as_ref(),
             change: self.change.as_ref(),
-            reasons: self.reasons(),
+            reasons: self.safe_reasons(),
             run: self.run,
             entry: self.entry,
             url: self.url.as_deref(),
@@ -152,20 +157,21 @@ impl Notice {
         }
     }
 
-    /// The reasons, made harmless and bounded.
-    pub(super) fn reasons(&self) -> Vec<String> {
-        let line = |text: &String| harmless(text).chars().take(Line::LIMIT).collect();
-        self.reasons.iter().take(REASONS).map(line).collect()
+    /// Returns the reasons, made safe to show and bounded.
+    pub(super) fn safe_reasons(&self) -> Vec<String> {
+        let line = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
+        self.reasons.iter().take(MAX_REASONS).map(line).collect()
     }
 }
 
-fn event_words(event: Event, kind: Kind) -> String {
+/// Describes an event in a few words.
+fn describe_event(event: Event, kind: DeploymentKind) -> String {
     let deployment = match kind {
-        Kind::Deploy => "deployment",
-        Kind::Rollback => "rollback",
-        Kind::Hotfix => "hotfix",
-        Kind::Destroy => "removal",
-        Kind::Exec => "one-off command",
+        DeploymentKind::Deploy => "deployment",
+        DeploymentKind::Rollback => "rollback",
+        DeploymentKind::Hotfix => "hotfix",
+        DeploymentKind::Destroy => "removal",
+        DeploymentKind::Exec => "one-off command",
     };
     match event {
         Event::PlanReady => format!("{deployment} planned"),
@@ -179,15 +185,15 @@ fn event_words(event: Event, kind: Kind) -> String {
     }
 }
 
-/// One component of what is told.
+/// A component in a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct NoticeComponent {
     /// The component.
     pub component: ComponentName,
-    /// The commit it is to be at.
+    /// The commit that it is to run.
     pub commit: CommitId,
-    /// The commit that ran before; none where nothing did.
+    /// The commit that ran before, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
     /// Its version.
@@ -196,7 +202,7 @@ pub struct Part {
     /// The digest of its first artifact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Digest>,
-    /// What its plan says: `2 to add, 1 to change, 0 to destroy`.
+    /// A summary of its plan: `2 to add, 1 to change, 0 to destroy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Line>,
     /// How it ended.
@@ -204,8 +210,8 @@ pub struct Part {
     pub outcome: Option<Outcome>,
 }
 
-impl From<&Change> for Part {
-    fn from(change: &Change) -> Self {
+impl From<&ComponentChange> for NoticeComponent {
+    fn from(change: &ComponentChange) -> Self {
         let target = &change.target;
         Self {
             component: target.component.clone(),
@@ -219,18 +225,18 @@ impl From<&Change> for Part {
     }
 }
 
-/// What a message says of a notice.
+/// The content of a notice, as it is serialized into messages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown<'a> {
+pub(super) struct NoticeContent<'a> {
     event: Event,
     summary: String,
     project: &'a ProjectName,
     environment: &'a EnvName,
-    kind: Kind,
+    kind: DeploymentKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitId>,
-    components: &'a [Part],
+    components: &'a [NoticeComponent],
     #[serde(skip_serializing_if = "is_zero")]
     more_components: usize,
     #[serde(skip_serializing_if = "Option::is_none")]

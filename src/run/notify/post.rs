@@ -1,6 +1,7 @@
-//! One attempt to post a message to a webhook: the only place that speaks HTTP.
+//! Posts a message to a webhook, once. This is the only place that speaks HTTP.
 //!
-//! Errors are our own words, because the library's may quote the address, which may be a secret.
+//! Errors use our own words, because those of the library may contain the address, which may be a
+//! secret.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,20 +12,22 @@ use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::Failure;
+use super::SendFailure;
 use crate::clock;
 use crate::domain::policy::WebhookUrl;
 
-/// Posts, and waits for the answer's head at most so long; its body is not read.
+/// Posts a message, and waits for the head of the response for at most `within`. The body of the
+/// response is not read.
 ///
-/// Redirects are never followed, as the `CloudEvents` webhook specification wants it. A proxy is taken from the environment
-/// (`HTTPS_PROXY`, `NO_PROXY` …), but for this machine itself; certificates are judged as the system does it.
+/// Redirects are never followed, as the `CloudEvents` webhook specification requires. The proxy
+/// comes from the environment (`HTTPS_PROXY`, `NO_PROXY` …), except for this machine. Certificates
+/// are checked as the system does it.
 pub(super) fn post(
     url: &WebhookUrl,
     media_type: &str,
     body: &[u8],
     within: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), SendFailure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .https_only(!url.is_here())
@@ -49,14 +52,14 @@ pub(super) fn post(
         .header(CONTENT_TYPE, media_type)
         .send(body);
     match answer {
-        Ok(answer) => judged(answer.status(), answer.headers()),
-        Err(ureq::Error::Timeout(_)) => Err(Failure::TimedOut),
-        Err(error) => Err(Failure::later(words(&error))),
+        Ok(answer) => check_response(answer.status(), answer.headers()),
+        Err(ureq::Error::Timeout(_)) => Err(SendFailure::TimedOut),
+        Err(error) => Err(SendFailure::temporary(describe_error(&error))),
     }
 }
 
-/// What an answer means.
-fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+/// Turns a response into a result.
+fn check_response(status: StatusCode, headers: &HeaderMap) -> Result<(), SendFailure> {
     if status.is_success() {
         return Ok(());
     }
@@ -65,7 +68,7 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
             "it answered {}, a redirect, which is not followed",
             status.as_u16()
         );
-        return Err(Failure::Final(why));
+        return Err(SendFailure::Permanent(why));
     }
     let why = format!("it answered {}", status.as_u16());
     let again = [
@@ -74,37 +77,38 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
         StatusCode::TOO_MANY_REQUESTS,
     ];
     if status.is_client_error() && !again.contains(&status) {
-        return Err(Failure::Final(why));
+        return Err(SendFailure::Permanent(why));
     }
-    Err(Failure::Later {
+    Err(SendFailure::Temporary {
         why,
         after: headers
             .get(RETRY_AFTER)
-            .and_then(|value| wait(value.to_str().ok()?)),
+            .and_then(|value| parse_retry_after(value.to_str().ok()?)),
     })
 }
 
-/// What `Retry-After` asks for: seconds, or a moment.
-fn wait(text: &str) -> Option<Duration> {
+/// Reads `Retry-After`: seconds or a time.
+fn parse_retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
     let moment = DateTime::parse_from_rfc2822(text).ok()?;
-    let seconds = moment.timestamp().saturating_sub(clock::now().seconds());
+    let seconds = moment.timestamp().saturating_sub(clock::now().as_seconds());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-const TLS: &str = "its certificate is not accepted, or TLS failed";
+const TLS_FAILED: &str = "its certificate is not accepted, or TLS failed";
 
-fn words(error: &ureq::Error) -> String {
+/// Describes an error without the address.
+fn describe_error(error: &ureq::Error) -> String {
     match error {
-        // How rustls says that it does not trust the other side.
-        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS.to_owned(),
-        // The system's own words: it never knew more than the host.
+        // This is how rustls reports an untrusted certificate.
+        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS_FAILED.to_owned(),
+        // An error of the system, which never contains more than the host.
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS.to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS_FAILED.to_owned(),
         ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
             "the proxy failed".to_owned()
         }
@@ -119,14 +123,21 @@ fn words(error: &ureq::Error) -> String {
 mod tests {
     use super::*;
 
-    /// A service that asks for patience gets it, in both spellings; nonsense is no reason to wait.
+    /// A service that asks for a delay gets it, in both spellings. An invalid value does not delay
+    /// anything.
     #[test]
     fn retry_after() {
-        assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
-        assert!(wait("Fri, 31 Dec 9999 23:59:59 GMT").unwrap() > Duration::from_secs(1 << 30));
+        assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(
+            parse_retry_after("Thu, 01 Jan 1970 00:00:00 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert!(
+            parse_retry_after("Fri, 31 Dec 9999 23:59:59 GMT").unwrap()
+                > Duration::from_secs(1 << 30)
+        );
         for nonsense in ["", "-1", "soon", "99999999999999999999"] {
-            assert_eq!(wait(nonsense), None, "{nonsense}");
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }
 }

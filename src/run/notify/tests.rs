@@ -19,16 +19,16 @@ use crate::domain::policy::{Address, WebhookUrl};
 
 /// Limits that no test reaches if the receiver answers.
 const LIMITS: Limits = Limits {
-    attempt: PATIENCE,
-    pause: Duration::from_millis(10),
-    longest: Duration::from_millis(50),
-    finish: PATIENCE,
+    attempt_timeout: PATIENCE,
+    first_pause: Duration::from_millis(10),
+    max_pause: Duration::from_millis(50),
+    finish_timeout: PATIENCE,
 };
 
 /// For receivers that never answer, and for messages that never arrive.
 const SHORT: Limits = Limits {
-    attempt: Duration::from_millis(200),
-    finish: Duration::from_millis(300),
+    attempt_timeout: Duration::from_millis(200),
+    finish_timeout: Duration::from_millis(300),
     ..LIMITS
 };
 
@@ -62,8 +62,8 @@ impl Fake {
     }
 }
 
-impl Commands for Fake {
-    fn tell(
+impl CommandRunner for Fake {
+    fn run_notification(
         &self,
         command: &Command,
         input: &[u8],
@@ -82,7 +82,7 @@ impl Commands for Fake {
         self.fail()
     }
 
-    fn secret(&self, _: &Command) -> Result<String, String> {
+    fn read_secret(&self, _: &Command) -> Result<String, String> {
         self.fail().map(|()| self.prints.clone())
     }
 }
@@ -92,7 +92,7 @@ impl Commands for Fake {
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Deadline::after(PATIENCE);
     while !holds() {
-        assert!(!deadline.passed(), "{what}: not within {PATIENCE:?}");
+        assert!(!deadline.has_passed(), "{what}: not within {PATIENCE:?}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -134,7 +134,7 @@ fn notifier(notify: &[Notify], limits: Limits) -> (Notifier, Arc<Fake>) {
 }
 
 fn with(notify: &[Notify], fake: &Arc<Fake>, limits: Limits) -> Notifier {
-    let commands: Arc<dyn Commands> = Arc::<Fake>::clone(fake);
+    let commands: Arc<dyn CommandRunner> = Arc::<Fake>::clone(fake);
     Notifier::new(notify, &commands, limits)
 }
 
@@ -199,7 +199,7 @@ fn a_receiver_that_hangs_is_tried_again() {
     ];
     let server = Server::start(answers.concat());
     let limits = Limits {
-        finish: PATIENCE,
+        finish_timeout: PATIENCE,
         ..SHORT
     };
     let (notifier, _) = notifier(&[webhook(&server.url(), Format::CloudEvents)], limits);
@@ -249,7 +249,7 @@ fn undelivered_messages_are_reported() {
         }
         for (answer, why) in failures {
             let limits = Limits {
-                finish: SHORT.finish,
+                finish_timeout: SHORT.finish_timeout,
                 ..LIMITS
             };
             scope.spawn(move || reported(answer.as_ref(), why, limits, None));
@@ -281,7 +281,8 @@ fn reported(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option
         "{case}: {lost}"
     );
     assert!(
-        lost.to.starts_with("the webhook at 127.0.0.1:") && !format!("{lost:?}").contains("secret"),
+        lost.channel.starts_with("the webhook at 127.0.0.1:")
+            && !format!("{lost:?}").contains("secret"),
         "{lost:?}"
     );
 }
@@ -292,10 +293,10 @@ fn the_reason_is_the_receivers_own() {
     let answers = [vec![Answer::Text(UNAVAILABLE)], vec![Answer::Hang; 1_000]];
     let server = Server::start(answers.concat());
     let limits = Limits {
-        attempt: Duration::from_secs(20),
-        finish: Duration::from_millis(2_500),
-        pause: PATIENCE,
-        longest: PATIENCE,
+        attempt_timeout: Duration::from_secs(20),
+        finish_timeout: Duration::from_millis(2_500),
+        first_pause: PATIENCE,
+        max_pause: PATIENCE,
     };
     let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
     notifier.send(&notice(Event::Failed));
@@ -320,7 +321,7 @@ fn a_receiver_that_hangs_delays_no_other() {
         webhook(&server.url(), Format::Slack),
     ];
     let limits = Limits {
-        finish: SHORT.finish,
+        finish_timeout: SHORT.finish_timeout,
         ..LIMITS
     };
     let (notifier, _) = notifier(&all, limits);
@@ -332,7 +333,7 @@ fn a_receiver_that_hangs_delays_no_other() {
     let lost = notifier.finish();
     let told: Vec<String> = lost
         .iter()
-        .map(|lost| format!("{} {}", &lost.to[..12], lost.event))
+        .map(|lost| format!("{} {}", &lost.channel[..12], lost.event))
         .collect();
     assert_eq!(
         told,
@@ -344,9 +345,9 @@ fn a_receiver_that_hangs_delays_no_other() {
         ]
     );
     assert!(
-        lost[0].to.ends_with("(number 1 of notify)"),
+        lost[0].channel.ends_with("(number 1 of notify)"),
         "{}",
-        lost[0].to
+        lost[0].channel
     );
     assert_eq!(server.requests().len(), 2);
 }
@@ -361,8 +362,8 @@ fn the_end_cuts_a_pause_short() {
     ]);
     let hour = Duration::from_secs(3_600);
     let limits = Limits {
-        pause: hour,
-        longest: hour,
+        first_pause: hour,
+        max_pause: hour,
         ..LIMITS
     };
     let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
@@ -435,7 +436,7 @@ fn secret_addresses() {
         ..Fake::default()
     });
     let limits = Limits {
-        finish: SHORT.finish,
+        finish_timeout: SHORT.finish_timeout,
         ..LIMITS
     };
     let notifier = with(&notify, &fake, limits);

@@ -1,4 +1,5 @@
-//! The thread and the queue of one of those who are told: in order, one message at a time, until it arrived or the run is over.
+//! The thread and the queue of one notification channel. Messages are sent in order, one at a time,
+//! until each has arrived or the run is over.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,57 +7,62 @@ use std::thread;
 use std::time::Duration;
 
 use super::post::post;
-use super::{Commands, Failure, Limits, Message, Undelivered};
+use super::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use crate::clock::Deadline;
 use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
-/// How often a command is tried: what it did before it failed it may do again.
+/// How often a command is tried. Few times, because a failed attempt may have had effects that a
+/// retry repeats.
 const COMMAND_ATTEMPTS: u32 = 3;
-/// The longest reason that is told, in characters.
-const REASON: usize = 300;
+/// The longest reason that is reported, in characters.
+const MAX_REASON_CHARS: usize = 300;
 /// An attempt begins only if this part of its usual time is left before the run is over: one that gets less fails for lack of time,
 /// whatever the receiver does.
 const LEAST_PART: u32 = 10;
 
-/// One of those who are told.
+/// The worker of one channel.
 pub(super) struct Worker {
-    to: String,
-    shared: Arc<Shared>,
+    channel: String,
+    shared: Arc<SharedQueue>,
 }
 
-/// What the run and the thread have in common. The lock is never held while anything is sent.
+/// State shared by the run and the thread. The lock is never held while a message is sent.
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    /// What is to be told; the first is being tried.
-    waiting: VecDeque<Arc<Message>>,
-    /// How often the first was tried, and why that failed.
+struct QueueState {
+    /// The queue. The first message is being tried.
+    queue: VecDeque<Arc<Message>>,
+    /// How often the first message was tried, and why that failed.
     attempts: u32,
-    why: Option<String>,
-    /// What is given up.
-    lost: Vec<(Arc<Message>, u32, String)>,
-    /// Set when the run is over: after it nothing more is tried.
-    end: Option<Deadline>,
+    last_failure: Option<String>,
+    /// The messages that were given up.
+    given_up: Vec<(Arc<Message>, u32, String)>,
+    /// Set when the run is over. Nothing is tried after it.
+    deadline: Option<Deadline>,
     /// Whether the thread has ended: no time was left for another attempt.
     over: bool,
-    /// There is no thread: why.
-    dead: Option<String>,
+    /// Set if no thread could be started: the cause.
+    thread_error: Option<String>,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change to the state is whole before anything could panic.
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // The state is complete at every point at which a thread could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
-        // A span too long for the clock is as good as an hour: every wait is in a loop.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, QueueState>,
+        longest: Duration,
+    ) -> MutexGuard<'a, QueueState> {
+        // Every wait is in a loop, so a span that is too long for the clock can be cut to an hour.
         let longest = longest.min(Duration::from_secs(3_600));
         self.changed
             .wait_timeout(state, longest)
@@ -66,14 +72,15 @@ impl Shared {
 }
 
 impl Worker {
+    /// Starts the thread of a channel.
     pub(super) fn new(
         to: String,
         channel: Channel,
-        commands: Arc<dyn Commands>,
+        commands: Arc<dyn CommandRunner>,
         limits: Limits,
     ) -> Self {
-        let shared = Arc::<Shared>::default();
-        let mut sender = Sender {
+        let shared = Arc::<SharedQueue>::default();
+        let mut sender = ChannelSender {
             channel,
             commands,
             limits,
@@ -82,21 +89,26 @@ impl Worker {
         let own = Arc::clone(&shared);
         let spawned = thread::Builder::new()
             .name("notify".to_owned())
-            .spawn(move || serve(&own, &mut sender));
+            .spawn(move || send_queued(&own, &mut sender));
         if let Err(error) = spawned {
-            shared.lock().dead = Some(format!("no thread could be started: {}", error.kind()));
+            shared.lock().thread_error =
+                Some(format!("no thread could be started: {}", error.kind()));
         }
-        Self { to, shared }
+        Self {
+            channel: to,
+            shared,
+        }
     }
 
+    /// Queues a message.
     pub(super) fn send(&self, message: Message) {
-        self.shared.lock().waiting.push_back(Arc::new(message));
+        self.shared.lock().queue.push_back(Arc::new(message));
         self.shared.changed.notify_all();
     }
 
-    /// The run is over: what is left may be tried until then. The first end counts.
-    pub(super) fn end(&self, end: Deadline) {
-        self.shared.lock().end.get_or_insert(end);
+    /// Ends the queue: the remaining messages may be tried until `end`. Later calls have no effect.
+    pub(super) fn finish_by(&self, end: Deadline) {
+        self.shared.lock().deadline.get_or_insert(end);
         self.shared.changed.notify_all();
     }
 
@@ -104,37 +116,44 @@ impl Worker {
     #[cfg(test)]
     pub(super) fn has_tried(&self) -> bool {
         let state = self.shared.lock();
-        state.waiting.is_empty() || state.attempts > 0
+        state.queue.is_empty() || state.attempts > 0
     }
 
     /// Returns whether no message waits.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.shared.lock().waiting.is_empty()
+        self.shared.lock().queue.is_empty()
     }
 
-    /// What could not be told, once all else is or the end has come.
-    pub(super) fn undelivered(&self, end: Deadline) -> Vec<Undelivered> {
+    /// Waits until the queue is empty or `end` has passed, and returns what was not delivered.
+    pub(super) fn wait_for_undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
-        while state.dead.is_none() && !state.over && !state.waiting.is_empty() && !end.passed() {
-            state = self.shared.wait(state, end.left());
+        while state.thread_error.is_none()
+            && !state.over
+            && !state.queue.is_empty()
+            && !end.has_passed()
+        {
+            state = self.shared.wait(state, end.time_left());
         }
         let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
-            to: self.to.clone(),
+            channel: self.channel.clone(),
             event: message.event,
-            why,
+            reason: why,
             attempts,
         };
-        let lost: Vec<_> = std::mem::take(&mut state.lost);
+        let lost: Vec<_> = std::mem::take(&mut state.given_up);
         let mut all: Vec<Undelivered> = lost
             .into_iter()
             .map(|(it, attempts, why)| undelivered(&it, attempts, why))
             .collect();
-        let first = state.dead.take().or_else(|| state.why.take());
+        let first = state
+            .thread_error
+            .take()
+            .or_else(|| state.last_failure.take());
         let first =
             first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
         let attempts = state.attempts;
-        for (at, message) in std::mem::take(&mut state.waiting).into_iter().enumerate() {
+        for (at, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
             all.push(undelivered(
                 &message,
                 if at == 0 { attempts } else { 0 },
@@ -146,31 +165,31 @@ impl Worker {
 }
 
 /// Sends what waits, one message after the other, until the run is over.
-fn serve(shared: &Shared, sender: &mut Sender) {
+fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
     let limits = sender.limits;
-    let least = limits.attempt / LEAST_PART;
-    let (mut pause, mut hurried) = (limits.pause, false);
+    let least = limits.attempt_timeout / LEAST_PART;
+    let (mut pause, mut hurried) = (limits.first_pause, false);
     let mut state = shared.lock();
     loop {
-        let Some(message) = state.waiting.front().cloned() else {
-            if state.end.is_some() {
+        let Some(message) = state.queue.front().cloned() else {
+            if state.deadline.is_some() {
                 return;
             }
             state = shared.wait(state, Duration::MAX);
             continue;
         };
-        let within = state
-            .end
-            .map_or(limits.attempt, |end| end.left().min(limits.attempt));
+        let within = state.deadline.map_or(limits.attempt_timeout, |end| {
+            end.time_left().min(limits.attempt_timeout)
+        });
         if within < least {
             return mark_over(shared, state);
         }
         drop(state);
         let result = sender.send(&message, within);
         state = shared.lock();
-        // The run gave up on it meanwhile.
+        // The run gave up on the message in the meantime.
         if !state
-            .waiting
+            .queue
             .front()
             .is_some_and(|first| Arc::ptr_eq(first, &message))
         {
@@ -178,17 +197,21 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         }
         state.attempts += 1;
         let result = match result {
-            Err(Failure::TimedOut) => Err(Failure::later(late(&state, within, limits.attempt))),
-            Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => {
-                Err(Failure::Final(why))
+            Err(SendFailure::TimedOut) => Err(SendFailure::temporary(late(
+                &state,
+                within,
+                limits.attempt_timeout,
+            ))),
+            Err(SendFailure::Temporary { why, .. }) if sender.is_exhausted(state.attempts) => {
+                Err(SendFailure::Permanent(why))
             }
             other => other,
         };
         match result {
-            Err(Failure::Later { why, after }) => {
-                state.why = Some(shown(&why));
+            Err(SendFailure::Temporary { why, after }) => {
+                state.last_failure = Some(clean_reason(&why));
                 let hurry = after.is_none() && !hurried;
-                let (rested, how) = rest(
+                let (rested, how) = wait_between_attempts(
                     shared,
                     state,
                     after.unwrap_or_default().max(pause),
@@ -197,20 +220,20 @@ fn serve(shared: &Shared, sender: &mut Sender) {
                 );
                 state = rested;
                 pause = match how {
-                    Rest::Whole => pause.saturating_mul(2).min(limits.longest),
+                    Rest::Whole => pause.saturating_mul(2).min(limits.max_pause),
                     // The little time at the end is used: the pauses start again from the shortest.
-                    Rest::Cut => limits.pause,
+                    Rest::Cut => limits.first_pause,
                     Rest::TooLong => return mark_over(shared, state),
                 };
                 hurried |= matches!(how, Rest::Cut);
             }
             done => {
-                if let Err(Failure::Final(why)) = done {
+                if let Err(SendFailure::Permanent(why)) = done {
                     let attempts = state.attempts;
-                    state.lost.push((message, attempts, shown(&why)));
+                    state.given_up.push((message, attempts, clean_reason(&why)));
                 }
-                state.waiting.pop_front();
-                (state.attempts, state.why, pause) = (0, None, limits.pause);
+                state.queue.pop_front();
+                (state.attempts, state.last_failure, pause) = (0, None, limits.first_pause);
                 shared.changed.notify_all();
             }
         }
@@ -218,19 +241,19 @@ fn serve(shared: &Shared, sender: &mut Sender) {
 }
 
 /// Marks the thread as ended, so that the end of the run does not wait for it.
-fn mark_over(shared: &Shared, mut state: MutexGuard<'_, State>) {
+fn mark_over(shared: &SharedQueue, mut state: MutexGuard<'_, QueueState>) {
     state.over = true;
     shared.changed.notify_all();
 }
 
 /// Returns the reason to report for an attempt without an answer. One that the end of the run cut short says nothing about the
 /// receiver, so the reason of an earlier attempt stays.
-fn late(state: &State, within: Duration, usual: Duration) -> String {
+fn late(state: &QueueState, within: Duration, usual: Duration) -> String {
     if within == usual {
         return format!("no answer within {} s", usual.as_secs_f32());
     }
     state
-        .why
+        .last_failure
         .clone()
         .unwrap_or_else(|| "no answer before the run ended".to_owned())
 }
@@ -247,25 +270,25 @@ enum Rest {
 
 /// Waits between two attempts. If the run ends meanwhile, the pause may be cut short for one more attempt; `least` is the time that
 /// an attempt needs.
-fn rest<'a>(
-    shared: &'a Shared,
-    mut state: MutexGuard<'a, State>,
+fn wait_between_attempts<'a>(
+    shared: &'a SharedQueue,
+    mut state: MutexGuard<'a, QueueState>,
     pause: Duration,
     may_be_cut: bool,
     least: Duration,
-) -> (MutexGuard<'a, State>, Rest) {
+) -> (MutexGuard<'a, QueueState>, Rest) {
     let over = Deadline::after(pause);
     loop {
-        if may_be_cut && state.end.is_some() {
+        if may_be_cut && state.deadline.is_some() {
             return (state, Rest::Cut);
         }
-        if over.passed() {
+        if over.has_passed() {
             return (state, Rest::Whole);
         }
-        let left = over.left();
+        let left = over.time_left();
         if state
-            .end
-            .is_some_and(|end| end.left() < left.saturating_add(least))
+            .deadline
+            .is_some_and(|end| end.time_left() < left.saturating_add(least))
         {
             return (state, Rest::TooLong);
         }
@@ -273,27 +296,29 @@ fn rest<'a>(
     }
 }
 
-fn shown(why: &str) -> String {
-    harmless(why).chars().take(REASON).collect()
+/// Makes a reason safe to show and cuts it.
+fn clean_reason(why: &str) -> String {
+    sanitize(why).chars().take(MAX_REASON_CHARS).collect()
 }
 
-/// The way to one of those who are told.
-struct Sender {
+/// Sends messages to one channel.
+struct ChannelSender {
     channel: Channel,
-    commands: Arc<dyn Commands>,
+    commands: Arc<dyn CommandRunner>,
     limits: Limits,
     /// The address that a command printed.
     url: Option<WebhookUrl>,
 }
 
-impl Sender {
-    fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
+impl ChannelSender {
+    /// Sends one message.
+    fn send(&mut self, message: &Message, within: Duration) -> Result<(), SendFailure> {
         let url = match &self.channel {
             Channel::Command(command) => {
-                let told = self
-                    .commands
-                    .tell(command, &message.body, &message.variables);
-                return told.map_err(Failure::later);
+                let told =
+                    self.commands
+                        .run_notification(command, &message.body, &message.variables);
+                return told.map_err(SendFailure::temporary);
             }
             Channel::Webhook {
                 address: Address::Written(url),
@@ -304,30 +329,34 @@ impl Sender {
                 ..
             } => {
                 if self.url.is_none() {
-                    self.url = Some(printed(&*self.commands, command)?);
+                    self.url = Some(read_address(&*self.commands, command)?);
                 }
-                // It was just put there.
+                // Set just above.
                 self.url
                     .as_ref()
-                    .ok_or_else(|| Failure::later("no address"))?
+                    .ok_or_else(|| SendFailure::temporary("no address"))?
             }
         };
         post(url, message.media_type, &message.body, within)
     }
 
-    /// Whether so many attempts are enough.
-    fn only_so_often(&self, attempts: u32) -> bool {
+    /// Returns whether a command has had enough attempts. Webhooks are tried until the end.
+    fn is_exhausted(&self, attempts: u32) -> bool {
         matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
     }
 }
 
-fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
+/// Reads an address from the output of a command.
+fn read_address(
+    commands: &dyn CommandRunner,
+    command: &Command,
+) -> Result<WebhookUrl, SendFailure> {
     let text = commands
-        .secret(command)
-        .map_err(|why| Failure::later(format!("its address is not known: {why}")))?;
+        .read_secret(command)
+        .map_err(|why| SendFailure::temporary(format!("its address is not known: {why}")))?;
     let url = text.trim_end_matches(['\n', '\r']).parse();
     url.map_err(|why: String| {
-        Failure::later(format!(
+        SendFailure::temporary(format!(
             "the address that was printed cannot be used: {why}"
         ))
     })

@@ -1,39 +1,39 @@
-//! Blots secrets out of what a command prints, wherever its pieces begin and end.
+//! Masks secrets in the output of a command, however the output is split into chunks.
 //!
-//! A secret is looked for as it is, line by line, and in the spellings that programs commonly give it (see [`spellings`]). A command that
-//! spells it otherwise on purpose cannot be stopped from it.
+//! It looks for a secret itself, for its lines, and for the encodings that programs commonly apply
+//! (see [`spellings`]). It cannot stop a command that encodes a secret differently on purpose.
 
 mod spellings;
 
 use aho_corasick::AhoCorasick;
 
-use crate::domain::text::{harmless, is_plain};
-use spellings::spellings;
+use crate::domain::text::{is_plain, sanitize};
+use spellings::list_spellings;
 
-/// What stands where a secret was.
-pub const BLOT: &[u8] = b"***";
-/// How wide a tab is.
-const TAB: &str = "    ";
+/// Replaces a secret.
+pub const REPLACEMENT: &[u8] = b"***";
+/// Replaces a tab.
+const TAB_SPACES: &str = "    ";
 
-/// What is blotted out.
+/// The secrets to mask.
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
     finder: Option<AhoCorasick>,
-    /// The longest thing that is looked for.
+    /// The length of the longest text that is looked for.
     longest: usize,
 }
 
 impl Mask {
-    /// Of these secrets; empty ones hide nothing.
+    /// Makes a mask of these secrets. Empty ones are ignored.
     ///
     /// # Errors
-    /// They are too large together to be looked for.
+    /// The secrets are too large to be searched for.
     pub fn new<'s>(
         secrets: impl IntoIterator<Item = &'s [u8]>,
     ) -> Result<Self, aho_corasick::BuildError> {
         let mut forms: Vec<Vec<u8>> = secrets
             .into_iter()
-            .flat_map(spellings)
+            .flat_map(list_spellings)
             .filter(|form| !form.is_empty())
             .collect();
         forms.sort();
@@ -48,87 +48,89 @@ impl Mask {
 }
 
 impl Mask {
-    /// A text without the secrets.
-    pub fn over(&self, text: &str) -> String {
-        let mut stream = Masked::new(self);
+    /// Returns the text with all secrets replaced.
+    pub fn mask_text(&self, text: &str) -> String {
+        let mut stream = MaskStream::new(self);
         let mut masked = stream.push(text.as_bytes());
         masked.extend(stream.finish());
         String::from_utf8_lossy(&masked).into_owned()
     }
 
-    /// A line that a command printed, masked as it came, harmless to show: without escape sequences, tabs as spaces. It is masked again,
-    /// because what is taken out may have stood in the middle of a secret.
-    pub fn clean(&self, line: &[u8]) -> String {
+    /// Returns a printed line that is safe to show: without escape sequences and with tabs as
+    /// spaces. The line is masked again, because removed characters may have split a secret.
+    pub fn clean_line(&self, line: &[u8]) -> String {
         let plain = anstream::adapter::strip_bytes(line).into_vec();
-        let plain = String::from_utf8_lossy(&plain).replace('\t', TAB);
+        let plain = String::from_utf8_lossy(&plain).replace('\t', TAB_SPACES);
         if self.finder.is_none() {
-            return harmless(&plain);
+            return sanitize(&plain);
         }
         let seen: String = plain
             .chars()
             .filter(|character| is_plain(*character))
             .collect();
-        let masked = self.over(&seen);
-        harmless(if masked == seen { &plain } else { &masked })
+        let masked = self.mask_text(&seen);
+        sanitize(if masked == seen { &plain } else { &masked })
     }
 }
 
-/// One stream that is masked as it comes.
+/// Masks one stream chunk by chunk.
 #[derive(Debug)]
-pub struct Masked<'a> {
+pub struct MaskStream<'a> {
     mask: &'a Mask,
-    held: Vec<u8>,
-    /// So much of what is held belongs to a secret for which a blot was given already.
-    blotted: usize,
+    pending: Vec<u8>,
+    /// How many of the held bytes belong to a secret that was already replaced.
+    already_masked: usize,
 }
 
-impl<'a> Masked<'a> {
-    /// A stream from its beginning.
+impl<'a> MaskStream<'a> {
+    /// Starts at the beginning of a stream.
     pub fn new(mask: &'a Mask) -> Self {
         Self {
             mask,
-            held: Vec::new(),
-            blotted: 0,
+            pending: Vec::new(),
+            already_masked: 0,
         }
     }
 
-    /// Takes further bytes, and gives those before which no secret can begin any more.
+    /// Adds bytes, and returns the masked bytes up to the point at which an incomplete secret may
+    /// begin.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         if self.mask.finder.is_none() {
             return bytes.to_vec();
         }
-        self.held.extend_from_slice(bytes);
-        // Whatever begins before this point lies wholly in what is held, and so does anything longer that begins there.
-        let safe = (self.held.len() + 1).saturating_sub(self.mask.longest);
-        self.give(safe)
+        self.pending.extend_from_slice(bytes);
+        // A match that begins before this point, even the longest, lies within the held bytes.
+        let safe = (self.pending.len() + 1).saturating_sub(self.mask.longest);
+        self.take_masked(safe)
     }
 
-    /// The rest, at the end.
+    /// Returns the rest, at the end of the stream.
     pub fn finish(&mut self) -> Vec<u8> {
-        self.give(self.held.len())
+        self.take_masked(self.pending.len())
     }
 
-    /// Secrets may overlap, and so may the spellings of one: whatever any of them covers is blotted out.
-    fn give(&mut self, safe: usize) -> Vec<u8> {
+    /// Returns the bytes before `safe`, masked. Matches may overlap, because several secrets or
+    /// encodings of one may: everything that any of them covers is replaced.
+    fn take_masked(&mut self, safe: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
-            return std::mem::take(&mut self.held);
+            return std::mem::take(&mut self.pending);
         };
         let found = finder
-            .find_overlapping_iter(&self.held)
+            .find_overlapping_iter(&self.pending)
             .map(|it| (it.start(), it.end()));
         let mut found: Vec<(usize, usize)> = found.filter(|(start, _)| *start < safe).collect();
         found.sort_unstable();
-        let (mut given, mut at) = (Vec::new(), self.blotted);
+        let (mut given, mut at) = (Vec::new(), self.already_masked);
         for (start, end) in found {
             if start >= at {
-                given.extend_from_slice(self.held.get(at..start).unwrap_or_default());
-                given.extend_from_slice(BLOT);
+                given.extend_from_slice(self.pending.get(at..start).unwrap_or_default());
+                given.extend_from_slice(REPLACEMENT);
             }
             at = at.max(end);
         }
-        given.extend_from_slice(self.held.get(at..safe).unwrap_or_default());
-        self.blotted = at.saturating_sub(safe);
-        self.held.drain(..safe.min(self.held.len()));
+        given.extend_from_slice(self.pending.get(at..safe).unwrap_or_default());
+        self.already_masked = at.saturating_sub(safe);
+        self.pending.drain(..safe.min(self.pending.len()));
         given
     }
 }
@@ -142,13 +144,14 @@ mod tests {
 
     fn masked(secrets: &[&str], pieces: &[&[u8]]) -> String {
         let mask = Mask::new(secrets.iter().map(|secret| secret.as_bytes())).unwrap();
-        let mut stream = Masked::new(&mask);
+        let mut stream = MaskStream::new(&mask);
         let mut all: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece)).collect();
         all.extend(stream.finish());
         String::from_utf8(all).unwrap()
     }
 
-    /// The longest secret that begins somewhere is taken: a short one must not leave the rest of a long one behind.
+    /// The longest secret that begins at a point is masked: a short one must not leave the rest of
+    /// a long one.
     #[test]
     fn longest_first() {
         assert_eq!(
@@ -160,7 +163,7 @@ mod tests {
             "x *** y"
         );
         assert_eq!(masked(&[""], &[b"nothing"]), "nothing");
-        // Two that overlap leave no piece of either, however they come.
+        // Two overlapping secrets leave no part of either, however the output is split.
         let two = ["abcdXYZ1", "XYZ1efgh"];
         assert_eq!(masked(&two, &[b"x abcdXYZ1efgh y"]), "x *** y");
         assert_eq!(
@@ -169,7 +172,7 @@ mod tests {
         );
     }
 
-    /// The ways in which programs print a secret by themselves.
+    /// Secrets are also masked in the encodings that programs use on their own.
     #[test]
     fn spellings() {
         let key = "-----BEGIN-----\nc2VjcmV0IGtleQ\n-----END-----";
@@ -193,7 +196,7 @@ mod tests {
                 "https://x/?p=***&q"
             );
         }
-        // In what Go, PHP and Python make of a string, and in the trace of a shell.
+        // In strings of Go, PHP and Python, and in the trace of a shell.
         for sent in ["a\\u003cb\\u0026c/ü", "a<b&c\\/ü", "a<b&c/\\u00fc"] {
             assert_eq!(masked(&["a<b&c/ü"], &[sent.as_bytes()]), "***", "{sent}");
         }
@@ -201,28 +204,28 @@ mod tests {
             masked(&["it's"], &[b"+ curl -u 'it'\\''s'"]),
             "+ curl -u '***'"
         );
-        // In the middle of a header: only what is the secret's alone.
+        // In the middle of a header, only the part that belongs to the secret is masked.
         let header = STANDARD.encode("user:correct horse battery");
         assert_eq!(
             masked(&["correct horse battery"], &[header.as_bytes()]),
             "dXNlcjp***k="
         );
-        // A trailing newline more or less.
+        // With or without a newline at the end.
         assert_eq!(masked(&["hunter2 ok\r"], &[b"hunter2 ok"]), "***");
     }
 
-    /// What is taken out before anybody sees it may have hidden a secret.
+    /// Characters that are removed before output is shown may have split a secret.
     #[test]
     fn hidden() {
         let mask = Mask::new([&b"hunter2"[..]]).unwrap();
         for line in ["a hun\x1b[1mter2 b", "a hun\0ter2 b", "a h\u{200b}unter2 b"] {
-            assert_eq!(mask.clean(line.as_bytes()), "a *** b", "{line:?}");
+            assert_eq!(mask.clean_line(line.as_bytes()), "a *** b", "{line:?}");
         }
-        assert_eq!(mask.clean("a\tb\u{200b}".as_bytes()), "a    b\u{fffd}");
+        assert_eq!(mask.clean_line("a\tb\u{200b}".as_bytes()), "a    b\u{fffd}");
     }
 
     proptest! {
-        /// However the output is cut into pieces, the same comes out.
+        /// The result does not depend on how the output is split.
         #[test]
         fn pieces(text in "[abc]{0,40}", cuts in proptest::collection::vec(0usize..40, 0..8)) {
             let whole = masked(&["abca", "cc"], &[text.as_bytes()]);

@@ -1,29 +1,29 @@
-//! A ledger as a replay needs it: where its deployments stand, and where it was at any moment.
+//! An index of a ledger for a replay: its deployments, and its tip at any time.
 
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::{Repository, Result};
 
-/// Where an entry stands.
+/// The position of an entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct EntryPosition {
     /// Its commit.
     pub id: EntryId,
-    /// The commit before.
+    /// The commit before it.
     pub previous: EntryId,
 }
 
-/// The commits of one ledger, by what their messages say.
+/// The commits of one ledger, as their messages describe them.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct LedgerIndex {
     /// The deployments, newest first.
-    pub deployments: Vec<Place>,
+    pub deployments: Vec<EntryPosition>,
     /// All entries with their times, newest first.
-    ends: Vec<(Time, EntryId)>,
+    entries: Vec<(Time, EntryId)>,
 }
 
-impl Log {
+impl LedgerIndex {
     /// Reads a ledger back to the last entry before `since`.
     pub fn read(
         repository: &Repository,
@@ -33,30 +33,33 @@ impl Log {
     ) -> Result<Self> {
         let mut log = Self {
             deployments: Vec::new(),
-            ends: Vec::new(),
+            entries: Vec::new(),
         };
-        for link in repository.links(tip) {
+        for link in repository.walk_ledger(tip) {
             let (commit, mention) = link?;
             let (at, id) = (commit.committer_time, EntryId(commit.id));
-            log.ends.push((at, id));
+            log.entries.push((at, id));
             if since.is_some_and(|since| at < since) {
                 break;
             }
-            // Whatever has a link has a parent.
+            // Every link has a parent.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
                 previous.filter(|_| matches!(&*mention.action, "start" | "record"))
             {
-                log.deployments
-                    .extend(ledger.is_environment().then_some(Place { id, previous }));
+                log.deployments.extend(
+                    ledger
+                        .is_environment()
+                        .then_some(EntryPosition { id, previous }),
+                );
             }
         }
         Ok(log)
     }
 
-    /// Where the ledger was then; nowhere before its first entry.
-    pub fn tip_at(&self, time: Time) -> Option<EntryId> {
-        let later = self.ends.partition_point(|(at, _)| *at > time);
-        self.ends.get(later).map(|(_, id)| *id)
+    /// Returns the ledger's tip at a time, or `None` before its first entry.
+    pub fn find_tip_at(&self, time: Time) -> Option<EntryId> {
+        let later = self.entries.partition_point(|(at, _)| *at > time);
+        self.entries.get(later).map(|(_, id)| *id)
     }
 }

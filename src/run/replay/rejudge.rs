@@ -1,77 +1,83 @@
-//! One past deployment, as it was made, and as it would have been made under another policy.
+//! One past deployment, as it was made and as it would have been made under another policy.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Plan;
-use super::log::{Log, Place};
-use crate::domain::entry::{Action, Deployment, Intent, Kind, Statement, Target};
+use super::ReplaySpec;
+use super::log::{EntryPosition, LedgerIndex};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, Facts, Request, counting, evaluate, reads};
+use crate::domain::rules::{Chain, Facts, Request, counting_approvers, evaluate, ledgers_read};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::{Check, Outcome, Rule, Verdict};
 use crate::git::{Error, Repository, Result};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::{Project, StateReader, Tips};
 use crate::run::build_deployment;
 
-/// The policies that a deployment of then is judged by.
-pub(super) struct Policies {
-    /// The one that it was made under.
-    then: Arc<Policy>,
-    /// The proposal, and the policy in force, over the files that belonged to each component then.
+/// The policies under which a past deployment is judged.
+pub(super) struct ReplayPolicies {
+    /// The one that was in force.
+    original: Arc<Policy>,
+    /// The proposal and the policy in force today, with the files of each component as they were at
+    /// the time.
     pub proposal: Policy,
     pub in_force: Policy,
 }
 
-/// Looks into the past; it belongs to one thread.
-pub(super) struct Past<'a> {
+/// Loads past deployments. Each thread has its own.
+pub(super) struct PastLoader<'a> {
     repository: &'a Repository,
     project: &'a Project,
-    logs: &'a BTreeMap<LedgerName, Log>,
-    plan: &'a Plan<'a>,
-    gatherer: Gatherer<'a>,
+    logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+    spec: &'a ReplaySpec<'a>,
+    gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
-    /// By the entry that brought the policy of then into force.
-    policies: RefCell<HashMap<EntryId, Rc<Policies>>>,
+    /// By the entry that brought the past policy into force.
+    policies: RefCell<HashMap<EntryId, Rc<ReplayPolicies>>>,
 }
 
-/// Every tip here is one that an entry was at: nothing is to be walked.
-fn order(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
+/// Answers whether `wanted` lies at or before `tip`: yes if they are equal, otherwise unknown. Tips
+/// are those that entries recorded, so no history is walked.
+fn compare_tips(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
     (tip == wanted).then_some(true)
 }
 
-impl<'a> Past<'a> {
+impl<'a> PastLoader<'a> {
     pub fn new(
         repository: &'a Repository,
         project: &'a Project,
-        logs: &'a BTreeMap<LedgerName, Log>,
-        plan: &'a Plan<'a>,
+        logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+        plan: &'a ReplaySpec<'a>,
     ) -> Self {
-        let gatherer = Gatherer::new(repository, project)
+        let gatherer = FactGatherer::new(repository, project)
             .with_branches_as_entered()
-            .with_order(&order);
-        let states = StateReader::to_show(repository);
+            .with_order(&compare_tips);
+        let states = StateReader::for_display(repository);
         Self {
             repository,
             project,
             logs,
-            plan,
+            spec: plan,
             gatherer,
             states,
             policies: RefCell::default(),
         }
     }
 
-    /// A deployment, with what it met.
-    pub fn meet(&'a self, ledger: &LedgerName, place: Place) -> Result<Met<'a>> {
+    /// Loads a deployment with the chain, the state and the policies of its time.
+    pub fn load_deployment(
+        &'a self,
+        ledger: &LedgerName,
+        place: EntryPosition,
+    ) -> Result<PastDeployment<'a>> {
         let kept = self
             .repository
-            .entry_to_show(ledger, &self.repository.read_commit(place.id.0)?)?;
+            .read_entry_for_display(ledger, &self.repository.read_commit(place.id.0)?)?;
         let statement = kept.statement;
         let before = self.repository.read_commit(place.previous.0)?;
         let chain = Chain {
@@ -81,15 +87,15 @@ impl<'a> Past<'a> {
             tip: place.previous,
             sequence: statement.sequence.saturating_sub(1),
             at: before.committer_time,
-            // That it only moves forward was asked then.
+            // The rule that this only moves forward was checked at the time.
             seen: BTreeMap::new(),
         };
         let state = self
             .states
-            .load(before.tree, ledger, &Scope::of(&statement))?;
-        let policies = self.policies(&statement)?;
-        Ok(Met {
-            past: self,
+            .load(before.tree, ledger, &Scope::for_statement(&statement))?;
+        let policies = self.load_policies(&statement)?;
+        Ok(PastDeployment {
+            loader: self,
             statement,
             chain,
             state,
@@ -97,7 +103,8 @@ impl<'a> Past<'a> {
         })
     }
 
-    fn policies(&self, statement: &Statement) -> Result<Rc<Policies>> {
+    /// Returns the policies under which a statement is judged.
+    fn load_policies(&self, statement: &Statement) -> Result<Rc<ReplayPolicies>> {
         let missing = || {
             Error::corrupt(
                 format!("entry {} of {}", statement.sequence, statement.ledger),
@@ -121,24 +128,25 @@ impl<'a> Past<'a> {
             }
             policy
         };
-        let policies = Rc::new(Policies {
-            proposal: over(self.plan.proposal),
-            in_force: over(self.plan.in_force),
-            then,
+        let policies = Rc::new(ReplayPolicies {
+            proposal: over(self.spec.proposal),
+            in_force: over(self.spec.in_force),
+            original: then,
         });
         self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
         Ok(policies)
     }
 
-    /// Where all other ledgers were: what the decision of then read is what the entry says to have seen.
-    fn tips(&self, statement: &Statement, then: &Policy) -> Tips {
-        let read = reads(then, statement);
-        let of = |(ledger, log): (&LedgerName, &Log)| {
+    /// Returns the tips of all other ledgers at the time. For those that the decision read, it is
+    /// what the entry records as seen.
+    fn find_tips(&self, statement: &Statement, then: &Policy) -> Tips {
+        let read = ledgers_read(then, statement);
+        let of = |(ledger, log): (&LedgerName, &LedgerIndex)| {
             let seen = statement.seen.get(ledger).copied();
             let tip = if read.contains(ledger) {
                 seen
             } else {
-                log.tip_at(statement.at).or(seen)
+                log.find_tip_at(statement.at).or(seen)
             };
             Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
         };
@@ -146,37 +154,37 @@ impl<'a> Past<'a> {
     }
 }
 
-/// A deployment with what it met.
-pub(super) struct Met<'a> {
-    past: &'a Past<'a>,
+/// A past deployment with the chain, the state and the policies of its time.
+pub(super) struct PastDeployment<'a> {
+    loader: &'a PastLoader<'a>,
     pub statement: Statement,
     chain: Chain,
     state: State,
-    pub policies: Rc<Policies>,
+    pub policies: Rc<ReplayPolicies>,
 }
 
-impl Met<'_> {
-    /// What the policy of then says of it.
-    pub fn as_then(&self) -> Verdict {
-        self.ask(&self.policies.then, self.statement.clone(), |_, _| None)
+impl PastDeployment<'_> {
+    /// Returns the verdict under the policy of the time.
+    pub fn judge_as_made(&self) -> Verdict {
+        self.evaluate_rules(&self.policies.original, self.statement.clone(), |_, _| None)
     }
 
-    /// What another policy says of it, made as that policy asks for.
-    pub fn under(&self, policy: &Policy) -> Verdict {
+    /// Returns the verdict under another policy, for the deployment as that policy requires it.
+    pub fn judge_under(&self, policy: &Policy) -> Verdict {
         let mut statement = self.statement.clone();
-        statement.seen = self.past.tips(&statement, &self.policies.then);
+        statement.seen = self.loader.find_tips(&statement, &self.policies.original);
         let silent = statement
             .deployment()
             .is_some_and(|it| it.branch_tip.is_none());
-        let mut verdict = self.ask(policy, statement, |statement, facts| {
-            let foreign = foreign(policy, statement, facts);
-            if let Some(deployment) = deployment(statement) {
-                complete(deployment, facts);
+        let mut verdict = self.evaluate_rules(policy, statement, |statement, facts| {
+            let foreign = check_same_files(policy, statement, facts);
+            if let Some(deployment) = deployment_mut(statement) {
+                add_versions_and_artifacts(deployment, facts);
             }
             foreign
         });
         for check in &mut verdict.checks {
-            // What to type is said to those who can still do something about it.
+            // It is too late to act on a suggestion.
             check.remedy = None;
             if silent && check.rule == Rule::UpToDate && check.outcome == Outcome::Fail {
                 *check = Check::unknown(
@@ -188,17 +196,17 @@ impl Met<'_> {
         verdict
     }
 
-    /// The same with no glass broken, where it was.
-    pub fn unbroken(&self) -> Option<Self> {
+    /// Returns the deployment without its break-glass, or `None` if it has none.
+    pub fn without_break_glass(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
-        deployment(&mut statement)?.break_glass.take()?;
+        deployment_mut(&mut statement)?.break_glass.take()?;
         let (chain, state, policies) = (
             self.chain.clone(),
             self.state.clone(),
             Rc::clone(&self.policies),
         );
         Some(Self {
-            past: self.past,
+            loader: self.loader,
             statement,
             chain,
             state,
@@ -206,8 +214,9 @@ impl Met<'_> {
         })
     }
 
-    /// Asks the rules of a policy, at the entry's own time, on what it has seen. `edit` may change the entry by the facts, or stop.
-    fn ask(
+    /// Evaluates the rules of a policy at the entry's own time, on what it has seen. `edit` may
+    /// change the entry according to the facts, or return a check that decides alone.
+    fn evaluate_rules(
         &self,
         policy: &Policy,
         mut statement: Statement,
@@ -222,26 +231,30 @@ impl Met<'_> {
         }
         let state = Ok(self.state.clone());
         let chain = Some(self.chain.clone());
-        let facts =
-            self.past
-                .gatherer
-                .facts(policy, &request(&statement), &statement.seen, chain, state);
+        let facts = self.loader.gatherer.gather(
+            policy,
+            &request(&statement),
+            &statement.seen,
+            chain,
+            state,
+        );
         if let Some(check) = edit(&mut statement, &facts) {
             return Verdict {
                 checks: vec![check],
             };
         }
-        let approvers = counting(policy, &request(&statement), &facts, statement.at)
+        let approvers = counting_approvers(policy, &request(&statement), &facts, statement.at)
             .into_iter()
             .collect();
-        if let Some(deployment) = deployment(&mut statement) {
+        if let Some(deployment) = deployment_mut(&mut statement) {
             deployment.approved_by = approvers;
         }
         evaluate(policy, &request(&statement), &facts, statement.at)
     }
 }
 
-fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
+/// Returns the deployment of a start or a record.
+fn deployment_mut(statement: &mut Statement) -> Option<&mut Deployment> {
     match &mut statement.action {
         Action::Start(it) => Some(&mut it.deployment),
         Action::Record(it) => Some(&mut it.deployment),
@@ -249,15 +262,18 @@ fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
     }
 }
 
-/// Why nothing can be told: other files belong to a component than then, as to `rest` where a component comes or goes.
-fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
-    let deployment = statement.deployment().filter(|it| it.kind != Kind::Exec)?;
+/// Returns an unknown check if a component consists of other files now than at the time, for
+/// example those of `rest` after a component was added or removed.
+fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
+    let deployment = statement
+        .deployment()
+        .filter(|it| it.kind != DeploymentKind::Exec)?;
     if deployment
         .components
         .iter()
         .any(|change| !policy.knows(&change.target.component))
     {
-        // That alone is refused.
+        // Another rule refuses that.
         return None;
     }
     let differs = |target: &&Target| {
@@ -278,9 +294,9 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
     Some(Check::unknown(Rule::Content, why))
 }
 
-/// Names the versions and artifacts that a policy asks a deployment to name.
-fn complete(deployment: &mut Deployment, facts: &Facts) {
-    if deployment.kind == Kind::Rollback {
+/// Adds the versions and artifacts that the policy requires.
+fn add_versions_and_artifacts(deployment: &mut Deployment, facts: &Facts) {
+    if deployment.kind == DeploymentKind::Rollback {
         return;
     }
     for change in deployment
@@ -300,7 +316,7 @@ fn complete(deployment: &mut Deployment, facts: &Facts) {
             .as_ref()
             .filter(|_| target.artifacts.is_empty())
         {
-            target.artifacts = build_deployment::artifacts(
+            target.artifacts = build_deployment::find_artifacts(
                 target,
                 evidence.iter().map(|kept| &kept.statement.action),
             );

@@ -1,13 +1,14 @@
-//! Whose files the repository's are, and who besides them can change what protects it; where its objects are.
+//! Checks who owns the repository's files, who else can change those that protect it, and where its
+//! objects are.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{About, Inspector, quoted};
+use super::{CheckSubject, Inspector, quote_path};
 
-/// What decides about a push, below the folder that all worktrees share.
-const DECIDING: [&str; 8] = [
+/// The files and folders that decide about a push, in the folder that all worktrees share.
+const DECIDING_PATHS: [&str; 8] = [
     "",
     "config",
     "hooks",
@@ -17,29 +18,30 @@ const DECIDING: [&str; 8] = [
     "packed-refs",
     "info",
 ];
-/// Others than the owner and the group may write.
-const BY_OTHERS: u32 = 0o002;
-/// The group may write.
-const BY_GROUP: u32 = 0o020;
-/// A repository with more than this in packs is slow to walk without a commit-graph, in bytes.
-const LARGE: u64 = 1 << 20;
-/// In such a folder each changes their own only.
+/// The permission of all other users to write.
+const OTHERS_WRITE: u32 = 0o002;
+/// The permission of the group to write.
+const GROUP_WRITE: u32 = 0o020;
+/// The size of packs, in bytes, above which history is slow to walk without a commit-graph.
+const LARGE_PACK_BYTES: u64 = 1 << 20;
+/// The flag of a folder in which users can change only their own files.
 const STICKY: u32 = 0o1000;
 
 impl Inspector<'_> {
-    pub(super) fn files(&mut self) {
+    /// Checks the files and folders that decide about a push.
+    pub(super) fn check_files(&mut self) {
         let folder = self.repository.common_dir().to_owned();
         let Ok(own) = folder.metadata() else { return };
-        for name in DECIDING {
+        for name in DECIDING_PATHS {
             let path = folder.join(name);
-            // What is not there nobody can change.
+            // A missing file cannot be changed.
             if let Ok(metadata) = path.metadata() {
-                self.writable(&path, &metadata, &own);
+                self.check_writers(&path, &metadata, &own);
             }
         }
-        if self.is_well(About::Files) {
-            self.good(
-                About::Files,
+        if self.is_good(CheckSubject::Files) {
+            self.add_good(
+                CheckSubject::Files,
                 format!(
                     "user {} has them, and nobody else can change them",
                     own.uid()
@@ -48,73 +50,78 @@ impl Inspector<'_> {
         }
     }
 
-    /// Says who else can change a file that decides about pushes.
-    pub(super) fn writable(&mut self, path: &Path, metadata: &Metadata, own: &Metadata) {
-        let (mode, shown) = (metadata.mode(), quoted(path));
-        // A superuser's file is nobody's who pushes.
+    /// Reports other users who can change a file that decides about pushes.
+    pub(super) fn check_writers(&mut self, path: &Path, metadata: &Metadata, own: &Metadata) {
+        let (mode, shown) = (metadata.mode(), quote_path(path));
+        // A file of root is safe from pushers.
         if metadata.uid() != own.uid() && metadata.uid() != 0 {
             let what = format!(
                 "{} is another user's than the repository, with the number {}",
                 path.display(),
                 metadata.uid()
             );
-            self.bad(About::Files, what, format!("chown {} {shown}", own.uid()));
+            self.add_problem(
+                CheckSubject::Files,
+                what,
+                format!("chown {} {shown}", own.uid()),
+            );
         }
-        if mode & BY_OTHERS != 0 && mode & STICKY == 0 {
-            self.bad(
-                About::Files,
+        if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+            self.add_problem(
+                CheckSubject::Files,
                 format!(
                     "{} can be changed by everybody on this machine",
                     path.display()
                 ),
                 format!("chmod o-w {shown}"),
             );
-        } else if mode & BY_GROUP != 0 {
+        } else if mode & GROUP_WRITE != 0 {
             let what = format!(
                 "{} can be changed, past all hooks, by everybody in the group with the number {}",
                 path.display(),
                 metadata.gid()
             );
-            self.advise(
-                About::Files,
+            self.add_advice(
+                CheckSubject::Files,
                 what,
                 format!("chmod g-w {shown}, where only one user receives pushes"),
             );
         }
     }
 
-    /// Where the objects are, and what makes looking at them fast.
-    pub(super) fn objects(&mut self) {
+    /// Checks where the objects are, and what makes reading them fast.
+    pub(super) fn check_objects(&mut self) {
         let info = self.repository.common_dir().join("objects/info");
         let alternates = std::fs::read(info.join("alternates")).unwrap_or_default();
         if !alternates.trim_ascii().is_empty() {
             let what = "some lie in another repository, whose owner can lose them: objects/info/alternates";
-            let file = quoted(&info.join("alternates"));
-            self.advise(
-                About::Objects,
+            let file = quote_path(&info.join("alternates"));
+            self.add_advice(
+                CheckSubject::Objects,
                 what,
-                self.git(&format!("repack -a -d && rm {file}")),
+                self.git_command(&format!("repack -a -d && rm {file}")),
             );
         }
         let graph = info.join("commit-graph").exists()
             || info.join("commit-graphs/commit-graph-chain").exists();
         if !graph && self.is_large() {
             let what = "there is no commit-graph: each push reads the history commit by commit";
-            self.advise(
-                About::Objects,
+            self.add_advice(
+                CheckSubject::Objects,
                 what,
-                self.git("commit-graph write --reachable"),
+                self.git_command("commit-graph write --reachable"),
             );
         }
-        if self.is_well(About::Objects) {
-            self.good(
-                About::Objects,
+        if self.is_good(CheckSubject::Objects) {
+            self.add_good(
+                CheckSubject::Objects,
                 "all are in the repository itself, and found fast",
             );
         }
     }
 
-    /// Whether it matters how the history is read: nothing that git has packed is all there is to a young repository.
+    /// Returns whether the repository is large enough for a commit-graph to matter. Without packs
+    /// it is not.
     fn is_large(&self) -> bool {
         let packs = std::fs::read_dir(self.repository.common_dir().join("objects/pack"));
         let sizes = packs
@@ -122,6 +129,6 @@ impl Inspector<'_> {
             .flatten()
             .flatten()
             .filter_map(|entry| entry.metadata().ok());
-        sizes.map(|metadata| metadata.len()).sum::<u64>() > LARGE
+        sizes.map(|metadata| metadata.len()).sum::<u64>() > LARGE_PACK_BYTES
     }
 }

@@ -1,108 +1,115 @@
-//! A push that must be refused: of a made-up ledger that is no ledger at all. What it says is what counts; the rest is circumstance.
+//! Pushes a made-up ledger, which the hooks must refuse. The result of this push counts more than
+//! anything else that the check finds.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{About, Inspector};
+use super::{CheckSubject, Inspector};
 use crate::clock;
 use crate::domain::id::{Oid, RunId};
-use crate::git::temp_repo::Scratch;
+use crate::git::temp_repo::TempRepository;
 use crate::git::{self, PushOutcome, Repository};
 use crate::server::pkt_line;
 
-/// How our hooks begin what they say of a push that they refuse, and of one that they cannot judge.
+/// How our hooks begin the message about a push that they refuse, and about one that they cannot
+/// judge.
 const REFUSED: &str = "git-deploy: refused";
 const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy: cannot tell"];
 
-/// How the push ended.
-enum Answer {
+/// The result of the push.
+enum ProbeResult {
     Accepted,
-    /// By our hook.
+    /// Our hook refused it.
     Refused,
-    /// Our hook was asked, and could not judge.
+    /// Our hook was called, but could not judge.
     Unjudged,
-    /// By something else, which said this.
-    Elsewhere(String),
+    /// Something else refused it, with this message.
+    RefusedElsewhere(String),
 }
 
 impl Inspector<'_> {
-    pub(super) fn probe(&mut self, carried_out: bool) -> git::Result<()> {
-        let scratch = Scratch::new(self.repository.hash_kind())?;
-        // Nobody has such an object, so one that is there afterwards is this.
+    /// Pushes a made-up ledger and checks that our hooks refuse it and that nothing of it is left.
+    pub(super) fn probe_hooks(&mut self, carried_out: bool) -> git::Result<()> {
+        let scratch = TempRepository::new(self.repository.hash_kind())?;
+        // The object is unique, so if it exists afterwards, it came from this push.
         let nonce = RunId(clock::random().unwrap_or_default());
         let blob = scratch
             .repository
             .write_blob(format!("git-deploy server check {nonce}\n").as_bytes())?;
         let name = format!("refs/deploy/probe-{nonce}");
-        let answer = push(&scratch.repository, self.repository, blob, &name)?;
-        let left = self.left(blob, &name)?;
-        let looked = self.git("deploy server check");
+        let answer = push_probe(&scratch.repository, self.repository, blob, &name)?;
+        let left = self.remove_remains(blob, &name)?;
+        let looked = self.git_command("deploy server check");
         match (answer, left) {
-            (Answer::Refused, None) => {
-                self.good(
-                    About::Probe,
+            (ProbeResult::Refused, None) => {
+                self.add_good(
+                    CheckSubject::Probe,
                     "a push of a made-up ledger was refused, and nothing of it is left",
                 );
             }
-            (Answer::Accepted, _) => {
+            (ProbeResult::Accepted, _) => {
                 let what =
                     "a push of a made-up ledger went in: whoever may push can write what they like";
-                self.bad(About::Probe, what, self.install());
+                self.add_problem(CheckSubject::Probe, what, self.install_command());
             }
             (_, Some(left)) => {
                 let what =
                     format!("a push of a made-up ledger was refused, and {left} is left of it");
-                self.bad(About::Probe, what, "git 2.29 or later");
+                self.add_problem(CheckSubject::Probe, what, "git 2.29 or later");
             }
-            (Answer::Unjudged, None) => {
+            (ProbeResult::Unjudged, None) => {
                 let what = "the hook cannot judge a push: nothing goes in";
-                self.bad(About::Probe, what, looked);
+                self.add_problem(CheckSubject::Probe, what, looked);
             }
-            (Answer::Elsewhere(said), None) => {
+            (ProbeResult::RefusedElsewhere(said), None) => {
                 let what = format!(
                     "a push of a made-up ledger was refused, and not by git-deploy: {said}"
                 );
-                self.bad(About::Probe, what, self.install());
+                self.add_problem(CheckSubject::Probe, what, self.install_command());
             }
         }
-        if carried_out && self.is_well(About::Hooks) && !self.refuses_alone(blob, &name) {
+        if carried_out
+            && self.is_good(CheckSubject::Hooks)
+            && !self.proc_receive_refuses(blob, &name)
+        {
             let what = "proc-receive, called as git calls it, does not refuse a made-up ledger";
-            self.bad(About::Probe, what, self.install());
+            self.add_problem(CheckSubject::Probe, what, self.install_command());
         }
         Ok(())
     }
 
-    /// What is there of the push. A ref is taken away again.
-    fn left(&self, blob: Oid, name: &str) -> git::Result<Option<&'static str>> {
-        // Opened anew: what is there now, not what was remembered.
+    /// Returns what the push left in the repository. Deletes its ref.
+    fn remove_remains(&self, blob: Oid, name: &str) -> git::Result<Option<&'static str>> {
+        // Opened again, to avoid cached data.
         let after = Repository::open(self.repository.git_dir())?;
         if after.read_ref(name)? == Some(blob) {
             after
                 .git("update-ref")
                 .args(["-d", "--", name, &blob.to_string()])
                 .run()?
-                .ok()?;
+                .into_stdout()?;
             return Ok(Some("its ref"));
         }
         Ok(after.exists(blob).then_some("its object"))
     }
 
-    /// Whether proc-receive refuses by itself, as it must where pre-receive was lost. It is told of an update, as git tells it.
-    fn refuses_alone(&self, blob: Oid, name: &str) -> bool {
-        let Ok(folder) = self.hooks_folder() else {
+    /// Returns whether proc-receive refuses on its own, as it must if pre-receive is missing. It is
+    /// called with an update as git would call it.
+    fn proc_receive_refuses(&self, blob: Oid, name: &str) -> bool {
+        let Ok(folder) = self.find_hooks_folder() else {
             return false;
         };
-        let zero = self.repository.hash_kind().zero();
+        let zero = self.repository.hash_kind().zero_id();
         let mut said = Vec::new();
         let mut line = |bytes: &[u8]| pkt_line::write(&mut said, bytes).is_ok();
         let told = line(b"version=1\0")
             && said.write_all(b"0000").is_ok()
             && pkt_line::write(&mut said, format!("{zero} {blob} {name}").as_bytes()).is_ok()
-            && pkt_line::flush(&mut said).is_ok();
+            && pkt_line::end_section(&mut said).is_ok();
         let answer = told
             .then(|| {
-                run(
+                run_hook(
                     &folder.join("proc-receive"),
                     self.repository.git_dir(),
                     &said,
@@ -122,11 +129,16 @@ impl Inspector<'_> {
     }
 }
 
-/// Pushes, as anybody would who may push.
-fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Result<Answer> {
+/// Pushes an object, as any pusher could.
+fn push_probe(
+    from: &Repository,
+    to: &Repository,
+    blob: Oid,
+    name: &str,
+) -> git::Result<ProbeResult> {
     let place = to.git_dir().to_string_lossy();
-    Ok(match from.push_one(&place, blob, name, None)? {
-        PushOutcome::Accepted { .. } | PushOutcome::LostRace { .. } => Answer::Accepted,
+    Ok(match from.push_ref(&place, blob, name, None)? {
+        PushOutcome::Accepted { .. } | PushOutcome::LostRace { .. } => ProbeResult::Accepted,
         PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. } => {
             let began = |words: &[&str]| {
                 messages
@@ -134,22 +146,22 @@ fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Resul
                     .any(|line| words.iter().any(|word| line.starts_with(word)))
             };
             if began(&[REFUSED]) {
-                Answer::Refused
+                ProbeResult::Refused
             } else if began(&CANNOT_TELL) {
-                Answer::Unjudged
+                ProbeResult::Unjudged
             } else {
                 let said = messages
                     .iter()
                     .find(|line| !line.trim().is_empty())
                     .map_or("git", String::as_str);
-                Answer::Elsewhere(crate::domain::text::harmless(said))
+                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(said))
             }
         }
     })
 }
 
-/// What a hook answers to these words, run as git runs it.
-fn run(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
+/// Runs a hook as git runs it, with this input, and returns its output.
+fn run_hook(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
     let mut command = Command::new(hook);
     command.env("GIT_DIR", ".").current_dir(git_dir);
     let mut child = command
@@ -158,7 +170,7 @@ fn run(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    // It answers only once it has read all, which is less than a pipe holds.
+    // The hook answers only after it has read everything, which is less than a pipe holds.
     child.stdin.take()?.write_all(said).ok()?;
     Some(child.wait_with_output().ok()?.stdout)
 }

@@ -1,6 +1,8 @@
-//! What has changed between the plans of two runs: for whoever approved the earlier ones, as documents `git-deploy/plan/v1`.
+//! The differences between the plans of two runs, for people who approved the earlier plans. Both
+//! runs are documents `git-deploy/plan/v1`.
 //!
-//! Digests decide whether plans differ. The texts only explain it: two plans of the same may be printed in another order.
+//! The digests decide whether plans differ. The texts only explain the difference: two plans with
+//! the same effect may be printed in another order.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +10,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::{Component, cleaned};
+use super::{ComponentPlan, clean_output};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::view::json::name;
+use crate::view::json::schema_name;
 
-/// The most bytes of an earlier document.
-const LIMIT: usize = 64 << 20;
-/// Longer texts are not compared line by line: it takes too long, and nobody reads it.
-const LINES: usize = 5_000;
+/// The maximum size of an earlier document in bytes.
+const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+/// Longer texts are not compared line by line: this takes too long, and the result is too long to
+/// read.
+const MAX_COMPARED_LINES: usize = 5_000;
 
-/// Why an earlier document says nothing about these plans.
+/// Why plans cannot be compared with an earlier document.
 #[derive(Debug, thiserror::Error)]
-pub enum DifferenceError {
-    /// More than is read.
-    #[error("it has {0} bytes; at most {LIMIT} are read")]
+pub enum ComparisonError {
+    /// The document is too large.
+    #[error("it has {0} bytes; at most {MAX_DOCUMENT_BYTES} are read")]
     TooLarge(usize),
-    /// Not such a document.
+    /// The document is not of this format.
     #[error("it is not a document of the kind git-deploy/plan/v1: {0}")]
     Json(#[from] serde_json::Error),
     /// A document of another kind.
@@ -38,53 +41,55 @@ pub enum DifferenceError {
 /// How the plans differ from earlier ones.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Since {
+pub struct PlanComparison {
     /// The commit of the earlier plans.
     pub commit: CommitId,
-    /// The components whose plans differ; none where all plans are the same.
-    pub differences: Vec<Difference>,
+    /// The components with different plans; empty if all plans are the same.
+    pub differences: Vec<PlanDifference>,
 }
 
 /// How the plan of a component differs from the earlier one.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Difference {
+pub struct PlanDifference {
     /// The component.
     pub component: ComponentName,
-    /// What kind of difference it is.
-    pub how: How,
+    /// The kind of difference.
+    pub how: DifferenceKind,
     /// The digest of the earlier plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
-    /// The digest of the present plan.
+    /// The digest of the new plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Digest>,
-    /// The difference of the printed texts as a unified diff; empty where only values differ that are not printed.
+    /// The difference of the texts as a unified diff; empty if only values differ that are not
+    /// printed.
     pub diff: String,
 }
 
 /// How a plan differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum How {
-    /// There was none.
+pub enum DifferenceKind {
+    /// There was no plan before.
     Appeared,
-    /// There is none any more.
+    /// There is no plan any more.
     Vanished,
-    /// It is another one.
+    /// The plan is a different one.
     Changed,
 }
 
-/// What is read of an earlier document.
+/// The fields that are read from an earlier document.
 #[derive(Deserialize)]
-struct Earlier {
+struct EarlierDocument {
     environment: EnvName,
     commit: CommitId,
     components: Vec<EarlierComponent>,
 }
 
+/// The schema of a document, read before anything else.
 #[derive(Deserialize)]
-struct Kind {
+struct SchemaHeader {
     schema: String,
 }
 
@@ -96,12 +101,13 @@ struct EarlierComponent {
     text: String,
 }
 
-/// The digests of the plans in an earlier document for this environment.
-pub fn digests(
+/// Returns the digests of the plans in an earlier document for this environment. Fails if the
+/// document is too large, or of another kind or environment.
+pub fn read_digests(
     earlier: &[u8],
     environment: &EnvName,
-) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
-    let earlier = read(earlier, environment)?;
+) -> Result<BTreeMap<ComponentName, Digest>, ComparisonError> {
+    let earlier = read_document(earlier, environment)?;
     Ok(earlier
         .components
         .into_iter()
@@ -109,34 +115,39 @@ pub fn digests(
         .collect())
 }
 
-fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
-    if earlier.len() > LIMIT {
-        return Err(DifferenceError::TooLarge(earlier.len()));
+/// Reads an earlier document and checks its kind and environment.
+fn read_document(
+    earlier: &[u8],
+    environment: &EnvName,
+) -> Result<EarlierDocument, ComparisonError> {
+    if earlier.len() > MAX_DOCUMENT_BYTES {
+        return Err(ComparisonError::TooLarge(earlier.len()));
     }
-    let kind: Kind = serde_json::from_slice(earlier)?;
-    if kind.schema != name("plan") {
-        return Err(DifferenceError::Kind(
+    let kind: SchemaHeader = serde_json::from_slice(earlier)?;
+    if kind.schema != schema_name("plan") {
+        return Err(ComparisonError::Kind(
             kind.schema.chars().take(80).collect(),
         ));
     }
-    let earlier: Earlier = serde_json::from_slice(earlier)?;
+    let earlier: EarlierDocument = serde_json::from_slice(earlier)?;
     if earlier.environment != *environment {
-        return Err(DifferenceError::Environment(earlier.environment));
+        return Err(ComparisonError::Environment(earlier.environment));
     }
     Ok(earlier)
 }
 
-/// How these components' plans differ from those of an earlier document for the same environment.
-pub fn since(
+/// Compares the plans of these components with those of an earlier document for the same
+/// environment. Fails if the document is too large, or of another kind or environment.
+pub fn compare_plans(
     earlier: &[u8],
     environment: &EnvName,
-    components: &[Component],
-) -> Result<Since, DifferenceError> {
-    let earlier = read(earlier, environment)?;
+    components: &[ComponentPlan],
+) -> Result<PlanComparison, ComparisonError> {
+    let earlier = read_document(earlier, environment)?;
     let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[0] = Some((digest, cleaned(&it.text)));
+            all.entry(&it.component).or_default()[0] = Some((digest, clean_output(&it.text)));
         }
     }
     for it in components {
@@ -148,9 +159,9 @@ pub fn since(
     let differences = all.into_iter().filter_map(|(component, [old, new])| {
         let how = match (&old, &new) {
             (Some((old, _)), Some((new, _))) if old == new => return None,
-            (Some(_), Some(_)) => How::Changed,
-            (None, _) => How::Appeared,
-            (_, None) => How::Vanished,
+            (Some(_), Some(_)) => DifferenceKind::Changed,
+            (None, _) => DifferenceKind::Appeared,
+            (_, None) => DifferenceKind::Vanished,
         };
         let text = |it: &Option<(&Digest, String)>| {
             it.as_ref()
@@ -159,12 +170,12 @@ pub fn since(
         };
         let digest =
             |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
-        let diff = if how == How::Changed {
-            unified(&text(&old), &text(&new))
+        let diff = if how == DifferenceKind::Changed {
+            unified_diff(&text(&old), &text(&new))
         } else {
             String::new()
         };
-        Some(Difference {
+        Some(PlanDifference {
             component: component.clone(),
             how,
             from: digest(&old),
@@ -172,15 +183,19 @@ pub fn since(
             diff,
         })
     });
-    Ok(Since {
+    Ok(PlanComparison {
         commit: earlier.commit,
         differences: differences.collect(),
     })
 }
 
-fn unified(old: &str, new: &str) -> String {
-    if [old, new].iter().any(|text| text.lines().count() > LINES) {
-        return format!("@@ more than {LINES} lines, which are not compared @@\n");
+/// Returns a unified diff of two texts.
+fn unified_diff(old: &str, new: &str) -> String {
+    if [old, new]
+        .iter()
+        .any(|text| text.lines().count() > MAX_COMPARED_LINES)
+    {
+        return format!("@@ more than {MAX_COMPARED_LINES} lines, which are not compared @@\n");
     }
     TextDiff::from_lines(old, new)
         .unified_diff()

@@ -5,7 +5,7 @@
 //! `ledgers.rs`.
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
@@ -90,11 +90,11 @@ fn false_claims_are_refused() {
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.minus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.minus(Span::from_seconds(301))),
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.plus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.plus(Span::from_seconds(301))),
         ),
         (
             &["content"],
@@ -151,7 +151,7 @@ fn impossible_transitions_are_refused() {
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
     let what = || {
-        vec![Component {
+        vec![ComponentAtCommit {
             component: "demo".parse().unwrap(),
             commit: head,
         }]

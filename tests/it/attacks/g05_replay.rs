@@ -71,7 +71,7 @@ fn approvals_cover_one_thing_once() {
             .iter()
             .map(|name| name.parse().unwrap())
             .collect();
-        let expires = world.now().plus(Span::seconds(3600));
+        let expires = world.now().plus(Span::from_seconds(3600));
         let commit = CommitId(commit.parse().unwrap());
         bob.deploy(&["sync"]).ok();
         let approval = Approve {
@@ -154,7 +154,7 @@ fn approvals_cover_one_thing_once() {
     world.advance("61m");
     mount("past its end", &["web"], None);
     let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| {
-        it.at = it.at.minus(Span::seconds(120));
+        it.at = it.at.minus(Span::from_seconds(120));
     });
     attacks.refused_entry(
         "past its end, dated before it",

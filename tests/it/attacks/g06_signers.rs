@@ -114,8 +114,8 @@ fn unknown_and_removed_keys_are_refused() {
 
     // Bob gets a new key; what the old one signs is no more his.
     let old = bob.key().to_string();
-    let new =
-        git_deploy::signing::key::generate(&world.path().join("home/bob-new.key"), None).unwrap();
+    let new = git_deploy::signing::key::generate_key(&world.path().join("home/bob-new.key"), None)
+        .unwrap();
     let text = project.policy("[environments]\ndev = {}\n");
     let retired = text.replace(
         &format!("key = \"{old}\""),
@@ -293,7 +293,7 @@ fn approvals_need_different_uninvolved_people() {
     let attacks = AttackRunner::of(&project);
     let approval = |member: &Member<'_>, commit: &str| {
         let commit = CommitId(commit.parse().unwrap());
-        let expires = world.now().plus(Span::seconds(18_000));
+        let expires = world.now().plus(Span::from_seconds(18_000));
         Action::Approve(Approve {
             commit,
             components: member.components(),
@@ -355,7 +355,7 @@ fn approvals_need_different_uninvolved_people() {
     let text = project.policy(POLICY);
     alice.deploy(&["sync"]).ok();
     let (key, other) = (bob.key(), carol.key().to_string());
-    let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.bytes());
+    let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.as_bytes());
     for key in [key, renamed] {
         let text = text.replace(&other, &key.to_string());
         attacks.refused_entry(

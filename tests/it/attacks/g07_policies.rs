@@ -3,7 +3,7 @@
 
 use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
 use git_deploy::domain::id::{Digest, EntryId};
-use git_deploy::ledger::{genesis_bytes, project_bytes};
+use git_deploy::ledger::{genesis_bytes, project_genesis_bytes};
 
 use super::forged_entries::publish;
 use crate::harness::attack::an_entry;
@@ -218,7 +218,8 @@ fn other_beginnings_are_refused() {
     let policy = project.policy(LOOSE);
     let begin = |member: &Member<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
         let repository = member.repository();
-        let genesis = project_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
+        let genesis =
+            project_genesis_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
         let genesis = repository.write_commit(&genesis).unwrap().to_string();
         let before = member.repo.rev("refs/deploy/policy");
         member
@@ -486,7 +487,7 @@ fn invalid_policies_are_refused() {
 }
 
 fn other_key(world: &World) -> String {
-    git_deploy::signing::key::generate(&world.path().join("home/other.key"), None)
+    git_deploy::signing::key::generate_key(&world.path().join("home/other.key"), None)
         .unwrap()
         .to_string()
 }

@@ -1,7 +1,7 @@
 //! Group 8: code that was not approved, disguised as approved code.
 
 use git_deploy::domain::entry::{
-    Action, Change, Intent, Outcome, Record, Statement, VerificationResult,
+    Action, ComponentChange, Intent, Outcome, Record, Statement, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Content};
 
@@ -17,7 +17,7 @@ web = { paths = "web" }
 "#;
 
 /// An edit of one component's change in an entry.
-type Bend<'a> = &'a dyn Fn(&mut Change);
+type Bend<'a> = &'a dyn Fn(&mut ComponentChange);
 
 fn record(statement: &mut Statement) -> &mut Record {
     let Action::Record(record) = &mut statement.action else {

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement,
-    VerificationResult, Yank,
+    Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
+    Start, Statement, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -370,7 +370,7 @@ fn a_run_ends_once() {
     let finish = |(sequence, start): &(u64, Start)| {
         let change = &start.deployment.components[0];
         let verification = VerificationResult::Passed;
-        let ended = Ended {
+        let ended = ComponentResult {
             target: change.target.clone(),
             outcome: Outcome::Unchanged,
             because: None,
@@ -392,7 +392,7 @@ fn a_run_ends_once() {
             start: *sequence,
             run: start.run,
             kind: start.deployment.kind,
-            components: vec![Ended {
+            components: vec![ComponentResult {
                 outcome,
                 verification,
                 ..ended
@@ -405,7 +405,7 @@ fn a_run_ends_once() {
         })
     };
     let abort = |(start, began): &(u64, Start)| {
-        let components = began.deployment.changed().map(|it| Component {
+        let components = began.deployment.changed().map(|it| ComponentAtCommit {
             component: it.target.component.clone(),
             commit: it.target.commit,
         });

@@ -10,15 +10,16 @@ fn plan(changes: &Value, outputs: &Value) -> Value {
     })
 }
 
-fn read(json: &Value) -> Result<Terraform, TerraformError> {
-    Terraform::read(json.to_string().as_bytes())
+fn read(json: &Value) -> Result<TerraformPlan, TerraformError> {
+    TerraformPlan::parse(json.to_string().as_bytes())
 }
 
 fn change(address: &str, actions: &[&str]) -> Value {
     json!({ "address": address, "change": { "actions": actions, "before": { "password": "hunter2" } } })
 }
 
-/// A rollback goes on only where nothing would be destroyed, and an empty plan is not applied: each kind of action must count.
+/// Checks that each kind of action counts: a rollback continues only if nothing would be destroyed,
+/// and an empty plan is not applied.
 #[test]
 fn actions() {
     let all = [
@@ -38,13 +39,13 @@ fn actions() {
     let outputs = json!({ "same": { "actions": ["no-op"] }, "url": { "actions": ["update"], "after": "hunter2" } });
     let terraform = read(&plan(&Value::from(all.to_vec()), &outputs)).unwrap();
     assert_eq!(
-        terraform.summary().to_string(),
+        terraform.action_counts().to_string(),
         "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget"
     );
     let listed: Vec<String> = terraform
         .changes()
         .iter()
-        .map(|it| format!("{} {}", it.action.sign(), it.address))
+        .map(|it| format!("{} {}", it.action.symbol(), it.address))
         .collect();
     assert_eq!(
         listed,
@@ -64,9 +65,9 @@ fn actions() {
     );
     assert_eq!(
         terraform.outputs(),
-        [Output {
+        [OutputChange {
             name: "url".to_owned(),
-            action: Action::Update
+            action: PlannedAction::Update
         }]
     );
     assert!(!format!("{terraform:?}").contains("hunter2"));
@@ -85,7 +86,8 @@ fn actions() {
     }
 }
 
-/// An apply that failed half-way leaves tainted resources: a rollback must be able to replace those, and nothing that may be in use.
+/// Checks tainted resources, which a half-finished apply leaves: a rollback must be able to replace
+/// them, but nothing that may be in use.
 #[test]
 fn tainted() {
     let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
@@ -95,7 +97,7 @@ fn tainted() {
     ] {
         let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
         assert_eq!(
-            (terraform.destroys(), terraform.destroys_whole()),
+            (terraform.destroys(), terraform.destroys_untainted()),
             (true, whole),
             "{reason}"
         );
@@ -107,11 +109,11 @@ fn tainted() {
     assert!(
         read(&plan(&json!(both), &json!({})))
             .unwrap()
-            .destroys_whole()
+            .destroys_untainted()
     );
 }
 
-/// Only what terraform calls no changes may be left unapplied.
+/// Checks that only a plan that terraform calls empty counts as empty.
 #[test]
 fn emptiness() {
     let same = json!([change("a.same", &["no-op"])]);
@@ -122,7 +124,7 @@ fn emptiness() {
         read(&plan).unwrap()
     };
     let drifted = with("resource_drift", json!([change("a.same", &["update"])]));
-    assert!(drifted.is_empty() && drifted.drifted() == 1);
+    assert!(drifted.is_empty() && drifted.drift_count() == 1);
     assert!(
         with("applyable", Value::Null).is_empty(),
         "terraform before 1.8 does not say"
@@ -139,11 +141,11 @@ fn emptiness() {
         "output_changes",
         json!({ "url": { "actions": ["create"] } }),
     );
-    assert!(outputs.outputs_changed() && !outputs.is_empty());
+    assert!(outputs.changes_outputs() && !outputs.is_empty());
     assert!(!with("action_invocations", json!([{}])).is_empty());
 }
 
-/// A plan that cannot be judged is no plan.
+/// Checks that a plan is refused if its effect is not fully known.
 #[test]
 fn refused() {
     let with = |key: &str, value: Value| {
@@ -189,7 +191,7 @@ fn refused() {
     ] {
         assert!(
             matches!(
-                Terraform::read(bad.as_bytes()),
+                TerraformPlan::parse(bad.as_bytes()),
                 Err(TerraformError::Json(_))
             ),
             "{bad}"
@@ -197,10 +199,16 @@ fn refused() {
     }
 }
 
-/// Approvals bind the digest: equal for equal plans, and no value may change without it.
+/// Checks the digest that approvals bind: it is equal for equal plans, and every changed value
+/// changes it.
 #[test]
 fn digests() {
-    let of = |text: &str| Terraform::read(text.as_bytes()).unwrap().digest().clone();
+    let of = |text: &str| {
+        TerraformPlan::parse(text.as_bytes())
+            .unwrap()
+            .digest()
+            .clone()
+    };
     let (tail, more) = (
         r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#,
         r#""timestamp":"now","#,
@@ -232,7 +240,7 @@ fn digests() {
     }
 }
 
-/// Addresses come from the code of strangers, and may hold what a secret holds.
+/// Checks that addresses are sanitized and masked: they are untrusted and may contain secrets.
 #[test]
 fn hostile_addresses() {
     let address = format!("a.b[\"\u{1b}[2J\u{202e}{}\"]", "x".repeat(10_000));
@@ -242,11 +250,12 @@ fn hostile_addresses() {
         shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301,
         "{shown}"
     );
-    let masked = terraform.masked(&|text| text.replace("xxx", "***"));
+    let masked = terraform.mask_names(&|text| text.replace("xxx", "***"));
     assert!(!masked.changes()[0].address.contains("xxx"));
 }
 
-/// What is applied with `terraform apply` must not be taken for one of its plans, nor the other way round.
+/// Checks that saved terraform plans are recognized, and nothing else: `terraform apply` must get
+/// only its own plans.
 #[test]
 fn saved_plans() {
     let header = |signature: &[u8], length: u8, name: &[u8]| {
@@ -256,7 +265,11 @@ fn saved_plans() {
         bytes.extend(name);
         bytes
     };
-    assert!(is_terraform(&header(b"PK\x03\x04", 6, b"tfplan")));
+    assert!(is_saved_terraform_plan(&header(
+        b"PK\x03\x04",
+        6,
+        b"tfplan"
+    )));
     for other in [
         header(b"PK\x03\x04", 7, b"tfplans"),
         header(b"PK\x03\x04", 6, b"tfplaN"),
@@ -265,6 +278,6 @@ fn saved_plans() {
         b"{\"tfplan\":1}".to_vec(),
         Vec::new(),
     ] {
-        assert!(!is_terraform(&other), "{other:?}");
+        assert!(!is_saved_terraform_plan(&other), "{other:?}");
     }
 }

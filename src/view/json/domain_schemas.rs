@@ -1,19 +1,19 @@
-//! What the types of `domain` look like in a document: their patterns and words, for the schemas.
+//! The JSON schemas of the types in `domain`: their patterns, words and descriptions.
 //!
-//! It stands here and not in `domain`, which need not know that there are documents.
+//! They are here because `domain` does not depend on documents.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::domain::entry::{Intent, Kind, Outcome, VerificationResult};
+use crate::domain::entry::{DeploymentKind, Intent, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
-use crate::domain::plan::Action;
+use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
-/// Types that are written as a text: the pattern and the meaning.
+/// Implements the schema of types that are written as a string, from a pattern and a description.
 macro_rules! text {
     ($($type:ident, $pattern:expr, $meaning:literal;)+) => {
         $(impl JsonSchema for $type {
@@ -28,22 +28,22 @@ macro_rules! text {
     };
 }
 
-/// An object's id: SHA-1 or SHA-256.
-const OID: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
+/// The id of an object: SHA-1 or SHA-256.
+const OID_PATTERN: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
 
-/// The grammar of names, but for what git refuses in a ref.
-fn name() -> String {
+/// Returns the pattern of names. It does not cover endings that git refuses in refs.
+fn name_pattern() -> String {
     format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", MAX_LEN - 1)
 }
 
 text! {
-    EnvName, name(), "The name of an environment, such as `prod` or `pr-17`.";
-    ComponentName, name(), "The name of a component; `rest` is what no component owns.";
-    Person, name(), "A person or a machine, by the name in the policy.";
-    LedgerName, name(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
-    ProjectName, name(), "The name of the project.";
-    CommitId, OID, "The full id of a commit of the code.";
-    EntryId, OID, "The full id of a commit of a ledger.";
+    EnvName, name_pattern(), "The name of an environment, such as `prod` or `pr-17`.";
+    ComponentName, name_pattern(), "The name of a component; `rest` is what no component owns.";
+    Person, name_pattern(), "A person or a machine, by the name in the policy.";
+    LedgerName, name_pattern(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
+    ProjectName, name_pattern(), "The name of the project.";
+    CommitId, OID_PATTERN, "The full id of a commit of the code.";
+    EntryId, OID_PATTERN, "The full id of a commit of a ledger.";
     Digest, "^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$", "An algorithm and a digest.";
     RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
     PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
@@ -52,7 +52,8 @@ text! {
     Description, "^\\S", "A text of one or more lines.";
 }
 
-/// Enums of words, each with its meaning. A word that is missing here does not compile, and its spelling is that of `serde`.
+/// Implements the schema of enums, with a description for each word. A missing variant does not
+/// compile, and the spelling comes from `serde`.
 macro_rules! words {
     ($($type:ident = $name:literal, $about:literal: { $($variant:ident => $meaning:literal,)+ })+) => {
         $(impl JsonSchema for $type {
@@ -71,7 +72,7 @@ macro_rules! words {
 }
 
 words! {
-    Kind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
+    DeploymentKind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
         Deploy => "New code.",
         Rollback => "Back to what ran well here before.",
         Hotfix => "A repair on top of what runs.",
@@ -91,7 +92,7 @@ words! {
         Destroyed => "It was taken away.",
         Unchanged => "It rode along.",
     }
-    Action = "PlannedAction", "What is done with a resource or an output.": {
+    PlannedAction = "PlannedAction", "What is done with a resource or an output.": {
         Create => "It is made.",
         Update => "It is changed where it is.",
         Replace => "It is destroyed and made anew, in whatever order.",
