@@ -23,7 +23,7 @@ use crate::domain::entry::{Action, Deployment, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::Planned;
-use crate::domain::policy::{Bind, Event};
+use crate::domain::policy::{Bind, NotifyEvent};
 use crate::ledger::writer::{Appended, Draft, Manner, View};
 use crate::run::cancellation::Stop;
 use crate::run::command_env::Surroundings;
@@ -162,7 +162,7 @@ impl Deploying<'_> {
         self.show(&deployment, &plans)?;
         self.planned(&deployment, &plans)?;
         self.tells(
-            Event::PlanReady,
+            NotifyEvent::PlanReady,
             person,
             &with_plans(deployment.clone(), &plans),
             |notice| notice,
@@ -265,7 +265,7 @@ impl Deploying<'_> {
         };
         let sequence = appended.statement.sequence;
         self.tells(
-            Event::Started,
+            NotifyEvent::Started,
             &appended.statement.by,
             &start.deployment,
             |notice| Notice {

@@ -140,7 +140,7 @@ pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
 
 /// Refuses a component that the policy does not have: what names it would never count for anything.
 pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
-    if policy.knows(component) {
+    if policy.has_component(component) {
         return Ok(());
     }
     Err(unknown(

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::workspace::entry_name;
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::id::Oid;
-use crate::domain::policy::nearest;
+use crate::domain::policy::suggest_nearest;
 use crate::domain::verdict::Outcome;
 use crate::git::revision::NoCommit;
 use crate::git::{Error, Repository};
@@ -65,7 +65,7 @@ pub fn no_commit(repository: &Repository, remote: Option<&str>, revision: &str) 
 
 fn unknown(repository: &Repository, revision: &str) -> Failure {
     let names = repository.names().unwrap_or_default();
-    let near = nearest(revision, names.iter().map(String::as_str))
+    let near = suggest_nearest(revision, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; {near}"));
     Failure::new(
         Kind::Usage,

@@ -57,7 +57,7 @@ impl EnvRev {
         let component = first
             .parse()
             .ok()
-            .filter(|name| workspace.policy.knows(name))?;
+            .filter(|name| workspace.policy.has_component(name))?;
         Some((Some(component), environment))
     }
 
@@ -149,9 +149,9 @@ fn told(context: &Context, bound: Bound) -> EnvName {
 fn unbound(workspace: &Workspace, why: &str) -> Failure {
     let names: Vec<String> = workspace
         .policy
-        .in_order()
+        .environments_in_order()
         .into_iter()
-        .map(Environment::shown)
+        .map(Environment::display_name)
         .collect();
     Failure::new(Kind::Usage, "which environment is meant?")
         .because(why.to_owned())
@@ -202,14 +202,14 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     };
     let candidates: Vec<String> = match occasion {
         Occasion::Branch(branch) => policy
-            .bound_to_branch(branch.as_str())
+            .environment_of_branch(branch.as_str())
             .into_iter()
-            .map(Environment::shown)
+            .map(Environment::display_name)
             .collect(),
         Occasion::Tag(tag) => policy
-            .bound_to_tag(tag.as_str())
+            .environments_of_tag(tag.as_str())
             .into_iter()
-            .map(Environment::shown)
+            .map(Environment::display_name)
             .collect(),
         Occasion::Change(number) => policy
             .patterns

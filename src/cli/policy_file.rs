@@ -73,12 +73,12 @@ impl Proposal {
     /// Checks the bytes; everything that is wrong with them is printed.
     pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
-            for finding in errors.findings() {
+            for finding in errors.errors() {
                 context.mention(finding);
             }
-            let count = errors.findings().len();
+            let count = errors.errors().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            let findings = errors.findings().iter().map(ToString::to_string);
+            let findings = errors.errors().iter().map(ToString::to_string);
             Failure::new(
                 Kind::Denied,
                 format!("{name} is no policy: {count} {mistakes}"),

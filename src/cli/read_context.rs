@@ -67,7 +67,7 @@ pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Pl
         }]);
     }
     let mut places = Vec::new();
-    for rules in workspace.policy.in_order() {
+    for rules in workspace.policy.environments_in_order() {
         let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
         if rules.is_pattern() {
             for name in state.environments() {

@@ -11,7 +11,7 @@ use super::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
-use crate::domain::policy::{Environment, Policy, Standing, nearest};
+use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
@@ -187,9 +187,9 @@ impl Workspace {
             let names: Vec<String> = self
                 .policy
                 .all_environments()
-                .map(Environment::shown)
+                .map(Environment::display_name)
                 .collect();
-            let near = nearest(name, names.iter().map(String::as_str))
+            let near = suggest_nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |near| format!("; {near}"));
             let known = names.join(", ");
             Failure::new(
@@ -220,7 +220,7 @@ impl Workspace {
     }
 
     /// Who signs here, and with what: somebody of the policy, with a key of today or a retired one.
-    fn listed(&self) -> Result<(Person, Signer, Standing), Failure> {
+    fn listed(&self) -> Result<(Person, Signer, KeyStatus), Failure> {
         let signer = find_signer(&self.repository)?;
         let key = signer.public_key();
         match self.policy.person_of_key(&key) {
@@ -236,8 +236,8 @@ impl Workspace {
     /// Who signs here something new, and with what.
     pub fn signer(&self) -> Result<(Person, Signer), Failure> {
         match self.listed()? {
-            (person, signer, Standing::Current) => Ok((person, signer)),
-            (person, _, Standing::Retired) => Err(Failure::new(
+            (person, signer, KeyStatus::Current) => Ok((person, signer)),
+            (person, _, KeyStatus::Retired) => Err(Failure::new(
                 Kind::Denied,
                 format!("this key of {person} is retired: it signs nothing new"),
             )
@@ -257,8 +257,8 @@ impl Workspace {
         let (person, signer, standing) = self.listed()?;
         let appended = self.append_as(context, (&person, &signer), ledger, manner, draft);
         appended.map_err(|failure| match standing {
-            Standing::Current => failure,
-            Standing::Retired => failure.hint(PRESENT_KEY),
+            KeyStatus::Current => failure,
+            KeyStatus::Retired => failure.hint(PRESENT_KEY),
         })
     }
 

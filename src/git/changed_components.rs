@@ -13,7 +13,7 @@ use super::repo::Repository;
 use super::tree::{Entry, entries, past_equal};
 use crate::domain::id::Oid;
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Owners, Place, Policy, Within};
+use crate::domain::policy::{FolderOwners, FolderPosition, PathIndex, Policy};
 
 /// The most tree entries that differ and are looked at for one commit.
 const ENTRY_LIMIT: usize = 1_000_000;
@@ -25,7 +25,7 @@ const FOLDER_CACHE: usize = 8 << 20;
 /// Finds out for commit after commit.
 pub struct Touched<'a> {
     repository: &'a Repository,
-    owners: Owners<'a>,
+    owners: PathIndex<'a>,
     folders: Cache<Oid, Arc<[u8]>>,
 }
 
@@ -40,14 +40,14 @@ impl<'a> Touched<'a> {
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
         Self {
             repository,
-            owners: Owners::new(policy),
+            owners: PathIndex::new(policy),
             folders: Cache::new(FOLDER_CACHE),
         }
     }
 
     /// The components; an answer has their order.
     pub fn names(&self) -> &[ComponentName] {
-        self.owners.names()
+        self.owners.components()
     }
 
     /// Whether a commit touches each component, as `git log -- <paths>` would list it: one parent or none, by what it changed; a merge,
@@ -108,10 +108,10 @@ impl Walk<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        within: &Within<'_>,
+        within: &FolderOwners<'_>,
         depth: usize,
     ) -> Result<()> {
-        self.mark(&within.whole);
+        self.mark(&within.owners);
         if !within.descend || self.touched.iter().all(|it| *it) {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl Walk<'_, '_> {
                 one.map(|it| it.id),
                 two.map(|it| it.id),
                 path,
-                &within.place,
+                &within.position,
                 depth,
             )?;
         }
@@ -165,7 +165,7 @@ impl Walk<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        place: &Place<'_>,
+        place: &FolderPosition<'_>,
         depth: usize,
     ) -> Result<()> {
         let length = path.len();
@@ -175,9 +175,15 @@ impl Walk<'_, '_> {
         path.extend(entry.name);
         let owners = &self.of.owners;
         if !entry.is_tree() {
-            self.mark(&owners.file(place, path, entry.name));
+            self.mark(&owners.owners_of_file(place, path, entry.name));
         } else if old != new {
-            self.differing(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
+            self.differing(
+                old,
+                new,
+                path,
+                &owners.enter_folder(place, entry.name),
+                depth + 1,
+            )?;
         }
         path.truncate(length);
         Ok(())

@@ -15,7 +15,7 @@ use crate::clock::Deadline;
 use crate::domain::entry::VerificationResult;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{self, Made, Terraform, TerraformError, What};
-use crate::domain::policy::{Command, Component};
+use crate::domain::policy::{Component, ShellCommand};
 
 /// How long `terraform show` may take.
 const SHOW: Duration = Duration::from_secs(5 * 60);
@@ -215,7 +215,7 @@ impl Crew<'_> {
         result
     }
 
-    fn made(&self, piece: &Piece, command: &Command) -> Result<Made, Trouble> {
+    fn made(&self, piece: &Piece, command: &ShellCommand) -> Result<Made, Trouble> {
         let path = piece.plan();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -267,7 +267,12 @@ impl Crew<'_> {
         Ok(Terraform::read(&ran.printed.head)?.masked(&mask))
     }
 
-    fn command(&self, piece: &Piece, command: &Command, step: Step) -> Result<Printed, Trouble> {
+    fn command(
+        &self,
+        piece: &Piece,
+        command: &ShellCommand,
+        step: Step,
+    ) -> Result<Printed, Trouble> {
         let component = &piece.target.component;
         let secrets = self
             .surroundings

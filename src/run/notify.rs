@@ -20,20 +20,20 @@ pub use event::{Notice, Part};
 use worker::Worker;
 
 use crate::clock::{self, Deadline};
-use crate::domain::policy::{Channel, Command, Event, Format, Notify};
+use crate::domain::policy::{Notify, NotifyChannel, NotifyEvent, ShellCommand, WebhookFormat};
 
 /// What runs the policy's commands. Called from other threads, which outlive whoever made them.
 pub trait Commands: Send + Sync + 'static {
     /// Runs a command with this on its standard input and these variables besides the usual ones. The error says why it failed, and no secret.
     fn tell(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String>;
 
     /// What a command prints: a secret. The error says why it failed, and not what it printed.
-    fn secret(&self, command: &Command) -> Result<String, String>;
+    fn secret(&self, command: &ShellCommand) -> Result<String, String>;
 }
 
 /// How long things may take.
@@ -67,7 +67,7 @@ pub struct Undelivered {
     /// To whom, in words that hold no secret.
     pub to: String,
     /// What.
-    pub event: Event,
+    pub event: NotifyEvent,
     /// Why not.
     pub why: String,
     /// How often it was tried.
@@ -113,7 +113,7 @@ impl Failure {
 
 /// Something to be told, ready to be sent.
 struct Message {
-    event: Event,
+    event: NotifyEvent,
     media_type: &'static str,
     body: Vec<u8>,
     /// For commands.
@@ -182,7 +182,7 @@ impl Drop for Notifier {
     }
 }
 
-fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
+fn messages(channel: &NotifyChannel, notice: &Notice) -> Vec<Message> {
     let message = |media_type, body| Message {
         event: notice.event,
         media_type,
@@ -190,15 +190,15 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
         variables: Vec::new(),
     };
     match channel {
-        Channel::Command(_) => {
+        NotifyChannel::Command(_) => {
             let body = cloudevents::one(notice);
             vec![Message {
                 variables: variables(notice),
                 ..message(cloudevents::MEDIA_TYPE, body)
             }]
         }
-        Channel::Webhook {
-            format: Format::Slack,
+        NotifyChannel::Webhook {
+            format: WebhookFormat::Slack,
             ..
         } => {
             vec![message(
@@ -206,8 +206,8 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
                 slack::message(notice),
             )]
         }
-        Channel::Webhook {
-            format: Format::CloudEvents,
+        NotifyChannel::Webhook {
+            format: WebhookFormat::CloudEvents,
             ..
         } => cloudevents::all(notice)
             .into_iter()

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
-use crate::domain::policy::{Policy, timestamp};
+use crate::domain::policy::{Policy, tag_timestamp};
 use crate::git::Repository;
 
 /// The logs of so many runs are kept.
@@ -70,7 +70,7 @@ impl<'a> Site<'a> {
         let all = repository.common_dir().join(LOGS);
         let logs = all.join(format!(
             "{}-{name}-{}",
-            timestamp(clock::now()),
+            tag_timestamp(clock::now()),
             std::process::id()
         ));
         fs::create_dir_all(&logs).map_err(|source| SiteError::Folder {
@@ -122,7 +122,7 @@ impl<'a> Site<'a> {
             .policy
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
-        let home = checkout.join(paths.map_or("", |paths| paths.home()));
+        let home = checkout.join(paths.map_or("", |paths| paths.base_dir()));
         match home.parent() {
             Some(above) if home.is_file() => above.to_owned(),
             _ => home,

@@ -36,11 +36,12 @@ pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
 pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
         Class::Branch(short) => policy
-            .bound_to_branch(&short)
-            .or_else(|| policy.nearly_bound_to_branch(&short))
+            .environment_of_branch(&short)
+            .or_else(|| policy.environment_of_similar_branch(&short))
             .is_some(),
         Class::Tag(short) => {
-            !policy.bound_to_tag(&short).is_empty() || policy.nearly_bound_to_tag(&short).is_some()
+            !policy.environments_of_tag(&short).is_empty()
+                || policy.environment_of_similar_tag(&short).is_some()
         }
         _ => false,
     })

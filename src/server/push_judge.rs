@@ -287,10 +287,10 @@ impl<'a> Court<'a> {
     /// Judges the move of a branch, if it is bound to an environment.
     fn branch(&self, policy: &Policy, short: &str, update: &Update) -> Option<Judgement> {
         let exact = is_exact(&update.name);
-        let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
+        let Some(environment) = policy.environment_of_branch(short).filter(|_| exact) else {
             let near = policy
-                .nearly_bound_to_branch(short)
-                .or_else(|| policy.bound_to_branch(short));
+                .environment_of_similar_branch(short)
+                .or_else(|| policy.environment_of_branch(short));
             return near.map(|environment| nearly(Rule::Branch, environment, update));
         };
         let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
@@ -313,7 +313,7 @@ impl<'a> Court<'a> {
 
     /// Judges a tag, if it is of the form that successes of environments make.
     fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
-        let claimed = policy.bound_to_tag(short);
+        let claimed = policy.environments_of_tag(short);
         if is_exact(&update.name) && !claimed.is_empty() {
             return claimed
                 .into_iter()
@@ -323,7 +323,7 @@ impl<'a> Court<'a> {
         let near = claimed
             .first()
             .copied()
-            .or_else(|| policy.nearly_bound_to_tag(short));
+            .or_else(|| policy.environment_of_similar_tag(short));
         near.map(|environment| nearly(Rule::Tag, environment, update))
             .into_iter()
             .collect()
@@ -435,7 +435,7 @@ fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgem
 fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
     let why = format!(
         "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
-        environment.shown()
+        environment.display_name()
     );
     Judgement::of_check(&update.name, Check::fail(rule, why))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::policy::schema::{Form, Key, TOP, Table, Text};
+use crate::domain::policy::schema::{KeyTable, TOP, TableKey, TextForm, ValueForm};
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub fn schema() -> Map<String, Value> {
     schema
 }
 
-fn table(table: &Table) -> Map<String, Value> {
+fn table(table: &KeyTable) -> Map<String, Value> {
     let properties: Map<String, Value> = table
         .keys
         .iter()
@@ -67,7 +67,7 @@ fn table(table: &Table) -> Map<String, Value> {
     schema
 }
 
-fn key(key: &Key) -> Map<String, Value> {
+fn key(key: &TableKey) -> Map<String, Value> {
     let mut schema = form(&key.form);
     let mut words = key.meaning.to_owned();
     // Writing to a string cannot fail.
@@ -98,31 +98,33 @@ fn value(text: &str) -> Option<Value> {
     document.get_mut("value").map(Value::take)
 }
 
-fn form(form: &Form) -> Map<String, Value> {
+fn form(form: &ValueForm) -> Map<String, Value> {
     let schema = match form {
-        Form::Text(text) | Form::Moment(text) => {
+        ValueForm::Text(text) | ValueForm::Moment(text) => {
             json!({ "type": "string", "pattern": text.pattern })
         }
-        Form::Words(words) => json!({ "type": "string", "enum": words }),
-        Form::Flag => json!({ "type": "boolean" }),
-        Form::Number(least, most) => {
+        ValueForm::Words(words) => json!({ "type": "string", "enum": words }),
+        ValueForm::Flag => json!({ "type": "boolean" }),
+        ValueForm::Number(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
-        Form::Table(known) => return table(known),
-        Form::OneKeyOf(known) => {
+        ValueForm::Table(known) => return table(known),
+        ValueForm::OneKeyOf(known) => {
             let mut schema = table(known);
             schema.insert("minProperties".to_owned(), 1.into());
             schema.insert("maxProperties".to_owned(), 1.into());
             return schema;
         }
-        Form::Named(name, inner) => json!({
+        ValueForm::Named(name, inner) => json!({
             "type": "object", "propertyNames": { "pattern": name.pattern }, "additionalProperties": self::form(inner),
         }),
-        Form::OneOrMore(inner) => {
+        ValueForm::OneOrMore(inner) => {
             let one = self::form(inner);
             json!({ "anyOf": [one, { "type": "array", "items": one }] })
         }
-        Form::Either(forms) => json!({ "anyOf": forms.iter().map(self::form).collect::<Vec<_>>() }),
+        ValueForm::Either(forms) => {
+            json!({ "anyOf": forms.iter().map(self::form).collect::<Vec<_>>() })
+        }
     };
     object(schema)
 }
@@ -143,7 +145,7 @@ pub fn reference() -> String {
 }
 
 /// The section of a table at a path such as `environments.<name>`, and those of the tables in it.
-fn section(path: &str, table: &Table, out: &mut String) {
+fn section(path: &str, table: &KeyTable, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match path {
         "" => writeln!(out, "## The top of the file\n"),
@@ -203,26 +205,26 @@ fn below(path: &str, key: &str) -> String {
 }
 
 /// What a value looks like, in words, and the tables in it with their paths.
-fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>) {
+fn described(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static KeyTable)>) {
     let plain = |words: String| (words, Vec::new());
     let link = |path: &str| format!("[table](#{})", anchor(path));
     match form {
-        Form::Text(Text { name, .. }) | Form::Moment(Text { name, .. }) => {
+        ValueForm::Text(TextForm { name, .. }) | ValueForm::Moment(TextForm { name, .. }) => {
             plain((*name).to_owned())
         }
-        Form::Words(words) => {
+        ValueForm::Words(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             plain(words.join(" or "))
         }
-        Form::Flag => plain("`true` or `false`".to_owned()),
-        Form::Number(least, most) if least == most => plain(format!("`{least}`")),
-        Form::Number(least, most) => plain(format!("number from {least} to {most}")),
-        Form::Table(table) => (link(path), vec![(path.to_owned(), *table)]),
-        Form::OneKeyOf(table) => (
+        ValueForm::Flag => plain("`true` or `false`".to_owned()),
+        ValueForm::Number(least, most) if least == most => plain(format!("`{least}`")),
+        ValueForm::Number(least, most) => plain(format!("number from {least} to {most}")),
+        ValueForm::Table(table) => (link(path), vec![(path.to_owned(), *table)]),
+        ValueForm::OneKeyOf(table) => (
             format!("{} of one key", link(path)),
             vec![(path.to_owned(), *table)],
         ),
-        Form::Named(name, inner) => {
+        ValueForm::Named(name, inner) => {
             let (words, tables) = described(
                 inner,
                 &format!(
@@ -232,11 +234,11 @@ fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>)
             );
             (format!("by {}: {words}", name.name), tables)
         }
-        Form::OneOrMore(inner) => {
+        ValueForm::OneOrMore(inner) => {
             let (words, tables) = described(inner, path);
             (format!("{words}, or a list"), tables)
         }
-        Form::Either(forms) => {
+        ValueForm::Either(forms) => {
             let all: Vec<_> = forms.iter().map(|form| described(form, path)).collect();
             let words: Vec<_> = all.iter().map(|(words, _)| words.as_str()).collect();
             (

@@ -17,7 +17,7 @@ use crate::cli::{Context, Failure, Kind, OrFail as _, default_names, sync_report
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::{MAX_BYTES, Policy, Standing};
+use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
 use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::ledger::facts::Gatherer;
@@ -214,14 +214,14 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
         workspace.project.name
     ));
     match workspace.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => {
+        Some((person, KeyStatus::Current)) => {
             context.print(format_args!("You are {person}."));
             if let Some(file) = restored(&workspace, person)? {
                 done.made.push(FILE);
                 context.say(format_args!("{file} was missing and is there again: git add {file} && git commit"));
             }
         }
-        Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
+        Some((person, KeyStatus::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
         // Of whoever is not listed nothing is written down, and the line below says how they come to be.
         None if !runs.is_empty() => drop(workspace.signer()?),
         None => context.print(format_args!(
@@ -245,7 +245,7 @@ fn begin(
     let key = signer.public_key();
     let (proposal, missing) = proposal(args, context, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => person.clone(),
+        Some((person, KeyStatus::Current)) => person.clone(),
         _ => {
             return Err(Failure::new(
                 Kind::Usage,

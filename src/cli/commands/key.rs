@@ -11,7 +11,7 @@ use crate::cli::workspace::{Workspace, open_repository};
 use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
-use crate::domain::policy::Standing;
+use crate::domain::policy::KeyStatus;
 use crate::git::Repository;
 use crate::signing::key::{public_file, read_public};
 use crate::view::symbols::Mark;
@@ -183,7 +183,7 @@ fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
         let owner = workspace
             .as_ref()
             .and_then(|it| it.policy.person_of_key(&public_key));
-        let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);
+        let retired = owner.is_some_and(|(_, standing)| standing == KeyStatus::Retired);
         Listed {
             file,
             public_key,

@@ -13,7 +13,7 @@ use crate::cli::{Context, Failure, Kind, OrFail as _, key_lookup};
 use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::{MAX_BYTES, Policy, Standing};
+use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
 use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
 use crate::ledger::Link;
@@ -396,7 +396,7 @@ fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Sign
     let signer = find_signer(&workspace.repository)?;
     let key = signer.public_key();
     match proposal.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => Ok((person.clone(), signer)),
+        Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
         _ => Err(Failure::new(
             Kind::Denied,
             format!("{} lists nobody with the key {key}", proposal.name),

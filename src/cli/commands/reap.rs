@@ -100,13 +100,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expired>, Failure> {
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
-        let is_pattern = policy.patterns.values().any(|rules| rules.shown() == *word);
+        let is_pattern = policy
+            .patterns
+            .values()
+            .any(|rules| rules.display_name() == *word);
         let is_one = || {
             word.parse::<EnvName>()
                 .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
         };
         if !is_pattern && !is_one() {
-            let patterns: Vec<String> = policy.patterns.values().map(Rules::shown).collect();
+            let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
             let known = if patterns.is_empty() {
                 "none".to_owned()
             } else {
@@ -122,7 +125,7 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
     let wanted = |it: &read_context::Place<'_>| {
         args.pattern
             .as_ref()
-            .is_none_or(|word| *word == it.rules.shown() || *word == it.name.as_str())
+            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name.as_str())
     };
     let mut all = Vec::new();
     for it in read_context::places(workspace, None)?

@@ -7,7 +7,7 @@ use super::{Begun, Deploying};
 use crate::cli::{Failure, Kind};
 use crate::domain::entry::{self, Deployment, Outcome};
 use crate::domain::name::{ComponentName, Person};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
 use crate::ledger::writer::Appended;
@@ -19,7 +19,7 @@ impl Deploying<'_> {
     /// Tells of an event; `more` adds what else is known.
     pub(super) fn tells(
         &self,
-        event: Event,
+        event: NotifyEvent,
         by: &Person,
         deployment: &Deployment,
         more: impl FnOnce(Notice) -> Notice,
@@ -45,7 +45,7 @@ impl Deploying<'_> {
             expires: Some(expires),
             ..Deployment::new(entry::Kind::Deploy, Vec::new())
         };
-        self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
+        self.tells(NotifyEvent::AboutToExpire, by, &deployment, |notice| notice);
     }
 
     /// Tells how it ended.
@@ -55,9 +55,9 @@ impl Deploying<'_> {
             .iter()
             .any(|it| it.outcome == Outcome::RolledBack);
         let event = match (report.is_success(), back) {
-            (true, _) => Event::Succeeded,
-            (false, true) => Event::RolledBack,
-            (false, false) => Event::Failed,
+            (true, _) => NotifyEvent::Succeeded,
+            (false, true) => NotifyEvent::RolledBack,
+            (false, false) => NotifyEvent::Failed,
         };
         let left = report
             .left

@@ -9,7 +9,7 @@ use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::ledger::writer::View;
 use crate::run::cancellation::Stop;
@@ -133,9 +133,11 @@ impl Deploying<'_> {
         for line in view::verdict::lines(&verdict, false, self.context.width()) {
             self.context.note(line);
         }
-        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice {
-            reasons: reasons(&verdict),
-            ..notice
+        self.tells(NotifyEvent::ApprovalNeeded, person, deployment, |notice| {
+            Notice {
+                reasons: reasons(&verdict),
+                ..notice
+            }
         });
         let deed = deed(deployment.kind, &self.place.name);
         let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
@@ -244,7 +246,7 @@ impl Deploying<'_> {
             self.context.note(line);
         }
         if kind == Kind::Denied {
-            self.tells(Event::Refused, by, deployment, |notice| Notice {
+            self.tells(NotifyEvent::Refused, by, deployment, |notice| Notice {
                 reasons: reasons(verdict),
                 ..notice
             });

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::Context;
-use crate::domain::policy::{Command, Environment};
+use crate::domain::policy::{Environment, ShellCommand};
 use crate::run::cancellation::Stop;
 use crate::run::command_env::inherited;
 use crate::run::notify::{Commands, Limits, Notice, Notifier};
@@ -60,7 +60,7 @@ struct Telling;
 
 impl Telling {
     fn run(
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
     ) -> Result<Printed, String> {
@@ -88,7 +88,7 @@ impl Telling {
 impl Commands for Telling {
     fn tell(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
@@ -101,7 +101,7 @@ impl Commands for Telling {
         Self::run(command, input, &all).map(drop)
     }
 
-    fn secret(&self, command: &Command) -> Result<String, String> {
+    fn secret(&self, command: &ShellCommand) -> Result<String, String> {
         let printed = Self::run(command, b"", &inherited())?;
         String::from_utf8(printed.head)
             .map_err(|_| "what its command printed is no text".to_owned())

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Findings, nearest};
-use super::{Environment, Policy, Seat};
+use super::error::{ErrorCollector, suggest_nearest};
+use super::{ApprovalRequirement, Environment, Policy};
 use crate::domain::name::{EnvName, Person};
 
 /// Reports what does not hold.
-pub(super) fn check(policy: &Policy, out: &Findings<'_>) {
+pub(super) fn check(policy: &Policy, out: &ErrorCollector<'_>) {
     names(policy, out);
     branches(policy, out);
     promotions(policy, out);
@@ -36,11 +36,11 @@ fn path(environment: &Environment, key: &str) -> String {
     format!("environments.{}{star}{key}", environment.name)
 }
 
-fn names(policy: &Policy, out: &Findings<'_>) {
+fn names(policy: &Policy, out: &ErrorCollector<'_>) {
     for prefix in policy.patterns.keys() {
         let pattern = format!("environments.{prefix}-*");
         if policy.environments.contains_key(prefix) {
-            out.add_at(
+            out.add_for_key(
                 &pattern,
                 format!("its ledger would be that of the environment \"{prefix}\""),
                 Some("rename one of them"),
@@ -52,7 +52,7 @@ fn names(policy: &Policy, out: &Findings<'_>) {
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.starts_with('-'))
             {
-                out.add_at(
+                out.add_for_key(
                     &pattern,
                     format!("it would also match \"{other}\""),
                     Some("rename one of them"),
@@ -62,7 +62,7 @@ fn names(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-fn branches(policy: &Policy, out: &Findings<'_>) {
+fn branches(policy: &Policy, out: &ErrorCollector<'_>) {
     let mut bound = BTreeMap::new();
     for environment in policy.environments.values() {
         if let Some(branch) = &environment.branch
@@ -71,12 +71,12 @@ fn branches(policy: &Policy, out: &Findings<'_>) {
             let what = format!(
                 "the branch {branch} stands for the environment {other} already; one branch, one environment"
             );
-            out.add_at(&path(environment, ".branch"), what, None);
+            out.add_for_key(&path(environment, ".branch"), what, None);
         }
     }
 }
 
-fn promotions(policy: &Policy, out: &Findings<'_>) {
+fn promotions(policy: &Policy, out: &ErrorCollector<'_>) {
     for environment in policy.all_environments() {
         if let Some(from) = &environment.promote_from
             && !policy.environments.contains_key(from)
@@ -88,12 +88,12 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
                         .to_owned(),
                 )
             } else {
-                nearest(
+                suggest_nearest(
                     from.as_str(),
                     policy.environments.keys().map(EnvName::as_str),
                 )
             };
-            out.add_at(&path(environment, ".promote_from"), what, hint.as_deref());
+            out.add_for_key(&path(environment, ".promote_from"), what, hint.as_deref());
         }
     }
     let edges = policy.environments.values().map(|it| {
@@ -102,12 +102,12 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
             it.promote_from.iter().map(EnvName::as_str).collect(),
         )
     });
-    if let Some(cycle) = cycle(edges.collect()) {
+    if let Some(cycle) = find_cycle(edges.collect()) {
         let key = format!(
             "environments.{}.promote_from",
             cycle.first().copied().unwrap_or_default()
         );
-        out.add_at(
+        out.add_for_key(
             &key,
             format!(
                 "environments wait for each other in a circle: {}",
@@ -118,19 +118,19 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-fn dependencies(policy: &Policy, out: &Findings<'_>) {
+fn dependencies(policy: &Policy, out: &ErrorCollector<'_>) {
     let edges = policy.components.values().map(|it| {
         (
             it.name.as_str(),
             it.depends_on.iter().map(AsRef::as_ref).collect(),
         )
     });
-    if let Some(cycle) = cycle(edges.collect()) {
+    if let Some(cycle) = find_cycle(edges.collect()) {
         let key = format!(
             "components.{}.depends_on",
             cycle.first().copied().unwrap_or_default()
         );
-        out.add_at(
+        out.add_for_key(
             &key,
             format!(
                 "components depend on each other in a circle: {}",
@@ -142,7 +142,7 @@ fn dependencies(policy: &Policy, out: &Findings<'_>) {
 }
 
 /// A circle in a graph, its first name repeated at the end; `None` if there is none.
-fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n str>> {
+fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n str>> {
     // Whatever leads nowhere is on no circle: taken away again and again, with the edges into it, until nothing changes.
     let mut into: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let known: BTreeSet<&str> = edges.keys().copied().collect();
@@ -181,10 +181,10 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
     }
 }
 
-fn change(policy: &Policy, out: &Findings<'_>) {
+fn change(policy: &Policy, out: &ErrorCollector<'_>) {
     let everyone: BTreeSet<Person> = policy.people.keys().cloned().collect();
     let admins = policy
-        .change
+        .admin_rules
         .admins
         .as_ref()
         .map_or(&everyone, |admins| admins.persons());
@@ -194,13 +194,15 @@ fn change(policy: &Policy, out: &Findings<'_>) {
         .count();
     // A machine may publish, and then takes no one's place.
     let publisher = usize::from(persons == admins.len());
-    if policy.change.approvals > 0 && (policy.change.approvals as usize) + publisher > persons {
+    if policy.admin_rules.approvals > 0
+        && (policy.admin_rules.approvals as usize) + publisher > persons
+    {
         let what = format!(
             "{} must approve besides the one who publishes, and the admins are only {persons} {}: no policy could be published again",
-            policy.change.approvals,
+            policy.admin_rules.approvals,
             if persons == 1 { "person" } else { "people" },
         );
-        out.add_at(
+        out.add_for_key(
             "policy.approvals",
             what,
             Some("name more admins or ask for fewer approvals"),
@@ -208,17 +210,17 @@ fn change(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-fn checks(policy: &Policy, environment: &Environment, out: &Findings<'_>) {
+fn checks(policy: &Policy, environment: &Environment, out: &ErrorCollector<'_>) {
     let key = path(environment, ".checks");
     for check in &environment.checks {
         if let Some(name) = &check.environment
             && policy.environment(name).is_none()
         {
-            let hint = nearest(
+            let hint = suggest_nearest(
                 name.as_str(),
                 policy.environments.keys().map(EnvName::as_str),
             );
-            out.add_at(
+            out.add_for_key(
                 &key,
                 format!("\"{name}\" is not an environment of this policy"),
                 hint.as_deref(),
@@ -233,31 +235,31 @@ fn checks(policy: &Policy, environment: &Environment, out: &Findings<'_>) {
                     "{} is asked for, but [checks] accepts it from nobody",
                     check.predicate_type
                 );
-                out.add_at(&key, what, Some("say under [checks] by whom it counts"));
+                out.add_for_key(&key, what, Some("say under [checks] by whom it counts"));
             }
             (Some(accepted), Some(by)) if by.persons().is_disjoint(accepted.persons()) => {
                 let what = format!(
                     "{} by {by} is asked for, but [checks] accepts it from {accepted} only",
                     check.predicate_type
                 );
-                out.add_at(&key, what, None);
+                out.add_for_key(&key, what, None);
             }
             _ => {}
         }
     }
 }
 
-fn approvals(environment: &Environment, out: &Findings<'_>) {
+fn approvals(environment: &Environment, out: &ErrorCollector<'_>) {
     let key = path(environment, ".approvals");
     let seats = &environment.approvals;
     let required: u32 = seats.iter().map(|seat| seat.required).sum();
-    let Some(filled) = fill(seats, None) else {
+    let Some(filled) = assign_approvers(seats, None) else {
         let eligible: BTreeSet<&Person> = seats.iter().flat_map(|seat| seat.by.persons()).collect();
         let what = format!(
             "{required} different people must approve, and of the {} who may, too few fill every seat (a machine never does)",
             eligible.len()
         );
-        out.add_at(
+        out.add_for_key(
             &key,
             what,
             Some("name more people or ask for fewer approvals"),
@@ -265,8 +267,9 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
         return;
     };
     // Whoever starts does not approve. Without a starter's own seat, somebody must still be able to start.
-    let stuck =
-        |deployer: &Person| filled.contains(deployer) && fill(seats, Some(deployer)).is_none();
+    let stuck = |deployer: &Person| {
+        filled.contains(deployer) && assign_approvers(seats, Some(deployer)).is_none()
+    };
     if !environment.deployers.persons().is_empty()
         && environment.deployers.persons().iter().all(stuck)
     {
@@ -274,7 +277,7 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
             "{required} people other than the one who deploys must approve, and whoever of {} deploys, too few are left",
             environment.deployers
         );
-        out.add_at(
+        out.add_for_key(
             &key,
             what,
             Some("name more people or deployers, ask for fewer approvals, or set prevent_self = false"),
@@ -283,14 +286,17 @@ fn approvals(environment: &Environment, out: &Findings<'_>) {
 }
 
 /// People who together fill all seats, each one seat; `None` if nobody can. The starter fills none that prevents it.
-fn fill<'s>(seats: &'s [Seat], starter: Option<&Person>) -> Option<BTreeSet<&'s Person>> {
-    let slots: Vec<&Seat> = seats
+fn assign_approvers<'s>(
+    seats: &'s [ApprovalRequirement],
+    starter: Option<&Person>,
+) -> Option<BTreeSet<&'s Person>> {
+    let slots: Vec<&ApprovalRequirement> = seats
         .iter()
         .flat_map(|seat| (0..seat.required).map(move |_| seat))
         .collect();
     let mut holder = BTreeMap::new();
     for slot in 0..slots.len() {
-        if !place(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
+        if !assign(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
             return None;
         }
     }
@@ -298,9 +304,9 @@ fn fill<'s>(seats: &'s [Seat], starter: Option<&Person>) -> Option<BTreeSet<&'s 
 }
 
 /// Finds somebody for a slot, moving others where that helps (an augmenting path; as deep as there are slots, at most 20).
-fn place<'s>(
+fn assign<'s>(
     slot: usize,
-    slots: &[&'s Seat],
+    slots: &[&'s ApprovalRequirement],
     starter: Option<&Person>,
     holder: &mut BTreeMap<&'s Person, usize>,
     tried: &mut BTreeSet<&'s Person>,
@@ -314,7 +320,7 @@ fn place<'s>(
         }
         let free = match holder.get(person).copied() {
             None => true,
-            Some(other) => place(other, slots, starter, holder, tried),
+            Some(other) => assign(other, slots, starter, holder, tried),
         };
         if free {
             holder.insert(person, slot);

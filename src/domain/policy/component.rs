@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::paths::{Cover, Paths};
+use super::paths::{Coverage, Paths};
 use crate::domain::name::ComponentName;
 use crate::domain::text::is_plain;
 use crate::domain::time::Span;
@@ -21,15 +21,15 @@ pub struct Component {
     /// `depends_on`: the components that are applied before it.
     pub depends_on: BTreeSet<ComponentName>,
     /// `plan`: prints, or leaves at `$DEPLOY_PLAN`, what `apply` would do. Needs `apply`.
-    pub plan: Option<Command>,
+    pub plan: Option<ShellCommand>,
     /// `apply`: brings the commit into the environment.
-    pub apply: Option<Command>,
+    pub apply: Option<ShellCommand>,
     /// `verify`: succeeds if what runs is well.
-    pub verify: Option<Command>,
+    pub verify: Option<ShellCommand>,
     /// `destroy`: takes the component out of the environment.
-    pub destroy: Option<Command>,
+    pub destroy: Option<ShellCommand>,
     /// `build`: makes what is deployed.
-    pub build: Option<Command>,
+    pub build: Option<ShellCommand>,
     /// `variables`: passed to its commands; an environment's of the same name win.
     pub variables: BTreeMap<VarName, String>,
     /// `secrets`: likewise, each read from its command at the moment of use.
@@ -47,25 +47,25 @@ impl Component {
     }
 
     /// How much of a folder (the root is the empty path) belongs to it.
-    pub fn cover(&self, folder: &[u8]) -> Cover {
+    pub fn coverage(&self, folder: &[u8]) -> Coverage {
         self.paths
             .as_ref()
-            .map_or(Cover::Whole, |paths| paths.cover(folder))
+            .map_or(Coverage::Whole, |paths| paths.coverage(folder))
     }
 }
 
 /// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command(Box<str>);
+pub struct ShellCommand(Box<str>);
 
-impl Command {
+impl ShellCommand {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for Command {
+impl FromStr for ShellCommand {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() || text.len() > 65_536 {
@@ -125,7 +125,7 @@ impl fmt::Display for VarName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// `command`: prints it.
-    pub command: Command,
+    pub command: ShellCommand,
     /// `plan` (default false): planning needs it, before all approvals are there.
     pub plan: bool,
 }

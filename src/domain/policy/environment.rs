@@ -43,7 +43,7 @@ pub struct Environment {
     /// `soak`: how long it must have run there, verified and unbroken. Needs `promote_from`.
     pub soak: Option<Span>,
     /// `approvals`: seats that different people must fill. A number alone is that many of any people.
-    pub approvals: Vec<Seat>,
+    pub approvals: Vec<ApprovalRequirement>,
     /// `checks`: attestations that the commit must have.
     pub checks: Vec<RequiredCheck>,
     /// `artifact = "required"`: only what was registered as built is deployed.
@@ -94,7 +94,7 @@ impl Environment {
     }
 
     /// Its name as the policy writes it: `prod`, `pr-*`.
-    pub fn shown(&self) -> String {
+    pub fn display_name(&self) -> String {
         if self.is_pattern() {
             format!("{}-*", self.name)
         } else {
@@ -104,17 +104,17 @@ impl Environment {
 
     /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
     ///
-    /// Compared exactly; see also [`Environment::nearly_claims_tag`].
+    /// Compared exactly; see also [`Environment::claims_similar_tag`].
     pub fn claims_tag(&self, tag: &str) -> bool {
         self.tag
             .as_ref()
-            .is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
+            .is_some_and(|template| template.could_produce(tag, &self.name, self.is_pattern()))
     }
 
     /// Whether a tag that is none of them would be one if ASCII letters were written otherwise.
-    pub fn nearly_claims_tag(&self, tag: &str) -> bool {
+    pub fn claims_similar_tag(&self, tag: &str) -> bool {
         let makes = |template: &Template| {
-            template.could_make_in_any_case(tag, &self.name, self.is_pattern())
+            template.could_produce_in_any_case(tag, &self.name, self.is_pattern())
         };
         !self.claims_tag(tag) && self.tag.as_ref().is_some_and(makes)
     }
@@ -160,7 +160,7 @@ pub enum Rollback {
 
 /// An approval rule: so many different people of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
+pub struct ApprovalRequirement {
     /// `required` (default 1): how many; at least 1, and all seats together at most 20.
     pub required: u32,
     /// `by` (default: every person): who may. Machines that a group holds are left out here: they never approve.

@@ -7,7 +7,7 @@ use crate::domain::name::EnvName;
 
 impl Policy {
     /// All environments, each right after the one that it promotes from; beginnings by name, patterns last among equals.
-    pub fn in_order(&self) -> Vec<&Environment> {
+    pub fn environments_in_order(&self) -> Vec<&Environment> {
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         let from = |environment: &Environment| {
@@ -70,7 +70,7 @@ mod tests {
         "#;
         let policy = Policy::parse(text).unwrap();
         let names: Vec<&str> = policy
-            .in_order()
+            .environments_in_order()
             .iter()
             .map(|environment| environment.name.as_str())
             .collect();

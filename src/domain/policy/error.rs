@@ -13,9 +13,9 @@ const MOST: usize = 100;
 
 /// One mistake in a `deploy.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct PolicyError {
     /// Line and column, both counted from 1, the column in characters.
-    pub place: Option<(usize, usize)>,
+    pub position: Option<(usize, usize)>,
     /// The key it is about, such as `environments.prod.approvals`; empty for the file as a whole.
     pub key: String,
     /// What is wrong, and why.
@@ -24,10 +24,10 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("deploy.toml")?;
-        if let Some((line, column)) = self.place {
+        if let Some((line, column)) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
@@ -41,17 +41,17 @@ impl fmt::Display for Finding {
 /// All that is wrong with a `deploy.toml`, in the order of the file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyErrors {
-    findings: Vec<Finding>,
+    errors: Vec<PolicyError>,
     /// Findings beyond the hundred that are kept.
     more: usize,
 }
 
 impl PolicyErrors {
     /// One finding about the file as a whole.
-    pub(super) fn one(what: &str) -> Self {
+    pub(super) fn single(what: &str) -> Self {
         Self {
-            findings: vec![Finding {
-                place: None,
+            errors: vec![PolicyError {
+                position: None,
                 key: String::new(),
                 what: what.to_owned(),
                 hint: None,
@@ -61,14 +61,14 @@ impl PolicyErrors {
     }
 
     /// The findings, in the order of the file.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    pub fn errors(&self) -> &[PolicyError] {
+        &self.errors
     }
 }
 
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.findings.iter().enumerate() {
+        for (index, finding) in self.errors.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
@@ -83,15 +83,15 @@ impl fmt::Display for PolicyErrors {
 
 /// Collects findings while a text is read.
 #[derive(Debug)]
-pub(super) struct Findings<'t> {
+pub(super) struct ErrorCollector<'t> {
     text: &'t str,
     /// With the byte offset that orders them; their places are worked out at the end, for those that are kept.
-    found: RefCell<Vec<(Option<usize>, Finding)>>,
+    found: RefCell<Vec<(Option<usize>, PolicyError)>>,
     /// Where each key that was read stands.
     places: RefCell<BTreeMap<String, usize>>,
 }
 
-impl<'t> Findings<'t> {
+impl<'t> ErrorCollector<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
@@ -108,8 +108,8 @@ impl<'t> Findings<'t> {
         what: impl AsRef<str>,
         hint: Option<String>,
     ) {
-        let finding = Finding {
-            place: None,
+        let finding = PolicyError {
+            position: None,
             key: harmless(key),
             what: harmless(what.as_ref()),
             hint: hint.map(|hint| harmless(&hint)),
@@ -118,12 +118,12 @@ impl<'t> Findings<'t> {
     }
 
     /// Keeps the place of a key, for checks that come when everything is read.
-    pub(super) fn remember(&self, key: &str, offset: usize) {
+    pub(super) fn record_position(&self, key: &str, offset: usize) {
         self.places.borrow_mut().insert(key.to_owned(), offset);
     }
 
     /// Adds a finding about a key that was read.
-    pub(super) fn add_at(&self, key: &str, what: impl AsRef<str>, hint: Option<&str>) {
+    pub(super) fn add_for_key(&self, key: &str, what: impl AsRef<str>, hint: Option<&str>) {
         let offset = self.places.borrow().get(key).copied();
         self.add(offset, key, what, hint.map(str::to_owned));
     }
@@ -132,7 +132,7 @@ impl<'t> Findings<'t> {
         self.found.borrow().is_empty()
     }
 
-    fn place(&self, offset: usize) -> (usize, usize) {
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (
@@ -149,19 +149,19 @@ impl<'t> Findings<'t> {
         }
         found.sort_by_key(|(offset, _)| offset.unwrap_or(0));
         let more = found.len().saturating_sub(MOST);
-        let placed = |(offset, finding): (Option<usize>, Finding)| Finding {
-            place: offset.map(|at| self.place(at)),
+        let placed = |(offset, finding): (Option<usize>, PolicyError)| PolicyError {
+            position: offset.map(|at| self.line_and_column(at)),
             ..finding
         };
         Err(PolicyErrors {
-            findings: found.into_iter().take(MOST).map(placed).collect(),
+            errors: found.into_iter().take(MOST).map(placed).collect(),
             more,
         })
     }
 }
 
 /// "; did you mean" for a word that is not among the known ones.
-pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub fn suggest_nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     // A long word of a hostile file is compared with nothing.
     (word.len() <= 100)
         .then(|| {

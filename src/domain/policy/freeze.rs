@@ -33,7 +33,7 @@ enum Window {
 }
 
 /// One end of a window as read.
-enum End {
+enum WindowBound {
     Weekly(Weekday, NaiveTime),
     Once(Time),
 }
@@ -50,10 +50,13 @@ impl Freeze {
         reason: Option<Line>,
     ) -> Result<Self, String> {
         let window = match (
-            read_end(start, &timezone, false)?,
-            read_end(end, &timezone, true)?,
+            parse_bound(start, &timezone, false)?,
+            parse_bound(end, &timezone, true)?,
         ) {
-            (End::Weekly(start_day, start_time), End::Weekly(end_day, end_time)) => {
+            (
+                WindowBound::Weekly(start_day, start_time),
+                WindowBound::Weekly(end_day, end_time),
+            ) => {
                 if (start_day, start_time) == (end_day, end_time) {
                     return Err(
                         "start and end are the same moment of the week; to stop everything use a lock".to_owned()
@@ -64,8 +67,10 @@ impl Freeze {
                     end: (end_day, end_time),
                 }
             }
-            (End::Once(start), End::Once(end)) if start < end => Window::Once { start, end },
-            (End::Once(_), End::Once(_)) => {
+            (WindowBound::Once(start), WindowBound::Once(end)) if start < end => {
+                Window::Once { start, end }
+            }
+            (WindowBound::Once(_), WindowBound::Once(_)) => {
                 return Err(format!("it ends ({end}) before it starts ({start})"));
             }
             _ => return Err(format!("start and end must be of one kind: {EXPECTED}")),
@@ -79,11 +84,11 @@ impl Freeze {
     }
 
     /// When the window that holds `now` ends; `None` outside of it. The start belongs to the window, the end does not.
-    pub fn covers(&self, now: Time) -> Option<Time> {
+    pub fn active_until(&self, now: Time) -> Option<Time> {
         match self.window {
             Window::Once { start, end } => (start <= now && now < end).then_some(end),
             Window::Weekly { start, end } => {
-                let today = self.timezone.local(now)?.date();
+                let today = self.timezone.to_local(now)?.date();
                 let days = u64::from(
                     (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,
                 );
@@ -98,8 +103,8 @@ impl Freeze {
                     .filter(|day| day.weekday() == start.0)
                     .filter_map(|day| {
                         let last_day = day.checked_add_days(Days::new(length))?;
-                        let begin = self.timezone.moment(day.and_time(start.1), false)?;
-                        let until = self.timezone.moment(last_day.and_time(end.1), true)?;
+                        let begin = self.timezone.to_utc(day.and_time(start.1), false)?;
+                        let until = self.timezone.to_utc(last_day.and_time(end.1), true)?;
                         (begin <= now && now < until).then_some(until)
                     })
                     .max()
@@ -118,7 +123,7 @@ impl fmt::Display for Freeze {
     }
 }
 
-fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
+fn parse_bound(text: &str, timezone: &Zone, last: bool) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let clock = |text: &str| {
         NaiveTime::parse_from_str(text, "%H:%M")
@@ -128,7 +133,7 @@ fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
     if let Some((day, time)) = text.split_once(' ')
         && let Ok(day) = day.parse::<Weekday>()
     {
-        return Ok(End::Weekly(day, clock(time).ok_or_else(error)?));
+        return Ok(WindowBound::Weekly(day, clock(time).ok_or_else(error)?));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let day = if last {
@@ -137,21 +142,21 @@ fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
             date
         };
         return timezone
-            .moment(day.and_time(NaiveTime::MIN), last)
-            .map(End::Once)
+            .to_utc(day.and_time(NaiveTime::MIN), last)
+            .map(WindowBound::Once)
             .ok_or_else(error);
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(moment) = DateTime::parse_from_rfc3339(&text) {
         return Time::from_seconds(moment.timestamp())
-            .map(End::Once)
+            .map(WindowBound::Once)
             .ok_or_else(error);
     }
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
-        .and_then(|local| timezone.moment(local, last))
-        .map(End::Once)
+        .and_then(|local| timezone.to_utc(local, last))
+        .map(WindowBound::Once)
         .ok_or_else(error)
 }
 
@@ -165,7 +170,7 @@ mod tests {
 
     fn until(freeze: &Freeze, now: &str) -> Option<String> {
         freeze
-            .covers(now.parse().unwrap())
+            .active_until(now.parse().unwrap())
             .map(|time| time.to_string())
     }
 

@@ -29,22 +29,24 @@ mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use admin::{ChangeRules, Unowned};
-pub use component::{Command, Component, Secret, VarName};
+pub use admin::{AdminRules, UnownedPaths};
+pub use component::{Component, Secret, ShellCommand, VarName};
 pub use environment::{
-    Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip, Manifest,
-    RequiredCheck, Rollback, Seat, TagGlob, Trigger,
+    ApprovalRequirement, Bind, DeployOn, Enforcement, Environment, Ephemeral, Hotfix, HotfixSkip,
+    Manifest, RequiredCheck, Rollback, TagGlob, Trigger,
 };
-pub use error::{Finding, PolicyErrors, nearest};
+pub use error::{PolicyError, PolicyErrors, suggest_nearest};
 pub use freeze::Freeze;
-pub use notify::{Address, Channel, Event, Format, Notify, WebhookUrl};
-pub use path_index::{Owners, Place, Within};
-pub use paths::{Cover, Paths, PathsError, is_shared};
-pub use people::{Members, PersonSpec, Standing};
+pub use notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat, WebhookUrl};
+pub use path_index::{FolderOwners, FolderPosition, PathIndex};
+pub use paths::{Coverage, Paths, PathsError, is_shared};
+pub use people::{KeyStatus, Members, PersonSpec};
 pub use predicate::{PredicateType, PredicateTypeError};
 pub use refname::BranchName;
-pub use template::{Placeholder, Template, timestamp};
-pub use version::{Scheme, VersionError, VersionRule, VersionSource, VersionTag, compare};
+pub use template::{Placeholder, Template, tag_timestamp};
+pub use version::{
+    VersionError, VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions,
+};
 pub use zone::Zone;
 
 use crate::domain::id::PublicKey;
@@ -63,7 +65,7 @@ pub struct Policy {
     /// `[groups]`: sets of people; people and groups share one name space.
     pub groups: BTreeMap<GroupName, BTreeSet<Person>>,
     /// `[policy]`: who may change this file.
-    pub change: ChangeRules,
+    pub admin_rules: AdminRules,
     /// `[environments.<name>]`.
     pub environments: BTreeMap<EnvName, Environment>,
     /// `[environments."<prefix>-*"]`, by prefix: ephemeral environments.
@@ -76,9 +78,9 @@ pub struct Policy {
     /// `[artifacts] by` (default: everyone listed): who may say what was built.
     pub artifacts: Members,
     /// `unowned` (default `"gated"`): how paths that no component owns are treated.
-    pub unowned: Unowned,
+    pub unowned: UnownedPaths,
     /// Each key, current or retired, with its one owner.
-    keys: BTreeMap<PublicKey, (Person, Standing)>,
+    keys: BTreeMap<PublicKey, (Person, KeyStatus)>,
     /// Each address, in ASCII lower case, with its one owner.
     emails: BTreeMap<String, Person>,
 }
@@ -92,7 +94,7 @@ impl Policy {
     /// Reads and validates the bytes of a `deploy.toml` as a repository has them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyErrors> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            PolicyErrors::one(&format!(
+            PolicyErrors::single(&format!(
                 "it is not UTF-8 text: byte {} begins no character",
                 error.valid_up_to()
             ))
@@ -128,7 +130,7 @@ impl Policy {
     }
 
     /// The environment or pattern whose ledger this is; `None` for an unknown one, `policy` and `evidence`.
-    pub fn of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
+    pub fn environment_of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
         self.environments
             .get(ledger.as_str())
             .or_else(|| self.patterns.get(ledger.as_str()))
@@ -147,7 +149,7 @@ impl Policy {
     }
 
     /// Whose key this is, by its 32 bytes, and whether it may still sign.
-    pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, Standing)> {
+    pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, KeyStatus)> {
         self.keys
             .get(key)
             .map(|(person, standing)| (person, *standing))
@@ -161,7 +163,7 @@ impl Policy {
 
     /// Who may publish a policy: `[policy] admins`, or whoever has or had one of the keys that the genesis names.
     pub fn admins(&self, root_keys: &[PublicKey]) -> BTreeSet<Person> {
-        match &self.change.admins {
+        match &self.admin_rules.admins {
             Some(admins) => admins.persons().clone(),
             None => root_keys
                 .iter()
@@ -176,7 +178,7 @@ impl Policy {
     }
 
     /// Whether an attestation of this type counts when this person signed it.
-    pub fn may_vouch(&self, person: &Person, predicate_type: &PredicateType) -> bool {
+    pub fn may_attest(&self, person: &Person, predicate_type: &PredicateType) -> bool {
         self.people.contains_key(person)
             && self.checks.as_ref().is_none_or(|checks| {
                 checks
@@ -186,7 +188,7 @@ impl Policy {
     }
 
     /// The environment that a branch, by its short name, stands for.
-    pub fn bound_to_branch(&self, branch: &str) -> Option<&Environment> {
+    pub fn environment_of_branch(&self, branch: &str) -> Option<&Environment> {
         self.environments.values().find(|environment| {
             environment
                 .branch
@@ -196,12 +198,12 @@ impl Policy {
     }
 
     /// The environment whose branch this is but for capital letters: on some servers' disks the two are one file.
-    pub fn nearly_bound_to_branch(&self, branch: &str) -> Option<&Environment> {
+    pub fn environment_of_similar_branch(&self, branch: &str) -> Option<&Environment> {
         let alike = |own: &str| {
             if branch.is_ascii() && own.is_ascii() {
                 own.eq_ignore_ascii_case(branch)
             } else {
-                folded(own) == folded(branch)
+                fold_case(own) == fold_case(branch)
             }
         };
         let almost = |own: &BranchName| own.as_str() != branch && alike(own.as_str());
@@ -211,16 +213,16 @@ impl Policy {
     }
 
     /// The environments and patterns whose promotion tags include this one, by its short name.
-    pub fn bound_to_tag(&self, tag: &str) -> Vec<&Environment> {
+    pub fn environments_of_tag(&self, tag: &str) -> Vec<&Environment> {
         self.all_environments()
             .filter(|environment| environment.claims_tag(tag))
             .collect()
     }
 
     /// The environment or pattern whose promotion tag this would be but for capital letters.
-    pub fn nearly_bound_to_tag(&self, tag: &str) -> Option<&Environment> {
+    pub fn environment_of_similar_tag(&self, tag: &str) -> Option<&Environment> {
         self.all_environments()
-            .find(|environment| environment.nearly_claims_tag(tag))
+            .find(|environment| environment.claims_similar_tag(tag))
     }
 
     /// A component as declared; `None` for `rest` and unknown ones.
@@ -230,7 +232,7 @@ impl Policy {
 
     /// Whether there is a component `rest`: some path may have no owner, and such paths are gated.
     pub fn has_rest(&self) -> bool {
-        self.unowned == Unowned::Gated
+        self.unowned == UnownedPaths::Gated
             && self
                 .components
                 .values()
@@ -247,7 +249,7 @@ impl Policy {
     }
 
     /// Whether there is a component of this name, the one for the rest counted.
-    pub fn knows(&self, component: &ComponentName) -> bool {
+    pub fn has_component(&self, component: &ComponentName) -> bool {
         self.components.contains_key(component)
             || self.has_rest() && *component == ComponentName::rest()
     }
@@ -264,24 +266,24 @@ impl Policy {
     }
 
     /// How much of a folder (the root is the empty path) belongs to the component, declared or `rest`.
-    pub fn cover(&self, component: &ComponentName, folder: &[u8]) -> Cover {
+    pub fn coverage(&self, component: &ComponentName, folder: &[u8]) -> Coverage {
         match self.components.get(component) {
-            Some(declared) => declared.cover(folder),
+            Some(declared) => declared.coverage(folder),
             None if *component == ComponentName::rest() && self.has_rest() => {
-                let mut covers = self.declared_paths().map(|paths| paths.cover(folder));
+                let mut covers = self.declared_paths().map(|paths| paths.coverage(folder));
                 covers
-                    .try_fold(Cover::Whole, |sum, cover| match cover {
-                        Cover::Whole => Err(if folder.is_empty() {
-                            Cover::Descend
+                    .try_fold(Coverage::Whole, |sum, cover| match cover {
+                        Coverage::Whole => Err(if folder.is_empty() {
+                            Coverage::Descend
                         } else {
-                            Cover::Nothing
+                            Coverage::Nothing
                         }),
-                        Cover::Nothing => Ok(sum),
-                        Cover::Descend => Ok(Cover::Descend),
+                        Coverage::Nothing => Ok(sum),
+                        Coverage::Descend => Ok(Coverage::Descend),
                     })
                     .unwrap_or_else(|nothing| nothing)
             }
-            None => Cover::Nothing,
+            None => Coverage::Nothing,
         }
     }
 
@@ -335,7 +337,7 @@ impl Policy {
 }
 
 /// A name without regard to how its letters are written: by way of capitals, which also bring together what has one capital.
-fn folded(name: &str) -> String {
+fn fold_case(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 

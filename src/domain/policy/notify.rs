@@ -7,12 +7,12 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use super::component::Command;
+use super::component::ShellCommand;
 use crate::domain::serde_str::as_text;
 
 /// What may be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
+pub enum NotifyEvent {
     /// All components are planned.
     PlanReady,
     /// A deployment waits for people.
@@ -31,7 +31,7 @@ pub enum Event {
     AboutToExpire,
 }
 
-impl Event {
+impl NotifyEvent {
     /// All, in the order in which they happen, with the words that stand for them.
     pub const ALL: [(&'static str, Self); 8] = [
         ("plan-ready", Self::PlanReady),
@@ -53,13 +53,13 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for NotifyEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
 }
 
-impl FromStr for Event {
+impl FromStr for NotifyEvent {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().find(|(word, _)| *word == text);
@@ -69,34 +69,34 @@ impl FromStr for Event {
     }
 }
 
-as_text!(Event);
+as_text!(NotifyEvent);
 
 /// Somebody who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notify {
     /// `command` or `webhook`: by which way. A command alone may stand for the table.
-    pub channel: Channel,
+    pub channel: NotifyChannel,
     /// `on` (default: all): what is told.
-    pub on: BTreeSet<Event>,
+    pub on: BTreeSet<NotifyEvent>,
 }
 
 /// The way to somebody who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Channel {
+pub enum NotifyChannel {
     /// `command`: is run, with the event as `CloudEvents` JSON on its standard input.
-    Command(Command),
+    Command(ShellCommand),
     /// `webhook`: a message is posted to it.
     Webhook {
         /// Where to.
-        address: Address,
+        address: WebhookAddress,
         /// `format`: in which form.
-        format: Format,
+        format: WebhookFormat,
     },
 }
 
 /// The form of what is posted to a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum WebhookFormat {
     /// `"cloudevents"` (the default): structured `CloudEvents` JSON that carries `CDEvents`.
     CloudEvents,
     /// `"slack"`: the message of Slack's incoming webhooks, which many others read, too.
@@ -105,36 +105,40 @@ pub enum Format {
 
 /// How a webhook's address is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum WebhookAddress {
     /// It stands in the policy.
-    Written(WebhookUrl),
+    Literal(WebhookUrl),
     /// `{ command }`: a secret, which a command prints at the moment of use, as secrets are.
-    Printed(Command),
+    FromCommand(ShellCommand),
 }
 
-impl fmt::Display for Channel {
+impl fmt::Display for NotifyChannel {
     /// For people; never with the address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(command) => write!(f, "the command {}", Shortened(command)),
+            Self::Command(command) => write!(f, "the command {}", CommandExcerpt(command)),
             Self::Webhook {
-                address: Address::Written(url),
+                address: WebhookAddress::Literal(url),
                 ..
             } => write!(f, "the webhook at {}", url.host()),
             Self::Webhook {
-                address: Address::Printed(command),
+                address: WebhookAddress::FromCommand(command),
                 ..
             } => {
-                write!(f, "the webhook whose address {} prints", Shortened(command))
+                write!(
+                    f,
+                    "the webhook whose address {} prints",
+                    CommandExcerpt(command)
+                )
             }
         }
     }
 }
 
 /// The beginning of a command, in quotes.
-struct Shortened<'a>(&'a Command);
+struct CommandExcerpt<'a>(&'a ShellCommand);
 
-impl fmt::Display for Shortened<'_> {
+impl fmt::Display for CommandExcerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.0.as_str().trim();
         let line: String = whole
@@ -154,7 +158,7 @@ impl fmt::Display for Shortened<'_> {
 pub struct WebhookUrl {
     whole: Box<str>,
     host: Box<str>,
-    here: bool,
+    local: bool,
 }
 
 impl WebhookUrl {
@@ -169,8 +173,8 @@ impl WebhookUrl {
     }
 
     /// Whether it is on this machine itself.
-    pub fn is_here(&self) -> bool {
-        self.here
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 }
 
@@ -213,7 +217,7 @@ impl FromStr for WebhookUrl {
         Ok(Self {
             whole: text.into(),
             host: authority.as_str().into(),
-            here,
+            local: here,
         })
     }
 }
@@ -240,7 +244,7 @@ mod tests {
         ] {
             let url: WebhookUrl = good.parse().unwrap();
             assert_eq!(
-                (url.host(), url.is_here()),
+                (url.host(), url.is_local()),
                 (host, good.starts_with("http:"))
             );
             assert!(!format!("{url:?}").contains("secret"));

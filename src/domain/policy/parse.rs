@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Findings, nearest};
-use super::reader::{Entry, Fields, Node};
+use super::error::{ErrorCollector, suggest_nearest};
+use super::reader::{NamedValue, TableFields, TomlValue};
 use super::{
-    ChangeRules, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType, Standing,
-    Unowned, check, parse_component, parse_environment, parse_notify, schema,
+    AdminRules, KeyStatus, MAX_BYTES, Members, PersonSpec, Policy, PolicyErrors, PredicateType,
+    UnownedPaths, check, parse_component, parse_environment, parse_notify, schema,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person, ProjectName};
@@ -23,14 +23,14 @@ const MOST_TYPES: usize = 200;
 
 /// Reads and validates a policy.
 pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
-    let findings = Findings::new(text);
+    let findings = ErrorCollector::new(text);
     let policy = read(text, &findings);
     findings.into_result()?;
     // Without a finding there is a policy: what keeps `read` from making one is reported there.
-    policy.ok_or_else(|| PolicyErrors::one("it holds no policy"))
+    policy.ok_or_else(|| PolicyErrors::single("it holds no policy"))
 }
 
-fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
+fn read(text: &str, out: &ErrorCollector<'_>) -> Option<Policy> {
     if text.len() > MAX_BYTES {
         out.add(
             None,
@@ -64,16 +64,16 @@ fn read(text: &str, out: &Findings<'_>) -> Option<Policy> {
         return None;
     }
     let document = DeValue::Table(document.into_inner());
-    read_document(&Node::root(&document, out), out)
+    read_document(&TomlValue::root(&document, out), out)
 }
 
-fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
+fn read_document<'a>(root: &TomlValue<'a>, out: &'a ErrorCollector<'a>) -> Option<Policy> {
     // A file of another schema may hold keys that are unknown here: all that can be said is that it is of another schema.
     let schema = root
-        .entries(usize::MAX)
+        .named_values(usize::MAX)
         .into_iter()
         .find(|entry| entry.key == "schema")
-        .map(|entry| entry.node);
+        .map(|entry| entry.value);
     match schema {
         None => out.add(
             None,
@@ -82,7 +82,7 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
             Some("begin the file with schema = 1".to_owned()),
         ),
         Some(node) if node.number(1, u32::MAX)? != 1 => {
-            node.wrong(
+            node.report(
                 "this git-deploy knows schema 1 only",
                 Some("install a newer git-deploy".to_owned()),
             );
@@ -91,18 +91,18 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         Some(_) => {}
     }
     let fields = root.fields(&schema::TOP);
-    let project: Option<ProjectName> = fields.with("project", Node::parse);
+    let project: Option<ProjectName> = fields.with("project", TomlValue::parse);
     if fields.get("project").is_none() {
         let hint = "add project = \"NAME\", which never changes".to_owned();
         out.add(None, "", "the key \"project\" is missing", Some(hint));
     }
-    let cast = Cast::read(&fields, out);
+    let cast = Roster::read(&fields, out);
     let notify = parse_notify::notify(&fields).unwrap_or_default();
     let (environments, patterns) = parse_environment::all(&fields, &cast, &notify);
     let project = project?;
     let policy = Policy {
         components: parse_component::all(&fields, &project),
-        change: change_rules(&fields, &cast),
+        admin_rules: change_rules(&fields, &cast),
         checks: fields.get("checks").map(|node| vouchers(&node, &cast)),
         artifacts: fields
             .get("artifacts")
@@ -111,9 +111,9 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
         unowned: fields
             .word(
                 "unowned",
-                &[("gated", Unowned::Gated), ("free", Unowned::Free)],
+                &[("gated", UnownedPaths::Gated), ("free", UnownedPaths::Free)],
             )
-            .unwrap_or(Unowned::Gated),
+            .unwrap_or(UnownedPaths::Gated),
         project,
         environments,
         patterns,
@@ -126,32 +126,32 @@ fn read_document<'a>(root: &Node<'a>, out: &'a Findings<'a>) -> Option<Policy> {
     Some(policy)
 }
 
-fn change_rules(fields: &Fields<'_>, cast: &Cast) -> ChangeRules {
+fn change_rules(fields: &TableFields<'_>, cast: &Roster) -> AdminRules {
     let Some(node) = fields.get("policy") else {
-        return ChangeRules {
+        return AdminRules {
             admins: None,
             approvals: 0,
         };
     };
     let fields = node.fields(&schema::CHANGE);
-    ChangeRules {
+    AdminRules {
         admins: cast.members_at(&fields, "admins"),
         approvals: fields.number("approvals").unwrap_or(0),
     }
 }
 
-fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
+fn vouchers(node: &TomlValue<'_>, cast: &Roster) -> BTreeMap<PredicateType, Members> {
     let mut checks = BTreeMap::new();
-    for entry in node.entries(MOST_TYPES) {
-        let by = entry.node.fields(&schema::VOUCHERS);
+    for entry in node.named_values(MOST_TYPES) {
+        let by = entry.value.fields(&schema::VOUCHERS);
         let members = by
             .need("by")
             .and_then(|node| cast.members(&node))
             .unwrap_or_else(|| cast.everyone.clone());
-        if let Some(predicate_type) = entry.name::<PredicateType>()
+        if let Some(predicate_type) = entry.parse_name::<PredicateType>()
             && checks.insert(predicate_type, members).is_some()
         {
-            entry.wrong(
+            entry.report(
                 "this type is listed twice, by its short name and by its URI",
                 None,
             );
@@ -161,10 +161,10 @@ fn vouchers(node: &Node<'_>, cast: &Cast) -> BTreeMap<PredicateType, Members> {
 }
 
 /// The people and groups of the file.
-pub(super) struct Cast {
+pub(super) struct Roster {
     people: BTreeMap<Person, PersonSpec>,
     groups: BTreeMap<GroupName, BTreeSet<Person>>,
-    keys: BTreeMap<PublicKey, (Person, Standing)>,
+    keys: BTreeMap<PublicKey, (Person, KeyStatus)>,
     emails: BTreeMap<String, Person>,
     /// Names that the file declares, also where their value is broken: naming them is no further mistake.
     declared: BTreeSet<String>,
@@ -174,8 +174,8 @@ pub(super) struct Cast {
     pub(super) persons: Members,
 }
 
-impl Cast {
-    fn read(fields: &Fields<'_>, out: &Findings<'_>) -> Self {
+impl Roster {
+    fn read(fields: &TableFields<'_>, out: &ErrorCollector<'_>) -> Self {
         let nobody = Members::new(Arc::default(), Vec::new());
         let mut cast = Self {
             people: BTreeMap::new(),
@@ -188,11 +188,11 @@ impl Cast {
         };
         let people = fields
             .get("people")
-            .map(|node| node.entries(MOST_PEOPLE))
+            .map(|node| node.named_values(MOST_PEOPLE))
             .unwrap_or_default();
         if people.is_empty() && out.is_empty() {
             let hint = "add [people] with a line such as alice = \"RW…\", the second line of her minisign .pub file";
-            fields.node.wrong(
+            fields.node.report(
                 "nobody is listed, so nobody could sign anything",
                 Some(hint.to_owned()),
             );
@@ -205,7 +205,7 @@ impl Cast {
         cast.everyone = Members::new(Arc::new(everyone), Vec::new());
         for entry in fields
             .get("groups")
-            .map(|node| node.entries(MOST_PEOPLE))
+            .map(|node| node.named_values(MOST_PEOPLE))
             .unwrap_or_default()
         {
             cast.group(&entry);
@@ -213,9 +213,9 @@ impl Cast {
         cast
     }
 
-    fn person(&mut self, entry: &Entry<'_>) {
+    fn person(&mut self, entry: &NamedValue<'_>) {
         self.declared.insert(entry.key.to_owned());
-        let node = &entry.node;
+        let node = &entry.value;
         let fields = node.is_table().then(|| node.fields(&schema::PERSON));
         let key_node = fields
             .as_ref()
@@ -225,14 +225,14 @@ impl Cast {
             .and_then(|fields| fields.get("retired"))
             .map(|node| node.list())
             .unwrap_or_default();
-        let (Some(name), Some(key_node)) = (entry.name::<Person>(), key_node) else {
+        let (Some(name), Some(key_node)) = (entry.parse_name::<Person>(), key_node) else {
             return;
         };
-        let key = self.key(&key_node, &name, Standing::Current);
+        let key = self.key(&key_node, &name, KeyStatus::Current);
         let spec = PersonSpec {
             retired: retired
                 .iter()
-                .filter_map(|node| self.key(node, &name, Standing::Retired))
+                .filter_map(|node| self.key(node, &name, KeyStatus::Retired))
                 .collect(),
             emails: fields
                 .as_ref()
@@ -242,7 +242,7 @@ impl Cast {
                 .collect(),
             machine: fields
                 .as_ref()
-                .and_then(|fields| fields.with("machine", Node::flag))
+                .and_then(|fields| fields.with("machine", TomlValue::flag))
                 .unwrap_or(false),
             key: match key {
                 Some(key) => key,
@@ -252,10 +252,15 @@ impl Cast {
         self.people.insert(name, spec);
     }
 
-    fn key(&mut self, node: &Node<'_>, owner: &Person, standing: Standing) -> Option<PublicKey> {
+    fn key(
+        &mut self,
+        node: &TomlValue<'_>,
+        owner: &Person,
+        standing: KeyStatus,
+    ) -> Option<PublicKey> {
         let key: PublicKey = node.parse()?;
         if let Some((other, _)) = self.keys.insert(key, (owner.clone(), standing)) {
-            node.wrong(
+            node.report(
                 format!("this key is given to {other} already; a key belongs to one person, once"),
                 None,
             );
@@ -263,7 +268,7 @@ impl Cast {
         Some(key)
     }
 
-    fn email(&mut self, node: &Node<'_>, owner: &Person) -> Option<String> {
+    fn email(&mut self, node: &TomlValue<'_>, owner: &Person) -> Option<String> {
         let address = node.text()?.to_ascii_lowercase();
         let plain = |character: char| {
             crate::domain::text::is_plain(character)
@@ -274,7 +279,7 @@ impl Cast {
             .split_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
         if !parts || address.len() > 254 || !address.chars().all(plain) {
-            node.wrong(
+            node.report(
                 format!("{address:?} is not an e-mail address such as alice@example.com"),
                 None,
             );
@@ -282,7 +287,7 @@ impl Cast {
         }
         match self.emails.insert(address.clone(), owner.clone()) {
             Some(other) if other != *owner => {
-                node.wrong(
+                node.report(
                     format!("{address} is an address of {other} already; it can belong to one person only"),
                     None,
                 );
@@ -292,16 +297,16 @@ impl Cast {
         Some(address)
     }
 
-    fn group(&mut self, entry: &Entry<'_>) {
+    fn group(&mut self, entry: &NamedValue<'_>) {
         if !self.declared.insert(entry.key.to_owned()) {
-            entry.wrong(
+            entry.report(
                 "this name is a person's already; people and groups share one name space",
                 None,
             );
         }
-        let name = entry.name::<GroupName>();
+        let name = entry.parse_name::<GroupName>();
         let mut persons = BTreeSet::new();
-        for node in entry.node.list() {
+        for node in entry.value.list() {
             let Some(word) = node.text() else { continue };
             if let Some(person) = self
                 .people
@@ -312,19 +317,19 @@ impl Cast {
             } else if self.groups.contains_key(word)
                 || word == entry.key && !self.people.contains_key(word)
             {
-                node.wrong(
+                node.report(
                     format!("{word:?} is a group; a group holds people only"),
                     None,
                 );
             } else if !self.declared.contains(word) {
-                node.wrong(
+                node.report(
                     format!("{word:?} is not listed under [people]"),
-                    nearest(word, self.people.keys().map(Person::as_str)),
+                    suggest_nearest(word, self.people.keys().map(Person::as_str)),
                 );
             }
         }
-        if entry.node.list().is_empty() {
-            entry.wrong("a group must hold somebody", None);
+        if entry.value.list().is_empty() {
+            entry.report("a group must hold somebody", None);
         }
         if let Some(name) = name {
             self.groups.insert(name, persons);
@@ -337,7 +342,7 @@ impl Cast {
     }
 
     /// The people and groups that a value names.
-    pub(super) fn members(&self, node: &Node<'_>) -> Option<Members> {
+    pub(super) fn members(&self, node: &TomlValue<'_>) -> Option<Members> {
         let (mut persons, mut written) = (BTreeSet::new(), Vec::new());
         let list = node.list();
         for node in &list {
@@ -348,31 +353,36 @@ impl Cast {
                 persons.insert(person.clone());
             } else if !self.declared.contains(word) {
                 let known = self.declared.iter().map(String::as_str);
-                node.wrong(
+                node.report(
                     format!("{word:?} is neither a person nor a group of this policy"),
-                    nearest(word, known),
+                    suggest_nearest(word, known),
                 );
             }
             written.push(word.to_owned());
         }
         if list.is_empty() {
-            node.wrong("it names nobody; leave the key out for its default", None);
+            node.report("it names nobody; leave the key out for its default", None);
         }
         (!persons.is_empty()).then(|| Members::new(Arc::new(persons), written))
     }
 
     /// The people and groups that a key names, if it is there.
-    pub(super) fn members_at(&self, fields: &Fields<'_>, key: &str) -> Option<Members> {
+    pub(super) fn members_at(&self, fields: &TableFields<'_>, key: &str) -> Option<Members> {
         fields.with(key, |node| self.members(node))
     }
 
     /// Those whom a key names who are not machines; at least one must be.
-    pub(super) fn persons_at(&self, fields: &Fields<'_>, key: &str, what: &str) -> Option<Members> {
+    pub(super) fn persons_at(
+        &self,
+        fields: &TableFields<'_>,
+        key: &str,
+        what: &str,
+    ) -> Option<Members> {
         let node = fields.get(key)?;
         let members = self.members(&node)?;
         let persons = self.without_machines(members.persons());
         if persons.is_empty() {
-            node.wrong(
+            node.report(
                 format!("it names machines only, and a machine never {what}"),
                 None,
             );

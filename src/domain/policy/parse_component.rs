@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::nearest;
-use super::reader::{Entry, Fields, Node};
+use super::error::suggest_nearest;
+use super::reader::{NamedValue, TableFields, TomlValue};
 use super::{Component, Paths, Secret, VarName, schema};
 use crate::domain::name::{ComponentName, ProjectName, REST};
 
@@ -14,15 +14,15 @@ const MOST_VARIABLES: usize = 1_000;
 
 /// All components; without the table, one with the project's name.
 pub(super) fn all(
-    fields: &Fields<'_>,
+    fields: &TableFields<'_>,
     project: &ProjectName,
 ) -> BTreeMap<ComponentName, Component> {
     let Some(node) = fields.get("components") else {
         return sole(project).into_iter().collect();
     };
-    let entries = node.entries(MOST);
+    let entries = node.named_values(MOST);
     if entries.is_empty() && node.is_table() {
-        node.wrong(
+        node.report(
             "it names no component; leave the table out for one component that is the whole tree",
             None,
         );
@@ -31,9 +31,9 @@ pub(super) fn all(
     entries
         .iter()
         .filter_map(|entry| {
-            let name: ComponentName = entry.name()?;
+            let name: ComponentName = entry.parse_name()?;
             if name.as_str() == REST {
-                entry.wrong(
+                entry.report(
                     "\"rest\" is reserved: it stands for the paths that no component owns",
                     None,
                 );
@@ -63,8 +63,8 @@ fn sole(project: &ProjectName) -> Option<(ComponentName, Component)> {
     Some((name, component))
 }
 
-fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> Component {
-    let fields = entry.node.fields(&schema::COMPONENT);
+fn component(entry: &NamedValue<'_>, name: ComponentName, known: &BTreeSet<&str>) -> Component {
+    let fields = entry.value.fields(&schema::COMPONENT);
     fields.needs("plan", "apply", "a plan is for something that is applied");
     let (variables, secrets) = variables(&fields);
     Component {
@@ -74,34 +74,34 @@ fn component(entry: &Entry<'_>, name: ComponentName, known: &BTreeSet<&str>) -> 
             .each("depends_on", |node| dependency(node, known))
             .into_iter()
             .collect(),
-        plan: fields.with("plan", Node::parse),
-        apply: fields.with("apply", Node::parse),
-        verify: fields.with("verify", Node::parse),
-        destroy: fields.with("destroy", Node::parse),
-        build: fields.with("build", Node::parse),
+        plan: fields.with("plan", TomlValue::parse),
+        apply: fields.with("apply", TomlValue::parse),
+        verify: fields.with("verify", TomlValue::parse),
+        destroy: fields.with("destroy", TomlValue::parse),
+        build: fields.with("build", TomlValue::parse),
         variables,
         secrets,
         retries: fields.number("retries").unwrap_or(0),
-        timeout: fields.with("timeout", Node::span),
+        timeout: fields.with("timeout", TomlValue::span),
     }
 }
 
-fn paths(node: &Node<'_>) -> Option<Paths> {
-    let patterns: Vec<&str> = node.list().iter().filter_map(Node::text).collect();
+fn paths(node: &TomlValue<'_>) -> Option<Paths> {
+    let patterns: Vec<&str> = node.list().iter().filter_map(TomlValue::text).collect();
     if patterns.len() < node.list().len() {
         return None;
     }
     Paths::new(patterns)
-        .map_err(|error| node.wrong(error.to_string(), None))
+        .map_err(|error| node.report(error.to_string(), None))
         .ok()
 }
 
-fn dependency(node: &Node<'_>, known: &BTreeSet<&str>) -> Option<ComponentName> {
+fn dependency(node: &TomlValue<'_>, known: &BTreeSet<&str>) -> Option<ComponentName> {
     let word = node.text()?;
     if !known.contains(word) {
-        node.wrong(
+        node.report(
             format!("{word:?} is not a component of this policy"),
-            nearest(word, known.iter().copied()),
+            suggest_nearest(word, known.iter().copied()),
         );
         return None;
     }
@@ -110,40 +110,40 @@ fn dependency(node: &Node<'_>, known: &BTreeSet<&str>) -> Option<ComponentName> 
 
 /// `variables` and `secrets`.
 pub(super) fn variables(
-    fields: &Fields<'_>,
+    fields: &TableFields<'_>,
 ) -> (BTreeMap<VarName, String>, BTreeMap<VarName, Secret>) {
     let (mut variables, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for entry in fields
         .get("variables")
-        .map(|node| node.entries(MOST_VARIABLES))
+        .map(|node| node.named_values(MOST_VARIABLES))
         .unwrap_or_default()
     {
-        if let (Some(name), Some(text)) = (entry.name::<VarName>(), entry.node.text()) {
+        if let (Some(name), Some(text)) = (entry.parse_name::<VarName>(), entry.value.text()) {
             if text.contains('\0') {
-                entry.wrong("no variable can hold the character U+0000", None);
+                entry.report("no variable can hold the character U+0000", None);
             }
             variables.insert(name, text.to_owned());
         }
     }
     for entry in fields
         .get("secrets")
-        .map(|node| node.entries(MOST_VARIABLES))
+        .map(|node| node.named_values(MOST_VARIABLES))
         .unwrap_or_default()
     {
-        let Some(name) = entry.name::<VarName>() else {
+        let Some(name) = entry.parse_name::<VarName>() else {
             continue;
         };
         if variables.contains_key(&name) {
-            entry.wrong("this name is among the variables already", None);
+            entry.report("this name is among the variables already", None);
         }
-        if let Some(secret) = secret(&entry.node) {
+        if let Some(secret) = secret(&entry.value) {
             secrets.insert(name, secret);
         }
     }
     (variables, secrets)
 }
 
-fn secret(node: &Node<'_>) -> Option<Secret> {
+fn secret(node: &TomlValue<'_>) -> Option<Secret> {
     if !node.is_table() {
         return Some(Secret {
             command: node.parse()?,
@@ -151,7 +151,7 @@ fn secret(node: &Node<'_>) -> Option<Secret> {
         });
     }
     let fields = node.fields(&schema::SECRET);
-    let plan = fields.with("plan", Node::flag).unwrap_or(false);
+    let plan = fields.with("plan", TomlValue::flag).unwrap_or(false);
     Some(Secret {
         command: fields.need("command")?.parse()?,
         plan,

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use super::parse::Cast;
+use super::parse::Roster;
 use super::parse_component::variables;
-use super::reader::{Entry, Fields, Node};
+use super::reader::{NamedValue, TableFields, TomlValue};
 use super::schema::{self, MOST_SEATS};
 use super::{
-    Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze, Hotfix, HotfixSkip,
-    Manifest, Notify, Placeholder, PredicateType, RequiredCheck, Rollback, Scheme, Seat, TagGlob,
-    Template, Trigger, VersionRule, VersionSource, Zone, parse_notify,
+    ApprovalRequirement, Bind, BranchName, DeployOn, Enforcement, Environment, Ephemeral, Freeze,
+    Hotfix, HotfixSkip, Manifest, Notify, Placeholder, PredicateType, RequiredCheck, Rollback,
+    TagGlob, Template, Trigger, VersionRule, VersionScheme, VersionSource, Zone, parse_notify,
 };
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
@@ -29,14 +29,14 @@ type Environments = BTreeMap<EnvName, Environment>;
 
 /// All environments, and all patterns by their prefix.
 pub(super) fn all(
-    fields: &Fields<'_>,
-    cast: &Cast,
+    fields: &TableFields<'_>,
+    cast: &Roster,
     notify: &[Notify],
 ) -> (Environments, Environments) {
     let (mut environments, mut patterns) = (BTreeMap::new(), BTreeMap::new());
     for entry in fields
         .get("environments")
-        .map(|node| node.entries(MOST))
+        .map(|node| node.named_values(MOST))
         .unwrap_or_default()
     {
         let prefix = entry.key.strip_suffix("-*");
@@ -52,25 +52,25 @@ pub(super) fn all(
                 place.insert(name, environment);
             }
             Err(_) if entry.key.contains('*') => {
-                entry.wrong(
+                entry.report(
                     "a pattern is a literal prefix, a dash and a star, such as \"pr-*\"",
                     None,
                 );
             }
-            Err(error) => entry.wrong(error.to_string(), None),
+            Err(error) => entry.report(error.to_string(), None),
         }
     }
     (environments, patterns)
 }
 
 fn environment(
-    entry: &Entry<'_>,
+    entry: &NamedValue<'_>,
     name: &EnvName,
     pattern: bool,
-    cast: &Cast,
+    cast: &Roster,
     notify: &[Notify],
 ) -> Environment {
-    let fields = entry.node.fields(&schema::ENVIRONMENT);
+    let fields = entry.value.fields(&schema::ENVIRONMENT);
     alone(entry, &fields, pattern);
     let deployers = cast
         .members_at(&fields, "deployers")
@@ -94,8 +94,8 @@ fn environment(
         hotfix: fields
             .get("hotfix")
             .map(|node| hotfix(&node, cast, &deployers)),
-        promote_from: fields.with("promote_from", Node::parse),
-        soak: fields.with("soak", Node::span),
+        promote_from: fields.with("promote_from", TomlValue::parse),
+        soak: fields.with("soak", TomlValue::span),
         approvals: fields
             .get("approvals")
             .map(|node| seats(&node, cast))
@@ -106,15 +106,15 @@ fn environment(
             .unwrap_or(false),
         version: fields.with("version", version),
         freeze: fields.each("freeze", freeze),
-        branch: fields.with("branch", Node::parse),
+        branch: fields.with("branch", TomlValue::parse),
         deploy_on: fields
             .word(
                 "deploy_on",
                 &[("merge", DeployOn::Merge), ("approval", DeployOn::Approval)],
             )
             .unwrap_or(DeployOn::Merge),
-        up_to_date: fields.with("up_to_date", Node::flag).unwrap_or(false),
-        tag: fields.with("tag", |node| node.read(Template::tag)),
+        up_to_date: fields.with("up_to_date", TomlValue::flag).unwrap_or(false),
+        tag: fields.with("tag", |node| node.parse_with(Template::tag)),
         enforcement: fields
             .word(
                 "enforcement",
@@ -125,7 +125,7 @@ fn environment(
             )
             .unwrap_or(Enforcement::Active),
         stale_after: fields
-            .with("stale_after", Node::span)
+            .with("stale_after", TomlValue::span)
             .unwrap_or(STALE_AFTER),
         url: fields.with("url", url),
         parallel: fields.number("parallel").unwrap_or(PARALLEL),
@@ -150,7 +150,7 @@ fn environment(
 }
 
 /// Keys that mean nothing without another.
-fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
+fn alone(entry: &NamedValue<'_>, fields: &TableFields<'_>, pattern: bool) {
     fields.needs(
         "deploy_on",
         "branch",
@@ -168,26 +168,26 @@ fn alone(entry: &Entry<'_>, fields: &Fields<'_>, pattern: bool) {
     );
     if pattern && fields.get("ephemeral").is_none() {
         let hint = "add ephemeral = { ttl = \"8h\", limit = 20 }";
-        entry.wrong(
+        entry.report(
             "a pattern makes ephemeral environments, and their life and number must be bounded",
             Some(hint.to_owned()),
         );
     }
     if let (false, Some(node)) = (pattern, fields.get("ephemeral")) {
-        node.wrong(
+        node.report(
             "only the environments of a pattern such as \"pr-*\" are ephemeral",
             None,
         );
     }
     if let (true, Some(node)) = (pattern, fields.get("branch")) {
-        node.wrong(
+        node.report(
             "a branch stands for one environment, and a pattern is many",
             None,
         );
     }
 }
 
-fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
+fn ephemeral(node: &TomlValue<'_>) -> Option<Ephemeral> {
     let fields = node.fields(&schema::EPHEMERAL);
     let (ttl, limit) = (
         fields.need("ttl"),
@@ -199,7 +199,7 @@ fn ephemeral(node: &Node<'_>) -> Option<Ephemeral> {
     })
 }
 
-fn hotfix(node: &Node<'_>, cast: &Cast, deployers: &super::Members) -> Hotfix {
+fn hotfix(node: &TomlValue<'_>, cast: &Roster, deployers: &super::Members) -> Hotfix {
     let fields = node.fields(&schema::HOTFIX);
     let words = [
         ("promote_from", HotfixSkip::PromoteFrom),
@@ -216,8 +216,8 @@ fn hotfix(node: &Node<'_>, cast: &Cast, deployers: &super::Members) -> Hotfix {
     }
 }
 
-fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
-    let seat = |required, by| Seat {
+fn seats(node: &TomlValue<'_>, cast: &Roster) -> Vec<ApprovalRequirement> {
+    let seat = |required, by| ApprovalRequirement {
         required,
         by,
         prevent_self: true,
@@ -231,34 +231,34 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
             .into_iter()
             .collect();
     }
-    let rule = |node: &Node<'_>| {
+    let rule = |node: &TomlValue<'_>| {
         if !node.is_table() {
-            node.wrong_type("a whole number, or a table such as { required = 1, by = \"alice\" }");
+            node.report_type("a whole number, or a table such as { required = 1, by = \"alice\" }");
             return None;
         }
         let fields = node.fields(&schema::SEAT);
-        Some(Seat {
+        Some(ApprovalRequirement {
             required: fields.number("required").unwrap_or(1),
             by: cast
                 .persons_at(&fields, "by", "approves")
                 .unwrap_or_else(|| cast.persons.clone()),
-            prevent_self: fields.with("prevent_self", Node::flag).unwrap_or(true),
+            prevent_self: fields.with("prevent_self", TomlValue::flag).unwrap_or(true),
             bind: fields
                 .word("bind", &[("plan", Bind::Plan)])
                 .unwrap_or(Bind::Commit),
             expires: fields
-                .with("expires", Node::span)
+                .with("expires", TomlValue::span)
                 .unwrap_or(APPROVAL_EXPIRES),
         })
     };
-    let seats: Vec<Seat> = node
+    let seats: Vec<ApprovalRequirement> = node
         .list()
         .iter()
         .take(MOST_SEATS as usize + 1)
         .filter_map(rule)
         .collect();
     if seats.iter().map(|seat| seat.required).sum::<u32>() > MOST_SEATS {
-        node.wrong(
+        node.report(
             format!("more than {MOST_SEATS} approvals are asked for"),
             None,
         );
@@ -267,7 +267,7 @@ fn seats(node: &Node<'_>, cast: &Cast) -> Vec<Seat> {
     seats
 }
 
-fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
+fn check(node: &TomlValue<'_>, cast: &Roster) -> Option<RequiredCheck> {
     if !node.is_table() {
         let predicate_type: PredicateType = node.parse()?;
         return Some(RequiredCheck {
@@ -279,64 +279,78 @@ fn check(node: &Node<'_>, cast: &Cast) -> Option<RequiredCheck> {
     }
     let fields = node.fields(&schema::CHECK);
     Some(RequiredCheck {
-        suite: fields.with("suite", Node::parse),
-        environment: fields.with("environment", Node::parse),
+        suite: fields.with("suite", TomlValue::parse),
+        environment: fields.with("environment", TomlValue::parse),
         by: cast.members_at(&fields, "by"),
         predicate_type: fields.need("type")?.parse()?,
     })
 }
 
-fn version(node: &Node<'_>) -> Option<VersionRule> {
+fn version(node: &TomlValue<'_>) -> Option<VersionRule> {
     let fields = node.fields(&schema::VERSION);
-    let schemes = [("semver", Scheme::Semver), ("calver", Scheme::Calver)];
+    let schemes = [
+        ("semver", VersionScheme::Semver),
+        ("calver", VersionScheme::Calver),
+    ];
     Some(VersionRule {
-        require_bump: fields.with("require_bump", Node::flag).unwrap_or(false),
-        scheme: fields.word("scheme", &schemes).unwrap_or(Scheme::Semver),
-        from: fields.need("from")?.read(VersionSource::new)?,
+        require_bump: fields
+            .with("require_bump", TomlValue::flag)
+            .unwrap_or(false),
+        scheme: fields
+            .word("scheme", &schemes)
+            .unwrap_or(VersionScheme::Semver),
+        from: fields.need("from")?.parse_with(VersionSource::new)?,
     })
 }
 
-fn freeze(node: &Node<'_>) -> Option<Freeze> {
+fn freeze(node: &TomlValue<'_>) -> Option<Freeze> {
     let fields = node.fields(&schema::FREEZE);
-    let timezone = fields.with("timezone", Node::parse).unwrap_or(Zone::UTC);
-    let reason = fields.with("reason", Node::parse);
+    let timezone = fields
+        .with("timezone", TomlValue::parse)
+        .unwrap_or(Zone::UTC);
+    let reason = fields.with("reason", TomlValue::parse);
     let (start, end) = (fields.need("start"), fields.need("end"));
-    Freeze::new(&start?.moment()?, &end?.moment()?, timezone, reason)
-        .map_err(|error| node.wrong(error, None))
-        .ok()
+    Freeze::new(
+        &start?.date_or_text()?,
+        &end?.date_or_text()?,
+        timezone,
+        reason,
+    )
+    .map_err(|error| node.report(error, None))
+    .ok()
 }
 
-fn url(node: &Node<'_>) -> Option<Template> {
-    let template = node.read(|text| Template::new(text, &[Placeholder::Env]))?;
+fn url(node: &TomlValue<'_>) -> Option<Template> {
+    let template = node.parse_with(|text| Template::new(text, &[Placeholder::Env]))?;
     if !template.as_str().starts_with("https://") && !template.as_str().starts_with("http://") {
-        node.wrong("an address begins with https:// or http://", None);
+        node.report("an address begins with https:// or http://", None);
     }
     Some(template)
 }
 
-fn trigger(node: &Node<'_>) -> Option<Trigger> {
+fn trigger(node: &TomlValue<'_>) -> Option<Trigger> {
     let fields = node.fields(&schema::TRIGGER);
     match (fields.get("branch"), fields.get("tag")) {
         (Some(branch), None) => branch.parse().map(Trigger::Branch),
-        (None, Some(tag)) => tag.read(TagGlob::new).map(Trigger::Tag),
+        (None, Some(tag)) => tag.parse_with(TagGlob::new).map(Trigger::Tag),
         _ => {
-            node.wrong("it needs one of the keys \"branch\" and \"tag\"", None);
+            node.report("it needs one of the keys \"branch\" and \"tag\"", None);
             None
         }
     }
 }
 
-fn advance(node: &Node<'_>) -> Option<BranchName> {
+fn advance(node: &TomlValue<'_>) -> Option<BranchName> {
     let fields = node.fields(&schema::ADVANCE);
     // The one method there is may be written down.
     fields.word("method", &[("ff", ())]);
     fields.need("branch")?.parse()
 }
 
-fn manifest(node: &Node<'_>) -> Option<Manifest> {
+fn manifest(node: &TomlValue<'_>) -> Option<Manifest> {
     let fields = node.fields(&schema::MANIFEST);
-    let template = |node: &Node<'_>| {
-        node.read(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]))
+    let template = |node: &TomlValue<'_>| {
+        node.parse_with(|text| Template::new(text, &[Placeholder::Env, Placeholder::Component]))
     };
     let (repo, file, field) = (
         fields.need("repo")?,
@@ -349,7 +363,7 @@ fn manifest(node: &Node<'_>) -> Option<Manifest> {
         field: template(&field)?,
     };
     if manifest.repo.as_str().starts_with('-') {
-        repo.wrong("a repository's address does not begin with '-'", None);
+        repo.report("a repository's address does not begin with '-'", None);
     }
     if manifest
         .file
@@ -357,7 +371,7 @@ fn manifest(node: &Node<'_>) -> Option<Manifest> {
         .split('/')
         .any(|part| matches!(part, "" | "." | ".." | ".git"))
     {
-        file.wrong("it is not the path of a file in the repository", None);
+        file.report("it is not the path of a file in the repository", None);
     }
     Some(manifest)
 }

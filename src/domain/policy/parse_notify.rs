@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::reader::{Fields, Node};
+use super::reader::{TableFields, TomlValue};
 use super::schema;
-use super::{Address, Channel, Event, Format, Notify};
+use super::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat};
 
 /// The most who are told: each has a thread of its own.
 const MOST: usize = 20;
 
 /// Those who are told; `None` without the key, which an empty list is not.
-pub(super) fn notify(fields: &Fields<'_>) -> Option<Vec<Notify>> {
+pub(super) fn notify(fields: &TableFields<'_>) -> Option<Vec<Notify>> {
     let node = fields.get("notify")?;
     let list = node.list();
     if list.len() > MOST {
-        node.wrong(
+        node.report(
             format!("it has {} entries, at most {MOST} are allowed", list.len()),
             None,
         );
@@ -23,10 +23,10 @@ pub(super) fn notify(fields: &Fields<'_>) -> Option<Vec<Notify>> {
     Some(list.iter().filter_map(one).collect())
 }
 
-fn one(node: &Node<'_>) -> Option<Notify> {
+fn one(node: &TomlValue<'_>) -> Option<Notify> {
     if !node.is_table() {
         return Some(Notify {
-            channel: Channel::Command(node.parse()?),
+            channel: NotifyChannel::Command(node.parse()?),
             on: all(),
         });
     }
@@ -39,24 +39,24 @@ fn one(node: &Node<'_>) -> Option<Notify> {
     let format = fields.word(
         "format",
         &[
-            ("cloudevents", Format::CloudEvents),
-            ("slack", Format::Slack),
+            ("cloudevents", WebhookFormat::CloudEvents),
+            ("slack", WebhookFormat::Slack),
         ],
     );
     let on = fields.get("on").map(|node| events(&node));
     let channel = match (fields.get("command"), fields.get("webhook")) {
-        (Some(command), None) => Channel::Command(command.parse()?),
-        (None, Some(webhook)) => Channel::Webhook {
+        (Some(command), None) => NotifyChannel::Command(command.parse()?),
+        (None, Some(webhook)) => NotifyChannel::Webhook {
             address: address(&webhook)?,
-            format: format.unwrap_or(Format::CloudEvents),
+            format: format.unwrap_or(WebhookFormat::CloudEvents),
         },
         (Some(_), Some(_)) => {
             let hint = "write two: notify = [{ command = … }, { webhook = … }]";
-            node.wrong("it is either a command or a webhook", Some(hint.to_owned()));
+            node.report("it is either a command or a webhook", Some(hint.to_owned()));
             return None;
         }
         (None, None) => {
-            node.wrong("it needs one of the keys \"command\" and \"webhook\"", None);
+            node.report("it needs one of the keys \"command\" and \"webhook\"", None);
             return None;
         }
     };
@@ -66,24 +66,27 @@ fn one(node: &Node<'_>) -> Option<Notify> {
     })
 }
 
-fn all() -> BTreeSet<Event> {
-    Event::ALL.iter().map(|(_, event)| *event).collect()
+fn all() -> BTreeSet<NotifyEvent> {
+    NotifyEvent::ALL.iter().map(|(_, event)| *event).collect()
 }
 
-fn events(node: &Node<'_>) -> BTreeSet<Event> {
+fn events(node: &TomlValue<'_>) -> BTreeSet<NotifyEvent> {
     let list = node.list();
     if list.is_empty() {
-        node.wrong("it names no event; leave the key out for all", None);
+        node.report("it names no event; leave the key out for all", None);
     }
     list.iter()
-        .filter_map(|node| node.word(&Event::ALL))
+        .filter_map(|node| node.word(&NotifyEvent::ALL))
         .collect()
 }
 
-fn address(node: &Node<'_>) -> Option<Address> {
+fn address(node: &TomlValue<'_>) -> Option<WebhookAddress> {
     if !node.is_table() {
-        return node.parse().map(Address::Written);
+        return node.parse().map(WebhookAddress::Literal);
     }
     let fields = node.fields(&schema::WEBHOOK);
-    fields.need("command")?.parse().map(Address::Printed)
+    fields
+        .need("command")?
+        .parse()
+        .map(WebhookAddress::FromCommand)
 }

@@ -16,7 +16,7 @@ pub fn is_shared(path: &[u8]) -> bool {
 
 /// How much of a folder belongs to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cover {
+pub enum Coverage {
     /// Everything beneath it: its tree can be taken as it is.
     Whole,
     /// Nothing beneath it.
@@ -83,7 +83,7 @@ impl Paths {
                 pattern: pattern.to_owned(),
                 why,
             };
-            if let Some(why) = fault(pattern) {
+            if let Some(why) = pattern_problem(pattern) {
                 return Err(error(why.to_owned()));
             }
             paths.written.push(pattern.to_owned());
@@ -95,10 +95,10 @@ impl Paths {
                 // `x/**` does not match a file `x`, and `x` does: only the latter is left to the globs.
                 paths.prefixes.push(folder.as_bytes().into());
                 if folder == trimmed {
-                    globs.add(glob(trimmed).map_err(error)?);
+                    globs.add(compile_glob(trimmed).map_err(error)?);
                 }
             } else {
-                globs.add(glob(trimmed).map_err(error)?);
+                globs.add(compile_glob(trimmed).map_err(error)?);
                 let stem: Vec<&str> = trimmed
                     .split('/')
                     .take_while(|part| !has_glob(part))
@@ -121,7 +121,7 @@ impl Paths {
     }
 
     /// The parts of the first pattern before any glob character: the folder that the component is at home in, or a file of its own.
-    pub fn home(&self) -> &str {
+    pub fn base_dir(&self) -> &str {
         let first = self.written.first().map_or("", String::as_str);
         let literal = first
             .split('/')
@@ -161,23 +161,23 @@ impl Paths {
     }
 
     /// How much of a folder belongs to the component; the root is the empty path.
-    pub fn cover(&self, folder: &[u8]) -> Cover {
+    pub fn coverage(&self, folder: &[u8]) -> Coverage {
         if self.all
             || self
                 .prefixes
                 .iter()
                 .any(|prefix| is_at_or_under(folder, prefix))
         {
-            return Cover::Whole;
+            return Coverage::Whole;
         }
         let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
         let inside = folder.is_empty() // The root may hold the files that belong to every component.
             || self.prefixes.iter().any(|prefix| leads_to(prefix))
             || self.stems.iter().any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
         if inside {
-            Cover::Descend
+            Coverage::Descend
         } else {
-            Cover::Nothing
+            Coverage::Nothing
         }
     }
 }
@@ -194,7 +194,7 @@ fn has_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', ']', '{', '}'])
 }
 
-fn glob(pattern: &str) -> Result<globset::Glob, String> {
+fn compile_glob(pattern: &str) -> Result<globset::Glob, String> {
     GlobBuilder::new(pattern)
         .literal_separator(true)
         .backslash_escape(false)
@@ -202,7 +202,7 @@ fn glob(pattern: &str) -> Result<globset::Glob, String> {
         .map_err(|error| error.kind().to_string())
 }
 
-fn fault(pattern: &str) -> Option<&'static str> {
+fn pattern_problem(pattern: &str) -> Option<&'static str> {
     let body = pattern.strip_suffix('/').unwrap_or(pattern);
     if pattern.is_empty() || pattern.len() > 4_096 {
         Some("it must have 1 to 4,096 bytes")
@@ -294,18 +294,18 @@ mod tests {
                 let some = beneath.iter().any(|path| set.matches(path.as_bytes()));
                 let every = beneath.iter().all(|path| set.matches(path.as_bytes()));
                 for up in [folder.as_str(), folder.split_once('/').unwrap().0] {
-                    match set.cover(up.as_bytes()) {
-                        Cover::Whole => assert!(every, "{set:?} {up}"),
-                        Cover::Nothing => assert!(!some, "{set:?} {up}"),
-                        Cover::Descend => {}
+                    match set.coverage(up.as_bytes()) {
+                        Coverage::Whole => assert!(every, "{set:?} {up}"),
+                        Coverage::Nothing => assert!(!some, "{set:?} {up}"),
+                        Coverage::Descend => {}
                     }
                 }
             }
         }
         let set = paths(&["api/v1/**"]);
         let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"]
-            .map(|folder| set.cover(folder.as_bytes()));
-        let (whole, nothing, descend) = (Cover::Whole, Cover::Nothing, Cover::Descend);
+            .map(|folder| set.coverage(folder.as_bytes()));
+        let (whole, nothing, descend) = (Coverage::Whole, Coverage::Nothing, Coverage::Descend);
         assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
     }
 
@@ -320,7 +320,7 @@ mod tests {
             ("a/b*/c", "a"),
             ("*.tf", ""),
         ] {
-            assert_eq!(paths(&[pattern, "other/**"]).home(), home, "{pattern}");
+            assert_eq!(paths(&[pattern, "other/**"]).base_dir(), home, "{pattern}");
         }
     }
 

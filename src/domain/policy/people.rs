@@ -24,7 +24,7 @@ pub struct PersonSpec {
 
 /// Whether a key may still sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyStatus {
     /// The person's key of today.
     Current,
     /// An earlier key of the person, which signs nothing new.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::nearest;
+use super::error::suggest_nearest;
 
 /// The predicate types that have a short name: those vetted by in-toto
 /// (<https://github.com/in-toto/attestation/tree/main/spec/predicates>), and our own for a forge's review.
@@ -96,7 +96,7 @@ impl FromStr for PredicateType {
             return Ok(Self((*uri).into()));
         }
         let Some((scheme, rest)) = text.split_once(':') else {
-            let hint = nearest(text, SHORT.map(|(short, _)| short));
+            let hint = suggest_nearest(text, SHORT.map(|(short, _)| short));
             return Err(PredicateTypeError::Unknown {
                 word: shown(),
                 hint,

@@ -8,46 +8,46 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Findings, nearest};
-use super::schema::{Form, Table};
+use super::error::{ErrorCollector, suggest_nearest};
+use super::schema::{KeyTable, ValueForm};
 use crate::domain::time::Span;
 
 /// A value of the file, and the key that leads to it.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
+pub(super) struct TomlValue<'a> {
     value: &'a DeValue<'a>,
     offset: usize,
     /// Such as `environments.prod.approvals`.
     pub(super) path: String,
-    out: &'a Findings<'a>,
+    out: &'a ErrorCollector<'a>,
 }
 
 /// A key of a table whose keys are names, with its value.
-pub(super) struct Entry<'a> {
+pub(super) struct NamedValue<'a> {
     pub(super) key: &'a str,
-    pub(super) node: Node<'a>,
+    pub(super) value: TomlValue<'a>,
     offset: usize,
 }
 
-impl Entry<'_> {
+impl NamedValue<'_> {
     /// The key as a name.
-    pub(super) fn name<T: FromStr<Err: Display>>(&self) -> Option<T> {
+    pub(super) fn parse_name<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.key
             .parse()
-            .map_err(|error: T::Err| self.wrong(error.to_string(), None))
+            .map_err(|error: T::Err| self.report(error.to_string(), None))
             .ok()
     }
 
     /// Reports the key.
-    pub(super) fn wrong(&self, what: impl AsRef<str>, hint: Option<String>) {
-        self.node
+    pub(super) fn report(&self, what: impl AsRef<str>, hint: Option<String>) {
+        self.value
             .out
-            .add(Some(self.offset), &self.node.path, what, hint);
+            .add(Some(self.offset), &self.value.path, what, hint);
     }
 }
 
-impl<'a> Node<'a> {
-    pub(super) fn root(document: &'a DeValue<'a>, out: &'a Findings<'a>) -> Self {
+impl<'a> TomlValue<'a> {
+    pub(super) fn root(document: &'a DeValue<'a>, out: &'a ErrorCollector<'a>) -> Self {
         Self {
             value: document,
             offset: 0,
@@ -57,11 +57,11 @@ impl<'a> Node<'a> {
     }
 
     /// Reports this value.
-    pub(super) fn wrong(&self, what: impl AsRef<str>, hint: Option<String>) {
+    pub(super) fn report(&self, what: impl AsRef<str>, hint: Option<String>) {
         self.out.add(Some(self.offset), &self.path, what, hint);
     }
 
-    pub(super) fn wrong_type(&self, expected: &str) {
+    pub(super) fn report_type(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
@@ -71,7 +71,7 @@ impl<'a> Node<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.wrong(format!("expected {expected}, found {found}"), None);
+        self.report(format!("expected {expected}, found {found}"), None);
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -82,7 +82,7 @@ impl<'a> Node<'a> {
         self.value.is_integer()
     }
 
-    fn below(&self, key: &str) -> String {
+    fn child_path(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -93,13 +93,13 @@ impl<'a> Node<'a> {
     pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.wrong_type("a text in quotes");
+            self.report_type("a text in quotes");
         }
         text
     }
 
     /// A text, or a TOML date or time in its written form.
-    pub(super) fn moment(&self) -> Option<String> {
+    pub(super) fn date_or_text(&self) -> Option<String> {
         match self.value {
             DeValue::Datetime(datetime) => Some(datetime.to_string()),
             _ => self.text().map(str::to_owned),
@@ -109,20 +109,20 @@ impl<'a> Node<'a> {
     pub(super) fn flag(&self) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            self.wrong_type("true or false");
+            self.report_type("true or false");
         }
         flag
     }
 
     pub(super) fn number(&self, least: u32, most: u32) -> Option<u32> {
         let Some(integer) = self.value.as_integer() else {
-            self.wrong_type("a whole number");
+            self.report_type("a whole number");
             return None;
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            self.wrong(
+            self.report(
                 format!("{integer} is not a whole number from {least} to {most}"),
                 None,
             );
@@ -132,13 +132,13 @@ impl<'a> Node<'a> {
 
     /// A text that has a type of its own.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
-        self.read(|text| text.parse::<T>().map_err(|error| error.to_string()))
+        self.parse_with(|text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
     /// A text that a function reads.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parse_with<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         read(self.text()?)
-            .map_err(|error| self.wrong(error, None))
+            .map_err(|error| self.report(error, None))
             .ok()
     }
 
@@ -146,7 +146,7 @@ impl<'a> Node<'a> {
     pub(super) fn span(&self) -> Option<Span> {
         let span: Span = self.parse()?;
         if span.as_seconds() == 0 {
-            self.wrong("it must be at least one second", None);
+            self.report("it must be at least one second", None);
         }
         Some(span)
     }
@@ -161,7 +161,10 @@ impl<'a> Node<'a> {
         if found.is_none() {
             let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             let expected = format!("{text:?} is not {}", known.join(" or "));
-            self.wrong(expected, nearest(text, words.iter().map(|(word, _)| *word)));
+            self.report(
+                expected,
+                suggest_nearest(text, words.iter().map(|(word, _)| *word)),
+            );
         }
         found
     }
@@ -189,18 +192,18 @@ impl<'a> Node<'a> {
     fn as_table(&self) -> Option<&'a DeTable<'a>> {
         let table = self.value.as_table();
         if table.is_none() {
-            self.wrong_type("a table");
+            self.report_type("a table");
         }
         table
     }
 
     /// A table whose keys are known; others are reported.
-    pub(super) fn fields(&self, known: &'static Table) -> Fields<'a> {
+    pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
         let table = self.as_table();
         for (key, _) in table.into_iter().flatten() {
             let word = key.get_ref().as_ref();
             if known.key(word).is_none() {
-                let hint = nearest(word, known.names());
+                let hint = suggest_nearest(word, known.names());
                 let all = || {
                     format!(
                         "known keys are {}",
@@ -218,7 +221,7 @@ impl<'a> Node<'a> {
                     .add(Some(key.span().start), &self.path, what, Some(hint));
             }
         }
-        Fields {
+        TableFields {
             table,
             node: self.clone(),
             known,
@@ -226,12 +229,12 @@ impl<'a> Node<'a> {
     }
 
     /// A table whose keys are names, at most `most`, in order of key.
-    pub(super) fn entries(&self, most: usize) -> Vec<Entry<'a>> {
+    pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
         let Some(table) = self.as_table() else {
             return Vec::new();
         };
         if table.len() > most {
-            self.wrong(
+            self.report(
                 format!("it has {} entries, at most {most} are allowed", table.len()),
                 None,
             );
@@ -240,11 +243,11 @@ impl<'a> Node<'a> {
         let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
             let key: &'a Spanned<std::borrow::Cow<'a, str>> = key;
             let word = key.get_ref().as_ref();
-            let path = self.below(word);
-            self.out.remember(&path, key.span().start);
-            Entry {
+            let path = self.child_path(word);
+            self.out.record_position(&path, key.span().start);
+            NamedValue {
                 key: word,
-                node: self.spanned(value, path),
+                value: self.spanned(value, path),
                 offset: key.span().start,
             }
         };
@@ -253,22 +256,22 @@ impl<'a> Node<'a> {
 }
 
 /// A table with known keys.
-pub(super) struct Fields<'a> {
+pub(super) struct TableFields<'a> {
     table: Option<&'a DeTable<'a>>,
-    pub(super) node: Node<'a>,
-    known: &'static Table,
+    pub(super) node: TomlValue<'a>,
+    known: &'static KeyTable,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> TableFields<'a> {
     /// The value of a key, if it is there.
-    pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
+    pub(super) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
         debug_assert!(
             self.known.key(key).is_some(),
             "{key} is read but not listed as known"
         );
         let value = self.table?.get(key)?;
-        let node = self.node.spanned(value, self.node.below(key));
-        self.node.out.remember(&node.path, node.offset);
+        let node = self.node.spanned(value, self.node.child_path(key));
+        self.node.out.record_position(&node.path, node.offset);
         Some(node)
     }
 
@@ -276,14 +279,14 @@ impl<'a> Fields<'a> {
     pub(super) fn with<T>(
         &self,
         key: &str,
-        read: impl FnOnce(&Node<'a>) -> Option<T>,
+        read: impl FnOnce(&TomlValue<'a>) -> Option<T>,
     ) -> Option<T> {
         self.get(key).and_then(|node| read(&node))
     }
 
     /// A number within the key's bounds, if it is there and right.
     pub(super) fn number(&self, key: &str) -> Option<u32> {
-        let Some(Form::Number(least, most)) = self.known.key(key).map(|key| &key.form) else {
+        let Some(ValueForm::Number(least, most)) = self.known.key(key).map(|key| &key.form) else {
             return None;
         };
         self.with(key, |node| node.number(*least, *most))
@@ -292,7 +295,7 @@ impl<'a> Fields<'a> {
     /// What one of the key's words stands for, if it is there and right.
     pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         debug_assert!(
-            matches!(self.known.key(key).map(|key| &key.form), Some(Form::Words(known))
+            matches!(self.known.key(key).map(|key| &key.form), Some(ValueForm::Words(known))
                 if known.iter().eq(words.iter().map(|(word, _)| word))),
             "the words of {key} are not those that are listed"
         );
@@ -300,17 +303,22 @@ impl<'a> Fields<'a> {
     }
 
     /// What a function reads from each value of a key's list; nothing without the key.
-    pub(super) fn each<T>(&self, key: &str, read: impl FnMut(&Node<'a>) -> Option<T>) -> Vec<T> {
+    pub(super) fn each<T>(
+        &self,
+        key: &str,
+        read: impl FnMut(&TomlValue<'a>) -> Option<T>,
+    ) -> Vec<T> {
         self.get(key)
             .map(|node| node.list().iter().filter_map(read).collect())
             .unwrap_or_default()
     }
 
     /// The value of a key that must be there.
-    pub(super) fn need(&self, key: &str) -> Option<Node<'a>> {
+    pub(super) fn need(&self, key: &str) -> Option<TomlValue<'a>> {
         let node = self.get(key);
         if node.is_none() && self.table.is_some() {
-            self.node.wrong(format!("the key {key:?} is missing"), None);
+            self.node
+                .report(format!("the key {key:?} is missing"), None);
         }
         node
     }
@@ -318,7 +326,7 @@ impl<'a> Fields<'a> {
     /// Reports `key`, if it is there while `other`, without which it means nothing, is not.
     pub(super) fn needs(&self, key: &str, other: &str, why: &str) {
         if let (Some(node), None) = (self.get(key), self.get(other)) {
-            node.wrong(format!("it needs the key {other:?}: {why}"), None);
+            node.report(format!("it needs the key {other:?}: {why}"), None);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::domain::text::is_plain;
 
 /// What is wrong with a text as the short name of a branch or tag; `None` if nothing.
-pub(super) fn fault(text: &str) -> Option<&'static str> {
+pub(super) fn refname_problem(text: &str) -> Option<&'static str> {
     let part_fault = |part: &str| {
         part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some()
     };
@@ -57,7 +57,7 @@ impl BranchName {
 impl FromStr for BranchName {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match fault(text) {
+        match refname_problem(text) {
             Some(fault) => Err(format!("{text:?} is not the name of a branch: {fault}")),
             None => Ok(Self(text.into())),
         }

@@ -18,30 +18,30 @@ pub use project::{ARTIFACTS, CHANGE, PERSON, TOP, VOUCHERS};
 
 /// A table whose keys are known.
 #[derive(Debug)]
-pub struct Table {
+pub struct KeyTable {
     /// Its keys, in the order in which a reader wants them.
-    pub keys: &'static [Key],
+    pub keys: &'static [TableKey],
 }
 
-impl Table {
+impl KeyTable {
     /// The names of its keys.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name)
     }
 
     /// The key of this name.
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&'static TableKey> {
         self.keys.iter().find(|key| key.name == name)
     }
 }
 
 /// One key.
 #[derive(Debug)]
-pub struct Key {
+pub struct TableKey {
     /// Its name.
     pub name: &'static str,
     /// What its value looks like.
-    pub form: Form,
+    pub form: ValueForm,
     /// What it means, in Markdown.
     pub meaning: &'static str,
     /// A value, in TOML.
@@ -56,10 +56,10 @@ pub struct Key {
     pub or: Option<&'static str>,
 }
 
-impl Key {
+impl TableKey {
     const fn new(
         name: &'static str,
-        form: Form,
+        form: ValueForm,
         example: &'static str,
         meaning: &'static str,
     ) -> Self {
@@ -98,9 +98,9 @@ impl Key {
 
 /// What a value looks like.
 #[derive(Debug)]
-pub enum Form {
+pub enum ValueForm {
     /// A text of some kind.
-    Text(&'static Text),
+    Text(&'static TextForm),
     /// One of a few words.
     Words(&'static [&'static str]),
     /// True or false.
@@ -108,29 +108,29 @@ pub enum Form {
     /// A whole number within bounds.
     Number(u32, u32),
     /// A text, or a date or time of TOML.
-    Moment(&'static Text),
+    Moment(&'static TextForm),
     /// A table with known keys.
-    Table(&'static Table),
+    Table(&'static KeyTable),
     /// A table with exactly one of its known keys.
-    OneKeyOf(&'static Table),
+    OneKeyOf(&'static KeyTable),
     /// A table whose keys are names: what they look like, and their values.
-    Named(&'static Text, &'static Form),
+    Named(&'static TextForm, &'static ValueForm),
     /// A list; one value may stand alone.
-    OneOrMore(&'static Form),
+    OneOrMore(&'static ValueForm),
     /// Any of these.
-    Either(&'static [Form]),
+    Either(&'static [ValueForm]),
 }
 
 /// A kind of text.
 #[derive(Debug)]
-pub struct Text {
+pub struct TextForm {
     /// What it is called, for people.
     pub name: &'static str,
     /// A regular expression, in the dialect of JSON Schema, which whatever the parser accepts matches. The parser is stricter.
     pub pattern: &'static str,
 }
 
-impl Text {
+impl TextForm {
     const fn new(name: &'static str, pattern: &'static str) -> Self {
         Self { name, pattern }
     }
@@ -140,43 +140,45 @@ impl Text {
 pub(super) const MOST_SEATS: u32 = 20;
 
 /// The grammar of all names.
-const NAME: Text = Text::new("name", "^[a-z0-9][a-z0-9._-]{0,62}$");
+const NAME: TextForm = TextForm::new("name", "^[a-z0-9][a-z0-9._-]{0,62}$");
 /// An environment, or a pattern of ephemeral ones.
-const ENVIRONMENT_NAME: Text = Text::new("name or pattern", r"^[a-z0-9][a-z0-9._-]{0,62}(-\*)?$");
+const ENVIRONMENT_NAME: TextForm =
+    TextForm::new("name or pattern", r"^[a-z0-9][a-z0-9._-]{0,62}(-\*)?$");
 /// People and groups share one name space.
-const MEMBER: Text = Text::new("person or group", NAME.pattern);
+const MEMBER: TextForm = TextForm::new("person or group", NAME.pattern);
 /// The name of a person, a machine or a group: what "who" is answered with.
-const MEMBERS: Form = Form::OneOrMore(&Form::Text(&MEMBER));
+const MEMBERS: ValueForm = ValueForm::OneOrMore(&ValueForm::Text(&MEMBER));
 /// A minisign public key.
-const PUBLIC_KEY: Text = Text::new("public key", "^RW[A-Za-z0-9+/]{54}$");
+const PUBLIC_KEY: TextForm = TextForm::new("public key", "^RW[A-Za-z0-9+/]{54}$");
 /// An e-mail address.
-const EMAIL: Text = Text::new("e-mail address", "^[^@\\s<>]+@[^\\s<>]+$");
+const EMAIL: TextForm = TextForm::new("e-mail address", "^[^@\\s<>]+@[^\\s<>]+$");
 /// A span of time.
-const SPAN: Text = Text::new("span", "^[0-9]*[1-9][0-9]*[smhdw]$");
+const SPAN: TextForm = TextForm::new("span", "^[0-9]*[1-9][0-9]*[smhdw]$");
 /// One line of text.
-const LINE: Text = Text::new("line", "^[^\\n]+$");
+const LINE: TextForm = TextForm::new("line", "^[^\\n]+$");
 /// The short name of a branch.
-const BRANCH: Text = Text::new("branch", "^[^-\\s~^:?*\\\\\\[][^\\s~^:?*\\\\\\[]*$");
+const BRANCH: TextForm = TextForm::new("branch", "^[^-\\s~^:?*\\\\\\[][^\\s~^:?*\\\\\\[]*$");
 /// A text for `sh -c`.
-const COMMAND: Text = Text::new("command", "\\S");
+const COMMAND: TextForm = TextForm::new("command", "\\S");
 /// An in-toto predicate type.
-const PREDICATE: Text = Text::new("attestation type", "^[a-z-]+$|^[A-Za-z][A-Za-z0-9+.-]*:.+$");
+const PREDICATE: TextForm =
+    TextForm::new("attestation type", "^[a-z-]+$|^[A-Za-z][A-Za-z0-9+.-]*:.+$");
 /// The name of an environment variable.
-const VARIABLE: Text = Text::new(
+const VARIABLE: TextForm = TextForm::new(
     "variable",
     "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$",
 );
 /// One end of a freeze window.
-const MOMENT: Text = Text::new(
+const MOMENT: TextForm = TextForm::new(
     "day and time, date, or date and time",
     "^([A-Za-z]+ [0-9]{2}:[0-9]{2}|[^A-Za-z].*)$",
 );
 /// Any text.
-const ANY: Text = Text::new("text", "");
+const ANY: TextForm = TextForm::new("text", "");
 /// `variables`.
-const VARIABLES: Form = Form::Named(&VARIABLE, &Form::Text(&ANY));
+const VARIABLES: ValueForm = ValueForm::Named(&VARIABLE, &ValueForm::Text(&ANY));
 /// `secrets`.
-const SECRETS: Form = Form::Named(
+const SECRETS: ValueForm = ValueForm::Named(
     &VARIABLE,
-    &Form::Either(&[Form::Text(&COMMAND), Form::Table(&SECRET)]),
+    &ValueForm::Either(&[ValueForm::Text(&COMMAND), ValueForm::Table(&SECRET)]),
 );

@@ -111,7 +111,7 @@ impl Placeholder {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum TemplatePart {
     Literal(Box<str>),
     Value(Placeholder),
 }
@@ -120,7 +120,7 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     written: Box<str>,
-    pieces: Vec<Piece>,
+    parts: Vec<TemplatePart>,
 }
 
 impl Template {
@@ -140,7 +140,7 @@ impl Template {
                 return Err(format!("{text:?} has a '}}' without a '{{'"));
             }
             if !literal.is_empty() {
-                pieces.push(Piece::Literal(literal.into()));
+                pieces.push(TemplatePart::Literal(literal.into()));
             }
             rest = match after {
                 None => "",
@@ -161,7 +161,7 @@ impl Template {
                             names.join(" ")
                         )
                     })?;
-                    pieces.push(Piece::Value(*known));
+                    pieces.push(TemplatePart::Value(*known));
                     tail
                 }
             };
@@ -171,7 +171,7 @@ impl Template {
         }
         Ok(Self {
             written: text.into(),
-            pieces,
+            parts: pieces,
         })
     }
 
@@ -181,18 +181,20 @@ impl Template {
         let sample = template
             .render(|placeholder| Some(placeholder.sample().to_owned()))
             .unwrap_or_default();
-        if let Some(fault) = refname::fault(&sample) {
+        if let Some(fault) = refname::refname_problem(&sample) {
             return Err(format!(
                 "{text:?} makes no valid tag such as {sample:?}: {fault}"
             ));
         }
-        let telling = |piece: &Piece| match piece {
-            Piece::Literal(literal) => {
+        let telling = |piece: &TemplatePart| match piece {
+            TemplatePart::Literal(literal) => {
                 literal.contains(|character: char| character.is_alphanumeric())
             }
-            Piece::Value(value) => matches!(value, Placeholder::Timestamp | Placeholder::Env),
+            TemplatePart::Value(value) => {
+                matches!(value, Placeholder::Timestamp | Placeholder::Env)
+            }
         };
-        if !template.pieces.iter().any(telling) {
+        if !template.parts.iter().any(telling) {
             return Err(format!(
                 "{text:?} would claim other tags of the repository too; add {{env}}, {{timestamp}} or a word"
             ));
@@ -206,8 +208,8 @@ impl Template {
     }
 
     /// Whether the placeholder occurs.
-    pub fn holds(&self, placeholder: Placeholder) -> bool {
-        self.pieces.contains(&Piece::Value(placeholder))
+    pub fn contains(&self, placeholder: Placeholder) -> bool {
+        self.parts.contains(&TemplatePart::Value(placeholder))
     }
 
     /// Fills the placeholders in; the first one without a value is the error.
@@ -215,24 +217,31 @@ impl Template {
         &self,
         value: impl Fn(Placeholder) -> Option<String>,
     ) -> Result<String, Placeholder> {
-        self.pieces
+        self.parts
             .iter()
             .try_fold(String::new(), |text, piece| match piece {
-                Piece::Literal(literal) => Ok(text + literal),
-                Piece::Value(placeholder) => Ok(text + &value(*placeholder).ok_or(*placeholder)?),
+                TemplatePart::Literal(literal) => Ok(text + literal),
+                TemplatePart::Value(placeholder) => {
+                    Ok(text + &value(*placeholder).ok_or(*placeholder)?)
+                }
             })
     }
 
     /// Whether the template could have made this text for an environment (or one of a pattern, by its prefix), whatever the other
     /// values were. In doubt the answer is yes, so that the tag is judged.
-    pub(super) fn could_make(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
+    pub(super) fn could_produce(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
         self.matches(text, false, |placeholder, rest| {
             placeholder.lengths(rest, env, pattern)
         })
     }
 
     /// The same without regard to the case of ASCII letters.
-    pub(super) fn could_make_in_any_case(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
+    pub(super) fn could_produce_in_any_case(
+        &self,
+        text: &str,
+        env: &EnvName,
+        pattern: bool,
+    ) -> bool {
         self.matches(text, true, |placeholder, rest| match placeholder {
             Placeholder::Timestamp => placeholder.lengths(&rest.to_ascii_uppercase(), env, pattern),
             _ => placeholder.lengths(&rest.to_ascii_lowercase(), env, pattern),
@@ -240,7 +249,7 @@ impl Template {
     }
 
     /// Whether it could have made this text for this very environment and component.
-    pub fn could_make_of(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
+    pub fn could_produce_for(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
         self.matches(text, false, |placeholder, rest| match placeholder {
             Placeholder::Component if rest.starts_with(component.as_str()) => {
                 vec![component.as_str().len()]
@@ -266,7 +275,7 @@ impl Template {
         };
         // All ends that the pieces so far can reach in the text: bounded, where backtracking would not be.
         let mut ends = BTreeSet::from([0]);
-        for piece in &self.pieces {
+        for piece in &self.parts {
             let mut next = BTreeSet::new();
             for start in ends {
                 // An end within a character leads nowhere.
@@ -274,11 +283,11 @@ impl Template {
                     continue;
                 };
                 match piece {
-                    Piece::Literal(literal) if begins(rest, literal) => {
+                    TemplatePart::Literal(literal) if begins(rest, literal) => {
                         next.insert(start + literal.len());
                     }
-                    Piece::Literal(_) => {}
-                    Piece::Value(value) => {
+                    TemplatePart::Literal(_) => {}
+                    TemplatePart::Value(value) => {
                         next.extend(lengths(*value, rest).iter().map(|length| start + length));
                     }
                 }
@@ -296,7 +305,7 @@ impl fmt::Display for Template {
 }
 
 /// A moment as `{timestamp}` shows it: `20260305T100211Z`.
-pub fn timestamp(time: Time) -> String {
+pub fn tag_timestamp(time: Time) -> String {
     time.to_chrono().format("%Y%m%dT%H%M%SZ").to_string()
 }
 
@@ -311,7 +320,7 @@ mod tests {
         let value = |placeholder: Placeholder| {
             Some(match placeholder {
                 Placeholder::Env => "prod".to_owned(),
-                Placeholder::Timestamp => timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
+                Placeholder::Timestamp => tag_timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
                 Placeholder::Branch => "feature/ä-1".to_owned(),
                 other => other.sample().to_owned(),
             })
@@ -324,24 +333,24 @@ mod tests {
         ] {
             let template = Template::tag(text).unwrap();
             let tag = template.render(value).unwrap();
-            assert!(template.could_make(&tag, &prod, false), "{text} {tag}");
+            assert!(template.could_produce(&tag, &prod, false), "{text} {tag}");
             assert!(
-                !template.could_make(&format!("/{tag}"), &prod, false),
+                !template.could_produce(&format!("/{tag}"), &prod, false),
                 "{text} {tag}"
             );
-            if template.holds(Placeholder::Env) {
+            if template.contains(Placeholder::Env) {
                 assert!(
-                    !template.could_make(&tag, &"stage".parse().unwrap(), false),
+                    !template.could_produce(&tag, &"stage".parse().unwrap(), false),
                     "{text} {tag}"
                 );
             }
         }
         assert_eq!(
-            timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
+            tag_timestamp("2026-03-05T10:02:11Z".parse().unwrap()),
             Placeholder::Timestamp.sample()
         );
         let hostile = Template::tag(&format!("x{}", "{branch}".repeat(15))).unwrap();
-        assert!(hostile.could_make(&"x".repeat(255), &prod, false));
+        assert!(hostile.could_produce(&"x".repeat(255), &prod, false));
     }
 
     /// Where a disk does not tell capital letters apart, another spelling is the very tag.
@@ -354,10 +363,10 @@ mod tests {
         ] {
             let template = Template::tag(text).unwrap();
             assert!(
-                template.could_make_in_any_case(tag, &prod, false)
-                    && !template.could_make(tag, &prod, false)
+                template.could_produce_in_any_case(tag, &prod, false)
+                    && !template.could_produce(tag, &prod, false)
             );
-            assert!(!template.could_make_in_any_case(&format!("x{tag}"), &prod, false));
+            assert!(!template.could_produce_in_any_case(&format!("x{tag}"), &prod, false));
         }
     }
 
@@ -375,7 +384,7 @@ mod tests {
             ("pr_1", false),
             ("prod_1", false),
         ] {
-            assert_eq!(template.could_make(tag, &pr, true), made, "{tag}");
+            assert_eq!(template.could_produce(tag, &pr, true), made, "{tag}");
         }
     }
 

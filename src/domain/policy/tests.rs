@@ -198,14 +198,14 @@ fn the_first_day() {
         (prod.deploy_on, prod.rollback),
         (DeployOn::Merge, Rollback::Auto)
     );
-    assert_eq!(policy.unowned, Unowned::Gated);
+    assert_eq!(policy.unowned, UnownedPaths::Gated);
     // Without [policy] the genesis says who the admins are, and keeps saying so when a key is replaced.
     assert_eq!(
         policy.admins(&[key(1), key(9)]),
         BTreeSet::from([person("alice")])
     );
-    assert!(policy.may_vouch(&person("bob"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("mallory"), &PredicateType::test_result()));
+    assert!(policy.may_attest(&person("bob"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("mallory"), &PredicateType::test_result()));
     assert!(
         policy.is_machine(&person("ci"))
             && policy.is_machine(&person("mallory"))
@@ -237,7 +237,7 @@ fn a_grown_up_one() {
     assert_eq!(names(prod.break_glass.as_ref().unwrap()), ["bob", "dana"]);
     assert_eq!(prod.hotfix.as_ref().unwrap().skip.len(), 2);
     assert_eq!(
-        policy.bound_to_branch("main").unwrap().name.as_str(),
+        policy.environment_of_branch("main").unwrap().name.as_str(),
         "prod"
     );
     assert_eq!(env(&policy, "qa").deploy_on, DeployOn::Approval);
@@ -245,17 +245,17 @@ fn a_grown_up_one() {
         policy.admins(&[key(2)]),
         BTreeSet::from([person("alice"), person("erin")])
     );
-    assert!(policy.may_vouch(&person("ci"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("alice"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("ci"), &"vulns".parse().unwrap()));
+    assert!(policy.may_attest(&person("ci"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("alice"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("ci"), &"vulns".parse().unwrap()));
     // Keys and addresses lead to one person.
     assert_eq!(
         policy.person_of_key(&key(2)),
-        Some((&person("bob"), Standing::Current))
+        Some((&person("bob"), KeyStatus::Current))
     );
     assert_eq!(
         policy.person_of_key(&key(7)),
-        Some((&person("bob"), Standing::Retired))
+        Some((&person("bob"), KeyStatus::Retired))
     );
     assert_eq!(policy.person_of_key(&key(8)), None);
     assert_eq!(
@@ -284,7 +284,7 @@ fn patterns() {
     assert_eq!(ledgers, ["dev", "pr", "prod", "qa", "stage"]);
     assert_eq!(
         policy
-            .of_ledger(&"pr".parse().unwrap())
+            .environment_of_ledger(&"pr".parse().unwrap())
             .unwrap()
             .ephemeral
             .unwrap()
@@ -293,7 +293,7 @@ fn patterns() {
     );
     let tagged = |tag: &str| {
         policy
-            .bound_to_tag(tag)
+            .environments_of_tag(tag)
             .iter()
             .map(|it| it.name.to_string())
             .collect::<Vec<_>>()
@@ -314,15 +314,15 @@ fn rest_is_what_is_left() {
     assert!(policy.owns(&api, b".gitmodules") && policy.owns(&rest, b".gitmodules"));
     assert!(!policy.owns(&"nope".parse().unwrap(), b"lib/x"));
     let covers = ["", "api", "infra", "infra/network", "docs"]
-        .map(|folder| policy.cover(&rest, folder.as_bytes()));
+        .map(|folder| policy.coverage(&rest, folder.as_bytes()));
     assert_eq!(
         covers,
         [
-            Cover::Descend,
-            Cover::Nothing,
-            Cover::Descend,
-            Cover::Nothing,
-            Cover::Whole
+            Coverage::Descend,
+            Coverage::Nothing,
+            Coverage::Descend,
+            Coverage::Nothing,
+            Coverage::Whole
         ]
     );
     let free = parse(&GROWN_UP.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
@@ -350,7 +350,7 @@ fn carrying_out() {
         "refs/heads/release"
     );
     assert_eq!(
-        dev.freeze[0].covers("2026-12-24T11:59:59Z".parse().unwrap()),
+        dev.freeze[0].active_until("2026-12-24T11:59:59Z".parse().unwrap()),
         Some("2026-12-24T12:00:00Z".parse().unwrap())
     );
     let variables = policy.variables(&dev.name, &api);
@@ -418,12 +418,12 @@ fn who_is_told() {
         .notify
         .iter()
         .filter_map(|notify| match &notify.channel {
-            Channel::Webhook { format, .. } => Some(*format),
-            Channel::Command(_) => None,
+            NotifyChannel::Webhook { format, .. } => Some(*format),
+            NotifyChannel::Command(_) => None,
         });
     assert_eq!(
         formats.collect::<Vec<_>>(),
-        [Format::Slack, Format::CloudEvents]
+        [WebhookFormat::Slack, WebhookFormat::CloudEvents]
     );
     assert!(!format!("{policy:?}").contains("T0/secret"));
     let none = CARRYING_OUT.replace("parallel = 2", "notify = []");

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::component::Command;
+use super::component::ShellCommand;
 use super::template::{Placeholder, Template};
 use crate::domain::name::ComponentName;
 
@@ -17,7 +17,7 @@ pub struct VersionRule {
     /// `require_bump` (default false): it must be above the version that runs.
     pub require_bump: bool,
     /// `scheme` (default `"semver"`): how two versions compare.
-    pub scheme: Scheme,
+    pub scheme: VersionScheme,
 }
 
 /// Where a version stands.
@@ -26,9 +26,9 @@ pub enum VersionSource {
     /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the component's name.
     File(Template),
     /// `tag:{component}/v*`: the part of a tag on the commit for which the star stands.
-    Tag(VersionTag),
+    Tag(VersionTagPattern),
     /// `command:…`: what a command prints. The server compares such versions and cannot recompute them.
-    Command(Command),
+    Command(ShellCommand),
 }
 
 impl VersionSource {
@@ -45,7 +45,7 @@ impl VersionSource {
                 ))
             }
             "file" => Template::new(rest, &[Placeholder::Component]).map(Self::File),
-            "tag" => VersionTag::new(rest).map(Self::Tag),
+            "tag" => VersionTagPattern::new(rest).map(Self::Tag),
             "command" => rest.parse().map(Self::Command),
             _ => Err(format!(
                 "{text:?} begins with none of file:, tag: and command:"
@@ -56,11 +56,11 @@ impl VersionSource {
 
 /// A pattern of tags, with one star where the version stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionTag {
+pub struct VersionTagPattern {
     written: Box<str>,
 }
 
-impl VersionTag {
+impl VersionTagPattern {
     fn new(text: &str) -> Result<Self, String> {
         if text.matches('*').count() != 1 {
             return Err(format!(
@@ -72,7 +72,7 @@ impl VersionTag {
             .render(|_| Some("x".to_owned()))
             .unwrap_or_default()
             .replace('*', "1");
-        match super::refname::fault(&sample) {
+        match super::refname::refname_problem(&sample) {
             Some(fault) => Err(format!("{text:?} matches no valid tag: {fault}")),
             None => Ok(Self {
                 written: text.into(),
@@ -97,14 +97,14 @@ impl VersionTag {
 
 /// How two versions compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
+pub enum VersionScheme {
     /// `"semver"`: <https://semver.org>, with or without a `v` before it; build metadata does not count.
     Semver,
     /// `"calver"`: two to four numbers with dots, such as `2026.03.1`, and perhaps `-modifier`, which comes before the version without.
     Calver,
 }
 
-impl fmt::Display for Scheme {
+impl fmt::Display for VersionScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Semver => "semver",
@@ -115,22 +115,26 @@ impl fmt::Display for Scheme {
 
 /// A version that its scheme does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{version:?} is not a {scheme} version such as {}", if *scheme == Scheme::Semver { "1.4.2" } else { "2026.03.1" })]
+#[error("{version:?} is not a {scheme} version such as {}", if *scheme == VersionScheme::Semver { "1.4.2" } else { "2026.03.1" })]
 pub struct VersionError {
     /// The version.
     pub version: String,
     /// The scheme.
-    pub scheme: Scheme,
+    pub scheme: VersionScheme,
 }
 
 /// How the version `new` stands to `old`: `Greater` is a bump.
-pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, VersionError> {
+pub fn compare_versions(
+    scheme: VersionScheme,
+    old: &str,
+    new: &str,
+) -> Result<Ordering, VersionError> {
     let error = |version: &str| VersionError {
         version: version.chars().take(80).collect(),
         scheme,
     };
     match scheme {
-        Scheme::Semver => {
+        VersionScheme::Semver => {
             let read = |text: &str| {
                 text.strip_prefix('v')
                     .unwrap_or(text)
@@ -139,7 +143,7 @@ pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, Version
             };
             Ok(read(new)?.cmp_precedence(&read(old)?))
         }
-        Scheme::Calver => {
+        VersionScheme::Calver => {
             let read = |text: &str| Calver::read(text).ok_or_else(|| error(text));
             Ok(read(new)?.cmp(&read(old)?))
         }
@@ -189,40 +193,44 @@ mod tests {
     #[test]
     fn order() {
         let rising = [
-            (Scheme::Semver, "1.9.0", "1.10.0"),
-            (Scheme::Semver, "v1.0.0-rc.1", "1.0.0"),
-            (Scheme::Semver, "1.0.0-rc.2", "1.0.0-rc.10"),
-            (Scheme::Calver, "2026.9", "2026.10"),
-            (Scheme::Calver, "2026.03", "2026.03.1"),
-            (Scheme::Calver, "2026.03.1-beta", "2026.03.1"),
-            (Scheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
+            (VersionScheme::Semver, "1.9.0", "1.10.0"),
+            (VersionScheme::Semver, "v1.0.0-rc.1", "1.0.0"),
+            (VersionScheme::Semver, "1.0.0-rc.2", "1.0.0-rc.10"),
+            (VersionScheme::Calver, "2026.9", "2026.10"),
+            (VersionScheme::Calver, "2026.03", "2026.03.1"),
+            (VersionScheme::Calver, "2026.03.1-beta", "2026.03.1"),
+            (VersionScheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
         ];
         for (scheme, old, new) in rising {
             assert_eq!(
-                compare(scheme, old, new),
+                compare_versions(scheme, old, new),
                 Ok(Ordering::Greater),
                 "{old} {new}"
             );
-            assert_eq!(compare(scheme, new, old), Ok(Ordering::Less), "{old} {new}");
+            assert_eq!(
+                compare_versions(scheme, new, old),
+                Ok(Ordering::Less),
+                "{old} {new}"
+            );
         }
         assert_eq!(
-            compare(Scheme::Semver, "1.0.0+a", "1.0.0+b"),
+            compare_versions(VersionScheme::Semver, "1.0.0+a", "1.0.0+b"),
             Ok(Ordering::Equal)
         );
         assert_eq!(
-            compare(Scheme::Calver, "2026.3", "2026.03.0"),
+            compare_versions(VersionScheme::Calver, "2026.3", "2026.03.0"),
             Ok(Ordering::Equal)
         );
         for (scheme, bad) in [
-            (Scheme::Semver, "1.0"),
-            (Scheme::Semver, ""),
-            (Scheme::Calver, "2026"),
-            (Scheme::Calver, "2026.x"),
-            (Scheme::Calver, "2026.+3"),
-            (Scheme::Calver, "2026."),
-            (Scheme::Calver, "2026.1-"),
+            (VersionScheme::Semver, "1.0"),
+            (VersionScheme::Semver, ""),
+            (VersionScheme::Calver, "2026"),
+            (VersionScheme::Calver, "2026.x"),
+            (VersionScheme::Calver, "2026.+3"),
+            (VersionScheme::Calver, "2026."),
+            (VersionScheme::Calver, "2026.1-"),
         ] {
-            assert!(compare(scheme, bad, bad).is_err(), "{bad}");
+            assert!(compare_versions(scheme, bad, bad).is_err(), "{bad}");
         }
     }
 

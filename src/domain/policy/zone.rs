@@ -27,7 +27,7 @@ impl Zone {
     };
 
     /// What a clock on the wall shows at a moment.
-    pub(super) fn local(&self, moment: Time) -> Option<NaiveDateTime> {
+    pub(super) fn to_local(&self, moment: Time) -> Option<NaiveDateTime> {
         let offset = self
             .rules
             .to_offset(Timestamp::from_second(moment.seconds()).ok()?);
@@ -36,7 +36,7 @@ impl Zone {
     }
 
     /// The moment of a local time: where it is skipped, the moment the clock jumps; where it comes twice, the first or the last.
-    pub(super) fn moment(&self, local: NaiveDateTime, last: bool) -> Option<Time> {
+    pub(super) fn to_utc(&self, local: NaiveDateTime, last: bool) -> Option<Time> {
         let part = |number: u32| i8::try_from(number).ok();
         let (year, month, day) = (
             i16::try_from(local.year()).ok()?,
@@ -122,9 +122,9 @@ mod tests {
             ("2099-01-01T12:00:00Z", "2099-01-01T12:00:00"),
             ("2099-07-01T12:00:00Z", "2099-07-01T13:00:00"),
         ] {
-            let local = london.local(moment.parse().unwrap()).unwrap();
+            let local = london.to_local(moment.parse().unwrap()).unwrap();
             assert_eq!(local.format("%Y-%m-%dT%H:%M:%S").to_string(), there);
-            assert_eq!(london.moment(local, false).unwrap().to_string(), moment);
+            assert_eq!(london.to_utc(local, false).unwrap().to_string(), moment);
         }
     }
 }

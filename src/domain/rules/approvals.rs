@@ -11,7 +11,7 @@ use super::{Context, Facts, Known, Request, answer, key_trust, unless};
 use crate::domain::entry::{Action, Approve, Change, Deployment, Intent, Kept, Kind, Publish};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
-use crate::domain::policy::{Bind, Policy, Seat};
+use crate::domain::policy::{ApprovalRequirement, Bind, Policy};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
@@ -121,7 +121,7 @@ fn not_asked(deployment: &Deployment) -> bool {
 struct Asked<'a> {
     commit: CommitId,
     changes: Vec<&'a Change>,
-    seats: &'a [Seat],
+    seats: &'a [ApprovalRequirement],
     /// For each seat, those whose approval counts for it.
     consents: Vec<BTreeSet<Person>>,
     /// Those whose approval counts for no seat they could fill, and why.
@@ -220,7 +220,7 @@ impl Asked<'_> {
         ctx: &Context<'_>,
         kept: &Kept,
         approve: &Approve,
-        seat: &Seat,
+        seat: &ApprovalRequirement,
         involved: &BTreeSet<Person>,
     ) -> Option<&'static str> {
         let person = &kept.statement.by;
@@ -335,7 +335,7 @@ impl Asked<'_> {
         } else {
             BTreeSet::new()
         };
-        let may = |seat: &Seat, person: &Person| {
+        let may = |seat: &ApprovalRequirement, person: &Person| {
             seat.by.contains(person)
                 && !ctx.policy.is_machine(person)
                 && !(seat.prevent_self && involved.contains(person))
@@ -368,7 +368,7 @@ fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeS
         .chain
         .as_ref()
         .ok_or("the policy's ledger was not read")?;
-    let required = ctx.policy.change.approvals;
+    let required = ctx.policy.admin_rules.approvals;
     // The first has no policy in force that could ask, and a recovery nobody left to ask; the signer rule guards both.
     if chain.sequence == 0 || publish.recovered || required == 0 {
         return Ok((0, BTreeSet::new()));

@@ -8,7 +8,7 @@ use super::{Context, Known, Request, answer, unless};
 use crate::domain::entry::{Abort, Action, Deployment, Kind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
-use crate::domain::policy::{Environment, Members, Policy, PredicateType, Standing};
+use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateType};
 use crate::domain::state::Run;
 use crate::domain::verdict::{Check, Rule};
 
@@ -90,7 +90,7 @@ fn wrong_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Obj
         Some((person, _)) if person != by => {
             Some(format!("the key is {person}'s, the entry says {by}"))
         }
-        Some((_, Standing::Retired)) if !finish => {
+        Some((_, KeyStatus::Retired)) if !finish => {
             Some(format!("this key of {by} is retired: sign with today's"))
         }
         Some(_) => None,
@@ -139,7 +139,7 @@ fn may(ctx: &Context<'_>, statement: &Statement) -> Known<Objection> {
             "say what was built".to_owned()
         }),
         Action::Attestation(it) => match it.predicate_type.as_str().parse::<PredicateType>() {
-            Ok(kind) => objection(ctx.policy.may_vouch(by, &kind), || {
+            Ok(kind) => objection(ctx.policy.may_attest(by, &kind), || {
                 format!("{by} may not vouch with {kind}")
             }),
             Err(error) => Some(crate::domain::text::harmless(&error.to_string())),
@@ -294,7 +294,7 @@ fn of_publish(
     let proposed = match Policy::parse(text) {
         Ok(policy) => policy,
         Err(errors) => {
-            let shown = errors.findings().iter().take(FINDINGS);
+            let shown = errors.errors().iter().take(FINDINGS);
             return Ok(shown
                 .map(|finding| Check::fail(Rule::Signer, finding.to_string()))
                 .collect());

@@ -130,7 +130,7 @@ fn counts(
         .is_ok_and(|kind: PredicateType| kind == required.predicate_type)
         && it.environment == required.environment
         && (required.suite.is_none() || it.suite == required.suite);
-    let may = ctx.policy.may_vouch(by, &required.predicate_type)
+    let may = ctx.policy.may_attest(by, &required.predicate_type)
         && required.by.as_ref().is_none_or(|it| it.contains(by));
     if !asked || !may || !key_trust::counts(ctx, kept)? {
         return Ok(false);
@@ -147,7 +147,7 @@ fn counts(
 fn accepted(ctx: &Context<'_>, required: &RequiredCheck) -> String {
     let all = ctx.policy.people.keys();
     let may = all.filter(|person| {
-        ctx.policy.may_vouch(person, &required.predicate_type)
+        ctx.policy.may_attest(person, &required.predicate_type)
             && required
                 .by
                 .as_ref()

@@ -66,7 +66,7 @@ fn fail(why: impl Into<String>) -> Check {
 }
 
 fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
-    (!ctx.policy.knows(component))
+    (!ctx.policy.has_component(component))
         .then(|| fail(format!("the policy knows no component {component}")))
 }
 

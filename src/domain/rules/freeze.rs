@@ -27,7 +27,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     };
     let against = windows
         .iter()
-        .filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
+        .filter_map(|freeze| Some(refusal(freeze, freeze.active_until(ctx.now)?)));
     Ok(unless(Rule::Freeze, against.collect()))
 }
 

@@ -34,9 +34,9 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         .environment()?
         .tag
         .as_ref()
-        .filter(|template| template.holds(Placeholder::Component));
+        .filter(|template| template.contains(Placeholder::Component));
     let speaks_of = |component: &ComponentName| {
-        template.is_none_or(|template| template.could_make_of(name, environment, component))
+        template.is_none_or(|template| template.could_produce_for(name, environment, component))
     };
     let running = ctx.here()?.components();
     let mut found = Found::new(RULE);

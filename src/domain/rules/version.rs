@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::findings::{Against, Found};
 use super::{Context, Known, answer};
 use crate::domain::entry::{Change, Intent};
-use crate::domain::policy::{VersionRule, VersionSource, compare};
+use crate::domain::policy::{VersionRule, VersionSource, compare_versions};
 use crate::domain::text::{Line, harmless};
 use crate::domain::verdict::{Check, Rule};
 
@@ -64,7 +64,7 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
         return Ok(None);
     };
     Ok(
-        match compare(rule.scheme, runs.as_str(), version.as_str()) {
+        match compare_versions(rule.scheme, runs.as_str(), version.as_str()) {
             Ok(Ordering::Greater) => None,
             Ok(_) => Some(Against::new(format!(
                 "{version} is not above {runs}, which runs"

@@ -194,7 +194,7 @@ fn evidence<'f>(
             let asked = is_of(it, &required.predicate_type)
                 && it.environment == required.environment
                 && (required.suite.is_none() || it.suite == required.suite)
-                && then.may_vouch(&kept.statement.by, &required.predicate_type)
+                && then.may_attest(&kept.statement.by, &required.predicate_type)
                 && required
                     .by
                     .as_ref()

@@ -2,7 +2,7 @@
 
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Cover, Policy, is_shared};
+use crate::domain::policy::{Coverage, Policy, is_shared};
 use crate::domain::time::Time;
 use crate::git::content::{File, Folder, Paths};
 use crate::git::error::Result;
@@ -29,13 +29,13 @@ impl<'a> Component<'a> {
 impl Paths for Component<'_> {
     fn folder(&self, path: &[u8]) -> Folder {
         let cover = self.declared.map_or_else(
-            || self.policy.cover(&self.name, path),
-            |declared| declared.cover(path),
+            || self.policy.coverage(&self.name, path),
+            |declared| declared.coverage(path),
         );
         match cover {
-            Cover::Whole => Folder::Whole,
-            Cover::Nothing => Folder::Nothing,
-            Cover::Descend => Folder::Descend,
+            Coverage::Whole => Folder::Whole,
+            Coverage::Nothing => Folder::Nothing,
+            Coverage::Descend => Folder::Descend,
         }
     }
 

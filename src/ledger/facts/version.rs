@@ -8,7 +8,8 @@ use super::{Gatherer, words};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{
-    Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
+    Placeholder, Template, VersionRule, VersionScheme, VersionSource, VersionTagPattern,
+    compare_versions,
 };
 use crate::domain::rules::{Facts, Known};
 use crate::domain::text::{Line, harmless};
@@ -142,7 +143,7 @@ impl Gatherer<'_> {
 }
 
 /// The folder of refs that a component's version tags are in.
-fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
+fn prefix(tag: &VersionTagPattern, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
     let folder = fixed
@@ -153,8 +154,8 @@ fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
 
 /// The highest version among the tags on a commit.
 fn version_in_tags(
-    tag: &VersionTag,
-    scheme: Scheme,
+    tag: &VersionTagPattern,
+    scheme: VersionScheme,
     tags: &Tags,
     commit: CommitId,
     component: &ComponentName,
@@ -169,7 +170,8 @@ fn version_in_tags(
         let higher = match highest {
             None => true,
             Some(old) => {
-                compare(scheme, old, version).map_err(|error| words(&error))? == Ordering::Greater
+                compare_versions(scheme, old, version).map_err(|error| words(&error))?
+                    == Ordering::Greater
             }
         };
         if higher {

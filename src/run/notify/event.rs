@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
 
@@ -18,7 +18,7 @@ const REASONS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What happened.
-    pub event: Event,
+    pub event: NotifyEvent,
     /// When: by the clock of the run.
     pub time: Time,
     /// The project.
@@ -51,7 +51,7 @@ pub struct Notice {
 
 impl Notice {
     /// An event of which nothing more is known.
-    pub fn new(event: Event, time: Time, project: ProjectName, environment: EnvName) -> Self {
+    pub fn new(event: NotifyEvent, time: Time, project: ProjectName, environment: EnvName) -> Self {
         Self {
             event,
             time,
@@ -159,7 +159,7 @@ impl Notice {
     }
 }
 
-fn event_words(event: Event, kind: Kind) -> String {
+fn event_words(event: NotifyEvent, kind: Kind) -> String {
     let deployment = match kind {
         Kind::Deploy => "deployment",
         Kind::Rollback => "rollback",
@@ -168,14 +168,14 @@ fn event_words(event: Event, kind: Kind) -> String {
         Kind::Exec => "one-off command",
     };
     match event {
-        Event::PlanReady => format!("{deployment} planned"),
-        Event::ApprovalNeeded => format!("{deployment} needs approval"),
-        Event::Started => format!("{deployment} started"),
-        Event::Succeeded => format!("{deployment} succeeded"),
-        Event::Failed => format!("{deployment} failed"),
-        Event::RolledBack => format!("{deployment} failed and was rolled back"),
-        Event::Refused => format!("{deployment} refused"),
-        Event::AboutToExpire => "about to expire".to_owned(),
+        NotifyEvent::PlanReady => format!("{deployment} planned"),
+        NotifyEvent::ApprovalNeeded => format!("{deployment} needs approval"),
+        NotifyEvent::Started => format!("{deployment} started"),
+        NotifyEvent::Succeeded => format!("{deployment} succeeded"),
+        NotifyEvent::Failed => format!("{deployment} failed"),
+        NotifyEvent::RolledBack => format!("{deployment} failed and was rolled back"),
+        NotifyEvent::Refused => format!("{deployment} refused"),
+        NotifyEvent::AboutToExpire => "about to expire".to_owned(),
     }
 }
 
@@ -223,7 +223,7 @@ impl From<&Change> for Part {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown<'a> {
-    event: Event,
+    event: NotifyEvent,
     summary: String,
     project: &'a ProjectName,
     environment: &'a EnvName,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use server::{Answer, Server};
 
 use super::*;
-use crate::domain::policy::{Address, WebhookUrl};
+use crate::domain::policy::{WebhookAddress, WebhookUrl};
 
 const LIMITS: Limits = Limits {
     attempt: Duration::from_millis(1_500),
@@ -56,7 +56,7 @@ impl Fake {
 impl Commands for Fake {
     fn tell(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
@@ -73,26 +73,26 @@ impl Commands for Fake {
         self.fail()
     }
 
-    fn secret(&self, _: &Command) -> Result<String, String> {
+    fn secret(&self, _: &ShellCommand) -> Result<String, String> {
         self.fail().map(|()| self.prints.clone())
     }
 }
 
-fn on(words: &[&str]) -> std::collections::BTreeSet<Event> {
+fn on(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
     words.iter().map(|word| word.parse().unwrap()).collect()
 }
 
-fn webhook(url: &str, format: Format) -> Notify {
-    let address = Address::Written(url.parse::<WebhookUrl>().unwrap());
+fn webhook(url: &str, format: WebhookFormat) -> Notify {
+    let address = WebhookAddress::Literal(url.parse::<WebhookUrl>().unwrap());
     Notify {
-        channel: Channel::Webhook { address, format },
+        channel: NotifyChannel::Webhook { address, format },
         on: on(&["started", "failed"]),
     }
 }
 
 fn command(text: &str) -> Notify {
     Notify {
-        channel: Channel::Command(text.parse().unwrap()),
+        channel: NotifyChannel::Command(text.parse().unwrap()),
         on: on(&["started", "failed"]),
     }
 }
@@ -107,7 +107,7 @@ fn with(notify: &[Notify], fake: &Arc<Fake>, limits: Limits) -> Notifier {
     Notifier::new(notify, &commands, limits)
 }
 
-fn notice(event: Event) -> Notice {
+fn notice(event: NotifyEvent) -> Notice {
     let time = "2026-03-05T10:02:11Z".parse().unwrap();
     Notice::new(
         event,
@@ -134,10 +134,13 @@ fn trouble_that_passes() {
         Answer::SlowBody,
         Answer::Text("HTTP/1.1 204 No Content\r\n\r\n"),
     ]);
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::CloudEvents)], LIMITS);
-    notifier.send(&notice(Event::Started));
-    notifier.send(&notice(Event::Succeeded)); // Nobody asked for it.
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(
+        &[webhook(&server.url(), WebhookFormat::CloudEvents)],
+        LIMITS,
+    );
+    notifier.send(&notice(NotifyEvent::Started));
+    notifier.send(&notice(NotifyEvent::Succeeded)); // Nobody asked for it.
+    notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     let requests = server.requests();
     assert_eq!(requests.len(), 7);
@@ -211,12 +214,12 @@ fn cannot_be_told(answer: Option<&Answer>, why: &str, attempts: Option<u32>) {
     if answer.is_none() {
         server.stop();
     }
-    let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], SHORT);
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(&[webhook(&url, WebhookFormat::Slack)], SHORT);
+    notifier.send(&notice(NotifyEvent::Failed));
     let [lost] = &notifier.finish()[..] else {
         panic!("{said}: not told")
     };
-    assert_eq!(lost.event, Event::Failed);
+    assert_eq!(lost.event, NotifyEvent::Failed);
     assert!(lost.why.contains(why), "{said}: {lost}");
     assert!(
         attempts.is_none_or(|attempts| lost.attempts == attempts),
@@ -239,13 +242,13 @@ fn the_deaf_delay_nobody() {
         2
     ]);
     let all = [
-        webhook(&deaf.url(), Format::Slack),
+        webhook(&deaf.url(), WebhookFormat::Slack),
         command("hang"),
-        webhook(&server.url(), Format::Slack),
+        webhook(&server.url(), WebhookFormat::Slack),
     ];
     let (notifier, _) = notifier(&all, SHORT);
-    notifier.send(&notice(Event::Started));
-    notifier.send(&notice(Event::Failed));
+    notifier.send(&notice(NotifyEvent::Started));
+    notifier.send(&notice(NotifyEvent::Failed));
     let lost = notifier.finish();
     let told: Vec<String> = lost
         .iter()
@@ -282,8 +285,8 @@ fn the_end_cuts_a_pause_short() {
         longest: hour,
         ..LIMITS
     };
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(&[webhook(&server.url(), WebhookFormat::Slack)], limits);
+    notifier.send(&notice(NotifyEvent::Failed));
     while server.requests().is_empty() {
         thread::sleep(Duration::from_millis(5));
     }
@@ -295,7 +298,7 @@ fn the_end_cuts_a_pause_short() {
 fn commands_are_run() {
     let (notifier, fake) = notifier(&[command("announce")], LIMITS);
     fake.fails.store(1, Ordering::SeqCst);
-    notifier.send(&notice(Event::Started));
+    notifier.send(&notice(NotifyEvent::Started));
     assert_eq!(notifier.finish(), []);
     let told = std::mem::take(&mut *fake.told.lock().unwrap());
     assert_eq!(told.len(), 2);
@@ -318,7 +321,7 @@ fn commands_are_run() {
 
     fake.fails.store(100, Ordering::SeqCst);
     let notifier = with(&[command("announce")], &fake, LIMITS);
-    notifier.send(&notice(Event::Started));
+    notifier.send(&notice(NotifyEvent::Started));
     let lost: Vec<String> = notifier.finish().iter().map(ToString::to_string).collect();
     let words = "the command `announce` was not told of \"started\": exit status 3\u{fffd}[2J (tried 3 times)";
     assert_eq!(lost, [words]);
@@ -330,10 +333,10 @@ fn secret_addresses() {
     let server = Server::start(vec![Answer::Text(
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     )]);
-    let address = Address::Printed("pass show hook".parse().unwrap());
-    let channel = Channel::Webhook {
+    let address = WebhookAddress::FromCommand("pass show hook".parse().unwrap());
+    let channel = NotifyChannel::Webhook {
         address,
-        format: Format::Slack,
+        format: WebhookFormat::Slack,
     };
     let notify = [Notify {
         channel,
@@ -345,7 +348,7 @@ fn secret_addresses() {
         ..Fake::default()
     });
     let notifier = with(&notify, &fake, LIMITS);
-    notifier.send(&notice(Event::Failed));
+    notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     assert_eq!(server.requests().len(), 1);
 
@@ -354,7 +357,7 @@ fn secret_addresses() {
         ..Fake::default()
     });
     let notifier = with(&notify, &fake, SHORT);
-    notifier.send(&notice(Event::Failed));
+    notifier.send(&notice(NotifyEvent::Failed));
     let [lost] = &notifier.finish()[..] else {
         panic!("not told")
     };

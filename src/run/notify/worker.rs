@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::post::post;
 use super::{Commands, Failure, Limits, Message, Undelivered};
 use crate::clock::Deadline;
-use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
+use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::harmless;
 
 /// How often a command is tried: what it did before it failed it may do again.
@@ -63,7 +63,7 @@ impl Shared {
 impl Worker {
     pub(super) fn new(
         to: String,
-        channel: Channel,
+        channel: NotifyChannel,
         commands: Arc<dyn Commands>,
         limits: Limits,
     ) -> Self {
@@ -216,7 +216,7 @@ fn shown(why: &str) -> String {
 
 /// The way to one of those who are told.
 struct Sender {
-    channel: Channel,
+    channel: NotifyChannel,
     commands: Arc<dyn Commands>,
     limits: Limits,
     /// The address that a command printed.
@@ -226,18 +226,18 @@ struct Sender {
 impl Sender {
     fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
         let url = match &self.channel {
-            Channel::Command(command) => {
+            NotifyChannel::Command(command) => {
                 let told = self
                     .commands
                     .tell(command, &message.body, &message.variables);
                 return told.map_err(Failure::later);
             }
-            Channel::Webhook {
-                address: Address::Written(url),
+            NotifyChannel::Webhook {
+                address: WebhookAddress::Literal(url),
                 ..
             } => url,
-            Channel::Webhook {
-                address: Address::Printed(command),
+            NotifyChannel::Webhook {
+                address: WebhookAddress::FromCommand(command),
                 ..
             } => {
                 if self.url.is_none() {
@@ -254,11 +254,11 @@ impl Sender {
 
     /// Whether so many attempts are enough.
     fn only_so_often(&self, attempts: u32) -> bool {
-        matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
+        matches!(self.channel, NotifyChannel::Command(_)) && attempts >= COMMAND_ATTEMPTS
     }
 }
 
-fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
+fn printed(commands: &dyn Commands, command: &ShellCommand) -> Result<WebhookUrl, Failure> {
     let text = commands
         .secret(command)
         .map_err(|why| Failure::later(format!("its address is not known: {why}")))?;

@@ -255,7 +255,7 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
     if deployment
         .components
         .iter()
-        .any(|change| !policy.knows(&change.target.component))
+        .any(|change| !policy.has_component(&change.target.component))
     {
         // That alone is refused.
         return None;

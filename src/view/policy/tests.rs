@@ -34,7 +34,7 @@ fn base() -> Document {
     toml::from_str(&text).unwrap()
 }
 
-fn example(key: &Key) -> Toml {
+fn example(key: &TableKey) -> Toml {
     let mut document: Document = toml::from_str(&format!("value = {}", key.example)).unwrap();
     document.remove("value").unwrap()
 }
@@ -103,7 +103,7 @@ impl Walk<'_> {
     fn table(
         &mut self,
         path: &str,
-        table: &Table,
+        table: &KeyTable,
         fixed: &Document,
         put: &dyn Fn(Toml) -> Document,
     ) {
@@ -170,7 +170,7 @@ impl Walk<'_> {
         }
     }
 
-    fn form(&mut self, path: &str, form: &Form, put: &dyn Fn(Toml) -> Document) {
+    fn form(&mut self, path: &str, form: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let accept = |value: Toml| {
             self.readers
                 .accept(&put(value.clone()), &format!("{path} = {value}"))
@@ -180,17 +180,17 @@ impl Walk<'_> {
                 .refuse(&put(value.clone()), &format!("{path} = {value}"))
         };
         match form {
-            Form::Text(_) | Form::Moment(_) => {
+            ValueForm::Text(_) | ValueForm::Moment(_) => {
                 [Toml::from(true), 7.into()].into_iter().for_each(refuse)
             }
-            Form::Words(words) => {
+            ValueForm::Words(words) => {
                 words.iter().for_each(|word| accept((*word).into()));
                 refuse("xyzzy".into());
             }
-            Form::Flag => [true, false]
+            ValueForm::Flag => [true, false]
                 .into_iter()
                 .for_each(|flag| accept(flag.into())),
-            Form::Number(least, most) => {
+            ValueForm::Number(least, most) => {
                 for number in [*least, *most] {
                     accept(number.into());
                 }
@@ -198,8 +198,8 @@ impl Walk<'_> {
                     refuse(number.into());
                 }
             }
-            Form::Table(table) => self.table(path, table, &required(table), put),
-            Form::OneKeyOf(table) => {
+            ValueForm::Table(table) => self.table(path, table, &required(table), put),
+            ValueForm::OneKeyOf(table) => {
                 refuse(Toml::Table(Document::new()));
                 refuse(Toml::Table(
                     table
@@ -210,7 +210,7 @@ impl Walk<'_> {
                 ));
                 self.table(path, table, &Document::new(), put);
             }
-            Form::Named(_, inner) => {
+            ValueForm::Named(_, inner) => {
                 let names: &[&str] = match path {
                     ".people" => &["alice"],
                     ".checks" => &["vsa"],
@@ -222,15 +222,15 @@ impl Walk<'_> {
                     self.named(path, name, inner, put);
                 }
             }
-            Form::OneOrMore(inner) => {
+            ValueForm::OneOrMore(inner) => {
                 self.form(path, inner, put);
                 self.form(&format!("{path}[]"), inner, &|value| {
                     put(Toml::Array(vec![value]))
                 });
             }
-            Form::Either(forms) => forms
+            ValueForm::Either(forms) => forms
                 .iter()
-                .filter(|form| !matches!(form, Form::Text(_)))
+                .filter(|form| !matches!(form, ValueForm::Text(_)))
                 .for_each(|form| {
                     self.form(path, form, put);
                 }),
@@ -238,7 +238,7 @@ impl Walk<'_> {
     }
 
     /// One name in a table of names, beside those that the base has.
-    fn named(&mut self, path: &str, name: &str, inner: &Form, put: &dyn Fn(Toml) -> Document) {
+    fn named(&mut self, path: &str, name: &str, inner: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let there = base()
             .get(path.trim_start_matches('.'))
             .and_then(|it| it.as_table().cloned())
@@ -252,16 +252,18 @@ impl Walk<'_> {
             &with("Not a name", "p2".into()),
             &format!("{path}.\"Not a name\""),
         );
-        let fixed = |table: &Table| match there.get(name).and_then(|it| it.as_table().cloned()) {
+        let fixed = |table: &KeyTable| match there.get(name).and_then(|it| it.as_table().cloned()) {
             Some(own) => own,
             None => required(table),
         };
         let put = |value| with(name, value);
         match inner {
-            Form::Table(table) => self.table(&format!("{path}.{name}"), table, &fixed(table), &put),
-            Form::Either(forms) => {
+            ValueForm::Table(table) => {
+                self.table(&format!("{path}.{name}"), table, &fixed(table), &put)
+            }
+            ValueForm::Either(forms) => {
                 for form in *forms {
-                    if let Form::Table(table) = form {
+                    if let ValueForm::Table(table) = form {
                         self.table(&format!("{path}.{name}"), table, &fixed(table), &put);
                     }
                 }
@@ -272,9 +274,9 @@ impl Walk<'_> {
 }
 
 /// What a table must hold; of two keys of which one must be there, the later.
-fn required(table: &Table) -> Document {
+fn required(table: &KeyTable) -> Document {
     let place = |name| table.keys.iter().position(|it| it.name == name);
-    let later = |key: &Key| key.or.is_some_and(|other| place(other) < place(key.name));
+    let later = |key: &TableKey| key.or.is_some_and(|other| place(other) < place(key.name));
     table
         .keys
         .iter()

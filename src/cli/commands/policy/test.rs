@@ -144,11 +144,11 @@ fn count(count: replay::Count) -> view::Count {
 /// An environment as either policy writes it; a ledger may be of one that is gone from both.
 fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
     let known = in_force
-        .of_ledger(ledger)
-        .or_else(|| proposal.of_ledger(ledger));
+        .environment_of_ledger(ledger)
+        .or_else(|| proposal.environment_of_ledger(ledger));
     known.map_or_else(
         || ledger.to_string(),
-        crate::domain::policy::Environment::shown,
+        crate::domain::policy::Environment::display_name,
     )
 }
 

@@ -1,90 +1,90 @@
 //! The keys of `[components.<name>]`.
 
-use super::{COMMAND, Form, Key, NAME, SECRETS, SPAN, Table, Text, VARIABLES};
+use super::{COMMAND, KeyTable, NAME, SECRETS, SPAN, TableKey, TextForm, VARIABLES, ValueForm};
 
-const PATH: Text = Text::new("path or glob", "^[^/]");
+const PATH: TextForm = TextForm::new("path or glob", "^[^/]");
 
 /// `[components.<name>]`.
-pub const COMPONENT: Table = Table {
+pub const COMPONENT: KeyTable = KeyTable {
     keys: &[
-        Key::new(
+        TableKey::new(
             "paths",
-            Form::OneOrMore(&Form::Text(&PATH)),
+            ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
             "[\"api/**\", \"lib/**\"]",
             "The files that are its content. A path without a glob character is a file, or a folder with everything beneath it; `*` and \
              `?` never match a `/`, `**` does. A file may belong to several components.",
         )
         .default("the whole tree"),
-        Key::new(
+        TableKey::new(
             "depends_on",
-            Form::OneOrMore(&Form::Text(&NAME)),
+            ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
             "\"network\"",
             "The components that are applied before it.",
         ),
-        Key::new(
+        TableKey::new(
             "plan",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"terraform plan -out=$DEPLOY_PLAN\"",
             "Prints, or leaves at `$DEPLOY_PLAN`, what `apply` would do. As every command, a text for `sh -c`.",
         )
         .needs("apply"),
-        Key::new(
+        TableKey::new(
             "apply",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"terraform apply $DEPLOY_PLAN\"",
             "Brings the commit into the environment.",
         )
         .default("nothing is executed: what another system did is recorded"),
-        Key::new(
+        TableKey::new(
             "verify",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"curl -fsS $DEPLOY_URL/health\"",
             "Succeeds if what runs is well.",
         ),
-        Key::new(
+        TableKey::new(
             "destroy",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"terraform destroy -auto-approve\"",
             "Takes the component out of the environment; succeeds also where nothing of it is left.",
         ),
-        Key::new("build", Form::Text(&COMMAND), "\"make image\"", "Makes what is deployed."),
-        Key::new(
+        TableKey::new("build", ValueForm::Text(&COMMAND), "\"make image\"", "Makes what is deployed."),
+        TableKey::new(
             "variables",
             VARIABLES,
             "{ REGION = \"eu-west-1\" }",
             "Passed to its commands; an environment's of the same name win. Names that begin with `DEPLOY_` or `GIT_DEPLOY_` are taken.",
         ),
-        Key::new(
+        TableKey::new(
             "secrets",
             SECRETS,
             "{ TOKEN = \"pass show api/token\" }",
             "Likewise, each read from its command at the moment of use. A command alone may stand for the table.",
         ),
-        Key::new(
+        TableKey::new(
             "retries",
-            Form::Number(0, 10),
+            ValueForm::Number(0, 10),
             "2",
             "How often `apply`, planned anew, and `verify` are tried again after a failure.",
         )
         .default("`0`"),
-        Key::new("timeout", Form::Text(&SPAN), "\"30m\"", "How long one command may take.")
+        TableKey::new("timeout", ValueForm::Text(&SPAN), "\"30m\"", "How long one command may take.")
             .default("as long as it likes"),
     ],
 };
 
 /// `secrets`.
-pub const SECRET: Table = Table {
+pub const SECRET: KeyTable = KeyTable {
     keys: &[
-        Key::new(
+        TableKey::new(
             "command",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"pass show api/token\"",
             "Prints the secret; the newline at its end is no part of it.",
         )
         .required(),
-        Key::new(
+        TableKey::new(
             "plan",
-            Form::Flag,
+            ValueForm::Flag,
             "true",
             "Planning needs it, before all approvals are there.",
         )

@@ -1,46 +1,48 @@
 //! The keys of `notify`.
 
-use super::{COMMAND, Form, Key, Table, Text};
+use super::{COMMAND, KeyTable, TableKey, TextForm, ValueForm};
 
-const ADDRESS: Text = Text::new(
+const ADDRESS: TextForm = TextForm::new(
     "address",
     "^(https://|http://(localhost|127\\.|\\[::1\\]))[!-~]+$",
 );
 
 /// The value of `notify`.
-pub(super) const NOTIFIED: Form =
-    Form::OneOrMore(&Form::Either(&[Form::Text(&COMMAND), Form::Table(&NOTIFY)]));
+pub(super) const NOTIFIED: ValueForm = ValueForm::OneOrMore(&ValueForm::Either(&[
+    ValueForm::Text(&COMMAND),
+    ValueForm::Table(&NOTIFY),
+]));
 
 /// `notify`.
-pub const NOTIFY: Table = Table {
+pub const NOTIFY: KeyTable = KeyTable {
     keys: &[
-        Key::new(
+        TableKey::new(
             "command",
-            Form::Text(&COMMAND),
+            ValueForm::Text(&COMMAND),
             "\"make announce\"",
             "Is run, with the event as CloudEvents JSON on its standard input and `DEPLOY_EVENT`, `DEPLOY_ENV`, `DEPLOY_SUMMARY` and others \
              in its environment. It is tried three times.",
         )
         .or("webhook"),
-        Key::new(
+        TableKey::new(
             "webhook",
-            Form::Either(&[Form::Text(&ADDRESS), Form::Table(&WEBHOOK)]),
+            ValueForm::Either(&[ValueForm::Text(&ADDRESS), ValueForm::Table(&WEBHOOK)]),
             "\"https://hooks.example.com/deployments\"",
             "The address to which a message is posted. Plaintext `http://` only to this machine itself. It is tried again while the run \
              goes on, delays nothing, and what did not arrive is told at the end.",
         )
         .or("command"),
-        Key::new(
+        TableKey::new(
             "format",
-            Form::Words(&["cloudevents", "slack"]),
+            ValueForm::Words(&["cloudevents", "slack"]),
             "\"slack\"",
             "The form of the message: CloudEvents JSON that carries CDEvents, or what Slack's incoming webhooks, and many others, read.",
         )
         .needs("webhook")
         .default("`\"cloudevents\"`"),
-        Key::new(
+        TableKey::new(
             "on",
-            Form::OneOrMore(&Form::Words(&[
+            ValueForm::OneOrMore(&ValueForm::Words(&[
                 "plan-ready",
                 "approval-needed",
                 "started",
@@ -58,10 +60,10 @@ pub const NOTIFY: Table = Table {
 };
 
 /// `webhook`, where its address is a secret.
-pub const WEBHOOK: Table = Table {
-    keys: &[Key::new(
+pub const WEBHOOK: KeyTable = KeyTable {
+    keys: &[TableKey::new(
         "command",
-        Form::Text(&COMMAND),
+        ValueForm::Text(&COMMAND),
         "\"pass show chat/webhook\"",
         "Prints the address, which is a secret; the newline at its end is no part of it.",
     )

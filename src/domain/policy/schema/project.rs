@@ -1,66 +1,66 @@
 //! The keys at the top of the file, and those of people, `[policy]`, `[checks]` and `[artifacts]`.
 
 use super::{
-    COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, Form, Key, MEMBERS, NAME, PREDICATE,
-    PUBLIC_KEY, Table, notify::NOTIFIED,
+    COMPONENT, EMAIL, ENVIRONMENT, ENVIRONMENT_NAME, KeyTable, MEMBERS, NAME, PREDICATE,
+    PUBLIC_KEY, TableKey, ValueForm, notify::NOTIFIED,
 };
 
 /// The whole file.
-pub const TOP: Table = Table {
+pub const TOP: KeyTable = KeyTable {
     keys: &[
-        Key::new("schema", Form::Number(1, 1), "1", "The version of this file's format.").required(),
-        Key::new("project", Form::Text(&NAME), "\"catalogue\"", "The project's name, which never changes.").required(),
-        Key::new(
+        TableKey::new("schema", ValueForm::Number(1, 1), "1", "The version of this file's format.").required(),
+        TableKey::new("project", ValueForm::Text(&NAME), "\"catalogue\"", "The project's name, which never changes.").required(),
+        TableKey::new(
             "people",
-            Form::Named(&NAME, &Form::Either(&[Form::Text(&PUBLIC_KEY), Form::Table(&PERSON)])),
+            ValueForm::Named(&NAME, &ValueForm::Either(&[ValueForm::Text(&PUBLIC_KEY), ValueForm::Table(&PERSON)])),
             "{ alice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\" }",
             "Everyone with a key, machines too, by name. A key alone may stand for the table. A key, an address and a name each \
              belong to one person.",
         )
         .required(),
-        Key::new(
+        TableKey::new(
             "groups",
-            Form::Named(&NAME, &Form::OneOrMore(&Form::Text(&NAME))),
+            ValueForm::Named(&NAME, &ValueForm::OneOrMore(&ValueForm::Text(&NAME))),
             "{ release = [\"alice\"] }",
             "Sets of people, which rules may name like a person. People and groups share one name space; a group holds no group.",
         ),
-        Key::new(
+        TableKey::new(
             "policy",
-            Form::Table(&CHANGE),
+            ValueForm::Table(&CHANGE),
             "{ admins = \"alice\" }",
             "Who may change this file.",
         ),
-        Key::new(
+        TableKey::new(
             "environments",
-            Form::Named(&ENVIRONMENT_NAME, &Form::Table(&ENVIRONMENT)),
+            ValueForm::Named(&ENVIRONMENT_NAME, &ValueForm::Table(&ENVIRONMENT)),
             "{ dev = {}, prod = { promote_from = \"dev\" } }",
             "The environments, by name. A literal prefix, a dash and a star, such as `\"pr-*\"`, stands for ephemeral ones; it must not \
              match another name.",
         ),
-        Key::new(
+        TableKey::new(
             "components",
-            Form::Named(&NAME, &Form::Table(&COMPONENT)),
+            ValueForm::Named(&NAME, &ValueForm::Table(&COMPONENT)),
             "{ api = { paths = \"api/**\" } }",
             "The parts of the repository that are deployed by themselves, by name. `rest` is reserved for the paths that no component owns.",
         )
         .default("one component with the project's name that is the whole tree"),
-        Key::new(
+        TableKey::new(
             "checks",
-            Form::Named(&PREDICATE, &Form::Table(&VOUCHERS)),
+            ValueForm::Named(&PREDICATE, &ValueForm::Table(&VOUCHERS)),
             "{ test-result = { by = \"alice\" } }",
             "Who may vouch for what, by type of attestation: in-toto's short name, or a full predicate type URI. A type that is not \
              listed counts for nothing.",
         )
         .default("everyone listed may vouch for anything"),
-        Key::new("artifacts", Form::Table(&ARTIFACTS), "{ by = \"alice\" }", "Who may say what was built."),
-        Key::new(
+        TableKey::new("artifacts", ValueForm::Table(&ARTIFACTS), "{ by = \"alice\" }", "Who may say what was built."),
+        TableKey::new(
             "unowned",
-            Form::Words(&["gated", "free"]),
+            ValueForm::Words(&["gated", "free"]),
             "\"free\"",
             "How paths that no component owns are treated: as a component `rest` that is gated like the others, or without a gate.",
         )
         .default("`\"gated\"`"),
-        Key::new(
+        TableKey::new(
             "notify",
             NOTIFIED,
             "\"make announce\"",
@@ -70,32 +70,32 @@ pub const TOP: Table = Table {
 };
 
 /// `[people]`.
-pub const PERSON: Table = Table {
+pub const PERSON: KeyTable = KeyTable {
     keys: &[
-        Key::new(
+        TableKey::new(
             "key",
-            Form::Text(&PUBLIC_KEY),
+            ValueForm::Text(&PUBLIC_KEY),
             "\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"",
             "The minisign public key that signs now: the second line of a `.pub` file.",
         )
         .required(),
-        Key::new(
+        TableKey::new(
             "retired",
-            Form::OneOrMore(&Form::Text(&PUBLIC_KEY)),
+            ValueForm::OneOrMore(&ValueForm::Text(&PUBLIC_KEY)),
             "\"RWQBAQEBAQEBAQEHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"",
             "Earlier keys. They sign nothing new, but the finish of their open run; what they signed still counts. A key that was \
              stolen is removed altogether instead: then nothing it signed counts any more.",
         ),
-        Key::new(
+        TableKey::new(
             "emails",
-            Form::OneOrMore(&Form::Text(&EMAIL)),
+            ValueForm::OneOrMore(&ValueForm::Text(&EMAIL)),
             "[\"alice@example.com\"]",
             "The addresses under which the person commits, whatever their case. By them it is told whose changes a deployment brings, \
              for `prevent_self`.",
         ),
-        Key::new(
+        TableKey::new(
             "machine",
-            Form::Flag,
+            ValueForm::Flag,
             "true",
             "A machine may deploy and vouch, but never approves, breaks glass or unlocks.",
         )
@@ -104,13 +104,13 @@ pub const PERSON: Table = Table {
 };
 
 /// `[policy]`.
-pub const CHANGE: Table = Table {
+pub const CHANGE: KeyTable = KeyTable {
     keys: &[
-        Key::new("admins", MEMBERS, "[\"alice\"]", "Who may publish a policy, and approve one.")
+        TableKey::new("admins", MEMBERS, "[\"alice\"]", "Who may publish a policy, and approve one.")
             .default("those whose keys the genesis names: whoever ran `git deploy init`"),
-        Key::new(
+        TableKey::new(
             "approvals",
-            Form::Number(0, 20),
+            ValueForm::Number(0, 20),
             "1",
             "How many admins, who are people, must approve a policy besides the one who publishes it.",
         )
@@ -119,8 +119,8 @@ pub const CHANGE: Table = Table {
 };
 
 /// `[checks]`.
-pub const VOUCHERS: Table = Table {
-    keys: &[Key::new(
+pub const VOUCHERS: KeyTable = KeyTable {
+    keys: &[TableKey::new(
         "by",
         MEMBERS,
         "\"ci\"",
@@ -130,9 +130,9 @@ pub const VOUCHERS: Table = Table {
 };
 
 /// `[artifacts]`.
-pub const ARTIFACTS: Table = Table {
+pub const ARTIFACTS: KeyTable = KeyTable {
     keys: &[
-        Key::new("by", MEMBERS, "\"ci\"", "Whose builds and artifacts count.")
+        TableKey::new("by", MEMBERS, "\"ci\"", "Whose builds and artifacts count.")
             .default("everyone listed"),
     ],
 };

@@ -435,9 +435,9 @@ fn all_at_once() {
         .replace("\"catalogue\"", "7");
     let errors = Policy::parse(&with_keys(&text)).unwrap_err();
     let places: Vec<_> = errors
-        .findings()
+        .errors()
         .iter()
-        .map(|finding| finding.place.unwrap().0)
+        .map(|finding| finding.position.unwrap().0)
         .collect();
     assert_eq!(places, [3, 11, 11, 11], "{errors}");
 }
@@ -465,6 +465,6 @@ fn hostile_files() {
         long(&format!("[people]\n{people}")),
     ] {
         let errors = Policy::parse(&text).unwrap_err();
-        assert!(errors.findings().len() <= 100);
+        assert!(errors.errors().len() <= 100);
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::entry::{
     Change, Deployment, Ended, Image, Intent, Kind, Outcome, Target, VerificationResult,
 };
 use crate::domain::id::CommitId;
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::run::notify::{Notice, cloudevents, slack, variables};
 
 fn commit(digit: &str) -> CommitId {
@@ -46,7 +46,7 @@ fn ended(change: &Change, outcome: Outcome) -> Ended {
 }
 
 /// A deployment of everything that may happen to a component at once.
-fn full(event: Event, kind: Kind) -> Notice {
+fn full(event: NotifyEvent, kind: Kind) -> Notice {
     let changes = vec![
         change("api", Some("1"), Intent::Change),
         change("new", None, Intent::Change),
@@ -88,7 +88,7 @@ fn pretty(events: &[Vec<u8>]) -> String {
 
 #[test]
 fn messages() {
-    let rolled_back = full(Event::RolledBack, Kind::Deploy);
+    let rolled_back = full(NotifyEvent::RolledBack, Kind::Deploy);
     insta::assert_snapshot!("cloudevents", pretty(&cloudevents::all(&rolled_back)));
     insta::assert_snapshot!(
         "slack",
@@ -101,7 +101,7 @@ fn messages() {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
-    let types = Event::ALL.map(|(word, event)| {
+    let types = NotifyEvent::ALL.map(|(word, event)| {
         let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
         format!(
             "{word}: {} {}",
@@ -110,7 +110,7 @@ fn messages() {
         )
     });
     insta::assert_snapshot!("types", types.join("\n"));
-    let summaries = Event::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
+    let summaries = NotifyEvent::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
     insta::assert_snapshot!("summaries", summaries.join("\n"));
 }
 
@@ -127,7 +127,7 @@ fn what_the_specifications_ask_for() {
     ];
     let mut ids = std::collections::BTreeSet::new();
     let mut count = 0;
-    for (_, event) in Event::ALL {
+    for (_, event) in NotifyEvent::ALL {
         for kind in kinds {
             let mut notice = full(event, kind);
             notice.expires = Some(notice.time);
@@ -256,11 +256,14 @@ fn services_and_environments() {
         "service.deployed new",
         "service.removed old",
     ];
-    assert_eq!(types(&full(Event::RolledBack, Kind::Deploy)), services);
+    assert_eq!(
+        types(&full(NotifyEvent::RolledBack, Kind::Deploy)),
+        services
+    );
     let one = |kind, from| {
         let changes = vec![change("api", from, Intent::Change)];
         let ends = [ended(&changes[0], Outcome::Succeeded)];
-        let mut notice = notice(Event::Succeeded)
+        let mut notice = notice(NotifyEvent::Succeeded)
             .about(&Deployment::new(kind, changes))
             .ended(&ends);
         notice.expires = Some(notice.time);
@@ -273,14 +276,14 @@ fn services_and_environments() {
     );
     assert_eq!(one(Kind::Rollback, Some("1")), ["service.rolledback api"]);
     assert_eq!(one(Kind::Exec, Some("1")), [""; 0]);
-    let destroyed = types(&full(Event::Succeeded, Kind::Destroy));
+    let destroyed = types(&full(NotifyEvent::Succeeded, Kind::Destroy));
     assert_eq!(destroyed.last().unwrap(), "environment.deleted prod");
 }
 
 /// Nothing that a commit or a command says makes a message too long, calls everybody, or drives what shows it.
 #[test]
 fn hostile_words() {
-    let mut notice = full(Event::Failed, Kind::Deploy);
+    let mut notice = full(NotifyEvent::Failed, Kind::Deploy);
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());
     notice.components = (0..5_000).map(|_| notice.components[0].clone()).collect();
