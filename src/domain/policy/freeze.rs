@@ -6,23 +6,79 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
+use super::reader::TomlValue;
+use super::table::{TextForm, ValueForm, policy_table};
 use super::zone::Zone;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// `freeze = { start, end, timezone, reason }`: a window in which nothing is deployed.
+const DATE_TIME: TextForm = TextForm::new(
+    "day and time, date, or date and time",
+    "^([A-Za-z]+ [0-9]{2}:[0-9]{2}|[^A-Za-z].*)$",
+);
+const ZONE: TextForm = TextForm::new("time zone", "^[A-Za-z0-9+_/-]+$");
+const LINE: TextForm = TextForm::new("line", "^[^\\n]+$");
+
+policy_table! {
+    /// `freeze` as the file has it.
+    pub(super) struct FreezeTable, read with (key, _given: ());
+
+    keys {
+        /// The start of the window: `Fri 16:00` for every week, or `2026-12-20`, `2026-12-20T18:00` or
+        /// `2026-12-20T18:00:00Z` for a single window.
+        start: String {
+            form: ValueForm::DateOrText(&DATE_TIME),
+            example: "\"2026-12-24\"",
+            used_as: "active_until",
+            required: key.read(TomlValue::date_or_text),
+        }
+        /// The end of the window, of the same kind as its start. A date without a time includes that day.
+        end: String {
+            form: ValueForm::DateOrText(&DATE_TIME),
+            example: "\"2027-01-02\"",
+            used_as: "active_until",
+            required: key.read(TomlValue::date_or_text),
+        }
+        /// The IANA time zone of days and local times.
+        timezone: Zone {
+            form: ValueForm::Text(&ZONE),
+            example: "\"Europe/London\"",
+            default: "`\"UTC\"`",
+            used_as: "active_until",
+            read: key.parse().unwrap_or(Zone::UTC),
+        }
+        /// The reason, shown with a refusal.
+        reason: Option<Line> {
+            form: ValueForm::Text(&LINE),
+            example: "\"Christmas\"",
+            read: key.parse(),
+        }
+    }
+}
+
+impl FreezeTable {
+    /// Reads a window.
+    pub(super) fn read_window(value: &TomlValue<'_>) -> Option<Freeze> {
+        let table = Self::read(&value.fields(&Self::TABLE), ())?;
+        Freeze::new(&table.start, &table.end, table.timezone, table.reason)
+            .map_err(|error| value.report(error, None))
+            .ok()
+    }
+}
+
+/// A window in which deployments are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freeze {
-    window: Window,
-    /// `timezone` (default UTC): the IANA time zone in which days and local times are meant.
+    window: FreezeWindow,
+    /// The time zone of days and local times.
     pub timezone: Zone,
-    /// `reason`: shown to whoever is stopped.
+    /// The reason, shown with a refusal.
     pub reason: Option<Line>,
     written: (String, String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Window {
+enum FreezeWindow {
     /// Every week from one day and time to another.
     Weekly {
         start: (Weekday, NaiveTime),
@@ -62,13 +118,13 @@ impl Freeze {
                         "start and end are the same moment of the week; to stop everything use a lock".to_owned()
                     );
                 }
-                Window::Weekly {
+                FreezeWindow::Weekly {
                     start: (start_day, start_time),
                     end: (end_day, end_time),
                 }
             }
             (WindowBound::Once(start), WindowBound::Once(end)) if start < end => {
-                Window::Once { start, end }
+                FreezeWindow::Once { start, end }
             }
             (WindowBound::Once(_), WindowBound::Once(_)) => {
                 return Err(format!("it ends ({end}) before it starts ({start})"));
@@ -86,8 +142,8 @@ impl Freeze {
     /// When the window that holds `now` ends; `None` outside of it. The start belongs to the window, the end does not.
     pub fn active_until(&self, now: Time) -> Option<Time> {
         match self.window {
-            Window::Once { start, end } => (start <= now && now < end).then_some(end),
-            Window::Weekly { start, end } => {
+            FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
+            FreezeWindow::Weekly { start, end } => {
                 let today = self.timezone.to_local(now)?.date();
                 let days = u64::from(
                     (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,

@@ -1,6 +1,6 @@
-//! Walks a TOML document and says, with its place, what is not as it should be.
+//! Reads a TOML document value by value and reports each mistake with its position.
 //!
-//! Reading goes on after a mistake, so that one run shows all of them; a policy is made only if there was none.
+//! Reading goes on after a mistake, so that one run shows all of them. A policy is made only if there was none.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ErrorCollector, suggest_nearest};
-use super::schema::{KeyTable, ValueForm};
+use super::table::{KeyTable, TableKey, ValueForm, Word};
 use crate::domain::time::Span;
 
 /// A value of the file, and the key that leads to it.
@@ -17,12 +17,12 @@ use crate::domain::time::Span;
 pub(super) struct TomlValue<'a> {
     value: &'a DeValue<'a>,
     offset: usize,
-    /// Such as `environments.prod.approvals`.
-    pub(super) path: String,
-    out: &'a ErrorCollector<'a>,
+    /// The path of the key, such as `environments.prod.approvals`.
+    path: String,
+    errors: &'a ErrorCollector<'a>,
 }
 
-/// A key of a table whose keys are names, with its value.
+/// A value in a table whose keys are names, with its name.
 pub(super) struct NamedValue<'a> {
     pub(super) key: &'a str,
     pub(super) value: TomlValue<'a>,
@@ -30,7 +30,7 @@ pub(super) struct NamedValue<'a> {
 }
 
 impl NamedValue<'_> {
-    /// The key as a name.
+    /// Parses the key as a name.
     pub(super) fn parse_name<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.key
             .parse()
@@ -38,29 +38,31 @@ impl NamedValue<'_> {
             .ok()
     }
 
-    /// Reports the key.
-    pub(super) fn report(&self, what: impl AsRef<str>, hint: Option<String>) {
+    /// Reports a mistake at the key.
+    pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
         self.value
-            .out
-            .add(Some(self.offset), &self.value.path, what, hint);
+            .errors
+            .add(Some(self.offset), &self.value.path, message, hint);
     }
 }
 
 impl<'a> TomlValue<'a> {
-    pub(super) fn root(document: &'a DeValue<'a>, out: &'a ErrorCollector<'a>) -> Self {
+    pub(super) fn root(document: &'a DeValue<'a>, errors: &'a ErrorCollector<'a>) -> Self {
         Self {
             value: document,
             offset: 0,
             path: String::new(),
-            out,
+            errors,
         }
     }
 
-    /// Reports this value.
-    pub(super) fn report(&self, what: impl AsRef<str>, hint: Option<String>) {
-        self.out.add(Some(self.offset), &self.path, what, hint);
+    /// Reports a mistake at this value.
+    pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
+        self.errors
+            .add(Some(self.offset), &self.path, message, hint);
     }
 
+    /// Reports that the value is of the wrong type.
     pub(super) fn report_type(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a text",
@@ -90,6 +92,7 @@ impl<'a> TomlValue<'a> {
         }
     }
 
+    /// Reads a text.
     pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
@@ -98,7 +101,7 @@ impl<'a> TomlValue<'a> {
         text
     }
 
-    /// A text, or a TOML date or time in its written form.
+    /// Reads a text, or a TOML date or time in its written form.
     pub(super) fn date_or_text(&self) -> Option<String> {
         match self.value {
             DeValue::Datetime(datetime) => Some(datetime.to_string()),
@@ -106,6 +109,7 @@ impl<'a> TomlValue<'a> {
         }
     }
 
+    /// Reads `true` or `false`.
     pub(super) fn flag(&self) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
@@ -114,6 +118,7 @@ impl<'a> TomlValue<'a> {
         flag
     }
 
+    /// Reads a whole number between two bounds.
     pub(super) fn number(&self, least: u32, most: u32) -> Option<u32> {
         let Some(integer) = self.value.as_integer() else {
             self.report_type("a whole number");
@@ -130,19 +135,19 @@ impl<'a> TomlValue<'a> {
         number
     }
 
-    /// A text that has a type of its own.
+    /// Parses a text into a type of its own.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.parse_with(|text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
-    /// A text that a function reads.
-    pub(super) fn parse_with<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        read(self.text()?)
+    /// Parses a text with a function.
+    pub(super) fn parse_with<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(self.text()?)
             .map_err(|error| self.report(error, None))
             .ok()
     }
 
-    /// A span of at least a second.
+    /// Reads a span of at least one second.
     pub(super) fn span(&self) -> Option<Span> {
         let span: Span = self.parse()?;
         if span.as_seconds() == 0 {
@@ -151,41 +156,41 @@ impl<'a> TomlValue<'a> {
         Some(span)
     }
 
-    /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
-        if found.is_none() {
-            let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let expected = format!("{text:?} is not {}", known.join(" or "));
-            self.report(
-                expected,
-                suggest_nearest(text, words.iter().map(|(word, _)| *word)),
-            );
-        }
-        found
+    /// Reads a word of an enum.
+    pub(super) fn word<T: Word>(&self) -> Option<T> {
+        self.one_of(T::WORDS)
     }
 
-    /// The values of a list; a value that is no list stands for a list of itself.
+    /// Reads one of a few words.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let message = format!("{text:?} is not {}", known.join(" or "));
+            let hint = suggest_nearest(text, words.iter().map(|(word, _)| *word));
+            self.report(message, hint);
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// Returns the values of a list; a value that is no list stands for a list of itself.
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value {
             DeValue::Array(items) => items
                 .iter()
-                .map(|item| self.spanned(item, self.path.clone()))
+                .map(|item| self.child(item, self.path.clone()))
                 .collect(),
             _ => vec![self.clone()],
         }
     }
 
-    fn spanned(&self, item: &'a Spanned<DeValue<'a>>, path: String) -> Self {
+    fn child(&self, item: &'a Spanned<DeValue<'a>>, path: String) -> Self {
         Self {
             value: item.get_ref(),
             offset: item.span().start,
             path,
-            out: self.out,
+            errors: self.errors,
         }
     }
 
@@ -197,38 +202,46 @@ impl<'a> TomlValue<'a> {
         table
     }
 
-    /// A table whose keys are known; others are reported.
+    /// Reads a table whose keys are known. Unknown keys and keys without the one that they need are reported.
     pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
         let table = self.as_table();
         for (key, _) in table.into_iter().flatten() {
-            let word = key.get_ref().as_ref();
-            if known.key(word).is_none() {
-                let hint = suggest_nearest(word, known.names());
-                let all = || {
-                    format!(
-                        "known keys are {}",
-                        known.names().collect::<Vec<_>>().join(", ")
-                    )
-                };
-                let hint = hint.unwrap_or_else(all);
-                let place = if self.path.is_empty() {
-                    "at the top of the file"
-                } else {
-                    "here"
-                };
-                let what = format!("unknown key {word:?} {place}");
-                self.out
-                    .add(Some(key.span().start), &self.path, what, Some(hint));
+            if known.key(key.get_ref()).is_none() {
+                self.report_unknown(key.get_ref(), key.span().start, known);
             }
         }
-        TableFields {
+        let fields = TableFields {
             table,
-            node: self.clone(),
+            parent: self.clone(),
             known,
-        }
+        };
+        fields.report_unmet_needs();
+        fields
     }
 
-    /// A table whose keys are names, at most `most`, in order of key.
+    fn report_unknown(&self, word: &str, offset: usize, known: &KeyTable) {
+        if let Some(purpose) = known.plan_for(word) {
+            let message = format!("the key {word:?} is not supported yet: {purpose}");
+            let hint = "remove it for now".to_owned();
+            self.errors
+                .add(Some(offset), &self.path, message, Some(hint));
+            return;
+        }
+        let hint = suggest_nearest(word, known.names()).unwrap_or_else(|| {
+            let names: Vec<_> = known.names().collect();
+            format!("known keys are {}", names.join(", "))
+        });
+        let place = if self.path.is_empty() {
+            "at the top of the file"
+        } else {
+            "here"
+        };
+        let message = format!("unknown key {word:?} {place}");
+        self.errors
+            .add(Some(offset), &self.path, message, Some(hint));
+    }
+
+    /// Reads a table whose keys are names, at most `most`, in order of the names.
     pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
         let Some(table) = self.as_table() else {
             return Vec::new();
@@ -240,93 +253,156 @@ impl<'a> TomlValue<'a> {
             );
             return Vec::new();
         }
-        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+        let named_value = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
             let key: &'a Spanned<std::borrow::Cow<'a, str>> = key;
             let word = key.get_ref().as_ref();
             let path = self.child_path(word);
-            self.out.record_position(&path, key.span().start);
+            self.errors.record_position(&path, key.span().start);
             NamedValue {
                 key: word,
-                value: self.spanned(value, path),
+                value: self.child(value, path),
                 offset: key.span().start,
             }
         };
-        table.iter().map(entry).collect()
+        table.iter().map(named_value).collect()
     }
 }
 
 /// A table with known keys.
 pub(super) struct TableFields<'a> {
     table: Option<&'a DeTable<'a>>,
-    pub(super) node: TomlValue<'a>,
+    parent: TomlValue<'a>,
     known: &'static KeyTable,
 }
 
 impl<'a> TableFields<'a> {
-    /// The value of a key, if it is there.
-    pub(super) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
+    /// Makes a table that the file does not have, in which every key is absent.
+    pub(super) fn absent(parent: &TomlValue<'a>, known: &'static KeyTable) -> Self {
+        Self {
+            table: None,
+            parent: parent.clone(),
+            known,
+        }
+    }
+
+    /// Looks up a key by its name.
+    pub(super) fn key(&self, name: &'static str) -> TableField<'_, 'a> {
+        TableField { fields: self, name }
+    }
+
+    fn report_unmet_needs(&self) {
+        for key in self.known.keys {
+            if let Some((needed, reason)) = key.needs
+                && let Some(value) = self.key(key.name).value()
+                && self.key(needed).value().is_none()
+            {
+                value.report(format!("it needs the key {needed:?}: {reason}"), None);
+            }
+        }
+    }
+}
+
+/// A key of a table, which may be absent. What is read from it is `None` if it is absent or wrong; a mistake is reported.
+pub(super) struct TableField<'f, 'a> {
+    fields: &'f TableFields<'a>,
+    name: &'static str,
+}
+
+impl<'a> TableField<'_, 'a> {
+    fn definition(&self) -> Option<&'static TableKey> {
+        self.fields.known.key(self.name)
+    }
+
+    /// Returns the value, if the key is present.
+    pub(super) fn value(&self) -> Option<TomlValue<'a>> {
         debug_assert!(
-            self.known.key(key).is_some(),
-            "{key} is read but not listed as known"
+            self.definition().is_some(),
+            "{} is read but not declared",
+            self.name
         );
-        let value = self.table?.get(key)?;
-        let node = self.node.spanned(value, self.node.child_path(key));
-        self.node.out.record_position(&node.path, node.offset);
-        Some(node)
+        let value = self.fields.table?.get(self.name)?;
+        let parent = &self.fields.parent;
+        let value = parent.child(value, parent.child_path(self.name));
+        value.errors.record_position(&value.path, value.offset);
+        Some(value)
     }
 
-    /// What a function reads from a key's value, if it is there and right.
-    pub(super) fn with<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&TomlValue<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.get(key).and_then(|node| read(&node))
-    }
-
-    /// A number within the key's bounds, if it is there and right.
-    pub(super) fn number(&self, key: &str) -> Option<u32> {
-        let Some(ValueForm::Number(least, most)) = self.known.key(key).map(|key| &key.form) else {
-            return None;
+    /// Reports the key if it must be present and is not, unless the table has a misspelling of it.
+    pub(super) fn report_missing(&self) {
+        let (Some(table), Some(key)) = (self.fields.table, self.definition()) else {
+            return;
         };
-        self.with(key, |node| node.number(*least, *most))
+        if !key.required || self.value().is_some() {
+            return;
+        }
+        let is_misspelling = |word: &str| {
+            self.fields.known.key(word).is_none() && suggest_nearest(word, [self.name]).is_some()
+        };
+        if table.keys().any(|word| is_misspelling(word.get_ref())) {
+            return;
+        }
+        let parent = &self.fields.parent;
+        // A key that is missing at the top of the file has no position.
+        let offset = (!parent.path.is_empty()).then_some(parent.offset);
+        let message = format!("the key {:?} is missing", self.name);
+        let hint = (!key.hint.is_empty()).then(|| key.hint.to_owned());
+        parent.errors.add(offset, &parent.path, message, hint);
     }
 
-    /// What one of the key's words stands for, if it is there and right.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        debug_assert!(
-            matches!(self.known.key(key).map(|key| &key.form), Some(ValueForm::Words(known))
-                if known.iter().eq(words.iter().map(|(word, _)| word))),
-            "the words of {key} are not those that are listed"
-        );
-        self.with(key, |node| node.word(words))
+    /// Reads the value with a function.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&TomlValue<'a>) -> Option<T>) -> Option<T> {
+        self.value().and_then(|value| read(&value))
     }
 
-    /// What a function reads from each value of a key's list; nothing without the key.
-    pub(super) fn each<T>(
-        &self,
-        key: &str,
-        read: impl FnMut(&TomlValue<'a>) -> Option<T>,
-    ) -> Vec<T> {
-        self.get(key)
-            .map(|node| node.list().iter().filter_map(read).collect())
+    /// Reads each value of a list with a function. Without the key there is none.
+    pub(super) fn each<T>(&self, read: impl FnMut(&TomlValue<'a>) -> Option<T>) -> Vec<T> {
+        self.value()
+            .map(|value| value.list().iter().filter_map(read).collect())
             .unwrap_or_default()
     }
 
-    /// The value of a key that must be there.
-    pub(super) fn need(&self, key: &str) -> Option<TomlValue<'a>> {
-        let node = self.get(key);
-        if node.is_none() && self.table.is_some() {
-            self.node
-                .report(format!("the key {key:?} is missing"), None);
-        }
-        node
+    /// Reads a table whose keys are names. Without the key it is empty.
+    pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
+        self.value()
+            .map(|value| value.named_values(most))
+            .unwrap_or_default()
     }
 
-    /// Reports `key`, if it is there while `other`, without which it means nothing, is not.
-    pub(super) fn needs(&self, key: &str, other: &str, why: &str) {
-        if let (Some(node), None) = (self.get(key), self.get(other)) {
-            node.report(format!("it needs the key {other:?}: {why}"), None);
+    /// Parses a text into a type of its own.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
+        self.read(TomlValue::parse)
+    }
+
+    /// Parses a text with a function.
+    pub(super) fn parse_with<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.read(|value| value.parse_with(parse))
+    }
+
+    /// Reads a span of at least one second.
+    pub(super) fn span(&self) -> Option<Span> {
+        self.read(TomlValue::span)
+    }
+
+    /// Reads `true` or `false`.
+    pub(super) fn flag(&self) -> Option<bool> {
+        self.read(TomlValue::flag)
+    }
+
+    /// Reads a number within the bounds that the key's form states.
+    pub(super) fn number(&self) -> Option<u32> {
+        match self.definition()?.form {
+            ValueForm::Number(least, most) => self.read(|value| value.number(least, most)),
+            _ => None,
         }
+    }
+
+    /// Reads a word of an enum.
+    pub(super) fn word<T: Word>(&self) -> Option<T> {
+        self.read(TomlValue::word)
+    }
+
+    /// Reads one of a few words.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        self.read(|value| value.one_of(words))
     }
 }

@@ -3,21 +3,44 @@
 //! Comparing is pure; reading the file, the tag or the command's output is the caller's.
 
 use std::cmp::Ordering;
-use std::fmt;
 
 use super::component::ShellCommand;
+use super::table::{TextForm, ValueForm, policy_table, policy_words};
 use super::template::{Placeholder, Template};
 use crate::domain::name::ComponentName;
 
-/// `version = { from, require_bump, scheme }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionRule {
-    /// `from`: where the version stands.
-    pub from: VersionSource,
-    /// `require_bump` (default false): it must be above the version that runs.
-    pub require_bump: bool,
-    /// `scheme` (default `"semver"`): how two versions compare.
-    pub scheme: VersionScheme,
+const VERSION_SOURCE: TextForm = TextForm::new("source", "^(file|tag|command):.");
+
+policy_table! {
+    /// `version`: where an environment reads versions, and how it compares them.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct VersionRule, read with (key, _given: ());
+
+    keys {
+        /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of the commit.
+        /// `tag:{component}/v*`: the part of a tag on the commit that the star matches. `command:…`: the
+        /// version that a command prints; git-deploy does not run the command, and compares the version that
+        /// the deployment states.
+        pub from: VersionSource {
+            form: ValueForm::Text(&VERSION_SOURCE),
+            example: "\"tag:{component}/v*\"",
+            required: key.parse_with(VersionSource::new),
+        }
+        /// Require a version that is higher than the running one.
+        pub require_bump: bool {
+            form: ValueForm::Flag,
+            example: "true",
+            default: "`false`",
+            read: key.flag().unwrap_or(false),
+        }
+        /// How two versions are compared.
+        pub scheme: VersionScheme {
+            form: ValueForm::Words(VersionScheme::NAMES),
+            example: "\"calver\"",
+            default: "`\"semver\"`",
+            read: key.word().unwrap_or(VersionScheme::Semver),
+        }
+    }
 }
 
 /// Where a version stands.
@@ -95,21 +118,13 @@ impl VersionTagPattern {
     }
 }
 
-/// How two versions compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionScheme {
-    /// `"semver"`: <https://semver.org>, with or without a `v` before it; build metadata does not count.
-    Semver,
-    /// `"calver"`: two to four numbers with dots, such as `2026.03.1`, and perhaps `-modifier`, which comes before the version without.
-    Calver,
-}
-
-impl fmt::Display for VersionScheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Semver => "semver",
-            Self::Calver => "calver",
-        })
+policy_words! {
+    /// How two versions are compared.
+    pub enum VersionScheme {
+        /// <https://semver.org>, with or without a `v` before it. Build metadata does not count.
+        Semver = "semver",
+        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`, which comes before the version without.
+        Calver = "calver",
     }
 }
 

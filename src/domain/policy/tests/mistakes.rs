@@ -101,7 +101,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "approvals = { expires = \"0s\" }",
         &["at least one second"],
     ),
-    ("approvals = 1", "deployers = []", &["names nobody"]),
+    ("approvals = 1", "deployers = []", &["the list is empty"]),
     (
         "approvals = 1",
         "break_glass = { by = \"ci\" }",
@@ -169,7 +169,21 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "url = \"javascript:alert(1)\"",
         &["begins with https://"],
     ),
-    ("approvals = 1", "trigger = {}", &["\"branch\" and \"tag\""]),
+    (
+        "approvals = 1",
+        "trigger = { branch = \"main\" }",
+        &["environments.prod", "\"trigger\" is not supported yet"],
+    ),
+    (
+        "approvals = 1",
+        "manifest = {}",
+        &["\"manifest\" is not supported yet"],
+    ),
+    (
+        "[environments]",
+        "[components.a]\nbuild = \"make\"\n[environments]",
+        &["components.a", "\"build\" is not supported yet"],
+    ),
     (
         "approvals = 1",
         "advance = { branch = \"x\", method = \"force\" }",
@@ -208,7 +222,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "approvals = 1",
         "notify = { command = \"x\", on = [] }",
-        &["names no event"],
+        &["the list is empty"],
     ),
     (
         "approvals = 1",
@@ -327,7 +341,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "[environments]",
         "[groups]\nx = []\n[environments]",
-        &["must hold somebody"],
+        &["at least one member"],
     ),
     (
         "[environments]",
@@ -342,7 +356,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "[environments]",
         "[components]\n[environments]",
-        &["names no component"],
+        &["declares no component"],
     ),
     (
         "[environments]",

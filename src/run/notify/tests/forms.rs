@@ -101,17 +101,19 @@ fn messages() {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
-    let types = NotifyEvent::ALL.map(|(word, event)| {
-        let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
+    let types = NotifyEvent::all().into_iter().map(|event| {
+        let json = json(&cloudevents::one(&full(event, Kind::Deploy)));
         format!(
-            "{word}: {} {}",
-            event["type"].as_str().unwrap(),
-            event["data"]["subject"]
+            "{event}: {} {}",
+            json["type"].as_str().unwrap(),
+            json["data"]["subject"]
         )
     });
-    insta::assert_snapshot!("types", types.join("\n"));
-    let summaries = NotifyEvent::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
-    insta::assert_snapshot!("summaries", summaries.join("\n"));
+    insta::assert_snapshot!("types", types.collect::<Vec<_>>().join("\n"));
+    let summaries = NotifyEvent::all()
+        .into_iter()
+        .map(|event| full(event, Kind::Deploy).summary());
+    insta::assert_snapshot!("summaries", summaries.collect::<Vec<_>>().join("\n"));
 }
 
 /// A receiver that is strict refuses an event without its required attributes; one that drops duplicates needs ids that differ only between
@@ -127,7 +129,7 @@ fn what_the_specifications_ask_for() {
     ];
     let mut ids = std::collections::BTreeSet::new();
     let mut count = 0;
-    for (_, event) in NotifyEvent::ALL {
+    for event in NotifyEvent::all() {
         for kind in kinds {
             let mut notice = full(event, kind);
             notice.expires = Some(notice.time);
