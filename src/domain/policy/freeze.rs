@@ -106,8 +106,8 @@ impl Freeze {
         reason: Option<Line>,
     ) -> Result<Self, String> {
         let window = match (
-            parse_bound(start, &timezone, false)?,
-            parse_bound(end, &timezone, true)?,
+            parse_bound(start, timezone, false)?,
+            parse_bound(end, timezone, true)?,
         ) {
             (
                 WindowBound::Weekly(start_day, start_time),
@@ -144,7 +144,7 @@ impl Freeze {
         match self.window {
             FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
             FreezeWindow::Weekly { start, end } => {
-                let today = self.timezone.to_local(now)?.date();
+                let today = self.timezone.to_local(now).date();
                 let days = u64::from(
                     (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,
                 );
@@ -179,7 +179,7 @@ impl fmt::Display for Freeze {
     }
 }
 
-fn parse_bound(text: &str, timezone: &Zone, last: bool) -> Result<WindowBound, String> {
+fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let clock = |text: &str| {
         NaiveTime::parse_from_str(text, "%H:%M")
