@@ -53,7 +53,7 @@ policy_table! {
         pub project: ProjectName {
             form: ValueForm::Text(&NAME),
             example: "\"catalogue\"",
-            required: given.project.clone(), hint: "add project = \"NAME\"; the name never changes",
+            required: given.project.clone(), hint: "add project = \"NAME\" (it never changes)",
         }
         /// Everyone with a key, by name: persons and machines. A key may stand for the table. A key, an
         /// address and a name each belong to one person only.
@@ -68,7 +68,7 @@ policy_table! {
         pub groups: BTreeMap<GroupName, BTreeSet<Person>> {
             form: ValueForm::Named(&NAME, &ValueForm::OneOrMore(&ValueForm::Text(&NAME))),
             example: "{ release = [\"alice\"] }",
-            used_as: "written",
+            used_as: "contains",
             read: given.roster.groups.clone(),
         }
         /// Who may change this file.

@@ -1,8 +1,9 @@
-//! The policies of the design mean what the design says.
+//! Sample policies mean what the reference says.
 //!
-//! Mistakes are in `mistakes`; what one type does by itself is tested beside it.
+//! Mistakes are in `mistakes`. A type of its own is tested beside it.
 
 pub(crate) mod mistakes;
+mod unused_keys;
 
 use std::collections::BTreeSet;
 

@@ -34,7 +34,11 @@ fn base() -> Document {
 }
 
 fn example(key: &TableKey) -> Toml {
-    let mut document: Document = toml::from_str(&format!("value = {}", key.example)).unwrap();
+    toml_value(key.example)
+}
+
+fn toml_value(text: &str) -> Toml {
+    let mut document: Document = toml::from_str(&format!("value = {text}")).unwrap();
     document.remove("value").unwrap()
 }
 
@@ -95,6 +99,7 @@ impl Readers {
 struct Walk<'a> {
     readers: &'a Readers,
     keys: usize,
+    defaults: usize,
 }
 
 impl Walk<'_> {
@@ -165,8 +170,31 @@ impl Walk<'_> {
             };
             self.readers
                 .accept(&with(key.name, value), &format!("{path} = {}", key.example));
+            self.default(&path, key, fixed, &|own| put(Toml::Table(own)));
             self.form(&path, &key.form, &|value| with(key.name, value));
         }
+    }
+
+    /// A default that is documented as a value is what an absent key means.
+    fn default(
+        &mut self,
+        path: &str,
+        key: &TableKey,
+        fixed: &Document,
+        put: &dyn Fn(Document) -> Document,
+    ) {
+        let Some(default) = default_value(key) else {
+            return;
+        };
+        let (mut absent, mut present) = (fixed.clone(), fixed.clone());
+        absent.remove(key.name);
+        present.insert(key.name.to_owned(), toml_value(default));
+        assert_eq!(
+            Readers::parser(&put(absent)),
+            Readers::parser(&put(present)),
+            "the default of {path} is not {default}"
+        );
+        self.defaults += 1;
     }
 
     fn form(&mut self, path: &str, form: &ValueForm, put: &dyn Fn(Toml) -> Document) {
@@ -280,12 +308,14 @@ fn schema_and_parser_agree_on_every_key() {
     let mut walk = Walk {
         readers: &readers,
         keys: 0,
+        defaults: 0,
     };
     walk.table("", &Policy::TABLE, &base(), &|document| match document {
         Toml::Table(document) => document,
         other => panic!("{other}"),
     });
     assert!(walk.keys > 60, "{} keys were looked at", walk.keys);
+    assert!(walk.defaults > 10, "{} defaults", walk.defaults);
 }
 
 /// Every policy that is shown to people, and what `init` writes, is one to both readers.
