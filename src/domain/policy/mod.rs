@@ -23,6 +23,7 @@ mod notify;
 mod path_index;
 mod paths;
 mod people;
+mod placeholder;
 mod predicate;
 mod reader;
 mod refname;
@@ -49,10 +50,11 @@ pub use notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookForm
 pub use path_index::{FolderOwners, FolderPosition, PathIndex};
 pub use paths::{Coverage, Paths, PathsError, is_shared};
 pub use people::{KeyStatus, Members, PersonSpec};
+pub use placeholder::Placeholder;
 pub use predicate::{PredicateType, PredicateTypeError};
 pub use refname::BranchName;
 pub use table::{KeyTable, TableKey, TextForm, ValueForm};
-pub use template::{Placeholder, Template, tag_timestamp};
+pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
 pub use version::{
     VersionError, VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions,

@@ -70,6 +70,7 @@ policy_table! {
             example: "\"slack\"",
             default: "`\"cloudevents\"`",
             needs: "webhook", because: "a command always gets CloudEvents on its standard input",
+            used_as: "Slack",
             read: key.word().unwrap_or(WebhookFormat::CloudEvents),
         }
         /// The events that are sent.

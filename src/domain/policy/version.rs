@@ -5,8 +5,9 @@
 use std::cmp::Ordering;
 
 use super::component::ShellCommand;
+use super::placeholder::Placeholder;
 use super::table::{TextForm, ValueForm, policy_table, policy_words};
-use super::template::{Placeholder, Template};
+use super::template::Template;
 use crate::domain::name::ComponentName;
 
 const VERSION_SOURCE: TextForm = TextForm::new("source", "^(file|tag|command):.");
