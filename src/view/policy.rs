@@ -1,5 +1,6 @@
-//! The keys of `deploy.toml` for editors and readers: the JSON Schema that `git deploy policy schema` prints, and the reference in
-//! `docs/policy.md`. Both derive from the tables in `domain::policy` that the parser uses.
+//! The keys of `deploy.toml` for editors and readers: the JSON Schema that `git deploy policy
+//! schema` prints, and the reference in `docs/policy.md`. Both derive from the tables in
+//! `domain::policy` that the parser uses.
 
 use std::fmt::Write as _;
 
@@ -12,9 +13,10 @@ mod tests;
 
 /// Returns the JSON Schema of `deploy.toml`.
 ///
-/// It uses draft-07, the newest draft that the TOML servers of editors (taplo, Even Better TOML) all understand, and no `$ref`, because
-/// that draft ignores the description of a key beside one. It refuses each unknown key and accepts everything that the parser accepts.
-/// Only the parser knows whether names resolve and whether rules can be met.
+/// It uses draft-07, the newest draft that the TOML servers of editors (taplo, Even Better TOML)
+/// all understand, and no `$ref`, because that draft ignores the description of a key beside one.
+/// It refuses each unknown key and accepts everything that the parser accepts. Only the parser
+/// knows whether names resolve and whether rules can be met.
 pub fn schema() -> Map<String, Value> {
     let mut schema = table_schema(&Policy::TABLE);
     schema.insert(
@@ -139,7 +141,8 @@ pub fn reference() -> String {
     sections
 }
 
-/// Writes the section of a table at a path such as `environments.<name>`, and those of the tables in it.
+/// Writes the section of a table at a path such as `environments.<name>`, and those of the tables
+/// in it.
 fn write_section(path: &str, table: &KeyTable, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match path {

@@ -20,8 +20,8 @@ policy_table! {
             default: "the people whose keys the genesis entry names, such as the one who ran `git deploy init`",
             read: key.read(|value| roster.members(value)),
         }
-        /// How many admins must approve a policy, not counting the one who publishes it. Machines cannot
-        /// approve.
+        /// How many admins must approve a policy, not counting the one who publishes it. Machines
+        /// cannot approve.
         pub approvals: u32 {
             form: ValueForm::Number(0, 20),
             example: "1",

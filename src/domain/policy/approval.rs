@@ -39,17 +39,17 @@ policy_table! {
             read: key.read(|value| roster.persons(value, "approves"))
                 .unwrap_or_else(|| roster.all_persons.clone()),
         }
-        /// Exclude the person who starts the deployment, the one who requested it, and the authors of the
-        /// commits that it brings in. Git authorship can be forged, so only two required approvals
-        /// guarantee a second person.
+        /// Exclude the person who starts the deployment, the one who requested it, and the authors
+        /// of the commits that it brings in. Git authorship can be forged, so only two required
+        /// approvals guarantee a second person.
         pub prevent_self: bool {
             form: ValueForm::Flag,
             example: "false",
             default: "`true`",
             read: key.flag().unwrap_or(true),
         }
-        /// Bind an approval to one plan: it counts only while the digest of each component's plan is the
-        /// same.
+        /// Bind an approval to one plan: it counts only while the digest of each component's plan
+        /// is the same.
         pub bind: Bind {
             form: ValueForm::Words(&["plan"]),
             example: "\"plan\"",

@@ -1,14 +1,16 @@
 //! `[components.<name>]`: what belongs to a component, and the commands that deploy it.
 //!
-//! A command is one text for `sh -c`. Reviewers of the policy read it, so it may not contain characters that a screen hides.
+//! A command is one text for `sh -c`. Reviewers of the policy read it, so it may not contain
+//! characters that a screen hides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use super::error::suggest_nearest;
+use super::fields::TableFields;
 use super::forms::{COMMAND, NAME, SECRETS, SPAN, VARIABLES};
 use super::paths::{Coverage, Paths};
-use super::reader::{TableFields, TomlValue};
+use super::reader::TomlValue;
 use super::table::{TextForm, ValueForm, policy_table};
 use super::variables::{Secret, VarName, read_secrets, read_variables};
 use crate::domain::name::{ComponentName, ProjectName, REST};
@@ -35,9 +37,9 @@ policy_table! {
     }
 
     keys {
-        /// The files that belong to the component. A path without a glob character is a file, or a folder
-        /// with everything below it; `*` and `?` do not match a `/`, `**` does. A file may belong to
-        /// several components.
+        /// The files that belong to the component. A path without a glob character is a file, or a
+        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A file may
+        /// belong to several components.
         pub paths: Option<Paths> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
             example: "[\"api/**\", \"lib/**\"]",
@@ -84,8 +86,8 @@ policy_table! {
             example: "{ REGION = \"eu-west-1\" }",
             read: read_variables(&key),
         }
-        /// Variables whose values are secret: each value is the output of a command that runs when the
-        /// secret is needed. A command may stand for the table.
+        /// Variables whose values are secret: each value is the output of a command that runs when
+        /// the secret is needed. A command may stand for the table.
         pub secrets: BTreeMap<VarName, Secret> {
             form: SECRETS,
             example: "{ TOKEN = \"pass show api/token\" }",
@@ -160,7 +162,8 @@ pub(super) fn read_components(value: &TomlValue<'_>) -> BTreeMap<ComponentName, 
     components
 }
 
-/// Returns the components of a policy without `[components]`: one with the project's name that is the whole tree.
+/// Returns the components of a policy without `[components]`: one with the project's name that is
+/// the whole tree.
 pub(super) fn sole_component(
     project: Option<&ProjectName>,
     root: &TomlValue<'_>,

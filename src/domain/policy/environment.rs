@@ -1,6 +1,7 @@
 //! `[environments.<name>]`: the rules of an environment, or of a pattern of ephemeral ones.
 //!
-//! Every field is resolved: defaults are filled in and groups expanded, so that a rule never has to know what an absent key means.
+//! Every field is resolved: defaults are filled in and groups expanded, so that a rule never has to
+//! know what an absent key means.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,8 @@ policy_table! {
             default: "the deployers",
             read: key.read(|value| given.roster.members(value)).unwrap_or_else(|| deployers.clone()),
         }
-        /// The people who may override the rules. They must give a reason, and the ledger shows it permanently.
+        /// The people who may override the rules. They must give a reason, and the ledger shows it
+        /// permanently.
         pub break_glass: Option<Members> {
             form: ValueForm::Table(&BreakGlass::TABLE),
             example: "{ by = \"oncall\" }",
@@ -76,7 +78,8 @@ policy_table! {
                 .read(|value| BreakGlass::read(&value.fields(&BreakGlass::TABLE), given.roster))
                 .map(|table| table.by),
         }
-        /// Who may deploy a hotfix, which is a fix on top of the running commit, and which rules it skips.
+        /// Who may deploy a hotfix, which is a fix on top of the running commit, and which rules it
+        /// skips.
         pub hotfix: Option<Hotfix> {
             form: ValueForm::Table(&Hotfix::TABLE),
             example: "{ by = \"release\", skip = \"soak\" }",
@@ -98,18 +101,18 @@ policy_table! {
             needs: "promote_from", because: "it says how long the commit must have run there",
             read: key.span(),
         }
-        /// The approvals that a deployment needs, at most 20 in total. A number asks for that many approvals
-        /// by any people; one person counts once. An approval is for one commit, environment and set of
-        /// components. It ends when it expires, when it is revoked, or when a successful deployment has used
-        /// it.
+        /// The approvals that a deployment needs, at most 20 in total. A number asks for that many
+        /// approvals by any people; one person counts once. An approval is for one commit,
+        /// environment and set of components. It ends when it expires, when it is revoked, or when
+        /// a successful deployment has used it.
         pub approvals: Vec<ApprovalRequirement> {
             form: APPROVALS,
             example: "[{ required = 1, by = \"release\" }, { required = 1, by = \"security\" }]",
             default: "none",
             read: key.value().map(|value| read_approvals(&value, given.roster)).unwrap_or_default(),
         }
-        /// The attestations that a commit needs, each signed by someone whom `[checks]` accepts for its type.
-        /// A type may stand for the table.
+        /// The attestations that a commit needs, each signed by someone whom `[checks]` accepts for
+        /// its type. A type may stand for the table.
         pub checks: Vec<RequiredCheck> {
             form: ValueForm::OneOrMore(&ValueForm::Either(&[
                 ValueForm::Text(&PREDICATE),
@@ -137,17 +140,17 @@ policy_table! {
             example: "[{ start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"Europe/London\", reason = \"weekend\" }]",
             read: key.each(FreezeTable::read_window),
         }
-        /// The branch that belongs to this environment. It can only be fast-forwarded, and it cannot be
-        /// deleted. A branch whose name differs from it in upper and lower case only is refused. A pattern
-        /// has no branch.
+        /// The branch that belongs to this environment. It can only be fast-forwarded, and it
+        /// cannot be deleted. A branch whose name differs from it in upper and lower case only is
+        /// refused. A pattern has no branch.
         pub branch: Option<BranchName> {
             form: ValueForm::Text(&BRANCH),
             example: "\"main\"",
             read: key.parse(),
         }
-        /// Whether the branch or the deployment comes first. `merge`: the branch may move once every rule
-        /// passes, and a deployment needs a commit that is on the branch. `approval`: the branch may move
-        /// only to the commit that is running.
+        /// Whether the branch or the deployment comes first. `merge`: the branch may move once
+        /// every rule passes, and a deployment needs a commit that is on the branch. `approval`:
+        /// the branch may move only to the commit that is running.
         pub deploy_on: DeployOn {
             form: ValueForm::Words(DeployOn::NAMES),
             example: "\"approval\"",
@@ -163,30 +166,32 @@ policy_table! {
             needs: "branch", because: "the commit is compared with the branch's tip",
             read: key.flag().unwrap_or(false),
         }
-        /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`, `{version}`,
-        /// `{component}` and `{commit}`. git-deploy guards these tags and does not create them: a tag of
-        /// this form can be pushed only for a commit that may run here, and it cannot be moved.
+        /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
+        /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
+        /// create them: a tag of this form can be pushed only for a commit that may run here, and
+        /// it cannot be moved.
         pub tag: Option<Template> {
             form: ValueForm::Text(&TEMPLATE),
             example: "\"{version}.{timestamp}.{env}\"",
             read: key.parse_with(Template::tag),
         }
-        /// Whether the branch and tag rules refuse a push (`active`), or only warn while a team migrates
-        /// (`evaluate`).
+        /// Whether the branch and tag rules refuse a push (`active`), or only warn while a team
+        /// migrates (`evaluate`).
         pub enforcement: Enforcement {
             form: ValueForm::Words(Enforcement::NAMES),
             example: "\"evaluate\"",
             default: "`\"active\"`",
             read: key.word().unwrap_or(Enforcement::Active),
         }
-        /// The limits for the environments of a pattern such as `"pr-*"`. A pattern must have it, and nothing
-        /// else may.
+        /// The limits for the environments of a pattern such as `"pr-*"`. A pattern must have it,
+        /// and nothing else may.
         pub ephemeral: Option<Ephemeral> {
             form: ValueForm::Table(&Ephemeral::TABLE),
             example: "{ ttl = \"8h\", limit = 20 }",
             read: key.read(|value| Ephemeral::read(&value.fields(&Ephemeral::TABLE), ())),
         }
-        /// When a deployment that has not finished is stale: from then on, any deployer may abort it.
+        /// When a deployment that has not finished is stale: from then on, any deployer may abort
+        /// it.
         pub stale_after: Span {
             form: ValueForm::Text(&SPAN),
             example: "\"2h\"",
@@ -206,16 +211,17 @@ policy_table! {
             default: "`4`",
             read: key.number().unwrap_or(4),
         }
-        /// What happens after a failed deployment. `auto`: components that failed are rolled back to their
-        /// last healthy commit. `all`: every component that the deployment changed is rolled back.
-        /// `manual`: a person decides.
+        /// What happens after a failed deployment. `auto`: components that failed are rolled back
+        /// to their last healthy commit. `all`: every component that the deployment changed is
+        /// rolled back. `manual`: a person decides.
         pub rollback: Rollback {
             form: ValueForm::Words(Rollback::NAMES),
             example: "\"manual\"",
             default: "`\"auto\"`",
             read: key.word().unwrap_or(Rollback::Auto),
         }
-        /// Who is notified about deployments to this environment. A command may stand for the table.
+        /// Who is notified about deployments to this environment. A command may stand for the
+        /// table.
         pub notify: Vec<Notify> {
             form: NOTIFY,
             example: "[\"make announce\", { webhook = \"https://hooks.example.com/deployments\", on = \"failed\" }]",
@@ -230,15 +236,15 @@ policy_table! {
                 .read(|value| Advance::read(&value.fields(&Advance::TABLE), ()))
                 .map(|table| table.branch),
         }
-        /// Variables for every command that runs for this environment. They take precedence over those of a
-        /// component.
+        /// Variables for every command that runs for this environment. They take precedence over
+        /// those of a component.
         pub variables: BTreeMap<VarName, String> {
             form: VARIABLES,
             example: "{ REGION = \"eu-west-1\" }",
             read: read_variables(&key),
         }
-        /// Variables whose values are secret: each value is the output of a command that runs when the
-        /// secret is needed. A command may stand for the table.
+        /// Variables whose values are secret: each value is the output of a command that runs when
+        /// the secret is needed. A command may stand for the table.
         pub secrets: BTreeMap<VarName, Secret> {
             form: SECRETS,
             example: "{ TOKEN = { command = \"pass show prod/token\", plan = true } }",
@@ -280,7 +286,8 @@ impl Environment {
             .is_some_and(|template| template.could_produce(tag, &self.name, self.is_pattern()))
     }
 
-    /// Checks whether a tag does not have this form but would have it in another case of ASCII letters.
+    /// Checks whether a tag does not have this form but would have it in another case of ASCII
+    /// letters.
     pub fn claims_similar_tag(&self, tag: &str) -> bool {
         let is_similar = |template: &Template| {
             template.could_produce_in_any_case(tag, &self.name, self.is_pattern())

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Environment;
 use super::environment::EnvironmentContext;
+use super::fields::TableFields;
 use super::forms::{BRANCH, SPAN};
 use super::notify::Notify;
-use super::reader::{NamedValue, TableFields};
+use super::reader::NamedValue;
 use super::refname::BranchName;
 use super::roster::Roster;
 use super::table::{ValueForm, policy_table};

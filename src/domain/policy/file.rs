@@ -1,6 +1,7 @@
 //! `deploy.toml` as a whole: the keys at its top, and how a text becomes a [`Policy`].
 //!
-//! Broken parts are replaced by defaults while reading goes on; any error at all means that there is no policy.
+//! Broken parts are replaced by defaults while reading goes on; any error at all means that there
+//! is no policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +13,12 @@ use super::component::{Component, read_components, sole_component};
 use super::environment::Environment;
 use super::environment_tables::read_environments;
 use super::error::{ErrorCollector, PolicyErrors};
+use super::fields::TableFields;
 use super::forms::{NAME, PREDICATE};
 use super::notify::{NOTIFY, read_notify};
 use super::people::{KeyStatus, Members, PERSON, PersonSpec};
 use super::predicate::PredicateType;
-use super::reader::{TableFields, TomlValue};
+use super::reader::TomlValue;
 use super::roster::{MAX_PEOPLE, Roster};
 use super::table::{TextForm, ValueForm, policy_table};
 use super::{MAX_BYTES, check};
@@ -55,16 +57,16 @@ policy_table! {
             example: "\"catalogue\"",
             required: given.project.clone(), hint: "add project = \"NAME\" (it never changes)",
         }
-        /// Everyone with a key, by name: persons and machines. A key may stand for the table. A key, an
-        /// address and a name each belong to one person only.
+        /// Everyone with a key, by name: persons and machines. A key may stand for the table. A
+        /// key, an address and a name each belong to one person only.
         pub people: BTreeMap<Person, PersonSpec> {
             form: ValueForm::Named(&NAME, &PERSON),
             example: "{ alice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\" }",
             required: Some(given.roster.people.clone()),
             hint: "add [people] with a line such as alice = \"RW…\", the second line of her minisign .pub file",
         }
-        /// Groups of people, which rules can name like a person. People and groups share one name space. A
-        /// group cannot contain a group.
+        /// Groups of people, which rules can name like a person. People and groups share one name
+        /// space. A group cannot contain a group.
         pub groups: BTreeMap<GroupName, BTreeSet<Person>> {
             form: ValueForm::Named(&NAME, &ValueForm::OneOrMore(&ValueForm::Text(&NAME))),
             example: "{ release = [\"alice\"] }",
@@ -79,16 +81,17 @@ policy_table! {
                 .read(|value| AdminRules::read(&value.fields(&AdminRules::TABLE), given.roster))
                 .unwrap_or_else(AdminRules::absent),
         }
-        /// The environments, by name. A name such as `"pr-*"` (a literal prefix, a dash and a star) is a
-        /// pattern of ephemeral environments. It must not match the name of another environment.
+        /// The environments, by name. A name such as `"pr-*"` (a literal prefix, a dash and a star)
+        /// is a pattern of ephemeral environments. It must not match the name of another
+        /// environment.
         pub environments: BTreeMap<EnvName, Environment> {
             form: ValueForm::Named(&ENVIRONMENT_NAME, &ValueForm::Table(&Environment::TABLE)),
             example: "{ dev = {}, prod = { promote_from = \"dev\" } }",
             used_as: "environment",
             read: given.environments,
         }
-        /// The parts of the repository that are deployed on their own, by name. The name `rest` is reserved
-        /// for the paths that no component owns.
+        /// The parts of the repository that are deployed on their own, by name. The name `rest` is
+        /// reserved for the paths that no component owns.
         pub components: BTreeMap<ComponentName, Component> {
             form: ValueForm::Named(&NAME, &ValueForm::Table(&Component::TABLE)),
             example: "{ api = { paths = \"api/**\" } }",
@@ -98,8 +101,8 @@ policy_table! {
                 |value| read_components(&value),
             ),
         }
-        /// Whose attestations count, by type: one of in-toto's short names, or a full predicate type URI.
-        /// Attestations of a type that is not listed do not count.
+        /// Whose attestations count, by type: one of in-toto's short names, or a full predicate
+        /// type URI. Attestations of a type that is not listed do not count.
         pub checks: Option<BTreeMap<PredicateType, Members>> {
             form: ValueForm::Named(&PREDICATE, &ValueForm::Table(&AcceptedSigners::TABLE)),
             example: "{ test-result = { by = \"alice\" } }",
@@ -116,8 +119,8 @@ policy_table! {
                 .read(|value| ArtifactRules::read(&value.fields(&ArtifactRules::TABLE), given.roster))
                 .map_or_else(|| given.roster.everyone.clone(), |table| table.by),
         }
-        /// How paths that no component owns are treated: as a component `rest` that is gated like the others
-        /// (`gated`), or without any gate (`free`).
+        /// How paths that no component owns are treated: as a component `rest` that is gated like
+        /// the others (`gated`), or without any gate (`free`).
         pub unowned: UnownedPaths {
             form: ValueForm::Words(UnownedPaths::NAMES),
             example: "\"free\"",
@@ -125,8 +128,8 @@ policy_table! {
             used_as: "has_rest",
             read: key.word().unwrap_or(UnownedPaths::Gated),
         }
-        /// Who is notified about deployments to every environment without its own `notify`. A command may
-        /// stand for the table.
+        /// Who is notified about deployments to every environment without its own `notify`. A
+        /// command may stand for the table.
         _notify as "notify": () {
             form: NOTIFY,
             example: "\"make announce\"",

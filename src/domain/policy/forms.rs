@@ -1,4 +1,5 @@
-//! The kinds of text that several tables of `deploy.toml` use, as the JSON Schema and the reference describe them.
+//! The kinds of text that several tables of `deploy.toml` use, as the JSON Schema and the reference
+//! describe them.
 
 use super::table::{TextForm, ValueForm};
 use super::variables::Secret;

@@ -1,6 +1,6 @@
-//! Freeze windows: weekly ones in a time zone, and single ones.
+//! `freeze`: windows in which deployments are refused, every week or once.
 //!
-//! Local times that a change of the clocks makes ambiguous or skips are read so that the window is longer, never shorter.
+//! If the clocks skip or repeat a local time, the window becomes longer, never shorter.
 
 use std::fmt;
 
@@ -24,15 +24,16 @@ policy_table! {
     pub(super) struct FreezeTable, read with (key, _given: ());
 
     keys {
-        /// The start of the window: `Fri 16:00` for every week, or `2026-12-20`, `2026-12-20T18:00` or
-        /// `2026-12-20T18:00:00Z` for a single window.
+        /// The start of the window: `Fri 16:00` for every week, or `2026-12-20`, `2026-12-20T18:00`
+        /// or `2026-12-20T18:00:00Z` for a single window.
         start: String {
             form: ValueForm::DateOrText(&DATE_TIME),
             example: "\"2026-12-24\"",
             used_as: "active_until",
             required: key.read(TomlValue::date_or_text),
         }
-        /// The end of the window, of the same kind as its start. A date without a time includes that day.
+        /// The end of the window, of the same kind as its start. A date without a time includes
+        /// that day.
         end: String {
             form: ValueForm::DateOrText(&DATE_TIME),
             example: "\"2027-01-02\"",
@@ -88,7 +89,7 @@ enum FreezeWindow {
     Once { start: Time, end: Time },
 }
 
-/// One end of a window as read.
+/// The start or end of a window.
 enum WindowBound {
     Weekly(Weekday, NaiveTime),
     Once(Time),
@@ -98,7 +99,7 @@ const EXPECTED: &str =
     "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z for once";
 
 impl Freeze {
-    /// Reads the ends of a window. A date alone as `end` includes that day.
+    /// Parses the bounds of a window. A date without a time as `end` includes that day.
     pub(super) fn new(
         start: &str,
         end: &str,
@@ -115,7 +116,7 @@ impl Freeze {
             ) => {
                 if (start_day, start_time) == (end_day, end_time) {
                     return Err(
-                        "start and end are the same moment of the week; to stop everything use a lock".to_owned()
+                        "start and end are the same moment of the week; to stop all deployments, use git deploy lock".to_owned()
                     );
                 }
                 FreezeWindow::Weekly {
@@ -139,7 +140,8 @@ impl Freeze {
         })
     }
 
-    /// When the window that holds `now` ends; `None` outside of it. The start belongs to the window, the end does not.
+    /// Returns the end of the window that contains `now`; `None` outside of it. The start belongs
+    /// to the window, the end does not.
     pub fn active_until(&self, now: Time) -> Option<Time> {
         match self.window {
             FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
@@ -153,7 +155,8 @@ impl Freeze {
                 } else {
                     days
                 };
-                // A week and a day back: where the clock skips or repeats, the window that began a week ago may still last.
+                // A week and a day back: if the clocks skip or repeat a time, the window that began
+                // a week ago may still last.
                 (0..=8)
                     .filter_map(|back| today.checked_sub_days(Days::new(back)))
                     .filter(|day| day.weekday() == start.0)
@@ -179,6 +182,7 @@ impl fmt::Display for Freeze {
     }
 }
 
+/// Parses a bound; `last` is true for the end of a window.
 fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let clock = |text: &str| {
@@ -230,7 +234,7 @@ mod tests {
             .map(|time| time.to_string())
     }
 
-    /// The weekend is the local weekend, in summer and winter.
+    /// A weekly window follows local time, in summer and in winter.
     #[test]
     fn weekly() {
         let weekend = freeze("Fri 16:00", "Mon 08:00", "Europe/London");
@@ -279,7 +283,7 @@ mod tests {
         );
     }
 
-    /// A local time that is skipped or comes twice makes the window longer, never shorter.
+    /// A local time that is skipped or repeated makes the window longer, never shorter.
     #[test]
     fn change_of_clocks() {
         // 01:30 does not exist on 29 March in London: the clock jumps at 01:00 UTC.

@@ -1,4 +1,5 @@
-//! What the rest of the program asks a policy: who a key belongs to, which rules an environment has, what a component owns.
+//! What the rest of the program asks a policy: who a key belongs to, which rules an environment
+//! has, what a component owns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +33,9 @@ impl Policy {
         Self::parse(text)
     }
 
-    /// Writes the `deploy.toml` of a new project. Each environment promotes from the one before it, and the last one needs an approval if
-    /// there is a second person. The text parses if no name and no key is given twice.
+    /// Writes the `deploy.toml` of a new project. Each environment promotes from the one before it,
+    /// and the last one needs an approval if there is a second person. The text parses if no name
+    /// and no key is given twice.
     pub fn starter(
         project: &ProjectName,
         people: &[(Person, PublicKey)],
@@ -42,7 +44,8 @@ impl Policy {
         starter::starter(project, people, environments)
     }
 
-    /// Returns the rules of an environment: its own, or those of the pattern that it matches (`pr-17` matches `pr-*`).
+    /// Returns the rules of an environment: its own, or those of the pattern that it matches
+    /// (`pr-17` matches `pr-*`).
     pub fn environment(&self, name: &EnvName) -> Option<&Environment> {
         self.environments.get(name).or_else(|| {
             // Patterns are disjoint, so at most one prefix fits.
@@ -59,7 +62,8 @@ impl Policy {
             .map(|environment| environment.ledger.clone())
     }
 
-    /// Finds the environment or pattern that a ledger belongs to; `None` for an unknown ledger, `policy` and `evidence`.
+    /// Finds the environment or pattern that a ledger belongs to; `None` for an unknown ledger,
+    /// `policy` and `evidence`.
     pub fn environment_of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
         self.environments
             .get(ledger.as_str())
@@ -85,13 +89,15 @@ impl Policy {
             .map(|(person, standing)| (person, *standing))
     }
 
-    /// Finds the owner of an e-mail address, given as the bytes of a commit. ASCII case does not matter.
+    /// Finds the owner of an e-mail address, given as the bytes of a commit. ASCII case does not
+    /// matter.
     pub fn person_of_email(&self, address: &[u8]) -> Option<&Person> {
         self.emails
             .get(&std::str::from_utf8(address).ok()?.to_ascii_lowercase())
     }
 
-    /// Returns who may publish a policy: `[policy] admins`, or the owners of the keys that the genesis entry names, current or retired.
+    /// Returns who may publish a policy: `[policy] admins`, or the owners of the keys that the
+    /// genesis entry names, current or retired.
     pub fn admins(&self, root_keys: &[PublicKey]) -> BTreeSet<Person> {
         match &self.admin_rules.admins {
             Some(admins) => admins.persons().clone(),
@@ -102,7 +108,8 @@ impl Policy {
         }
     }
 
-    /// Checks whether this is a machine. A name that is not listed counts as one, so that no unknown signer counts as a person.
+    /// Checks whether this is a machine. A name that is not listed counts as one, so that no
+    /// unknown signer counts as a person.
     pub fn is_machine(&self, person: &Person) -> bool {
         self.people.get(person).is_none_or(|spec| spec.machine)
     }
@@ -127,7 +134,8 @@ impl Policy {
         })
     }
 
-    /// Finds the environment whose branch differs from this one in upper and lower case only: on some servers' disks the two are one file.
+    /// Finds the environment whose branch differs from this one in upper and lower case only: on
+    /// some servers' disks the two are one file.
     pub fn environment_of_similar_branch(&self, branch: &str) -> Option<&Environment> {
         let is_equal = |own: &str| {
             if branch.is_ascii() && own.is_ascii() {
@@ -142,7 +150,8 @@ impl Policy {
             .find(|environment| environment.branch.as_ref().is_some_and(is_similar))
     }
 
-    /// Finds the environments and patterns whose `tag` has the form of this tag, given by its short name.
+    /// Finds the environments and patterns whose `tag` has the form of this tag, given by its short
+    /// name.
     pub fn environments_of_tag(&self, tag: &str) -> Vec<&Environment> {
         self.all_environments()
             .filter(|environment| environment.claims_tag(tag))
@@ -160,7 +169,8 @@ impl Policy {
         self.components.get(name)
     }
 
-    /// Checks whether there is a component `rest`: some path may have no owner, and such paths are gated.
+    /// Checks whether there is a component `rest`: some path may have no owner, and such paths are
+    /// gated.
     pub fn has_rest(&self) -> bool {
         self.unowned == UnownedPaths::Gated
             && self
@@ -169,7 +179,8 @@ impl Policy {
                 .all(|component| component.paths.is_some())
     }
 
-    /// Returns the names of all components that are gated: the declared ones, and `rest` if there is one.
+    /// Returns the names of all components that are gated: the declared ones, and `rest` if there
+    /// is one.
     pub fn component_names(&self) -> BTreeSet<ComponentName> {
         self.components
             .keys()
@@ -184,8 +195,8 @@ impl Policy {
             || self.has_rest() && *component == ComponentName::rest()
     }
 
-    /// Checks whether a file, symbolic link or submodule at this path belongs to the component, declared or `rest`. An unknown component owns
-    /// nothing.
+    /// Checks whether a file, symbolic link or submodule at this path belongs to the component,
+    /// declared or `rest`. An unknown component owns nothing.
     pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
         match self.components.get(component) {
             Some(declared) => declared.owns(path),
@@ -196,7 +207,8 @@ impl Policy {
         }
     }
 
-    /// Returns how much of a folder belongs to the component, declared or `rest`. The root is the empty path.
+    /// Returns how much of a folder belongs to the component, declared or `rest`. The root is the
+    /// empty path.
     pub fn coverage(&self, component: &ComponentName, folder: &[u8]) -> Coverage {
         match self.components.get(component) {
             Some(declared) => declared.coverage(folder),
@@ -224,7 +236,8 @@ impl Policy {
             .filter_map(|component| component.paths.as_ref())
     }
 
-    /// Returns the variables of a component's commands in an environment. The environment's take precedence over the component's.
+    /// Returns the variables of a component's commands in an environment. The environment's take
+    /// precedence over the component's.
     pub fn variables(
         &self,
         environment: &EnvName,
@@ -245,7 +258,8 @@ impl Policy {
             .collect()
     }
 
-    /// Returns the secrets of a component's commands in an environment. The environment's take precedence over the component's.
+    /// Returns the secrets of a component's commands in an environment. The environment's take
+    /// precedence over the component's.
     pub fn secrets(
         &self,
         environment: &EnvName,
@@ -267,7 +281,8 @@ impl Policy {
     }
 }
 
-/// Folds the case of a name: to upper case first, because several lower-case letters can share one upper-case letter.
+/// Folds the case of a name: to upper case first, because several lower-case letters can share one
+/// upper-case letter.
 fn fold_case(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }

@@ -1,7 +1,8 @@
 //! The policy, `deploy.toml`: who may do what, and what must hold first.
 //!
-//! A [`Policy`] exists only validated: [`Policy::parse`] is the only way to make one, and it reports every mistake at once. All names in
-//! it resolve, groups are expanded and defaults filled in, so that the rules never have to deal with a broken policy.
+//! A [`Policy`] exists only validated: [`Policy::parse`] is the only way to make one, and it
+//! reports every mistake at once. All names in it resolve, groups are expanded and defaults filled
+//! in, so that the rules never have to deal with a broken policy.
 //!
 //! Each table of the file is declared in one place by `policy_table!`; see `table`.
 
@@ -15,6 +16,7 @@ mod environment_order;
 mod environment_tables;
 mod error;
 mod exceptions;
+mod fields;
 mod file;
 mod forms;
 mod freeze;

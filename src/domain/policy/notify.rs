@@ -1,6 +1,7 @@
 //! `notify`: who is notified about what, for the whole policy and for an environment.
 //!
-//! Anyone who knows a webhook's address can post to it, so only its host is ever shown, and errors never quote an address.
+//! Anyone who knows a webhook's address can post to it, so only its host is ever shown, and errors
+//! never quote an address.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -41,8 +42,9 @@ policy_table! {
     pub(super) struct NotifyTable, read with (key, _given: ());
 
     keys {
-        /// A command to run. It gets the event as CloudEvents JSON on its standard input, and `DEPLOY_EVENT`,
-        /// `DEPLOY_ENV`, `DEPLOY_SUMMARY` and others as variables. It is tried up to three times.
+        /// A command to run. It gets the event as CloudEvents JSON on its standard input, and
+        /// `DEPLOY_EVENT`, `DEPLOY_ENV`, `DEPLOY_SUMMARY` and others as variables. It is tried up
+        /// to three times.
         command: Option<ShellCommand> {
             form: ValueForm::Text(&COMMAND),
             example: "\"make announce\"",
@@ -50,9 +52,9 @@ policy_table! {
             used_as: "Command",
             read: key.parse(),
         }
-        /// The address to post to. Plain `http://` is allowed only to the same machine. A failed delivery is
-        /// retried during the deployment and does not delay it; what could not be delivered is reported at
-        /// the end.
+        /// The address to post to. Plain `http://` is allowed only to the same machine. A failed
+        /// delivery is retried during the deployment and does not delay it; what could not be
+        /// delivered is reported at the end.
         webhook: Option<WebhookAddress> {
             form: ValueForm::Either(&[
                 ValueForm::Text(&ADDRESS),
@@ -63,8 +65,8 @@ policy_table! {
             used_as: "Webhook",
             read: key.read(read_address),
         }
-        /// The format of the message: CloudEvents JSON that carries CDEvents, or the format of Slack's
-        /// incoming webhooks, which many other services accept.
+        /// The format of the message: CloudEvents JSON that carries CDEvents, or the format of
+        /// Slack's incoming webhooks, which many other services accept.
         format: WebhookFormat {
             form: ValueForm::Words(WebhookFormat::NAMES),
             example: "\"slack\"",
@@ -88,8 +90,8 @@ policy_table! {
     pub(super) struct WebhookTable, read with (key, _given: ());
 
     keys {
-        /// The command that prints the address, which is a secret. A newline at the end of the output is
-        /// removed.
+        /// The command that prints the address, which is a secret. A newline at the end of the
+        /// output is removed.
         command: ShellCommand {
             form: ValueForm::Text(&COMMAND),
             example: "\"pass show chat/webhook\"",

@@ -1,6 +1,8 @@
-//! Whose a path is, for all components at once: the policy's paths as a tree of folders.
+//! Finds the owners of a path among all components at once: the policy's paths as a tree of
+//! folders.
 //!
-//! A walk over folders goes down this tree beside them, so that what it costs depends on where it goes and not on how many components there are.
+//! A walk over the folders of a commit descends this tree in step, so that its cost depends on
+//! where it goes and not on the number of components.
 
 use std::collections::HashMap;
 
@@ -8,13 +10,14 @@ use super::Policy;
 use super::paths::{Paths, is_shared};
 use crate::domain::name::ComponentName;
 
-/// The components of a policy by the folders that their paths lead to.
+/// The components of a policy, by the folders of their paths.
 pub struct PathIndex<'a> {
-    /// In the order of their names, `rest` among them.
+    /// All components in the order of their names, with `rest`. Everywhere else, a component is an
+    /// index into this list.
     names: Vec<ComponentName>,
-    /// By the same numbers; none for `rest` and for a component that owns the whole tree.
+    /// The paths of each; `None` for `rest` and for a component without `paths`.
     paths: Vec<Option<&'a Paths>>,
-    /// Those that own the whole tree.
+    /// The components that own the whole tree.
     whole_tree: Vec<usize>,
     rest: Option<usize>,
     root: FolderNode,
@@ -23,34 +26,34 @@ pub struct PathIndex<'a> {
 #[derive(Default)]
 struct FolderNode {
     children: HashMap<Box<[u8]>, FolderNode>,
-    /// Theirs is everything beneath.
+    /// The components that own everything below.
     prefixes: Vec<usize>,
-    /// Something beneath may match a pattern of theirs.
+    /// The components with a pattern that may match something below.
     stems: Vec<usize>,
 }
 
-/// A folder on the way down. The root is where one begins.
+/// A folder of a walk, which begins at the root.
 #[derive(Clone)]
 pub struct FolderPosition<'o> {
     node: Option<&'o FolderNode>,
-    /// Those with a pattern that may match anywhere beneath this folder.
+    /// The components with a pattern that may match anywhere below this folder.
     stems: Vec<usize>,
-    /// Whether everything beneath is somebody's, so that nothing is left for `rest`.
+    /// Whether a component owns everything below, so that nothing is left for `rest`.
     fully_owned: bool,
 }
 
-/// Whose a folder is that differs, and whether somebody has to look inside.
+/// The owners of a folder, and whether the walk has to look inside.
 pub struct FolderOwners<'o> {
-    /// The folder, to go on from.
+    /// The folder, from which the walk goes on.
     pub position: FolderPosition<'o>,
-    /// The numbers of those whose everything beneath it is.
+    /// The components that own everything below.
     pub owners: Vec<usize>,
-    /// Whether some of it may be somebody else's.
+    /// Whether other components may own parts of it.
     pub descend: bool,
 }
 
 impl<'a> PathIndex<'a> {
-    /// Those of a policy.
+    /// Builds the index of a policy.
     pub fn new(policy: &'a Policy) -> Self {
         let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
         let (mut root, mut whole, mut rest) = (FolderNode::default(), Vec::new(), None);
@@ -84,19 +87,19 @@ impl<'a> PathIndex<'a> {
         }
     }
 
-    /// The components; their places are their numbers.
+    /// Returns the components. Indices into this list stand for them.
     pub fn components(&self) -> &[ComponentName] {
         &self.names
     }
 
-    /// The root, of a commit whose tree differs: as for any folder.
+    /// Returns the owners of the root, where a walk begins.
     pub fn root(&self) -> FolderOwners<'_> {
         let place = FolderPosition {
             node: Some(&self.root),
             stems: self.root.stems.clone(),
             fully_owned: !self.whole_tree.is_empty(),
         };
-        // A shared file in it is everybody's.
+        // The root may contain shared files, which belong to every component.
         FolderOwners {
             position: place,
             owners: self.whole_tree.clone(),
@@ -104,7 +107,7 @@ impl<'a> PathIndex<'a> {
         }
     }
 
-    /// A folder in a folder.
+    /// Descends into a folder.
     pub fn enter_folder<'o>(
         &'o self,
         parent: &FolderPosition<'o>,
@@ -119,7 +122,7 @@ impl<'a> PathIndex<'a> {
         }
         let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
         let taken = parent.fully_owned || !whole.is_empty();
-        // What no path of anybody's leads to is the rest's.
+        // A folder to which no path leads belongs to the rest.
         whole.extend(self.rest.filter(|_| !taken && !inner));
         FolderOwners {
             position: FolderPosition {
@@ -132,7 +135,8 @@ impl<'a> PathIndex<'a> {
         }
     }
 
-    /// Whose a file, symbolic link or submodule in a folder is, by its whole path and its name. A shared file is everybody's.
+    /// Returns the owners of a file, symbolic link or submodule in a folder, given its path and its
+    /// name. A shared file belongs to every component.
     pub fn owners_of_file(
         &self,
         parent: &FolderPosition<'_>,
@@ -166,8 +170,8 @@ impl<'a> PathIndex<'a> {
     }
 }
 
-/// Notes a component, once however many of its patterns lead here: each mention would be asked about each file beneath. They come in
-/// order, so only the last one can be the same.
+/// Adds a component once, even if several of its patterns lead here: each mention would be checked
+/// for each file below. Components come in order, so only the last one can be the same.
 fn add_once(numbers: &mut Vec<usize>, number: usize) {
     if numbers.last() != Some(&number) {
         numbers.push(number);
@@ -190,7 +194,8 @@ mod tests {
     use super::PathIndex;
     use crate::domain::policy::Policy;
 
-    /// A component is asked about a file once, or a policy that repeats a path a hundred thousand times would keep a server busy for hours.
+    /// A component is checked for a file once. Otherwise a policy that repeats a path many times
+    /// would keep a server busy for hours.
     #[test]
     fn repeated_patterns() {
         let key = crate::domain::id::PublicKey::new([1; 8], [1; 32]);

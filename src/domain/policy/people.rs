@@ -1,6 +1,7 @@
 //! `[people]`: persons and machines with their keys, and the sets of them that rules name.
 //!
-//! Groups are expanded when the policy is read: a [`Members`] always holds persons that the policy lists.
+//! Groups are expanded when the policy is read: a [`Members`] always holds persons that the policy
+//! lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -35,9 +36,9 @@ policy_table! {
             used_as: "person_of_key",
             required: field.read(|value| claims.claim_key(value, KeyStatus::Current)),
         }
-        /// Earlier keys. A retired key cannot sign anything new, except the outcome of a deployment that it
-        /// started; what it signed before still counts. Remove a stolen key instead of retiring it: then
-        /// nothing that it signed counts any more.
+        /// Earlier keys. A retired key cannot sign anything new, except the outcome of a deployment
+        /// that it started; what it signed before still counts. Remove a stolen key instead of
+        /// retiring it: then nothing that it signed counts any more.
         pub retired: Vec<PublicKey> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&PUBLIC_KEY)),
             example: "\"RWQBAQEBAQEBAQEHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"",
@@ -52,8 +53,8 @@ policy_table! {
             used_as: "person_of_email",
             read: field.each(|value| claims.claim_email(value)).into_iter().collect(),
         }
-        /// Whether this is a machine. A machine may deploy and sign attestations; it cannot approve, break
-        /// glass or unlock.
+        /// Whether this is a machine. A machine may deploy and sign attestations; it cannot
+        /// approve, break glass or unlock.
         pub machine: bool {
             form: ValueForm::Flag,
             example: "true",

@@ -1,4 +1,5 @@
-//! Everyone whom a policy names: reads `[people]` and `[groups]`, and resolves names of people and groups elsewhere in the file.
+//! Everyone whom a policy names: reads `[people]` and `[groups]`, and resolves names of people and
+//! groups elsewhere in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ pub(super) struct Roster {
     pub(super) groups: BTreeMap<GroupName, BTreeSet<Person>>,
     pub(super) keys: BTreeMap<PublicKey, (Person, KeyStatus)>,
     pub(super) emails: BTreeMap<String, Person>,
-    /// All names that the file declares, even those with a broken value: to name one of them is no further mistake.
+    /// All names that the file declares, even those with a broken value: to name one of them is no
+    /// further mistake.
     declared: BTreeSet<String>,
     /// Everyone listed.
     pub(super) everyone: Members,
@@ -135,8 +137,8 @@ impl Roster {
         (!persons.is_empty()).then(|| Members::new(Arc::new(persons), written))
     }
 
-    /// Resolves the persons that a value names, without machines. It is a mistake if no person is left: a machine never does what
-    /// `action` says.
+    /// Resolves the persons that a value names, without machines. It is a mistake if no person is
+    /// left: a machine never does what `action` says.
     pub(super) fn persons(&self, value: &TomlValue<'_>, action: &str) -> Option<Members> {
         let members = self.members(value)?;
         let persons = self.without_machines(members.persons());

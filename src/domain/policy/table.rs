@@ -1,8 +1,9 @@
 //! How a table of `deploy.toml` is declared: each key in one place.
 //!
-//! A table is a struct that [`policy_table!`] declares. Each field states everything about its key: its meaning (the doc comment,
-//! which the reference shows), what its value looks like, an example, its default and how it is read. The parser, the JSON Schema
-//! and the reference in `docs/policy.md` all derive from that.
+//! A table is a struct that [`policy_table!`] declares. Each field states everything about its key:
+//! its meaning (the doc comment, which the reference shows), what its value looks like, an example,
+//! its default and how it is read. The parser, the JSON Schema and the reference in
+//! `docs/policy.md` all derive from that.
 
 /// The keys of a table.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ pub struct TableKey {
     pub(super) doc: &'static str,
     /// A value, in TOML.
     pub example: &'static str,
-    /// What an absent key means: a value in TOML between backquotes, or words. Empty if there is nothing to say.
+    /// What an absent key means: a value in TOML between backquotes, or words. Empty if there is
+    /// nothing to say.
     pub default: &'static str,
     /// Whether the key must be present.
     pub required: bool,
@@ -93,7 +95,8 @@ pub enum ValueForm {
 pub struct TextForm {
     /// The word for it in the reference.
     pub name: &'static str,
-    /// A regular expression, in the dialect of JSON Schema, that matches every text that the parser accepts. The parser is stricter.
+    /// A regular expression, in the dialect of JSON Schema, that matches every text that the parser
+    /// accepts. The parser is stricter.
     pub pattern: &'static str,
 }
 
@@ -167,15 +170,16 @@ macro_rules! policy_words {
 ///             default: "`20`",                 // in TOML between backquotes, or in words; optional
 ///             needs: "ttl", because: "…",      // optional
 ///             or: "ttl",                       // exactly one of the two must be present; optional
-///             used_as: "bound",                // the public method that hands the value out; by default the field; optional
+///             used_as: "bound",                // the method that hands the value out, if not the field
 ///             read: key.number().unwrap_or(20),
 ///         }
 ///     }
 /// }
 /// ```
 ///
-/// A key that must be present has `required:` instead of `read:`, with an expression that is `None` if the value is wrong, and perhaps
-/// a `hint:` for a file without it. Keys are read from top to bottom, and an expression may use the fields above it.
+/// A key that must be present has `required:` instead of `read:`, with an expression that is `None`
+/// if the value is wrong, and perhaps a `hint:` for a file without it. Keys are read from top to
+/// bottom, and an expression may use the fields above it.
 macro_rules! policy_table {
     (
         $(#[$attribute:meta])*
@@ -228,7 +232,7 @@ macro_rules! policy_table {
 
             /// Reads the table; `None` if a key that must be present is missing or wrong.
             pub(in $crate::domain::policy) fn read(
-                fields: &$crate::domain::policy::reader::TableFields<'_>,
+                fields: &$crate::domain::policy::fields::TableFields<'_>,
                 $given: $given_type,
             ) -> Option<Self> {
                 $( $( let $plain: $plain_type = $plain_value; )* )?

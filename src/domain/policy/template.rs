@@ -1,6 +1,7 @@
 //! Texts with placeholders in braces, such as the tag `{version}.{timestamp}.{env}`.
 //!
-//! The template of a tag works in both directions: it renders a tag, and it recognises the pushed tags that belong to an environment.
+//! The template of a tag works in both directions: it renders a tag, and it recognises the pushed
+//! tags that belong to an environment.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -76,7 +77,8 @@ impl Template {
         })
     }
 
-    /// Parses the template of a tag. It must produce valid short names of refs, and it must not match every tag.
+    /// Parses the template of a tag. It must produce valid short names of refs, and it must not
+    /// match every tag.
     pub(super) fn tag(text: &str) -> Result<Self, String> {
         let template = Self::new(text, Placeholder::TAG)?;
         let sample = template
@@ -128,8 +130,9 @@ impl Template {
             })
     }
 
-    /// Checks whether the template could have produced a text for an environment, or for one of a pattern, given by its prefix. The
-    /// other values are unknown. In doubt the answer is yes, so that the tag is judged.
+    /// Checks whether the template could have produced a text for an environment, or for one of a
+    /// pattern, given by its prefix. The other values are unknown. In doubt the answer is yes, so
+    /// that the tag is judged.
     pub(super) fn could_produce(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
         self.matches(text, false, |placeholder, rest| {
             placeholder.lengths(rest, env, pattern)
@@ -149,7 +152,8 @@ impl Template {
         })
     }
 
-    /// Checks whether the template could have produced a text for exactly this environment and component.
+    /// Checks whether the template could have produced a text for exactly this environment and
+    /// component.
     pub fn could_produce_for(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
         self.matches(text, false, |placeholder, rest| match placeholder {
             Placeholder::Component if rest.starts_with(component.as_str()) => {
@@ -160,7 +164,8 @@ impl Template {
         })
     }
 
-    /// Checks whether the parts make up the text. `lengths` returns how many bytes at the beginning of a text a placeholder can stand for.
+    /// Checks whether the parts make up the text. `lengths` returns how many bytes at the beginning
+    /// of a text a placeholder can stand for.
     fn matches(
         &self,
         text: &str,
@@ -174,7 +179,8 @@ impl Template {
             Some(head) if any_case => head.eq_ignore_ascii_case(literal),
             head => head == Some(literal),
         };
-        // All offsets that the parts so far can reach in the text. Their number is bounded; backtracking would not be.
+        // All offsets that the parts so far can reach in the text. Their number is bounded;
+        // backtracking would not be.
         let mut ends = BTreeSet::from([0]);
         for part in &self.parts {
             let mut next = BTreeSet::new();

@@ -2,6 +2,8 @@
 //!
 //! Mistakes are in `mistakes`. A type of its own is tested beside it.
 
+pub(crate) mod execution;
+mod hostile;
 pub(crate) mod mistakes;
 mod unused_keys;
 
@@ -11,14 +13,14 @@ use super::*;
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 
-/// A key of which only the first byte differs.
+/// Makes a key that differs from others in its first byte only.
 pub(crate) fn key(number: u8) -> PublicKey {
     let mut bytes = [7; 32];
     bytes[0] = number;
     PublicKey::new([number; 8], bytes)
 }
 
-/// Puts keys in for `<1>`, `<2>`, ….
+/// Replaces `<1>`, `<2>`, … by keys.
 pub(crate) fn with_keys(text: &str) -> String {
     (1..=12).fold(text.to_owned(), |text, number| {
         text.replace(&format!("<{number}>"), &key(number).to_string())
@@ -41,7 +43,7 @@ fn names(members: &Members) -> Vec<&str> {
     members.persons().iter().map(Person::as_str).collect()
 }
 
-pub(crate) const FIRST_DAY: &str = r#"
+pub(crate) const MINIMAL_POLICY: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -56,7 +58,7 @@ stage = { promote_from = "dev" }
 prod  = { promote_from = "stage", approvals = 1 }
 "#;
 
-pub(crate) const GROWN_UP: &str = r#"
+pub(crate) const FULL_POLICY: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -136,41 +138,10 @@ change-review = { by = "developers" }
 by = "ci"
 "#;
 
-pub(crate) const CARRYING_OUT: &str = r#"
-schema = 1
-project = "p"
-notify = "tell everyone"
-[people]
-alice = "<1>"
-[environments.dev]
-parallel = 2
-rollback = "manual"
-exec_by = "alice"
-advance = { branch = "release", method = "ff" }
-variables = { REGION = "eu", ZONE = "b" }
-secrets = { TOKEN = { command = "print token", plan = true } }
-freeze = { start = 2026-12-20, end = 2026-12-24T12:00:00Z }
-[environments.prod]
-notify = [
-  "tell ops",
-  { command = "tell boss", on = "succeeded" },
-  { webhook = "https://hooks.example.com/T0/secret", format = "slack", on = ["failed", "rolled-back"] },
-  { webhook = { command = "print hook" } },
-]
-version = { from = "tag:{component}/v*", scheme = "calver" }
-[components.api]
-paths = "api"
-destroy = "make clean"
-variables = { REGION = "us", NAME = "api" }
-secrets = { PASSWORD = "print password" }
-retries = 2
-timeout = "30m"
-"#;
-
-/// The defaults are the safe ones: an absent key must never open anything.
+/// The defaults are safe: an absent key never grants anything.
 #[test]
-fn the_first_day() {
-    let policy = parse(FIRST_DAY);
+fn minimal_policy() {
+    let policy = parse(MINIMAL_POLICY);
     let component = policy.component(&"catalogue".parse().unwrap()).unwrap();
     assert_eq!(
         (policy.components.len(), &component.paths, &component.apply),
@@ -200,7 +171,8 @@ fn the_first_day() {
         (DeployOn::Merge, Rollback::Auto)
     );
     assert_eq!(policy.unowned, UnownedPaths::Gated);
-    // Without [policy] the genesis says who the admins are, and keeps saying so when a key is replaced.
+    // Without [policy] the genesis says who the admins are, and keeps saying so when a key is
+    // replaced.
     assert_eq!(
         policy.admins(&[key(1), key(9)]),
         BTreeSet::from([person("alice")])
@@ -214,10 +186,10 @@ fn the_first_day() {
     );
 }
 
-/// Every key of the design's example means what the design says.
+/// A policy with most keys is read as it is written.
 #[test]
-fn a_grown_up_one() {
-    let policy = parse(GROWN_UP);
+fn full_policy() {
+    let policy = parse(FULL_POLICY);
     let prod = env(&policy, "prod");
     assert_eq!(names(&prod.deployers), ["ci"]);
     assert_eq!(
@@ -266,10 +238,10 @@ fn a_grown_up_one() {
     assert_eq!(policy.person_of_email(b"\xff@home.example"), None);
 }
 
-/// `pr-17` has the rules and the ledger of `pr-*`; what only looks like it has none.
+/// `pr-17` has the rules and the ledger of `pr-*`. A name that only looks similar has none.
 #[test]
 fn patterns() {
-    let policy = parse(GROWN_UP);
+    let policy = parse(FULL_POLICY);
     let ledger = |name: &str| {
         policy
             .ledger_of(&name.parse().unwrap())
@@ -305,10 +277,11 @@ fn patterns() {
     assert!(tagged("v1.4.2").is_empty() && tagged("20260305T100211Z_pr").is_empty());
 }
 
-/// A path has at least one owner while unowned paths are gated, and `rest` takes exactly what is left.
+/// A path has at least one owner while unowned paths are gated, and `rest` takes exactly what is
+/// left.
 #[test]
-fn rest_is_what_is_left() {
-    let policy = parse(GROWN_UP);
+fn rest_component() {
+    let policy = parse(FULL_POLICY);
     let (api, rest) = ("api".parse().unwrap(), ComponentName::rest());
     assert!(policy.owns(&api, b"lib/x") && !policy.owns(&rest, b"lib/x"));
     assert!(!policy.owns(&api, b"README.md") && policy.owns(&rest, b"README.md"));
@@ -326,109 +299,11 @@ fn rest_is_what_is_left() {
             Coverage::Whole
         ]
     );
-    let free = parse(&GROWN_UP.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
+    let free = parse(&FULL_POLICY.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
     assert!(!free.owns(&rest, b"README.md") && !free.component_names().contains(&rest));
 }
 
-/// The keys for carrying deployments out, which no gate reads.
-#[test]
-fn carrying_out() {
-    let policy = parse(CARRYING_OUT);
-    let (dev, prod, api) = (
-        env(&policy, "dev"),
-        env(&policy, "prod"),
-        "api".parse().unwrap(),
-    );
-    assert_eq!(
-        (dev.parallel, dev.rollback, prod.parallel),
-        (2, Rollback::Manual, 4)
-    );
-    assert_eq!(
-        dev.advance.as_ref().unwrap().reference(),
-        "refs/heads/release"
-    );
-    assert_eq!(
-        dev.freeze[0].active_until("2026-12-24T11:59:59Z".parse().unwrap()),
-        Some("2026-12-24T12:00:00Z".parse().unwrap())
-    );
-    let variables = policy.variables(&dev.name, &api);
-    let variables: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    assert_eq!(
-        variables,
-        [("NAME", "api"), ("REGION", "eu"), ("ZONE", "b")]
-    );
-    assert_eq!(
-        policy
-            .secrets(&dev.name, &api)
-            .values()
-            .map(|secret| secret.plan)
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
-    let component = policy.component(&api).unwrap();
-    assert_eq!(
-        (component.retries, component.timeout),
-        (2, Some("30m".parse().unwrap()))
-    );
-}
-
-/// An environment's own `notify` replaces the policy's, and nothing that is shown of one tells a webhook's address.
-#[test]
-fn who_is_told() {
-    let policy = parse(CARRYING_OUT);
-    let told = |name: &str| {
-        let words = |notify: &Notify| {
-            notify
-                .on
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        let notify = env(&policy, name).notify.clone();
-        notify
-            .iter()
-            .map(|notify| (notify.channel.to_string(), words(notify)))
-            .collect::<Vec<_>>()
-    };
-    let all =
-        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
-    let wanted = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(told("dev"), wanted(&[("the command `tell everyone`", all)]));
-    assert_eq!(
-        told("prod"),
-        wanted(&[
-            ("the command `tell ops`", all),
-            ("the command `tell boss`", "succeeded"),
-            ("the webhook at hooks.example.com", "failed rolled-back"),
-            ("the webhook whose address `print hook` prints", all),
-        ])
-    );
-    let formats = env(&policy, "prod")
-        .notify
-        .iter()
-        .filter_map(|notify| match &notify.channel {
-            NotifyChannel::Webhook { format, .. } => Some(*format),
-            NotifyChannel::Command(_) => None,
-        });
-    assert_eq!(
-        formats.collect::<Vec<_>>(),
-        [WebhookFormat::Slack, WebhookFormat::CloudEvents]
-    );
-    assert!(!format!("{policy:?}").contains("T0/secret"));
-    let none = CARRYING_OUT.replace("parallel = 2", "notify = []");
-    assert!(env(&parse(&none), "dev").notify.is_empty());
-}
-
-/// What `init` writes is a policy, also for one person and for names with dots.
+/// The file that `init` writes parses, also for one person and for names with dots.
 #[test]
 fn starter_parses() {
     let names = |names: &[&str]| {

@@ -5,8 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::component::ShellCommand;
+use super::fields::TableField;
 use super::forms::COMMAND;
-use super::reader::{TableField, TomlValue};
+use super::reader::TomlValue;
 use super::table::{ValueForm, policy_table};
 
 /// The most variables, and the most secrets, of a component or an environment.
@@ -80,8 +81,8 @@ fn read_secret(value: &TomlValue<'_>) -> Option<Secret> {
     })
 }
 
-/// The name of an environment variable: letters, digits and `_`, not beginning with a digit. `DEPLOY_…` and `GIT_DEPLOY_…` are
-/// reserved.
+/// The name of an environment variable: letters, digits and `_`, not beginning with a digit.
+/// `DEPLOY_…` and `GIT_DEPLOY_…` are reserved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VarName(Box<str>);
 

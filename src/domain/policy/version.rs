@@ -1,6 +1,6 @@
-//! Versions: where an environment reads them, and which of two is higher.
+//! `version`: where the version of a commit comes from, and which of two versions is higher.
 //!
-//! Comparing is pure; reading the file, the tag or the command's output is the caller's.
+//! This module only compares; the caller reads the file or the tag.
 
 use std::cmp::Ordering;
 
@@ -18,10 +18,10 @@ policy_table! {
     pub struct VersionRule, read with (key, _given: ());
 
     keys {
-        /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of the commit.
-        /// `tag:{component}/v*`: the part of a tag on the commit that the star matches. `command:…`: the
-        /// version that a command prints; git-deploy does not run the command, and compares the version that
-        /// the deployment states.
+        /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of
+        /// the commit. `tag:{component}/v*`: the part of a tag on the commit that the star matches.
+        /// `command:…`: the version that a command prints; git-deploy does not run the command, and
+        /// compares the version that the deployment states.
         pub from: VersionSource {
             form: ValueForm::Text(&VERSION_SOURCE),
             example: "\"tag:{component}/v*\"",
@@ -44,19 +44,21 @@ policy_table! {
     }
 }
 
-/// Where a version stands.
+/// Where a version comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VersionSource {
-    /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the component's name.
+    /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the
+    /// component's name.
     File(Template),
-    /// `tag:{component}/v*`: the part of a tag on the commit for which the star stands.
+    /// `tag:{component}/v*`: the part of a tag on the commit that the star matches.
     Tag(VersionTagPattern),
-    /// `command:…`: what a command prints. The server compares such versions and cannot recompute them.
+    /// `command:…`: what a command prints. git-deploy does not run it; it compares the versions
+    /// that deployments state.
     Command(ShellCommand),
 }
 
 impl VersionSource {
-    /// Reads `file:…`, `tag:…` or `command:…`.
+    /// Parses `file:…`, `tag:…` or `command:…`.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
@@ -78,7 +80,7 @@ impl VersionSource {
     }
 }
 
-/// A pattern of tags, with one star where the version stands.
+/// A pattern of tags, in which one star stands for the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionTagPattern {
     written: Box<str>,
@@ -88,7 +90,7 @@ impl VersionTagPattern {
     fn new(text: &str) -> Result<Self, String> {
         if text.matches('*').count() != 1 {
             return Err(format!(
-                "{text:?} must hold one '*', where the version stands, as in v*"
+                "{text:?} must have one '*', which stands for the version, as in v*"
             ));
         }
         let template = Template::new(text, &[Placeholder::Component])?;
@@ -97,19 +99,19 @@ impl VersionTagPattern {
             .unwrap_or_default()
             .replace('*', "1");
         match super::refname::refname_problem(&sample) {
-            Some(fault) => Err(format!("{text:?} matches no valid tag: {fault}")),
+            Some(problem) => Err(format!("{text:?} matches no valid tag: {problem}")),
             None => Ok(Self {
                 written: text.into(),
             }),
         }
     }
 
-    /// The pattern as written.
+    /// Returns the pattern as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// The version in the short name of a tag, if the tag is of this form for the component.
+    /// Returns the version in the short name of a tag, if the tag has this form for the component.
     pub fn version_of<'t>(&self, component: &ComponentName, tag: &'t str) -> Option<&'t str> {
         let pattern = self.written.replace("{component}", component.as_str());
         let (before, after) = pattern.split_once('*')?;
@@ -124,12 +126,13 @@ policy_words! {
     pub enum VersionScheme {
         /// <https://semver.org>, with or without a `v` before it. Build metadata does not count.
         Semver = "semver",
-        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`, which comes before the version without.
+        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`, which
+        /// comes before the version without.
         Calver = "calver",
     }
 }
 
-/// A version that its scheme does not know.
+/// A version that its scheme does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{version:?} is not a {scheme} version such as {}", if *scheme == VersionScheme::Semver { "1.4.2" } else { "2026.03.1" })]
 pub struct VersionError {
@@ -139,7 +142,7 @@ pub struct VersionError {
     pub scheme: VersionScheme,
 }
 
-/// How the version `new` stands to `old`: `Greater` is a bump.
+/// Compares a new version with an old one: `Greater` means that it is higher.
 pub fn compare_versions(
     scheme: VersionScheme,
     old: &str,
@@ -166,7 +169,8 @@ pub fn compare_versions(
     }
 }
 
-/// Numbers, missing ones being 0, then the modifier; none is above any.
+/// The numbers, with 0 for missing ones, then whether there is no modifier, which is higher than
+/// any, then the modifier.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Calver([u64; 4], bool, semver::Prerelease);
 

@@ -6,8 +6,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-/// The address of a webhook: `https://`, or `http://` to this machine itself, at most 2,000 ASCII characters, without a user name
-/// and password.
+/// The address of a webhook: `https://`, or `http://` to this machine itself, at most 2,000 ASCII
+/// characters, without a user name and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     whole: Box<str>,
@@ -80,7 +80,8 @@ impl FromStr for WebhookUrl {
 mod tests {
     use super::*;
 
-    /// A message about a deployment must not cross a network in the open, whatever the address looks like.
+    /// A message about a deployment must not cross a network in the open, whatever the address
+    /// looks like.
     #[test]
     fn addresses() {
         for (good, host) in [

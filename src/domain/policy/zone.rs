@@ -1,7 +1,7 @@
 //! Time zones by their IANA names.
 //!
-//! The database is compiled in, so that a server and an audit compute the same window on any machine. It covers changes of the
-//! clocks up to the year 2100.
+//! The database is compiled in, so that a server and an audit compute the same window on any
+//! machine. It covers changes of the clocks up to the year 2100.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,8 +24,9 @@ impl Zone {
         moment.to_chrono().with_timezone(&self.0).naive_local()
     }
 
-    /// Returns the moment of a local time. A time that the clocks skip stands for the moment at which they jump. A time that comes
-    /// twice stands for the first moment, or for the last if `last` is true. `None` before 1970 and after 9999.
+    /// Returns the moment of a local time. A time that the clocks skip stands for the moment at
+    /// which they jump. A time that comes twice stands for the first moment, or for the last if
+    /// `last` is true. `None` before 1970 and after 9999.
     pub(super) fn to_utc(self, local: NaiveDateTime, last: bool) -> Option<Time> {
         let seconds = match self.0.from_local_datetime(&local) {
             LocalResult::Single(moment) => moment.timestamp(),

@@ -1,5 +1,5 @@
-//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown key, wrong type, number out of
-//! bounds, unknown word and missing key is refused by both.
+//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown
+//! key, wrong type, number out of bounds, unknown word and missing key is refused by both.
 
 use std::path::Path;
 
@@ -7,10 +7,12 @@ use jsonschema::Validator;
 use toml::{Table as Document, Value as Toml};
 
 use super::*;
+use crate::domain::policy::tests::execution::EXECUTION_POLICY;
 use crate::domain::policy::tests::mistakes::MISTAKES;
-use crate::domain::policy::tests::{CARRYING_OUT, FIRST_DAY, GROWN_UP, key as key_of, with_keys};
+use crate::domain::policy::tests::{FULL_POLICY, MINIMAL_POLICY, key as key_of, with_keys};
 
-/// A policy in which every key has what it needs: enough people, and all names that the examples use.
+/// A policy in which every key has what it needs: enough people, and all names that the examples
+/// use.
 fn base() -> Document {
     let people: Vec<String> = (2..40)
         .map(|number| format!("p{number} = \"{}\"\n", key_of(number)))
@@ -42,7 +44,7 @@ fn toml_value(text: &str) -> Toml {
     document.remove("value").unwrap()
 }
 
-/// A value as an editor's TOML server shows it to the schema: dates and times are texts.
+/// Converts a value to JSON as an editor's TOML server does: dates and times become texts.
 fn in_json(value: &Toml) -> Value {
     match value {
         Toml::Datetime(moment) => moment.to_string().into(),
@@ -55,7 +57,7 @@ fn in_json(value: &Toml) -> Value {
     }
 }
 
-/// Both readers of one file.
+/// The parser and the schema, which read the same file.
 struct Readers(Validator);
 
 impl Readers {
@@ -95,7 +97,7 @@ impl Readers {
     }
 }
 
-/// Walks all tables, each as it stands in a document that both accept.
+/// Walks all tables, each within a document that both accept.
 struct Walk<'a> {
     readers: &'a Readers,
     keys: usize,
@@ -103,7 +105,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `put` makes the document in which the table is this one; `fixed` is what it must hold besides the key that is looked at.
+    /// `put` makes the document in which the table is this one; `fixed` is what it must hold
+    /// besides the key that is looked at.
     fn table(
         &mut self,
         path: &str,
@@ -121,7 +124,8 @@ impl Walk<'_> {
         };
         self.readers
             .refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
-        // One key stands in patterns only; the others are looked at elsewhere.
+        // `ephemeral` is for patterns only, and checked there; the other keys are checked in
+        // `prod`.
         let pattern = path.ends_with("-*");
         for key in table
             .keys
@@ -159,7 +163,7 @@ impl Walk<'_> {
                 self.readers
                     .refuse(&put(Toml::Table(own)), &format!("{path} without {other}"));
             }
-            // What nothing in a policy ever is.
+            // No key has a number with a fraction.
             self.readers
                 .refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
             let value = match (fixed.get(key.name), example(key)) {
@@ -253,7 +257,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One name in a table of names, beside those that the base has.
+    /// Checks one name in a table of names, beside those of the base.
     fn named(&mut self, path: &str, name: &str, inner: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let there = base()
             .get(path.trim_start_matches('.'))
@@ -289,7 +293,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a table must hold; of two keys of which one must be there, the later.
+/// Makes a table of the required keys; of two keys that exclude each other, the later one.
 fn required(table: &KeyTable) -> Document {
     let place = |name| table.keys.iter().position(|it| it.name == name);
     let later = |key: &TableKey| key.or.is_some_and(|other| place(other) < place(key.name));
@@ -318,7 +322,7 @@ fn schema_and_parser_agree_on_every_key() {
     assert!(walk.defaults > 10, "{} defaults", walk.defaults);
 }
 
-/// Every policy that is shown to people, and what `init` writes, is one to both readers.
+/// Both accept every policy in the documentation, and the one that `init` writes.
 #[test]
 fn sample_policies() {
     let readers = Readers::new();
@@ -331,7 +335,9 @@ fn sample_policies() {
     let pages = docs
         .filter(|path| path.extension().is_some_and(|it| it == "md"))
         .chain([root.join("README.md")]);
-    let mut samples: Vec<String> = [FIRST_DAY, GROWN_UP, CARRYING_OUT].map(with_keys).to_vec();
+    let mut samples: Vec<String> = [MINIMAL_POLICY, FULL_POLICY, EXECUTION_POLICY]
+        .map(with_keys)
+        .to_vec();
     for page in pages {
         let text = std::fs::read_to_string(page).unwrap();
         let blocks = text
@@ -365,7 +371,8 @@ fn sample_policies() {
     }
 }
 
-/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can know it tells later.
+/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can
+/// know it tells later.
 #[test]
 fn mistakes() {
     let readers = Readers::new();
@@ -379,7 +386,7 @@ fn mistakes() {
     ];
     let mut seen = 0;
     for (old, new, _) in MISTAKES {
-        let text = with_keys(&FIRST_DAY.replacen(old, new, 1));
+        let text = with_keys(&MINIMAL_POLICY.replacen(old, new, 1));
         let Ok(document) = toml::from_str::<Document>(&text) else {
             continue;
         };
@@ -395,10 +402,10 @@ fn mistakes() {
     assert!(seen > 15, "{seen}");
 }
 
-/// The page is what the keys say.
+/// The page matches the definitions of the keys.
 #[test]
 fn reference_is_up_to_date() {
-    const MARK: &str = "<!-- From here on made from src/domain/policy: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
+    const MARK: &str = "<!-- The rest is generated from src/domain/policy: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();

@@ -1,14 +1,16 @@
 //! Each key of `deploy.toml` has an effect: code outside the policy module uses its value.
 //!
-//! A key's definition names the field or method that hands the value out (`used_as`). The test searches the sources for it, in files
-//! that also name the struct or the key that it belongs to. It cannot prove that a value has the right effect, only that somebody asks.
+//! A key's definition names the field or method that hands the value out (`used_as`). The test
+//! searches the sources for it, in files that also name the struct or the key that it belongs to.
+//! It cannot prove that a value has the right effect, only that somebody asks.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::domain::policy::{KeyTable, Policy, TableKey, ValueForm};
 
-/// Lists the Rust files below a folder that are not tests and do not belong to the policy module or its view.
+/// Lists the Rust files below a folder that are not tests and do not belong to the policy module or
+/// its view.
 fn source_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in folder.read_dir().unwrap() {
@@ -26,7 +28,8 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Checks whether a path is a test, or the policy module or its view. `cli::commands::policy` is neither.
+/// Checks whether a path is a test, or the policy module or its view. `cli::commands::policy` is
+/// neither.
 fn is_excluded(path: &Path) -> bool {
     let is_policy = path.file_stem().unwrap() == "policy";
     !is_policy
