@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::forms::MEMBERS;
 use super::people::Members;
+use super::reader::TomlValue;
 use super::roster::Roster;
 use super::table::{ValueForm, policy_table, policy_words};
 
@@ -40,7 +41,7 @@ policy_table! {
             form: ValueForm::OneOrMore(&ValueForm::Words(HotfixSkip::NAMES)),
             example: "[\"promote_from\", \"soak\"]",
             default: "none",
-            read: key.each(|value| value.word()).into_iter().collect(),
+            read: key.each(TomlValue::word).into_iter().collect(),
         }
     }
 }

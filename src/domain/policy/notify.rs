@@ -133,7 +133,8 @@ fn read_recipient(value: &TomlValue<'_>) -> Option<Notify> {
             value.report("it is either a command or a webhook", Some(hint));
         }
         (false, false) => {
-            value.report("it needs one of the keys \"command\" and \"webhook\"", None)
+            let message = "it needs one of the keys \"command\" and \"webhook\"";
+            value.report(message, None);
         }
         _ => {}
     }
@@ -212,7 +213,7 @@ as_text!(NotifyEvent);
 /// How a recipient is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotifyChannel {
-    /// A command runs, with the event as `CloudEvents` JSON on its standard input.
+    /// A command runs, with the event as CloudEvents JSON on its standard input.
     Command(ShellCommand),
     /// A message is posted to a webhook.
     Webhook {
@@ -226,7 +227,7 @@ pub enum NotifyChannel {
 policy_words! {
     /// The format of a message to a webhook.
     pub enum WebhookFormat {
-        /// Structured `CloudEvents` JSON that carries `CDEvents`.
+        /// Structured CloudEvents JSON that carries CDEvents.
         CloudEvents = "cloudevents",
         /// The message of Slack's incoming webhooks, which many other services accept.
         Slack = "slack",
