@@ -204,15 +204,15 @@ impl Walk<'_> {
     fn form(&mut self, path: &str, form: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let accept = |value: Toml| {
             self.readers
-                .accept(&put(value.clone()), &format!("{path} = {value}"))
+                .accept(&put(value.clone()), &format!("{path} = {value}"));
         };
         let refuse = |value: Toml| {
             self.readers
-                .refuse(&put(value.clone()), &format!("{path} = {value}"))
+                .refuse(&put(value.clone()), &format!("{path} = {value}"));
         };
         match form {
             ValueForm::Text(_) | ValueForm::DateOrText(_) => {
-                [Toml::from(true), 7.into()].into_iter().for_each(refuse)
+                [Toml::from(true), 7.into()].into_iter().for_each(refuse);
             }
             ValueForm::Words(words) => {
                 words.iter().for_each(|word| accept((*word).into()));
@@ -279,7 +279,7 @@ impl Walk<'_> {
         let put = |value| with(name, value);
         match inner {
             ValueForm::Table(table) => {
-                self.table(&format!("{path}.{name}"), table, &fixed(table), &put)
+                self.table(&format!("{path}.{name}"), table, &fixed(table), &put);
             }
             ValueForm::Either(forms) => {
                 for form in *forms {
