@@ -10,7 +10,7 @@ use crate::domain::time::Span;
 /// The most approvals that all requirements of an environment may ask for together.
 const MAX_APPROVALS: u32 = 20;
 /// How long an approval counts by default.
-const EXPIRES: Span = Span::days(7);
+const EXPIRES: Span = Span::from_days(7);
 
 /// What the value of `approvals` looks like.
 pub(super) const APPROVALS: ValueForm = ValueForm::Either(&[

@@ -26,7 +26,7 @@ use crate::domain::time::Span;
 const URL: TextForm = TextForm::new("address", "^https?://");
 const TEMPLATE: TextForm = TextForm::new("template", "\\S");
 /// `stale_after` by default: an hour.
-const STALE_AFTER: Span = Span::seconds(3_600);
+const STALE_AFTER: Span = Span::from_seconds(3_600);
 
 policy_table! {
     /// An environment, or a pattern of ephemeral ones.

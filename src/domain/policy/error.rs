@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// The most errors that are kept.
 const MAX_ERRORS: usize = 100;
@@ -112,9 +112,9 @@ impl<'t> ErrorCollector<'t> {
     ) {
         let error = PolicyError {
             position: None,
-            key: harmless(key),
-            message: harmless(message.as_ref()),
-            hint: hint.map(|hint| harmless(&hint)),
+            key: sanitize(key),
+            message: sanitize(message.as_ref()),
+            hint: hint.map(|hint| sanitize(&hint)),
         };
         self.found.borrow_mut().push((offset, error));
     }

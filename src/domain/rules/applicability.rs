@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Request};
-use crate::domain::entry::{Action, Deployment, Kind, Statement};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Statement};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy};
 use crate::domain::verdict::Rule;
 
 /// What every entry faces.
 const EVERY: [Rule; 5] = [
-    Rule::Signer,
-    Rule::Place,
+    Rule::Authorization,
+    Rule::Chain,
     Rule::Time,
     Rule::Content,
     Rule::State,
@@ -27,7 +27,7 @@ const DEPLOY: [Rule; 11] = [
     Rule::Checks,
     Rule::Artifact,
     Rule::Yanked,
-    Rule::Direction,
+    Rule::FastForward,
     Rule::UpToDate,
     Rule::Lock,
     Rule::Freeze,
@@ -43,7 +43,7 @@ pub(super) fn rules(ctx: &Context<'_>) -> BTreeSet<Rule> {
                 && !statement.action.ends_a_run() =>
         {
             // Nothing is asked of an environment that is not there; the place says so.
-            [Rule::Place].into()
+            [Rule::Chain].into()
         }
         Request::Entry { statement, .. } => of_entry(statement, ctx.environment),
         Request::Branch { new, .. } => {
@@ -94,8 +94,8 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
         return [Rule::Approvals, Rule::Lock, Rule::Yanked].into();
     }
     match deployment.kind {
-        Kind::Deploy => DEPLOY.into(),
-        Kind::Hotfix => {
+        DeploymentKind::Deploy => DEPLOY.into(),
+        DeploymentKind::Hotfix => {
             let skip = environment
                 .and_then(|it| it.hotfix.as_ref())
                 .map(|it| &it.skip);
@@ -109,15 +109,17 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             DEPLOY.into_iter().filter(faces).collect()
         }
         // Of approvals as above.
-        Kind::Rollback => [
+        DeploymentKind::Rollback => [
             Rule::Approvals,
             Rule::Lock,
             Rule::Yanked,
-            Rule::Direction,
+            Rule::FastForward,
             Rule::Artifact,
         ]
         .into(),
-        Kind::Destroy | Kind::Exec => [Rule::Lock, Rule::Approvals, Rule::Freeze].into(),
+        DeploymentKind::Destroy | DeploymentKind::Exec => {
+            [Rule::Lock, Rule::Approvals, Rule::Freeze].into()
+        }
     }
 }
 
@@ -125,7 +127,7 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
 ///
 /// Always the policy's; that of `evidence` where a rule looks for yanks, attestations or artifacts; that of the environment
 /// before where the commit must have run there; for a `publish` those of all environments.
-pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
+pub fn ledgers_read(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
     let environment = statement
         .environment()
         .and_then(|name| policy.environment(&name));
@@ -151,7 +153,7 @@ pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Change, Lock, Outcome, Revoke, VerificationResult};
+    use crate::domain::entry::{ComponentChange, Lock, Outcome, Revoke, VerificationResult};
     use crate::domain::rules::testing::{
         Case, approve, change, commit, content, deployment, parse, policy, ran, record, start,
     };
@@ -172,7 +174,7 @@ mod tests {
             .collect()
     }
 
-    fn kind(kind: Kind, glass: bool) -> Deployment {
+    fn kind(kind: DeploymentKind, glass: bool) -> Deployment {
         let mut it = deployment(kind, vec![change("catalogue", 1, None)]);
         it.break_glass = glass.then(|| parse("it burns"));
         it
@@ -201,23 +203,29 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let rows = [
-            (kind(Kind::Deploy, false), less(&[])),
-            (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
+            (kind(DeploymentKind::Deploy, false), less(&[])),
             (
-                kind(Kind::Rollback, false),
+                kind(DeploymentKind::Hotfix, false),
+                less(&["soak", "up to date"]),
+            ),
+            (
+                kind(DeploymentKind::Rollback, false),
                 vec!["approvals", "artifact", "yanked", "direction", "lock"],
             ),
             (
-                kind(Kind::Destroy, false),
+                kind(DeploymentKind::Destroy, false),
                 vec!["approvals", "lock", "freeze"],
             ),
-            (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
             (
-                kind(Kind::Deploy, true),
+                kind(DeploymentKind::Exec, false),
+                vec!["approvals", "lock", "freeze"],
+            ),
+            (
+                kind(DeploymentKind::Deploy, true),
                 vec!["approvals", "yanked", "lock"],
             ),
             (
-                kind(Kind::Hotfix, true),
+                kind(DeploymentKind::Hotfix, true),
                 vec!["approvals", "yanked", "lock"],
             ),
         ];
@@ -259,12 +267,12 @@ mod tests {
             POLICY,
             "nowhere",
             "alice",
-            start(1, kind(Kind::Deploy, false)),
+            start(1, kind(DeploymentKind::Deploy, false)),
         );
         let verdict = case.verdict();
         assert_eq!(verdict.decision(), Decision::Refused);
         assert!(
-            verdict.checks.iter().all(|check| check.rule == Rule::Place),
+            verdict.checks.iter().all(|check| check.rule == Rule::Chain),
             "{verdict:?}"
         );
     }
@@ -278,7 +286,7 @@ mod tests {
             "prod",
             vec![("alice", ran("catalogue", 1, None))],
             "alice",
-            start(1, kind(Kind::Deploy, false)),
+            start(1, kind(DeploymentKind::Deploy, false)),
         );
         let mut facts = Facts {
             state: case.facts.state.clone(),
@@ -310,7 +318,7 @@ mod tests {
         );
         assert_eq!(
             deployment.unwrap().components,
-            [Change {
+            [ComponentChange {
                 ..change("catalogue", 2, Some(1))
             }]
         );

@@ -2,35 +2,35 @@
 //!
 //! An entry that got in with a clock ahead must not lock a ledger until that time: whoever follows may take the very same time.
 
-use super::{Context, Request, SKEW, unless};
+use super::{Context, Request, SKEW, pass_if_none};
 use crate::domain::entry::{Action, Statement};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 /// What gets around a commit from a clock that was ahead.
-const ANEW: &str =
+const RECOMMIT: &str =
     "git commit --allow-empty, with the clock right, and the same command with that commit";
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let mut against: Vec<Check> = chain(ctx, statement).into_iter().collect();
-    against.extend(commits(ctx, statement));
-    against.extend(ends(statement));
-    unless(Rule::Time, against)
+    let mut against: Vec<Check> = check_order(ctx, statement).into_iter().collect();
+    against.extend(check_commit_dates(ctx, statement));
+    against.extend(check_expiry(statement));
+    pass_if_none(Rule::Time, against)
 }
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Time, why)
 }
 
-fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
+fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let Some(chain) = &ctx.facts.chain else {
         return Some(Check::unknown(Rule::Time, "the ledger's end was not read"));
     };
     let (at, before, now) = (statement.at, chain.at, ctx.now);
-    let near = at.since(now) <= SKEW && now.since(at) <= SKEW;
+    let near = at.duration_since(now) <= SKEW && now.duration_since(at) <= SKEW;
     let follows = at == before && before > now;
     if at < before {
         Some(fail(format!(
@@ -47,29 +47,29 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
 }
 
 /// Looking for what was said of a commit ends at entries older than it, so none may be hidden behind a date.
-fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
+fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // Nothing can be hidden from those who look for what was said of a commit that nobody has.
-        Some(Err(_)) if ctx.facts.gone.contains(&commit) => None,
+        Some(Err(_)) if ctx.facts.missing_commits.contains(&commit) => None,
         None => Some(Check::unknown(
             Rule::Time,
             format!("the date of {} was not read", commit.short()),
         )),
-        Some(Err(why)) => Some(Check::unknown(Rule::Time, harmless(why))),
+        Some(Err(why)) => Some(Check::unknown(Rule::Time, sanitize(why))),
         Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW)).then(|| {
             fail(format!(
                 "{} is dated {}, later than the entry",
                 commit.short(),
                 fact.time
             ))
-            .remedy(ANEW)
+            .remedy(RECOMMIT)
         }),
     };
     statement.commits().into_iter().filter_map(judge).collect()
 }
 
 /// What ends, ends later than it begins.
-fn ends(statement: &Statement) -> Option<Check> {
+fn check_expiry(statement: &Statement) -> Option<Check> {
     let expires = match &statement.action {
         Action::Approve(it) => Some(it.expires),
         Action::Expire(it) => Some(it.expires),
@@ -97,13 +97,13 @@ mod tests {
         let skew = SKEW.as_seconds();
         for (ahead, good) in [(0, true), (skew, true), (skew + 1, false)] {
             let mut case = case();
-            case.now = noon().plus(Span::seconds(ahead));
+            case.now = noon().plus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time);
             } else {
                 drop(case.fails(Rule::Time, "off the clock"));
             }
-            case.now = noon().minus(Span::seconds(ahead));
+            case.now = noon().minus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time)
             } else {
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn after_the_entry_before() {
         let mut case = case();
-        case.facts.chain.as_mut().unwrap().at = noon().plus(Span::seconds(1));
+        case.facts.chain.as_mut().unwrap().at = noon().plus(Span::from_seconds(1));
         case.fails(Rule::Time, "before the entry before it");
         case.facts.chain.as_mut().unwrap().at = noon();
         case.passes(Rule::Time);
-        case.now = noon().minus(Span::days(1));
+        case.now = noon().minus(Span::from_days(1));
         case.passes(Rule::Time);
-        case.now = noon().plus(Span::days(1));
+        case.now = noon().plus(Span::from_days(1));
         case.fails(Rule::Time, "off the clock");
         case.facts.chain = None;
         case.unknown(Rule::Time, "not read");
@@ -142,16 +142,16 @@ mod tests {
         case.facts.commits.insert(
             commit(1),
             Ok(CommitFact {
-                time: noon().plus(SKEW).plus(Span::seconds(1)),
+                time: noon().plus(SKEW).plus(Span::from_seconds(1)),
             }),
         );
         case.fails(Rule::Time, "dated");
         case.facts
             .commits
             .insert(commit(1), Err("no such object".to_owned()));
-        case.facts.gone.insert(commit(1));
+        case.facts.missing_commits.insert(commit(1));
         case.passes(Rule::Time);
-        case.facts.gone.clear();
+        case.facts.missing_commits.clear();
         case.unknown(Rule::Time, "no such object");
         case.facts.commits.clear();
         case.unknown(Rule::Time, "not read");

@@ -4,19 +4,19 @@ use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Coverage, Policy, is_shared};
 use crate::domain::time::Time;
-use crate::git::content::{File, Folder, Paths};
+use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-pub(super) struct Component<'a> {
+pub(super) struct ComponentPaths<'a> {
     policy: &'a Policy,
     name: ComponentName,
     /// Looked up once, for many folders are asked about.
     declared: Option<&'a crate::domain::policy::Component>,
 }
 
-impl<'a> Component<'a> {
+impl<'a> ComponentPaths<'a> {
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
@@ -26,20 +26,20 @@ impl<'a> Component<'a> {
     }
 }
 
-impl Paths for Component<'_> {
-    fn folder(&self, path: &[u8]) -> Folder {
+impl ComponentPaths for ComponentPaths<'_> {
+    fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
         let cover = self.declared.map_or_else(
             || self.policy.coverage(&self.name, path),
             |declared| declared.coverage(path),
         );
         match cover {
-            Coverage::Whole => Folder::Whole,
-            Coverage::Nothing => Folder::Nothing,
-            Coverage::Descend => Folder::Descend,
+            Coverage::Whole => FolderOwnership::Whole,
+            Coverage::Nothing => FolderOwnership::Outside,
+            Coverage::Descend => FolderOwnership::Mixed,
         }
     }
 
-    fn file(&self, path: &[u8]) -> File {
+    fn classify_file(&self, path: &[u8]) -> FileOwnership {
         // A shared file alone makes no component present, even where a component's own paths match it too.
         let owns = || {
             self.declared.map_or_else(
@@ -48,26 +48,26 @@ impl Paths for Component<'_> {
             )
         };
         match (is_shared(path), owns()) {
-            (true, _) => File::Shared,
-            (false, true) => File::Own,
-            (false, false) => File::No,
+            (true, _) => FileOwnership::Shared,
+            (false, true) => FileOwnership::Owned,
+            (false, false) => FileOwnership::Outside,
         }
     }
 }
 
 /// Reads commits of the code.
-pub(super) struct Contents<'a> {
+pub(super) struct CodeReader<'a> {
     repository: &'a Repository,
 }
 
-impl<'a> Contents<'a> {
+impl<'a> CodeReader<'a> {
     pub fn new(repository: &'a Repository) -> Self {
         Self { repository }
     }
 
     /// The tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
-        let memory = &self.repository.ledger_cache().commits;
+        let memory = &self.repository.ledger_cache().code_commits;
         if let Some(known) = memory.get(&commit) {
             return Ok(known);
         }
@@ -85,7 +85,7 @@ impl<'a> Contents<'a> {
     ) -> Result<Option<Content>> {
         let key = (
             self.commit(commit)?.0,
-            Digest::sha256(spelling(policy, name).as_bytes()),
+            Digest::sha256(paths_key(policy, name).as_bytes()),
         );
         let memory = &self.repository.ledger_cache().contents;
         if let Some(known) = memory.get(&key) {
@@ -93,14 +93,14 @@ impl<'a> Contents<'a> {
         }
         let content = self
             .repository
-            .content(key.0, &Component::new(policy, name))?;
+            .compute_content(key.0, &ComponentPaths::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }
 }
 
 /// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
-fn spelling(policy: &Policy, name: &ComponentName) -> String {
+fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let written = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),
         Some(paths) => format!("paths\n{}", paths.written().join("\n")),

@@ -6,58 +6,58 @@
 
 use std::sync::Arc;
 
-use crate::domain::entry::{Kept, Mention, mention};
+use crate::domain::entry::{StoredEntry, Trailers, read_trailers};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 
 /// The most ledger commits that one walk passes; what lies behind cannot be told.
 const WALK_LIMIT: usize = 100_000;
 
 /// Reads the past of ledgers.
-pub struct History<'a> {
+pub struct LedgerHistory<'a> {
     repository: &'a Repository,
     limit: usize,
 }
 
 /// What a walk learns of a ledger commit. Walks of neighbouring entries pass the same commits, so it is remembered.
 #[derive(Debug)]
-pub struct Step {
+pub struct LedgerStep {
     /// When the entry was signed: the commit's time.
     pub at: Time,
     /// The commit before; none for a genesis.
     pub previous: Option<EntryId>,
     /// What its message says that the entry speaks of.
-    pub mention: Mention,
+    pub mention: Trailers,
 }
 
 /// A ledger commit on a walk.
 #[derive(Debug)]
-pub struct Passed {
+pub struct WalkedEntry {
     /// Its id.
     pub id: EntryId,
-    step: Arc<Step>,
+    step: Arc<LedgerStep>,
 }
 
-impl Passed {
+impl WalkedEntry {
     /// When the entry was signed.
     pub fn at(&self) -> Time {
         self.step.at
     }
 }
 
-impl std::ops::Deref for Passed {
-    type Target = Step;
+impl std::ops::Deref for WalkedEntry {
+    type Target = LedgerStep;
 
-    fn deref(&self) -> &Step {
+    fn deref(&self) -> &LedgerStep {
         &self.step
     }
 }
 
-impl<'a> History<'a> {
+impl<'a> LedgerHistory<'a> {
     /// The history of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl<'a> History<'a> {
     }
 
     /// The entries of a ledger, newest first, the genesis left out. Past 100,000 the next item is [`Error::Bounds`], the last one.
-    pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<Passed>> + use<'a> {
+    pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<WalkedEntry>> + use<'a> {
         let (repository, limit) = (self.repository, self.limit);
         let (mut next, mut passed) = (Some(tip), 0);
         std::iter::from_fn(move || {
@@ -90,14 +90,14 @@ impl<'a> History<'a> {
             let previous = step.previous?;
             if passed >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Some(Err(Error::Bounds {
+                return Some(Err(Error::LimitExceeded {
                     what,
                     limit: limit as u64,
                 }));
             }
             passed += 1;
             next = Some(previous);
-            Some(Ok(Passed { id, step }))
+            Some(Ok(WalkedEntry { id, step }))
         })
     }
 
@@ -105,14 +105,15 @@ impl<'a> History<'a> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
-    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
-        let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
+    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<StoredEntry>> {
+        let LedgerCommit::Entry { entry, .. } = self.repository.read_ledger_commit(ledger, id)?
+        else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
                 "it carries no entry",
             ));
         };
-        Ok(Arc::clone(entry.kept()))
+        Ok(Arc::clone(entry.stored()))
     }
 
     /// The entries of a ledger that speak of a commit and are not older than `since`, newest first.
@@ -125,7 +126,7 @@ impl<'a> History<'a> {
         tip: EntryId,
         commit: CommitId,
         since: Time,
-    ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let mut found = Vec::new();
         for passed in self.walk(tip) {
             let passed = passed?;
@@ -140,15 +141,15 @@ impl<'a> History<'a> {
     }
 }
 
-fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
+fn step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     let memory = &repository.ledger_cache().steps;
     if let Some(step) = memory.get(&id) {
         return Ok(step);
     }
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
-    let mention = mention(&String::from_utf8_lossy(commit.message()));
-    let step = Arc::new(Step {
+    let mention = read_trailers(&String::from_utf8_lossy(commit.message()));
+    let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,
         mention,

@@ -9,28 +9,28 @@ use std::rc::Rc;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::Ahead;
-use crate::git::changed_components::Touched;
+use crate::git::ancestry::CommitsAhead;
+use crate::git::changed_components::ChangeFinder;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// Two commits: the old one and the new one.
-type Pair = (CommitId, CommitId);
+type CommitPair = (CommitId, CommitId);
 
 /// Looks ways up under one policy, at most so many commits far.
-pub struct Way<'a> {
+pub struct PathCommits<'a> {
     repository: &'a Repository,
     limit: usize,
-    touched: Touched<'a>,
-    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
+    touched: ChangeFinder<'a>,
+    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<CommitsAhead>>>,
     known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
-    differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
+    differing: RefCell<HashMap<CommitPair, Rc<[bool]>>>,
 }
 
-impl<'a> Way<'a> {
+impl<'a> PathCommits<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        let touched = Touched::new(repository, policy);
+        let touched = ChangeFinder::new(repository, policy);
         Self {
             repository,
             limit,
@@ -42,11 +42,11 @@ impl<'a> Way<'a> {
     }
 
     /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
-    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<Ahead>> {
+    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<CommitsAhead>> {
         if let Some(known) = self.ahead.borrow().get(&(new, old)) {
             return Ok(Rc::clone(known));
         }
-        let ahead = Rc::new(self.repository.ahead(new.0, &[old.0], self.limit)?);
+        let ahead = Rc::new(self.repository.commits_ahead(new.0, &[old.0], self.limit)?);
         self.ahead
             .borrow_mut()
             .insert((new, old), Rc::clone(&ahead));
@@ -59,7 +59,7 @@ impl<'a> Way<'a> {
         component: &ComponentName,
         new: CommitId,
         old: CommitId,
-    ) -> Result<Ahead> {
+    ) -> Result<CommitsAhead> {
         let ahead = self.ahead(new, old)?;
         let mut commits = Vec::new();
         for id in &ahead.commits {
@@ -67,21 +67,21 @@ impl<'a> Way<'a> {
                 commits.push(*id);
             }
         }
-        Ok(Ahead {
+        Ok(CommitsAhead {
             commits,
-            more: ahead.more,
+            is_truncated: ahead.is_truncated,
         })
     }
 
     /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
     pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
-        let Some(index) = self.index(component) else {
+        let Some(index) = self.component_index(component) else {
             return Ok(true);
         };
         if let Some(known) = self.differing.borrow().get(&(old, new)) {
             return Ok(known.get(index).copied().unwrap_or(true));
         }
-        let differing: Rc<[bool]> = self.touched.differing(old.0, new.0)?.into();
+        let differing: Rc<[bool]> = self.touched.find_between(old.0, new.0)?.into();
         let answer = differing.get(index).copied().unwrap_or(true);
         self.differing.borrow_mut().insert((old, new), differing);
         Ok(answer)
@@ -89,7 +89,7 @@ impl<'a> Way<'a> {
 
     /// Whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
-        let Some(index) = self.index(component) else {
+        let Some(index) = self.component_index(component) else {
             return Ok(false);
         };
         if let Some(known) = self.known.borrow().get(&commit) {
@@ -102,13 +102,13 @@ impl<'a> Way<'a> {
     }
 
     /// The place of a component in what [`Way::touched`] tells.
-    pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
-        self.touched.names().binary_search(component).ok()
+    pub(super) fn component_index(&self, component: &ComponentName) -> Option<usize> {
+        self.touched.components().binary_search(component).ok()
     }
 
     /// What a commit touches, by the place of each component. Nothing is remembered.
     pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
-        Ok(self.touched.by(commit.0)?.into())
+        Ok(self.touched.find_in_commit(commit.0)?.into())
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
             commits.push(scratch.oid(&args));
         }
         let repository = scratch.open();
-        let way = Way::new(&repository, &policy, 10);
+        let way = PathCommits::new(&repository, &policy, 10);
         let mut seen = BTreeSet::new();
         for id in &commits {
             let commit = repository.read_commit(*id).unwrap();

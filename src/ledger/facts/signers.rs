@@ -3,41 +3,41 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::needs::{Ask, Need};
-use super::{Gatherer, words};
-use crate::domain::entry::{Action, Kept};
+use super::needs::{FactNeed, FactRequest};
+use super::{FactGatherer, describe_error};
+use crate::domain::entry::{Action, StoredEntry};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Facts, Known, Request};
+use crate::domain::rules::{Fact, Facts, Request};
 use crate::git::error::{Error, Result};
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 use crate::signing::verify_entry;
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// The signers of the approvals in the request's state that are of its commits or its policy.
-    pub(super) fn approvers(
+    pub(super) fn gather_approval_signers(
         &self,
         policy: &Policy,
-        ask: &Ask<'_>,
+        ask: &FactRequest<'_>,
         request: &Request<'_>,
         facts: &mut Facts,
     ) {
         let Some(Ok(state)) = &facts.state else {
             return;
         };
-        let kept: Vec<&Arc<Kept>> = match request {
+        let kept: Vec<&Arc<StoredEntry>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
                     return;
                 };
-                let of_it = |kept: &&Arc<Kept>| match &kept.statement.action {
+                let of_it = |kept: &&Arc<StoredEntry>| match &kept.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
                 };
                 state.policy_approvals().filter(of_it).collect()
             }
-            _ if ask.needs(Need::Approvals) => {
+            _ if ask.needs(FactNeed::Approvals) => {
                 let all = ask.here(state).approvals();
                 all.filter(|(commit, ..)| ask.subjects.contains(commit))
                     .map(|(.., kept)| kept)
@@ -48,18 +48,18 @@ impl Gatherer<'_> {
         let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
             return;
         };
-        let wanted: BTreeMap<u64, &Arc<Kept>> = kept
+        let wanted: BTreeMap<u64, &Arc<StoredEntry>> = kept
             .into_iter()
             .map(|kept| (kept.statement.sequence, kept))
             .collect();
-        let places = self.places(&ledger, &wanted, facts);
+        let places = self.locate_entries(&ledger, &wanted, facts);
         let mut found = Vec::new();
         for (sequence, kept) in wanted {
             let key = match &places {
                 Ok(places) => self
-                    .approver(policy, &ledger, places.get(&sequence), kept)
-                    .map_err(|error| words(&error)),
-                Err(error) => Err(words(error)),
+                    .read_approval_signer(policy, &ledger, places.get(&sequence), kept)
+                    .map_err(|error| describe_error(&error)),
+                Err(error) => Err(describe_error(error)),
             };
             found.push(((ledger.clone(), sequence), key));
         }
@@ -67,10 +67,10 @@ impl Gatherer<'_> {
     }
 
     /// The ledger commits that have these sequences.
-    fn places(
+    fn locate_entries(
         &self,
         ledger: &LedgerName,
-        wanted: &BTreeMap<u64, &Arc<Kept>>,
+        wanted: &BTreeMap<u64, &Arc<StoredEntry>>,
         facts: &Facts,
     ) -> Result<BTreeMap<u64, EntryId>> {
         // A branch or a tag meets the state of its environment's ledger.
@@ -94,12 +94,12 @@ impl Gatherer<'_> {
         Ok(found)
     }
 
-    fn approver(
+    fn read_approval_signer(
         &self,
         policy: &Policy,
         ledger: &LedgerName,
         id: Option<&EntryId>,
-        kept: &Kept,
+        kept: &StoredEntry,
     ) -> Result<PublicKey> {
         let other = || {
             Error::corrupt(
@@ -110,35 +110,37 @@ impl Gatherer<'_> {
         let id = *id.ok_or_else(other)?;
         // The state is a copy; the signature stands with the original.
         if self.history.entry(ledger, id)?.bytes == kept.bytes {
-            self.signer(policy, ledger, id)
+            self.read_signer(policy, ledger, id)
         } else {
             Err(other())
         }
     }
 
     /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
-    fn signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
+    fn read_signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
         let memory = &self.repository.ledger_cache().signers;
         if let Some(known) = memory.get(&id) {
             return Ok(known);
         }
-        let Link::Entry {
+        let LedgerCommit::Entry {
             entry, previous, ..
-        } = self.repository.read_link(ledger, id)?
+        } = self.repository.read_ledger_commit(ledger, id)?
         else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
                 "it carries no entry",
             ));
         };
-        let verified = verify_entry(entry.clone(), &keys(policy)).or_else(|_| {
+        let verified = verify_entry(entry.clone(), &list_keys(policy)).or_else(|_| {
             let then = match entry.statement().seen.get(&LedgerName::policy()) {
                 _ if ledger.is_policy() => self.policy_at(previous)?,
                 Some(tip) => self.policy_at(*tip)?,
                 None => None,
             };
-            let candidates =
-                then.map_or_else(|| self.project.root_keys.clone(), |policy| keys(&policy));
+            let candidates = then.map_or_else(
+                || self.project.root_keys.clone(),
+                |policy| list_keys(&policy),
+            );
             let verified = verify_entry(entry, &candidates);
             verified.map_err(|error| Error::corrupt(format!("the entry {id}"), error.to_string()))
         });
@@ -153,17 +155,17 @@ impl Gatherer<'_> {
     }
 
     /// The signers of entries of `evidence`.
-    pub(super) fn vouchers(
+    pub(super) fn gather_evidence_signers(
         &self,
         policy: &Policy,
-        entries: &[(EntryId, Arc<Kept>)],
+        entries: &[(EntryId, Arc<StoredEntry>)],
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {
             if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
-                let key: Known<PublicKey> = self
-                    .signer(policy, &kept.statement.ledger, *id)
-                    .map_err(|error| words(&error));
+                let key: Fact<PublicKey> = self
+                    .read_signer(policy, &kept.statement.ledger, *id)
+                    .map_err(|error| describe_error(&error));
                 facts.signers.insert(
                     (kept.statement.ledger.clone(), kept.statement.sequence),
                     key,
@@ -174,7 +176,7 @@ impl Gatherer<'_> {
 }
 
 /// All keys of a policy, retired ones too.
-fn keys(policy: &Policy) -> Vec<PublicKey> {
+fn list_keys(policy: &Policy) -> Vec<PublicKey> {
     policy
         .people
         .values()

@@ -1,6 +1,6 @@
 //! How long is long enough.
 
-use crate::domain::entry::{Action, Component, Verification, VerificationResult};
+use crate::domain::entry::{Action, ComponentAtCommit, Verification, VerificationResult};
 use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
 use crate::domain::time::Span;
 use crate::domain::verdict::Rule;
@@ -17,7 +17,7 @@ fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
 }
 
 fn verification(verification: VerificationResult) -> Action {
-    let components = vec![Component {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];
@@ -33,11 +33,11 @@ fn verification(verification: VerificationResult) -> Action {
 #[test]
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
-    case.now = noon().plus(Span::seconds(37 * 60));
+    case.now = noon().plus(Span::from_seconds(37 * 60));
     case.fails(RULE, "stage runs it since 09:59, soak 1h: 22 minutes left");
-    case.now = noon().plus(Span::seconds(59 * 60 - 1));
+    case.now = noon().plus(Span::from_seconds(59 * 60 - 1));
     case.fails(RULE, "1 second left");
-    case.now = noon().plus(Span::seconds(59 * 60));
+    case.now = noon().plus(Span::from_seconds(59 * 60));
     case.passes(RULE);
 }
 
@@ -77,7 +77,7 @@ fn unbroken() {
 #[test]
 fn missing() {
     let mut case = case("1s", vec![("ci", ran("catalogue", 1, None))]);
-    case.facts.source.clear();
+    case.facts.previous_log.clear();
     case.unknown(RULE, "not read");
 }
 
