@@ -10,7 +10,7 @@ use std::time::Instant;
 use git_deploy::domain::id::PublicKey;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::git::Repository;
-use git_deploy::ledger::facts::Gatherer;
+use git_deploy::ledger::facts::FactGatherer;
 use git_deploy::ledger::{Link, Project};
 use git_deploy::signing::{Signature, verify};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -44,7 +44,7 @@ fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
         .get(&LedgerName::policy())
         .ok_or("there is no policy")?;
     let project = Project::of_policy(repository, tip)?;
-    let policy = Gatherer::new(repository, &project)
+    let policy = FactGatherer::new(repository, &project)
         .policy_at(tip)?
         .ok_or("no policy is in force")?;
     let keys: Vec<PublicKey> = policy.people.values().map(|person| person.key).collect();

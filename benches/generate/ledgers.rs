@@ -17,7 +17,7 @@ use git_deploy::domain::policy::Policy;
 use git_deploy::domain::state::{State, Value, fold};
 use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::Repository;
-use git_deploy::ledger::facts::Gatherer;
+use git_deploy::ledger::facts::FactGatherer;
 use git_deploy::ledger::{Project, Tips, genesis_bytes, project_bytes};
 use git_deploy::signing::key::{self, SecretKey};
 use git_deploy::signing::{Signer, verify_entry};
@@ -145,7 +145,7 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         Action::Publish(publish),
         Some(&text.as_bytes().into()),
     )?;
-    let gatherer = Gatherer::new(&repository, &project);
+    let gatherer = FactGatherer::new(&repository, &project);
     let rounds = rounds(size.entries);
     let mut cursor = 0;
     for round in 0..rounds {

@@ -12,7 +12,7 @@ use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::writer::{Draft, View};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
 
@@ -75,7 +75,7 @@ impl Runs {
     /// The components that are there in the code, each with its commit. What is named and absent is refused, and so is nothing at all.
     pub fn there(
         &self,
-        gatherer: &Gatherer<'_>,
+        gatherer: &FactGatherer<'_>,
         policy: &Policy,
         place: &EnvName,
     ) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {

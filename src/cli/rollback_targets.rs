@@ -9,7 +9,7 @@ use super::read_context::{self, Place};
 use super::workspace::Workspace;
 use super::{Failure, Kind, OrFail as _};
 use crate::domain::entry::{Target, VerificationResult};
-use crate::domain::history::Stay;
+use crate::domain::history::RunPeriod;
 use crate::domain::id::Content;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::time::Time;
@@ -76,7 +76,7 @@ pub fn newest(
     let member = Workspace::named_in_ledger(&place.name, place.rules);
     let gatherer = workspace.gatherer();
     let judge =
-        |component: &ComponentName, stay: &Stay<'_>| {
+        |component: &ComponentName, stay: &RunPeriod<'_>| {
             Ok(release(workspace, place, component, stay)?
                 .filter(|release| wanted(component, release)))
         };
@@ -124,7 +124,7 @@ fn release(
     workspace: &Workspace,
     place: &Place<'_>,
     component: &ComponentName,
-    stay: &Stay<'_>,
+    stay: &RunPeriod<'_>,
 ) -> crate::git::Result<Option<Release>> {
     let none_counts = workspace
         .policy

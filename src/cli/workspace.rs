@@ -15,7 +15,7 @@ use crate::domain::policy::{Environment, Policy, Standing, nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::writer::{Appended, Draft, Manner, View, Writer};
 use crate::ledger::{Project, StateReader, Tips};
 use crate::signing::Signer;
@@ -159,7 +159,7 @@ impl Workspace {
             )
             .hint("git config deploy.root, and compare it with a colleague's"));
         }
-        let policy = Gatherer::new(&repository, &project)
+        let policy = FactGatherer::new(&repository, &project)
             .policy_at(tip)
             .or_fail(Kind::CannotTell, "cannot read the policy in force")?
             .ok_or_else(|| {
@@ -177,8 +177,8 @@ impl Workspace {
     }
 
     /// Facts from git for this project.
-    pub fn gatherer(&self) -> Gatherer<'_> {
-        Gatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
+    pub fn gatherer(&self) -> FactGatherer<'_> {
+        FactGatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
     }
 
     /// An environment that the policy knows, by its name.

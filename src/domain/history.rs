@@ -14,7 +14,7 @@ use super::time::{Span, Time};
 
 /// An unbroken time during which a component ran one content.
 #[derive(Debug, Clone)]
-pub struct Stay<'a> {
+pub struct RunPeriod<'a> {
     /// The content; `None` while the component was taken away.
     pub content: Option<Content>,
     /// The entry that put it there: a `finish`, `record` or `baseline`.
@@ -31,7 +31,7 @@ pub struct Stay<'a> {
     verifications: Vec<(Time, VerificationResult)>,
 }
 
-impl Stay<'_> {
+impl RunPeriod<'_> {
     /// The commits it was there as: the one that was deployed, then those that rode along.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
         self.commits.iter().map(|(commit, _)| *commit)
@@ -123,7 +123,7 @@ pub enum Latest<'h, 'a> {
     /// It never ran there.
     Never,
     /// It ran, and nothing ended worse since.
-    Ran(&'h Stay<'a>),
+    Ran(&'h RunPeriod<'a>),
     /// It, or another commit of the same content, was attempted since without success.
     Failed(&'h Attempt<'a>),
 }
@@ -132,7 +132,7 @@ pub enum Latest<'h, 'a> {
 #[derive(Debug, Clone, Default)]
 pub struct History<'a> {
     /// What ran, oldest first.
-    pub stays: Vec<Stay<'a>>,
+    pub run_periods: Vec<RunPeriod<'a>>,
     /// What failed, oldest first.
     pub attempts: Vec<Attempt<'a>>,
 }
@@ -162,8 +162,11 @@ impl<'a> History<'a> {
     }
 
     /// The stays of a commit, oldest first; having been taken away is none of them.
-    pub fn stays_of(&self, commit: CommitId) -> impl DoubleEndedIterator<Item = &Stay<'a>> {
-        self.stays
+    pub fn run_periods_of(
+        &self,
+        commit: CommitId,
+    ) -> impl DoubleEndedIterator<Item = &RunPeriod<'a>> {
+        self.run_periods
             .iter()
             .filter(move |stay| stay.content.is_some() && stay.newest(Some(commit)).is_some())
     }
@@ -171,9 +174,9 @@ impl<'a> History<'a> {
     /// What came last of a commit. Only a commit that ran there itself has `Ran`; but once it has, what later became of the same
     /// content under another commit counts as well, so that nobody may pick the name under which a content did well.
     pub fn latest(&self, commit: CommitId, content: Option<Content>) -> Latest<'_, 'a> {
-        let ran = self.stays_of(commit).next().is_some();
+        let ran = self.run_periods_of(commit).next().is_some();
         let contents: BTreeSet<Content> = self
-            .stays_of(commit)
+            .run_periods_of(commit)
             .filter_map(|stay| stay.content)
             .chain(content)
             .collect();
@@ -182,7 +185,7 @@ impl<'a> History<'a> {
         };
         // Whatever stay is of the commit is of one of those contents.
         let stay = self
-            .stays
+            .run_periods
             .iter()
             .filter(|stay| same(stay.content))
             .filter_map(|stay| Some((stay.newest(None)?, stay)));
@@ -205,7 +208,7 @@ impl<'a> History<'a> {
         none_counts: bool,
         now: Time,
     ) -> Option<(Time, Option<Time>, Span)> {
-        self.stays_of(commit)
+        self.run_periods_of(commit)
             .filter(|stay| !stay.baseline)
             .flat_map(|stay| stay.verified(none_counts))
             .map(|(from, to)| (from, to, to.unwrap_or(now).since(from)))
@@ -289,7 +292,7 @@ impl<'a> Reader<'a, '_> {
         match ended.outcome {
             Outcome::Succeeded | Outcome::Destroyed => {
                 self.stop(at);
-                self.begin(Stay {
+                self.begin(RunPeriod {
                     content: content.filter(|_| ended.outcome == Outcome::Succeeded),
                     entry: kept,
                     baseline: matches!(kept.statement.action, Action::Baseline(_)),
@@ -320,10 +323,10 @@ impl<'a> Reader<'a, '_> {
                 });
                 if let Some(before) = self
                     .stop(at)
-                    .and_then(|index| self.history.stays.get(index))
+                    .and_then(|index| self.history.run_periods.get(index))
                 {
                     let verifications = vec![(at, before.verification())];
-                    self.begin(Stay {
+                    self.begin(RunPeriod {
                         from: at,
                         to: None,
                         verifications,
@@ -337,7 +340,7 @@ impl<'a> Reader<'a, '_> {
                     .and_then(|it| it.components.iter().find(|it| it.target == ended.target));
                 if let Some(stay) = self
                     .running
-                    .and_then(|index| self.history.stays.get_mut(index))
+                    .and_then(|index| self.history.run_periods.get_mut(index))
                     && stay.commit().is_some()
                     && change.is_some_and(|change| change.from == stay.commit())
                 {
@@ -351,13 +354,13 @@ impl<'a> Reader<'a, '_> {
     fn verified(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
         let running = self
             .running
-            .and_then(|index| self.history.stays.get_mut(index));
+            .and_then(|index| self.history.run_periods.get_mut(index));
         let stay = match running.filter(|stay| stay.commit() == Some(commit)) {
             Some(stay) => Some(stay),
             // Bad news of what ran last, or of what may or may not run, is news still.
             None if result == VerificationResult::Failed => self
                 .history
-                .stays
+                .run_periods
                 .iter_mut()
                 .rfind(|stay| stay.newest(Some(commit)).is_some()),
             None => None,
@@ -370,13 +373,13 @@ impl<'a> Reader<'a, '_> {
     /// Ends the stay that lasts, and says which it was.
     fn stop(&mut self, at: Time) -> Option<usize> {
         let index = self.running.take()?;
-        self.history.stays.get_mut(index)?.to = Some(at);
+        self.history.run_periods.get_mut(index)?.to = Some(at);
         Some(index)
     }
 
-    fn begin(&mut self, stay: Stay<'a>) {
-        self.running = Some(self.history.stays.len());
-        self.history.stays.push(stay);
+    fn begin(&mut self, stay: RunPeriod<'a>) {
+        self.running = Some(self.history.run_periods.len());
+        self.history.run_periods.push(stay);
     }
 }
 

@@ -6,9 +6,9 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// Who signed may do this.
-    Signer,
+    Authorization,
     /// The entry stands where the chain says.
-    Place,
+    Chain,
     /// Its time is possible.
     Time,
     /// It says of the code what the code is.
@@ -28,7 +28,7 @@ pub enum Rule {
     /// It was not taken out of circulation.
     Yanked,
     /// It goes forward.
-    Direction,
+    FastForward,
     /// It contains the branch's tip.
     UpToDate,
     /// Nothing is locked or under way.
@@ -47,8 +47,8 @@ impl Rule {
     /// The name that people see: `previous environment`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Signer => "signer",
-            Self::Place => "place",
+            Self::Authorization => "signer",
+            Self::Chain => "place",
             Self::Time => "time",
             Self::Content => "content",
             Self::State => "state",
@@ -58,7 +58,7 @@ impl Rule {
             Self::Checks => "checks",
             Self::Artifact => "artifact",
             Self::Yanked => "yanked",
-            Self::Direction => "direction",
+            Self::FastForward => "direction",
             Self::UpToDate => "up to date",
             Self::Lock => "lock",
             Self::Freeze => "freeze",
@@ -150,7 +150,7 @@ pub enum Decision {
 }
 
 /// What a server's words about a push begin with: whoever pushes through a command of ours tells a refusal from a doubt by them.
-pub const VOICE: &str = "git-deploy: ";
+pub const MESSAGE_PREFIX: &str = "git-deploy: ";
 
 impl Decision {
     /// The word for it that a pusher reads, after [`VOICE`].
@@ -198,7 +198,7 @@ mod tests {
     fn denied_by_default() {
         assert_eq!(Verdict::default().decision(), Decision::CannotTell);
         let mut verdict = Verdict {
-            checks: vec![Check::pass(Rule::Signer, "")],
+            checks: vec![Check::pass(Rule::Authorization, "")],
         };
         assert_eq!(verdict.decision(), Decision::Allowed);
         verdict.checks.push(Check::unknown(Rule::Soak, ""));

@@ -11,7 +11,7 @@ use super::refs::is_valid_name;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Decision, VOICE};
+use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 
 /// git's word, which its manual names, for a ref of which the remote has not said what became of it. Every other failure is a "no".
 const UNANSWERED: &[u8] = b"[remote failure]";
@@ -224,7 +224,7 @@ fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
 fn is_doubt(messages: &[String]) -> bool {
     let says = |line: &str, decision: Decision| {
         let line = line.strip_prefix("error: ").unwrap_or(line);
-        line.strip_prefix(VOICE)
+        line.strip_prefix(MESSAGE_PREFIX)
             .is_some_and(|words| words.starts_with(decision.word()))
     };
     let any = |decision| messages.iter().any(|line| says(line, decision));

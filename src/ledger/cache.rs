@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Link;
-use super::facts::Step;
+use super::facts::LedgerStep;
 use crate::domain::entry::Kept;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey};
 use crate::domain::policy::Policy;
@@ -20,7 +20,7 @@ pub(super) struct LedgerCache {
     /// Copies of entries, by blob.
     pub kept: Cache<Oid, Arc<Kept>>,
     /// What walks over a ledger need of a commit.
-    pub steps: Cache<EntryId, Arc<Step>>,
+    pub steps: Cache<EntryId, Arc<LedgerStep>>,
     /// The keys that signed entries.
     pub signers: Cache<EntryId, PublicKey>,
     /// Policies, by blob.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::facts::History;
+use super::facts::LedgerHistory;
 use crate::domain::entry::{Action, Kept, Outcome};
-use crate::domain::history::{History as Past, Stay};
+use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
@@ -26,7 +26,7 @@ const DEEDS: [&str; 6] = [
 ///
 /// `member` is the environment, where the ledger is a pattern's.
 pub fn deeds_since(
-    history: &History<'_>,
+    history: &LedgerHistory<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     commit: CommitId,
@@ -73,11 +73,11 @@ pub fn deeds_since(
 /// The judge is asked for a stay as far as the entries from there on tell of it, newest first; what it makes of a stay is the answer. One walk
 /// serves all components, and ends with the last answer.
 pub fn newest_good<T>(
-    history: &History<'_>,
+    history: &LedgerHistory<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     components: BTreeSet<ComponentName>,
-    judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
+    judge: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
     let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
@@ -112,7 +112,7 @@ pub fn newest_good<T>(
                 continue;
             }
             // The newest first: one that an older success turns out to have been rolled back to is newer than that.
-            for stay in Past::read(component, entries).stays.iter().rev() {
+            for stay in Past::read(component, entries).run_periods.iter().rev() {
                 if let Some(good) = judge(component, stay)? {
                     found.insert(component.clone(), good);
                     break;

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use super::facts::Gatherer;
+use super::facts::FactGatherer;
 use super::{Link, StateReader, Tips, commit_bytes};
 use crate::domain::entry::{Action, Entry, Kept, Statement, Unverified, Verified};
 use crate::domain::id::{EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, Facts, Known, Request, evaluate};
+use crate::domain::rules::{Chain, Fact, Facts, Request, evaluate};
 use crate::domain::state::{Edit, Scope, State, fold};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Decision, Rule, Verdict};
@@ -113,7 +113,7 @@ impl Judged {
 pub struct Judge<'a> {
     repository: &'a Repository,
     /// Facts, policies, contents.
-    pub gatherer: Gatherer<'a>,
+    pub gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
     recovery: Option<PublicKey>,
 }
@@ -125,7 +125,7 @@ struct Case<'a> {
     entry: &'a Entry<Verified>,
     policy_text: Option<Arc<[u8]>>,
     state: State,
-    stored: Known<()>,
+    stored: Fact<()>,
     recovery: Option<PublicKey>,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Judge<'a> {
     /// publish; for the past the owner's word is read where it is needed.
     pub fn new(
         repository: &'a Repository,
-        gatherer: Gatherer<'a>,
+        gatherer: FactGatherer<'a>,
         recovery: Option<PublicKey>,
     ) -> Self {
         Self {
@@ -187,12 +187,12 @@ impl<'a> Judge<'a> {
                 return Judged::stopped(
                     id,
                     Check::fail(
-                        Rule::Place,
+                        Rule::Chain,
                         "it has no parent: it is no entry of this ledger",
                     ),
                 );
             }
-            Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
+            Err(error) => return Judged::stopped(id, error.answer(Rule::Chain)),
         };
         let kept = Arc::clone(unverified.kept());
         let stop = |check| Judged {
@@ -204,7 +204,7 @@ impl<'a> Judge<'a> {
             Against::Present(_) => self.recovery,
             Against::Past(_) => match self.repository.recovery_of(ledger, id) {
                 Ok(recovery) => recovery,
-                Err(error) => return stop(error.answer(Rule::Signer)),
+                Err(error) => return stop(error.answer(Rule::Authorization)),
             },
         };
         let entry = match self.verify(ledger, head, unverified, recovery) {
@@ -228,7 +228,7 @@ impl<'a> Judge<'a> {
         let edits = fold(&state, &entry, policy_text.as_ref());
         let stored = match self.compare(head, &commit, &entry, &edits) {
             Ok(stored) => stored,
-            Err(error) => return stop(error.answer(Rule::Place)),
+            Err(error) => return stop(error.answer(Rule::Chain)),
         };
         let case = Case {
             ledger,
@@ -266,7 +266,7 @@ impl<'a> Judge<'a> {
         let mut keys: Vec<PublicKey> = Vec::new();
         let policy = self
             .policy_then(ledger, head, entry.statement())
-            .map_err(|error| Box::new(error.answer(Rule::Signer)))?;
+            .map_err(|error| Box::new(error.answer(Rule::Authorization)))?;
         match policy {
             Some(policy) => keys.extend(keys_of(&policy)),
             None => keys.extend(&head.chain.root_keys),
@@ -274,7 +274,7 @@ impl<'a> Judge<'a> {
         keys.extend(recovery);
         let by = entry.statement().by.clone();
         verify_entry(entry, &keys)
-            .map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
+            .map_err(|error| Box::new(Check::fail(Rule::Authorization, format!("{by}: {error}"))))
     }
 
     /// The policy in force where the entry says it was made; `None` before the first was published.
@@ -305,13 +305,13 @@ impl<'a> Judge<'a> {
         let text =
             self.repository
                 .file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
-        let text = text.map_err(|error| Box::new(error.answer(Rule::Place)))?;
+        let text = text.map_err(|error| Box::new(error.answer(Rule::Chain)))?;
         match text {
             Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => {
                 Ok(Some(text.into()))
             }
             _ => Err(Box::new(Check::fail(
-                Rule::Place,
+                Rule::Chain,
                 "its tree does not hold the deploy.toml whose digest it names",
             ))),
         }
@@ -324,7 +324,7 @@ impl<'a> Judge<'a> {
         commit: &Commit,
         entry: &Entry<Verified>,
         edits: &[Edit],
-    ) -> Result<Known<()>> {
+    ) -> Result<Fact<()>> {
         let (tree, computed) = self.repository.folded_id(head.tree, entry, edits)?;
         if tree != commit.tree {
             return Ok(Err(
@@ -352,13 +352,13 @@ impl<'a> Judge<'a> {
                     match holds(ledger, *seen) {
                         Ok(true) => {}
                         Ok(false) => then.checks.push(Check::fail(
-                            Rule::Place,
+                            Rule::Chain,
                             format!(
                                 "it says to have seen {} of {ledger}, which that ledger does not hold",
                                 seen.short()
                             ),
                         )),
-                        Err(error) => then.checks.push(error.answer(Rule::Place)),
+                        Err(error) => then.checks.push(error.answer(Rule::Chain)),
                     }
                 }
                 (then, facts)
@@ -401,13 +401,13 @@ impl<'a> Judge<'a> {
             Err(error) => {
                 return (
                     Verdict {
-                        checks: vec![error.answer(Rule::Signer)],
+                        checks: vec![error.answer(Rule::Authorization)],
                     },
                     None,
                 );
             }
         };
-        let mut facts: Facts = self.gatherer.facts(
+        let mut facts: Facts = self.gatherer.gather(
             &policy,
             &request,
             tips,
@@ -444,7 +444,7 @@ fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
 
 /// Before any policy is in force, the first one judges itself; nothing else can be judged.
 fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
-    let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
+    let refuse = |why: String| Box::new(Check::fail(Rule::Authorization, why));
     let text = case
         .policy_text
         .as_deref()

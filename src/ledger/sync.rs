@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::chain::Chains;
 use super::entry_validator::{Against, Judge};
-use super::facts::Gatherer;
+use super::facts::FactGatherer;
 use super::notes::NOTES;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;
@@ -265,7 +265,7 @@ fn examine(
 ) -> Result<Vec<Problem>> {
     let judge = Judge::new(
         repository,
-        Gatherer::new(repository, project).with_branches_as_entered(),
+        FactGatherer::new(repository, project).with_branches_as_entered(),
         None,
     );
     let mut believed = incoming.clone();

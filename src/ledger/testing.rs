@@ -7,7 +7,7 @@ use crate::git::Repository;
 use crate::git::tree::Leaf;
 use crate::ledger::chain::Chains;
 use crate::ledger::entry_validator::{Against, Head, Judge, Judged};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::writer::{Appended, Draft, Manner, Stopped, View, Writer};
 use crate::ledger::{Project, Tips, project_bytes};
 use crate::signing::Signer;
@@ -140,7 +140,7 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
     let holds = |ledger: &LedgerName, id| chains.hold(ledger, id);
     let judge = Judge::new(
         repository,
-        Gatherer::new(repository, project).with_branches_as_entered(),
+        FactGatherer::new(repository, project).with_branches_as_entered(),
         None,
     );
     let mut count = 0;

@@ -13,7 +13,7 @@ pub use error::{AppendError, Refusal, Stopped};
 use unconfirmed::{Unended, given_up};
 
 use super::entry_validator::{Head, Judge};
-use super::facts::Gatherer;
+use super::facts::FactGatherer;
 use super::sync::{SyncError, Synced, pushed, sync, sync_notes};
 use super::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
 use crate::clock;
@@ -21,7 +21,7 @@ use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Request, counting, evaluate, reads};
+use crate::domain::rules::{Request, counting_approvers, evaluate, ledgers_read};
 use crate::domain::state::{Scope, State, fold};
 use crate::domain::verdict::Verdict;
 use crate::git::error::Error;
@@ -69,7 +69,7 @@ pub struct View<'a> {
     /// The end of the ledger that is written to.
     pub head: &'a Head,
     /// Contents and facts.
-    pub gatherer: &'a Gatherer<'a>,
+    pub gatherer: &'a FactGatherer<'a>,
 }
 
 impl View<'_> {
@@ -202,7 +202,7 @@ impl Writer<'_> {
         then: &dyn Fn(&View<'_>) -> Result<T, Stopped<E>>,
     ) -> Result<T, Stopped<E>> {
         let tips = self.repository.tips()?;
-        let gatherer = Gatherer::new(self.repository, self.project).with_remote(self.remote);
+        let gatherer = FactGatherer::new(self.repository, self.project).with_remote(self.remote);
         let judge = Judge::new(self.repository, gatherer, None);
         let head = judge.head(ledger, tips.get(ledger).copied())?;
         let policy = match tips.get(&LedgerName::policy()) {
@@ -313,7 +313,7 @@ impl Writer<'_> {
             }
             .into());
         };
-        let mut wanted = reads(policy, &statement);
+        let mut wanted = ledgers_read(policy, &statement);
         wanted.extend(chain.seen.keys().cloned());
         statement.seen = view
             .tips
@@ -336,9 +336,9 @@ impl Writer<'_> {
         };
         let mut facts = view
             .gatherer
-            .facts(policy, &request, &others, Some(chain.clone()), state);
+            .gather(policy, &request, &others, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.manner.recover);
-        let counted = counting(policy, &request, &facts, statement.at);
+        let counted = counting_approvers(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
         let request = Request::Entry {
             statement: &statement,

@@ -10,7 +10,7 @@ use crate::domain::entry::{
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::{DeployOn, Environment, Policy};
-use crate::domain::rules::{Facts, Known, Request};
+use crate::domain::rules::{Fact, Facts, Request};
 use crate::domain::state::{Here, Scope, State};
 use crate::ledger::Tips;
 use crate::ledger::writer::View;
@@ -390,7 +390,7 @@ fn facts(
     };
     let mut others = view.tips.clone();
     others.remove(&wish.rules.ledger);
-    view.gatherer.facts_to_compose(
+    view.gatherer.gather_to_build(
         policy,
         &request,
         &others,
@@ -430,7 +430,7 @@ fn complete(
     wish: &DeploymentSpec<'_>,
     facts: &Facts,
 ) -> Result<(), ComposeError> {
-    let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
+    let known = |fact: Option<&Fact<Option<crate::domain::text::Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
         Some(Err(why)) => Err(ComposeError::Fact(why.clone())),
         None => Ok(None),
@@ -438,7 +438,7 @@ fn complete(
     if wish.kind == Kind::Rollback {
         // What ran then is what runs again: its version and its artifacts, from its own entry.
         let earlier = facts
-            .earlier
+            .earlier_runs
             .get(&target.component)
             .and_then(|fact| fact.as_ref().ok());
         let mut ended = earlier

@@ -26,7 +26,7 @@ use crate::domain::verdict::{Outcome, Rule};
 use crate::git::Repository;
 use crate::git::tests::{Numbers, Scratch};
 use crate::ledger::entry_validator::{Against, Judge, Present};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::testing::{
     Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish,
 };
@@ -213,7 +213,7 @@ impl World {
                 Rule::PreviousEnvironment => &["finish", "record"],
                 Rule::Approvals if self.below(4) == 0 => &["approve", "revoke"],
                 Rule::Approvals => &["approve", "approve"],
-                Rule::Direction => &["lift"],
+                Rule::FastForward => &["lift"],
                 Rule::Checks => &["attestation"],
                 Rule::Artifact => &["artifact"],
                 Rule::Lock => &["resume", "finish", "unlock"],
@@ -240,7 +240,7 @@ impl World {
         }
         let (kind, name) = self.next(tally);
         let tips = self.repository.tips().unwrap();
-        let gatherer = Gatherer::new(&self.repository, &self.project);
+        let gatherer = FactGatherer::new(&self.repository, &self.project);
         let policy = gatherer
             .policy_at(tips[&LedgerName::policy()])
             .unwrap()
@@ -287,7 +287,7 @@ impl World {
             Ok(appended) => {
                 let judge = Judge::new(
                     &self.repository,
-                    Gatherer::new(&self.repository, &self.project),
+                    FactGatherer::new(&self.repository, &self.project),
                     None,
                 );
                 let head = judge.head(&ledger, tips.get(&ledger).copied()).unwrap();
@@ -312,7 +312,7 @@ impl World {
         let rules = policy.environment(name).unwrap();
         let owner = || {
             let tip = tips.get(&rules.ledger).copied();
-            let (_, tree) = Gatherer::new(&self.repository, &self.project)
+            let (_, tree) = FactGatherer::new(&self.repository, &self.project)
                 .chain(&rules.ledger, tip)
                 .unwrap();
             let state = StateReader::new(&self.repository)
@@ -532,7 +532,7 @@ fn back_to_the_same_artifact() {
     );
     let register = |commit, digest: &[u8]| {
         let component = parse("catalogue");
-        let content = Gatherer::new(&repository, &project)
+        let content = FactGatherer::new(&repository, &project)
             .content(&rules, commit, &component)
             .unwrap()
             .unwrap();

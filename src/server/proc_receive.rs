@@ -156,7 +156,7 @@ fn judge(
             };
             judgements.push(Judgement::of_check(
                 &update.name,
-                Check::fail(Rule::Place, why),
+                Check::fail(Rule::Chain, why),
             ));
             continue;
         };
@@ -184,11 +184,11 @@ fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
     let ask = |update| match chained_hooks::allows_update(hook, update) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
-            Rule::Place,
+            Rule::Chain,
             format!("the hook {} refuses it", hook.display()),
         )),
         Err(error) => Some(Check::unknown(
-            Rule::Place,
+            Rule::Chain,
             format!("cannot run the hook {}: {error}", hook.display()),
         )),
     };
@@ -202,7 +202,7 @@ fn hold_back(judgements: &mut [Judgement]) {
         .filter(|judgement| judgement.decision() == Decision::Allowed)
     {
         judgement.verdict.checks.push(Check::fail(
-            Rule::Place,
+            Rule::Chain,
             "another update of this atomic push is not let in",
         ));
     }
@@ -234,10 +234,10 @@ fn carry_out(
 /// What an allowed update that could not be carried out is told.
 fn failed(error: &Error) -> Check {
     if error.is_lost_race() {
-        return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again")
+        return Check::fail(Rule::Chain, "the ledger has moved meanwhile; try again")
             .remedy("git deploy sync");
     }
-    Check::unknown(Rule::Place, error.to_string())
+    Check::unknown(Rule::Chain, error.to_string())
 }
 
 /// Tells git what became of each update.
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn reasons() {
         let check = Check::fail(
-            Rule::Place,
+            Rule::Chain,
             format!("a\nok refs/deploy/prod {}", "x".repeat(1_000)),
         );
         let reason = reason(&Judgement::of_check(b"refs/deploy/prod", check));
@@ -341,7 +341,7 @@ mod tests {
     /// In an atomic push a single refusal keeps all the others out.
     #[test]
     fn all_or_nothing() {
-        let allowed = Judgement::of_check(b"refs/deploy/dev", Check::pass(Rule::Signer, ""));
+        let allowed = Judgement::of_check(b"refs/deploy/dev", Check::pass(Rule::Authorization, ""));
         let refused = Judgement::of_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
         let mut judgements = vec![allowed, refused];
         hold_back(&mut judgements);

@@ -21,7 +21,7 @@ use crate::domain::verdict::{Check, Rule, Verdict};
 use crate::git::object::Kind;
 use crate::git::{Error, Repository, Result};
 use crate::ledger::entry_validator::{Against, Head, Judge, Present};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::{Link, Project, StateReader};
 
 /// The project that a push is judged in: the one that is there, or the one whose policy's ledger the push begins.
@@ -63,7 +63,7 @@ impl<'a> Court<'a> {
         let judge = project.map(|project| {
             Judge::new(
                 repository,
-                Gatherer::new(repository, project),
+                FactGatherer::new(repository, project),
                 settings.recovery,
             )
         });
@@ -107,7 +107,7 @@ impl<'a> Court<'a> {
             (Class::Ledger(ledger), _) => to.push(self.ledger(ledger, update)?),
             (Class::Forbidden(why), _) => to.push(Judgement::of_check(
                 &update.name,
-                Check::fail(Rule::Place, *why),
+                Check::fail(Rule::Chain, *why),
             )),
             (Class::Branch(short), Some(policy)) => to.extend(self.branch(policy, short, update)),
             (Class::Tag(short), Some(policy)) => to.extend(self.tags(policy, short, update)),
@@ -127,7 +127,7 @@ impl<'a> Court<'a> {
             return stop(unpinned());
         }
         let Some(new) = update.new else {
-            return stop(Check::fail(Rule::Place, "a ledger is never deleted"));
+            return stop(Check::fail(Rule::Chain, "a ledger is never deleted"));
         };
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
@@ -135,7 +135,7 @@ impl<'a> Court<'a> {
         }
         if self.policy.is_none() && !ledger.is_policy() {
             let why = "no policy is in force here yet: it comes first, in a push of its own";
-            return stop(Check::fail(Rule::Place, why).remedy("git deploy policy publish"));
+            return stop(Check::fail(Rule::Chain, why).remedy("git deploy policy publish"));
         }
         let Some(judge) = &self.judge else {
             return stop(self.no_project(new));
@@ -159,7 +159,7 @@ impl<'a> Court<'a> {
     ) -> std::result::Result<Head, Box<Check>> {
         let head = judge
             .head(ledger, tip)
-            .map_err(|error| Box::new(error.answer(Rule::Place)))?;
+            .map_err(|error| Box::new(error.answer(Rule::Chain)))?;
         if tip.is_some() {
             return Ok(head);
         }
@@ -173,7 +173,7 @@ impl<'a> Court<'a> {
             if strangers > 0 {
                 let why =
                     "the project's genesis names a root key that this server's owner does not know";
-                return Err(Box::new(Check::fail(Rule::Signer, why).remedy(
+                return Err(Box::new(Check::fail(Rule::Authorization, why).remedy(
                     "git-deploy server init <repository> --admin <public key>",
                 )));
             }
@@ -182,7 +182,7 @@ impl<'a> Court<'a> {
         {
             let why = format!("no environment of the policy in force has the ledger {ledger}");
             return Err(Box::new(
-                Check::fail(Rule::Place, why).remedy("git deploy policy publish"),
+                Check::fail(Rule::Chain, why).remedy("git deploy policy publish"),
             ));
         }
         Ok(head)
@@ -191,8 +191,8 @@ impl<'a> Court<'a> {
     /// Why no project begins with this commit.
     fn no_project(&self, new: Oid) -> Check {
         match Project::of_policy(self.repository, EntryId(new)) {
-            Err(error) => error.answer(Rule::Place),
-            Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
+            Err(error) => error.answer(Rule::Chain),
+            Ok(_) => Check::unknown(Rule::Chain, "the project could not be read"),
         }
     }
 
@@ -206,12 +206,12 @@ impl<'a> Court<'a> {
     ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, Fault> {
         let refuse = |why: &str| {
             Ok(Err(Box::new(
-                Check::fail(Rule::Place, why).remedy("git deploy sync"),
+                Check::fail(Rule::Chain, why).remedy("git deploy sync"),
             )))
         };
         let last = match self.repository.read_link(ledger, new) {
             Ok(link) => link,
-            Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
+            Err(error) => return Ok(Err(Box::new(error.answer(Rule::Chain)))),
         };
         let sequence = match &last {
             Link::Entry { entry, .. } => entry.statement().sequence,
@@ -233,7 +233,7 @@ impl<'a> Court<'a> {
                     return Ok(Ok((ids, last)));
                 }
                 Ok(commit) => ids.push(EntryId(commit.id)),
-                Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
+                Err(error) => return Ok(Err(Box::new(error.answer(Rule::Chain)))),
             }
             if ids.len() as u64 > count {
                 break;
@@ -253,7 +253,7 @@ impl<'a> Court<'a> {
     ) -> Judgement {
         let mut last = Some(last);
         let mut judgement =
-            Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
+            Judgement::of_check(&update.name, Check::fail(Rule::Chain, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
             let against = Against::Present(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
@@ -272,7 +272,7 @@ impl<'a> Court<'a> {
             if recovers && judgement.recovers {
                 let why = "the owner of the server let one publish recover the project, and this is a second one";
                 judgement.verdict = Verdict {
-                    checks: vec![Check::fail(Rule::Signer, why)],
+                    checks: vec![Check::fail(Rule::Authorization, why)],
                 };
             }
             judgement.recovers |= recovers;
@@ -408,7 +408,7 @@ impl<'a> Court<'a> {
             .map_err(|error| error.to_string());
         let facts: Facts = judge
             .gatherer
-            .facts(policy, request, &self.present.tips, None, state);
+            .gather(policy, request, &self.present.tips, None, state);
         evaluate(policy, request, &facts, self.present.now)
     }
 }
@@ -443,7 +443,7 @@ fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
 /// Nobody said who may begin a project here.
 fn unpinned() -> Check {
     let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
-    Check::fail(Rule::Signer, why)
+    Check::fail(Rule::Authorization, why)
         .remedy("git-deploy server init <repository> --admin <public key>")
 }
 
@@ -453,5 +453,5 @@ fn moved(tip: Option<EntryId>) -> Check {
         Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),
         None => "the ledger does not exist yet; try again".to_owned(),
     };
-    Check::fail(Rule::Place, why).remedy("git deploy sync")
+    Check::fail(Rule::Chain, why).remedy("git deploy sync")
 }

@@ -41,9 +41,9 @@ pub fn judge(
         Ok(true) => None,
         Ok(false) => {
             let why = "it moves by a push alone, which the hooks judge: not by git in the server's repository";
-            Some(Judgement::of_check(name, Check::fail(Rule::Place, why)))
+            Some(Judgement::of_check(name, Check::fail(Rule::Chain, why)))
         }
-        Err(error) => Some(Judgement::of_check(name, error.answer(Rule::Place))),
+        Err(error) => Some(Judgement::of_check(name, error.answer(Rule::Chain))),
     });
     Ok(refused.collect())
 }

@@ -2,7 +2,7 @@
 
 use super::{verdict, wrap};
 use crate::domain::text::harmless;
-use crate::domain::verdict::{Decision, VOICE, Verdict};
+use crate::domain::verdict::{Decision, MESSAGE_PREFIX, Verdict};
 
 /// The most updates that are shown.
 const UPDATES: usize = 20;
@@ -62,7 +62,7 @@ fn one(update: &Update<'_>) -> Vec<String> {
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
     // What is said of which ref stays on one line: programs look for it.
-    let head = format!("{VOICE}{word}  {}", harmless(update.name));
+    let head = format!("{MESSAGE_PREFIX}{word}  {}", harmless(update.name));
     let what = update
         .what
         .map(|what| format!("({})", harmless(what)))
@@ -119,9 +119,9 @@ mod tests {
                 ),
             ],
         };
-        verdict
-            .checks
-            .extend([Rule::Signer, Rule::Place, Rule::Lock].map(|rule| Check::pass(rule, "")));
+        verdict.checks.extend(
+            [Rule::Authorization, Rule::Chain, Rule::Lock].map(|rule| Check::pass(rule, "")),
+        );
         insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
         git-deploy: refused  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn bounded_and_harmless() {
         let verdict = Verdict {
-            checks: vec![Check::fail(Rule::Place, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60],
+            checks: vec![Check::fail(Rule::Chain, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60],
         };
         let hostile = Update {
             name: "refs/deploy/\u{1b}]0;x",
@@ -172,7 +172,7 @@ mod tests {
         assert!(text.ends_with("git-deploy: and 10 more"), "{text}");
         assert!(text.len() < 20 * 62 * 520 && !text.contains(['\u{1b}', '\u{202e}']));
         let fine = Verdict {
-            checks: vec![Check::pass(Rule::Place, "")],
+            checks: vec![Check::pass(Rule::Chain, "")],
         };
         assert!(report(&[update(&fine)], true).is_none());
     }

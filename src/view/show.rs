@@ -401,7 +401,7 @@ mod tests {
         };
         let verdict = Verdict {
             checks: vec![
-                Check::pass(Rule::Signer, ""),
+                Check::pass(Rule::Authorization, ""),
                 Check::fail(Rule::Approvals, "1 of 2: bob ✓, needs one of carol, dana")
                     .remedy("git deploy approve prod 8f3c2a1"),
                 Check::fail(Rule::Soak, "22 minutes left"),

@@ -18,7 +18,7 @@ use crate::domain::text::harmless;
 use crate::domain::verdict::Outcome;
 use crate::git::{Error, Repository};
 use crate::ledger::audit::{self, Audited, Plan, Special, Watch};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::standing_problems;
 use crate::ledger::{Project, Tips};
 use crate::view;
@@ -202,7 +202,7 @@ fn which(
         .filter(|ledger| tips.contains_key(ledger));
     // Members of a pattern are known by the policy alone.
     let of_pattern = || {
-        let gatherer = Gatherer::new(repository, project);
+        let gatherer = FactGatherer::new(repository, project);
         let in_force = gatherer.policy_at(*tips.get(&policy)?).ok().flatten()?;
         in_force
             .ledger_of(&name.parse::<EnvName>().ok()?)

@@ -11,7 +11,7 @@ use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::git::{Commit, Error};
-use crate::ledger::facts::{Gatherer, Way};
+use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::subject;
 use crate::view::contains::{self, Answer, By, Component, Contains, Found};
 
@@ -42,7 +42,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::told(Kind::CannotTell));
     };
     let gatherer = workspace.gatherer();
-    let way = Way::new(&workspace.repository, &workspace.policy, LIMIT);
+    let way = PathCommits::new(&workspace.repository, &workspace.policy, LIMIT);
     let search = Search {
         workspace: &workspace,
         place: &place,
@@ -78,8 +78,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 struct Search<'a> {
     workspace: &'a Workspace,
     place: &'a Place<'a>,
-    gatherer: &'a Gatherer<'a>,
-    way: Way<'a>,
+    gatherer: &'a FactGatherer<'a>,
+    way: PathCommits<'a>,
     /// The patch ids that are known: several components look through the same commits.
     patches: HashMap<Oid, Option<String>>,
 }

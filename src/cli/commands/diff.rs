@@ -14,7 +14,7 @@ use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::git::Error;
 use crate::git::ancestry::Ahead;
-use crate::ledger::facts::{Gatherer, Way};
+use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::subject;
 use crate::view::deployment_diff::{self, Change, Commit, Component, Count, Diff};
 
@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         workspace: &workspace,
         place: &place,
         gatherer: &gatherer,
-        way: Way::new(&workspace.repository, &workspace.policy, LIMIT),
+        way: PathCommits::new(&workspace.repository, &workspace.policy, LIMIT),
     };
     let mut components = Vec::new();
     for (component, target) in &targets {
@@ -148,8 +148,8 @@ fn targets(
 struct Comparison<'a> {
     workspace: &'a Workspace,
     place: &'a Place<'a>,
-    gatherer: &'a Gatherer<'a>,
-    way: Way<'a>,
+    gatherer: &'a FactGatherer<'a>,
+    way: PathCommits<'a>,
 }
 
 impl Comparison<'_> {
@@ -251,7 +251,7 @@ impl Comparison<'_> {
         let rule = self.place.rules.version.as_ref()?;
         let found = self
             .gatherer
-            .versions_of(rule, std::iter::once((commit, component.clone())));
+            .read_versions(rule, std::iter::once((commit, component.clone())));
         found
             .into_values()
             .find_map(|version| version.ok().flatten())

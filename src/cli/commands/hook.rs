@@ -10,10 +10,10 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use crate::cli::workspace::{open_repository, remote};
 use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::name::LedgerName;
-use crate::domain::verdict::{Decision, VOICE};
+use crate::domain::verdict::{Decision, MESSAGE_PREFIX};
 use crate::git::{self, Repository};
 use crate::ledger::Project;
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::sync;
 use crate::server::post_receive::Behind;
 use crate::server::{
@@ -270,7 +270,7 @@ fn policy_speaks(
         return Ok(false);
     };
     let project = Project::of_policy(repository, tip)?;
-    let policy = Gatherer::new(repository, &project).policy_at(tip)?;
+    let policy = FactGatherer::new(repository, &project).policy_at(tip)?;
     Ok(policy.is_some_and(|policy| pre_push::concerns(&policy, updates)))
 }
 
@@ -290,7 +290,7 @@ fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
 fn cannot_tell(fault: Fault) -> Failure {
     // Whoever pushes by a command of ours tells it from a refusal by the first words.
     let words = format!(
-        "{VOICE}{} whether this push may go in: nothing was let in",
+        "{MESSAGE_PREFIX}{} whether this push may go in: nothing was let in",
         Decision::CannotTell.word()
     );
     Failure::new(Kind::CannotTell, words).because(fault)

@@ -20,7 +20,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectNam
 use crate::domain::policy::{MAX_BYTES, Policy, Standing};
 use crate::domain::state::Scope;
 use crate::git::Repository;
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::{LEDGERS, PIN};
 use crate::ledger::writer::{Manner, Writer};
 use crate::ledger::{Link, Project, project_bytes};
@@ -258,7 +258,7 @@ fn begin(
         resolve(repository, revision)
     })?;
     let project = genesis(repository, &proposal.policy.project, key)?;
-    let gatherer = Gatherer::new(repository, &project);
+    let gatherer = FactGatherer::new(repository, &project);
     runs.iter()
         .try_for_each(|(name, runs)| runs.there(&gatherer, &proposal.policy, name).map(drop))?;
     publish(context, repository, &project, &proposal, (&person, &signer))?;

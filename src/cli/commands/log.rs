@@ -15,7 +15,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
 use crate::git::Repository;
-use crate::ledger::facts::{History, Passed};
+use crate::ledger::facts::{LedgerHistory, WalkedEntry};
 use crate::view::log::{self, Log};
 
 /// Show the deployments, newest first
@@ -118,7 +118,7 @@ fn unfinished(state: &State) -> BTreeSet<EntryId> {
 /// Whether an entry is shown, as far as only the entry itself tells, or the start that it ends.
 fn wanted(
     args: &Args,
-    history: &History<'_>,
+    history: &LedgerHistory<'_>,
     id: EntryId,
     statement: &Statement,
 ) -> crate::git::Result<bool> {
@@ -159,7 +159,7 @@ struct Filter {
 
 impl Filter {
     /// What cannot be read is kept, so that it is told.
-    fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
+    fn takes(&self, passed: &crate::git::Result<WalkedEntry>) -> bool {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
         let here = self
@@ -182,7 +182,7 @@ fn newest(
     repository: &Repository,
     mut walks: Vec<(
         LedgerName,
-        Peekable<impl Iterator<Item = crate::git::Result<Passed>>>,
+        Peekable<impl Iterator<Item = crate::git::Result<WalkedEntry>>>,
     )>,
     number: usize,
     wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,

@@ -15,7 +15,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::deeds_since;
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::run::preview::{Asker, first_deployer};
 use crate::view::attestation_text;
@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// Tells the story of one commit.
 struct Teller<'a> {
     workspace: &'a Workspace,
-    gatherer: &'a Gatherer<'a>,
+    gatherer: &'a FactGatherer<'a>,
     commit: CommitId,
     at: Time,
 }
@@ -182,7 +182,7 @@ impl Teller<'_> {
                 by: statement.by.clone(),
             });
         }
-        let stay = history.stays_of(self.commit).next_back()?;
+        let stay = history.run_periods_of(self.commit).next_back()?;
         Some(Stay {
             component: component.clone(),
             // Where another commit of the same content rode along since, what this one brought runs still.

@@ -14,7 +14,7 @@ use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
 use crate::domain::state::{Here, Run};
 use crate::domain::text::Line;
-use crate::ledger::facts::Behind as Counter;
+use crate::ledger::facts::BranchLag as Counter;
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
 /// So far along a branch commits are counted, so that the answer is as quick in an environment that nobody has deployed to for years.
@@ -150,7 +150,7 @@ fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
     let Some((tip, commit)) = tip.zip(it.commit) else {
         return;
     };
-    if let Ok(ahead) = counter.of(&it.component, tip, commit) {
+    if let Ok(ahead) = counter.commits_behind(&it.component, tip, commit) {
         it.behind = Some(Behind {
             commits: ahead.commits.len(),
             more: ahead.more,

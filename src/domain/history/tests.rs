@@ -180,7 +180,7 @@ fn now_or_earlier() {
     let history = log.read();
     assert_eq!(
         history
-            .stays
+            .run_periods
             .iter()
             .map(|stay| stay.to.is_none())
             .collect::<Vec<_>>(),
@@ -205,7 +205,7 @@ fn unchanged_has_what_the_content_has() {
         Log::default()
             .record_from((2, 1), Some(1), Outcome::Unchanged, NONE)
             .read()
-            .stays
+            .run_periods
             .is_empty()
     );
 }
@@ -324,7 +324,7 @@ fn unbroken() {
         .record((2, 2), Outcome::RolledBack, NONE);
     assert!(back.verified((1, 1)));
     assert_eq!(back.soaked(1), 58);
-    assert_eq!(back.read().stays.len(), 2);
+    assert_eq!(back.read().run_periods.len(), 2);
 }
 
 /// An admin's word is no deployment, and riding along on it makes none.
@@ -340,7 +340,7 @@ fn baseline() {
         Outcome::Unchanged,
         NONE,
     );
-    assert!(log.read().stays.iter().all(|stay| stay.baseline));
+    assert!(log.read().run_periods.iter().all(|stay| stay.baseline));
     assert_eq!((log.soaked(1), log.soaked(2)), (0, 0));
 }
 
@@ -357,7 +357,10 @@ fn taken_away() {
         .record((1, 1), Outcome::Destroyed, NONE);
     assert!(log.verified((1, 1)));
     assert_eq!(
-        log.read().stays.last().map(|stay| (stay.content, stay.to)),
+        log.read()
+            .run_periods
+            .last()
+            .map(|stay| (stay.content, stay.to)),
         Some((None, None))
     );
 }

@@ -13,8 +13,8 @@ use crate::domain::verdict::Rule;
 
 /// What every entry faces.
 const EVERY: [Rule; 5] = [
-    Rule::Signer,
-    Rule::Place,
+    Rule::Authorization,
+    Rule::Chain,
     Rule::Time,
     Rule::Content,
     Rule::State,
@@ -27,7 +27,7 @@ const DEPLOY: [Rule; 11] = [
     Rule::Checks,
     Rule::Artifact,
     Rule::Yanked,
-    Rule::Direction,
+    Rule::FastForward,
     Rule::UpToDate,
     Rule::Lock,
     Rule::Freeze,
@@ -43,7 +43,7 @@ pub(super) fn rules(ctx: &Context<'_>) -> BTreeSet<Rule> {
                 && !statement.action.ends_a_run() =>
         {
             // Nothing is asked of an environment that is not there; the place says so.
-            [Rule::Place].into()
+            [Rule::Chain].into()
         }
         Request::Entry { statement, .. } => of_entry(statement, ctx.environment),
         Request::Branch { new, .. } => {
@@ -113,7 +113,7 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             Rule::Approvals,
             Rule::Lock,
             Rule::Yanked,
-            Rule::Direction,
+            Rule::FastForward,
             Rule::Artifact,
         ]
         .into(),
@@ -125,7 +125,7 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
 ///
 /// Always the policy's; that of `evidence` where a rule looks for yanks, attestations or artifacts; that of the environment
 /// before where the commit must have run there; for a `publish` those of all environments.
-pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
+pub fn ledgers_read(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
     let environment = statement
         .environment()
         .and_then(|name| policy.environment(&name));
@@ -264,7 +264,7 @@ mod tests {
         let verdict = case.verdict();
         assert_eq!(verdict.decision(), Decision::Refused);
         assert!(
-            verdict.checks.iter().all(|check| check.rule == Rule::Place),
+            verdict.checks.iter().all(|check| check.rule == Rule::Chain),
             "{verdict:?}"
         );
     }

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::findings::list;
-use super::matching::fill;
-use super::{Context, Facts, Known, Request, answer, key_trust, unless};
+use super::findings::join_names;
+use super::matching::match_slots;
+use super::{Context, Fact, Facts, Request, key_trust, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Approve, Change, Deployment, Intent, Kept, Kind, Publish};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
@@ -18,13 +18,13 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Approvals;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
 /// Everyone whose approval counts for a `start`, `record` or `publish`: what its `approvedBy` must say, whatever it says now. Nobody where
 /// none is asked for: without seats, for a rollback, with the glass broken. Nobody either where a fact is missing; the verdict then is
 /// "cannot tell" in any case.
-pub fn counting(
+pub fn counting_approvers(
     policy: &Policy,
     request: &Request<'_>,
     facts: &Facts,
@@ -35,22 +35,27 @@ pub fn counting(
         Some(Action::Publish(publish)) => {
             consenting_admins(&ctx, publish).map(|(_, persons)| persons)
         }
-        Some(Action::Start(_) | Action::Record(_)) => asked(&ctx).map(|asked| persons(&asked)),
+        Some(Action::Start(_) | Action::Record(_)) => {
+            approval_requests(&ctx).map(|asked| approvers(&asked))
+        }
         _ => Ok(BTreeSet::new()),
     };
     counting.unwrap_or_default()
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if let Some(Action::Publish(publish)) = ctx.statement.map(|statement| &statement.action) {
-        return published(ctx, publish);
+        return check_publish(ctx, publish);
     }
-    let (asked, deployment) = (asked(ctx)?, ctx.deployment()?);
+    let (asked, deployment) = (approval_requests(ctx)?, ctx.deployment()?);
     let mut against = Vec::new();
     if ctx.statement.is_some() {
-        against.extend(misnamed(&deployment.approved_by, &persons(&asked)));
+        against.extend(check_approved_by(
+            &deployment.approved_by,
+            &approvers(&asked),
+        ));
     }
-    let unasked = ctx.environment()?.approvals.is_empty() || not_asked(deployment);
+    let unasked = ctx.environment()?.approvals.is_empty() || is_exempt(deployment);
     if deployment.kind == Kind::Exec && asked.is_empty() && !unasked {
         // Consent is to components at a commit: a command that names none would need nobody's.
         against.push(Check::fail(
@@ -60,7 +65,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     }
     let mut filled = Vec::new();
     for one in &asked {
-        match one.missing(ctx)? {
+        match one.describe_missing(ctx)? {
             Some(detail) => {
                 let destroys = one
                     .changes
@@ -80,23 +85,23 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
                 };
                 let command = format!(
                     "git deploy approve {} {}{more}",
-                    ctx.shown(),
+                    ctx.environment_label(),
                     one.commit.short()
                 );
-                against.push(Check::fail(RULE, one.named(&asked, detail)).remedy(command));
+                against.push(Check::fail(RULE, one.prefix_commit(&asked, detail)).remedy(command));
             }
-            None => filled.push(one.named(&asked, one.tally())),
+            None => filled.push(one.prefix_commit(&asked, one.describe_tally())),
         }
     }
     Ok(match unasked {
         true => against,
-        false if against.is_empty() => vec![Check::pass(RULE, list(filled))],
-        false => unless(RULE, against),
+        false if against.is_empty() => vec![Check::pass(RULE, join_names(filled))],
+        false => pass_if_none(RULE, against),
     })
 }
 
 /// What an entry says of who approved must be so: messages and notes repeat it.
-fn misnamed(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
+fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     let show = |names: String| {
         if names.is_empty() {
             "nobody".to_owned()
@@ -105,7 +110,7 @@ fn misnamed(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
         }
     };
     (!named.iter().eq(counting)).then(|| {
-        let (named, counting) = (show(list(named)), show(list(counting)));
+        let (named, counting) = (show(join_names(named)), show(join_names(counting)));
         Check::fail(
             RULE,
             format!("it says approved by {named}, and the approvals that count are of {counting}"),
@@ -113,12 +118,12 @@ fn misnamed(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     })
 }
 
-fn not_asked(deployment: &Deployment) -> bool {
+fn is_exempt(deployment: &Deployment) -> bool {
     deployment.kind == Kind::Rollback || deployment.break_glass.is_some()
 }
 
 /// What must be approved at one commit, and who did.
-struct Asked<'a> {
+struct ApprovalRequest<'a> {
     commit: CommitId,
     changes: Vec<&'a Change>,
     seats: &'a [Seat],
@@ -128,7 +133,7 @@ struct Asked<'a> {
     refused: BTreeMap<Person, &'static str>,
 }
 
-fn persons(asked: &[Asked<'_>]) -> BTreeSet<Person> {
+fn approvers(asked: &[ApprovalRequest<'_>]) -> BTreeSet<Person> {
     asked
         .iter()
         .flat_map(|one| &one.consents)
@@ -138,9 +143,9 @@ fn persons(asked: &[Asked<'_>]) -> BTreeSet<Person> {
 }
 
 /// One for each commit that is to be changed to; an `exec` changes nothing and is asked for all that it names.
-fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
+fn approval_requests<'c>(ctx: &'c Context<'_>) -> Fact<Vec<ApprovalRequest<'c>>> {
     let (seats, deployment) = (&ctx.environment()?.approvals, ctx.deployment()?);
-    if seats.is_empty() || not_asked(deployment) {
+    if seats.is_empty() || is_exempt(deployment) {
         return Ok(Vec::new());
     }
     let mut commits: BTreeMap<CommitId, Vec<&Change>> = BTreeMap::new();
@@ -153,23 +158,27 @@ fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
             .push(change);
     }
     let involved = if seats.iter().any(|seat| seat.prevent_self) {
-        key_trust::involved(ctx)?
+        key_trust::involved_persons(ctx)?
     } else {
         BTreeSet::new()
     };
     let mut asked = Vec::new();
     for (commit, changes) in commits {
         let consents = vec![BTreeSet::new(); seats.len()];
-        let mut one = Asked {
+        let mut one = ApprovalRequest {
             commit,
             changes,
             seats,
             consents,
             refused: BTreeMap::new(),
         };
-        for (_, _, kept) in ctx.here()?.approvals().filter(|(it, _, _)| *it == commit) {
+        for (_, _, kept) in ctx
+            .environment_state()?
+            .approvals()
+            .filter(|(it, _, _)| *it == commit)
+        {
             if let Action::Approve(approve) = &kept.statement.action {
-                one.add(ctx, kept, approve, &involved)?;
+                one.add_approval(ctx, kept, approve, &involved)?;
             }
         }
         asked.push(one);
@@ -177,14 +186,14 @@ fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
     Ok(asked)
 }
 
-impl Asked<'_> {
-    fn add(
+impl ApprovalRequest<'_> {
+    fn add_approval(
         &mut self,
         ctx: &Context<'_>,
         kept: &Kept,
         approve: &Approve,
         involved: &BTreeSet<Person>,
-    ) -> Known<()> {
+    ) -> Fact<()> {
         let person = &kept.statement.by;
         let mut why = None;
         let mut seats = Vec::new();
@@ -194,13 +203,13 @@ impl Asked<'_> {
             .enumerate()
             .filter(|(_, seat)| seat.by.contains(person))
         {
-            match self.against(ctx, kept, approve, seat, involved) {
+            match self.reason_not_counted(ctx, kept, approve, seat, involved) {
                 None => seats.push(index),
                 Some(reason) => why = Some(reason),
             }
         }
         // The key is asked for last: of an approval that would not count anyway it need not be known.
-        if !seats.is_empty() && !key_trust::counts(ctx, kept)? {
+        if !seats.is_empty() && !key_trust::has_listed_key(ctx, kept)? {
             seats.clear();
             why = Some("the key that signed it was removed");
         }
@@ -215,7 +224,7 @@ impl Asked<'_> {
         Ok(())
     }
 
-    fn against(
+    fn reason_not_counted(
         &self,
         ctx: &Context<'_>,
         kept: &Kept,
@@ -269,9 +278,9 @@ impl Asked<'_> {
             .collect()
     }
 
-    fn tally(&self) -> String {
+    fn describe_tally(&self) -> String {
         let slots = self.slots(&self.consents);
-        let holders: Vec<String> = fill(&slots)
+        let holders: Vec<String> = match_slots(&slots)
             .into_iter()
             .flatten()
             .map(|person| format!("{person} ✓"))
@@ -280,12 +289,12 @@ impl Asked<'_> {
         if holders.is_empty() {
             tally
         } else {
-            format!("{tally}: {}", list(holders))
+            format!("{tally}: {}", join_names(holders))
         }
     }
 
     /// The line about one of several commits says which.
-    fn named(&self, all: &[Self], detail: String) -> String {
+    fn prefix_commit(&self, all: &[Self], detail: String) -> String {
         if all.len() == 1 {
             detail
         } else {
@@ -294,19 +303,19 @@ impl Asked<'_> {
     }
 
     /// Says who is missing; `None` if nobody is.
-    fn missing(&self, ctx: &Context<'_>) -> Known<Option<String>> {
+    fn describe_missing(&self, ctx: &Context<'_>) -> Fact<Option<String>> {
         let slots = self.slots(&self.consents);
-        let filled = fill(&slots).into_iter().flatten().count();
+        let filled = match_slots(&slots).into_iter().flatten().count();
         if filled == slots.len() {
             return Ok(None);
         }
-        let helpful = self.helpful(ctx, filled)?;
-        let tally = self.tally();
+        let helpful = self.eligible_approvers(ctx, filled)?;
+        let tally = self.describe_tally();
         let needs = match (slots.len() - filled, helpful.len()) {
             (_, 0) => "and nobody is left who may".to_owned(),
-            (1, 1) => format!("needs {}", list(&helpful)),
-            (1, _) => format!("needs one of {}", list(&helpful)),
-            (missing, _) => format!("needs {missing} more, of {}", list(&helpful)),
+            (1, 1) => format!("needs {}", join_names(&helpful)),
+            (1, _) => format!("needs one of {}", join_names(&helpful)),
+            (missing, _) => format!("needs {missing} more, of {}", join_names(&helpful)),
         };
         let refused = self
             .refused
@@ -328,10 +337,10 @@ impl Asked<'_> {
     }
 
     /// Those whose approval would fill one more slot.
-    fn helpful(&self, ctx: &Context<'_>, filled: usize) -> Known<BTreeSet<Person>> {
+    fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
         let guarded = self.seats.iter().any(|seat| seat.prevent_self);
         let involved = if guarded {
-            key_trust::involved(ctx)?
+            key_trust::involved_persons(ctx)?
         } else {
             BTreeSet::new()
         };
@@ -355,14 +364,18 @@ impl Asked<'_> {
             {
                 who.insert((*person).clone());
             }
-            fill(&self.slots(&consents)).into_iter().flatten().count() > filled
+            match_slots(&self.slots(&consents))
+                .into_iter()
+                .flatten()
+                .count()
+                > filled
         };
         Ok(all.into_iter().filter(helps).cloned().collect())
     }
 }
 
 /// How many admins must approve a policy besides its publisher, and who did.
-fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeSet<Person>)> {
+fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Fact<(u32, BTreeSet<Person>)> {
     let chain = ctx
         .facts
         .chain
@@ -373,11 +386,11 @@ fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeS
     if chain.sequence == 0 || publish.recovered || required == 0 {
         return Ok((0, BTreeSet::new()));
     }
-    let may = others(ctx, ctx.policy.admins(&chain.root_keys));
+    let may = exclude_signers(ctx, ctx.policy.admins(&chain.root_keys));
     let mut consents = BTreeSet::new();
     for kept in ctx.state()?.policy_approvals() {
         let digest = matches!(&kept.statement.action, Action::PolicyApprove(it) if it.digest == publish.digest);
-        if digest && may.contains(&kept.statement.by) && key_trust::counts(ctx, kept)? {
+        if digest && may.contains(&kept.statement.by) && key_trust::has_listed_key(ctx, kept)? {
             consents.insert(kept.statement.by.clone());
         }
     }
@@ -385,7 +398,7 @@ fn consenting_admins(ctx: &Context<'_>, publish: &Publish) -> Known<(u32, BTreeS
 }
 
 /// The persons among some who neither sign nor request the entry.
-fn others(ctx: &Context<'_>, all: BTreeSet<Person>) -> BTreeSet<Person> {
+fn exclude_signers(ctx: &Context<'_>, all: BTreeSet<Person>) -> BTreeSet<Person> {
     let own = |person: &Person| {
         ctx.statement
             .is_some_and(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
@@ -395,9 +408,9 @@ fn others(ctx: &Context<'_>, all: BTreeSet<Person>) -> BTreeSet<Person> {
         .collect()
 }
 
-fn published(ctx: &Context<'_>, publish: &Publish) -> Known<Vec<Check>> {
+fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Check>> {
     let (required, consents) = consenting_admins(ctx, publish)?;
-    let mut against: Vec<Check> = misnamed(&publish.approved_by, &consents)
+    let mut against: Vec<Check> = check_approved_by(&publish.approved_by, &consents)
         .into_iter()
         .collect();
     if required == 0 {
@@ -411,7 +424,7 @@ fn published(ctx: &Context<'_>, publish: &Publish) -> Known<Vec<Check>> {
     let tally = if filled.is_empty() {
         tally
     } else {
-        format!("{tally}: {}", list(filled))
+        format!("{tally}: {}", join_names(filled))
     };
     if usize::try_from(required).is_ok_and(|required| consents.len() >= required) {
         return Ok(if against.is_empty() {
@@ -425,9 +438,9 @@ fn published(ctx: &Context<'_>, publish: &Publish) -> Known<Vec<Check>> {
         .chain
         .as_ref()
         .map_or(&[][..], |chain| &chain.root_keys);
-    let may = others(ctx, ctx.policy.admins(root_keys));
+    let may = exclude_signers(ctx, ctx.policy.admins(root_keys));
     let left = may.difference(&consents);
-    let needs = format!("{tally}, needs {}", list(left));
+    let needs = format!("{tally}, needs {}", join_names(left));
     against.push(Check::fail(RULE, needs).remedy("git deploy policy approve"));
     Ok(against)
 }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::findings::{Against, COMPONENT, Found, list};
-use super::{Context, Known, answer, key_trust, promotion};
+use super::findings::{COMPONENT, Findings, Violation, join_names};
+use super::{Context, Fact, key_trust, or_unknown, promotion};
 use crate::domain::entry::{Action, Artifact, Change, Image, Intent, Kept, Kind};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
@@ -14,12 +14,12 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Artifact;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if let Some(Action::Artifact(artifact)) = ctx.statement.map(|statement| &statement.action) {
-        return register(ctx, artifact);
+        return check_registration(ctx, artifact);
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
     let rollback = deployment.kind == Kind::Rollback;
@@ -27,15 +27,15 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = Found::new(RULE);
+    let mut found = Findings::new(RULE);
     for change in deployment
         .changed()
         .filter(|change| change.intent == Intent::Change)
     {
         let one = if rollback {
-            as_then(ctx, change)
+            check_as_in_earlier_run(ctx, change)
         } else {
-            as_built(ctx, change, environment.artifact_required)
+            check_as_built(ctx, change, environment.artifact_required)
         };
         found.add(&change.target.component, one);
     }
@@ -43,7 +43,10 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 /// What was registered for a component, by those whose word counts.
-fn registered<'a>(ctx: &Context<'a>, component: &ComponentName) -> Known<Vec<&'a Artifact>> {
+fn registered_artifacts<'a>(
+    ctx: &Context<'a>,
+    component: &ComponentName,
+) -> Fact<Vec<&'a Artifact>> {
     let evidence = match &ctx.facts.evidence {
         Some(Ok(evidence)) => evidence,
         Some(Err(why)) => return Err(why.clone()),
@@ -54,7 +57,7 @@ fn registered<'a>(ctx: &Context<'a>, component: &ComponentName) -> Known<Vec<&'a
         if let Action::Artifact(it) = &kept.statement.action
             && it.component == *component
             && ctx.policy.artifacts.contains(&kept.statement.by)
-            && key_trust::counts(ctx, kept)?
+            && key_trust::has_listed_key(ctx, kept)?
         {
             all.push(it);
         }
@@ -63,15 +66,17 @@ fn registered<'a>(ctx: &Context<'a>, component: &ComponentName) -> Known<Vec<&'a
 }
 
 /// One name of one component has one digest at a commit: a second build is another artifact.
-fn register(ctx: &Context<'_>, new: &Artifact) -> Known<Vec<Check>> {
-    let mut found = Found::new(RULE);
-    let other = registered(ctx, &new.component)?.into_iter().find(|it| {
-        it.commit == new.commit
-            && it.image.name == new.image.name
-            && it.image.digest != new.image.digest
-    });
+fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
+    let mut found = Findings::new(RULE);
+    let other = registered_artifacts(ctx, &new.component)?
+        .into_iter()
+        .find(|it| {
+            it.commit == new.commit
+                && it.image.name == new.image.name
+                && it.image.digest != new.image.digest
+        });
     let against = |it: &Artifact| {
-        Against::new(format!(
+        Violation::new(format!(
             "{} is registered for {} already",
             it.image,
             it.commit.short()
@@ -81,18 +86,18 @@ fn register(ctx: &Context<'_>, new: &Artifact) -> Known<Vec<Check>> {
     Ok(found.checks())
 }
 
-fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<Against>> {
+fn check_as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Fact<Option<Violation>> {
     let (target, named) = (&change.target, &change.target.artifacts);
     if !required && named.is_empty() {
         return Ok(None);
     }
-    let all = registered(ctx, &target.component)?;
+    let all = registered_artifacts(ctx, &target.component)?;
     let of_commit = all
         .iter()
         .filter(|it| it.commit == target.commit)
         .map(|it| &it.image);
-    if let Some(detail) = ambiguous(of_commit) {
-        return Ok(Some(Against::new(detail)));
+    if let Some(detail) = describe_ambiguity(of_commit) {
+        return Ok(Some(Violation::new(detail)));
     }
     let images: BTreeSet<&Image> = all
         .iter()
@@ -105,7 +110,7 @@ fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<
             target.commit.short()
         );
         return Ok(Some(
-            Against::new("none is registered for its content").remedy(command),
+            Violation::new("none is registered for its content").remedy(command),
         ));
     }
     if ctx.statement.is_none() {
@@ -113,24 +118,24 @@ fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<
         return Ok(None);
     }
     if named.is_empty() {
-        return Ok(Some(Against::new(format!(
+        return Ok(Some(Violation::new(format!(
             "the entry names none; registered is {}",
-            list(images)
+            join_names(images)
         ))));
     }
     if let Some(image) = named.iter().find(|image| !images.contains(*image)) {
-        return Ok(Some(Against::new(format!(
+        return Ok(Some(Violation::new(format!(
             "{image} is not registered for its content"
         ))));
     }
     if required {
-        as_before(ctx, change)
+        check_as_in_previous(ctx, change)
     } else {
         Ok(None)
     }
 }
 
-fn ambiguous<'i>(images: impl Iterator<Item = &'i Image>) -> Option<String> {
+fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<String> {
     let mut digests: BTreeMap<&Line, BTreeSet<&Digest>> = BTreeMap::new();
     for image in images {
         digests
@@ -146,23 +151,23 @@ fn ambiguous<'i>(images: impl Iterator<Item = &'i Image>) -> Option<String> {
 }
 
 /// Build once: what ran in the environment before is what goes on.
-fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
+fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
     };
     let hotfix = ctx.deployment()?.kind == Kind::Hotfix;
-    let history = match promotion::history(ctx, change) {
+    let history = match promotion::previous_history(ctx, change) {
         // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
         Err(_) if hotfix => return Ok(None),
         history => history?,
     };
     // Whether it ran at all is the previous environment's rule.
-    let Some(stay) = history.stays_of(change.target.commit).next_back() else {
+    let Some(stay) = history.run_periods_of(change.target.commit).next_back() else {
         return Ok(None);
     };
-    Ok(differs(stay.entry, change).map(|ran| {
-        let against = Against::new(format!("{source} ran {ran}"));
-        if !artifacts(stay.entry, change).is_empty() {
+    Ok(describe_difference(stay.entry, change).map(|ran| {
+        let against = Violation::new(format!("{source} ran {ran}"));
+        if !artifacts_of(stay.entry, change).is_empty() {
             return against;
         }
         // It was registered later: deployed there once more, it is what ran there.
@@ -174,8 +179,8 @@ fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
 }
 
 /// Back is back to the very same.
-fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
-    let earlier = match ctx.facts.earlier.get(&change.target.component) {
+fn check_as_in_earlier_run(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
+    let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("what ran here before was not read".to_owned()),
@@ -186,11 +191,11 @@ fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
     let Some(then) = earlier.iter().find(put) else {
         return Ok(None);
     };
-    Ok(differs(then, change).map(|ran| Against::new(format!("then it was {ran}"))))
+    Ok(describe_difference(then, change).map(|ran| Violation::new(format!("then it was {ran}"))))
 }
 
 /// The artifacts that an entry put there for the component.
-fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
+fn artifacts_of(entry: &Kept, change: &Change) -> BTreeSet<Image> {
     let ended = entry.statement.end_of(&change.target.component);
     ended
         .into_iter()
@@ -199,14 +204,14 @@ fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
 }
 
 /// The same in words, where the change names others.
-fn differs(entry: &Kept, change: &Change) -> Option<String> {
-    let then = artifacts(entry, change);
+fn describe_difference(entry: &Kept, change: &Change) -> Option<String> {
+    let then = artifacts_of(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
     let show = |images: &BTreeSet<Image>| {
         if images.is_empty() {
             "none".to_owned()
         } else {
-            list(images)
+            join_names(images)
         }
     };
     (then != now).then(|| format!("{}, and the entry names {}", show(&then), show(&now)))

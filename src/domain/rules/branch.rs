@@ -3,8 +3,8 @@
 //!
 //! With `deploy_on = "merge"` the environment's other rules judge the new commit as if it were deployed: the table says so.
 
-use super::findings::{Against, Found};
-use super::{Context, Known, Request, answer};
+use super::findings::{Findings, Violation};
+use super::{Context, Fact, Request, or_unknown};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::DeployOn;
@@ -13,10 +13,10 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Branch;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Request::Branch {
         environment,
         old,
@@ -45,19 +45,19 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     if ctx.environment()?.deploy_on == DeployOn::Merge {
         return Ok(vec![Check::pass(RULE, "")]);
     }
-    let mut found = Found::new(RULE);
+    let mut found = Findings::new(RULE);
     for component in ctx.policy.component_names() {
-        found.add(&component, touched(ctx, old, new, &component));
+        found.add(&component, check_component(ctx, old, new, &component));
     }
     Ok(found.checks())
 }
 
-fn touched(
+fn check_component(
     ctx: &Context<'_>,
     old: Option<CommitId>,
     new: CommitId,
     component: &ComponentName,
-) -> Known<Option<Against>> {
+) -> Fact<Option<Violation>> {
     let unchanged = match old {
         Some(old) => ctx.content(old, component)? == ctx.content(new, component)?,
         None => false,
@@ -65,17 +65,17 @@ fn touched(
     if unchanged {
         Ok(None)
     } else {
-        runs(ctx, new, component)
+        check_runs(ctx, new, component)
     }
 }
 
 /// Whether the environment runs a component as a commit has it: what is absent in one must be absent in the other.
-pub(super) fn runs(
+pub(super) fn check_runs(
     ctx: &Context<'_>,
     commit: CommitId,
     component: &ComponentName,
-) -> Known<Option<Against>> {
-    let (here, environment) = (ctx.here()?, ctx.shown());
+) -> Fact<Option<Violation>> {
+    let (here, environment) = (ctx.environment_state()?, ctx.environment_label());
     if here.unknown(component).is_some() {
         return Err(format!(
             "nobody knows what {environment} runs since a deployment failed"
@@ -101,7 +101,7 @@ pub(super) fn runs(
         ),
     };
     let command = format!("git deploy record {environment} {}", commit.short());
-    Ok((!same).then(|| Against::new(detail).remedy(command)))
+    Ok((!same).then(|| Violation::new(detail).remedy(command)))
 }
 
 #[cfg(test)]

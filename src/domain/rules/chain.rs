@@ -3,7 +3,7 @@
 //! `seen` is what orders ledgers among each other, so an entry must name every ledger that its verdict was read from; a policy that
 //! has moved on meanwhile makes it "try again".
 
-use super::{Chain, Context, Known, Request, answer, reads, unless};
+use super::{Chain, Context, Fact, Request, ledgers_read, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
@@ -12,36 +12,36 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let found = chain(ctx).map(|chain| {
-        let mut against: Vec<Check> = position(ctx, statement, chain)
+    let found = read_chain(ctx).map(|chain| {
+        let mut against: Vec<Check> = check_position(ctx, statement, chain)
             .into_iter()
             .map(fail)
             .collect();
-        against.extend(seen(ctx, statement));
-        against.extend(all_environments(ctx, statement));
+        against.extend(check_seen(ctx, statement));
+        against.extend(check_environments_seen(ctx, statement));
         if let Some(Err(what)) = &ctx.facts.stored_as_computed {
             against.push(fail(format!(
                 "what was pushed is not what the entry gives: {}",
                 harmless(what)
             )));
         }
-        unless(Rule::Place, against)
+        pass_if_none(Rule::Chain, against)
     });
-    answer(Rule::Place, found)
+    or_unknown(Rule::Chain, found)
 }
 
 fn fail(why: impl Into<String>) -> Check {
-    Check::fail(Rule::Place, why)
+    Check::fail(Rule::Chain, why)
 }
 
-fn chain<'a>(ctx: &Context<'a>) -> Known<&'a Chain> {
+fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
     ctx.facts
         .chain
         .as_ref()
         .ok_or_else(|| "the ledger's end was not read".to_owned())
 }
 
-fn position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<String> {
+fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<String> {
     let mut against = Vec::new();
     if statement.project != chain.project {
         against.push(format!(
@@ -79,9 +79,9 @@ fn position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<Stri
     against
 }
 
-fn seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
+fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let mut against = Vec::new();
-    for ledger in reads(ctx.policy, statement) {
+    for ledger in ledgers_read(ctx.policy, statement) {
         if ctx.facts.tips.contains_key(&ledger) && !statement.seen.contains_key(&ledger) {
             against.push(fail(format!(
                 "`seen` does not name {ledger}, which it is judged by"
@@ -104,10 +104,10 @@ fn seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
         }
         against.extend(match ctx.facts.seen.get(ledger) {
             None => Some(Check::unknown(
-                Rule::Place,
+                Rule::Chain,
                 format!("the {ledger} it has seen was not looked up"),
             )),
-            Some(Err(why)) => Some(Check::unknown(Rule::Place, harmless(why))),
+            Some(Err(why)) => Some(Check::unknown(Rule::Chain, harmless(why))),
             Some(Ok(fact)) if !fact.reachable => Some(fail(format!(
                 "what it has seen of {ledger} is not in {ledger}"
             ))),
@@ -124,7 +124,7 @@ fn seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
 }
 
 /// A policy comes after everything that was done under the one before.
-fn all_environments(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
+fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let Action::Publish(_) = statement.action else {
         return Vec::new();
     };
@@ -145,7 +145,7 @@ fn all_environments(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
         environments.find(|ledger| !ctx.facts.environments_seen.contains_key(*ledger))
     {
         against.push(Check::unknown(
-            Rule::Place,
+            Rule::Chain,
             format!("whether it has seen {ledger} was not looked up"),
         ));
     }
@@ -174,7 +174,7 @@ mod tests {
     /// An entry cannot be replayed, moved or copied to another place of this or another ledger or project.
     #[test]
     fn one_place_only() {
-        case().passes(Rule::Place);
+        case().passes(Rule::Chain);
         let edits: [(&str, Edit); 6] = [
             ("another project", |it| {
                 it.statement.project = EntryId(oid(9))
@@ -190,18 +190,18 @@ mod tests {
         for (words, edit) in edits {
             let mut case = case();
             edit(&mut case);
-            case.fails(Rule::Place, words);
+            case.fails(Rule::Chain, words);
         }
         let mut foreign = case();
         (foreign.statement.ledger, foreign.statement.environment) =
             (parse("prod"), Some(parse("pr-7")));
-        foreign.fails(Rule::Place, "the ledger of pr-7 is pr, not prod");
+        foreign.fails(Rule::Chain, "the ledger of pr-7 is pr, not prod");
         let mut last = case();
         last.facts.chain.as_mut().unwrap().sequence = u64::MAX;
-        last.fails(Rule::Place, "numbered");
+        last.fails(Rule::Chain, "numbered");
         let mut blind = case();
         blind.facts.chain = None;
-        blind.unknown(Rule::Place, "not read");
+        blind.unknown(Rule::Chain, "not read");
     }
 
     /// Nobody chooses what the verdict looks at: an older policy, a ledger left out, one that was rewound or made up.
@@ -240,15 +240,15 @@ mod tests {
         ] {
             let mut case = case();
             case.facts.seen.insert(parse(ledger), Ok(fact));
-            case.fails(Rule::Place, words);
+            case.fails(Rule::Chain, words);
         }
         for ledger in ["policy", "evidence", "dev"] {
             let mut case = case();
             case.statement.seen.remove(ledger);
-            case.fails(Rule::Place, &format!("does not name {ledger}"));
+            case.fails(Rule::Chain, &format!("does not name {ledger}"));
             // What does not exist cannot be named.
             case.facts.tips.remove(ledger);
-            case.passes(Rule::Place);
+            case.passes(Rule::Chain);
         }
         let mut behind = case();
         behind.facts.seen.insert(
@@ -258,12 +258,12 @@ mod tests {
                 ..fact
             }),
         );
-        behind.passes(Rule::Place);
+        behind.passes(Rule::Chain);
         behind
             .statement
             .seen
             .insert(parse("nowhere"), EntryId(oid(1)));
-        behind.fails(Rule::Place, "does not exist");
+        behind.fails(Rule::Chain, "does not exist");
         let mut silent = case();
         silent
             .facts
@@ -272,15 +272,15 @@ mod tests {
             .unwrap()
             .seen
             .insert(parse("qa"), EntryId(oid(1)));
-        silent.fails(Rule::Place, "leaves out qa");
+        silent.fails(Rule::Chain, "leaves out qa");
         let mut blind = case();
         blind.facts.seen.remove("dev");
-        blind.unknown(Rule::Place, "dev");
+        blind.unknown(Rule::Chain, "dev");
         blind
             .facts
             .seen
             .insert(parse("dev"), Err("too long a walk".to_owned()));
-        blind.unknown(Rule::Place, "too long a walk");
+        blind.unknown(Rule::Chain, "too long a walk");
     }
 
     /// What the verdict is read from is exactly what clients name.
@@ -288,7 +288,7 @@ mod tests {
     fn what_is_read() {
         let policy = crate::domain::rules::testing::policy(POLICY);
         let names = |ledger: &str, action| -> Vec<String> {
-            reads(&policy, &statement(ledger, "alice", noon(), action))
+            ledgers_read(&policy, &statement(ledger, "alice", noon(), action))
                 .iter()
                 .map(ToString::to_string)
                 .collect()
@@ -331,11 +331,11 @@ mod tests {
     #[test]
     fn a_policy_has_seen_every_environment() {
         let mut case = Case::new(POLICY, "policy", "alice", publish());
-        case.passes(Rule::Place);
+        case.passes(Rule::Chain);
         case.facts.environments_seen.insert(parse("dev"), false);
-        case.fails(Rule::Place, "dev has moved: try again");
+        case.fails(Rule::Chain, "dev has moved: try again");
         case.facts.environments_seen.remove("dev");
-        case.unknown(Rule::Place, "dev");
+        case.unknown(Rule::Chain, "dev");
     }
 
     /// What began before a policy dropped its environment is ended, by whoever runs it or an admin; nothing else happens there any more.
@@ -374,9 +374,9 @@ mod tests {
                     action.name()
                 );
             }
-            case("alice", &end).fails(Rule::Signer, "only who started");
-            case("bob", &abort).fails(Rule::Signer, "the policy no longer has");
-            case("ci", &begun).fails(Rule::Place, "no environment");
+            case("alice", &end).fails(Rule::Authorization, "only who started");
+            case("bob", &abort).fails(Rule::Authorization, "the policy no longer has");
+            case("ci", &begun).fails(Rule::Chain, "no environment");
             let none = Case::within(GONE, ledger, environment, Vec::new(), "ci", end);
             none.fails(Rule::State, "run 1 is not open");
         }
@@ -389,11 +389,11 @@ mod tests {
         case.facts.stored_as_computed = Some(Err("components/api\u{1b}/commit".to_owned()));
         assert!(
             !case
-                .fails(Rule::Place, "components/api")
+                .fails(Rule::Chain, "components/api")
                 .detail
                 .contains('\u{1b}')
         );
         case.facts.stored_as_computed = None;
-        case.passes(Rule::Place);
+        case.passes(Rule::Chain);
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::findings::{Against, list, moment};
-use super::{Context, Known, answer, key_trust};
+use super::findings::{Violation, format_moment, join_names};
+use super::{Context, Fact, key_trust, or_unknown};
 use crate::domain::entry::{Action, Attestation, AttestationResult, Kept};
 use crate::domain::id::CommitId;
 use crate::domain::name::Label;
@@ -17,10 +17,10 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Checks;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let required = &ctx.environment()?.checks;
     let commits: BTreeSet<CommitId> = ctx
         .deployment()?
@@ -35,20 +35,23 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         .iter()
         .flat_map(|required| commits.iter().map(move |commit| (required, *commit)))
     {
-        match one(ctx, required, commit) {
+        match check_attestation(ctx, required, commit) {
             Ok(None) => {}
             Ok(Some(against)) => checks.push(against.check(RULE)),
             Err(why) => checks.push(Check::unknown(RULE, harmless(&why))),
         }
     }
     Ok(if checks.is_empty() {
-        vec![Check::pass(RULE, list(required.iter().map(label)))]
+        vec![Check::pass(
+            RULE,
+            join_names(required.iter().map(describe_required)),
+        )]
     } else {
         checks
     })
 }
 
-fn label(required: &RequiredCheck) -> String {
+fn describe_required(required: &RequiredCheck) -> String {
     let suite = required
         .suite
         .as_ref()
@@ -60,7 +63,7 @@ fn label(required: &RequiredCheck) -> String {
     format!("{}{suite}{place}", required.predicate_type)
 }
 
-fn remedy(required: &RequiredCheck, commit: CommitId) -> String {
+fn attest_command(required: &RequiredCheck, commit: CommitId) -> String {
     let suite = required
         .suite
         .as_ref()
@@ -76,7 +79,11 @@ fn remedy(required: &RequiredCheck, commit: CommitId) -> String {
     )
 }
 
-fn one(ctx: &Context<'_>, required: &RequiredCheck, commit: CommitId) -> Known<Option<Against>> {
+fn check_attestation(
+    ctx: &Context<'_>,
+    required: &RequiredCheck,
+    commit: CommitId,
+) -> Fact<Option<Violation>> {
     let evidence = match &ctx.facts.evidence {
         Some(Ok(evidence)) => evidence,
         Some(Err(why)) => return Err(why.clone()),
@@ -89,39 +96,42 @@ fn one(ctx: &Context<'_>, required: &RequiredCheck, commit: CommitId) -> Known<O
         };
         if it.commit == commit
             && !newest.contains_key(&it.suite.as_ref())
-            && counts(ctx, required, kept, it)?
+            && is_accepted(ctx, required, kept, it)?
         {
             newest.insert(it.suite.as_ref(), (kept, it.result()));
         }
     }
-    let what = label(required);
+    let what = describe_required(required);
     if let Some((kept, _)) = newest
         .values()
         .find(|(_, result)| *result == AttestationResult::Failed)
     {
-        let (by, at) = (&kept.statement.by, moment(kept.statement.at, ctx.now));
+        let (by, at) = (
+            &kept.statement.by,
+            format_moment(kept.statement.at, ctx.now),
+        );
         return Ok(Some(
-            Against::new(format!("{what}: failed, says {by} ({at})"))
-                .remedy(remedy(required, commit)),
+            Violation::new(format!("{what}: failed, says {by} ({at})"))
+                .remedy(attest_command(required, commit)),
         ));
     }
     Ok(newest.is_empty().then(|| {
         let detail = format!(
             "{what}: none for {} from {}",
             commit.short(),
-            accepted(ctx, required)
+            describe_accepted_signers(ctx, required)
         );
-        Against::new(detail).remedy(remedy(required, commit))
+        Violation::new(detail).remedy(attest_command(required, commit))
     }))
 }
 
 /// Whether an attestation is one that the check asks for, from somebody who may give it.
-fn counts(
+fn is_accepted(
     ctx: &Context<'_>,
     required: &RequiredCheck,
     kept: &Kept,
     it: &Attestation,
-) -> Known<bool> {
+) -> Fact<bool> {
     let by = &kept.statement.by;
     let asked = it
         .predicate_type
@@ -132,7 +142,7 @@ fn counts(
         && (required.suite.is_none() || it.suite == required.suite);
     let may = ctx.policy.may_vouch(by, &required.predicate_type)
         && required.by.as_ref().is_none_or(|it| it.contains(by));
-    if !asked || !may || !key_trust::counts(ctx, kept)? {
+    if !asked || !may || !key_trust::has_listed_key(ctx, kept)? {
         return Ok(false);
     }
     // Nobody passes their own change; that they fail it is taken from them.
@@ -140,11 +150,11 @@ fn counts(
         required.predicate_type == PredicateType::change_review() && !ctx.policy.is_machine(by);
     Ok(!review
         || it.result() == AttestationResult::Failed
-        || !key_trust::involved(ctx)?.contains(by))
+        || !key_trust::involved_persons(ctx)?.contains(by))
 }
 
 /// Whose word counts, in words.
-fn accepted(ctx: &Context<'_>, required: &RequiredCheck) -> String {
+fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
     let all = ctx.policy.people.keys();
     let may = all.filter(|person| {
         ctx.policy.may_vouch(person, &required.predicate_type)
@@ -153,7 +163,7 @@ fn accepted(ctx: &Context<'_>, required: &RequiredCheck) -> String {
                 .as_ref()
                 .is_none_or(|members| members.contains(person))
     });
-    let may = list(may);
+    let may = join_names(may);
     if may.is_empty() {
         "anyone, and nobody may".to_owned()
     } else {

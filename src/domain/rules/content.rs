@@ -2,7 +2,7 @@
 //!
 //! Rules about content are worth what this one is: an entry's own word for a content counts for nothing.
 
-use super::{Context, Known, Request, answer, unless};
+use super::{Context, Fact, Request, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Change, Component, Deployment, Intent, Kind, Publish};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -20,44 +20,49 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
         return Vec::new();
     };
     let against = match &statement.action {
-        Action::Start(it) => deployment(ctx, &it.deployment),
-        Action::Record(it) => deployment(ctx, &it.deployment),
+        Action::Start(it) => check_deployment(ctx, &it.deployment),
+        Action::Record(it) => check_deployment(ctx, &it.deployment),
         Action::Baseline(it) => Ok(it
             .components
             .iter()
             .filter_map(|target| {
-                known(ctx, &target.component)
-                    .or_else(|| is(ctx, &target.component, target.commit, target.content))
+                check_component_known(ctx, &target.component).or_else(|| {
+                    check_content(ctx, &target.component, target.commit, target.content)
+                })
             })
             .collect()),
-        Action::Verification(it) => verification(ctx, &it.components),
+        Action::Verification(it) => check_verification(ctx, &it.components),
         Action::Approve(it) => Ok(it
             .components
             .iter()
-            .filter_map(|component| known(ctx, component))
+            .filter_map(|component| check_component_known(ctx, component))
             .collect()),
         Action::Lock(it) => Ok(it
             .component
             .iter()
-            .filter_map(|component| known(ctx, component))
+            .filter_map(|component| check_component_known(ctx, component))
             .collect()),
         Action::Unlock(it) => Ok(it
             .commit
             .iter()
             .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
-            .filter_map(|(commit, hold)| is(ctx, &hold.component, commit, Some(hold.content)))
+            .filter_map(|(commit, hold)| {
+                check_content(ctx, &hold.component, commit, Some(hold.content))
+            })
             .collect()),
-        Action::Build(it) => Ok(known(ctx, &it.component).into_iter().collect()),
-        Action::Artifact(it) => Ok(known(ctx, &it.component)
-            .or_else(|| is(ctx, &it.component, it.commit, Some(it.content)))
+        Action::Build(it) => Ok(check_component_known(ctx, &it.component)
             .into_iter()
             .collect()),
-        Action::Publish(it) => publish(ctx, it, policy_text),
+        Action::Artifact(it) => Ok(check_component_known(ctx, &it.component)
+            .or_else(|| check_content(ctx, &it.component, it.commit, Some(it.content)))
+            .into_iter()
+            .collect()),
+        Action::Publish(it) => check_publish(ctx, it, policy_text),
         _ => Ok(Vec::new()),
     };
-    answer(
+    or_unknown(
         Rule::Content,
-        against.map(|against| unless(Rule::Content, against)),
+        against.map(|against| pass_if_none(Rule::Content, against)),
     )
 }
 
@@ -65,20 +70,20 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
 }
 
-fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     (!ctx.policy.knows(component))
         .then(|| fail(format!("the policy knows no component {component}")))
 }
 
 /// Whether a component at a commit has the content that the entry says; `None`: whether it is absent there.
-fn is(
+fn check_content(
     ctx: &Context<'_>,
     component: &ComponentName,
     commit: CommitId,
     said: Option<Content>,
 ) -> Option<Check> {
     match ctx.content(commit, component) {
-        Err(_) if ctx.facts.gone.contains(&commit) => None,
+        Err(_) if ctx.facts.missing_commits.contains(&commit) => None,
         Err(why) => Some(Check::unknown(
             Rule::Content,
             crate::domain::text::harmless(&why),
@@ -97,16 +102,16 @@ fn is(
     }
 }
 
-fn deployment(ctx: &Context<'_>, deployment: &Deployment) -> Known<Vec<Check>> {
-    let here = ctx.here()?;
+fn check_deployment(ctx: &Context<'_>, deployment: &Deployment) -> Fact<Vec<Check>> {
+    let here = ctx.environment_state()?;
     Ok(deployment
         .components
         .iter()
-        .filter_map(|change| one(ctx, here, deployment.kind, change))
+        .filter_map(|change| check_change(ctx, here, deployment.kind, change))
         .collect())
 }
 
-fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option<Check> {
+fn check_change(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option<Check> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let runs = here.commit(component);
     if change.from != runs {
@@ -131,22 +136,21 @@ fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option
             ))
         }),
         // What the policy no longer knows has nothing left to be compared with.
-        (_, Intent::Destroy) if known(ctx, component).is_some() => None,
-        (_, Intent::Destroy) => is(ctx, component, commit, None),
+        (_, Intent::Destroy) if check_component_known(ctx, component).is_some() => None,
+        (_, Intent::Destroy) => check_content(ctx, component, commit, None),
         // What runs may be of a component that is no longer in the policy, and be commanded all the same.
         (Kind::Exec, _) => (change.target.content != here.content(component))
             .then(|| fail(format!("the content of {component} is not what runs"))),
-        (_, Intent::Change) => {
-            known(ctx, component).or_else(|| is(ctx, component, commit, change.target.content))
-        }
-        (_, Intent::Unchanged) => known(ctx, component)
-            .or_else(|| is(ctx, component, commit, change.target.content))
-            .or_else(|| unchanged(here, change)),
+        (_, Intent::Change) => check_component_known(ctx, component)
+            .or_else(|| check_content(ctx, component, commit, change.target.content)),
+        (_, Intent::Unchanged) => check_component_known(ctx, component)
+            .or_else(|| check_content(ctx, component, commit, change.target.content))
+            .or_else(|| check_unchanged(here, change)),
     }
 }
 
 /// Nothing is equal to what nobody knows.
-fn unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
+fn check_unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
     let component = &change.target.component;
     if here.unknown(component).is_some() {
         Some(fail(format!(
@@ -161,8 +165,8 @@ fn unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
     }
 }
 
-fn verification(ctx: &Context<'_>, components: &[Component]) -> Known<Vec<Check>> {
-    let here = ctx.here()?;
+fn check_verification(ctx: &Context<'_>, components: &[Component]) -> Fact<Vec<Check>> {
+    let here = ctx.environment_state()?;
     let other = components
         .iter()
         .filter(|it| here.commit(&it.component) != Some(it.commit));
@@ -177,7 +181,7 @@ fn verification(ctx: &Context<'_>, components: &[Component]) -> Known<Vec<Check>
         .collect())
 }
 
-fn publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> Known<Vec<Check>> {
+fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> Fact<Vec<Check>> {
     let text = text.ok_or_else(|| "the deploy.toml to be published was not read".to_owned())?;
     let chain = ctx
         .facts

@@ -14,7 +14,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 
 /// A fact, or why it could not be established.
-pub type Known<T> = Result<T, String>;
+pub type Fact<T> = Result<T, String>;
 
 /// How far an entry's time may be from the server's clock, and a commit's from an entry's.
 pub const SKEW: Span = Span::seconds(300);
@@ -103,41 +103,41 @@ pub struct Facts {
     /// The tips that the facts were gathered on, of every ledger but the entry's own that exists.
     pub tips: BTreeMap<LedgerName, EntryId>,
     /// For each ledger in the entry's `seen`.
-    pub seen: BTreeMap<LedgerName, Known<SeenFact>>,
+    pub seen: BTreeMap<LedgerName, Fact<SeenFact>>,
     /// The state that the request meets: of the entry's ledger before the entry, or of the branch's or tag's environment.
-    pub state: Option<Known<State>>,
+    pub state: Option<Fact<State>>,
     /// Each commit of the code that the request names.
-    pub commits: BTreeMap<CommitId, Known<CommitFact>>,
+    pub commits: BTreeMap<CommitId, Fact<CommitFact>>,
     /// Commits that are gone since an entry of the past spoke of them, because no ledger keeps them: what was approved or built and never
     /// deployed. Whoever let the entry in has seen them; never filled where an entry wants in.
-    pub gone: BTreeSet<CommitId>,
+    pub missing_commits: BTreeSet<CommitId>,
     /// The content of each component at each commit that matters: those of the request, what runs (`from`), for a branch or tag
     /// every component at the new commit, for a branch that is not created also at the old one. `None` inside: the component is absent there.
-    pub contents: BTreeMap<(CommitId, ComponentName), Known<Option<Content>>>,
+    pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     /// Whether the first commit contains (is, or descends from) the second.
-    pub contains: BTreeMap<(CommitId, CommitId), Known<bool>>,
+    pub contains: BTreeMap<(CommitId, CommitId), Fact<bool>>,
     /// For each changed component and its commit, the entries of the `promote_from` environment that speak of the component,
     /// newest first: all since the commit was made (less [`SKEW`]), and back to the success that put its content there.
-    pub source: BTreeMap<(ComponentName, CommitId), Known<Vec<Arc<Kept>>>>,
+    pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<Kept>>>>,
     /// The state of the `promote_from` environment.
-    pub source_state: Option<Known<State>>,
+    pub previous_state: Option<Fact<State>>,
     /// The entries of `evidence` that speak of the request's commits, and the artifacts of its components' contents; newest first.
-    pub evidence: Option<Known<Vec<Arc<Kept>>>>,
+    pub evidence: Option<Fact<Vec<Arc<Kept>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
-    pub yanks: Option<Known<State>>,
+    pub yanks: Option<Fact<State>>,
     /// The key that signed each entry whose word may count: the approvals of the request's commits (or of its policy) in `state`, and
     /// the attestations and artifacts in `evidence`; by ledger and sequence.
-    pub signers: BTreeMap<(LedgerName, u64), Known<PublicKey>>,
+    pub signers: BTreeMap<(LedgerName, u64), Fact<PublicKey>>,
     /// E-mail addresses (ASCII lower case) of authors, committers and co-authors of the commits that the request newly brings
     /// in. Empty for a first deployment.
-    pub authors: Option<Known<BTreeSet<String>>>,
+    pub authors: Option<Fact<BTreeSet<String>>>,
     /// The tip of the environment's branch; `None` inside: the branch does not exist.
-    pub branch_tip: Option<Known<Option<CommitId>>>,
+    pub branch_tip: Option<Fact<Option<CommitId>>>,
     /// The version of each changed component at its commit, as the policy's `file:` or `tag:` gives it.
-    pub versions: BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>,
+    pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
     /// For a `rollback`: for each component, the newest entry of this ledger that put the wanted content there, with the newest
     /// later verification of that stay, newest first; an empty list if it never ran, or if the wanted commit never came here.
-    pub earlier: BTreeMap<ComponentName, Known<Vec<Arc<Kept>>>>,
+    pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<Kept>>>>,
     /// For a `publish`: for each environment's ledger that exists, whether the entry's `seen` names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,
     /// Whether the server's owner has armed a recovery for this key.

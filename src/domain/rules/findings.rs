@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::Known;
+use super::Fact;
 use crate::domain::text::harmless;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
 /// A reason to refuse, and what to type.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Against {
+pub(super) struct Violation {
     pub detail: String,
     pub remedy: Option<String>,
 }
 
-impl Against {
+impl Violation {
     pub fn new(detail: impl Into<String>) -> Self {
         Self {
             detail: detail.into(),
@@ -43,30 +43,30 @@ impl Against {
 pub(super) const COMPONENT: &str = "COMPONENT";
 
 /// The findings of one rule.
-pub(super) struct Found {
+pub(super) struct Findings {
     rule: Rule,
-    asked: usize,
-    against: BTreeMap<Against, Vec<String>>,
+    component_count: usize,
+    violations: BTreeMap<Violation, Vec<String>>,
     missing: BTreeMap<String, Vec<String>>,
 }
 
-impl Found {
+impl Findings {
     pub fn new(rule: Rule) -> Self {
         Self {
             rule,
-            asked: 0,
-            against: BTreeMap::new(),
+            component_count: 0,
+            violations: BTreeMap::new(),
             missing: BTreeMap::new(),
         }
     }
 
     /// What was found about one component.
-    pub fn add(&mut self, component: &impl Display, found: Known<Option<Against>>) {
-        self.asked += 1;
+    pub fn add(&mut self, component: &impl Display, found: Fact<Option<Violation>>) {
+        self.component_count += 1;
         match found {
             Ok(None) => {}
             Ok(Some(against)) => self
-                .against
+                .violations
                 .entry(against)
                 .or_default()
                 .push(component.to_string()),
@@ -80,25 +80,29 @@ impl Found {
 
     /// The answer; a pass if nothing was found. A component that is alone is not named.
     pub fn checks(self) -> Vec<Check> {
-        let Self { rule, asked, .. } = self;
+        let Self {
+            rule,
+            component_count: asked,
+            ..
+        } = self;
         let named = |names: &[String], detail: String| match asked {
             1 => detail,
             all if all == names.len() && all > SHOWN => format!("all {all} components: {detail}"),
-            _ => format!("{}: {detail}", list(names)),
+            _ => format!("{}: {detail}", join_names(names)),
         };
-        let against = self.against.into_iter().map(|(against, names)| {
+        let against = self.violations.into_iter().map(|(against, names)| {
             let detail = named(&names, against.detail.clone());
             let remedy = against.remedy.map(|command| match &names[..] {
                 [one] => command.replace(COMPONENT, one),
                 _ => command,
             });
-            Against { detail, remedy }.check(rule)
+            Violation { detail, remedy }.check(rule)
         });
         let missing = self
             .missing
             .into_iter()
             .map(|(why, names)| Check::unknown(rule, named(&names, why)));
-        super::unless(rule, against.chain(missing).collect())
+        super::pass_if_none(rule, against.chain(missing).collect())
     }
 }
 
@@ -106,7 +110,7 @@ impl Found {
 const SHOWN: usize = 8;
 
 /// `a, b, c`; of more than eight the rest is counted.
-pub(super) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
+pub(super) fn join_names<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names
         .iter()
@@ -121,7 +125,7 @@ pub(super) fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
 }
 
 /// A moment as seen from another, in UTC: `09:40` on the same day, else with the date.
-pub(super) fn moment(at: Time, now: Time) -> String {
+pub(super) fn format_moment(at: Time, now: Time) -> String {
     let (at, now) = (at.to_chrono(), now.to_chrono());
     let format = if at.date_naive() == now.date_naive() {
         "%H:%M"
@@ -132,7 +136,7 @@ pub(super) fn moment(at: Time, now: Time) -> String {
 }
 
 /// A length in words, rounded up: `22 minutes`.
-pub(super) fn length(span: Span) -> String {
+pub(super) fn format_length(span: Span) -> String {
     let (unit, name) = match span.as_seconds() {
         0..60 => (1, "second"),
         60..7_200 => (60, "minute"),
@@ -150,11 +154,13 @@ mod tests {
     /// A hundred components with one fault must not bury the others, nor one missing fact hide a refusal.
     #[test]
     fn one_line_a_fault() {
-        let mut found = Found::new(Rule::Soak);
+        let mut found = Findings::new(Rule::Soak);
         for index in 0..10 {
             found.add(
                 &format!("c{index}"),
-                Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))),
+                Ok(Some(
+                    Violation::new("too young").remedy("wait for COMPONENT"),
+                )),
             );
         }
         found.add(&"x", Err("no\x1bne".to_owned()));
@@ -167,16 +173,18 @@ mod tests {
         );
         assert_eq!(checks[1], Check::unknown(Rule::Soak, "x: no\u{fffd}ne"));
         assert_eq!(checks[0].remedy.as_deref(), Some("wait for COMPONENT"));
-        let mut every = Found::new(Rule::Soak);
-        (0..40).for_each(|index| every.add(&index, Ok(Some(Against::new("too young")))));
+        let mut every = Findings::new(Rule::Soak);
+        (0..40).for_each(|index| every.add(&index, Ok(Some(Violation::new("too young")))));
         assert_eq!(
             every.checks(),
             [Check::fail(Rule::Soak, "all 40 components: too young")]
         );
-        let mut alone = Found::new(Rule::Soak);
+        let mut alone = Findings::new(Rule::Soak);
         alone.add(
             &"api",
-            Ok(Some(Against::new("too young").remedy("wait for COMPONENT"))),
+            Ok(Some(
+                Violation::new("too young").remedy("wait for COMPONENT"),
+            )),
         );
         assert_eq!(
             alone.checks(),
@@ -188,8 +196,11 @@ mod tests {
     #[test]
     fn words_for_times() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
-        assert_eq!(moment(now.minus(Span::seconds(1200)), now), "09:40");
-        assert_eq!(moment(now.minus(Span::days(1)), now), "2026-03-04 10:00");
+        assert_eq!(format_moment(now.minus(Span::seconds(1200)), now), "09:40");
+        assert_eq!(
+            format_moment(now.minus(Span::days(1)), now),
+            "2026-03-04 10:00"
+        );
         for (seconds, words) in [
             (1, "1 second"),
             (61, "2 minutes"),
@@ -197,7 +208,7 @@ mod tests {
             (7201, "3 hours"),
             (200_000, "3 days"),
         ] {
-            assert_eq!(length(Span::seconds(seconds)), words);
+            assert_eq!(format_length(Span::seconds(seconds)), words);
         }
     }
 }

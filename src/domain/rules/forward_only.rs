@@ -2,7 +2,7 @@
 //!
 //! A hold counts for everything, a rollback and a hotfix too, until a person lifts it.
 
-use super::{Context, Known, answer, moved, unless};
+use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
 use crate::domain::entry::{
     Action, Change, Deployment, Intent, Kept, Kind, Outcome, VerificationResult,
 };
@@ -11,27 +11,27 @@ use crate::domain::state::Here;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(
-        Rule::Direction,
-        judge(ctx).map(|against| unless(Rule::Direction, against)),
+    or_unknown(
+        Rule::FastForward,
+        judge(ctx).map(|against| pass_if_none(Rule::FastForward, against)),
     )
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
-    let (deployment, here) = (ctx.deployment()?, ctx.here()?);
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
+    let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
     let mut against: Vec<Check> = deployment
         .components
         .iter()
-        .filter_map(|change| held(ctx, here, change))
+        .filter_map(|change| check_hold(ctx, here, change))
         .collect();
     for change in deployment.changed() {
         let found = match deployment.kind {
-            Kind::Rollback => back(ctx, change),
-            _ => forward(ctx, here, deployment, change),
+            Kind::Rollback => check_rollback(ctx, change),
+            _ => check_forward(ctx, here, deployment, change),
         };
         against.extend(found.unwrap_or_else(|why| {
             Some(Check::unknown(
-                Rule::Direction,
+                Rule::FastForward,
                 crate::domain::text::harmless(&why),
             ))
         }));
@@ -40,13 +40,16 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 fn fail(why: impl Into<String>) -> Check {
-    Check::fail(Rule::Direction, why)
+    Check::fail(Rule::FastForward, why)
 }
 
-fn held(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
+fn check_hold(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
     let target = &change.target;
-    let hold = here.hold(&target.component, target.content.filter(|_| moved(change))?)?;
-    let (commit, place) = (target.commit.short(), ctx.shown());
+    let hold = here.hold(
+        &target.component,
+        target.content.filter(|_| moves_component(change))?,
+    )?;
+    let (commit, place) = (target.commit.short(), ctx.environment_label());
     let why = format!(
         "{} at {commit} is on hold in {place} since {}",
         target.component, hold.statement.at
@@ -55,12 +58,12 @@ fn held(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
 }
 
 /// What runs must be contained in a hotfix always, and in any other deployment where the environment has a branch.
-fn forward(
+fn check_forward(
     ctx: &Context<'_>,
     here: Here<'_>,
     deployment: &Deployment,
     change: &Change,
-) -> Known<Option<Check>> {
+) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let Some(runs) = here.commit(component) else {
         return Ok(None);
@@ -72,7 +75,7 @@ fn forward(
     if !asked || ctx.contains(commit, runs)? {
         return Ok(None);
     }
-    let place = ctx.shown();
+    let place = ctx.environment_label();
     let check = fail(format!(
         "{} does not contain {}, which runs of {component} in {place}",
         commit.short(),
@@ -89,15 +92,15 @@ fn forward(
 }
 
 /// A rollback goes only where the component was well, here.
-fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
-    let (component, place) = (&change.target.component, ctx.shown());
+fn check_rollback(ctx: &Context<'_>, change: &Change) -> Fact<Option<Check>> {
+    let (component, place) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
         // Otherwise an old commit without the component would take it away, and nobody be asked.
         return Ok(Some(fail(format!(
             "a rollback takes no component away: {component} is absent at its commit"
         ))));
     }
-    let entries = match ctx.facts.earlier.get(component) {
+    let entries = match ctx.facts.earlier_runs.get(component) {
         Some(Ok(entries)) => entries,
         Some(Err(why)) => return Err(why.clone()),
         None => {
@@ -119,7 +122,7 @@ fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
             {
                 good.map(|_| it.verification == VerificationResult::Passed)
             }
-            _ => success(ctx, change, kept).or(good),
+            _ => verified_success(ctx, change, kept).or(good),
         });
     let what = format!("{component} at {}", change.target.commit.short());
     Ok(match good {
@@ -133,17 +136,17 @@ fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
 }
 
 /// Whether the entry put the wanted content here, and if so, whether it was verified.
-fn success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
+fn verified_success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
     let component = &change.target.component;
     let ended = kept.statement.end_of(component)?;
     let this = ended.outcome == Outcome::Succeeded && ended.target.content == change.target.content;
     // A baseline is an admin's word, and asks for no verification.
     let baseline = matches!(kept.statement.action, Action::Baseline(_));
-    this.then(|| baseline || verified(ctx, component, ended.verification))
+    this.then(|| baseline || is_verified(ctx, component, ended.verification))
 }
 
 /// "Nobody asked" is good enough only where the policy in force does not ask.
-fn verified(ctx: &Context<'_>, component: &ComponentName, result: VerificationResult) -> bool {
+fn is_verified(ctx: &Context<'_>, component: &ComponentName, result: VerificationResult) -> bool {
     match result {
         VerificationResult::Passed => true,
         VerificationResult::Failed => false,

@@ -1,16 +1,16 @@
 //! Freeze: nothing is deployed inside a window.
 
-use super::findings::moment;
-use super::{Context, Known, answer, unless};
+use super::findings::format_moment;
+use super::{Context, Fact, or_unknown, pass_if_none};
 use crate::domain::policy::Freeze;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(Rule::Freeze, judge(ctx))
+    or_unknown(Rule::Freeze, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let windows = &ctx.environment()?.freeze;
     if windows.is_empty() {
         return Ok(Vec::new());
@@ -22,13 +22,16 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
             .map_or_else(|| "frozen".to_owned(), |reason| format!("frozen: {reason}"));
         Check::fail(
             Rule::Freeze,
-            format!("{reason}, until {} UTC ({freeze})", moment(until, ctx.now)),
+            format!(
+                "{reason}, until {} UTC ({freeze})",
+                format_moment(until, ctx.now)
+            ),
         )
     };
     let against = windows
         .iter()
         .filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
-    Ok(unless(Rule::Freeze, against.collect()))
+    Ok(pass_if_none(Rule::Freeze, against.collect()))
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Known};
+use super::{Context, Fact};
 use crate::domain::entry::Kept;
 use crate::domain::name::Person;
 
 /// Whether the policy still lists the key that signed an entry as its signer's, be it retired. A key that is removed altogether is
 /// a stolen one: what it signed counts no more.
-pub(super) fn counts(ctx: &Context<'_>, kept: &Kept) -> Known<bool> {
+pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &Kept) -> Fact<bool> {
     let statement = &kept.statement;
     if !ctx.policy.people.contains_key(&statement.by) {
         return Ok(false);
@@ -35,7 +35,7 @@ pub(super) fn counts(ctx: &Context<'_>, kept: &Kept) -> Known<bool> {
 
 /// Those who have a hand in it: the starter, the requester, and whom the policy knows among the authors of what is newly brought
 /// in. A branch or tag has no starter.
-pub(super) fn involved(ctx: &Context<'_>) -> Known<BTreeSet<Person>> {
+pub(super) fn involved_persons(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
     let authors = match &ctx.facts.authors {
         Some(Ok(authors)) => authors,
         Some(Err(why)) => return Err(why.clone()),

@@ -4,31 +4,35 @@
 
 use std::sync::Arc;
 
-use super::{Context, Known, answer, moved, unless};
+use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Change, Deployment, Kept, Kind};
 use crate::domain::state::Run;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(
+    or_unknown(
         Rule::Lock,
-        judge(ctx).map(|against| unless(Rule::Lock, against)),
+        judge(ctx).map(|against| pass_if_none(Rule::Lock, against)),
     )
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
-    let (deployment, here, place) = (ctx.deployment()?, ctx.here()?, ctx.shown());
-    let stops = |lock: &&Arc<Kept>| deployment.kind != Kind::Rollback || by_person(ctx, lock);
-    let touched: Vec<&Change> = touched(deployment).collect();
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
+    let (deployment, here, place) = (
+        ctx.deployment()?,
+        ctx.environment_state()?,
+        ctx.environment_label(),
+    );
+    let stops = |lock: &&Arc<Kept>| deployment.kind != Kind::Rollback || is_by_person(ctx, lock);
+    let touched: Vec<&Change> = touched_changes(deployment).collect();
     let mut against = Vec::new();
     if let Some(lock) = here.lock().filter(stops) {
-        against.push(locked(&place, lock).remedy(format!("git deploy unlock {place}")));
+        against.push(refuse_locked(&place, lock).remedy(format!("git deploy unlock {place}")));
     }
     for component in touched.iter().map(|change| &change.target.component) {
         if let Some(lock) = here.component_lock(component).filter(stops) {
             let what = format!("{component} in {place}");
             against.push(
-                locked(&what, lock)
+                refuse_locked(&what, lock)
                     .remedy(format!("git deploy unlock {place} --component {component}")),
             );
         }
@@ -36,7 +40,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let busy = here
         .runs()
         .into_iter()
-        .filter(|run| meets(run, deployment, &touched));
+        .filter(|run| conflicts(run, deployment, &touched));
     against.extend(busy.map(|run| {
         let (start, by) = (&run.start.statement, &run.owner.statement.by);
         let why = format!(
@@ -46,7 +50,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         let number = run.sequence;
         // Only whoever runs it can say how it ended; others give it up, once they may.
         let own = ctx.statement.is_some_and(|statement| statement.by == *by);
-        Check::fail(Rule::Lock, why).remedy(match (own, is_carried_out(ctx, run)) {
+        Check::fail(Rule::Lock, why).remedy(match (own, has_apply(ctx, run)) {
             (true, true) => format!("git deploy resume {place} --run {number}"),
             (true, false) => format!("git deploy record {place} --finish --run {number}"),
             (false, _) => format!("git deploy abort {place} --run {number} -m REASON"),
@@ -56,7 +60,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 /// Whether the policy says how what the run changes is carried out; else another system does it.
-fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
+fn has_apply(ctx: &Context<'_>, run: Run<'_>) -> bool {
     let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
         ctx.policy
@@ -66,16 +70,16 @@ fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
 }
 
 /// What a deployment touches: what changes or moves to another commit; all of it for a command or a destruction.
-fn touched(deployment: &Deployment) -> impl Iterator<Item = &Change> {
+fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
     let all = matches!(deployment.kind, Kind::Exec | Kind::Destroy);
     deployment
         .components
         .iter()
-        .filter(move |change| all || moved(change))
+        .filter(move |change| all || moves_component(change))
 }
 
 /// Whether an unfinished run is in the way: it changes the same component, or one of the two takes the whole environment down.
-fn meets(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
+fn conflicts(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
     // A run without a deployment cannot be, and would be in the way.
     let Some(other) = run.start.statement.deployment() else {
         return true;
@@ -89,14 +93,14 @@ fn meets(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
 }
 
 /// Whoever the policy no longer lists was a person: the lock holds.
-fn by_person(ctx: &Context<'_>, lock: &Kept) -> bool {
+fn is_by_person(ctx: &Context<'_>, lock: &Kept) -> bool {
     ctx.policy
         .people
         .get(&lock.statement.by)
         .is_none_or(|spec| !spec.machine)
 }
 
-fn locked(what: &str, lock: &Kept) -> Check {
+fn refuse_locked(what: &str, lock: &Kept) -> Check {
     let statement = &lock.statement;
     let reason = match &statement.action {
         Action::Lock(it) => it.reason.as_str(),

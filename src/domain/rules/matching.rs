@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// As many slots as can be filled at once, each by another of those who may fill it; `None` for a slot that stays empty.
-pub(super) fn fill<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
+pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
     let mut holders: BTreeMap<&T, usize> = BTreeMap::new();
     for slot in 0..slots.len() {
         augment(slot, slots, &mut holders, &mut BTreeSet::new());
@@ -63,7 +63,7 @@ mod tests {
         #[test]
         fn is_a_maximum_matching(sets in vec(btree_set(0u8..5, 0..5), 0..5)) {
             let slots: Vec<&BTreeSet<u8>> = sets.iter().collect();
-            let filled = fill(&slots);
+            let filled = match_slots(&slots);
             let seated: Vec<u8> = filled.iter().flatten().map(|person| **person).collect();
             prop_assert_eq!(seated.iter().collect::<BTreeSet<_>>().len(), seated.len());
             for (slot, person) in slots.iter().zip(&filled) {

@@ -30,9 +30,9 @@ mod yanked;
 
 use std::borrow::Cow;
 
-pub use applicability::reads;
-pub use approvals::counting;
-pub use facts::{Chain, CommitFact, Facts, Known, Request, SKEW, SeenFact};
+pub use applicability::ledgers_read;
+pub use approvals::counting_approvers;
+pub use facts::{Chain, CommitFact, Fact, Facts, Request, SKEW, SeenFact};
 
 use super::entry::{Change, Deployment, Intent, Kind, Statement, Target};
 use super::id::{CommitId, Content};
@@ -59,8 +59,8 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
 /// Asks one rule.
 fn check(rule: Rule, ctx: &Context<'_>) -> Vec<Check> {
     match rule {
-        Rule::Signer => authorization::check(ctx),
-        Rule::Place => chain::check(ctx),
+        Rule::Authorization => authorization::check(ctx),
+        Rule::Chain => chain::check(ctx),
         Rule::Time => time::check(ctx),
         Rule::Content => content::check(ctx),
         Rule::State => transition::check(ctx),
@@ -70,7 +70,7 @@ fn check(rule: Rule, ctx: &Context<'_>) -> Vec<Check> {
         Rule::Checks => checks::check(ctx),
         Rule::Artifact => artifact::check(ctx),
         Rule::Yanked => yanked::check(ctx),
-        Rule::Direction => forward_only::check(ctx),
+        Rule::FastForward => forward_only::check(ctx),
         Rule::UpToDate => up_to_date::check(ctx),
         Rule::Lock => lock::check(ctx),
         Rule::Freeze => freeze::check(ctx),
@@ -95,8 +95,8 @@ struct Context<'a> {
     /// The rules of the request's environment; `None` in `policy` and `evidence`, and where the policy knows no such environment.
     environment: Option<&'a Environment>,
     /// The name of that environment as the request gives it: `pr-17`, where [`Context::environment`] is the pattern's.
-    name: Option<EnvName>,
-    deployment: Known<Cow<'a, Deployment>>,
+    environment_name: Option<EnvName>,
+    deployment: Fact<Cow<'a, Deployment>>,
 }
 
 impl<'a> Context<'a> {
@@ -123,7 +123,7 @@ impl<'a> Context<'a> {
             now,
             statement,
             environment,
-            name,
+            environment_name: name,
             deployment: Err(String::new()),
         };
         ctx.deployment = match request {
@@ -132,7 +132,7 @@ impl<'a> Context<'a> {
                 .map(Cow::Borrowed)
                 .ok_or_else(|| "the entry deploys nothing".to_owned()),
             Request::Branch { new, .. } | Request::Tag { new, .. } => {
-                ctx.as_if_deployed(new).map(Cow::Owned)
+                ctx.hypothetical_deployment(new).map(Cow::Owned)
             }
         };
         ctx
@@ -140,12 +140,12 @@ impl<'a> Context<'a> {
 
     /// The deployment that is judged: the one of the entry; for a branch or tag, the one that would bring its new commit into the
     /// environment.
-    fn deployment(&self) -> Known<&Deployment> {
+    fn deployment(&self) -> Fact<&Deployment> {
         self.deployment.as_deref().map_err(Clone::clone)
     }
 
     /// The state of the request's ledger before the entry, or of the branch's or tag's environment.
-    fn state(&self) -> Known<&'a State> {
+    fn state(&self) -> Fact<&'a State> {
         match &self.facts.state {
             Some(Ok(state)) => Ok(state),
             Some(Err(why)) => Err(why.clone()),
@@ -154,7 +154,7 @@ impl<'a> Context<'a> {
     }
 
     /// The part of that state that is the request's environment.
-    fn here(&self) -> Known<Here<'a>> {
+    fn environment_state(&self) -> Fact<Here<'a>> {
         let environment = match self.request {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
             Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
@@ -166,14 +166,14 @@ impl<'a> Context<'a> {
     }
 
     /// The environment's rules; a rule of environments is never asked without, see [`table`].
-    fn environment(&self) -> Known<&'a Environment> {
+    fn environment(&self) -> Fact<&'a Environment> {
         self.environment
             .ok_or_else(|| "the policy knows no such environment".to_owned())
     }
 
     /// The name of the environment, or of the ledger where it is none: for people and for remedies.
-    fn shown(&self) -> String {
-        match (&self.name, self.statement) {
+    fn environment_label(&self) -> String {
+        match (&self.environment_name, self.statement) {
             (Some(name), _) => name.to_string(),
             (None, Some(statement)) => statement.ledger.to_string(),
             (None, None) => String::new(),
@@ -181,7 +181,7 @@ impl<'a> Context<'a> {
     }
 
     /// The content of a component at a commit; `None` inside where it is absent there.
-    fn content(&self, commit: CommitId, component: &ComponentName) -> Known<Option<Content>> {
+    fn content(&self, commit: CommitId, component: &ComponentName) -> Fact<Option<Content>> {
         let missing = || {
             Err(format!(
                 "the content of {component} at {} was not read",
@@ -196,7 +196,7 @@ impl<'a> Context<'a> {
     }
 
     /// Whether `commit` is `base` or descends from it.
-    fn contains(&self, commit: CommitId, base: CommitId) -> Known<bool> {
+    fn contains(&self, commit: CommitId, base: CommitId) -> Fact<bool> {
         if commit == base {
             return Ok(true);
         }
@@ -215,9 +215,9 @@ impl<'a> Context<'a> {
     }
 
     /// What a deployment of a commit with all its components would be: what is equal there rides along.
-    fn as_if_deployed(&self, commit: Option<CommitId>) -> Known<Deployment> {
+    fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
         let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
-        let here = self.here()?;
+        let here = self.environment_state()?;
         let mut components = Vec::new();
         for component in self.policy.component_names() {
             let content = self.content(commit, &component)?;
@@ -252,17 +252,17 @@ impl<'a> Context<'a> {
 }
 
 /// A rule's answer from what it found out: its checks, or the missing fact as "cannot tell".
-fn answer(rule: Rule, found: Known<Vec<Check>>) -> Vec<Check> {
+fn or_unknown(rule: Rule, found: Fact<Vec<Check>>) -> Vec<Check> {
     found.unwrap_or_else(|why| vec![Check::unknown(rule, super::text::harmless(&why))])
 }
 
 /// Whether a change puts a component at another commit, its content or not.
-fn moved(change: &Change) -> bool {
+fn moves_component(change: &Change) -> bool {
     change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
 }
 
 /// A pass where nothing was found against it.
-fn unless(rule: Rule, against: Vec<Check>) -> Vec<Check> {
+fn pass_if_none(rule: Rule, against: Vec<Check>) -> Vec<Check> {
     if against.is_empty() {
         vec![Check::pass(rule, "")]
     } else {

@@ -2,10 +2,10 @@
 //!
 //! It need not run there now. What counts is the newest word: a later failure, a failed verification or a hold takes it away.
 
-use super::findings::{Against, Found, moment};
-use super::{Context, Known, answer};
+use super::findings::{Findings, Violation, format_moment};
+use super::{Context, Fact, or_unknown};
 use crate::domain::entry::{Change, Intent, VerificationResult};
-use crate::domain::history::{Attempt, Failure, History, Latest, Stay};
+use crate::domain::history::{Attempt, Failure, History, Latest, RunPeriod};
 use crate::domain::name::EnvName;
 use crate::domain::state::Here;
 use crate::domain::verdict::{Check, Rule};
@@ -13,24 +13,27 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::PreviousEnvironment;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(Vec::new());
     };
-    let mut found = Found::new(RULE);
+    let mut found = Findings::new(RULE);
     for change in ctx.deployment()?.changed() {
-        found.add(&change.target.component, one(ctx, source, change));
+        found.add(
+            &change.target.component,
+            check_component(ctx, source, change),
+        );
     }
     Ok(found.checks())
 }
 
 /// What the environment before says of a changed component.
-pub(super) fn history<'a>(ctx: &Context<'a>, change: &Change) -> Known<History<'a>> {
+pub(super) fn previous_history<'a>(ctx: &Context<'a>, change: &Change) -> Fact<History<'a>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    match ctx.facts.source.get(&(component.clone(), commit)) {
+    match ctx.facts.previous_log.get(&(component.clone(), commit)) {
         Some(Ok(entries)) => Ok(History::read(component, entries)),
         Some(Err(why)) => Err(why.clone()),
         None => Err("the log of the environment before was not read".to_owned()),
@@ -38,8 +41,8 @@ pub(super) fn history<'a>(ctx: &Context<'a>, change: &Change) -> Known<History<'
 }
 
 /// The state of the environment before.
-pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
-    match &ctx.facts.source_state {
+pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<Here<'a>> {
+    match &ctx.facts.previous_state {
         Some(Ok(state)) => {
             let name = ctx.environment()?.promote_from.as_ref();
             // One of a pattern is a part of its ledger's state.
@@ -63,63 +66,77 @@ pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
 }
 
 /// The times without a component that speak for taking it away: those that its removal at this commit began, and the present one.
-pub(super) fn absences<'h, 'a>(
+pub(super) fn find_absences<'h, 'a>(
     history: &'h History<'a>,
     change: &Change,
-) -> impl Iterator<Item = &'h Stay<'a>> {
+) -> impl Iterator<Item = &'h RunPeriod<'a>> {
     let commit = change.target.commit;
-    let gone = history.stays.iter().filter(|stay| stay.content.is_none());
+    let gone = history
+        .run_periods
+        .iter()
+        .filter(|stay| stay.content.is_none());
     gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
 }
 
-fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Against>> {
+fn check_component(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &Change,
+) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    let (here, history) = (state(ctx)?, history(ctx, change)?);
+    let (here, history) = (previous_state(ctx)?, previous_history(ctx, change)?);
     let run = format!("git deploy record {source} {}", commit.short());
     if change.intent == Intent::Destroy {
-        let gone = absences(&history, change).next().is_some();
+        let gone = find_absences(&history, change).next().is_some();
         let runs = here.commit(component).is_some() || here.unknown(component).is_some();
         let against =
-            || Against::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
+            || Violation::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
         return Ok((!gone && runs).then(against));
     }
     let content = change.target.content;
     let mut contents = history
-        .stays_of(commit)
+        .run_periods_of(commit)
         .filter_map(|stay| stay.content)
         .chain(content);
     if contents.any(|content| here.hold(component, content).is_some()) {
         let unlock = format!("git deploy unlock {source} --commit {}", commit.short());
         return Ok(Some(
-            Against::new(format!("its content is on hold in {source}")).remedy(unlock),
+            Violation::new(format!("its content is on hold in {source}")).remedy(unlock),
         ));
     }
     Ok(match history.latest(commit, content) {
         Latest::Never => {
-            Some(Against::new(format!("{source} never ran {}", commit.short())).remedy(run))
+            Some(Violation::new(format!("{source} never ran {}", commit.short())).remedy(run))
         }
         Latest::Failed(attempt) => {
-            Some(Against::new(failed(ctx, source, change, attempt)).remedy(run))
+            Some(Violation::new(describe_failure(ctx, source, change, attempt)).remedy(run))
         }
         Latest::Ran(stay) => {
             let counts = none_counts(ctx, change);
-            ran(source, stay, counts).map(|against| match (stay.to, stay.baseline && counts) {
-                // What does not change would only ride along on what it came with.
-                (None, true) => against.remedy(format!("{run} --all")),
-                (None, false) => against.remedy(format!("{run} --all --verification passed")),
-                (Some(_), _) => against.remedy(run),
+            check_run_period(source, stay, counts).map(|against| {
+                match (stay.to, stay.baseline && counts) {
+                    // What does not change would only ride along on what it came with.
+                    (None, true) => against.remedy(format!("{run} --all")),
+                    (None, false) => against.remedy(format!("{run} --all --verification passed")),
+                    (Some(_), _) => against.remedy(run),
+                }
             })
         }
     })
 }
 
-fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attempt<'_>) -> String {
+fn describe_failure(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &Change,
+    attempt: &Attempt<'_>,
+) -> String {
     let what = match attempt.failure {
         Failure::Failed => "failed",
         Failure::RolledBack => "was rolled back",
         Failure::Aborted => "was given up",
     };
-    let at = moment(attempt.entry.statement.at, ctx.now);
+    let at = format_moment(attempt.entry.statement.at, ctx.now);
     let same = if attempt.commit == change.target.commit {
         ""
     } else {
@@ -128,17 +145,23 @@ fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attemp
     format!("{}{same} {what} in {source} ({at})", attempt.commit.short())
 }
 
-fn ran(source: &EnvName, stay: &Stay<'_>, none_counts: bool) -> Option<Against> {
+fn check_run_period(
+    source: &EnvName,
+    stay: &RunPeriod<'_>,
+    none_counts: bool,
+) -> Option<Violation> {
     if stay.baseline {
-        Some(Against::new(format!(
+        Some(Violation::new(format!(
             "{source} has it from a baseline, which is no deployment"
         )))
     } else if stay.is_verified(none_counts) {
         None
     } else if stay.verification() == VerificationResult::Failed {
-        Some(Against::new(format!("its verification in {source} failed")))
+        Some(Violation::new(format!(
+            "its verification in {source} failed"
+        )))
     } else {
-        Some(Against::new(format!("nothing verified it in {source}")))
+        Some(Violation::new(format!("nothing verified it in {source}")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Soak: how long the commit ran in `promote_from`, verified and without a break. The longest such time counts.
 
-use super::findings::{Against, Found, length, moment};
-use super::{Context, Known, answer, promotion};
+use super::findings::{Findings, Violation, format_length, format_moment};
+use super::{Context, Fact, or_unknown, promotion};
 use crate::domain::entry::{Change, Intent};
 use crate::domain::name::EnvName;
 use crate::domain::time::Span;
@@ -10,31 +10,39 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Soak;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let environment = ctx.environment()?;
     let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
         return Ok(Vec::new());
     };
-    let mut found = Found::new(RULE);
+    let mut found = Findings::new(RULE);
     for change in ctx.deployment()?.changed() {
-        found.add(&change.target.component, one(ctx, source, soak, change));
+        found.add(
+            &change.target.component,
+            check_component(ctx, source, soak, change),
+        );
     }
     Ok(found.checks())
 }
 
-fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Known<Option<Against>> {
-    let history = promotion::history(ctx, change)?;
+fn check_component(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    soak: Span,
+    change: &Change,
+) -> Fact<Option<Violation>> {
+    let history = promotion::previous_history(ctx, change)?;
     let commit = change.target.commit;
     let none_counts = promotion::none_counts(ctx, change);
     let mut times: Vec<_> = if change.intent == Intent::Destroy {
-        let gone: Vec<_> = promotion::absences(&history, change)
+        let gone: Vec<_> = promotion::find_absences(&history, change)
             .flat_map(|stay| stay.verified(true))
             .collect();
         if gone.is_empty()
-            && promotion::state(ctx)?
+            && promotion::previous_state(ctx)?
                 .commit(&change.target.component)
                 .is_none()
         {
@@ -43,7 +51,7 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
         }
         gone
     } else {
-        let stays = history.stays_of(commit).filter(|stay| !stay.baseline);
+        let stays = history.run_periods_of(commit).filter(|stay| !stay.baseline);
         stays.flat_map(|stay| stay.verified(none_counts)).collect()
     };
     // What lasts comes first: it is what can still grow.
@@ -66,18 +74,18 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
         match to {
             None => format!(
                 "{source} {does} since {}, soak {soak}: {} left",
-                moment(*from, ctx.now),
-                length(left)
+                format_moment(*from, ctx.now),
+                format_length(left)
             ),
             Some(_) => format!(
                 "{source} {did} for {} at most, soak {soak}",
-                length(how_long(time))
+                format_length(how_long(time))
             ),
         }
     };
     let last = times.first().filter(|(_, to)| to.is_none());
     let most = last.or_else(|| times.iter().max_by_key(|time| how_long(time)));
-    Ok(Some(Against::new(most.map_or_else(
+    Ok(Some(Violation::new(most.map_or_else(
         || format!("{source} never ran it verified, soak {soak}"),
         shown,
     ))))

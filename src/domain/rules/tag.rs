@@ -2,8 +2,8 @@
 //!
 //! A tag whose form names a component speaks of that component only; any other of everything that runs.
 
-use super::findings::Found;
-use super::{Context, Known, Request, answer, branch};
+use super::findings::Findings;
+use super::{Context, Fact, Request, branch, or_unknown};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Placeholder;
 use crate::domain::verdict::{Check, Rule};
@@ -11,10 +11,10 @@ use crate::domain::verdict::{Check, Rule};
 const RULE: Rule = Rule::Tag;
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(RULE, judge(ctx))
+    or_unknown(RULE, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Request::Tag {
         environment,
         name,
@@ -38,12 +38,12 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let speaks_of = |component: &ComponentName| {
         template.is_none_or(|template| template.could_make_of(name, environment, component))
     };
-    let running = ctx.here()?.components();
-    let mut found = Found::new(RULE);
+    let running = ctx.environment_state()?.components();
+    let mut found = Findings::new(RULE);
     let mut none = true;
     for component in running.into_keys().filter(|component| speaks_of(component)) {
         none = false;
-        found.add(component, branch::runs(ctx, new, component));
+        found.add(component, branch::check_runs(ctx, new, component));
     }
     let nothing = || {
         Check::fail(

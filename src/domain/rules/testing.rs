@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, reads};
+use super::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, ledgers_read};
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
     Action, Approve, Change, Deployment, Ended, Finish, Intent, Kept, Kind, Outcome, Record,
@@ -308,7 +308,7 @@ impl Case {
             .into_iter()
             .zip((0x60..).map(|byte| EntryId(oid(byte))))
             .collect();
-        let named = reads(&self.policy, statement);
+        let named = ledgers_read(&self.policy, statement);
         statement.seen = facts
             .tips
             .iter()
@@ -395,12 +395,12 @@ impl Case {
     pub fn source(&mut self, history: Vec<(&str, Action)>) -> &mut Self {
         let (state, log) = folded("stage", None, history);
         for change in self.deployment().components.clone() {
-            self.facts.source.insert(
+            self.facts.previous_log.insert(
                 (change.target.component, change.target.commit),
                 Ok(log.clone()),
             );
         }
-        self.facts.source_state = Some(Ok(state));
+        self.facts.previous_state = Some(Ok(state));
         self.gather();
         self
     }

@@ -2,30 +2,30 @@
 //!
 //! An entry that got in with a clock ahead must not lock a ledger until that time: whoever follows may take the very same time.
 
-use super::{Context, Request, SKEW, unless};
+use super::{Context, Request, SKEW, pass_if_none};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
 
 /// What gets around a commit from a clock that was ahead.
-const ANEW: &str =
+const RECOMMIT: &str =
     "git commit --allow-empty, with the clock right, and the same command with that commit";
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let mut against: Vec<Check> = chain(ctx, statement).into_iter().collect();
-    against.extend(commits(ctx, statement));
-    against.extend(ends(statement));
-    unless(Rule::Time, against)
+    let mut against: Vec<Check> = check_order(ctx, statement).into_iter().collect();
+    against.extend(check_commit_dates(ctx, statement));
+    against.extend(check_expiry(statement));
+    pass_if_none(Rule::Time, against)
 }
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Time, why)
 }
 
-fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
+fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let Some(chain) = &ctx.facts.chain else {
         return Some(Check::unknown(Rule::Time, "the ledger's end was not read"));
     };
@@ -47,10 +47,10 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
 }
 
 /// Looking for what was said of a commit ends at entries older than it, so none may be hidden behind a date.
-fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
+fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // Nothing can be hidden from those who look for what was said of a commit that nobody has.
-        Some(Err(_)) if ctx.facts.gone.contains(&commit) => None,
+        Some(Err(_)) if ctx.facts.missing_commits.contains(&commit) => None,
         None => Some(Check::unknown(
             Rule::Time,
             format!("the date of {} was not read", commit.short()),
@@ -62,14 +62,14 @@ fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
                 commit.short(),
                 fact.time
             ))
-            .remedy(ANEW)
+            .remedy(RECOMMIT)
         }),
     };
     statement.commits().into_iter().filter_map(judge).collect()
 }
 
 /// What ends, ends later than it begins.
-fn ends(statement: &Statement) -> Option<Check> {
+fn check_expiry(statement: &Statement) -> Option<Check> {
     let expires = match &statement.action {
         Action::Approve(it) => Some(it.expires),
         Action::Expire(it) => Some(it.expires),
@@ -149,9 +149,9 @@ mod tests {
         case.facts
             .commits
             .insert(commit(1), Err("no such object".to_owned()));
-        case.facts.gone.insert(commit(1));
+        case.facts.missing_commits.insert(commit(1));
         case.passes(Rule::Time);
-        case.facts.gone.clear();
+        case.facts.missing_commits.clear();
         case.unknown(Rule::Time, "no such object");
         case.facts.commits.clear();
         case.unknown(Rule::Time, "not read");

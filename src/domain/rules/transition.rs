@@ -2,7 +2,7 @@
 
 mod runs;
 
-use super::{Context, Known, Request, answer, unless};
+use super::{Context, Fact, Request, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
@@ -14,14 +14,14 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    answer(
+    or_unknown(
         Rule::State,
-        judge(ctx, statement).map(|against| unless(Rule::State, against)),
+        judge(ctx, statement).map(|against| pass_if_none(Rule::State, against)),
     )
 }
 
-fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
-    let (state, here) = (ctx.state()?, ctx.here()?);
+fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
+    let (state, here) = (ctx.state()?, ctx.environment_state()?);
     let mut against = Vec::new();
     let mut require = |good: bool, why: &str| {
         if !good {
@@ -31,20 +31,23 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
     match &statement.action {
         Action::Start(it) => {
             require(
-                runs::fresh(here, it.run),
+                runs::is_new_run(here, it.run),
                 "its `run` is that of an unfinished run",
             );
-            against.extend(deployment(ctx, statement, &it.deployment, here)?);
+            against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
         }
         Action::Record(it) => {
-            against.extend(deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::rolled_back(&it.deployment, &it.ended()));
+            against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
+            against.extend(runs::check_results(&it.deployment, &it.ended()));
         }
-        Action::Resume(it) => against.extend(runs::resume(here, it)),
-        Action::Finish(it) => against.extend(runs::finish(here, it)),
-        Action::Abort(it) => against.extend(runs::abort(here, it)),
-        Action::Expire(it) => against.extend(renewal(ctx, statement, it.expires)?),
-        Action::Revoke(it) => require(approved(here, it), "there is no such approval to revoke"),
+        Action::Resume(it) => against.extend(runs::check_resume(here, it)),
+        Action::Finish(it) => against.extend(runs::check_finish(here, it)),
+        Action::Abort(it) => against.extend(runs::check_abort(here, it)),
+        Action::Expire(it) => against.extend(check_renewal(ctx, statement, it.expires)?),
+        Action::Revoke(it) => require(
+            has_approval(here, it),
+            "there is no such approval to revoke",
+        ),
         Action::Lock(it) => {
             let lock = it
                 .component
@@ -52,7 +55,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
                 .map_or(here.lock(), |component| here.component_lock(component));
             require(lock.is_none(), "it is locked already");
         }
-        Action::Unlock(it) => require(unlocks(here, it), "there is no such lock or hold to lift"),
+        Action::Unlock(it) => require(
+            has_lock_or_hold(here, it),
+            "there is no such lock or hold to lift",
+        ),
         Action::Baseline(it) => {
             require(
                 statement.environment.is_none(),
@@ -62,10 +68,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
                 .components
                 .iter()
                 .find(|target| here.entered(&target.component));
-            against.extend(entered.map(|target| begun(ctx, target)));
+            against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
-        Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(yanked(state, it), "it is not yanked"),
+        Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
+        Action::Unyank(it) => require(is_yanked(state, it), "it is not yanked"),
         Action::PolicyRevoke(it) => {
             let own = state.policy_approvals().any(|kept| {
                 let digest = match &kept.statement.action {
@@ -92,8 +98,8 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::State, why)
 }
 
-fn begun(ctx: &Context<'_>, target: &Target) -> Check {
-    let (component, place) = (&target.component, ctx.shown());
+fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
+    let (component, place) = (&target.component, ctx.environment_label());
     let why = format!(
         "{component} has a history in {place}: it has a baseline once, before its first deployment"
     );
@@ -103,12 +109,12 @@ fn begun(ctx: &Context<'_>, target: &Target) -> Check {
     ))
 }
 
-fn approved(here: Here<'_>, revoke: &Revoke) -> bool {
+fn has_approval(here: Here<'_>, revoke: &Revoke) -> bool {
     here.approvals()
         .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
 }
 
-fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
+fn has_lock_or_hold(here: Here<'_>, unlock: &Unlock) -> bool {
     if unlock.commit.is_some() {
         return unlock
             .holds
@@ -122,7 +128,7 @@ fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
         .is_some()
 }
 
-fn yanked(state: &State, yank: &Yank) -> bool {
+fn is_yanked(state: &State, yank: &Yank) -> bool {
     yank.commit
         .is_some_and(|commit| state.yanked_commit(commit).is_some())
         || yank
@@ -131,12 +137,12 @@ fn yanked(state: &State, yank: &Yank) -> bool {
             .is_some_and(|digest| state.yanked_digest(digest).is_some())
 }
 
-fn deployment(
+fn check_deployment(
     ctx: &Context<'_>,
     statement: &Statement,
     deployment: &Deployment,
     here: Here<'_>,
-) -> Known<Vec<Check>> {
+) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == Kind::Destroy;
         return Ok(whole
@@ -157,15 +163,20 @@ fn deployment(
         if !here.exists() {
             against.push(fail(format!(
                 "there is no environment {} to destroy",
-                ctx.shown()
+                ctx.environment_label()
             )));
         }
         return Ok(against);
     }
     match deployment.expires {
         Some(expires) => {
-            let again = format!("git deploy run {} --ttl {}", ctx.shown(), bounds.ttl);
-            against.extend(too_late(statement, expires, bounds).map(|check| check.remedy(again)));
+            let again = format!(
+                "git deploy run {} --ttl {}",
+                ctx.environment_label(),
+                bounds.ttl
+            );
+            against
+                .extend(check_expiry(statement, expires, bounds).map(|check| check.remedy(again)));
         }
         None if !here.exists() => against.push(fail(
             "an ephemeral environment begins with an end: `expires`",
@@ -180,14 +191,14 @@ fn deployment(
             .filter(|other| state.at(Some(other)).exists())
             .collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
-            against.push(full(state, &others, bounds, statement.at));
+            against.push(refuse_over_limit(state, &others, bounds, statement.at));
         }
     }
     Ok(against)
 }
 
 /// No more environments may exist: the one that ends first makes room.
-fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
+fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
         "{} of at most {} environments exist",
         others.len(),
@@ -204,26 +215,30 @@ fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Che
     }
 }
 
-fn too_late(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
+fn check_expiry(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
     let latest = statement.at.plus(bounds.ttl);
     (expires > latest).then(|| fail(format!("it may live until {latest}, for {}", bounds.ttl)))
 }
 
-fn renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Known<Vec<Check>> {
+fn check_renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         return Ok(vec![fail(format!(
             "{} is not ephemeral: it does not expire",
-            ctx.shown()
+            ctx.environment_label()
         ))]);
     };
-    if !ctx.here()?.exists() {
+    if !ctx.environment_state()?.exists() {
         return Ok(vec![fail(format!(
             "there is no environment {} to renew",
-            ctx.shown()
+            ctx.environment_label()
         ))]);
     }
-    let again = format!("git deploy expire {} +{}", ctx.shown(), bounds.ttl);
-    Ok(too_late(statement, expires, bounds)
+    let again = format!(
+        "git deploy expire {} +{}",
+        ctx.environment_label(),
+        bounds.ttl
+    );
+    Ok(check_expiry(statement, expires, bounds)
         .map(|check| check.remedy(again))
         .into_iter()
         .collect())

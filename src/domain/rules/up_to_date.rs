@@ -3,7 +3,7 @@
 //! The entry says which tip that was, so that an audit can ask again when the branch has long moved on. Both that tip and the
 //! branch's own must do.
 
-use super::{Context, Known, answer, unless};
+use super::{Context, Fact, or_unknown, pass_if_none};
 use crate::domain::entry::Deployment;
 use crate::domain::id::CommitId;
 use crate::domain::policy::{BranchName, DeployOn};
@@ -26,9 +26,9 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let found = ctx
         .deployment()
         .and_then(|deployment| judge(ctx, deployment, branch, merged, environment.up_to_date));
-    answer(
+    or_unknown(
         Rule::UpToDate,
-        found.map(|against| unless(Rule::UpToDate, against)),
+        found.map(|against| pass_if_none(Rule::UpToDate, against)),
     )
 }
 
@@ -38,7 +38,7 @@ fn judge(
     branch: &BranchName,
     merged: bool,
     up_to_date: bool,
-) -> Known<Vec<Check>> {
+) -> Fact<Vec<Check>> {
     let now = match &ctx.facts.branch_tip {
         Some(Ok(tip)) => *tip,
         Some(Err(why)) => return Err(why.clone()),
@@ -64,7 +64,7 @@ fn judge(
         vec![now, said]
     };
     let mut against = Vec::new();
-    for commit in deployed(deployment) {
+    for commit in deployed_commits(deployment) {
         for tip in &tips {
             let (short, tip_short) = (commit.short(), tip.short());
             if up_to_date && !ctx.contains(commit, *tip)? {
@@ -81,7 +81,7 @@ fn judge(
     Ok(against)
 }
 
-fn deployed(deployment: &Deployment) -> std::collections::BTreeSet<CommitId> {
+fn deployed_commits(deployment: &Deployment) -> std::collections::BTreeSet<CommitId> {
     deployment
         .components
         .iter()

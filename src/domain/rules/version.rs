@@ -2,38 +2,42 @@
 
 use std::cmp::Ordering;
 
-use super::findings::{Against, Found};
-use super::{Context, Known, answer};
+use super::findings::{Findings, Violation};
+use super::{Context, Fact, or_unknown};
 use crate::domain::entry::{Change, Intent};
 use crate::domain::policy::{VersionRule, VersionSource, compare};
 use crate::domain::text::{Line, harmless};
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(Rule::Version, judge(ctx))
+    or_unknown(Rule::Version, judge(ctx))
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(rule) = &ctx.environment()?.version else {
         return Ok(Vec::new());
     };
-    let mut found = Found::new(Rule::Version);
+    let mut found = Findings::new(Rule::Version);
     for change in ctx
         .deployment()?
         .changed()
         .filter(|change| change.intent == Intent::Change)
     {
-        found.add(&change.target.component, one(ctx, rule, change));
+        found.add(&change.target.component, check_component(ctx, rule, change));
     }
     Ok(found.checks())
 }
 
-fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<Against>> {
+fn check_component(
+    ctx: &Context<'_>,
+    rule: &VersionRule,
+    change: &Change,
+) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let version: Line = if let VersionSource::Command(_) = rule.from {
         match (&change.target.version, ctx.statement) {
             (Some(version), _) => version.clone(),
-            (None, Some(_)) => return Ok(Some(Against::new("it names no version"))),
+            (None, Some(_)) => return Ok(Some(Violation::new("it names no version"))),
             // What a command would print of a branch's commit is nobody's to say yet; the start says it.
             (None, None) => return Ok(None),
         }
@@ -43,21 +47,21 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
             None => return Err("the version was not read".to_owned()),
         };
         let Some(read) = read else {
-            return Ok(Some(Against::new(format!(
+            return Ok(Some(Violation::new(format!(
                 "{} has no version where the policy looks",
                 commit.short()
             ))));
         };
         if ctx.statement.is_some() && change.target.version.as_ref() != Some(&read) {
             let named = change.target.version.as_ref().map_or("none", Line::as_str);
-            return Ok(Some(Against::new(format!(
+            return Ok(Some(Violation::new(format!(
                 "it names version {named}, and the commit has {read}"
             ))));
         }
         read
     };
     let runs = ctx
-        .here()?
+        .environment_state()?
         .live(component)
         .and_then(|kept| kept.statement.end_of(component)?.target.version);
     let Some(runs) = runs.filter(|_| rule.require_bump) else {
@@ -66,10 +70,10 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
     Ok(
         match compare(rule.scheme, runs.as_str(), version.as_str()) {
             Ok(Ordering::Greater) => None,
-            Ok(_) => Some(Against::new(format!(
+            Ok(_) => Some(Violation::new(format!(
                 "{version} is not above {runs}, which runs"
             ))),
-            Err(error) => Some(Against::new(harmless(&error.to_string()))),
+            Err(error) => Some(Violation::new(harmless(&error.to_string()))),
         },
     )
 }

@@ -4,20 +4,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Known, Request, answer, moved, unless};
+use super::{Context, Fact, Request, moves_component, or_unknown, pass_if_none};
 use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Statement, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    answer(
+    or_unknown(
         Rule::Yanked,
-        judge(ctx).map(|against| unless(Rule::Yanked, against)),
+        judge(ctx).map(|against| pass_if_none(Rule::Yanked, against)),
     )
 }
 
-fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let yanks = match &ctx.facts.yanks {
         Some(Ok(yanks)) => yanks,
         Some(Err(why)) => return Err(why.clone()),
@@ -40,16 +40,16 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         let put = deployment
             .components
             .iter()
-            .filter(|it| it.intent != Intent::Destroy && moved(it));
+            .filter(|it| it.intent != Intent::Destroy && moves_component(it));
         for target in put.map(|change| &change.target) {
             commits.insert(target.commit);
-            digests.extend(artifacts(ctx, deployment.kind, target)?);
+            digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
-    Ok(found(yanks, &commits, &digests))
+    Ok(find_yanks(yanks, &commits, &digests))
 }
 
-fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest>> {
+fn deployed_digests(ctx: &Context<'_>, kind: Kind, target: &Target) -> Fact<Vec<Digest>> {
     let digests = |target: &Target| {
         target
             .artifacts
@@ -61,7 +61,7 @@ fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest
         return Ok(digests(target));
     }
     if kind == Kind::Rollback
-        && let Some(earlier) = ctx.facts.earlier.get(&target.component)
+        && let Some(earlier) = ctx.facts.earlier_runs.get(&target.component)
     {
         let ended = earlier
             .clone()?
@@ -72,12 +72,12 @@ fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest
             .flat_map(|ended| digests(&ended.target))
             .collect());
     }
-    registered(ctx, |it| {
+    registered_digests(ctx, |it| {
         it.component == target.component && Some(it.content) == target.content
     })
 }
 
-fn registered(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Known<Vec<Digest>> {
+fn registered_digests(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Fact<Vec<Digest>> {
     let evidence = match &ctx.facts.evidence {
         Some(Ok(evidence)) => evidence,
         Some(Err(why)) => return Err(why.clone()),
@@ -92,7 +92,11 @@ fn registered(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Known<Vec
     Ok(artifacts.collect())
 }
 
-fn found(yanks: &State, commits: &BTreeSet<CommitId>, digests: &BTreeSet<Digest>) -> Vec<Check> {
+fn find_yanks(
+    yanks: &State,
+    commits: &BTreeSet<CommitId>,
+    digests: &BTreeSet<Digest>,
+) -> Vec<Check> {
     let of_commits = commits
         .iter()
         .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)));
@@ -234,7 +238,7 @@ mod tests {
         }];
         let then = record(then, Outcome::Succeeded, VerificationResult::Passed);
         let earlier = vec![kept(&statement("prod", "alice", noon(), then))];
-        case.facts.earlier = [(parse("catalogue"), Ok(earlier))].into();
+        case.facts.earlier_runs = [(parse("catalogue"), Ok(earlier))].into();
         case.facts.evidence = None;
         case.passes(Rule::Yanked);
         yank(&mut case, Place::YankedDigest(digest));

@@ -20,7 +20,7 @@ use crate::domain::verdict::Outcome;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::ledger::entry_validator::{Against, Head, Judge, Judged};
-use crate::ledger::facts::{Gatherer, Order};
+use crate::ledger::facts::{EntryOrder, FactGatherer};
 use crate::ledger::{Link, Project};
 
 /// What all stretches share.
@@ -28,7 +28,7 @@ use crate::ledger::{Link, Project};
 pub(super) struct Shared<'a> {
     pub project: &'a Project,
     pub index: &'a Index,
-    pub order: &'a Order<'a>,
+    pub order: &'a EntryOrder<'a>,
     /// The policy in force now, where it can be read.
     pub present: Option<&'a Arc<Policy>>,
     /// Whether the lines of the notes are wanted.
@@ -59,7 +59,7 @@ pub(super) struct Auditor<'a> {
 
 impl<'a> Auditor<'a> {
     pub fn new(repository: &'a Repository, shared: Shared<'a>) -> Self {
-        let gatherer = Gatherer::new(repository, shared.project).with_branches_as_entered();
+        let gatherer = FactGatherer::new(repository, shared.project).with_branches_as_entered();
         let gatherer = gatherer.with_order(shared.order);
         Self {
             repository,

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 
-use super::facts::Gatherer;
+use super::facts::FactGatherer;
 use super::{Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -73,7 +73,7 @@ impl Finding {
         entry: Option<EntryId>,
         detail: impl Into<String>,
     ) -> Self {
-        let (rule, outcome) = (Some(Rule::Place), Outcome::Fail);
+        let (rule, outcome) = (Some(Rule::Chain), Outcome::Fail);
         Self {
             kind,
             ledger: Some(ledger.clone()),
@@ -327,7 +327,7 @@ pub fn audit(
     }
     watch.begin(jobs.iter().map(|job| job.places.len()).sum());
 
-    let gatherer = Gatherer::new(repository, project);
+    let gatherer = FactGatherer::new(repository, project);
     let in_force = tips
         .get(&LedgerName::policy())
         .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());

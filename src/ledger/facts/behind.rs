@@ -6,7 +6,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::Way;
+use super::PathCommits;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
@@ -16,7 +16,7 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// A branch as far as it is looked along.
-struct Branch<'a> {
+struct BranchWindow<'a> {
     recent: Recent<'a>,
     /// What each commit touches, by its place.
     touched: Vec<OnceCell<Rc<[bool]>>>,
@@ -24,27 +24,36 @@ struct Branch<'a> {
 }
 
 /// Counts behind branches, at most so many commits far.
-pub struct Behind<'a> {
+pub struct BranchLag<'a> {
     repository: &'a Repository,
-    way: Way<'a>,
+    way: PathCommits<'a>,
     limit: usize,
-    branches: RefCell<BTreeMap<CommitId, Rc<Branch<'a>>>>,
+    branches: RefCell<BTreeMap<CommitId, Rc<BranchWindow<'a>>>>,
 }
 
-impl<'a> Behind<'a> {
+impl<'a> BranchLag<'a> {
     /// Looks at most `limit` commits back along each branch.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         Self {
             repository,
-            way: Way::new(repository, policy, limit),
+            way: PathCommits::new(repository, policy, limit),
             limit,
             branches: RefCell::default(),
         }
     }
 
     /// The commits of the branch at `tip` that touch a component and are not in the history of what runs.
-    pub fn of(&self, component: &ComponentName, tip: CommitId, running: CommitId) -> Result<Ahead> {
-        let Some(index) = self.way.index(component).filter(|_| tip != running) else {
+    pub fn commits_behind(
+        &self,
+        component: &ComponentName,
+        tip: CommitId,
+        running: CommitId,
+    ) -> Result<Ahead> {
+        let Some(index) = self
+            .way
+            .component_index(component)
+            .filter(|_| tip != running)
+        else {
             return Ok(Ahead::default());
         };
         let branch = self.branch(tip)?;
@@ -71,13 +80,13 @@ impl<'a> Behind<'a> {
         })
     }
 
-    fn branch(&self, tip: CommitId) -> Result<Rc<Branch<'a>>> {
+    fn branch(&self, tip: CommitId) -> Result<Rc<BranchWindow<'a>>> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
         let recent = self.repository.recent(tip.0, self.limit)?;
         let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
-        let branch = Rc::new(Branch {
+        let branch = Rc::new(BranchWindow {
             recent,
             touched,
             lacking: RefCell::default(),
@@ -87,7 +96,7 @@ impl<'a> Behind<'a> {
     }
 }
 
-impl Branch<'_> {
+impl BranchWindow<'_> {
     fn lacking(&self, running: CommitId) -> Result<Rc<Lacking>> {
         if let Some(known) = self.lacking.borrow().get(&running) {
             return Ok(Rc::clone(known));

@@ -3,41 +3,45 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::Ask;
-use super::{Branches, Gatherer, words};
+use super::needs::FactRequest;
+use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::policy::{BranchName, DeployOn};
-use crate::domain::rules::{Facts, Known};
+use crate::domain::rules::{Fact, Facts};
 use crate::git::error::{Error, Result};
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// Looks up whether a commit contains another, once.
-    pub(super) fn contains(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
+    pub(super) fn gather_containment(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
         let known = || {
             self.repository
                 .is_ancestor(base.0, commit.0)
-                .map_err(|error| words(&error))
+                .map_err(|error| describe_error(&error))
         };
         facts.contains.entry((commit, base)).or_insert_with(known);
     }
 
     /// Whether each commit contains what runs.
-    pub(super) fn direction(&self, ask: &Ask<'_>, facts: &mut Facts) {
-        for it in &ask.moves {
+    pub(super) fn gather_running_ancestry(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
+        for it in &ask.changes {
             if let Some(from) = it.from {
-                self.contains(it.commit, from, facts);
+                self.gather_containment(it.commit, from, facts);
             }
         }
     }
 
     /// The tip of the environment's branch, and how the commits lie to it.
-    pub(super) fn branch(&self, ask: &Ask<'_>, facts: &mut Facts) {
-        let Some((_, rules)) = &ask.place else { return };
+    pub(super) fn gather_branch_tip(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
+        let Some((_, rules)) = &ask.environment else {
+            return;
+        };
         let Some(branch) = &rules.branch else { return };
         let tip = match &self.branches {
-            Branches::AsEntered => Ok(ask.named_tip.or(ask.step.and_then(|(_, old)| old))),
-            Branches::Local => self.branch_tip(branch, None),
-            Branches::Remote(remote) => self.branch_tip(branch, Some(remote)),
+            BranchSource::AsEntered => {
+                Ok(ask.named_tip.or(ask.ref_update.and_then(|(_, old)| old)))
+            }
+            BranchSource::Local => self.read_branch_tip(branch, None),
+            BranchSource::Remote(remote) => self.read_branch_tip(branch, Some(remote)),
         };
         // The entry names a tip, too, and an audit knows no other.
         let tips: BTreeSet<CommitId> = tip
@@ -48,20 +52,20 @@ impl Gatherer<'_> {
             .into_iter()
             .chain(ask.named_tip)
             .collect();
-        for it in &ask.moves {
+        for it in &ask.changes {
             for tip in &tips {
                 if rules.up_to_date {
-                    self.contains(it.commit, *tip, facts);
+                    self.gather_containment(it.commit, *tip, facts);
                 }
                 if rules.deploy_on == DeployOn::Merge {
-                    self.contains(*tip, it.commit, facts);
+                    self.gather_containment(*tip, it.commit, facts);
                 }
             }
         }
         facts.branch_tip = Some(tip);
     }
 
-    fn branch_tip(&self, branch: &BranchName, remote: Option<&str>) -> Known<Option<CommitId>> {
+    fn read_branch_tip(&self, branch: &BranchName, remote: Option<&str>) -> Fact<Option<CommitId>> {
         let remote = remote.map(|remote| format!("refs/remotes/{remote}/{branch}"));
         let read = || {
             for name in remote.into_iter().chain([branch.reference()]) {
@@ -74,7 +78,7 @@ impl Gatherer<'_> {
             }
             Ok(None)
         };
-        read().map_err(|error: Error| words(&error))
+        read().map_err(|error: Error| describe_error(&error))
     }
 
     /// The addresses of everyone who had a hand in the commits that are newly brought in, in ASCII lower case.
@@ -82,8 +86,8 @@ impl Gatherer<'_> {
     /// A component brings in all that lies between what it runs and its commit, also what another component runs already: its own part
     /// of that is new to it. Where nothing of it runs, all of history is new, and whoever made the commit itself stands for it: who wrote
     /// the newest of it must not let it in alone.
-    pub(super) fn authors(&self, ask: &Ask<'_>) -> Result<BTreeSet<String>> {
-        let changed = || ask.moves.iter().filter(|it| it.changed);
+    pub(super) fn read_authors(&self, ask: &FactRequest<'_>) -> Result<BTreeSet<String>> {
+        let changed = || ask.changes.iter().filter(|it| it.changed);
         let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
         // Many components go to one commit, each from its own.
         let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
@@ -110,7 +114,7 @@ impl Gatherer<'_> {
         }
         let mut found = BTreeSet::new();
         for id in commits {
-            for address in self.people(id)?.iter() {
+            for address in self.read_addresses(id)?.iter() {
                 if !found.contains(&**address) {
                     found.insert(address.to_string());
                 }
@@ -120,16 +124,16 @@ impl Gatherer<'_> {
     }
 
     /// The addresses of everyone who had a hand in a commit.
-    fn people(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
+    fn read_addresses(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
         let memory = &self.repository.ledger_cache().people;
         if let Some(known) = memory.get(&id) {
             return Ok(known);
         }
         let commit = self.repository.read_commit(id)?;
-        let mut found: BTreeSet<String> = addresses(commit.author()).into_iter().collect();
-        found.extend(addresses(commit.committer()));
+        let mut found: BTreeSet<String> = parse_addresses(commit.author()).into_iter().collect();
+        found.extend(parse_addresses(commit.committer()));
         for line in commit.message().split(|byte| *byte == b'\n') {
-            found.extend(co_author(line).into_iter().flat_map(addresses));
+            found.extend(parse_co_author(line).into_iter().flat_map(parse_addresses));
         }
         let weight = found
             .iter()
@@ -143,7 +147,7 @@ impl Gatherer<'_> {
 }
 
 /// What follows `Co-authored-by:`, anywhere in a message: leaving one out would let an author approve.
-fn co_author(line: &[u8]) -> Option<&[u8]> {
+fn parse_co_author(line: &[u8]) -> Option<&[u8]> {
     const KEY: &[u8] = b"co-authored-by";
     let line = line.trim_ascii_start();
     let (key, rest) = line.split_at_checked(KEY.len())?;
@@ -152,20 +156,20 @@ fn co_author(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// Every address in `name <address> …`: with brackets inside a name there are several readings, and each counts.
-fn addresses(ident: &[u8]) -> Vec<String> {
+fn parse_addresses(ident: &[u8]) -> Vec<String> {
     let opened = ident.split(|byte| *byte == b'<').skip(1);
     let closed = opened.filter_map(|rest| rest.split(|byte| *byte == b'>').next());
     let found: Vec<String> = closed
-        .map(address)
+        .map(normalize_address)
         .filter(|address| !address.is_empty())
         .collect();
     if found.is_empty() && ident.contains(&b'@') {
-        vec![address(ident)]
+        vec![normalize_address(ident)]
     } else {
         found
     }
 }
 
-fn address(bytes: &[u8]) -> String {
+fn normalize_address(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.trim_ascii()).to_ascii_lowercase()
 }

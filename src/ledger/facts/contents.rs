@@ -9,14 +9,14 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-pub(super) struct Component<'a> {
+pub(super) struct ComponentPaths<'a> {
     policy: &'a Policy,
     name: ComponentName,
     /// Looked up once, for many folders are asked about.
     declared: Option<&'a crate::domain::policy::Component>,
 }
 
-impl<'a> Component<'a> {
+impl<'a> ComponentPaths<'a> {
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
@@ -26,7 +26,7 @@ impl<'a> Component<'a> {
     }
 }
 
-impl Paths for Component<'_> {
+impl Paths for ComponentPaths<'_> {
     fn folder(&self, path: &[u8]) -> Folder {
         let cover = self.declared.map_or_else(
             || self.policy.cover(&self.name, path),
@@ -56,11 +56,11 @@ impl Paths for Component<'_> {
 }
 
 /// Reads commits of the code.
-pub(super) struct Contents<'a> {
+pub(super) struct CodeReader<'a> {
     repository: &'a Repository,
 }
 
-impl<'a> Contents<'a> {
+impl<'a> CodeReader<'a> {
     pub fn new(repository: &'a Repository) -> Self {
         Self { repository }
     }
@@ -85,7 +85,7 @@ impl<'a> Contents<'a> {
     ) -> Result<Option<Content>> {
         let key = (
             self.commit(commit)?.0,
-            Digest::sha256(spelling(policy, name).as_bytes()),
+            Digest::sha256(paths_key(policy, name).as_bytes()),
         );
         let memory = &self.repository.ledger_cache().contents;
         if let Some(known) = memory.get(&key) {
@@ -93,14 +93,14 @@ impl<'a> Contents<'a> {
         }
         let content = self
             .repository
-            .content(key.0, &Component::new(policy, name))?;
+            .content(key.0, &ComponentPaths::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }
 }
 
 /// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
-fn spelling(policy: &Policy, name: &ComponentName) -> String {
+fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let written = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),
         Some(paths) => format!("paths\n{}", paths.written().join("\n")),

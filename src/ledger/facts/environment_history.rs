@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::history::Passed;
-use super::needs::Ask;
-use super::{Gatherer, words};
+use super::history::WalkedEntry;
+use super::needs::FactRequest;
+use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept, Outcome};
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -16,13 +16,13 @@ use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// One environment in its ledger.
-struct Stage<'p> {
+struct LedgerEnvironment<'p> {
     ledger: &'p LedgerName,
     /// The environment, where the ledger is a pattern's.
     member: Option<&'p EnvName>,
 }
 
-impl<'p> Stage<'p> {
+impl<'p> LedgerEnvironment<'p> {
     fn new(name: &'p EnvName, rules: &'p Environment) -> Self {
         Self {
             ledger: &rules.ledger,
@@ -31,30 +31,30 @@ impl<'p> Stage<'p> {
     }
 
     /// Whether a ledger commit is of this environment.
-    fn has(&self, passed: &Passed) -> bool {
+    fn contains(&self, passed: &WalkedEntry) -> bool {
         self.member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()))
     }
 }
 
 /// What is looked for in the environment before.
-struct Wanted {
+struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
     /// Older entries matter only where the commit rode along.
     since: Time,
     /// The commit rode along, and the success that put its content there has not been met yet.
-    rode: bool,
+    rode_along: bool,
     done: bool,
     found: Vec<Arc<Kept>>,
 }
 
-impl Wanted {
-    fn meet(&mut self, kept: &Arc<Kept>) {
+impl PromotionSearch {
+    fn add_entry(&mut self, kept: &Arc<Kept>) {
         if let Some(ended) = kept.statement.end_of(&self.component) {
             match ended.outcome {
-                Outcome::Unchanged if ended.target.commit == self.commit => self.rode = true,
-                Outcome::Succeeded | Outcome::Destroyed => self.rode = false,
+                Outcome::Unchanged if ended.target.commit == self.commit => self.rode_along = true,
+                Outcome::Succeeded | Outcome::Destroyed => self.rode_along = false,
                 _ => {}
             }
         }
@@ -62,64 +62,77 @@ impl Wanted {
     }
 }
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// What the environment before says of each changed component, and its state.
-    pub(super) fn source(&self, policy: &Policy, ask: &Ask<'_>, facts: &mut Facts) {
-        let Some((_, rules)) = &ask.place else { return };
+    pub(super) fn gather_previous_environment(
+        &self,
+        policy: &Policy,
+        ask: &FactRequest<'_>,
+        facts: &mut Facts,
+    ) {
+        let Some((_, rules)) = &ask.environment else {
+            return;
+        };
         let Some(before) = &rules.promote_from else {
             return;
         };
         let Some(there) = policy.environment(before) else {
             return;
         };
-        let stage = Stage::new(before, there);
+        let stage = LedgerEnvironment::new(before, there);
         let mut wanted = Vec::new();
-        for it in ask.moves.iter().filter(|it| it.changed) {
+        for it in ask.changes.iter().filter(|it| it.changed) {
             match self.code.commit(it.commit) {
-                Ok((_, time)) => wanted.push(Wanted {
+                Ok((_, time)) => wanted.push(PromotionSearch {
                     component: it.component.clone(),
                     commit: it.commit,
                     since: time.minus(SKEW),
-                    rode: false,
+                    rode_along: false,
                     done: false,
                     found: Vec::new(),
                 }),
-                Err(error) => drop(
-                    facts
-                        .source
-                        .insert((it.component.clone(), it.commit), Err(words(&error))),
-                ),
+                Err(error) => drop(facts.previous_log.insert(
+                    (it.component.clone(), it.commit),
+                    Err(describe_error(&error)),
+                )),
             }
         }
         let tip = facts.tips.get(stage.ledger).copied();
-        let walked = tip.map_or(Ok(()), |tip| self.walk_source(&stage, tip, &mut wanted));
+        let walked = tip.map_or(Ok(()), |tip| {
+            self.walk_previous_log(&stage, tip, &mut wanted)
+        });
         let names = wanted.iter().map(|it| it.component.clone()).collect();
-        facts.source_state = Some(
-            self.source_state(&stage, tip, names)
-                .map_err(|error| words(&error)),
+        facts.previous_state = Some(
+            self.read_previous_state(&stage, tip, names)
+                .map_err(|error| describe_error(&error)),
         );
         for it in wanted {
             // What was found to its end before the walk broke off holds.
             let known = match &walked {
-                Err(error) if !it.done => Err(words(error)),
+                Err(error) if !it.done => Err(describe_error(error)),
                 _ => Ok(it.found),
             };
-            facts.source.insert((it.component, it.commit), known);
+            facts.previous_log.insert((it.component, it.commit), known);
         }
     }
 
     /// One walk for all.
-    fn walk_source(&self, stage: &Stage<'_>, tip: EntryId, wanted: &mut [Wanted]) -> Result<()> {
+    fn walk_previous_log(
+        &self,
+        stage: &LedgerEnvironment<'_>,
+        tip: EntryId,
+        wanted: &mut [PromotionSearch],
+    ) -> Result<()> {
         for passed in self.history.walk(tip) {
             let passed = passed?;
             for it in wanted.iter_mut() {
-                it.done |= passed.at() < it.since && !it.rode;
+                it.done |= passed.at() < it.since && !it.rode_along;
             }
             if wanted.iter().all(|it| it.done) {
                 break;
             }
             let speaks = |component: &ComponentName| {
-                stage.has(&passed)
+                stage.contains(&passed)
                     && passed
                         .mention
                         .components
@@ -132,15 +145,15 @@ impl Gatherer<'_> {
                 .peekable();
             if concerned.peek().is_some() {
                 let kept = self.history.entry(stage.ledger, passed.id)?;
-                concerned.for_each(|it| it.meet(&kept));
+                concerned.for_each(|it| it.add_entry(&kept));
             }
         }
         Ok(())
     }
 
-    fn source_state(
+    fn read_previous_state(
         &self,
-        stage: &Stage<'_>,
+        stage: &LedgerEnvironment<'_>,
         tip: Option<EntryId>,
         components: BTreeSet<ComponentName>,
     ) -> Result<State> {
@@ -157,61 +170,67 @@ impl Gatherer<'_> {
     }
 
     /// For a rollback: when the wanted contents ran here last; of a commit that never came here, never.
-    pub(super) fn earlier(&self, ask: &Ask<'_>, facts: &mut Facts) {
-        let (Some((name, rules)), Some(chain)) = (&ask.place, &facts.chain) else {
+    pub(super) fn gather_earlier_runs(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
+        let (Some((name, rules)), Some(chain)) = (&ask.environment, &facts.chain) else {
             return;
         };
-        let stage = Stage::new(name, rules);
+        let stage = LedgerEnvironment::new(name, rules);
         let mut stays = Vec::new();
-        for it in ask.moves.iter().filter(|it| it.changed) {
+        for it in ask.changes.iter().filter(|it| it.changed) {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
                     let (commit, content) = (it.commit, *content);
-                    stays.push(Stay {
+                    stays.push(RollbackSearch {
                         component,
                         commit,
                         content,
                         verification: None,
                         success: None,
-                        came: false,
+                        commit_seen: false,
                     });
                 }
-                Some(Ok(None)) => drop(facts.earlier.insert(component, Ok(Vec::new()))),
-                Some(Err(why)) => drop(facts.earlier.insert(component, Err(why.clone()))),
+                Some(Ok(None)) => drop(facts.earlier_runs.insert(component, Ok(Vec::new()))),
+                Some(Err(why)) => drop(facts.earlier_runs.insert(component, Err(why.clone()))),
                 None => {}
             }
         }
         let walked = if chain.sequence == 0 {
             Ok(())
         } else {
-            self.walk_stays(&stage, chain.tip, &mut stays)
+            self.walk_earlier_runs(&stage, chain.tip, &mut stays)
         };
         for it in stays {
             let known = match (it.success, &walked) {
-                (Some(success), _) if it.came => {
+                (Some(success), _) if it.commit_seen => {
                     Ok(it.verification.into_iter().chain([success]).collect())
                 }
                 (_, Ok(())) => Ok(Vec::new()),
-                (_, Err(error)) => Err(words(error)),
+                (_, Err(error)) => Err(describe_error(error)),
             };
-            facts.earlier.insert(it.component, known);
+            facts.earlier_runs.insert(it.component, known);
         }
     }
 
-    fn walk_stays(&self, stage: &Stage<'_>, tip: EntryId, stays: &mut [Stay]) -> Result<()> {
+    fn walk_earlier_runs(
+        &self,
+        stage: &LedgerEnvironment<'_>,
+        tip: EntryId,
+        stays: &mut [RollbackSearch],
+    ) -> Result<()> {
         for passed in self.history.walk(tip) {
-            if stays.iter().all(Stay::is_done) {
+            if stays.iter().all(RollbackSearch::is_done) {
                 break;
             }
             let passed = passed?;
-            let speaks = |it: &Stay| {
+            let speaks = |it: &RollbackSearch| {
                 let component = passed
                     .mention
                     .components
                     .iter()
                     .any(|name| name == it.component.as_str());
-                stage.has(&passed) && (component || passed.mention.commits.contains(&it.commit))
+                stage.contains(&passed)
+                    && (component || passed.mention.commits.contains(&it.commit))
             };
             let mut open = stays
                 .iter_mut()
@@ -219,7 +238,7 @@ impl Gatherer<'_> {
                 .peekable();
             if open.peek().is_some() {
                 let kept = self.history.entry(stage.ledger, passed.id)?;
-                open.for_each(|it| it.meet(&kept));
+                open.for_each(|it| it.add_entry(&kept));
             }
         }
         Ok(())
@@ -227,7 +246,7 @@ impl Gatherer<'_> {
 }
 
 /// The last time that a content ran.
-struct Stay {
+struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
     content: Content,
@@ -236,17 +255,17 @@ struct Stay {
     success: Option<Arc<Kept>>,
     /// Whether its commit came here, with this component or another. One that never did can hold anything beside this content, and no
     /// rule has seen it.
-    came: bool,
+    commit_seen: bool,
 }
 
-impl Stay {
+impl RollbackSearch {
     fn is_done(&self) -> bool {
-        self.success.is_some() && self.came
+        self.success.is_some() && self.commit_seen
     }
 
-    fn meet(&mut self, kept: &Arc<Kept>) {
+    fn add_entry(&mut self, kept: &Arc<Kept>) {
         let ended = kept.statement.ended();
-        self.came |= ended.iter().any(|ended| {
+        self.commit_seen |= ended.iter().any(|ended| {
             ended.target.commit == self.commit
                 && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
         });

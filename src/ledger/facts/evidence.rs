@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::Ask;
-use super::{Gatherer, words};
+use super::needs::FactRequest;
+use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept, Statement};
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, LedgerName};
-use crate::domain::rules::{Facts, Known, Request, SKEW};
+use crate::domain::rules::{Fact, Facts, Request, SKEW};
 use crate::domain::state::{Place, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// What is looked for.
-struct Wanted {
+struct EvidenceSearch {
     commits: BTreeSet<CommitId>,
     /// The contents whose artifacts count, whatever commit they were built from; true once one was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
@@ -23,14 +23,14 @@ struct Wanted {
     since: Time,
 }
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// The entries about the request's commits, and the artifacts of its components' contents, newest first.
-    pub(super) fn evidence(
+    pub(super) fn read_evidence(
         &self,
-        ask: &Ask<'_>,
+        ask: &FactRequest<'_>,
         request: &Request<'_>,
         facts: &Facts,
-    ) -> Known<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Fact<Vec<(EntryId, Arc<Kept>)>> {
         let own = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
             (Request::Entry { statement, .. }, Some(chain)) if own(statement) => {
@@ -47,15 +47,15 @@ impl Gatherer<'_> {
         } else {
             Time::EPOCH
         };
-        let mut wanted = Wanted::new(ask, facts, at)?;
+        let mut wanted = EvidenceSearch::new(ask, facts, at)?;
         self.walk_evidence(tip, &mut wanted)
-            .map_err(|error| words(&error))
+            .map_err(|error| describe_error(&error))
     }
 
     fn walk_evidence(
         &self,
         tip: EntryId,
-        wanted: &mut Wanted,
+        wanted: &mut EvidenceSearch,
     ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
@@ -88,7 +88,7 @@ impl Gatherer<'_> {
             });
             if about || built {
                 let kept = self.history.entry(&ledger, passed.id)?;
-                self.met(&kept, wanted);
+                self.note_artifact(&kept, wanted);
                 found.push((passed.id, kept));
             }
         }
@@ -96,7 +96,7 @@ impl Gatherer<'_> {
     }
 
     /// Another digest for the same commit stands no earlier than that commit, so the walk goes that far.
-    fn met(&self, kept: &Kept, wanted: &mut Wanted) {
+    fn note_artifact(&self, kept: &Kept, wanted: &mut EvidenceSearch) {
         let Action::Artifact(it) = &kept.statement.action else {
             return;
         };
@@ -113,7 +113,7 @@ impl Gatherer<'_> {
     }
 
     /// The open yanks of the commits, of the digests that the request names, and of those that were found for its components.
-    pub(super) fn yanks(&self, ask: &Ask<'_>, facts: &Facts) -> Known<State> {
+    pub(super) fn read_yanks(&self, ask: &FactRequest<'_>, facts: &Facts) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {
             return Ok(State::empty());
@@ -121,16 +121,16 @@ impl Gatherer<'_> {
         let mut digests: BTreeSet<Digest> = ask.digests.clone();
         for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
             if let Action::Artifact(it) = &kept.statement.action
-                && (ask.moves.is_empty()
+                && (ask.changes.is_empty()
                     || ask
-                        .moves
+                        .changes
                         .iter()
                         .any(|moved| moved.component == it.component))
             {
                 digests.insert(it.image.digest.clone());
             }
         }
-        for stay in facts.earlier.values() {
+        for stay in facts.earlier_runs.values() {
             for kept in stay.clone()? {
                 let ended = kept.statement.ended();
                 digests.extend(
@@ -147,12 +147,12 @@ impl Gatherer<'_> {
             self.states
                 .load_places(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
         };
-        load().map_err(|error| words(&error))
+        load().map_err(|error| describe_error(&error))
     }
 }
 
-impl Wanted {
-    fn new(ask: &Ask<'_>, facts: &Facts, at: Time) -> Known<Self> {
+impl EvidenceSearch {
+    fn new(ask: &FactRequest<'_>, facts: &Facts, at: Time) -> Fact<Self> {
         let mut since: Option<Time> = None;
         for commit in &ask.subjects {
             let time = match facts
@@ -160,13 +160,13 @@ impl Wanted {
                 .get(commit)
                 .ok_or("a commit's time was not read")?
             {
-                Err(_) if facts.gone.contains(commit) => at,
+                Err(_) if facts.missing_commits.contains(commit) => at,
                 known => known.clone()?.time,
             };
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in ask.moves.iter().filter(|it| it.changed) {
+        for it in ask.changes.iter().filter(|it| it.changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
                 contents.extend(
                     content
@@ -176,7 +176,7 @@ impl Wanted {
             }
         }
         let required = ask
-            .place
+            .environment
             .as_ref()
             .is_some_and(|(_, rules)| rules.artifact_required);
         Ok(Self {

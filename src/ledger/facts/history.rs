@@ -18,14 +18,14 @@ use crate::ledger::Link;
 const WALK_LIMIT: usize = 100_000;
 
 /// Reads the past of ledgers.
-pub struct History<'a> {
+pub struct LedgerHistory<'a> {
     repository: &'a Repository,
     limit: usize,
 }
 
 /// What a walk learns of a ledger commit. Walks of neighbouring entries pass the same commits, so it is remembered.
 #[derive(Debug)]
-pub struct Step {
+pub struct LedgerStep {
     /// When the entry was signed: the commit's time.
     pub at: Time,
     /// The commit before; none for a genesis.
@@ -36,28 +36,28 @@ pub struct Step {
 
 /// A ledger commit on a walk.
 #[derive(Debug)]
-pub struct Passed {
+pub struct WalkedEntry {
     /// Its id.
     pub id: EntryId,
-    step: Arc<Step>,
+    step: Arc<LedgerStep>,
 }
 
-impl Passed {
+impl WalkedEntry {
     /// When the entry was signed.
     pub fn at(&self) -> Time {
         self.step.at
     }
 }
 
-impl std::ops::Deref for Passed {
-    type Target = Step;
+impl std::ops::Deref for WalkedEntry {
+    type Target = LedgerStep;
 
-    fn deref(&self) -> &Step {
+    fn deref(&self) -> &LedgerStep {
         &self.step
     }
 }
 
-impl<'a> History<'a> {
+impl<'a> LedgerHistory<'a> {
     /// The history of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl<'a> History<'a> {
     }
 
     /// The entries of a ledger, newest first, the genesis left out. Past 100,000 the next item is [`Error::Bounds`], the last one.
-    pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<Passed>> + use<'a> {
+    pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<WalkedEntry>> + use<'a> {
         let (repository, limit) = (self.repository, self.limit);
         let (mut next, mut passed) = (Some(tip), 0);
         std::iter::from_fn(move || {
@@ -97,7 +97,7 @@ impl<'a> History<'a> {
             }
             passed += 1;
             next = Some(previous);
-            Some(Ok(Passed { id, step }))
+            Some(Ok(WalkedEntry { id, step }))
         })
     }
 
@@ -140,7 +140,7 @@ impl<'a> History<'a> {
     }
 }
 
-fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
+fn step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     let memory = &repository.ledger_cache().steps;
     if let Some(step) = memory.get(&id) {
         return Ok(step);
@@ -148,7 +148,7 @@ fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
     let mention = mention(&String::from_utf8_lossy(commit.message()));
-    let step = Arc::new(Step {
+    let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,
         mention,

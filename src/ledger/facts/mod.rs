@@ -18,15 +18,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use behind::Behind;
-pub use history::{History, Passed, Step};
-pub use path_commits::Way;
+pub use behind::BranchLag;
+pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
+pub use path_commits::PathCommits;
 
 use crate::domain::entry::{Action, Statement};
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, CommitFact, Facts, Known, Request, SeenFact};
+use crate::domain::rules::{Chain, CommitFact, Fact, Facts, Request, SeenFact};
 use crate::domain::state::{Scope, State};
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
@@ -34,8 +34,8 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 use crate::git::tree::{Found, Leaf};
 use crate::ledger::{Link, POLICY_LIMIT, Project, StateReader, Tips};
-use contents::Contents;
-use needs::{Ask, Need};
+use contents::CodeReader;
+use needs::{FactNeed, FactRequest};
 
 /// Where a policy stands in the tree of its ledger.
 const POLICY: &str = "deploy.toml";
@@ -47,7 +47,7 @@ const ENDS: usize = 1_024;
 
 /// Where the tip of an environment's branch is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Branches {
+enum BranchSource {
     /// `refs/heads/`: on a server, or without a remote.
     Local,
     /// `refs/remotes/<name>/`, and `refs/heads/` for a branch that is not there.
@@ -57,33 +57,33 @@ enum Branches {
 }
 
 /// Whether the second commit is the first or before it in the ledger; `None` where that is not known.
-pub type Order<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
+pub type EntryOrder<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
 
 /// Gathers facts in one repository for one project. It belongs to one thread.
-pub struct Gatherer<'a> {
+pub struct FactGatherer<'a> {
     repository: &'a Repository,
     project: &'a Project,
-    branches: Branches,
+    branches: BranchSource,
     authors_limit: usize,
-    history: History<'a>,
+    history: LedgerHistory<'a>,
     states: StateReader<'a>,
-    code: Contents<'a>,
-    order: Option<&'a Order<'a>>,
+    code: CodeReader<'a>,
+    order: Option<&'a EntryOrder<'a>>,
     /// The ends of ledgers: the same ones are asked for on two sets of tips.
     ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
 }
 
-impl<'a> Gatherer<'a> {
+impl<'a> FactGatherer<'a> {
     /// A gatherer that reads branches in `refs/heads/`, as a server does.
     pub fn new(repository: &'a Repository, project: &'a Project) -> Self {
         Self {
             repository,
             project,
-            branches: Branches::Local,
+            branches: BranchSource::Local,
             authors_limit: AUTHORS_LIMIT,
-            history: History::new(repository),
+            history: LedgerHistory::new(repository),
             states: StateReader::new(repository),
-            code: Contents::new(repository),
+            code: CodeReader::new(repository),
             order: None,
             ends: RefCell::default(),
         }
@@ -93,7 +93,7 @@ impl<'a> Gatherer<'a> {
     #[must_use]
     pub fn with_remote(mut self, remote: Option<&str>) -> Self {
         if let Some(remote) = remote {
-            self.branches = Branches::Remote(remote.to_owned());
+            self.branches = BranchSource::Remote(remote.to_owned());
         }
         self
     }
@@ -101,26 +101,26 @@ impl<'a> Gatherer<'a> {
     /// Takes the tip of the branch from the entry: for an audit, when the branch has moved on.
     #[must_use]
     pub fn with_branches_as_entered(mut self) -> Self {
-        self.branches = Branches::AsEntered;
+        self.branches = BranchSource::AsEntered;
         self
     }
 
     /// Asks this for the order of entries before it looks for itself: whoever has read whole chains knows it already.
     #[must_use]
-    pub fn with_order(mut self, order: &'a Order<'a>) -> Self {
+    pub fn with_order(mut self, order: &'a EntryOrder<'a>) -> Self {
         self.order = Some(order);
         self
     }
 
     #[cfg(test)]
     fn limited(mut self, walk: usize, authors: usize) -> Self {
-        self.history = History::limited(self.repository, walk);
+        self.history = LedgerHistory::limited(self.repository, walk);
         self.authors_limit = authors;
         self
     }
 
     /// The past of the ledgers.
-    pub fn history(&self) -> &History<'a> {
+    pub fn history(&self) -> &LedgerHistory<'a> {
         &self.history
     }
 
@@ -218,14 +218,14 @@ impl<'a> Gatherer<'a> {
     }
 
     /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
-    pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Known<State> {
+    pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
         let scope = match request {
             Request::Entry { statement, .. } => Scope::of(statement),
             Request::Branch { .. } | Request::Tag { .. } => Scope::All,
         };
         self.states
             .load(tree, ledger, &scope)
-            .map_err(|error| words(&error))
+            .map_err(|error| describe_error(&error))
     }
 
     /// The content of a component at a commit; none where the component is absent there.
@@ -242,41 +242,46 @@ impl<'a> Gatherer<'a> {
     ///
     /// `chain` is the end of the entry's own ledger, and not there for a branch or tag; `state` is what the request meets. What only
     /// the caller can know stays empty: [`Facts::stored_as_computed`] and [`Facts::recovery`].
-    pub fn facts(
+    pub fn gather(
         &self,
         policy: &Policy,
         request: &Request<'_>,
         tips: &Tips,
         chain: Option<Chain>,
-        state: Known<State>,
+        state: Fact<State>,
     ) -> Facts {
-        let ask = Ask::new(policy, request, &state);
-        self.gather(policy, ask, request, tips, chain, state)
+        let ask = FactRequest::new(policy, request, &state);
+        self.gather_needs(policy, ask, request, tips, chain, state)
     }
 
     /// Of the facts for a request those that say what it consists of: versions, artifacts, the branch's tip, what ran before. Whether it
     /// is allowed is asked later, when it is whole.
-    pub fn facts_to_compose(
+    pub fn gather_to_build(
         &self,
         policy: &Policy,
         request: &Request<'_>,
         tips: &Tips,
         chain: Option<Chain>,
-        state: Known<State>,
+        state: Fact<State>,
     ) -> Facts {
-        let mut ask = Ask::new(policy, request, &state);
-        ask.only(&[Need::Branch, Need::Versions, Need::Earlier, Need::Evidence]);
-        self.gather(policy, ask, request, tips, chain, state)
+        let mut ask = FactRequest::new(policy, request, &state);
+        ask.only(&[
+            FactNeed::Branch,
+            FactNeed::Versions,
+            FactNeed::Earlier,
+            FactNeed::Evidence,
+        ]);
+        self.gather_needs(policy, ask, request, tips, chain, state)
     }
 
-    fn gather(
+    fn gather_needs(
         &self,
         policy: &Policy,
-        mut ask: Ask<'_>,
+        mut ask: FactRequest<'_>,
         request: &Request<'_>,
         tips: &Tips,
         chain: Option<Chain>,
-        state: Known<State>,
+        state: Fact<State>,
     ) -> Facts {
         let mut facts = Facts {
             chain,
@@ -286,52 +291,55 @@ impl<'a> Gatherer<'a> {
         };
         if let Request::Entry { statement, .. } = request {
             facts.tips.remove(&statement.ledger);
-            self.seen(statement, &mut facts);
+            self.gather_seen(statement, &mut facts);
         }
-        self.code_facts(policy, request, &mut ask, &mut facts);
-        if ask.needs(Need::Branch) {
-            self.branch(&ask, &mut facts);
+        self.gather_code(policy, request, &mut ask, &mut facts);
+        if ask.needs(FactNeed::Branch) {
+            self.gather_branch_tip(&ask, &mut facts);
         }
-        if ask.needs(Need::Direction) {
-            self.direction(&ask, &mut facts);
+        if ask.needs(FactNeed::Direction) {
+            self.gather_running_ancestry(&ask, &mut facts);
         }
-        if ask.needs(Need::Authors) {
-            facts.authors = Some(self.authors(&ask).map_err(|error| words(&error)));
+        if ask.needs(FactNeed::Authors) {
+            facts.authors = Some(
+                self.read_authors(&ask)
+                    .map_err(|error| describe_error(&error)),
+            );
         }
-        if ask.needs(Need::Versions) {
-            self.versions(&ask, &mut facts);
+        if ask.needs(FactNeed::Versions) {
+            self.gather_versions(&ask, &mut facts);
         }
-        if ask.needs(Need::Source) {
-            self.source(policy, &ask, &mut facts);
+        if ask.needs(FactNeed::Source) {
+            self.gather_previous_environment(policy, &ask, &mut facts);
         }
-        if ask.needs(Need::Earlier) {
-            self.earlier(&ask, &mut facts);
+        if ask.needs(FactNeed::Earlier) {
+            self.gather_earlier_runs(&ask, &mut facts);
         }
-        self.approvers(policy, &ask, request, &mut facts);
-        if ask.needs(Need::Evidence) {
-            let evidence = self.evidence(&ask, request, &facts);
+        self.gather_approval_signers(policy, &ask, request, &mut facts);
+        if ask.needs(FactNeed::Evidence) {
+            let evidence = self.read_evidence(&ask, request, &facts);
             if let Ok(entries) = &evidence {
-                self.vouchers(policy, entries, &mut facts);
+                self.gather_evidence_signers(policy, entries, &mut facts);
             }
             facts.evidence =
                 Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
         }
-        if ask.needs(Need::Yanks) {
-            facts.yanks = Some(self.yanks(&ask, &facts));
+        if ask.needs(FactNeed::Yanks) {
+            facts.yanks = Some(self.read_yanks(&ask, &facts));
         }
         facts
     }
 
     /// How the entry's `seen` lies to the tips, and which environments a `publish` names.
-    fn seen(&self, statement: &Statement, facts: &mut Facts) {
+    fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
         for (ledger, seen) in &statement.seen {
             let before = facts
                 .chain
                 .as_ref()
                 .and_then(|chain| chain.seen.get(ledger));
             let fact = self
-                .seen_fact(ledger, *seen, facts.tips.get(ledger), before)
-                .map_err(|error| words(&error));
+                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), before)
+                .map_err(|error| describe_error(&error));
             facts.seen.insert(ledger.clone(), fact);
         }
         if let Action::Publish(_) = statement.action {
@@ -345,7 +353,7 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    fn seen_fact(
+    fn read_seen_fact(
         &self,
         ledger: &LedgerName,
         seen: EntryId,
@@ -370,7 +378,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
-    fn may_be_gone(&self, request: &Request<'_>, commit: CommitId) -> bool {
+    fn may_be_missing(&self, request: &Request<'_>, commit: CommitId) -> bool {
         let Request::Entry { statement, .. } = request else {
             return false;
         };
@@ -384,15 +392,15 @@ impl<'a> Gatherer<'a> {
                 | Action::Yank(_)
                 | Action::Unyank(_)
         );
-        self.branches == Branches::AsEntered && word && statement.commits().contains(&commit)
+        self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
     }
 
     /// Commits and contents; which components of a branch or tag change follows from the contents.
-    fn code_facts(
+    fn gather_code(
         &self,
         policy: &Policy,
         request: &Request<'_>,
-        ask: &mut Ask<'_>,
+        ask: &mut FactRequest<'_>,
         facts: &mut Facts,
     ) {
         for commit in &ask.commits {
@@ -400,15 +408,16 @@ impl<'a> Gatherer<'a> {
                 .code
                 .commit(*commit)
                 .map(|(_, time)| CommitFact { time });
-            if fact.as_ref().is_err_and(Error::is_missing) && self.may_be_gone(request, *commit) {
-                facts.gone.insert(*commit);
+            if fact.as_ref().is_err_and(Error::is_missing) && self.may_be_missing(request, *commit)
+            {
+                facts.missing_commits.insert(*commit);
             }
             facts
                 .commits
-                .insert(*commit, fact.map_err(|error| words(&error)));
+                .insert(*commit, fact.map_err(|error| describe_error(&error)));
         }
         let moves = ask
-            .moves
+            .changes
             .iter()
             .flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));
         let moves = moves.filter_map(|(commit, component)| Some((commit?, component.clone())));
@@ -417,12 +426,14 @@ impl<'a> Gatherer<'a> {
         for (commit, component) in wanted {
             let content = self
                 .content(policy, commit, &component)
-                .map_err(|error| words(&error));
+                .map_err(|error| describe_error(&error));
             facts.contents.insert((commit, component), content);
         }
-        let Some((new, old)) = ask.step else { return };
+        let Some((new, old)) = ask.ref_update else {
+            return;
+        };
         if let Some(old) = old {
-            self.contains(new, old, facts);
+            self.gather_containment(new, old, facts);
         }
         if let Some(Ok(state)) = &facts.state {
             ask.leave_equal_ones(state, &facts.contents);
@@ -431,7 +442,7 @@ impl<'a> Gatherer<'a> {
 }
 
 /// An error with its causes, in one line.
-fn words(error: &dyn std::error::Error) -> String {
+fn describe_error(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

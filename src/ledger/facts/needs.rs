@@ -9,12 +9,12 @@ use crate::domain::entry::{Action, Deployment, Intent, Kind};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy, PredicateType};
-use crate::domain::rules::{Known, Request};
+use crate::domain::rules::{Fact, Request};
 use crate::domain::state::{Here, State};
 
 /// A group of facts that some rule needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
+pub(super) enum FactNeed {
     /// The tip of the environment's branch, and how the commits lie to it.
     Branch,
     /// Whether the commits contain what runs.
@@ -37,7 +37,7 @@ pub(super) enum Need {
 
 /// One component that the request brings, or would bring, to a commit.
 #[derive(Debug, Clone)]
-pub(super) struct Move {
+pub(super) struct PlannedChange {
     pub component: ComponentName,
     pub commit: CommitId,
     /// What runs.
@@ -47,10 +47,10 @@ pub(super) struct Move {
 }
 
 /// What has to be gathered.
-pub(super) struct Ask<'a> {
+pub(super) struct FactRequest<'a> {
     /// The environment by name, and its rules.
-    pub place: Option<(EnvName, &'a Environment)>,
-    pub moves: Vec<Move>,
+    pub environment: Option<(EnvName, &'a Environment)>,
+    pub changes: Vec<PlannedChange>,
     /// Components at commits of which the content is needed, besides those of the moves.
     pub contents: Vec<(CommitId, ComponentName)>,
     /// The commits that the request is about: who vouches for them, and whether they are yanked.
@@ -62,26 +62,26 @@ pub(super) struct Ask<'a> {
     /// The branch's tip that the entry names.
     pub named_tip: Option<CommitId>,
     /// Of a branch or tag: where it goes, and where it was.
-    pub step: Option<(CommitId, Option<CommitId>)>,
-    needs: BTreeSet<Need>,
+    pub ref_update: Option<(CommitId, Option<CommitId>)>,
+    needs: BTreeSet<FactNeed>,
 }
 
-impl<'a> Ask<'a> {
-    pub fn new(policy: &'a Policy, request: &Request<'_>, state: &Known<State>) -> Self {
+impl<'a> FactRequest<'a> {
+    pub fn new(policy: &'a Policy, request: &Request<'_>, state: &Fact<State>) -> Self {
         let mut ask = Self {
-            place: None,
-            moves: Vec::new(),
+            environment: None,
+            changes: Vec::new(),
             contents: Vec::new(),
             subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
             digests: BTreeSet::new(),
             named_tip: None,
-            step: None,
+            ref_update: None,
             needs: BTreeSet::new(),
         };
         match request {
             Request::Entry { statement, .. } => {
-                ask.place = statement
+                ask.environment = statement
                     .environment()
                     .and_then(|name| ask.rules(policy, name));
                 ask.subjects = statement.commits().into_iter().collect();
@@ -93,7 +93,7 @@ impl<'a> Ask<'a> {
                 new,
                 ..
             } => {
-                ask.place = ask.rules(policy, (*environment).clone());
+                ask.environment = ask.rules(policy, (*environment).clone());
                 ask.moved(policy, *old, *new, state, true);
             }
             Request::Tag {
@@ -102,7 +102,7 @@ impl<'a> Ask<'a> {
                 new,
                 ..
             } => {
-                ask.place = ask.rules(policy, (*environment).clone());
+                ask.environment = ask.rules(policy, (*environment).clone());
                 ask.moved(policy, *old, *new, state, false);
             }
         }
@@ -110,19 +110,19 @@ impl<'a> Ask<'a> {
         ask
     }
 
-    pub fn needs(&self, need: Need) -> bool {
+    pub fn needs(&self, need: FactNeed) -> bool {
         self.needs.contains(&need)
     }
 
     /// Leaves only these needs.
-    pub fn only(&mut self, needs: &[Need]) {
+    pub fn only(&mut self, needs: &[FactNeed]) {
         self.needs.retain(|need| needs.contains(need));
     }
 
     /// The environment's part of its ledger's state.
     pub fn here<'s>(&'s self, state: &'s State) -> Here<'s> {
         let member = self
-            .place
+            .environment
             .as_ref()
             .filter(|(_, rules)| rules.ephemeral.is_some());
         state.at(member.map(|(name, _)| name))
@@ -161,7 +161,7 @@ impl<'a> Ask<'a> {
             Action::Artifact(it) => {
                 self.contents.push((it.commit, it.component.clone()));
                 // Another digest may be registered already.
-                self.needs.insert(Need::Evidence);
+                self.needs.insert(FactNeed::Evidence);
             }
             Action::Unlock(it) => {
                 let commit = it.commit.into_iter();
@@ -171,7 +171,7 @@ impl<'a> Ask<'a> {
                         .map(move |hold| (commit, hold.component.clone()))
                 }));
             }
-            Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
+            Action::Approve(_) => self.needs.extend([FactNeed::Yanks, FactNeed::Evidence]),
             _ => {}
         }
     }
@@ -186,7 +186,7 @@ impl<'a> Ask<'a> {
                     .iter()
                     .map(|image| image.digest.clone()),
             );
-            self.moves.push(Move {
+            self.changes.push(PlannedChange {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
@@ -205,29 +205,30 @@ impl<'a> Ask<'a> {
             Kind::Deploy | Kind::Hotfix => self.every_rule(deployment.kind),
             Kind::Rollback => {
                 self.yanks(silent);
-                self.needs.insert(Need::Earlier);
+                self.needs.insert(FactNeed::Earlier);
             }
             Kind::Destroy | Kind::Exec => self.approvals(),
         }
     }
 
     fn yanks(&mut self, with_evidence: bool) {
-        self.needs.insert(Need::Yanks);
-        self.needs.extend(with_evidence.then_some(Need::Evidence));
+        self.needs.insert(FactNeed::Yanks);
+        self.needs
+            .extend(with_evidence.then_some(FactNeed::Evidence));
     }
 
     /// All that a deployment faces.
     fn every_rule(&mut self, kind: Kind) {
-        self.needs.extend([Need::Yanks, Need::Evidence]);
+        self.needs.extend([FactNeed::Yanks, FactNeed::Evidence]);
         self.approvals();
-        let Some((_, rules)) = &self.place else {
+        let Some((_, rules)) = &self.environment else {
             return;
         };
         if rules.branch.is_some() {
-            self.needs.extend([Need::Branch, Need::Direction]);
+            self.needs.extend([FactNeed::Branch, FactNeed::Direction]);
         }
         if rules.version.is_some() {
-            self.needs.insert(Need::Versions);
+            self.needs.insert(FactNeed::Versions);
         }
         let skip = rules
             .hotfix
@@ -238,15 +239,15 @@ impl<'a> Ask<'a> {
         if rules.promote_from.is_some()
             && !(skipped(HotfixSkip::PromoteFrom) && skipped(HotfixSkip::Soak))
         {
-            self.needs.insert(Need::Source);
+            self.needs.insert(FactNeed::Source);
         }
         if kind == Kind::Hotfix {
-            self.needs.insert(Need::Direction);
+            self.needs.insert(FactNeed::Direction);
         }
     }
 
     fn approvals(&mut self) {
-        let Some((_, rules)) = &self.place else {
+        let Some((_, rules)) = &self.environment else {
             return;
         };
         let review = rules
@@ -254,10 +255,10 @@ impl<'a> Ask<'a> {
             .iter()
             .any(|check| check.predicate_type == PredicateType::change_review());
         if !rules.approvals.is_empty() {
-            self.needs.insert(Need::Approvals);
+            self.needs.insert(FactNeed::Approvals);
         }
         if review || rules.approvals.iter().any(|seat| seat.prevent_self) {
-            self.needs.insert(Need::Authors);
+            self.needs.insert(FactNeed::Authors);
         }
     }
 
@@ -267,13 +268,13 @@ impl<'a> Ask<'a> {
         policy: &Policy,
         old: Option<CommitId>,
         new: Option<CommitId>,
-        state: &Known<State>,
+        state: &Fact<State>,
         is_branch: bool,
     ) {
         self.commits.extend(old);
         self.subjects.extend(new);
         let Some(new) = new else { return };
-        self.step = Some((new, old));
+        self.ref_update = Some((new, old));
         // What runs may be of a component that the policy no longer knows.
         let mut components = policy.component_names();
         if let Ok(state) = state {
@@ -287,7 +288,7 @@ impl<'a> Ask<'a> {
                 .ok()
                 .and_then(|state| self.here(state).commit(&component));
             // Whether it changes turns out once the contents are known.
-            self.moves.push(Move {
+            self.changes.push(PlannedChange {
                 component,
                 commit: new,
                 from,
@@ -295,7 +296,7 @@ impl<'a> Ask<'a> {
             });
         }
         let merge = self
-            .place
+            .environment
             .as_ref()
             .is_some_and(|(_, rules)| rules.deploy_on == DeployOn::Merge);
         if is_branch && merge {
@@ -307,15 +308,15 @@ impl<'a> Ask<'a> {
     pub fn leave_equal_ones(
         &mut self,
         state: &State,
-        contents: &BTreeMap<(CommitId, ComponentName), Known<Option<Content>>>,
+        contents: &BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     ) {
-        let mut moves = std::mem::take(&mut self.moves);
+        let mut moves = std::mem::take(&mut self.changes);
         let here = self.here(state);
         for it in &mut moves {
             let content = contents.get(&(it.commit, it.component.clone()));
             let same = content == Some(&Ok(here.content(&it.component)));
             it.changed = !same || here.unknown(&it.component).is_some();
         }
-        self.moves = moves;
+        self.changes = moves;
     }
 }

@@ -15,19 +15,19 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// Two commits: the old one and the new one.
-type Pair = (CommitId, CommitId);
+type CommitPair = (CommitId, CommitId);
 
 /// Looks ways up under one policy, at most so many commits far.
-pub struct Way<'a> {
+pub struct PathCommits<'a> {
     repository: &'a Repository,
     limit: usize,
     touched: Touched<'a>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
     known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
-    differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
+    differing: RefCell<HashMap<CommitPair, Rc<[bool]>>>,
 }
 
-impl<'a> Way<'a> {
+impl<'a> PathCommits<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         let touched = Touched::new(repository, policy);
@@ -75,7 +75,7 @@ impl<'a> Way<'a> {
 
     /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
     pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
-        let Some(index) = self.index(component) else {
+        let Some(index) = self.component_index(component) else {
             return Ok(true);
         };
         if let Some(known) = self.differing.borrow().get(&(old, new)) {
@@ -89,7 +89,7 @@ impl<'a> Way<'a> {
 
     /// Whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
-        let Some(index) = self.index(component) else {
+        let Some(index) = self.component_index(component) else {
             return Ok(false);
         };
         if let Some(known) = self.known.borrow().get(&commit) {
@@ -102,7 +102,7 @@ impl<'a> Way<'a> {
     }
 
     /// The place of a component in what [`Way::touched`] tells.
-    pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
+    pub(super) fn component_index(&self, component: &ComponentName) -> Option<usize> {
         self.touched.names().binary_search(component).ok()
     }
 
@@ -203,7 +203,7 @@ mod tests {
             commits.push(scratch.oid(&args));
         }
         let repository = scratch.open();
-        let way = Way::new(&repository, &policy, 10);
+        let way = PathCommits::new(&repository, &policy, 10);
         let mut seen = BTreeSet::new();
         for id in &commits {
             let commit = repository.read_commit(*id).unwrap();

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::needs::{Ask, Need};
-use super::{Gatherer, words};
+use super::needs::{FactNeed, FactRequest};
+use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Facts, Known, Request};
+use crate::domain::rules::{Fact, Facts, Request};
 use crate::git::error::{Error, Result};
 use crate::ledger::Link;
 use crate::signing::verify_entry;
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// The signers of the approvals in the request's state that are of its commits or its policy.
-    pub(super) fn approvers(
+    pub(super) fn gather_approval_signers(
         &self,
         policy: &Policy,
-        ask: &Ask<'_>,
+        ask: &FactRequest<'_>,
         request: &Request<'_>,
         facts: &mut Facts,
     ) {
@@ -37,7 +37,7 @@ impl Gatherer<'_> {
                 };
                 state.policy_approvals().filter(of_it).collect()
             }
-            _ if ask.needs(Need::Approvals) => {
+            _ if ask.needs(FactNeed::Approvals) => {
                 let all = ask.here(state).approvals();
                 all.filter(|(commit, ..)| ask.subjects.contains(commit))
                     .map(|(.., kept)| kept)
@@ -52,14 +52,14 @@ impl Gatherer<'_> {
             .into_iter()
             .map(|kept| (kept.statement.sequence, kept))
             .collect();
-        let places = self.places(&ledger, &wanted, facts);
+        let places = self.locate_entries(&ledger, &wanted, facts);
         let mut found = Vec::new();
         for (sequence, kept) in wanted {
             let key = match &places {
                 Ok(places) => self
-                    .approver(policy, &ledger, places.get(&sequence), kept)
-                    .map_err(|error| words(&error)),
-                Err(error) => Err(words(error)),
+                    .read_approval_signer(policy, &ledger, places.get(&sequence), kept)
+                    .map_err(|error| describe_error(&error)),
+                Err(error) => Err(describe_error(error)),
             };
             found.push(((ledger.clone(), sequence), key));
         }
@@ -67,7 +67,7 @@ impl Gatherer<'_> {
     }
 
     /// The ledger commits that have these sequences.
-    fn places(
+    fn locate_entries(
         &self,
         ledger: &LedgerName,
         wanted: &BTreeMap<u64, &Arc<Kept>>,
@@ -94,7 +94,7 @@ impl Gatherer<'_> {
         Ok(found)
     }
 
-    fn approver(
+    fn read_approval_signer(
         &self,
         policy: &Policy,
         ledger: &LedgerName,
@@ -110,14 +110,14 @@ impl Gatherer<'_> {
         let id = *id.ok_or_else(other)?;
         // The state is a copy; the signature stands with the original.
         if self.history.entry(ledger, id)?.bytes == kept.bytes {
-            self.signer(policy, ledger, id)
+            self.read_signer(policy, ledger, id)
         } else {
             Err(other())
         }
     }
 
     /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
-    fn signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
+    fn read_signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
         let memory = &self.repository.ledger_cache().signers;
         if let Some(known) = memory.get(&id) {
             return Ok(known);
@@ -131,14 +131,16 @@ impl Gatherer<'_> {
                 "it carries no entry",
             ));
         };
-        let verified = verify_entry(entry.clone(), &keys(policy)).or_else(|_| {
+        let verified = verify_entry(entry.clone(), &list_keys(policy)).or_else(|_| {
             let then = match entry.statement().seen.get(&LedgerName::policy()) {
                 _ if ledger.is_policy() => self.policy_at(previous)?,
                 Some(tip) => self.policy_at(*tip)?,
                 None => None,
             };
-            let candidates =
-                then.map_or_else(|| self.project.root_keys.clone(), |policy| keys(&policy));
+            let candidates = then.map_or_else(
+                || self.project.root_keys.clone(),
+                |policy| list_keys(&policy),
+            );
             let verified = verify_entry(entry, &candidates);
             verified.map_err(|error| Error::corrupt(format!("the entry {id}"), error.to_string()))
         });
@@ -153,7 +155,7 @@ impl Gatherer<'_> {
     }
 
     /// The signers of entries of `evidence`.
-    pub(super) fn vouchers(
+    pub(super) fn gather_evidence_signers(
         &self,
         policy: &Policy,
         entries: &[(EntryId, Arc<Kept>)],
@@ -161,9 +163,9 @@ impl Gatherer<'_> {
     ) {
         for (id, kept) in entries {
             if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
-                let key: Known<PublicKey> = self
-                    .signer(policy, &kept.statement.ledger, *id)
-                    .map_err(|error| words(&error));
+                let key: Fact<PublicKey> = self
+                    .read_signer(policy, &kept.statement.ledger, *id)
+                    .map_err(|error| describe_error(&error));
                 facts.signers.insert(
                     (kept.statement.ledger.clone(), kept.statement.sequence),
                     key,
@@ -174,7 +176,7 @@ impl Gatherer<'_> {
 }
 
 /// All keys of a policy, retired ones too.
-fn keys(policy: &Policy) -> Vec<PublicKey> {
+fn list_keys(policy: &Policy) -> Vec<PublicKey> {
     policy
         .people
         .values()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::Gatherer;
+use super::FactGatherer;
 use crate::domain::entry::{
     Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start,
     Statement, Target, VerificationResult,
@@ -96,8 +96,8 @@ impl World {
         self.write("policy", Action::Publish(publish), Some(text))
     }
 
-    pub fn gatherer(&self) -> Gatherer<'_> {
-        Gatherer::new(&self.repository, &self.project)
+    pub fn gatherer(&self) -> FactGatherer<'_> {
+        FactGatherer::new(&self.repository, &self.project)
     }
 
     fn tick(&mut self) -> Time {
@@ -278,7 +278,7 @@ impl World {
     }
 
     /// The facts for an entry on the present tips.
-    pub fn facts(&self, gatherer: &Gatherer<'_>, statement: &Statement) -> Facts {
+    pub fn facts(&self, gatherer: &FactGatherer<'_>, statement: &Statement) -> Facts {
         let request = Request::Entry {
             statement,
             key: None,
@@ -288,7 +288,7 @@ impl World {
             .chain(&statement.ledger, self.tips.get(&statement.ledger).copied())
             .unwrap();
         let state = gatherer.state(&statement.ledger, tree, &request);
-        gatherer.facts(&self.policy, &request, &self.tips, Some(chain), state)
+        gatherer.gather(&self.policy, &request, &self.tips, Some(chain), state)
     }
 
     /// The facts for a start of one component.

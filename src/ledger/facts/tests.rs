@@ -21,7 +21,7 @@ fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
 }
 
-fn names(list: &Known<Vec<Arc<Kept>>>) -> Vec<String> {
+fn names(list: &Fact<Vec<Arc<Kept>>>) -> Vec<String> {
     let name = |kept: &Arc<Kept>| {
         format!(
             "{} {}",
@@ -226,10 +226,10 @@ fn source() {
         "3 verification",
         "2 finish",
     ];
-    assert_eq!(names(&facts.source[&key(two)]), all);
+    assert_eq!(names(&facts.previous_log[&key(two)]), all);
     assert_eq!(
         facts
-            .source_state
+            .previous_state
             .unwrap()
             .unwrap()
             .at(None)
@@ -238,7 +238,7 @@ fn source() {
     );
     let facts = world.facts_of("prod", Kind::Deploy, "catalogue", three);
     assert_eq!(
-        names(&facts.source[&key(three)]),
+        names(&facts.previous_log[&key(three)]),
         ["8 abort", "7 start", "6 finish", "5 start"]
     );
 
@@ -246,14 +246,14 @@ fn source() {
     let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
-        facts.source[&key(two)]
+        facts.previous_log[&key(two)]
             .as_ref()
             .unwrap_err()
             .contains("limit of 5")
     );
     world.tips.remove("dev");
     let facts = world.facts(&world.gatherer(), &statement);
-    assert_eq!(names(&facts.source[&key(two)]), Vec::<String>::new());
+    assert_eq!(names(&facts.previous_log[&key(two)]), Vec::<String>::new());
 }
 
 fn artifact(commit: CommitId, content: Content, digest: &Digest) -> Action {
@@ -472,7 +472,7 @@ fn branches() {
     let mut asked = deployment(Kind::Deploy, vec![change]);
     asked.branch_tip = Some(one);
     let statement = world.statement("prod", starting(asked));
-    let tip = |gatherer: Gatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
+    let tip = |gatherer: FactGatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
     assert_eq!(tip(world.gatherer()), Some(Ok(None)));
     world
         .repository
@@ -522,7 +522,7 @@ fn pushes() {
         let (_, tree) = gatherer
             .chain(&prod, world.tips.get(&prod).copied())
             .unwrap();
-        gatherer.facts(
+        gatherer.gather(
             &world.policy,
             &request,
             &world.tips,
@@ -565,23 +565,23 @@ fn earlier() {
     let name = || parse::<ComponentName>("catalogue");
     let facts = world.facts_of("dev", Kind::Rollback, "catalogue", one);
     assert_eq!(
-        names(&facts.earlier[&name()]),
+        names(&facts.earlier_runs[&name()]),
         ["4 verification", "2 finish"]
     );
-    assert_eq!((facts.authors, facts.source_state), (None, None));
+    assert_eq!((facts.authors, facts.previous_state), (None, None));
     let facts = world.facts_of("dev", Kind::Rollback, "catalogue", three);
-    assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
+    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
     // Another commit of the same content never came here: it could bring anything else along.
     let twin = world.code("a", "1", &[three]);
     assert_ne!(twin, one);
     let facts = world.facts_of("dev", Kind::Rollback, "catalogue", twin);
-    assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
+    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
     let change = world.change("dev", "catalogue", one, Intent::Change);
     let statement = world.statement("dev", starting(deployment(Kind::Rollback, vec![change])));
     assert!(
         world
             .facts(&world.gatherer().limited(3, 3), &statement)
-            .earlier[&name()]
+            .earlier_runs[&name()]
             .is_err()
     );
 }
@@ -595,7 +595,7 @@ fn nothing_more_than_is_asked() {
     let statement = world.statement("prod", lock());
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.evidence.is_none() && facts.yanks.is_none() && facts.authors.is_none());
-    assert!(facts.source.is_empty() && facts.contents.is_empty() && facts.commits.is_empty());
+    assert!(facts.previous_log.is_empty() && facts.contents.is_empty() && facts.commits.is_empty());
     assert!(!facts.tips.contains_key("prod") && facts.tips.contains_key("dev"));
 
     let text = Digest::sha256(b"x");
@@ -638,7 +638,7 @@ fn entries_about() {
     assert_eq!(of(one, start().minus(SKEW)), [2, 1]);
     assert_eq!(of(two, start()), [5, 4, 3]);
     assert_eq!(of(two, world.now), [5]);
-    let short = History::limited(&world.repository, 2);
+    let short = LedgerHistory::limited(&world.repository, 2);
     assert!(
         short
             .entries_about(&dev, world.tips[&dev], one, start())

@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::needs::Ask;
-use super::{Gatherer, words};
+use super::needs::FactRequest;
+use super::{FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{
     Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
 };
-use crate::domain::rules::{Facts, Known};
+use crate::domain::rules::{Fact, Facts};
 use crate::domain::text::{Line, harmless};
 use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
@@ -20,28 +20,28 @@ use crate::git::tree::entries;
 const FILE_LIMIT: usize = 1_024;
 
 /// The version of each component at a commit.
-type Versions = BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>;
+type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
 /// Tags below a prefix, each with its commit.
 type Tags = Result<Vec<(String, CommitId)>>;
 
-impl Gatherer<'_> {
+impl FactGatherer<'_> {
     /// The versions of the changed components. What a command prints is not known here.
-    pub(super) fn versions(&self, ask: &Ask<'_>, facts: &mut Facts) {
+    pub(super) fn gather_versions(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
         let Some(rule) = ask
-            .place
+            .environment
             .as_ref()
             .and_then(|(_, rules)| rules.version.as_ref())
         else {
             return;
         };
-        let changed = ask.moves.iter().filter(|it| it.changed);
+        let changed = ask.changes.iter().filter(|it| it.changed);
         facts
             .versions
-            .extend(self.versions_of(rule, changed.map(|it| (it.commit, it.component.clone()))));
+            .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));
     }
 
     /// The versions that a rule finds for components at commits; what a command prints is left out.
-    pub fn versions_of(
+    pub fn read_versions(
         &self,
         rule: &VersionRule,
         targets: impl Iterator<Item = (CommitId, ComponentName)>,
@@ -49,13 +49,15 @@ impl Gatherer<'_> {
         let mut tags: HashMap<String, Tags> = HashMap::new();
         let version = |(commit, component): (CommitId, ComponentName)| {
             let version = match &rule.from {
-                VersionSource::File(template) => self.version_in_file(template, commit, &component),
+                VersionSource::File(template) => {
+                    self.read_version_file(template, commit, &component)
+                }
                 VersionSource::Tag(tag) => {
-                    let prefix = prefix(tag, &component);
+                    let prefix = tag_folder(tag, &component);
                     let tags = tags
                         .entry(prefix)
-                        .or_insert_with_key(|prefix| self.tags(prefix));
-                    version_in_tags(tag, rule.scheme, tags, commit, &component)
+                        .or_insert_with_key(|prefix| self.list_tags(prefix));
+                    find_highest_version(tag, rule.scheme, tags, commit, &component)
                 }
                 VersionSource::Command(_) => return None,
             };
@@ -64,12 +66,12 @@ impl Gatherer<'_> {
         targets.filter_map(version).collect()
     }
 
-    fn version_in_file(
+    fn read_version_file(
         &self,
         template: &Template,
         commit: CommitId,
         component: &ComponentName,
-    ) -> Known<Option<Line>> {
+    ) -> Fact<Option<Line>> {
         let fill =
             |placeholder| (placeholder == Placeholder::Component).then(|| component.to_string());
         let path = template
@@ -78,9 +80,9 @@ impl Gatherer<'_> {
         let read = || {
             self.code
                 .commit(commit)
-                .and_then(|(tree, _)| self.file_of_code(tree, &path))
+                .and_then(|(tree, _)| self.read_code_file(tree, &path))
         };
-        let Some(bytes) = read().map_err(|error| words(&error))? else {
+        let Some(bytes) = read().map_err(|error| describe_error(&error))? else {
             return Ok(None);
         };
         let first = bytes
@@ -99,7 +101,7 @@ impl Gatherer<'_> {
     }
 
     /// The bytes of a file in a tree of the code; none if there is no such file.
-    fn file_of_code(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
+    fn read_code_file(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
         let mut found = (root, true);
         for part in path.split('/') {
             let (folder, true) = found else {
@@ -130,7 +132,7 @@ impl Gatherer<'_> {
         }
     }
 
-    fn tags(&self, prefix: &str) -> Tags {
+    fn list_tags(&self, prefix: &str) -> Tags {
         let mut tags = Vec::new();
         for (name, id) in self.repository.list_refs(prefix)? {
             if let Some(commit) = self.repository.peel_to_commit(id)? {
@@ -142,7 +144,7 @@ impl Gatherer<'_> {
 }
 
 /// The folder of refs that a component's version tags are in.
-fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
+fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
     let folder = fixed
@@ -152,14 +154,14 @@ fn prefix(tag: &VersionTag, component: &ComponentName) -> String {
 }
 
 /// The highest version among the tags on a commit.
-fn version_in_tags(
+fn find_highest_version(
     tag: &VersionTag,
     scheme: Scheme,
     tags: &Tags,
     commit: CommitId,
     component: &ComponentName,
-) -> Known<Option<Line>> {
-    let tags = tags.as_ref().map_err(|error| words(error))?;
+) -> Fact<Option<Line>> {
+    let tags = tags.as_ref().map_err(|error| describe_error(error))?;
     let here = tags
         .iter()
         .filter(|(_, at)| *at == commit)
@@ -169,7 +171,8 @@ fn version_in_tags(
         let higher = match highest {
             None => true,
             Some(old) => {
-                compare(scheme, old, version).map_err(|error| words(&error))? == Ordering::Greater
+                compare(scheme, old, version).map_err(|error| describe_error(&error))?
+                    == Ordering::Greater
             }
         };
         if higher {
@@ -177,6 +180,10 @@ fn version_in_tags(
         }
     }
     highest
-        .map(|version| version.parse::<Line>().map_err(|error| words(&error)))
+        .map(|version| {
+            version
+                .parse::<Line>()
+                .map_err(|error| describe_error(&error))
+        })
         .transpose()
 }

@@ -254,18 +254,18 @@ fn forged() {
         "entry.json.minisig",
         &read(before, "entry.json.minisig"),
     );
-    unverified(world.forge(&tree, last, good), Rule::Signer);
+    unverified(world.forge(&tree, last, good), Rule::Authorization);
     // The entry is good, and its tree holds what does not follow from it.
     let tree = world.tree(good, "lock.json", &read(good, "entry.json"));
-    unverified(world.forge(&tree, last, good), Rule::Place);
+    unverified(world.forge(&tree, last, good), Rule::Chain);
     // No entry at all.
     let tree = world.tree(good, "entry.json", b"{}");
-    unverified(world.forge(&tree, last, good), Rule::Place);
+    unverified(world.forge(&tree, last, good), Rule::Chain);
     // The very entry once more.
     let tree = world
         .server
         .git(&["rev-parse", &format!("{last}^{{tree}}")]);
-    unverified(world.forge(tree.trim(), last, last), Rule::Place);
+    unverified(world.forge(tree.trim(), last, last), Rule::Chain);
     world.set("prod", good);
     assert_eq!(sync(&world.mine(), "origin").unwrap().moved.len(), 1);
 }

@@ -11,11 +11,11 @@ use crate::domain::entry::{Action, Deployment, Intent, Kind, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, Facts, Request, counting, evaluate, reads};
+use crate::domain::rules::{Chain, Facts, Request, counting_approvers, evaluate, ledgers_read};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::{Check, Outcome, Rule, Verdict};
 use crate::git::{Error, Repository, Result};
-use crate::ledger::facts::Gatherer;
+use crate::ledger::facts::FactGatherer;
 use crate::ledger::{Project, StateReader, Tips};
 use crate::run::build_deployment;
 
@@ -34,7 +34,7 @@ pub(super) struct Past<'a> {
     project: &'a Project,
     logs: &'a BTreeMap<LedgerName, Log>,
     plan: &'a Plan<'a>,
-    gatherer: Gatherer<'a>,
+    gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
     /// By the entry that brought the policy of then into force.
     policies: RefCell<HashMap<EntryId, Rc<Policies>>>,
@@ -52,7 +52,7 @@ impl<'a> Past<'a> {
         logs: &'a BTreeMap<LedgerName, Log>,
         plan: &'a Plan<'a>,
     ) -> Self {
-        let gatherer = Gatherer::new(repository, project)
+        let gatherer = FactGatherer::new(repository, project)
             .with_branches_as_entered()
             .with_order(&order);
         let states = StateReader::to_show(repository);
@@ -132,7 +132,7 @@ impl<'a> Past<'a> {
 
     /// Where all other ledgers were: what the decision of then read is what the entry says to have seen.
     fn tips(&self, statement: &Statement, then: &Policy) -> Tips {
-        let read = reads(then, statement);
+        let read = ledgers_read(then, statement);
         let of = |(ledger, log): (&LedgerName, &Log)| {
             let seen = statement.seen.get(ledger).copied();
             let tip = if read.contains(ledger) {
@@ -225,13 +225,13 @@ impl Met<'_> {
         let facts =
             self.past
                 .gatherer
-                .facts(policy, &request(&statement), &statement.seen, chain, state);
+                .gather(policy, &request(&statement), &statement.seen, chain, state);
         if let Some(check) = edit(&mut statement, &facts) {
             return Verdict {
                 checks: vec![check],
             };
         }
-        let approvers = counting(policy, &request(&statement), &facts, statement.at)
+        let approvers = counting_approvers(policy, &request(&statement), &facts, statement.at)
             .into_iter()
             .collect();
         if let Some(deployment) = deployment(&mut statement) {

@@ -11,7 +11,7 @@ use git_deploy::domain::entry::{
 use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::policy::{MAX_BYTES, Policy};
-use git_deploy::domain::rules::reads;
+use git_deploy::domain::rules::ledgers_read;
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
 use git_deploy::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
@@ -141,7 +141,7 @@ impl<'w> Forge<'w> {
         };
         // What an honest client names: each ledger that the decision reads, and each that was named before.
         let read = match tips.get(&LedgerName::policy()) {
-            Some(tip) => reads(&policy_at(&repository, *tip), &statement),
+            Some(tip) => ledgers_read(&policy_at(&repository, *tip), &statement),
             None => tips
                 .keys()
                 .filter(|name| name.is_environment())

@@ -8,7 +8,7 @@ use crate::domain::name::Person;
 use crate::domain::rules::testing::{
     Case, approve, change, deploy, deployment, key, noon, parse, policy_text, start,
 };
-use crate::domain::rules::{Request, counting};
+use crate::domain::rules::{Request, counting_approvers};
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
@@ -31,7 +31,7 @@ fn who_counts(case: &Case) -> BTreeSet<Person> {
         key: case.key.as_ref(),
         policy_text: None,
     };
-    counting(&case.policy, &request, &case.facts, case.now)
+    counting_approvers(&case.policy, &request, &case.facts, case.now)
 }
 
 fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {

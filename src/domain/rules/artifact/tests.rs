@@ -138,7 +138,7 @@ fn rollback() {
         );
         case.unknown(RULE, "what ran here before was not read");
         let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
-        case.facts.earlier.insert(parse("catalogue"), Ok(log));
+        case.facts.earlier_runs.insert(parse("catalogue"), Ok(log));
         if same {
             case.passes(RULE)
         } else {

@@ -43,7 +43,7 @@ fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'s
     let mut who = PEOPLE.to_vec();
     who.retain(|person| {
         let case = Case::after(POLICY, ledger, history.to_vec(), person, action.clone());
-        let checks = case.checks(Rule::Signer);
+        let checks = case.checks(Rule::Authorization);
         assert_eq!(checks.len(), 1, "{checks:?}");
         checks[0].outcome == crate::domain::verdict::Outcome::Pass
     });
@@ -64,9 +64,11 @@ fn deployments() {
     assert_eq!(allowed("prod", &[], &of(Kind::Hotfix)), ["carol"]);
     assert_eq!(allowed("dev", &[], &of(Kind::Hotfix)), [""; 0]);
     Case::new(POLICY, "dev", "bob", of(Kind::Hotfix))
-        .fails(Rule::Signer, "nobody may deploy a hotfix to dev");
-    Case::new(POLICY, "prod", "erin", of(Kind::Deploy))
-        .fails(Rule::Signer, "erin may not deploy to prod: deployers may");
+        .fails(Rule::Authorization, "nobody may deploy a hotfix to dev");
+    Case::new(POLICY, "prod", "erin", of(Kind::Deploy)).fails(
+        Rule::Authorization,
+        "erin may not deploy to prod: deployers may",
+    );
 }
 
 /// A machine never breaks glass, be it listed for it, and breaking glass needs to be listed for nothing else.
@@ -80,7 +82,8 @@ fn break_glass() {
     assert_eq!(allowed("prod", &[], &glass(Kind::Deploy)), ["dana"]);
     assert_eq!(allowed("prod", &[], &glass(Kind::Hotfix)), ["dana"]);
     assert_eq!(allowed("dev", &[], &glass(Kind::Deploy)), [""; 0]);
-    Case::new(POLICY, "prod", "ci", glass(Kind::Deploy)).fails(Rule::Signer, "ci is a machine");
+    Case::new(POLICY, "prod", "ci", glass(Kind::Deploy))
+        .fails(Rule::Authorization, "ci is a machine");
 }
 
 /// A run belongs to whoever started or last resumed it, a deployer still or not; a stale one to any deployer.
@@ -118,16 +121,16 @@ fn runs() {
     );
     let mut stale = Case::after(POLICY, "prod", vec![("erin", begun)], "bob", abort);
     stale.fails(
-        Rule::Signer,
+        Rule::Authorization,
         "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it",
     );
     stale.now = noon().plus(Span::seconds(59 * 60));
-    stale.passes(Rule::Signer);
+    stale.passes(Rule::Authorization);
     stale
         .by("carol")
-        .fails(Rule::Signer, "carol may not abort a run in prod");
+        .fails(Rule::Authorization, "carol may not abort a run in prod");
     stale.facts.state = None;
-    stale.unknown(Rule::Signer, "not read");
+    stale.unknown(Rule::Authorization, "not read");
 }
 
 /// Approvals are by people who could count, and taken back by those who gave them or an admin.
@@ -135,9 +138,9 @@ fn runs() {
 fn approvals() {
     assert_eq!(allowed("prod", &[], &approve(1, &["catalogue"])), ["carol"]);
     Case::new(POLICY, "dev", "carol", approve(1, &["catalogue"]))
-        .fails(Rule::Signer, "dev asks for no approvals");
+        .fails(Rule::Authorization, "dev asks for no approvals");
     Case::new(POLICY, "prod", "ci", approve(1, &["catalogue"]))
-        .fails(Rule::Signer, "only people approve");
+        .fails(Rule::Authorization, "only people approve");
     let revoke = Action::Revoke(Revoke {
         commit: commit(1),
         approver: parse("carol"),
@@ -187,8 +190,8 @@ fn other_actions() {
         comment: None,
     });
     let mut case = Case::within(POLICY, "pr", Some("pr-7"), Vec::new(), "bob", expire);
-    case.passes(Rule::Signer);
-    case.by("erin").fails(Rule::Signer, "deploy to pr-7");
+    case.passes(Rule::Authorization);
+    case.by("erin").fails(Rule::Authorization, "deploy to pr-7");
 }
 
 /// Evidence is from those whom the policy accepts for it.
@@ -270,22 +273,22 @@ fn yanks() {
 #[test]
 fn keys() {
     let mut case = Case::new(POLICY, "prod", "bob", of(Kind::Deploy));
-    case.passes(Rule::Signer);
+    case.passes(Rule::Authorization);
     case.key = Some(key("ci"));
-    case.fails(Rule::Signer, "the key is ci's, the entry says bob");
+    case.fails(Rule::Authorization, "the key is ci's, the entry says bob");
     case.key = Some(key("stranger"));
-    case.fails(Rule::Signer, "nobody in the policy has the key");
+    case.fails(Rule::Authorization, "nobody in the policy has the key");
     // A question has no signature yet.
     case.key = None;
-    case.passes(Rule::Signer);
+    case.passes(Rule::Authorization);
     case.by("mallory")
-        .fails(Rule::Signer, "mallory is not among the people");
+        .fails(Rule::Authorization, "mallory is not among the people");
     case.by("bob").statement.requested_by = Some(parse("mallory"));
-    case.fails(Rule::Signer, "mallory is not among the people");
+    case.fails(Rule::Authorization, "mallory is not among the people");
     // A key id that was copied makes nobody else.
     case.statement.requested_by = None;
     case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").bytes()));
-    case.fails(Rule::Signer, "nobody");
+    case.fails(Rule::Authorization, "nobody");
 }
 
 /// A retired key begins nothing, and ends only what its person began.
@@ -301,7 +304,7 @@ fn retired_keys() {
     };
     let begun = of(Kind::Deploy);
     retire(Case::new(POLICY, "prod", "bob", begun.clone()))
-        .fails(Rule::Signer, "this key of bob is retired");
+        .fails(Rule::Authorization, "this key of bob is retired");
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::None);
     retire(Case::after(
         POLICY,
@@ -310,9 +313,9 @@ fn retired_keys() {
         "bob",
         end.clone(),
     ))
-    .passes(Rule::Signer);
+    .passes(Rule::Authorization);
     retire(Case::after(POLICY, "prod", vec![("ci", begun)], "bob", end))
-        .fails(Rule::Signer, "only who started");
+        .fails(Rule::Authorization, "only who started");
 }
 
 fn publish(by: &str, text: &str, recovered: bool) -> Case {
@@ -341,21 +344,25 @@ fn publish(by: &str, text: &str, recovered: bool) -> Case {
 #[test]
 fn policies() {
     let text = policy_text(POLICY);
-    publish("alice", &text, false).passes(Rule::Signer);
+    publish("alice", &text, false).passes(Rule::Authorization);
     let handed_over = text.replace("admins = \"alice\"", "admins = \"bob\"");
-    publish("alice", &handed_over, false).fails(Rule::Signer, "alice would no more be an admin");
-    publish("bob", &handed_over, false)
-        .fails(Rule::Signer, "bob is not an admin of the policy in force");
+    publish("alice", &handed_over, false)
+        .fails(Rule::Authorization, "alice would no more be an admin");
+    publish("bob", &handed_over, false).fails(
+        Rule::Authorization,
+        "bob is not an admin of the policy in force",
+    );
     let mut stolen = publish("alice", &handed_over, false);
     stolen.key = Some(key("bob"));
-    stolen.fails(Rule::Signer, "the key is bob's");
+    stolen.fails(Rule::Authorization, "the key is bob's");
     let mut unread = publish("alice", &text, false);
     unread.policy_text = None;
-    unread.unknown(Rule::Signer, "not read");
-    publish("alice", "schema = 1\nprojekt = \"x\"\n", false).fails(Rule::Signer, "deploy.toml:2");
+    unread.unknown(Rule::Authorization, "not read");
+    publish("alice", "schema = 1\nprojekt = \"x\"\n", false)
+        .fails(Rule::Authorization, "deploy.toml:2");
     let mut bytes = publish("alice", &text, false);
     bytes.policy_text = Some(vec![0xff]);
-    bytes.fails(Rule::Signer, "UTF-8");
+    bytes.fails(Rule::Authorization, "UTF-8");
 }
 
 /// The first policy is a root key's, and what it says of admins counts only from then on.
@@ -368,25 +375,26 @@ fn the_first_policy() {
         case
     };
     let text = policy_text(POLICY);
-    first("alice", &text).passes(Rule::Signer);
+    first("alice", &text).passes(Rule::Authorization);
     first(
         "bob",
         &text.replace("admins = \"alice\"", "admins = \"bob\""),
     )
-    .fails(Rule::Signer, "root key");
+    .fails(Rule::Authorization, "root key");
     let mut question = first("alice", &text);
     question.key = None;
-    question.passes(Rule::Signer);
+    question.passes(Rule::Authorization);
     let mut recovered = first("alice", &text);
     if let Action::Publish(publish) = &mut recovered.statement.action {
         publish.recovered = true;
     }
-    recovered.fails(Rule::Signer, "nothing to recover");
+    recovered.fails(Rule::Authorization, "nothing to recover");
     let consent = Action::PolicyApprove(PolicyApprove {
         digest: Digest::sha256(b"x"),
         comment: None,
     });
-    Case::new(POLICY, "policy", "alice", consent).fails(Rule::Signer, "no policy is in force yet");
+    Case::new(POLICY, "policy", "alice", consent)
+        .fails(Rule::Authorization, "no policy is in force yet");
 }
 
 /// A recovery is for the one key that the server's owner armed, and never silent.
@@ -394,14 +402,14 @@ fn the_first_policy() {
 fn recovery() {
     let text = policy_text(POLICY).replace("admins = \"alice\"", "admins = \"bob\"");
     let mut case = publish("bob", &text, true);
-    case.fails(Rule::Signer, "armed no recovery");
+    case.fails(Rule::Authorization, "armed no recovery");
     case.facts.recovery = Some(key("carol"));
-    case.fails(Rule::Signer, "armed no recovery");
+    case.fails(Rule::Authorization, "armed no recovery");
     case.facts.recovery = Some(key("bob"));
-    case.passes(Rule::Signer);
+    case.passes(Rule::Authorization);
     let mut silent = publish("bob", &text, false);
     silent.facts.recovery = Some(key("bob"));
-    silent.fails(Rule::Signer, "not an admin");
+    silent.fails(Rule::Authorization, "not an admin");
 }
 
 /// Consent to a policy is the admins'.
@@ -421,13 +429,15 @@ fn consent_to_policies() {
         }),
     ] {
         case.statement.action = action;
-        case.by("alice").passes(Rule::Signer);
-        case.by("bob").fails(Rule::Signer, "bob is not an admin");
+        case.by("alice").passes(Rule::Authorization);
+        case.by("bob")
+            .fails(Rule::Authorization, "bob is not an admin");
     }
     // Without `admins` in the policy they are those whom the genesis names.
     case.policy = Policy::parse(&policy_text(&POLICY.replace("admins = \"alice\"", ""))).unwrap();
-    case.by("alice").passes(Rule::Signer);
-    case.by("bob").fails(Rule::Signer, "bob is not an admin");
+    case.by("alice").passes(Rule::Authorization);
+    case.by("bob")
+        .fails(Rule::Authorization, "bob is not an admin");
     case.facts.chain = None;
-    case.unknown(Rule::Signer, "not read");
+    case.unknown(Rule::Authorization, "not read");
 }

@@ -201,7 +201,7 @@ fn judged_as_a_deployment() {
         .map(|check| check.rule)
         .collect();
     assert!(
-        names.contains(&Rule::Lock) && !names.contains(&Rule::Signer),
+        names.contains(&Rule::Lock) && !names.contains(&Rule::Authorization),
         "{names:?}"
     );
 }

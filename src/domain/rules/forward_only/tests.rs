@@ -24,33 +24,33 @@ fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
 /// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
 #[test]
 fn forward() {
-    after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::Direction);
+    after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::FastForward);
     let check = after_one(BOUND, Kind::Deploy, 2, false).fails(
-        Rule::Direction,
+        Rule::FastForward,
         "020202020202 does not contain 010101010101",
     );
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy record prod 020202020202 --rollback")
     );
-    after_one(FREE, Kind::Deploy, 2, false).passes(Rule::Direction);
+    after_one(FREE, Kind::Deploy, 2, false).passes(Rule::FastForward);
     let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
     blind.facts.contains.clear();
-    blind.unknown(Rule::Direction, "not looked up");
+    blind.unknown(Rule::FastForward, "not looked up");
     // Equal content goes no way at all, until nobody knows what runs.
     let mut equal = after_one(BOUND, Kind::Deploy, 2, false);
     equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
-    equal.passes(Rule::Direction);
+    equal.passes(Rule::FastForward);
 }
 
 /// A repair is made on top of what runs, with a branch or without: otherwise it would drop what it repairs.
 #[test]
 fn hotfix() {
     for rest in [BOUND, FREE] {
-        after_one(rest, Kind::Hotfix, 2, true).passes(Rule::Direction);
+        after_one(rest, Kind::Hotfix, 2, true).passes(Rule::FastForward);
         assert_eq!(
             after_one(rest, Kind::Hotfix, 2, false)
-                .fails(Rule::Direction, "does not contain")
+                .fails(Rule::FastForward, "does not contain")
                 .remedy,
             None
         );
@@ -72,7 +72,7 @@ fn holds() {
         ];
         let wanted = start(1, deployment(kind, vec![change("catalogue", 2, Some(1))]));
         let check = Case::after(FREE, "prod", history, "alice", wanted)
-            .fails(Rule::Direction, "on hold in prod since");
+            .fails(Rule::FastForward, "on hold in prod since");
         assert_eq!(
             check.remedy.as_deref(),
             Some("git deploy unlock prod --commit 020202020202")
@@ -94,7 +94,7 @@ fn back(earlier: Vec<Action>) -> Case {
         .map(|action| kept(&statement("prod", "alice", noon(), action)))
         .collect();
     case.facts.contains.clear();
-    case.facts.earlier = [(parse("catalogue"), Ok(entries))].into();
+    case.facts.earlier_runs = [(parse("catalogue"), Ok(entries))].into();
     case
 }
 
@@ -132,7 +132,7 @@ fn rollback() {
         vec![baseline.clone()],
         vec![later(Passed), baseline.clone()],
     ] {
-        back(good).passes(Rule::Direction);
+        back(good).passes(Rule::FastForward);
     }
     for (bad, words) in [
         (vec![], "never ran"),
@@ -149,12 +149,12 @@ fn rollback() {
         ),
         (vec![later(Failed), baseline], "not a verified success"),
     ] {
-        let check = back(bad).fails(Rule::Direction, words);
+        let check = back(bad).fails(Rule::FastForward, words);
         assert_eq!(check.remedy.as_deref(), Some("git deploy log prod"));
     }
     let mut blind = back(Vec::new());
-    blind.facts.earlier.clear();
-    blind.unknown(Rule::Direction, "not looked up");
+    blind.facts.earlier_runs.clear();
+    blind.unknown(Rule::FastForward, "not looked up");
 }
 
 /// An old commit that lacks a component does not take it out of production without approvals.
@@ -163,5 +163,5 @@ fn rollback_destroys_nothing() {
     let mut case = back(vec![ran("catalogue", 1, None)]);
     let change = &mut case.deployment().components[0];
     (change.intent, change.target.content) = (Intent::Destroy, None);
-    case.fails(Rule::Direction, "takes no component away");
+    case.fails(Rule::FastForward, "takes no component away");
 }

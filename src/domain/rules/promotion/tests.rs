@@ -215,14 +215,14 @@ fn taking_away() {
 fn missing() {
     let mut case = case("", vec![("ci", ran("catalogue", 1, None))]);
     case.facts
-        .source
+        .previous_log
         .values_mut()
         .for_each(|log| *log = Err("past 100,000 entries".to_owned()));
     case.unknown(RULE, "past 100,000 entries");
-    case.facts.source.clear();
+    case.facts.previous_log.clear();
     case.unknown(RULE, "the log of the environment before was not read");
     case.source(vec![("ci", ran("catalogue", 1, None))])
         .facts
-        .source_state = None;
+        .previous_state = None;
     case.unknown(RULE, "the state of the environment before was not read");
 }

@@ -77,7 +77,7 @@ fn unbroken() {
 #[test]
 fn missing() {
     let mut case = case("1s", vec![("ci", ran("catalogue", 1, None))]);
-    case.facts.source.clear();
+    case.facts.previous_log.clear();
     case.unknown(RULE, "not read");
 }
 

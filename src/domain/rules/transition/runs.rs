@@ -11,7 +11,7 @@ use crate::domain::state::{Here, Run};
 use crate::domain::verdict::Check;
 
 /// Whether no unfinished run has this id, now or at its start.
-pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
+pub(super) fn is_new_run(here: Here<'_>, run: RunId) -> bool {
     let began =
         |open: &Run<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
     here.runs()
@@ -19,7 +19,7 @@ pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
         .all(|open| open.id() != Some(run) && !began(open))
 }
 
-fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
+fn find_open_run(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
     let open = here
         .run(start)
         .ok_or_else(|| fail(format!("run {start} is not open")))?;
@@ -33,18 +33,18 @@ fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
     }
 }
 
-pub(super) fn resume(here: Here<'_>, resume: &Resume) -> Vec<Check> {
+pub(super) fn check_resume(here: Here<'_>, resume: &Resume) -> Vec<Check> {
     if here.run(resume.start).is_none() {
         return vec![fail(format!("run {} is not open", resume.start))];
     }
-    if !fresh(here, resume.run) {
+    if !is_new_run(here, resume.run) {
         return vec![fail("its `run` is that of an unfinished run")];
     }
     Vec::new()
 }
 
-pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
-    let run = match open(here, abort.start, abort.run) {
+pub(super) fn check_abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
+    let run = match find_open_run(here, abort.start, abort.run) {
         Ok(run) => run,
         Err(check) => return Some(check),
     };
@@ -59,8 +59,8 @@ pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
     (!same).then(|| fail("its components or commits are not those that the run was changing"))
 }
 
-pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
-    let run = match open(here, finish.start, finish.run) {
+pub(super) fn check_finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
+    let run = match find_open_run(here, finish.start, finish.run) {
         Ok(run) => run,
         Err(check) => return vec![check],
     };
@@ -95,12 +95,12 @@ pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
             )));
         }
     }
-    against.extend(rolled_back(start, &finish.components));
+    against.extend(check_results(start, &finish.components));
     against
 }
 
 /// A component that failed goes back to what ran before and nowhere else; a skip is the fault of a component of the same run.
-pub(super) fn rolled_back(start: &Deployment, ended: &[Ended]) -> Vec<Check> {
+pub(super) fn check_results(start: &Deployment, ended: &[Ended]) -> Vec<Check> {
     let mut against = Vec::new();
     for (change, ended) in start.components.iter().zip(ended) {
         let component = &ended.target.component;
