@@ -333,7 +333,7 @@ mod tests {
         );
         let reason = reason(&Judgement::of_check(b"refs/deploy/prod", check));
         assert!(
-            reason.starts_with("refused: place: a\u{fffd}ok") && reason.chars().count() == REASON,
+            reason.starts_with("refused: chain: a\u{fffd}ok") && reason.chars().count() == REASON,
             "{reason}"
         );
     }

@@ -79,7 +79,7 @@ pub struct Json {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Check")]
 pub struct JsonCheck {
-    /// The rule: `signer`, `approvals`, `soak`, …
+    /// The rule: `authorization`, `approvals`, `soak`, …
     rule: &'static str,
     /// Its answer: `unknown` where a fact that it needs could not be established.
     #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]

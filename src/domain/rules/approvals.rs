@@ -1,42 +1,72 @@
-//! Approvals: every seat is filled by a different person who may fill it.
+//! The rule `approvals`: each required approval is given by a different person who may give it.
 //!
-//! Seats of overlapping groups are a matching of slots and people, never a count a group. A commit is approved for itself: a
-//! deployment of components at several commits needs the seats filled for each.
+//! Requirements with overlapping groups are a matching of slots and people, never a count per group. Each commit is approved for
+//! itself: a deployment of components at several commits needs the approvals for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::join_names;
+use super::key_trust;
 use super::matching::match_slots;
-use super::{Context, Fact, Facts, Request, key_trust, or_unknown, pass_if_none};
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Approve, Change, Deployment, Intent, Kept, Kind, Publish};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
-use crate::domain::policy::{Bind, Policy, Seat};
-use crate::domain::time::Time;
+use crate::domain::policy::{Bind, Seat};
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Approvals;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Approvals,
+    name: "approvals",
+    description: "Enough different people approved what changes, and `approvedBy` names exactly those whose approval counts.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Destroy,
+        RequestKind::Exec,
+        RequestKind::Merge,
+        RequestKind::Publish,
+        // These require no approval, and so must not name any.
+        RequestKind::Rollback,
+        RequestKind::BreakGlass,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    match (subject.kind, subject.environment) {
+        (RequestKind::Publish, _) => vec![FactNeed::ApprovalSigners],
+        (RequestKind::Rollback | RequestKind::BreakGlass, _) | (_, None) => Vec::new(),
+        (_, Some(environment)) => {
+            let required = &environment.approvals;
+            let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
+            let prevent_self = required.iter().any(|seat| seat.prevent_self);
+            let authors = prevent_self.then_some(FactNeed::Authors);
+            signers.into_iter().chain(authors).collect()
+        }
+    }
 }
 
-/// Everyone whose approval counts for a `start`, `record` or `publish`: what its `approvedBy` must say, whatever it says now. Nobody where
-/// none is asked for: without seats, for a rollback, with the glass broken. Nobody either where a fact is missing; the verdict then is
-/// "cannot tell" in any case.
-pub fn counting_approvers(
-    policy: &Policy,
-    request: &Request<'_>,
-    facts: &Facts,
-    now: Time,
-) -> BTreeSet<Person> {
-    let ctx = Context::new(policy, *request, facts, now);
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Approvals, judge(ctx))
+}
+
+/// Returns everyone whose approval counts for a `start`, `record` or `publish`; empty if a fact is missing.
+pub(super) fn counting_approvers(ctx: &Context<'_>) -> BTreeSet<Person> {
     let counting = match ctx.statement.map(|statement| &statement.action) {
         Some(Action::Publish(publish)) => {
-            consenting_admins(&ctx, publish).map(|(_, persons)| persons)
+            consenting_admins(ctx, publish).map(|(_, persons)| persons)
         }
         Some(Action::Start(_) | Action::Record(_)) => {
-            approval_requests(&ctx).map(|asked| approvers(&asked))
+            approval_requests(ctx).map(|requests| approvers(&requests))
         }
         _ => Ok(BTreeSet::new()),
     };
@@ -59,7 +89,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if deployment.kind == Kind::Exec && asked.is_empty() && !unasked {
         // Consent is to components at a commit: a command that names none would need nobody's.
         against.push(Check::fail(
-            RULE,
+            Rule::Approvals,
             "a command that names no component cannot be approved: name those that run",
         ));
     }
@@ -88,15 +118,17 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
                     ctx.environment_label(),
                     one.commit.short()
                 );
-                against.push(Check::fail(RULE, one.prefix_commit(&asked, detail)).remedy(command));
+                against.push(
+                    Check::fail(Rule::Approvals, one.prefix_commit(&asked, detail)).remedy(command),
+                );
             }
             None => filled.push(one.prefix_commit(&asked, one.describe_tally())),
         }
     }
     Ok(match unasked {
         true => against,
-        false if against.is_empty() => vec![Check::pass(RULE, join_names(filled))],
-        false => pass_if_none(RULE, against),
+        false if against.is_empty() => vec![Check::pass(Rule::Approvals, join_names(filled))],
+        false => pass_if_none(Rule::Approvals, against),
     })
 }
 
@@ -112,7 +144,7 @@ fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Ch
     (!named.iter().eq(counting)).then(|| {
         let (named, counting) = (show(join_names(named)), show(join_names(counting)));
         Check::fail(
-            RULE,
+            Rule::Approvals,
             format!("it says approved by {named}, and the approvals that count are of {counting}"),
         )
     })
@@ -428,7 +460,7 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Check>> {
     };
     if usize::try_from(required).is_ok_and(|required| consents.len() >= required) {
         return Ok(if against.is_empty() {
-            vec![Check::pass(RULE, tally)]
+            vec![Check::pass(Rule::Approvals, tally)]
         } else {
             against
         });
@@ -441,7 +473,7 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Check>> {
     let may = exclude_signers(ctx, ctx.policy.admins(root_keys));
     let left = may.difference(&consents);
     let needs = format!("{tally}, needs {}", join_names(left));
-    against.push(Check::fail(RULE, needs).remedy("git deploy policy approve"));
+    against.push(Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve"));
     Ok(against)
 }
 

@@ -1,20 +1,55 @@
-//! Artifact: built once, then promoted. What is deployed was registered for the component's content by somebody who may, and is
-//! what ran in the environment before.
+//! The rule `artifact`: build once, then promote. The deployed artifact was registered for the component's content by an accepted
+//! signer, and is the one that ran in the previous environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::{COMPONENT, Findings, Violation, join_names};
-use super::{Context, Fact, key_trust, or_unknown, promotion};
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
+use super::{key_trust, previous_log};
 use crate::domain::entry::{Action, Artifact, Change, Image, Intent, Kept, Kind};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Artifact;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Artifact,
+    name: "artifact",
+    description: "A deployed artifact is registered for the component's content, and is the one that ran in the previous environment or, for a rollback, back then.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Merge,
+        RequestKind::Artifact,
+    ]),
+    hotfix_skip: None,
+    reads: &[OtherLedger::Evidence],
+    needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+/// The previous environment's log is not asked for here: a hotfix that may skip that environment is not compared with it.
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let asked = subject.kind == RequestKind::Artifact
+        || subject.environment.is_some_and(|it| it.artifact_required)
+        || !subject.policy.artifacts.written().is_empty();
+    if subject.kind == RequestKind::Rollback {
+        vec![FactNeed::EarlierRuns]
+    } else if asked {
+        vec![FactNeed::Evidence]
+    } else {
+        Vec::new()
+    }
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Artifact, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -27,7 +62,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Artifact);
     for change in deployment
         .changed()
         .filter(|change| change.intent == Intent::Change)
@@ -67,7 +102,7 @@ fn registered_artifacts<'a>(
 
 /// One name of one component has one digest at a commit: a second build is another artifact.
 fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Artifact);
     let other = registered_artifacts(ctx, &new.component)?
         .into_iter()
         .find(|it| {
@@ -156,7 +191,7 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Viola
         return Ok(None);
     };
     let hotfix = ctx.deployment()?.kind == Kind::Hotfix;
-    let history = match promotion::previous_history(ctx, change) {
+    let history = match previous_log::previous_history(ctx, change) {
         // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
         Err(_) if hotfix => return Ok(None),
         history => history?,

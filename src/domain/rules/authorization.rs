@@ -1,10 +1,14 @@
-//! Who signed may do this: the key is a listed person's of today, it is whom the entry names, and the policy lets them.
+//! The rule `authorization`: the signer may do what the entry does, with a key that the policy lists.
 //!
-//! A policy's publication has its own two ways besides the common one: the first of a project, and a recovery.
+//! Publishing a policy has two ways of its own besides the common one: the first of a project, and a recovery.
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request::Request;
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{Abort, Action, Deployment, Kind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
@@ -18,7 +22,18 @@ type Objection = Option<String>;
 /// The most findings of a policy that are shown.
 const FINDINGS: usize = 10;
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Authorization,
+    name: "authorization",
+    description: "The entry is signed with a current key of the person it names, and the policy lets that person do this.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry {
         statement,
         key,

@@ -1,14 +1,29 @@
-//! It stands where the chain says: this project, this ledger, this turn, and with the other ledgers as they are.
+//! The rule `chain`: the entry is the next of this ledger and project, and has seen the other ledgers as they are.
 //!
-//! `seen` is what orders ledgers among each other, so an entry must name every ledger that its verdict was read from; a policy that
-//! has moved on meanwhile makes it "try again".
+//! `seen` orders the ledgers relative to each other. So an entry must name every ledger that its verdict is read from, and a
+//! newer policy makes the answer "try again".
 
-use super::{Chain, Context, Fact, Request, ledgers_read, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::{Chain, Fact};
+use super::request::Request;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Chain,
+    name: "chain",
+    description: "The entry is the next one of its ledger, has seen every ledger that it is judged by, and its tree and commit follow from it.",
+    faced_by: RequestKinds::ENTRIES.with(&[RequestKind::UnknownEnvironment]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
@@ -81,8 +96,8 @@ fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Ve
 
 fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let mut against = Vec::new();
-    for ledger in ledgers_read(ctx.policy, statement) {
-        if ctx.facts.tips.contains_key(&ledger) && !statement.seen.contains_key(&ledger) {
+    for ledger in &ctx.ledgers_read {
+        if ctx.facts.tips.contains_key(ledger) && !statement.seen.contains_key(ledger) {
             against.push(fail(format!(
                 "`seen` does not name {ledger}, which it is judged by"
             )));
@@ -158,6 +173,7 @@ mod tests {
     use crate::domain::entry::{Abort, Component, Outcome, VerificationResult};
     use crate::domain::id::{Digest, EntryId, RunId};
     use crate::domain::rules::SeenFact;
+    use crate::domain::rules::ledgers_read;
     use crate::domain::rules::testing::{
         Case, commit, deploy, finish, noon, oid, parse, policy_text, statement,
     };

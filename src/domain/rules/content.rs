@@ -1,8 +1,13 @@
-//! It says of the code what the code is: contents are recomputed, and what runs is what the ledger says runs.
+//! The rule `content`: contents are recomputed from the code, and `from` is what the ledger says is running.
 //!
-//! Rules about content are worth what this one is: an entry's own word for a content counts for nothing.
+//! Other rules decide on contents and trust this one: a content that only an entry claims counts for nothing.
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::{Request, RequestContext};
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{Action, Change, Component, Deployment, Intent, Kind, Publish};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -10,7 +15,40 @@ use crate::domain::policy::Policy;
 use crate::domain::state::Here;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Content,
+    name: "content",
+    description: "The contents, components and running commits that the entry states are those of the code and the ledger.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+/// The contents that an entry states of components which it does not deploy.
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let contents: Vec<(CommitId, &ComponentName)> = match subject.statement.map(|it| &it.action) {
+        Some(Action::Baseline(it)) => it
+            .components
+            .iter()
+            .map(|target| (target.commit, &target.component))
+            .collect(),
+        Some(Action::Artifact(it)) => vec![(it.commit, &it.component)],
+        Some(Action::Unlock(it)) => it
+            .commit
+            .iter()
+            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, &hold.component)))
+            .collect(),
+        _ => Vec::new(),
+    };
+    contents
+        .into_iter()
+        .map(|(commit, component)| FactNeed::Content(commit, component.clone()))
+        .collect()
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry {
         statement,
         policy_text,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::Fact;
+use super::context::pass_if_none;
+use super::facts::Fact;
 use crate::domain::text::harmless;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
@@ -102,7 +103,7 @@ impl Findings {
             .missing
             .into_iter()
             .map(|(why, names)| Check::unknown(rule, named(&names, why)));
-        super::pass_if_none(rule, against.chain(missing).collect())
+        pass_if_none(rule, against.chain(missing).collect())
     }
 }
 

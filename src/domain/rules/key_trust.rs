@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact};
+use super::context::Context;
+use super::facts::Fact;
 use crate::domain::entry::Kept;
 use crate::domain::name::Person;
 

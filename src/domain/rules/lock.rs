@@ -1,15 +1,37 @@
-//! Nothing is locked or under way: neither the environment nor a component that the deployment touches.
+//! The rule `lock`: neither the environment nor a component that the deployment touches is locked or has an unfinished run.
 //!
-//! A rollback passes a machine's lock, so that an alert's lock never stands between an environment and its way back.
+//! A rollback passes a machine's lock, so that an alert's lock never blocks the way back.
 
 use std::sync::Arc;
 
-use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Change, Deployment, Kept, Kind};
 use crate::domain::state::Run;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Lock,
+    name: "lock",
+    description: "No lock and no unfinished run stands in the way; a rollback passes a machine's lock.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Destroy,
+        RequestKind::Exec,
+        RequestKind::BreakGlass,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Lock,
         judge(ctx).map(|against| pass_if_none(Rule::Lock, against)),

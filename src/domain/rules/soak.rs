@@ -1,16 +1,30 @@
-//! Soak: how long the commit ran in `promote_from`, verified and without a break. The longest such time counts.
+//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break. The longest such time counts.
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::facts::Fact;
 use super::findings::{Findings, Violation, format_length, format_moment};
-use super::{Context, Fact, or_unknown, promotion};
+use super::previous_log;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Change, Intent};
 use crate::domain::name::EnvName;
+use crate::domain::policy::HotfixSkip;
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Soak;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Soak,
+    name: "soak",
+    description: "The commit ran verified and without a break in the `promote_from` environment for at least the time that `soak` requires.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: Some(HotfixSkip::Soak),
+    reads: &[OtherLedger::PreviousEnvironment],
+    needs: previous_log::needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Soak, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -18,7 +32,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Soak);
     for change in ctx.deployment()?.changed() {
         found.add(
             &change.target.component,
@@ -34,15 +48,15 @@ fn check_component(
     soak: Span,
     change: &Change,
 ) -> Fact<Option<Violation>> {
-    let history = promotion::previous_history(ctx, change)?;
+    let history = previous_log::previous_history(ctx, change)?;
     let commit = change.target.commit;
-    let none_counts = promotion::none_counts(ctx, change);
+    let none_counts = previous_log::none_counts(ctx, change);
     let mut times: Vec<_> = if change.intent == Intent::Destroy {
-        let gone: Vec<_> = promotion::find_absences(&history, change)
+        let gone: Vec<_> = previous_log::find_absences(&history, change)
             .flat_map(|stay| stay.verified(true))
             .collect();
         if gone.is_empty()
-            && promotion::previous_state(ctx)?
+            && previous_log::previous_state(ctx)?
                 .commit(&change.target.component)
                 .is_none()
         {

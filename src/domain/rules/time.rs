@@ -1,8 +1,12 @@
-//! Its time is possible: not before the entry before it, near the clock, and not before the commits that it speaks of.
+//! The rule `time`: an entry is not older than the previous one, near the clock, and not older than the commits it names.
 //!
-//! An entry that got in with a clock ahead must not lock a ledger until that time: whoever follows may take the very same time.
+//! An entry that got in with a clock ahead must not lock a ledger until that time: the next one may take the same time.
 
-use super::{Context, Request, SKEW, pass_if_none};
+use super::context::{Context, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::SKEW;
+use super::request::Request;
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{Action, Statement};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
@@ -11,7 +15,18 @@ use crate::domain::verdict::{Check, Rule};
 const RECOMMIT: &str =
     "git commit --allow-empty, with the clock right, and the same command with that commit";
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Time,
+    name: "time",
+    description: "The entry's time is near the clock, and not before the previous entry or the commits that it names.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };

@@ -1,16 +1,56 @@
-//! It was not taken out of circulation: neither the commit, nor an artifact that it is deployed as.
+//! The rule `yanked`: neither the commit nor an artifact that it is deployed as was yanked.
 //!
-//! Where an entry names no artifact, those that its content ran as before (a rollback) or was registered with count.
+//! If an entry names no artifact, those count that its content ran as before (a rollback) or was registered with.
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact, Request, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::{Request, RequestContext};
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Statement, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Yanked,
+    name: "yanked",
+    description: "Neither the commit nor a deployed artifact is yanked.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::BreakGlass,
+        RequestKind::Merge,
+        RequestKind::Approve,
+    ]),
+    hotfix_skip: None,
+    reads: &[OtherLedger::Evidence],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    if subject.kind != RequestKind::Rollback {
+        return vec![FactNeed::Yanks, FactNeed::Evidence];
+    }
+    let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
+    let deployment = subject.statement.and_then(Statement::deployment);
+    // An unchanged component never names its artifacts.
+    let silent = deployment
+        .into_iter()
+        .flat_map(|it| &it.components)
+        .any(|it| it.intent != Intent::Destroy && it.target.artifacts.is_empty());
+    if silent {
+        needs.push(FactNeed::Evidence);
+    }
+    needs
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Yanked,
         judge(ctx).map(|against| pass_if_none(Rule::Yanked, against)),

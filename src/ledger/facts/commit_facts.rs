@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::policy::{BranchName, DeployOn};
@@ -22,8 +22,8 @@ impl FactGatherer<'_> {
     }
 
     /// Whether each commit contains what runs.
-    pub(super) fn gather_running_ancestry(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        for it in &ask.changes {
+    pub(super) fn gather_running_ancestry(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        for it in &plan.changes {
             if let Some(from) = it.from {
                 self.gather_containment(it.commit, from, facts);
             }
@@ -31,15 +31,13 @@ impl FactGatherer<'_> {
     }
 
     /// The tip of the environment's branch, and how the commits lie to it.
-    pub(super) fn gather_branch_tip(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let Some((_, rules)) = &ask.environment else {
+    pub(super) fn gather_branch_tip(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(branch) = &rules.branch else { return };
         let tip = match &self.branches {
-            BranchSource::AsEntered => {
-                Ok(ask.named_tip.or(ask.ref_update.and_then(|(_, old)| old)))
-            }
+            BranchSource::AsEntered => Ok(plan.named_tip),
             BranchSource::Local => self.read_branch_tip(branch, None),
             BranchSource::Remote(remote) => self.read_branch_tip(branch, Some(remote)),
         };
@@ -50,9 +48,9 @@ impl FactGatherer<'_> {
             .copied()
             .flatten()
             .into_iter()
-            .chain(ask.named_tip)
+            .chain(plan.named_tip)
             .collect();
-        for it in &ask.changes {
+        for it in &plan.changes {
             for tip in &tips {
                 if rules.up_to_date {
                     self.gather_containment(it.commit, *tip, facts);
@@ -86,8 +84,8 @@ impl FactGatherer<'_> {
     /// A component brings in all that lies between what it runs and its commit, also what another component runs already: its own part
     /// of that is new to it. Where nothing of it runs, all of history is new, and whoever made the commit itself stands for it: who wrote
     /// the newest of it must not let it in alone.
-    pub(super) fn read_authors(&self, ask: &FactRequest<'_>) -> Result<BTreeSet<String>> {
-        let changed = || ask.changes.iter().filter(|it| it.changed);
+    pub(super) fn read_authors(&self, plan: &FactPlan<'_>) -> Result<BTreeSet<String>> {
+        let changed = || plan.changes.iter().filter(|it| it.changed);
         let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
         // Many components go to one commit, each from its own.
         let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::history::WalkedEntry;
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept, Outcome};
 use crate::domain::id::{CommitId, Content, EntryId};
@@ -67,10 +67,10 @@ impl FactGatherer<'_> {
     pub(super) fn gather_previous_environment(
         &self,
         policy: &Policy,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        let Some((_, rules)) = &ask.environment else {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(before) = &rules.promote_from else {
@@ -81,7 +81,7 @@ impl FactGatherer<'_> {
         };
         let stage = LedgerEnvironment::new(before, there);
         let mut wanted = Vec::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             match self.code.commit(it.commit) {
                 Ok((_, time)) => wanted.push(PromotionSearch {
                     component: it.component.clone(),
@@ -170,13 +170,13 @@ impl FactGatherer<'_> {
     }
 
     /// For a rollback: when the wanted contents ran here last; of a commit that never came here, never.
-    pub(super) fn gather_earlier_runs(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let (Some((name, rules)), Some(chain)) = (&ask.environment, &facts.chain) else {
+    pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let (Some((name, rules)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
         };
         let stage = LedgerEnvironment::new(name, rules);
         let mut stays = Vec::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept, Statement};
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
@@ -27,7 +27,7 @@ impl FactGatherer<'_> {
     /// The entries about the request's commits, and the artifacts of its components' contents, newest first.
     pub(super) fn read_evidence(
         &self,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &Facts,
     ) -> Fact<Vec<(EntryId, Arc<Kept>)>> {
@@ -47,7 +47,7 @@ impl FactGatherer<'_> {
         } else {
             Time::EPOCH
         };
-        let mut wanted = EvidenceSearch::new(ask, facts, at)?;
+        let mut wanted = EvidenceSearch::new(plan, facts, at)?;
         self.walk_evidence(tip, &mut wanted)
             .map_err(|error| describe_error(&error))
     }
@@ -113,16 +113,16 @@ impl FactGatherer<'_> {
     }
 
     /// The open yanks of the commits, of the digests that the request names, and of those that were found for its components.
-    pub(super) fn read_yanks(&self, ask: &FactRequest<'_>, facts: &Facts) -> Fact<State> {
+    pub(super) fn read_yanks(&self, plan: &FactPlan<'_>, facts: &Facts) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {
             return Ok(State::empty());
         };
-        let mut digests: BTreeSet<Digest> = ask.digests.clone();
+        let mut digests: BTreeSet<Digest> = plan.digests.clone();
         for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
             if let Action::Artifact(it) = &kept.statement.action
-                && (ask.changes.is_empty()
-                    || ask
+                && (plan.changes.is_empty()
+                    || plan
                         .changes
                         .iter()
                         .any(|moved| moved.component == it.component))
@@ -141,7 +141,7 @@ impl FactGatherer<'_> {
                 );
             }
         }
-        let commits = ask.subjects.iter().copied().map(Place::YankedCommit);
+        let commits = plan.subjects.iter().copied().map(Place::YankedCommit);
         let places = commits.chain(digests.into_iter().map(Place::YankedDigest));
         let load = || {
             self.states
@@ -152,9 +152,9 @@ impl FactGatherer<'_> {
 }
 
 impl EvidenceSearch {
-    fn new(ask: &FactRequest<'_>, facts: &Facts, at: Time) -> Fact<Self> {
+    fn new(plan: &FactPlan<'_>, facts: &Facts, at: Time) -> Fact<Self> {
         let mut since: Option<Time> = None;
-        for commit in &ask.subjects {
+        for commit in &plan.subjects {
             let time = match facts
                 .commits
                 .get(commit)
@@ -166,7 +166,7 @@ impl EvidenceSearch {
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
                 contents.extend(
                     content
@@ -175,14 +175,14 @@ impl EvidenceSearch {
                 );
             }
         }
-        let required = ask
+        let required = plan
             .environment
             .as_ref()
             .is_some_and(|(_, rules)| rules.artifact_required);
         Ok(Self {
-            commits: ask.subjects.clone(),
+            commits: plan.subjects.clone(),
             contents,
-            to_artifacts: required || !ask.digests.is_empty(),
+            to_artifacts: required || !plan.digests.is_empty(),
             since: since.unwrap_or(Time::EPOCH).minus(SKEW),
         })
     }

@@ -15,7 +15,7 @@ mod signers;
 mod version;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use behind::BranchLag;
@@ -26,7 +26,7 @@ use crate::domain::entry::{Action, Statement};
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, CommitFact, Fact, Facts, Request, SeenFact};
+use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request, SeenFact};
 use crate::domain::state::{Scope, State};
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
@@ -35,7 +35,7 @@ use crate::git::repo::Repository;
 use crate::git::tree::{Found, Leaf};
 use crate::ledger::{Link, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::CodeReader;
-use needs::{FactNeed, FactRequest};
+use needs::FactPlan;
 
 /// Where a policy stands in the tree of its ledger.
 const POLICY: &str = "deploy.toml";
@@ -250,8 +250,8 @@ impl<'a> FactGatherer<'a> {
         chain: Option<Chain>,
         state: Fact<State>,
     ) -> Facts {
-        let ask = FactRequest::new(policy, request, &state);
-        self.gather_needs(policy, ask, request, tips, chain, state)
+        let plan = FactPlan::new(policy, request, &state);
+        self.gather_needs(policy, plan, request, tips, chain, state)
     }
 
     /// Of the facts for a request those that say what it consists of: versions, artifacts, the branch's tip, what ran before. Whether it
@@ -264,20 +264,15 @@ impl<'a> FactGatherer<'a> {
         chain: Option<Chain>,
         state: Fact<State>,
     ) -> Facts {
-        let mut ask = FactRequest::new(policy, request, &state);
-        ask.only(&[
-            FactNeed::Branch,
-            FactNeed::Versions,
-            FactNeed::Earlier,
-            FactNeed::Evidence,
-        ]);
-        self.gather_needs(policy, ask, request, tips, chain, state)
+        let mut plan = FactPlan::new(policy, request, &state);
+        plan.keep_needs_to_build();
+        self.gather_needs(policy, plan, request, tips, chain, state)
     }
 
     fn gather_needs(
         &self,
         policy: &Policy,
-        mut ask: FactRequest<'_>,
+        mut plan: FactPlan<'_>,
         request: &Request<'_>,
         tips: &Tips,
         chain: Option<Chain>,
@@ -293,39 +288,39 @@ impl<'a> FactGatherer<'a> {
             facts.tips.remove(&statement.ledger);
             self.gather_seen(statement, &mut facts);
         }
-        self.gather_code(policy, request, &mut ask, &mut facts);
-        if ask.needs(FactNeed::Branch) {
-            self.gather_branch_tip(&ask, &mut facts);
+        self.gather_code(policy, request, &mut plan, &mut facts);
+        if plan.needs(&FactNeed::BranchTip) {
+            self.gather_branch_tip(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Direction) {
-            self.gather_running_ancestry(&ask, &mut facts);
+        if plan.needs(&FactNeed::RunningAncestry) {
+            self.gather_running_ancestry(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Authors) {
+        if plan.needs(&FactNeed::Authors) {
             facts.authors = Some(
-                self.read_authors(&ask)
+                self.read_authors(&plan)
                     .map_err(|error| describe_error(&error)),
             );
         }
-        if ask.needs(FactNeed::Versions) {
-            self.gather_versions(&ask, &mut facts);
+        if plan.needs(&FactNeed::Versions) {
+            self.gather_versions(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Source) {
-            self.gather_previous_environment(policy, &ask, &mut facts);
+        if plan.needs(&FactNeed::PreviousLog) {
+            self.gather_previous_environment(policy, &plan, &mut facts);
         }
-        if ask.needs(FactNeed::Earlier) {
-            self.gather_earlier_runs(&ask, &mut facts);
+        if plan.needs(&FactNeed::EarlierRuns) {
+            self.gather_earlier_runs(&plan, &mut facts);
         }
-        self.gather_approval_signers(policy, &ask, request, &mut facts);
-        if ask.needs(FactNeed::Evidence) {
-            let evidence = self.read_evidence(&ask, request, &facts);
+        self.gather_approval_signers(policy, &plan, request, &mut facts);
+        if plan.needs(&FactNeed::Evidence) {
+            let evidence = self.read_evidence(&plan, request, &facts);
             if let Ok(entries) = &evidence {
                 self.gather_evidence_signers(policy, entries, &mut facts);
             }
             facts.evidence =
                 Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
         }
-        if ask.needs(FactNeed::Yanks) {
-            facts.yanks = Some(self.read_yanks(&ask, &facts));
+        if plan.needs(&FactNeed::Yanks) {
+            facts.yanks = Some(self.read_yanks(&plan, &facts));
         }
         facts
     }
@@ -400,10 +395,10 @@ impl<'a> FactGatherer<'a> {
         &self,
         policy: &Policy,
         request: &Request<'_>,
-        ask: &mut FactRequest<'_>,
+        plan: &mut FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        for commit in &ask.commits {
+        for commit in &plan.commits {
             let fact = self
                 .code
                 .commit(*commit)
@@ -416,27 +411,17 @@ impl<'a> FactGatherer<'a> {
                 .commits
                 .insert(*commit, fact.map_err(|error| describe_error(&error)));
         }
-        let moves = ask
-            .changes
-            .iter()
-            .flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));
-        let moves = moves.filter_map(|(commit, component)| Some((commit?, component.clone())));
-        let wanted: BTreeSet<(CommitId, ComponentName)> =
-            moves.chain(ask.contents.iter().cloned()).collect();
-        for (commit, component) in wanted {
+        for (commit, component) in plan.contents() {
             let content = self
                 .content(policy, commit, &component)
                 .map_err(|error| describe_error(&error));
             facts.contents.insert((commit, component), content);
         }
-        let Some((new, old)) = ask.ref_update else {
-            return;
-        };
-        if let Some(old) = old {
-            self.gather_containment(new, old, facts);
+        for (commit, base) in plan.containments() {
+            self.gather_containment(commit, base, facts);
         }
         if let Some(Ok(state)) = &facts.state {
-            ask.leave_equal_ones(state, &facts.contents);
+            plan.mark_unchanged(state, &facts.contents);
         }
     }
 }

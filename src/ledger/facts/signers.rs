@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::needs::{FactNeed, FactRequest};
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Kept};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Fact, Facts, Request};
+use crate::domain::rules::{Fact, FactNeed, Facts, Request};
 use crate::git::error::{Error, Result};
 use crate::ledger::Link;
 use crate::signing::verify_entry;
@@ -19,13 +19,16 @@ impl FactGatherer<'_> {
     pub(super) fn gather_approval_signers(
         &self,
         policy: &Policy,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &mut Facts,
     ) {
         let Some(Ok(state)) = &facts.state else {
             return;
         };
+        if !plan.needs(&FactNeed::ApprovalSigners) {
+            return;
+        }
         let kept: Vec<&Arc<Kept>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
@@ -37,13 +40,12 @@ impl FactGatherer<'_> {
                 };
                 state.policy_approvals().filter(of_it).collect()
             }
-            _ if ask.needs(FactNeed::Approvals) => {
-                let all = ask.here(state).approvals();
-                all.filter(|(commit, ..)| ask.subjects.contains(commit))
+            _ => {
+                let all = plan.here(state).approvals();
+                all.filter(|(commit, ..)| plan.subjects.contains(commit))
                     .map(|(.., kept)| kept)
                     .collect()
             }
-            _ => return,
         };
         let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
             return;

@@ -9,6 +9,7 @@ use crate::domain::entry::{
     Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
+use crate::domain::policy::DeployOn;
 use crate::domain::rules::SKEW;
 use crate::domain::time::Span;
 
@@ -511,7 +512,9 @@ fn pushes() {
     let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
     world.deploy("prod", "api", one, Outcome::Succeeded);
     let (environment, prod) = (parse("prod"), parse::<LedgerName>("prod"));
-    let push = |old, new| {
+    let mut policy = world.policy.clone();
+    let mut push = |old, new, deploy_on| {
+        policy.environments.get_mut("prod").unwrap().deploy_on = deploy_on;
         let request = Request::Branch {
             environment: &environment,
             name: "main",
@@ -523,31 +526,40 @@ fn pushes() {
             .chain(&prod, world.tips.get(&prod).copied())
             .unwrap();
         gatherer.gather(
-            &world.policy,
+            &policy,
             &request,
             &world.tips,
             None,
             gatherer.state(&prod, tree, &request),
         )
     };
-    let facts = push(one, Some(two));
+    let facts = push(one, Some(two), DeployOn::Approval);
     assert_eq!(facts.contains[&(two, one)], Ok(true));
     assert_eq!(
         facts.contents.len(),
         6,
         "three components, before and after"
     );
-    assert!(facts.evidence.is_some() && facts.yanks.is_some() && facts.branch_tip.is_some());
-    assert_eq!(push(two, Some(one)).contains[&(one, two)], Ok(false));
-    assert!(
-        push(two, Some(nowhere()))
-            .contents
-            .values()
-            .filter(|known| known.is_err())
-            .count()
-            == 3
+    assert!(facts.evidence.is_none() && facts.yanks.is_none() && facts.branch_tip.is_none());
+    let facts = push(one, Some(two), DeployOn::Merge);
+    assert_eq!(facts.contains[&(two, one)], Ok(true));
+    assert_eq!(
+        facts.contents.len(),
+        4,
+        "three components, and the running one"
     );
-    assert!(push(two, None).contents.is_empty());
+    assert!(facts.evidence.is_some() && facts.yanks.is_some());
+    assert!(
+        facts.branch_tip.is_none(),
+        "the branch's own tip is what is judged"
+    );
+    for deploy_on in [DeployOn::Approval, DeployOn::Merge] {
+        let back = push(two, Some(one), deploy_on);
+        assert_eq!(back.contains[&(one, two)], Ok(false));
+        let unknown = push(two, Some(nowhere()), deploy_on).contents;
+        assert_eq!(unknown.values().filter(|known| known.is_err()).count(), 3);
+        assert!(push(two, None, deploy_on).contents.is_empty());
+    }
 }
 
 /// A rollback finds the last time that the content ran, with what was said of it then.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
@@ -26,15 +26,15 @@ type Tags = Result<Vec<(String, CommitId)>>;
 
 impl FactGatherer<'_> {
     /// The versions of the changed components. What a command prints is not known here.
-    pub(super) fn gather_versions(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let Some(rule) = ask
+    pub(super) fn gather_versions(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let Some(rule) = plan
             .environment
             .as_ref()
             .and_then(|(_, rules)| rules.version.as_ref())
         else {
             return;
         };
-        let changed = ask.changes.iter().filter(|it| it.changed);
+        let changed = plan.changes.iter().filter(|it| it.changed);
         facts
             .versions
             .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));

@@ -147,21 +147,21 @@ fn other_kinds() {
             Kind::Rollback,
             never,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a rollback to what failed and is on hold",
             Kind::Rollback,
             two,
             None,
-            &["direction"],
+            &["fast-forward", "hold"],
         ),
         (
             "a rollback to a twin of what ran",
             Kind::Rollback,
             twin,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a deployment of what never ran",
@@ -175,42 +175,42 @@ fn other_kinds() {
             Kind::Deploy,
             two,
             None,
-            &["approvals", "direction"],
+            &["approvals", "hold"],
         ),
         (
             "a hotfix",
             Kind::Hotfix,
             never,
             None,
-            &["approvals", "checks", "signer"],
+            &["approvals", "authorization", "checks"],
         ),
         (
             "a hotfix backwards",
             Kind::Hotfix,
             zero,
             None,
-            &["approvals", "direction", "signer"],
+            &["approvals", "authorization", "fast-forward"],
         ),
         (
             "the glass broken",
             Kind::Deploy,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a rollback",
             Kind::Rollback,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a hotfix",
             Kind::Hotfix,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
     ];
     for (attack, kind, commit, glass, rules) in table {
@@ -251,14 +251,14 @@ fn other_kinds() {
     };
     siege.entry(
         "a command",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(true),
     );
     siege.entry(
         "a command about nothing",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(false),
@@ -307,7 +307,13 @@ fn other_kinds() {
         None,
         |_| (),
     );
-    siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
+    siege.entry(
+        "an environment of others",
+        &["authorization"],
+        ci,
+        "lab",
+        &lab,
+    );
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
@@ -346,7 +352,7 @@ fn other_actions() {
     let actions: Vec<(&str, Rules, Action)> = vec![
         (
             "unlock",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: None,
@@ -356,7 +362,7 @@ fn other_actions() {
         ),
         (
             "lift its own hold",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(two),
@@ -366,7 +372,7 @@ fn other_actions() {
         ),
         (
             "lift another's hold",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(zero),
@@ -379,7 +385,7 @@ fn other_actions() {
         ),
         (
             "approve",
-            &["signer"],
+            &["authorization"],
             Action::Approve(Approve {
                 commit: two,
                 components: vec![demo()],
@@ -390,7 +396,7 @@ fn other_actions() {
         ),
         (
             "revoke",
-            &["signer"],
+            &["authorization"],
             Action::Revoke(Revoke {
                 commit: two,
                 approver: "bob".parse().unwrap(),
@@ -399,7 +405,7 @@ fn other_actions() {
         ),
         (
             "a baseline",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Baseline(Baseline {
                 components: vec![target],
                 comment: None,
@@ -454,7 +460,7 @@ fn other_actions() {
             &ci.build("prod", action, None, |_| ()),
         );
     }
-    siege.refused("deploy past a lock", &["direction", "lock"], || {
+    siege.refused("deploy past a lock", &["hold", "lock"], || {
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
     siege.refused("roll back past a person's lock", &["lock"], || {
@@ -474,10 +480,10 @@ fn other_actions() {
 /// What it may not vouch for, register or take back, and how many environments it may have for how long.
 fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (CommitId, CommitId)) {
     let (ci, world) = (&project.ci, project.world);
-    siege.refused("vouch", &["signer"], || {
+    siege.refused("vouch", &["authorization"], || {
         ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
-    siege.refused("register", &["signer"], || {
+    siege.refused("register", &["authorization"], || {
         ci.deploy(&[
             "register",
             &format!("x/y@sha256:{}", "1".repeat(64)),
@@ -494,7 +500,7 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     ci.push(&["refs/deploy/evidence"]).ok();
     siege.entry(
         "take its own yank back",
-        &["signer"],
+        &["authorization"],
         ci,
         "evidence",
         &ci.build("evidence", Action::Unyank(yank), None, |_| ()),
@@ -591,9 +597,11 @@ fn other_ends() {
         ("of another version", &["state"], &|it| {
             it.components[0].target.version = Some("9".parse().unwrap())
         }),
-        ("of a start that never was", &["signer", "state"], &|it| {
-            it.start = 1
-        }),
+        (
+            "of a start that never was",
+            &["authorization", "state"],
+            &|it| it.start = 1,
+        ),
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
             it.kind = Kind::Rollback
@@ -618,7 +626,7 @@ fn other_ends() {
     for (attack, rules, bend) in bends {
         mount(attack, ci, rules, bend);
     }
-    mount("by another", bob, &["signer"], &|_| ());
+    mount("by another", bob, &["authorization"], &|_| ());
     // Nothing else is begun meanwhile, whatever it is called.
     let other = ci.build(
         "prod",
@@ -640,7 +648,7 @@ fn other_ends() {
     );
     siege.entry(
         "resumed by who may not deploy",
-        &["signer"],
+        &["authorization"],
         carol,
         "prod",
         &resume,
@@ -665,6 +673,12 @@ fn other_ends() {
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();
     let again = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
-    siege.entry("ended twice", &["signer", "state"], ci, "prod", &again);
+    siege.entry(
+        "ended twice",
+        &["authorization", "state"],
+        ci,
+        "prod",
+        &again,
+    );
     siege.end();
 }

@@ -1,8 +1,12 @@
-//! It fits what the ledger holds: a finish has its open run, a lock is the only one, an end is within its bounds.
+//! The rule `state`: the entry fits the ledger's state. A finish has its open run, a lock is not there twice, an expiry is within bounds.
 
 mod runs;
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request::Request;
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
@@ -10,7 +14,18 @@ use crate::domain::state::{Here, State};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::State,
+    name: "state",
+    description: "The ledger's state allows the entry: a finish has its open run, a lock is not there yet, an expiry is within its bounds.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };

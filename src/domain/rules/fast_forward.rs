@@ -1,8 +1,11 @@
-//! It goes forward: what runs is contained in what comes, unless it is a way back that was good before; and it is not on hold.
-//!
-//! A hold counts for everything, a rollback and a hotfix too, until a person lifts it.
+//! The rule `fast-forward`: the new commit contains the running one. A rollback instead returns to what ran here and was healthy.
 
-use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
     Action, Change, Deployment, Intent, Kept, Kind, Outcome, VerificationResult,
 };
@@ -10,7 +13,34 @@ use crate::domain::name::ComponentName;
 use crate::domain::state::Here;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::FastForward,
+    name: "fast-forward",
+    description: "The new commit contains the running one, if the environment has a branch or for a hotfix; a rollback goes to content that was a verified success here.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    match subject.kind {
+        RequestKind::Rollback => vec![FactNeed::EarlierRuns],
+        RequestKind::Hotfix => vec![FactNeed::RunningAncestry],
+        _ if subject.environment.is_some_and(|it| it.branch.is_some()) => {
+            vec![FactNeed::RunningAncestry]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::FastForward,
         judge(ctx).map(|against| pass_if_none(Rule::FastForward, against)),
@@ -19,11 +49,7 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
-    let mut against: Vec<Check> = deployment
-        .components
-        .iter()
-        .filter_map(|change| check_hold(ctx, here, change))
-        .collect();
+    let mut against = Vec::new();
     for change in deployment.changed() {
         let found = match deployment.kind {
             Kind::Rollback => check_rollback(ctx, change),
@@ -41,20 +67,6 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::FastForward, why)
-}
-
-fn check_hold(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
-    let target = &change.target;
-    let hold = here.hold(
-        &target.component,
-        target.content.filter(|_| moves_component(change))?,
-    )?;
-    let (commit, place) = (target.commit.short(), ctx.environment_label());
-    let why = format!(
-        "{} at {commit} is on hold in {place} since {}",
-        target.component, hold.statement.at
-    );
-    Some(fail(why).remedy(format!("git deploy unlock {place} --commit {commit}")))
 }
 
 /// What runs must be contained in a hotfix always, and in any other deployment where the environment has a branch.
