@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
-use super::facts::Fact;
+use super::facts::{Chain, Fact};
 use super::request::Request;
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{Abort, Action, Deployment, Kind, Publish, Statement, Yank};
@@ -112,12 +112,15 @@ fn check_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Obj
     }
 }
 
-fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
-    let chain = ctx
-        .facts
+fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
+    ctx.facts
         .chain
         .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())?;
+        .ok_or_else(|| "the ledger's end was not read".to_owned())
+}
+
+fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
+    let chain = read_chain(ctx)?;
     Ok(ctx.policy.admins(&chain.root_keys))
 }
 
@@ -315,11 +318,27 @@ fn check_publish(
                 .collect());
         }
     };
-    let chain = ctx
-        .facts
-        .chain
-        .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())?;
+    let chain = read_chain(ctx)?;
+    let by = &statement.by;
+    let why = check_publisher(ctx, statement, publish, key, &proposed)?;
+    let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
+    Ok(to_checks(why.or_else(|| {
+        object_unless(stays, || {
+            format!("{by} would no more be an admin: a policy must keep who publishes it")
+        })
+    })))
+}
+
+/// Checks whether the signer may publish the proposed policy: an admin of the policy in force; a root key for the first policy; the
+/// armed key for a recovery.
+fn check_publisher(
+    ctx: &Context<'_>,
+    statement: &Statement,
+    publish: &Publish,
+    key: Option<&PublicKey>,
+    proposed: &Policy,
+) -> Fact<Objection> {
+    let root_keys = &read_chain(ctx)?.root_keys;
     let by = &statement.by;
     // Without a signature yet, the key is the one that they would sign with.
     let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);
@@ -333,35 +352,30 @@ fn check_publish(
     } else if first {
         let root = key
             .copied()
-            .or_else(|| listed_key(&proposed))
-            .is_some_and(|key| chain.root_keys.contains(&key));
-        wrong(&proposed).or_else(|| {
+            .or_else(|| listed_key(proposed))
+            .is_some_and(|key| root_keys.contains(&key));
+        wrong(proposed).or_else(|| {
             object_unless(root, || {
                 "the first policy is published by a root key of the project".to_owned()
             })
         })
     } else if publish.recovered {
-        let key = key.copied().or_else(|| listed_key(&proposed));
+        let key = key.copied().or_else(|| listed_key(proposed));
         let armed = key.is_some() && key == ctx.facts.recovery;
-        wrong(&proposed).or_else(|| {
+        wrong(proposed).or_else(|| {
             object_unless(armed, || {
                 "the server's owner has armed no recovery for this key".to_owned()
             })
         })
     } else {
-        let admin = ctx.policy.admins(&chain.root_keys).contains(by);
+        let admin = ctx.policy.admins(root_keys).contains(by);
         wrong(ctx.policy).or_else(|| {
             object_unless(admin, || {
                 format!("{by} is not an admin of the policy in force")
             })
         })
     };
-    let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
-    Ok(to_checks(why.or_else(|| {
-        object_unless(stays, || {
-            format!("{by} would no more be an admin: a policy must keep who publishes it")
-        })
-    })))
+    Ok(why)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request::Request;
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
+use crate::domain::entry::{
+    Action, Deployment, Kind, PolicyRevoke, Revoke, Statement, Target, Unlock, Yank,
+};
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
 use crate::domain::state::{Here, State};
@@ -45,10 +47,8 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
     };
     match &statement.action {
         Action::Start(it) => {
-            require(
-                runs::is_new_run(here, it.run),
-                "its `run` is that of an unfinished run",
-            );
+            let new = runs::is_new_run(here, it.run);
+            require(new, "its `run` is that of an unfinished run");
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
         }
         Action::Record(it) => {
@@ -59,10 +59,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         Action::Finish(it) => against.extend(runs::check_finish(here, it)),
         Action::Abort(it) => against.extend(runs::check_abort(here, it)),
         Action::Expire(it) => against.extend(check_renewal(ctx, statement, it.expires)?),
-        Action::Revoke(it) => require(
-            has_approval(here, it),
-            "there is no such approval to revoke",
-        ),
+        Action::Revoke(it) => {
+            let given = has_approval(here, it);
+            require(given, "there is no such approval to revoke");
+        }
         Action::Lock(it) => {
             let lock = it
                 .component
@@ -75,27 +75,17 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             "there is no such lock or hold to lift",
         ),
         Action::Baseline(it) => {
-            require(
-                statement.environment.is_none(),
-                "an ephemeral environment has no baseline",
-            );
-            let entered = it
-                .components
-                .iter()
-                .find(|target| here.entered(&target.component));
+            let lasting = statement.environment.is_none();
+            require(lasting, "an ephemeral environment has no baseline");
+            let mut targets = it.components.iter();
+            let entered = targets.find(|target| here.entered(&target.component));
             against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
         Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
         Action::Unyank(it) => require(is_yanked(state, it), "it is not yanked"),
         Action::PolicyRevoke(it) => {
-            let own = state.policy_approvals().any(|kept| {
-                let digest = match &kept.statement.action {
-                    Action::PolicyApprove(approve) => Some(&approve.digest),
-                    _ => None,
-                };
-                kept.statement.by == it.approver && digest == Some(&it.digest)
-            });
-            require(own, "there is no such approval to revoke");
+            let given = has_policy_approval(state, it);
+            require(given, "there is no such approval to revoke");
         }
         // Whether what was verified runs is asked by the content's rule.
         Action::Verification(_)
@@ -122,6 +112,17 @@ fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
         "git deploy record {place} {} --component {component}",
         target.commit.short()
     ))
+}
+
+/// Returns whether a policy was approved by the person whose approval is revoked.
+fn has_policy_approval(state: &State, revoke: &PolicyRevoke) -> bool {
+    state.policy_approvals().any(|kept| {
+        let digest = match &kept.statement.action {
+            Action::PolicyApprove(approve) => Some(&approve.digest),
+            _ => None,
+        };
+        kept.statement.by == revoke.approver && digest == Some(&revoke.digest)
+    })
 }
 
 fn has_approval(here: Here<'_>, revoke: &Revoke) -> bool {

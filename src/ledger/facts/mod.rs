@@ -11,6 +11,7 @@ mod evidence;
 mod history;
 mod needs;
 mod path_commits;
+mod seen;
 mod signers;
 mod version;
 
@@ -22,11 +23,11 @@ pub use behind::BranchLag;
 pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::Action;
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request, SeenFact};
+use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request};
 use crate::domain::state::{Scope, State};
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
@@ -323,53 +324,6 @@ impl<'a> FactGatherer<'a> {
             facts.yanks = Some(self.read_yanks(&plan, &facts));
         }
         facts
-    }
-
-    /// How the entry's `seen` lies to the tips, and which environments a `publish` names.
-    fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
-        for (ledger, seen) in &statement.seen {
-            let before = facts
-                .chain
-                .as_ref()
-                .and_then(|chain| chain.seen.get(ledger));
-            let fact = self
-                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), before)
-                .map_err(|error| describe_error(&error));
-            facts.seen.insert(ledger.clone(), fact);
-        }
-        if let Action::Publish(_) = statement.action {
-            let environments = facts
-                .tips
-                .iter()
-                .filter(|(ledger, _)| ledger.is_environment());
-            facts.environments_seen = environments
-                .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
-                .collect();
-        }
-    }
-
-    fn read_seen_fact(
-        &self,
-        ledger: &LedgerName,
-        seen: EntryId,
-        tip: Option<&EntryId>,
-        before: Option<&EntryId>,
-    ) -> Result<SeenFact> {
-        let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
-            Some(known) => Ok(known),
-            None => self.repository.on_chain(tip, wanted, self.history.limit()),
-        };
-        // Read even where nothing is to be compared: what is not there has not been seen.
-        let reachable = match tip {
-            Some(tip) => on_chain(*tip, seen)?,
-            None => self.repository.read_commit(seen.0).map(|_| false)?,
-        };
-        let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
-        Ok(SeenFact {
-            is_tip: tip == Some(&seen),
-            reachable,
-            forward,
-        })
     }
 
     /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
