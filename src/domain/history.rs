@@ -1,7 +1,7 @@
 //! What ran in an environment, from when to when: read from its entries about one component.
 //!
-//! A [`Stay`] is one unbroken time of one content. A commit whose content was there already joins the stay that runs, and so has
-//! the success, the verification and the soak of the entry that put the content there, no more. Whatever the entries do not show
+//! A [`RunPeriod`] is one unbroken time of one content. A commit whose content was there already joins the period that runs, and so
+//! has the success, the verification and the soak of the entry that deployed the content, no more. Whatever the entries do not show
 //! to have run did not run.
 
 use std::collections::{BTreeMap, BTreeSet};

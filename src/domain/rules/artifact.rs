@@ -34,7 +34,8 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// The previous environment's log is not asked for here: a hotfix that may skip that environment is not compared with it.
+/// Returns what the rule reads. The previous environment's log is not among it: a hotfix that may
+/// skip that environment is not compared with it.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let asked = subject.kind == RequestKind::Artifact
         || subject.environment.is_some_and(|it| it.artifact_required)
@@ -77,7 +78,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(found.checks())
 }
 
-/// What was registered for a component, by those whose word counts.
+/// Returns the artifacts that accepted signers registered for a component.
 fn registered_artifacts<'a>(
     ctx: &Context<'a>,
     component: &ComponentName,
@@ -100,7 +101,8 @@ fn registered_artifacts<'a>(
     Ok(all)
 }
 
-/// One name of one component has one digest at a commit: a second build is another artifact.
+/// Checks that the artifact's name has no other digest for the component at its commit: a second
+/// build is another artifact.
 fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
     let mut found = Findings::new(Rule::Artifact);
     let other = registered_artifacts(ctx, &new.component)?
@@ -185,7 +187,7 @@ fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<Str
     ))
 }
 
-/// Build once: what ran in the environment before is what goes on.
+/// Checks that the change names the artifacts that ran in the previous environment.
 fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
@@ -213,7 +215,7 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Viola
     }))
 }
 
-/// Back is back to the very same.
+/// Checks that a rollback names the artifacts that ran back then.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
@@ -229,7 +231,7 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &Change) -> Fact<Option<Vi
     Ok(describe_difference(then, change).map(|ran| Violation::new(format!("then it was {ran}"))))
 }
 
-/// The artifacts that an entry put there for the component.
+/// Returns the artifacts that an entry deployed for the component.
 fn artifacts_of(entry: &Kept, change: &Change) -> BTreeSet<Image> {
     let ended = entry.statement.end_of(&change.target.component);
     ended
@@ -238,7 +240,7 @@ fn artifacts_of(entry: &Kept, change: &Change) -> BTreeSet<Image> {
         .collect()
 }
 
-/// The same in words, where the change names others.
+/// Describes the artifacts of an entry and of the change, if they differ.
 fn describe_difference(entry: &Kept, change: &Change) -> Option<String> {
     let then = artifacts_of(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();

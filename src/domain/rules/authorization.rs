@@ -89,7 +89,7 @@ fn check_entry(
     }))
 }
 
-/// Whether everyone whom the entry names as its maker is in the policy.
+/// Checks that the signer and the requester are people of the policy.
 fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
     let mut makers = [Some(&statement.by), statement.requested_by.as_ref()]
         .into_iter()
@@ -98,7 +98,8 @@ fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
     Some(format!("{stranger} is not among the people of the policy"))
 }
 
-/// A retired key may `finish`; that the run is its person's is asked of the finish itself.
+/// Checks that the key belongs to the signer and is current. A retired key may sign a `finish`;
+/// that the run is the signer's own is checked elsewhere.
 fn check_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Objection {
     match policy.person_of_key(key) {
         None => Some(format!("nobody in the policy has the key {key}")),
@@ -263,7 +264,7 @@ fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
     })
 }
 
-/// Deployers, approvers and admins: those who may stop the line.
+/// Returns whether a person may lock and unlock here: deployers, approvers and admins may.
 fn may_lock(ctx: &Context<'_>, by: &Person) -> Fact<bool> {
     let environment = ctx.environment()?;
     let approver = environment
@@ -297,7 +298,7 @@ fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, person: bool) -> Fa
     }))
 }
 
-/// The policy in force judges who may publish; where none is, the project's root keys do, and after a recovery was armed, that.
+/// Checks the proposed policy and whether the signer may publish it.
 fn check_publish(
     ctx: &Context<'_>,
     statement: &Statement,

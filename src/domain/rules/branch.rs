@@ -99,7 +99,8 @@ fn check_component(
     }
 }
 
-/// Whether the environment runs a component as a commit has it: what is absent in one must be absent in the other.
+/// Checks that the environment runs a component as the commit has it. A component that is absent in
+/// one must be absent in the other.
 pub(super) fn check_runs(
     ctx: &Context<'_>,
     commit: CommitId,

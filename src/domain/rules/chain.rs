@@ -138,7 +138,8 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     against
 }
 
-/// A policy comes after everything that was done under the one before.
+/// Checks that a `publish` has seen the tip of every environment: no entry under the old policy may
+/// appear after the new one.
 fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let Action::Publish(_) = statement.action else {
         return Vec::new();

@@ -153,7 +153,7 @@ fn check_attestation(
     }))
 }
 
-/// Whether an attestation is one that the check asks for, from somebody who may give it.
+/// Returns whether an attestation is one that the check requires, from a signer who may give it.
 fn is_accepted(
     ctx: &Context<'_>,
     required: &RequiredCheck,
@@ -181,7 +181,7 @@ fn is_accepted(
         || !key_trust::involved_persons(ctx)?.contains(by))
 }
 
-/// Whose word counts, in words.
+/// Lists the people whose attestation counts.
 fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
     let all = ctx.policy.people.keys();
     let may = all.filter(|person| {

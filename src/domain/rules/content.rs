@@ -26,7 +26,7 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// The contents that an entry states of components which it does not deploy.
+/// Returns the contents that an entry states of components that it does not deploy.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let contents: Vec<(CommitId, &ComponentName)> = match subject.statement.map(|it| &it.action) {
         Some(Action::Baseline(it)) => it
@@ -113,7 +113,8 @@ fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option
         .then(|| fail(format!("the policy knows no component {component}")))
 }
 
-/// Whether a component at a commit has the content that the entry says; `None`: whether it is absent there.
+/// Checks that a component has the stated content at a commit; `None` states that it is absent
+/// there.
 fn check_content(
     ctx: &Context<'_>,
     component: &ComponentName,
@@ -187,7 +188,7 @@ fn check_change(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) 
     }
 }
 
-/// Nothing is equal to what nobody knows.
+/// Checks that an unchanged component has the running content, and that this content is known.
 fn check_unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
     let component = &change.target.component;
     if here.unknown(component).is_some() {

@@ -69,7 +69,8 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::FastForward, why)
 }
 
-/// What runs must be contained in a hotfix always, and in any other deployment where the environment has a branch.
+/// Checks that the new commit contains the running one: always for a hotfix, otherwise if the
+/// environment has a branch.
 fn check_forward(
     ctx: &Context<'_>,
     here: Here<'_>,
@@ -103,7 +104,7 @@ fn check_forward(
     }))
 }
 
-/// A rollback goes only where the component was well, here.
+/// Checks that a rollback goes to content that ran here and was a verified success.
 fn check_rollback(ctx: &Context<'_>, change: &Change) -> Fact<Option<Check>> {
     let (component, place) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
@@ -147,7 +148,8 @@ fn check_rollback(ctx: &Context<'_>, change: &Change) -> Fact<Option<Check>> {
     .map(|check| check.remedy(format!("git deploy log {place}"))))
 }
 
-/// Whether the entry put the wanted content here, and if so, whether it was verified.
+/// Returns whether the success of an entry was verified; `None` if the entry did not deploy the
+/// wanted content here.
 fn verified_success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
     let component = &change.target.component;
     let ended = kept.statement.end_of(component)?;
@@ -157,7 +159,8 @@ fn verified_success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<b
     this.then(|| baseline || is_verified(ctx, component, ended.verification))
 }
 
-/// "Nobody asked" is good enough only where the policy in force does not ask.
+/// Returns whether a result counts as verified. A missing verification does only if the policy in
+/// force has no `verify`.
 fn is_verified(ctx: &Context<'_>, component: &ComponentName, result: VerificationResult) -> bool {
     match result {
         VerificationResult::Passed => true,

@@ -59,7 +59,7 @@ mod tests {
     use crate::domain::rules::testing::{Case, deploy, parse};
     use crate::domain::verdict::Rule;
 
-    /// The window is asked of the clock, not of what an entry says.
+    /// The window is compared with the clock, not with the entry's time.
     #[test]
     fn windows() {
         let weekend = "[environments.prod]\nfreeze = [{ start = \"Fri 16:00\", end = \"Mon 08:00\", reason = \"weekend\" }]";
@@ -74,7 +74,7 @@ mod tests {
         case.passes(Rule::Freeze);
     }
 
-    /// An environment without windows is not told about them.
+    /// An environment without windows gets no answer.
     #[test]
     fn none() {
         let case = Case::new(

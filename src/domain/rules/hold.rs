@@ -65,7 +65,7 @@ mod tests {
 
     const POLICY: &str = "[environments]\nprod = { hotfix = {} }\n";
 
-    /// What failed here or was rolled back does not come back by itself, whatever it is called.
+    /// A failed or rolled back content is not deployed again, whatever the kind of deployment.
     #[test]
     fn holds() {
         let failed = record(

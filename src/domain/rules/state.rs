@@ -213,7 +213,7 @@ fn check_deployment(
     Ok(against)
 }
 
-/// No more environments may exist: the one that ends first makes room.
+/// Refuses a new environment when the limit is reached, and suggests the one that expires first.
 fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
         "{} of at most {} environments exist",

@@ -61,7 +61,8 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     }
 }
 
-/// Looking for what was said of a commit ends at entries older than it, so none may be hidden behind a date.
+/// Checks that the entry is not older than the commits it names. A search for entries about a
+/// commit stops at the commit's date, so a later date would hide them.
 fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // Nothing can be hidden from those who look for what was said of a commit that nobody has.
@@ -83,7 +84,7 @@ fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     statement.commits().into_iter().filter_map(judge).collect()
 }
 
-/// What ends, ends later than it begins.
+/// Checks that an expiry is after the entry.
 fn check_expiry(statement: &Statement) -> Option<Check> {
     let expires = match &statement.action {
         Action::Approve(it) => Some(it.expires),
@@ -106,7 +107,7 @@ mod tests {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
 
-    /// Nothing is backdated or postdated past the skew, and the skew itself is allowed.
+    /// An entry may be off the clock by the skew and no more.
     #[test]
     fn near_the_clock() {
         let skew = SKEW.as_seconds();
@@ -127,7 +128,7 @@ mod tests {
         }
     }
 
-    /// A ledger never goes back in time, and one entry from a fast clock does not stop it.
+    /// A ledger never goes back in time, and one entry from a fast clock does not block it.
     #[test]
     fn after_the_entry_before() {
         let mut case = case();
@@ -143,7 +144,7 @@ mod tests {
         case.unknown(Rule::Time, "not read");
     }
 
-    /// A commit dated in the future would hide what was said of it before.
+    /// A commit dated in the future would hide earlier entries about it.
     #[test]
     fn not_before_its_commits() {
         let mut case = case();
@@ -172,7 +173,7 @@ mod tests {
         case.unknown(Rule::Time, "not read");
     }
 
-    /// Consent that is over when it is given consents to nothing.
+    /// An approval that has expired when it is given is refused.
     #[test]
     fn ends_later() {
         let mut case = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));

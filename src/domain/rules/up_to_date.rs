@@ -128,7 +128,7 @@ mod tests {
         case
     }
 
-    /// Nothing that is not merged gets where merging comes first.
+    /// With `deploy_on = "merge"` only merged commits are deployed.
     #[test]
     fn on_the_branch() {
         let mut case = case(MERGE);
@@ -147,7 +147,7 @@ mod tests {
         case.fails(Rule::UpToDate, "no branch main");
     }
 
-    /// What was tested without the branch's newest commits is not let in where that is asked for.
+    /// A commit without the branch's newest commits is refused if the policy requires them.
     #[test]
     fn contains_the_tip() {
         let mut case = case(APPROVAL);

@@ -136,7 +136,7 @@ mod tests {
         case
     }
 
-    /// A version is by number above what runs.
+    /// Versions are compared by number, and the new one must be higher.
     #[test]
     fn bump() {
         case(FILE, Some("1.10.0"), Some("1.10.0")).passes(Rule::Version);
@@ -153,7 +153,7 @@ mod tests {
         first.passes(Rule::Version);
     }
 
-    /// Whoever deploys may not make a version up.
+    /// An entry cannot name another version than the commit's.
     #[test]
     fn what_the_commit_has() {
         case(FILE, Some("2.0.0"), Some("1.10.0")).fails(
@@ -172,7 +172,7 @@ mod tests {
         unread.unknown(Rule::Version, "no such object");
     }
 
-    /// A command's version cannot be read again, and is compared still.
+    /// The version of a command cannot be read again, and is still compared.
     #[test]
     fn commands() {
         let policy = "[environments.prod]\nversion = { from = \"command:git describe\", require_bump = true }";

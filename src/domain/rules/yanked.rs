@@ -199,7 +199,7 @@ mod tests {
         case.facts.yanks = Some(Ok(yanks));
     }
 
-    /// A yanked commit goes nowhere, forward or back, and nobody is asked to approve it.
+    /// A yanked commit is neither deployed nor rolled back to nor approved.
     #[test]
     fn commits() {
         case().passes(Rule::Yanked);
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// A bad artifact is stopped under each name of it, and also where the entry keeps silent about it.
+    /// A yanked artifact is refused under each of its names, and if the entry names no artifact.
     #[test]
     fn artifacts() {
         let digest = Digest::sha256(b"bad");
@@ -256,7 +256,7 @@ mod tests {
         silent.fails(Rule::Yanked, "yanked by bob");
     }
 
-    /// Nor does a rollback bring back what has turned out bad since it ran.
+    /// A rollback does not bring back an artifact that was yanked since it ran.
     #[test]
     fn artifacts_of_then() {
         let digest = Digest::sha256(b"bad");
@@ -285,7 +285,7 @@ mod tests {
         case.fails(Rule::Yanked, "yanked by bob");
     }
 
-    /// What runs and stays does not stop a command, and what goes away is no hindrance to its going.
+    /// A running yanked commit blocks neither a command nor a deployment that leaves it as it is.
     #[test]
     fn what_stays() {
         let mut stays = change("catalogue", 1, Some(1));
@@ -302,7 +302,7 @@ mod tests {
         case.passes(Rule::Yanked);
     }
 
-    /// Without a look at the yanks nothing is let in.
+    /// Without the yanks the answer is "cannot tell".
     #[test]
     fn cannot_tell() {
         let mut case = case();

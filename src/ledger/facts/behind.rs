@@ -1,4 +1,4 @@
-//! How far components are behind a branch: the newest commits of the branch that touch them and are not in what runs.
+//! How far components are behind a branch: the newest commits of the branch that touch them and are not in the running version.
 //!
 //! One walk along the branch serves every environment, and each commit on it is compared with its parents once.
 
@@ -15,15 +15,15 @@ use crate::git::branch_window::{Lacking, Recent};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
-/// A branch as far as it is looked along.
+/// The newest commits of a branch.
 struct BranchWindow<'a> {
     recent: Recent<'a>,
-    /// What each commit touches, by its place.
+    /// Which components each commit touches, by the commit's index.
     touched: Vec<OnceCell<Rc<[bool]>>>,
     lacking: RefCell<HashMap<CommitId, Rc<Lacking>>>,
 }
 
-/// Counts behind branches, at most so many commits far.
+/// Counts the commits that components are behind a branch, up to a limit.
 pub struct BranchLag<'a> {
     repository: &'a Repository,
     way: PathCommits<'a>,
@@ -42,7 +42,8 @@ impl<'a> BranchLag<'a> {
         }
     }
 
-    /// The commits of the branch at `tip` that touch a component and are not in the history of what runs.
+    /// Returns the commits of the branch at `tip` that touch a component and are not in the history
+    /// of the running commit.
     pub fn commits_behind(
         &self,
         component: &ComponentName,

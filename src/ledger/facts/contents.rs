@@ -1,4 +1,4 @@
-//! The content of the policy's components at commits, each computed once.
+//! The content of the policy's components at commits. Each is computed once.
 
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
@@ -65,7 +65,7 @@ impl<'a> CodeReader<'a> {
         Self { repository }
     }
 
-    /// The tree and the committer's time of a commit.
+    /// Returns the tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
         let memory = &self.repository.ledger_cache().commits;
         if let Some(known) = memory.get(&commit) {
@@ -76,7 +76,7 @@ impl<'a> CodeReader<'a> {
         Ok((read.tree, read.committer_time))
     }
 
-    /// The content of a component at a commit; none where the component is absent.
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(
         &self,
         policy: &Policy,
@@ -99,7 +99,8 @@ impl<'a> CodeReader<'a> {
     }
 }
 
-/// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
+/// Returns a text that is the same for two components only if they own the same paths. No pattern
+/// contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let written = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),

@@ -1,4 +1,4 @@
-//! What the ledger `evidence` says of the request's commits and of what was built from them.
+//! Facts from the ledger `evidence`: entries about the request's commits, artifacts of their contents, and yanks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,15 +16,16 @@ use crate::git::error::Result;
 /// What is looked for.
 struct EvidenceSearch {
     commits: BTreeSet<CommitId>,
-    /// The contents whose artifacts count, whatever commit they were built from; true once one was found.
+    /// The contents whose artifacts count, whatever commit they were built from, and whether one was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
-    /// Whether the walk goes on, past the commits' time, until each content's artifact was found.
+    /// Whether the walk goes on past the commits' time until each content's artifact is found.
     to_artifacts: bool,
     since: Time,
 }
 
 impl FactGatherer<'_> {
-    /// The entries about the request's commits, and the artifacts of its components' contents, newest first.
+    /// Returns the entries about the request's commits, and the artifacts of its components'
+    /// contents, newest first.
     pub(super) fn read_evidence(
         &self,
         plan: &FactPlan<'_>,
@@ -95,7 +96,8 @@ impl FactGatherer<'_> {
         Ok(found)
     }
 
-    /// Another digest for the same commit stands no earlier than that commit, so the walk goes that far.
+    /// Notes that an artifact was found for a content, and extends the walk to its commit: another
+    /// digest for the same commit is not older than that.
     fn note_artifact(&self, kept: &Kept, wanted: &mut EvidenceSearch) {
         let Action::Artifact(it) = &kept.statement.action else {
             return;
@@ -112,7 +114,8 @@ impl FactGatherer<'_> {
         wanted.since = wanted.since.min(time.minus(SKEW));
     }
 
-    /// The open yanks of the commits, of the digests that the request names, and of those that were found for its components.
+    /// Returns the open yanks of the commits, of the digests that the request names, and of the
+    /// digests found for its components.
     pub(super) fn read_yanks(&self, plan: &FactPlan<'_>, facts: &Facts) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {

@@ -1,7 +1,7 @@
-//! Gathers the facts that the gates decide on, out of git.
+//! Gathers the facts that the rules decide on, from git.
 //!
-//! What a rule needs and what cannot be established becomes an `Err` with words inside the facts, never a "no" or an empty answer: the
-//! gates then say "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
+//! A fact that is needed and cannot be established is an `Err` with the reason, never a "no" or an empty answer: the rules then
+//! answer "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
 
 mod behind;
 mod commit_facts;
@@ -38,26 +38,26 @@ use crate::ledger::{Link, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::CodeReader;
 use needs::FactPlan;
 
-/// Where a policy stands in the tree of its ledger.
+/// The path of the policy in the tree of its ledger.
 const POLICY: &str = "deploy.toml";
-/// The most commits that are newly brought in and whose authors are looked at.
+/// The most newly deployed commits whose authors are read.
 const AUTHORS_LIMIT: usize = 1_000_000;
 
-/// How many ends of ledgers are remembered: an audit asks for ever new ones.
+/// How many ends of ledgers are cached: an audit asks for new ones all the time.
 const ENDS: usize = 1_024;
 
-/// Where the tip of an environment's branch is read.
+/// Where the tip of an environment's branch comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum BranchSource {
     /// `refs/heads/`: on a server, or without a remote.
     Local,
-    /// `refs/remotes/<name>/`, and `refs/heads/` for a branch that is not there.
+    /// `refs/remotes/<name>/`, or `refs/heads/` for a branch that is not there.
     Remote(String),
-    /// The entry's own word.
+    /// The tip that the entry names.
     AsEntered,
 }
 
-/// Whether the second commit is the first or before it in the ledger; `None` where that is not known.
+/// Returns whether the second commit is the first or before it in the ledger; `None` if it does not know.
 pub type EntryOrder<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
 
 /// Gathers facts in one repository for one project. It belongs to one thread.
@@ -70,12 +70,12 @@ pub struct FactGatherer<'a> {
     states: StateReader<'a>,
     code: CodeReader<'a>,
     order: Option<&'a EntryOrder<'a>>,
-    /// The ends of ledgers: the same ones are asked for on two sets of tips.
+    /// The ends of ledgers, cached: the same ones are asked for on two sets of tips.
     ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
 }
 
 impl<'a> FactGatherer<'a> {
-    /// A gatherer that reads branches in `refs/heads/`, as a server does.
+    /// Returns a gatherer that reads branches in `refs/heads/`, as a server does.
     pub fn new(repository: &'a Repository, project: &'a Project) -> Self {
         Self {
             repository,
@@ -106,7 +106,8 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// Asks this for the order of entries before it looks for itself: whoever has read whole chains knows it already.
+    /// Sets a function that knows the order of entries, for a caller that has read whole chains. It
+    /// is called before the chain is walked.
     #[must_use]
     pub fn with_order(mut self, order: &'a EntryOrder<'a>) -> Self {
         self.order = Some(order);
@@ -120,15 +121,16 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// The past of the ledgers.
+    /// Returns the history of the ledgers.
     pub fn history(&self) -> &LedgerHistory<'a> {
         &self.history
     }
 
-    /// The policy in force at a tip of the policy's ledger; `None` where nothing has been published yet.
+    /// Returns the policy in force at a tip of the policy's ledger; `None` if nothing is published
+    /// yet.
     ///
     /// # Errors
-    /// A policy that this version cannot read: then nothing can be told.
+    /// If this version cannot read the policy.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         let memories = &self.repository.ledger_cache();
         if let Some(known) = memories.in_force.get(&tip) {
@@ -163,10 +165,11 @@ impl<'a> FactGatherer<'a> {
         Ok(Some(policy))
     }
 
-    /// The end of a ledger, and the tree that is its state; without a tip, or with its genesis as tip, a ledger without entries.
+    /// Returns the end of a ledger and the tree of its state. Without a tip, or at the genesis, it
+    /// is that of a ledger without entries.
     ///
     /// # Errors
-    /// A tip that carries no entry of this ledger and project, and is not the one genesis that the ledger can have.
+    /// If the tip carries no entry of this ledger and project and is not the ledger's genesis.
     pub fn chain(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<(Chain, Oid)> {
         let genesis = self.project.genesis(self.repository, ledger)?;
         let chain = |tip, sequence, at, seen| Chain {
@@ -218,7 +221,8 @@ impl<'a> FactGatherer<'a> {
         Ok(end)
     }
 
-    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
+    /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::of`] an entry,
+    /// everything for a branch or tag.
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
         let scope = match request {
             Request::Entry { statement, .. } => Scope::of(statement),
@@ -229,7 +233,7 @@ impl<'a> FactGatherer<'a> {
             .map_err(|error| describe_error(&error))
     }
 
-    /// The content of a component at a commit; none where the component is absent there.
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(
         &self,
         policy: &Policy,
@@ -239,10 +243,12 @@ impl<'a> FactGatherer<'a> {
         self.code.content(policy, commit, component)
     }
 
-    /// The facts for a request, on the given tips of all other ledgers: those that the entry has seen, or the present ones.
+    /// Gathers the facts for a request, on the given tips of all other ledgers: those that the
+    /// entry has seen, or the present ones.
     ///
-    /// `chain` is the end of the entry's own ledger, and not there for a branch or tag; `state` is what the request meets. What only
-    /// the caller can know stays empty: [`Facts::stored_as_computed`] and [`Facts::recovery`].
+    /// `chain` is the end of the entry's own ledger, and `None` for a branch or tag; `state` is the
+    /// state before the request. What only the caller can know stays empty:
+    /// [`Facts::stored_as_computed`] and [`Facts::recovery`].
     pub fn gather(
         &self,
         policy: &Policy,
@@ -255,8 +261,8 @@ impl<'a> FactGatherer<'a> {
         self.gather_needs(policy, plan, request, tips, chain, state)
     }
 
-    /// Of the facts for a request those that say what it consists of: versions, artifacts, the branch's tip, what ran before. Whether it
-    /// is allowed is asked later, when it is whole.
+    /// Gathers only the facts that a deployment is built from: versions, artifacts, the branch's
+    /// tip, earlier runs. The rules are asked later, when the deployment is complete.
     pub fn gather_to_build(
         &self,
         policy: &Policy,
@@ -326,7 +332,8 @@ impl<'a> FactGatherer<'a> {
         facts
     }
 
-    /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
+    /// Returns whether a commit that a past entry names may no longer exist: it was never deployed,
+    /// and no ledger keeps it.
     fn may_be_missing(&self, request: &Request<'_>, commit: CommitId) -> bool {
         let Request::Entry { statement, .. } = request else {
             return false;
@@ -344,7 +351,7 @@ impl<'a> FactGatherer<'a> {
         self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
     }
 
-    /// Commits and contents; which components of a branch or tag change follows from the contents.
+    /// Gathers commits and contents, and finds out which components of a branch or tag change.
     fn gather_code(
         &self,
         policy: &Policy,
@@ -380,7 +387,7 @@ impl<'a> FactGatherer<'a> {
     }
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, in one line.
 fn describe_error(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -171,7 +171,8 @@ impl<'a> FactPlan<'a> {
         }
     }
 
-    /// For a branch or tag: marks the components as unchanged that are known to have the running content.
+    /// Marks the components of a branch or tag that are known to have the running content as
+    /// unchanged. Does nothing for an entry.
     pub fn mark_unchanged(
         &mut self,
         state: &State,

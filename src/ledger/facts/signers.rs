@@ -1,4 +1,4 @@
-//! Which key signed the entries whose word may count: a key that the policy no longer lists at all is a stolen one.
+//! Facts about keys: which one signed each entry that may count. A key that the policy no longer lists at all is treated as stolen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::ledger::Link;
 use crate::signing::verify_entry;
 
 impl FactGatherer<'_> {
-    /// The signers of the approvals in the request's state that are of its commits or its policy.
+    /// Gathers the keys that signed the approvals of the request's commits, or of its policy.
     pub(super) fn gather_approval_signers(
         &self,
         policy: &Policy,
@@ -68,7 +68,7 @@ impl FactGatherer<'_> {
         facts.signers.extend(found);
     }
 
-    /// The ledger commits that have these sequences.
+    /// Returns the ledger commits that have these sequences.
     fn locate_entries(
         &self,
         ledger: &LedgerName,
@@ -118,7 +118,8 @@ impl FactGatherer<'_> {
         }
     }
 
-    /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
+    /// Returns the key that signed an entry: one that the policy lists, or that the policy at the
+    /// time listed.
     fn read_signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
         let memory = &self.repository.ledger_cache().signers;
         if let Some(known) = memory.get(&id) {
@@ -151,12 +152,12 @@ impl FactGatherer<'_> {
         Ok(key)
     }
 
-    /// Remembers who signed an entry, as verified by a key that was listed when it was made.
+    /// Caches who signed an entry, verified by a key that was listed when the entry was made.
     pub(in crate::ledger) fn remember_signer(&self, id: EntryId, key: PublicKey) {
         self.repository.ledger_cache().signers.insert(id, key, 150);
     }
 
-    /// The signers of entries of `evidence`.
+    /// Gathers the keys that signed entries of `evidence`.
     pub(super) fn gather_evidence_signers(
         &self,
         policy: &Policy,
@@ -177,7 +178,7 @@ impl FactGatherer<'_> {
     }
 }
 
-/// All keys of a policy, retired ones too.
+/// Returns all keys of a policy, including retired ones.
 fn list_keys(policy: &Policy) -> Vec<PublicKey> {
     policy
         .people

@@ -25,7 +25,8 @@ type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
 type Tags = Result<Vec<(String, CommitId)>>;
 
 impl FactGatherer<'_> {
-    /// The versions of the changed components. What a command prints is not known here.
+    /// Gathers the versions of the changed components. A version that a command prints is unknown
+    /// here.
     pub(super) fn gather_versions(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
         let Some(rule) = plan
             .environment
@@ -40,7 +41,7 @@ impl FactGatherer<'_> {
             .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));
     }
 
-    /// The versions that a rule finds for components at commits; what a command prints is left out.
+    /// Reads the versions of components at commits. A version that a command prints is left out.
     pub fn read_versions(
         &self,
         rule: &VersionRule,
@@ -100,7 +101,7 @@ impl FactGatherer<'_> {
             .map_err(|error| format!("{} at {}: {error}", harmless(&path), commit.short()))
     }
 
-    /// The bytes of a file in a tree of the code; none if there is no such file.
+    /// Returns the bytes of a file in a tree of the code; `None` if there is no such file.
     fn read_code_file(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
         let mut found = (root, true);
         for part in path.split('/') {
@@ -143,7 +144,7 @@ impl FactGatherer<'_> {
     }
 }
 
-/// The folder of refs that a component's version tags are in.
+/// Returns the folder of refs that a component's version tags are in.
 fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
@@ -153,7 +154,7 @@ fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
     format!("refs/tags/{folder}")
 }
 
-/// The highest version among the tags on a commit.
+/// Returns the highest version among the tags on a commit.
 fn find_highest_version(
     tag: &VersionTag,
     scheme: Scheme,
