@@ -2,7 +2,7 @@
 //!
 //! The map, one sentence a module; `ARCHITECTURE.md` has the whole picture, `FORMAT.md` the bytes.
 //!
-//! - [`domain`]: names, entries, states, policies and the gates, pure and using nothing of the rest.
+//! - [`domain`]: names, entries, states, policies and rules, pure and using nothing of the rest.
 //! - [`clock`]: the one clock and the one source of random bytes.
 //! - [`signing`]: minisign keys and signatures, verified strictly.
 //! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.

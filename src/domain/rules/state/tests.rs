@@ -117,7 +117,7 @@ fn the_newest_run() {
     }
 }
 
-/// The gates judged the start: a finish says nothing else.
+/// The rules judged the start. A finish must repeat it.
 #[test]
 fn a_finish_repeats_its_start() {
     type Edit = fn(&mut Finish);

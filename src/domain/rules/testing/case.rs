@@ -218,7 +218,7 @@ impl Case {
         self
     }
 
-    /// What the gates say.
+    /// Returns the verdict.
     pub fn verdict(&self) -> Verdict {
         let request = Request::Entry {
             statement: &self.statement,
