@@ -126,7 +126,8 @@ fn approve_command(ctx: &Context<'_>, kind: Kind, one: &CommitApprovals<'_>) -> 
             .changes
             .iter()
             .map(|it| format!(" --component {}", it.target.component))
-            .collect(),
+            .collect::<Vec<_>>()
+            .concat(),
         _ if destroys => " --destroy".to_owned(),
         _ => String::new(),
     };

@@ -121,9 +121,9 @@ mod tests {
             }
             case.now = noon().minus(Span::seconds(ahead));
             if good {
-                case.passes(Rule::Time)
+                case.passes(Rule::Time);
             } else {
-                drop(case.fails(Rule::Time, "off the clock"))
+                drop(case.fails(Rule::Time, "off the clock"));
             }
         }
     }

@@ -142,9 +142,9 @@ fn rollback() {
         let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
         case.facts.earlier_runs.insert(parse("catalogue"), Ok(log));
         if same {
-            case.passes(Rule::Artifact)
+            case.passes(Rule::Artifact);
         } else {
-            drop(case.fails(Rule::Artifact, "then it was"))
+            drop(case.fails(Rule::Artifact, "then it was"));
         }
     }
 }

@@ -24,13 +24,13 @@ fn one_place_only() {
     case().passes(Rule::Chain);
     let edits: [(&str, Edit); 6] = [
         ("another project", |it| {
-            it.statement.project = EntryId(oid(9))
+            it.statement.project = EntryId(oid(9));
         }),
         ("has moved on", |it| it.statement.previous = EntryId(oid(9))),
         ("numbered 2", |it| it.statement.sequence = 2),
         ("no environment qa", |it| it.statement.ledger = parse("qa")),
         ("no environment prod-1", |it| {
-            it.statement.environment = Some(parse("prod-1"))
+            it.statement.environment = Some(parse("prod-1"));
         }),
         ("no environment pr", |it| it.statement.ledger = parse("pr")),
     ];

@@ -188,9 +188,9 @@ fn component_by_component() {
         let mut case = Case::new(&format!("{POLICY}{policy}"), "prod", "alice", two(web));
         case.source(vec![("ci", ran("api", 1, None))]);
         if passes {
-            case.passes(Rule::PreviousEnvironment)
+            case.passes(Rule::PreviousEnvironment);
         } else {
-            drop(case.fails(Rule::PreviousEnvironment, "web: stage never ran"))
+            drop(case.fails(Rule::PreviousEnvironment, "web: stage never ran"));
         }
     }
 }

@@ -126,20 +126,20 @@ fn a_finish_repeats_its_start() {
         ("approvers", |it| it.approved_by = vec![parse("bob")]),
         ("description", |it| it.description = Some(parse("x"))),
         ("reason to break glass", |it| {
-            it.break_glass = Some(parse("x"))
+            it.break_glass = Some(parse("x"));
         }),
         ("components or commits", |it| {
-            it.components[0].target.commit = commit(3)
+            it.components[0].target.commit = commit(3);
         }),
         ("components or commits", |it| {
-            it.components[0].target.content = Some(content(3))
+            it.components[0].target.content = Some(content(3));
         }),
         ("components or commits", |it| {
-            it.components[0].target.version = Some(parse("9"))
+            it.components[0].target.version = Some(parse("9"));
         }),
         ("components or commits", |it| it.components.clear()),
         ("cannot have ended so", |it| {
-            it.components[0].outcome = Outcome::Destroyed
+            it.components[0].outcome = Outcome::Destroyed;
         }),
     ];
     for (words, edit) in edits {
