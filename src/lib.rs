@@ -1,6 +1,6 @@
 //! git-deploy: a signed deployment ledger inside git.
 //!
-//! The map, one sentence a module; `ARCHITECTURE.md` has the whole picture, `FORMAT.md` the bytes.
+//! `ARCHITECTURE.md` gives the whole picture, `FORMAT.md` the stored bytes. The modules:
 //!
 //! - [`domain`]: names, entries, states, policies and rules, pure and using nothing of the rest.
 //! - [`clock`]: the one clock and the one source of random bytes.

@@ -1,4 +1,4 @@
-//! What happened: the table of `git deploy log`, and the document `git-deploy/log/v1`.
+//! The history of the ledgers: the table of `git deploy log`, and the document `git-deploy/log/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,9 +18,9 @@ use crate::domain::time::Time;
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
-    /// Newest first.
+    /// The entries, newest first.
     pub entries: Vec<Event>,
-    /// Whether there are older ones that were not asked for.
+    /// Whether there are older entries that were not requested.
     pub more: bool,
 }
 
@@ -28,33 +28,33 @@ pub struct Log {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// The ledger commit that says so.
+    /// The ledger commit.
     pub entry: EntryId,
     /// Its ledger.
     pub ledger: LedgerName,
     /// The environment; absent in `policy` and `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvName>,
-    /// When.
+    /// When it was signed.
     pub at: Time,
     /// Who signed.
     pub by: Person,
-    /// On whose behalf.
+    /// The person on whose behalf it was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// The action's word, as in the entry.
+    /// The name of the action, as in the entry.
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
     pub verb: &'static str,
-    /// What it happened to, for people.
+    /// What it concerns, in words.
     pub what: String,
-    /// The components, where the entry speaks of any at a commit.
+    /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Part>,
-    /// Whose approvals count for it.
+    /// The people whose approvals count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
-    /// The reason why rules were broken.
+    /// The reason for breaking the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
 }
@@ -70,15 +70,15 @@ pub struct Part {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// How it ended, where it has.
+    /// The outcome, if it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// What its check said.
+    /// The result of its verification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationResult>,
 }
 
-/// What an entry says, for people and programs.
+/// Converts an entry for the table and the document.
 pub fn event(entry: EntryId, statement: &Statement) -> Event {
     let (approved_by, break_glass) = people(statement);
     Event {
@@ -97,6 +97,7 @@ pub fn event(entry: EntryId, statement: &Statement) -> Event {
     }
 }
 
+/// Returns the approvers, and the reason for breaking the rules.
 fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     match &statement.action {
         Action::Finish(it) => (it.approved_by.clone(), it.break_glass.clone()),
@@ -107,6 +108,7 @@ fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     }
 }
 
+/// Returns the components that an entry names, with their outcomes if it has any.
 fn parts(statement: &Statement) -> Vec<Part> {
     let part = |target: &Target, ended: Option<&Ended>| Part {
         component: target.component.clone(),
@@ -130,7 +132,7 @@ fn parts(statement: &Statement) -> Vec<Part> {
     }
 }
 
-/// One word for what happened.
+/// Returns one word for what happened.
 fn verb(statement: &Statement) -> &'static str {
     match &statement.action {
         Action::Baseline(_) => "baseline",
@@ -157,6 +159,7 @@ fn verb(statement: &Statement) -> &'static str {
     }
 }
 
+/// Returns one word for the outcome of a deployment.
 fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
     match (summary(ended), kind) {
         (_, Kind::Exec) => "executed",
@@ -167,7 +170,7 @@ fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
     }
 }
 
-/// What it happened to.
+/// Returns what an action concerns, in words.
 fn what(action: &Action) -> String {
     let quoted = |text: &Line| format!("\"{text}\"");
     match action {
@@ -245,9 +248,10 @@ fn what(action: &Action) -> String {
     }
 }
 
-/// More components than this are counted, not named.
+/// A list with more components than this shows only their number.
 const NAMED: usize = 4;
 
+/// Returns the targets in words, or their number if there are many.
 fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() > NAMED {
@@ -270,6 +274,7 @@ fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     all.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the names of components, or their number if there are many.
 fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
     if all.len() > NAMED {
@@ -279,6 +284,7 @@ fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     }
 }
 
+/// Returns the targets that a deployment would change, or all if it changes none.
 fn asked(deployment: &Deployment) -> String {
     let changed: Vec<&Target> = deployment
         .components
@@ -293,6 +299,7 @@ fn asked(deployment: &Deployment) -> String {
     }
 }
 
+/// Returns the targets that failed, or else those that changed, or else all.
 fn moved(ended: &[Ended]) -> String {
     let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
         ended
@@ -301,17 +308,19 @@ fn moved(ended: &[Ended]) -> String {
             .map(|it| &it.target)
             .collect()
     };
-    // Of a failure those that failed: what was skipped because of it, or had gone well before, is in the entry.
+    // After a failure the failed components matter. The entry itself lists those that were skipped
+    // or had succeeded.
     let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
     let moved = of(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
     let shown = [bad, moved].into_iter().find(|targets| !targets.is_empty());
     targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
 }
 
-/// The table; `when` shows a moment.
+/// Renders the table. `when` formats a time.
 pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let whole = table(log, true, when);
-    // Where the terminal is narrow an entry's id says enough beside its place; git finds it by that.
+    // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
+    // id alone.
     if whole.fits(width) {
         whole.render(width)
     } else {
@@ -319,8 +328,10 @@ pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> S
     }
 }
 
+/// Builds the table. `ledgers` adds the ledger to the entry's id.
 fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
-    // People are looked up by `show`; where it was is told apart in fewer columns than what it was.
+    // `show` lists the people, so their column gives way before others. A shortened place is still
+    // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
         .elastic(&[4, 1, 3])
         .least(1, 14);
@@ -358,6 +369,7 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     table
 }
 
+/// Returns who signed, on whose behalf, and who approved.
 fn who(event: &Event) -> String {
     let behalf = event
         .requested_by
