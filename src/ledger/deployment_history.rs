@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::LedgerHistory;
-use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -13,7 +13,7 @@ use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// The actions that change what is running or report its health.
-const DEEDS: [&str; 6] = [
+const DEPLOYMENT_ACTIONS: [&str; 6] = [
     "baseline",
     "start",
     "finish",
@@ -27,13 +27,13 @@ const DEEDS: [&str; 6] = [
 /// to the success that deployed a content which `commit` left unchanged.
 ///
 /// `member` is the environment if the ledger belongs to a pattern.
-pub fn deeds_since(
+pub fn entries_since(
     history: &LedgerHistory<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     commit: CommitId,
     since: Time,
-) -> Result<Vec<Arc<Kept>>> {
+) -> Result<Vec<Arc<StoredEntry>>> {
     let mut found = Vec::new();
     let mut riding: BTreeSet<ComponentName> = BTreeSet::new();
     let mut ended: BTreeSet<u64> = BTreeSet::new();
@@ -44,7 +44,7 @@ pub fn deeds_since(
         }
         let here = member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) {
+        if !here || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str()) {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
@@ -54,7 +54,7 @@ pub fn deeds_since(
             Action::Abort(it) => drop(ended.insert(it.start)),
             _ => {}
         }
-        for it in kept.statement.ended() {
+        for it in kept.statement.component_results() {
             match it.outcome {
                 Outcome::Unchanged if it.target.commit == commit => {
                     riding.insert(it.target.component);
@@ -75,14 +75,14 @@ pub fn deeds_since(
 ///
 /// `judge` gets each period with what the entries since its start tell about it, newest first, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.
-pub fn newest_good<T>(
+pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     components: BTreeSet<ComponentName>,
     judge: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
+    let mut open: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
     let mut found = BTreeMap::new();
     for passed in history.walk(tip) {
@@ -99,13 +99,16 @@ pub fn newest_good<T>(
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
+        if !here
+            || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str())
+            || !open.keys().any(named)
+        {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
         let began: BTreeSet<ComponentName> = kept
             .statement
-            .ended()
+            .component_results()
             .into_iter()
             .map(|it| it.target.component)
             .collect();

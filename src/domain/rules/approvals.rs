@@ -16,7 +16,7 @@ use super::facts::Fact;
 use super::findings::join_names;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, Intent, Kind};
+use crate::domain::entry::{Action, DeploymentKind, Intent};
 use crate::domain::name::Person;
 use crate::domain::verdict::{Check, Rule};
 
@@ -90,7 +90,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         ));
     }
     let not_required = ctx.environment()?.approvals.is_empty() || is_exempt(deployment);
-    if deployment.kind == Kind::Exec && approvals.is_empty() && !not_required {
+    if deployment.kind == DeploymentKind::Exec && approvals.is_empty() && !not_required {
         // An approval is for components at a commit: a command that names none would need no approval.
         violations.push(Check::fail(
             Rule::Approvals,
@@ -115,14 +115,14 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 }
 
 /// Returns the command that approves what is missing at one commit.
-fn approve_command(ctx: &Context<'_>, kind: Kind, one: &CommitApprovals<'_>) -> String {
+fn approve_command(ctx: &Context<'_>, kind: DeploymentKind, one: &CommitApprovals<'_>) -> String {
     let destroys = one
         .changes
         .iter()
         .any(|change| change.intent == Intent::Destroy);
     let options = match kind {
         // A running component is approved for destruction only by its name.
-        Kind::Destroy => one
+        DeploymentKind::Destroy => one
             .changes
             .iter()
             .map(|it| format!(" --component {}", it.target.component))

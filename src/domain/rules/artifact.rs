@@ -11,7 +11,9 @@ use super::findings::{COMPONENT, Findings, Violation, join_names};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use super::{key_trust, previous_log};
-use crate::domain::entry::{Action, Artifact, Change, Image, Intent, Kept, Kind};
+use crate::domain::entry::{
+    Action, Artifact, ComponentChange, DeploymentKind, Image, Intent, StoredEntry,
+};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -58,7 +60,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         return check_registration(ctx, artifact);
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
-    let rollback = deployment.kind == Kind::Rollback;
+    let rollback = deployment.kind == DeploymentKind::Rollback;
     // Where nobody is named to say what was built, and nothing must be, what an entry names is its own affair.
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
@@ -123,7 +125,11 @@ fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
     Ok(found.checks())
 }
 
-fn check_as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Fact<Option<Violation>> {
+fn check_as_built(
+    ctx: &Context<'_>,
+    change: &ComponentChange,
+    required: bool,
+) -> Fact<Option<Violation>> {
     let (target, named) = (&change.target, &change.target.artifacts);
     if !required && named.is_empty() {
         return Ok(None);
@@ -188,11 +194,11 @@ fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<Str
 }
 
 /// Checks that the change names the artifacts that ran in the previous environment.
-fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
+fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
     };
-    let hotfix = ctx.deployment()?.kind == Kind::Hotfix;
+    let hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
     let history = match previous_log::previous_history(ctx, change) {
         // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
         Err(_) if hotfix => return Ok(None),
@@ -216,14 +222,15 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &Change) -> Fact<Option<Viola
 }
 
 /// Checks that a rollback names the artifacts that ran back then.
-fn check_as_in_earlier_run(ctx: &Context<'_>, change: &Change) -> Fact<Option<Violation>> {
+fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("what ran here before was not read".to_owned()),
     };
-    let put =
-        |kept: &&std::sync::Arc<Kept>| !matches!(kept.statement.action, Action::Verification(_));
+    let put = |kept: &&std::sync::Arc<StoredEntry>| {
+        !matches!(kept.statement.action, Action::Verification(_))
+    };
     // Whether it ran at all is the direction's rule.
     let Some(then) = earlier.iter().find(put) else {
         return Ok(None);
@@ -232,8 +239,8 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &Change) -> Fact<Option<Vi
 }
 
 /// Returns the artifacts that an entry deployed for the component.
-fn artifacts_of(entry: &Kept, change: &Change) -> BTreeSet<Image> {
-    let ended = entry.statement.end_of(&change.target.component);
+fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image> {
+    let ended = entry.statement.component_result(&change.target.component);
     ended
         .into_iter()
         .flat_map(|it| it.target.artifacts)
@@ -241,7 +248,7 @@ fn artifacts_of(entry: &Kept, change: &Change) -> BTreeSet<Image> {
 }
 
 /// Describes the artifacts of an entry and of the change, if they differ.
-fn describe_difference(entry: &Kept, change: &Change) -> Option<String> {
+fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<String> {
     let then = artifacts_of(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
     let show = |images: &BTreeSet<Image>| {

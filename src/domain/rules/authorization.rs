@@ -9,11 +9,11 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::{Chain, Fact};
 use super::request::Request;
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Abort, Action, Deployment, Kind, Publish, Statement, Yank};
+use crate::domain::entry::{Abort, Action, Deployment, DeploymentKind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::policy::{Environment, Members, Policy, PredicateType, Standing};
-use crate::domain::state::Run;
+use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
 /// Why somebody may not; `None` if they may.
@@ -161,7 +161,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             Ok(kind) => object_unless(ctx.policy.may_vouch(by, &kind), || {
                 format!("{by} may not vouch with {kind}")
             }),
-            Err(error) => Some(crate::domain::text::harmless(&error.to_string())),
+            Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
         // Anyone listed may stop something from spreading.
         Action::Yank(_) => None,
@@ -199,23 +199,23 @@ fn check_deployer(
         };
     }
     match deployment.kind {
-        Kind::Deploy | Kind::Destroy => {
+        DeploymentKind::Deploy | DeploymentKind::Destroy => {
             check_member(by, &environment.deployers, || format!("deploy to {place}"))
         }
-        Kind::Rollback => check_member(by, &environment.rollback_by, || {
+        DeploymentKind::Rollback => check_member(by, &environment.rollback_by, || {
             format!("roll {place} back")
         }),
-        Kind::Exec => check_member(by, &environment.exec_by, || {
+        DeploymentKind::Exec => check_member(by, &environment.exec_by, || {
             format!("run commands in {place}")
         }),
-        Kind::Hotfix => match &environment.hotfix {
+        DeploymentKind::Hotfix => match &environment.hotfix {
             None => Some(format!("nobody may deploy a hotfix to {place}")),
             Some(hotfix) => check_member(by, &hotfix.by, || format!("deploy a hotfix to {place}")),
         },
     }
 }
 
-fn find_run<'a>(ctx: &Context<'a>, start: u64) -> Fact<Option<Run<'a>>> {
+fn find_run<'a>(ctx: &Context<'a>, start: u64) -> Fact<Option<OpenRun<'a>>> {
     Ok(ctx.environment_state()?.run(start))
 }
 

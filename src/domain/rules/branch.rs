@@ -107,12 +107,12 @@ pub(super) fn check_runs(
     component: &ComponentName,
 ) -> Fact<Option<Violation>> {
     let (here, environment) = (ctx.environment_state()?, ctx.environment_label());
-    if here.unknown(component).is_some() {
+    if here.unknown_since(component).is_some() {
         return Err(format!(
             "nobody knows what {environment} runs since a deployment failed"
         ));
     }
-    if let Some(run) = here.run_of(component) {
+    if let Some(run) = here.run_changing(component) {
         return Err(format!(
             "{environment} is being changed by run {}",
             run.sequence

@@ -9,7 +9,7 @@ use super::facts::{Chain, Fact};
 use super::request::Request;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Statement};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -37,7 +37,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
         if let Some(Err(what)) = &ctx.facts.stored_as_computed {
             against.push(fail(format!(
                 "what was pushed is not what the entry gives: {}",
-                harmless(what)
+                sanitize(what)
             )));
         }
         pass_if_none(Rule::Chain, against)
@@ -122,7 +122,7 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
                 Rule::Chain,
                 format!("the {ledger} it has seen was not looked up"),
             )),
-            Some(Err(why)) => Some(Check::unknown(Rule::Chain, harmless(why))),
+            Some(Err(why)) => Some(Check::unknown(Rule::Chain, sanitize(why))),
             Some(Ok(fact)) if !fact.reachable => Some(fail(format!(
                 "what it has seen of {ledger} is not in {ledger}"
             ))),

@@ -13,11 +13,11 @@ use super::findings::{Violation, format_moment, join_names};
 use super::key_trust;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, Attestation, AttestationResult, Kept};
+use crate::domain::entry::{Action, Attestation, AttestationResult, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::Label;
 use crate::domain::policy::{PredicateType, RequiredCheck};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -66,7 +66,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         match check_attestation(ctx, required, commit) {
             Ok(None) => {}
             Ok(Some(against)) => checks.push(against.check(Rule::Checks)),
-            Err(why) => checks.push(Check::unknown(Rule::Checks, harmless(&why))),
+            Err(why) => checks.push(Check::unknown(Rule::Checks, sanitize(&why))),
         }
     }
     Ok(if checks.is_empty() {
@@ -117,7 +117,7 @@ fn check_attestation(
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the evidence was not read".to_owned()),
     };
-    let mut newest: BTreeMap<Option<&Label>, (&Kept, AttestationResult)> = BTreeMap::new();
+    let mut newest: BTreeMap<Option<&Label>, (&StoredEntry, AttestationResult)> = BTreeMap::new();
     for kept in evidence {
         let Action::Attestation(it) = &kept.statement.action else {
             continue;
@@ -157,7 +157,7 @@ fn check_attestation(
 fn is_accepted(
     ctx: &Context<'_>,
     required: &RequiredCheck,
-    kept: &Kept,
+    kept: &StoredEntry,
     it: &Attestation,
 ) -> Fact<bool> {
     let by = &kept.statement.by;

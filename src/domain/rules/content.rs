@@ -8,11 +8,13 @@ use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Action, Change, Component, Deployment, Intent, Kind, Publish};
+use crate::domain::entry::{
+    Action, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent, Publish,
+};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -125,7 +127,7 @@ fn check_content(
         Err(_) if ctx.facts.missing_commits.contains(&commit) => None,
         Err(why) => Some(Check::unknown(
             Rule::Content,
-            crate::domain::text::harmless(&why),
+            crate::domain::text::sanitize(&why),
         )),
         Ok(found) if found == said => None,
         Ok(None) => Some(fail(format!("{component} is absent at {}", commit.short()))),
@@ -150,7 +152,12 @@ fn check_deployment(ctx: &Context<'_>, deployment: &Deployment) -> Fact<Vec<Chec
         .collect())
 }
 
-fn check_change(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option<Check> {
+fn check_change(
+    ctx: &Context<'_>,
+    here: EnvState<'_>,
+    kind: DeploymentKind,
+    change: &ComponentChange,
+) -> Option<Check> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let runs = here.commit(component);
     if change.from != runs {
@@ -168,17 +175,19 @@ fn check_change(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) 
         )));
     }
     match (kind, change.intent) {
-        (Kind::Destroy, _) => (Some(commit) != here.standing(component)).then(|| {
-            fail(format!(
-                "{component} is destroyed as it runs, at another commit than {}",
-                commit.short()
-            ))
-        }),
+        (DeploymentKind::Destroy, _) => {
+            (Some(commit) != here.present_commit(component)).then(|| {
+                fail(format!(
+                    "{component} is destroyed as it runs, at another commit than {}",
+                    commit.short()
+                ))
+            })
+        }
         // What the policy no longer knows has nothing left to be compared with.
         (_, Intent::Destroy) if check_component_known(ctx, component).is_some() => None,
         (_, Intent::Destroy) => check_content(ctx, component, commit, None),
         // What runs may be of a component that is no longer in the policy, and be commanded all the same.
-        (Kind::Exec, _) => (change.target.content != here.content(component))
+        (DeploymentKind::Exec, _) => (change.target.content != here.content(component))
             .then(|| fail(format!("the content of {component} is not what runs"))),
         (_, Intent::Change) => check_component_known(ctx, component)
             .or_else(|| check_content(ctx, component, commit, change.target.content)),
@@ -189,9 +198,9 @@ fn check_change(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) 
 }
 
 /// Checks that an unchanged component has the running content, and that this content is known.
-fn check_unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
+fn check_unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let component = &change.target.component;
-    if here.unknown(component).is_some() {
+    if here.unknown_since(component).is_some() {
         Some(fail(format!(
             "nobody knows what runs of {component}: it cannot be unchanged"
         )))
@@ -204,7 +213,7 @@ fn check_unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
     }
 }
 
-fn check_verification(ctx: &Context<'_>, components: &[Component]) -> Fact<Vec<Check>> {
+fn check_verification(ctx: &Context<'_>, components: &[ComponentAtCommit]) -> Fact<Vec<Check>> {
     let here = ctx.environment_state()?;
     let other = components
         .iter()

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use super::facts::{Fact, Facts};
 use super::request::{Request, RequestContext};
 use super::rule::Rule;
-use crate::domain::entry::{Change, Deployment, Intent, Kind, Statement, Target};
+use crate::domain::entry::{
+    ComponentChange, Deployment, DeploymentKind, Intent, Statement, Target,
+};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
-use crate::domain::state::{Here, State};
-use crate::domain::text::harmless;
+use crate::domain::state::{EnvState, State};
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::Check;
 
@@ -83,7 +85,7 @@ impl<'a> Context<'a> {
     }
 
     /// Returns the part of that state that is the request's environment.
-    pub fn environment_state(&self) -> Fact<Here<'a>> {
+    pub fn environment_state(&self) -> Fact<EnvState<'a>> {
         let environment = match self.request {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
             Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
@@ -91,7 +93,7 @@ impl<'a> Context<'a> {
                 .and_then(|rules| rules.ephemeral)
                 .map(|_| environment),
         };
-        Ok(self.state()?.at(environment))
+        Ok(self.state()?.environment(environment))
     }
 
     /// Returns the policy of the environment. Entries without one do not face the rules that ask for it.
@@ -155,7 +157,7 @@ impl<'a> Context<'a> {
                 None if from.is_none() => continue,
                 None => Intent::Destroy,
                 Some(_)
-                    if here.unknown(&component).is_none()
+                    if here.unknown_since(&component).is_none()
                         && content == here.content(&component) =>
                 {
                     Intent::Unchanged
@@ -169,24 +171,24 @@ impl<'a> Context<'a> {
                 version: None,
                 artifacts: Vec::new(),
             };
-            components.push(Change {
+            components.push(ComponentChange {
                 target,
                 from,
                 plan: None,
                 intent,
             });
         }
-        Ok(Deployment::new(Kind::Deploy, components))
+        Ok(Deployment::new(DeploymentKind::Deploy, components))
     }
 }
 
 /// Returns the checks, or a missing fact as "cannot tell".
 pub(super) fn or_unknown(rule: Rule, checks: Fact<Vec<Check>>) -> Vec<Check> {
-    checks.unwrap_or_else(|why| vec![Check::unknown(rule, harmless(&why))])
+    checks.unwrap_or_else(|why| vec![Check::unknown(rule, sanitize(&why))])
 }
 
 /// Returns whether a change puts a component at another commit, even with the same content.
-pub(super) fn moves_component(change: &Change) -> bool {
+pub(super) fn moves_component(change: &ComponentChange) -> bool {
     change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::entry::Kept;
+use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, LedgerName, ProjectName};
 use crate::domain::state::State;
@@ -17,7 +17,7 @@ use crate::domain::time::{Span, Time};
 pub type Fact<T> = Result<T, String>;
 
 /// The largest difference allowed between an entry's time and the server's clock, and between a commit's time and an entry's.
-pub const SKEW: Span = Span::seconds(300);
+pub const SKEW: Span = Span::from_seconds(300);
 
 /// The end of the ledger's chain, which an entry is to follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +82,11 @@ pub struct Facts {
     pub contains: BTreeMap<(CommitId, CommitId), Fact<bool>>,
     /// For each changed component and its commit, the entries of the `promote_from` environment about the component, newest first:
     /// all since the commit was made (less [`SKEW`]), and back to the success that put its content there.
-    pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<Kept>>>>,
+    pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
     /// The state of the `promote_from` environment.
     pub previous_state: Option<Fact<State>>,
     /// The entries of `evidence` about the request's commits, and the artifacts of its components' contents; newest first.
-    pub evidence: Option<Fact<Vec<Arc<Kept>>>>,
+    pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
     pub yanks: Option<Fact<State>>,
     /// The key that signed each entry that may count: the approvals of the request's commits (or of its policy) in `state`, and the
@@ -100,7 +100,7 @@ pub struct Facts {
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
     /// For a rollback: for each component, the newest entry of this ledger that deployed the wanted content, and the newest later
     /// verification of that run period, newest first; empty if the content never ran here, or the wanted commit was never here.
-    pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<Kept>>>>,
+    pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen` names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,
     /// The key for which the server's owner has armed a recovery, if any.

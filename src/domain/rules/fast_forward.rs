@@ -7,10 +7,11 @@ use super::facts::Fact;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, Change, Deployment, Intent, Kept, Kind, Outcome, VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Intent, Outcome, StoredEntry,
+    VerificationResult,
 };
 use crate::domain::name::ComponentName;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -52,13 +53,13 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let mut against = Vec::new();
     for change in deployment.changed() {
         let found = match deployment.kind {
-            Kind::Rollback => check_rollback(ctx, change),
+            DeploymentKind::Rollback => check_rollback(ctx, change),
             _ => check_forward(ctx, here, deployment, change),
         };
         against.extend(found.unwrap_or_else(|why| {
             Some(Check::unknown(
                 Rule::FastForward,
-                crate::domain::text::harmless(&why),
+                crate::domain::text::sanitize(&why),
             ))
         }));
     }
@@ -73,17 +74,17 @@ fn fail(why: impl Into<String>) -> Check {
 /// environment has a branch.
 fn check_forward(
     ctx: &Context<'_>,
-    here: Here<'_>,
+    here: EnvState<'_>,
     deployment: &Deployment,
-    change: &Change,
+    change: &ComponentChange,
 ) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let Some(runs) = here.commit(component) else {
         return Ok(None);
     };
     let equal =
-        here.unknown(component).is_none() && here.content(component) == change.target.content;
-    let hotfix = deployment.kind == Kind::Hotfix;
+        here.unknown_since(component).is_none() && here.content(component) == change.target.content;
+    let hotfix = deployment.kind == DeploymentKind::Hotfix;
     let asked = hotfix || ctx.environment()?.branch.is_some() && !equal;
     if !asked || ctx.contains(commit, runs)? {
         return Ok(None);
@@ -105,7 +106,7 @@ fn check_forward(
 }
 
 /// Checks that a rollback goes to content that ran here and was a verified success.
-fn check_rollback(ctx: &Context<'_>, change: &Change) -> Fact<Option<Check>> {
+fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
     let (component, place) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
         // Otherwise an old commit without the component would take it away, and nobody be asked.
@@ -150,9 +151,13 @@ fn check_rollback(ctx: &Context<'_>, change: &Change) -> Fact<Option<Check>> {
 
 /// Returns whether the success of an entry was verified; `None` if the entry did not deploy the
 /// wanted content here.
-fn verified_success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
+fn verified_success(
+    ctx: &Context<'_>,
+    change: &ComponentChange,
+    kept: &StoredEntry,
+) -> Option<bool> {
     let component = &change.target.component;
-    let ended = kept.statement.end_of(component)?;
+    let ended = kept.statement.component_result(component)?;
     let this = ended.outcome == Outcome::Succeeded && ended.target.content == change.target.content;
     // A baseline is an admin's word, and asks for no verification.
     let baseline = matches!(kept.statement.action, Action::Baseline(_));

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use super::context::pass_if_none;
 use super::facts::Fact;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
@@ -73,7 +73,7 @@ impl Findings {
                 .push(component.to_string()),
             Err(why) => self
                 .missing
-                .entry(harmless(&why))
+                .entry(sanitize(&why))
                 .or_default()
                 .push(component.to_string()),
         }
@@ -198,9 +198,12 @@ mod tests {
     #[test]
     fn words_for_times() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
-        assert_eq!(format_moment(now.minus(Span::seconds(1200)), now), "09:40");
         assert_eq!(
-            format_moment(now.minus(Span::days(1)), now),
+            format_moment(now.minus(Span::from_seconds(1200)), now),
+            "09:40"
+        );
+        assert_eq!(
+            format_moment(now.minus(Span::from_days(1)), now),
             "2026-03-04 10:00"
         );
         for (seconds, words) in [
@@ -210,7 +213,7 @@ mod tests {
             (7201, "3 hours"),
             (200_000, "3 days"),
         ] {
-            assert_eq!(format_length(Span::seconds(seconds)), words);
+            assert_eq!(format_length(Span::from_seconds(seconds)), words);
         }
     }
 }

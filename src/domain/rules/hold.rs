@@ -6,8 +6,8 @@ use super::context::{Context, moves_component, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::Change;
-use crate::domain::state::Here;
+use crate::domain::entry::ComponentChange;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -40,7 +40,7 @@ fn find_holds(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .collect())
 }
 
-fn check_hold(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
+fn check_hold(ctx: &Context<'_>, here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let target = &change.target;
     let hold = here.hold(
         &target.component,
@@ -60,7 +60,7 @@ fn check_hold(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Chec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Kind, Outcome, VerificationResult};
+    use crate::domain::entry::{DeploymentKind, Outcome, VerificationResult};
     use crate::domain::rules::testing::{Case, change, deployment, ran, record, start};
 
     const POLICY: &str = "[environments]\nprod = { hotfix = {} }\n";
@@ -69,11 +69,18 @@ mod tests {
     #[test]
     fn holds() {
         let failed = record(
-            deployment(Kind::Deploy, vec![change("catalogue", 2, Some(1))]),
+            deployment(
+                DeploymentKind::Deploy,
+                vec![change("catalogue", 2, Some(1))],
+            ),
             Outcome::RolledBack,
             VerificationResult::None,
         );
-        for kind in [Kind::Deploy, Kind::Hotfix, Kind::Rollback] {
+        for kind in [
+            DeploymentKind::Deploy,
+            DeploymentKind::Hotfix,
+            DeploymentKind::Rollback,
+        ] {
             let history = vec![
                 ("alice", ran("catalogue", 1, None)),
                 ("alice", failed.clone()),

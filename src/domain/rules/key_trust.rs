@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::facts::Fact;
-use crate::domain::entry::Kept;
+use crate::domain::entry::StoredEntry;
 use crate::domain::name::Person;
 
 /// Returns whether the policy lists the key that signed an entry as a key of its signer, current or
 /// retired. A removed key is treated as stolen: what it signed does not count.
-pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &Kept) -> Fact<bool> {
+pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &StoredEntry) -> Fact<bool> {
     let statement = &kept.statement;
     if !ctx.policy.people.contains_key(&statement.by) {
         return Ok(false);

@@ -8,8 +8,8 @@ use super::context::{Context, moves_component, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, Change, Deployment, Kept, Kind};
-use crate::domain::state::Run;
+use crate::domain::entry::{Action, ComponentChange, Deployment, DeploymentKind, StoredEntry};
+use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -44,8 +44,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         ctx.environment_state()?,
         ctx.environment_label(),
     );
-    let stops = |lock: &&Arc<Kept>| deployment.kind != Kind::Rollback || is_by_person(ctx, lock);
-    let touched: Vec<&Change> = touched_changes(deployment).collect();
+    let stops = |lock: &&Arc<StoredEntry>| {
+        deployment.kind != DeploymentKind::Rollback || is_by_person(ctx, lock)
+    };
+    let touched: Vec<&ComponentChange> = touched_changes(deployment).collect();
     let mut against = Vec::new();
     if let Some(lock) = here.lock().filter(stops) {
         against.push(refuse_locked(&place, lock).remedy(format!("git deploy unlock {place}")));
@@ -83,7 +85,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 
 /// Returns whether the policy has an `apply` command for a component that the run changes. Without
 /// one another system deploys it.
-fn has_apply(ctx: &Context<'_>, run: Run<'_>) -> bool {
+fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
         ctx.policy
@@ -94,8 +96,11 @@ fn has_apply(ctx: &Context<'_>, run: Run<'_>) -> bool {
 
 /// Returns what a deployment touches: the components that change or move to another commit; all of
 /// them for `exec` and `destroy`.
-fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
-    let all = matches!(deployment.kind, Kind::Exec | Kind::Destroy);
+fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
+    let all = matches!(
+        deployment.kind,
+        DeploymentKind::Exec | DeploymentKind::Destroy
+    );
     deployment
         .components
         .iter()
@@ -104,29 +109,31 @@ fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
 
 /// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
 /// the two destroys the whole environment.
-fn conflicts(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
+fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
     // A run without a deployment cannot be, and would be in the way.
     let Some(other) = run.start.statement.deployment() else {
         return true;
     };
-    let same = |change: &Change| {
+    let same = |change: &ComponentChange| {
         touched
             .iter()
             .any(|mine| mine.target.component == change.target.component)
     };
-    other.kind == Kind::Destroy || deployment.kind == Kind::Destroy || other.changed().any(same)
+    other.kind == DeploymentKind::Destroy
+        || deployment.kind == DeploymentKind::Destroy
+        || other.changed().any(same)
 }
 
 /// Returns whether a person made a lock. A signer that the policy no longer lists counts as a
 /// person, so that the lock holds.
-fn is_by_person(ctx: &Context<'_>, lock: &Kept) -> bool {
+fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
     ctx.policy
         .people
         .get(&lock.statement.by)
         .is_none_or(|spec| !spec.machine)
 }
 
-fn refuse_locked(what: &str, lock: &Kept) -> Check {
+fn refuse_locked(what: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
     let reason = match &statement.action {
         Action::Lock(it) => it.reason.as_str(),
@@ -205,7 +212,7 @@ mod tests {
                 (Intent::Unchanged, change("api", 1, None).target.content);
             start(
                 1,
-                deployment(Kind::Deploy, vec![api, change("web", to, None)]),
+                deployment(DeploymentKind::Deploy, vec![api, change("web", to, None)]),
             )
         };
         Case::after(POLICY, "prod", history(), "alice", ride(2))
@@ -219,7 +226,7 @@ mod tests {
         let back = || {
             start(
                 1,
-                deployment(Kind::Rollback, vec![change("api", 1, Some(2))]),
+                deployment(DeploymentKind::Rollback, vec![change("api", 1, Some(2))]),
             )
         };
         for (by, stops) in [("ci", false), ("bob", true), ("mallory", true)] {
@@ -248,7 +255,10 @@ mod tests {
             "prod",
             history(),
             "alice",
-            start(2, deployment(Kind::Deploy, vec![change("api", 2, None)])),
+            start(
+                2,
+                deployment(DeploymentKind::Deploy, vec![change("api", 2, None)]),
+            ),
         )
         .fails(
             Rule::Lock,
@@ -265,10 +275,13 @@ mod tests {
             Some("git deploy record prod --finish --run 1")
         );
         Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
-        let back = start(2, deployment(Kind::Rollback, vec![change("api", 2, None)]));
+        let back = start(
+            2,
+            deployment(DeploymentKind::Rollback, vec![change("api", 2, None)]),
+        );
         Case::after(POLICY, "prod", history(), "alice", back).fails(Rule::Lock, "unfinished");
         let written = record(
-            deployment(Kind::Deploy, vec![change("api", 2, None)]),
+            deployment(DeploymentKind::Deploy, vec![change("api", 2, None)]),
             Outcome::Succeeded,
             VerificationResult::None,
         );
@@ -290,7 +303,7 @@ mod tests {
     /// a run.
     #[test]
     fn destruction_is_alone() {
-        let destroy = || start(1, deployment(Kind::Destroy, Vec::new()));
+        let destroy = || start(1, deployment(DeploymentKind::Destroy, Vec::new()));
         let within = |before, action| {
             Case::within(
                 POLICY,
@@ -314,7 +327,7 @@ mod tests {
     fn commands() {
         let mut api = change("api", 1, Some(1));
         api.intent = Intent::Unchanged;
-        let exec = || start(9, deployment(Kind::Exec, vec![api.clone()]));
+        let exec = || start(9, deployment(DeploymentKind::Exec, vec![api.clone()]));
         let history = vec![
             ("alice", ran("api", 1, None)),
             ("alice", deploy("api", 2, Some(1))),

@@ -8,8 +8,8 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Change, Intent, VerificationResult};
-use crate::domain::history::{Attempt, Failure, Latest, RunPeriod};
+use crate::domain::entry::{ComponentChange, Intent, VerificationResult};
+use crate::domain::history::{Attempt, AttemptFailure, LatestEvent, RunPeriod};
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
 use crate::domain::verdict::{Check, Rule};
@@ -46,7 +46,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 fn check_component(
     ctx: &Context<'_>,
     source: &EnvName,
-    change: &Change,
+    change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let (here, history) = (
@@ -58,7 +58,7 @@ fn check_component(
         let gone = previous_log::find_absences(&history, change)
             .next()
             .is_some();
-        let runs = here.commit(component).is_some() || here.unknown(component).is_some();
+        let runs = here.commit(component).is_some() || here.unknown_since(component).is_some();
         let against =
             || Violation::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
         return Ok((!gone && runs).then(against));
@@ -74,17 +74,17 @@ fn check_component(
             Violation::new(format!("its content is on hold in {source}")).remedy(unlock),
         ));
     }
-    Ok(match history.latest(commit, content) {
-        Latest::Never => {
+    Ok(match history.latest_event(commit, content) {
+        LatestEvent::Never => {
             Some(Violation::new(format!("{source} never ran {}", commit.short())).remedy(run))
         }
-        Latest::Failed(attempt) => {
+        LatestEvent::Failed(attempt) => {
             Some(Violation::new(describe_failure(ctx, source, change, attempt)).remedy(run))
         }
-        Latest::Ran(stay) => {
+        LatestEvent::Ran(stay) => {
             let counts = previous_log::none_counts(ctx, change);
             check_run_period(source, stay, counts).map(|against| {
-                match (stay.to, stay.baseline && counts) {
+                match (stay.to, stay.is_baseline && counts) {
                     // What does not change would only ride along on what it came with.
                     (None, true) => against.remedy(format!("{run} --all")),
                     (None, false) => against.remedy(format!("{run} --all --verification passed")),
@@ -98,13 +98,13 @@ fn check_component(
 fn describe_failure(
     ctx: &Context<'_>,
     source: &EnvName,
-    change: &Change,
+    change: &ComponentChange,
     attempt: &Attempt<'_>,
 ) -> String {
     let what = match attempt.failure {
-        Failure::Failed => "failed",
-        Failure::RolledBack => "was rolled back",
-        Failure::Aborted => "was given up",
+        AttemptFailure::Failed => "failed",
+        AttemptFailure::RolledBack => "was rolled back",
+        AttemptFailure::Aborted => "was given up",
     };
     let at = format_moment(attempt.entry.statement.at, ctx.now);
     let same = if attempt.commit == change.target.commit {
@@ -120,13 +120,13 @@ fn check_run_period(
     stay: &RunPeriod<'_>,
     none_counts: bool,
 ) -> Option<Violation> {
-    if stay.baseline {
+    if stay.is_baseline {
         Some(Violation::new(format!(
             "{source} has it from a baseline, which is no deployment"
         )))
     } else if stay.is_verified(none_counts) {
         None
-    } else if stay.verification() == VerificationResult::Failed {
+    } else if stay.last_verification() == VerificationResult::Failed {
         Some(Violation::new(format!(
             "its verification in {source} failed"
         )))

@@ -4,10 +4,10 @@ use super::context::Context;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::RequestContext;
-use crate::domain::entry::Change;
+use crate::domain::entry::ComponentChange;
 use crate::domain::history::{History, RunPeriod};
 use crate::domain::name::EnvName;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 
 /// Returns the need for the log, if there is a previous environment.
 ///
@@ -24,7 +24,10 @@ pub(super) fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
 }
 
 /// Returns the history of a changed component in the previous environment.
-pub(super) fn previous_history<'a>(ctx: &Context<'a>, change: &Change) -> Fact<History<'a>> {
+pub(super) fn previous_history<'a>(
+    ctx: &Context<'a>,
+    change: &ComponentChange,
+) -> Fact<History<'a>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     match ctx.facts.previous_log.get(&(component.clone(), commit)) {
         Some(Ok(entries)) => Ok(History::read(component, entries)),
@@ -34,7 +37,7 @@ pub(super) fn previous_history<'a>(ctx: &Context<'a>, change: &Change) -> Fact<H
 }
 
 /// Returns the state of the previous environment.
-pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<Here<'a>> {
+pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<EnvState<'a>> {
     match &ctx.facts.previous_state {
         Some(Ok(state)) => {
             let name = ctx.environment()?.promote_from.as_ref();
@@ -44,7 +47,7 @@ pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<Here<'a>> {
                     .environment(name)
                     .is_some_and(|it| it.ephemeral.is_some())
             };
-            Ok(state.at(name.filter(member)))
+            Ok(state.environment(name.filter(member)))
         }
         Some(Err(why)) => Err(why.clone()),
         None => Err("the state of the previous environment was not read".to_owned()),
@@ -52,7 +55,7 @@ pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<Here<'a>> {
 }
 
 /// Returns whether a missing verification counts as passed: the policy in force has no `verify` for the component.
-pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
+pub(super) fn none_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
     ctx.policy
         .component(&change.target.component)
         .is_none_or(|component| component.verify.is_none())
@@ -62,7 +65,7 @@ pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
 /// present one.
 pub(super) fn find_absences<'h, 'a>(
     history: &'h History<'a>,
-    change: &Change,
+    change: &ComponentChange,
 ) -> impl Iterator<Item = &'h RunPeriod<'a>> {
     let commit = change.target.commit;
     let gone = history

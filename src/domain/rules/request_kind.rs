@@ -1,6 +1,6 @@
 //! The kinds of requests, as far as rules tell them apart. Each rule's definition lists the kinds that face it.
 
-use crate::domain::entry::{Action, Deployment, Kind};
+use crate::domain::entry::{Action, Deployment, DeploymentKind};
 
 /// Defines the enum, the list of all kinds and their names from one line per kind.
 macro_rules! request_kinds {
@@ -118,11 +118,11 @@ impl RequestKind {
             return Self::BreakGlass;
         }
         match deployment.kind {
-            Kind::Deploy => Self::Deploy,
-            Kind::Hotfix => Self::Hotfix,
-            Kind::Rollback => Self::Rollback,
-            Kind::Destroy => Self::Destroy,
-            Kind::Exec => Self::Exec,
+            DeploymentKind::Deploy => Self::Deploy,
+            DeploymentKind::Hotfix => Self::Hotfix,
+            DeploymentKind::Rollback => Self::Rollback,
+            DeploymentKind::Destroy => Self::Destroy,
+            DeploymentKind::Exec => Self::Exec,
         }
     }
 

@@ -6,7 +6,7 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation, format_length, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Change, Intent};
+use crate::domain::entry::{ComponentChange, Intent};
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
 use crate::domain::time::{Span, Time};
@@ -49,12 +49,12 @@ fn check_component(
     ctx: &Context<'_>,
     source: &EnvName,
     soak: Span,
-    change: &Change,
+    change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
     let Some(mut times) = verified_times(ctx, change)? else {
         return Ok(None);
     };
-    let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).since(*from);
+    let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).duration_since(*from);
     if times.iter().any(|time| length(time) >= soak) {
         return Ok(None);
     }
@@ -74,7 +74,7 @@ fn check_component(
             format!(
                 "{source} {does} since {}, soak {soak}: {} left",
                 format_moment(*from, ctx.now),
-                format_length(Span::seconds(left))
+                format_length(Span::from_seconds(left))
             )
         }
         Some(time) => format!(
@@ -88,18 +88,18 @@ fn check_component(
 /// Returns the times during which the previous environment ran the commit verified, or was without a component that is destroyed.
 ///
 /// `None` if that component was absent before anything that the log was read for: its removal needs no soak.
-fn verified_times(ctx: &Context<'_>, change: &Change) -> Fact<Option<Vec<VerifiedTime>>> {
+fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
     let history = previous_log::previous_history(ctx, change)?;
     if change.intent != Intent::Destroy {
         let none_counts = previous_log::none_counts(ctx, change);
         let periods = history
             .run_periods_of(change.target.commit)
-            .filter(|period| !period.baseline);
-        let times = periods.flat_map(|period| period.verified(none_counts));
+            .filter(|period| !period.is_baseline);
+        let times = periods.flat_map(|period| period.verified_spans(none_counts));
         return Ok(Some(times.collect()));
     }
     let absent: Vec<_> = previous_log::find_absences(&history, change)
-        .flat_map(|period| period.verified(true))
+        .flat_map(|period| period.verified_spans(true))
         .collect();
     let component = &change.target.component;
     let always_absent = absent.is_empty()

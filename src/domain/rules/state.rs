@@ -8,11 +8,11 @@ use super::facts::Fact;
 use super::request::Request;
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, Deployment, Kind, PolicyRevoke, Revoke, Statement, Target, Unlock, Yank,
+    Action, Deployment, DeploymentKind, PolicyRevoke, Revoke, Statement, Target, Unlock, Yank,
 };
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
-use crate::domain::state::{Here, State};
+use crate::domain::state::{EnvState, State};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
@@ -53,7 +53,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         }
         Action::Record(it) => {
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::check_results(&it.deployment, &it.ended()));
+            against.extend(runs::check_results(&it.deployment, &it.component_results()));
         }
         Action::Resume(it) => against.extend(runs::check_resume(here, it)),
         Action::Finish(it) => against.extend(runs::check_finish(here, it)),
@@ -78,7 +78,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             let lasting = statement.environment.is_none();
             require(lasting, "an ephemeral environment has no baseline");
             let mut targets = it.components.iter();
-            let entered = targets.find(|target| here.entered(&target.component));
+            let entered = targets.find(|target| here.has_history(&target.component));
             against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
         Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
@@ -125,12 +125,12 @@ fn has_policy_approval(state: &State, revoke: &PolicyRevoke) -> bool {
     })
 }
 
-fn has_approval(here: Here<'_>, revoke: &Revoke) -> bool {
+fn has_approval(here: EnvState<'_>, revoke: &Revoke) -> bool {
     here.approvals()
         .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
 }
 
-fn has_lock_or_hold(here: Here<'_>, unlock: &Unlock) -> bool {
+fn has_lock_or_hold(here: EnvState<'_>, unlock: &Unlock) -> bool {
     if unlock.commit.is_some() {
         return unlock
             .holds
@@ -157,22 +157,22 @@ fn check_deployment(
     ctx: &Context<'_>,
     statement: &Statement,
     deployment: &Deployment,
-    here: Here<'_>,
+    here: EnvState<'_>,
 ) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
-        let whole = deployment.kind == Kind::Destroy;
+        let whole = deployment.kind == DeploymentKind::Destroy;
         return Ok(whole
             .then(|| fail("only an ephemeral environment is destroyed as a whole"))
             .into_iter()
             .collect());
     };
     let mut against = Vec::new();
-    if deployment.kind == Kind::Destroy {
+    if deployment.kind == DeploymentKind::Destroy {
         let named = deployment
             .components
             .iter()
             .map(|change| &change.target.component);
-        if !here.all_standing().into_keys().eq(named) {
+        if !here.present_commits().into_keys().eq(named) {
             against
                 .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
         }
@@ -204,7 +204,7 @@ fn check_deployment(
         let all = state.environments();
         let others: Vec<&EnvName> = all
             .iter()
-            .filter(|other| state.at(Some(other)).exists())
+            .filter(|other| state.environment(Some(other)).exists())
             .collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
             against.push(refuse_over_limit(state, &others, bounds, statement.at));
@@ -220,7 +220,7 @@ fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now:
         others.len(),
         bounds.limit
     );
-    let ends = |name: &EnvName| state.at(Some(name)).expiry();
+    let ends = |name: &EnvName| state.environment(Some(name)).expires();
     match others.iter().min_by_key(|name| ends(name)) {
         None => fail(why),
         Some(first) if ends(first).is_some_and(|end| end <= now) => {

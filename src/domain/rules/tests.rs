@@ -7,7 +7,7 @@ use super::testing::{
 };
 use super::*;
 use crate::domain::entry::{
-    Action, Change, Deployment, Kind, Lock, Outcome, Revoke, VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Lock, Outcome, Revoke, VerificationResult,
 };
 use crate::domain::verdict::Decision;
 
@@ -134,7 +134,7 @@ fn names() {
     }
 }
 
-fn kind(kind: Kind, glass: bool) -> Deployment {
+fn kind(kind: DeploymentKind, glass: bool) -> Deployment {
     let mut it = deployment(kind, vec![change("catalogue", 1, None)]);
     it.break_glass = glass.then(|| parse("it burns"));
     it
@@ -164,10 +164,13 @@ fn rows() {
             .collect::<Vec<_>>()
     };
     let rows = [
-        (kind(Kind::Deploy, false), less(&[])),
-        (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
+        (kind(DeploymentKind::Deploy, false), less(&[])),
         (
-            kind(Kind::Rollback, false),
+            kind(DeploymentKind::Hotfix, false),
+            less(&["soak", "up to date"]),
+        ),
+        (
+            kind(DeploymentKind::Rollback, false),
             vec![
                 "approvals",
                 "artifact",
@@ -178,16 +181,19 @@ fn rows() {
             ],
         ),
         (
-            kind(Kind::Destroy, false),
+            kind(DeploymentKind::Destroy, false),
             vec!["approvals", "lock", "freeze"],
         ),
-        (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
         (
-            kind(Kind::Deploy, true),
+            kind(DeploymentKind::Exec, false),
+            vec!["approvals", "lock", "freeze"],
+        ),
+        (
+            kind(DeploymentKind::Deploy, true),
             vec!["approvals", "yanked", "lock"],
         ),
         (
-            kind(Kind::Hotfix, true),
+            kind(DeploymentKind::Hotfix, true),
             vec!["approvals", "yanked", "lock"],
         ),
     ];
@@ -229,7 +235,7 @@ fn unknown_environments() {
         POLICY,
         "nowhere",
         "alice",
-        start(1, kind(Kind::Deploy, false)),
+        start(1, kind(DeploymentKind::Deploy, false)),
     );
     let verdict = case.verdict();
     assert_eq!(verdict.decision(), Decision::Refused);
@@ -248,7 +254,7 @@ fn branches() {
         "prod",
         vec![("alice", ran("catalogue", 1, None))],
         "alice",
-        start(1, kind(Kind::Deploy, false)),
+        start(1, kind(DeploymentKind::Deploy, false)),
     );
     let mut facts = Facts {
         state: case.facts.state.clone(),
@@ -281,7 +287,7 @@ fn branches() {
     );
     assert_eq!(
         deployment.unwrap().components,
-        [Change {
+        [ComponentChange {
             ..change("catalogue", 2, Some(1))
         }]
     );

@@ -9,9 +9,9 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Change, Intent};
+use crate::domain::entry::{ComponentChange, Intent};
 use crate::domain::policy::{VersionRule, VersionSource, compare};
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -52,7 +52,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 fn check_component(
     ctx: &Context<'_>,
     rule: &VersionRule,
-    change: &Change,
+    change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let version: Line = if let VersionSource::Command(_) = rule.from {
@@ -83,8 +83,8 @@ fn check_component(
     };
     let runs = ctx
         .environment_state()?
-        .live(component)
-        .and_then(|kept| kept.statement.end_of(component)?.target.version);
+        .live_entry(component)
+        .and_then(|kept| kept.statement.component_result(component)?.target.version);
     let Some(runs) = runs.filter(|_| rule.require_bump) else {
         return Ok(None);
     };
@@ -94,14 +94,14 @@ fn check_component(
             Ok(_) => Some(Violation::new(format!(
                 "{version} is not above {runs}, which runs"
             ))),
-            Err(error) => Some(Violation::new(harmless(&error.to_string()))),
+            Err(error) => Some(Violation::new(sanitize(&error.to_string()))),
         },
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::entry::{Action, Kind, Outcome, VerificationResult};
+    use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult};
     use crate::domain::rules::testing::{Case, change, commit, deployment, parse, record, start};
     use crate::domain::verdict::Rule;
 
@@ -111,7 +111,7 @@ mod tests {
     fn to(number: u8, version: Option<&str>) -> crate::domain::entry::Deployment {
         let mut change = change("catalogue", number, (number > 1).then_some(number - 1));
         change.target.version = version.map(parse);
-        deployment(Kind::Deploy, vec![change])
+        deployment(DeploymentKind::Deploy, vec![change])
     }
 
     fn ran(version: &str) -> Action {

@@ -10,7 +10,9 @@ use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Statement, Target};
+use crate::domain::entry::{
+    Action, Artifact, DeploymentKind, Intent, Statement, StoredEntry, Target,
+};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -89,7 +91,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(find_yanks(yanks, &commits, &digests))
 }
 
-fn deployed_digests(ctx: &Context<'_>, kind: Kind, target: &Target) -> Fact<Vec<Digest>> {
+fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) -> Fact<Vec<Digest>> {
     let digests = |target: &Target| {
         target
             .artifacts
@@ -100,13 +102,13 @@ fn deployed_digests(ctx: &Context<'_>, kind: Kind, target: &Target) -> Fact<Vec<
     if !target.artifacts.is_empty() {
         return Ok(digests(target));
     }
-    if kind == Kind::Rollback
+    if kind == DeploymentKind::Rollback
         && let Some(earlier) = ctx.facts.earlier_runs.get(&target.component)
     {
         let ended = earlier
             .clone()?
             .into_iter()
-            .filter_map(|kept| kept.statement.end_of(&target.component));
+            .filter_map(|kept| kept.statement.component_result(&target.component));
         return Ok(ended
             .filter(|ended| ended.target.content == target.content)
             .flat_map(|ended| digests(&ended.target))
@@ -149,7 +151,7 @@ fn find_yanks(
         .collect()
 }
 
-fn refuse(what: &str, yank: &Kept) -> Check {
+fn refuse(what: &str, yank: &StoredEntry) -> Check {
     let reason = match &yank.statement.action {
         Action::Yank(it) => it.reason.as_str(),
         _ => "",
@@ -168,7 +170,7 @@ mod tests {
         Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record,
         start, statement,
     };
-    use crate::domain::state::{Place, Slot, Value};
+    use crate::domain::state::{Slot, SlotKey, Value};
 
     const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n";
 
@@ -176,10 +178,10 @@ mod tests {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
 
-    fn yank(case: &mut Case, place: Place) {
+    fn yank(case: &mut Case, place: SlotKey) {
         let (commit, digest) = match &place {
-            Place::YankedCommit(commit) => (Some(*commit), None),
-            Place::YankedDigest(digest) => (None, Some(digest.clone())),
+            SlotKey::YankedCommit(commit) => (Some(*commit), None),
+            SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
             other => panic!("{other:?} is no yank"),
         };
         let action = Action::Yank(Yank {
@@ -192,9 +194,9 @@ mod tests {
         yanks.insert(
             Slot {
                 environment: None,
-                place,
+                key: place,
             },
-            Value::Kept(entry),
+            Value::Entry(entry),
         );
         case.facts.yanks = Some(Ok(yanks));
     }
@@ -205,7 +207,7 @@ mod tests {
         case().passes(Rule::Yanked);
         let back = start(
             1,
-            deployment(Kind::Rollback, vec![change("catalogue", 1, None)]),
+            deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]),
         );
         let mut glass = case();
         glass.deployment().break_glass = Some(parse("it burns"));
@@ -217,9 +219,9 @@ mod tests {
         ];
         for mut case in cases {
             case.passes(Rule::Yanked);
-            yank(&mut case, Place::YankedCommit(commit(2)));
+            yank(&mut case, SlotKey::YankedCommit(commit(2)));
             case.passes(Rule::Yanked);
-            yank(&mut case, Place::YankedCommit(commit(1)));
+            yank(&mut case, SlotKey::YankedCommit(commit(1)));
             let check = case.fails(Rule::Yanked, "010101010101 was yanked by bob: eats data");
             assert_eq!(check.remedy, None);
         }
@@ -235,10 +237,10 @@ mod tests {
         };
         let mut named = case();
         named.deployment().components[0].target.artifacts = vec![image.clone()];
-        yank(&mut named, Place::YankedDigest(digest.clone()));
+        yank(&mut named, SlotKey::YankedDigest(digest.clone()));
         named.fails(Rule::Yanked, "yanked by bob");
         let mut silent = case();
-        yank(&mut silent, Place::YankedDigest(digest));
+        yank(&mut silent, SlotKey::YankedDigest(digest));
         silent.passes(Rule::Yanked);
         let artifact = Artifact {
             component: parse("catalogue"),
@@ -262,7 +264,10 @@ mod tests {
         let digest = Digest::sha256(b"bad");
         let back = start(
             1,
-            deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+            deployment(
+                DeploymentKind::Rollback,
+                vec![change("catalogue", 1, Some(2))],
+            ),
         );
         let mut case = Case::after(
             POLICY,
@@ -271,7 +276,7 @@ mod tests {
             "alice",
             back,
         );
-        let mut then = deployment(Kind::Deploy, vec![change("catalogue", 1, None)]);
+        let mut then = deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
         then.components[0].target.artifacts = vec![Image {
             name: parse("img"),
             digest: digest.clone(),
@@ -281,7 +286,7 @@ mod tests {
         case.facts.earlier_runs = [(parse("catalogue"), Ok(earlier))].into();
         case.facts.evidence = None;
         case.passes(Rule::Yanked);
-        yank(&mut case, Place::YankedDigest(digest));
+        yank(&mut case, SlotKey::YankedDigest(digest));
         case.fails(Rule::Yanked, "yanked by bob");
     }
 
@@ -290,7 +295,7 @@ mod tests {
     fn what_stays() {
         let mut stays = change("catalogue", 1, Some(1));
         stays.intent = Intent::Unchanged;
-        let ride = start(1, deployment(Kind::Deploy, vec![stays]));
+        let ride = start(1, deployment(DeploymentKind::Deploy, vec![stays]));
         let mut case = Case::after(
             POLICY,
             "prod",
@@ -298,7 +303,7 @@ mod tests {
             "alice",
             ride,
         );
-        yank(&mut case, Place::YankedCommit(commit(1)));
+        yank(&mut case, SlotKey::YankedCommit(commit(1)));
         case.passes(Rule::Yanked);
     }
 

@@ -10,17 +10,17 @@ use super::PathCommits;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::Ahead;
-use crate::git::branch_window::{Lacking, Recent};
+use crate::git::ancestry::CommitsAhead;
+use crate::git::branch_window::{BranchWindow, MissingInWindow};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// The newest commits of a branch.
 struct BranchWindow<'a> {
-    recent: Recent<'a>,
+    recent: BranchWindow<'a>,
     /// Which components each commit touches, by the commit's index.
     touched: Vec<OnceCell<Rc<[bool]>>>,
-    lacking: RefCell<HashMap<CommitId, Rc<Lacking>>>,
+    lacking: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
 /// Counts the commits that components are behind a branch, up to a limit.
@@ -49,18 +49,18 @@ impl<'a> BranchLag<'a> {
         component: &ComponentName,
         tip: CommitId,
         running: CommitId,
-    ) -> Result<Ahead> {
+    ) -> Result<CommitsAhead> {
         let Some(index) = self
             .way
             .component_index(component)
             .filter(|_| tip != running)
         else {
-            return Ok(Ahead::default());
+            return Ok(CommitsAhead::default());
         };
         let branch = self.branch(tip)?;
         let lacking = branch.lacking(running)?;
         let mut commits = Vec::new();
-        for place in &lacking.places {
+        for place in &lacking.indexes {
             let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place))
             else {
                 continue;
@@ -75,9 +75,9 @@ impl<'a> BranchLag<'a> {
                 commits.push(id);
             }
         }
-        Ok(Ahead {
+        Ok(CommitsAhead {
             commits,
-            more: lacking.more,
+            is_truncated: lacking.may_miss_older,
         })
     }
 
@@ -85,7 +85,7 @@ impl<'a> BranchLag<'a> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
-        let recent = self.repository.recent(tip.0, self.limit)?;
+        let recent = self.repository.load_branch_window(tip.0, self.limit)?;
         let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
         let branch = Rc::new(BranchWindow {
             recent,
@@ -98,11 +98,11 @@ impl<'a> BranchLag<'a> {
 }
 
 impl BranchWindow<'_> {
-    fn lacking(&self, running: CommitId) -> Result<Rc<Lacking>> {
+    fn lacking(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
         if let Some(known) = self.lacking.borrow().get(&running) {
             return Ok(Rc::clone(known));
         }
-        let lacking = Rc::new(self.recent.lacking(running.0)?);
+        let lacking = Rc::new(self.recent.find_missing(running.0)?);
         self.lacking
             .borrow_mut()
             .insert(running, Rc::clone(&lacking));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::history::WalkedEntry;
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
-use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
@@ -46,12 +46,12 @@ struct PromotionSearch {
     /// Whether the commit rode along and the success that deployed its content has not been met yet.
     rode_along: bool,
     done: bool,
-    found: Vec<Arc<Kept>>,
+    found: Vec<Arc<StoredEntry>>,
 }
 
 impl PromotionSearch {
-    fn add_entry(&mut self, kept: &Arc<Kept>) {
-        if let Some(ended) = kept.statement.end_of(&self.component) {
+    fn add_entry(&mut self, kept: &Arc<StoredEntry>) {
+        if let Some(ended) = kept.statement.component_result(&self.component) {
             match ended.outcome {
                 Outcome::Unchanged if ended.target.commit == self.commit => self.rode_along = true,
                 Outcome::Succeeded | Outcome::Destroyed => self.rode_along = false,
@@ -252,8 +252,8 @@ struct RollbackSearch {
     commit: CommitId,
     content: Content,
     /// The newest verification of the run period that the walk is in.
-    verification: Option<Arc<Kept>>,
-    success: Option<Arc<Kept>>,
+    verification: Option<Arc<StoredEntry>>,
+    success: Option<Arc<StoredEntry>>,
     /// Whether its commit ran here, with this component or another. A commit that never did can contain anything besides this
     /// content that no rule has judged.
     commit_seen: bool,
@@ -264,8 +264,8 @@ impl RollbackSearch {
         self.success.is_some() && self.commit_seen
     }
 
-    fn add_entry(&mut self, kept: &Arc<Kept>) {
-        let ended = kept.statement.ended();
+    fn add_entry(&mut self, kept: &Arc<StoredEntry>) {
+        let ended = kept.statement.component_results();
         self.commit_seen |= ended.iter().any(|ended| {
             ended.target.commit == self.commit
                 && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)

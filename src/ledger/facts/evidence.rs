@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
-use crate::domain::entry::{Action, Kept, Statement};
+use crate::domain::entry::{Action, Statement, StoredEntry};
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::rules::{Fact, Facts, Request, SKEW};
-use crate::domain::state::{Place, State};
+use crate::domain::state::{SlotKey, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
@@ -31,7 +31,7 @@ impl FactGatherer<'_> {
         plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &Facts,
-    ) -> Fact<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Fact<Vec<(EntryId, Arc<StoredEntry>)>> {
         let own = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
             (Request::Entry { statement, .. }, Some(chain)) if own(statement) => {
@@ -57,7 +57,7 @@ impl FactGatherer<'_> {
         &self,
         tip: EntryId,
         wanted: &mut EvidenceSearch,
-    ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
         for passed in self.history.walk(tip) {
@@ -98,7 +98,7 @@ impl FactGatherer<'_> {
 
     /// Notes that an artifact was found for a content, and extends the walk to its commit: another
     /// digest for the same commit is not older than that.
-    fn note_artifact(&self, kept: &Kept, wanted: &mut EvidenceSearch) {
+    fn note_artifact(&self, kept: &StoredEntry, wanted: &mut EvidenceSearch) {
         let Action::Artifact(it) = &kept.statement.action else {
             return;
         };
@@ -135,7 +135,7 @@ impl FactGatherer<'_> {
         }
         for stay in facts.earlier_runs.values() {
             for kept in stay.clone()? {
-                let ended = kept.statement.ended();
+                let ended = kept.statement.component_results();
                 digests.extend(
                     ended
                         .into_iter()
@@ -144,11 +144,11 @@ impl FactGatherer<'_> {
                 );
             }
         }
-        let commits = plan.subjects.iter().copied().map(Place::YankedCommit);
-        let places = commits.chain(digests.into_iter().map(Place::YankedDigest));
+        let commits = plan.subjects.iter().copied().map(SlotKey::YankedCommit);
+        let places = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
         let load = || {
             self.states
-                .load_places(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
+                .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
         };
         load().map_err(|error| describe_error(&error))
     }

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::entry::{Kept, Mention, mention};
+use crate::domain::entry::{StoredEntry, Trailers, read_trailers};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 
 /// The most ledger commits that one walk passes. What is older cannot be told.
 const WALK_LIMIT: usize = 100_000;
@@ -31,7 +31,7 @@ pub struct LedgerStep {
     /// The previous ledger commit; `None` for a genesis.
     pub previous: Option<EntryId>,
     /// What the entry is about, as its commit message says.
-    pub mention: Mention,
+    pub mention: Trailers,
 }
 
 /// A ledger commit on a walk.
@@ -91,7 +91,7 @@ impl<'a> LedgerHistory<'a> {
             let previous = step.previous?;
             if passed >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Some(Err(Error::Bounds {
+                return Some(Err(Error::LimitExceeded {
                     what,
                     limit: limit as u64,
                 }));
@@ -106,14 +106,15 @@ impl<'a> LedgerHistory<'a> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for a commit that carries no entry of that ledger.
-    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
-        let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
+    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<StoredEntry>> {
+        let LedgerCommit::Entry { entry, .. } = self.repository.read_ledger_commit(ledger, id)?
+        else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
                 "it carries no entry",
             ));
         };
-        Ok(Arc::clone(entry.kept()))
+        Ok(Arc::clone(entry.stored()))
     }
 
     /// Returns the entries of a ledger that name a commit and are not older than `since`, newest
@@ -127,7 +128,7 @@ impl<'a> LedgerHistory<'a> {
         tip: EntryId,
         commit: CommitId,
         since: Time,
-    ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let mut found = Vec::new();
         for passed in self.walk(tip) {
             let passed = passed?;
@@ -149,7 +150,7 @@ fn step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     }
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
-    let mention = mention(&String::from_utf8_lossy(commit.message()));
+    let mention = read_trailers(&String::from_utf8_lossy(commit.message()));
     let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,

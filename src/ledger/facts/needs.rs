@@ -10,7 +10,7 @@ use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::rules::{Fact, FactNeed, Request, RequestContext, RequestKind, fact_needs};
-use crate::domain::state::{Here, State};
+use crate::domain::state::{EnvState, State};
 
 /// A component that the request brings, or would bring, to a commit.
 #[derive(Debug, Clone)]
@@ -125,12 +125,12 @@ impl<'a> FactPlan<'a> {
     }
 
     /// Returns the environment's part of its ledger's state.
-    pub fn here<'s>(&'s self, state: &'s State) -> Here<'s> {
+    pub fn here<'s>(&'s self, state: &'s State) -> EnvState<'s> {
         let member = self
             .environment
             .as_ref()
             .filter(|(_, rules)| rules.ephemeral.is_some());
-        state.at(member.map(|(name, _)| name))
+        state.environment(member.map(|(name, _)| name))
     }
 
     fn add_deployment(&mut self, deployment: &Deployment) {
@@ -186,7 +186,7 @@ impl<'a> FactPlan<'a> {
         for it in &mut changes {
             let content = contents.get(&(it.commit, it.component.clone()));
             let same = content == Some(&Ok(here.content(&it.component)));
-            it.changed = !same || here.unknown(&it.component).is_some();
+            it.changed = !same || here.unknown_since(&it.component).is_some();
         }
         self.changes = changes;
     }

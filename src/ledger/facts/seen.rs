@@ -40,7 +40,9 @@ impl FactGatherer<'_> {
     ) -> Result<SeenFact> {
         let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
             Some(known) => Ok(known),
-            None => self.repository.on_chain(tip, wanted, self.history.limit()),
+            None => self
+                .repository
+                .is_on_chain(tip, wanted, self.history.limit()),
         };
         // Read even if nothing is to be compared: a commit that does not exist has not been seen.
         let reachable = match tip {

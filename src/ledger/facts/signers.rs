@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
-use crate::domain::entry::{Action, Kept};
+use crate::domain::entry::{Action, StoredEntry};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Fact, FactNeed, Facts, Request};
 use crate::git::error::{Error, Result};
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 use crate::signing::verify_entry;
 
 impl FactGatherer<'_> {
@@ -29,12 +29,12 @@ impl FactGatherer<'_> {
         if !plan.needs(&FactNeed::ApprovalSigners) {
             return;
         }
-        let kept: Vec<&Arc<Kept>> = match request {
+        let kept: Vec<&Arc<StoredEntry>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
                     return;
                 };
-                let of_it = |kept: &&Arc<Kept>| match &kept.statement.action {
+                let of_it = |kept: &&Arc<StoredEntry>| match &kept.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
                 };
@@ -50,7 +50,7 @@ impl FactGatherer<'_> {
         let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
             return;
         };
-        let wanted: BTreeMap<u64, &Arc<Kept>> = kept
+        let wanted: BTreeMap<u64, &Arc<StoredEntry>> = kept
             .into_iter()
             .map(|kept| (kept.statement.sequence, kept))
             .collect();
@@ -72,7 +72,7 @@ impl FactGatherer<'_> {
     fn locate_entries(
         &self,
         ledger: &LedgerName,
-        wanted: &BTreeMap<u64, &Arc<Kept>>,
+        wanted: &BTreeMap<u64, &Arc<StoredEntry>>,
         facts: &Facts,
     ) -> Result<BTreeMap<u64, EntryId>> {
         // A branch or a tag meets the state of its environment's ledger.
@@ -101,7 +101,7 @@ impl FactGatherer<'_> {
         policy: &Policy,
         ledger: &LedgerName,
         id: Option<&EntryId>,
-        kept: &Kept,
+        kept: &StoredEntry,
     ) -> Result<PublicKey> {
         let other = || {
             Error::corrupt(
@@ -125,9 +125,9 @@ impl FactGatherer<'_> {
         if let Some(known) = memory.get(&id) {
             return Ok(known);
         }
-        let Link::Entry {
+        let LedgerCommit::Entry {
             entry, previous, ..
-        } = self.repository.read_link(ledger, id)?
+        } = self.repository.read_ledger_commit(ledger, id)?
         else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
@@ -161,7 +161,7 @@ impl FactGatherer<'_> {
     pub(super) fn gather_evidence_signers(
         &self,
         policy: &Policy,
-        entries: &[(EntryId, Arc<Kept>)],
+        entries: &[(EntryId, Arc<StoredEntry>)],
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {

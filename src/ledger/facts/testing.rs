@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::FactGatherer;
 use crate::domain::entry::{
-    Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start,
-    Statement, Target, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Intent,
+    Outcome, Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{LedgerName, Person};
@@ -18,8 +18,10 @@ use crate::domain::state::{Scope, fold};
 use crate::domain::time::{Span, Time};
 use crate::git::repo::Repository;
 use crate::git::tree::Leaf;
-use crate::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes, project_bytes};
-use crate::signing::key::{SecretKey, generate};
+use crate::ledger::{
+    Project, StateReader, Tips, entry_commit_bytes, genesis_bytes, project_genesis_bytes,
+};
+use crate::signing::key::{SecretKey, generate_key};
 use crate::signing::{Signer, verify_entry};
 
 /// Any name or text.
@@ -59,11 +61,12 @@ impl World {
         gix::init_bare(dir.path().join("r.git")).unwrap();
         let repository = Repository::open(&dir.path().join("r.git")).unwrap();
         let key = dir.path().join("key");
-        generate(&key, None).unwrap();
+        generate_key(&key, None).unwrap();
         let signer =
             Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
         let name = parse("catalogue");
-        let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
+        let genesis =
+            project_genesis_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
         let (ci, alice) = (signer.public_key(), other_key());
@@ -101,7 +104,7 @@ impl World {
     }
 
     fn tick(&mut self) -> Time {
-        self.now = self.now.plus(Span::seconds(60));
+        self.now = self.now.plus(Span::from_seconds(60));
         self.now
     }
 
@@ -118,13 +121,13 @@ impl World {
             .iter()
             .map(|(path, text)| (*path, Some(blob(text))))
             .collect();
-        let tree = self.repository.edit(None, &edits).unwrap();
+        let tree = self.repository.write_edited_tree(None, &edits).unwrap();
         let parents: Vec<String> = parents
             .iter()
             .map(|parent| format!("parent {parent}\n"))
             .collect();
         let parents = parents.concat();
-        let at = self.tick().seconds();
+        let at = self.tick().as_seconds();
         let who = format!("{author} {at} +0000");
         let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
         CommitId(self.repository.write_commit(raw.as_bytes()).unwrap())
@@ -196,9 +199,9 @@ impl World {
         );
         let tree = self
             .repository
-            .write_folded(before, &entry, &edits)
+            .write_tree_after(before, &entry, &edits)
             .unwrap();
-        let raw = commit_bytes(&statement, tree, &self.project.name);
+        let raw = entry_commit_bytes(&statement, tree, &self.project.name);
         let id = EntryId(self.repository.write_commit(&raw).unwrap());
         self.tips.insert(name, id);
         id
@@ -211,7 +214,7 @@ impl World {
         component: &str,
         commit: CommitId,
         intent: Intent,
-    ) -> Change {
+    ) -> ComponentChange {
         let (gatherer, ledger, component) = (
             self.gatherer(),
             parse::<LedgerName>(ledger),
@@ -223,7 +226,7 @@ impl World {
         let state = StateReader::new(&self.repository)
             .load(tree, &ledger, &Scope::All)
             .unwrap();
-        let from = state.at(None).commit(&component);
+        let from = state.environment(None).commit(&component);
         let content = gatherer.content(&self.policy, commit, &component).unwrap();
         let target = Target {
             component,
@@ -232,7 +235,7 @@ impl World {
             version: None,
             artifacts: Vec::new(),
         };
-        Change {
+        ComponentChange {
             target,
             from,
             plan: None,
@@ -259,7 +262,10 @@ impl World {
         let to = (outcome == Outcome::RolledBack)
             .then_some(change.from)
             .flatten();
-        let begun = self.append(ledger, starting(deployment(Kind::Deploy, vec![change])));
+        let begun = self.append(
+            ledger,
+            starting(deployment(DeploymentKind::Deploy, vec![change])),
+        );
         let start = self
             .gatherer()
             .history()
@@ -267,7 +273,7 @@ impl World {
             .unwrap()
             .statement
             .sequence;
-        let ended = Ended {
+        let ended = ComponentResult {
             target,
             outcome,
             because: None,
@@ -295,7 +301,7 @@ impl World {
     pub fn facts_of(
         &mut self,
         ledger: &str,
-        kind: Kind,
+        kind: DeploymentKind,
         component: &str,
         commit: CommitId,
     ) -> Facts {
@@ -306,7 +312,7 @@ impl World {
 }
 
 /// A deployment of these.
-pub(super) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
+pub(super) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>) -> Deployment {
     Deployment::new(kind, components)
 }
 
@@ -318,11 +324,11 @@ pub(super) fn starting(deployment: Deployment) -> Action {
     })
 }
 
-fn finish(start: u64, components: Vec<Ended>) -> Action {
+fn finish(start: u64, components: Vec<ComponentResult>) -> Action {
     Action::Finish(Finish {
         start,
         run: RunId([2; 16]),
-        kind: Kind::Deploy,
+        kind: DeploymentKind::Deploy,
         components,
         approved_by: Vec::new(),
         description: None,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Approve, Artifact, Attestation, Component, Image, Intent, Kept, Kind, Lock, Outcome,
-    Verification, VerificationResult, Yank,
+    Abort, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Intent, Lock,
+    Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::policy::DeployOn;
@@ -25,8 +25,8 @@ fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
 }
 
-fn names(list: &Fact<Vec<Arc<Kept>>>) -> Vec<String> {
-    let name = |kept: &Arc<Kept>| {
+fn names(list: &Fact<Vec<Arc<StoredEntry>>>) -> Vec<String> {
+    let name = |kept: &Arc<StoredEntry>| {
         format!(
             "{} {}",
             kept.statement.sequence,
@@ -38,7 +38,7 @@ fn names(list: &Fact<Vec<Arc<Kept>>>) -> Vec<String> {
 
 fn verified(component: &str, commit: CommitId) -> Action {
     Action::Verification(Verification {
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse(component),
             commit,
         }],
@@ -140,7 +140,7 @@ fn contents() {
     drop(gatherer);
 
     world.deploy("dev", "api", one, Outcome::Succeeded);
-    let facts = world.facts_of("dev", Kind::Deploy, "api", three);
+    let facts = world.facts_of("dev", DeploymentKind::Deploy, "api", three);
     let key = |commit| facts.contents[&(commit, parse("api"))].clone().unwrap();
     assert!(key(one).is_some() && key(three).is_some() && key(one) != key(three));
 }
@@ -200,7 +200,7 @@ fn seen() {
 fn approvers() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
     let one = world.code("a", "1", &[]);
-    let expires = world.now.plus(Span::days(7));
+    let expires = world.now.plus(Span::from_days(7));
     let (components, plans) = (vec![parse("catalogue")], BTreeMap::new());
     world.append("prod", lock());
     world.append(
@@ -214,7 +214,7 @@ fn approvers() {
         }),
     );
     world.append("prod", lock());
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", one);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
     let ours = world.project.root_keys[0];
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
 
@@ -227,7 +227,7 @@ fn approvers() {
         "{text}[environments]\nprod = {{ approvals = {{ prevent_self = false }} }}\n"
     ))
     .unwrap();
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", one);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
 }
 

@@ -3,7 +3,7 @@
 //! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
@@ -86,11 +86,11 @@ fn lies() {
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.minus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.minus(Span::from_seconds(301))),
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.plus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.plus(Span::from_seconds(301))),
         ),
         (
             &["content"],
@@ -150,7 +150,7 @@ fn states() {
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
     let what = || {
-        vec![Component {
+        vec![ComponentAtCommit {
             component: "demo".parse().unwrap(),
             commit: head,
         }]

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Action, Approve, Change, Deployment, Intent, Kept, Kind};
+use crate::domain::entry::{
+    Action, Approve, ComponentChange, Deployment, DeploymentKind, Intent, StoredEntry,
+};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::policy::{Bind, Seat};
@@ -17,7 +19,7 @@ pub(super) struct CommitApprovals<'a> {
     /// The commit.
     pub commit: CommitId,
     /// The components that change to it.
-    pub changes: Vec<&'a Change>,
+    pub changes: Vec<&'a ComponentChange>,
     seats: &'a [Seat],
     /// For each requirement, those whose approval counts for it.
     consents: Vec<BTreeSet<Person>>,
@@ -41,9 +43,10 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
     if seats.is_empty() || is_exempt(deployment) {
         return Ok(Vec::new());
     }
-    let mut commits: BTreeMap<CommitId, Vec<&Change>> = BTreeMap::new();
-    let wanted =
-        |change: &&Change| deployment.kind == Kind::Exec || change.intent != Intent::Unchanged;
+    let mut commits: BTreeMap<CommitId, Vec<&ComponentChange>> = BTreeMap::new();
+    let wanted = |change: &&ComponentChange| {
+        deployment.kind == DeploymentKind::Exec || change.intent != Intent::Unchanged
+    };
     for change in deployment.components.iter().filter(wanted) {
         commits
             .entry(change.target.commit)
@@ -84,7 +87,7 @@ impl CommitApprovals<'_> {
     fn add_approval(
         &mut self,
         ctx: &Context<'_>,
-        kept: &Kept,
+        kept: &StoredEntry,
         approve: &Approve,
         involved: &BTreeSet<Person>,
     ) -> Fact<()> {
@@ -122,7 +125,7 @@ impl CommitApprovals<'_> {
     fn reason_not_counted(
         &self,
         ctx: &Context<'_>,
-        kept: &Kept,
+        kept: &StoredEntry,
         approve: &Approve,
         seat: &Seat,
         involved: &BTreeSet<Person>,
@@ -272,5 +275,5 @@ impl CommitApprovals<'_> {
 
 /// Returns whether a deployment requires no approval, whatever its environment requires.
 pub(super) fn is_exempt(deployment: &Deployment) -> bool {
-    deployment.kind == Kind::Rollback || deployment.break_glass.is_some()
+    deployment.kind == DeploymentKind::Rollback || deployment.break_glass.is_some()
 }

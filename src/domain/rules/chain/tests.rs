@@ -1,7 +1,7 @@
 //! An entry has one place: the next of its ledger and project, after what it has seen.
 
 use super::*;
-use crate::domain::entry::{Abort, Component, Outcome, VerificationResult};
+use crate::domain::entry::{Abort, ComponentAtCommit, Outcome, VerificationResult};
 use crate::domain::id::{Digest, EntryId, RunId};
 use crate::domain::rules::SeenFact;
 use crate::domain::rules::ledgers_read;
@@ -202,7 +202,7 @@ fn a_dropped_environment() {
             )
         };
         let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
-        let what = vec![Component {
+        let what = vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: commit(1),
         }];

@@ -1,7 +1,7 @@
 //! A deployment goes forward, unless it is a rollback to what was healthy.
 
 use super::*;
-use crate::domain::entry::{Baseline, Component, Verification};
+use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
     Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, start, statement,
 };
@@ -10,7 +10,7 @@ use crate::domain::text::Line;
 const BOUND: &str = "[environments]\nprod = { branch = \"main\", hotfix = {} }\n";
 const FREE: &str = "[environments]\nprod = { hotfix = {} }\n";
 
-fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
+fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
     let history = vec![("alice", ran("catalogue", 1, None))];
     let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
@@ -23,8 +23,8 @@ fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
 /// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
 #[test]
 fn forward() {
-    after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::FastForward);
-    let check = after_one(BOUND, Kind::Deploy, 2, false).fails(
+    after_one(BOUND, DeploymentKind::Deploy, 2, true).passes(Rule::FastForward);
+    let check = after_one(BOUND, DeploymentKind::Deploy, 2, false).fails(
         Rule::FastForward,
         "020202020202 does not contain 010101010101",
     );
@@ -32,12 +32,12 @@ fn forward() {
         check.remedy.as_deref(),
         Some("git deploy record prod 020202020202 --rollback")
     );
-    after_one(FREE, Kind::Deploy, 2, false).passes(Rule::FastForward);
-    let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
+    after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::FastForward);
+    let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
     blind.facts.contains.clear();
     blind.unknown(Rule::FastForward, "not looked up");
     // Equal content goes no way at all, until nobody knows what runs.
-    let mut equal = after_one(BOUND, Kind::Deploy, 2, false);
+    let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
     equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
     equal.passes(Rule::FastForward);
 }
@@ -46,9 +46,9 @@ fn forward() {
 #[test]
 fn hotfix() {
     for rest in [BOUND, FREE] {
-        after_one(rest, Kind::Hotfix, 2, true).passes(Rule::FastForward);
+        after_one(rest, DeploymentKind::Hotfix, 2, true).passes(Rule::FastForward);
         assert_eq!(
-            after_one(rest, Kind::Hotfix, 2, false)
+            after_one(rest, DeploymentKind::Hotfix, 2, false)
                 .fails(Rule::FastForward, "does not contain")
                 .remedy,
             None
@@ -60,7 +60,10 @@ fn back(earlier: Vec<Action>) -> Case {
     let history = vec![("alice", ran("catalogue", 2, None))];
     let wanted = start(
         1,
-        deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+        deployment(
+            DeploymentKind::Rollback,
+            vec![change("catalogue", 1, Some(2))],
+        ),
     );
     let rest =
         "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
@@ -76,7 +79,7 @@ fn back(earlier: Vec<Action>) -> Case {
 
 fn later(result: VerificationResult) -> Action {
     Action::Verification(Verification {
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: commit(1),
         }],

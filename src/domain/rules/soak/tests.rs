@@ -1,6 +1,6 @@
 //! How long is long enough.
 
-use crate::domain::entry::{Action, Component, Verification, VerificationResult};
+use crate::domain::entry::{Action, ComponentAtCommit, Verification, VerificationResult};
 use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
 use crate::domain::time::Span;
 use crate::domain::verdict::Rule;
@@ -15,7 +15,7 @@ fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
 }
 
 fn verification(verification: VerificationResult) -> Action {
-    let components = vec![Component {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];
@@ -31,14 +31,14 @@ fn verification(verification: VerificationResult) -> Action {
 #[test]
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
-    case.now = noon().plus(Span::seconds(37 * 60));
+    case.now = noon().plus(Span::from_seconds(37 * 60));
     case.fails(
         Rule::Soak,
         "stage runs it since 09:59, soak 1h: 22 minutes left",
     );
-    case.now = noon().plus(Span::seconds(59 * 60 - 1));
+    case.now = noon().plus(Span::from_seconds(59 * 60 - 1));
     case.fails(Rule::Soak, "1 second left");
-    case.now = noon().plus(Span::seconds(59 * 60));
+    case.now = noon().plus(Span::from_seconds(59 * 60));
     case.passes(Rule::Soak);
 }
 

@@ -69,7 +69,7 @@ impl Case {
             at: if count == 0 {
                 Time::EPOCH
             } else {
-                noon().minus(Span::seconds(60))
+                noon().minus(Span::from_seconds(60))
             },
             seen: BTreeMap::new(),
         });
@@ -128,7 +128,7 @@ impl Case {
             .iter()
             .flatten()
             .flat_map(State::slots)
-            .filter_map(|(_, value)| value.kept());
+            .filter_map(|(_, value)| value.entry());
         for kept in entries.chain(facts.evidence.iter().flatten().flatten()) {
             let entry = &kept.statement;
             facts
@@ -145,7 +145,7 @@ impl Case {
             facts.commits.insert(
                 commit,
                 Ok(CommitFact {
-                    time: noon().minus(Span::days(1)),
+                    time: noon().minus(Span::from_days(1)),
                 }),
             );
         }

@@ -9,7 +9,7 @@ fn authors() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
     let one = world.commit(&[("a", "1")], &[], "Old <old@example.com>", "one");
     let first = world
-        .facts_of("prod", Kind::Deploy, "catalogue", one)
+        .facts_of("prod", DeploymentKind::Deploy, "catalogue", one)
         .authors
         .unwrap()
         .unwrap();
@@ -21,7 +21,7 @@ fn authors() {
     let body = "two\n\nco-Authored-BY : Bob <x> <BOB@Example.com>\n\nCo-authored-by: carol@example.com\n\nnot the last";
     let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
     let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", three);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
     let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
     assert_eq!(
         all,
@@ -37,7 +37,7 @@ fn authors() {
     let mut change = world.change("prod", "catalogue", three, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(Kind::Deploy, vec![change.clone()])),
+        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
     );
     assert!(
         world
@@ -47,7 +47,10 @@ fn authors() {
             .is_err()
     );
     change.from = Some(nowhere());
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
 }
@@ -74,7 +77,7 @@ fn versions() {
     }
     let mut version = |ledger, commit| {
         world
-            .facts_of(ledger, Kind::Deploy, "catalogue", commit)
+            .facts_of(ledger, DeploymentKind::Deploy, "catalogue", commit)
             .versions[&(commit, name())]
             .clone()
     };
@@ -92,7 +95,7 @@ fn branches() {
     let one = world.code("a", "1", &[]);
     let two = world.code("a", "2", &[one]);
     let change = world.change("prod", "catalogue", one, Intent::Change);
-    let mut asked = deployment(Kind::Deploy, vec![change]);
+    let mut asked = deployment(DeploymentKind::Deploy, vec![change]);
     asked.branch_tip = Some(one);
     let statement = world.statement("prod", starting(asked));
     let tip = |gatherer: FactGatherer<'_>| world.facts(&gatherer, &statement).branch_tip;

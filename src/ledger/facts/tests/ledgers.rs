@@ -10,16 +10,19 @@ fn source() {
     world.deploy("dev", "catalogue", one, Outcome::Succeeded);
     world.append("dev", verified("catalogue", one));
     world.append("dev", lock());
-    world.now = world.now.plus(Span::days(1));
+    world.now = world.now.plus(Span::from_days(1));
     let two = world.code("a", "1", &[one]);
     let three = world.code("a", "3", &[one]);
     world.deploy("dev", "catalogue", two, Outcome::Unchanged);
     let started = world.change("dev", "catalogue", three, Intent::Change);
-    world.append("dev", starting(deployment(Kind::Deploy, vec![started])));
+    world.append(
+        "dev",
+        starting(deployment(DeploymentKind::Deploy, vec![started])),
+    );
     let abort = Abort {
         start: 7,
         run: RunId([2; 16]),
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: three,
         }],
@@ -28,7 +31,7 @@ fn source() {
     world.append("dev", Action::Abort(abort));
 
     let key = |commit| (parse("catalogue"), commit);
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", two);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
     let all = [
         "8 abort",
         "7 start",
@@ -43,18 +46,21 @@ fn source() {
             .previous_state
             .unwrap()
             .unwrap()
-            .at(None)
+            .environment(None)
             .commit(&parse("catalogue")),
         Some(two)
     );
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", three);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
     assert_eq!(
         names(&facts.previous_log[&key(three)]),
         ["8 abort", "7 start", "6 finish", "5 start"]
     );
 
     let change = world.change("prod", "catalogue", two, Intent::Change);
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
         facts.previous_log[&key(two)]
@@ -108,7 +114,7 @@ fn evidence_and_yanks() {
     world.append("evidence", artifact(one, content, &bad));
     world.append("evidence", artifact(one, content, &good));
     world.append("evidence", attested(one));
-    world.now = world.now.plus(Span::days(1));
+    world.now = world.now.plus(Span::from_days(1));
     let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
     world.append("evidence", attested(two));
     world.append(
@@ -120,7 +126,7 @@ fn evidence_and_yanks() {
         }),
     );
 
-    let facts = world.facts_of("prod", Kind::Deploy, "api", two);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
     assert_eq!(
         names(facts.evidence.as_ref().unwrap()),
         ["4 attestation", "2 artifact", "1 artifact"]
@@ -143,7 +149,10 @@ fn evidence_and_yanks() {
     );
 
     let change = world.change("prod", "api", two, Intent::Change);
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
     assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
     world.tips.remove("evidence");
@@ -167,21 +176,24 @@ fn earlier() {
     world.deploy("dev", "catalogue", two, Outcome::Succeeded);
     world.append("dev", verified("catalogue", two));
     let name = || parse::<ComponentName>("catalogue");
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", one);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", one);
     assert_eq!(
         names(&facts.earlier_runs[&name()]),
         ["4 verification", "2 finish"]
     );
     assert_eq!((facts.authors, facts.previous_state), (None, None));
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", three);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
     assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
     // Another commit of the same content never came here: it could bring anything else along.
     let twin = world.code("a", "1", &[three]);
     assert_ne!(twin, one);
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", twin);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
     assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
     let change = world.change("dev", "catalogue", one, Intent::Change);
-    let statement = world.statement("dev", starting(deployment(Kind::Rollback, vec![change])));
+    let statement = world.statement(
+        "dev",
+        starting(deployment(DeploymentKind::Rollback, vec![change])),
+    );
     assert!(
         world
             .facts(&world.gatherer().limited(3, 3), &statement)

@@ -4,17 +4,18 @@ use serde_json::Value;
 
 use super::{json, notice};
 use crate::domain::entry::{
-    Change, Deployment, Ended, Image, Intent, Kind, Outcome, Target, VerificationResult,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Image, Intent, Outcome, Target,
+    VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::policy::Event;
-use crate::run::notify::{Notice, cloudevents, slack, variables};
+use crate::run::notify::{Notice, build_variables, cloudevents, slack};
 
 fn commit(digit: &str) -> CommitId {
     digit.repeat(40).parse().unwrap()
 }
 
-fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
+fn change(component: &str, from: Option<&str>, intent: Intent) -> ComponentChange {
     let digest = format!("sha256:{}", "9f".repeat(32)).parse().unwrap();
     let target = Target {
         component: component.parse().unwrap(),
@@ -26,7 +27,7 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
             digest,
         }],
     };
-    Change {
+    ComponentChange {
         target,
         from: from.map(commit),
         plan: None,
@@ -34,9 +35,9 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
     }
 }
 
-fn ended(change: &Change, outcome: Outcome) -> Ended {
+fn ended(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
     let verification = VerificationResult::None;
-    Ended {
+    ComponentResult {
         target: change.target.clone(),
         outcome,
         because: None,
@@ -46,7 +47,7 @@ fn ended(change: &Change, outcome: Outcome) -> Ended {
 }
 
 /// A deployment of everything that may happen to a component at once.
-fn full(event: Event, kind: Kind) -> Notice {
+fn full(event: Event, kind: DeploymentKind) -> Notice {
     let changes = vec![
         change("api", Some("1"), Intent::Change),
         change("new", None, Intent::Change),
@@ -61,7 +62,7 @@ fn full(event: Event, kind: Kind) -> Notice {
         Outcome::Unchanged,
         Outcome::Skipped,
     ];
-    let ends: Vec<Ended> = changes
+    let ends: Vec<ComponentResult> = changes
         .iter()
         .zip(outcomes)
         .map(|(change, outcome)| ended(change, outcome))
@@ -73,7 +74,9 @@ fn full(event: Event, kind: Kind) -> Notice {
             .parse()
             .unwrap(),
     );
-    let mut notice = notice(event).about(&deployment).ended(&ends);
+    let mut notice = notice(event)
+        .with_deployment(&deployment)
+        .with_results(&ends);
     notice.by = Some("ci".parse().unwrap());
     notice.reasons = vec!["api: verify ended with 7\u{1b}[2J".to_owned()];
     notice.run = Some("0123456789abcdef0123456789abcdef".parse().unwrap());
@@ -88,21 +91,27 @@ fn pretty(events: &[Vec<u8>]) -> String {
 
 #[test]
 fn messages() {
-    let rolled_back = full(Event::RolledBack, Kind::Deploy);
-    insta::assert_snapshot!("cloudevents", pretty(&cloudevents::all(&rolled_back)));
+    let rolled_back = full(Event::RolledBack, DeploymentKind::Deploy);
+    insta::assert_snapshot!(
+        "cloudevents",
+        pretty(&cloudevents::encode_all(&rolled_back))
+    );
     insta::assert_snapshot!(
         "slack",
-        json(&slack::message(&rolled_back))["text"]
+        json(&slack::build_message(&rolled_back))["text"]
             .as_str()
             .unwrap()
     );
-    let lines: Vec<String> = variables(&rolled_back)
+    let lines: Vec<String> = build_variables(&rolled_back)
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
     let types = Event::ALL.map(|(word, event)| {
-        let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
+        let event = json(&cloudevents::encode_run_event(&full(
+            event,
+            DeploymentKind::Deploy,
+        )));
         format!(
             "{word}: {} {}",
             event["type"].as_str().unwrap(),
@@ -110,7 +119,7 @@ fn messages() {
         )
     });
     insta::assert_snapshot!("types", types.join("\n"));
-    let summaries = Event::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
+    let summaries = Event::ALL.map(|(_, event)| full(event, DeploymentKind::Deploy).summary());
     insta::assert_snapshot!("summaries", summaries.join("\n"));
 }
 
@@ -119,11 +128,11 @@ fn messages() {
 #[test]
 fn what_the_specifications_ask_for() {
     let kinds = [
-        Kind::Deploy,
-        Kind::Rollback,
-        Kind::Hotfix,
-        Kind::Destroy,
-        Kind::Exec,
+        DeploymentKind::Deploy,
+        DeploymentKind::Rollback,
+        DeploymentKind::Hotfix,
+        DeploymentKind::Destroy,
+        DeploymentKind::Exec,
     ];
     let mut ids = std::collections::BTreeSet::new();
     let mut count = 0;
@@ -132,11 +141,11 @@ fn what_the_specifications_ask_for() {
             let mut notice = full(event, kind);
             notice.expires = Some(notice.time);
             assert_eq!(
-                cloudevents::all(&notice),
-                cloudevents::all(&notice.clone()),
+                cloudevents::encode_all(&notice),
+                cloudevents::encode_all(&notice.clone()),
                 "a retry is the same event"
             );
-            for bytes in cloudevents::all(&notice) {
+            for bytes in cloudevents::encode_all(&notice) {
                 let it = json(&bytes);
                 count += 1;
                 assert!(ids.insert(it["id"].as_str().unwrap().to_owned()), "{it}");
@@ -246,7 +255,7 @@ fn services_and_environments() {
                 .to_owned();
             format!("{kind} {}", event["subject"].as_str().unwrap())
         };
-        cloudevents::all(notice)[1..]
+        cloudevents::encode_all(notice)[1..]
             .iter()
             .map(short)
             .collect::<Vec<_>>()
@@ -256,35 +265,44 @@ fn services_and_environments() {
         "service.deployed new",
         "service.removed old",
     ];
-    assert_eq!(types(&full(Event::RolledBack, Kind::Deploy)), services);
+    assert_eq!(
+        types(&full(Event::RolledBack, DeploymentKind::Deploy)),
+        services
+    );
     let one = |kind, from| {
         let changes = vec![change("api", from, Intent::Change)];
         let ends = [ended(&changes[0], Outcome::Succeeded)];
         let mut notice = notice(Event::Succeeded)
-            .about(&Deployment::new(kind, changes))
-            .ended(&ends);
+            .with_deployment(&Deployment::new(kind, changes))
+            .with_results(&ends);
         notice.expires = Some(notice.time);
         types(&notice)
     };
-    assert_eq!(one(Kind::Deploy, Some("1")), ["service.upgraded api"]);
     assert_eq!(
-        one(Kind::Deploy, None),
+        one(DeploymentKind::Deploy, Some("1")),
+        ["service.upgraded api"]
+    );
+    assert_eq!(
+        one(DeploymentKind::Deploy, None),
         ["service.deployed api", "environment.created prod"]
     );
-    assert_eq!(one(Kind::Rollback, Some("1")), ["service.rolledback api"]);
-    assert_eq!(one(Kind::Exec, Some("1")), [""; 0]);
-    let destroyed = types(&full(Event::Succeeded, Kind::Destroy));
+    assert_eq!(
+        one(DeploymentKind::Rollback, Some("1")),
+        ["service.rolledback api"]
+    );
+    assert_eq!(one(DeploymentKind::Exec, Some("1")), [""; 0]);
+    let destroyed = types(&full(Event::Succeeded, DeploymentKind::Destroy));
     assert_eq!(destroyed.last().unwrap(), "environment.deleted prod");
 }
 
 /// Nothing that a commit or a command says makes a message too long, calls everybody, or drives what shows it.
 #[test]
 fn hostile_words() {
-    let mut notice = full(Event::Failed, Kind::Deploy);
+    let mut notice = full(Event::Failed, DeploymentKind::Deploy);
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());
     notice.components = (0..5_000).map(|_| notice.components[0].clone()).collect();
-    let text = json(&slack::message(&notice))["text"]
+    let text = json(&slack::build_message(&notice))["text"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -305,13 +323,13 @@ fn hostile_words() {
             .is_none(),
         "{text}"
     );
-    let event = cloudevents::one(&notice);
+    let event = cloudevents::encode_run_event(&notice);
     assert!(event.len() < 80_000, "{}", event.len());
     let event = json(&event);
     assert_eq!(event["data"]["customData"]["moreComponents"], 4_900);
     assert!(!event.to_string().contains('\u{1b}') && !event.to_string().contains("\\u001b"));
     assert!(
-        variables(&notice)
+        build_variables(&notice)
             .iter()
             .all(|(_, value)| value.len() < 100_000 && !value.contains('\0'))
     );
