@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_deploy::domain::entry::{
-    Action, Approve, Change, Component, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish,
-    Record, Reported, Statement, Target, Unlock, Unverified, Verification, VerificationResult,
+    Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Intent,
+    Lock, Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified,
+    Verification, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::{ComponentName, LedgerName};
@@ -248,19 +249,20 @@ impl Ledgers<'_> {
     }
 
     fn record(&self, ledger: &LedgerName, targets: &[Target], approved_by: &[&str]) -> Action {
-        let here = self.ends.get(ledger).map(|end| end.state.at(None));
-        let change = |target: &Target| Change {
+        let here = self.ends.get(ledger).map(|end| end.state.environment(None));
+        let change = |target: &Target| ComponentChange {
             from: here.and_then(|here| here.commit(&target.component)),
             target: target.clone(),
             plan: None,
             intent: Intent::Change,
         };
-        let mut deployment = Deployment::new(Kind::Deploy, targets.iter().map(change).collect());
+        let mut deployment =
+            Deployment::new(DeploymentKind::Deploy, targets.iter().map(change).collect());
         deployment.approved_by = approved_by
             .iter()
             .filter_map(|name| name.parse().ok())
             .collect();
-        let result = |target: &Target| Reported {
+        let result = |target: &Target| RecordedResult {
             component: target.component.clone(),
             outcome: Outcome::Succeeded,
             because: None,
@@ -336,7 +338,7 @@ impl Ledgers<'_> {
                 None => {}
                 Some(Value::Commit(commit)) => import.link(&path, &commit.to_string())?,
                 Some(Value::Bytes(bytes)) => import.file(&path, bytes)?,
-                Some(Value::Kept(kept)) => import.file(&path, &kept.bytes)?,
+                Some(Value::Entry(kept)) => import.file(&path, &kept.bytes)?,
             }
         }
         import.file("entry.json", &bytes)?;
@@ -383,7 +385,7 @@ fn approve(targets: &[Target], now: Time) -> Option<Action> {
 }
 
 fn verification(targets: &[Target]) -> Verification {
-    let component = |target: &Target| Component {
+    let component = |target: &Target| ComponentAtCommit {
         component: target.component.clone(),
         commit: target.commit,
     };

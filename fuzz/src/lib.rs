@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::domain::entry::{Kept, Statement, mention, note_line};
+use git_deploy::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
 use git_deploy::domain::id::{CommitId, Oid, PublicKey};
 use git_deploy::domain::policy::{Environment, Owners, Paths, Policy};
 use git_deploy::domain::text::is_plain;
@@ -29,7 +29,7 @@ pub fn entry(data: &[u8]) {
         made_of(&statement);
     }
     // Hardly a mutation hits the one spelling. Read with any spelling, it says what may stand in an entry or does not print.
-    if let Ok(kept) = Kept::parse_again(data)
+    if let Ok(kept) = StoredEntry::parse_trusted(data)
         && let Ok(bytes) = kept.statement.print()
     {
         assert_eq!(
@@ -44,7 +44,7 @@ pub fn entry(data: &[u8]) {
 /// Message, trusted comment and notes of a statement.
 fn made_of(statement: &Statement) {
     let message = statement.message();
-    let found = mention(&message);
+    let found = read_trailers(&message);
     let named: BTreeSet<CommitId> = found.commits.iter().copied().collect();
     assert!(
         named.iter().eq(&statement.commits()),
@@ -287,7 +287,7 @@ pub fn commit(data: &[u8]) {
         assert_eq!(commit.raw, raw);
         assert!(commit.message().is_empty() || raw.ends_with(commit.message()));
         let message = String::from_utf8_lossy(commit.message());
-        assert!(mention(&message).commits.len() <= message.lines().count());
+        assert!(read_trailers(&message).commits.len() <= message.lines().count());
         if let Ok(theirs) = gix::objs::CommitRef::from_bytes(raw, hash) {
             assert_eq!(theirs.tree.to_string(), commit.tree.to_string());
             assert!(

@@ -111,7 +111,7 @@ pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
     if appended.dry_run {
         return;
     }
-    for commit in result_text::held(&appended.statement.ended()) {
+    for commit in result_text::held(&appended.statement.component_results()) {
         let commit = commit.0.prefix(7);
         let sentence = format!("It is on hold in {name} until a person lifts it");
         context.print(context.with_command(

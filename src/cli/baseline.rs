@@ -182,9 +182,9 @@ pub fn baseline(
     let state = view
         .state(&place.ledger, &Scope::All)
         .or_fail(Kind::CannotTell, "cannot read the ledger")?;
-    let here = state.at(place.named.as_ref());
+    let here = state.environment(place.named.as_ref());
     let there = runs.there(view.gatherer, policy, &place.name)?;
-    let known_here = |component: &ComponentName| here.entered(component);
+    let known_here = |component: &ComponentName| here.has_history(component);
     let only_new = runs.all.is_some() && !there.keys().all(known_here);
     let commits = there
         .into_iter()
@@ -195,7 +195,7 @@ pub fn baseline(
         rules,
         commits: Commits::Each(commits),
         selection: Selection::All,
-        kind: entry::Kind::Deploy,
+        kind: entry::DeploymentKind::Deploy,
         destroy: false,
         versions: versions.clone(),
     };

@@ -242,7 +242,10 @@ impl Deploying<'_> {
         })?;
         append_report::tell(
             self.context,
-            &result_text::ended(self.place.name.as_str(), &appended.statement.ended()),
+            &result_text::ended(
+                self.place.name.as_str(),
+                &appended.statement.component_results(),
+            ),
             &appended,
         )
     }
@@ -325,7 +328,7 @@ impl Deploying<'_> {
         let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
         append_report::tell(
             self.context,
-            &result_text::how_it_ended(name, kind, &appended.statement.ended()),
+            &result_text::how_it_ended(name, kind, &appended.statement.component_results()),
             &appended,
         )?;
         if self.is_failed_creation(begun, &report) {

@@ -9,7 +9,7 @@ use crate::domain::entry::{self, Deployment};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
-use crate::domain::state::Run;
+use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::View;
@@ -104,7 +104,7 @@ pub struct DeploymentRequest<'a> {
     /// Which components.
     pub selection: Selection,
     /// Why.
-    pub kind: entry::Kind,
+    pub kind: entry::DeploymentKind,
     /// Whether components that the commit no longer has are removed.
     pub destroy: bool,
     /// Versions by hand.
@@ -269,10 +269,10 @@ pub fn pick<'a>(
     verb: &str,
     context: &Context,
     place: &Place,
-    runs: Vec<Run<'a>>,
-) -> Result<Run<'a>, Failure> {
-    let meant = |run: &Run<'_>| number.is_none_or(|number| run.sequence == number);
-    let mut meant: Vec<Run<'a>> = runs.into_iter().filter(meant).collect();
+    runs: Vec<OpenRun<'a>>,
+) -> Result<OpenRun<'a>, Failure> {
+    let meant = |run: &OpenRun<'_>| number.is_none_or(|number| run.sequence == number);
+    let mut meant: Vec<OpenRun<'a>> = runs.into_iter().filter(meant).collect();
     let name = &place.name;
     match (meant.pop(), meant.is_empty()) {
         (Some(run), true) => Ok(run),
@@ -301,7 +301,7 @@ pub fn pick<'a>(
 }
 
 /// One run among several.
-fn told(run: &Run<'_>, context: &Context) -> String {
+fn told(run: &OpenRun<'_>, context: &Context) -> String {
     let changed = run.deployment().into_iter().flat_map(Deployment::changed);
     let names: Vec<&str> = changed
         .map(|change| change.target.component.as_str())

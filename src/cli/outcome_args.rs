@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::{Failure, Kind, append_report};
-use crate::domain::entry::{Change, Reported, VerificationResult};
+use crate::domain::entry::{ComponentChange, RecordedResult, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::run::outcome::{Said, Word, results};
@@ -101,7 +101,7 @@ fn sorted<T: Copy, U>(
 
 impl Ending {
     /// How each of these components ended.
-    pub fn results(&self, components: &[Change]) -> Result<Vec<Reported>, Failure> {
+    pub fn results(&self, components: &[ComponentChange]) -> Result<Vec<RecordedResult>, Failure> {
         let (outcome, outcomes) = sorted(&self.outcome, "--outcome", |word| match word {
             Outcome::Succeeded => Word::Succeeded,
             Outcome::Failed => Word::Failed,

@@ -14,7 +14,7 @@ use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
-use crate::domain::state::{Here, Place as Slot, Scope, State};
+use crate::domain::state::{EnvState, Scope, SlotKey as Slot, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
 use crate::ledger::sync::standing_problems;
@@ -33,14 +33,18 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// Its part of the state.
-    pub fn here(&self) -> Here<'_> {
-        self.state.at(self.member.as_ref())
+    pub fn here(&self) -> EnvState<'_> {
+        self.state.environment(self.member.as_ref())
     }
 
     /// What runs of a component: what was deployed, at the commit that it is there as now.
     pub fn running(&self, component: &ComponentName) -> Option<Target> {
         let here = self.here();
-        let target = here.live(component)?.statement.end_of(component)?.target;
+        let target = here
+            .live_entry(component)?
+            .statement
+            .component_result(component)?
+            .target;
         Some(Target {
             commit: here.commit(component)?,
             ..target

@@ -23,7 +23,7 @@ impl Workspace {
         };
         let state = self.state(&environment.ledger, &Scope::All)?;
         let named = Self::named_in_ledger(&name, environment);
-        let here = state.at(named.as_ref()).components();
+        let here = state.environment(named.as_ref()).components();
         if here.is_empty() {
             return Err(
                 Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))

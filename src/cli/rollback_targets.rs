@@ -60,7 +60,7 @@ pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<Component
             .policy
             .component_names()
             .into_iter()
-            .filter(|name| here.last(name).is_some()),
+            .filter(|name| here.last_attempt(name).is_some()),
     );
     all
 }
@@ -142,7 +142,12 @@ fn release(
     {
         return Ok(None);
     }
-    let Some(target) = stay.entry.statement.end_of(component).map(|it| it.target) else {
+    let Some(target) = stay
+        .entry
+        .statement
+        .component_result(component)
+        .map(|it| it.target)
+    else {
         return Ok(None);
     };
     Ok(Some(Release {

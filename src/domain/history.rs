@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{Action, Deployment, Ended, Kept, Outcome, VerificationResult};
+use super::entry::{Action, ComponentResult, Deployment, Outcome, StoredEntry, VerificationResult};
 use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
@@ -18,7 +18,7 @@ pub struct Stay<'a> {
     /// The content; `None` while the component was taken away.
     pub content: Option<Content>,
     /// The entry that put it there: a `finish`, `record` or `baseline`.
-    pub entry: &'a Arc<Kept>,
+    pub entry: &'a Arc<StoredEntry>,
     /// Whether that was a `baseline`: an admin's word and no deployment.
     pub baseline: bool,
     /// When it began to run; after a failed attempt that was rolled back, when it ran again.
@@ -111,7 +111,7 @@ pub struct Attempt<'a> {
     /// Its content.
     pub content: Option<Content>,
     /// The entry that ended it.
-    pub entry: &'a Arc<Kept>,
+    pub entry: &'a Arc<StoredEntry>,
     /// How.
     pub failure: Failure,
     order: usize,
@@ -140,7 +140,7 @@ pub struct History<'a> {
 impl<'a> History<'a> {
     /// Reads entries of one environment, newest first and without a gap among those that speak of the component. An `abort` speaks of
     /// the components that its start was to change.
-    pub fn read(component: &ComponentName, newest_first: &'a [Arc<Kept>]) -> Self {
+    pub fn read(component: &ComponentName, newest_first: &'a [Arc<StoredEntry>]) -> Self {
         let starts = newest_first
             .iter()
             .filter_map(|kept| match &kept.statement.action {
@@ -222,11 +222,11 @@ struct Reader<'a, 'c> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn entry(&mut self, order: usize, kept: &'a Arc<Kept>) {
+    fn entry(&mut self, order: usize, kept: &'a Arc<StoredEntry>) {
         match &kept.statement.action {
             Action::Baseline(_) | Action::Record(_) => {
                 let deployment = kept.statement.deployment();
-                self.ended(order, kept, &kept.statement.ended(), deployment);
+                self.ended(order, kept, &kept.statement.component_results(), deployment);
             }
             Action::Finish(it) => {
                 let deployment = self.starts.get(&it.start).copied();
@@ -274,8 +274,8 @@ impl<'a> Reader<'a, '_> {
     fn ended(
         &mut self,
         order: usize,
-        kept: &'a Arc<Kept>,
-        all: &[Ended],
+        kept: &'a Arc<StoredEntry>,
+        all: &[ComponentResult],
         deployment: Option<&Deployment>,
     ) {
         let at = kept.statement.at;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Link;
 use super::facts::Step;
-use crate::domain::entry::Kept;
+use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey};
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
@@ -18,7 +18,7 @@ pub(super) struct LedgerCache {
     /// Commits of ledgers with their entries.
     pub links: Cache<EntryId, Link>,
     /// Copies of entries, by blob.
-    pub kept: Cache<Oid, Arc<Kept>>,
+    pub kept: Cache<Oid, Arc<StoredEntry>>,
     /// What walks over a ledger need of a commit.
     pub steps: Cache<EntryId, Arc<Step>>,
     /// The keys that signed entries.

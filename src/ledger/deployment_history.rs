@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::History;
-use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::history::{History as Past, Stay};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -31,7 +31,7 @@ pub fn deeds_since(
     tip: EntryId,
     commit: CommitId,
     since: Time,
-) -> Result<Vec<Arc<Kept>>> {
+) -> Result<Vec<Arc<StoredEntry>>> {
     let mut found = Vec::new();
     let mut riding: BTreeSet<ComponentName> = BTreeSet::new();
     let mut ended: BTreeSet<u64> = BTreeSet::new();
@@ -52,7 +52,7 @@ pub fn deeds_since(
             Action::Abort(it) => drop(ended.insert(it.start)),
             _ => {}
         }
-        for it in kept.statement.ended() {
+        for it in kept.statement.component_results() {
             match it.outcome {
                 Outcome::Unchanged if it.target.commit == commit => {
                     riding.insert(it.target.component);
@@ -79,7 +79,7 @@ pub fn newest_good<T>(
     components: BTreeSet<ComponentName>,
     judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
+    let mut open: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
     let mut found = BTreeMap::new();
     for passed in history.walk(tip) {
@@ -102,7 +102,7 @@ pub fn newest_good<T>(
         let kept = history.entry(ledger, passed.id)?;
         let began: BTreeSet<ComponentName> = kept
             .statement
-            .ended()
+            .component_results()
             .into_iter()
             .map(|it| it.target.component)
             .collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::facts::Gatherer;
 use super::{Link, StateReader, Tips, commit_bytes};
-use crate::domain::entry::{Action, Entry, Kept, Statement, Unverified, Verified};
+use crate::domain::entry::{Action, Entry, Statement, StoredEntry, Unverified, Verified};
 use crate::domain::id::{EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -81,7 +81,7 @@ pub struct Judged {
     /// The entry, where its signature holds.
     pub entry: Option<Entry<Verified>>,
     /// What it says, where it can be read; nothing of it is proven unless `entry` is there.
-    pub kept: Option<Arc<Kept>>,
+    pub kept: Option<Arc<StoredEntry>>,
     /// The end of the chain after it, where it is allowed.
     pub head: Option<Head>,
     /// Against the past: what the rules were asked on.
@@ -194,7 +194,7 @@ impl<'a> Judge<'a> {
             }
             Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
         };
-        let kept = Arc::clone(unverified.kept());
+        let kept = Arc::clone(unverified.stored());
         let stop = |check| Judged {
             kept: Some(Arc::clone(&kept)),
             previous: Some(previous),
@@ -218,13 +218,14 @@ impl<'a> Judge<'a> {
             Ok(text) => text,
             Err(check) => return stop(*check),
         };
-        let state = match self
-            .states
-            .load(head.tree, ledger, &Scope::of(&kept.statement))
-        {
-            Ok(state) => state,
-            Err(error) => return stop(error.answer(Rule::State)),
-        };
+        let state =
+            match self
+                .states
+                .load(head.tree, ledger, &Scope::for_statement(&kept.statement))
+            {
+                Ok(state) => state,
+                Err(error) => return stop(error.answer(Rule::State)),
+            };
         let edits = fold(&state, &entry, policy_text.as_ref());
         let stored = match self.compare(head, &commit, &entry, &edits) {
             Ok(stored) => stored,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::state_reader::weight;
 use crate::domain::entry::{
-    Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention,
+    Entry, MAX_BYTES, ParseError, Statement, StoredEntry, Trailers, Unverified, read_trailers,
 };
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
@@ -74,7 +74,7 @@ impl Repository {
             links.insert(
                 id,
                 link.clone(),
-                weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500,
+                weight(entry.stored()) + commit.raw.len() + entry.signature().len() + 500,
             );
         }
         Ok(link)
@@ -102,12 +102,12 @@ impl Repository {
         let kept = if let Some(kept) = memory.get(&own) {
             kept
         } else {
-            let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
+            let kept = StoredEntry::parse(&self.read_blob(own, MAX_BYTES)?);
             let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
             memory.insert(own, Arc::clone(&kept), weight(&kept));
             kept
         };
-        let entry = Entry::of(kept, &signature);
+        let entry = Entry::from_stored(kept, &signature);
         if entry.statement().ledger != *ledger {
             return Err(corrupt(format!(
                 "its entry is of the ledger {}",
@@ -130,7 +130,7 @@ impl Repository {
 
     /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it
     /// moved to them. Neither the signature nor how the entry is written is looked at again.
-    pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
+    pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<StoredEntry> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("the commit {} of the ledger {ledger}", commit.id),
             why,
@@ -138,7 +138,7 @@ impl Repository {
         let bytes = self.file_at(commit.tree, ENTRY, MAX_BYTES)?;
         let bytes =
             bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
-        Kept::parse_again(&bytes).map_err(|error| corrupt(error.to_string()))
+        StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Walks a ledger backwards, newest first, reading commit objects only: see [`Links`].
@@ -159,7 +159,7 @@ pub struct Links<'a> {
 }
 
 impl Iterator for Links<'_> {
-    type Item = Result<(Commit, Mention)>;
+    type Item = Result<(Commit, Trailers)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let commit = match self.repository.read_commit(self.next.take()?.0) {
@@ -170,7 +170,7 @@ impl Iterator for Links<'_> {
         // The genesis says nothing.
         self.next?;
         let message = String::from_utf8_lossy(commit.message());
-        let mention = mention(&message);
+        let mention = read_trailers(&message);
         drop(message);
         Some(Ok((commit, mention)))
     }

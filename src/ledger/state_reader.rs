@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::link::{ENTRY, SIGNATURE};
-use crate::domain::entry::{Entry, Kept, MAX_BYTES, ParseError, Verified};
+use crate::domain::entry::{Entry, MAX_BYTES, ParseError, StoredEntry, Verified};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
-use crate::domain::state::{Edit, Place, Scope, Slot, State, Value};
+use crate::domain::state::{Edit, Scope, Slot, SlotKey, State, Value};
 use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
 use crate::git::repo::Repository;
@@ -25,7 +25,7 @@ const COMPONENTS: &str = "components";
 pub struct StateReader<'a> {
     repository: &'a Repository,
     /// What was read for showing alone: never among the memories that others decide on.
-    to_show: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
+    to_show: Option<RefCell<HashMap<Oid, Arc<StoredEntry>>>>,
 }
 
 impl<'a> StateReader<'a> {
@@ -82,13 +82,13 @@ impl<'a> StateReader<'a> {
         &self,
         tree: Oid,
         ledger: &LedgerName,
-        places: impl IntoIterator<Item = Place>,
+        places: impl IntoIterator<Item = SlotKey>,
     ) -> Result<State> {
         let mut state = State::empty();
         for place in places {
             let path = Slot {
                 environment: None,
-                place,
+                key: place,
             }
             .to_string();
             if let Some(Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
@@ -124,24 +124,24 @@ impl<'a> StateReader<'a> {
             Slot::parse(path)
         };
         let slot = slot.map_err(|error| corrupt(error.to_string()))?;
-        let value = match (&slot.place, leaf) {
-            (Place::Commit(_), Leaf::Commit(id)) => Value::Commit(CommitId(id)),
-            (Place::Policy, Leaf::Blob(id)) => {
+        let value = match (&slot.key, leaf) {
+            (SlotKey::Commit(_), Leaf::Commit(id)) => Value::Commit(CommitId(id)),
+            (SlotKey::Policy, Leaf::Blob(id)) => {
                 Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into())
             }
-            (Place::Commit(_) | Place::Policy, _) | (_, Leaf::Commit(_)) => {
+            (SlotKey::Commit(_) | SlotKey::Policy, _) | (_, Leaf::Commit(_)) => {
                 return Err(corrupt(
                     "it is a file where a commit should be, or the other way round".to_owned(),
                 ));
             }
-            (_, Leaf::Blob(id)) => Value::Kept(self.kept(id, &corrupt)?),
+            (_, Leaf::Blob(id)) => Value::Entry(self.kept(id, &corrupt)?),
         };
         state.insert(slot, value);
         Ok(())
     }
 
-    fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
-        let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
+    fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<StoredEntry>> {
+        let parse = |parse: fn(&[u8]) -> std::result::Result<StoredEntry, ParseError>| {
             let bytes = self.repository.read_blob(id, MAX_BYTES)?;
             Ok(Arc::new(
                 parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
@@ -152,7 +152,7 @@ impl<'a> StateReader<'a> {
             if let Some(kept) = shown.borrow().get(&id) {
                 return Ok(Arc::clone(kept));
             }
-            let kept = parse(Kept::parse_again)?;
+            let kept = parse(StoredEntry::parse_trusted)?;
             shown.borrow_mut().insert(id, Arc::clone(&kept));
             return Ok(kept);
         }
@@ -160,14 +160,14 @@ impl<'a> StateReader<'a> {
         if let Some(kept) = memory.get(&id) {
             return Ok(kept);
         }
-        let kept = parse(Kept::parse)?;
+        let kept = parse(StoredEntry::parse)?;
         memory.insert(id, Arc::clone(&kept), weight(&kept));
         Ok(kept)
     }
 }
 
 /// About how many bytes of memory an entry takes: what it says takes more than the bytes that say it.
-pub(super) fn weight(kept: &Kept) -> usize {
+pub(super) fn weight(kept: &StoredEntry) -> usize {
     kept.bytes.len() * 3 + 500
 }
 
@@ -222,8 +222,8 @@ fn leaves(
             None => None,
             Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
             Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
-            Some(Value::Kept(kept)) if Arc::ptr_eq(kept, entry.kept()) => Some(Leaf::Blob(own)),
-            Some(Value::Kept(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
+            Some(Value::Entry(kept)) if Arc::ptr_eq(kept, entry.stored()) => Some(Leaf::Blob(own)),
+            Some(Value::Entry(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
         };
         leaves.push((edit.slot.to_string(), leaf));
     }

@@ -222,7 +222,7 @@ impl World {
         };
         let before = self.ends[&step.ledger].1;
         let state = StateReader::new(repository)
-            .load(before, &step.ledger, &Scope::of(&statement))
+            .load(before, &step.ledger, &Scope::for_statement(&statement))
             .unwrap();
         let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
         let (named, _) = repository.folded_id(before, &entry, &edits).unwrap();

@@ -326,7 +326,7 @@ impl Writer<'_> {
         others.remove(ledger);
         let states = StateReader::new(self.repository);
         let state = states
-            .load(view.head.tree, ledger, &Scope::of(&statement))
+            .load(view.head.tree, ledger, &Scope::for_statement(&statement))
             .map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request = Request::Entry {
@@ -362,8 +362,11 @@ impl Writer<'_> {
             repository.write_tree(b"")?;
             repository.write_commit(&genesis_bytes(repository, self.project.id, ledger))?;
         }
-        let state =
-            StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
+        let state = StateReader::new(repository).load(
+            head.tree,
+            ledger,
+            &Scope::for_statement(entry.statement()),
+        )?;
         let edits = fold(&state, entry, policy_text);
         repository.together(|| {
             let tree = repository.write_folded(head.tree, entry, &edits)?;

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::{
-    Action, Change, Deployment, Image, Intent, Kind, Start, Statement, Target,
+    Action, ComponentChange, Deployment, DeploymentKind, Image, Intent, Start, Statement, Target,
 };
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::{DeployOn, Environment, Policy};
 use crate::domain::rules::{Facts, Known, Request};
-use crate::domain::state::{Here, Scope, State};
+use crate::domain::state::{EnvState, Scope, State};
 use crate::ledger::Tips;
 use crate::ledger::writer::View;
 
@@ -44,7 +44,7 @@ pub struct DeploymentSpec<'a> {
     /// Which components.
     pub selection: Selection,
     /// Why.
-    pub kind: Kind,
+    pub kind: DeploymentKind,
     /// Whether components that the commit no longer has are destroyed.
     pub destroy: bool,
     /// Versions by hand, by component; they win over the policy's.
@@ -112,7 +112,7 @@ pub fn compose(
     };
     let state = view.state(&wish.rules.ledger, &scope)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
-    let here = state.at(named.as_ref());
+    let here = state.environment(named.as_ref());
     let in_policy = policy.component_names();
     let mut all = in_policy.clone();
     if wish.destroy {
@@ -174,12 +174,12 @@ pub fn compose(
 
 /// What is done with one component, if anything.
 fn change(
-    here: Here<'_>,
+    here: EnvState<'_>,
     wish: &DeploymentSpec<'_>,
     component: &ComponentName,
     commit: CommitId,
     content: Option<Content>,
-) -> Result<Option<Change>, ComposeError> {
+) -> Result<Option<ComponentChange>, ComposeError> {
     let (from, running) = (here.commit(component), here.content(component));
     let named = matches!(wish.selection, Selection::Named(_));
     let intent = match (content, from) {
@@ -193,7 +193,7 @@ fn change(
         (None, _) => return Ok(None),
         (Some(_), Some(_)) if named || wish.selection == Selection::All => Intent::Change,
         (Some(content), Some(_))
-            if running == Some(content) && here.unknown(component).is_none() =>
+            if running == Some(content) && here.unknown_since(component).is_none() =>
         {
             Intent::Unchanged
         }
@@ -206,7 +206,7 @@ fn change(
         version: None,
         artifacts: Vec::new(),
     };
-    Ok(Some(Change {
+    Ok(Some(ComponentChange {
         target,
         from,
         plan: None,
@@ -216,14 +216,14 @@ fn change(
 
 /// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
 /// plan is planned as well, and so is whoever was not when one was deployed.
-fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
-    let comes = |change: &&Change| change.intent == Intent::Change;
+fn leaning(here: EnvState<'_>, policy: &Policy, components: &mut [ComponentChange]) {
+    let comes = |change: &&ComponentChange| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> = components
         .iter()
         .filter(comes)
         .map(|change| change.target.component.clone())
         .collect();
-    let since = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
+    let since = |name: &ComponentName| here.live_entry(name).map(|kept| kept.statement.sequence);
     let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
         let leans =
             |before: &ComponentName| changed.contains(before) || since(before) > since(name);
@@ -252,13 +252,19 @@ fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
 }
 
 /// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
-fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
-    let gives_way =
-        |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
-    let stays = |change: &Change| !gives_way(change) || stuck(here, change).is_none();
-    let changes = |change: &&Change| change.intent != Intent::Unchanged;
+fn without_stuck(
+    here: EnvState<'_>,
+    selection: &Selection,
+    components: Vec<ComponentChange>,
+) -> Vec<ComponentChange> {
+    let gives_way = |change: &ComponentChange| {
+        change.intent == Intent::Unchanged || *selection == Selection::Free
+    };
+    let stays = |change: &ComponentChange| !gives_way(change) || stuck(here, change).is_none();
+    let changes = |change: &&ComponentChange| change.intent != Intent::Unchanged;
     let wanted = components.iter().any(|change| changes(&change));
-    let (free, stuck): (Vec<Change>, Vec<Change>) = components.iter().cloned().partition(stays);
+    let (free, stuck): (Vec<ComponentChange>, Vec<ComponentChange>) =
+        components.iter().cloned().partition(stays);
     match (
         free.is_empty(),
         wanted && !free.iter().any(|change| changes(&change)),
@@ -287,9 +293,9 @@ pub enum BlockReason {
 }
 
 /// What stops a component from becoming, or staying, what it is to be.
-fn stuck(here: Here<'_>, change: &Change) -> Option<BlockReason> {
+fn stuck(here: EnvState<'_>, change: &ComponentChange) -> Option<BlockReason> {
     let component = &change.target.component;
-    if let Some(run) = here.run_of(component) {
+    if let Some(run) = here.run_changing(component) {
         return Some(BlockReason::UnderWay(run.sequence));
     }
     if here.lock().is_some() || here.component_lock(component).is_some() {
@@ -314,7 +320,7 @@ pub fn gone(
     let in_policy = policy.component_names();
     let mut gone = Vec::new();
     for component in state
-        .at(named.as_ref())
+        .environment(named.as_ref())
         .components()
         .into_keys()
         .filter(|_| !wish.destroy)
@@ -344,7 +350,7 @@ pub fn left_out(
 ) -> Result<Vec<(ComponentName, BlockReason)>, ComposeError> {
     let state = view.state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
-    let here = state.at(named.as_ref());
+    let here = state.environment(named.as_ref());
     let there: BTreeSet<&ComponentName> = deployment
         .components
         .iter()
@@ -435,7 +441,7 @@ fn complete(
         Some(Err(why)) => Err(ComposeError::Fact(why.clone())),
         None => Ok(None),
     };
-    if wish.kind == Kind::Rollback {
+    if wish.kind == DeploymentKind::Rollback {
         // What ran then is what runs again: its version and its artifacts, from its own entry.
         let earlier = facts
             .earlier
@@ -444,7 +450,7 @@ fn complete(
         let mut ended = earlier
             .into_iter()
             .flatten()
-            .filter_map(|kept| kept.statement.end_of(&target.component));
+            .filter_map(|kept| kept.statement.component_result(&target.component));
         let then = ended.find(|it| it.target.content == target.content);
         if let Some(then) = then {
             target.version = then.target.version;

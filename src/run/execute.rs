@@ -13,7 +13,7 @@ use super::graph::Graph;
 use super::run_dirs::{Site, SiteError};
 use super::schedule::{Fate, Foreman, Leave, carry_out};
 use crate::domain::entry::{
-    Change, Deployment, Intent, Outcome, Reported, Target, VerificationResult,
+    ComponentChange, Deployment, Intent, Outcome, RecordedResult, Target, VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -58,7 +58,7 @@ pub enum Lost {
 #[derive(Debug, Default)]
 pub struct Report {
     /// How each component ended, in the deployment's order.
-    pub results: Vec<Reported>,
+    pub results: Vec<RecordedResult>,
     /// What failed, and why.
     pub broken: BTreeMap<ComponentName, Broken>,
     /// Why a component that failed was not brought back.
@@ -74,7 +74,7 @@ pub struct Report {
 impl Report {
     /// Whether all was done that was to be done.
     pub fn is_success(&self) -> bool {
-        let done = |it: &Reported| {
+        let done = |it: &RecordedResult| {
             matches!(
                 it.outcome,
                 Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
@@ -204,14 +204,14 @@ impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
 }
 
 /// The components that are to be changed, without those that are to be destroyed.
-fn changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
+fn changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
     deployment
         .components
         .iter()
         .filter(|change| change.intent == Intent::Change)
 }
 
-fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d Change> {
+fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d ComponentChange> {
     deployment
         .components
         .iter()
@@ -219,7 +219,7 @@ fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d
 }
 
 /// Where a change is worked on. What is destroyed is worked on as it runs: the new commit does not have it.
-fn piece(site: &Site<'_>, change: &Change) -> Result<Piece, SiteError> {
+fn piece(site: &Site<'_>, change: &ComponentChange) -> Result<Piece, SiteError> {
     let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
     let target = Target {
         commit: commit.unwrap_or(change.target.commit),
@@ -245,9 +245,9 @@ fn unready(error: Option<&SiteError>) -> Broken {
 }
 
 /// A component's end with nothing more to say.
-pub fn reported(component: &ComponentName, outcome: Outcome) -> Reported {
+pub fn reported(component: &ComponentName, outcome: Outcome) -> RecordedResult {
     let verification = VerificationResult::None;
-    Reported {
+    RecordedResult {
         component: component.clone(),
         outcome,
         because: None,

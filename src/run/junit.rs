@@ -7,7 +7,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value, json};
 
-use crate::domain::entry::{COUNTS, MAX_BYTES, MAX_PREDICATE};
+use crate::domain::entry::{MAX_BYTES, MAX_PREDICATE, TEST_COUNTS_KEY};
 use crate::domain::id::Digest;
 use crate::domain::text::{Line, harmless};
 
@@ -182,7 +182,7 @@ impl Tests {
         let mut map = Map::from_iter([
             ("result".to_owned(), json!(self.result())),
             ("configuration".to_owned(), json!(configuration)),
-            (COUNTS.to_owned(), counts),
+            (TEST_COUNTS_KEY.to_owned(), counts),
         ]);
         map.extend(url.map(|url| ("url".to_owned(), json!(url))));
         let mut room = Room {
@@ -200,7 +200,7 @@ impl Tests {
             map.insert(key.to_owned(), json!(names.get(..fits).unwrap_or_default()));
         }
         if left_out == 0 && self.skipped == 0 {
-            map.remove(COUNTS);
+            map.remove(TEST_COUNTS_KEY);
         }
         Ok(Predicate { map, left_out })
     }

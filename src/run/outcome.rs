@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::entry::{
-    Change, Deployment, Ended, Finish, Intent, Outcome, Reported, VerificationResult,
+    ComponentChange, ComponentResult, Deployment, Finish, Intent, Outcome, RecordedResult,
+    VerificationResult,
 };
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
@@ -52,7 +53,10 @@ pub enum OutcomeError {
 }
 
 /// How each component ended. What rides along is skipped where the deployment failed, because it was not deployed either.
-pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, OutcomeError> {
+pub fn results(
+    components: &[ComponentChange],
+    said: &Said,
+) -> Result<Vec<RecordedResult>, OutcomeError> {
     let changed = || {
         components
             .iter()
@@ -65,7 +69,7 @@ pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, Outc
     {
         return Err(OutcomeError::NotChanged(stray.clone()));
     }
-    let word = |change: &Change| {
+    let word = |change: &ComponentChange| {
         said.outcomes
             .get(&change.target.component)
             .copied()
@@ -90,11 +94,11 @@ pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, Outc
 }
 
 fn one(
-    change: &Change,
+    change: &ComponentChange,
     word: Word,
     culprit: Option<&ComponentName>,
     said: &Said,
-) -> Result<Reported, OutcomeError> {
+) -> Result<RecordedResult, OutcomeError> {
     let component = change.target.component.clone();
     let outcome = match (change.intent, word) {
         (Intent::Unchanged, _) if culprit.is_some() || said.outcome == Word::Skipped => {
@@ -128,7 +132,7 @@ fn one(
         }
         _ => VerificationResult::None,
     };
-    Ok(Reported {
+    Ok(RecordedResult {
         component,
         outcome,
         because,
@@ -138,15 +142,20 @@ fn one(
 }
 
 /// The same with what each was to become, as a `finish` says it.
-pub fn ended(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
+pub fn ended(components: &[ComponentChange], results: Vec<RecordedResult>) -> Vec<ComponentResult> {
     let pairs = components.iter().zip(results);
     pairs
-        .map(|(change, result)| result.of(&change.target))
+        .map(|(change, result)| result.with_target(&change.target))
         .collect()
 }
 
 /// The end of a run, with what its start said; without a status and logs.
-pub fn finish(start: u64, run: RunId, deployment: &Deployment, results: Vec<Reported>) -> Finish {
+pub fn finish(
+    start: u64,
+    run: RunId,
+    deployment: &Deployment,
+    results: Vec<RecordedResult>,
+) -> Finish {
     Finish {
         start,
         run,
@@ -169,7 +178,7 @@ mod tests {
     const NONE: VerificationResult = VerificationResult::None;
     const PASSED: VerificationResult = VerificationResult::Passed;
 
-    fn change(component: &str, intent: Intent, ran: bool) -> Change {
+    fn change(component: &str, intent: Intent, ran: bool) -> ComponentChange {
         let commit: CommitId = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         let content = (intent != Intent::Destroy).then_some(Content(commit.0));
         let target = Target {
@@ -179,7 +188,7 @@ mod tests {
             version: None,
             artifacts: Vec::new(),
         };
-        Change {
+        ComponentChange {
             target,
             from: ran.then_some(commit),
             plan: None,

@@ -4,7 +4,7 @@
 
 use super::build_deployment::{ComposeError, DeploymentSpec, compose};
 use crate::clock;
-use crate::domain::entry::{Action, Deployment, Kind, Start, Statement};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Start, Statement};
 use crate::domain::id::RunId;
 use crate::domain::name::Person;
 use crate::domain::policy::Environment;
@@ -99,10 +99,10 @@ fn expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
 }
 
 /// Who would start such a deployment where nobody says: the first of those who may.
-pub fn first_deployer(rules: &Environment, kind: Kind) -> Option<&Person> {
+pub fn first_deployer(rules: &Environment, kind: DeploymentKind) -> Option<&Person> {
     let members = match kind {
-        Kind::Rollback => &rules.rollback_by,
-        Kind::Hotfix => rules
+        DeploymentKind::Rollback => &rules.rollback_by,
+        DeploymentKind::Hotfix => rules
             .hotfix
             .as_ref()
             .map_or(&rules.deployers, |hotfix| &hotfix.by),

@@ -15,7 +15,7 @@ use policies::{PEOPLE, policy};
 
 use crate::clock;
 use crate::domain::entry::{
-    Action, Artifact, Image, Kind, Outcome as Ending, Record, Reported, Statement,
+    Action, Artifact, DeploymentKind, Image, Outcome as Ending, Record, RecordedResult, Statement,
     VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest};
@@ -318,7 +318,7 @@ impl World {
             let state = StateReader::new(&self.repository)
                 .load(tree, &rules.ledger, &Scope::All)
                 .unwrap();
-            let here = state.at(rules.ephemeral.map(|_| name));
+            let here = state.environment(rules.ephemeral.map(|_| name));
             here.runs()
                 .first()
                 .map(|run| run.owner.statement.by.to_string())
@@ -372,7 +372,7 @@ fn told(statement: &Statement) -> Vec<String> {
     let action = &statement.action;
     let name = match statement.deployment() {
         Some(it) if it.break_glass.is_some() => format!("{} with glass", action.name()),
-        Some(it) if it.kind != Kind::Deploy => format!("{} {:?}", action.name(), it.kind),
+        Some(it) if it.kind != DeploymentKind::Deploy => format!("{} {:?}", action.name(), it.kind),
         _ if statement.ledger.is_policy() => format!("policy {}", action.name()),
         _ => match action {
             Action::Unlock(it) if it.commit.is_some() => "unlock of a hold".to_owned(),
@@ -566,7 +566,7 @@ fn back_to_the_same_artifact() {
             let deployment = compose(view, &rules, &wish)?;
             let component = parse("catalogue");
             let (outcome, verification) = (Ending::Succeeded, VerificationResult::Passed);
-            let results = vec![Reported {
+            let results = vec![RecordedResult {
                 component,
                 outcome,
                 because: None,
@@ -589,9 +589,9 @@ fn back_to_the_same_artifact() {
             .clone()
     };
     register(one, b"first");
-    let first = deploy(Kind::Deploy, one);
+    let first = deploy(DeploymentKind::Deploy, one);
     assert_eq!(first.len(), 1);
-    assert_eq!(deploy(Kind::Deploy, two), []);
+    assert_eq!(deploy(DeploymentKind::Deploy, two), []);
     register(again, b"second");
-    assert_eq!(deploy(Kind::Rollback, one), first);
+    assert_eq!(deploy(DeploymentKind::Rollback, one), first);
 }

@@ -65,7 +65,7 @@ pub fn decision(judgements: &[Judgement]) -> Decision {
 
 /// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
 pub(super) fn about(statement: &Statement) -> String {
-    let ended = statement.ended();
+    let ended = statement.component_results();
     let targets: Vec<&Target> = match statement.deployment() {
         Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
         None => ended.iter().map(|it| &it.target).collect(),

@@ -4,7 +4,7 @@ use crate::domain::entry::{Attestation, AttestationResult};
 
 /// `PASSED (412)`, `FAILED (3 of 412)`: what it says, and of how many tests.
 pub fn outcome(attestation: &Attestation) -> String {
-    let tests = attestation.tests();
+    let tests = attestation.test_counts();
     let all = tests.map_or(0, |tests| {
         tests
             .passed

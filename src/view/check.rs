@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::{result_text, verdict, wrap};
-use crate::domain::entry::{Change, Deployment, Intent, Kind};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Intent};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
@@ -36,7 +36,7 @@ pub struct Json {
     /// The commit.
     pub commit: CommitId,
     /// `deploy`, `rollback` or `hotfix`.
-    pub kind: Kind,
+    pub kind: DeploymentKind,
     /// Who would start it.
     pub by: Person,
     /// What would be done with each component.
@@ -66,7 +66,7 @@ pub struct Component {
 
 /// The JSON form.
 pub fn json(check: &Check<'_>) -> Json {
-    let component = |change: &Change| Component {
+    let component = |change: &ComponentChange| Component {
         component: change.target.component.clone(),
         from: change.from,
         commit: change.target.commit,
@@ -86,8 +86,8 @@ pub fn json(check: &Check<'_>) -> Json {
 /// The text: what would be done, every rule, and the answer in one line.
 pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
     let what = match check.deployment.kind {
-        Kind::Rollback => "Roll back",
-        Kind::Hotfix => "Hotfix",
+        DeploymentKind::Rollback => "Roll back",
+        DeploymentKind::Hotfix => "Hotfix",
         _ => "Deploy to",
     };
     let mut lines = wrap::below(

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
-    Action, Deployment, Ended, Intent, Kind, Outcome, Statement, Target, VerificationResult,
-    summary,
+    Action, ComponentResult, Deployment, DeploymentKind, Intent, Outcome, Statement, Target,
+    VerificationResult, overall_outcome,
 };
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -108,7 +108,7 @@ fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
 }
 
 fn parts(statement: &Statement) -> Vec<Part> {
-    let part = |target: &Target, ended: Option<&Ended>| Part {
+    let part = |target: &Target, ended: Option<&ComponentResult>| Part {
         component: target.component.clone(),
         commit: target.commit,
         version: target.version.clone(),
@@ -123,7 +123,7 @@ fn parts(statement: &Statement) -> Vec<Part> {
             .map(|change| part(&change.target, None))
             .collect(),
         _ => statement
-            .ended()
+            .component_results()
             .iter()
             .map(|ended| part(&ended.target, Some(ended)))
             .collect(),
@@ -136,7 +136,7 @@ fn verb(statement: &Statement) -> &'static str {
         Action::Baseline(_) => "baseline",
         Action::Start(_) => "started",
         Action::Finish(it) => ended(it.kind, &it.components),
-        Action::Record(it) => ended(it.deployment.kind, &it.ended()),
+        Action::Record(it) => ended(it.deployment.kind, &it.component_results()),
         Action::Resume(_) => "resumed",
         Action::Abort(_) => "aborted",
         Action::Verification(it) if it.verification == VerificationResult::Passed => "verified",
@@ -157,11 +157,11 @@ fn verb(statement: &Statement) -> &'static str {
     }
 }
 
-fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
-    match (summary(ended), kind) {
-        (_, Kind::Exec) => "executed",
-        ("succeeded", Kind::Rollback) => "restored",
-        ("succeeded", Kind::Hotfix) => "hotfixed",
+fn ended(kind: DeploymentKind, ended: &[ComponentResult]) -> &'static str {
+    match (overall_outcome(ended), kind) {
+        (_, DeploymentKind::Exec) => "executed",
+        ("succeeded", DeploymentKind::Rollback) => "restored",
+        ("succeeded", DeploymentKind::Hotfix) => "hotfixed",
         ("succeeded", _) => "deployed",
         (other, _) => other,
     }
@@ -173,7 +173,7 @@ fn what(action: &Action) -> String {
     match action {
         Action::Baseline(it) => targets(it.components.iter()),
         Action::Start(it) => asked(&it.deployment),
-        Action::Record(it) => moved(&it.ended()),
+        Action::Record(it) => moved(&it.component_results()),
         Action::Finish(it) => moved(&it.components),
         Action::Resume(it) => format!("run {}", it.start),
         Action::Abort(it) if it.components.is_empty() => {
@@ -293,7 +293,7 @@ fn asked(deployment: &Deployment) -> String {
     }
 }
 
-fn moved(ended: &[Ended]) -> String {
+fn moved(ended: &[ComponentResult]) -> String {
     let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
         ended
             .iter()

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::{log, result_text, verdict, wrap};
-use crate::domain::entry::{Change, Statement};
+use crate::domain::entry::{ComponentChange, Statement};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
 use crate::domain::text::harmless;
@@ -106,7 +106,9 @@ impl Case {
     /// A case, for programs and people.
     pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
         let what = match statement.deployment() {
-            Some(it) => result_text::list(it.changed().map(|change: &Change| &change.target)),
+            Some(it) => {
+                result_text::list(it.changed().map(|change: &ComponentChange| &change.target))
+            }
             None => String::new(),
         };
         let verdict = verdict::json(&said);

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::grouping;
-use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome, Target};
+use crate::domain::entry::{
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Intent, Outcome, Target,
+};
 use crate::domain::id::CommitId;
 
 /// `api 1.4.2 (8f3c2a1)`
@@ -31,7 +33,7 @@ pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
 
 /// What a deployment changes, a line for those components of which the same is to be said: `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
-    let said = |change: &Change| {
+    let said = |change: &ComponentChange| {
         let from = match (change.from, change.intent) {
             (Some(commit), _) => commit.0.prefix(7),
             (None, Intent::Destroy) => format!("{} (tried)", change.target.commit.0.prefix(7)),
@@ -61,7 +63,7 @@ pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
 }
 
 /// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.
-pub fn ended(place: &str, ended: &[Ended]) -> String {
+pub fn ended(place: &str, ended: &[ComponentResult]) -> String {
     let all = |outcome: Outcome| -> Vec<&Target> {
         ended
             .iter()
@@ -97,8 +99,8 @@ pub fn ended(place: &str, ended: &[Ended]) -> String {
 }
 
 /// The same by the kind of the deployment: of a destruction, whether the environment is gone.
-pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
-    if kind != Kind::Destroy {
+pub fn how_it_ended(place: &str, kind: DeploymentKind, all: &[ComponentResult]) -> String {
+    if kind != DeploymentKind::Destroy {
         return ended(place, all);
     }
     let of = |outcome: Outcome, word: &str| {
@@ -127,7 +129,7 @@ pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
 }
 
 /// The commits whose contents are on hold from now on, because they failed or were taken back.
-pub fn held(ended: &[Ended]) -> BTreeSet<CommitId> {
+pub fn held(ended: &[ComponentResult]) -> BTreeSet<CommitId> {
     let bad = ended
         .iter()
         .filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
     use crate::domain::entry::VerificationResult;
 
-    fn ended_as(component: &str, outcome: Outcome) -> Ended {
+    fn ended_as(component: &str, outcome: Outcome) -> ComponentResult {
         let commit: CommitId = "4b9d405caa05736482d4523166f70cb561afa111".parse().unwrap();
         let content = Some(crate::domain::id::Content(commit.0));
         let target = Target {
@@ -176,7 +178,7 @@ mod tests {
             version: None,
             artifacts: Vec::new(),
         };
-        Ended {
+        ComponentResult {
             target,
             outcome,
             because: None,
@@ -188,7 +190,7 @@ mod tests {
     /// What moved is named as long as it is few; what stayed is never in its way.
     #[test]
     fn many_components() {
-        let mut all: Vec<Ended> = (0..8)
+        let mut all: Vec<ComponentResult> = (0..8)
             .map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged))
             .collect();
         assert_eq!(
@@ -200,9 +202,9 @@ mod tests {
             ended("dev", &all),
             "dev runs pipeline (4b9d405); 8 unchanged."
         );
-        let failed: Vec<Ended> = all
+        let failed: Vec<ComponentResult> = all
             .iter()
-            .map(|it| Ended {
+            .map(|it| ComponentResult {
                 outcome: if it.outcome == Outcome::Succeeded {
                     Outcome::Failed
                 } else {

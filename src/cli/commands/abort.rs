@@ -5,7 +5,7 @@ use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Abort, Action, Component};
+use crate::domain::entry::{Abort, Action, ComponentAtCommit};
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{Appended, Draft};
@@ -43,7 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "abort",
             context,
             &place,
-            state.at(place.named.as_ref()).runs(),
+            state.environment(place.named.as_ref()).runs(),
         )?;
         let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
             return Err(Failure::new(
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         };
         let changed = deployment.changed().map(|change| &change.target);
         let components = changed
-            .map(|it| Component {
+            .map(|it| ComponentAtCommit {
                 component: it.component.clone(),
                 commit: it.commit,
             })

@@ -147,7 +147,7 @@ fn wanted(
     let wanted = DeploymentRequest {
         commit,
         selection: to_change(&args.components),
-        kind: entry::Kind::Deploy,
+        kind: entry::DeploymentKind::Deploy,
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };

@@ -6,7 +6,7 @@ use crate::cli::deployment_request::to_change;
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, read_context};
-use crate::domain::entry::Kind as DeploymentKind;
+use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{Commits, ComposeError, DeploymentSpec};

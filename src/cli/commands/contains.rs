@@ -176,7 +176,7 @@ impl Search<'_> {
     fn find(&mut self, component: &ComponentName, wanted: Wanted) -> Result<Found, Failure> {
         let here = self.place.here();
         let cannot_tell = |why: String| Ok(Found::CannotTell { why });
-        if here.unknown(component).is_some() {
+        if here.unknown_since(component).is_some() {
             return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
         }
         let Some(running) = here.commit(component) else {

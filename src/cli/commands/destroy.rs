@@ -46,11 +46,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             )));
     }
     let state = workspace.state(&place.ledger, &Scope::All)?;
-    let here = state.at(place.named.as_ref());
+    let here = state.environment(place.named.as_ref());
     let tell = |outcome, entry, why| {
         let it = Environment {
             name: name.clone(),
-            expires: here.expiry(),
+            expires: here.expires(),
             outcome,
             why,
             entry,
@@ -97,8 +97,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (appended, result) = deploying.destroy(&person, &compose, &ask)?;
     let sentence = result_text::how_it_ended(
         name.as_str(),
-        entry::Kind::Destroy,
-        &appended.statement.ended(),
+        entry::DeploymentKind::Destroy,
+        &appended.statement.component_results(),
     );
     context.print(append_report::with_entry(
         context,

@@ -161,7 +161,7 @@ impl Comparison<'_> {
     ) -> Result<Option<Component>, Failure> {
         let here = self.place.here();
         let from = here.commit(component);
-        let is_known = here.unknown(component).is_none();
+        let is_known = here.unknown_since(component).is_none();
         if let (Some(from), Some(to)) = (from, target.commit)
             && is_known
             // Where the commit that runs is not here, the content that is on record is compared.
@@ -216,7 +216,7 @@ impl Comparison<'_> {
     fn same_paths(&self, component: &ComponentName) -> bool {
         let here = self.place.here();
         let seen = here
-            .live(component)
+            .live_entry(component)
             .and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
         let then = seen.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
         let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());

@@ -9,7 +9,7 @@ use crate::cli::deployment_request::{self, Place};
 use crate::cli::metadata_args::Purpose;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _, append_report};
-use crate::domain::entry::{self, Action, Change, Deployment, Finish, Intent, Target};
+use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Intent, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -52,13 +52,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             artifacts: Vec::new(),
             ..target.clone()
         };
-        let change = Change {
+        let change = ComponentChange {
             target,
             from,
             plan: None,
             intent: Intent::Unchanged,
         };
-        let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
+        let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
         args.purpose.add(&mut deployment, view)?;
         deployment.command = Some(line.clone());
         Ok(deployment)

@@ -305,9 +305,9 @@ fn written(
     for (name, runs) in all {
         let place = Place::find(workspace, name.as_str())?;
         let state = workspace.state(&place.ledger, &Scope::All)?;
-        let here = state.at(None);
+        let here = state.environment(None);
         let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
-        if there.keys().all(|component| here.entered(component)) {
+        if there.keys().all(|component| here.has_history(component)) {
             context.mention(format_args!(
                 "{name} has a history already, and is left as it is: git deploy log {name}"
             ));
@@ -319,7 +319,7 @@ fn written(
         let appended = appended.map_err(|failure| {
             failure.hint("git deploy init with the same words, to go on from here")
         })?;
-        let ended = appended.statement.ended();
+        let ended = appended.statement.component_results();
         let entry = entry_name(&place.ledger, appended.id);
         context.print(with_entry(
             context,

@@ -110,7 +110,7 @@ fn unfinished(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
     let places = std::iter::once(None).chain(members.iter().map(Some));
     places
-        .flat_map(|member| state.at(member).runs())
+        .flat_map(|member| state.environment(member).runs())
         .map(|run| run.start.statement.previous)
         .collect()
 }

@@ -71,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let person = read_context::asker(&workspace)
-        .or_else(|| first_deployer(rules, entry::Kind::Deploy).cloned());
+        .or_else(|| first_deployer(rules, entry::DeploymentKind::Deploy).cloned());
     let person = person
         .ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
     let (deployment, _) = deploying.asked(
@@ -83,7 +83,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 rules,
                 commits: Commits::One(commit),
                 selection: deployment_request::to_carry_out(&args.components, args.all),
-                kind: entry::Kind::Deploy,
+                kind: entry::DeploymentKind::Deploy,
                 destroy: args.destroy,
                 versions: BTreeMap::new(),
             };

@@ -10,7 +10,7 @@ use crate::cli::key_lookup::find_signer;
 use crate::cli::policy_file::{FILE, Proposal};
 use crate::cli::workspace::{Workspace, entry_name};
 use crate::cli::{Context, Failure, Kind, OrFail as _, key_lookup};
-use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
+use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy, Standing};
@@ -153,7 +153,7 @@ fn in_force(workspace: &Workspace) -> Result<String, Failure> {
 }
 
 /// The entry that brought it into force.
-fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), Failure> {
+fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<StoredEntry>), Failure> {
     let cannot = "cannot read the policy's ledger";
     let ledger = LedgerName::policy();
     let mut next = workspace.tips.get(&ledger).copied();
@@ -169,7 +169,7 @@ fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), F
             break;
         };
         if matches!(entry.statement().action, Action::Publish(_)) {
-            return Ok((id, std::sync::Arc::clone(entry.kept())));
+            return Ok((id, std::sync::Arc::clone(entry.stored())));
         }
         next = Some(previous);
     }

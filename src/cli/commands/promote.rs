@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             rules,
             commits: Commits::Each(commits.clone()),
             selection: selection.clone(),
-            kind: entry::Kind::Deploy,
+            kind: entry::DeploymentKind::Deploy,
             destroy: false,
             versions: BTreeMap::new(),
         };

@@ -10,10 +10,10 @@ use crate::cli::deployment_request::Place;
 use crate::cli::read_context;
 use crate::cli::workspace::{Workspace, entry_name};
 use crate::cli::{Context, Failure, Kind, OrFail as _, append_report};
-use crate::domain::entry::{self, Abort, Action, Component};
+use crate::domain::entry::{self, Abort, Action, ComponentAtCommit};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
-use crate::domain::state::{Here, Run, Scope};
+use crate::domain::state::{EnvState, OpenRun, Scope};
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::View;
 use crate::run::cancellation::Stop;
@@ -131,9 +131,9 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
     {
         let here = it.here();
         if let Some((at, kept)) = here
-            .expiry()
+            .expires()
             .filter(|at| *at <= by_then)
-            .zip(here.expires())
+            .zip(here.expiry_entry())
         {
             let place = Place::find(workspace, it.name.as_str())?;
             all.push(Expired {
@@ -285,7 +285,7 @@ impl Reaper<'_> {
             *leave.borrow_mut() = Some(why);
             Failure::told(Kind::CannotTell)
         };
-        let agrees = |here: Here<'_>| match reprieve(here, self.context.now()) {
+        let agrees = |here: EnvState<'_>| match reprieve(here, self.context.now()) {
             Some(why) => Err(alone(why)),
             None => Ok(()),
         };
@@ -297,8 +297,8 @@ impl Reaper<'_> {
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::how_it_ended(
             place.name.as_str(),
-            entry::Kind::Destroy,
-            &appended.statement.ended(),
+            entry::DeploymentKind::Destroy,
+            &appended.statement.component_results(),
         );
         self.context.print(append_report::with_entry(
             self.context,
@@ -331,7 +331,7 @@ impl Reaper<'_> {
         alone: &dyn Fn(String) -> Failure,
     ) -> Result<(), Failure> {
         let look = deploying.look()?;
-        let is_over = |run: &Run<'_>| {
+        let is_over = |run: &OpenRun<'_>| {
             run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now()
         };
         for run in look.here().runs().into_iter().filter(is_over) {
@@ -340,7 +340,7 @@ impl Reaper<'_> {
             };
             let changed = deployment.changed().map(|change| &change.target);
             let components = changed
-                .map(|it| Component {
+                .map(|it| ComponentAtCommit {
                     component: it.component.clone(),
                     commit: it.commit,
                 })
@@ -357,7 +357,10 @@ impl Reaper<'_> {
             deploying.append(&|view| {
                 let state = view.state(&deploying.place.ledger, &Scope::All);
                 let state = state.or_fail(Kind::CannotTell, "cannot read the ledger")?;
-                match state.at(deploying.place.named.as_ref()).run(run.sequence) {
+                match state
+                    .environment(deploying.place.named.as_ref())
+                    .run(run.sequence)
+                {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }
@@ -373,14 +376,16 @@ impl Reaper<'_> {
 }
 
 /// Why an environment is to be left alone now.
-fn reprieve(here: Here<'_>, now: Time) -> Option<String> {
-    if here.expiry().is_some_and(|end| end > now) {
+fn reprieve(here: EnvState<'_>, now: Time) -> Option<String> {
+    if here.expires().is_some_and(|end| end > now) {
         return Some("somebody has given it more time meanwhile".to_owned());
     }
     let run = here.runs().into_iter().next()?;
     let by = &run.owner.statement.by;
     Some(match run.deployment().map(|deployment| deployment.kind) {
-        Some(entry::Kind::Destroy) => format!("{by} is destroying it, with run {}", run.sequence),
+        Some(entry::DeploymentKind::Destroy) => {
+            format!("{by} is destroying it, with run {}", run.sequence)
+        }
         _ => format!("run {} of {by} is under way there", run.sequence),
     })
 }

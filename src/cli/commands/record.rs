@@ -18,7 +18,7 @@ use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
-use crate::domain::state::{Run, Scope};
+use crate::domain::state::{OpenRun, Scope};
 use crate::domain::text::Line;
 use crate::ledger::writer::{Draft, View};
 use crate::run::build_deployment::Selection;
@@ -141,7 +141,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Action::Start(start) => {
             result_text::started(name, &start.deployment, appended.statement.sequence)
         }
-        _ => result_text::ended(name, &appended.statement.ended()),
+        _ => result_text::ended(name, &appended.statement.component_results()),
     };
     append_report::tell(context, &sentence, &appended)?;
     append_report::on_hold(context, &place.name, &appended);
@@ -166,9 +166,9 @@ fn composed(
             selection(&what.components)
         },
         kind: match (what.rollback, what.hotfix) {
-            (true, _) => entry::Kind::Rollback,
-            (_, true) => entry::Kind::Hotfix,
-            _ => entry::Kind::Deploy,
+            (true, _) => entry::DeploymentKind::Rollback,
+            (_, true) => entry::DeploymentKind::Hotfix,
+            _ => entry::DeploymentKind::Deploy,
         },
         destroy: what.destroy,
         versions: &versions(&what.versions, policy)?,
@@ -202,7 +202,7 @@ fn baseline(
         let versions = versions(&what.versions, place.rules(view)?.0)?;
         baseline::baseline(place, view, &runs, &versions, comment.clone())
     })?;
-    let ended = result_text::ended(place.name.as_str(), &appended.statement.ended());
+    let ended = result_text::ended(place.name.as_str(), &appended.statement.component_results());
     append_report::tell(
         context,
         &format!("{ended} It did so before, says {}.", appended.statement.by),
@@ -272,7 +272,7 @@ fn finish(
         let state = view
             .state(&place.ledger, &Scope::All)
             .or_fail(Kind::CannotTell, "cannot read the ledger")?;
-        let runs = state.at(place.named.as_ref()).runs();
+        let runs = state.environment(place.named.as_ref()).runs();
         let run = pick(args, place, runs, me, commit)?;
         Ok(Draft {
             environment: place.named.clone(),
@@ -281,7 +281,7 @@ fn finish(
     })?;
     append_report::tell(
         context,
-        &result_text::ended(place.name.as_str(), &appended.statement.ended()),
+        &result_text::ended(place.name.as_str(), &appended.statement.component_results()),
         &appended,
     )?;
     append_report::on_hold(context, &place.name, &appended);
@@ -292,18 +292,18 @@ fn finish(
 fn pick<'a>(
     args: &Args,
     place: &Place,
-    runs: Vec<Run<'a>>,
+    runs: Vec<OpenRun<'a>>,
     me: Option<&Person>,
     commit: Option<CommitId>,
-) -> Result<Run<'a>, Failure> {
-    let meant = |run: &Run<'_>| match args.run {
+) -> Result<OpenRun<'a>, Failure> {
+    let meant = |run: &OpenRun<'_>| match args.run {
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == me,
     };
-    let of_commit = |run: &Run<'_>| {
+    let of_commit = |run: &OpenRun<'_>| {
         commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
     };
-    let runs: Vec<Run<'a>> = runs
+    let runs: Vec<OpenRun<'a>> = runs
         .into_iter()
         .filter(|run| meant(run) && of_commit(run))
         .collect();
@@ -326,14 +326,14 @@ fn pick<'a>(
 }
 
 /// The end of a run, with what its start said.
-fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
+fn finished(args: &Args, run: OpenRun<'_>) -> Result<Finish, Failure> {
     let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(Failure::new(
             Kind::CannotTell,
             format!("the run {} cannot be read", run.sequence),
         ));
     };
-    if deployment.kind == entry::Kind::Exec {
+    if deployment.kind == entry::DeploymentKind::Exec {
         return Err(Failure::new(
             Kind::Usage,
             format!(

@@ -131,13 +131,18 @@ fn running(
     let (name, rules) = workspace.environment(environment.as_str())?;
     let state = workspace.state(&rules.ledger, &Scope::All)?;
     let member = Workspace::named_in_ledger(&name, rules);
-    state.at(member.as_ref()).commit(component).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
-            format!("{name} runs nothing of {component} yet: name the commit it was built from"),
-        )
-        .hint(format!("git deploy register ARTIFACT {component} REV"))
-    })
+    state
+        .environment(member.as_ref())
+        .commit(component)
+        .ok_or_else(|| {
+            Failure::new(
+                Kind::Usage,
+                format!(
+                    "{name} runs nothing of {component} yet: name the commit it was built from"
+                ),
+            )
+            .hint(format!("git deploy register ARTIFACT {component} REV"))
+        })
 }
 
 /// The artifact that is meant.

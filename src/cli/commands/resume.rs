@@ -9,7 +9,7 @@ use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Resume};
 use crate::domain::id::RunId;
-use crate::domain::state::{Run, Scope};
+use crate::domain::state::{OpenRun, Scope};
 use crate::view::result_text;
 
 /// Take an unfinished deployment over, and carry it out to its end
@@ -50,10 +50,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "resume",
             context,
             &place,
-            known.at(place.named.as_ref()).runs(),
+            known.environment(place.named.as_ref()).runs(),
         )?,
     )?;
-    if found.deployment.kind == entry::Kind::Exec {
+    if found.deployment.kind == entry::DeploymentKind::Exec {
         return Err(
             Failure::new(Kind::Usage, "a one-off command is not run again by itself").hint(
                 format!(
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             .state(&place.ledger, &Scope::All)
             .or_fail(Kind::CannotTell, "cannot read the ledger")?;
         let owner = state
-            .at(place.named.as_ref())
+            .environment(place.named.as_ref())
             .run(found.sequence)
             .map(|run| run.owner.statement.clone());
         match owner {
@@ -109,7 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     deploying.carry(&stage, &progress, &begun, &plans)
 }
 
-fn found(context: &Context, place: &Place, run: Run<'_>) -> Result<Found, Failure> {
+fn found(context: &Context, place: &Place, run: OpenRun<'_>) -> Result<Found, Failure> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
         Failure::new(

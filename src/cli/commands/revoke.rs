@@ -75,7 +75,7 @@ fn approved(
         .state(&place.ledger, &Scope::All)
         .or_fail(Kind::CannotTell, cannot)?;
     let all: BTreeSet<(CommitId, Person)> = state
-        .at(place.named.as_ref())
+        .environment(place.named.as_ref())
         .approvals()
         .map(|(commit, _, kept)| (commit, kept.statement.by.clone()))
         .collect();

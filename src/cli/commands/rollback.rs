@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             rules,
             commits: commits.clone(),
             selection: selection.clone(),
-            kind: entry::Kind::Rollback,
+            kind: entry::DeploymentKind::Rollback,
             destroy: false,
             versions: BTreeMap::new(),
         };
@@ -132,17 +132,17 @@ fn back(
 /// Whether a release is another than the one that runs; where nobody knows what runs, the last one counts as well.
 fn earlier(place: &read_context::Place<'_>, component: &ComponentName, release: &Release) -> bool {
     let here = place.here();
-    here.unknown(component).is_some() || here.content(component) != Some(release.content)
+    here.unknown_since(component).is_some() || here.content(component) != Some(release.content)
 }
 
 /// The components that the newest deployment brought in, and those of which nobody knows what runs.
 fn newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
-    let live = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
+    let live = |name: &ComponentName| here.live_entry(name).map(|kept| kept.statement.sequence);
     let running: Vec<&ComponentName> = here.components().into_keys().collect();
     let unknown: BTreeSet<ComponentName> = running
         .iter()
-        .filter(|name| here.unknown(name).is_some())
+        .filter(|name| here.unknown_since(name).is_some())
         .map(|name| (*name).clone())
         .collect();
     if !unknown.is_empty() {

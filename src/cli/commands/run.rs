@@ -9,7 +9,7 @@ use crate::cli::env_args::EnvRev;
 use crate::cli::metadata_args::Purpose;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure};
-use crate::domain::entry::Kind;
+use crate::domain::entry::DeploymentKind;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
@@ -70,9 +70,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             commits: Commits::One(commit),
             selection: selection.clone(),
             kind: if args.hotfix {
-                Kind::Hotfix
+                DeploymentKind::Hotfix
             } else {
-                Kind::Deploy
+                DeploymentKind::Deploy
             },
             destroy: args.destroy,
             versions: BTreeMap::new(),

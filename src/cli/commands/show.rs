@@ -6,7 +6,7 @@ use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, Kept, Kind as DeploymentKind,
+    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry,
     VerificationResult,
 };
 use crate::domain::history::{Failure as Fault, History, Latest};
@@ -236,7 +236,7 @@ impl Teller<'_> {
 /// A run that is bringing the commit there now.
 fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> Option<Stay> {
     let here = place.here();
-    let run = here.run_of(component)?;
+    let run = here.run_changing(component)?;
     let deployment = run.start.statement.deployment()?;
     let mut mine = deployment.changed().map(|change| &change.target);
     mine.find(|target| target.component == *component && target.commit == commit)?;
@@ -252,7 +252,7 @@ fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> 
 }
 
 /// What an entry of the evidence says.
-fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
+fn fact(entry: EntryId, kept: &StoredEntry) -> Option<Fact> {
     let (what, good, detail) = match &kept.statement.action {
         Action::Build(it) => match it.result {
             BuildResult::Succeeded => ("built", true, it.component.to_string()),

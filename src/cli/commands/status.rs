@@ -8,11 +8,11 @@ use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{
-    Action, Deployment, Kept, Kind as DeploymentKind, Outcome, Target, VerificationResult,
+    Action, Deployment, DeploymentKind, Outcome, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
-use crate::domain::state::{Here, Run};
+use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::text::Line;
 use crate::ledger::facts::Behind as Counter;
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
@@ -84,8 +84,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             name: place.name.clone(),
             branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(lock),
-            expires: here.expiry(),
-            expired: here.expiry().is_some_and(|end| end <= context.now()),
+            expires: here.expires(),
+            expired: here.expires().is_some_and(|end| end <= context.now()),
             holds: holds(here)
                 .into_iter()
                 .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
@@ -187,7 +187,7 @@ fn differs(
             Kind::CannotTell,
             format!("cannot tell the content of {component} in {branch}"),
         )?;
-        if content != here.content(&component) || here.unknown(&component).is_some() {
+        if content != here.content(&component) || here.unknown_since(&component).is_some() {
             found.push(component);
         }
     }
@@ -225,14 +225,14 @@ fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
+fn reason(kept: Option<&Arc<StoredEntry>>) -> Option<Line> {
     match &kept?.statement.action {
         Action::Yank(it) => Some(it.reason.clone()),
         _ => None,
     }
 }
 
-fn lock(kept: &Arc<Kept>) -> Option<Lock> {
+fn lock(kept: &Arc<StoredEntry>) -> Option<Lock> {
     let statement = &kept.statement;
     match &statement.action {
         Action::Lock(it) => Some(Lock {
@@ -245,9 +245,12 @@ fn lock(kept: &Arc<Kept>) -> Option<Lock> {
 }
 
 /// What was attempted last and is on hold since.
-fn holds(here: Here<'_>) -> Vec<Held> {
-    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
-        let ended = here.last(component)?.statement.end_of(component)?;
+fn holds(here: EnvState<'_>) -> Vec<Held> {
+    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
+        let ended = here
+            .last_attempt(component)?
+            .statement
+            .component_result(component)?;
         let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
         held.then(|| Held {
@@ -260,7 +263,7 @@ fn holds(here: Here<'_>) -> Vec<Held> {
 }
 
 /// Everything that runs, or is on its way, in an environment.
-fn components(here: Here<'_>) -> Vec<Component> {
+fn components(here: EnvState<'_>) -> Vec<Component> {
     let runs = here.runs();
     let changed = runs
         .iter()
@@ -269,19 +272,19 @@ fn components(here: Here<'_>) -> Vec<Component> {
     let mut names: BTreeSet<&ComponentName> =
         changed.map(|change| &change.target.component).collect();
     // A component that failed the first time never ran, and is there all the same.
-    names.extend(here.all_standing().into_keys());
+    names.extend(here.present_commits().into_keys());
     names
         .into_iter()
         .filter_map(|name| component(here, name))
         .collect()
 }
 
-fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
+fn component(here: EnvState<'_>, name: &ComponentName) -> Option<Component> {
     let target = here
-        .live(name)
-        .and_then(|kept| kept.statement.end_of(name))
+        .live_entry(name)
+        .and_then(|kept| kept.statement.component_result(name))
         .map(|ended| ended.target);
-    let run = here.run_of(name);
+    let run = here.run_changing(name);
     let (state, kept, to) = condition(here, name, run)?;
     Some(Component {
         component: name.clone(),
@@ -300,10 +303,10 @@ fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
 
 /// How a component is, the entry that made it so, and what is on its way there. The most pressing news wins.
 fn condition<'a>(
-    here: Here<'a>,
+    here: EnvState<'a>,
     name: &ComponentName,
-    run: Option<Run<'a>>,
-) -> Option<(status::State, &'a Arc<Kept>, Option<String>)> {
+    run: Option<OpenRun<'a>>,
+) -> Option<(status::State, &'a Arc<StoredEntry>, Option<String>)> {
     if let Some(run) = run {
         let deployment = run.start.statement.deployment()?;
         let change = deployment
@@ -316,14 +319,14 @@ fn condition<'a>(
         };
         return Some((state, run.owner, Some(release(&change.target))));
     }
-    if let Some(unknown) = here.unknown(name) {
+    if let Some(unknown) = here.unknown_since(name) {
         return Some((status::State::Unknown, unknown, None));
     }
-    let live = here.live(name)?;
-    if here.verified(name) == Some(VerificationResult::Failed) {
+    let live = here.live_entry(name)?;
+    if here.newest_verification(name) == Some(VerificationResult::Failed) {
         return Some((
             status::State::Unhealthy,
-            here.verification(name).unwrap_or(live),
+            here.later_verification(name).unwrap_or(live),
             None,
         ));
     }

@@ -83,7 +83,7 @@ fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, 
         .state(&place.ledger, &Scope::All)
         .or_fail(Kind::CannotTell, cannot)?;
     let mut holds = Vec::new();
-    for (component, content, _) in state.at(place.named.as_ref()).holds() {
+    for (component, content, _) in state.environment(place.named.as_ref()).holds() {
         if view
             .gatherer
             .content(policy, commit, component)

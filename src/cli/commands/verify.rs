@@ -8,7 +8,9 @@ use crate::cli::env_args::OnlyEnv;
 use crate::cli::progress::Progress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, append_report};
-use crate::domain::entry::{self, Action, Component, Deployment, Target, VerificationResult};
+use crate::domain::entry::{
+    self, Action, ComponentAtCommit, Deployment, Target, VerificationResult,
+};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::run::component_steps::Crew;
@@ -39,13 +41,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     workspace.signer()?;
     let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
     let running = running(&workspace, &deploying, &args.components)?;
-    let changes = running.values().map(|target| entry::Change {
+    let changes = running.values().map(|target| entry::ComponentChange {
         from: Some(target.commit),
         target: target.clone(),
         plan: None,
         intent: entry::Intent::Change,
     });
-    let deployment = Deployment::new(entry::Kind::Deploy, changes.collect());
+    let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());
     let stage = Stage::new(&deploying, &deployment)?;
     let progress = Progress::new(context, stage.names);
     let surroundings = deploying.surroundings(&stage, None)?;
@@ -61,11 +63,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         (VerificationResult::Failed, false),
     ] {
         let of = |target: &&Target| well.get(&target.component) == Some(&good);
-        let component = |target: &Target| Component {
+        let component = |target: &Target| ComponentAtCommit {
             component: target.component.clone(),
             commit: target.commit,
         };
-        let components: Vec<Component> = running.values().filter(of).map(component).collect();
+        let components: Vec<ComponentAtCommit> =
+            running.values().filter(of).map(component).collect();
         if components.is_empty() {
             continue;
         }

@@ -43,7 +43,7 @@ impl Deploying<'_> {
     pub fn warns(&self, by: &Person, expires: Time) {
         let deployment = Deployment {
             expires: Some(expires),
-            ..Deployment::new(entry::Kind::Deploy, Vec::new())
+            ..Deployment::new(entry::DeploymentKind::Deploy, Vec::new())
         };
         self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
     }
@@ -68,12 +68,16 @@ impl Deploying<'_> {
             run: Some(begun.run),
             entry: Some(appended.id),
             reasons: report.failures().into_iter().chain(left).collect(),
-            ..notice.ended(&statement.ended())
+            ..notice.ended(&statement.component_results())
         });
     }
 
     /// What there is to say of how it went, and the exit code.
-    pub(super) fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
+    pub(super) fn outcome(
+        &self,
+        kind: entry::DeploymentKind,
+        report: &Report,
+    ) -> Result<(), Failure> {
         for (component, why) in &report.left {
             self.context
                 .mention(format_args!("{component} was not brought back: {why}."));
@@ -111,7 +115,7 @@ impl Deploying<'_> {
             failure.hint(format!("less {}", log.display()))
         });
         Err(match kind {
-            entry::Kind::Destroy => failure.hint(format!(
+            entry::DeploymentKind::Destroy => failure.hint(format!(
                 "git deploy destroy {name}, which goes on with what is left"
             )),
             _ => failure.hint(format!("git deploy status {name}")),
@@ -129,7 +133,10 @@ impl Deploying<'_> {
             .changed()
             .map(|change| change.target.commit)
             .collect();
-        let forward = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix);
+        let forward = matches!(
+            deployment.kind,
+            entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
+        );
         let (Some(branch), Some(commit), 1, true) =
             (branch, commits.first(), commits.len(), forward)
         else {

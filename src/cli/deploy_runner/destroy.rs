@@ -6,11 +6,11 @@ use crate::cli::deployment_request::Place;
 use crate::cli::progress::Progress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Failure, Kind, OrFail as _};
-use crate::domain::entry::{self, Change, Deployment, Intent, Target};
+use crate::domain::entry::{self, ComponentChange, Deployment, Intent, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Rollback;
-use crate::domain::state::{Here, Scope};
+use crate::domain::state::{EnvState, Scope};
 use crate::ledger::writer::{Appended, View};
 use crate::run::execute::Report;
 use crate::view::grouping::counted;
@@ -22,12 +22,12 @@ use crate::view::result_text;
 pub fn everything(
     place: &Place,
     view: &View<'_>,
-    agrees: &dyn Fn(Here<'_>) -> Result<(), Failure>,
+    agrees: &dyn Fn(EnvState<'_>) -> Result<(), Failure>,
 ) -> Result<Option<Deployment>, Failure> {
     let state = view
         .state(&place.ledger, &Scope::All)
         .or_fail(Kind::CannotTell, "cannot read the ledger")?;
-    let here = state.at(place.named.as_ref());
+    let here = state.environment(place.named.as_ref());
     if !here.exists() {
         return Ok(None);
     }
@@ -40,15 +40,18 @@ pub fn everything(
             version: None,
             artifacts: Vec::new(),
         };
-        Change {
+        ComponentChange {
             target,
             from: here.commit(component),
             plan: None,
             intent: Intent::Destroy,
         }
     };
-    let components = here.all_standing().into_iter().map(gone).collect();
-    Ok(Some(Deployment::new(entry::Kind::Destroy, components)))
+    let components = here.present_commits().into_iter().map(gone).collect();
+    Ok(Some(Deployment::new(
+        entry::DeploymentKind::Destroy,
+        components,
+    )))
 }
 
 impl Deploying<'_> {
@@ -67,7 +70,10 @@ impl Deploying<'_> {
         let progress = Progress::new(self.context, stage.names);
         let begun = self.begin(compose, &deployment, &Plans::new())?;
         let (appended, report) = self.carried(&stage, &progress, &begun, &Plans::new())?;
-        Ok((appended, self.outcome(entry::Kind::Destroy, &report)))
+        Ok((
+            appended,
+            self.outcome(entry::DeploymentKind::Destroy, &report),
+        ))
     }
 
     /// Says of which components nothing will be executed: the policy has no command that takes them away. Of what no component owns nobody
@@ -95,11 +101,13 @@ impl Deploying<'_> {
     /// Whether a run has failed in an ephemeral environment where nothing ran before: of that nothing is kept.
     pub(super) fn is_failed_creation(&self, begun: &Begun, report: &Report) -> bool {
         let deployment = &begun.deployment;
-        let is_creation = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix)
-            && deployment
-                .components
-                .iter()
-                .all(|change| change.from.is_none());
+        let is_creation = matches!(
+            deployment.kind,
+            entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
+        ) && deployment
+            .components
+            .iter()
+            .all(|change| change.from.is_none());
         if self.place.named.is_none()
             || !is_creation
             || report.broken.is_empty()
@@ -109,7 +117,7 @@ impl Deploying<'_> {
         }
         let read = || -> Result<bool, Failure> {
             let state = Workspace::open(self.context)?.state(&self.place.ledger, &Scope::All)?;
-            let here = state.at(self.place.named.as_ref());
+            let here = state.environment(self.place.named.as_ref());
             let ours = |name: &ComponentName| {
                 deployment
                     .components
@@ -140,8 +148,8 @@ impl Deploying<'_> {
             Ok((appended, result)) => {
                 context.say(result_text::how_it_ended(
                     name.as_str(),
-                    entry::Kind::Destroy,
-                    &appended.statement.ended(),
+                    entry::DeploymentKind::Destroy,
+                    &appended.statement.component_results(),
                 ));
                 if result.is_err() {
                     by_hand("To go on with what is left");
@@ -150,7 +158,7 @@ impl Deploying<'_> {
             Err(failure) => {
                 context.mention(format_args!(
                     "{} did not come about.",
-                    deed(entry::Kind::Destroy, name)
+                    deed(entry::DeploymentKind::Destroy, name)
                 ));
                 failure
                     .text(context.width())

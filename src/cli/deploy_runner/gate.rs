@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Compose, Deploying, Plans, meanwhile, with_plans};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Kind};
-use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
+use crate::domain::entry::{self, Action, ComponentChange, Deployment, Intent, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{Made, Planned};
@@ -48,7 +48,7 @@ impl Deploying<'_> {
         self.brings(&deployment);
         // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
         match waits_for_approvals(&verdict) {
-            true if deployment.kind == entry::Kind::Exec => {
+            true if deployment.kind == entry::DeploymentKind::Exec => {
                 Err(self.waiting(person, &deployment, verdict)?)
             }
             true if deployment.changed().next().is_some() => Ok(deployment),
@@ -61,16 +61,17 @@ impl Deploying<'_> {
     /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
     pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
         let policy = &self.workspace.policy;
-        let command = |change: &&Change| {
+        let command = |change: &&ComponentChange| {
             let component = policy.component(&change.target.component);
             component.is_some_and(|it| match change.intent {
                 entry::Intent::Destroy => it.destroy.is_some(),
                 _ => it.apply.is_some(),
             })
         };
-        let (_, idle): (Vec<&Change>, Vec<&Change>) = deployment.changed().partition(command);
+        let (_, idle): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
+            deployment.changed().partition(command);
         // Of what no component owns nothing is ever executed.
-        let idle: Vec<&Change> = idle
+        let idle: Vec<&ComponentChange> = idle
             .into_iter()
             .filter(|it| it.target.component != ComponentName::rest())
             .collect();
@@ -149,7 +150,7 @@ impl Deploying<'_> {
     /// What an approver types, for each commit. Components are named where an approval without would be for others.
     fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
         let place = self.look()?;
-        let differs = |change: &Change| {
+        let differs = |change: &ComponentChange| {
             place.here().content(&change.target.component) != change.target.content
         };
         let there = |name: &ComponentName| {
@@ -159,15 +160,15 @@ impl Deploying<'_> {
                 .any(|change| change.target.component == *name)
         };
         // A command changes nothing, and is asked about for all that it names.
-        let asked = |change: &&Change| {
-            deployment.kind == entry::Kind::Exec || change.intent != Intent::Unchanged
+        let asked = |change: &&ComponentChange| {
+            deployment.kind == entry::DeploymentKind::Exec || change.intent != Intent::Unchanged
         };
-        let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
+        let asked: Vec<&ComponentChange> = deployment.components.iter().filter(asked).collect();
         let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
         let all = self.workspace.policy.component_names().iter().all(there)
             && asked.iter().all(|it| differs(it));
         // What is to be destroyed altogether is there already, and approved only by its name.
-        let destroy = deployment.kind == entry::Kind::Destroy;
+        let destroy = deployment.kind == entry::DeploymentKind::Destroy;
         let named = commits.len() > 1 || !all || destroy;
         let command = |commit: CommitId| {
             let mut words = vec![format!(
@@ -184,7 +185,7 @@ impl Deploying<'_> {
                     words.push(format!("--plan {component}={digest}"));
                 }
             }
-            let destroys = |change: &&Change| {
+            let destroys = |change: &&ComponentChange| {
                 change.intent == Intent::Destroy && change.target.commit == commit
             };
             words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
@@ -225,8 +226,8 @@ impl Deploying<'_> {
     ) -> Result<(), Failure> {
         let name = &self.place.name;
         let nothing = match deployment.kind {
-            entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
-            entry::Kind::Exec => format!("nothing was run in {name}"),
+            entry::DeploymentKind::Destroy => format!("nothing was destroyed in {name}"),
+            entry::DeploymentKind::Exec => format!("nothing was run in {name}"),
             _ => format!("nothing was deployed to {name}"),
         };
         let (kind, words) = match verdict.decision() {
@@ -327,7 +328,7 @@ impl Deploying<'_> {
             return Err(meanwhile("the policy has changed"));
         }
         let parts = |deployment: &Deployment| {
-            let part = |it: &Change| (it.target.clone(), it.from, it.intent);
+            let part = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
@@ -349,7 +350,7 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
 }
 
 /// The key of the command that carries a change out.
-fn key(change: &Change) -> &'static str {
+fn key(change: &ComponentChange) -> &'static str {
     if change.intent == entry::Intent::Destroy {
         "destroy"
     } else {
@@ -369,10 +370,10 @@ fn reasons(verdict: &Verdict) -> Vec<String> {
 }
 
 /// What a deployment is called in a sentence.
-pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+pub(super) fn deed(kind: entry::DeploymentKind, name: &EnvName) -> String {
     match kind {
-        entry::Kind::Destroy => format!("the destruction of {name}"),
-        entry::Kind::Exec => format!("the command in {name}"),
+        entry::DeploymentKind::Destroy => format!("the destruction of {name}"),
+        entry::DeploymentKind::Exec => format!("the command in {name}"),
         _ => format!("the deployment to {name}"),
     }
 }
@@ -380,11 +381,11 @@ pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
 /// What is about to be done, and where.
 fn heading(deployment: &Deployment, name: &EnvName) -> String {
     match deployment.kind {
-        entry::Kind::Deploy => format!("Deploy to {name}:"),
-        entry::Kind::Rollback => format!("Roll {name} back:"),
-        entry::Kind::Hotfix => format!("Hotfix for {name}:"),
-        entry::Kind::Destroy => format!("Destroy {name}:"),
-        entry::Kind::Exec => {
+        entry::DeploymentKind::Deploy => format!("Deploy to {name}:"),
+        entry::DeploymentKind::Rollback => format!("Roll {name} back:"),
+        entry::DeploymentKind::Hotfix => format!("Hotfix for {name}:"),
+        entry::DeploymentKind::Destroy => format!("Destroy {name}:"),
+        entry::DeploymentKind::Exec => {
             let command = deployment
                 .command
                 .as_ref()

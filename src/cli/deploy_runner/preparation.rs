@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Deploying, Plans};
 use crate::cli::rollback_targets::{self, Release};
 use crate::cli::{Failure, Kind, OrFail as _};
-use crate::domain::entry::{Change, Deployment, Intent, Target};
+use crate::domain::entry::{ComponentChange, Deployment, Intent, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::Plan;
@@ -44,7 +44,7 @@ impl<'a> Stage<'a> {
 
     /// What each changed component goes back to by itself: what ran before, if that was good. Everything else is a person's choice.
     pub fn targets(&self, deployment: &Deployment) -> BTreeMap<ComponentName, Target> {
-        let target = |change: &Change| {
+        let target = |change: &ComponentChange| {
             let release = self.good.get(&change.target.component)?;
             (Some(release.target.commit) == change.from)
                 .then(|| (change.target.component.clone(), release.target.clone()))
@@ -62,7 +62,7 @@ impl Deploying<'_> {
         plans: &Plans,
     ) -> Result<Shown, Failure> {
         let place = self.look()?;
-        let component = |change: &Change| {
+        let component = |change: &ComponentChange| {
             let target = &change.target;
             let way = Way {
                 from: change.from,

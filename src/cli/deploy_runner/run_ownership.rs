@@ -37,7 +37,7 @@ impl<'a> Ours<'a> {
             return Ok(());
         }
         let state = self.state()?;
-        let here = state.at(self.of.place.named.as_ref());
+        let here = state.environment(self.of.place.named.as_ref());
         match here.run(self.begun.sequence) {
             Some(run) if run.id() == Some(self.begun.run) => {
                 self.looked = Stopwatch::start();

@@ -261,7 +261,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
         };
         return Err(ParseError::Type(found.chars().take(80).collect()));
     }
-    let statement = parse_again(bytes)?;
+    let statement = parse_trusted(bytes)?;
     validate::check(&statement)?;
     let printed = print(&statement);
     if printed != bytes {
@@ -275,7 +275,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
 }
 
 /// Reads bytes that were canonical when [`parse`] read them: what they say, and nothing is checked again.
-pub(super) fn parse_again(bytes: &[u8]) -> Result<Statement, ParseError> {
+pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
     let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
     let action = parse_action(&common.ledger, &common.action, bytes)?;
     Ok(Statement {

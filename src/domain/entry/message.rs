@@ -1,10 +1,13 @@
 //! The message of a ledger commit, a pure function of the entry: a subject for people, real git trailers for programs.
 //!
-//! Walks over history read trailers before they open an entry, so [`mention`] is the inverse of what is printed here.
+//! Walks over history read trailers before they open an entry, so [`read_trailers`] is the inverse of what is printed here.
 
 use std::fmt::Write as _;
 
-use super::{Action, Component, Deployment, Ended, Kind, Outcome, Statement, Target};
+use super::{
+    Action, ComponentAtCommit, ComponentResult, Deployment, DeploymentKind, Outcome, Statement,
+    Target,
+};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::{Description, Line};
@@ -56,19 +59,19 @@ fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
 }
 
 /// What is done to what, where: `deploy api 1.4.2 (2affccc97fa0) to prod`.
-fn deed<'a>(kind: Kind, of: impl Iterator<Item = &'a Target>, place: &str) -> String {
+fn deed<'a>(kind: DeploymentKind, of: impl Iterator<Item = &'a Target>, place: &str) -> String {
     let what = targets(of);
     match kind {
-        Kind::Deploy => format!("deploy {what} to {place}"),
-        Kind::Rollback => format!("roll back to {what} in {place}"),
-        Kind::Hotfix => format!("hotfix {what} to {place}"),
-        Kind::Destroy => format!("destroy {place}"),
-        Kind::Exec => format!("run a command in {place}"),
+        DeploymentKind::Deploy => format!("deploy {what} to {place}"),
+        DeploymentKind::Rollback => format!("roll back to {what} in {place}"),
+        DeploymentKind::Hotfix => format!("hotfix {what} to {place}"),
+        DeploymentKind::Destroy => format!("destroy {place}"),
+        DeploymentKind::Exec => format!("run a command in {place}"),
     }
 }
 
 /// One word for a whole run: the worst that happened to any component.
-pub fn summary(ended: &[Ended]) -> &'static str {
+pub fn overall_outcome(ended: &[ComponentResult]) -> &'static str {
     let any = |outcome| ended.iter().any(|it| it.outcome == outcome);
     if any(Outcome::Failed) {
         "failed"
@@ -98,7 +101,7 @@ fn changed(deployment: &Deployment) -> Vec<&Target> {
     }
 }
 
-fn moved(ended: &[Ended]) -> Vec<&Target> {
+fn moved(ended: &[ComponentResult]) -> Vec<&Target> {
     let moved: Vec<&Target> = ended
         .iter()
         .filter(|it| it.outcome != Outcome::Unchanged)
@@ -126,17 +129,17 @@ fn subject(statement: &Statement) -> String {
             )
         }
         Action::Record(it) => {
-            let (deployment, ended) = (&it.deployment, it.ended());
+            let (deployment, ended) = (&it.deployment, it.component_results());
             format!(
                 "{}: {}",
                 deed(deployment.kind, changed(deployment).into_iter(), &place),
-                summary(&ended)
+                overall_outcome(&ended)
             )
         }
         Action::Finish(it) => {
             let end = match it.status {
                 Some(status) => format!("exit status {status}"),
-                None => summary(&it.components).to_owned(),
+                None => overall_outcome(&it.components).to_owned(),
             };
             format!(
                 "{}: {end}",
@@ -263,7 +266,10 @@ fn trailers(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Disp
             .components
             .iter()
             .for_each(|ended| ended_block(ended, put)),
-        Action::Record(it) => it.ended().iter().for_each(|ended| ended_block(ended, put)),
+        Action::Record(it) => it
+            .component_results()
+            .iter()
+            .for_each(|ended| ended_block(ended, put)),
         Action::Abort(it) => it
             .components
             .iter()
@@ -338,7 +344,10 @@ fn people(statement: &Statement, put: &mut dyn FnMut(&str, &dyn std::fmt::Displa
     put("By", &statement.by);
 }
 
-fn component_block(component: &Component, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
+fn component_block(
+    component: &ComponentAtCommit,
+    put: &mut dyn FnMut(&str, &dyn std::fmt::Display),
+) {
     put("Component", &component.component);
     put("Commit", &component.commit);
 }
@@ -356,7 +365,7 @@ fn block(target: &Target, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
         .for_each(|image| put("Artifact", image));
 }
 
-fn ended_block(ended: &Ended, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
+fn ended_block(ended: &ComponentResult, put: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
     block(&ended.target, put);
     let outcome = match ended.outcome {
         Outcome::Succeeded => "succeeded",
@@ -371,7 +380,7 @@ fn ended_block(ended: &Ended, put: &mut dyn FnMut(&str, &dyn std::fmt::Display))
 
 /// What a message of ours says that its entry speaks of: enough to pass over most entries without opening them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Mention {
+pub struct Trailers {
     /// The action's word.
     pub action: String,
     /// The environment, if any.
@@ -385,13 +394,13 @@ pub struct Mention {
 }
 
 /// Reads the trailers of a message that [`Statement::message`] made; only its last paragraph counts.
-pub fn mention(message: &str) -> Mention {
+pub fn read_trailers(message: &str) -> Trailers {
     let trailers = message
         .trim_end_matches('\n')
         .rsplit("\n\n")
         .next()
         .unwrap_or_default();
-    let mut found = Mention::default();
+    let mut found = Trailers::default();
     for line in trailers.lines() {
         let Some((key, value)) = line
             .strip_prefix("Deploy-")

@@ -15,12 +15,13 @@ use std::sync::Arc;
 
 pub use action::{
     Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult,
-    COUNTS, Change, Component, Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock,
-    Outcome, PolicyApprove, PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Target,
-    TestCounts, Unlock, Verification, VerificationResult, Yank,
+    ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
+    Finish, Hold, Image, Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
+    RecordedResult, Resume, Revoke, Start, TEST_COUNTS_KEY, Target, TestCounts, Unlock,
+    Verification, VerificationResult, Yank,
 };
 pub use json::ParseError;
-pub use message::{Mention, mention, summary};
+pub use message::{Trailers, overall_outcome, read_trailers};
 pub use note::note_line;
 pub use validate::InvalidError;
 pub(crate) use validate::outcome_fits;
@@ -122,17 +123,17 @@ impl Statement {
     }
 
     /// How each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
-    pub fn ended(&self) -> Vec<Ended> {
+    pub fn component_results(&self) -> Vec<ComponentResult> {
         match &self.action {
             Action::Finish(finish) => finish.components.clone(),
-            Action::Record(record) => record.ended(),
-            Action::Baseline(baseline) => baseline.ended(),
+            Action::Record(record) => record.component_results(),
+            Action::Baseline(baseline) => baseline.component_results(),
             _ => Vec::new(),
         }
     }
 
-    /// How one component ended, as [`Statement::ended`] tells it, without looking at the others: a statement's components are in order.
-    pub fn end_of(&self, component: &ComponentName) -> Option<Ended> {
+    /// How one component ended, as [`Statement::component_results`] tells it, without looking at the others: a statement's components are in order.
+    pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         match &self.action {
             Action::Finish(it) => {
                 let at = it
@@ -146,14 +147,14 @@ impl Statement {
                 let at = changes
                     .binary_search_by(|change| change.target.component.cmp(component))
                     .ok()?;
-                Some(it.results.get(at)?.of(&changes.get(at)?.target))
+                Some(it.results.get(at)?.with_target(&changes.get(at)?.target))
             }
             Action::Baseline(it) => {
                 let at = it
                     .components
                     .binary_search_by(|target| target.component.cmp(component))
                     .ok()?;
-                it.components.get(at).map(Baseline::of)
+                it.components.get(at).map(Baseline::assumed_success)
             }
             _ => None,
         }
@@ -202,7 +203,7 @@ impl Statement {
                     .map(|it| it.0),
             );
         }
-        for ended in self.ended() {
+        for ended in self.component_results() {
             ids.extend(ended.to.map(|commit| commit.0));
             ids.extend(ended.target.content.map(|content| content.0));
         }
@@ -264,21 +265,21 @@ pub struct Verified(PublicKey);
 /// A statement with the bytes that say it and their signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<S = Verified> {
-    kept: Arc<Kept>,
+    stored: Arc<StoredEntry>,
     signature: Arc<[u8]>,
     state: S,
 }
 
 /// A statement with the exact bytes that say it: what a state keeps of an entry.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredEntry {
     /// What it says.
     pub statement: Statement,
     /// The bytes of its `entry.json`.
     pub bytes: Box<[u8]>,
 }
 
-impl Kept {
+impl StoredEntry {
     /// Reads the copy of an entry that a state keeps.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         Ok(Self {
@@ -287,11 +288,11 @@ impl Kept {
         })
     }
 
-    /// Reads the copy of an entry that stands in a ledger of this repository, which moved forward only once [`Kept::parse`] had read
+    /// Reads the copy of an entry that stands in a ledger of this repository, which moved forward only once [`StoredEntry::parse`] had read
     /// these very bytes: for showing what happened, never for judging it.
-    pub fn parse_again(bytes: &[u8]) -> Result<Self, ParseError> {
+    pub fn parse_trusted(bytes: &[u8]) -> Result<Self, ParseError> {
         Ok(Self {
-            statement: json::parse_again(bytes)?,
+            statement: json::parse_trusted(bytes)?,
             bytes: bytes.into(),
         })
     }
@@ -300,14 +301,17 @@ impl Kept {
 impl Entry<Unverified> {
     /// Reads the two files of an entry. The signature is only carried along.
     pub fn parse(bytes: &[u8], signature: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self::of(Arc::new(Kept::parse(bytes)?), signature))
+        Ok(Self::from_stored(
+            Arc::new(StoredEntry::parse(bytes)?),
+            signature,
+        ))
     }
 
     /// The entry that a statement and its bytes are, with a signature that is only carried along.
     #[must_use]
-    pub fn of(kept: Arc<Kept>, signature: &[u8]) -> Self {
+    pub fn from_stored(kept: Arc<StoredEntry>, signature: &[u8]) -> Self {
         Self {
-            kept,
+            stored: kept,
             signature: signature.into(),
             state: Unverified,
         }
@@ -317,7 +321,7 @@ impl Entry<Unverified> {
     #[must_use]
     pub fn assume_verified(self, key: PublicKey) -> Entry<Verified> {
         Entry {
-            kept: self.kept,
+            stored: self.stored,
             signature: self.signature,
             state: Verified(key),
         }
@@ -334,12 +338,12 @@ impl Entry<Verified> {
 impl<S> Entry<S> {
     /// What it says.
     pub fn statement(&self) -> &Statement {
-        &self.kept.statement
+        &self.stored.statement
     }
 
     /// The exact bytes of `entry.json`.
     pub fn bytes(&self) -> &[u8] {
-        &self.kept.bytes
+        &self.stored.bytes
     }
 
     /// The bytes of `entry.json.minisig`.
@@ -348,8 +352,8 @@ impl<S> Entry<S> {
     }
 
     /// Statement and bytes, as a state keeps them.
-    pub fn kept(&self) -> &Arc<Kept> {
-        &self.kept
+    pub fn stored(&self) -> &Arc<StoredEntry> {
+        &self.stored
     }
 }
 

@@ -3,8 +3,8 @@
 //! A pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at any time and compared with them.
 
 use super::{
-    Action, AttestationResult, BuildResult, Component, Deployment, Ended, Kind, Outcome, Statement,
-    Target, VerificationResult,
+    Action, AttestationResult, BuildResult, ComponentAtCommit, ComponentResult, Deployment,
+    DeploymentKind, Outcome, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, EntryId};
 
@@ -49,7 +49,7 @@ fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
         Action::Start(it) => ("started", asked(&it.deployment, commit)),
         Action::Record(it) => ended(
             it.deployment.kind,
-            &it.ended(),
+            &it.component_results(),
             commit,
             it.deployment.break_glass.as_ref(),
         ),
@@ -114,7 +114,7 @@ fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
     }
 }
 
-fn names(components: &[Component], commit: CommitId) -> String {
+fn names(components: &[ComponentAtCommit], commit: CommitId) -> String {
     let mine = components
         .iter()
         .filter(|component| component.commit == commit);
@@ -148,21 +148,21 @@ fn asked(deployment: &Deployment, commit: CommitId) -> String {
 }
 
 fn ended(
-    kind: Kind,
-    ended: &[Ended],
+    kind: DeploymentKind,
+    ended: &[ComponentResult],
     commit: CommitId,
     reason: Option<&crate::domain::text::Line>,
 ) -> (&'static str, String) {
-    let mine: Vec<Ended> = ended
+    let mine: Vec<ComponentResult> = ended
         .iter()
         .filter(|it| it.target.commit == commit)
         .cloned()
         .collect();
-    let verb = match (super::message::summary(&mine), kind) {
-        ("succeeded", Kind::Rollback) => "restored",
+    let verb = match (super::message::overall_outcome(&mine), kind) {
+        ("succeeded", DeploymentKind::Rollback) => "restored",
         ("succeeded", _) => "deployed",
         ("rolled back", _) => "rolledback",
-        ("unchanged", Kind::Exec) => "executed",
+        ("unchanged", DeploymentKind::Exec) => "executed",
         (other, _) => other,
     };
     // Where components of one commit ended differently, each says how.
@@ -172,8 +172,9 @@ fn ended(
     let what = if same {
         list(mine.iter().map(|it| &it.target))
     } else {
-        let one =
-            |it: &Ended| format!("{} {}", list(std::iter::once(&it.target)), word(it.outcome));
+        let one = |it: &ComponentResult| {
+            format!("{} {}", list(std::iter::once(&it.target)), word(it.outcome))
+        };
         mine.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     (verb, glass(what, reason))

@@ -5,10 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::{
-    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component,
-    Deployment, Ended, Entry, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome,
-    PolicyApprove, PolicyRevoke, Publish, Record, Reported, Resume, Revoke, Start, Statement,
-    Target, Unlock, Unverified, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Expire, Finish, Hold,
+    Image, Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult,
+    Resume, Revoke, Start, Statement, Target, Unlock, Unverified, Verification, VerificationResult,
+    Yank,
 };
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -89,10 +90,13 @@ fn names() -> impl Strategy<Value = Vec<ComponentName>> {
     btree_set(component(), 1..4).prop_map(|names| names.into_iter().collect())
 }
 
-fn change(component: ComponentName, kind: Kind) -> impl Strategy<Value = Change> {
+fn change(
+    component: ComponentName,
+    kind: DeploymentKind,
+) -> impl Strategy<Value = ComponentChange> {
     let intent = match kind {
-        Kind::Exec => Just(Intent::Unchanged).boxed(),
-        Kind::Destroy => Just(Intent::Destroy).boxed(),
+        DeploymentKind::Exec => Just(Intent::Unchanged).boxed(),
+        DeploymentKind::Destroy => Just(Intent::Destroy).boxed(),
         _ => prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).boxed(),
     };
     intent.prop_flat_map(move |intent| {
@@ -102,10 +106,10 @@ fn change(component: ComponentName, kind: Kind) -> impl Strategy<Value = Change>
             commit(),
             option::of(digest()),
         );
-        fields.prop_map(move |(target, from, sure, plan)| Change {
+        fields.prop_map(move |(target, from, sure, plan)| ComponentChange {
             from: match (intent, kind) {
-                (_, Kind::Exec) => Some(target.commit),
-                (Intent::Change, _) | (_, Kind::Destroy) => from,
+                (_, DeploymentKind::Exec) => Some(target.commit),
+                (Intent::Change, _) | (_, DeploymentKind::Destroy) => from,
                 _ => Some(sure),
             },
             plan: plan.filter(|_| intent == Intent::Change),
@@ -115,7 +119,7 @@ fn change(component: ComponentName, kind: Kind) -> impl Strategy<Value = Change>
     })
 }
 
-fn deployment(kinds: Vec<Kind>, ephemeral: bool) -> impl Strategy<Value = Deployment> {
+fn deployment(kinds: Vec<DeploymentKind>, ephemeral: bool) -> impl Strategy<Value = Deployment> {
     (prop::sample::select(kinds), names()).prop_flat_map(move |(kind, names)| {
         let components: Vec<_> = names.into_iter().map(|name| change(name, kind)).collect();
         let texts = (
@@ -147,8 +151,8 @@ fn deployment(kinds: Vec<Kind>, ephemeral: bool) -> impl Strategy<Value = Deploy
                     release,
                     description,
                     branch_tip,
-                    expires: expires.filter(|_| ephemeral && kind != Kind::Destroy),
-                    command: (kind == Kind::Exec).then_some(command),
+                    expires: expires.filter(|_| ephemeral && kind != DeploymentKind::Destroy),
+                    command: (kind == DeploymentKind::Exec).then_some(command),
                     break_glass,
                 },
             )
@@ -193,7 +197,7 @@ fn result(intent: Intent) -> impl Strategy<Value = (Outcome, VerificationResult)
         })
 }
 
-fn ended(component: ComponentName) -> impl Strategy<Value = Ended> {
+fn ended(component: ComponentName) -> impl Strategy<Value = ComponentResult> {
     prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).prop_flat_map(
         move |intent| {
             let fields = (
@@ -202,19 +206,26 @@ fn ended(component: ComponentName) -> impl Strategy<Value = Ended> {
                 commit(),
                 option::of(self::component()),
             );
-            fields.prop_map(|(target, (outcome, verification), to, because)| Ended {
-                target,
-                outcome,
-                because: because.filter(|_| outcome == Outcome::Skipped),
-                to: (outcome == Outcome::RolledBack).then_some(to),
-                verification,
-            })
+            fields.prop_map(
+                |(target, (outcome, verification), to, because)| ComponentResult {
+                    target,
+                    outcome,
+                    because: because.filter(|_| outcome == Outcome::Skipped),
+                    to: (outcome == Outcome::RolledBack).then_some(to),
+                    verification,
+                },
+            )
         },
     )
 }
 
 fn record(ephemeral: bool) -> impl Strategy<Value = Action> {
-    let kinds = vec![Kind::Deploy, Kind::Rollback, Kind::Hotfix, Kind::Destroy];
+    let kinds = vec![
+        DeploymentKind::Deploy,
+        DeploymentKind::Rollback,
+        DeploymentKind::Hotfix,
+        DeploymentKind::Destroy,
+    ];
     (deployment(kinds, ephemeral), vec(line(), 0..2)).prop_flat_map(|(deployment, logs)| {
         let results: Vec<_> = deployment
             .components
@@ -222,13 +233,14 @@ fn record(ephemeral: bool) -> impl Strategy<Value = Action> {
             .map(|change| (result(change.intent), commit()))
             .collect();
         results.prop_map(move |results| {
-            let report = |(change, ((outcome, verification), to)): (&Change, _)| Reported {
-                component: change.target.component.clone(),
-                outcome,
-                because: None,
-                to: (outcome == Outcome::RolledBack).then_some(to),
-                verification,
-            };
+            let report =
+                |(change, ((outcome, verification), to)): (&ComponentChange, _)| RecordedResult {
+                    component: change.target.component.clone(),
+                    outcome,
+                    because: None,
+                    to: (outcome == Outcome::RolledBack).then_some(to),
+                    verification,
+                };
             let results = deployment
                 .components
                 .iter()
@@ -261,7 +273,7 @@ fn finish() -> impl Strategy<Value = Action> {
                 Action::Finish(Finish {
                     start,
                     run,
-                    kind: Kind::Deploy,
+                    kind: DeploymentKind::Deploy,
                     components,
                     approved_by: approved_by.iter().cloned().collect(),
                     description: description.clone(),
@@ -276,11 +288,11 @@ fn finish() -> impl Strategy<Value = Action> {
 
 fn environment_action(ephemeral: bool) -> impl Strategy<Value = Action> {
     let kinds = vec![
-        Kind::Deploy,
-        Kind::Rollback,
-        Kind::Hotfix,
-        Kind::Destroy,
-        Kind::Exec,
+        DeploymentKind::Deploy,
+        DeploymentKind::Rollback,
+        DeploymentKind::Hotfix,
+        DeploymentKind::Destroy,
+        DeploymentKind::Exec,
     ];
     let baseline = names().prop_flat_map(|names| {
         names
@@ -310,7 +322,7 @@ fn environment_action(ephemeral: bool) -> impl Strategy<Value = Action> {
             .prop_map(|(start, run, aborted, reason)| {
                 let components = aborted
                     .into_iter()
-                    .map(|(component, commit)| Component { component, commit })
+                    .map(|(component, commit)| ComponentAtCommit { component, commit })
                     .collect();
                 Action::Abort(Abort {
                     start,
@@ -323,7 +335,7 @@ fn environment_action(ephemeral: bool) -> impl Strategy<Value = Action> {
             |(names, commit, passed, comment)| Action::Verification(Verification {
                 components: names
                     .into_iter()
-                    .map(|component| Component { component, commit })
+                    .map(|component| ComponentAtCommit { component, commit })
                     .collect(),
                 verification: if passed {
                     VerificationResult::Passed

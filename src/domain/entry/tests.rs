@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::samples::statement;
-use super::{Action, ParseError, Statement, mention, note_line};
+use super::{Action, ParseError, Statement, note_line, read_trailers};
 use crate::domain::id::{EntryId, Oid};
 
 proptest! {
@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn trailers_name_every_commit(statement in statement()) {
         let message = statement.message();
-        let mention = mention(&message);
+        let mention = read_trailers(&message);
         let mut named = mention.commits.clone();
         named.sort_unstable();
         named.dedup();

@@ -3,8 +3,8 @@
 //! This is what every reader, now and later, may rely on; what depends on a policy or on history is the gates' business.
 
 use super::{
-    Action, Attestation, Deployment, Ended, Finish, Image, Intent, Kind, MAX_BYTES, MAX_PREDICATE,
-    MAX_SUBJECTS, Outcome, Record, Statement, Target,
+    Action, Attestation, ComponentResult, Deployment, DeploymentKind, Finish, Image, Intent,
+    MAX_BYTES, MAX_PREDICATE, MAX_SUBJECTS, Outcome, Record, Statement, Target,
 };
 use super::{VerificationResult, json};
 use crate::domain::text::{Line, is_plain};
@@ -195,7 +195,7 @@ fn check_record(it: &Record, statement: &Statement) -> Result<(), InvalidError> 
     it.deployment
         .components
         .iter()
-        .zip(it.ended())
+        .zip(it.component_results())
         .try_for_each(|(change, ended)| {
             check_ended(&ended)?;
             require(
@@ -204,13 +204,13 @@ fn check_record(it: &Record, statement: &Statement) -> Result<(), InvalidError> 
             )
         })?;
     require(
-        it.deployment.kind != Kind::Exec,
+        it.deployment.kind != DeploymentKind::Exec,
         Contradiction("a one-off command is started and finished, not recorded"),
     )
 }
 
 fn check_finish(it: &Finish) -> Result<(), InvalidError> {
-    let may_be_empty = matches!(it.kind, Kind::Exec | Kind::Destroy);
+    let may_be_empty = matches!(it.kind, DeploymentKind::Exec | DeploymentKind::Destroy);
     require(
         may_be_empty || !it.components.is_empty(),
         Order("the components"),
@@ -219,7 +219,7 @@ fn check_finish(it: &Finish) -> Result<(), InvalidError> {
     it.components.iter().try_for_each(check_ended)?;
     require(ascending(&it.approved_by), Order("the approvers"))?;
     require(
-        (it.kind == Kind::Exec) == it.status.is_some(),
+        (it.kind == DeploymentKind::Exec) == it.status.is_some(),
         Contradiction("an exec, and nothing else, has a status"),
     )
 }
@@ -303,7 +303,10 @@ fn check_targets<'a>(
 }
 
 fn check_deployment(it: &Deployment, statement: &Statement) -> Result<(), InvalidError> {
-    let (exec, destroy) = (it.kind == Kind::Exec, it.kind == Kind::Destroy);
+    let (exec, destroy) = (
+        it.kind == DeploymentKind::Exec,
+        it.kind == DeploymentKind::Destroy,
+    );
     require(
         exec || destroy || !it.components.is_empty(),
         Order("the components"),
@@ -355,7 +358,7 @@ pub(crate) fn outcome_fits(intent: Intent, outcome: Outcome) -> bool {
     }
 }
 
-fn check_ended(it: &Ended) -> Result<(), InvalidError> {
+fn check_ended(it: &ComponentResult) -> Result<(), InvalidError> {
     require(
         it.because.is_none() || it.outcome == Outcome::Skipped,
         Contradiction("only a skip is another component's fault"),

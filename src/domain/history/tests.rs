@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, Change, Component, Finish, Intent, Kind, Record, Reported, Start, Statement,
-    Target, Verification,
+    Abort, Baseline, ComponentAtCommit, ComponentChange, DeploymentKind, Finish, Intent, Record,
+    RecordedResult, Start, Statement, Target, Verification,
 };
 use crate::domain::id::{EntryId, Oid, RunId};
 
@@ -32,8 +32,8 @@ fn target(of: (u8, u8)) -> Target {
 
 fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
     Deployment::new(
-        Kind::Deploy,
-        vec![Change {
+        DeploymentKind::Deploy,
+        vec![ComponentChange {
             target: target(of),
             from: from.map(commit),
             plan: None,
@@ -44,7 +44,7 @@ fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
 
 /// The entries, one a minute from the epoch; their sequence is their minute.
 #[derive(Default)]
-struct Log(Vec<Arc<Kept>>);
+struct Log(Vec<Arc<StoredEntry>>);
 
 impl Log {
     fn add(mut self, action: Action) -> Self {
@@ -63,7 +63,7 @@ impl Log {
         };
         self.0.insert(
             0,
-            Arc::new(Kept {
+            Arc::new(StoredEntry {
                 statement,
                 bytes: Box::default(),
             }),
@@ -87,7 +87,7 @@ impl Log {
         } else {
             Intent::Change
         };
-        let result = Reported {
+        let result = RecordedResult {
             component: api(),
             outcome,
             because: None,
@@ -115,7 +115,7 @@ impl Log {
 
     fn finish(self, start: u64, of: (u8, u8), outcome: Outcome) -> Self {
         let verification = VerificationResult::None;
-        let ended = Ended {
+        let ended = ComponentResult {
             target: target(of),
             outcome,
             because: None,
@@ -125,7 +125,7 @@ impl Log {
         self.add(Action::Finish(Finish {
             start,
             run: RunId([1; 16]),
-            kind: Kind::Deploy,
+            kind: DeploymentKind::Deploy,
             components: vec![ended],
             approved_by: vec![],
             description: None,
@@ -136,7 +136,7 @@ impl Log {
     }
 
     fn verify(self, of: u8, verification: VerificationResult) -> Self {
-        let components = vec![Component {
+        let components = vec![ComponentAtCommit {
             component: api(),
             commit: commit(of),
         }];
@@ -298,7 +298,7 @@ fn unbroken() {
         .ok((1, 1))
         .start((2, 2), Some(1), Intent::Change);
     let abort = |start| {
-        let components = vec![Component {
+        let components = vec![ComponentAtCommit {
             component: api(),
             commit: commit(2),
         }];

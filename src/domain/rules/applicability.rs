@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Request};
-use crate::domain::entry::{Action, Deployment, Kind, Statement};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Statement};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy};
 use crate::domain::verdict::Rule;
@@ -94,8 +94,8 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
         return [Rule::Approvals, Rule::Lock, Rule::Yanked].into();
     }
     match deployment.kind {
-        Kind::Deploy => DEPLOY.into(),
-        Kind::Hotfix => {
+        DeploymentKind::Deploy => DEPLOY.into(),
+        DeploymentKind::Hotfix => {
             let skip = environment
                 .and_then(|it| it.hotfix.as_ref())
                 .map(|it| &it.skip);
@@ -109,7 +109,7 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             DEPLOY.into_iter().filter(faces).collect()
         }
         // Of approvals as above.
-        Kind::Rollback => [
+        DeploymentKind::Rollback => [
             Rule::Approvals,
             Rule::Lock,
             Rule::Yanked,
@@ -117,7 +117,9 @@ fn of_deployment(deployment: &Deployment, environment: Option<&Environment>) -> 
             Rule::Artifact,
         ]
         .into(),
-        Kind::Destroy | Kind::Exec => [Rule::Lock, Rule::Approvals, Rule::Freeze].into(),
+        DeploymentKind::Destroy | DeploymentKind::Exec => {
+            [Rule::Lock, Rule::Approvals, Rule::Freeze].into()
+        }
     }
 }
 
@@ -151,7 +153,7 @@ pub fn reads(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Change, Lock, Outcome, Revoke, VerificationResult};
+    use crate::domain::entry::{ComponentChange, Lock, Outcome, Revoke, VerificationResult};
     use crate::domain::rules::testing::{
         Case, approve, change, commit, content, deployment, parse, policy, ran, record, start,
     };
@@ -172,7 +174,7 @@ mod tests {
             .collect()
     }
 
-    fn kind(kind: Kind, glass: bool) -> Deployment {
+    fn kind(kind: DeploymentKind, glass: bool) -> Deployment {
         let mut it = deployment(kind, vec![change("catalogue", 1, None)]);
         it.break_glass = glass.then(|| parse("it burns"));
         it
@@ -201,23 +203,29 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let rows = [
-            (kind(Kind::Deploy, false), less(&[])),
-            (kind(Kind::Hotfix, false), less(&["soak", "up to date"])),
+            (kind(DeploymentKind::Deploy, false), less(&[])),
             (
-                kind(Kind::Rollback, false),
+                kind(DeploymentKind::Hotfix, false),
+                less(&["soak", "up to date"]),
+            ),
+            (
+                kind(DeploymentKind::Rollback, false),
                 vec!["approvals", "artifact", "yanked", "direction", "lock"],
             ),
             (
-                kind(Kind::Destroy, false),
+                kind(DeploymentKind::Destroy, false),
                 vec!["approvals", "lock", "freeze"],
             ),
-            (kind(Kind::Exec, false), vec!["approvals", "lock", "freeze"]),
             (
-                kind(Kind::Deploy, true),
+                kind(DeploymentKind::Exec, false),
+                vec!["approvals", "lock", "freeze"],
+            ),
+            (
+                kind(DeploymentKind::Deploy, true),
                 vec!["approvals", "yanked", "lock"],
             ),
             (
-                kind(Kind::Hotfix, true),
+                kind(DeploymentKind::Hotfix, true),
                 vec!["approvals", "yanked", "lock"],
             ),
         ];
@@ -259,7 +267,7 @@ mod tests {
             POLICY,
             "nowhere",
             "alice",
-            start(1, kind(Kind::Deploy, false)),
+            start(1, kind(DeploymentKind::Deploy, false)),
         );
         let verdict = case.verdict();
         assert_eq!(verdict.decision(), Decision::Refused);
@@ -278,7 +286,7 @@ mod tests {
             "prod",
             vec![("alice", ran("catalogue", 1, None))],
             "alice",
-            start(1, kind(Kind::Deploy, false)),
+            start(1, kind(DeploymentKind::Deploy, false)),
         );
         let mut facts = Facts {
             state: case.facts.state.clone(),
@@ -310,7 +318,7 @@ mod tests {
         );
         assert_eq!(
             deployment.unwrap().components,
-            [Change {
+            [ComponentChange {
                 ..change("catalogue", 2, Some(1))
             }]
         );

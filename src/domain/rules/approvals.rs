@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::findings::list;
 use super::matching::fill;
 use super::{Context, Facts, Known, Request, answer, key_trust, unless};
-use crate::domain::entry::{Action, Approve, Change, Deployment, Intent, Kept, Kind, Publish};
+use crate::domain::entry::{
+    Action, Approve, ComponentChange, Deployment, DeploymentKind, Intent, Publish, StoredEntry,
+};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::policy::{Bind, Policy, Seat};
@@ -51,7 +53,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         against.extend(misnamed(&deployment.approved_by, &persons(&asked)));
     }
     let unasked = ctx.environment()?.approvals.is_empty() || not_asked(deployment);
-    if deployment.kind == Kind::Exec && asked.is_empty() && !unasked {
+    if deployment.kind == DeploymentKind::Exec && asked.is_empty() && !unasked {
         // Consent is to components at a commit: a command that names none would need nobody's.
         against.push(Check::fail(
             RULE,
@@ -68,7 +70,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
                     .any(|change| change.intent == Intent::Destroy);
                 let more = match deployment.kind {
                     // What is there already is approved only by its name.
-                    Kind::Destroy => {
+                    DeploymentKind::Destroy => {
                         let names = one
                             .changes
                             .iter()
@@ -114,13 +116,13 @@ fn misnamed(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
 }
 
 fn not_asked(deployment: &Deployment) -> bool {
-    deployment.kind == Kind::Rollback || deployment.break_glass.is_some()
+    deployment.kind == DeploymentKind::Rollback || deployment.break_glass.is_some()
 }
 
 /// What must be approved at one commit, and who did.
 struct Asked<'a> {
     commit: CommitId,
-    changes: Vec<&'a Change>,
+    changes: Vec<&'a ComponentChange>,
     seats: &'a [Seat],
     /// For each seat, those whose approval counts for it.
     consents: Vec<BTreeSet<Person>>,
@@ -143,9 +145,10 @@ fn asked<'c>(ctx: &'c Context<'_>) -> Known<Vec<Asked<'c>>> {
     if seats.is_empty() || not_asked(deployment) {
         return Ok(Vec::new());
     }
-    let mut commits: BTreeMap<CommitId, Vec<&Change>> = BTreeMap::new();
-    let wanted =
-        |change: &&Change| deployment.kind == Kind::Exec || change.intent != Intent::Unchanged;
+    let mut commits: BTreeMap<CommitId, Vec<&ComponentChange>> = BTreeMap::new();
+    let wanted = |change: &&ComponentChange| {
+        deployment.kind == DeploymentKind::Exec || change.intent != Intent::Unchanged
+    };
     for change in deployment.components.iter().filter(wanted) {
         commits
             .entry(change.target.commit)
@@ -181,7 +184,7 @@ impl Asked<'_> {
     fn add(
         &mut self,
         ctx: &Context<'_>,
-        kept: &Kept,
+        kept: &StoredEntry,
         approve: &Approve,
         involved: &BTreeSet<Person>,
     ) -> Known<()> {
@@ -218,7 +221,7 @@ impl Asked<'_> {
     fn against(
         &self,
         ctx: &Context<'_>,
-        kept: &Kept,
+        kept: &StoredEntry,
         approve: &Approve,
         seat: &Seat,
         involved: &BTreeSet<Person>,

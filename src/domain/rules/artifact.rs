@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Against, COMPONENT, Found, list};
 use super::{Context, Known, answer, key_trust, promotion};
-use crate::domain::entry::{Action, Artifact, Change, Image, Intent, Kept, Kind};
+use crate::domain::entry::{
+    Action, Artifact, ComponentChange, DeploymentKind, Image, Intent, StoredEntry,
+};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -22,7 +24,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         return register(ctx, artifact);
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
-    let rollback = deployment.kind == Kind::Rollback;
+    let rollback = deployment.kind == DeploymentKind::Rollback;
     // Where nobody is named to say what was built, and nothing must be, what an entry names is its own affair.
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
@@ -81,7 +83,7 @@ fn register(ctx: &Context<'_>, new: &Artifact) -> Known<Vec<Check>> {
     Ok(found.checks())
 }
 
-fn as_built(ctx: &Context<'_>, change: &Change, required: bool) -> Known<Option<Against>> {
+fn as_built(ctx: &Context<'_>, change: &ComponentChange, required: bool) -> Known<Option<Against>> {
     let (target, named) = (&change.target, &change.target.artifacts);
     if !required && named.is_empty() {
         return Ok(None);
@@ -146,11 +148,11 @@ fn ambiguous<'i>(images: impl Iterator<Item = &'i Image>) -> Option<String> {
 }
 
 /// Build once: what ran in the environment before is what goes on.
-fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
+fn as_before(ctx: &Context<'_>, change: &ComponentChange) -> Known<Option<Against>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
     };
-    let hotfix = ctx.deployment()?.kind == Kind::Hotfix;
+    let hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
     let history = match promotion::history(ctx, change) {
         // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
         Err(_) if hotfix => return Ok(None),
@@ -174,14 +176,15 @@ fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
 }
 
 /// Back is back to the very same.
-fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
+fn as_then(ctx: &Context<'_>, change: &ComponentChange) -> Known<Option<Against>> {
     let earlier = match ctx.facts.earlier.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("what ran here before was not read".to_owned()),
     };
-    let put =
-        |kept: &&std::sync::Arc<Kept>| !matches!(kept.statement.action, Action::Verification(_));
+    let put = |kept: &&std::sync::Arc<StoredEntry>| {
+        !matches!(kept.statement.action, Action::Verification(_))
+    };
     // Whether it ran at all is the direction's rule.
     let Some(then) = earlier.iter().find(put) else {
         return Ok(None);
@@ -190,8 +193,8 @@ fn as_then(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
 }
 
 /// The artifacts that an entry put there for the component.
-fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
-    let ended = entry.statement.end_of(&change.target.component);
+fn artifacts(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image> {
+    let ended = entry.statement.component_result(&change.target.component);
     ended
         .into_iter()
         .flat_map(|it| it.target.artifacts)
@@ -199,7 +202,7 @@ fn artifacts(entry: &Kept, change: &Change) -> BTreeSet<Image> {
 }
 
 /// The same in words, where the change names others.
-fn differs(entry: &Kept, change: &Change) -> Option<String> {
+fn differs(entry: &StoredEntry, change: &ComponentChange) -> Option<String> {
     let then = artifacts(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
     let show = |images: &BTreeSet<Image>| {

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Known, Request, answer, unless};
-use crate::domain::entry::{Abort, Action, Deployment, Kind, Publish, Statement, Yank};
+use crate::domain::entry::{Abort, Action, Deployment, DeploymentKind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::policy::{Environment, Members, Policy, PredicateType, Standing};
-use crate::domain::state::Run;
+use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
 /// Why somebody may not; `None` if they may.
@@ -180,23 +180,23 @@ fn deploys(
         };
     }
     match deployment.kind {
-        Kind::Deploy | Kind::Destroy => {
+        DeploymentKind::Deploy | DeploymentKind::Destroy => {
             among(by, &environment.deployers, || format!("deploy to {place}"))
         }
-        Kind::Rollback => among(by, &environment.rollback_by, || {
+        DeploymentKind::Rollback => among(by, &environment.rollback_by, || {
             format!("roll {place} back")
         }),
-        Kind::Exec => among(by, &environment.exec_by, || {
+        DeploymentKind::Exec => among(by, &environment.exec_by, || {
             format!("run commands in {place}")
         }),
-        Kind::Hotfix => match &environment.hotfix {
+        DeploymentKind::Hotfix => match &environment.hotfix {
             None => Some(format!("nobody may deploy a hotfix to {place}")),
             Some(hotfix) => among(by, &hotfix.by, || format!("deploy a hotfix to {place}")),
         },
     }
 }
 
-fn run<'a>(ctx: &Context<'a>, start: u64) -> Known<Option<Run<'a>>> {
+fn run<'a>(ctx: &Context<'a>, start: u64) -> Known<Option<OpenRun<'a>>> {
     Ok(ctx.here()?.run(start))
 }
 

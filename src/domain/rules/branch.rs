@@ -76,12 +76,12 @@ pub(super) fn runs(
     component: &ComponentName,
 ) -> Known<Option<Against>> {
     let (here, environment) = (ctx.here()?, ctx.shown());
-    if here.unknown(component).is_some() {
+    if here.unknown_since(component).is_some() {
         return Err(format!(
             "nobody knows what {environment} runs since a deployment failed"
         ));
     }
-    if let Some(run) = here.run_of(component) {
+    if let Some(run) = here.run_changing(component) {
         return Err(format!(
             "{environment} is being changed by run {}",
             run.sequence

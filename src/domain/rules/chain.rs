@@ -155,7 +155,7 @@ fn all_environments(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Abort, Component, Outcome, VerificationResult};
+    use crate::domain::entry::{Abort, ComponentAtCommit, Outcome, VerificationResult};
     use crate::domain::id::{Digest, EntryId, RunId};
     use crate::domain::rules::SeenFact;
     use crate::domain::rules::testing::{
@@ -355,7 +355,7 @@ mod tests {
                 )
             };
             let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
-            let what = vec![Component {
+            let what = vec![ComponentAtCommit {
                 component: parse("catalogue"),
                 commit: commit(1),
             }];

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Against, list, moment};
 use super::{Context, Known, answer, key_trust};
-use crate::domain::entry::{Action, Attestation, AttestationResult, Kept};
+use crate::domain::entry::{Action, Attestation, AttestationResult, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::Label;
 use crate::domain::policy::{PredicateType, RequiredCheck};
@@ -82,7 +82,7 @@ fn one(ctx: &Context<'_>, required: &RequiredCheck, commit: CommitId) -> Known<O
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the evidence was not read".to_owned()),
     };
-    let mut newest: BTreeMap<Option<&Label>, (&Kept, AttestationResult)> = BTreeMap::new();
+    let mut newest: BTreeMap<Option<&Label>, (&StoredEntry, AttestationResult)> = BTreeMap::new();
     for kept in evidence {
         let Action::Attestation(it) = &kept.statement.action else {
             continue;
@@ -119,7 +119,7 @@ fn one(ctx: &Context<'_>, required: &RequiredCheck, commit: CommitId) -> Known<O
 fn counts(
     ctx: &Context<'_>,
     required: &RequiredCheck,
-    kept: &Kept,
+    kept: &StoredEntry,
     it: &Attestation,
 ) -> Known<bool> {
     let by = &kept.statement.by;

@@ -3,11 +3,13 @@
 //! Rules about content are worth what this one is: an entry's own word for a content counts for nothing.
 
 use super::{Context, Known, Request, answer, unless};
-use crate::domain::entry::{Action, Change, Component, Deployment, Intent, Kind, Publish};
+use crate::domain::entry::{
+    Action, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent, Publish,
+};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -106,7 +108,12 @@ fn deployment(ctx: &Context<'_>, deployment: &Deployment) -> Known<Vec<Check>> {
         .collect())
 }
 
-fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option<Check> {
+fn one(
+    ctx: &Context<'_>,
+    here: EnvState<'_>,
+    kind: DeploymentKind,
+    change: &ComponentChange,
+) -> Option<Check> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let runs = here.commit(component);
     if change.from != runs {
@@ -124,17 +131,19 @@ fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option
         )));
     }
     match (kind, change.intent) {
-        (Kind::Destroy, _) => (Some(commit) != here.standing(component)).then(|| {
-            fail(format!(
-                "{component} is destroyed as it runs, at another commit than {}",
-                commit.short()
-            ))
-        }),
+        (DeploymentKind::Destroy, _) => {
+            (Some(commit) != here.present_commit(component)).then(|| {
+                fail(format!(
+                    "{component} is destroyed as it runs, at another commit than {}",
+                    commit.short()
+                ))
+            })
+        }
         // What the policy no longer knows has nothing left to be compared with.
         (_, Intent::Destroy) if known(ctx, component).is_some() => None,
         (_, Intent::Destroy) => is(ctx, component, commit, None),
         // What runs may be of a component that is no longer in the policy, and be commanded all the same.
-        (Kind::Exec, _) => (change.target.content != here.content(component))
+        (DeploymentKind::Exec, _) => (change.target.content != here.content(component))
             .then(|| fail(format!("the content of {component} is not what runs"))),
         (_, Intent::Change) => {
             known(ctx, component).or_else(|| is(ctx, component, commit, change.target.content))
@@ -146,9 +155,9 @@ fn one(ctx: &Context<'_>, here: Here<'_>, kind: Kind, change: &Change) -> Option
 }
 
 /// Nothing is equal to what nobody knows.
-fn unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
+fn unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let component = &change.target.component;
-    if here.unknown(component).is_some() {
+    if here.unknown_since(component).is_some() {
         Some(fail(format!(
             "nobody knows what runs of {component}: it cannot be unchanged"
         )))
@@ -161,7 +170,7 @@ fn unchanged(here: Here<'_>, change: &Change) -> Option<Check> {
     }
 }
 
-fn verification(ctx: &Context<'_>, components: &[Component]) -> Known<Vec<Check>> {
+fn verification(ctx: &Context<'_>, components: &[ComponentAtCommit]) -> Known<Vec<Check>> {
     let here = ctx.here()?;
     let other = components
         .iter()

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::entry::{Kept, Statement};
+use crate::domain::entry::{Statement, StoredEntry};
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
@@ -118,11 +118,11 @@ pub struct Facts {
     pub contains: BTreeMap<(CommitId, CommitId), Known<bool>>,
     /// For each changed component and its commit, the entries of the `promote_from` environment that speak of the component,
     /// newest first: all since the commit was made (less [`SKEW`]), and back to the success that put its content there.
-    pub source: BTreeMap<(ComponentName, CommitId), Known<Vec<Arc<Kept>>>>,
+    pub source: BTreeMap<(ComponentName, CommitId), Known<Vec<Arc<StoredEntry>>>>,
     /// The state of the `promote_from` environment.
     pub source_state: Option<Known<State>>,
     /// The entries of `evidence` that speak of the request's commits, and the artifacts of its components' contents; newest first.
-    pub evidence: Option<Known<Vec<Arc<Kept>>>>,
+    pub evidence: Option<Known<Vec<Arc<StoredEntry>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
     pub yanks: Option<Known<State>>,
     /// The key that signed each entry whose word may count: the approvals of the request's commits (or of its policy) in `state`, and
@@ -137,7 +137,7 @@ pub struct Facts {
     pub versions: BTreeMap<(CommitId, ComponentName), Known<Option<Line>>>,
     /// For a `rollback`: for each component, the newest entry of this ledger that put the wanted content there, with the newest
     /// later verification of that stay, newest first; an empty list if it never ran, or if the wanted commit never came here.
-    pub earlier: BTreeMap<ComponentName, Known<Vec<Arc<Kept>>>>,
+    pub earlier: BTreeMap<ComponentName, Known<Vec<Arc<StoredEntry>>>>,
     /// For a `publish`: for each environment's ledger that exists, whether the entry's `seen` names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,
     /// Whether the server's owner has armed a recovery for this key.

@@ -4,10 +4,11 @@
 
 use super::{Context, Known, answer, moved, unless};
 use crate::domain::entry::{
-    Action, Change, Deployment, Intent, Kept, Kind, Outcome, VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Intent, Outcome, StoredEntry,
+    VerificationResult,
 };
 use crate::domain::name::ComponentName;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -26,7 +27,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         .collect();
     for change in deployment.changed() {
         let found = match deployment.kind {
-            Kind::Rollback => back(ctx, change),
+            DeploymentKind::Rollback => back(ctx, change),
             _ => forward(ctx, here, deployment, change),
         };
         against.extend(found.unwrap_or_else(|why| {
@@ -43,7 +44,7 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Direction, why)
 }
 
-fn held(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
+fn held(ctx: &Context<'_>, here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let target = &change.target;
     let hold = here.hold(&target.component, target.content.filter(|_| moved(change))?)?;
     let (commit, place) = (target.commit.short(), ctx.shown());
@@ -57,17 +58,17 @@ fn held(ctx: &Context<'_>, here: Here<'_>, change: &Change) -> Option<Check> {
 /// What runs must be contained in a hotfix always, and in any other deployment where the environment has a branch.
 fn forward(
     ctx: &Context<'_>,
-    here: Here<'_>,
+    here: EnvState<'_>,
     deployment: &Deployment,
-    change: &Change,
+    change: &ComponentChange,
 ) -> Known<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let Some(runs) = here.commit(component) else {
         return Ok(None);
     };
     let equal =
-        here.unknown(component).is_none() && here.content(component) == change.target.content;
-    let hotfix = deployment.kind == Kind::Hotfix;
+        here.unknown_since(component).is_none() && here.content(component) == change.target.content;
+    let hotfix = deployment.kind == DeploymentKind::Hotfix;
     let asked = hotfix || ctx.environment()?.branch.is_some() && !equal;
     if !asked || ctx.contains(commit, runs)? {
         return Ok(None);
@@ -89,7 +90,7 @@ fn forward(
 }
 
 /// A rollback goes only where the component was well, here.
-fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
+fn back(ctx: &Context<'_>, change: &ComponentChange) -> Known<Option<Check>> {
     let (component, place) = (&change.target.component, ctx.shown());
     if change.intent == Intent::Destroy {
         // Otherwise an old commit without the component would take it away, and nobody be asked.
@@ -133,9 +134,9 @@ fn back(ctx: &Context<'_>, change: &Change) -> Known<Option<Check>> {
 }
 
 /// Whether the entry put the wanted content here, and if so, whether it was verified.
-fn success(ctx: &Context<'_>, change: &Change, kept: &Kept) -> Option<bool> {
+fn success(ctx: &Context<'_>, change: &ComponentChange, kept: &StoredEntry) -> Option<bool> {
     let component = &change.target.component;
-    let ended = kept.statement.end_of(component)?;
+    let ended = kept.statement.component_result(component)?;
     let this = ended.outcome == Outcome::Succeeded && ended.target.content == change.target.content;
     // A baseline is an admin's word, and asks for no verification.
     let baseline = matches!(kept.statement.action, Action::Baseline(_));

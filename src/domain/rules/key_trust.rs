@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Known};
-use crate::domain::entry::Kept;
+use crate::domain::entry::StoredEntry;
 use crate::domain::name::Person;
 
 /// Whether the policy still lists the key that signed an entry as its signer's, be it retired. A key that is removed altogether is
 /// a stolen one: what it signed counts no more.
-pub(super) fn counts(ctx: &Context<'_>, kept: &Kept) -> Known<bool> {
+pub(super) fn counts(ctx: &Context<'_>, kept: &StoredEntry) -> Known<bool> {
     let statement = &kept.statement;
     if !ctx.policy.people.contains_key(&statement.by) {
         return Ok(false);

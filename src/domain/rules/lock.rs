@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{Context, Known, answer, moved, unless};
-use crate::domain::entry::{Action, Change, Deployment, Kept, Kind};
-use crate::domain::state::Run;
+use crate::domain::entry::{Action, ComponentChange, Deployment, DeploymentKind, StoredEntry};
+use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -18,8 +18,10 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     let (deployment, here, place) = (ctx.deployment()?, ctx.here()?, ctx.shown());
-    let stops = |lock: &&Arc<Kept>| deployment.kind != Kind::Rollback || by_person(ctx, lock);
-    let touched: Vec<&Change> = touched(deployment).collect();
+    let stops = |lock: &&Arc<StoredEntry>| {
+        deployment.kind != DeploymentKind::Rollback || by_person(ctx, lock)
+    };
+    let touched: Vec<&ComponentChange> = touched(deployment).collect();
     let mut against = Vec::new();
     if let Some(lock) = here.lock().filter(stops) {
         against.push(locked(&place, lock).remedy(format!("git deploy unlock {place}")));
@@ -56,7 +58,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 /// Whether the policy says how what the run changes is carried out; else another system does it.
-fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
+fn is_carried_out(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
         ctx.policy
@@ -66,8 +68,11 @@ fn is_carried_out(ctx: &Context<'_>, run: Run<'_>) -> bool {
 }
 
 /// What a deployment touches: what changes or moves to another commit; all of it for a command or a destruction.
-fn touched(deployment: &Deployment) -> impl Iterator<Item = &Change> {
-    let all = matches!(deployment.kind, Kind::Exec | Kind::Destroy);
+fn touched(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
+    let all = matches!(
+        deployment.kind,
+        DeploymentKind::Exec | DeploymentKind::Destroy
+    );
     deployment
         .components
         .iter()
@@ -75,28 +80,30 @@ fn touched(deployment: &Deployment) -> impl Iterator<Item = &Change> {
 }
 
 /// Whether an unfinished run is in the way: it changes the same component, or one of the two takes the whole environment down.
-fn meets(run: &Run<'_>, deployment: &Deployment, touched: &[&Change]) -> bool {
+fn meets(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
     // A run without a deployment cannot be, and would be in the way.
     let Some(other) = run.start.statement.deployment() else {
         return true;
     };
-    let same = |change: &Change| {
+    let same = |change: &ComponentChange| {
         touched
             .iter()
             .any(|mine| mine.target.component == change.target.component)
     };
-    other.kind == Kind::Destroy || deployment.kind == Kind::Destroy || other.changed().any(same)
+    other.kind == DeploymentKind::Destroy
+        || deployment.kind == DeploymentKind::Destroy
+        || other.changed().any(same)
 }
 
 /// Whoever the policy no longer lists was a person: the lock holds.
-fn by_person(ctx: &Context<'_>, lock: &Kept) -> bool {
+fn by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
     ctx.policy
         .people
         .get(&lock.statement.by)
         .is_none_or(|spec| !spec.machine)
 }
 
-fn locked(what: &str, lock: &Kept) -> Check {
+fn locked(what: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
     let reason = match &statement.action {
         Action::Lock(it) => it.reason.as_str(),
@@ -174,7 +181,7 @@ mod tests {
                 (Intent::Unchanged, change("api", 1, None).target.content);
             start(
                 1,
-                deployment(Kind::Deploy, vec![api, change("web", to, None)]),
+                deployment(DeploymentKind::Deploy, vec![api, change("web", to, None)]),
             )
         };
         Case::after(POLICY, "prod", history(), "alice", ride(2))
@@ -188,7 +195,7 @@ mod tests {
         let back = || {
             start(
                 1,
-                deployment(Kind::Rollback, vec![change("api", 1, Some(2))]),
+                deployment(DeploymentKind::Rollback, vec![change("api", 1, Some(2))]),
             )
         };
         for (by, stops) in [("ci", false), ("bob", true), ("mallory", true)] {
@@ -217,7 +224,10 @@ mod tests {
             "prod",
             history(),
             "alice",
-            start(2, deployment(Kind::Deploy, vec![change("api", 2, None)])),
+            start(
+                2,
+                deployment(DeploymentKind::Deploy, vec![change("api", 2, None)]),
+            ),
         )
         .fails(
             Rule::Lock,
@@ -234,10 +244,13 @@ mod tests {
             Some("git deploy record prod --finish --run 1")
         );
         Case::after(POLICY, "prod", history(), "alice", deploy("web", 2, None)).passes(Rule::Lock);
-        let back = start(2, deployment(Kind::Rollback, vec![change("api", 2, None)]));
+        let back = start(
+            2,
+            deployment(DeploymentKind::Rollback, vec![change("api", 2, None)]),
+        );
         Case::after(POLICY, "prod", history(), "alice", back).fails(Rule::Lock, "unfinished");
         let written = record(
-            deployment(Kind::Deploy, vec![change("api", 2, None)]),
+            deployment(DeploymentKind::Deploy, vec![change("api", 2, None)]),
             Outcome::Succeeded,
             VerificationResult::None,
         );
@@ -258,7 +271,7 @@ mod tests {
     /// Nothing is put into an environment that is being taken down, nor is one taken down under a run.
     #[test]
     fn destruction_is_alone() {
-        let destroy = || start(1, deployment(Kind::Destroy, Vec::new()));
+        let destroy = || start(1, deployment(DeploymentKind::Destroy, Vec::new()));
         let within = |before, action| {
             Case::within(
                 POLICY,
@@ -282,7 +295,7 @@ mod tests {
     fn commands() {
         let mut api = change("api", 1, Some(1));
         api.intent = Intent::Unchanged;
-        let exec = || start(9, deployment(Kind::Exec, vec![api.clone()]));
+        let exec = || start(9, deployment(DeploymentKind::Exec, vec![api.clone()]));
         let history = vec![
             ("alice", ran("api", 1, None)),
             ("alice", deploy("api", 2, Some(1))),

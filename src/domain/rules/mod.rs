@@ -34,11 +34,11 @@ pub use applicability::reads;
 pub use approvals::counting;
 pub use facts::{Chain, CommitFact, Facts, Known, Request, SKEW, SeenFact};
 
-use super::entry::{Change, Deployment, Intent, Kind, Statement, Target};
+use super::entry::{ComponentChange, Deployment, DeploymentKind, Intent, Statement, Target};
 use super::id::{CommitId, Content};
 use super::name::{ComponentName, EnvName};
 use super::policy::{Environment, Policy};
-use super::state::{Here, State};
+use super::state::{EnvState, State};
 use super::time::Time;
 use super::verdict::{Check, Rule, Verdict};
 
@@ -154,7 +154,7 @@ impl<'a> Context<'a> {
     }
 
     /// The part of that state that is the request's environment.
-    fn here(&self) -> Known<Here<'a>> {
+    fn here(&self) -> Known<EnvState<'a>> {
         let environment = match self.request {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
             Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
@@ -162,7 +162,7 @@ impl<'a> Context<'a> {
                 .and_then(|rules| rules.ephemeral)
                 .map(|_| environment),
         };
-        Ok(self.state()?.at(environment))
+        Ok(self.state()?.environment(environment))
     }
 
     /// The environment's rules; a rule of environments is never asked without, see [`table`].
@@ -226,7 +226,7 @@ impl<'a> Context<'a> {
                 None if from.is_none() => continue,
                 None => Intent::Destroy,
                 Some(_)
-                    if here.unknown(&component).is_none()
+                    if here.unknown_since(&component).is_none()
                         && content == here.content(&component) =>
                 {
                     Intent::Unchanged
@@ -240,14 +240,14 @@ impl<'a> Context<'a> {
                 version: None,
                 artifacts: Vec::new(),
             };
-            components.push(Change {
+            components.push(ComponentChange {
                 target,
                 from,
                 plan: None,
                 intent,
             });
         }
-        Ok(Deployment::new(Kind::Deploy, components))
+        Ok(Deployment::new(DeploymentKind::Deploy, components))
     }
 }
 
@@ -257,7 +257,7 @@ fn answer(rule: Rule, found: Known<Vec<Check>>) -> Vec<Check> {
 }
 
 /// Whether a change puts a component at another commit, its content or not.
-fn moved(change: &Change) -> bool {
+fn moved(change: &ComponentChange) -> bool {
     change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
 }
 

@@ -4,10 +4,10 @@
 
 use super::findings::{Against, Found, moment};
 use super::{Context, Known, answer};
-use crate::domain::entry::{Change, Intent, VerificationResult};
+use crate::domain::entry::{ComponentChange, Intent, VerificationResult};
 use crate::domain::history::{Attempt, Failure, History, Latest, Stay};
 use crate::domain::name::EnvName;
-use crate::domain::state::Here;
+use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
 const RULE: Rule = Rule::PreviousEnvironment;
@@ -28,7 +28,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
 }
 
 /// What the environment before says of a changed component.
-pub(super) fn history<'a>(ctx: &Context<'a>, change: &Change) -> Known<History<'a>> {
+pub(super) fn history<'a>(ctx: &Context<'a>, change: &ComponentChange) -> Known<History<'a>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     match ctx.facts.source.get(&(component.clone(), commit)) {
         Some(Ok(entries)) => Ok(History::read(component, entries)),
@@ -38,7 +38,7 @@ pub(super) fn history<'a>(ctx: &Context<'a>, change: &Change) -> Known<History<'
 }
 
 /// The state of the environment before.
-pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
+pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<EnvState<'a>> {
     match &ctx.facts.source_state {
         Some(Ok(state)) => {
             let name = ctx.environment()?.promote_from.as_ref();
@@ -48,7 +48,7 @@ pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
                     .environment(name)
                     .is_some_and(|it| it.ephemeral.is_some())
             };
-            Ok(state.at(name.filter(member)))
+            Ok(state.environment(name.filter(member)))
         }
         Some(Err(why)) => Err(why.clone()),
         None => Err("the state of the environment before was not read".to_owned()),
@@ -56,7 +56,7 @@ pub(super) fn state<'a>(ctx: &Context<'a>) -> Known<Here<'a>> {
 }
 
 /// Whether `none` is as good as a verification gets: the policy in force has no `verify` for the component.
-pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
+pub(super) fn none_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
     ctx.policy
         .component(&change.target.component)
         .is_none_or(|component| component.verify.is_none())
@@ -65,20 +65,20 @@ pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
 /// The times without a component that speak for taking it away: those that its removal at this commit began, and the present one.
 pub(super) fn absences<'h, 'a>(
     history: &'h History<'a>,
-    change: &Change,
+    change: &ComponentChange,
 ) -> impl Iterator<Item = &'h Stay<'a>> {
     let commit = change.target.commit;
     let gone = history.stays.iter().filter(|stay| stay.content.is_none());
     gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
 }
 
-fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Against>> {
+fn one(ctx: &Context<'_>, source: &EnvName, change: &ComponentChange) -> Known<Option<Against>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let (here, history) = (state(ctx)?, history(ctx, change)?);
     let run = format!("git deploy record {source} {}", commit.short());
     if change.intent == Intent::Destroy {
         let gone = absences(&history, change).next().is_some();
-        let runs = here.commit(component).is_some() || here.unknown(component).is_some();
+        let runs = here.commit(component).is_some() || here.unknown_since(component).is_some();
         let against =
             || Against::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
         return Ok((!gone && runs).then(against));
@@ -113,7 +113,12 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
     })
 }
 
-fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attempt<'_>) -> String {
+fn failed(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &ComponentChange,
+    attempt: &Attempt<'_>,
+) -> String {
     let what = match attempt.failure {
         Failure::Failed => "failed",
         Failure::RolledBack => "was rolled back",

@@ -2,7 +2,7 @@
 
 use super::findings::{Against, Found, length, moment};
 use super::{Context, Known, answer, promotion};
-use crate::domain::entry::{Change, Intent};
+use crate::domain::entry::{ComponentChange, Intent};
 use crate::domain::name::EnvName;
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
@@ -25,7 +25,12 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     Ok(found.checks())
 }
 
-fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Known<Option<Against>> {
+fn one(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    soak: Span,
+    change: &ComponentChange,
+) -> Known<Option<Against>> {
     let history = promotion::history(ctx, change)?;
     let commit = change.target.commit;
     let none_counts = promotion::none_counts(ctx, change);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, reads};
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
-    Action, Approve, Change, Deployment, Ended, Finish, Intent, Kept, Kind, Outcome, Record,
-    Reported, Start, Statement, Target, VerificationResult,
+    Action, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind, Finish, Intent,
+    Outcome, Record, RecordedResult, Start, Statement, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::Person;
@@ -77,7 +77,7 @@ pub(crate) fn noon() -> Time {
 }
 
 /// A component that is to be changed to the content of the same number as its commit.
-pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> Change {
+pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChange {
     let target = Target {
         component: parse(component),
         commit: commit(to),
@@ -85,7 +85,7 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> Change {
         version: None,
         artifacts: Vec::new(),
     };
-    Change {
+    ComponentChange {
         target,
         from: from.map(commit),
         plan: None,
@@ -94,8 +94,8 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> Change {
 }
 
 /// A deployment of these.
-pub(crate) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
-    let command = (kind == Kind::Exec).then(|| parse("true"));
+pub(crate) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>) -> Deployment {
+    let command = (kind == DeploymentKind::Exec).then(|| parse("true"));
     Deployment {
         command,
         ..Deployment::new(kind, components)
@@ -114,7 +114,7 @@ pub(crate) fn start(run: u8, deployment: Deployment) -> Action {
 pub(crate) fn deploy(component: &str, to: u8, from: Option<u8>) -> Action {
     start(
         1,
-        deployment(Kind::Deploy, vec![change(component, to, from)]),
+        deployment(DeploymentKind::Deploy, vec![change(component, to, from)]),
     )
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn finish(
     let Action::Start(Start { run, deployment }) = start else {
         panic!("not a start")
     };
-    let ended = |change: &Change| Ended {
+    let ended = |change: &ComponentChange| ComponentResult {
         target: change.target.clone(),
         outcome,
         because: None,
@@ -143,7 +143,7 @@ pub(crate) fn finish(
         approved_by: deployment.approved_by.clone(),
         description: deployment.description.clone(),
         break_glass: deployment.break_glass.clone(),
-        status: (deployment.kind == Kind::Exec).then_some(0),
+        status: (deployment.kind == DeploymentKind::Exec).then_some(0),
         logs: Vec::new(),
     })
 }
@@ -154,7 +154,7 @@ pub(crate) fn record(
     outcome: Outcome,
     verification: VerificationResult,
 ) -> Action {
-    let report = |change: &Change| Reported {
+    let report = |change: &ComponentChange| RecordedResult {
         component: change.target.component.clone(),
         outcome,
         because: None,
@@ -171,7 +171,7 @@ pub(crate) fn record(
 
 /// What happened before: `component` was put there at `to`, and is well.
 pub(crate) fn ran(component: &str, to: u8, from: Option<u8>) -> Action {
-    let deployment = deployment(Kind::Deploy, vec![change(component, to, from)]);
+    let deployment = deployment(DeploymentKind::Deploy, vec![change(component, to, from)]);
     record(deployment, Outcome::Succeeded, VerificationResult::Passed)
 }
 
@@ -187,8 +187,8 @@ pub(crate) fn approve(to: u8, components: &[&str]) -> Action {
 }
 
 /// A statement as a state or evidence keeps it.
-pub(crate) fn kept(statement: &Statement) -> Arc<Kept> {
-    Arc::clone(verified(statement).kept())
+pub(crate) fn kept(statement: &Statement) -> Arc<StoredEntry> {
+    Arc::clone(verified(statement).stored())
 }
 
 /// A statement of `by` in `ledger` at a time, otherwise as the tenth entry.
@@ -217,7 +217,7 @@ pub(crate) fn folded(
     ledger: &str,
     environment: Option<&str>,
     history: Vec<(&str, Action)>,
-) -> (State, Vec<Arc<Kept>>) {
+) -> (State, Vec<Arc<StoredEntry>>) {
     let mut state = State::empty();
     let mut log = Vec::new();
     let count = u64::try_from(history.len()).unwrap();
@@ -227,7 +227,7 @@ pub(crate) fn folded(
         (entry.sequence, entry.environment) = (sequence, environment.map(parse));
         let entry = verified(&entry);
         state.apply(&fold(&state, &entry, None));
-        log.insert(0, Arc::clone(entry.kept()));
+        log.insert(0, Arc::clone(entry.stored()));
     }
     (state, log)
 }
@@ -343,7 +343,7 @@ impl Case {
             .iter()
             .flatten()
             .flat_map(State::slots)
-            .filter_map(|(_, value)| value.kept());
+            .filter_map(|(_, value)| value.entry());
         for kept in entries.chain(facts.evidence.iter().flatten().flatten()) {
             let entry = &kept.statement;
             facts

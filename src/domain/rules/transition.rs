@@ -3,10 +3,12 @@
 mod runs;
 
 use super::{Context, Known, Request, answer, unless};
-use crate::domain::entry::{Action, Deployment, Kind, Revoke, Statement, Target, Unlock, Yank};
+use crate::domain::entry::{
+    Action, Deployment, DeploymentKind, Revoke, Statement, Target, Unlock, Yank,
+};
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
-use crate::domain::state::{Here, State};
+use crate::domain::state::{EnvState, State};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
@@ -38,7 +40,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
         }
         Action::Record(it) => {
             against.extend(deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::rolled_back(&it.deployment, &it.ended()));
+            against.extend(runs::rolled_back(&it.deployment, &it.component_results()));
         }
         Action::Resume(it) => against.extend(runs::resume(here, it)),
         Action::Finish(it) => against.extend(runs::finish(here, it)),
@@ -61,7 +63,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
             let entered = it
                 .components
                 .iter()
-                .find(|target| here.entered(&target.component));
+                .find(|target| here.has_history(&target.component));
             against.extend(entered.map(|target| begun(ctx, target)));
         }
         Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
@@ -103,12 +105,12 @@ fn begun(ctx: &Context<'_>, target: &Target) -> Check {
     ))
 }
 
-fn approved(here: Here<'_>, revoke: &Revoke) -> bool {
+fn approved(here: EnvState<'_>, revoke: &Revoke) -> bool {
     here.approvals()
         .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
 }
 
-fn unlocks(here: Here<'_>, unlock: &Unlock) -> bool {
+fn unlocks(here: EnvState<'_>, unlock: &Unlock) -> bool {
     if unlock.commit.is_some() {
         return unlock
             .holds
@@ -135,22 +137,22 @@ fn deployment(
     ctx: &Context<'_>,
     statement: &Statement,
     deployment: &Deployment,
-    here: Here<'_>,
+    here: EnvState<'_>,
 ) -> Known<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
-        let whole = deployment.kind == Kind::Destroy;
+        let whole = deployment.kind == DeploymentKind::Destroy;
         return Ok(whole
             .then(|| fail("only an ephemeral environment is destroyed as a whole"))
             .into_iter()
             .collect());
     };
     let mut against = Vec::new();
-    if deployment.kind == Kind::Destroy {
+    if deployment.kind == DeploymentKind::Destroy {
         let named = deployment
             .components
             .iter()
             .map(|change| &change.target.component);
-        if !here.all_standing().into_keys().eq(named) {
+        if !here.present_commits().into_keys().eq(named) {
             against
                 .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
         }
@@ -177,7 +179,7 @@ fn deployment(
         let all = state.environments();
         let others: Vec<&EnvName> = all
             .iter()
-            .filter(|other| state.at(Some(other)).exists())
+            .filter(|other| state.environment(Some(other)).exists())
             .collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
             against.push(full(state, &others, bounds, statement.at));
@@ -193,7 +195,7 @@ fn full(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Che
         others.len(),
         bounds.limit
     );
-    let ends = |name: &EnvName| state.at(Some(name)).expiry();
+    let ends = |name: &EnvName| state.environment(Some(name)).expires();
     match others.iter().min_by_key(|name| ends(name)) {
         None => fail(why),
         Some(first) if ends(first).is_some_and(|end| end <= now) => {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::findings::{Against, Found};
 use super::{Context, Known, answer};
-use crate::domain::entry::{Change, Intent};
+use crate::domain::entry::{ComponentChange, Intent};
 use crate::domain::policy::{VersionRule, VersionSource, compare};
 use crate::domain::text::{Line, harmless};
 use crate::domain::verdict::{Check, Rule};
@@ -28,7 +28,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     Ok(found.checks())
 }
 
-fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<Against>> {
+fn one(ctx: &Context<'_>, rule: &VersionRule, change: &ComponentChange) -> Known<Option<Against>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let version: Line = if let VersionSource::Command(_) = rule.from {
         match (&change.target.version, ctx.statement) {
@@ -58,8 +58,8 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
     };
     let runs = ctx
         .here()?
-        .live(component)
-        .and_then(|kept| kept.statement.end_of(component)?.target.version);
+        .live_entry(component)
+        .and_then(|kept| kept.statement.component_result(component)?.target.version);
     let Some(runs) = runs.filter(|_| rule.require_bump) else {
         return Ok(None);
     };
@@ -76,7 +76,7 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::entry::{Action, Kind, Outcome, VerificationResult};
+    use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult};
     use crate::domain::rules::testing::{Case, change, commit, deployment, parse, record, start};
     use crate::domain::verdict::Rule;
 
@@ -86,7 +86,7 @@ mod tests {
     fn to(number: u8, version: Option<&str>) -> crate::domain::entry::Deployment {
         let mut change = change("catalogue", number, (number > 1).then_some(number - 1));
         change.target.version = version.map(parse);
-        deployment(Kind::Deploy, vec![change])
+        deployment(DeploymentKind::Deploy, vec![change])
     }
 
     fn ran(version: &str) -> Action {

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Known, Request, answer, moved, unless};
-use crate::domain::entry::{Action, Artifact, Intent, Kept, Kind, Statement, Target};
+use crate::domain::entry::{
+    Action, Artifact, DeploymentKind, Intent, Statement, StoredEntry, Target,
+};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -49,7 +51,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
     Ok(found(yanks, &commits, &digests))
 }
 
-fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest>> {
+fn artifacts(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) -> Known<Vec<Digest>> {
     let digests = |target: &Target| {
         target
             .artifacts
@@ -60,13 +62,13 @@ fn artifacts(ctx: &Context<'_>, kind: Kind, target: &Target) -> Known<Vec<Digest
     if !target.artifacts.is_empty() {
         return Ok(digests(target));
     }
-    if kind == Kind::Rollback
+    if kind == DeploymentKind::Rollback
         && let Some(earlier) = ctx.facts.earlier.get(&target.component)
     {
         let ended = earlier
             .clone()?
             .into_iter()
-            .filter_map(|kept| kept.statement.end_of(&target.component));
+            .filter_map(|kept| kept.statement.component_result(&target.component));
         return Ok(ended
             .filter(|ended| ended.target.content == target.content)
             .flat_map(|ended| digests(&ended.target))
@@ -105,7 +107,7 @@ fn found(yanks: &State, commits: &BTreeSet<CommitId>, digests: &BTreeSet<Digest>
         .collect()
 }
 
-fn refuse(what: &str, yank: &Kept) -> Check {
+fn refuse(what: &str, yank: &StoredEntry) -> Check {
     let reason = match &yank.statement.action {
         Action::Yank(it) => it.reason.as_str(),
         _ => "",
@@ -124,7 +126,7 @@ mod tests {
         Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record,
         start, statement,
     };
-    use crate::domain::state::{Place, Slot, Value};
+    use crate::domain::state::{Slot, SlotKey, Value};
 
     const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n";
 
@@ -132,10 +134,10 @@ mod tests {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
 
-    fn yank(case: &mut Case, place: Place) {
+    fn yank(case: &mut Case, place: SlotKey) {
         let (commit, digest) = match &place {
-            Place::YankedCommit(commit) => (Some(*commit), None),
-            Place::YankedDigest(digest) => (None, Some(digest.clone())),
+            SlotKey::YankedCommit(commit) => (Some(*commit), None),
+            SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
             other => panic!("{other:?} is no yank"),
         };
         let action = Action::Yank(Yank {
@@ -148,9 +150,9 @@ mod tests {
         yanks.insert(
             Slot {
                 environment: None,
-                place,
+                key: place,
             },
-            Value::Kept(entry),
+            Value::Entry(entry),
         );
         case.facts.yanks = Some(Ok(yanks));
     }
@@ -161,7 +163,7 @@ mod tests {
         case().passes(Rule::Yanked);
         let back = start(
             1,
-            deployment(Kind::Rollback, vec![change("catalogue", 1, None)]),
+            deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]),
         );
         let mut glass = case();
         glass.deployment().break_glass = Some(parse("it burns"));
@@ -173,9 +175,9 @@ mod tests {
         ];
         for mut case in cases {
             case.passes(Rule::Yanked);
-            yank(&mut case, Place::YankedCommit(commit(2)));
+            yank(&mut case, SlotKey::YankedCommit(commit(2)));
             case.passes(Rule::Yanked);
-            yank(&mut case, Place::YankedCommit(commit(1)));
+            yank(&mut case, SlotKey::YankedCommit(commit(1)));
             let check = case.fails(Rule::Yanked, "010101010101 was yanked by bob: eats data");
             assert_eq!(check.remedy, None);
         }
@@ -191,10 +193,10 @@ mod tests {
         };
         let mut named = case();
         named.deployment().components[0].target.artifacts = vec![image.clone()];
-        yank(&mut named, Place::YankedDigest(digest.clone()));
+        yank(&mut named, SlotKey::YankedDigest(digest.clone()));
         named.fails(Rule::Yanked, "yanked by bob");
         let mut silent = case();
-        yank(&mut silent, Place::YankedDigest(digest));
+        yank(&mut silent, SlotKey::YankedDigest(digest));
         silent.passes(Rule::Yanked);
         let artifact = Artifact {
             component: parse("catalogue"),
@@ -218,7 +220,10 @@ mod tests {
         let digest = Digest::sha256(b"bad");
         let back = start(
             1,
-            deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+            deployment(
+                DeploymentKind::Rollback,
+                vec![change("catalogue", 1, Some(2))],
+            ),
         );
         let mut case = Case::after(
             POLICY,
@@ -227,7 +232,7 @@ mod tests {
             "alice",
             back,
         );
-        let mut then = deployment(Kind::Deploy, vec![change("catalogue", 1, None)]);
+        let mut then = deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
         then.components[0].target.artifacts = vec![Image {
             name: parse("img"),
             digest: digest.clone(),
@@ -237,7 +242,7 @@ mod tests {
         case.facts.earlier = [(parse("catalogue"), Ok(earlier))].into();
         case.facts.evidence = None;
         case.passes(Rule::Yanked);
-        yank(&mut case, Place::YankedDigest(digest));
+        yank(&mut case, SlotKey::YankedDigest(digest));
         case.fails(Rule::Yanked, "yanked by bob");
     }
 
@@ -246,7 +251,7 @@ mod tests {
     fn what_stays() {
         let mut stays = change("catalogue", 1, Some(1));
         stays.intent = Intent::Unchanged;
-        let ride = start(1, deployment(Kind::Deploy, vec![stays]));
+        let ride = start(1, deployment(DeploymentKind::Deploy, vec![stays]));
         let mut case = Case::after(
             POLICY,
             "prod",
@@ -254,7 +259,7 @@ mod tests {
             "alice",
             ride,
         );
-        yank(&mut case, Place::YankedCommit(commit(1)));
+        yank(&mut case, SlotKey::YankedCommit(commit(1)));
         case.passes(Rule::Yanked);
     }
 

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Edit, Here, Place, Slot, State, Value};
+use super::{Edit, EnvState, Slot, SlotKey, State, Value};
 use crate::domain::entry::{
-    Abort, Action, Change, Deployment, Ended, Entry, Finish, Intent, Kept, Kind, Outcome,
-    Statement, Verified,
+    Abort, Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish,
+    Intent, Outcome, Statement, StoredEntry, Verified,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -17,42 +17,42 @@ use crate::domain::name::{ComponentName, EnvName};
 /// The edits that `entry` makes to `state`, each slot at most once, in order.
 ///
 /// `policy` is the `deploy.toml` that a `publish` brings; other entries have none. `state` holds at least
-/// [`Scope::of`](super::Scope::of) the statement.
+/// [`Scope::for_statement`](super::Scope::for_statement) the statement.
 pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) -> Vec<Edit> {
     let statement = entry.statement();
     let mut edits = Edits {
-        here: state.here(statement),
-        entry: entry.kept(),
+        here: state.environment_of(statement),
+        entry: entry.stored(),
         environment: statement.environment.as_ref(),
         map: BTreeMap::new(),
     };
     drop_expired(state, statement, &mut edits);
     match &statement.action {
-        Action::Baseline(it) => it.ended().iter().for_each(|ended| edits.succeed(ended)),
+        Action::Baseline(it) => it.component_results().iter().for_each(|ended| edits.record_success(ended)),
         Action::Start(it) => {
-            edits.keep(Place::RunStart(statement.sequence));
-            edits.keep(Place::RunOwner(statement.sequence));
+            edits.store_entry(SlotKey::RunStart(statement.sequence));
+            edits.store_entry(SlotKey::RunOwner(statement.sequence));
             if it.deployment.expires.is_some() {
-                edits.keep(Place::Expires);
+                edits.store_entry(SlotKey::Expires);
             }
         }
-        Action::Resume(it) => edits.keep(Place::RunOwner(it.start)),
-        Action::Finish(it) => finish(state, it, &mut edits),
+        Action::Resume(it) => edits.store_entry(SlotKey::RunOwner(it.start)),
+        Action::Finish(it) => fold_finish(state, it, &mut edits),
         Action::Record(it) => {
             if it.deployment.expires.is_some() {
-                edits.keep(Place::Expires);
+                edits.store_entry(SlotKey::Expires);
             }
-            end(state, &it.deployment, &it.ended(), None, &mut edits);
+            fold_results(state, &it.deployment, &it.component_results(), None, &mut edits);
         }
-        Action::Abort(it) => abort(it, &mut edits),
+        Action::Abort(it) => fold_abort(it, &mut edits),
         Action::Verification(it) => {
             for component in &it.components {
                 if edits.here.commit(&component.component) == Some(component.commit) {
-                    edits.keep(Place::Verification(component.component.clone()));
+                    edits.store_entry(SlotKey::Verification(component.component.clone()));
                 }
             }
         }
-        Action::Approve(it) => edits.keep(Place::Approval {
+        Action::Approve(it) => edits.store_entry(SlotKey::Approval {
             commit: it.commit,
             person: statement.by.clone(),
             sequence: statement.sequence,
@@ -60,29 +60,29 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
         Action::Revoke(it) => {
             edits.drop_approvals(|commit, kept| commit == it.commit && kept.statement.by == it.approver);
         }
-        Action::Lock(it) => edits.keep(it.component.clone().map_or(Place::Lock, Place::ComponentLock)),
+        Action::Lock(it) => edits.store_entry(it.component.clone().map_or(SlotKey::Lock, SlotKey::ComponentLock)),
         Action::Unlock(it) => {
-            it.holds.iter().for_each(|hold| edits.clear(Place::Hold(hold.component.clone(), hold.content)));
+            it.holds.iter().for_each(|hold| edits.clear(SlotKey::Hold(hold.component.clone(), hold.content)));
             if it.commit.is_none() {
-                edits.clear(it.component.clone().map_or(Place::Lock, Place::ComponentLock));
+                edits.clear(it.component.clone().map_or(SlotKey::Lock, SlotKey::ComponentLock));
             }
         }
-        Action::Expire(_) => edits.keep(Place::Expires),
-        Action::Yank(it) => yanked(it).into_iter().for_each(|place| edits.keep(place)),
-        Action::Unyank(it) => yanked(it).into_iter().for_each(|place| edits.clear(place)),
+        Action::Expire(_) => edits.store_entry(SlotKey::Expires),
+        Action::Yank(it) => yank_key(it).into_iter().for_each(|place| edits.store_entry(place)),
+        Action::Unyank(it) => yank_key(it).into_iter().for_each(|place| edits.clear(place)),
         Action::Publish(_) => {
-            edits.clear_where(state, |slot| matches!(slot.place, Place::PolicyApproval { .. }));
+            edits.clear_where(state, |slot| matches!(slot.key, SlotKey::PolicyApproval { .. }));
             if let Some(text) = policy {
-                edits.set(Place::Policy, Some(Value::Bytes(Arc::clone(text))));
+                edits.set(SlotKey::Policy, Some(Value::Bytes(Arc::clone(text))));
             }
         }
-        Action::PolicyApprove(it) => edits.keep(Place::PolicyApproval {
+        Action::PolicyApprove(it) => edits.store_entry(SlotKey::PolicyApproval {
             digest: it.digest.clone(),
             person: statement.by.clone(),
             sequence: statement.sequence,
         }),
         Action::PolicyRevoke(it) => edits.clear_where(state, |slot| {
-            matches!(&slot.place, Place::PolicyApproval { digest, person, .. } if *digest == it.digest && *person == it.approver)
+            matches!(&slot.key, SlotKey::PolicyApproval { digest, person, .. } if *digest == it.digest && *person == it.approver)
         }),
         Action::Build(_) | Action::Artifact(_) | Action::Attestation(_) => {}
     }
@@ -98,30 +98,30 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
 
 /// The edits so far. A later edit of a slot replaces an earlier one.
 struct Edits<'a> {
-    here: Here<'a>,
-    entry: &'a Arc<Kept>,
+    here: EnvState<'a>,
+    entry: &'a Arc<StoredEntry>,
     environment: Option<&'a EnvName>,
     map: BTreeMap<Slot, Option<Value>>,
 }
 
 impl Edits<'_> {
-    fn set(&mut self, place: Place, value: Option<Value>) {
+    fn set(&mut self, place: SlotKey, value: Option<Value>) {
         self.map.insert(
             Slot {
                 environment: self.environment.cloned(),
-                place,
+                key: place,
             },
             value,
         );
     }
 
     /// Puts a copy of the entry there.
-    fn keep(&mut self, place: Place) {
-        self.set(place, Some(Value::Kept(Arc::clone(self.entry))));
+    fn store_entry(&mut self, place: SlotKey) {
+        self.set(place, Some(Value::Entry(Arc::clone(self.entry))));
     }
 
     /// Empties a slot, filled or not.
-    fn clear(&mut self, place: Place) {
+    fn clear(&mut self, place: SlotKey) {
         self.set(place, None);
     }
 
@@ -134,10 +134,10 @@ impl Edits<'_> {
         );
     }
 
-    fn drop_approvals(&mut self, which: impl Fn(CommitId, &Kept) -> bool) {
+    fn drop_approvals(&mut self, which: impl Fn(CommitId, &StoredEntry) -> bool) {
         for (commit, sequence, kept) in self.here.approvals() {
             if which(commit, kept) {
-                self.clear(Place::Approval {
+                self.clear(SlotKey::Approval {
                     commit,
                     person: kept.statement.by.clone(),
                     sequence,
@@ -147,26 +147,26 @@ impl Edits<'_> {
     }
 
     /// The component now runs what it was to run.
-    fn succeed(&mut self, ended: &Ended) {
+    fn record_success(&mut self, ended: &ComponentResult) {
         let component = &ended.target.component;
         self.set(
-            Place::Commit(component.clone()),
+            SlotKey::Commit(component.clone()),
             Some(Value::Commit(ended.target.commit)),
         );
-        self.keep(Place::Live(component.clone()));
-        self.keep(Place::Last(component.clone()));
-        self.clear(Place::Verification(component.clone()));
-        self.clear(Place::Unknown(component.clone()));
+        self.store_entry(SlotKey::Live(component.clone()));
+        self.store_entry(SlotKey::Last(component.clone()));
+        self.clear(SlotKey::Verification(component.clone()));
+        self.clear(SlotKey::Unknown(component.clone()));
     }
 
     /// The component is no longer there. A lock on it stays.
-    fn remove(&mut self, component: &ComponentName) {
+    fn remove_component(&mut self, component: &ComponentName) {
         for place in [
-            Place::Commit,
-            Place::Live,
-            Place::Last,
-            Place::Verification,
-            Place::Unknown,
+            SlotKey::Commit,
+            SlotKey::Live,
+            SlotKey::Last,
+            SlotKey::Verification,
+            SlotKey::Unknown,
         ] {
             self.clear(place(component.clone()));
         }
@@ -176,49 +176,49 @@ impl Edits<'_> {
 /// Approvals that have ended by the time of the entry are dropped, in every environment of the ledger.
 fn drop_expired(state: &State, statement: &Statement, edits: &mut Edits<'_>) {
     edits.clear_where(state, |slot| {
-        let value = state.slots.get(slot).and_then(Value::kept);
-        let (Place::Approval { .. }, Some(approve)) = (&slot.place, value) else {
+        let value = state.slots.get(slot).and_then(Value::entry);
+        let (SlotKey::Approval { .. }, Some(approve)) = (&slot.key, value) else {
             return false;
         };
         matches!(&approve.statement.action, Action::Approve(it) if it.expires <= statement.at)
     });
 }
 
-fn yanked(yank: &crate::domain::entry::Yank) -> Option<Place> {
+fn yank_key(yank: &crate::domain::entry::Yank) -> Option<SlotKey> {
     yank.commit
-        .map(Place::YankedCommit)
-        .or_else(|| yank.digest.clone().map(Place::YankedDigest))
+        .map(SlotKey::YankedCommit)
+        .or_else(|| yank.digest.clone().map(SlotKey::YankedDigest))
 }
 
-fn finish(state: &State, finish: &Finish, edits: &mut Edits<'_>) {
+fn fold_finish(state: &State, finish: &Finish, edits: &mut Edits<'_>) {
     if let Some(run) = edits.here.run(finish.start)
         && let Some(deployment) = run.start.statement.deployment()
     {
-        end(state, deployment, &finish.components, finish.status, edits);
+        fold_results(state, deployment, &finish.components, finish.status, edits);
     }
-    edits.clear(Place::RunStart(finish.start));
-    edits.clear(Place::RunOwner(finish.start));
+    edits.clear(SlotKey::RunStart(finish.start));
+    edits.clear(SlotKey::RunOwner(finish.start));
 }
 
 /// Every component that the run was changing is in an unknown state.
-fn abort(abort: &Abort, edits: &mut Edits<'_>) {
+fn fold_abort(abort: &Abort, edits: &mut Edits<'_>) {
     if let Some(run) = edits.here.run(abort.start)
         && let Some(deployment) = run.start.statement.deployment()
     {
         for change in deployment.changed() {
-            edits.keep(Place::Last(change.target.component.clone()));
-            edits.keep(Place::Unknown(change.target.component.clone()));
+            edits.store_entry(SlotKey::Last(change.target.component.clone()));
+            edits.store_entry(SlotKey::Unknown(change.target.component.clone()));
         }
     }
-    edits.clear(Place::RunStart(abort.start));
-    edits.clear(Place::RunOwner(abort.start));
+    edits.clear(SlotKey::RunStart(abort.start));
+    edits.clear(SlotKey::RunOwner(abort.start));
 }
 
 /// What the end of a deployment does: shared by `finish` and `record`. `status` is that of an `exec`'s command.
-fn end(
+fn fold_results(
     state: &State,
     deployment: &Deployment,
-    ended: &[Ended],
+    ended: &[ComponentResult],
     status: Option<u8>,
     edits: &mut Edits<'_>,
 ) {
@@ -231,53 +231,56 @@ fn end(
         let component = &change.target.component;
         match ended.outcome {
             Outcome::Succeeded => {
-                if deployment.kind == Kind::Rollback
+                if deployment.kind == DeploymentKind::Rollback
                     && let Some(left) = edits.here.content(component)
                     && Some(left) != change.target.content
                 {
-                    edits.keep(Place::Hold(component.clone(), left));
+                    edits.store_entry(SlotKey::Hold(component.clone(), left));
                 }
-                edits.succeed(ended);
+                edits.record_success(ended);
             }
             Outcome::Failed => {
-                edits.keep(Place::Last(component.clone()));
-                edits.keep(Place::Unknown(component.clone()));
-                hold(change.target.content, component, edits);
+                edits.store_entry(SlotKey::Last(component.clone()));
+                edits.store_entry(SlotKey::Unknown(component.clone()));
+                store_hold(change.target.content, component, edits);
             }
             Outcome::RolledBack => {
-                edits.keep(Place::Last(component.clone()));
-                hold(change.target.content, component, edits);
+                edits.store_entry(SlotKey::Last(component.clone()));
+                store_hold(change.target.content, component, edits);
             }
             Outcome::Unchanged => {
                 if edits.here.commit(component).is_some()
                     && edits.here.commit(component) == change.from
                 {
                     edits.set(
-                        Place::Commit(component.clone()),
+                        SlotKey::Commit(component.clone()),
                         Some(Value::Commit(change.target.commit)),
                     );
                 }
             }
-            Outcome::Destroyed => edits.remove(component),
+            Outcome::Destroyed => edits.remove_component(component),
             Outcome::Skipped => {}
         }
     }
     use_up_approvals(deployment, ended, status, edits);
-    let gone = |ended: &Ended| ended.outcome == Outcome::Destroyed;
-    if deployment.kind == Kind::Destroy && edits.environment.is_some() && ended.iter().all(gone) {
+    let gone = |ended: &ComponentResult| ended.outcome == Outcome::Destroyed;
+    if deployment.kind == DeploymentKind::Destroy
+        && edits.environment.is_some()
+        && ended.iter().all(gone)
+    {
         let environment = edits.environment.cloned();
         edits.map.retain(|slot, _| slot.environment != environment);
         edits.clear_where(state, |slot| slot.environment == environment);
     }
 }
 
-fn hold(
+fn store_hold(
     content: Option<crate::domain::id::Content>,
     component: &ComponentName,
     edits: &mut Edits<'_>,
 ) {
     if let Some(content) = content {
-        edits.keep(Place::Hold(component.clone(), content));
+        edits.store_entry(SlotKey::Hold(component.clone(), content));
     }
 }
 
@@ -286,12 +289,12 @@ fn hold(
 /// consenting once.
 fn use_up_approvals(
     deployment: &Deployment,
-    ended: &[Ended],
+    ended: &[ComponentResult],
     status: Option<u8>,
     edits: &mut Edits<'_>,
 ) {
-    let exec = deployment.kind == Kind::Exec;
-    let done = |it: &&Ended| match it.outcome {
+    let exec = deployment.kind == DeploymentKind::Exec;
+    let done = |it: &&ComponentResult| match it.outcome {
         Outcome::Succeeded | Outcome::Destroyed => true,
         Outcome::Unchanged => exec && status == Some(0),
         Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
@@ -301,8 +304,8 @@ fn use_up_approvals(
         .filter(done)
         .map(|it| it.target.commit)
         .collect();
-    let asked = |change: &&Change| exec || change.intent != Intent::Unchanged;
-    let asked: Vec<&Change> = deployment.components.iter().filter(asked).collect();
+    let asked = |change: &&ComponentChange| exec || change.intent != Intent::Unchanged;
+    let asked: Vec<&ComponentChange> = deployment.components.iter().filter(asked).collect();
     edits.drop_approvals(|commit, kept| {
         let Action::Approve(approve) = &kept.statement.action else {
             return false;

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use fold::fold;
-pub use slot::{Place, Slot, SlotError, Value};
+pub use slot::{Slot, SlotError, SlotKey, Value};
 
-use super::entry::{Action, Deployment, Kept, Statement, VerificationResult};
+use super::entry::{Action, Deployment, Statement, StoredEntry, VerificationResult};
 use super::id::{CommitId, Content, RunId};
 use super::name::{ComponentName, EnvName};
 use super::time::Time;
@@ -39,7 +39,7 @@ pub enum Scope {
 impl Scope {
     /// What [`fold`] and the gates need for a statement: the components that it names, and all in a pattern's ledger (a
     /// destroy empties an environment, and they are small).
-    pub fn of(statement: &Statement) -> Self {
+    pub fn for_statement(statement: &Statement) -> Self {
         if statement.environment.is_some() {
             return Self::All;
         }
@@ -84,7 +84,7 @@ impl Scope {
     }
 
     /// Whether a component is in it.
-    pub fn holds(&self, component: &str) -> bool {
+    pub fn contains(&self, component: &str) -> bool {
         match self {
             Self::All => true,
             Self::Components(names) => names.contains(component),
@@ -125,28 +125,28 @@ impl State {
     }
 
     /// The value of a slot.
-    pub fn get(&self, environment: Option<&EnvName>, place: Place) -> Option<&Value> {
+    pub fn get(&self, environment: Option<&EnvName>, place: SlotKey) -> Option<&Value> {
         self.slots.get(&Slot {
             environment: environment.cloned(),
-            place,
+            key: place,
         })
     }
 
-    fn kept(&self, environment: Option<&EnvName>, place: Place) -> Option<&Arc<Kept>> {
-        self.get(environment, place).and_then(Value::kept)
+    fn entry(&self, environment: Option<&EnvName>, place: SlotKey) -> Option<&Arc<StoredEntry>> {
+        self.get(environment, place).and_then(Value::entry)
     }
 
     /// One environment's part. `environment` is `None` for a ledger that is one environment, else a pattern's environment.
-    pub fn at<'a>(&'a self, environment: Option<&'a EnvName>) -> Here<'a> {
-        Here {
+    pub fn environment<'a>(&'a self, environment: Option<&'a EnvName>) -> EnvState<'a> {
+        EnvState {
             state: self,
             environment,
         }
     }
 
     /// The part that a statement speaks of.
-    pub fn here<'a>(&'a self, statement: &'a Statement) -> Here<'a> {
-        self.at(statement.environment.as_ref())
+    pub fn environment_of<'a>(&'a self, statement: &'a Statement) -> EnvState<'a> {
+        self.environment(statement.environment.as_ref())
     }
 
     /// The environments of a pattern's ledger that exist now: those with a slot of their own.
@@ -158,51 +158,51 @@ impl State {
     }
 
     /// The open yank of a commit, in `evidence`.
-    pub fn yanked_commit(&self, commit: CommitId) -> Option<&Arc<Kept>> {
-        self.kept(None, Place::YankedCommit(commit))
+    pub fn yanked_commit(&self, commit: CommitId) -> Option<&Arc<StoredEntry>> {
+        self.entry(None, SlotKey::YankedCommit(commit))
     }
 
     /// The open yank of a digest, in `evidence`.
-    pub fn yanked_digest(&self, digest: &super::id::Digest) -> Option<&Arc<Kept>> {
-        self.kept(None, Place::YankedDigest(digest.clone()))
+    pub fn yanked_digest(&self, digest: &super::id::Digest) -> Option<&Arc<StoredEntry>> {
+        self.entry(None, SlotKey::YankedDigest(digest.clone()))
     }
 
     /// The text of the policy in force, in `policy`.
     pub fn policy(&self) -> Option<&[u8]> {
-        match self.get(None, Place::Policy) {
+        match self.get(None, SlotKey::Policy) {
             Some(Value::Bytes(bytes)) => Some(bytes),
             _ => None,
         }
     }
 
     /// The pending approvals of a proposed policy, in `policy`.
-    pub fn policy_approvals(&self) -> impl Iterator<Item = &Arc<Kept>> {
+    pub fn policy_approvals(&self) -> impl Iterator<Item = &Arc<StoredEntry>> {
         self.slots
             .iter()
-            .filter(|(slot, _)| matches!(slot.place, Place::PolicyApproval { .. }))
-            .filter_map(|(_, value)| value.kept())
+            .filter(|(slot, _)| matches!(slot.key, SlotKey::PolicyApproval { .. }))
+            .filter_map(|(_, value)| value.entry())
     }
 }
 
 /// One environment's part of a state.
 #[derive(Debug, Clone, Copy)]
-pub struct Here<'a> {
+pub struct EnvState<'a> {
     state: &'a State,
     environment: Option<&'a EnvName>,
 }
 
 /// An unfinished run.
 #[derive(Debug, Clone, Copy)]
-pub struct Run<'a> {
+pub struct OpenRun<'a> {
     /// The sequence of its start.
     pub sequence: u64,
     /// Its start.
-    pub start: &'a Arc<Kept>,
+    pub start: &'a Arc<StoredEntry>,
     /// The newest start or resume.
-    pub owner: &'a Arc<Kept>,
+    pub owner: &'a Arc<StoredEntry>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> OpenRun<'a> {
     /// Under which `run` it goes on: that of its newest start or resume. Always there in a run that the rules let in.
     pub fn id(&self) -> Option<RunId> {
         match &self.owner.statement.action {
@@ -218,24 +218,24 @@ impl<'a> Run<'a> {
     }
 }
 
-impl<'a> Here<'a> {
-    fn slots(self) -> impl Iterator<Item = (&'a Place, &'a Value)> {
+impl<'a> EnvState<'a> {
+    fn slots(self) -> impl Iterator<Item = (&'a SlotKey, &'a Value)> {
         let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
         self.state
             .slots
             .iter()
             .filter(move |(slot, _)| mine(slot))
-            .map(|(slot, value)| (&slot.place, value))
+            .map(|(slot, value)| (&slot.key, value))
     }
 
-    fn kept(self, place: Place) -> Option<&'a Arc<Kept>> {
-        self.state.kept(self.environment, place)
+    fn entry(self, place: SlotKey) -> Option<&'a Arc<StoredEntry>> {
+        self.state.entry(self.environment, place)
     }
 
     /// The components that run here, with the commit of each.
     pub fn components(self) -> BTreeMap<&'a ComponentName, CommitId> {
-        let commit = |(place, value): (&'a Place, &'a Value)| match (place, value) {
-            (Place::Commit(component), Value::Commit(commit)) => Some((component, *commit)),
+        let commit = |(place, value): (&'a SlotKey, &'a Value)| match (place, value) {
+            (SlotKey::Commit(component), Value::Commit(commit)) => Some((component, *commit)),
             _ => None,
         };
         self.slots().filter_map(commit).collect()
@@ -245,7 +245,7 @@ impl<'a> Here<'a> {
     pub fn commit(self, component: &ComponentName) -> Option<CommitId> {
         match self
             .state
-            .get(self.environment, Place::Commit(component.clone()))
+            .get(self.environment, SlotKey::Commit(component.clone()))
         {
             Some(Value::Commit(commit)) => Some(*commit),
             _ => None,
@@ -254,9 +254,9 @@ impl<'a> Here<'a> {
 
     /// What is there of a component, for all that is known: the commit that runs or, where none does, that of an attempt of which nobody
     /// knows what it left behind.
-    pub fn standing(self, component: &ComponentName) -> Option<CommitId> {
+    pub fn present_commit(self, component: &ComponentName) -> Option<CommitId> {
         self.commit(component).or_else(|| {
-            let statement = &self.unknown(component)?.statement;
+            let statement = &self.unknown_since(component)?.statement;
             if let Action::Abort(it) = &statement.action {
                 return Some(
                     it.components
@@ -267,7 +267,7 @@ impl<'a> Here<'a> {
             }
             Some(
                 statement
-                    .ended()
+                    .component_results()
                     .into_iter()
                     .find(|it| it.target.component == *component)?
                     .target
@@ -277,10 +277,10 @@ impl<'a> Here<'a> {
     }
 
     /// Every component of which something may be there, with its commit.
-    pub fn all_standing(self) -> BTreeMap<&'a ComponentName, CommitId> {
-        let standing = |(place, _): (&'a Place, &'a Value)| match place {
-            Place::Commit(component) | Place::Unknown(component) => {
-                Some((component, self.standing(component)?))
+    pub fn present_commits(self) -> BTreeMap<&'a ComponentName, CommitId> {
+        let standing = |(place, _): (&'a SlotKey, &'a Value)| match place {
+            SlotKey::Commit(component) | SlotKey::Unknown(component) => {
+                Some((component, self.present_commit(component)?))
             }
             _ => None,
         };
@@ -290,105 +290,107 @@ impl<'a> Here<'a> {
     /// Whether an ephemeral environment is there: something gave it an end, and nothing took it down since. A lock or an approval for one
     /// that is not there counts for nothing.
     pub fn exists(self) -> bool {
-        self.expires().is_some() || !self.components().is_empty() || !self.runs().is_empty()
+        self.expiry_entry().is_some() || !self.components().is_empty() || !self.runs().is_empty()
     }
 
     /// The entry that put the component's content there.
-    pub fn live(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Live(component.clone()))
+    pub fn live_entry(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Live(component.clone()))
     }
 
     /// The content that runs now.
     pub fn content(self, component: &ComponentName) -> Option<Content> {
-        self.live(component)?
+        self.live_entry(component)?
             .statement
-            .end_of(component)?
+            .component_result(component)?
             .target
             .content
     }
 
     /// The newest ended attempt.
-    pub fn last(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Last(component.clone()))
+    pub fn last_attempt(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Last(component.clone()))
     }
 
     /// The newest verification of what runs, if there was one after the deployment.
-    pub fn verification(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Verification(component.clone()))
+    pub fn later_verification(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Verification(component.clone()))
     }
 
     /// What the newest verification said: the one after the deployment, else the deployment's own.
-    pub fn verified(self, component: &ComponentName) -> Option<VerificationResult> {
+    pub fn newest_verification(self, component: &ComponentName) -> Option<VerificationResult> {
         if let Some(Action::Verification(it)) = self
-            .verification(component)
+            .later_verification(component)
             .map(|kept| &kept.statement.action)
         {
             return Some(it.verification);
         }
-        self.live(component)?
+        self.live_entry(component)?
             .statement
-            .end_of(component)
+            .component_result(component)
             .map(|ended| ended.verification)
     }
 
     /// The entry after which nobody knows what runs.
-    pub fn unknown(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Unknown(component.clone()))
+    pub fn unknown_since(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Unknown(component.clone()))
     }
 
     /// Whether a component has a history here: it runs, ended some attempt, or is under way.
-    pub fn entered(self, component: &ComponentName) -> bool {
+    pub fn has_history(self, component: &ComponentName) -> bool {
         self.commit(component).is_some()
-            || self.last(component).is_some()
-            || self.unknown(component).is_some()
-            || self.run_of(component).is_some()
+            || self.last_attempt(component).is_some()
+            || self.unknown_since(component).is_some()
+            || self.run_changing(component).is_some()
     }
 
     /// The lock of a component.
-    pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::ComponentLock(component.clone()))
+    pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::ComponentLock(component.clone()))
     }
 
     /// The lock of the whole environment.
-    pub fn lock(self) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Lock)
+    pub fn lock(self) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Lock)
     }
 
     /// What gave the environment its present end.
-    pub fn expires(self) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Expires)
+    pub fn expiry_entry(self) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Expires)
     }
 
     /// The hold on a content.
-    pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<Kept>> {
-        self.kept(Place::Hold(component.clone(), content))
+    pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Hold(component.clone(), content))
     }
 
     /// All holds, in order.
-    pub fn holds(self) -> impl Iterator<Item = (&'a ComponentName, Content, &'a Arc<Kept>)> {
+    pub fn holds(self) -> impl Iterator<Item = (&'a ComponentName, Content, &'a Arc<StoredEntry>)> {
         self.slots().filter_map(|(place, value)| match place {
-            Place::Hold(component, content) => value.kept().map(|kept| (component, *content, kept)),
+            SlotKey::Hold(component, content) => {
+                value.entry().map(|kept| (component, *content, kept))
+            }
             _ => None,
         })
     }
 
     /// All approvals that are kept; those that have expired since the last entry among them.
-    pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<Kept>)> {
+    pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<StoredEntry>)> {
         self.slots().filter_map(|(place, value)| match place {
-            Place::Approval {
+            SlotKey::Approval {
                 commit, sequence, ..
-            } => value.kept().map(|kept| (*commit, *sequence, kept)),
+            } => value.entry().map(|kept| (*commit, *sequence, kept)),
             _ => None,
         })
     }
 
     /// An unfinished run by the sequence of its start.
-    pub fn run(self, sequence: u64) -> Option<Run<'a>> {
+    pub fn run(self, sequence: u64) -> Option<OpenRun<'a>> {
         let (start, owner) = (
-            self.kept(Place::RunStart(sequence))?,
-            self.kept(Place::RunOwner(sequence))?,
+            self.entry(SlotKey::RunStart(sequence))?,
+            self.entry(SlotKey::RunOwner(sequence))?,
         );
-        Some(Run {
+        Some(OpenRun {
             sequence,
             start,
             owner,
@@ -396,17 +398,17 @@ impl<'a> Here<'a> {
     }
 
     /// All unfinished runs, oldest first.
-    pub fn runs(self) -> Vec<Run<'a>> {
+    pub fn runs(self) -> Vec<OpenRun<'a>> {
         let slot = |place| Slot {
             environment: self.environment.cloned(),
-            place,
+            key: place,
         };
         let starts = self
             .state
             .slots
-            .range(slot(Place::RunStart(0))..=slot(Place::RunStart(u64::MAX)));
-        let sequence = |slot: &Slot| match slot.place {
-            Place::RunStart(sequence) => Some(sequence),
+            .range(slot(SlotKey::RunStart(0))..=slot(SlotKey::RunStart(u64::MAX)));
+        let sequence = |slot: &Slot| match slot.key {
+            SlotKey::RunStart(sequence) => Some(sequence),
             _ => None,
         };
         starts
@@ -415,7 +417,7 @@ impl<'a> Here<'a> {
     }
 
     /// The unfinished run that changes a component.
-    pub fn run_of(self, component: &ComponentName) -> Option<Run<'a>> {
+    pub fn run_changing(self, component: &ComponentName) -> Option<OpenRun<'a>> {
         self.runs().into_iter().find(|run| {
             let deployment = run.start.statement.deployment();
             deployment.is_some_and(|it| {
@@ -426,10 +428,10 @@ impl<'a> Here<'a> {
     }
 
     /// When the environment ends, if it does.
-    pub fn expiry(self) -> Option<Time> {
-        match &self.expires()?.statement.action {
+    pub fn expires(self) -> Option<Time> {
+        match &self.expiry_entry()?.statement.action {
             Action::Expire(it) => Some(it.expires),
-            _ => self.expires()?.statement.deployment()?.expires,
+            _ => self.expiry_entry()?.statement.deployment()?.expires,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::domain::entry::Kept;
+use crate::domain::entry::StoredEntry;
 use crate::domain::id::{Algorithm, CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName, Person};
 
@@ -14,7 +14,7 @@ use crate::domain::name::{ComponentName, EnvName, Person};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A blob: the byte copy of an entry.
-    Kept(Arc<Kept>),
+    Entry(Arc<StoredEntry>),
     /// A gitlink: a commit of the code.
     Commit(CommitId),
     /// A blob: the text of a policy.
@@ -23,9 +23,9 @@ pub enum Value {
 
 impl Value {
     /// The entry, if it is one.
-    pub fn kept(&self) -> Option<&Arc<Kept>> {
+    pub fn entry(&self) -> Option<&Arc<StoredEntry>> {
         match self {
-            Self::Kept(kept) => Some(kept),
+            Self::Entry(kept) => Some(kept),
             _ => None,
         }
     }
@@ -33,7 +33,7 @@ impl Value {
 
 /// One path below the root of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum SlotKey {
     /// `components/api/commit`, a gitlink.
     Commit(ComponentName),
     /// `components/api/live.json`
@@ -88,7 +88,7 @@ pub struct Slot {
     /// The environment, in a pattern's ledger: the path begins with `environments/<name>/`.
     pub environment: Option<EnvName>,
     /// The place.
-    pub place: Place,
+    pub key: SlotKey,
 }
 
 impl fmt::Display for Slot {
@@ -97,38 +97,40 @@ impl fmt::Display for Slot {
         if let Some(environment) = &self.environment {
             write!(f, "environments/{environment}/")?;
         }
-        match &self.place {
-            Place::Commit(component) => write!(f, "components/{component}/commit"),
-            Place::Live(component) => write!(f, "components/{component}/live.json"),
-            Place::Last(component) => write!(f, "components/{component}/last.json"),
-            Place::Verification(component) => write!(f, "components/{component}/verification.json"),
-            Place::Unknown(component) => write!(f, "components/{component}/unknown.json"),
-            Place::ComponentLock(component) => write!(f, "components/{component}/lock.json"),
-            Place::RunStart(sequence) => write!(f, "runs/{sequence}/start.json"),
-            Place::RunOwner(sequence) => write!(f, "runs/{sequence}/owner.json"),
-            Place::Approval {
+        match &self.key {
+            SlotKey::Commit(component) => write!(f, "components/{component}/commit"),
+            SlotKey::Live(component) => write!(f, "components/{component}/live.json"),
+            SlotKey::Last(component) => write!(f, "components/{component}/last.json"),
+            SlotKey::Verification(component) => {
+                write!(f, "components/{component}/verification.json")
+            }
+            SlotKey::Unknown(component) => write!(f, "components/{component}/unknown.json"),
+            SlotKey::ComponentLock(component) => write!(f, "components/{component}/lock.json"),
+            SlotKey::RunStart(sequence) => write!(f, "runs/{sequence}/start.json"),
+            SlotKey::RunOwner(sequence) => write!(f, "runs/{sequence}/owner.json"),
+            SlotKey::Approval {
                 commit,
                 person,
                 sequence,
             } => write!(f, "approvals/{commit}/{person}/{sequence}.json"),
-            Place::Hold(component, content) => write!(f, "holds/{component}/{content}.json"),
-            Place::Lock => f.write_str("lock.json"),
-            Place::Expires => f.write_str("expires.json"),
-            Place::YankedCommit(commit) => write!(f, "yanked/commit/{commit}.json"),
-            Place::YankedDigest(digest) => write!(
+            SlotKey::Hold(component, content) => write!(f, "holds/{component}/{content}.json"),
+            SlotKey::Lock => f.write_str("lock.json"),
+            SlotKey::Expires => f.write_str("expires.json"),
+            SlotKey::YankedCommit(commit) => write!(f, "yanked/commit/{commit}.json"),
+            SlotKey::YankedDigest(digest) => write!(
                 f,
                 "yanked/{}/{}.json",
                 digest.algorithm().name(),
                 digest.hex()
             ),
-            Place::PolicyApproval {
+            SlotKey::PolicyApproval {
                 digest,
                 person,
                 sequence,
             } => {
                 write!(f, "approvals/{}/{person}/{sequence}.json", digest.hex())
             }
-            Place::Policy => f.write_str("deploy.toml"),
+            SlotKey::Policy => f.write_str("deploy.toml"),
         }
     }
 }
@@ -151,8 +153,12 @@ impl Slot {
             ),
             None => (None, path),
         };
-        let place = parse_place(rest).ok_or_else(|| SlotError(path.to_owned()))?;
-        Self { environment, place }.canonical(path)
+        let place = parse_key(rest).ok_or_else(|| SlotError(path.to_owned()))?;
+        Self {
+            environment,
+            key: place,
+        }
+        .canonical(path)
     }
 
     /// Reads a path of the ledger of the policy, where approvals are of a digest.
@@ -160,8 +166,8 @@ impl Slot {
         let parse = || {
             let parts: Vec<&str> = path.split('/').collect();
             match parts[..] {
-                ["deploy.toml"] => Some(Place::Policy),
-                ["approvals", hex, person, file] => Some(Place::PolicyApproval {
+                ["deploy.toml"] => Some(SlotKey::Policy),
+                ["approvals", hex, person, file] => Some(SlotKey::PolicyApproval {
                     digest: Digest::new(Algorithm::Sha256, hex).ok()?,
                     person: person.parse().ok()?,
                     sequence: file.strip_suffix(".json")?.parse().ok()?,
@@ -172,7 +178,7 @@ impl Slot {
         let place = parse().ok_or_else(|| SlotError(path.to_owned()))?;
         Self {
             environment: None,
-            place,
+            key: place,
         }
         .canonical(path)
     }
@@ -187,7 +193,7 @@ impl Slot {
     }
 }
 
-fn parse_place(path: &str) -> Option<Place> {
+fn parse_key(path: &str) -> Option<SlotKey> {
     fn json<T: FromStr>(file: &str) -> Option<T> {
         file.strip_suffix(".json")?.parse().ok()
     }
@@ -196,27 +202,27 @@ fn parse_place(path: &str) -> Option<Place> {
         ["components", component, file] => {
             let component: ComponentName = component.parse().ok()?;
             match file {
-                "commit" => Place::Commit(component),
-                "live.json" => Place::Live(component),
-                "last.json" => Place::Last(component),
-                "verification.json" => Place::Verification(component),
-                "unknown.json" => Place::Unknown(component),
-                "lock.json" => Place::ComponentLock(component),
+                "commit" => SlotKey::Commit(component),
+                "live.json" => SlotKey::Live(component),
+                "last.json" => SlotKey::Last(component),
+                "verification.json" => SlotKey::Verification(component),
+                "unknown.json" => SlotKey::Unknown(component),
+                "lock.json" => SlotKey::ComponentLock(component),
                 _ => return None,
             }
         }
-        ["runs", sequence, "start.json"] => Place::RunStart(sequence.parse().ok()?),
-        ["runs", sequence, "owner.json"] => Place::RunOwner(sequence.parse().ok()?),
-        ["approvals", commit, person, file] => Place::Approval {
+        ["runs", sequence, "start.json"] => SlotKey::RunStart(sequence.parse().ok()?),
+        ["runs", sequence, "owner.json"] => SlotKey::RunOwner(sequence.parse().ok()?),
+        ["approvals", commit, person, file] => SlotKey::Approval {
             commit: commit.parse().ok()?,
             person: person.parse().ok()?,
             sequence: json(file)?,
         },
-        ["holds", component, file] => Place::Hold(component.parse().ok()?, json(file)?),
-        ["lock.json"] => Place::Lock,
-        ["expires.json"] => Place::Expires,
-        ["yanked", "commit", file] => Place::YankedCommit(json(file)?),
-        ["yanked", algorithm, file] => Place::YankedDigest(
+        ["holds", component, file] => SlotKey::Hold(component.parse().ok()?, json(file)?),
+        ["lock.json"] => SlotKey::Lock,
+        ["expires.json"] => SlotKey::Expires,
+        ["yanked", "commit", file] => SlotKey::YankedCommit(json(file)?),
+        ["yanked", algorithm, file] => SlotKey::YankedDigest(
             Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?,
         ),
         _ => return None,

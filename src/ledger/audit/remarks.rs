@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::Index;
 use super::{Audited, Remark, Special};
 use crate::domain::entry::{
-    Action, Artifact, Attestation, Deployment, Entry, Kept, Kind, Publish, Statement, Verified,
+    Action, Artifact, Attestation, Deployment, DeploymentKind, Entry, Publish, Statement,
+    StoredEntry, Verified,
 };
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{Label, Person};
@@ -104,7 +105,7 @@ impl Reader<'_> {
         then: Option<&Policy>,
         facts: &Facts,
     ) -> BTreeSet<String> {
-        let gone = |kept: &Kept| {
+        let gone = |kept: &StoredEntry| {
             let key = facts
                 .signers
                 .get(&(kept.statement.ledger.clone(), kept.statement.sequence));
@@ -115,7 +116,8 @@ impl Reader<'_> {
         };
         // Rules that somebody broke the glass for, or that a rollback need not pass, nobody's word was asked for.
         let asked = |it: &&Deployment| {
-            it.break_glass.is_none() && matches!(it.kind, Kind::Deploy | Kind::Hotfix)
+            it.break_glass.is_none()
+                && matches!(it.kind, DeploymentKind::Deploy | DeploymentKind::Hotfix)
         };
         let mut found = BTreeSet::new();
         for kept in approvals(statement, facts)
@@ -138,7 +140,7 @@ impl Reader<'_> {
 }
 
 /// The approvals that an entry names.
-fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
+fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f StoredEntry> {
     let Some(Ok(state)) = &facts.state else {
         return Vec::new();
     };
@@ -148,7 +150,7 @@ fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
         ..
     }) = &statement.action
     {
-        let of_it = |kept: &&Kept| match &kept.statement.action {
+        let of_it = |kept: &&StoredEntry| match &kept.statement.action {
             Action::PolicyApprove(it) => {
                 it.digest == *digest && approved_by.contains(&kept.statement.by)
             }
@@ -164,7 +166,9 @@ fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
         return Vec::new();
     };
     let commits = statement.commits();
-    let all = state.at(statement.environment.as_ref()).approvals();
+    let all = state
+        .environment(statement.environment.as_ref())
+        .approvals();
     let named = all.filter(|(commit, _, kept)| {
         commits.contains(commit) && deployment.approved_by.contains(&kept.statement.by)
     });
@@ -177,7 +181,7 @@ fn evidence<'f>(
     deployment: &Deployment,
     then: &Policy,
     facts: &'f Facts,
-) -> Vec<(String, &'f Kept)> {
+) -> Vec<(String, &'f StoredEntry)> {
     let environment = statement.environment();
     let rules = environment.as_ref().and_then(|name| then.environment(name));
     let (Some(Ok(evidence)), Some(rules)) = (&facts.evidence, rules) else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::history::Passed;
 use super::needs::Ask;
 use super::{Gatherer, words};
-use crate::domain::entry::{Action, Kept, Outcome};
+use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
@@ -46,12 +46,12 @@ struct Wanted {
     /// The commit rode along, and the success that put its content there has not been met yet.
     rode: bool,
     done: bool,
-    found: Vec<Arc<Kept>>,
+    found: Vec<Arc<StoredEntry>>,
 }
 
 impl Wanted {
-    fn meet(&mut self, kept: &Arc<Kept>) {
-        if let Some(ended) = kept.statement.end_of(&self.component) {
+    fn meet(&mut self, kept: &Arc<StoredEntry>) {
+        if let Some(ended) = kept.statement.component_result(&self.component) {
             match ended.outcome {
                 Outcome::Unchanged if ended.target.commit == self.commit => self.rode = true,
                 Outcome::Succeeded | Outcome::Destroyed => self.rode = false,
@@ -232,8 +232,8 @@ struct Stay {
     commit: CommitId,
     content: Content,
     /// The newest verification of the stay that the walk is in.
-    verification: Option<Arc<Kept>>,
-    success: Option<Arc<Kept>>,
+    verification: Option<Arc<StoredEntry>>,
+    success: Option<Arc<StoredEntry>>,
     /// Whether its commit came here, with this component or another. One that never did can hold anything beside this content, and no
     /// rule has seen it.
     came: bool,
@@ -244,8 +244,8 @@ impl Stay {
         self.success.is_some() && self.came
     }
 
-    fn meet(&mut self, kept: &Arc<Kept>) {
-        let ended = kept.statement.ended();
+    fn meet(&mut self, kept: &Arc<StoredEntry>) {
+        let ended = kept.statement.component_results();
         self.came |= ended.iter().any(|ended| {
             ended.target.commit == self.commit
                 && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::needs::Ask;
 use super::{Gatherer, words};
-use crate::domain::entry::{Action, Kept, Statement};
+use crate::domain::entry::{Action, Statement, StoredEntry};
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::rules::{Facts, Known, Request, SKEW};
-use crate::domain::state::{Place, State};
+use crate::domain::state::{SlotKey, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
@@ -30,7 +30,7 @@ impl Gatherer<'_> {
         ask: &Ask<'_>,
         request: &Request<'_>,
         facts: &Facts,
-    ) -> Known<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Known<Vec<(EntryId, Arc<StoredEntry>)>> {
         let own = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
             (Request::Entry { statement, .. }, Some(chain)) if own(statement) => {
@@ -56,7 +56,7 @@ impl Gatherer<'_> {
         &self,
         tip: EntryId,
         wanted: &mut Wanted,
-    ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
         for passed in self.history.walk(tip) {
@@ -96,7 +96,7 @@ impl Gatherer<'_> {
     }
 
     /// Another digest for the same commit stands no earlier than that commit, so the walk goes that far.
-    fn met(&self, kept: &Kept, wanted: &mut Wanted) {
+    fn met(&self, kept: &StoredEntry, wanted: &mut Wanted) {
         let Action::Artifact(it) = &kept.statement.action else {
             return;
         };
@@ -132,7 +132,7 @@ impl Gatherer<'_> {
         }
         for stay in facts.earlier.values() {
             for kept in stay.clone()? {
-                let ended = kept.statement.ended();
+                let ended = kept.statement.component_results();
                 digests.extend(
                     ended
                         .into_iter()
@@ -141,8 +141,8 @@ impl Gatherer<'_> {
                 );
             }
         }
-        let commits = ask.subjects.iter().copied().map(Place::YankedCommit);
-        let places = commits.chain(digests.into_iter().map(Place::YankedDigest));
+        let commits = ask.subjects.iter().copied().map(SlotKey::YankedCommit);
+        let places = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
         let load = || {
             self.states
                 .load_places(self.chain(&ledger, Some(*tip))?.1, &ledger, places)

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::entry::{Kept, Mention, mention};
+use crate::domain::entry::{StoredEntry, Trailers, read_trailers};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
@@ -31,7 +31,7 @@ pub struct Step {
     /// The commit before; none for a genesis.
     pub previous: Option<EntryId>,
     /// What its message says that the entry speaks of.
-    pub mention: Mention,
+    pub mention: Trailers,
 }
 
 /// A ledger commit on a walk.
@@ -105,14 +105,14 @@ impl<'a> History<'a> {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
-    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
+    pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<StoredEntry>> {
         let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
                 "it carries no entry",
             ));
         };
-        Ok(Arc::clone(entry.kept()))
+        Ok(Arc::clone(entry.stored()))
     }
 
     /// The entries of a ledger that speak of a commit and are not older than `since`, newest first.
@@ -125,7 +125,7 @@ impl<'a> History<'a> {
         tip: EntryId,
         commit: CommitId,
         since: Time,
-    ) -> Result<Vec<(EntryId, Arc<Kept>)>> {
+    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let mut found = Vec::new();
         for passed in self.walk(tip) {
             let passed = passed?;
@@ -147,7 +147,7 @@ fn step(repository: &Repository, id: EntryId) -> Result<Arc<Step>> {
     }
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
-    let mention = mention(&String::from_utf8_lossy(commit.message()));
+    let mention = read_trailers(&String::from_utf8_lossy(commit.message()));
     let step = Arc::new(Step {
         at: commit.committer_time,
         previous,

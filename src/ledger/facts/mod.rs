@@ -217,10 +217,10 @@ impl<'a> Gatherer<'a> {
         Ok(end)
     }
 
-    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
+    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::for_statement`] an entry, all for a branch or tag.
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Known<State> {
         let scope = match request {
-            Request::Entry { statement, .. } => Scope::of(statement),
+            Request::Entry { statement, .. } => Scope::for_statement(statement),
             Request::Branch { .. } | Request::Tag { .. } => Scope::All,
         };
         self.states

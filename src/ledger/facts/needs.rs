@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Action, Deployment, Intent, Kind};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy, PredicateType};
 use crate::domain::rules::{Known, Request};
-use crate::domain::state::{Here, State};
+use crate::domain::state::{EnvState, State};
 
 /// A group of facts that some rule needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,12 +120,12 @@ impl<'a> Ask<'a> {
     }
 
     /// The environment's part of its ledger's state.
-    pub fn here<'s>(&'s self, state: &'s State) -> Here<'s> {
+    pub fn here<'s>(&'s self, state: &'s State) -> EnvState<'s> {
         let member = self
             .place
             .as_ref()
             .filter(|(_, rules)| rules.ephemeral.is_some());
-        state.at(member.map(|(name, _)| name))
+        state.environment(member.map(|(name, _)| name))
     }
 
     #[allow(clippy::unused_self)] // It ties the lifetime of the rules to that of the policy.
@@ -202,12 +202,12 @@ impl<'a> Ask<'a> {
         let silent = put.any(|change| change.target.artifacts.is_empty());
         match deployment.kind {
             _ if deployment.break_glass.is_some() => self.yanks(true),
-            Kind::Deploy | Kind::Hotfix => self.every_rule(deployment.kind),
-            Kind::Rollback => {
+            DeploymentKind::Deploy | DeploymentKind::Hotfix => self.every_rule(deployment.kind),
+            DeploymentKind::Rollback => {
                 self.yanks(silent);
                 self.needs.insert(Need::Earlier);
             }
-            Kind::Destroy | Kind::Exec => self.approvals(),
+            DeploymentKind::Destroy | DeploymentKind::Exec => self.approvals(),
         }
     }
 
@@ -217,7 +217,7 @@ impl<'a> Ask<'a> {
     }
 
     /// All that a deployment faces.
-    fn every_rule(&mut self, kind: Kind) {
+    fn every_rule(&mut self, kind: DeploymentKind) {
         self.needs.extend([Need::Yanks, Need::Evidence]);
         self.approvals();
         let Some((_, rules)) = &self.place else {
@@ -232,7 +232,7 @@ impl<'a> Ask<'a> {
         let skip = rules
             .hotfix
             .as_ref()
-            .filter(|_| kind == Kind::Hotfix)
+            .filter(|_| kind == DeploymentKind::Hotfix)
             .map(|hotfix| &hotfix.skip);
         let skipped = |rule| skip.is_some_and(|skip| skip.contains(&rule));
         if rules.promote_from.is_some()
@@ -240,7 +240,7 @@ impl<'a> Ask<'a> {
         {
             self.needs.insert(Need::Source);
         }
-        if kind == Kind::Hotfix {
+        if kind == DeploymentKind::Hotfix {
             self.needs.insert(Need::Direction);
         }
     }
@@ -299,7 +299,7 @@ impl<'a> Ask<'a> {
             .as_ref()
             .is_some_and(|(_, rules)| rules.deploy_on == DeployOn::Merge);
         if is_branch && merge {
-            self.every_rule(Kind::Deploy);
+            self.every_rule(DeploymentKind::Deploy);
         }
     }
 
@@ -314,7 +314,7 @@ impl<'a> Ask<'a> {
         for it in &mut moves {
             let content = contents.get(&(it.commit, it.component.clone()));
             let same = content == Some(&Ok(here.content(&it.component)));
-            it.changed = !same || here.unknown(&it.component).is_some();
+            it.changed = !same || here.unknown_since(&it.component).is_some();
         }
         self.moves = moves;
     }

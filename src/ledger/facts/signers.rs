@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::needs::{Ask, Need};
 use super::{Gatherer, words};
-use crate::domain::entry::{Action, Kept};
+use crate::domain::entry::{Action, StoredEntry};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -26,12 +26,12 @@ impl Gatherer<'_> {
         let Some(Ok(state)) = &facts.state else {
             return;
         };
-        let kept: Vec<&Arc<Kept>> = match request {
+        let kept: Vec<&Arc<StoredEntry>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
                     return;
                 };
-                let of_it = |kept: &&Arc<Kept>| match &kept.statement.action {
+                let of_it = |kept: &&Arc<StoredEntry>| match &kept.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
                 };
@@ -48,7 +48,7 @@ impl Gatherer<'_> {
         let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
             return;
         };
-        let wanted: BTreeMap<u64, &Arc<Kept>> = kept
+        let wanted: BTreeMap<u64, &Arc<StoredEntry>> = kept
             .into_iter()
             .map(|kept| (kept.statement.sequence, kept))
             .collect();
@@ -70,7 +70,7 @@ impl Gatherer<'_> {
     fn places(
         &self,
         ledger: &LedgerName,
-        wanted: &BTreeMap<u64, &Arc<Kept>>,
+        wanted: &BTreeMap<u64, &Arc<StoredEntry>>,
         facts: &Facts,
     ) -> Result<BTreeMap<u64, EntryId>> {
         // A branch or a tag meets the state of its environment's ledger.
@@ -99,7 +99,7 @@ impl Gatherer<'_> {
         policy: &Policy,
         ledger: &LedgerName,
         id: Option<&EntryId>,
-        kept: &Kept,
+        kept: &StoredEntry,
     ) -> Result<PublicKey> {
         let other = || {
             Error::corrupt(
@@ -156,7 +156,7 @@ impl Gatherer<'_> {
     pub(super) fn vouchers(
         &self,
         policy: &Policy,
-        entries: &[(EntryId, Arc<Kept>)],
+        entries: &[(EntryId, Arc<StoredEntry>)],
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {

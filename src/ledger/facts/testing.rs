@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::Gatherer;
 use crate::domain::entry::{
-    Action, Change, Deployment, Ended, Entry, Finish, Intent, Kind, Outcome, Publish, Start,
-    Statement, Target, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Intent,
+    Outcome, Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{LedgerName, Person};
@@ -211,7 +211,7 @@ impl World {
         component: &str,
         commit: CommitId,
         intent: Intent,
-    ) -> Change {
+    ) -> ComponentChange {
         let (gatherer, ledger, component) = (
             self.gatherer(),
             parse::<LedgerName>(ledger),
@@ -223,7 +223,7 @@ impl World {
         let state = StateReader::new(&self.repository)
             .load(tree, &ledger, &Scope::All)
             .unwrap();
-        let from = state.at(None).commit(&component);
+        let from = state.environment(None).commit(&component);
         let content = gatherer.content(&self.policy, commit, &component).unwrap();
         let target = Target {
             component,
@@ -232,7 +232,7 @@ impl World {
             version: None,
             artifacts: Vec::new(),
         };
-        Change {
+        ComponentChange {
             target,
             from,
             plan: None,
@@ -259,7 +259,10 @@ impl World {
         let to = (outcome == Outcome::RolledBack)
             .then_some(change.from)
             .flatten();
-        let begun = self.append(ledger, starting(deployment(Kind::Deploy, vec![change])));
+        let begun = self.append(
+            ledger,
+            starting(deployment(DeploymentKind::Deploy, vec![change])),
+        );
         let start = self
             .gatherer()
             .history()
@@ -267,7 +270,7 @@ impl World {
             .unwrap()
             .statement
             .sequence;
-        let ended = Ended {
+        let ended = ComponentResult {
             target,
             outcome,
             because: None,
@@ -295,7 +298,7 @@ impl World {
     pub fn facts_of(
         &mut self,
         ledger: &str,
-        kind: Kind,
+        kind: DeploymentKind,
         component: &str,
         commit: CommitId,
     ) -> Facts {
@@ -306,7 +309,7 @@ impl World {
 }
 
 /// A deployment of these.
-pub(super) fn deployment(kind: Kind, components: Vec<Change>) -> Deployment {
+pub(super) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>) -> Deployment {
     Deployment::new(kind, components)
 }
 
@@ -318,11 +321,11 @@ pub(super) fn starting(deployment: Deployment) -> Action {
     })
 }
 
-fn finish(start: u64, components: Vec<Ended>) -> Action {
+fn finish(start: u64, components: Vec<ComponentResult>) -> Action {
     Action::Finish(Finish {
         start,
         run: RunId([2; 16]),
-        kind: Kind::Deploy,
+        kind: DeploymentKind::Deploy,
         components,
         approved_by: Vec::new(),
         description: None,

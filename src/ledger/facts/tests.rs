@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Approve, Artifact, Attestation, Component, Image, Intent, Kept, Kind, Lock, Outcome,
-    Verification, VerificationResult, Yank,
+    Abort, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Intent, Lock,
+    Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::SKEW;
@@ -21,8 +21,8 @@ fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
 }
 
-fn names(list: &Known<Vec<Arc<Kept>>>) -> Vec<String> {
-    let name = |kept: &Arc<Kept>| {
+fn names(list: &Known<Vec<Arc<StoredEntry>>>) -> Vec<String> {
+    let name = |kept: &Arc<StoredEntry>| {
         format!(
             "{} {}",
             kept.statement.sequence,
@@ -34,7 +34,7 @@ fn names(list: &Known<Vec<Arc<Kept>>>) -> Vec<String> {
 
 fn verified(component: &str, commit: CommitId) -> Action {
     Action::Verification(Verification {
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse(component),
             commit,
         }],
@@ -136,7 +136,7 @@ fn contents() {
     drop(gatherer);
 
     world.deploy("dev", "api", one, Outcome::Succeeded);
-    let facts = world.facts_of("dev", Kind::Deploy, "api", three);
+    let facts = world.facts_of("dev", DeploymentKind::Deploy, "api", three);
     let key = |commit| facts.contents[&(commit, parse("api"))].clone().unwrap();
     assert!(key(one).is_some() && key(three).is_some() && key(one) != key(three));
 }
@@ -204,11 +204,14 @@ fn source() {
     let three = world.code("a", "3", &[one]);
     world.deploy("dev", "catalogue", two, Outcome::Unchanged);
     let started = world.change("dev", "catalogue", three, Intent::Change);
-    world.append("dev", starting(deployment(Kind::Deploy, vec![started])));
+    world.append(
+        "dev",
+        starting(deployment(DeploymentKind::Deploy, vec![started])),
+    );
     let abort = Abort {
         start: 7,
         run: RunId([2; 16]),
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: three,
         }],
@@ -217,7 +220,7 @@ fn source() {
     world.append("dev", Action::Abort(abort));
 
     let key = |commit| (parse("catalogue"), commit);
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", two);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
     let all = [
         "8 abort",
         "7 start",
@@ -232,18 +235,21 @@ fn source() {
             .source_state
             .unwrap()
             .unwrap()
-            .at(None)
+            .environment(None)
             .commit(&parse("catalogue")),
         Some(two)
     );
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", three);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
     assert_eq!(
         names(&facts.source[&key(three)]),
         ["8 abort", "7 start", "6 finish", "5 start"]
     );
 
     let change = world.change("prod", "catalogue", two, Intent::Change);
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
         facts.source[&key(two)]
@@ -309,7 +315,7 @@ fn evidence_and_yanks() {
         }),
     );
 
-    let facts = world.facts_of("prod", Kind::Deploy, "api", two);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
     assert_eq!(
         names(facts.evidence.as_ref().unwrap()),
         ["4 attestation", "2 artifact", "1 artifact"]
@@ -332,7 +338,10 @@ fn evidence_and_yanks() {
     );
 
     let change = world.change("prod", "api", two, Intent::Change);
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
     assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
     world.tips.remove("evidence");
@@ -350,7 +359,7 @@ fn authors() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
     let one = world.commit(&[("a", "1")], &[], "Old <old@example.com>", "one");
     let first = world
-        .facts_of("prod", Kind::Deploy, "catalogue", one)
+        .facts_of("prod", DeploymentKind::Deploy, "catalogue", one)
         .authors
         .unwrap()
         .unwrap();
@@ -362,7 +371,7 @@ fn authors() {
     let body = "two\n\nco-Authored-BY : Bob <x> <BOB@Example.com>\n\nCo-authored-by: carol@example.com\n\nnot the last";
     let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
     let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", three);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
     let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
     assert_eq!(
         all,
@@ -378,7 +387,7 @@ fn authors() {
     let mut change = world.change("prod", "catalogue", three, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(Kind::Deploy, vec![change.clone()])),
+        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
     );
     assert!(
         world
@@ -388,7 +397,10 @@ fn authors() {
             .is_err()
     );
     change.from = Some(nowhere());
-    let statement = world.statement("prod", starting(deployment(Kind::Deploy, vec![change])));
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
 }
@@ -412,7 +424,7 @@ fn approvers() {
         }),
     );
     world.append("prod", lock());
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", one);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
     let ours = world.project.root_keys[0];
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
 
@@ -425,7 +437,7 @@ fn approvers() {
         "{text}[environments]\nprod = {{ approvals = {{ prevent_self = false }} }}\n"
     ))
     .unwrap();
-    let facts = world.facts_of("prod", Kind::Deploy, "catalogue", one);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
 }
 
@@ -451,7 +463,7 @@ fn versions() {
     }
     let mut version = |ledger, commit| {
         world
-            .facts_of(ledger, Kind::Deploy, "catalogue", commit)
+            .facts_of(ledger, DeploymentKind::Deploy, "catalogue", commit)
             .versions[&(commit, name())]
             .clone()
     };
@@ -469,7 +481,7 @@ fn branches() {
     let one = world.code("a", "1", &[]);
     let two = world.code("a", "2", &[one]);
     let change = world.change("prod", "catalogue", one, Intent::Change);
-    let mut asked = deployment(Kind::Deploy, vec![change]);
+    let mut asked = deployment(DeploymentKind::Deploy, vec![change]);
     asked.branch_tip = Some(one);
     let statement = world.statement("prod", starting(asked));
     let tip = |gatherer: Gatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
@@ -563,21 +575,24 @@ fn earlier() {
     world.deploy("dev", "catalogue", two, Outcome::Succeeded);
     world.append("dev", verified("catalogue", two));
     let name = || parse::<ComponentName>("catalogue");
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", one);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", one);
     assert_eq!(
         names(&facts.earlier[&name()]),
         ["4 verification", "2 finish"]
     );
     assert_eq!((facts.authors, facts.source_state), (None, None));
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", three);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
     assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
     // Another commit of the same content never came here: it could bring anything else along.
     let twin = world.code("a", "1", &[three]);
     assert_ne!(twin, one);
-    let facts = world.facts_of("dev", Kind::Rollback, "catalogue", twin);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
     assert_eq!(names(&facts.earlier[&name()]), Vec::<String>::new());
     let change = world.change("dev", "catalogue", one, Intent::Change);
-    let statement = world.statement("dev", starting(deployment(Kind::Rollback, vec![change])));
+    let statement = world.statement(
+        "dev",
+        starting(deployment(DeploymentKind::Rollback, vec![change])),
+    );
     assert!(
         world
             .facts(&world.gatherer().limited(3, 3), &statement)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Foresight, Lost, Report, Task, changes, find, piece, reported, rollback, unready};
-use crate::domain::entry::{Change, Intent, Outcome, Reported, VerificationResult};
+use crate::domain::entry::{ComponentChange, Intent, Outcome, RecordedResult, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Made, Planned, Terraform};
 use crate::domain::policy::Rollback;
@@ -256,15 +256,15 @@ fn destroyed(task: &Task<'_>, piece: &Piece) -> Result<Done, Bad> {
 
 /// How a component ended.
 fn ended(
-    change: &Change,
+    change: &ComponentChange,
     fates: &BTreeMap<ComponentName, Fate<Done, Bad>>,
     well: bool,
-) -> Reported {
+) -> RecordedResult {
     let component = &change.target.component;
     let of = |outcome| reported(component, outcome);
     match fates.get(component) {
         Some(Fate::Done(_)) if change.intent == Intent::Destroy => of(Outcome::Destroyed),
-        Some(Fate::Done(done)) => Reported {
+        Some(Fate::Done(done)) => RecordedResult {
             verification: done.verification,
             ..of(Outcome::Succeeded)
         },
@@ -273,7 +273,7 @@ fn ended(
         Some(Fate::Failed(_) | Fate::NotBegun) => of(Outcome::Skipped),
         Some(Fate::After(culprit)) => {
             let failed = matches!(fates.get(culprit), Some(Fate::Failed(Bad::Broken(..))));
-            Reported {
+            RecordedResult {
                 because: failed.then(|| culprit.clone()),
                 ..of(Outcome::Skipped)
             }
@@ -297,13 +297,13 @@ fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report:
     if !failed || rules.rollback == Rollback::Manual || task.crew.stop.begins_nothing() {
         return;
     }
-    let wanted = |it: &&Reported| match rules.rollback {
+    let wanted = |it: &&RecordedResult| match rules.rollback {
         Rollback::Auto => it.outcome == Outcome::Failed,
         Rollback::All => matches!(it.outcome, Outcome::Failed | Outcome::Succeeded),
         Rollback::Manual => false,
     };
     // What was to be taken away has nothing to go back to.
-    let comes = |it: &&Reported| {
+    let comes = |it: &&RecordedResult| {
         changes(task.deployment).any(|change| change.target.component == it.component)
     };
     let wanted = report

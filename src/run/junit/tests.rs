@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::entry::COUNTS;
+use crate::domain::entry::TEST_COUNTS_KEY;
 
 fn read(xml: &str) -> Result<Tests, JunitError> {
     let mut tests = Tests::default();
@@ -153,7 +153,7 @@ fn room() {
         let passed = map["passedTests"].as_array().unwrap().len();
         assert!(passed > 500 && passed + left_out == 80_000, "{passed}");
         assert_eq!(
-            (&map["failedTests"], &map[COUNTS]["passed"]),
+            (&map["failedTests"], &map[TEST_COUNTS_KEY]["passed"]),
             (&json!(["z"]), &json!(80_000))
         );
         let compact = serde_json::to_vec(&map).unwrap().len();

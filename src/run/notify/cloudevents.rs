@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::event::{Notice, Part};
-use crate::domain::entry::{Kind, Outcome};
+use crate::domain::entry::{DeploymentKind, Outcome};
 use crate::domain::policy::Event;
 
 /// The media type of one event.
@@ -88,10 +88,12 @@ fn whole(notice: &Notice) -> Value {
 fn service(notice: &Notice, part: &Part) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
         (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _)
-        | (Outcome::Succeeded, Kind::Exec, _) => {
+        | (Outcome::Succeeded, DeploymentKind::Exec, _) => {
             return None;
         }
-        (Outcome::Succeeded, Kind::Rollback, Some(_)) | (Outcome::RolledBack, _, _) => "rolledback",
+        (Outcome::Succeeded, DeploymentKind::Rollback, Some(_)) | (Outcome::RolledBack, _, _) => {
+            "rolledback"
+        }
         (Outcome::Succeeded, _, Some(_)) => "upgraded",
         (Outcome::Succeeded, _, None) => "deployed",
         (Outcome::Destroyed, _, _) => "removed",
@@ -121,7 +123,7 @@ fn environment(notice: &Notice) -> Option<Value> {
     let first =
         notice.expires.is_some() && notice.components.iter().all(|part| part.from.is_none());
     let (kind, mut content) = match notice.kind {
-        Kind::Destroy => (
+        DeploymentKind::Destroy => (
             "dev.cdevents.environment.deleted.0.3.0",
             json!({ "name": name }),
         ),
@@ -131,7 +133,7 @@ fn environment(notice: &Notice) -> Option<Value> {
         ),
         _ => return None,
     };
-    if let (false, Some(url)) = (notice.kind == Kind::Destroy, &notice.url) {
+    if let (false, Some(url)) = (notice.kind == DeploymentKind::Destroy, &notice.url) {
         content["uri"] = url.as_str().into();
     }
     Some(event(notice, "*", kind, name, &content, &[]))

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome};
+use crate::domain::entry::{
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Intent, Outcome,
+};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 use crate::domain::policy::Event;
@@ -26,7 +28,7 @@ pub struct Notice {
     /// The environment.
     pub environment: EnvName,
     /// Why the deployment is made.
-    pub kind: Kind,
+    pub kind: DeploymentKind,
     /// The commit that is deployed; none where an environment is taken down or about to expire.
     pub commit: Option<CommitId>,
     /// The components that are to be changed; those that ride along need not be told.
@@ -57,7 +59,7 @@ impl Notice {
             time,
             project,
             environment,
-            kind: Kind::Deploy,
+            kind: DeploymentKind::Deploy,
             commit: None,
             components: Vec::new(),
             by: None,
@@ -76,7 +78,7 @@ impl Notice {
     pub fn about(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
         self.components = deployment.changed().map(Part::from).collect();
-        let destroys = |change: &&Change| change.intent == Intent::Destroy;
+        let destroys = |change: &&ComponentChange| change.intent == Intent::Destroy;
         self.commit = deployment
             .changed()
             .find(|change| !destroys(change))
@@ -89,7 +91,7 @@ impl Notice {
 
     /// The same with how its components ended.
     #[must_use]
-    pub fn ended(mut self, ended: &[Ended]) -> Self {
+    pub fn ended(mut self, ended: &[ComponentResult]) -> Self {
         for part in &mut self.components {
             let how = ended
                 .iter()
@@ -159,13 +161,13 @@ impl Notice {
     }
 }
 
-fn event_words(event: Event, kind: Kind) -> String {
+fn event_words(event: Event, kind: DeploymentKind) -> String {
     let deployment = match kind {
-        Kind::Deploy => "deployment",
-        Kind::Rollback => "rollback",
-        Kind::Hotfix => "hotfix",
-        Kind::Destroy => "removal",
-        Kind::Exec => "one-off command",
+        DeploymentKind::Deploy => "deployment",
+        DeploymentKind::Rollback => "rollback",
+        DeploymentKind::Hotfix => "hotfix",
+        DeploymentKind::Destroy => "removal",
+        DeploymentKind::Exec => "one-off command",
     };
     match event {
         Event::PlanReady => format!("{deployment} planned"),
@@ -204,8 +206,8 @@ pub struct Part {
     pub outcome: Option<Outcome>,
 }
 
-impl From<&Change> for Part {
-    fn from(change: &Change) -> Self {
+impl From<&ComponentChange> for Part {
+    fn from(change: &ComponentChange) -> Self {
         let target = &change.target;
         Self {
             component: target.component.clone(),
@@ -227,7 +229,7 @@ pub(super) struct Shown<'a> {
     summary: String,
     project: &'a ProjectName,
     environment: &'a EnvName,
-    kind: Kind,
+    kind: DeploymentKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitId>,
     components: &'a [Part],

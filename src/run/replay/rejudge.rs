@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::log::{Log, Place};
-use crate::domain::entry::{Action, Deployment, Intent, Kind, Statement, Target};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -86,7 +86,7 @@ impl<'a> Past<'a> {
         };
         let state = self
             .states
-            .load(before.tree, ledger, &Scope::of(&statement))?;
+            .load(before.tree, ledger, &Scope::for_statement(&statement))?;
         let policies = self.policies(&statement)?;
         Ok(Met {
             past: self,
@@ -251,7 +251,9 @@ fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
 
 /// Why nothing can be told: other files belong to a component than then, as to `rest` where a component comes or goes.
 fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
-    let deployment = statement.deployment().filter(|it| it.kind != Kind::Exec)?;
+    let deployment = statement
+        .deployment()
+        .filter(|it| it.kind != DeploymentKind::Exec)?;
     if deployment
         .components
         .iter()
@@ -280,7 +282,7 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
 
 /// Names the versions and artifacts that a policy asks a deployment to name.
 fn complete(deployment: &mut Deployment, facts: &Facts) {
-    if deployment.kind == Kind::Rollback {
+    if deployment.kind == DeploymentKind::Rollback {
         return;
     }
     for change in deployment

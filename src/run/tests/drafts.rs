@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::policies::PEOPLE;
 use crate::clock;
 use crate::domain::entry::{
-    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, Change, Component,
-    Deployment, Ended, Expire, Finish, Hold, Image, Intent, Kind, Lock, Outcome, PolicyApprove,
-    PolicyRevoke, Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification,
-    VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire, Finish, Hold, Image,
+    Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, RecordedResult, Resume, Revoke,
+    Start, Target, Unlock, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{CommitId, Digest, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
-use crate::domain::state::{Here, Run, Scope, State};
+use crate::domain::state::{EnvState, OpenRun, Scope, State};
 use crate::domain::time::Span;
 use crate::git::tests::Numbers;
 use crate::ledger::StateReader;
@@ -122,7 +122,7 @@ impl Scene<'_> {
         let state = before.map(|name| self.load(&self.policy.environment(name).unwrap().ledger));
         let running: Vec<CommitId> = state
             .iter()
-            .flat_map(|state| state.at(None).components().into_values())
+            .flat_map(|state| state.environment(None).components().into_values())
             .collect();
         self.pick(running)
             .or_else(|_| self.pick(self.commits.to_vec()))
@@ -136,20 +136,24 @@ impl Scene<'_> {
             _ => self.rules.ledger.clone(),
         };
         let state = self.load(&ledger);
-        let here = state.at(self.member());
+        let here = state.environment(self.member());
         let action = match kind {
-            "deploy" => start(self.composed(Kind::Deploy, here)?),
-            "hotfix" => start(self.composed(Kind::Hotfix, here)?),
-            "rollback" => start(self.composed(Kind::Rollback, here)?),
+            "deploy" => start(self.composed(DeploymentKind::Deploy, here)?),
+            "hotfix" => start(self.composed(DeploymentKind::Hotfix, here)?),
+            "rollback" => start(self.composed(DeploymentKind::Rollback, here)?),
             "record" => {
-                let kind = self.pick([Kind::Deploy, Kind::Deploy, Kind::Rollback])?;
+                let kind = self.pick([
+                    DeploymentKind::Deploy,
+                    DeploymentKind::Deploy,
+                    DeploymentKind::Rollback,
+                ])?;
                 self.record(self.composed(kind, here)?)
             }
             "glass" => {
                 let reason = Some(parse("it burns"));
                 let deployment = Deployment {
                     break_glass: reason,
-                    ..self.composed(Kind::Deploy, here)?
+                    ..self.composed(DeploymentKind::Deploy, here)?
                 };
                 if self.below(2) == 0 {
                     start(deployment)
@@ -157,8 +161,8 @@ impl Scene<'_> {
                     self.record(deployment)
                 }
             }
-            "destroy" => start(standing(Kind::Destroy, here)),
-            "exec" => start(standing(Kind::Exec, here)),
+            "destroy" => start(standing(DeploymentKind::Destroy, here)),
+            "exec" => start(standing(DeploymentKind::Exec, here)),
             "finish" => self.finish(here)?,
             "resume" => Action::Resume(Resume {
                 start: self.pick(here.runs())?.sequence,
@@ -250,7 +254,7 @@ impl Scene<'_> {
         })
     }
 
-    fn composed(&self, kind: Kind, here: Here<'_>) -> Result<Deployment, String> {
+    fn composed(&self, kind: DeploymentKind, here: EnvState<'_>) -> Result<Deployment, String> {
         let selection = match self.below(6) {
             0 => Selection::All,
             1 => Selection::Named(self.some(self.policy.component_names())?),
@@ -258,19 +262,20 @@ impl Scene<'_> {
         };
         let each = |_: &ComponentName| self.commit();
         let past = self.past();
-        let commits = if kind == Kind::Rollback && self.focus.is_none() && !past.is_empty() {
-            Commits::One(self.pick(past)?)
-        } else if self.below(6) == 0 {
-            Commits::Each(
-                self.policy
-                    .component_names()
-                    .into_iter()
-                    .map(|name| (name.clone(), each(&name)))
-                    .collect(),
-            )
-        } else {
-            Commits::One(self.commit())
-        };
+        let commits =
+            if kind == DeploymentKind::Rollback && self.focus.is_none() && !past.is_empty() {
+                Commits::One(self.pick(past)?)
+            } else if self.below(6) == 0 {
+                Commits::Each(
+                    self.policy
+                        .component_names()
+                        .into_iter()
+                        .map(|name| (name.clone(), each(&name)))
+                        .collect(),
+                )
+            } else {
+                Commits::One(self.commit())
+            };
         let (name, rules, destroy) = (self.name, self.rules, self.below(2) == 0);
         let wish = DeploymentSpec {
             name,
@@ -283,7 +288,7 @@ impl Scene<'_> {
         };
         let mut deployment =
             compose(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
-        if self.rules.ephemeral.is_some() && (here.expires().is_none() || self.below(3) == 0) {
+        if self.rules.ephemeral.is_some() && (here.expiry_entry().is_none() || self.below(3) == 0) {
             deployment.expires = Some(clock::now().plus(Span::seconds(3_600)));
         }
         if self.below(3) == 0 {
@@ -305,7 +310,7 @@ impl Scene<'_> {
         ended.flat_map(|it| it.mention.commits.clone()).collect()
     }
 
-    fn ended(&self, change: &Change) -> Reported {
+    fn ended(&self, change: &ComponentChange) -> RecordedResult {
         // Mostly well, or nothing would ever be promoted.
         let bad = |or: Outcome| {
             if self.below(5) == 0 {
@@ -321,7 +326,7 @@ impl Scene<'_> {
             Intent::Change if self.below(12) == 0 => Outcome::Skipped,
             Intent::Change => bad(Outcome::Succeeded),
         };
-        Reported {
+        RecordedResult {
             component: change.target.component.clone(),
             outcome,
             because: None,
@@ -350,18 +355,18 @@ impl Scene<'_> {
         })
     }
 
-    fn finish(&self, here: Here<'_>) -> Result<Action, String> {
+    fn finish(&self, here: EnvState<'_>) -> Result<Action, String> {
         let run = self.pick(here.runs())?;
         let start = run.start.statement.deployment().unwrap();
-        let ended = |change: &Change| {
-            let Reported {
+        let ended = |change: &ComponentChange| {
+            let RecordedResult {
                 outcome,
                 because,
                 to,
                 verification,
                 ..
             } = self.ended(change);
-            Ended {
+            ComponentResult {
                 target: change.target.clone(),
                 outcome,
                 because,
@@ -377,19 +382,19 @@ impl Scene<'_> {
             approved_by: start.approved_by.clone(),
             description: start.description.clone(),
             break_glass: start.break_glass.clone(),
-            status: (start.kind == Kind::Exec).then_some(0),
+            status: (start.kind == DeploymentKind::Exec).then_some(0),
             logs: vec![parse("https://ci.example.com/1")],
         }))
     }
 
-    fn verification(&self, here: Here<'_>) -> Result<Action, String> {
+    fn verification(&self, here: EnvState<'_>) -> Result<Action, String> {
         let all = here
             .components()
             .into_iter()
             .map(|(component, commit)| (component.clone(), commit));
         let components = self.some(all)?.into_iter();
         let components = components
-            .map(|(component, commit)| Component { component, commit })
+            .map(|(component, commit)| ComponentAtCommit { component, commit })
             .collect();
         let good = self.below(4) > 0;
         let verification = if good {
@@ -405,7 +410,7 @@ impl Scene<'_> {
         }))
     }
 
-    fn unlock(&self, here: Here<'_>) -> Result<Action, String> {
+    fn unlock(&self, here: EnvState<'_>) -> Result<Action, String> {
         let names = self.policy.component_names();
         let locked = names
             .into_iter()
@@ -420,7 +425,7 @@ impl Scene<'_> {
         }))
     }
 
-    fn lift(&self, here: Here<'_>) -> Result<Action, String> {
+    fn lift(&self, here: EnvState<'_>) -> Result<Action, String> {
         let commit = self.pick(self.commits.to_vec())?;
         let is = |(component, content, _): &(&ComponentName, _, _)| {
             self.view
@@ -580,9 +585,9 @@ impl Scene<'_> {
 }
 
 /// A deployment about everything that runs.
-fn standing(kind: Kind, here: Here<'_>) -> Deployment {
-    let gone = kind == Kind::Destroy;
-    let change = |(component, commit): (&ComponentName, CommitId)| Change {
+fn standing(kind: DeploymentKind, here: EnvState<'_>) -> Deployment {
+    let gone = kind == DeploymentKind::Destroy;
+    let change = |(component, commit): (&ComponentName, CommitId)| ComponentChange {
         target: Target {
             component: component.clone(),
             commit,
@@ -601,7 +606,7 @@ fn standing(kind: Kind, here: Here<'_>) -> Deployment {
     Deployment {
         kind,
         components: if gone {
-            here.all_standing()
+            here.present_commits()
         } else {
             here.components()
         }
@@ -614,7 +619,7 @@ fn standing(kind: Kind, here: Here<'_>) -> Deployment {
         description: None,
         branch_tip: None,
         expires: None,
-        command: (kind == Kind::Exec).then(|| parse("rake db:migrate")),
+        command: (kind == DeploymentKind::Exec).then(|| parse("rake db:migrate")),
         break_glass: None,
     }
 }
@@ -639,13 +644,13 @@ fn newest(action: &Action) -> RunId {
 }
 
 /// What an unfinished run is changing, as its abort names it.
-fn changing(run: &Run<'_>) -> Vec<Component> {
+fn changing(run: &OpenRun<'_>) -> Vec<ComponentAtCommit> {
     let deployment = run.start.statement.deployment().into_iter();
     let changed = deployment
         .flat_map(Deployment::changed)
         .map(|change| &change.target);
     changed
-        .map(|it| Component {
+        .map(|it| ComponentAtCommit {
             component: it.component.clone(),
             commit: it.commit,
         })

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::domain::entry::{Intent, Kind, Outcome, VerificationResult};
+use crate::domain::entry::{DeploymentKind, Intent, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
 use crate::domain::plan::Action;
@@ -71,7 +71,7 @@ macro_rules! words {
 }
 
 words! {
-    Kind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
+    DeploymentKind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
         Deploy => "New code.",
         Rollback => "Back to what ran well here before.",
         Hotfix => "A repair on top of what runs.",

@@ -3,7 +3,7 @@
 //! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
@@ -147,7 +147,7 @@ fn states() {
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
     let what = || {
-        vec![Component {
+        vec![ComponentAtCommit {
             component: "demo".parse().unwrap(),
             commit: head,
         }]

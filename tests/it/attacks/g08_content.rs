@@ -1,7 +1,7 @@
 //! Group 8: code that is not what was approved, made to look as if it were.
 
 use git_deploy::domain::entry::{
-    Action, Change, Intent, Outcome, Record, Statement, VerificationResult,
+    Action, ComponentChange, Intent, Outcome, Record, Statement, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Content};
 
@@ -17,7 +17,7 @@ web = { paths = "web" }
 "#;
 
 /// What makes a change another one.
-type Bend<'a> = &'a dyn Fn(&mut Change);
+type Bend<'a> = &'a dyn Fn(&mut ComponentChange);
 
 fn record(statement: &mut Statement) -> &mut Record {
     let Action::Record(record) = &mut statement.action else {

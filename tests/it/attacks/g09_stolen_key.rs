@@ -1,8 +1,9 @@
 //! Group 9: a stolen key of a machine chooses the rules that it is judged by: another kind of action, another environment, another word.
 
 use git_deploy::domain::entry::{
-    Abort, Action, Approve, Baseline, Component, Expire, Finish, Hold, Intent, Kind, Outcome,
-    Record, Resume, Revoke, Start, Statement, Unlock, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
+    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Verification,
+    VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, RunId};
 use git_deploy::domain::time::Span;
@@ -89,7 +90,12 @@ fn stage(world: &World) -> Stage<'_> {
 }
 
 /// A deployment of the one component, of any kind, to any commit.
-fn deployment(ci: &Forge<'_>, kind: Kind, commit: CommitId, from: Option<CommitId>) -> Action {
+fn deployment(
+    ci: &Forge<'_>,
+    kind: DeploymentKind,
+    commit: CommitId,
+    from: Option<CommitId>,
+) -> Action {
     let Action::Record(mut record) = ci.a_record(&commit.to_string(), None) else {
         panic!("not a record")
     };
@@ -141,73 +147,73 @@ fn other_kinds() {
             },
         )
     };
-    let table: [(&str, Kind, CommitId, Option<&str>, Rules); 10] = [
+    let table: [(&str, DeploymentKind, CommitId, Option<&str>, Rules); 10] = [
         (
             "a rollback to what never ran",
-            Kind::Rollback,
+            DeploymentKind::Rollback,
             never,
             None,
             &["direction"],
         ),
         (
             "a rollback to what failed and is on hold",
-            Kind::Rollback,
+            DeploymentKind::Rollback,
             two,
             None,
             &["direction"],
         ),
         (
             "a rollback to a twin of what ran",
-            Kind::Rollback,
+            DeploymentKind::Rollback,
             twin,
             None,
             &["direction"],
         ),
         (
             "a deployment of what never ran",
-            Kind::Deploy,
+            DeploymentKind::Deploy,
             never,
             None,
             &["approvals", "checks", "previous environment", "soak"],
         ),
         (
             "a deployment of what is on hold",
-            Kind::Deploy,
+            DeploymentKind::Deploy,
             two,
             None,
             &["approvals", "direction"],
         ),
         (
             "a hotfix",
-            Kind::Hotfix,
+            DeploymentKind::Hotfix,
             never,
             None,
             &["approvals", "checks", "signer"],
         ),
         (
             "a hotfix backwards",
-            Kind::Hotfix,
+            DeploymentKind::Hotfix,
             zero,
             None,
             &["approvals", "direction", "signer"],
         ),
         (
             "the glass broken",
-            Kind::Deploy,
+            DeploymentKind::Deploy,
             never,
             Some("I may not"),
             &["signer"],
         ),
         (
             "the glass broken for a rollback",
-            Kind::Rollback,
+            DeploymentKind::Rollback,
             never,
             Some("I may not"),
             &["signer"],
         ),
         (
             "the glass broken for a hotfix",
-            Kind::Hotfix,
+            DeploymentKind::Hotfix,
             never,
             Some("I may not"),
             &["signer"],
@@ -235,7 +241,7 @@ fn other_kinds() {
     let exec = |components: bool| {
         ci.build(
             "prod",
-            deployment(ci, Kind::Exec, one, Some(one)),
+            deployment(ci, DeploymentKind::Exec, one, Some(one)),
             None,
             |it| {
                 let mut deployment = record(it).deployment.clone();
@@ -265,7 +271,7 @@ fn other_kinds() {
     );
     let destroy = ci.build(
         "prod",
-        deployment(ci, Kind::Destroy, one, Some(one)),
+        deployment(ci, DeploymentKind::Destroy, one, Some(one)),
         None,
         |it| {
             let record = record(it);
@@ -286,7 +292,7 @@ fn other_kinds() {
     );
     let back = ci.build(
         "prod",
-        deployment(ci, Kind::Rollback, zero, Some(one)),
+        deployment(ci, DeploymentKind::Rollback, zero, Some(one)),
         None,
         |it| {
             let result = &mut record(it).results[0];
@@ -303,7 +309,7 @@ fn other_kinds() {
     );
     let lab = ci.build(
         "lab",
-        deployment(ci, Kind::Deploy, never, None),
+        deployment(ci, DeploymentKind::Deploy, never, None),
         None,
         |_| (),
     );
@@ -311,7 +317,7 @@ fn other_kinds() {
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
-        kinds(Kind::Rollback, zero, None)
+        kinds(DeploymentKind::Rollback, zero, None)
     )])
     .ok();
     siege.end();
@@ -334,7 +340,7 @@ fn other_actions() {
     let demo = || "demo".parse().unwrap();
     let reason = || "because".parse().unwrap();
     let run = RunId([7; 16]);
-    let target = match deployment(ci, Kind::Deploy, two, None) {
+    let target = match deployment(ci, DeploymentKind::Deploy, two, None) {
         Action::Record(record) => record.deployment.components[0].target.clone(),
         _ => panic!("not a record"),
     };
@@ -416,7 +422,7 @@ fn other_actions() {
             Action::Abort(Abort {
                 start: 1,
                 run,
-                components: vec![Component {
+                components: vec![ComponentAtCommit {
                     component: demo(),
                     commit: one,
                 }],
@@ -435,7 +441,7 @@ fn other_actions() {
             "verify what does not run",
             &["content"],
             Action::Verification(Verification {
-                components: vec![Component {
+                components: vec![ComponentAtCommit {
                     component: demo(),
                     commit: two,
                 }],
@@ -513,9 +519,14 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
         it.environment = Some("pr-1".parse().unwrap())
     });
     siege.entry("longer than it may live", &["state"], ci, "pr", &longer);
-    let another = ci.build("pr", deployment(ci, Kind::Deploy, one, None), None, |it| {
-        it.environment = Some("pr-2".parse().unwrap());
-    });
+    let another = ci.build(
+        "pr",
+        deployment(ci, DeploymentKind::Deploy, one, None),
+        None,
+        |it| {
+            it.environment = Some("pr-2".parse().unwrap());
+        },
+    );
     siege.entry(
         "without an end, and one too many",
         &["state"],
@@ -550,7 +561,7 @@ fn other_ends() {
     let Action::Start(start) = &began.action else {
         panic!("not a start")
     };
-    let ended = git_deploy::domain::entry::Ended {
+    let ended = git_deploy::domain::entry::ComponentResult {
         target: start.deployment.components[0].target.clone(),
         outcome: Outcome::Succeeded,
         because: None,
@@ -596,7 +607,7 @@ fn other_ends() {
         }),
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
-            it.kind = Kind::Rollback
+            it.kind = DeploymentKind::Rollback
         }),
         ("approved by more", &["state"], &|it| {
             it.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()]
@@ -622,7 +633,7 @@ fn other_ends() {
     // Nothing else is begun meanwhile, whatever it is called.
     let other = ci.build(
         "prod",
-        deployment(ci, Kind::Deploy, two, Some(one)),
+        deployment(ci, DeploymentKind::Deploy, two, Some(one)),
         None,
         |it| {
             record(it).deployment.approved_by = vec!["bob".parse().unwrap()];

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use git_deploy::domain::entry::{
-    Abort, Action, Component, Ended, Finish, Outcome, Record, Resume, Revoke, Start, Statement,
-    VerificationResult, Yank,
+    Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
+    Start, Statement, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -369,7 +369,7 @@ fn a_run_and_its_end() {
     let finish = |(sequence, start): &(u64, Start)| {
         let change = &start.deployment.components[0];
         let verification = VerificationResult::Passed;
-        let ended = Ended {
+        let ended = ComponentResult {
             target: change.target.clone(),
             outcome: Outcome::Unchanged,
             because: None,
@@ -391,7 +391,7 @@ fn a_run_and_its_end() {
             start: *sequence,
             run: start.run,
             kind: start.deployment.kind,
-            components: vec![Ended {
+            components: vec![ComponentResult {
                 outcome,
                 verification,
                 ..ended
@@ -404,7 +404,7 @@ fn a_run_and_its_end() {
         })
     };
     let abort = |(start, began): &(u64, Start)| {
-        let components = began.deployment.changed().map(|it| Component {
+        let components = began.deployment.changed().map(|it| ComponentAtCommit {
             component: it.target.component.clone(),
             commit: it.target.commit,
         });

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use git_deploy::domain::entry::{
-    Action, Change, Deployment, Entry, Intent, Kind, Lock, Outcome, Publish, Record, Reported,
-    Statement, Target, Unverified, VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Entry, Intent, Lock, Outcome, Publish,
+    Record, RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
 use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::domain::name::LedgerName;
@@ -163,7 +163,7 @@ impl<'w> Forge<'w> {
         )
         .unwrap();
         let state = StateReader::new(&repository)
-            .load(tree, &ledger, &Scope::of(&statement))
+            .load(tree, &ledger, &Scope::for_statement(&statement))
             .unwrap();
         let edits = fold(
             &state,
@@ -199,15 +199,15 @@ impl<'w> Forge<'w> {
             version: None,
             artifacts: vec![],
         };
-        let change = Change {
+        let change = ComponentChange {
             target,
             from: from.map(id),
             plan: None,
             intent: Intent::Change,
         };
-        let deployment = Deployment::new(Kind::Deploy, vec![change]);
+        let deployment = Deployment::new(DeploymentKind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;
-        let result = Reported {
+        let result = RecordedResult {
             component,
             outcome: Outcome::Succeeded,
             because: None,

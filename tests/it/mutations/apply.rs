@@ -1,6 +1,6 @@
 //! Applies a change: new objects up to a new tip, or another line of the push. Nothing comes out where it changes nothing.
 
-use git_deploy::domain::entry::{Entry, Kept, Statement, Unverified};
+use git_deploy::domain::entry::{Entry, Statement, StoredEntry, Unverified};
 use git_deploy::domain::id::Oid;
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::tree;
@@ -182,7 +182,7 @@ impl Bench<'_> {
         let statement = match how {
             InField::Nothing => old.clone(),
             how => {
-                Kept::parse_again(&self.with_other_field(&bytes, at, how)?)
+                StoredEntry::parse_trusted(&self.with_other_field(&bytes, at, how)?)
                     .ok()?
                     .statement
             }
@@ -221,7 +221,7 @@ impl Bench<'_> {
             .assume_verified(author.key());
         let base = self.tree(*commit.parents.first()?);
         let state = StateReader::new(&self.repository)
-            .load(base, &statement.ledger, &Scope::of(&statement))
+            .load(base, &statement.ledger, &Scope::for_statement(&statement))
             .ok()?;
         let text = self
             .repository

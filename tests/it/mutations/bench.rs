@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use git_deploy::domain::entry::{
-    Action, Approve, Attestation, Lock, Publish, Record, Reported, Start, Unlock, Yank,
+    Action, Approve, Attestation, Lock, Publish, Record, RecordedResult, Start, Unlock, Yank,
 };
 use git_deploy::domain::id::{CommitId, Digest, Oid, RunId};
 use git_deploy::domain::name::LedgerName;
@@ -337,7 +337,8 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Forge<'w>, &'static str, S
         }
         _ => panic!("not a record"),
     };
-    let (deployment, results, logs): (_, Vec<Reported>, _) = approved(ci.a_record("HEAD", None));
+    let (deployment, results, logs): (_, Vec<RecordedResult>, _) =
+        approved(ci.a_record("HEAD", None));
     let start = Action::Start(Start {
         run: RunId([7; 16]),
         deployment: deployment.clone(),

@@ -42,7 +42,7 @@ pub enum Intent {
 
 /// One component of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct ComponentChange {
     /// What it should be.
     #[serde(flatten)]
     pub target: Target,
@@ -59,7 +59,7 @@ pub struct Change {
 /// Why a deployment is made, which decides the rules it faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum DeploymentKind {
     /// New code.
     Deploy,
     /// Back to what ran well here before.
@@ -77,9 +77,9 @@ pub enum Kind {
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// Why.
-    pub kind: Kind,
+    pub kind: DeploymentKind,
     /// Its components, in bytewise order of name.
-    pub components: Vec<Change>,
+    pub components: Vec<ComponentChange>,
     /// Everyone whose approval counts for it, in bytewise order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
@@ -108,7 +108,7 @@ pub struct Deployment {
 
 impl Deployment {
     /// A deployment of these components and nothing more said.
-    pub fn new(kind: Kind, components: Vec<Change>) -> Self {
+    pub fn new(kind: DeploymentKind, components: Vec<ComponentChange>) -> Self {
         Self {
             kind,
             components,
@@ -124,7 +124,7 @@ impl Deployment {
     }
 
     /// The components that are to be changed or destroyed.
-    pub fn changed(&self) -> impl Iterator<Item = &Change> {
+    pub fn changed(&self) -> impl Iterator<Item = &ComponentChange> {
         self.components
             .iter()
             .filter(|change| change.intent != Intent::Unchanged)
@@ -143,13 +143,13 @@ pub struct Baseline {
 
 impl Baseline {
     /// Its components as successes that nothing verified.
-    pub fn ended(&self) -> Vec<Ended> {
-        self.components.iter().map(Self::of).collect()
+    pub fn component_results(&self) -> Vec<ComponentResult> {
+        self.components.iter().map(Self::assumed_success).collect()
     }
 
     /// One of its components as such a success.
-    pub fn of(target: &Target) -> Ended {
-        Ended {
+    pub fn assumed_success(target: &Target) -> ComponentResult {
+        ComponentResult {
             target: target.clone(),
             outcome: Outcome::Succeeded,
             because: None,
@@ -210,7 +210,7 @@ pub enum VerificationResult {
 
 /// How one component of a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct ComponentResult {
     /// The component as it was to be: what the start said, repeated.
     #[serde(flatten)]
     pub target: Target,
@@ -235,9 +235,9 @@ pub struct Finish {
     /// The newest run.
     pub run: RunId,
     /// The start's kind.
-    pub kind: Kind,
+    pub kind: DeploymentKind,
     /// How each component ended, in bytewise order of name.
-    pub components: Vec<Ended>,
+    pub components: Vec<ComponentResult>,
     /// The start's approvers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
@@ -257,7 +257,7 @@ pub struct Finish {
 
 /// How a component of a `record` ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reported {
+pub struct RecordedResult {
     /// The component.
     pub component: ComponentName,
     /// How it ended.
@@ -272,10 +272,10 @@ pub struct Reported {
     pub verification: VerificationResult,
 }
 
-impl Reported {
+impl RecordedResult {
     /// The same as a `finish` would say it of this target.
-    pub fn of(&self, target: &Target) -> Ended {
-        Ended {
+    pub fn with_target(&self, target: &Target) -> ComponentResult {
+        ComponentResult {
             target: target.clone(),
             outcome: self.outcome,
             because: self.because.clone(),
@@ -292,7 +292,7 @@ pub struct Record {
     #[serde(flatten)]
     pub deployment: Deployment,
     /// How each of its components ended, in the same order.
-    pub results: Vec<Reported>,
+    pub results: Vec<RecordedResult>,
     /// Where its logs are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<Line>,
@@ -300,10 +300,10 @@ pub struct Record {
 
 impl Record {
     /// Its components as a `finish` would name them.
-    pub fn ended(&self) -> Vec<Ended> {
+    pub fn component_results(&self) -> Vec<ComponentResult> {
         let pairs = self.deployment.components.iter().zip(&self.results);
         pairs
-            .map(|(change, result)| result.of(&change.target))
+            .map(|(change, result)| result.with_target(&change.target))
             .collect()
     }
 }
@@ -316,14 +316,14 @@ pub struct Abort {
     /// The newest run.
     pub run: RunId,
     /// What the start was changing, in bytewise order of component; empty where it changed nothing, as an `exec` does.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentAtCommit>,
     /// Why.
     pub reason: Line,
 }
 
 /// A component at a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Component {
+pub struct ComponentAtCommit {
     /// The component.
     pub component: ComponentName,
     /// The commit.
@@ -334,7 +334,7 @@ pub struct Component {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// What was checked, in bytewise order of component.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentAtCommit>,
     /// What came out: never `none`.
     pub verification: VerificationResult,
     /// A remark.

@@ -79,7 +79,7 @@ pub enum AttestationResult {
 
 /// The extension of in-toto's `test-result` that tells how many tests there were, where not all of them are named:
 /// `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
-pub const COUNTS: &str = "gitDeployCounts";
+pub const TEST_COUNTS_KEY: &str = "gitDeployCounts";
 
 /// How many tests went how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +94,8 @@ pub struct TestCounts {
 
 impl Attestation {
     /// How many tests a `test-result` tells of; `None` where it tells of none, and of other types.
-    pub fn tests(&self) -> Option<TestCounts> {
-        let told = self.predicate.get(COUNTS);
+    pub fn test_counts(&self) -> Option<TestCounts> {
+        let told = self.predicate.get(TEST_COUNTS_KEY);
         let number = |list: &str, key: &str| {
             let named = self
                 .predicate

@@ -7,12 +7,12 @@ mod policy;
 use serde::{Deserialize, Serialize};
 
 pub use environment::{
-    Abort, Approve, Baseline, Change, Component, Deployment, Ended, Expire, Finish, Hold, Intent,
-    Kind, Lock, Outcome, Record, Reported, Resume, Revoke, Start, Target, Unlock, Verification,
-    VerificationResult,
+    Abort, Approve, Baseline, ComponentAtCommit, ComponentChange, ComponentResult, Deployment,
+    DeploymentKind, Expire, Finish, Hold, Intent, Lock, Outcome, Record, RecordedResult, Resume,
+    Revoke, Start, Target, Unlock, Verification, VerificationResult,
 };
 pub use evidence::{
-    Artifact, Attestation, AttestationResult, Build, BuildResult, COUNTS, TestCounts, Yank,
+    Artifact, Attestation, AttestationResult, Build, BuildResult, TEST_COUNTS_KEY, TestCounts, Yank,
 };
 pub use policy::{PolicyApprove, PolicyRevoke, Publish};
 

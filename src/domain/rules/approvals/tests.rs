@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::entry::{Action, Intent, Kind, PolicyApprove, Publish, Start};
+use crate::domain::entry::{Action, DeploymentKind, Intent, PolicyApprove, Publish, Start};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
@@ -174,7 +174,7 @@ fn several_commits() {
     let by = |who, to, name: &str| (who, approve(to, &[name]));
     let case = |approvals, web| {
         let mut two = deployment(
-            Kind::Deploy,
+            DeploymentKind::Deploy,
             vec![change("api", 1, None), change("web", 2, None)],
         );
         two.components[1].intent = web;
@@ -204,9 +204,9 @@ fn approved_by() {
     );
     case.deployment().approved_by = vec![parse("bob"), parse("carol")];
     case.fails(RULE, "it says approved by bob, carol");
-    for kind in [Kind::Rollback, Kind::Deploy] {
+    for kind in [DeploymentKind::Rollback, DeploymentKind::Deploy] {
         let mut deployment = deployment(kind, vec![change("catalogue", 1, None)]);
-        deployment.break_glass = (kind == Kind::Deploy).then(|| parse("fire"));
+        deployment.break_glass = (kind == DeploymentKind::Deploy).then(|| parse("fire"));
         let mut case = Case::new(TWO, "prod", "alice", start(1, deployment));
         assert_eq!(case.checks(RULE), []);
         case.deployment().approved_by = vec![parse("bob")];
@@ -226,7 +226,7 @@ fn approved_by() {
 /// A one-off command is approved for what it names, though it changes nothing.
 #[test]
 fn exec() {
-    let mut exec = deployment(Kind::Exec, vec![change("catalogue", 1, Some(1))]);
+    let mut exec = deployment(DeploymentKind::Exec, vec![change("catalogue", 1, Some(1))]);
     exec.components[0].intent = Intent::Unchanged;
     let case = Case::after(
         &one_of("required = 1"),
@@ -313,7 +313,7 @@ fn statement_is_not_believed() {
         run: crate::domain::id::RunId([1; 16]),
         deployment: crate::domain::entry::Deployment {
             approved_by: vec![parse("bob"), parse("carol")],
-            ..deployment(Kind::Deploy, vec![change("catalogue", 1, None)])
+            ..deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)])
         },
     };
     let case = Case::after(TWO, "prod", vec![], "ci", Action::Start(start));

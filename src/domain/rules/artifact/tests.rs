@@ -1,6 +1,6 @@
 //! Built once, registered by somebody who may, and the same all the way.
 
-use crate::domain::entry::{Action, Artifact, Image, Kind, Outcome, VerificationResult};
+use crate::domain::entry::{Action, Artifact, DeploymentKind, Image, Outcome, VerificationResult};
 use crate::domain::id::Digest;
 use crate::domain::rules::testing::{
     Case, change, commit, content, deployment, folded, key, parse, record, start,
@@ -27,7 +27,7 @@ fn registered(of: u8, holding: u8, build: &str) -> Action {
     })
 }
 
-fn with(kind: Kind, builds: &[&str]) -> crate::domain::entry::Deployment {
+fn with(kind: DeploymentKind, builds: &[&str]) -> crate::domain::entry::Deployment {
     let mut change = change("catalogue", 1, None);
     change.target.artifacts = builds.iter().map(|build| image(build)).collect();
     deployment(kind, vec![change])
@@ -38,7 +38,7 @@ fn case(policy: &str, builds: &[&str], evidence: Vec<(&str, Action)>) -> Case {
         policy,
         "prod",
         "alice",
-        start(1, with(Kind::Deploy, builds)),
+        start(1, with(DeploymentKind::Deploy, builds)),
     );
     case.evidence(evidence);
     case
@@ -94,7 +94,7 @@ fn promoted() {
     let evidence = || vec![("ci", registered(1, 1, "a")), ("ci", registered(2, 1, "b"))];
     let before = |build| {
         record(
-            with(Kind::Deploy, &[build]),
+            with(DeploymentKind::Deploy, &[build]),
             Outcome::Succeeded,
             VerificationResult::Passed,
         )
@@ -108,7 +108,7 @@ fn promoted() {
     case(&policy, &["a"], evidence()).unknown(RULE, "not read");
     // It ran before it was registered: deployed there once more, it may go on.
     let bare = record(
-        with(Kind::Deploy, &[]),
+        with(DeploymentKind::Deploy, &[]),
         Outcome::Succeeded,
         VerificationResult::Passed,
     );
@@ -125,7 +125,7 @@ fn promoted() {
 #[test]
 fn rollback() {
     let then = record(
-        with(Kind::Deploy, &["a"]),
+        with(DeploymentKind::Deploy, &["a"]),
         Outcome::Succeeded,
         VerificationResult::Passed,
     );
@@ -134,7 +134,7 @@ fn rollback() {
             REQUIRED,
             "prod",
             "alice",
-            start(1, with(Kind::Rollback, &[build])),
+            start(1, with(DeploymentKind::Rollback, &[build])),
         );
         case.unknown(RULE, "what ran here before was not read");
         let (_, log) = folded("prod", None, vec![("ci", then.clone())]);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::entry::Outcome;
 use crate::domain::entry::{
-    Artifact, Attestation, Baseline, Build, BuildResult, Component, Expire, Image, Lock,
+    Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image, Lock,
     PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
 use crate::domain::id::{Digest, RunId};
@@ -11,7 +11,7 @@ use crate::domain::rules::testing::{
     Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse,
     policy_text, start,
 };
-use crate::domain::state::{Place, Slot, State, Value};
+use crate::domain::state::{Slot, SlotKey, State, Value};
 use crate::domain::time::Span;
 
 /// alice is the admin; bob and ci deploy; carol approves; dana goes back, cd commands; erin is listed, and no more.
@@ -50,22 +50,31 @@ fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'s
     who
 }
 
-fn of(kind: Kind) -> Action {
+fn of(kind: DeploymentKind) -> Action {
     start(1, deployment(kind, vec![change("catalogue", 1, None)]))
 }
 
 /// Each kind of deployment is for those whom the policy names for it, and nobody else.
 #[test]
 fn deployments() {
-    assert_eq!(allowed("prod", &[], &of(Kind::Deploy)), ["bob", "ci"]);
-    assert_eq!(allowed("prod", &[], &of(Kind::Destroy)), ["bob", "ci"]);
-    assert_eq!(allowed("prod", &[], &of(Kind::Rollback)), ["dana"]);
-    assert_eq!(allowed("prod", &[], &of(Kind::Exec)), ["cd"]);
-    assert_eq!(allowed("prod", &[], &of(Kind::Hotfix)), ["carol"]);
-    assert_eq!(allowed("dev", &[], &of(Kind::Hotfix)), [""; 0]);
-    Case::new(POLICY, "dev", "bob", of(Kind::Hotfix))
+    assert_eq!(
+        allowed("prod", &[], &of(DeploymentKind::Deploy)),
+        ["bob", "ci"]
+    );
+    assert_eq!(
+        allowed("prod", &[], &of(DeploymentKind::Destroy)),
+        ["bob", "ci"]
+    );
+    assert_eq!(
+        allowed("prod", &[], &of(DeploymentKind::Rollback)),
+        ["dana"]
+    );
+    assert_eq!(allowed("prod", &[], &of(DeploymentKind::Exec)), ["cd"]);
+    assert_eq!(allowed("prod", &[], &of(DeploymentKind::Hotfix)), ["carol"]);
+    assert_eq!(allowed("dev", &[], &of(DeploymentKind::Hotfix)), [""; 0]);
+    Case::new(POLICY, "dev", "bob", of(DeploymentKind::Hotfix))
         .fails(Rule::Signer, "nobody may deploy a hotfix to dev");
-    Case::new(POLICY, "prod", "erin", of(Kind::Deploy))
+    Case::new(POLICY, "prod", "erin", of(DeploymentKind::Deploy))
         .fails(Rule::Signer, "erin may not deploy to prod: deployers may");
 }
 
@@ -77,16 +86,23 @@ fn break_glass() {
         broken.break_glass = Some(parse("it burns"));
         start(1, broken)
     };
-    assert_eq!(allowed("prod", &[], &glass(Kind::Deploy)), ["dana"]);
-    assert_eq!(allowed("prod", &[], &glass(Kind::Hotfix)), ["dana"]);
-    assert_eq!(allowed("dev", &[], &glass(Kind::Deploy)), [""; 0]);
-    Case::new(POLICY, "prod", "ci", glass(Kind::Deploy)).fails(Rule::Signer, "ci is a machine");
+    assert_eq!(
+        allowed("prod", &[], &glass(DeploymentKind::Deploy)),
+        ["dana"]
+    );
+    assert_eq!(
+        allowed("prod", &[], &glass(DeploymentKind::Hotfix)),
+        ["dana"]
+    );
+    assert_eq!(allowed("dev", &[], &glass(DeploymentKind::Deploy)), [""; 0]);
+    Case::new(POLICY, "prod", "ci", glass(DeploymentKind::Deploy))
+        .fails(Rule::Signer, "ci is a machine");
 }
 
 /// A run belongs to whoever started or last resumed it, a deployer still or not; a stale one to any deployer.
 #[test]
 fn runs() {
-    let begun = of(Kind::Deploy);
+    let begun = of(DeploymentKind::Deploy);
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
     let resume = Action::Resume(Resume {
         start: 1,
@@ -166,7 +182,7 @@ fn locks() {
 /// What else happens in an environment's ledger.
 #[test]
 fn other_actions() {
-    let components = vec![Component {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];
@@ -269,7 +285,7 @@ fn yanks() {
 /// The key decides, not the name in the entry; a removed key is nobody's.
 #[test]
 fn keys() {
-    let mut case = Case::new(POLICY, "prod", "bob", of(Kind::Deploy));
+    let mut case = Case::new(POLICY, "prod", "bob", of(DeploymentKind::Deploy));
     case.passes(Rule::Signer);
     case.key = Some(key("ci"));
     case.fails(Rule::Signer, "the key is ci's, the entry says bob");
@@ -299,7 +315,7 @@ fn retired_keys() {
         case.key = Some(old);
         case
     };
-    let begun = of(Kind::Deploy);
+    let begun = of(DeploymentKind::Deploy);
     retire(Case::new(POLICY, "prod", "bob", begun.clone()))
         .fails(Rule::Signer, "this key of bob is retired");
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::None);
@@ -329,7 +345,7 @@ fn publish(by: &str, text: &str, recovered: bool) -> Case {
     state.insert(
         Slot {
             environment: None,
-            place: Place::Policy,
+            key: SlotKey::Policy,
         },
         Value::Bytes(b"in force"[..].into()),
     );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::entry::{Action, Kind, Outcome, VerificationResult};
+use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult};
 use crate::domain::id::CommitId;
 use crate::domain::policy::Policy;
 use crate::domain::rules::testing::{
@@ -166,7 +166,7 @@ fn absent() {
 #[test]
 fn cannot_tell() {
     let mut push = Push::new("approval");
-    let to = deployment(Kind::Deploy, vec![change("api", 2, Some(1))]);
+    let to = deployment(DeploymentKind::Deploy, vec![change("api", 2, Some(1))]);
     push.history
         .push(("ci", record(to, Outcome::Failed, VerificationResult::None)));
     push.says(

@@ -21,7 +21,7 @@ fn after_one(action: Action) -> Case {
     )
 }
 
-fn one(kind: Kind, to: u8, intent: Intent, said: Option<u8>) -> Action {
+fn one(kind: DeploymentKind, to: u8, intent: Intent, said: Option<u8>) -> Action {
     let mut api = change("api", to, Some(1));
     (api.intent, api.target.content) = (intent, said.map(content));
     start(1, of(kind, vec![api]))
@@ -61,28 +61,28 @@ fn from_is_what_runs() {
     Case::new(POLICY, "prod", "alice", deploy("api", 2, Some(3)))
         .fails(Rule::Content, "not what runs, nothing");
     // The same content again is a deployment like any other.
-    after_one(one(Kind::Deploy, 1, Intent::Change, Some(1))).passes(Rule::Content);
+    after_one(one(DeploymentKind::Deploy, 1, Intent::Change, Some(1))).passes(Rule::Content);
 }
 
 /// Nothing new gets in as "unchanged", nor onto what nobody knows.
 #[test]
 fn unchanged_is_equal() {
-    after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
-    after_one(one(Kind::Deploy, 2, Intent::Unchanged, Some(2)))
+    after_one(one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
+    after_one(one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(2)))
         .fails(Rule::Content, "differs from what runs");
     // A rider that names a version of its own would put it into notes and trailers unseen.
-    let mut named = one(Kind::Deploy, 2, Intent::Unchanged, Some(1));
+    let mut named = one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1));
     if let Action::Start(start) = &mut named {
         start.deployment.components[0].target.version = Some(parse("9.9.9"));
     }
     after_one(named).fails(Rule::Content, "names neither a version");
     let failed = record(
-        of(Kind::Deploy, vec![change("api", 2, Some(1))]),
+        of(DeploymentKind::Deploy, vec![change("api", 2, Some(1))]),
         Outcome::Failed,
         VerificationResult::None,
     );
     let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
-    let wanted = one(Kind::Deploy, 3, Intent::Unchanged, Some(1));
+    let wanted = one(DeploymentKind::Deploy, 3, Intent::Unchanged, Some(1));
     Case::after(POLICY, "prod", history, "alice", wanted)
         .fails(Rule::Content, "nobody knows what runs");
 }
@@ -90,20 +90,20 @@ fn unchanged_is_equal() {
 /// Only what the commit lacks is taken away; a whole environment is taken away as it runs.
 #[test]
 fn destroyed() {
-    after_one(one(Kind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
-    let mut there = after_one(one(Kind::Deploy, 2, Intent::Destroy, None));
+    after_one(one(DeploymentKind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
+    let mut there = after_one(one(DeploymentKind::Deploy, 2, Intent::Destroy, None));
     there
         .facts
         .contents
         .insert((commit(2), parse("api")), Ok(Some(content(2))));
     there.fails(Rule::Content, "only what is absent is destroyed");
-    after_one(one(Kind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
-    after_one(one(Kind::Destroy, 2, Intent::Destroy, None))
+    after_one(one(DeploymentKind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
+    after_one(one(DeploymentKind::Destroy, 2, Intent::Destroy, None))
         .fails(Rule::Content, "destroyed as it runs");
     // A component that has left the policy can still be cleared away.
     let mut gone = change("old", 2, Some(1));
     (gone.intent, gone.target.content) = (Intent::Destroy, None);
-    let wanted = start(1, of(Kind::Deploy, vec![gone]));
+    let wanted = start(1, of(DeploymentKind::Deploy, vec![gone]));
     Case::after(
         POLICY,
         "prod",
@@ -117,8 +117,9 @@ fn destroyed() {
 /// A command is run in what runs.
 #[test]
 fn commanded() {
-    after_one(one(Kind::Exec, 1, Intent::Unchanged, Some(1))).passes(Rule::Content);
-    after_one(one(Kind::Exec, 1, Intent::Unchanged, Some(2))).fails(Rule::Content, "not what runs");
+    after_one(one(DeploymentKind::Exec, 1, Intent::Unchanged, Some(1))).passes(Rule::Content);
+    after_one(one(DeploymentKind::Exec, 1, Intent::Unchanged, Some(2)))
+        .fails(Rule::Content, "not what runs");
 }
 
 /// What was verified is what runs now, not what ran when the check began.
@@ -126,7 +127,7 @@ fn commanded() {
 fn verified() {
     let verification = |byte| {
         Action::Verification(Verification {
-            components: vec![Component {
+            components: vec![ComponentAtCommit {
                 component: parse("api"),
                 commit: commit(byte),
             }],

@@ -1,7 +1,7 @@
 //! Forward unless it is a way back that was good; and never what is on hold.
 
 use super::*;
-use crate::domain::entry::{Baseline, Component, Verification};
+use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
     Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, record, start,
     statement,
@@ -11,7 +11,7 @@ use crate::domain::text::Line;
 const BOUND: &str = "[environments]\nprod = { branch = \"main\", hotfix = {} }\n";
 const FREE: &str = "[environments]\nprod = { hotfix = {} }\n";
 
-fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
+fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
     let history = vec![("alice", ran("catalogue", 1, None))];
     let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
@@ -24,8 +24,8 @@ fn after_one(rest: &str, kind: Kind, to: u8, contains: bool) -> Case {
 /// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
 #[test]
 fn forward() {
-    after_one(BOUND, Kind::Deploy, 2, true).passes(Rule::Direction);
-    let check = after_one(BOUND, Kind::Deploy, 2, false).fails(
+    after_one(BOUND, DeploymentKind::Deploy, 2, true).passes(Rule::Direction);
+    let check = after_one(BOUND, DeploymentKind::Deploy, 2, false).fails(
         Rule::Direction,
         "020202020202 does not contain 010101010101",
     );
@@ -33,12 +33,12 @@ fn forward() {
         check.remedy.as_deref(),
         Some("git deploy record prod 020202020202 --rollback")
     );
-    after_one(FREE, Kind::Deploy, 2, false).passes(Rule::Direction);
-    let mut blind = after_one(BOUND, Kind::Deploy, 2, true);
+    after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::Direction);
+    let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
     blind.facts.contains.clear();
     blind.unknown(Rule::Direction, "not looked up");
     // Equal content goes no way at all, until nobody knows what runs.
-    let mut equal = after_one(BOUND, Kind::Deploy, 2, false);
+    let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
     equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
     equal.passes(Rule::Direction);
 }
@@ -47,9 +47,9 @@ fn forward() {
 #[test]
 fn hotfix() {
     for rest in [BOUND, FREE] {
-        after_one(rest, Kind::Hotfix, 2, true).passes(Rule::Direction);
+        after_one(rest, DeploymentKind::Hotfix, 2, true).passes(Rule::Direction);
         assert_eq!(
-            after_one(rest, Kind::Hotfix, 2, false)
+            after_one(rest, DeploymentKind::Hotfix, 2, false)
                 .fails(Rule::Direction, "does not contain")
                 .remedy,
             None
@@ -61,11 +61,18 @@ fn hotfix() {
 #[test]
 fn holds() {
     let failed = record(
-        deployment(Kind::Deploy, vec![change("catalogue", 2, Some(1))]),
+        deployment(
+            DeploymentKind::Deploy,
+            vec![change("catalogue", 2, Some(1))],
+        ),
         Outcome::RolledBack,
         VerificationResult::None,
     );
-    for kind in [Kind::Deploy, Kind::Hotfix, Kind::Rollback] {
+    for kind in [
+        DeploymentKind::Deploy,
+        DeploymentKind::Hotfix,
+        DeploymentKind::Rollback,
+    ] {
         let history = vec![
             ("alice", ran("catalogue", 1, None)),
             ("alice", failed.clone()),
@@ -84,7 +91,10 @@ fn back(earlier: Vec<Action>) -> Case {
     let history = vec![("alice", ran("catalogue", 2, None))];
     let wanted = start(
         1,
-        deployment(Kind::Rollback, vec![change("catalogue", 1, Some(2))]),
+        deployment(
+            DeploymentKind::Rollback,
+            vec![change("catalogue", 1, Some(2))],
+        ),
     );
     let rest =
         "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
@@ -100,7 +110,7 @@ fn back(earlier: Vec<Action>) -> Case {
 
 fn later(result: VerificationResult) -> Action {
     Action::Verification(Verification {
-        components: vec![Component {
+        components: vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: commit(1),
         }],

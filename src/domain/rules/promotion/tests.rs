@@ -1,7 +1,8 @@
 //! What must have run before, and how well.
 
 use crate::domain::entry::{
-    Action, Baseline, Component, Intent, Kind, Outcome, Unlock, Verification, VerificationResult,
+    Action, Baseline, ComponentAtCommit, DeploymentKind, Intent, Outcome, Unlock, Verification,
+    VerificationResult,
 };
 use crate::domain::rules::testing::{
     Case, change, commit, deploy, deployment, parse, ran, record, start,
@@ -25,14 +26,14 @@ fn case(rest: &str, history: Vec<(&str, Action)>) -> Case {
 
 fn ended(to: u8, outcome: Outcome, verification: VerificationResult) -> Action {
     record(
-        deployment(Kind::Deploy, vec![change("catalogue", to, None)]),
+        deployment(DeploymentKind::Deploy, vec![change("catalogue", to, None)]),
         outcome,
         verification,
     )
 }
 
 fn verification(to: u8, verification: VerificationResult) -> Action {
-    let components = vec![Component {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(to),
     }];
@@ -90,7 +91,10 @@ fn taken_away() {
 /// A hold stops it, and lifting the hold does not make a success of a failure.
 #[test]
 fn holds() {
-    let failed = deployment(Kind::Deploy, vec![change("catalogue", 1, Some(2))]);
+    let failed = deployment(
+        DeploymentKind::Deploy,
+        vec![change("catalogue", 1, Some(2))],
+    );
     let failed = record(failed, Outcome::RolledBack, VerificationResult::None);
     let unlock = Action::Unlock(Unlock {
         component: None,
@@ -117,7 +121,10 @@ fn holds() {
         ],
     )
     .passes(RULE);
-    let mut back = deployment(Kind::Rollback, vec![change("catalogue", 2, Some(1))]);
+    let mut back = deployment(
+        DeploymentKind::Rollback,
+        vec![change("catalogue", 2, Some(1))],
+    );
     back.components[0].intent = Intent::Change;
     let back = record(back, Outcome::Succeeded, VerificationResult::Passed);
     let left = vec![
@@ -173,7 +180,7 @@ fn component_by_component() {
     let policy = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
     let two = |web| {
         let mut two = deployment(
-            Kind::Deploy,
+            DeploymentKind::Deploy,
             vec![change("api", 1, None), change("web", 1, None)],
         );
         two.components[1].intent = web;
@@ -194,7 +201,10 @@ fn component_by_component() {
 #[test]
 fn taking_away() {
     let gone = || {
-        let mut gone = deployment(Kind::Deploy, vec![change("catalogue", 2, Some(1))]);
+        let mut gone = deployment(
+            DeploymentKind::Deploy,
+            vec![change("catalogue", 2, Some(1))],
+        );
         gone.components[0].intent = Intent::Destroy;
         gone.components[0].target.content = None;
         gone

@@ -1,6 +1,6 @@
 //! How long is long enough.
 
-use crate::domain::entry::{Action, Component, Verification, VerificationResult};
+use crate::domain::entry::{Action, ComponentAtCommit, Verification, VerificationResult};
 use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
 use crate::domain::time::Span;
 use crate::domain::verdict::Rule;
@@ -17,7 +17,7 @@ fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
 }
 
 fn verification(verification: VerificationResult) -> Action {
-    let components = vec![Component {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];

@@ -4,22 +4,21 @@
 
 use super::fail;
 use crate::domain::entry::{
-    Abort, Action, Deployment, Ended, Finish, Outcome, Resume, outcome_fits,
+    Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume, outcome_fits,
 };
 use crate::domain::id::RunId;
-use crate::domain::state::{Here, Run};
+use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::verdict::Check;
 
 /// Whether no unfinished run has this id, now or at its start.
-pub(super) fn fresh(here: Here<'_>, run: RunId) -> bool {
-    let began =
-        |open: &Run<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
+pub(super) fn fresh(here: EnvState<'_>, run: RunId) -> bool {
+    let began = |open: &OpenRun<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
     here.runs()
         .iter()
         .all(|open| open.id() != Some(run) && !began(open))
 }
 
-fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
+fn open(here: EnvState<'_>, start: u64, run: RunId) -> Result<OpenRun<'_>, Check> {
     let open = here
         .run(start)
         .ok_or_else(|| fail(format!("run {start} is not open")))?;
@@ -33,7 +32,7 @@ fn open(here: Here<'_>, start: u64, run: RunId) -> Result<Run<'_>, Check> {
     }
 }
 
-pub(super) fn resume(here: Here<'_>, resume: &Resume) -> Vec<Check> {
+pub(super) fn resume(here: EnvState<'_>, resume: &Resume) -> Vec<Check> {
     if here.run(resume.start).is_none() {
         return vec![fail(format!("run {} is not open", resume.start))];
     }
@@ -43,7 +42,7 @@ pub(super) fn resume(here: Here<'_>, resume: &Resume) -> Vec<Check> {
     Vec::new()
 }
 
-pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
+pub(super) fn abort(here: EnvState<'_>, abort: &Abort) -> Option<Check> {
     let run = match open(here, abort.start, abort.run) {
         Ok(run) => run,
         Err(check) => return Some(check),
@@ -59,7 +58,7 @@ pub(super) fn abort(here: Here<'_>, abort: &Abort) -> Option<Check> {
     (!same).then(|| fail("its components or commits are not those that the run was changing"))
 }
 
-pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
+pub(super) fn finish(here: EnvState<'_>, finish: &Finish) -> Vec<Check> {
     let run = match open(here, finish.start, finish.run) {
         Ok(run) => run,
         Err(check) => return vec![check],
@@ -100,7 +99,7 @@ pub(super) fn finish(here: Here<'_>, finish: &Finish) -> Vec<Check> {
 }
 
 /// A component that failed goes back to what ran before and nowhere else; a skip is the fault of a component of the same run.
-pub(super) fn rolled_back(start: &Deployment, ended: &[Ended]) -> Vec<Check> {
+pub(super) fn rolled_back(start: &Deployment, ended: &[ComponentResult]) -> Vec<Check> {
     let mut against = Vec::new();
     for (change, ended) in start.components.iter().zip(ended) {
         let component = &ended.target.component;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, Change, Component, Expire, Finish, Hold, Intent, Lock, Outcome, PolicyRevoke,
-    Resume, VerificationResult,
+    Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Intent, Lock,
+    Outcome, PolicyRevoke, Resume, VerificationResult,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
@@ -38,7 +38,7 @@ fn ended(outcome: Outcome) -> Finish {
 }
 
 fn abort(run: u8, components: &[(&str, u8)]) -> Action {
-    let component = |&(name, number): &(&str, u8)| Component {
+    let component = |&(name, number): &(&str, u8)| ComponentAtCommit {
         component: parse(name),
         commit: commit(number),
     };
@@ -71,7 +71,10 @@ fn an_abort_names_what_was_changing() {
             "alice",
             start(
                 1,
-                of(Kind::Deploy, vec![change("catalogue", 1, None), stays]),
+                of(
+                    DeploymentKind::Deploy,
+                    vec![change("catalogue", 1, None), stays],
+                ),
             ),
         ),
     ];
@@ -103,7 +106,10 @@ fn the_newest_run() {
     }
     after(
         taken.clone(),
-        start(2, of(Kind::Deploy, vec![change("other", 1, None)])),
+        start(
+            2,
+            of(DeploymentKind::Deploy, vec![change("other", 1, None)]),
+        ),
     )
     .fails(Rule::State, "unfinished run");
     after(taken.clone(), resume(1)).fails(Rule::State, "unfinished run");
@@ -122,7 +128,7 @@ fn the_newest_run() {
 fn a_finish_repeats_its_start() {
     type Edit = fn(&mut Finish);
     let edits: [(&str, Edit); 9] = [
-        ("kind", |it| it.kind = Kind::Rollback),
+        ("kind", |it| it.kind = DeploymentKind::Rollback),
         ("approvers", |it| it.approved_by = vec![parse("bob")]),
         ("description", |it| it.description = Some(parse("x"))),
         ("reason to break glass", |it| {
@@ -159,7 +165,7 @@ fn rolled_back() {
     let mut skipped = ended(Outcome::Skipped);
     skipped.components[0].because = Some(parse("nope"));
     open(Action::Finish(skipped)).fails(Rule::State, "because of nope");
-    let wanted = |from| of(Kind::Deploy, vec![change("catalogue", 2, from)]);
+    let wanted = |from| of(DeploymentKind::Deploy, vec![change("catalogue", 2, from)]);
     let Action::Record(mut wrong) = record(
         wanted(Some(1)),
         Outcome::RolledBack,
@@ -210,7 +216,7 @@ fn locks_and_holds() {
         })
     };
     let failed = record(
-        of(Kind::Deploy, vec![change("catalogue", 2, None)]),
+        of(DeploymentKind::Deploy, vec![change("catalogue", 2, None)]),
         Outcome::Failed,
         VerificationResult::None,
     );
@@ -283,7 +289,7 @@ fn hours(hours: u64) -> Time {
 }
 
 fn create(expires: Option<Time>, from: Option<u8>) -> Action {
-    let mut wanted = of(Kind::Deploy, vec![change("catalogue", 1, from)]);
+    let mut wanted = of(DeploymentKind::Deploy, vec![change("catalogue", 1, from)]);
     wanted.expires = expires;
     record(wanted, Outcome::Succeeded, VerificationResult::None)
 }
@@ -355,37 +361,50 @@ fn limit() {
 #[test]
 fn destroyed() {
     let gone = || {
-        let mut gone: Change = change("catalogue", 1, Some(1));
+        let mut gone: ComponentChange = change("catalogue", 1, Some(1));
         (gone.intent, gone.target.content) = (Intent::Destroy, None);
         gone
     };
     let history = || vec![("alice", create(Some(hours(1)), None))];
-    within("pr-7", history(), start(1, of(Kind::Destroy, vec![gone()]))).passes(Rule::State);
-    within("pr-7", history(), start(1, of(Kind::Destroy, vec![])))
-        .fails(Rule::State, "every component that runs");
+    within(
+        "pr-7",
+        history(),
+        start(1, of(DeploymentKind::Destroy, vec![gone()])),
+    )
+    .passes(Rule::State);
+    within(
+        "pr-7",
+        history(),
+        start(1, of(DeploymentKind::Destroy, vec![])),
+    )
+    .fails(Rule::State, "every component that runs");
     after(
         vec![("alice", ran("catalogue", 1, None))],
-        start(1, of(Kind::Destroy, vec![gone()])),
+        start(1, of(DeploymentKind::Destroy, vec![gone()])),
     )
     .fails(Rule::State, "only an ephemeral environment");
-    within("pr-7", vec![], start(1, of(Kind::Destroy, vec![])))
-        .fails(Rule::State, "no environment pr-7 to destroy");
+    within(
+        "pr-7",
+        vec![],
+        start(1, of(DeploymentKind::Destroy, vec![])),
+    )
+    .fails(Rule::State, "no environment pr-7 to destroy");
 }
 
 /// What a failed or given up attempt may have left behind is taken down with the rest, at the commit of that attempt.
 #[test]
 fn attempts_are_destroyed() {
     let begun = || {
-        let mut deployment = of(Kind::Deploy, vec![change("catalogue", 1, None)]);
+        let mut deployment = of(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
         deployment.expires = Some(hours(1));
         start(1, deployment)
     };
     let gone = |commit, from| {
-        let mut gone: Change = change("catalogue", commit, from);
+        let mut gone: ComponentChange = change("catalogue", commit, from);
         (gone.intent, gone.target.content) = (Intent::Destroy, None);
-        start(2, of(Kind::Destroy, vec![gone]))
+        start(2, of(DeploymentKind::Destroy, vec![gone]))
     };
-    let what = vec![Component {
+    let what = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];
@@ -404,7 +423,7 @@ fn attempts_are_destroyed() {
                 action,
             )
         };
-        case(start(2, of(Kind::Destroy, vec![]))).fails(Rule::State, "or was tried");
+        case(start(2, of(DeploymentKind::Destroy, vec![]))).fails(Rule::State, "or was tried");
         for rule in [Rule::State, Rule::Content] {
             case(gone(1, None)).passes(rule);
         }

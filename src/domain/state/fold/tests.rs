@@ -32,7 +32,7 @@ fn part(state: &State, scope: &Scope) -> State {
         let component = path
             .strip_prefix("components/")
             .and_then(|rest| rest.split('/').next());
-        if component.is_none_or(|component| scope.holds(component)) {
+        if component.is_none_or(|component| scope.contains(component)) {
             part.insert(slot.clone(), value.clone());
         }
     }
@@ -63,7 +63,7 @@ proptest! {
         for statement in &chain {
             let entry = verified(statement);
             let whole = fold(&state, &entry, None);
-            prop_assert_eq!(&fold(&part(&state, &Scope::of(statement)), &entry, None), &whole);
+            prop_assert_eq!(&fold(&part(&state, &Scope::for_statement(statement)), &entry, None), &whole);
             state.apply(&whole);
         }
     }
@@ -76,9 +76,9 @@ proptest! {
             state.apply(&fold(&state, &verified(statement), None));
             let environments = state.environments().into_iter().map(Some).chain([None]);
             for environment in environments {
-                let here = state.at(environment.as_ref());
+                let here = state.environment(environment.as_ref());
                 for component in here.components().keys() {
-                    prop_assert!(here.content(component).is_some() && here.verified(component).is_some());
+                    prop_assert!(here.content(component).is_some() && here.newest_verification(component).is_some());
                 }
             }
         }
@@ -101,22 +101,25 @@ fn destroy_leaves_nothing() {
         else {
             continue;
         };
-        let ended = statement.ended();
+        let ended = statement.component_results();
         let all_gone = ended
             .iter()
             .all(|it| it.outcome == crate::domain::entry::Outcome::Destroyed);
-        if deployment.kind != crate::domain::entry::Kind::Destroy || ended.is_empty() || !all_gone {
+        if deployment.kind != crate::domain::entry::DeploymentKind::Destroy
+            || ended.is_empty()
+            || !all_gone
+        {
             continue;
         }
         seen += 1;
         let mut state = State::empty();
         let lock = Slot {
             environment: statement.environment.clone(),
-            place: super::Place::Lock,
+            key: super::SlotKey::Lock,
         };
         state.insert(
             lock,
-            Value::Kept(std::sync::Arc::clone(verified(&statement).kept())),
+            Value::Entry(std::sync::Arc::clone(verified(&statement).stored())),
         );
         state.apply(&fold(&state, &verified(&statement), None));
         assert_eq!(state, State::empty());
@@ -169,7 +172,7 @@ fn what_was_leaned_on_is_used_up() {
     let left = |more: &[Action]| -> Vec<u64> {
         let state = after(&[&approvals, more].concat());
         state
-            .at(None)
+            .environment(None)
             .approvals()
             .map(|(_, sequence, _)| sequence)
             .collect()

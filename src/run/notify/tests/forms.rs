@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{json, notice};
 use crate::domain::entry::{
-    Change, Deployment, Ended, Image, Intent, Kind, Outcome, Target, VerificationResult,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Image, Intent, Outcome, Target,
+    VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::policy::Event;
@@ -14,7 +15,7 @@ fn commit(digit: &str) -> CommitId {
     digit.repeat(40).parse().unwrap()
 }
 
-fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
+fn change(component: &str, from: Option<&str>, intent: Intent) -> ComponentChange {
     let digest = format!("sha256:{}", "9f".repeat(32)).parse().unwrap();
     let target = Target {
         component: component.parse().unwrap(),
@@ -26,7 +27,7 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
             digest,
         }],
     };
-    Change {
+    ComponentChange {
         target,
         from: from.map(commit),
         plan: None,
@@ -34,9 +35,9 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> Change {
     }
 }
 
-fn ended(change: &Change, outcome: Outcome) -> Ended {
+fn ended(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
     let verification = VerificationResult::None;
-    Ended {
+    ComponentResult {
         target: change.target.clone(),
         outcome,
         because: None,
@@ -46,7 +47,7 @@ fn ended(change: &Change, outcome: Outcome) -> Ended {
 }
 
 /// A deployment of everything that may happen to a component at once.
-fn full(event: Event, kind: Kind) -> Notice {
+fn full(event: Event, kind: DeploymentKind) -> Notice {
     let changes = vec![
         change("api", Some("1"), Intent::Change),
         change("new", None, Intent::Change),
@@ -61,7 +62,7 @@ fn full(event: Event, kind: Kind) -> Notice {
         Outcome::Unchanged,
         Outcome::Skipped,
     ];
-    let ends: Vec<Ended> = changes
+    let ends: Vec<ComponentResult> = changes
         .iter()
         .zip(outcomes)
         .map(|(change, outcome)| ended(change, outcome))
@@ -88,7 +89,7 @@ fn pretty(events: &[Vec<u8>]) -> String {
 
 #[test]
 fn messages() {
-    let rolled_back = full(Event::RolledBack, Kind::Deploy);
+    let rolled_back = full(Event::RolledBack, DeploymentKind::Deploy);
     insta::assert_snapshot!("cloudevents", pretty(&cloudevents::all(&rolled_back)));
     insta::assert_snapshot!(
         "slack",
@@ -102,7 +103,7 @@ fn messages() {
         .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
     let types = Event::ALL.map(|(word, event)| {
-        let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
+        let event = json(&cloudevents::one(&full(event, DeploymentKind::Deploy)));
         format!(
             "{word}: {} {}",
             event["type"].as_str().unwrap(),
@@ -110,7 +111,7 @@ fn messages() {
         )
     });
     insta::assert_snapshot!("types", types.join("\n"));
-    let summaries = Event::ALL.map(|(_, event)| full(event, Kind::Deploy).summary());
+    let summaries = Event::ALL.map(|(_, event)| full(event, DeploymentKind::Deploy).summary());
     insta::assert_snapshot!("summaries", summaries.join("\n"));
 }
 
@@ -119,11 +120,11 @@ fn messages() {
 #[test]
 fn what_the_specifications_ask_for() {
     let kinds = [
-        Kind::Deploy,
-        Kind::Rollback,
-        Kind::Hotfix,
-        Kind::Destroy,
-        Kind::Exec,
+        DeploymentKind::Deploy,
+        DeploymentKind::Rollback,
+        DeploymentKind::Hotfix,
+        DeploymentKind::Destroy,
+        DeploymentKind::Exec,
     ];
     let mut ids = std::collections::BTreeSet::new();
     let mut count = 0;
@@ -256,7 +257,10 @@ fn services_and_environments() {
         "service.deployed new",
         "service.removed old",
     ];
-    assert_eq!(types(&full(Event::RolledBack, Kind::Deploy)), services);
+    assert_eq!(
+        types(&full(Event::RolledBack, DeploymentKind::Deploy)),
+        services
+    );
     let one = |kind, from| {
         let changes = vec![change("api", from, Intent::Change)];
         let ends = [ended(&changes[0], Outcome::Succeeded)];
@@ -266,21 +270,27 @@ fn services_and_environments() {
         notice.expires = Some(notice.time);
         types(&notice)
     };
-    assert_eq!(one(Kind::Deploy, Some("1")), ["service.upgraded api"]);
     assert_eq!(
-        one(Kind::Deploy, None),
+        one(DeploymentKind::Deploy, Some("1")),
+        ["service.upgraded api"]
+    );
+    assert_eq!(
+        one(DeploymentKind::Deploy, None),
         ["service.deployed api", "environment.created prod"]
     );
-    assert_eq!(one(Kind::Rollback, Some("1")), ["service.rolledback api"]);
-    assert_eq!(one(Kind::Exec, Some("1")), [""; 0]);
-    let destroyed = types(&full(Event::Succeeded, Kind::Destroy));
+    assert_eq!(
+        one(DeploymentKind::Rollback, Some("1")),
+        ["service.rolledback api"]
+    );
+    assert_eq!(one(DeploymentKind::Exec, Some("1")), [""; 0]);
+    let destroyed = types(&full(Event::Succeeded, DeploymentKind::Destroy));
     assert_eq!(destroyed.last().unwrap(), "environment.deleted prod");
 }
 
 /// Nothing that a commit or a command says makes a message too long, calls everybody, or drives what shows it.
 #[test]
 fn hostile_words() {
-    let mut notice = full(Event::Failed, Kind::Deploy);
+    let mut notice = full(Event::Failed, DeploymentKind::Deploy);
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());
     notice.components = (0..5_000).map(|_| notice.components[0].clone()).collect();
