@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{Action, ComponentResult, Deployment, Outcome, StoredEntry, VerificationResult};
+use super::entry::{
+    Action, ComponentResult, Deployment, Outcome, RunStep, StoredEntry, VerificationResult,
+};
 use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
@@ -224,14 +226,6 @@ struct Reader<'a, 'c> {
 impl<'a> Reader<'a, '_> {
     fn entry(&mut self, order: usize, kept: &'a Arc<StoredEntry>) {
         match &kept.statement.action {
-            Action::Baseline(_) | Action::Record(_) => {
-                let deployment = kept.statement.deployment();
-                self.ended(order, kept, &kept.statement.component_results(), deployment);
-            }
-            Action::Finish(it) => {
-                let deployment = self.starts.get(&it.start).copied();
-                self.ended(order, kept, &it.components, deployment);
-            }
             Action::Abort(it) => {
                 if let Some(mine) = it
                     .components
@@ -267,7 +261,13 @@ impl<'a> Reader<'a, '_> {
                     self.verified(it_of.commit, kept.statement.at, it.verification)
                 });
             }
-            _ => {}
+            action => {
+                let deployment = match action.run_step() {
+                    Some(RunStep::Ends { start, .. }) => self.starts.get(&start).copied(),
+                    _ => action.deployment(),
+                };
+                self.ended(order, kept, &kept.statement.component_results(), deployment);
+            }
         }
     }
 

@@ -4,22 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::History;
-use crate::domain::entry::{Action, Outcome, StoredEntry};
+use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
 use crate::domain::history::{History as Past, Stay};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
 use crate::git::error::Result;
-
-/// The actions that say what runs and how it is.
-const DEEDS: [&str; 6] = [
-    "baseline",
-    "start",
-    "finish",
-    "record",
-    "abort",
-    "verification",
-];
 
 /// The entries of an environment that say what ran there, newest first: all since `since`, and further back to the start of each
 /// run among them, and to the success that put a content there with which `commit` rode along.
@@ -42,15 +32,14 @@ pub fn deeds_since(
         }
         let here = member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) {
+        if !here || passed.mention.history_role() == HistoryRole::None {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
-        match &kept.statement.action {
-            Action::Start(_) => drop(ended.remove(&kept.statement.sequence)),
-            Action::Finish(it) => drop(ended.insert(it.start)),
-            Action::Abort(it) => drop(ended.insert(it.start)),
-            _ => {}
+        match kept.statement.action.run_step() {
+            Some(RunStep::Starts { .. }) => drop(ended.remove(&kept.statement.sequence)),
+            Some(RunStep::Ends { start, .. }) => drop(ended.insert(start)),
+            Some(RunStep::Resumes { .. }) | None => {}
         }
         for it in kept.statement.component_results() {
             match it.outcome {
@@ -96,7 +85,7 @@ pub fn newest_good<T>(
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
+        if !here || passed.mention.history_role() == HistoryRole::None || !open.keys().any(named) {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;

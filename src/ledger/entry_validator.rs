@@ -211,7 +211,7 @@ impl<'a> Judge<'a> {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
         };
-        if vouches(&kept.statement.action) {
+        if kept.statement.action.info().vouches {
             self.gatherer.remember_signer(id, *entry.key());
         }
         let policy_text = match self.policy_text(&commit, &entry) {
@@ -422,17 +422,6 @@ impl<'a> Judge<'a> {
             Some(Box::new(facts)),
         )
     }
-}
-
-/// Whether somebody's word stands in it, which counts only as long as its signer does.
-fn vouches(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Attestation(_)
-            | Action::Artifact(_)
-            | Action::Approve(_)
-            | Action::PolicyApprove(_)
-    )
 }
 
 /// All keys of a policy, retired ones too.

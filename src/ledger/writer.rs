@@ -339,7 +339,9 @@ impl Writer<'_> {
             .facts(policy, &request, &others, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.manner.recover);
         let counted = counting(policy, &request, &facts, statement.at);
-        set_approvers(&mut statement, counted.into_iter().collect());
+        statement
+            .action
+            .set_approved_by(counted.into_iter().collect());
         let request = Request::Entry {
             statement: &statement,
             key: key.as_ref(),
@@ -497,16 +499,6 @@ fn sign(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, Appen
     let signature = signer.sign(&bytes, &statement.trusted_comment())?;
     let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
     Ok(verify_entry(entry, [&signer.public_key()])?)
-}
-
-/// Says whose approvals count, where the action says so.
-fn set_approvers(statement: &mut Statement, people: Vec<Person>) {
-    match &mut statement.action {
-        Action::Start(it) => it.deployment.approved_by = people,
-        Action::Record(it) => it.deployment.approved_by = people,
-        Action::Publish(it) => it.approved_by = people,
-        _ => {}
-    }
 }
 
 /// Waits a little, differently from everyone else who lost the same race.

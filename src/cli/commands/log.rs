@@ -10,7 +10,7 @@ use clap::builder::RangedU64ValueParser;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::{HistoryRole, RunStep, Statement};
 use crate::domain::id::EntryId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
@@ -40,9 +40,6 @@ pub struct Args {
     #[arg(long)]
     all: bool,
 }
-
-/// The actions that are deployments; a start only while it is unfinished.
-const DEPLOYMENTS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
 
 /// Prints the log.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -125,10 +122,9 @@ fn wanted(
     if args.by.is_none() && args.change.is_none() {
         return Ok(true);
     }
-    let start = match &statement.action {
-        Action::Finish(it) => Some(it.start),
-        Action::Abort(it) => Some(it.start),
-        _ => None,
+    let start = match statement.action.run_step() {
+        Some(RunStep::Ends { start, .. }) => Some(start),
+        Some(RunStep::Starts { .. } | RunStep::Resumes { .. }) | None => None,
     };
     // Sequences have no gaps, so the start is so many steps back.
     let steps =
@@ -166,14 +162,19 @@ impl Filter {
             .member
             .as_ref()
             .is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        // Of the starts only the unfinished are shown.
         let open = mention.action != "start"
             || passed
                 .previous
                 .is_some_and(|id| self.unfinished.contains(&id));
+        let is_deployment = matches!(
+            mention.history_role(),
+            HistoryRole::Request | HistoryRole::Outcome
+        );
         let named =
             |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
         let of_component = self.components.is_empty() || self.components.iter().any(named);
-        here && of_component && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
+        here && of_component && (self.all || is_deployment && open)
     }
 }
 

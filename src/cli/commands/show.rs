@@ -6,7 +6,7 @@ use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Context, Failure, Kind, OrFail as _};
 use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry,
+    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry, Tone,
     VerificationResult,
 };
 use crate::domain::history::{Failure as Fault, History, Latest};
@@ -96,7 +96,7 @@ impl Teller<'_> {
         Ok(found
             .iter()
             .rev()
-            .filter_map(|(id, kept)| fact(*id, kept))
+            .map(|(id, kept)| fact(*id, kept))
             .collect())
     }
 
@@ -251,8 +251,8 @@ fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> 
     })
 }
 
-/// What an entry of the evidence says.
-fn fact(entry: EntryId, kept: &StoredEntry) -> Option<Fact> {
+/// Says what an entry of the evidence says. One that has no words here gets those of the log.
+fn fact(entry: EntryId, kept: &StoredEntry) -> Fact {
     let (what, good, detail) = match &kept.statement.action {
         Action::Build(it) => match it.result {
             BuildResult::Succeeded => ("built", true, it.component.to_string()),
@@ -274,18 +274,21 @@ fn fact(entry: EntryId, kept: &StoredEntry) -> Option<Fact> {
         }
         Action::Attestation(it) => attested(it),
         Action::Yank(it) => ("yanked", false, format!("\"{}\"", it.reason)),
-        Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.reason)),
-        _ => return None,
+        Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.0.reason)),
+        other => {
+            let text = other.body().log();
+            (text.verb, text.tone != Tone::Bad, text.object)
+        }
     };
     let statement = &kept.statement;
-    Some(Fact {
+    Fact {
         what,
         good,
         detail,
         by: statement.by.clone(),
         at: statement.at,
         entry,
-    })
+    }
 }
 
 fn attested(it: &Attestation) -> (&'static str, bool, String) {

@@ -3,7 +3,7 @@
 use crate::cli::workspace::Workspace;
 use crate::cli::yank_args::What;
 use crate::cli::{Context, Failure, append_report};
-use crate::domain::entry::Action;
+use crate::domain::entry::{Action, Unyank};
 
 /// Put a yanked commit or artifact back into circulation: for the person who yanked it, or an admin
 #[derive(clap::Args)]
@@ -16,9 +16,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let subject = args.what.subject(&workspace)?;
-    let appended = args
-        .what
-        .append(context, &workspace, &subject, Action::Unyank)?;
+    let appended = args.what.append(context, &workspace, &subject, |yank| {
+        Action::Unyank(Unyank(yank))
+    })?;
     let sentence = format!(
         "{subject} is in circulation again, says {}.",
         appended.statement.by

@@ -146,7 +146,7 @@ fn may(ctx: &Context<'_>, statement: &Statement) -> Known<Objection> {
         },
         // Anyone listed may stop something from spreading.
         Action::Yank(_) => None,
-        Action::Unyank(it) => unyanks(ctx, it, by, person)?,
+        Action::Unyank(it) => unyanks(ctx, &it.0, by, person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) => {
             objection(admin()?, || format!("{by} is not an admin of the policy"))
         }

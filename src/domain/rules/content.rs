@@ -4,7 +4,8 @@
 
 use super::{Context, Known, Request, answer, unless};
 use crate::domain::entry::{
-    Action, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent, Publish,
+    Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent,
+    Publish,
 };
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -24,38 +25,12 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let against = match &statement.action {
         Action::Start(it) => deployment(ctx, &it.deployment),
         Action::Record(it) => deployment(ctx, &it.deployment),
-        Action::Baseline(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|target| {
-                known(ctx, &target.component)
-                    .or_else(|| is(ctx, &target.component, target.commit, target.content))
-            })
-            .collect()),
         Action::Verification(it) => verification(ctx, &it.components),
-        Action::Approve(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|component| known(ctx, component))
-            .collect()),
-        Action::Lock(it) => Ok(it
-            .component
-            .iter()
-            .filter_map(|component| known(ctx, component))
-            .collect()),
-        Action::Unlock(it) => Ok(it
-            .commit
-            .iter()
-            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
-            .filter_map(|(commit, hold)| is(ctx, &hold.component, commit, Some(hold.content)))
-            .collect()),
-        Action::Build(it) => Ok(known(ctx, &it.component).into_iter().collect()),
-        Action::Artifact(it) => Ok(known(ctx, &it.component)
-            .or_else(|| is(ctx, &it.component, it.commit, Some(it.content)))
-            .into_iter()
-            .collect()),
         Action::Publish(it) => publish(ctx, it, policy_text),
-        _ => Ok(Vec::new()),
+        action => {
+            let claims = action.body().code_claims();
+            Ok(claims.iter().filter_map(|it| claim(ctx, it)).collect())
+        }
     };
     answer(
         Rule::Content,
@@ -65,6 +40,18 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
+}
+
+/// Whether what an action states about a component is so.
+fn claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
+    let unknown = claim
+        .must_be_known
+        .then(|| known(ctx, claim.component))
+        .flatten();
+    unknown.or_else(|| {
+        let (commit, content) = claim.content?;
+        is(ctx, claim.component, commit, content)
+    })
 }
 
 fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {

@@ -3,7 +3,7 @@
 //! An entry that got in with a clock ahead must not lock a ledger until that time: whoever follows may take the very same time.
 
 use super::{Context, Request, SKEW, unless};
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::Statement;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Rule};
 
@@ -70,17 +70,14 @@ fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
 
 /// What ends, ends later than it begins.
 fn ends(statement: &Statement) -> Option<Check> {
-    let expires = match &statement.action {
-        Action::Approve(it) => Some(it.expires),
-        Action::Expire(it) => Some(it.expires),
-        _ => statement.deployment().and_then(|it| it.expires),
-    }?;
+    let expires = statement.expires()?;
     (expires <= statement.at).then(|| fail(format!("it ends at {expires}, before it begins")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::entry::Action;
     use crate::domain::rules::CommitFact;
     use crate::domain::rules::testing::{Case, approve, commit, deploy, noon};
     use crate::domain::time::Span;

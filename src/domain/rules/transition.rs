@@ -40,7 +40,10 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
         }
         Action::Record(it) => {
             against.extend(deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::rolled_back(&it.deployment, &it.component_results()));
+            against.extend(runs::rolled_back(
+                &it.deployment,
+                &statement.component_results(),
+            ));
         }
         Action::Resume(it) => against.extend(runs::resume(here, it)),
         Action::Finish(it) => against.extend(runs::finish(here, it)),
@@ -67,7 +70,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Known<Vec<Check>> {
             against.extend(entered.map(|target| begun(ctx, target)));
         }
         Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(yanked(state, it), "it is not yanked"),
+        Action::Unyank(it) => require(yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => {
             let own = state.policy_approvals().any(|kept| {
                 let digest = match &kept.statement.action {

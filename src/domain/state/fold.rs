@@ -28,7 +28,7 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
     };
     drop_expired(state, statement, &mut edits);
     match &statement.action {
-        Action::Baseline(it) => it.component_results().iter().for_each(|ended| edits.record_success(ended)),
+        Action::Baseline(_) => statement.component_results().iter().for_each(|result| edits.record_success(result)),
         Action::Start(it) => {
             edits.store_entry(SlotKey::RunStart(statement.sequence));
             edits.store_entry(SlotKey::RunOwner(statement.sequence));
@@ -42,7 +42,7 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
             if it.deployment.expires.is_some() {
                 edits.store_entry(SlotKey::Expires);
             }
-            fold_results(state, &it.deployment, &it.component_results(), None, &mut edits);
+            fold_results(state, &it.deployment, &statement.component_results(), None, &mut edits);
         }
         Action::Abort(it) => fold_abort(it, &mut edits),
         Action::Verification(it) => {
@@ -68,8 +68,8 @@ pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) 
             }
         }
         Action::Expire(_) => edits.store_entry(SlotKey::Expires),
-        Action::Yank(it) => yank_key(it).into_iter().for_each(|place| edits.store_entry(place)),
-        Action::Unyank(it) => yank_key(it).into_iter().for_each(|place| edits.clear(place)),
+        Action::Yank(it) => yank_key(it).into_iter().for_each(|key| edits.store_entry(key)),
+        Action::Unyank(it) => yank_key(&it.0).into_iter().for_each(|key| edits.clear(key)),
         Action::Publish(_) => {
             edits.clear_where(state, |slot| matches!(slot.key, SlotKey::PolicyApproval { .. }));
             if let Some(text) = policy {

@@ -43,44 +43,7 @@ impl Scope {
         if statement.environment.is_some() {
             return Self::All;
         }
-        let names: BTreeSet<ComponentName> = match &statement.action {
-            Action::Start(_) | Action::Record(_) => statement
-                .deployment()
-                .into_iter()
-                .flat_map(|it| &it.components)
-                .map(|it| it.target.component.clone())
-                .collect(),
-            Action::Finish(it) => it
-                .components
-                .iter()
-                .map(|ended| ended.target.component.clone())
-                .collect(),
-            Action::Baseline(it) => it
-                .components
-                .iter()
-                .map(|target| target.component.clone())
-                .collect(),
-            Action::Abort(it) => it
-                .components
-                .iter()
-                .map(|component| component.component.clone())
-                .collect(),
-            Action::Verification(it) => it
-                .components
-                .iter()
-                .map(|component| component.component.clone())
-                .collect(),
-            Action::Approve(it) => it.components.iter().cloned().collect(),
-            Action::Lock(it) => it.component.iter().cloned().collect(),
-            Action::Unlock(it) => it
-                .component
-                .iter()
-                .cloned()
-                .chain(it.holds.iter().map(|hold| hold.component.clone()))
-                .collect(),
-            _ => BTreeSet::new(),
-        };
-        Self::Components(names)
+        Self::Components(statement.components())
     }
 
     /// Whether a component is in it.
@@ -205,11 +168,7 @@ pub struct OpenRun<'a> {
 impl<'a> OpenRun<'a> {
     /// Under which `run` it goes on: that of its newest start or resume. Always there in a run that the rules let in.
     pub fn id(&self) -> Option<RunId> {
-        match &self.owner.statement.action {
-            Action::Start(start) => Some(start.run),
-            Action::Resume(resume) => Some(resume.run),
-            _ => None,
-        }
+        Some(self.owner.statement.action.run_step()?.run())
     }
 
     /// What its start asked for. Always there in a run that the rules let in.
@@ -256,23 +215,9 @@ impl<'a> EnvState<'a> {
     /// knows what it left behind.
     pub fn present_commit(self, component: &ComponentName) -> Option<CommitId> {
         self.commit(component).or_else(|| {
-            let statement = &self.unknown_since(component)?.statement;
-            if let Action::Abort(it) = &statement.action {
-                return Some(
-                    it.components
-                        .iter()
-                        .find(|it| it.component == *component)?
-                        .commit,
-                );
-            }
-            Some(
-                statement
-                    .component_results()
-                    .into_iter()
-                    .find(|it| it.target.component == *component)?
-                    .target
-                    .commit,
-            )
+            self.unknown_since(component)?
+                .statement
+                .commit_of(component)
         })
     }
 
@@ -429,9 +374,6 @@ impl<'a> EnvState<'a> {
 
     /// When the environment ends, if it does.
     pub fn expires(self) -> Option<Time> {
-        match &self.expiry_entry()?.statement.action {
-            Action::Expire(it) => Some(it.expires),
-            _ => self.expiry_entry()?.statement.deployment()?.expires,
-        }
+        self.expiry_entry()?.statement.expires()
     }
 }

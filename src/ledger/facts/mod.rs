@@ -22,7 +22,7 @@ pub use behind::Behind;
 pub use history::{History, Passed, Step};
 pub use path_commits::Way;
 
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::{Action, CommitRole, Statement};
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
@@ -374,16 +374,7 @@ impl<'a> Gatherer<'a> {
         let Request::Entry { statement, .. } = request else {
             return false;
         };
-        let word = matches!(
-            statement.action,
-            Action::Approve(_)
-                | Action::Revoke(_)
-                | Action::Build(_)
-                | Action::Artifact(_)
-                | Action::Attestation(_)
-                | Action::Yank(_)
-                | Action::Unyank(_)
-        );
+        let word = statement.action.info().commits == CommitRole::MayBeMissing;
         self.branches == Branches::AsEntered && word && statement.commits().contains(&commit)
     }
 

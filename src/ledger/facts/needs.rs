@@ -141,14 +141,12 @@ impl<'a> Ask<'a> {
         if let Some(deployment) = deployment {
             return self.deployment(deployment);
         }
+        let claims = action.body().code_claims();
+        self.contents.extend(claims.into_iter().filter_map(|claim| {
+            let (commit, _) = claim.content?;
+            Some((commit, claim.component.clone()))
+        }));
         match action {
-            Action::Baseline(it) => {
-                self.contents.extend(
-                    it.components
-                        .iter()
-                        .map(|target| (target.commit, target.component.clone())),
-                );
-            }
             Action::Finish(it) => {
                 let there = it
                     .components
@@ -158,19 +156,8 @@ impl<'a> Ask<'a> {
                 self.contents
                     .extend(there.map(|target| (target.commit, target.component.clone())));
             }
-            Action::Artifact(it) => {
-                self.contents.push((it.commit, it.component.clone()));
-                // Another digest may be registered already.
-                self.needs.insert(Need::Evidence);
-            }
-            Action::Unlock(it) => {
-                let commit = it.commit.into_iter();
-                self.contents.extend(commit.flat_map(|commit| {
-                    it.holds
-                        .iter()
-                        .map(move |hold| (commit, hold.component.clone()))
-                }));
-            }
+            // Another digest may be registered already.
+            Action::Artifact(_) => drop(self.needs.insert(Need::Evidence)),
             Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
             _ => {}
         }

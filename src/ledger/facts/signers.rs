@@ -160,7 +160,7 @@ impl Gatherer<'_> {
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {
-            if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
+            if kept.statement.action.info().vouches {
                 let key: Known<PublicKey> = self
                     .signer(policy, &kept.statement.ledger, *id)
                     .map_err(|error| words(&error));

@@ -1,5 +1,6 @@
 //! A ledger as a replay needs it: where its deployments stand, and where it was at any moment.
 
+use crate::domain::entry::HistoryRole;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
@@ -45,7 +46,7 @@ impl Log {
             // Whatever has a link has a parent.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
-                previous.filter(|_| matches!(&*mention.action, "start" | "record"))
+                previous.filter(|_| mention.history_role() == HistoryRole::Request)
             {
                 log.deployments
                     .extend(ledger.is_environment().then_some(Place { id, previous }));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::log::{Log, Place};
-use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent, Statement, Target};
+use crate::domain::entry::{Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -170,7 +170,7 @@ impl Met<'_> {
             .is_some_and(|it| it.branch_tip.is_none());
         let mut verdict = self.ask(policy, statement, |statement, facts| {
             let foreign = foreign(policy, statement, facts);
-            if let Some(deployment) = deployment(statement) {
+            if let Some(deployment) = statement.action.deployment_mut() {
                 complete(deployment, facts);
             }
             foreign
@@ -191,7 +191,7 @@ impl Met<'_> {
     /// The same with no glass broken, where it was.
     pub fn unbroken(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
-        deployment(&mut statement)?.break_glass.take()?;
+        statement.action.deployment_mut()?.break_glass.take()?;
         let (chain, state, policies) = (
             self.chain.clone(),
             self.state.clone(),
@@ -234,18 +234,10 @@ impl Met<'_> {
         let approvers = counting(policy, &request(&statement), &facts, statement.at)
             .into_iter()
             .collect();
-        if let Some(deployment) = deployment(&mut statement) {
+        if let Some(deployment) = statement.action.deployment_mut() {
             deployment.approved_by = approvers;
         }
         evaluate(policy, &request(&statement), &facts, statement.at)
-    }
-}
-
-fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
-    match &mut statement.action {
-        Action::Start(it) => Some(&mut it.deployment),
-        Action::Record(it) => Some(&mut it.deployment),
-        _ => None,
     }
 }
 
