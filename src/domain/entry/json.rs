@@ -76,7 +76,7 @@ struct OutPredicate<'a> {
     fields: &'a Action,
 }
 
-/// Read in passes over the same bytes, each for its own part: no tree of values stands in between.
+/// Entries are read in passes over the same bytes, each for its own part, without a tree of values in between.
 #[derive(Deserialize)]
 struct In<T> {
     predicate: T,
@@ -106,7 +106,7 @@ struct InPredicate {
 }
 
 /// Returns the subjects of a statement; if its action has none, the previous entry, since in-toto wants one. Every commit of
-/// [`Statement::commits`] is among them, so that whoever indexes statements by subject misses none.
+/// [`Statement::commits`] is among them, so that an index of statements by subject misses none.
 fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
     let mut subjects = statement.action.body().subjects();
     if subjects.is_empty() {

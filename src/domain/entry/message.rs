@@ -23,7 +23,7 @@ pub(super) fn print(statement: &Statement) -> String {
     text
 }
 
-/// Writes the trailers: the action and where it was, what the action names, and who.
+/// Writes the trailers: the action and its environment, what the action names, and people.
 fn write_trailers(statement: &Statement, text: &mut String) -> std::fmt::Result {
     let mut line = |key: &str, value: &dyn std::fmt::Display| {
         write_line(text, key, value)?;

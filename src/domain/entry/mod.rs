@@ -1,4 +1,4 @@
-//! Entries: what a ledger says, one signed statement a commit.
+//! Entries: what a ledger holds, one signed statement per commit.
 //!
 //! An entry is an in-toto Statement v1 (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>). Its exact bytes
 //! are what is signed and kept; [`Statement`] is what they mean. There is one spelling of every statement, so whatever parses
@@ -51,7 +51,7 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of our predicate.
 pub const PREDICATE_TYPE: &str = "urn:git-deploy:entry:v1";
 
-/// What an entry says, and the one place in one ledger of one project where it may stand.
+/// What an entry says, and the one place in one ledger of one project that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// When it was signed.
@@ -60,7 +60,7 @@ pub struct Statement {
     pub by: Person,
     /// On whose behalf, where a machine signs for a person.
     pub requested_by: Option<Person>,
-    /// The ledger it stands in.
+    /// Its ledger.
     pub ledger: LedgerName,
     /// The environment, where the ledger is a pattern's: `pr-17` in the ledger `pr`.
     pub environment: Option<EnvName>,

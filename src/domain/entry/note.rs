@@ -10,7 +10,7 @@ use crate::domain::text::Line;
 
 /// Writes the line for `commit`, without a newline; `None` if the entry is not about it.
 ///
-/// Shape: time, verb, environment, what, who, and the ledger commit that says so:
+/// It holds time, verb, environment, what, who, and the ledger commit:
 /// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.
 pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option<String> {
     if !statement.commits().contains(&commit) {

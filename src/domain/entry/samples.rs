@@ -14,7 +14,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
-/// A few ids, so that random statements speak of the same things.
+/// Returns one of a few ids, so that random statements are about the same things.
 pub(crate) fn oid() -> impl Strategy<Value = Oid> {
     (1u8..6).prop_map(|byte| Oid::from_bytes(&[byte; 20]).unwrap())
 }
@@ -220,7 +220,7 @@ pub(crate) fn result(component: ComponentName) -> impl Strategy<Value = Componen
     )
 }
 
-/// Any results of the components of a deployment.
+/// Returns any results of the components of a deployment.
 pub(crate) fn recorded_results(
     deployment: &Deployment,
 ) -> impl Strategy<Value = Vec<RecordedResult>> + use<> {
@@ -245,12 +245,12 @@ pub(crate) trait Sample: Sized {
     fn sample(ephemeral: bool) -> BoxedStrategy<Self>;
 }
 
-/// Any action of a kind of ledger.
+/// Returns any action of a kind of ledger.
 fn action(ledger: LedgerKind, ephemeral: bool) -> impl Strategy<Value = Action> {
     prop::strategy::Union::new(Action::samples(ledger, ephemeral))
 }
 
-/// Any statement that prints.
+/// Returns any statement that prints.
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     let pr: Option<EnvName> = Some("pr-17".parse().unwrap());
     let place = prop_oneof![
@@ -309,7 +309,7 @@ trait Pipe: Sized {
 
 impl Pipe for LedgerName {}
 
-/// A statement as an entry whose signature somebody is said to have checked.
+/// Makes an entry of a statement, and marks its signature as checked.
 pub(crate) fn verified(statement: &Statement) -> Entry {
     let bytes = statement.print().unwrap();
     Entry::<Unverified>::parse(&bytes, b"")

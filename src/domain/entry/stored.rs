@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{ParseError, Statement, json};
 use crate::domain::id::PublicKey;
 
-/// Marks an entry whose signature nobody has checked.
+/// Marks an entry whose signature is not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unverified;
-/// Marks an entry whose signature fits its bytes, its place and this one public key.
+/// Marks an entry whose signature is checked: it fits the bytes, the place in the ledger and this one public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified(PublicKey);
 

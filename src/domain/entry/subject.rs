@@ -8,7 +8,7 @@ use super::{ComponentAtCommit, Image, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::ComponentName;
 
-/// One subject: a name with the commit or digest that it stands for.
+/// One subject: a name with a commit or digest.
 #[derive(Debug, Serialize)]
 pub(crate) struct Subject<'a> {
     name: &'a str,
@@ -42,7 +42,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Makes the subject of a commit that stands for no component.
+    /// Makes the subject of a commit without a component.
     pub fn commit(commit: CommitId) -> Self {
         Self::named_commit("commit", commit)
     }

@@ -86,7 +86,7 @@ proptest! {
         }
     }
 
-    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it speaks of is missing there.
+    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it is about is missing there.
     #[test]
     fn subjects_name_every_commit(statement in statement()) {
         let bytes = statement.print().unwrap();
@@ -97,7 +97,7 @@ proptest! {
         }
     }
 
-    /// A note is one line, there for each commit that the entry speaks of and for no other.
+    /// A note is one line, there for each commit that the entry is about, and for no other.
     #[test]
     fn one_note_a_commit(statement in statement()) {
         let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());

@@ -11,7 +11,7 @@ use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 
-/// What stands before each key.
+/// The prefix of each key.
 const PREFIX: &str = "Deploy-";
 
 /// One trailer of an action: its key, and its value as it is printed.

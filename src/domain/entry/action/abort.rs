@@ -20,7 +20,7 @@ pub struct Abort {
     pub start: u64,
     /// The newest run.
     pub run: RunId,
-    /// What the start was changing, in bytewise order of component; empty where it changed nothing, as an `exec` does.
+    /// What the start was changing, in bytewise order of component; empty if it changed nothing, as for an `exec`.
     pub components: Vec<ComponentAtCommit>,
     /// Why.
     pub reason: Line,

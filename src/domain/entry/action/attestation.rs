@@ -14,28 +14,28 @@ use crate::domain::text::is_plain;
 
 use InvalidError::Contradiction;
 
-/// How deep a predicate may be nested: the parser reads 127 levels, and a predicate stands two deep.
+/// How deep a predicate may be nested: the parser reads 127 levels, and a predicate is two deep.
 const MAX_PREDICATE_DEPTH: usize = 125;
 
-/// Somebody vouches for a commit, or for it in one environment.
+/// A signer vouches for a commit, or for it in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attestation {
     /// The commit.
     pub commit: CommitId,
-    /// Where it was looked at.
+    /// The environment in which it was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvName>,
     /// The in-toto predicate type: a URI.
     pub predicate_type: Line,
-    /// The suite of checks, where there are several.
+    /// The suite of checks, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<Label>,
     /// The predicate.
     pub predicate: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What an attestation says of its commit.
+/// What an attestation says about its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttestationResult {
     /// Good.
@@ -48,7 +48,7 @@ pub enum AttestationResult {
 /// `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
 pub const TEST_COUNTS_KEY: &str = "gitDeployCounts";
 
-/// How many tests went how.
+/// The numbers of tests by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestCounts {
     /// Passed.

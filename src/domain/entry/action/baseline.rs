@@ -17,10 +17,10 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// Admin's word on what already runs.
+/// An admin states what already runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// What runs, in bytewise order of component.
+    /// The running components, in bytewise order.
     pub components: Vec<Target>,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]

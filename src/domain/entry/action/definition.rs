@@ -1,7 +1,7 @@
 //! What the definition of an action consists of: facts that are fixed for it ([`ActionInfo`]) and what follows from its fields
 //! ([`ActionBody`], and one more trait for the ledgers of environments and of the policy).
 //!
-//! The methods have no defaults, but one that is only slow: whoever adds an action has to decide each of them.
+//! The methods have no defaults, except one that is only slow, so that a new action has to decide on each of them.
 
 use serde::de::DeserializeOwned;
 
@@ -125,7 +125,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns the deployment that it asks for.
     fn deployment(&self) -> Option<&Deployment>;
 
-    /// Returns the deployment that it asks for, for writing.
+    /// Returns the same deployment, for writing.
     fn deployment_mut(&mut self) -> Option<&mut Deployment>;
 
     /// Lists how components ended, if it tells, in order of component.

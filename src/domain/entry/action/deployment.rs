@@ -49,7 +49,7 @@ pub struct ComponentAtCommit {
     pub commit: CommitId,
 }
 
-/// One component at one commit, as it is put into an environment.
+/// One component at one commit, as it is deployed to an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The component.
@@ -59,7 +59,7 @@ pub struct Target {
     /// The component's content at that commit; absent for a component that is destroyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
-    /// Its version, where it has one.
+    /// Its version, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
     /// Its artifacts, in bytewise order of name.
@@ -90,15 +90,15 @@ impl Target {
     }
 }
 
-/// What a start means to do with a component.
+/// What a deployment is to do with a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Intent {
-    /// Put this commit's content there.
+    /// Deploy this commit's content.
     Change,
-    /// Its content is there already: it rides along.
+    /// Its content is there already.
     Unchanged,
-    /// Take it away.
+    /// Remove it.
     Destroy,
 }
 
@@ -117,28 +117,28 @@ impl Intent {
 /// One component of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentChange {
-    /// What it should be.
+    /// The component as it is to be.
     #[serde(flatten)]
     pub target: Target,
-    /// The commit that ran before; absent where nothing did.
+    /// The commit that ran before; absent if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
     /// The digest of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
-    /// What is to be done.
+    /// What is to be done with it.
     pub intent: Intent,
 }
 
-/// Why a deployment is made, which decides the rules it faces.
+/// The kind of a deployment, which decides the rules that it faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DeploymentKind {
     /// New code.
     Deploy,
-    /// Back to what ran well here before.
+    /// Back to a version that was healthy here before.
     Rollback,
-    /// A repair on top of what runs.
+    /// A repair on top of the running commit.
     Hotfix,
     /// A whole ephemeral environment is taken down.
     Destroy,
@@ -150,7 +150,7 @@ pub enum DeploymentKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
-    /// Why.
+    /// Its kind.
     pub kind: DeploymentKind,
     /// Its components, in bytewise order of name.
     pub components: Vec<ComponentChange>,
@@ -163,10 +163,10 @@ pub struct Deployment {
     /// The release it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Label>,
-    /// What it brings, in words.
+    /// A description of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// The tip of the environment's branch, where the policy asks for it.
+    /// The tip of the environment's branch, if the policy asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_tip: Option<CommitId>,
     /// When the ephemeral environment ends.

@@ -197,7 +197,7 @@ impl Action {
         self.environment_body()?.deployment()
     }
 
-    /// Returns the deployment that a `start` or `record` asks for, for writing.
+    /// Returns the same deployment, for writing.
     pub fn deployment_mut(&mut self) -> Option<&mut Deployment> {
         self.environment_body_mut()?.deployment_mut()
     }

@@ -22,11 +22,11 @@ pub enum Outcome {
     Failed,
     /// It was not attempted.
     Skipped,
-    /// It failed, and what ran before runs again.
+    /// It failed, and the version before runs again.
     RolledBack,
-    /// It was taken away.
+    /// It was removed.
     Destroyed,
-    /// It rode along.
+    /// Its content was there already.
     Unchanged,
 }
 
@@ -44,7 +44,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// What a check of the running component said.
+/// The result of a check of the running component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VerificationResult {
@@ -52,14 +52,14 @@ pub enum VerificationResult {
     Passed,
     /// It does not.
     Failed,
-    /// Nobody asked.
+    /// It was not checked.
     None,
 }
 
 /// How one component of a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentResult {
-    /// The component as it was to be: what the start said, repeated.
+    /// The component as it was to be, repeated from the start.
     #[serde(flatten)]
     pub target: Target,
     /// How it ended.
@@ -75,7 +75,7 @@ pub struct ComponentResult {
 }
 
 impl ComponentResult {
-    /// Returns the success, without verification, that a `baseline` stands for.
+    /// Returns the success, without verification, that a `baseline` means for a component.
     pub(super) fn assumed_success(target: &Target) -> Self {
         Self {
             target: target.clone(),
