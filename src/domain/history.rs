@@ -258,7 +258,7 @@ impl<'a> Reader<'a, '_> {
                     .iter()
                     .filter(|it| it.component == *self.component);
                 mine.for_each(|it_of| {
-                    self.verified(it_of.commit, kept.statement.at, it.verification)
+                    self.verified(it_of.commit, kept.statement.at, it.verification);
                 });
             }
             action => {

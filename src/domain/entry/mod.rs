@@ -17,14 +17,7 @@ mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use action::{
-    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult,
-    ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
-    Finish, HistoryRole, Hold, Image, Intent, LedgerKind, Lock, Outcome, PolicyApprove,
-    PolicyRevoke, Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY,
-    Target, TestCounts, Unlock, Unyank, Verification, VerificationResult, Yank, overall_outcome,
-};
-pub(crate) use action::{ActionInfo, CodeClaim, CommitRole};
+pub use action::*;
 pub use json::ParseError;
 pub(crate) use log_text::{LogText, Tone};
 pub(crate) use note::Note;
@@ -131,7 +124,7 @@ impl Statement {
     /// Lists how each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
     pub fn component_results(&self) -> Vec<ComponentResult> {
         let body = self.action.environment_body();
-        body.map_or_else(Vec::new, |body| body.component_results())
+        body.map_or_else(Vec::new, EnvironmentBody::component_results)
     }
 
     /// Returns how one component ended, as [`Statement::component_results`] has it, without copying the others.
