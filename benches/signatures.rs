@@ -1,7 +1,8 @@
-//! The least that an audit of a repository can cost: checking every signature once, on all processors, and nothing else.
+//! Measures the lower bound for an audit of a repository: verifying every signature once, on all
+//! processors, and nothing else.
 //!
-//! `cargo bench --bench signatures -- REPOSITORY` prints how many seconds that takes, and of how many entries. Everything is read, and
-//! each signer's key found, before the clock starts.
+//! `cargo bench --bench signatures -- REPOSITORY` prints the number of seconds and the number of
+//! entries. The entries are read, and the signers' keys are found, before the measurement starts.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,7 +16,7 @@ use git_deploy::ledger::{Link, Project};
 use git_deploy::signing::{Signature, verify};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-/// One entry: its bytes, its signature, the comment that was signed with it, and the key that signed.
+/// One entry: its bytes, its signature, its trusted comment, and the key of its signer.
 type Signed = (Box<[u8]>, Box<[u8]>, String, PublicKey);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All entries of all ledgers, with the keys of the policy in force.
+/// Reads all entries of all ledgers, with the signers' keys from the policy in force.
 fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
     let tips = repository.tips()?;
     let tip = *tips

@@ -1,46 +1,49 @@
-//! The one clock and the one source of random bytes.
+//! The only clock and the only source of random bytes.
 //!
-//! Nothing else in the crate reads the time. Tests steer both through the environment, in builds with debug assertions only, so
-//! that no variable can move the clock of an installed program.
+//! Nothing else in the crate reads the time. Tests set both through the environment, only in builds
+//! with debug assertions, so that no variable can change the clock of an installed program.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Time;
 
-/// The present moment, in UTC seconds.
+/// Returns the present time, in UTC seconds.
 ///
 /// In debug builds `GIT_DEPLOY_TEST_NOW` (a [`Time`]) overrides it.
 pub fn now() -> Time {
     if let Some(time) = steered("GIT_DEPLOY_TEST_NOW").and_then(|text| text.parse().ok()) {
         return time;
     }
-    // A clock before 1970 or after 9999 is broken: 1970 makes every gate that asks for the time refuse.
+    // A clock before 1970 or after 9999 is broken. With 1970, every rule that depends on the time
+    // refuses.
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
 }
 
-/// How long a task may take. In debug builds `GIT_DEPLOY_TEST_LIMIT` (milliseconds) overrides it.
+/// Returns the time limit of a task. In debug builds `GIT_DEPLOY_TEST_LIMIT` (milliseconds)
+/// overrides it.
 pub fn limit(span: Duration) -> Duration {
     let steered = steered("GIT_DEPLOY_TEST_LIMIT").and_then(|text| text.parse().ok());
     steered.map_or(span, Duration::from_millis)
 }
 
-/// A moment that a task must not outlast, on a clock that nobody sets.
+/// The time at which a task must end, on a monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// So long from now. A span that no clock can hold never passes.
+    /// Returns the deadline after a span. If the span is too long for the clock, the deadline never
+    /// passes.
     pub fn after(span: Duration) -> Self {
         Self(Instant::now().checked_add(span))
     }
 
-    /// Whether it is over.
+    /// Returns whether it has passed.
     pub fn passed(self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// How long until then; nothing once it is over.
+    /// Returns the time that is left, which is zero once it has passed.
     pub fn left(self) -> Duration {
         self.0.map_or(Duration::MAX, |end| {
             end.saturating_duration_since(Instant::now())
@@ -48,30 +51,31 @@ impl Deadline {
     }
 }
 
-/// How long something takes, on a clock that nobody sets.
+/// Measures how long something takes, on a monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins now.
+    /// Starts now.
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// How long it has run.
+    /// Returns the time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// The system's random source gave nothing.
+/// The system's random source failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's random source failed: {0}")]
 pub struct RandomError(#[from] getrandom::Error);
 
-/// Fresh random bytes.
+/// Returns fresh random bytes.
 ///
-/// In debug builds `GIT_DEPLOY_TEST_SEED` (a number) makes them the same in every process that asks in the same order.
+/// In debug builds `GIT_DEPLOY_TEST_SEED` (a number) makes them the same in every process that asks
+/// in the same order.
 pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     if let Some(seed) = steered("GIT_DEPLOY_TEST_SEED").and_then(|text| text.parse::<u64>().ok()) {
@@ -84,6 +88,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
     Ok(bytes)
 }
 
+/// Reads a test variable, in debug builds only.
 fn steered(variable: &str) -> Option<String> {
     if cfg!(debug_assertions) {
         std::env::var(variable).ok()
@@ -92,7 +97,8 @@ fn steered(variable: &str) -> Option<String> {
     }
 }
 
-/// One step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for keys.
+/// Makes one step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for
+/// keys.
 fn steered_random(seed: u64) -> [u8; 8] {
     thread_local!(static STEPS: Cell<u64> = const { Cell::new(0) });
     let steps = STEPS.get().wrapping_add(1);

@@ -1,4 +1,4 @@
-//! The `git-deploy` binary: everything it does is in the library's `cli`.
+//! The `git-deploy` binary. All of it is in the library's `cli`.
 
 use std::process::ExitCode;
 

@@ -1,28 +1,29 @@
-//! The code: a straight line of commits over a year, each changing one file of one component.
+//! Writes the code history: a linear sequence of commits over one year. Each commit changes one
+//! file of one component.
 
 use std::path::Path;
 
 use crate::import::Import;
 use crate::{Result, Size};
 
-/// When the first commit was made: 2024-01-01.
+/// The time of the first commit: 2024-01-01.
 pub const BEGIN: u64 = 1_704_067_200;
-/// How long all of it took, in seconds.
+/// The time from the first to the last commit, in seconds.
 pub const SPAN: u64 = 365 * 86_400;
-/// The files of a component.
+/// The number of files of each component.
 const FILES: u64 = 10;
 
-/// When the commit was made, in seconds since 1970.
+/// Returns the time of the given commit, in seconds since 1970.
 pub fn time(commit: u64, size: Size) -> u64 {
     BEGIN + SPAN / size.commits * commit
 }
 
-/// The name of a component.
+/// Returns the name of the component with this number.
 pub fn component(number: u64) -> String {
     format!("c{number:04}")
 }
 
-/// Writes the history to `refs/heads/main`.
+/// Writes the code history to `refs/heads/main`.
 pub fn write(repository: &Path, policy: &str, size: Size) -> Result<()> {
     let mut import = Import::begin(repository)?;
     for commit in 0..size.commits {

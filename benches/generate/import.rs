@@ -1,6 +1,7 @@
-//! `git fast-import`: git computes every tree and commit, so that what is generated is git's own and not ours to get wrong.
+//! Writes commits with `git fast-import`. git computes every tree and commit itself, so the
+//! generated repository does not depend on our own object code.
 //!
-//! After each commit of a ledger its id is asked for, because the next entry names it.
+//! After each ledger commit the import asks for its id, because the next entry names it.
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use crate::Result;
 use crate::layout::git;
 
-/// A running import.
+/// A running `git fast-import` process.
 pub struct Import {
     child: Child,
     input: BufWriter<ChildStdin>,
@@ -18,7 +19,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// Begins to write into a repository.
+    /// Starts `git fast-import` for a repository.
     pub fn begin(repository: &Path) -> Result<Self> {
         let mut command = git(
             repository,
@@ -38,7 +39,8 @@ impl Import {
         })
     }
 
-    /// Begins a commit of a ref: `who` is name, address, seconds and zone. `from` is needed where the ref has not moved in this import.
+    /// Starts a commit on a ref. `who` holds the name, the address, the seconds and the time zone.
+    /// `from` is required for the first commit of a ref that exists already.
     pub fn commit(
         &mut self,
         name: &str,
@@ -63,23 +65,23 @@ impl Import {
         Ok(())
     }
 
-    /// Puts a file into the commit.
+    /// Adds a file to the current commit.
     pub fn file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "M 100644 inline {path}")?;
         self.data(bytes)
     }
 
-    /// Puts a gitlink into the commit.
+    /// Adds a gitlink to the current commit.
     pub fn link(&mut self, path: &str, commit: &str) -> Result<()> {
         Ok(writeln!(self.input, "M 160000 {commit} {path}")?)
     }
 
-    /// Takes a path out of the commit.
+    /// Removes a path from the current commit.
     pub fn remove(&mut self, path: &str) -> Result<()> {
         Ok(writeln!(self.input, "D {path}")?)
     }
 
-    /// The id of the commit that was written last.
+    /// Returns the id of the commit that was written last.
     pub fn id(&mut self) -> Result<String> {
         writeln!(self.input, "get-mark :{}", self.mark)?;
         self.input.flush()?;
@@ -92,7 +94,7 @@ impl Import {
         }
     }
 
-    /// Ends the import.
+    /// Finishes the import. Fails if `git fast-import` failed.
     pub fn finish(mut self) -> Result<()> {
         writeln!(self.input, "done")?;
         self.input.flush()?;
@@ -104,6 +106,7 @@ impl Import {
         }
     }
 
+    /// Writes a `data` command with these bytes.
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "data {}", bytes.len())?;
         self.input.write_all(bytes)?;

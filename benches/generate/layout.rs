@@ -1,6 +1,7 @@
-//! The folder: `local` (a repository without a remote), `server.git` (bare, with the hooks), `clone` (of that server), `keys`.
+//! Lays out the generated folder: `local` (a repository without a remote), `server.git` (bare, with
+//! the hooks), `clone` (a clone of that server) and `keys`.
 //!
-//! Nothing of the machine's own git configuration gets in.
+//! The machine's own git configuration is ignored.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +10,10 @@ use git_deploy::domain::id::EntryId;
 
 use crate::Result;
 
-/// The program that is measured, built beside this one.
+/// The measured program, built together with this one.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_git-deploy");
 
-/// `git` in a repository, hermetic.
+/// Returns a `git` command for a repository that ignores the machine's configuration.
 pub fn git(repository: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     let _ = hermetic(&mut command)
@@ -22,6 +23,7 @@ pub fn git(repository: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Makes a command ignore the machine's git configuration and environment.
 fn hermetic(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
@@ -33,6 +35,7 @@ fn hermetic(command: &mut Command) -> &mut Command {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
 }
 
+/// Runs a command and returns its output. Fails if the command fails.
 fn run(mut command: Command) -> Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {
@@ -45,7 +48,7 @@ fn run(mut command: Command) -> Result<Vec<u8>> {
     .into())
 }
 
-/// Makes the empty repository `local` and the folder `keys`.
+/// Creates the empty repository `local` and the folder `keys`. Returns the path of `local`.
 pub fn begin(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir(folder.join("keys"))?;
     run(git(folder, &["init", "-q", "-b", "main", "local"]))?;
@@ -57,8 +60,9 @@ pub fn begin(folder: &Path) -> Result<PathBuf> {
     Ok(local)
 }
 
+/// Writes git settings and turns off automatic packing.
 fn configure(repository: &Path, settings: &[(&str, &str)]) -> Result<()> {
-    // Nothing may pack behind a measurement's back.
+    // Automatic packing during a measurement would distort it.
     let all = [("gc.auto", "0"), ("maintenance.auto", "false")];
     for (key, value) in all.iter().chain(settings) {
         run(git(repository, &["config", key, value]))?;
@@ -66,7 +70,7 @@ fn configure(repository: &Path, settings: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Packs what was written as git keeps it, with a commit-graph, and checks the work tree out.
+/// Packs the objects and refs, writes a commit-graph, and checks out the work tree.
 pub fn pack(local: &Path) -> Result<()> {
     run(git(local, &["repack", "-adq"]))?;
     run(git(local, &["pack-refs", "--all"]))?;
@@ -74,7 +78,7 @@ pub fn pack(local: &Path) -> Result<()> {
     run(git(local, &["reset", "-q", "--hard"])).map(drop)
 }
 
-/// Makes the server and the clone. They share the objects of `local` by hard links.
+/// Creates the server and the clone. They share the objects of `local` through hard links.
 pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
     let (local, server, clone) = (
         folder.join("local"),
@@ -131,7 +135,7 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
             "+refs/deploy/*:refs/deploy-incoming/*",
         ],
     ))?;
-    // What a sync would do after verifying every entry, which takes long for many.
+    // `git deploy sync` would verify every entry first, which takes long for large ledgers.
     let ledgers = "+refs/deploy/*:refs/deploy/*";
     run(git(
         &clone,

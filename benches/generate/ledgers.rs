@@ -1,7 +1,9 @@
-//! The ledgers: a policy, and round after round of a deployment to stage, an approval, and the deployment to prod.
+//! Writes the ledgers: a policy, then repeated rounds of a deployment to stage, an approval, and a
+//! deployment to prod.
 //!
-//! Each entry is composed, signed, verified and folded by git-deploy's own library, with the facts that the rules ask for. Only the
-//! rules themselves are not asked: `git deploy audit` does, and finds nothing.
+//! git-deploy's own library builds, signs, verifies and folds each entry, with the facts that the
+//! rules need. Only the rules themselves do not run here. `git deploy audit` runs them, and must
+//! find nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,14 +30,14 @@ use crate::import::Import;
 use crate::layout::git;
 use crate::{Result, Size};
 
-/// Who signs: the admin, who approves, and the machine that deploys.
+/// The signers: the admin, the approver, and the machine that deploys.
 const PEOPLE: [&str; 3] = ["alice", "bob", "ci"];
 
-/// The keys of everybody.
+/// The keys of all signers, by name.
 pub struct Keys(BTreeMap<&'static str, Signer>);
 
 impl Keys {
-    /// Makes a key for everybody, without a password.
+    /// Creates a key without a password for each signer.
     pub fn make(folder: &Path) -> Result<Self> {
         let mut keys = BTreeMap::new();
         for name in PEOPLE {
@@ -48,13 +50,14 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// Returns the signer with this name. Fails if there is none.
     fn of(&self, name: &str) -> Result<&Signer> {
         self.0
             .get(name)
             .ok_or_else(|| format!("nobody is called {name}").into())
     }
 
-    /// The `deploy.toml`.
+    /// Returns the text of `deploy.toml`.
     pub fn policy(&self, size: Size) -> String {
         let mut lines = vec![
             "schema = 1".to_owned(),
@@ -86,15 +89,16 @@ impl Keys {
     }
 }
 
-/// The end of one ledger.
+/// The state of one ledger after its last entry.
 struct End {
     sequence: u64,
     state: State,
-    /// The genesis, until there is an entry: git is told where a ref begins.
+    /// The id of the genesis, until the first entry is written: fast-import must know where a ref
+    /// begins.
     from: Option<String>,
 }
 
-/// Everything that grows.
+/// The ledgers that are being written.
 struct Ledgers<'a> {
     repository: &'a Repository,
     project: &'a Project,
@@ -104,7 +108,7 @@ struct Ledgers<'a> {
     ends: BTreeMap<LedgerName, End>,
 }
 
-/// Writes all ledgers and the notes.
+/// Writes all ledgers and the notes. Returns the id of the project.
 pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
     let commits = git(local, &["rev-list", "--reverse", "refs/heads/main"])
         .output()?
@@ -150,7 +154,7 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
     let rounds = rounds(size.entries);
     let mut cursor = 0;
     for round in 0..rounds {
-        // The newest commit that was there by then.
+        // The newest commit that existed at this time.
         let then = SPAN / rounds * round;
         let index = then / (SPAN / size.commits).max(1);
         let commit = commits
@@ -182,21 +186,22 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
     }
     let (import, tips) = (ledgers.import, ledgers.tips);
     import.finish()?;
-    // The import's pack is new to git-deploy.
+    // The repository must be opened again to see the pack of the import.
     Repository::open(&local.join(".git"))?.rebuild_notes(&tips)?;
     Ok(project.id)
 }
 
+/// Converts seconds since 1970 to a time.
 fn at(seconds: u64) -> Result<Time> {
     Time::from_seconds(i64::try_from(seconds)?).ok_or_else(|| "the time is too far away".into())
 }
 
-/// How many entries of prod a round has.
+/// Returns how many entries of prod a round writes.
 fn entries(round: u64) -> u64 {
     2 + u64::from(round % 10 == 9) + 2 * u64::from(round % 50 == 49)
 }
 
-/// How many rounds give so many entries of prod; the last one may be cut short.
+/// Returns how many rounds write at least this many entries of prod. The last round may stop early.
 fn rounds(wanted: u64) -> u64 {
     let (mut rounds, mut there) = (0, 0);
     while there < wanted {
@@ -207,7 +212,8 @@ fn rounds(wanted: u64) -> u64 {
 }
 
 impl Ledgers<'_> {
-    /// One round: to stage, approved, to prod; now and then a check and a stop of the line.
+    /// Writes one round: a deployment to stage, an approval, a deployment to prod. Every tenth
+    /// round adds a verification, every fiftieth a lock and an unlock.
     fn round(&mut self, round: u64, seconds: u64, targets: &[Target], size: Size) -> Result<()> {
         let stage: LedgerName = "stage".parse()?;
         let record = self.record(&stage, targets, &[]);
@@ -248,6 +254,7 @@ impl Ledgers<'_> {
         Ok(())
     }
 
+    /// Builds the record of a successful deployment of these targets.
     fn record(&self, ledger: &LedgerName, targets: &[Target], approved_by: &[&str]) -> Action {
         let here = self.ends.get(ledger).map(|end| end.state.environment(None));
         let change = |target: &Target| ComponentChange {
@@ -276,7 +283,7 @@ impl Ledgers<'_> {
         })
     }
 
-    /// Writes one entry as a client does.
+    /// Signs one entry and writes it as a client does.
     fn append(
         &mut self,
         ledger: &str,
@@ -350,7 +357,7 @@ impl Ledgers<'_> {
         Ok(())
     }
 
-    /// A ledger's genesis, for its first entry.
+    /// Creates the genesis of a ledger, before its first entry.
     fn begin(&mut self, ledger: &LedgerName) -> Result<End> {
         let id = if ledger.is_policy() {
             self.project.id
@@ -370,6 +377,7 @@ impl Ledgers<'_> {
     }
 }
 
+/// Builds the approval of these targets, or `None` if there are none.
 fn approve(targets: &[Target], now: Time) -> Option<Action> {
     let commit = targets.first()?.commit;
     Some(Action::Approve(Approve {
@@ -384,6 +392,7 @@ fn approve(targets: &[Target], now: Time) -> Option<Action> {
     }))
 }
 
+/// Builds a passed verification of these targets.
 fn verification(targets: &[Target]) -> Verification {
     let component = |target: &Target| ComponentAtCommit {
         component: target.component.clone(),

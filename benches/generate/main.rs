@@ -1,8 +1,10 @@
-//! Builds the repositories that `benches/run` measures on: a history of code, and ledgers that every rule lets in, really signed.
+//! Builds the repositories that `benches/run` measures: a code history, and ledgers with real
+//! signatures that comply with every rule.
 //!
-//! `cargo bench --bench generate -- --entries 1000 --commits 100000 --components 100` prints the folder that it made. What is there
-//! already is kept: a folder is renamed to its name only when it is whole. Keys are made anew each time, so ids differ from one
-//! machine to the next; what is measured does not.
+//! `cargo bench --bench generate -- --entries 1000 --commits 100000 --components 100` prints the
+//! folder that it created. A folder that exists already is reused: it gets its final name only once
+//! it is complete. Each build creates new keys, so ids differ from one machine to the next; the
+//! measured amounts do not.
 
 mod code;
 mod import;
@@ -14,30 +16,30 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-/// What may go wrong is told to the one person who started it.
+/// The result of every step. The message goes to the person who started the program.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Builds one repository with its server and its clone, or finds it built
+/// Builds one repository with its server and its clone, or reuses an existing one
 #[derive(Parser)]
 struct Args {
-    /// The entries of the ledger prod; stage has somewhat less than half as many besides
+    /// The number of entries in the ledger prod; stage has slightly less than half as many
     #[arg(long, default_value_t = 1_000)]
     entries: u64,
-    /// The commits of the code
+    /// The number of commits of the code
     #[arg(long, default_value_t = 1_000)]
     commits: u64,
-    /// The components, each with a folder of its own
+    /// The number of components, each in its own folder
     #[arg(long, default_value_t = 10)]
     components: u64,
-    /// Where the folder is made
+    /// The folder in which the repositories are created
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-repositories"))]
     into: PathBuf,
-    /// Given by `cargo bench`
+    /// Passed by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How large.
+/// The size of the generated repository.
 #[derive(Clone, Copy)]
 pub struct Size {
     entries: u64,
@@ -59,7 +61,7 @@ fn main() -> Result<()> {
         let unfinished = args.into.join(format!("{name}.{}", std::process::id()));
         std::fs::create_dir(&unfinished)?;
         make(&unfinished, &folder, size).inspect_err(|_| {
-            // What was made in vain is in nobody's way, but large.
+            // An unfinished folder does no harm, but it is large.
             let _ = std::fs::remove_dir_all(&unfinished);
         })?;
     }
@@ -67,7 +69,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Makes everything in `unfinished` and gives it its name at the end.
+/// Builds everything in `unfinished` and renames it to `folder` at the end.
 fn make(unfinished: &Path, folder: &Path, size: Size) -> Result<()> {
     let local = layout::begin(unfinished)?;
     let keys = ledgers::Keys::make(&unfinished.join("keys"))?;

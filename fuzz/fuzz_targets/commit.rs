@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::commit`.
+//! Runs `git_deploy_fuzz::commit` on arbitrary bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::entry`.
+//! Runs `git_deploy_fuzz::entry` on arbitrary bytes.
 
 #![no_main]
 

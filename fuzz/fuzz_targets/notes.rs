@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::notes`.
+//! Runs `git_deploy_fuzz::notes` on arbitrary bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::policy`.
+//! Runs `git_deploy_fuzz::policy` on arbitrary bytes.
 
 #![no_main]
 

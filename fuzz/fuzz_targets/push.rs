@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::push`.
+//! Runs `git_deploy_fuzz::push` on arbitrary bytes.
 
 #![no_main]
 

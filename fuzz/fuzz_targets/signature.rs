@@ -1,4 +1,4 @@
-//! See `git_deploy_fuzz::signature`.
+//! Runs `git_deploy_fuzz::signature` on arbitrary bytes.
 
 #![no_main]
 

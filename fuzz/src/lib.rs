@@ -1,7 +1,9 @@
-//! What is fuzzed: one function for each reader that strangers' bytes reach. It takes any bytes, and panics where a promise breaks.
+//! The fuzzed functions: one for each reader of untrusted bytes. Each takes arbitrary bytes and
+//! panics if a guarantee does not hold.
 //!
-//! Only what a reader can be held to without knowing the answer stands here: what was read prints to the same bytes, two readers of
-//! one format agree, and an error is harmless to show. The test suite plays the corpus through the same functions.
+//! A function checks only what holds for every input: a value that was read prints to the same
+//! bytes, two readers of one format agree, and error messages are safe to show. The test suite runs
+//! the corpus through the same functions.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +20,8 @@ use git_deploy::server::ref_update::Update;
 use git_deploy::server::{pre_receive, proc_receive};
 use git_deploy::signing::Signature;
 
-/// `entry.json`: a statement has one spelling, and everything that is made of one is of its form.
+/// Checks `entry.json`: a statement has exactly one spelling, and everything derived from it has
+/// the right form.
 pub fn entry(data: &[u8]) {
     if let Ok(statement) = Statement::parse(data) {
         assert_eq!(
@@ -28,7 +31,8 @@ pub fn entry(data: &[u8]) {
         );
         made_of(&statement);
     }
-    // Hardly a mutation hits the one spelling. Read with any spelling, it says what may stand in an entry or does not print.
+    // A mutation rarely hits the one allowed spelling. So this also reads other spellings: the
+    // result must either be a valid statement or fail to print.
     if let Ok(kept) = StoredEntry::parse_trusted(data)
         && let Ok(bytes) = kept.statement.print()
     {
@@ -41,7 +45,7 @@ pub fn entry(data: &[u8]) {
     }
 }
 
-/// Message, trusted comment and notes of a statement.
+/// Checks the message, the trusted comment and the notes of a statement.
 fn made_of(statement: &Statement) {
     let message = statement.message();
     let found = read_trailers(&message);
@@ -73,7 +77,8 @@ fn made_of(statement: &Statement) {
     );
 }
 
-/// `entry.json.minisig`: one spelling, no signature without its key, and the stock library can read what we take.
+/// Checks `entry.json.minisig`: a signature has exactly one spelling, is never valid without its
+/// key, and `minisign-verify` reads every signature that we accept.
 pub fn signature(data: &[u8]) {
     let signature = match Signature::parse(data) {
         Ok(signature) => signature,
@@ -83,7 +88,7 @@ pub fn signature(data: &[u8]) {
     assert!(signature.trusted_comment().chars().all(is_plain));
     let text = std::str::from_utf8(data).expect("it was read as text");
     minisign_verify::Signature::decode(text).expect("the stock library reads it");
-    // The base point is a key whose secret nobody is known to have.
+    // The base point is a public key whose secret key is unknown.
     let mut point = [0x66; 32];
     point[0] = 0x58;
     assert!(
@@ -94,7 +99,7 @@ pub fn signature(data: &[u8]) {
     );
 }
 
-/// `deploy.toml`: each finding is a line that can be shown, and of a policy each question has an answer.
+/// Checks `deploy.toml`: every finding is a printable line, and a policy answers every query.
 pub fn policy(data: &[u8]) {
     let policy = match Policy::from_bytes(data) {
         Ok(policy) => policy,
@@ -113,7 +118,8 @@ pub fn policy(data: &[u8]) {
         .filter_map(|name| policy.component(name)?.paths.as_ref())
         .flat_map(Paths::written)
         .collect();
-    // The two ways to ask whose a path is must agree, and the paths that matter are near the patterns.
+    // The two ways to find the owner of a path must agree. Paths close to the patterns are the ones
+    // that matter.
     for pattern in patterns.into_iter().take(20) {
         for path in [
             pattern.clone(),
@@ -138,7 +144,7 @@ pub fn policy(data: &[u8]) {
     }
 }
 
-/// What the rest of the crate asks of an environment.
+/// Runs the queries that the rest of the crate makes about an environment.
 fn known(policy: &Policy, environment: &Environment) {
     assert_eq!(policy.of_ledger(&environment.ledger), Some(environment));
     if let Some(branch) = &environment.branch {
@@ -156,7 +162,7 @@ fn known(policy: &Policy, environment: &Environment) {
     }
 }
 
-/// Whose a path is, as a walk over folders finds out.
+/// Returns the owners of a path, found by descending folder by folder.
 fn walk(owners: &Owners<'_>, parts: &[&str]) -> BTreeSet<usize> {
     let Some((file, folders)) = parts.split_last() else {
         return BTreeSet::new();
@@ -174,7 +180,8 @@ fn walk(owners: &Owners<'_>, parts: &[&str]) -> BTreeSet<usize> {
     found
 }
 
-/// What git tells pre-receive and proc-receive: lines that say the same when they are written again, and refs of one class only.
+/// Checks the input of pre-receive and proc-receive: each line prints to the same bytes, and each
+/// ref belongs to exactly one class.
 pub fn push(data: &[u8]) {
     if let Ok(updates) = Update::parse_all(data) {
         let zero = |hex: usize| "0".repeat(hex);
@@ -208,7 +215,8 @@ pub fn push(data: &[u8]) {
             }
         }
         assert_eq!(again, data, "what was read is not what git said");
-        // Where a name leads to is looked up even of refs that are not ours: a symbolic one may lead to a ledger.
+        // Every ref is resolved, even one outside refs/deploy: a symbolic ref may point to a
+        // ledger.
         let judged = pre_receive::judge(data, || Err(closed()));
         assert_eq!(judged.is_ok(), updates.is_empty(), "judged without looking");
     } else {
@@ -233,12 +241,13 @@ pub fn push(data: &[u8]) {
     );
 }
 
-/// What a repository says that cannot be opened.
+/// Returns the error for a repository that cannot be opened.
 fn closed() -> git::Error {
     git::Error::Missing(Oid::from_bytes(&[1; 20]).expect("twenty bytes are an id"))
 }
 
-/// The notes: up to the first NUL the message of their commit, then a note. No line is lost, and catching up is making anew.
+/// Checks the notes. The input is a commit message up to the first NUL, then a note. No line may be
+/// lost, and incremental updates must equal a rebuild.
 pub fn notes(data: &[u8]) {
     let at = data
         .iter()
@@ -272,7 +281,8 @@ pub fn notes(data: &[u8]) {
     assert_eq!(sorted, given, "a line was lost, or came from nowhere");
 }
 
-/// Commits and trees, of SHA-256 where the first byte is odd: read as git's library does, and nothing is passed over.
+/// Checks commits and trees, with SHA-256 ids if the first byte is odd: the result must agree with
+/// gix, and no byte may be ignored.
 pub fn commit(data: &[u8]) {
     let Some((first, raw)) = data.split_first() else {
         return;
@@ -327,7 +337,7 @@ pub fn commit(data: &[u8]) {
     }
 }
 
-/// What is said of a stranger's bytes reaches a terminal as it is.
+/// Checks that a message about untrusted bytes is safe to print on a terminal.
 fn shown(text: &str) {
     assert!(
         text.chars()

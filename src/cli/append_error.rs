@@ -1,4 +1,5 @@
-//! Why something was not written, or not believed: in the words, with the exit code, and with what to type next.
+//! Turns the reasons why an entry was not written, or a remote's ledgers were not accepted, into
+//! errors: the message, the exit code and the next command to type.
 
 use super::diagnostics::problem_line;
 use super::workspace::REMOTE;
@@ -9,7 +10,8 @@ use crate::ledger::sync::{Fault, Problem, SyncError, Synced, sync};
 use crate::ledger::writer::{AppendError, Stopped};
 use crate::view;
 
-/// Says why an entry was not written, in the words and with the exit code of the reason.
+/// Turns a failed append into the command's error and prints the verdict or the remote's messages
+/// that explain it.
 pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
     let error = match stopped {
         Stopped::Draft(failure) => return failure,
@@ -94,7 +96,12 @@ pub fn explain(context: &Context, stopped: Stopped<Failure>) -> Failure {
     }
 }
 
-/// Brings the ledgers up to date, and says why that cannot be where they were made without a server.
+/// Syncs the ledgers with the remote.
+///
+/// # Errors
+///
+/// Fails if the remote does not answer or its ledgers do not verify. If the remote has none of the
+/// ledgers that exist here, the error explains how to move ledgers that were made without a server.
 pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Result<Synced, Failure> {
     let cannot = "cannot read what is here";
     let tips = repository.tips().or_fail(Kind::CannotTell, cannot)?;
@@ -122,7 +129,7 @@ pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Resul
                     .hint(format!("git deploy init --remote {remote}, after that"))
                     .hint(anew)
             }
-            // Nobody has said that there is no server, so it may as well have lost them.
+            // `deploy.remote` is not set, so the remote may also have lost its ledgers.
             None if none_there => unsynced(context, error)
                 .hint("where they were made without a server, to go on so: git config deploy.remote \"\"")
                 .hint(anew),
@@ -131,7 +138,7 @@ pub fn synced(repository: &Repository, remote: &str, context: &Context) -> Resul
     })
 }
 
-/// Says why the remote's ledgers are not believed.
+/// Turns a failed sync into the command's error and prints each problem that was found.
 pub fn unsynced(context: &Context, error: SyncError) -> Failure {
     match error {
         SyncError::Shallow(problems) => {

@@ -1,4 +1,5 @@
-//! What the writing commands share: how they write, and telling what was written.
+//! What the commands that write an entry share: their options, and the report of the entry that was
+//! written.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub struct How {
 }
 
 impl How {
-    /// The same for the writer.
+    /// Returns the same options in the form that the ledger writer takes.
     pub fn manner(&self) -> Manner {
         Manner {
             dry_run: self.dry_run,
@@ -33,31 +34,35 @@ impl How {
     }
 }
 
-/// An entry in JSON: `git-deploy/entry/v1`.
+/// An entry: the document `git-deploy/entry/v1`.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Body<'a> {
-    /// Its commit; absent after a dry run.
+    /// The entry's commit; absent after a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<EntryId>,
-    /// Its ledger.
+    /// The ledger.
     ledger: &'a LedgerName,
-    /// Its environment; absent in `policy` and `evidence`.
+    /// The environment; absent in the ledgers `policy` and `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<EnvName>,
-    /// The action's word: `approve`, `record`, `lock`, …
+    /// The action: `approve`, `record`, `lock`, …
     action: &'static str,
-    /// Its place in the ledger, from 1.
+    /// The entry's number in the ledger, counted from 1.
     sequence: u64,
-    /// Whether nothing was written, because only the rules were asked.
+    /// Whether this was a dry run: the rules were checked and nothing was written.
     dry_run: bool,
-    /// What was signed: an in-toto statement, as FORMAT.md describes it.
+    /// The signed statement: an in-toto statement as FORMAT.md describes it.
     statement: serde_json::Map<String, serde_json::Value>,
-    /// What the remote said.
+    /// The messages of the remote.
     messages: &'a [String],
 }
 
-/// Tells of an entry: a sentence and its name, or the document.
+/// Prints the result of an append: `sentence` with the entry's name or, with `--json`, the document
+/// `entry`.
+///
+/// Also prints the remote's messages, and a warning if this clone or the notes do not have the
+/// entry yet.
 pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<(), Failure> {
     let statement = &appended.statement;
     for line in &appended.messages {
@@ -106,7 +111,8 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
     Ok(())
 }
 
-/// Says of what failed or was taken back that it does not come again by itself, and what lets it.
+/// Prints, for each commit that failed or was rolled back, that it is on hold, with the command
+/// that lifts the hold. Prints nothing after a dry run.
 pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
     if appended.dry_run {
         return;
@@ -121,7 +127,8 @@ pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
     }
 }
 
-/// A sentence and the entry that it is about; where that does not fit on one line, the entry has its own.
+/// Formats a sentence followed by the name of its entry. If both do not fit on one line, the entry
+/// gets a line of its own.
 pub fn with_entry(context: &Context, sentence: &str, entry: &str) -> String {
     let width = context.width();
     let mut lines = wrap::below("", 2, &format!("{sentence}   entry {entry}"), width);
@@ -132,14 +139,14 @@ pub fn with_entry(context: &Context, sentence: &str, entry: &str) -> String {
     lines.join("\n")
 }
 
-/// Reads a text of one line, such as a reason, from the command line.
+/// Parses a text of one line, such as a reason, from the command line.
 pub fn line(text: &str) -> Result<Line, String> {
     text.trim()
         .parse()
         .map_err(|error: crate::domain::text::TextError| error.to_string())
 }
 
-/// Reads a text of several lines from the command line.
+/// Parses a text of one or more lines from the command line.
 pub fn description(text: &str) -> Result<Description, String> {
     text.replace("\r\n", "\n")
         .trim()

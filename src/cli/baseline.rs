@@ -1,6 +1,9 @@
-//! What already runs when an environment or a component enters the ledgers: baselines, written by `init` and `record`.
+//! Baselines: what already runs when an environment or a component first enters the ledgers.
+//! Written by `init` and `record --baseline`.
 //!
-//! A baseline is an admin's word and faces no gate, so it is only for what has no history yet: what the ledger knows is left alone.
+//! A baseline rests on an admin's signature alone and is not checked by the deployment rules. It
+//! therefore only covers components without a history: components that the ledger already knows are
+//! left out.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +19,7 @@ use crate::ledger::facts::Gatherer;
 use crate::ledger::writer::{Draft, View};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
 
-/// `prod=v1.4.1`, or `prod:api=v1.4.1` of one component: as it is typed.
+/// One `--running` argument as it was typed: `prod=v1.4.1`, or `prod:api=v1.4.1` for one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     environment: EnvName,
@@ -45,17 +48,19 @@ impl std::str::FromStr for Running {
     }
 }
 
-/// What runs in one environment: at one commit, and some components at others.
+/// The commits that run in one environment: one for all components, and others for named
+/// components.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Runs {
-    /// The commit of all components that are not named.
+    /// The commit of every component that is not named.
     pub all: Option<CommitId>,
-    /// The commits of those that are.
+    /// The commits of the named components.
     pub named: BTreeMap<ComponentName, CommitId>,
 }
 
 impl Runs {
-    /// These components at a commit; without any all.
+    /// Returns the baseline in which `components`, or all components if none are named, run at
+    /// `commit`.
     pub fn new(commit: CommitId, components: &[ComponentName]) -> Self {
         let named = components
             .iter()
@@ -67,12 +72,16 @@ impl Runs {
         }
     }
 
-    /// The commit of a component, where one is said.
+    /// Returns the commit of a component, if one was given.
     fn of(&self, component: &ComponentName) -> Option<CommitId> {
         self.named.get(component).copied().or(self.all)
     }
 
-    /// The components that are there in the code, each with its commit. What is named and absent is refused, and so is nothing at all.
+    /// Returns the commit of each component that has files in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a named component has no file in its commit, or if no component is left.
     pub fn there(
         &self,
         gatherer: &Gatherer<'_>,
@@ -113,7 +122,12 @@ fn absent(component: &ComponentName, commit: CommitId) -> Failure {
     )
 }
 
-/// What was typed, by environment, with everything that is wrong with it told before anything is written.
+/// Groups the `--running` arguments by environment and resolves their revisions.
+///
+/// # Errors
+///
+/// Fails if an environment or component is unknown, if an environment is ephemeral, or if a
+/// component is given two commits: all of this is found before anything is written.
 pub fn understand(
     typed: &[Running],
     policy: &Policy,
@@ -166,8 +180,9 @@ pub fn understand(
     Ok(all)
 }
 
-/// The baseline of an environment, for those of its components that have no history there. Where all have one, it is of all of
-/// them, and the rules say no.
+/// Builds the baseline entry of an environment for the components that have no history there.
+///
+/// If all of them have a history, the baseline names them all, and the rules refuse it.
 pub fn baseline(
     place: &Place,
     view: &View<'_>,
@@ -218,7 +233,7 @@ pub fn baseline(
 mod tests {
     use super::*;
 
-    /// A revision may hold what parts the other words.
+    /// Checks that a revision may contain the characters that separate the other parts.
     #[test]
     fn spellings() {
         let parse = |text: &str| text.parse::<Running>();

@@ -1,11 +1,11 @@
-//! What a person and a project are called where nobody says.
+//! Default names for a person and a project.
 
 use super::workspace::remote;
 use super::{Context, Failure, Kind, OrFail as _, key_lookup};
 use crate::domain::name::{Person, ProjectName};
 use crate::git::Repository;
 
-/// Who somebody is where nothing was said: the first part of git's e-mail address.
+/// Returns the default name of the user: the local part of git's e-mail address.
 pub fn person(repository: &Repository) -> Result<Person, Failure> {
     let unknown = || {
         Failure::new(
@@ -24,14 +24,14 @@ pub fn person(repository: &Repository) -> Result<Person, Failure> {
         .rsplit_once('<')
         .and_then(|(_, rest)| rest.split_once('@'))
         .map(|(local, _)| local);
-    // A forge's own addresses have a number before the name: 1234+alice@users.noreply.github.com.
+    // Forges put a number before the name: 1234+alice@users.noreply.github.com.
     let local = address
         .map(|local| local.rsplit('+').next().unwrap_or(local))
         .ok_or_else(unknown)?;
     as_name(local).ok_or_else(unknown)
 }
 
-/// What the project is called where nothing was said: as the remote repository, or as the folder.
+/// Returns the default name of the project: that of the remote repository, else that of the folder.
 pub fn project_name(repository: &Repository, context: &Context) -> Result<ProjectName, Failure> {
     let url = match remote(repository, context)? {
         Some(remote) => key_lookup::setting(Some(repository), &format!("remote.{remote}.url"))?,
@@ -49,14 +49,15 @@ pub fn project_name(repository: &Repository, context: &Context) -> Result<Projec
         })
 }
 
-/// `catalogue` of `git@example.com:shop/catalogue.git`.
+/// Returns the last part of a URL: `catalogue` of `git@example.com:shop/catalogue.git`.
 fn last_part(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     let last = url.rsplit(['/', ':']).next().unwrap_or(url);
     last.strip_suffix(".git").unwrap_or(last)
 }
 
-/// A text as a name: in lower case, with a dash for whatever a name may not hold.
+/// Turns a text into a name: in lower case, with a dash for each character that a name cannot
+/// contain.
 fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
     let allowed = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
@@ -73,7 +74,8 @@ fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    /// The name is for ever, so what a URL or a folder gives must be the one that people would write.
+    /// Checks the names derived from URLs and folders. A project's name never changes, so it must
+    /// be the one that people would choose.
     #[test]
     fn names() {
         for (url, name) in [

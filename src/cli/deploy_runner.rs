@@ -1,6 +1,8 @@
-//! Carries a deployment out, from the gate to the finish: what `run`, `promote` and `rollback` have in common, and `resume` in part.
+//! Runs deployments from the first check of the rules to the finish entry. Shared by `run`,
+//! `promote`, `rollback` and, in part, `resume`.
 //!
-//! The start entry is the lock. Whatever happens after it is written down by a finish, unless somebody else has taken the run over.
+//! The start entry is the lock. A run that has a start always writes a finish, unless another
+//! client has taken the run over.
 
 mod completion;
 mod destroy;
@@ -48,40 +50,40 @@ pub struct Carrying {
     pub parallel: Option<u32>,
 }
 
-/// A deployment on its way.
+/// Runs a deployment to one environment.
 pub struct Deploying<'a> {
-    /// The surroundings of the command.
+    /// Output, options and prompts.
     pub context: &'a Context,
-    /// The repository.
+    /// The repository and its project.
     pub workspace: &'a Workspace,
-    /// Where it is deployed to.
+    /// The environment to deploy to.
     pub place: &'a Place,
-    /// Who asked for it, where that is somebody else.
+    /// Who asked for the deployment, if it was another person than the signer.
     pub requested_by: Option<&'a Person>,
-    /// How.
+    /// The options of the run.
     pub carrying: &'a Carrying,
-    /// Whether to go on.
+    /// Whether the user has asked to stop.
     pub stop: Arc<Stop>,
     notices: Notices<'a>,
 }
 
-/// Works a deployment out, as things stand.
+/// Computes the deployment from the present state of the ledger.
 pub type Compose<'a> = dyn Fn(&View<'_>) -> Result<Deployment, Failure> + 'a;
 
-/// The plans that were made.
+/// The plan of each component that was planned.
 pub type Plans = BTreeMap<ComponentName, Planned>;
 
-/// A run that has begun.
+/// A run whose start is written.
 pub struct Begun {
-    /// The number of its start.
+    /// The sequence number of its start.
     pub sequence: u64,
-    /// Under which it goes on.
+    /// The id that the run's entries carry.
     pub run: RunId,
-    /// What its start asks for.
+    /// The deployment that its start asks for.
     pub deployment: Deployment,
 }
 
-/// Listens to Ctrl-C from now on.
+/// Installs the handler of Ctrl-C and returns the flag that it sets.
 pub fn listen() -> Result<Arc<Stop>, Failure> {
     let stop = Arc::new(Stop::default());
     let told = |stop: &Stop| {
@@ -90,7 +92,7 @@ pub fn listen() -> Result<Arc<Stop>, Failure> {
         } else {
             "interrupted: nothing new begins, and what runs may end; once more ends it"
         };
-        // With standard error closed there is nobody left to tell.
+        // If standard error is closed, the message is lost.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
     };
     stop.listen(told)
@@ -99,7 +101,11 @@ pub fn listen() -> Result<Arc<Stop>, Failure> {
 }
 
 impl<'a> Deploying<'a> {
-    /// Something that is to be carried out there; Ctrl-C asks it to stop from now on.
+    /// Returns a runner for a deployment to `place`. Ctrl-C stops it from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the signal handler cannot be installed.
     pub fn new(
         context: &'a Context,
         workspace: &'a Workspace,
@@ -109,7 +115,7 @@ impl<'a> Deploying<'a> {
         Ok(Self::within(context, workspace, place, carrying, listen()?))
     }
 
-    /// The same as a part of something larger, which stops as a whole.
+    /// Returns a runner that is part of a larger operation and shares its stop flag.
     pub fn within(
         context: &'a Context,
         workspace: &'a Workspace,
@@ -128,7 +134,7 @@ impl<'a> Deploying<'a> {
         }
     }
 
-    /// The same, asked for by somebody else.
+    /// Sets the person who asked for the deployment.
     #[must_use]
     pub fn requested_by(self, person: Option<&'a Person>) -> Self {
         Self {
@@ -139,7 +145,7 @@ impl<'a> Deploying<'a> {
 }
 
 impl Deploying<'_> {
-    /// Asks the rules, plans, asks people, and carries the deployment out.
+    /// Checks the rules, plans, asks the user, and runs the deployment to its finish.
     pub fn deploy(&self, person: &Person, compose: &Compose<'_>) -> Result<(), Failure> {
         let deployment = self.gate(person, compose)?;
         if deployment.changed().next().is_none() {
@@ -147,7 +153,7 @@ impl Deploying<'_> {
         }
         self.executable(&deployment)?;
         if !self.context.can_ask() {
-            // Better now than after all the plans.
+            // Fails now rather than after all the plans have been made.
             return self.context.confirm("Continue?").map(drop);
         }
         let stage = Stage::new(self, &deployment)?;
@@ -180,7 +186,7 @@ impl Deploying<'_> {
         )
     }
 
-    /// Asks a question, which Ctrl-C answers too: then nothing was done.
+    /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
         let agreed = self
             .context
@@ -198,7 +204,7 @@ impl Deploying<'_> {
         )
     }
 
-    /// Makes the plans of a deployment and does no more; quietly where something else is to be printed.
+    /// Plans a deployment and does no more. With `quiet`, prints no progress.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
         let stage = Stage::new(self, deployment)?;
         let progress = if quiet {
@@ -219,7 +225,7 @@ impl Deploying<'_> {
         ))
     }
 
-    /// Nothing changes: the commit is written down for the components that have its content already.
+    /// Records a deployment in which nothing changes: the commit already has the content that runs.
     fn ride_along(&self, compose: &Compose<'_>) -> Result<(), Failure> {
         let appended = self.append(&|view| {
             let deployment = compose(view)?;
@@ -250,7 +256,11 @@ impl Deploying<'_> {
         )
     }
 
-    /// Writes the start, which is the lock: of the very deployment that was planned.
+    /// Writes the start entry of the deployment that was planned. The start is the lock.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the policy or the running components changed since the plans were made.
     pub fn begin(
         &self,
         compose: &Compose<'_>,
@@ -284,7 +294,9 @@ impl Deploying<'_> {
         })
     }
 
-    /// Plans again what a run that was taken over is to change. A plan that is bound by approvals must be the approved one, or do nothing any more.
+    /// Plans the changes of a run that was taken over.
+    ///
+    /// If approvals bind plans, drops each plan that neither matches the approved one nor is empty.
     pub fn plan_again(
         &self,
         stage: &Stage<'_>,
@@ -307,7 +319,7 @@ impl Deploying<'_> {
                     .find(|change| change.target.component == *component);
                 change.and_then(|change| change.plan.as_ref())
             };
-            // Without the approved plan it counts as changed, and is not applied.
+            // Without a plan the component counts as changed, and is not applied.
             plans.retain(|component, planned| match planned {
                 Planned::Made(made) => made.is_empty() || Some(&made.digest) == bound(component),
                 _ => true,
@@ -316,7 +328,8 @@ impl Deploying<'_> {
         Ok(plans)
     }
 
-    /// Applies what was planned, verifies it, brings back what failed, and writes down and tells how it ended.
+    /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and
+    /// reports the outcome.
     pub fn carry(
         &self,
         stage: &Stage<'_>,
@@ -332,7 +345,7 @@ impl Deploying<'_> {
             &appended,
         )?;
         if self.is_failed_creation(begun, &report) {
-            // There is nothing that it could have been brought back to.
+            // There was no earlier release to roll back to.
             report.left.clear();
             self.undo_creation(&appended);
         } else {
@@ -344,7 +357,11 @@ impl Deploying<'_> {
         self.outcome(kind, &report)
     }
 
-    /// Applies what was planned, verifies it, brings back what failed, and writes down how it ended.
+    /// Applies the plans, verifies the result, rolls back failed components, and writes the finish.
+    ///
+    /// # Errors
+    ///
+    /// Fails without writing anything if another client has taken the run over.
     fn carried(
         &self,
         stage: &Stage<'_>,
@@ -397,7 +414,8 @@ impl Deploying<'_> {
         self.written_down(begun.sequence, &Action::Finish(finish))
     }
 
-    /// Writes the end of a run, again and again for a while: a remote that is away for a moment must not leave it open.
+    /// Writes the end of a run. Retries for a while, so that a short outage of the remote does not
+    /// leave the run open.
     pub fn written_down(&self, sequence: u64, end: &Action) -> Result<Appended, Failure> {
         const TRIES: u32 = 5;
         let mut tries = 0;
@@ -457,7 +475,7 @@ impl Deploying<'_> {
         }
     }
 
-    /// What commands see here.
+    /// Returns the environment variables and secrets that the policy's commands get.
     pub fn surroundings<'s>(
         &'s self,
         stage: &Stage<'s>,
@@ -469,7 +487,7 @@ impl Deploying<'_> {
             .iter()
             .map(|(name, release)| (name.clone(), release.target.commit))
             .collect();
-        // The name was found under the place's.
+        // The workspace found the name under this environment.
         debug_assert_eq!(name, self.place.name);
         Ok(Surroundings {
             policy: &self.workspace.policy,
@@ -480,7 +498,7 @@ impl Deploying<'_> {
         })
     }
 
-    /// How many components at once.
+    /// Returns how many components are processed at once: from `--parallel`, else from the policy.
     pub fn parallel(&self) -> usize {
         let rules = self.workspace.policy.environment(&self.place.name);
         let parallel = self
@@ -491,20 +509,20 @@ impl Deploying<'_> {
         parallel as usize
     }
 
-    /// Whether some seat is filled by consent to a plan only.
+    /// Returns whether some approval requirement accepts only approvals of a plan.
     pub fn binds_plans(&self) -> bool {
         let rules = self.workspace.policy.environment(&self.place.name);
         rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
     }
 
-    /// The environment as those commands see it that look.
+    /// Reads the environment's present state, as the reading commands do.
     pub fn look(&self) -> Result<read_context::Place<'_>, Failure> {
         let mut places = read_context::places(self.workspace, Some(self.place.name.as_str()))?;
         places.pop().ok_or_else(|| Failure::told(Kind::CannotTell))
     }
 }
 
-/// The deployment, each change with the digest of its plan.
+/// Returns the deployment with the digest of its plan in each change.
 pub fn with_plans(mut deployment: Deployment, plans: &Plans) -> Deployment {
     for change in &mut deployment.components {
         if let Some(Planned::Made(made)) = plans.get(&change.target.component) {
@@ -514,7 +532,7 @@ pub fn with_plans(mut deployment: Deployment, plans: &Plans) -> Deployment {
     deployment
 }
 
-/// Somebody was faster.
+/// Returns the error for a state that has changed since the plans were made.
 fn meanwhile(what: &str) -> Failure {
     Failure::new(
         Kind::CannotTell,

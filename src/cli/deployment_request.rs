@@ -1,4 +1,5 @@
-//! What the commands about deployments share: which environment, which components, and what a deployment of them would be.
+//! What the deployment commands share: the environment, the components, and the deployment computed
+//! from them.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,16 +20,16 @@ use crate::run::build_deployment::{
 
 /// An environment that a command writes to.
 pub struct Place {
-    /// Its name: `pr-17` where the policy has `pr-*`.
+    /// Its name: `pr-17` if the policy has `pr-*`.
     pub name: EnvName,
     /// Its ledger.
     pub ledger: LedgerName,
-    /// The environment as a draft names it: only in a pattern's ledger.
+    /// The environment as a draft names it: only in the ledger of a pattern.
     pub named: Option<EnvName>,
 }
 
 impl Place {
-    /// The environment of this name.
+    /// Finds the environment of this name in the policy.
     pub fn find(workspace: &Workspace, name: &str) -> Result<Self, Failure> {
         let (name, rules) = workspace.environment(name)?;
         Ok(Self {
@@ -38,8 +39,8 @@ impl Place {
         })
     }
 
-    /// The environment that a word names, if the policy has dropped it and its ledger is there: a run that is under way in it may still
-    /// be ended.
+    /// Finds an environment that the policy no longer has but whose ledger exists. Its unfinished
+    /// runs can still be ended.
     pub fn dropped(workspace: &Workspace, word: Option<&str>) -> Option<Self> {
         let name: EnvName = word?
             .parse()
@@ -58,7 +59,12 @@ impl Place {
         })
     }
 
-    /// Until when a deployment made now lets an ephemeral environment live: as long as was asked for, or as the policy lets it.
+    /// Returns when an ephemeral environment expires after a deployment: after `ttl`, else after
+    /// the policy's time to live. Returns `None` for other environments.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a `ttl` is given and the environment is not ephemeral.
     pub fn expiry(
         &self,
         view: &View<'_>,
@@ -76,7 +82,11 @@ impl Place {
         }
     }
 
-    /// The policy in force as the writer has just found it, and the environment's rules in it.
+    /// Returns the policy that the writer has just read, and the environment's rules in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no policy, or if it no longer has the environment.
     pub fn rules<'v>(&self, view: &View<'v>) -> Result<(&'v Policy, &'v Environment), Failure> {
         let policy = view
             .policy
@@ -97,21 +107,21 @@ impl Place {
     }
 }
 
-/// What a deployment should be.
+/// What to deploy.
 pub struct DeploymentRequest<'a> {
-    /// Which commit.
+    /// The commit.
     pub commit: CommitId,
-    /// Which components.
+    /// The components.
     pub selection: Selection,
-    /// Why.
+    /// The kind of deployment.
     pub kind: entry::DeploymentKind,
-    /// Whether components that the commit no longer has are removed.
+    /// Whether to remove components that the commit no longer has.
     pub destroy: bool,
-    /// Versions by hand.
+    /// The versions given on the command line.
     pub versions: &'a BTreeMap<ComponentName, Line>,
 }
 
-/// The components that were named; without any, those that differ.
+/// Selects the named components or, if none are named, those whose content differs.
 pub fn selection(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
         Selection::Differing
@@ -120,7 +130,8 @@ pub fn selection(named: &[ComponentName]) -> Selection {
     }
 }
 
-/// The components that an approval is given for, or that go back to a commit: those that were named, or those that a run would change.
+/// Selects the named components or, if none are named, those that a run would change. Used for
+/// approvals and rollbacks.
 pub fn to_change(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
         Selection::Leaning
@@ -129,7 +140,7 @@ pub fn to_change(named: &[ComponentName]) -> Selection {
     }
 }
 
-/// The components that are to be carried out: those that were named, all, or those that differ and that nothing stops.
+/// Selects the components to deploy: all, the named ones, or those that differ and are not blocked.
 pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
     match (named, all) {
         (_, true) => Selection::All,
@@ -138,7 +149,11 @@ pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
     }
 }
 
-/// Refuses a component that the policy does not have: what names it would never count for anything.
+/// Checks that the policy has a component.
+///
+/// # Errors
+///
+/// Fails if not: an entry that names an unknown component would have no effect.
 pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
     if policy.knows(component) {
         return Ok(());
@@ -158,7 +173,7 @@ fn unknown(policy: &Policy, words: String) -> Failure {
     Failure::new(Kind::Usage, words).because(format!("its components are {}", names.join(", ")))
 }
 
-/// The component that was built: the one that is named, or the only one.
+/// Returns the component that was built: the named one, or the only one.
 pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<ComponentName, Failure> {
     if let Some(name) = named {
         return known(policy, name).map(|()| name.clone());
@@ -175,7 +190,11 @@ pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<Component
     .hint("--component NAME"))
 }
 
-/// What a component is at the commit that it was built from.
+/// Returns the content of a component at the commit that it was built from.
+///
+/// # Errors
+///
+/// Fails if the component has no file there.
 pub fn content(
     view: &View<'_>,
     policy: &Policy,
@@ -193,7 +212,7 @@ pub fn content(
     })
 }
 
-/// Works out the deployment of a commit as things stand now.
+/// Computes the deployment of a commit from the present state.
 pub fn deployment(
     place: &Place,
     view: &View<'_>,
@@ -212,7 +231,7 @@ pub fn deployment(
     composed(view, policy, &wish)
 }
 
-/// Works out a deployment as things stand now.
+/// Computes a deployment from the present state.
 pub fn composed(
     view: &View<'_>,
     policy: &Policy,
@@ -221,8 +240,10 @@ pub fn composed(
     compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
 }
 
-/// Says which components differ and are left to another time, and what stops them, and which are only in what runs; once, however
-/// often the deployment is worked out.
+/// Prints the components that a run leaves out, with the reason, and those that are no longer in
+/// the code.
+///
+/// Prints only once, even if the deployment is computed several times.
 pub fn tell_left_out(
     context: &Context,
     told: &Cell<bool>,
@@ -250,7 +271,7 @@ pub fn tell_left_out(
     Ok(())
 }
 
-/// Says why it cannot be worked out what a deployment consists of.
+/// Turns the reason why a deployment cannot be computed into the command's error.
 pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
     match error {
         ComposeError::Unknown(_) => unknown(policy, error.to_string()),
@@ -263,7 +284,11 @@ pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
     }
 }
 
-/// The run of this number, or the only one; `verb` is what is to be done with it.
+/// Finds the run of this number, or the only run. `verb` is the command, for the error's hints.
+///
+/// # Errors
+///
+/// Fails if there is no such run, or if there are several.
 pub fn pick<'a>(
     number: Option<u64>,
     verb: &str,
@@ -300,7 +325,7 @@ pub fn pick<'a>(
     }
 }
 
-/// One run among several.
+/// Describes one of several runs.
 fn told(run: &OpenRun<'_>, context: &Context) -> String {
     let changed = run.deployment().into_iter().flat_map(Deployment::changed);
     let names: Vec<&str> = changed

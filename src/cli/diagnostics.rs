@@ -1,4 +1,5 @@
-//! What is said of what is wrong around a command: a word that is no commit, a repository, its ledgers, a key.
+//! Errors about a command's surroundings: a revision that is no commit, the repository, the
+//! remote's ledgers, keys.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::ledger::recovery::RECOVERED;
 use crate::ledger::sync::{Fault, Problem};
 use crate::signing::key::KeyError;
 
-/// Why a revision is no commit here.
+/// Returns the error for a revision that is not a commit in this repository, with the reason.
 pub fn no_commit(repository: &Repository, remote: Option<&str>, revision: &str) -> Failure {
     let usage = |words: String| Failure::new(Kind::Usage, words);
     let cannot = || format!("cannot look {revision:?} up");
@@ -79,7 +80,7 @@ fn short(id: &str) -> String {
         .map_or_else(|_| id.to_owned(), |id| id.prefix(12))
 }
 
-/// Why a repository is not read.
+/// Returns the error for a repository that cannot be opened.
 pub fn unreadable(error: Error) -> Failure {
     let words = "cannot read the git repository here";
     match error {
@@ -106,7 +107,7 @@ pub fn unreadable(error: Error) -> Failure {
     }
 }
 
-/// What the remote's ledgers say needs history that a shallow clone lacks.
+/// Returns the error for ledgers that need history which a shallow clone does not have.
 pub fn shallow() -> Failure {
     let words = "this clone is shallow: what the ledgers say cannot be verified without the history that it lacks";
     Failure::new(Kind::CannotTell, words)
@@ -114,7 +115,8 @@ pub fn shallow() -> Failure {
         .hint("in a CI, a checkout of the whole history, such as fetch-depth: 0")
 }
 
-/// The remote's ledgers hold entries of which nobody here can tell whether they are right: that is no word against the remote.
+/// Returns the error for entries of the remote that cannot be verified here. They are not known to
+/// be wrong.
 pub fn unverifiable(problems: &[Problem]) -> Failure {
     let verdicts = problems.iter().filter_map(|problem| match &problem.fault {
         Fault::Unverified { verdict, .. } => Some(verdict),
@@ -134,7 +136,7 @@ pub fn unverifiable(problems: &[Problem]) -> Failure {
     .hint("git fetch")
 }
 
-/// One line on what is wrong with a remote's ledger.
+/// Describes one problem of a remote's ledger in one line.
 pub fn problem_line(problem: &Problem) -> String {
     let ledger = &problem.ledger;
     let kept = problem
@@ -163,7 +165,8 @@ pub fn problem_line(problem: &Problem) -> String {
     }
 }
 
-/// What to type where a remote's policy says that it was recovered: only the server's owner can tell whether that is so.
+/// Returns the hint for a remote whose policy claims to be recovered, if it does. Only the server's
+/// owner can confirm this.
 pub fn recovered(problems: &[Problem]) -> Option<String> {
     let repository = super::workspace::open_repository().ok()?;
     let key = problems.iter().find_map(|problem| match &problem.fault {
@@ -178,12 +181,12 @@ pub fn recovered(problems: &[Problem]) -> Option<String> {
     ))
 }
 
-/// A lock file is in the way.
+/// Returns the error for a lock file that another process holds.
 pub fn locked(lock: &Path) -> Failure {
     Failure::new(Kind::CannotTell, "a ref cannot be moved").because(Error::Locked(lock.to_owned()))
 }
 
-/// Notes could not be written.
+/// Returns the error for notes that could not be written.
 pub fn unwritten_notes(error: Error) -> Failure {
     match error {
         Error::Locked(lock) => locked(&lock),
@@ -191,7 +194,7 @@ pub fn unwritten_notes(error: Error) -> Failure {
     }
 }
 
-/// A key file cannot be used.
+/// Returns the error for a key file that cannot be used, with a hint for each cause.
 pub fn unusable_key(file: &Path, error: KeyError) -> Failure {
     let hints: &[String] = match &error {
         KeyError::NoPassword(_) => &["GIT_DEPLOY_PASSWORD=…, in the environment".to_owned()],

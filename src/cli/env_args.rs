@@ -1,8 +1,10 @@
-//! Which environment is meant: the one that is named, or the one that what is checked out, or what CI runs for, is bound to.
+//! Determines the environment of a command: the one that is named, or the one that the checked-out
+//! branch or the CI job is bound to.
 //!
-//! Nothing is guessed: two candidates, a word of CI that does not fit what is checked out, and a change request whose number is not told
-//! all end in an error that asks for the name. CI's variables are anybody's words, above all in a change request from a fork: each is
-//! parsed as strictly as a name in the policy, and the name of a change request's branch is never looked at.
+//! Nothing is guessed: if there are two candidates, if the CI variables do not match the checkout,
+//! or if a change request has no number, the command fails and asks for the name. Anybody can set
+//! CI variables, above all in a change request from a fork. They are therefore parsed as strictly
+//! as a name in the policy, and the branch name of a change request is never used.
 
 use super::workspace::Workspace;
 use super::{Context, Failure, Kind, OrFail as _};
@@ -33,12 +35,13 @@ pub struct OnlyEnv {
 }
 
 impl EnvRev {
-    /// The words as they were typed: the environment's, and the revision.
+    /// Returns the two arguments as they were typed: the environment and the revision.
     pub fn words(&self) -> (Option<&str>, Option<&str>) {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
-    /// The component and the environment, where they were named in this order: `api prod`, or `all prod` for no component in particular.
+    /// Parses the order `COMPONENT ENV`, as in `api prod`, or `all prod` for no particular
+    /// component. Returns `None` for any other order.
     pub fn component_first(
         &self,
         workspace: &Workspace,
@@ -61,8 +64,10 @@ impl EnvRev {
         Some((Some(component), environment))
     }
 
-    /// The environment and, if one was given, the revision. A single word that is no environment is the revision, where an environment
-    /// can be told without it.
+    /// Determines the environment and returns it with the revision, if one was given.
+    ///
+    /// A single word that is no environment is the revision, if the environment can be determined
+    /// without it.
     pub fn find(
         &self,
         workspace: &Workspace,
@@ -91,17 +96,17 @@ impl EnvRev {
 }
 
 impl OnlyEnv {
-    /// As if this had been typed.
+    /// Returns the argument as if `env` had been typed.
     pub fn of(env: Option<String>) -> Self {
         Self { env }
     }
 
-    /// The word as it was typed.
+    /// Returns the argument as it was typed.
     pub fn word(&self) -> Option<&str> {
         self.env.as_deref()
     }
 
-    /// The environment.
+    /// Determines the environment.
     pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
         match &self.env {
             Some(name) => Ok(workspace.environment(name)?.0),
@@ -110,13 +115,13 @@ impl OnlyEnv {
     }
 }
 
-/// Whether a word names an environment of the policy.
+/// Returns whether a word names an environment of the policy.
 fn is_environment(workspace: &Workspace, word: &str) -> bool {
     word.parse::<EnvName>()
         .is_ok_and(|name| workspace.policy.environment(&name).is_some())
 }
 
-/// Whether a word stands for a commit, by whatever right.
+/// Returns whether a word names a commit, directly or as what an environment runs.
 fn is_commit(workspace: &Workspace, word: &str) -> bool {
     let environment = word
         .split_once(':')
@@ -126,7 +131,7 @@ fn is_commit(workspace: &Workspace, word: &str) -> bool {
 }
 
 fn no_environment(workspace: &Workspace, word: &str, why: &str) -> Failure {
-    // It is called for words that are none.
+    // Only called for words that name no environment, so this is an error.
     workspace
         .environment(word)
         .err()
@@ -140,7 +145,7 @@ fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure
     ))
 }
 
-/// Says what was taken for the environment: whoever is surprised stops here.
+/// Prints which environment was chosen and why, so that a wrong choice is noticed.
 fn told(context: &Context, bound: Bound) -> EnvName {
     context.mention(format_args!("{}, from {}", bound.name, bound.from));
     bound.name
@@ -158,14 +163,14 @@ fn unbound(workspace: &Workspace, why: &str) -> Failure {
         .hint(format!("name the environment: {}", names.join(", ")))
 }
 
-/// An environment that was told by something else than its name.
+/// An environment that was determined without its name, and what it was determined from.
 #[derive(Debug, PartialEq, Eq)]
 struct Bound {
     name: EnvName,
     from: String,
 }
 
-/// What the work is about, as CI or the checkout tells.
+/// What a CI job or the checkout is about.
 #[derive(Debug, PartialEq, Eq)]
 enum Occasion {
     Branch(BranchName),
@@ -173,7 +178,7 @@ enum Occasion {
     Change(u64),
 }
 
-/// The environment that is bound, or why there is none.
+/// Determines the bound environment, or the reason why there is none.
 fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
     let repository = &workspace.repository;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -193,7 +198,8 @@ fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
     Ok(occasion.and_then(|occasion| environment_of(&workspace.policy, &occasion)))
 }
 
-/// The one environment that the policy binds to an occasion, or why there is none.
+/// Returns the one environment that the policy binds to an occasion, or the reason why there is
+/// none.
 fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String> {
     let from = match occasion {
         Occasion::Branch(branch) => format!("the branch {branch}"),
@@ -220,7 +226,7 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     match &candidates[..] {
         [name] => match name.parse() {
             Ok(name) => Ok(Bound { name, from }),
-            // A pattern: its tags do not tell which of its environments is meant.
+            // The tag belongs to a pattern and does not identify one environment of it.
             Err(_) => Err(format!("{from} is of some environment of {name}")),
         },
         [] => Err(format!("{from} is bound to no environment")),
@@ -228,20 +234,22 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     }
 }
 
-/// What a CI says that it runs for.
+/// What a CI system runs a job for.
 struct Said {
     occasion: Occasion,
-    /// The commit that it runs for, with the variable that says so.
+    /// The variable that names the job's commit, and its value.
     commit: (&'static str, Option<String>),
 }
 
 impl Said {
-    /// The occasion, if it is about what is checked out: a job can also be in another repository, or have gone to another commit.
+    /// Returns the occasion if it is about the checked-out commit. A job may also be in another
+    /// repository, or have checked out another commit.
     fn here(self, head: Option<CommitId>) -> Result<Occasion, String> {
         let (name, commit) = &self.commit;
         let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
         match self.occasion {
-            // It leads to an environment of its own only, and its commit is a merge that nobody has to check out.
+            // A change request only leads to its own environment, and its commit is a merge that
+            // need not be checked out.
             Occasion::Change(_) => Ok(self.occasion),
             _ if head.is_some() && commit == head => Ok(self.occasion),
             _ => Err(format!("{name} is not the commit that is checked out here")),
@@ -249,12 +257,12 @@ impl Said {
     }
 }
 
-/// The value of a variable; none where it is empty, as CI systems leave what does not apply.
+/// Looks up a variable. Empty variables count as unset, as CI systems use them.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-/// How one system says what it runs for.
+/// Reads what a CI system runs a job for.
 type Read = fn(Variables<'_>) -> Result<Occasion, String>;
 
-/// What the CI that we run in says, if it is one that we know.
+/// Returns what the CI system runs the job for. Returns `None` outside of a known CI system.
 ///
 /// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
 /// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
@@ -279,7 +287,8 @@ fn ci(variable: Variables<'_>) -> Option<Result<Said, String>> {
 
 fn github(variable: Variables<'_>) -> Result<Occasion, String> {
     let found = reference("GITHUB_REF", variable)?;
-    // On `pull_request_target` and after a merge it runs for a change request, and its ref is the branch that this goes to.
+    // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
+    // the target branch.
     match found {
         Occasion::Change(_) => Ok(found),
         _ if variable("GITHUB_HEAD_REF").is_some() => {
@@ -303,7 +312,7 @@ fn gitlab(variable: Variables<'_>) -> Result<Occasion, String> {
 }
 
 fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
-    // With a repository on GitHub the number is not the id, and the number is what people know.
+    // For a repository on GitHub the number differs from the id, and people use the number.
     for name in [
         "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
@@ -315,7 +324,7 @@ fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
     reference("BUILD_SOURCEBRANCH", variable)
 }
 
-/// A full ref: of a branch, a tag, or a change request as `refs/pull/17/merge`.
+/// Parses a full ref: of a branch, a tag, or a change request such as `refs/pull/17/merge`.
 fn reference(name: &str, variable: Variables<'_>) -> Result<Occasion, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {
@@ -344,7 +353,7 @@ fn short(name: &str, value: &str) -> Result<BranchName, String> {
     })
 }
 
-/// The number of a change request, in the one way to write it.
+/// Parses the number of a change request in its canonical form.
 fn number(name: &str, value: &str) -> Result<Occasion, String> {
     let number: Option<u64> = value
         .parse()
@@ -371,7 +380,7 @@ mod tests {
         "pr-*" = { ephemeral = { ttl = "8h", limit = 2 }, tag = "{env}_{version}" }
     "#;
 
-    /// The environment that these variables lead to, or why there is none.
+    /// Returns the environment that these variables lead to, or the reason why there is none.
     fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
         let policy = Policy::parse(POLICY).unwrap();
         let variable = |name: &str| {
@@ -388,7 +397,7 @@ mod tests {
 
     const HEAD: &str = "8f3c2a10aa05736482d4523166f70cb561afa111";
 
-    /// Each system tells in its own variables what it runs for.
+    /// Checks that the variables of each CI system are understood.
     #[test]
     fn what_ci_runs_for() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
@@ -405,7 +414,7 @@ mod tests {
         );
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/heads/main")]), main);
         assert_eq!(with(&github, &[("GITHUB_REF", "refs/tags/1.2.prod")]), tag);
-        // A fork may call its branch main: what counts is that it is a change request.
+        // A fork may call its branch main: the change request decides.
         assert_eq!(
             with(
                 &github,
@@ -444,7 +453,8 @@ mod tests {
         assert_eq!(with(&azure, &github_on_azure), change);
     }
 
-    /// A wrong environment is worse than none: what is not clear, or about something else, names none.
+    /// Checks that unclear or unrelated variables lead to no environment, because a wrong one is
+    /// worse than none.
     #[test]
     fn nothing_is_guessed() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
@@ -463,7 +473,7 @@ mod tests {
             why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
             "the tag pr-17_1.0 is of some environment of pr-*"
         );
-        // `pull_request_target` runs for a change request on the branch that it goes to.
+        // `pull_request_target` runs for a change request on its target branch.
         let target = [
             ("GITHUB_REF", "refs/heads/main"),
             ("GITHUB_HEAD_REF", "feature"),
@@ -491,7 +501,7 @@ mod tests {
                 "{hostile}"
             );
         }
-        // The job went elsewhere: to another repository, or to another commit.
+        // The job is in another repository, or has checked out another commit.
         let elsewhere = [
             ("GITLAB_CI", "true"),
             ("CI_COMMIT_SHA", &HEAD.replace('8', "9")),

@@ -1,7 +1,7 @@
-//! How a command fails: what happened, why, and what to type next.
+//! The error of a command: what happened, why, and what to type next.
 //!
-//! The kind picks the exit code. "No" and "could not tell" are different kinds, because a caller must never take the one for
-//! the other.
+//! The kind determines the exit code. "No" and "cannot tell" are different kinds, because a caller
+//! must never confuse the two.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,24 +15,24 @@ use crate::domain::verdict::Verdict;
 use crate::git;
 use crate::view::{verdict, wrap};
 
-/// What sort of failure, and so which exit code.
+/// The kind of error, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// No: a gate refuses, an audit found something.
+    /// The answer is no: a rule refuses, or an audit has findings.
     Denied = 1,
-    /// The command was used wrongly.
+    /// The command was used incorrectly.
     Usage = 2,
-    /// A fact could not be established: git, network, disk, something missing.
+    /// A fact could not be determined: git, network, disk, or something is missing.
     CannotTell = 3,
-    /// A command of the policy failed, and with it a deployment.
+    /// A command of the policy failed, and the deployment with it.
     Command = 4,
-    /// It waits for an approval.
+    /// Approvals are missing.
     Waiting = 5,
 }
 
 impl Kind {
-    /// The exit code.
+    /// Returns the exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -44,43 +44,43 @@ impl From<Kind> for ExitCode {
     }
 }
 
-/// The one error type at the top.
+/// The error type of all commands.
 #[derive(Debug)]
 pub struct Failure {
     kind: Kind,
-    /// Nothing where the command has said it all itself.
+    /// What happened; `None` if the command has reported it already.
     message: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
     hints: Vec<String>,
-    /// What the rules say, where they were asked: shown by whoever asked.
+    /// The verdict of the rules, if they were asked. It has been printed already.
     verdict: Option<Verdict>,
-    /// What else was shown already, such as the words of a remote.
+    /// Further text that has been printed already, such as a remote's messages.
     details: Vec<String>,
 }
 
-/// Why a command failed; the exit code says the same.
+/// Why a command failed. The exit code gives the kind.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Body {
-    /// What sort of failure it is.
+    /// The kind of error.
     kind: Kind,
     /// The exit code.
     exit: u8,
     /// What happened.
     message: String,
-    /// The reasons, from the nearest to the deepest.
+    /// The causes, from the nearest to the deepest.
     because: Vec<String>,
     /// What to type next.
     r#try: Vec<String>,
-    /// What the rules say, where they were asked.
+    /// The verdict of the rules, if they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<verdict::Json>,
-    /// What else there is to know, such as what the remote said.
+    /// Further details, such as the remote's messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
 }
 
 impl Failure {
-    /// A failure with a sentence that says what happened.
+    /// Returns an error with a message that says what happened.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
@@ -88,7 +88,8 @@ impl Failure {
         }
     }
 
-    /// A failure that the command's own report has told already, such as a verdict: only the exit code is left to say.
+    /// Returns an error that the command has already reported, for example as a verdict. Only its
+    /// exit code matters.
     pub fn told(kind: Kind) -> Self {
         Self {
             kind,
@@ -100,11 +101,13 @@ impl Failure {
         }
     }
 
-    /// Adds the reason.
+    /// Sets the cause.
+    ///
+    /// If the cause is a lock file, also adds the hints for it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
-        // Wherever it is met, what to do about a lock is the same.
+        // The hints for a lock are the same in every command.
         let lock = match source.downcast_ref::<git::Error>() {
             Some(git::Error::Locked(lock)) => Some(lock.clone()),
             _ => None,
@@ -128,26 +131,29 @@ impl Failure {
         self
     }
 
-    /// Adds what the rules say, for the JSON document; for people it must have been shown.
+    /// Adds the verdict of the rules to the JSON document. The text does not repeat it, so it must
+    /// have been printed.
     #[must_use]
     pub fn verdict(mut self, verdict: Verdict) -> Self {
         self.verdict = Some(verdict);
         self
     }
 
-    /// Adds what else there is to know, for the JSON document; for people it must have been shown.
+    /// Adds details to the JSON document. The text does not repeat them, so they must have been
+    /// printed.
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(lines);
         self
     }
 
-    /// What sort of failure it is.
+    /// Returns the kind of error.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The reasons from the nearest to the deepest; one that its predecessor already ends with is left out.
+    /// Returns the causes from the nearest to the deepest. Leaves out a cause that the text before
+    /// already ends with.
     fn reasons(&self) -> Vec<String> {
         let mut reasons: Vec<String> = Vec::new();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
@@ -165,7 +171,8 @@ impl Failure {
         reasons
     }
 
-    /// The text for a person, with colours and without a newline at its end; `None` if all has been told. What to type stays on one line.
+    /// Formats the error for a terminal, in colour and without a newline at its end. Hints are
+    /// never wrapped. Returns `None` if the error has been reported already.
     pub fn text(&self, width: Option<usize>) -> Option<String> {
         let message = self.message.as_ref()?;
         let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message, width);
@@ -180,7 +187,8 @@ impl Failure {
         Some(text)
     }
 
-    /// The body of the JSON document `git-deploy/error/v1`; `None` if all has been told.
+    /// Returns the body of the JSON document `git-deploy/error/v1`. Returns `None` if the error has
+    /// been reported already.
     pub(super) fn json(&self) -> Option<Body> {
         let message = self.message.clone()?;
         Some(Body {
@@ -195,7 +203,8 @@ impl Failure {
     }
 }
 
-/// `label: text`, further lines indented under it; the text may come from anywhere, so it is made harmless.
+/// Formats `label: text` with further lines indented. Replaces control characters, because the text
+/// may come from anywhere.
 fn labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
     let mut head = format!("{style}{label}:{style:#} ");
     let mut lines = Vec::new();
@@ -208,7 +217,8 @@ fn labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> Stri
 
 /// Turns the error of an operation into a [`Failure`] that says what was being done.
 pub trait OrFail<T> {
-    /// The value, or a failure of this kind, with the error as its reason.
+    /// Returns the value, or a failure of this kind with the message `what` and the error as its
+    /// cause.
     fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure>;
 }
 
@@ -230,7 +240,7 @@ mod tests {
         anstream::adapter::strip_str(&failure.text(None).unwrap()).to_string()
     }
 
-    /// A person reads what, why and what next; a reason that is repeated inside another is told once.
+    /// Checks the format of an error, and that a cause repeated inside another one is printed once.
     #[test]
     fn text() {
         let failure = Failure::new(Kind::CannotTell, "cannot read the ledger of prod")
@@ -242,7 +252,7 @@ mod tests {
         );
     }
 
-    /// An error's words may quote a repository: they must not drive the terminal.
+    /// Checks that text quoted from a repository cannot control the terminal.
     #[test]
     fn hostile_words() {
         let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
@@ -253,7 +263,7 @@ mod tests {
         );
     }
 
-    /// Scripts read the document and the exit code; they must agree.
+    /// Checks that the JSON document agrees with the exit code.
     #[test]
     fn json() {
         let failure =

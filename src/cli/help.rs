@@ -1,4 +1,4 @@
-//! The help of the whole program: its commands in groups, which clap cannot do by itself.
+//! The help of the whole program, with its commands in groups, which clap does not support.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use super::{Cli, GROUPS, ui};
 use crate::view::wrap::hanging;
 
-/// What the exit codes mean, for the long help and the man page of every command.
+/// The meaning of the exit codes, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0  yes, or done
@@ -18,7 +18,7 @@ Exit status:
   4  a command of the policy failed, and with it a deployment
   5  waiting for approvals";
 
-/// The whole command line, with the help that shows the groups.
+/// Builds the command line definition with the grouped help.
 pub fn command() -> clap::Command {
     let command = exits(Cli::command());
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
@@ -46,12 +46,13 @@ pub fn command() -> clap::Command {
     command.help_template(template)
 }
 
-/// Ends the long help of every command with its exit codes: scripts go by them, whichever command it is.
+/// Adds the exit codes to the long help of every command, because a script's author reads the help
+/// of one command only.
 fn exits(command: clap::Command) -> clap::Command {
     command.after_long_help(EXIT_STATUS).mut_subcommands(exits)
 }
 
-/// The commands under the headings of their groups.
+/// Returns the commands of each group, under its heading.
 pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
     let mut commands = command.get_subcommands();
     GROUPS
@@ -64,13 +65,13 @@ pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>
 mod tests {
     use super::*;
 
-    /// clap checks a command line's definition only when it is asked to.
+    /// Checks the definition of the command line, which clap validates only on request.
     #[test]
     fn definition() {
         command().debug_assert();
     }
 
-    /// Whoever writes a script reads the help of one command only.
+    /// Checks that the long help of every command has the exit codes.
     #[test]
     fn every_command_tells_its_exit_codes() {
         fn check(command: &mut clap::Command) {
@@ -87,7 +88,7 @@ mod tests {
         check(&mut command());
     }
 
-    /// A command that help does not list might as well not be there.
+    /// Checks that the help lists every command with its description.
     #[test]
     fn every_command_is_listed() {
         let mut command = command();

@@ -1,4 +1,5 @@
-//! Where this person's key lies, and how a new one is made: and who signs with it: shared by `init`, `key` and those who write.
+//! Finds the key that signs here and creates new keys: shared by `init`, `key` and the commands
+//! that write entries.
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -11,23 +12,23 @@ use crate::git::Repository;
 use crate::signing::key::{KeyError, generate, parse_public, public_file, read_public};
 use crate::signing::{Environment, Signer};
 
-/// git's configuration: the file of the secret key.
+/// The git setting with the file of the secret key.
 pub const KEY: &str = "deploy.key";
-/// git's configuration: the program that signs instead.
+/// The git setting with the program that signs instead of a key file.
 pub const SIGNER: &str = "deploy.signer";
-/// git's configuration: that program's public key, or the file it is in.
+/// The git setting with that program's public key, or with the file that contains it.
 pub const SIGNER_KEY: &str = "deploy.signerKey";
 
-/// What signs here, in the order in which it is looked for.
+/// Where the signing key comes from, in the order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The key in `GIT_DEPLOY_KEY`.
+    /// The variable `GIT_DEPLOY_KEY`.
     Variable,
     /// The program in `deploy.signer`.
     Program(PathBuf),
     /// The file in `deploy.key`, or the default file.
     File(PathBuf),
-    /// Nothing yet.
+    /// There is no key yet.
     Nothing,
 }
 
@@ -41,7 +42,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Finds what signs, without opening it.
+/// Finds where the signing key comes from, without opening it.
 pub fn source(repository: Option<&Repository>) -> Result<Source, Failure> {
     let environment =
         Environment::read().or_fail(Kind::CannotTell, "cannot use the signing key")?;
@@ -59,7 +60,9 @@ pub fn source(repository: Option<&Repository>) -> Result<Source, Failure> {
         .map_or(Source::Nothing, Source::File))
 }
 
-/// The public key of what signs. A file's is read beside it where it lies there, so that no password is asked for.
+/// Returns the public key of a source.
+///
+/// Reads the `.pub` file beside a key file if there is one, so that no password is needed.
 pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<PublicKey, Failure> {
     let cannot = || format!("cannot read the public key of {source}");
     match source {
@@ -85,7 +88,7 @@ pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<Pu
     }
 }
 
-/// Who is signing here, as far as the public half of the key tells.
+/// Returns the person who signs here, according to the public key.
 pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
     let repository = Some(&workspace.repository);
     let key = public_key(repository, &source(repository)?)?;
@@ -102,7 +105,7 @@ pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
         })
 }
 
-/// A setting of git's; nothing outside of a repository.
+/// Reads a git setting. Returns `None` outside of a repository.
 pub fn setting(repository: Option<&Repository>, key: &str) -> Result<Option<String>, Failure> {
     let read = |repository: &Repository| repository.config_string(key);
     let value = repository
@@ -116,7 +119,7 @@ fn none() -> Failure {
     Failure::new(Kind::CannotTell, "there is no key yet").hint("git deploy key new")
 }
 
-/// Makes a key in a new file, and its folder where that is missing; nothing is ever overwritten.
+/// Creates a key in a new file, and its folder if needed. Never overwrites a file.
 pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
     let password = if no_password {
         None
@@ -145,7 +148,8 @@ pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
     })
 }
 
-/// A password for a new key: from the environment, else typed twice. A key without one must be asked for.
+/// Returns the password for a new key: from the environment, else typed twice. Never returns an
+/// empty one: a key without a password must be requested with `--no-password`.
 fn new_password() -> Result<String, Failure> {
     let environment = Environment::read().or_fail(Kind::CannotTell, "cannot read the password")?;
     if let Some(password) = environment.password() {
@@ -179,13 +183,13 @@ fn new_password() -> Result<String, Failure> {
 fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    // Others need not even know whose keys are here.
+    // Other users need not see whose keys are here.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
 }
 
-/// The file of the key that is used where nothing else is configured.
+/// Returns the path of the default key file. Returns `None` without a home folder.
 pub fn default_key() -> Option<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
@@ -197,7 +201,8 @@ pub fn default_key() -> Option<PathBuf> {
     Some(folder.join("git-deploy").join("deploy.key"))
 }
 
-/// Finds what signs: the environment's key, the configured program, the configured file, the default file.
+/// Opens the signing key: the one in the environment, the configured program, the configured file,
+/// or the default file.
 pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
     let read = |key: &str| {
         repository

@@ -1,4 +1,4 @@
-//! Why something is deployed, in the words that its entry keeps: the options of every command that deploys.
+//! The options that describe a deployment in its entry, such as its message and its change request.
 
 use super::{Failure, Kind, OrFail as _, append_report};
 use crate::domain::entry::Deployment;
@@ -28,7 +28,8 @@ pub struct Purpose {
 }
 
 impl Purpose {
-    /// Says it in a deployment.
+    /// Copies the options to a deployment. Without a message, the description lists the subjects of
+    /// the commits.
     pub fn add(&self, deployment: &mut Deployment, view: &View<'_>) -> Result<(), Failure> {
         deployment.change.clone_from(&self.change);
         deployment.release.clone_from(&self.release);

@@ -1,7 +1,9 @@
-//! The commands: one file each, with its arguments and its `run`, and nothing another command needs.
+//! The command line: parsing, dispatch, and the parts that the commands share. Each command is a
+//! file in `commands`.
 //!
-//! A command is added by its file, its `mod` line and its line in [`commands!`]; parsing, dispatch, the grouped help, the man
-//! pages and the completions follow from these. Help is written once, in the doc comments that clap reads.
+//! To add a command, add its file, its `mod` line and its line in [`commands!`]: parsing, dispatch,
+//! the grouped help, the man pages and the completions follow from these. Help texts are the doc
+//! comments that clap reads.
 
 mod append_error;
 mod append_report;
@@ -41,7 +43,7 @@ use crate::domain::text::harmless;
 pub use error::{Failure, Kind, OrFail};
 pub use ui::Context;
 
-/// Makes the enum of commands, the dispatch to their files, and the groups that help shows them in.
+/// Generates the enum of commands, their dispatch, and the groups of the help.
 macro_rules! commands {
     ($($group:literal: { $($verb:ident => $file:ident,)+ })+) => {
         #[derive(Subcommand)]
@@ -57,12 +59,12 @@ macro_rules! commands {
             }
         }
 
-        /// The heading of each group and how many commands it has, in the order of the enum.
+        /// The heading of each group and its number of commands, in the order of the enum.
         const GROUPS: &[(&str, usize)] = &[$(($group, [$(stringify!($verb)),+].len())),+];
     };
 }
 
-// The groups, in their order: Start, Look, Decide, Act, Audit, Set up.
+// The groups in the order of the help: Start, Look, Decide, Act, Audit, Set up.
 commands! {
     "Start": {
         Init => init,
@@ -199,7 +201,7 @@ enum Color {
     Never,
 }
 
-/// A remote's name reaches git's command line, where it must not read as an option.
+/// Parses the name of a remote. The name is passed to git, where it must not look like an option.
 fn remote_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
     {
@@ -208,7 +210,7 @@ fn remote_name(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// Parses the command line, runs the one command, prints its error, and says how to exit.
+/// Parses the command line, runs the command, prints its error, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
@@ -228,20 +230,21 @@ pub fn main() -> ExitCode {
     context.finish(result)
 }
 
-/// Prints help, or what is wrong with the command line: clap repeats the words, which may be a stranger's.
+/// Prints help or a usage error. Replaces control characters in arguments that clap repeats,
+/// because they may come from a stranger.
 fn tell(error: &clap::Error) {
     let mut text = error.render().ansi().to_string();
     for word in std::env::args_os().filter_map(|word| word.into_string().ok()) {
         let shown = harmless(&word);
         if shown != word {
             text = text.replace(&word, &shown);
-            // Of `--option=VALUE` clap repeats the value alone.
+            // clap repeats only the value of `--option=VALUE`.
             text = word.split_once('=').map_or(text.clone(), |(_, value)| {
                 text.replace(value, &harmless(value))
             });
         }
     }
-    // Where help and usage go is closed, nobody is there to be told.
+    // If the stream is closed, the text is lost.
     let _ = if error.use_stderr() {
         write!(anstream::stderr(), "{text}")
     } else {
@@ -249,7 +252,8 @@ fn tell(error: &clap::Error) {
     };
 }
 
-/// Tells of wrong usage, which clap has explained to people, in a document where one is wanted.
+/// Returns the exit code of a usage error, which clap has explained already. Prints the JSON
+/// document if `--json` is among the arguments.
 fn misused(error: &clap::Error) -> ExitCode {
     if std::env::args_os()
         .take_while(|word| word != "--")
@@ -271,7 +275,7 @@ fn misused(error: &clap::Error) -> ExitCode {
             json: true,
             ..Options::default()
         });
-        // Should this fail, the text has told it.
+        // If this fails, the text above has the same information.
         let _ = failure.json().map(|body| context.report("error", &body));
     }
     Kind::Usage.into()
@@ -279,14 +283,14 @@ fn misused(error: &clap::Error) -> ExitCode {
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    // The help with its groups is put together only where something is to be told.
+    // The grouped help is slow to build, so it is only built if parsing fails or help is printed.
     let parsed = Cli::command()
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.or_else(|_| Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?))
 }
 
-/// Goes where `-C` says, so that every relative path of the command line means the same.
+/// Changes to the directory of `-C`, so that every relative path is relative to it.
 fn enter(options: &Options) -> Result<(), Failure> {
     let Some(directory) = &options.directory else {
         return Ok(());

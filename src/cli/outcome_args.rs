@@ -1,4 +1,5 @@
-//! How a deployment ended, as `record` takes it: one word about the whole, and others about some components.
+//! The options of `record` that describe how a deployment ended: one value for the whole, and
+//! others for some components.
 
 use std::collections::BTreeMap;
 
@@ -45,14 +46,14 @@ enum Verification {
     None,
 }
 
-/// A word, and the component that it is about; of all of them where none is named.
+/// A value for one component, or for all if none is named.
 #[derive(Clone)]
 struct Of<T> {
     component: Option<ComponentName>,
     word: T,
 }
 
-/// Reads `failed` or `api=failed`.
+/// Parses `failed` or `api=failed`.
 fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
     let (component, word) = match text.split_once('=') {
         Some((name, word)) => (
@@ -73,7 +74,11 @@ fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
     Ok(Of { component, word })
 }
 
-/// The word about all, and those about some.
+/// Splits the values into the one for all components and those for single ones.
+///
+/// # Errors
+///
+/// Fails if two values are about the same component.
 fn sorted<T: Copy, U>(
     given: &[Of<T>],
     option: &str,
@@ -100,7 +105,7 @@ fn sorted<T: Copy, U>(
 }
 
 impl Ending {
-    /// How each of these components ended.
+    /// Returns the result of each component.
     pub fn results(&self, components: &[ComponentChange]) -> Result<Vec<RecordedResult>, Failure> {
         let (outcome, outcomes) = sorted(&self.outcome, "--outcome", |word| match word {
             Outcome::Succeeded => Word::Succeeded,

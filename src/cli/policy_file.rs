@@ -1,4 +1,5 @@
-//! A proposed `deploy.toml`: read from the work tree, a file or a commit, and checked; shared by `init` and `policy`.
+//! A proposed `deploy.toml`: reads it from the work tree, a file or a commit, and checks it. Shared
+//! by `init` and `policy`.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -12,23 +13,23 @@ use crate::domain::text::Description;
 use crate::git::Repository;
 use crate::ledger::writer::Draft;
 
-/// The name of the file.
+/// The name of the policy file.
 pub const FILE: &str = "deploy.toml";
 
-/// A `deploy.toml` that parses.
+/// A valid `deploy.toml`.
 pub struct Proposal {
-    /// Where it is from, for people.
+    /// Where it comes from, for messages.
     pub name: String,
     /// Its exact text.
     pub text: String,
-    /// What it says.
+    /// The parsed policy.
     pub policy: Policy,
 }
 
-/// Writes a new `deploy.toml`: whole or not at all, and never over another.
+/// Writes a new `deploy.toml` atomically. Never overwrites a file.
 pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    // What the owner's umask leaves of it, as of every file in a work tree.
+    // The user's umask reduces these permissions, as for every file in a work tree.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut beside = builder
@@ -42,7 +43,8 @@ pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
 }
 
 impl Proposal {
-    /// The one that is meant: a file, or a commit's `deploy.toml`; without either, the work tree's.
+    /// Reads the proposed policy from a file or from a commit. Without `source`, reads the work
+    /// tree's.
     pub fn open(
         repository: &Repository,
         source: Option<&str>,
@@ -70,7 +72,7 @@ impl Proposal {
         Self::parse(name, &bytes, context)
     }
 
-    /// Checks the bytes; everything that is wrong with them is printed.
+    /// Parses a policy, and prints every mistake in it.
     pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
             for finding in errors.findings() {
@@ -86,7 +88,7 @@ impl Proposal {
             .details(findings)
             .hint("git deploy policy diff, when that is mended")
         })?;
-        // What parses is UTF-8.
+        // A valid policy is UTF-8.
         Ok(Self {
             name,
             text: String::from_utf8_lossy(bytes).into_owned(),
@@ -94,12 +96,13 @@ impl Proposal {
         })
     }
 
-    /// What is signed in its stead.
+    /// Returns the digest that approvals and the publish entry sign.
     pub fn digest(&self) -> Digest {
         Digest::sha256(self.text.as_bytes())
     }
 
-    /// The entry that brings it into force; `recovered` after all admin keys were lost.
+    /// Returns the draft of the entry that publishes this policy. `recovered` states that all admin
+    /// keys were lost.
     pub fn draft(&self, description: Option<Description>, recovered: bool) -> Draft {
         let publish = Publish {
             digest: self.digest(),
@@ -127,7 +130,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
         }
     })?;
     let mut bytes = Vec::new();
-    // One byte more than a policy may have: the parser then says that it is too large.
+    // One byte more than the limit, so that the parser reports that the file is too large.
     file.take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .or_fail(Kind::CannotTell, cannot())?;

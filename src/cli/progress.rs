@@ -1,5 +1,5 @@
-//! What people see while a deployment is carried out: on a terminal a line for each component that is being worked on, elsewhere plain lines
-//! about what begins and what has ended.
+//! Progress output of a deployment: on a terminal one updating line per active component, elsewhere
+//! plain lines for each step that begins or ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -15,27 +15,29 @@ use crate::run::component_steps::{Broken, Step, Witness};
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
-/// A line that is being worked on is drawn anew so often.
+/// How often an active line is redrawn.
 const TICK: Duration = Duration::from_millis(100);
-/// From then on it is said how long a step took.
+/// Steps that take at least this long are printed with their duration.
 const WORTH_SAYING: Duration = Duration::from_secs(2);
 
-/// Shows what happens.
+/// Prints the progress of a deployment.
 pub struct Progress<'a> {
     context: &'a Context,
-    /// The width of the names, so that they stand below each other.
+    /// The width of the component names, which aligns the columns.
     names: usize,
-    /// Whether nothing is said at all.
+    /// Whether to print nothing.
     hidden: bool,
-    /// Whether what a failed command printed is left to the plans, which are shown afterwards: a plan that fails may only have to wait.
+    /// Whether to leave the output of a failed command to the plans printed afterwards: a plan that
+    /// fails may only have to wait.
     planning: bool,
-    /// Only on a terminal.
+    /// The updating lines; only on a terminal.
     bars: Option<MultiProgress>,
     at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
 }
 
 impl<'a> Progress<'a> {
-    /// Of a deployment of components whose longest name has this width.
+    /// Returns the progress output of a deployment. `names` is the width of the longest component
+    /// name.
     pub fn new(context: &'a Context, names: usize) -> Self {
         let terminal =
             std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
@@ -50,7 +52,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Of plans that are shown afterwards.
+    /// Returns the progress output for planning, after which the plans are printed.
     pub fn planning(context: &'a Context, names: usize) -> Self {
         Self {
             planning: true,
@@ -58,7 +60,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Says nothing.
+    /// Returns a progress output that prints nothing.
     pub fn hidden(context: &'a Context) -> Self {
         Self {
             context,
@@ -70,7 +72,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Prints something between the lines that move.
+    /// Prints text without disturbing the updating lines.
     pub fn say(&self, text: &str) {
         if self.hidden {
             return;
@@ -78,7 +80,7 @@ impl<'a> Progress<'a> {
         self.pause(|| self.context.print(text));
     }
 
-    /// Does something that needs the terminal for itself.
+    /// Runs `work` while the updating lines are hidden, for example a prompt.
     pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.bars {
             Some(bars) => bars.suspend(work),
@@ -88,7 +90,7 @@ impl<'a> Progress<'a> {
 
     fn bar(&self, component: &ComponentName, step: Step) -> Option<ProgressBar> {
         let bar = self.bars.as_ref()?.add(ProgressBar::new_spinner());
-        // The template is a constant that parses.
+        // The template is a constant, and it is valid.
         if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed} {wide_msg}") {
             bar.set_style(style);
         }
@@ -134,7 +136,7 @@ impl Witness for Progress<'_> {
     fn line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, Some(bar))) = at_work.get(component) {
-            // Drawing is bounded by the ticks, and what is longer than the terminal is cut.
+            // The ticks limit redrawing. Text wider than the terminal is cut.
             bar.set_message(line());
         }
     }
@@ -172,7 +174,8 @@ impl Witness for Progress<'_> {
     }
 }
 
-/// Where lines that move would be noise: CI systems give their jobs a terminal too, and some terminals cannot.
+/// Returns whether updating lines are unwanted: in CI, whose jobs may have a terminal, and on dumb
+/// terminals.
 fn is_plain() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")

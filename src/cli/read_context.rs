@@ -1,4 +1,5 @@
-//! What the commands that only look have in common: which environments there are, who is asking, what is wrong with the remote.
+//! What the read-only commands share: which environments exist, who is asking, and what is wrong
+//! with the remote.
 //!
 //! Nothing here needs a network or opens a secret key.
 
@@ -21,9 +22,9 @@ use crate::ledger::sync::standing_problems;
 use crate::signing::key::{parse_public, public_file, read_public};
 use crate::view;
 
-/// An environment that exists, with the state of its ledger.
+/// An existing environment with the state of its ledger.
 pub struct Place<'a> {
-    /// Its name: `pr-17` where the rules are those of `pr-*`.
+    /// Its name: `pr-17` if the rules are those of `pr-*`.
     pub name: EnvName,
     /// Its rules.
     pub rules: &'a Environment,
@@ -32,12 +33,12 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Its part of the state.
+    /// Returns the environment's part of the state.
     pub fn here(&self) -> EnvState<'_> {
         self.state.environment(self.member.as_ref())
     }
 
-    /// What runs of a component: what was deployed, at the commit that it is there as now.
+    /// Returns the running target of a component, with the commit that it is recorded at now.
     pub fn running(&self, component: &ComponentName) -> Option<Target> {
         let here = self.here();
         let target = here
@@ -51,13 +52,14 @@ impl Place<'_> {
         })
     }
 
-    /// The version of a component that runs.
+    /// Returns the version of a running component.
     pub fn version(&self, component: &ComponentName) -> Option<Line> {
         self.running(component)?.version
     }
 }
 
-/// The environments along the way of the code, each pattern as its members that exist now; or only the one asked for.
+/// Returns the environments in promotion order, with those that exist now for each pattern. With
+/// `only`, returns just that one.
 pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Place<'a>>, Failure> {
     if let Some(name) = only {
         let (name, rules) = workspace.environment(name)?;
@@ -95,7 +97,7 @@ pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Pl
     Ok(places)
 }
 
-/// The open yanks of these commits.
+/// Reads the open yanks of these commits.
 pub fn yanks(
     workspace: &Workspace,
     commits: impl IntoIterator<Item = CommitId>,
@@ -113,7 +115,8 @@ pub fn yanks(
     )
 }
 
-/// What is wrong with the remote's ledgers as of the last fetch: told on standard error, and given back, a sentence each.
+/// Prints the problems of the remote's ledgers as of the last fetch on standard error. Returns one
+/// line per problem.
 pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>, Failure> {
     let problems = standing_problems(&workspace.repository);
     let problems = problems.or_fail(
@@ -128,7 +131,8 @@ pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>,
     Ok(lines)
 }
 
-/// Says how old the news is, where a remote holds the ledgers: an answer of yesterday must not look like one of today.
+/// Prints when the ledgers were last fetched, if a remote holds them, so that an old answer is
+/// recognizable.
 pub fn age(workspace: &Workspace, context: &Context) {
     if workspace.remote.is_some() {
         context.print(view::status::age(
@@ -138,7 +142,8 @@ pub fn age(workspace: &Workspace, context: &Context) {
     }
 }
 
-/// The author: a person of the policy by the address, else the name as the commit gives it.
+/// Returns the author: the person whom the policy lists with the address, else the name in the
+/// commit.
 pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
     let mut parts = ident.splitn(2, |byte| *byte == b'<');
     let name = String::from_utf8_lossy(parts.next().unwrap_or_default())
@@ -154,7 +159,8 @@ pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
         .map_or(name, ToString::to_string)
 }
 
-/// Who is asking, as far as public things tell: the public half of the configured key, else git's address.
+/// Returns the person who is asking, without opening a secret key: by the public half of the
+/// configured key, else by git's e-mail address.
 pub fn asker(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
     let read = |key: &str| repository.config_string(key).ok().flatten();

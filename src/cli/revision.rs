@@ -1,4 +1,5 @@
-//! What a word stands for where a revision is asked for: an environment's name means what runs there, everything else is git's.
+//! Resolves revisions: the name of an environment means what runs there; everything else is a Git
+//! revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,10 @@ use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::Scope;
 
 impl Workspace {
-    /// What runs in an environment, if the word names one: each component with its commit; those that the policy no longer knows only
-    /// where nothing else runs.
+    /// Returns the commit of each component that runs in an environment. Returns `None` if `word`
+    /// names no environment.
+    ///
+    /// Components that the policy no longer has are left out, unless nothing else runs.
     pub fn running(
         &self,
         word: &str,
@@ -41,9 +44,11 @@ impl Workspace {
         Ok(Some(running))
     }
 
-    /// A commit by a revision as git reads it, or what runs in an environment: by the environment's name, or `ENV:COMPONENT`.
+    /// Resolves a revision: a Git revision, the name of an environment, or `ENV:COMPONENT`.
     ///
-    /// An environment that runs several commits stands for none of them.
+    /// # Errors
+    ///
+    /// Fails if there is no such commit, or if an environment runs several different commits.
     pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
         if let Some(running) = self.running(revision)? {
             let commits: BTreeSet<CommitId> = running.values().copied().collect();
@@ -80,7 +85,7 @@ impl Workspace {
                 .ok_or_else(|| Failure::new(Kind::Usage, words()));
         }
         let unknown = || match revision {
-            // HEAD is always there, and its branch has no commit before the first.
+            // HEAD always exists, but has no commit before the first one.
             "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
             _ => super::diagnostics::no_commit(&self.repository, self.remote.as_deref(), revision),
         };

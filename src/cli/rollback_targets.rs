@@ -1,7 +1,7 @@
-//! What ran well in an environment, component by component: where one could go back to.
+//! The good releases of an environment: what each component can be rolled back to.
 //!
-//! Good is what succeeded and was verified by the newest word, is not on hold and is not yanked; where nothing verifies a component, what
-//! succeeded.
+//! A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
+//! yanked. Components without a verify command only need to have succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,27 +16,27 @@ use crate::domain::time::Time;
 use crate::ledger::deployment_history::newest_good;
 use crate::view::good;
 
-/// A release of a component that ran well.
+/// A good release of a component.
 #[derive(Debug, Clone)]
 pub struct Release {
-    /// What it was; its commit is the one that it is, or was last, there as.
+    /// The target. Its commit is the one that the release is, or was last, recorded at.
     pub target: Target,
     /// Its content.
     pub content: Content,
     /// Whether a verification passed.
     pub verified: bool,
-    /// Since when it ran.
+    /// When it began to run.
     pub from: Time,
-    /// Until when; not where it still runs.
+    /// When it ended; `None` if it still runs.
     pub to: Option<Time>,
-    /// Who brought it in.
+    /// Who deployed it.
     pub by: Person,
-    /// The number of the entry that did.
+    /// The sequence number of the entry that deployed it.
     pub sequence: u64,
 }
 
 impl Release {
-    /// As `good` shows it.
+    /// Converts the release to the form that `git deploy good` shows.
     pub fn shown(self) -> good::Release {
         good::Release {
             commit: self.target.commit,
@@ -51,7 +51,7 @@ impl Release {
     }
 }
 
-/// The components that run, or of which an attempt is known.
+/// Returns the components that run or whose deployment was attempted.
 pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
@@ -65,7 +65,8 @@ pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<Component
     all
 }
 
-/// The newest good release of each of these components that `wanted` takes; a component that has none is left out.
+/// Finds the newest good release of each component that `wanted` accepts. Leaves out components
+/// that have none.
 pub fn newest(
     workspace: &Workspace,
     place: &Place<'_>,
@@ -80,7 +81,7 @@ pub fn newest(
             Ok(release(workspace, place, component, stay)?
                 .filter(|release| wanted(component, release)))
         };
-    // What was never attempted is not looked for all the way back.
+    // A component that was never deployed would make the search walk the whole ledger.
     let known = attempted(workspace, place);
     let open = components
         .iter()
@@ -100,7 +101,8 @@ pub fn newest(
     }
 }
 
-/// The same as it is shown, with those that have none.
+/// Finds the newest good releases in the form that is shown, including the components that have
+/// none.
 pub fn shown(
     workspace: &Workspace,
     place: &Place<'_>,
@@ -119,7 +121,7 @@ pub fn shown(
     })
 }
 
-/// The stay as a release, if it is good.
+/// Returns a period in which a component ran as a release, if it is good.
 fn release(
     workspace: &Workspace,
     place: &Place<'_>,

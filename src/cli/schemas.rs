@@ -1,7 +1,8 @@
-//! Every document that `--json` prints, by its kind: the one list of them.
+//! The list of all documents that `--json` prints.
 //!
-//! Their JSON Schemas are committed in `docs/schemas`, where the integration tests take them from to validate whatever a test prints.
-//! A new kind is added by its line in [`KINDS`] and `UPDATE_DOCS=1 cargo test --lib schemas`.
+//! Their JSON Schemas are committed in `docs/schemas`, and the integration tests validate all
+//! output against them. To add a kind, add its line in [`KINDS`] and run `UPDATE_DOCS=1 cargo test
+//! --lib schemas`.
 
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -13,9 +14,9 @@ use crate::view;
 
 /// A kind of document.
 pub struct Kind {
-    /// Its word: `context.report` is called with it.
+    /// Its name, as passed to `context.report`.
     pub name: &'static str,
-    /// What it tells, and who prints it.
+    /// What it contains, and which command prints it.
     pub about: &'static str,
     schema: fn(&str, &str) -> Value,
 }
@@ -29,13 +30,13 @@ impl Kind {
         }
     }
 
-    /// Its JSON Schema, draft 2020-12.
+    /// Returns its JSON Schema, draft 2020-12.
     pub fn schema(&self) -> Value {
         (self.schema)(self.name, self.about)
     }
 }
 
-/// All kinds, by name.
+/// All kinds, sorted by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
     Kind::of::<view::check::Json>(
@@ -109,7 +110,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
     }
 
-    /// Whoever reads a document reads the committed schema: it must be that of the types, and the page must list it.
+    /// Checks that the committed schemas match the types, and that the documentation lists them.
     #[test]
     fn are_up_to_date() {
         assert!(KINDS.is_sorted_by_key(|kind| kind.name));
@@ -161,12 +162,12 @@ mod tests {
         }
     }
 
-    /// A field without a word about it is not documented.
+    /// Checks that every field has a description.
     #[test]
     fn every_field_is_described() {
         fn undescribed(at: &str, value: &Value, found: &mut Vec<String>) {
             if let Some(properties) = value.get("properties").and_then(Value::as_object) {
-                // A constant says by itself which form of several this is.
+                // A constant is clear without a description.
                 let said =
                     |it: &Value| it.get("description").is_some() || it.get("const").is_some();
                 let silent = properties.iter().filter(|(_, it)| !said(it));

@@ -1,4 +1,5 @@
-//! What a sync brought, for people and as JSON, and whether it is of the project that is meant: shared by `init` and `sync`.
+//! The result of a sync, as text and JSON, and the check that the project is the expected one.
+//! Shared by `init` and `sync`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,25 +21,25 @@ pub(super) struct Body {
     /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<String>,
-    /// The project that was trusted just now for the first time.
+    /// The project that was trusted for the first time just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<EntryId>,
-    /// The ledgers that have something new.
+    /// The ledgers that have new entries.
     moved: Vec<News>,
 }
 
-/// What is new in one ledger.
+/// The new entries of one ledger.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct News {
     /// The ledger.
     ledger: LedgerName,
-    /// Its tip before; absent where it is new here.
+    /// Its tip before; absent if the ledger is new here.
     #[serde(skip_serializing_if = "Option::is_none")]
     old: Option<EntryId>,
     /// Its tip now.
     new: EntryId,
-    /// How many entries are new.
+    /// The number of new entries.
     entries: usize,
     /// The subject of the newest entry.
     subject: String,
@@ -48,7 +49,7 @@ struct News {
     by: Person,
 }
 
-/// The document of a sync; without a remote nothing moved.
+/// Prints the JSON document of a sync. Without a remote nothing has moved.
 pub fn report(
     repository: &Repository,
     remote: Option<&str>,
@@ -70,7 +71,11 @@ pub fn report(
     )
 }
 
-/// Says which project is trusted from now on, where it was met for the first time.
+/// Prints which project is trusted from now on, if this is the first contact with it.
+///
+/// # Errors
+///
+/// Fails if it is not the project of `--project`.
 pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Result<(), Failure> {
     if let Some(id) = synced.pinned {
         let project =
@@ -86,7 +91,8 @@ pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Res
     Ok(())
 }
 
-/// Refuses a repository whose project, as far as one is known here, is another than `--project` names.
+/// Checks that the repository belongs to the project of `--project`. Succeeds if no project is
+/// known here.
 pub fn expected(context: &Context) -> Result<(), Failure> {
     let (Some(wanted), Ok(repository)) = (context.project(), open_repository()) else {
         return Ok(());
@@ -111,7 +117,7 @@ fn meant(wanted: &ProjectName, project: &Project) -> Result<(), Failure> {
     .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
 }
 
-/// Says what a sync brought.
+/// Prints what a sync brought.
 pub fn tell(
     repository: &Repository,
     remote: &str,

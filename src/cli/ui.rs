@@ -1,7 +1,8 @@
-//! What every command has at hand: where its words go, how it shows moments, and how it asks.
+//! Input and output of a command: where text goes, how times are shown, and how questions are
+//! asked.
 //!
-//! A write to a closed pipe never stops a command half-way: the output remembers that it failed, drops what follows, and the
-//! program exits accordingly at its end.
+//! A write to a closed pipe never stops a command halfway: the output remembers the failure, drops
+//! what follows, and the program exits with the matching code at the end.
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
@@ -18,13 +19,13 @@ use crate::domain::name::ProjectName;
 use crate::domain::time::Time;
 use crate::view::{self, time::Dates};
 
-/// What a shell reports for a program that a closed pipe stopped (128 + SIGPIPE).
+/// The exit code that a shell reports for a program stopped by a closed pipe (128 + SIGPIPE).
 const CLOSED_PIPE: u8 = 141;
 
-/// How far in a sentence goes on where it is folded.
+/// The indent of continuation lines when a sentence is wrapped.
 const SENTENCE: usize = 2;
 
-/// The surroundings of the one command that runs.
+/// The global options and the output streams of the running command.
 pub struct Context {
     json: bool,
     yes: bool,
@@ -38,9 +39,9 @@ pub struct Context {
 struct Output {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
-    /// A JSON document is on standard output: there must be no second one.
+    /// Whether a JSON document is on standard output. There must not be a second one.
     reported: bool,
-    /// The first failure to write to standard output.
+    /// The first failed write to standard output.
     broken: Option<io::Error>,
 }
 
@@ -73,47 +74,48 @@ impl Context {
         }
     }
 
-    /// Whether a JSON document is wanted instead of text.
+    /// Returns whether to print a JSON document instead of text.
     pub fn json(&self) -> bool {
         self.json
     }
 
-    /// The remote that was named with `--remote`.
+    /// Returns the remote named with `--remote`.
     pub fn remote(&self) -> Option<&str> {
         self.remote.as_deref()
     }
 
-    /// The project that was named with `--project`.
+    /// Returns the project named with `--project`.
     pub fn project(&self) -> Option<&ProjectName> {
         self.project.as_ref()
     }
 
-    /// The columns that a line may have; `None` where nothing limits it.
+    /// Returns the maximum width of a line in columns. Returns `None` if there is no limit.
     pub fn width(&self) -> Option<usize> {
         self.width
     }
 
-    /// The present moment.
+    /// Returns the current time.
     pub fn now(&self) -> Time {
         clock::now()
     }
 
-    /// How moments are shown.
+    /// Returns how times are shown.
     pub fn dates(&self) -> Dates {
         self.dates
     }
 
-    /// A moment as this command shows it.
+    /// Formats a time as this command shows it.
     pub fn when(&self, time: Time) -> String {
         view::time::when(time, clock::now(), self.dates)
     }
 
-    /// Until when something counts, as this command shows it.
+    /// Formats a deadline as this command shows it.
     pub fn until(&self, time: Time) -> String {
         view::time::until(time, clock::now(), self.dates)
     }
 
-    /// Prints lines, which may be styled, on standard output; with `--json` on standard error, so that the document stays alone.
+    /// Prints lines, which may be styled, on standard output. With `--json`, prints them on
+    /// standard error, so that the document stays alone.
     pub fn print(&self, lines: impl Display) {
         if self.json {
             return self.note(lines);
@@ -123,26 +125,26 @@ impl Context {
 
     /// Prints lines, which may be styled, on standard error.
     pub fn note(&self, lines: impl Display) {
-        // With standard error closed there is nobody left to tell.
+        // If standard error is closed, the text is lost.
         let _ = writeln!(self.output().err, "{lines}");
     }
 
-    /// Prints a sentence on standard output, folded to the terminal's width.
+    /// Prints a sentence on standard output, wrapped at the terminal's width.
     pub fn say(&self, sentence: impl Display) {
         self.print(self.folded(&sentence.to_string()));
     }
 
-    /// Prints a sentence on standard error, folded likewise.
+    /// Prints a sentence on standard error, wrapped at the terminal's width.
     pub fn mention(&self, sentence: impl Display) {
         self.note(self.folded(&sentence.to_string()));
     }
 
-    /// Prints what a remote said on standard error, folded likewise.
+    /// Prints a message of the remote on standard error, wrapped at the terminal's width.
     pub fn remote_said(&self, line: &str) {
         self.note(view::wrap::said("remote: ", line, self.width).join("\n"));
     }
 
-    /// A sentence and what to type, which stays on one line.
+    /// Formats a sentence and a command to type. The command stays on one line.
     pub fn with_command(&self, sentence: &str, command: &str) -> String {
         view::wrap::with_command("", SENTENCE, sentence, ": ", command, self.width).join("\n")
     }
@@ -155,7 +157,7 @@ impl Context {
         lines.join("\n")
     }
 
-    /// Prints the one JSON document of a command: `kind` names its schema, as in `git-deploy/<kind>/v1`.
+    /// Prints the JSON document of a command. `kind` names its schema: `git-deploy/<kind>/v1`.
     pub fn report(&self, kind: &str, body: &impl Serialize) -> Result<(), Failure> {
         let document = view::json::document(kind, body)
             .or_fail(Kind::CannotTell, "cannot write the JSON document")?;
@@ -165,17 +167,23 @@ impl Context {
         Ok(())
     }
 
-    /// Whether a question can be answered: by `--yes`, or by somebody at a terminal.
+    /// Returns whether a question can be answered: by `--yes`, or by a user at a terminal.
     pub fn can_ask(&self) -> bool {
         self.yes || io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Asks a question that is answered with yes or no; without a terminal to ask on, an error that names `--yes`.
+    /// Asks a yes-or-no question.
+    ///
+    /// # Errors
+    ///
+    /// Fails without a terminal, and suggests `--yes`.
     pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
         self.confirm_unless(&|| false, question)
     }
 
-    /// The same, unless nobody wants to know any more, which is a no: a program that listens to Ctrl-C is not ended by it at a question.
+    /// Asks a yes-or-no question, and returns no as soon as `given_up` is true.
+    ///
+    /// Needed because a program that handles Ctrl-C is not stopped by it at a prompt.
     pub fn confirm_unless(
         &self,
         given_up: &dyn Fn() -> bool,
@@ -211,7 +219,7 @@ impl Context {
         Ok(is_yes(&answer))
     }
 
-    /// Prints the error, if any, and says how to exit.
+    /// Prints the error, if any, and returns the exit code.
     pub(super) fn finish(&self, result: Result<(), Failure>) -> ExitCode {
         let result = result.inspect_err(|failure| self.explain(failure));
         let broken = {
@@ -220,7 +228,7 @@ impl Context {
             output.broken.take().or(flushed)
         };
         match (result, broken) {
-            // The command's own failure says more than that nobody read its words.
+            // The command's own failure matters more than the closed output.
             (Err(failure), _) => failure.kind().into(),
             (Ok(()), None) => ExitCode::SUCCESS,
             (Ok(()), Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -239,16 +247,16 @@ impl Context {
         if let Some(text) = failure.text(self.width) {
             self.note(text);
         }
-        // The lock is given back before `report` takes it.
+        // The lock is released before `report` takes it.
         let reported = self.output().reported;
         if let Some(body) = failure.json().filter(|_| self.json && !reported) {
-            // The text above has told it, should this fail.
+            // If this fails, the text above has the same information.
             let _ = self.report("error", &body);
         }
     }
 
     fn output(&self) -> MutexGuard<'_, Output> {
-        // Only whole lines are written under the lock, so that what a panicking thread left is usable.
+        // Only whole lines are written under the lock, so the state is usable even after a panic.
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -256,7 +264,7 @@ impl Context {
 impl Output {
     fn write_out(&mut self, text: std::fmt::Arguments<'_>) {
         if self.broken.is_none() {
-            // In one write: a stream that is written to through the stripping of styles writes line by line.
+            // Written at once: a stream that strips styles would write line by line.
             let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
             let written = whole
                 .write_fmt(text)
@@ -266,7 +274,8 @@ impl Output {
     }
 }
 
-/// `COLUMNS` where it is set, as with git; else the terminal's width; else no limit, for files and pipes.
+/// Returns the maximum width: `COLUMNS` if it is set, as in git, else the terminal's width. Returns
+/// `None` for files and pipes.
 pub(super) fn width(terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS")
         .ok()
@@ -280,7 +289,7 @@ pub(super) fn width(terminal: bool) -> Option<usize> {
     })
 }
 
-/// Waits a moment for an answer on standard input; says whether there is one.
+/// Waits a moment for input, and returns whether there is some.
 fn is_answered() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
@@ -305,7 +314,8 @@ fn is_yes(answer: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Whatever is not clearly a yes is a no: an empty line or the end of the input above all.
+    /// Checks that only a clear yes counts as yes, and that an empty line or the end of the input
+    /// does not.
     #[test]
     fn answers() {
         assert!(["y\n", "Y", " yes \n", "YES"].into_iter().all(is_yes));

@@ -1,6 +1,7 @@
-//! The repository as commands see it: which remote holds the ledgers, which project and policy are in force, who signs.
+//! The repository as commands see it: the remote that holds the ledgers, the project, the policy in
+//! force, and the signer.
 //!
-//! Everything is found when it is first asked for, so that commands that read work without a network and without a key.
+//! Everything is looked up on first use, so reading commands need neither a network nor a key.
 
 use std::sync::Arc;
 
@@ -20,12 +21,12 @@ use crate::ledger::writer::{Appended, Draft, Manner, View, Writer};
 use crate::ledger::{Project, StateReader, Tips};
 use crate::signing::Signer;
 
-/// git's configuration: the remote that holds the ledgers; empty for none.
+/// The git setting with the remote that holds the ledgers. Empty for none.
 pub const REMOTE: &str = "deploy.remote";
-/// What to type where a key is retired.
+/// The hint for a retired key.
 const PRESENT_KEY: &str = "git config deploy.key FILE, with the present key";
 
-/// A repository with a project in it.
+/// A repository with a project.
 pub struct Workspace {
     /// The repository.
     pub repository: Repository,
@@ -37,7 +38,7 @@ pub struct Workspace {
     pub tips: Tips,
     /// The policy in force.
     pub policy: Arc<Policy>,
-    /// Whether the remote was asked just now, for somebody who writes.
+    /// Whether the ledgers were just synced, before writing.
     synced: bool,
 }
 
@@ -63,7 +64,12 @@ pub fn open_repository() -> Result<Repository, Failure> {
     })
 }
 
-/// The remote that holds the ledgers: the one asked for, the configured one, or `origin` where it exists.
+/// Returns the remote that holds the ledgers: that of `--remote`, the configured one, or `origin`
+/// if it exists.
+///
+/// # Errors
+///
+/// Fails if the named or configured remote does not exist.
 pub fn remote(repository: &Repository, context: &Context) -> Result<Option<String>, Failure> {
     let read = |key: &str| {
         repository
@@ -99,7 +105,8 @@ pub fn remote(repository: &Repository, context: &Context) -> Result<Option<Strin
 }
 
 impl Workspace {
-    /// Opens the repository and its project: without a network, unless nothing of the project was ever fetched here.
+    /// Opens the repository and its project. Uses the network only if the project was never fetched
+    /// here.
     pub fn open(context: &Context) -> Result<Self, Failure> {
         let repository = open_repository()?;
         let remote = remote(&repository, context)?;
@@ -114,8 +121,8 @@ impl Workspace {
         Self::open_known(repository, remote)
     }
 
-    /// Opens the repository and its project as the remote has it now, so that a person, an environment or a commit that came
-    /// meanwhile is known to whoever writes.
+    /// Syncs with the remote and opens the repository, so that new people, environments and commits
+    /// are known before an entry is written.
     pub fn open_to_write(context: &Context) -> Result<Self, Failure> {
         let repository = open_repository()?;
         let remote = remote(&repository, context)?;
@@ -130,7 +137,11 @@ impl Workspace {
         })
     }
 
-    /// Opens the project as far as it is known here.
+    /// Opens the project as it is known here, without a network.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no policy, or if the project is not the pinned one.
     pub fn open_known(repository: Repository, remote: Option<String>) -> Result<Self, Failure> {
         let tips = repository
             .tips()
@@ -176,12 +187,16 @@ impl Workspace {
         })
     }
 
-    /// Facts from git for this project.
+    /// Returns a reader of the facts about this project.
     pub fn gatherer(&self) -> Gatherer<'_> {
         Gatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
     }
 
-    /// An environment that the policy knows, by its name.
+    /// Finds an environment of the policy by its name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none, and suggests a similar name.
     pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
         let unknown = || {
             let names: Vec<String> = self
@@ -202,12 +217,13 @@ impl Workspace {
         Ok((name, environment))
     }
 
-    /// The environment as a pattern's ledger names it; `None` where the ledger is one environment's.
+    /// Returns the name of an environment as the ledger of its pattern records it. Returns `None`
+    /// if the environment has a ledger of its own.
     pub fn named_in_ledger(name: &EnvName, environment: &Environment) -> Option<EnvName> {
         environment.is_pattern().then(|| name.clone())
     }
 
-    /// The state of a ledger; empty where it does not exist yet.
+    /// Reads the state of a ledger. Returns the empty state if the ledger does not exist yet.
     pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Failure> {
         let load = || -> crate::git::Result<State> {
             let Some(tip) = self.tips.get(ledger) else {
@@ -219,7 +235,11 @@ impl Workspace {
         load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
     }
 
-    /// Who signs here, and with what: somebody of the policy, with a key of today or a retired one.
+    /// Returns the person who signs here, the signer, and whether the key is current or retired.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the policy does not list the key.
     fn listed(&self) -> Result<(Person, Signer, Standing), Failure> {
         let signer = find_signer(&self.repository)?;
         let key = signer.public_key();
@@ -233,7 +253,11 @@ impl Workspace {
         }
     }
 
-    /// Who signs here something new, and with what.
+    /// Returns the person and the signer for a new entry.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the key is retired.
     pub fn signer(&self) -> Result<(Person, Signer), Failure> {
         match self.listed()? {
             (person, signer, Standing::Current) => Ok((person, signer)),
@@ -245,7 +269,7 @@ impl Workspace {
         }
     }
 
-    /// Writes one entry, or only tries it; a refusal is printed and becomes a failure.
+    /// Writes one entry, or only checks it in a dry run. Prints the verdict if the rules refuse it.
     pub fn append(
         &self,
         context: &Context,
@@ -253,7 +277,7 @@ impl Workspace {
         manner: Manner,
         draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
     ) -> Result<Appended, Failure> {
-        // A retired key may end its open run, and the rules say what else it may not.
+        // A retired key may still end its own open run. The rules decide what else it may do.
         let (person, signer, standing) = self.listed()?;
         let appended = self.append_as(context, (&person, &signer), ledger, manner, draft);
         appended.map_err(|failure| match standing {
@@ -262,7 +286,7 @@ impl Workspace {
         })
     }
 
-    /// The same, signed by somebody whom the policy in force need not list.
+    /// Writes one entry signed by a person whom the policy in force need not list.
     pub fn append_as(
         &self,
         context: &Context,
@@ -276,7 +300,8 @@ impl Workspace {
             .map_err(|error| explain(context, error))
     }
 
-    /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
+    /// Asks the rules about an entry, on the ledgers as of the last fetch. Signs and writes
+    /// nothing.
     pub fn ask(
         &self,
         context: &Context,
@@ -311,7 +336,7 @@ impl Workspace {
     }
 }
 
-/// Short form of an entry for people: `prod@3f2a9c1e77`, as the notes write it.
+/// Formats the short name of an entry as the notes write it: `prod@3f2a9c1e77`.
 pub fn entry_name(ledger: &LedgerName, id: EntryId) -> String {
     format!("{ledger}@{}", id.0.prefix(10))
 }

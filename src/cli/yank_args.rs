@@ -1,4 +1,4 @@
-//! What `yank` and `unyank` share: what is taken out of circulation or put back, and why.
+//! The arguments that `yank` and `unyank` share: a commit or an artifact, and the reason.
 
 use super::append_report::{self, How};
 use super::workspace::Workspace;
@@ -22,12 +22,12 @@ pub struct What {
     how: How,
 }
 
-/// One of the two.
+/// What is yanked or unyanked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A commit, as whatever it is deployed.
+    /// A commit.
     Commit(CommitId),
-    /// An artifact, under whatever name.
+    /// An artifact, regardless of its name.
     Digest(Digest),
 }
 
@@ -41,7 +41,8 @@ impl std::fmt::Display for Subject {
 }
 
 impl What {
-    /// What is meant. No revision of git's is a digest: none holds a colon and nothing but 64 digits after `sha256`.
+    /// Parses the argument. A Git revision never looks like a digest, because it cannot contain a
+    /// colon followed by nothing but 64 hexadecimal digits.
     pub fn subject(&self, workspace: &Workspace) -> Result<Subject, Failure> {
         let digest = self
             .named
@@ -53,7 +54,7 @@ impl What {
         }
     }
 
-    /// Writes it down.
+    /// Writes the yank or unyank to the ledger `evidence`.
     pub fn append(
         &self,
         context: &Context,

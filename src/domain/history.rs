@@ -1,8 +1,10 @@
-//! What ran in an environment, from when to when: read from its entries about one component.
+//! The history of one component in an environment, read from the ledger's entries: what ran from
+//! when to when, and which attempts failed.
 //!
-//! A [`Stay`] is one unbroken time of one content. A commit whose content was there already joins the stay that runs, and so has
-//! the success, the verification and the soak of the entry that put the content there, no more. Whatever the entries do not show
-//! to have run did not run.
+//! A [`Stay`] is an unbroken period in which one content ran. If a later commit has the same
+//! content, it joins the running period and shares the success, the verification and the soak time
+//! of the entry that deployed the content, nothing more. What the entries do not show to have run
+//! counts as never run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,49 +16,52 @@ use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
 
-/// An unbroken time during which a component ran one content.
+/// An unbroken period in which a component ran one content.
 #[derive(Debug, Clone)]
 pub struct Stay<'a> {
-    /// The content; `None` while the component was taken away.
+    /// The content; `None` while the component is removed from the environment.
     pub content: Option<Content>,
-    /// The entry that put it there: a `finish`, `record` or `baseline`.
+    /// The entry that deployed it: a `finish`, `record` or `baseline`.
     pub entry: &'a Arc<StoredEntry>,
-    /// Whether that was a `baseline`: an admin's word and no deployment.
+    /// Whether that entry is a `baseline`, which is an admin's statement and not a deployment.
     pub baseline: bool,
-    /// When it began to run; after a failed attempt that was rolled back, when it ran again.
+    /// When it began to run. After an attempt that was rolled back, the time when it ran again.
     pub from: Time,
-    /// When it was replaced, taken away, attempted upon, or no longer known to run; `None` while it runs.
+    /// When it was replaced or removed, or when an attempt made it unknown what runs; `None` while
+    /// it runs.
     pub to: Option<Time>,
-    /// The commits it was there as, oldest first, each with the number of the entry that said so.
+    /// The commits that had this content here, oldest first, each with the position of its entry.
     commits: Vec<(CommitId, usize)>,
-    /// What was said of its health, oldest first; never empty.
+    /// The verification results, oldest first; never empty.
     verifications: Vec<(Time, VerificationResult)>,
 }
 
 impl Stay<'_> {
-    /// The commits it was there as: the one that was deployed, then those that rode along.
+    /// Returns the commits that had this content here: first the deployed one, then those that
+    /// joined without a change.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
         self.commits.iter().map(|(commit, _)| *commit)
     }
 
-    /// The commit it is there as now, or was at its end.
+    /// Returns the newest commit of the period.
     pub fn commit(&self) -> Option<CommitId> {
         self.commits.last().map(|(commit, _)| *commit)
     }
 
-    /// The newest word on its health.
+    /// Returns the newest verification result.
     pub fn verification(&self) -> VerificationResult {
         self.verifications
             .last()
             .map_or(VerificationResult::None, |(_, result)| *result)
     }
 
-    /// Whether it is verified by the newest word. `none_counts`: nothing verifies the component, so `none` is as good as it gets.
+    /// Returns whether the newest verification result counts as verified. Pass `none_counts` if
+    /// nothing verifies the component, so that `none` is the best possible result.
     pub fn is_verified(&self, none_counts: bool) -> bool {
         self.counts(self.verification(), none_counts)
     }
 
-    /// What is not there needs no verification.
+    /// Returns whether a result counts as verified. A removed component needs no verification.
     fn counts(&self, result: VerificationResult, none_counts: bool) -> bool {
         match result {
             VerificationResult::Passed => true,
@@ -65,7 +70,8 @@ impl Stay<'_> {
         }
     }
 
-    /// The times during which it was verified without a break, oldest first; the end is `None` if it still is.
+    /// Returns the spans in which it was verified without a break, oldest first. The end is `None`
+    /// if it still is.
     pub fn verified(&self, none_counts: bool) -> Vec<(Time, Option<Time>)> {
         let mut spans: Vec<(Time, Option<Time>)> = Vec::new();
         let mut since = None;
@@ -73,7 +79,7 @@ impl Stay<'_> {
             match (self.counts(*result, none_counts), since) {
                 (true, None) => since = Some(*at),
                 (false, Some(begun)) => {
-                    // A word that came after the end says nothing of the time before it.
+                    // A result reported after the end says nothing about the time before the end.
                     spans.push((begun, Some(self.to.map_or(*at, |to| to.min(*at)))));
                     since = None;
                 }
@@ -84,7 +90,8 @@ impl Stay<'_> {
         spans
     }
 
-    /// The number of the newest entry that put it there, or let it ride along, as this commit or as any.
+    /// Returns the position of the newest entry that deployed or confirmed this content, as this
+    /// commit or, for `None`, as any commit.
     fn newest(&self, commit: Option<CommitId>) -> Option<usize> {
         self.commits
             .iter()
@@ -94,54 +101,55 @@ impl Stay<'_> {
     }
 }
 
-/// How an attempt ended that did not succeed.
+/// How an unsuccessful attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It failed, and what ran from then on is unknown.
+    /// It failed, and it is unknown what has run since.
     Failed,
-    /// It failed, and what ran before was brought back.
+    /// It failed, and the previous content was restored.
     RolledBack,
-    /// It was given up.
+    /// It was aborted.
     Aborted,
 }
 
-/// An attempt that did not succeed.
+/// An unsuccessful attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt<'a> {
-    /// The commit that was attempted.
+    /// The attempted commit.
     pub commit: CommitId,
-    /// Its content.
+    /// The content of that commit.
     pub content: Option<Content>,
-    /// The entry that ended it.
+    /// The entry that ended the attempt.
     pub entry: &'a Arc<StoredEntry>,
-    /// How.
+    /// How it ended.
     pub failure: Failure,
     order: usize,
 }
 
-/// The newest thing that a history says of a commit.
+/// The newest event in the history of a commit.
 #[derive(Debug, Clone, Copy)]
 pub enum Latest<'h, 'a> {
-    /// It never ran there.
+    /// It never ran here.
     Never,
-    /// It ran, and nothing ended worse since.
+    /// It ran, and no later attempt failed.
     Ran(&'h Stay<'a>),
-    /// It, or another commit of the same content, was attempted since without success.
+    /// After it ran, an attempt with this commit or the same content failed.
     Failed(&'h Attempt<'a>),
 }
 
-/// What the entries of an environment say of one component.
+/// The history of one component in an environment.
 #[derive(Debug, Clone, Default)]
 pub struct History<'a> {
-    /// What ran, oldest first.
+    /// The periods in which a content ran, oldest first.
     pub stays: Vec<Stay<'a>>,
-    /// What failed, oldest first.
+    /// The unsuccessful attempts, oldest first.
     pub attempts: Vec<Attempt<'a>>,
 }
 
 impl<'a> History<'a> {
-    /// Reads entries of one environment, newest first and without a gap among those that speak of the component. An `abort` speaks of
-    /// the components that its start was to change.
+    /// Reads the history from the entries of one environment. The entries are ordered newest first,
+    /// and none that concerns the component may be missing. An `abort` concerns the components that
+    /// its start was to change.
     pub fn read(component: &ComponentName, newest_first: &'a [Arc<StoredEntry>]) -> Self {
         let starts = newest_first
             .iter()
@@ -163,15 +171,17 @@ impl<'a> History<'a> {
         reader.history
     }
 
-    /// The stays of a commit, oldest first; having been taken away is none of them.
+    /// Returns the periods in which a commit ran, oldest first. Periods of removal are not
+    /// included.
     pub fn stays_of(&self, commit: CommitId) -> impl DoubleEndedIterator<Item = &Stay<'a>> {
         self.stays
             .iter()
             .filter(move |stay| stay.content.is_some() && stay.newest(Some(commit)).is_some())
     }
 
-    /// What came last of a commit. Only a commit that ran there itself has `Ran`; but once it has, what later became of the same
-    /// content under another commit counts as well, so that nobody may pick the name under which a content did well.
+    /// Returns the newest event of a commit. [`Latest::Ran`] requires that this very commit ran
+    /// here. If it did, later attempts with the same content under another commit count too.
+    /// Otherwise one could choose the commit under which a content looks best.
     pub fn latest(&self, commit: CommitId, content: Option<Content>) -> Latest<'_, 'a> {
         let ran = self.stays_of(commit).next().is_some();
         let contents: BTreeSet<Content> = self
@@ -182,7 +192,7 @@ impl<'a> History<'a> {
         let same = |content: Option<Content>| {
             content.is_some_and(|content| ran && contents.contains(&content))
         };
-        // Whatever stay is of the commit is of one of those contents.
+        // Every period of the commit has one of those contents.
         let stay = self
             .stays
             .iter()
@@ -200,7 +210,8 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The longest unbroken verified time of a commit, up to `now` if it lasts: from, to, and how long. A baseline has none.
+    /// Returns the longest unbroken verified span of a commit: start, end and length. A span that
+    /// still lasts is measured up to `now`. Baselines do not count.
     pub fn longest(
         &self,
         commit: CommitId,
@@ -215,15 +226,17 @@ impl<'a> History<'a> {
     }
 }
 
+/// Builds a history from entries, oldest first.
 struct Reader<'a, 'c> {
     component: &'c ComponentName,
     starts: BTreeMap<u64, &'a Deployment>,
-    /// The stay that lasts, by index.
+    /// The index of the period that still lasts.
     running: Option<usize>,
     history: History<'a>,
 }
 
 impl<'a> Reader<'a, '_> {
+    /// Adds what one entry says about the component.
     fn entry(&mut self, order: usize, kept: &'a Arc<StoredEntry>) {
         match &kept.statement.action {
             Action::Abort(it) => {
@@ -233,7 +246,8 @@ impl<'a> Reader<'a, '_> {
                     .find(|it| it.component == *self.component)
                 {
                     self.stop(kept.statement.at);
-                    // The content is the start's word; where that is not among the entries, the commit stands alone.
+                    // The start entry names the content. If it is not among the entries, only the
+                    // commit is known.
                     let asked = self
                         .starts
                         .get(&it.start)
@@ -271,6 +285,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// Adds the outcome of a deployment for the component.
     fn ended(
         &mut self,
         order: usize,
@@ -332,7 +347,7 @@ impl<'a> Reader<'a, '_> {
                 }
             }
             Outcome::Unchanged => {
-                // As in fold: it joins only if nothing was put there between start and finish.
+                // As in fold: it joins only if nothing was deployed between start and finish.
                 let change = deployment
                     .and_then(|it| it.components.iter().find(|it| it.target == ended.target));
                 if let Some(stay) = self
@@ -348,13 +363,15 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// Adds a verification result to the period of the commit that it is about.
     fn verified(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
         let running = self
             .running
             .and_then(|index| self.history.stays.get_mut(index));
         let stay = match running.filter(|stay| stay.commit() == Some(commit)) {
             Some(stay) => Some(stay),
-            // Bad news of what ran last, or of what may or may not run, is news still.
+            // A failed verification also counts for the content that ran last, and for content that
+            // may or may not be running.
             None if result == VerificationResult::Failed => self
                 .history
                 .stays
@@ -367,13 +384,14 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Ends the stay that lasts, and says which it was.
+    /// Ends the period that lasts and returns its index.
     fn stop(&mut self, at: Time) -> Option<usize> {
         let index = self.running.take()?;
         self.history.stays.get_mut(index)?.to = Some(at);
         Some(index)
     }
 
+    /// Adds a period that lasts.
     fn begin(&mut self, stay: Stay<'a>) {
         self.running = Some(self.history.stays.len());
         self.history.stays.push(stay);

@@ -1,6 +1,7 @@
-//! Identities: git objects, digests of artifacts, runs and public keys.
+//! Identifiers: git objects, digests of artifacts, runs and public keys.
 //!
-//! Each is parsed once, from lower-case hexadecimal (keys: from minisign's base64), and is canonical from then on.
+//! Each is parsed once, from lower-case hexadecimal (keys: from minisign's base64), and has exactly
+//! one spelling.
 
 mod key;
 
@@ -14,15 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use super::serde_str::as_text;
 
-/// Why a string is not the identity it should be.
+/// Why a string is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not lower-case hexadecimal of a known length.
     #[error("{found:?} is not {expected}")]
     Hex {
-        /// What was found, shortened.
+        /// The string, shortened.
         found: String,
-        /// What should have been there.
+        /// What was expected.
         expected: &'static str,
     },
     /// Not a minisign public key.
@@ -30,13 +31,14 @@ pub enum IdError {
         "{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW"
     )]
     Key(String),
-    /// A public key that proves nothing.
+    /// A public key that proves nothing, because anyone can sign for it.
     #[error(
         "the key {0} is of small order, so anyone could sign for it: its owner needs a new key"
     )]
     WeakKey(String),
 }
 
+/// Returns the error for a string that should have been `expected`.
 fn hex_error(found: &str, expected: &'static str) -> IdError {
     IdError::Hex {
         found: found.chars().take(80).collect(),
@@ -44,6 +46,7 @@ fn hex_error(found: &str, expected: &'static str) -> IdError {
     }
 }
 
+/// Returns the value of a lower-case hexadecimal digit.
 fn hex_digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -52,9 +55,11 @@ fn hex_digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// Writes at most 32 bytes as lower-case hexadecimal.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // Ids have 32 bytes at most, and are written more often than anything else.
+    // An id has at most 32 bytes. This avoids an allocation: nothing is written more often than
+    // ids.
     let mut text = [0; 64];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -67,7 +72,7 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     )
 }
 
-/// Reads lower-case hexadecimal of exactly this many bytes; `None` for anything else.
+/// Reads lower-case hexadecimal of exactly `N` bytes. Returns `None` for anything else.
 fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != 2 * N {
@@ -79,7 +84,8 @@ fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Ordered as its hexadecimal form is.
+/// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Its order is the order of the
+/// hexadecimal form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Oid {
     bytes: [u8; 32],
@@ -87,7 +93,7 @@ pub struct Oid {
 }
 
 impl Oid {
-    /// From raw bytes: 20 of SHA-1 or 32 of SHA-256.
+    /// Creates an id from raw bytes. Returns `None` unless there are 20 (SHA-1) or 32 (SHA-256).
     pub fn from_bytes(raw: &[u8]) -> Option<Self> {
         if raw.len() != 20 && raw.len() != 32 {
             return None;
@@ -100,17 +106,17 @@ impl Oid {
         })
     }
 
-    /// The raw bytes, 20 or 32.
+    /// Returns the raw bytes, 20 or 32.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 
-    /// Whether this is git's id of "nothing".
+    /// Returns whether this is the zero id, which git uses for "no object".
     pub fn is_zero(&self) -> bool {
         self.as_bytes().iter().all(|byte| *byte == 0)
     }
 
-    /// The first `digits` hexadecimal digits.
+    /// Returns the first `digits` hexadecimal digits.
     pub fn prefix(&self, digits: usize) -> String {
         let mut text = self.to_string();
         text.truncate(digits);
@@ -151,7 +157,7 @@ macro_rules! oid {
         pub struct $type(pub Oid);
 
         impl $type {
-            /// The first twelve digits, for people.
+            /// Returns the first twelve digits, which are enough for people.
             pub fn short(&self) -> String {
                 self.0.prefix(12)
             }
@@ -181,11 +187,11 @@ oid!(
     EntryId
 );
 oid!(
-    /// The content of a component at a commit: the id of the tree that holds only the component's paths.
+    /// The content of a component at a commit: the id of a tree with only the component's paths.
     Content
 );
 
-/// The algorithm of a [`Digest`], by its in-toto name.
+/// The algorithm of a [`Digest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// SHA-256, 32 bytes.
@@ -197,7 +203,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The in-toto name: `sha256`.
+    /// Returns the in-toto name: `sha256`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -206,6 +212,7 @@ impl Algorithm {
         }
     }
 
+    /// Returns the number of hexadecimal digits of a digest.
     fn hex_len(self) -> usize {
         match self {
             Self::Sha256 => 64,
@@ -233,7 +240,8 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// From an algorithm and its lower-case hexadecimal value.
+    /// Creates a digest from an algorithm and a lower-case hexadecimal value. Fails if the value is
+    /// not of the algorithm's length.
     pub fn new(algorithm: Algorithm, hex: &str) -> Result<Self, IdError> {
         if hex.len() != algorithm.hex_len() || !hex.bytes().all(|byte| hex_digit(byte).is_some()) {
             return Err(hex_error(
@@ -247,7 +255,7 @@ impl Digest {
         })
     }
 
-    /// The SHA-256 of some bytes.
+    /// Computes the SHA-256 digest of these bytes.
     pub fn sha256(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         let hex = sha2::Sha256::digest(bytes)
@@ -264,17 +272,17 @@ impl Digest {
         }
     }
 
-    /// Its algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Its value in lower-case hexadecimal.
+    /// Returns the value in lower-case hexadecimal.
     pub fn hex(&self) -> &str {
         &self.hex
     }
 
-    /// `sha256:9f86d081884c`: enough for people.
+    /// Returns a short form for people: `sha256:9f86d081884c`.
     pub fn short(&self) -> String {
         format!("{}:{}", self.algorithm.name(), &self.hex[..12])
     }
@@ -296,7 +304,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// One attempt to carry a deployment out: 128 random bits, so that two runners can never take each other's run for their own.
+/// The id of one run of a deployment: 128 random bits, so that no two runners ever use the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);
 
@@ -319,7 +327,8 @@ impl fmt::Display for RunId {
 mod tests {
     use super::*;
 
-    /// One identity has one spelling: otherwise one commit or key could pass for two.
+    /// Checks that an identifier has exactly one spelling: with two, one commit or key could pass
+    /// for two.
     #[test]
     fn one_spelling() {
         let hex = "2affccc97fa05736482d4523166f70cb561afa11";

@@ -1,7 +1,8 @@
 //! Names: environments, components, people, groups, the project and ledgers.
 //!
-//! All follow one grammar, `[a-z0-9][a-z0-9._-]{0,62}`, without `..`, not ending in `.` or `.lock`, and are compared exactly.
-//! A value of one of these types can therefore stand in a ref, a path, a commit header or a terminal line as it is.
+//! All follow one grammar: `[a-z0-9][a-z0-9._-]{0,62}`, without `..`, not ending in `.` or `.lock`,
+//! compared exactly. So a valid name is safe in a ref, a path, a commit header or a line on a
+//! terminal.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,10 +26,10 @@ pub enum NameError {
         "{0:?} may only hold a-z, 0-9, '.', '_' and '-', and must begin with a letter or a digit"
     )]
     Character(String),
-    /// `..`, or an ending that git refuses in a ref.
+    /// `..`, or an ending that git refuses in refs.
     #[error("{0:?} must not contain '..' nor end in '.' or '.lock'")]
     Ref(String),
-    /// A word that has a meaning of its own.
+    /// A reserved word.
     #[error("{0:?} is a reserved name")]
     Reserved(String),
 }
@@ -60,7 +61,7 @@ macro_rules! name {
         as_text!($type);
 
         impl $type {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -104,12 +105,12 @@ name!(
     reserved: ["policy", "evidence"]
 );
 name!(
-    /// A component of the repository that is deployed by itself: `api`.
+    /// A component, which is deployed separately: `api`.
     ComponentName,
     reserved: []
 );
 name!(
-    /// Somebody (or some machine) with a key in the policy.
+    /// A person or a machine with a key in the policy.
     Person,
     reserved: []
 );
@@ -119,7 +120,7 @@ name!(
     reserved: []
 );
 name!(
-    /// The project, as its policy's genesis names it for good.
+    /// The project. The genesis of the policy's ledger fixes its name permanently.
     ProjectName,
     reserved: []
 );
@@ -129,53 +130,53 @@ name!(
     reserved: []
 );
 name!(
-    /// A suite of checks, or a release: a label that stands in one word.
+    /// A test suite or a release: a label of one word.
     Label,
     reserved: []
 );
 
-/// The implicit component of paths that no component owns. The policy refuses it as a declared name.
+/// The implicit component of all paths that no component owns. A policy must not declare it.
 pub const REST: &str = "rest";
 
 impl ComponentName {
-    /// The implicit component [`REST`].
+    /// Returns the implicit component [`REST`].
     pub fn rest() -> Self {
         Self(REST.into())
     }
 }
 
 impl LedgerName {
-    /// The ledger of the policy.
+    /// Returns the ledger of the policy.
     pub fn policy() -> Self {
         Self("policy".into())
     }
 
-    /// The ledger of facts that belong to no environment.
+    /// Returns the ledger of facts that belong to no environment.
     pub fn evidence() -> Self {
         Self("evidence".into())
     }
 
-    /// Whether this is [`LedgerName::policy`].
+    /// Returns whether this is [`LedgerName::policy`].
     pub fn is_policy(&self) -> bool {
         &*self.0 == "policy"
     }
 
-    /// Whether this is [`LedgerName::evidence`].
+    /// Returns whether this is [`LedgerName::evidence`].
     pub fn is_evidence(&self) -> bool {
         &*self.0 == "evidence"
     }
 
-    /// Whether this is the ledger of an environment or of a pattern of environments.
+    /// Returns whether this is the ledger of an environment or of a pattern of environments.
     pub fn is_environment(&self) -> bool {
         !self.is_policy() && !self.is_evidence()
     }
 
-    /// The full name of the ref: `refs/deploy/prod`.
+    /// Returns the full name of the ref: `refs/deploy/prod`.
     pub fn reference(&self) -> String {
         format!("refs/deploy/{}", self.0)
     }
 
-    /// The environment whose whole ledger this is; `None` for `policy` and `evidence`.
+    /// Returns the environment with the name of this ledger, or `None` for `policy` and `evidence`.
     pub fn environment(&self) -> Option<EnvName> {
         self.is_environment().then(|| EnvName(self.0.clone()))
     }
@@ -191,7 +192,7 @@ impl From<&EnvName> for LedgerName {
 mod tests {
     use super::*;
 
-    /// What a name may be decides what can reach a ref, a path or a terminal.
+    /// Checks the grammar, which decides what can appear in a ref, a path or a terminal.
     #[test]
     fn grammar() {
         for good in ["a", "0", "prod", "pr-17", "a.b_c-d", &"x".repeat(63)] {

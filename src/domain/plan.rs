@@ -1,7 +1,8 @@
-//! What a plan says: what a component's plan command would do, without doing it.
+//! Plans: what a component's plan command says it would change, without changing anything.
 //!
-//! A plan may hold secrets: of terraform's only actions, addresses and names of outputs are kept, of any other tool the text that it
-//! printed, in which whoever gives it has masked what is secret. Both were chosen by strangers; what shows them makes them harmless.
+//! A plan may contain secrets. Of a terraform plan only actions, addresses and output names are
+//! kept; of any other plan the printed text, in which the caller has masked the secrets. Both are
+//! untrusted text: whatever shows them must sanitize them first.
 
 mod terraform;
 
@@ -12,32 +13,32 @@ pub use terraform::{
 use super::id::{CommitId, Digest};
 use super::name::ComponentName;
 
-/// What came of planning one component at one commit.
+/// The result of planning one component at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The component.
     pub component: ComponentName,
-    /// The commit that would be deployed.
+    /// The commit to deploy.
     pub commit: CommitId,
-    /// How it went.
+    /// The result.
     pub planned: Planned,
 }
 
-/// How planning went.
+/// The result of planning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Planned {
     /// There is a plan.
     Made(Made),
-    /// The plan command failed, or what it left cannot be read.
+    /// The plan command failed, or its output cannot be read.
     Failed {
-        /// Why, in one sentence without a full stop: `it ended with exit code 1`.
+        /// Why, as a sentence without a full stop: `it ended with exit code 1`.
         reason: String,
-        /// The end of what it printed, masked.
+        /// The end of its output, with secrets masked.
         output: String,
     },
-    /// It cannot be planned before others are applied, whose results it needs.
+    /// It cannot be planned before other components are applied, because it needs their results.
     Deferred {
-        /// The components that it waits for.
+        /// The components that must be applied first.
         waits_for: Vec<ComponentName>,
     },
 }
@@ -45,25 +46,27 @@ pub enum Planned {
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// What approvals bind: equal for two plans of the same, whenever they were made.
+    /// The digest that approvals bind. Two plans with the same effect have the same digest,
+    /// whenever they were made.
     pub digest: Digest,
-    /// What is known of it besides its text.
+    /// What is known about the plan apart from its text.
     pub what: What,
-    /// What the plan command printed, masked, or the end of it where that is long.
+    /// The output of the plan command with secrets masked; for a long output only its end.
     pub text: String,
 }
 
-/// What is known of a plan besides its text.
+/// What is known about a plan apart from its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A terraform plan.
     Terraform(Terraform),
-    /// Of any other tool nothing is known: neither that it changes nothing, nor that it destroys nothing.
+    /// A plan of any other tool. Nothing is known about its effect: it may change nothing, or
+    /// destroy something.
     Text,
 }
 
 impl Plan {
-    /// The plan, if there is one.
+    /// Returns the plan, if there is one.
     pub fn made(&self) -> Option<&Made> {
         match &self.planned {
             Planned::Made(made) => Some(made),
@@ -71,12 +74,12 @@ impl Plan {
         }
     }
 
-    /// What approvals bind, if there is a plan.
+    /// Returns the digest that approvals bind, if there is a plan.
     pub fn digest(&self) -> Option<&Digest> {
         self.made().map(|made| &made.digest)
     }
 
-    /// The terraform plan, if it is one.
+    /// Returns the terraform plan, if it is one.
     pub fn terraform(&self) -> Option<&Terraform> {
         match &self.made()?.what {
             What::Terraform(terraform) => Some(terraform),
@@ -84,14 +87,14 @@ impl Plan {
         }
     }
 
-    /// Whether it is certain that there is nothing to apply.
+    /// Returns whether it is certain that there is nothing to apply.
     pub fn is_empty(&self) -> bool {
         self.terraform().is_some_and(Terraform::is_empty)
     }
 }
 
 impl Made {
-    /// The plan, if it is terraform's.
+    /// Returns the terraform plan, if it is one.
     pub fn of_terraform(&self) -> Option<&Terraform> {
         match &self.what {
             What::Terraform(terraform) => Some(terraform),
@@ -99,12 +102,12 @@ impl Made {
         }
     }
 
-    /// Whether it would do nothing: only terraform says that of itself.
+    /// Returns whether it is certain that the plan changes nothing. Only terraform states this.
     pub fn is_empty(&self) -> bool {
         self.of_terraform().is_some_and(Terraform::is_empty)
     }
 
-    /// A terraform plan with what the plan command printed.
+    /// Creates a terraform plan with the output of the plan command.
     pub fn terraform(terraform: Terraform, text: String) -> Self {
         Self {
             digest: terraform.digest().clone(),

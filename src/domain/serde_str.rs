@@ -1,6 +1,7 @@
-//! Values with one spelling in JSON: written as they are displayed, read as they are parsed, without a copy on the way.
+//! Serialization of values that have one spelling: they are written as they are displayed and read
+//! as they are parsed, without an intermediate copy.
 //!
-//! A ledger's entries are mostly such values, so this is what reading them costs.
+//! Most values in an entry are of this kind, so this dominates the cost of reading a ledger.
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
+/// Parses the string that the deserializer visits.
 struct Text<T>(PhantomData<T>);
 
 impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
@@ -23,14 +25,14 @@ impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
     }
 }
 
-/// Reads a value from a string.
+/// Reads a value from a string with its `FromStr`.
 pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     deserializer.deserialize_str(Text(PhantomData))
 }
 
-/// Makes types that are displayed and parsed go into and out of JSON as that text.
+/// Implements `Serialize` and `Deserialize` for types that implement `Display` and `FromStr`.
 macro_rules! as_text {
     ($($type:ty),+) => {
         $(

@@ -1,7 +1,7 @@
-//! Free text that people and machines put into entries: bounded, and harmless wherever it is shown.
+//! Free text in entries, by people or machines: of limited length, and safe to show anywhere.
 //!
-//! Control, format (bidirectional marks among them), line-separating, private and unassigned characters are refused, so that a
-//! text can reach a terminal, a log or a note as it is.
+//! Control, format (including bidirectional marks), line-separating, private and unassigned
+//! characters are refused. So a text can be written to a terminal, a log or a note unchanged.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,31 +12,32 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing in it.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// Too many characters.
     #[error("it has {found} characters, at most {limit} are allowed")]
     TooLong {
-        /// Characters found.
+        /// The number of characters.
         found: usize,
-        /// Characters allowed.
+        /// The maximum number.
         limit: usize,
     },
-    /// A character that could deceive or break a terminal.
+    /// A character that could mislead the reader or disturb the terminal.
     #[error("it holds the character U+{0:04X}, which is not plain text")]
     Character(u32),
-    /// White space at its beginning or end.
+    /// White space at the beginning or the end.
     #[error("it begins or ends with white space")]
     Margin,
 }
 
-/// Whether a character is plain text: neither control, format, separator of lines, surrogate, private nor unassigned.
+/// Returns whether a character is plain text: not a control, format, line-separating, surrogate,
+/// private or unassigned character.
 pub fn is_plain(character: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned,
     };
-    // Most text is this, and the tables are large.
+    // A fast path: most characters are ASCII, and the tables are large.
     if matches!(character, ' '..='~') {
         return true;
     }
@@ -46,7 +47,8 @@ pub fn is_plain(character: char) -> bool {
     )
 }
 
-/// Makes any text harmless to show: what is not plain becomes U+FFFD.
+/// Returns the text with every character that is not plain replaced by U+FFFD, so that it is safe
+/// to show.
 pub fn harmless(text: &str) -> String {
     if text.chars().all(is_plain) {
         return text.to_owned();
@@ -62,6 +64,7 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
+/// Checks the length and the characters of a text. Newlines are allowed if `newlines` is set.
 fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
     let found = text.chars().count();
     if found == 0 {
@@ -91,10 +94,10 @@ macro_rules! text {
         as_text!($type);
 
         impl $type {
-            /// The most characters it may have.
+            /// The maximum number of characters.
             pub const LIMIT: usize = $limit;
 
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -117,7 +120,7 @@ macro_rules! text {
 }
 
 text!(
-    /// One line: a reason, a comment, a version, a name of an artifact, a link.
+    /// One line: a reason, a comment, a version, the name of an artifact, a link.
     Line,
     limit: 1_000,
     newlines: false
@@ -133,13 +136,14 @@ text!(
 mod tests {
     use super::*;
 
-    /// The stored format names this version: with another one, an entry that some readers refuse would be accepted by others.
+    /// Checks that this is the Unicode version of the format: with another one, readers would
+    /// disagree about which entries are valid.
     #[test]
     fn unicode_is_the_formats() {
         assert_eq!(unicode_properties::UNICODE_VERSION, (18, 0, 0));
     }
 
-    /// What could hide or forge a line on a terminal never gets into an entry.
+    /// Checks that text which could hide or forge a line on a terminal is refused.
     #[test]
     fn deceiving_text_is_refused() {
         assert!(

@@ -1,6 +1,6 @@
-//! Moments and spans, in whole seconds of UTC.
+//! Times and durations, in whole seconds of UTC.
 //!
-//! Nothing here reads a clock: moments come from entries, from commits, or from the one clock in `clock`.
+//! Nothing here reads a clock. Times come from entries, from commits, or from `clock`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
 
 use super::serde_str::as_text;
 
-/// Why a text is not a moment or a span.
+/// Why a text is not a time or a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Not `YYYY-MM-DDTHH:MM:SSZ` between 1970 and 9999.
@@ -20,49 +20,50 @@ pub enum TimeError {
     Span(String),
 }
 
-/// A moment: seconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC without fractions.
+/// A point in time: seconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC without
+/// fractions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
 as_text!(Time, Span);
 
-/// 9999-12-31T23:59:59Z: the last moment that is written with four digits of year.
+/// 9999-12-31T23:59:59Z: the last time with a four-digit year.
 const LAST: i64 = 253_402_300_799;
 
 impl Time {
-    /// The beginning of 1970: the time of every genesis.
+    /// The beginning of 1970: the time of every genesis commit.
     pub const EPOCH: Self = Self(0);
 
-    /// From seconds since 1970; `None` before 1970 and after 9999.
+    /// Creates a time from seconds since 1970. Returns `None` before 1970 and after 9999.
     pub fn from_seconds(seconds: i64) -> Option<Self> {
         (0..=LAST).contains(&seconds).then_some(Self(seconds))
     }
 
-    /// Seconds since 1970.
+    /// Returns the seconds since 1970.
     pub fn seconds(self) -> i64 {
         self.0
     }
 
-    /// This moment and a span later, at the latest the end of 9999.
+    /// Returns the time one span later, at most the end of 9999.
     #[must_use]
     pub fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add_unsigned(span.0).min(LAST))
     }
 
-    /// This moment and a span earlier, at the earliest 1970.
+    /// Returns the time one span earlier, at least the beginning of 1970.
     #[must_use]
     pub fn minus(self, span: Span) -> Self {
         Self(self.0.saturating_sub_unsigned(span.0).max(0))
     }
 
-    /// How long after `earlier` this is; nothing if it is before it.
+    /// Returns the span from `earlier` to this time, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
     }
 
-    /// The same moment for the chrono library.
+    /// Converts the time for the chrono library.
     pub fn to_chrono(self) -> DateTime<chrono::Utc> {
-        // Every value of this type lies between 1970 and 9999, which chrono can hold.
+        // Every value lies between 1970 and 9999, which chrono can represent.
         DateTime::from_timestamp(self.0, 0).unwrap_or_default()
     }
 }
@@ -74,7 +75,8 @@ impl FromStr for Time {
     }
 }
 
-/// Reads the one spelling of a moment. By hand: every entry that is read says when it was signed.
+/// Parses a time, or returns `None` if the spelling is not the only allowed one. Written by hand,
+/// because every entry contains a time.
 fn parse(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();
     let separators = [
@@ -133,7 +135,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A span of time in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
+/// A duration in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(u64);
 
@@ -145,21 +147,21 @@ const UNITS: [(char, u64); 5] = [
     ('m', 60),
     ('s', 1),
 ];
-/// A hundred years: nothing that a policy means is longer.
+/// A hundred years, the longest allowed duration.
 const LONGEST: u64 = 36_525 * 86_400;
 
 impl Span {
-    /// So many seconds.
+    /// Creates a duration from seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// So many days.
+    /// Creates a duration from days.
     pub const fn days(days: u64) -> Self {
         Self(days * 86_400)
     }
 
-    /// Its length in seconds.
+    /// Returns the length in seconds.
     pub const fn as_seconds(self) -> u64 {
         self.0
     }
@@ -197,7 +199,8 @@ impl fmt::Display for Span {
 mod tests {
     use super::*;
 
-    /// A time that could be written in two ways would make two entries of one.
+    /// Checks that a time has exactly one spelling: with two, one entry could be written in two
+    /// ways.
     #[test]
     fn one_spelling_of_a_moment() {
         let text = "2026-03-05T10:02:11Z";
@@ -218,7 +221,7 @@ mod tests {
         }
     }
 
-    /// A span keeps its meaning through print and parse.
+    /// Checks that a duration is the same after printing and parsing.
     #[test]
     fn spans() {
         for (text, seconds) in [

@@ -1,7 +1,8 @@
-//! Questions about history: who descends from whom, and what lies between.
+//! Questions about history: which commit descends from which, and which commits lie between.
 //!
-//! "No" is only said when all of the history that could say otherwise was there; a missing commit or a shallow boundary in the way is an
-//! error. Committer dates can be anything: they make an answer faster, never different.
+//! The answer is "no" only if all history that could say otherwise was read. A missing commit or a
+//! shallow boundary in the way is an error. Committer dates can be wrong: they may speed up an
+//! answer, but never change it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -32,8 +33,8 @@ impl Iterator for FirstParents<'_> {
     }
 }
 
-/// A commit on the way from a descendant to its ancestors, and what it says about the next ones. The most promising comes first: the
-/// highest generation, then the newest by its own word.
+/// A commit on the way from a descendant to its ancestors. Steps sort by promise: the highest
+/// generation, then the newest committer time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Step {
     generation: u32,
@@ -41,33 +42,37 @@ pub(super) struct Step {
     pub(super) parents: Vec<Oid>,
 }
 
-/// Where a commit stands among others: above all its ancestors, by generation or, as far as dates are orderly, by date.
+/// The position of a commit in the order of a walk: above all its ancestors, by generation, or by
+/// date if the dates are right.
 pub(super) type Key = (u32, u64);
 
 impl Step {
+    /// Returns the position in the order of a walk.
     pub(super) fn key(&self) -> Key {
         (self.generation, self.time)
     }
 }
 
-/// What a history has that another has not.
+/// The commits that one history has and another lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ahead {
-    /// The commits, descendants before their ancestors where dates are orderly or a commit-graph tells.
+    /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
     pub commits: Vec<Oid>,
-    /// Whether there are more than were asked for.
+    /// Whether there are more than the limit.
     pub more: bool,
 }
 
+/// A walk over history that uses the commit-graph if there is one.
 pub(super) struct Walk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
-    /// Whether a shallow boundary was met.
+    /// Whether the walk met a shallow boundary.
     cut: bool,
 }
 
 impl<'a> Walk<'a> {
+    /// Starts a walk.
     pub(super) fn new(repository: &'a Repository) -> Result<Self> {
         Ok(Self {
             repository,
@@ -77,16 +82,17 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The generation of a commit, if the graph holds it; 0 if it was never computed.
+    /// Returns the generation of a commit that the graph contains; 0 if it was never computed.
     fn generation(&self, id: Oid) -> Option<u32> {
         Some(self.graph?.commit_by_id(to_gix(id))?.generation())
     }
 
-    /// Whether a shallow clone left the commit's parents out.
+    /// Checks whether the commit's parents are missing because the clone is shallow.
     pub(super) fn is_boundary(&self, id: Oid) -> bool {
         self.shallow.contains(&id)
     }
 
+    /// Reads a commit, from the graph if possible.
     pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
         if let Some((graph, commit)) = self
             .graph
@@ -123,7 +129,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Repository {
-    /// A commit's tree and parents.
+    /// Reads a commit's tree and parents, from the commit-graph if possible.
     pub(super) fn outline(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
         if let Some((graph, commit)) = self
             .graph()
@@ -141,7 +147,8 @@ impl Repository {
         Ok((commit.tree, commit.parents))
     }
 
-    /// The commit, its first parent, that one's first parent and so on. An unreadable commit is the last item.
+    /// Returns an iterator over the commit, its first parent, that commit's first parent and so on.
+    /// An unreadable commit is the last item.
     pub fn first_parent_walk(&self, tip: Oid) -> FirstParents<'_> {
         FirstParents {
             repository: self,
@@ -149,13 +156,14 @@ impl Repository {
         }
     }
 
-    /// The first parent of a commit; from the commit-graph where it holds it, which nobody signs: it serves for what is checked anyway.
+    /// Returns the first parent of a commit, from the commit-graph if possible. Nobody signs the
+    /// graph, so use this only for what is checked anyway.
     pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
         if let Some((graph, commit)) = self
             .graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
-            // A graph outlives objects that were lost.
+            // A graph can outlive lost objects.
             if !self.exists(id) {
                 return Err(Error::Missing(id));
             }
@@ -166,7 +174,10 @@ impl Repository {
         Ok(self.read_commit(id)?.parents.first().copied())
     }
 
-    /// Whether `descendant` is `ancestor` or has it in its history.
+    /// Checks whether `ancestor` is `descendant` or in its history.
+    ///
+    /// # Errors
+    /// [`Error::Shallow`] or [`Error::Missing`] if this clone lacks history that could say yes.
     pub fn is_ancestor(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
         for id in [ancestor, descendant] {
             match self.kind(id)? {
@@ -196,7 +207,8 @@ impl Repository {
             }
             for parent in step.parents {
                 let above = walk.generation(parent).is_none_or(|generation| {
-                    // A graph is closed under reachability: what it holds has only ancestors that it holds, of lower generations.
+                    // A graph is closed under reachability: a commit in it has only ancestors in
+                    // it, with lower generations.
                     floor.is_some_and(|floor| generation > floor || generation == 0 || floor == 0)
                 });
                 if above && seen.insert(parent) {
@@ -211,7 +223,8 @@ impl Repository {
         }
     }
 
-    /// The commits whose parents a shallow clone left out; none if it is not one.
+    /// Returns the commits whose parents are missing because the clone is shallow; empty if it is
+    /// not.
     pub(super) fn shallow_boundary(&self) -> Result<HashSet<Oid>> {
         let commits = self
             .gix
@@ -222,10 +235,14 @@ impl Repository {
             .unwrap_or_default())
     }
 
-    /// The commits of `new`'s history, itself included, that are not in the history of any of `old`; more than `limit` is an error.
+    /// Returns the commits in the history of `new`, including itself, that are not in the history
+    /// of any of `old`.
     ///
-    /// As with `git rev-list`, some that are in the old history can be among them where dates are wrong and there is no commit-graph; none is ever
-    /// left out.
+    /// As with `git rev-list`, wrong dates without a commit-graph can add commits that are in the
+    /// old history; none is ever left out.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for more than `limit` commits.
     pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         match self.ahead(new, old, limit)? {
             Ahead {
@@ -239,12 +256,13 @@ impl Repository {
         }
     }
 
-    /// The same, but where there are more than `limit` only the first that are met: the newest, where dates are orderly.
+    /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
+    /// only the first ones met: the newest, if dates are right.
     pub fn ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Ahead> {
         let mut walk = Walk::new(self)?;
         let mut painted: HashMap<Oid, Paint> = HashMap::new();
         let mut queue = BinaryHeap::new();
-        // How many commits in the queue are, as far as is known, new.
+        // The number of queued commits that are, as far as known, new.
         let mut pending = 0;
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !self.exists(id) {
@@ -292,7 +310,7 @@ impl Repository {
                     Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
                         let paint = entry.get_mut();
                         paint.is_old = true;
-                        // One that was passed already is passed again, to tell its parents.
+                        // A commit visited before is visited again, to pass this on to its parents.
                         if std::mem::replace(&mut paint.queued, true) {
                             pending -= 1;
                             continue;
@@ -310,15 +328,15 @@ impl Repository {
     }
 }
 
-/// What a walk knows of a commit.
+/// What a walk knows about a commit.
 struct Paint {
     /// Whether it is in the old history.
     is_old: bool,
-    /// Whether it waits to be passed.
+    /// Whether it is queued.
     queued: bool,
 }
 
-/// Without those that turned out to be old after they were passed.
+/// Removes the commits that turned out to be old after they were visited.
 fn still_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, Paint>) -> Vec<Oid> {
     commits.retain(|id| painted.get(id).is_some_and(|paint| !paint.is_old));
     commits

@@ -1,7 +1,8 @@
-//! The newest commits of a branch, and which of them a commit lacks: for many commits after one walk along the branch.
+//! The newest commits of a branch, and which of them a commit lacks: one walk along the branch
+//! serves many commits.
 //!
-//! Whoever asks about a commit that is older than all of these learns at once that it lacks them all: what runs may be years behind, and the answer
-//! costs no more.
+//! A commit older than the whole window lacks all of it, which takes no walk to find out. So a
+//! running version that is years behind costs no more.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -13,11 +14,11 @@ use crate::domain::id::Oid;
 /// The newest commits of a branch.
 pub struct Recent<'a> {
     repository: &'a Repository,
-    /// In the order in which they were met.
+    /// The commits, in the order of the walk.
     commits: Vec<Passed>,
-    /// Where each stands.
+    /// The index of each commit.
     places: HashMap<Oid, usize>,
-    /// No commit of the branch that is not among them stands above this.
+    /// No branch commit outside the window comes before this in the order of the walk.
     floor: Option<Key>,
     limit: usize,
 }
@@ -26,21 +27,21 @@ pub struct Recent<'a> {
 struct Passed {
     id: Oid,
     parents: Vec<Oid>,
-    /// Whether what is behind it is not all here.
+    /// Whether some of its parents are not in this clone.
     cut: bool,
 }
 
-/// What a commit lacks of them.
+/// What a commit lacks of a branch window.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Lacking {
-    /// The places of those that it lacks.
+    /// The indexes of the commits that it lacks.
     pub places: Vec<usize>,
     /// Whether it may lack older ones, too.
     pub more: bool,
 }
 
 impl Repository {
-    /// The newest commits in a commit's history, itself included, at most so many.
+    /// Loads the newest commits in a commit's history, including itself, up to `limit`.
     pub fn recent(&self, tip: Oid, limit: usize) -> Result<Recent<'_>> {
         let mut walk = Walk::new(self)?;
         let (mut commits, mut places, mut floor) = (Vec::new(), HashMap::new(), None);
@@ -80,17 +81,21 @@ impl Repository {
 }
 
 impl Recent<'_> {
-    /// The commit at a place.
+    /// Returns the commit at an index.
     pub fn commit(&self, place: usize) -> Option<Oid> {
         self.commits.get(place).map(|it| it.id)
     }
 
-    /// How many there are.
+    /// Returns the number of commits.
     pub fn count(&self) -> usize {
         self.commits.len()
     }
 
-    /// Those that are not in the history of a commit. As with `git rev-list`, wrong dates can make them too many where there is no commit-graph.
+    /// Returns the window's commits that are not in the history of `commit`. As with
+    /// `git rev-list`, wrong dates can make them too many if there is no commit-graph.
+    ///
+    /// # Errors
+    /// [`Error::Shallow`] if this clone does not hold enough history to answer.
     pub fn lacking(&self, commit: Oid) -> Result<Lacking> {
         let mut walk = Walk::new(self.repository)?;
         let first = walk.step(commit)?;
@@ -114,7 +119,8 @@ impl Recent<'_> {
                         limit: self.limit as u64,
                     });
                 }
-                // What is behind one that cannot be read is of no matter, unless the branch has it only from there.
+                // An unreadable commit matters only if the branch has no other way to what is
+                // behind it.
                 let Ok(step) = walk.step(parent) else {
                     continue;
                 };

@@ -1,4 +1,4 @@
-//! Branches as people mean them: the one that stands for the whole repository, and where a branch is.
+//! Branch names: the repository's default branch, and the commit a branch points to.
 
 use gix::bstr::ByteSlice as _;
 use gix::refs::Target;
@@ -8,8 +8,8 @@ use super::repo::Repository;
 use crate::domain::id::CommitId;
 
 impl Repository {
-    /// The branch that most work goes into, by its short name: the remote's own choice, else `main` or `master`, else the one that is
-    /// checked out.
+    /// Returns the short name of the default branch: the remote's HEAD, else `main` or `master`,
+    /// else the branch that is checked out.
     pub fn default_branch(&self, remote: Option<&str>) -> Result<Option<String>> {
         if let Some(remote) = remote {
             let folder = format!("refs/remotes/{remote}/");
@@ -29,7 +29,8 @@ impl Repository {
         self.checked_out_branch()
     }
 
-    /// The branch that is checked out in this worktree, by its short name, also before its first commit; none where HEAD is at a commit.
+    /// Returns the short name of the branch checked out in this worktree, even before its first
+    /// commit; `None` if HEAD is detached.
     pub fn checked_out_branch(&self) -> Result<Option<String>> {
         let head = self
             .gix
@@ -42,7 +43,8 @@ impl Repository {
         }))
     }
 
-    /// The commit that a branch is at: as last fetched from the remote, where it is there; else the local one.
+    /// Returns the commit that a branch points to: as last fetched from the remote, otherwise the
+    /// local branch.
     pub fn branch_tip(&self, remote: Option<&str>, branch: &str) -> Result<Option<CommitId>> {
         let fetched = remote.map(|remote| format!("refs/remotes/{remote}/{branch}"));
         for name in fetched.into_iter().chain([format!("refs/heads/{branch}")]) {
@@ -53,7 +55,8 @@ impl Repository {
         Ok(None)
     }
 
-    /// The full name that a symbolic ref points to; `None` where it is missing or not symbolic.
+    /// Returns the full name that a symbolic ref points to; `None` if it is missing or not
+    /// symbolic.
     fn symbolic(&self, name: &str) -> Result<Option<String>> {
         let found = self
             .gix

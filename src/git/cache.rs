@@ -1,21 +1,21 @@
-//! A bounded cache that the threads of an opened repository share.
+//! A bounded cache shared by all threads that use an opened repository.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::{Mutex, PoisonError};
 
-/// Threads that ask for different things seldom wait for each other.
+/// The number of shards. Threads that access different keys seldom wait for each other.
 const PARTS: usize = 16;
 
-/// A map that drops the values not asked for lately once their total weight exceeds its limit.
+/// A map that drops values not used lately once their total weight exceeds its limit.
 pub struct Cache<K, V> {
     parts: Vec<Mutex<Part<K, V>>>,
     hasher: RandomState,
     limit: usize,
 }
 
-/// What was used since the last time that there was too much, and what was used before that.
+/// One shard, in two generations: values used since the last overflow, and values used before it.
 struct Part<K, V> {
     young: HashMap<K, (V, usize)>,
     old: HashMap<K, (V, usize)>,
@@ -23,7 +23,7 @@ struct Part<K, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    /// Makes a cache for values of about `limit` bytes altogether.
+    /// Creates a cache for values of about `limit` bytes in total.
     pub fn new(limit: usize) -> Self {
         let part = || {
             Mutex::new(Part {
@@ -32,7 +32,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
                 weight: 0,
             })
         };
-        // Each part holds two generations.
+        // Each shard holds two generations.
         Self {
             parts: std::iter::repeat_with(part).take(PARTS).collect(),
             hasher: RandomState::new(),
@@ -40,7 +40,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
-    /// Returns the cached value.
+    /// Returns the cached value of a key, if any, and keeps it from being dropped next.
     pub fn get(&self, key: &K) -> Option<V>
     where
         K: Clone,
@@ -61,10 +61,11 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
+    /// Locks the shard that holds a key.
     fn part(&self, key: &K) -> Option<std::sync::MutexGuard<'_, Part<K, V>>> {
-        // Half of a 64-bit hash is far more than there are parts.
+        // 32 bits of the hash are far more than there are shards.
         let number = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() % PARTS;
-        // A thread that panicked left a whole map: it holds no lock while anything else is done.
+        // A panic cannot leave a map half changed: the lock is held only for single map operations.
         self.parts
             .get(number)
             .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
@@ -72,6 +73,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Part<K, V> {
+    /// Adds a value. If it would exceed the limit, drops the older generation first.
     fn insert(&mut self, key: K, value: V, weight: usize, limit: usize) {
         if self.weight + weight > limit {
             self.old = std::mem::take(&mut self.young);
@@ -86,7 +88,8 @@ impl<K: Hash + Eq, V> Part<K, V> {
 mod tests {
     use super::*;
 
-    /// However much goes in, about the limit stays, and what is asked for all the time is kept.
+    /// The cache stays at about its limit however much is added, and keeps a value that is read all
+    /// the time.
     #[test]
     fn bounded() {
         let cache: Cache<u32, u32> = Cache::new(64 * PARTS);

@@ -1,7 +1,9 @@
-//! Which components a commit touches: by comparing its tree with its parents', folder by folder, and only where they differ.
+//! Finds which components a commit changes, by comparing its tree with its parents', folder by
+//! folder, where the ids differ.
 //!
-//! A folder that is wholly a component's own is never opened: that its ids differ is all there is to know. So the cost is that of the folders
-//! on the way to a change, however many files and components there are.
+//! A folder that belongs to one component as a whole is never opened: its different id is all there
+//! is to know. So the cost depends on the folders on the way to a change, not on how many files and
+//! components there are.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -15,20 +17,21 @@ use crate::domain::id::Oid;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Owners, Place, Policy, Within};
 
-/// The most tree entries that differ and are looked at for one commit.
+/// The most differing tree entries examined per commit.
 const ENTRY_LIMIT: usize = 1_000_000;
-/// The deepest folder that is looked at.
+/// The deepest folder examined.
 const DEPTH_LIMIT: usize = 256;
-/// Folders that are remembered, in bytes: the next older commit is compared with the same ones.
+/// The size of the folder cache, in bytes: the next older commit is compared with the same folders.
 const FOLDER_CACHE: usize = 8 << 20;
 
-/// Finds out for commit after commit.
+/// Finds the changed components of one commit after another.
 pub struct Touched<'a> {
     repository: &'a Repository,
     owners: Owners<'a>,
     folders: Cache<Oid, Arc<[u8]>>,
 }
 
+/// One comparison of two trees.
 struct Walk<'t, 'a> {
     of: &'t Touched<'a>,
     touched: Vec<bool>,
@@ -36,7 +39,7 @@ struct Walk<'t, 'a> {
 }
 
 impl<'a> Touched<'a> {
-    /// For the components of a policy.
+    /// Creates a finder for the components of a policy.
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
         Self {
             repository,
@@ -45,13 +48,13 @@ impl<'a> Touched<'a> {
         }
     }
 
-    /// The components; an answer has their order.
+    /// Returns the components. Results list them in this order.
     pub fn names(&self) -> &[ComponentName] {
         self.owners.names()
     }
 
-    /// Whether a commit touches each component, as `git log -- <paths>` would list it: one parent or none, by what it changed; a merge,
-    /// only by what is like none of its parents.
+    /// Returns for each component whether a commit changes it, as `git log -- <paths>` would list
+    /// it. For a merge, only what differs from every parent counts.
     pub fn by(&self, commit: Oid) -> Result<Vec<bool>> {
         let (tree, parents) = self.repository.outline(commit)?;
         if parents.is_empty() {
@@ -69,13 +72,16 @@ impl<'a> Touched<'a> {
         Ok(touched)
     }
 
-    /// Whether each component is another at `new` than at `old`, in one walk over what differs between the two commits' trees.
+    /// Returns for each component whether it differs between two commits, in one walk over what
+    /// differs between their trees.
     pub fn differing(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {
         let (old, _) = self.repository.outline(old)?;
         let (new, _) = self.repository.outline(new)?;
         self.between(Some(old), new)
     }
 
+    /// Returns for each component whether it differs between two trees. `None` as the old tree
+    /// means that everything is new.
     fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
         let mut walk = Walk {
             of: self,
@@ -88,6 +94,7 @@ impl<'a> Touched<'a> {
         Ok(walk.touched)
     }
 
+    /// Reads the bytes of a folder, from the cache if possible; empty for no folder.
     fn read(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
         let Some(tree) = tree else {
             return Ok(Arc::default());
@@ -102,7 +109,7 @@ impl<'a> Touched<'a> {
 }
 
 impl Walk<'_, '_> {
-    /// Compares two folders at one path, which differ.
+    /// Compares two differing folders at one path.
     fn differing(
         &mut self,
         old: Option<Oid>,
@@ -119,7 +126,7 @@ impl Walk<'_, '_> {
             return Err(bounds("the depth of the commit's folders", DEPTH_LIMIT));
         }
         let (old_raw, new_raw) = (self.of.read(old)?, self.of.read(new)?);
-        // The ids of one repository are equally long.
+        // All ids of a repository have the same length.
         let Some(id) = old.or(new) else { return Ok(()) };
         let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
@@ -158,7 +165,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// One that differs, or is only on one side.
+    /// Records an entry that differs or exists on one side only, and descends into it if it is a
+    /// folder.
     fn entry(
         &mut self,
         entry: &Entry<'_>,
@@ -183,6 +191,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
+    /// Marks these components as changed.
     fn mark(&mut self, numbers: &[usize]) {
         for number in numbers {
             if let Some(touched) = self.touched.get_mut(*number) {
@@ -192,11 +201,13 @@ impl Walk<'_, '_> {
     }
 }
 
+/// Parses the first entry of a tree.
 fn first(tree: Oid, raw: &[u8]) -> Result<Option<Entry<'_>>> {
     entries(tree, raw).next().transpose()
 }
 
-/// Git's order of entries: folders as if their names ended in a slash. So a file and a folder of one name are two entries.
+/// Compares two entries in git's order, which treats folder names as if they ended in a slash. So a
+/// file and a folder of the same name are two entries.
 fn order(old: &Entry<'_>, new: &Entry<'_>) -> Ordering {
     let slash = |entry: &Entry<'_>| entry.is_tree().then_some(&b'/');
     old.name

@@ -1,4 +1,4 @@
-//! The files of a commit in a folder of their own, as git would check them out.
+//! Writes the files of a commit into a separate folder, as git would check them out.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::repo::Repository;
 use crate::domain::id::CommitId;
 
 impl Repository {
-    /// Writes all files of a commit into an empty folder; `index` is a file that git may use for it. Submodules are left as empty folders.
+    /// Writes all files of a commit into an empty folder, using `index` as git's index file.
+    /// Submodules become empty folders.
     pub fn check_out(&self, commit: CommitId, folder: &Path, index: &Path) -> Result<()> {
         let git = |name| Git::new(self.git_dir(), Some(folder), name).env("GIT_INDEX_FILE", index);
         git("read-tree")

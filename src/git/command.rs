@@ -1,6 +1,7 @@
-//! `git` as a process: the one place that starts it.
+//! Runs `git` as a process. No other code starts it.
 //!
-//! What comes back is the exit code and bytes. The words that git writes for people are passed on to people and never read.
+//! Callers get the exit code and bytes. Messages that git writes for people are shown to people and
+//! never parsed.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write as _};
@@ -10,13 +11,15 @@ use std::process::{Command, Stdio};
 use super::error::{Error, Result, for_people};
 use super::repo::Repository;
 
-/// Standard output beyond this is an error: no plumbing command that is used here comes near.
+/// The most standard output accepted; no plumbing command used here comes near.
 const OUTPUT_LIMIT: u64 = 64 << 20;
-/// Of standard error this much is kept; the rest is read and dropped, so that git does not block on it.
+/// How much of standard error is kept. The rest is read and dropped, so that git does not block on
+/// it.
 const STDERR_LIMIT: u64 = 1 << 20;
 
-/// Variables that would lead git to other objects, refs, files or settings of the command than those of the repository named.
-/// `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` stay: that is how a CI hands git its credentials.
+/// Variables that would point git to objects, refs, files or settings other than those of the given
+/// repository. `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` stay: CI systems pass credentials
+/// that way.
 const REDIRECTIONS: [&str; 19] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
@@ -39,54 +42,58 @@ const REDIRECTIONS: [&str; 19] = [
     "GIT_WORK_TREE",
 ];
 
-/// What signs is none of git's business: while a deployment runs, its commands could read the environment of a git process beside them.
+/// Signing secrets, which git does not need: commands of a running deployment could read the
+/// environment of a git process next to them.
 const KEYS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
-/// A `git` process that is being put together.
+/// A `git` process being prepared.
 pub struct Git {
     command: Command,
     name: &'static str,
     input: Option<Vec<u8>>,
 }
 
-/// What a `git` process left.
+/// The result of a `git` process.
 #[derive(Debug)]
 pub struct Output {
     name: &'static str,
-    /// Its exit code; none if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What it wrote to standard output.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error, for people only; cut at 1 MiB.
+    /// What it wrote to standard error, for people only; cut off at 1 MiB.
     pub stderr: Vec<u8>,
 }
 
 impl Git {
+    /// Prepares `git <name>` for a repository, with an environment that cannot redirect it.
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, name: &'static str) -> Self {
         let mut command = Command::new("git");
         for variable in REDIRECTIONS.into_iter().chain(KEYS) {
             command.env_remove(variable);
         }
         command
-            // The repository that was opened, whatever the working directory or the environment says.
+            // The opened repository, whatever the working directory or the environment says.
             .env("GIT_DIR", git_dir)
             // A replace ref changes what history says.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
-            // A graft does so, too: it would make a push leave out what the remote lacks. No file can be there.
+            // So does a graft: it would make a push leave out what the remote lacks. No file can
+            // exist here.
             .env("GIT_GRAFT_FILE", "/dev/null/none")
-            // Stable words for the person, whatever the machine's language; nothing of ours reads them.
+            // Stable messages for people in any locale; we parse none of them.
             .env("LC_ALL", "C.UTF-8")
-            // `git status` and its kind must not take a lock that a person's own command then meets.
+            // `git status` and the like must not take a lock that blocks a user's own command.
             .env("GIT_OPTIONAL_LOCKS", "0")
-            // No answer of git's goes through a pager.
+            // Git must not start a pager.
             .env("GIT_PAGER", "cat")
-            // GIT_TERMINAL_PROMPT stays as it is: at a terminal a person may type a password, a CI switches it off.
+            // GIT_TERMINAL_PROMPT stays as it is: a user may type a password at a terminal, and a
+            // CI system switches prompts off.
             .arg(name)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(work_dir) = work_dir {
-            // With GIT_DIR alone git would take the working directory for the top of the worktree.
+            // With GIT_DIR alone, git would take the working directory for the top of the worktree.
             command.env("GIT_WORK_TREE", work_dir).current_dir(work_dir);
         } else {
             command.current_dir(git_dir);
@@ -112,14 +119,14 @@ impl Git {
         self
     }
 
-    /// Sets a variable of the process's environment.
+    /// Sets an environment variable for the process.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// What the process reads from standard input; nothing unless given.
+    /// Sets what the process reads from standard input; nothing by default.
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
@@ -127,12 +134,12 @@ impl Git {
         self
     }
 
-    /// Lets the process see the objects of the push that `repository` was opened to judge.
+    /// Lets the process see the objects of the push that `repository` was opened to check.
     #[must_use]
     pub fn with_pushed_objects(mut self, repository: &Repository) -> Self {
         if let Some(quarantine) = repository.quarantine() {
             let environment = quarantine.environment();
-            // The relative paths in them start from the hook's working directory.
+            // The relative paths in these variables start from the hook's working directory.
             self.command.current_dir(&environment.current_dir);
             let variables = [
                 ("GIT_OBJECT_DIRECTORY", &environment.objects),
@@ -144,7 +151,7 @@ impl Git {
                 }
             }
             if environment.quarantined {
-                // git refuses to write refs while it is set.
+                // Git refuses to write refs while it is set.
                 self.command.env(
                     "GIT_QUARANTINE_PATH",
                     environment.objects.as_deref().unwrap_or(OsStr::new("1")),
@@ -154,15 +161,17 @@ impl Git {
         self
     }
 
-    /// Runs it to its end. A failing exit code is the caller's to judge; not being able to start it, and more than 64 MiB of
-    /// output, are errors.
+    /// Runs the process to its end and returns its output, whatever its exit code.
+    ///
+    /// # Errors
+    /// If git cannot be started or writes more than 64 MiB of output.
     pub fn run(mut self) -> Result<Output> {
         let mut child = self.command.spawn().map_err(Error::Start)?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;
         let (stdout, stderr) = std::thread::scope(|scope| {
-            // A process that does not read its input is its own matter: its exit code tells.
+            // A process that does not read its input is no error here: its exit code tells.
             scope.spawn(move || {
                 stdin
                     .zip(input)
@@ -191,12 +200,12 @@ impl Git {
 }
 
 impl Output {
-    /// Whether the process said that all went well.
+    /// Checks whether the process exited with code 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Standard output, if all went well.
+    /// Returns standard output if the process succeeded, otherwise its failure as an error.
     pub fn ok(self) -> Result<Vec<u8>> {
         if self.success() {
             Ok(self.stdout)
@@ -205,7 +214,7 @@ impl Output {
         }
     }
 
-    /// The failure as an error, with the end of what git wrote for people.
+    /// Returns the failure as an error, with the end of what git wrote for people.
     pub fn error(&self) -> Error {
         Error::Git {
             command: self.name.to_owned(),
@@ -215,13 +224,14 @@ impl Output {
     }
 }
 
+/// Bytes read from a pipe, up to a limit.
 #[derive(Default)]
 struct Bounded {
     bytes: Vec<u8>,
     over: bool,
 }
 
-/// Reads a pipe to its end and keeps at most `limit` bytes; a broken pipe is an early end.
+/// Reads a pipe to its end and keeps at most `limit` bytes. A broken pipe counts as its end.
 fn read(pipe: Option<impl Read>, limit: u64) -> Bounded {
     let mut bounded = Bounded::default();
     if let Some(mut pipe) = pipe {

@@ -1,6 +1,8 @@
-//! The settings of `git -c name=value deploy …`, which git hands on in `GIT_CONFIG_PARAMETERS` and gix does not read.
+//! The settings of `git -c name=value deploy …`, which git passes on in `GIT_CONFIG_PARAMETERS`;
+//! gix does not read that variable.
 //!
-//! They are words in single quotes with spaces between them: `'name=value'` as git once wrote it, `'name'='value'` as it does now.
+//! They are words in single quotes, separated by spaces: `'name=value'` as older git writes it,
+//! `'name'='value'` as newer git does.
 
 use std::os::unix::ffi::OsStringExt as _;
 
@@ -8,14 +10,19 @@ use gix::bstr::BString;
 
 use super::error::{Error, Result};
 
+/// The variable that holds the settings.
 const VARIABLE: &str = "GIT_CONFIG_PARAMETERS";
 
-/// The settings of this process, each as `name=value`, or as a name alone.
+/// Returns the settings of this process, each as `name=value` or as a name alone.
+///
+/// # Errors
+/// [`Error::Corrupt`] if the variable does not have git's format.
 pub(super) fn of_process() -> Result<Vec<BString>> {
     let value = std::env::var_os(VARIABLE).unwrap_or_default().into_vec();
     parse(&value).ok_or_else(|| Error::corrupt(VARIABLE, "it is not what git writes there"))
 }
 
+/// Parses the value of the variable; `None` if it does not have git's format.
 fn parse(mut rest: &[u8]) -> Option<Vec<BString>> {
     let mut settings = Vec::new();
     loop {
@@ -32,7 +39,7 @@ fn parse(mut rest: &[u8]) -> Option<Vec<BString>> {
                 setting.extend(value);
                 rest = after;
             } else {
-                // A name without a value, which stands for yes.
+                // A name without a value means true.
                 setting.pop();
                 rest = value;
             }
@@ -41,7 +48,8 @@ fn parse(mut rest: &[u8]) -> Option<Vec<BString>> {
     }
 }
 
-/// One word in single quotes, in which `'\''` and `'\!'` stand for what would end it; and what follows it.
+/// Parses one word in single quotes, in which `'\''` and `'\!'` stand for the characters that would
+/// end it. Returns the word and what follows it.
 fn word(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = quoted.strip_prefix(b"'")?;
     let mut word = Vec::new();
@@ -64,7 +72,7 @@ fn word(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 mod tests {
     use super::*;
 
-    /// What git writes is read as git reads it, and anything else is refused rather than half read.
+    /// Parses what git writes as git does, and refuses anything else rather than parse half of it.
     #[test]
     fn words() {
         for (text, settings) in [

@@ -1,7 +1,8 @@
-//! The content of a component at a commit: the id of the tree that holds only the component's paths.
+//! The content of a component at a commit: the id of the tree that holds only the component's
+//! paths.
 //!
-//! It is computed and never written. Two commits with equal ids hold the same bytes of the component; entries are taken over byte for
-//! byte, symbolic links and submodules included.
+//! The tree is computed and never written. Two commits with equal ids hold the same bytes of the
+//! component: entries are copied byte for byte, including symbolic links and submodules.
 
 use super::error::{Error, Result};
 use super::object::Kind;
@@ -9,28 +10,29 @@ use super::repo::Repository;
 use super::tree::{Entry, entries};
 use crate::domain::id::{Content, Oid};
 
-/// The most tree entries that are looked at for one content.
+/// The most tree entries examined for one content.
 const ENTRY_LIMIT: u64 = 1_000_000;
-/// The deepest folder that is looked at.
+/// The deepest folder examined.
 const DEPTH_LIMIT: u64 = 256;
 
-/// How a folder lies to a component's paths.
+/// How a folder relates to a component's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {
-    /// All below it is the component's own.
+    /// The component owns everything below it.
     Whole,
-    /// Nothing below it is.
+    /// The component owns nothing below it.
     Nothing,
-    /// One has to look.
+    /// The component may own some of it, so its entries must be examined.
     Descend,
 }
 
-/// How a file, a symbolic link or a submodule lies to a component's paths.
+/// How a file, a symbolic link or a submodule relates to a component's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum File {
-    /// It is the component's own.
+    /// The component owns it.
     Own,
-    /// It belongs to every component, as the root's `.gitattributes` does: part of the content, but no component is there for it.
+    /// It belongs to every component, like `.gitattributes` at the root: part of the content, but
+    /// it does not make the component exist.
     Shared,
     /// It is not part of the content.
     No,
@@ -38,19 +40,20 @@ pub enum File {
 
 /// The paths of a component. Paths are bytes, relative to the root, without a slash at either end.
 pub trait Paths {
-    /// How a folder lies to them. It is asked about the root (an empty path) first.
+    /// Classifies a folder. The root (an empty path) is asked about first.
     fn folder(&self, path: &[u8]) -> Folder;
-    /// How anything else lies to them.
+    /// Classifies anything that is not a folder.
     fn file(&self, path: &[u8]) -> File;
 }
 
-/// What is left of a folder.
+/// The part of a folder that belongs to a component.
 struct Kept {
     tree: Oid,
-    /// Whether something in it is the component's own.
+    /// Whether the component owns something in it.
     own: bool,
 }
 
+/// One computation of a component's content.
 struct Walk<'a, P: ?Sized> {
     repository: &'a Repository,
     paths: &'a P,
@@ -58,7 +61,8 @@ struct Walk<'a, P: ?Sized> {
 }
 
 impl Repository {
-    /// The content of the component with these paths in a commit's tree; none if nothing in it is the component's own.
+    /// Computes the content of the component with these paths in a commit's tree. Returns `None` if
+    /// the component owns nothing in it.
     pub fn content(&self, tree: Oid, paths: &(impl Paths + ?Sized)) -> Result<Option<Content>> {
         let kept = match paths.folder(b"") {
             Folder::Whole => {
@@ -77,6 +81,7 @@ impl Repository {
 }
 
 impl<P: Paths + ?Sized> Walk<'_, P> {
+    /// Filters a folder down to the component's paths. Returns `None` if nothing is left.
     fn folder(&mut self, tree: Oid, path: &mut Vec<u8>, depth: u64) -> Result<Option<Kept>> {
         if depth > DEPTH_LIMIT {
             return Err(Error::Bounds {
@@ -106,7 +111,7 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
         if kept.is_empty() {
             return Ok(None);
         }
-        // What is wholly kept keeps its id.
+        // A folder that is kept whole keeps its id.
         let tree = if kept == raw {
             tree
         } else {
@@ -115,7 +120,8 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
         Ok(Some(Kept { tree, own }))
     }
 
-    /// Keeps an entry or what is left of it; whether some of that is the component's own.
+    /// Adds an entry, or the part of it that belongs to the component, to `kept`. Returns whether
+    /// the component owns some of it.
     fn entry(
         &mut self,
         entry: &Entry,
@@ -132,7 +138,7 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
         }
         match self.paths.folder(path) {
             Folder::Nothing => Ok(false),
-            // Git stores no empty folders; a forged one must not make a component be there.
+            // Git stores no empty folders; a forged one must not make a component exist.
             Folder::Whole if entry.id == self.repository.hash_kind().empty_tree() => Ok(false),
             Folder::Whole => {
                 kept.extend(entry.raw);

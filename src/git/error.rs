@@ -1,7 +1,7 @@
-//! What can go wrong below the ledger.
+//! Errors of git access.
 //!
-//! The variants tell apart what a caller must treat differently: a lost race is tried again, a missing object is "cannot tell", an
-//! unsupported repository is a matter for its owner.
+//! The variants separate what callers treat differently: a lost race is retried, a missing object
+//! means "cannot tell", an unsupported repository is for its owner to fix.
 
 use std::path::{Path, PathBuf};
 
@@ -12,34 +12,34 @@ use crate::domain::verdict::{Check, Rule};
 /// The result of an access to git.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The words of a cause, for the person who reads the error.
+/// The underlying error, shown to the user.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an access to git failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No repository at the path, or none that may be opened.
+    /// There is no repository at the path, or it may not be opened.
     #[error("no git repository could be opened at {}", path.display())]
     Open {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
-        /// What git's library said.
+        /// The message of git's library.
         source: Cause,
     },
-    /// A repository of a kind that cannot be read safely here.
+    /// The repository has a format that cannot be read safely here.
     #[error("the repository at {} uses {feature}, which cannot be read safely; try {remedy}", path.display())]
     Unsupported {
         /// The repository.
         path: PathBuf,
-        /// What it uses.
+        /// The unsupported feature.
         feature: String,
         /// What its owner can do.
         remedy: &'static str,
     },
-    /// A repository of another user, whose settings could run programs.
+    /// The repository belongs to another user, and its settings could run programs.
     #[error("{} belongs to another user, and its settings could run programs", .0.display())]
     Foreign(PathBuf),
-    /// An object is not there.
+    /// An object is missing.
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
@@ -47,39 +47,39 @@ pub enum Error {
         "this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow"
     )]
     Shallow,
-    /// A lock file that nobody gives up.
+    /// A lock file stays in the way.
     #[error("{} is in the way: another git process holds it, or one that died left it behind", .0.display())]
     Locked(PathBuf),
-    /// A remote to which git pushes everything or nothing.
+    /// The remote is a mirror, so git pushes everything to it or nothing.
     #[error("{0} is set up as a mirror, to which git pushes no single ref")]
     Mirror(String),
-    /// An object is there, and of another kind.
+    /// An object has another kind than expected.
     #[error("object {id} is a {found}, not a {expected}")]
     Kind {
         /// The object.
         id: Oid,
-        /// What it should be.
+        /// The expected kind.
         expected: &'static str,
-        /// What it is.
+        /// The actual kind.
         found: &'static str,
     },
-    /// An object that does not have the form of its kind.
+    /// An object, ref or file is malformed.
     #[error("{what} is malformed: {why}")]
     Corrupt {
-        /// Which object, ref or file.
+        /// The object, ref or file.
         what: String,
         /// What is wrong with it.
         why: String,
     },
-    /// More than this tool is ready to look at.
+    /// A limit was exceeded.
     #[error("{what} is over the limit of {limit}")]
     Bounds {
         /// What was counted.
         what: String,
-        /// The most that is looked at.
+        /// The limit.
         limit: u64,
     },
-    /// A path that no ledger's tree may hold, or an edit that contradicts the tree or another edit.
+    /// A path is not allowed in a ledger's tree, or an edit contradicts the tree or another edit.
     #[error("{path:?} cannot be a path in a ledger's tree: {why}")]
     Path {
         /// The path.
@@ -87,7 +87,7 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A ref whose name cannot be one, or that may not be used as one of ours.
+    /// A ref has an invalid name, or may not be used here.
     #[error("the ref {name} cannot be used: {why}")]
     Ref {
         /// Its full name.
@@ -95,45 +95,45 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Somebody else moved the ref first.
+    /// Another writer moved the ref first.
     #[error("the ref {name} was moved by somebody else meanwhile")]
     LostRace {
         /// Its full name.
         name: String,
-        /// Where it points now.
+        /// Where the ref points now.
         found: Option<Oid>,
     },
-    /// Something would be written while a push is only being judged.
+    /// A write was attempted while a push is being checked.
     #[error(
         "{0} cannot be written while a push is being judged: git would keep it although the push may be refused"
     )]
     Quarantine(&'static str),
-    /// The file system said no.
+    /// A file system operation failed.
     #[error("{doing} {} failed", path.display())]
     Io {
         /// What was being done.
         doing: &'static str,
-        /// To which file or folder.
+        /// The file or folder.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
     },
-    /// git's library failed in a way that no other variant names.
+    /// Git's library failed for a reason that no other variant covers.
     #[error("{doing} failed")]
     Library {
         /// What was being done.
         doing: String,
-        /// What it said.
+        /// The library's error.
         source: Cause,
     },
-    /// A `git` process ended with an error.
+    /// A `git` process failed.
     #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), tail(stderr))]
     Git {
-        /// The subcommand, without its arguments: they can hold secrets.
+        /// The subcommand, without its arguments: they can contain secrets.
         command: String,
-        /// Its exit code; none if a signal ended it.
+        /// Its exit code; `None` if a signal ended it.
         code: Option<i32>,
-        /// The end of what it wrote for people, harmless to show.
+        /// The end of its messages, safe to print.
         stderr: String,
     },
     /// `git` could not be started.
@@ -141,6 +141,7 @@ pub enum Error {
     Start(#[source] std::io::Error),
 }
 
+/// Formats git's messages to follow a summary.
 fn tail(stderr: &str) -> String {
     if stderr.is_empty() {
         String::new()
@@ -150,6 +151,7 @@ fn tail(stderr: &str) -> String {
 }
 
 impl Error {
+    /// Returns a converter for I/O errors, with what was being done to which path.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
@@ -159,14 +161,16 @@ impl Error {
         }
     }
 
+    /// Returns a converter for errors of git's library, with what was being done.
     pub(crate) fn library<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
-        // Made a string for an error alone: most of these are never one.
+        // The text is built only on error: most calls succeed.
         move |source| Self::Library {
             doing: doing.into(),
             source: source.into(),
         }
     }
 
+    /// Creates an [`Error::Corrupt`].
     pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Corrupt {
             what: what.into(),
@@ -174,12 +178,12 @@ impl Error {
         }
     }
 
-    /// Whether an object could not be found, so that the answer is "cannot tell" and not "no".
+    /// Checks whether an object was missing, so that the answer is "cannot tell" and not "no".
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Shallow)
     }
 
-    /// Whether something is malformed, which no later look can mend.
+    /// Checks whether something is malformed, so that trying again cannot help.
     pub fn is_malformed(&self) -> bool {
         matches!(
             self,
@@ -187,7 +191,8 @@ impl Error {
         )
     }
 
-    /// The answer of a rule that could not look: what is malformed is refused, what cannot be read cannot be told.
+    /// Returns the result of a rule whose facts could not be read: malformed data fails, anything
+    /// else is unknown.
     pub fn answer(&self, rule: Rule) -> Check {
         let answer = if self.is_malformed() {
             Check::fail
@@ -197,13 +202,13 @@ impl Error {
         answer(rule, self.to_string())
     }
 
-    /// Whether another writer was faster: read again, decide again.
+    /// Checks whether another writer was faster: read and decide again.
     pub fn is_lost_race(&self) -> bool {
         matches!(self, Self::LostRace { .. })
     }
 }
 
-/// The last lines of what a process wrote for people, harmless to show: at most 2,000 characters.
+/// Returns the last lines that a process wrote for people, safe to print, at most 2,000 characters.
 pub(crate) fn for_people(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text

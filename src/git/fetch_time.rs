@@ -1,4 +1,5 @@
-//! When the remote was last heard of, so that commands that do not fetch can say how old their news is.
+//! The time of the last fetch, so that commands that do not fetch can say how old their information
+//! is.
 
 use std::time::UNIX_EPOCH;
 
@@ -6,11 +7,12 @@ use super::repo::Repository;
 use crate::clock;
 use crate::domain::time::Time;
 
-/// The file in the common git folder that remembers our own fetches, which leave no `FETCH_HEAD`.
+/// The file in the common git folder that records our own fetches, which write no `FETCH_HEAD`.
 const MARK: &str = "deploy-fetched";
 
 impl Repository {
-    /// When this repository last fetched, by us or by git itself; `None` if it never did as far as anybody knows.
+    /// Returns when this repository last fetched, through this program or git itself; `None` if no
+    /// fetch is recorded.
     pub fn last_fetch(&self) -> Option<Time> {
         let own = std::fs::read_to_string(self.common_dir().join(MARK))
             .ok()
@@ -23,7 +25,8 @@ impl Repository {
         own.max(head)
     }
 
-    /// Remembers that a fetch has just succeeded. It is only told to people, so that it cannot be written is no error.
+    /// Records that a fetch has just succeeded. The time is only shown to people, so a failure to
+    /// write it is ignored.
     pub(super) fn mark_fetch(&self) {
         let _ = std::fs::write(self.common_dir().join(MARK), format!("{}\n", clock::now()));
     }

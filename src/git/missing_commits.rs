@@ -1,7 +1,9 @@
-//! What commits lack of the history of another: one walk for many of them, because an environment runs many commits.
+//! Finds which commits of one history several other commits lack, in one walk for many of them,
+//! because an environment runs many commits.
 //!
-//! Commits are visited from the newest generation down, each with a bit for every commit that contains it. As with `git rev-list`, some
-//! can be found too many where dates are wrong and there is no commit-graph, or where objects are missing; none too few.
+//! The walk visits commits from the newest generation down, each with a bit for every given commit
+//! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
+//! no commit-graph, or if objects are missing; it never finds too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -11,49 +13,53 @@ use super::error::{Error, Result};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 
-/// A commit by its place in the commit-graph, which saves looking it up, or by its id where it is not in there.
+/// A commit: by its position in the commit-graph, which saves a lookup, or by its id if the graph
+/// does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Key {
     Graph(u32),
     Object(Oid),
 }
 
-/// A commit on the walk.
+/// A commit reached by the walk.
 struct Node {
     order: Order,
     parents: Vec<Key>,
-    /// Whether a shallow clone has left its parents out.
+    /// Whether its parents are missing because the clone is shallow.
     cut: bool,
-    /// Whether it has been visited.
+    /// Whether the walk has visited it.
     visited: bool,
-    /// Whether the branch contains it.
+    /// Whether the new history contains it.
     wanted: bool,
-    /// Which of the commits contain it.
+    /// Which of the given commits contain it.
     contained: Bits,
 }
 
-/// A set of the commits that are asked about, by their place in the question.
+/// A set of the given commits, by their index.
 type Bits = u64;
 
-/// What comes first: the highest generation, then the newest by its own word. What is not in the graph has everything in it behind it.
+/// The order of visits: the highest generation first, then the newest committer time. Commits
+/// outside the graph come before all commits in it, which are never their descendants.
 type Order = (u32, u64);
 
+/// A walk from the new commit and the given commits towards the root.
 struct Walk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
     nodes: HashMap<Key, Node>,
     queue: BinaryHeap<(Order, Key)>,
-    /// A commit in the queue that something lacked when it was last looked for.
+    /// A queued commit that some open commit lacked when last checked. It saves a search of the
+    /// queue.
     witness: Option<Key>,
 }
 
-/// A commit that was visited.
+/// The result of visiting one commit.
 struct Visit {
     key: Key,
-    /// Which of the commits lack it.
+    /// Which of the given commits lack it.
     lacking: Bits,
-    /// Why what is behind it may not be all that there is.
+    /// Why the walk may not know everything behind it.
     fault: Option<Error>,
 }
 
@@ -70,11 +76,14 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// Returns the key of a commit: its position in the commit-graph if possible.
     fn key(&self, id: Oid) -> Key {
         let place = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
         place.map_or(Key::Object(id), |place| Key::Graph(place.0))
     }
 
+    /// Reads a commit's place in the order, its parents, and whether a shallow clone lacks those
+    /// parents.
     fn read(&self, key: Key) -> Result<(Order, Vec<Key>, bool)> {
         match (key, self.graph) {
             (Key::Graph(place), Some(graph)) => {
@@ -108,11 +117,11 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Comes to a commit from one that contains it, or from outside.
+    /// Queues a commit, or records for one already reached that more commits contain it.
     fn reach(&mut self, key: Key, wanted: bool, contained: Bits) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
             if wanted && !node.wanted && node.visited {
-                // A wrong date has led here too early: nothing has been counted yet.
+                // A wrong date led here too early, and the commit was not counted yet.
                 node.visited = false;
                 self.queue.push((node.order, key));
             }
@@ -138,7 +147,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Visits the next commit; none when no more are lacking among the `open` ones.
+    /// Visits the next commit. Returns `None` when no open commit can lack any more.
     fn next(&mut self, open: Bits) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
         let lacking = self.lacking(key, open);
@@ -151,7 +160,7 @@ impl Walk<'_> {
         let parents = std::mem::take(&mut node.parents);
         let (wanted, contained) = (node.wanted, node.contained);
         for parent in &parents {
-            // All are reached, also behind one that cannot be read.
+            // All parents are reached, even after one that cannot be read.
             if let Err(error) = self.reach(*parent, wanted, contained) {
                 fault = Some(error);
             }
@@ -166,7 +175,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Which of the open ones lack a commit of the history that is wanted.
+    /// Returns which of the open commits lack this commit, if the new history contains it.
     fn lacking(&self, key: Key, open: Bits) -> Bits {
         self.nodes
             .get(&key)
@@ -174,7 +183,7 @@ impl Walk<'_> {
             .map_or(0, |node| open & !node.contained)
     }
 
-    /// Whether a commit waits that one of the open ones lacks.
+    /// Checks whether the queue holds a commit that one of the open commits lacks.
     fn is_pending(&mut self, open: Bits) -> bool {
         let lacked = |key: &Key| {
             let node = self
@@ -188,6 +197,7 @@ impl Walk<'_> {
         self.witness.is_some()
     }
 
+    /// Returns the id of a commit.
     fn id(&self, key: Key) -> Option<Oid> {
         match key {
             Key::Object(id) => Some(id),
@@ -197,8 +207,13 @@ impl Walk<'_> {
 }
 
 impl Repository {
-    /// The commits of `new`'s history, itself included, that at least one of `old` does not have in its own: all that
-    /// [`Repository::commits_between`] finds from each of them alone, in one walk for every 64. More than `limit` is an error.
+    /// Returns the commits in the history of `new`, including itself, that at least one of `old`
+    /// lacks: the union of what [`Repository::commits_between`] finds from each of them alone. It
+    /// takes one walk per 64 commits.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
+    /// not in this clone.
     pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut found = Vec::new();
         for (round, old) in old.chunks(Bits::BITS as usize).enumerate() {
@@ -214,6 +229,7 @@ impl Repository {
         Ok(found)
     }
 
+    /// Does the same for at most 64 commits, in one walk.
     fn lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = Walk::new(self)?;
         walk.reach(walk.key(new), true, 0)?;
@@ -226,7 +242,7 @@ impl Repository {
         while let Some(visit) = walk.next(open) {
             let lacked = visit.lacking != 0;
             match visit.fault {
-                // What a shallow clone has left out behind the old ones is not looked for.
+                // History behind the old commits is not needed, so a shallow clone may lack it.
                 Some(Error::Shallow) if !lacked => {}
                 Some(error) => return Err(error),
                 None => {}
@@ -242,6 +258,7 @@ impl Repository {
     }
 }
 
+/// Returns the error for more than `limit` commits.
 fn too_many(limit: usize) -> Error {
     Error::Bounds {
         what: "the number of commits in between".to_owned(),

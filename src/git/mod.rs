@@ -1,7 +1,8 @@
-//! Every access to git: this level moves bytes, and knows nothing of what an entry means.
+//! Access to git: reads and writes bytes, and knows nothing of what an entry means.
 //!
-//! Reading goes through gix, in process; fetching, pushing and configuration go through `git`, by plumbing and exit code. Whatever
-//! is read here was written by others: sizes are bounded, and what cannot be established is an error, never a "no".
+//! Reads use gix, in process. Fetching, pushing and configuration run `git` and rely only on
+//! plumbing output and exit codes. Other people wrote what is read here, so sizes are bounded, and
+//! anything that cannot be established is an error, never a "no".
 
 pub mod ancestry;
 pub mod branch_window;
@@ -31,9 +32,11 @@ pub use remote::PushOutcome;
 pub use repo::{HashKind, Repository, Shared};
 pub use tree::{Found, Leaf};
 
-/// Lets an interrupted process remove its lock files before it dies. `main` calls it once, before anything else.
+/// Removes this process's lock files when a signal ends it. `main` calls it once, before anything
+/// else.
 ///
-/// Without it a Ctrl-C between the lock and the rename leaves a `.lock` file that stops every later writer.
+/// Otherwise a Ctrl-C between taking a lock and renaming leaves a `.lock` file that blocks every
+/// later writer.
 pub fn clean_up_on_signals() {
     gix::tempfile::signal::setup(
         gix::tempfile::signal::handler::Mode::DeleteTempfilesOnTerminationAndRestoreDefaultBehaviour,

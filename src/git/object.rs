@@ -1,6 +1,7 @@
-//! Single objects: read with a bound, written so that a power cut cannot take back what a ref names.
+//! Single objects: bounded reads and durable writes.
 //!
-//! Each new object is fsynced before it gets its name, and its folder before the next ref moves. gix does neither.
+//! Every new object is fsynced before it gets its final name, and its folder before the next ref
+//! moves, so a power cut cannot lose an object that a ref names. gix does neither.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
@@ -12,10 +13,10 @@ use super::repo::{OBJECT_LIMIT, Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 use crate::domain::time::{Span, Time};
 
-/// How often an object is written whose folder git removes at that moment.
+/// How many times to try writing an object into a folder that git keeps removing.
 const TRIES: u32 = 10;
 
-/// The kind of an object.
+/// The kind of a git object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The bytes of a file.
@@ -29,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Git's word for it.
+    /// Returns git's name for this kind.
     pub fn name(self) -> &'static str {
         match self {
             Self::Blob => "blob",
@@ -39,6 +40,7 @@ impl Kind {
         }
     }
 
+    /// Converts gix's object kind.
     fn of(kind: gix::objs::Kind) -> Self {
         match kind {
             gix::objs::Kind::Blob => Self::Blob,
@@ -48,6 +50,7 @@ impl Kind {
         }
     }
 
+    /// Converts to gix's object kind.
     fn to_gix(self) -> gix::objs::Kind {
         match self {
             Self::Blob => gix::objs::Kind::Blob,
@@ -58,20 +61,24 @@ impl Kind {
     }
 }
 
-/// A commit, ours or anybody's. Code commits have every form that git ever let through, so only what git itself relies on is
-/// required: a tree, parents, then other headers. To check a ledger commit, build the bytes it must have and compare [`Commit::raw`].
+/// A commit, from a ledger or from the code.
+///
+/// Git has accepted code commits in many forms, so parsing requires only what git itself relies on:
+/// a tree, parents, then other headers. To check a ledger commit, build the bytes that it must have
+/// and compare them with [`Commit::raw`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// Its id.
+    /// Its object id.
     pub id: Oid,
     /// Its tree.
     pub tree: Oid,
     /// Its parents, in order.
     pub parents: Vec<Oid>,
-    /// When it was committed, by its own word: anything at all, never to be ordered by. As for git, a date that cannot be read is
-    /// the beginning of 1970; one past 9999 is the end of 9999.
+    /// The committer time as the commit claims it. It can be anything, so never order commits by
+    /// it. As in git, an unreadable date counts as the start of 1970; one past 9999 as the end of
+    /// 9999.
     pub committer_time: Time,
-    /// The whole object, without the header of its kind and size.
+    /// The object's content, without the header that states kind and size.
     pub raw: Vec<u8>,
     author: Range<usize>,
     committer: Range<usize>,
@@ -79,26 +86,32 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The author line's value, `name <address> seconds zone`; empty if there is none.
+    /// Returns the value of the author header, `name <address> seconds zone`; empty if there is
+    /// none.
     pub fn author(&self) -> &[u8] {
         self.part(&self.author)
     }
 
-    /// The committer line's value.
+    /// Returns the value of the committer header; empty if there is none.
     pub fn committer(&self) -> &[u8] {
         self.part(&self.committer)
     }
 
-    /// All after the empty line that ends the headers.
+    /// Returns everything after the empty line that ends the headers.
     pub fn message(&self) -> &[u8] {
         self.part(&self.message)
     }
 
+    /// Returns the bytes in a range of the raw object; empty if the range is out of bounds.
     fn part(&self, range: &Range<usize>) -> &[u8] {
         self.raw.get(range.clone()).unwrap_or_default()
     }
 
-    /// Reads the bytes of a commit object.
+    /// Parses the bytes of a commit object.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the tree header is missing or a header does not hold an id of this
+    /// repository's hash.
     pub fn parse(id: Oid, raw: Vec<u8>) -> Result<Self> {
         let corrupt = |why: &str| Error::corrupt(format!("commit {id}"), why);
         let oid = |hex: &[u8]| {
@@ -111,7 +124,8 @@ impl Commit {
         };
         let (mut tree, mut parents) = (None, Vec::new());
         let (mut author, mut committer) = (None, None);
-        // As for git, the first other header ends the parents: what comes behind it is a header that nobody knows.
+        // As in git, the first other header ends the parents: a later "parent" is an unknown
+        // header.
         let mut in_parents = true;
         let mut at = 0;
         let message = loop {
@@ -159,7 +173,7 @@ impl Commit {
     }
 }
 
-/// The time in `name <address> seconds zone`: the number after the last `>`.
+/// Reads the time in `name <address> seconds zone`: the number after the last `>`.
 fn seconds_of(ident: &[u8]) -> Time {
     let after = ident
         .rsplit(|byte| *byte == b'>')
@@ -167,7 +181,7 @@ fn seconds_of(ident: &[u8]) -> Time {
         .unwrap_or_default();
     let text = std::str::from_utf8(after).unwrap_or_default();
     let digits = text.split_ascii_whitespace().next().unwrap_or_default();
-    // A number that does not fit is far beyond 9999; a negative one is before 1970.
+    // A number that does not fit is far beyond 9999. A negative one is before 1970.
     let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() {
         digits.parse().unwrap_or(u64::MAX)
     } else {
@@ -177,19 +191,20 @@ fn seconds_of(ident: &[u8]) -> Time {
 }
 
 impl Repository {
-    /// The kind of an object; none if it is not there.
+    /// Returns the kind of an object, or `None` if this repository lacks it.
     pub fn kind(&self, id: Oid) -> Result<Option<Kind>> {
         let header = self.gix.try_find_header(to_gix(id));
         let header = header.map_err(|error| Error::library(format!("looking for {id}"))(error))?;
         Ok(header.map(|header| Kind::of(header.kind())))
     }
 
-    /// Whether an object is there.
+    /// Checks whether this repository has an object.
     pub fn exists(&self, id: Oid) -> bool {
         self.gix.has_object(to_gix(id))
     }
 
-    /// Why an object is not there: a shallow clone lacks what lies behind its end.
+    /// Returns the error for a missing object: [`Error::Shallow`] in a shallow clone, which lacks
+    /// everything behind its boundary, otherwise [`Error::Missing`].
     pub(super) fn missing(&self, id: Oid) -> Error {
         if self.is_shallow().unwrap_or(false) {
             Error::Shallow
@@ -198,7 +213,10 @@ impl Repository {
         }
     }
 
-    /// The bytes of an object of this kind; larger than 128 MiB is an error.
+    /// Reads an object, which must be of this kind.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for an object over 128 MiB, [`Error::Kind`] for one of another kind.
     pub(crate) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
             if error.is_resource_exhausted() {
@@ -220,13 +238,15 @@ impl Repository {
         Ok(std::mem::take(&mut object.data))
     }
 
-    /// Reads a commit.
+    /// Reads and parses a commit.
     pub fn read_commit(&self, id: Oid) -> Result<Commit> {
         Commit::parse(id, self.read(id, Kind::Commit)?)
     }
 
-    /// Reads a blob of at most `limit` bytes. A larger one is read all the same, up to the limit of every object: looking at the size
-    /// first would mean to look for each blob twice.
+    /// Reads a blob of at most `limit` bytes.
+    ///
+    /// A larger blob is still read, up to the limit for every object, before it is refused:
+    /// checking the size first would look each blob up twice.
     pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
         let bytes = self.read(id, Kind::Blob)?;
         if bytes.len() > limit {
@@ -238,10 +258,11 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// The commit behind an id: itself, or what an annotated tag leads to; none if that is another kind of object.
+    /// Returns the commit that an id leads to: itself, or the target of an annotated tag. Returns
+    /// `None` if that is another kind of object.
     pub fn peel_to_commit(&self, id: Oid) -> Result<Option<Oid>> {
         let mut id = id;
-        // A chain of tags is not deeper than this unless somebody plays.
+        // Real chains of tags are never deeper.
         for _ in 0..16 {
             match self.kind(id)?.ok_or_else(|| self.missing(id))? {
                 Kind::Commit => return Ok(Some(id)),
@@ -260,10 +281,10 @@ impl Repository {
         })
     }
 
-    /// The id that these bytes have as an object of this kind. Nothing is written.
+    /// Computes the id that these bytes have as an object of this kind. Writes nothing.
     pub fn hash(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
         let id = gix::objs::compute_hash(self.gix.object_hash(), kind.to_gix(), bytes);
-        // It fails for SHA-1 collision attacks only.
+        // Hashing fails only for SHA-1 collision attacks.
         Ok(from_gix(&id.map_err(Error::library("hashing an object"))?))
     }
 
@@ -282,8 +303,10 @@ impl Repository {
         self.write(Kind::Commit, bytes)
     }
 
-    /// Writes a loose object. One that is there already is written over with the same bytes: so it is whole, durable, and too young
-    /// for a `git gc` that runs meanwhile.
+    /// Writes a loose object.
+    ///
+    /// An object that is already there is written again with the same bytes. That makes it whole,
+    /// durable, and too young for a concurrent `git gc` to remove.
     fn write(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
         self.refuse_in_quarantine("an object")?;
         let id = self.hash(kind, bytes)?;
@@ -292,7 +315,7 @@ impl Repository {
         let (fan, name) = hex.split_at(2);
         let folder = objects.join(fan);
         let write = || -> std::io::Result<()> {
-            // `git gc` removes what is called so and was left behind.
+            // `git gc` removes leftover files with this prefix.
             let mut builder = tempfile::Builder::new();
             builder
                 .prefix("tmp_obj_")
@@ -323,15 +346,18 @@ impl Repository {
             tries += 1;
             match write() {
                 Ok(()) => return Ok(id),
-                // `git gc` removes a folder that is empty, also one that was just made to be written to.
+                // `git gc` removes empty folders, even one just created for this write.
                 Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
                 Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
             }
         }
     }
 
-    /// Does something that writes several objects and reads none of them. They go to the disk together at its end: one by one each
-    /// would wait for the disk anew, for a file system commits the files written so far all at once.
+    /// Runs `write`, which writes several objects and reads none of them, and syncs them to the
+    /// disk together at its end.
+    ///
+    /// A file system commits all files written so far at once, so syncing one by one would wait for
+    /// the disk once per object.
     pub(crate) fn together<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         self.unsynced.borrow_mut().together = true;
         let done = write();
@@ -346,29 +372,30 @@ impl Repository {
         Ok(done)
     }
 
-    /// Makes the names of all objects written so far durable, and a ref's lock file with them.
+    /// Makes the names of all objects written so far durable, along with a ref's lock file.
     pub(super) fn sync_objects(&self, lock: &Path) -> Result<()> {
         let folders = std::mem::take(&mut self.unsynced.borrow_mut().folders);
         sync_paths(folders.iter().map(PathBuf::as_path).chain([lock]))
     }
 }
 
-/// How many files go to the disk together: each is open until then, and has a thread that waits for it.
+/// How many files are synced at once. Each stays open until then and has a thread waiting for it.
 const TOGETHER: usize = 64;
 
-/// What is not known to be on the disk.
+/// Written data that may not be on the disk yet.
 #[derive(Default)]
 pub(super) struct Unsynced {
-    /// Objects that have no name yet, and the place that they get.
+    /// Objects under temporary names, each with its final path.
     files: Vec<(tempfile::NamedTempFile, PathBuf)>,
     /// Folders that received objects.
     folders: BTreeSet<PathBuf>,
-    /// Whether objects wait for others.
+    /// Whether objects are collected to be synced together.
     together: bool,
 }
 
 impl Unsynced {
-    /// Gives the objects their names, once all of them are on the disk: an object with a name is never empty after a power cut.
+    /// Renames the objects to their final names after all of them are on the disk. So a named
+    /// object is never empty after a power cut.
     fn name_files(&mut self) -> std::io::Result<()> {
         let files = std::mem::take(&mut self.files);
         sync_files(
@@ -383,8 +410,8 @@ impl Unsynced {
     }
 }
 
-/// Waits for the disk once for all files: asked by several threads, a file system commits together what it would otherwise commit
-/// file by file.
+/// Syncs all files to the disk in parallel: a file system then commits them together instead of one
+/// by one.
 fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
     let Some((first, others)) = files.split_first() else {
         return Ok(());
@@ -401,7 +428,7 @@ fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
                 Ok(thread) => thread
                     .join()
                     .unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked"))),
-                // There are no more threads to be had.
+                // The system refused another thread.
                 Err(file) => file.sync_all(),
             };
             done = done.and(synced);
@@ -410,8 +437,9 @@ fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
     })
 }
 
-/// Makes a folder with the permissions of the one it lies in, so that a group that shares the repository shares it too. Git removes
-/// empty folders whenever it likes, so it need not be there afterwards.
+/// Creates a folder with the permissions of `model`, so that a group that shares the repository
+/// shares the folder too. Git may remove empty folders at any time, so the folder may be gone
+/// afterwards.
 pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
     match std::fs::create_dir(folder) {
         Ok(()) => std::fs::metadata(model)
@@ -422,7 +450,7 @@ pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
     .map_err(Error::io("making the folder", folder))
 }
 
-/// No error if it is of this kind.
+/// Returns a handler that ignores I/O errors of this kind and passes on the others.
 fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
     move |error| {
         if error.kind() == kind {
@@ -433,7 +461,8 @@ fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
     }
 }
 
-/// Makes files, and the names in folders, durable. A folder that is gone holds none: git has packed and removed what was in it.
+/// Syncs files and folders to the disk. Skips paths that are gone: git has packed and removed what
+/// was in them.
 pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()> {
     let (mut files, mut last) = (Vec::new(), PathBuf::new());
     for path in paths {

@@ -1,7 +1,8 @@
-//! Whether two commits make the same change: git's patch ids, which a cherry-pick and a rebase keep.
+//! Patch ids, which tell whether two commits make the same change: they survive a cherry-pick and a
+//! rebase.
 //!
-//! `git patch-id` is plumbing that reads patches and nothing of the repository; `git diff-tree` makes them, with every setting of a person or a
-//! folder that could change their bytes switched off.
+//! `git patch-id` reads only patches, nothing of the repository. `git diff-tree` makes the patches,
+//! with every setting off that could change their bytes.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,17 +12,19 @@ use super::object::Commit;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// How many patches are made at once: what they are in bytes is bounded, and few commits are large.
+/// How many patches are made at once, to bound their total size; few commits are large.
 const BATCH: usize = 100;
 
 impl Repository {
-    /// The patch id of what each commit changed against its first parent. A commit that changed nothing has none.
+    /// Computes the patch id of each commit's change against its first parent. A commit without
+    /// changes has none.
     pub fn patch_ids(&self, commits: &[Commit]) -> Result<HashMap<Oid, String>> {
         let mut found = HashMap::new();
         for batch in commits.chunks(BATCH) {
             let mut lines = String::new();
             for commit in batch {
-                // Whatever stands behind a commit is taken for its parents, so a merge is compared with its first one alone.
+                // `diff-tree` takes what follows a commit for its parents, so a merge is compared
+                // with its first one only.
                 let parent = commit
                     .parents
                     .first()

@@ -1,7 +1,8 @@
-//! The objects of a push that is still being judged.
+//! Access to the objects of a push that hooks are still checking.
 //!
-//! `receive-pack` keeps them in a folder of their own until pre-receive has said yes, and tells hooks about it in the environment. gix
-//! does not read those variables: a stand-in object folder whose alternates are the folders they name makes gix see what git sees.
+//! `receive-pack` keeps them in a separate folder until pre-receive accepts the push, and names
+//! that folder in the environment. gix does not read those variables, so a stand-in object folder
+//! lists the named folders as its alternates; then gix sees what git sees.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,26 +15,27 @@ use gix::bstr::{BStr, ByteSlice as _};
 use super::error::{Error, Result};
 use super::repo::OBJECT_LIMIT;
 
-/// What the names of the stand-in folders begin with.
+/// The prefix of the stand-in folders' names.
 const PREFIX: &str = "git-deploy-objects-";
 
-/// What git tells a hook.
+/// The variables that git sets for a hook.
 #[derive(Debug, Clone, Default)]
 pub struct HookEnvironment {
-    /// The folder that relative paths in the variables start from: the hook's working directory.
+    /// The folder against which relative paths in the variables resolve: the hook's working
+    /// directory.
     pub current_dir: PathBuf,
-    /// `GIT_DIR`; the working directory where it is not set.
+    /// `GIT_DIR`, or the working directory if it is not set.
     pub git_dir: PathBuf,
     /// `GIT_OBJECT_DIRECTORY`.
     pub objects: Option<OsString>,
-    /// `GIT_ALTERNATE_OBJECT_DIRECTORIES`: paths with colons between them, some of them C-quoted.
+    /// `GIT_ALTERNATE_OBJECT_DIRECTORIES`: paths separated by colons, some of them C-quoted.
     pub alternates: Option<OsString>,
-    /// Whether `GIT_QUARANTINE_PATH` is set: what is pushed can yet be refused.
+    /// Whether `GIT_QUARANTINE_PATH` is set: the push can still be refused.
     pub quarantined: bool,
 }
 
 impl HookEnvironment {
-    /// The environment of this process.
+    /// Reads the variables of this process.
     pub fn of_process() -> Result<Self> {
         let current_dir = std::env::current_dir()
             .map_err(Error::io("reading the working directory", Path::new(".")))?;
@@ -47,16 +49,17 @@ impl HookEnvironment {
     }
 }
 
-/// The stand-in object folder, there as long as the repository is used.
+/// The stand-in object folder, which exists as long as the repository is open.
 pub(super) struct Quarantine {
     _folder: Option<(tempfile::TempDir, File)>,
     provisional: bool,
-    /// The variables as they were, for `git` processes that must see the pushed objects too.
+    /// The original variables, for `git` processes that must see the pushed objects too.
     environment: HookEnvironment,
 }
 
 impl Quarantine {
-    /// Makes the repository see what the environment names; `None` if it names nothing.
+    /// Makes the objects that the environment names visible to gix; returns `None` if it names
+    /// none.
     pub(super) fn enter(
         gix: &mut gix::Repository,
         environment: &HookEnvironment,
@@ -88,7 +91,8 @@ impl Quarantine {
                 .map(|path| environment.current_dir.join(path)),
         );
 
-        // Beside `objects`, as deep as it: gix resolves the relative alternates of an alternate against the first folder.
+        // The folder is next to `objects`, at the same depth: gix resolves the relative alternates
+        // of an alternate against the first folder.
         clean_up(gix.common_dir());
         let (folder, held) = make_folder(gix.common_dir())
             .map_err(Error::io("making an object folder in", gix.common_dir()))?;
@@ -96,7 +100,8 @@ impl Quarantine {
         let write = || {
             std::fs::create_dir(&info)?;
             let mut file = std::fs::File::create(info.join("alternates"))?;
-            // Each path is absolute, so none can pass for a comment; what could end the line is quoted.
+            // Each path is absolute, so none can look like a comment. Characters that could end the
+            // line are quoted.
             folders.iter().try_for_each(|path| {
                 file.write_all(&gix::quote::ansi_c::quote(BStr::new(
                     path.as_os_str().as_bytes(),
@@ -113,29 +118,33 @@ impl Quarantine {
         };
         let handle = gix::odb::at_opts(folder.path(), gix.object_hash(), None, options)
             .map_err(Error::io("opening the object folder", folder.path()))?;
-        // Without the memory that the proxy brings: what is written must fail, not vanish.
+        // Without the proxy's in-memory store: a write must fail, not vanish.
         gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough();
         Ok(quarantine(Some((folder, held))))
     }
 
+    /// Checks whether the push can still be refused.
     pub(super) fn is_provisional(&self) -> bool {
         self.provisional
     }
 
+    /// Returns the original variables.
     pub(super) fn environment(&self) -> &HookEnvironment {
         &self.environment
     }
 }
 
-/// A folder of its own, beside `objects`, which is locked as long as the file that comes with it is open.
+/// Creates a stand-in folder next to `objects`. It stays locked as long as the returned file is
+/// open.
 fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     loop {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
-        // Somebody who cleans up may come before the lock, and take it for one that was left behind.
+        // Another process may remove the folder before it is locked, taking it for a leftover.
         let Ok(held) = File::open(folder.path()) else {
             continue;
         };
-        // Where the disk knows no locks, nobody gets one to clean up either.
+        // If the disk does not support locks, no other process gets one to remove the folder
+        // either.
         let _ = held.lock();
         if folder.path().is_dir() {
             return Ok((folder, held));
@@ -143,8 +152,8 @@ fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     }
 }
 
-/// Removes the folders of hooks that were killed: those that nobody holds the lock of, which the kernel takes from the dead. What cannot be
-/// removed is left for the next.
+/// Removes the folders of hooks that were killed: those that nobody has locked, since the kernel
+/// releases the locks of dead processes. What cannot be removed is left for the next run.
 fn clean_up(beside: &Path) {
     for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
         let left = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
@@ -156,7 +165,8 @@ fn clean_up(beside: &Path) {
     }
 }
 
-/// Splits the variable as git does: at colons, a part that begins with a quotation mark being C-quoted.
+/// Splits the variable as git does: at colons; a part that begins with a quotation mark is
+/// C-quoted.
 fn split_alternates(value: &OsStr) -> Result<Vec<PathBuf>> {
     let mut rest: &[u8] = value.as_bytes();
     let mut paths = Vec::new();

@@ -1,7 +1,7 @@
-//! Refs: read exactly, moved by compare-and-swap, durable when the call returns.
+//! Refs: read exactly, moved by compare-and-swap, and durable when the call returns.
 //!
-//! One ref moves at a time: several in one transaction are not atomic when the process dies. A symbolic ref is refused everywhere: a
-//! hook would judge the alias while the target moves.
+//! One ref moves at a time: a transaction over several is not atomic if the process dies. Symbolic
+//! refs are refused: a hook would check the alias while the target moves.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,17 +20,19 @@ use crate::clock::Deadline;
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 
-/// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs off quadratically, with jitter.
+/// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs
+/// off quadratically, with jitter.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// How often a move is tried that failed although the ref is where it should be.
+/// How often to try a move that failed although the ref has the expected value.
 const ATTEMPTS: u64 = 6;
-/// How far symbolic refs are followed, as by git.
+/// How many symbolic refs are followed in a row, as in git.
 const SYMBOLIC_STEPS: usize = 5;
-/// Where the ledgers are.
+/// The prefix of the ledgers' refs.
 const LEDGERS: &str = "refs/deploy/";
 /// The most refs that are listed.
 const LIST_LIMIT: usize = 100_000;
 
+/// Parses a full ref name below `refs/`.
 fn full_name(name: &str) -> Result<FullName> {
     let refused = |why| Error::Ref {
         name: name.to_owned(),
@@ -42,6 +44,7 @@ fn full_name(name: &str) -> Result<FullName> {
     FullName::try_from(name).map_err(|_| refused("git allows no such name"))
 }
 
+/// Returns the object that a ref points to; a symbolic ref is an error.
 fn target(name: &str, target: &Target) -> Result<Oid> {
     match target {
         Target::Object(id) => Ok(from_gix(id)),
@@ -53,28 +56,31 @@ fn target(name: &str, target: &Target) -> Result<Oid> {
 }
 
 impl Repository {
-    /// The object that a ref points to, annotated tags included; none if there is no such ref. Symbolic and broken refs are errors.
+    /// Reads the object that a ref points to, which may be an annotated tag; `None` if there is no
+    /// such ref. Symbolic and broken refs are errors.
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full = full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
-        // The file first, then packed-refs: the other way round, a `git pack-refs` in between would show the value before the last.
+        // The file first, then packed-refs: the other way round, a `git pack-refs` in between would
+        // show an outdated value.
         let loose = self
             .gix
             .refs
             .try_find_loose(full.as_ref())
             .map_err(failed())?;
-        // gix also tries refs/heads/<name> and the like: only the ref that was asked for counts.
+        // gix also tries refs/heads/<name> and the like: only the exact name counts.
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
             return target(name, &loose.target).map(Some);
         }
         self.packed_ref(name)
     }
 
-    /// The object that `packed-refs` has for a ref, whatever its own file says.
+    /// Reads the object that `packed-refs` has for a ref, ignoring the ref's own file.
     pub fn packed_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full = full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
-        // Opened anew: gix keeps a copy as long as the file's time is the same, and two writes can share one tick of that clock.
+        // Opened for every read: gix keeps its copy while the file's timestamp is unchanged, and
+        // two writes can fall into one tick.
         let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? else {
             return Ok(None);
         };
@@ -84,9 +90,10 @@ impl Repository {
             .map(|found| from_gix(&found.target())))
     }
 
-    /// Where a ref leads that is symbolic, by however many steps; none for every other. Whoever pushes to it moves that ref.
+    /// Returns the name that a symbolic ref finally points to, after any number of steps; `None`
+    /// for any other ref. A push to a symbolic ref moves that target.
     ///
-    /// Only a file can be symbolic: neither an object nor `packed-refs` is opened, so this costs next to nothing.
+    /// Only a file can be symbolic. Neither objects nor `packed-refs` are read, so this is cheap.
     pub fn leads_to(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let refused = |why| Error::Ref {
             name: String::from_utf8_lossy(name).into_owned(),
@@ -94,7 +101,7 @@ impl Repository {
         };
         let mut at = name.to_vec();
         for steps in 0..=SYMBOLIC_STEPS {
-            // Git refuses other names, and they could lead anywhere.
+            // Git refuses other names, and they could point anywhere.
             let next = match <&FullNameRef>::try_from(at.as_bstr()) {
                 Ok(full) => self.symbolic_target(full)?,
                 Err(_) => None,
@@ -109,7 +116,7 @@ impl Repository {
         ))
     }
 
-    /// What the file of a ref says if that is the name of another ref.
+    /// Returns the name that a ref's file points to, if the file is symbolic.
     fn symbolic_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
         let path = self
             .common_dir()
@@ -143,8 +150,8 @@ impl Repository {
             .map(|target| target.trim_ascii().to_vec()))
     }
 
-    /// All refs below a prefix that ends in `/`, by name. Symbolic refs, broken ones, and names that are not UTF-8 are errors: this is
-    /// for prefixes that are ours.
+    /// Lists all refs below a prefix that ends in `/`, sorted by name. Symbolic refs, broken refs,
+    /// and names that are not UTF-8 are errors, so use this only for prefixes of our own.
     pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
         let failed = || Error::library(format!("listing {prefix}"));
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
@@ -160,7 +167,7 @@ impl Repository {
                 Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8")
             })?;
             let id = target(name, found)?;
-            // What is a file as well counts as that: it comes first, and is newer.
+            // A loose ref comes first, and is newer than a packed one of the same name.
             refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
                 let what = format!("the number of refs below {prefix}");
@@ -186,10 +193,13 @@ impl Repository {
         Ok(refs.into_iter().collect())
     }
 
-    /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one line for the reflog.
+    /// Moves a ref from `old` (`None`: it must not exist) to `new`, with one reflog line.
     ///
-    /// When it returns, the ref and every object written through this [`Repository`] before are on the disk.
-    /// [`Error::LostRace`] if the ref is not at `old`.
+    /// When it returns, the ref and every object written earlier through this [`Repository`] are on
+    /// the disk.
+    ///
+    /// # Errors
+    /// [`Error::LostRace`] if the ref is not at `old`; [`Error::Ref`] for a ledger's ref.
     pub fn compare_and_swap(
         &self,
         name: &str,
@@ -206,8 +216,8 @@ impl Repository {
         self.move_ref(name, old, new, log)
     }
 
-    /// Moves a ledger from `old` to `new`, an entry after it that the caller has judged: the one way in which a ref below
-    /// `refs/deploy/` is written. A test names the callers.
+    /// Moves a ledger from `old` to `new`, a following entry that the caller has validated. Only
+    /// this function writes refs below `refs/deploy/`; a test lists its callers.
     pub(crate) fn advance_ledger(
         &self,
         ledger: &LedgerName,
@@ -218,6 +228,8 @@ impl Repository {
         self.move_ref(&ledger.reference(), old.map(|old| old.0), new.0, log)
     }
 
+    /// Moves any ref as [`Repository::compare_and_swap`] does, and retries when another writer gets
+    /// in the way.
     pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         self.refuse_in_quarantine("a ref")?;
         let full = full_name(name)?;
@@ -228,7 +240,7 @@ impl Repository {
         let mut attempts = 0;
         loop {
             let result = self.swap(&full, old, new, log);
-            // The library's reasons are many; what the ref is now says whether the race was lost.
+            // The library fails for many reasons; the ref's value tells whether the race was lost.
             if !matches!(result, Err(Error::Library { .. })) {
                 return result;
             }
@@ -239,7 +251,8 @@ impl Repository {
                     found,
                 });
             }
-            // It stumbled over another writer that is done by now: over a lock, a folder just removed, an old copy of packed-refs.
+            // Another writer, done by now, got in the way: by a lock, a removed folder, or an old
+            // copy of packed-refs.
             attempts += 1;
             if attempts == ATTEMPTS || deadline.passed() {
                 return self
@@ -250,14 +263,14 @@ impl Repository {
         }
     }
 
-    /// The lock file that keeps this ref from being moved, if one is there.
+    /// Returns the lock file that blocks this ref, if any.
     fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
         let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()]
             .map(|lock| self.common_dir().join(lock));
         locks.into_iter().find(|lock| lock.exists())
     }
 
-    /// A lock file that keeps some ref from being moved, if there is one.
+    /// Returns a lock file that blocks any ref, if there is one.
     pub(crate) fn ref_lock(&self) -> Option<PathBuf> {
         let below = walkdir::WalkDir::new(self.common_dir().join("refs"))
             .into_iter()
@@ -268,6 +281,7 @@ impl Repository {
         locks.next().or_else(|| self.lock_in_the_way("HEAD"))
     }
 
+    /// Makes one attempt to move a ref.
     fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         let name = full.as_bstr().to_string();
         let expected = match old {
@@ -277,11 +291,12 @@ impl Repository {
         let line = log.replace(|character: char| character.is_control(), " ");
         let edit = RefEdit::update(full.clone(), to_gix(new), expected, line);
         let mut refs = self.gix.refs.clone();
-        // Bare repositories keep no reflog by themselves, and a server's is the one that is asked for after an accident.
+        // Bare repositories write no reflog by default, and after an accident the server's is the
+        // one people need.
         refs.write_reflog = gix::refs::store::WriteReflog::Always;
         let path = self.common_dir().join(&name);
         self.make_ref_folders(&path)?;
-        // Its copy of packed-refs can be old, see `read_ref`; that there is no such file is no failure.
+        // gix's copy of packed-refs can be old, see `read_ref`. A missing file is no failure.
         let _ = refs.force_refresh_packed_buffer();
 
         let wait = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
@@ -289,8 +304,8 @@ impl Repository {
             .transaction()
             .prepare([edit], wait, wait)
             .map_err(Error::library(format!("preparing {name}")))?;
-        // With the locks held, once more: gix takes a broken file for a missing one, and can look at an old copy of packed-refs. Both
-        // would let a value pass that has been replaced.
+        // Check again with the locks held: gix takes a broken file for a missing one, and may use
+        // an old copy of packed-refs. Either would let a replaced value pass.
         let found = self.read_ref(&name)?;
         if found == Some(new) {
             return Ok(());
@@ -299,7 +314,7 @@ impl Repository {
             return Err(Error::LostRace { name, found });
         }
         let lock = path.with_file_name(format!("{}.lock", file_name(&path)));
-        // What the ref will name must be there for good before it does.
+        // The objects that the ref will name must be durable first.
         self.sync_objects(&lock)?;
         let time = gix::date::Time::new(crate::clock::now().seconds(), 0).to_string();
         let committer = gix::actor::SignatureRef {
@@ -313,7 +328,7 @@ impl Repository {
         sync_paths(self.ref_folders(&path).into_iter())
     }
 
-    /// The folders from the one that holds the ref up to `refs`, innermost first.
+    /// Returns the folders from the ref's own up to `refs`, innermost first.
     fn ref_folders<'a>(&self, path: &'a Path) -> Vec<&'a Path> {
         let refs = self.common_dir().join("refs");
         path.ancestors()
@@ -322,6 +337,7 @@ impl Repository {
             .collect()
     }
 
+    /// Creates the missing folders above a ref's file.
     fn make_ref_folders(&self, path: &Path) -> Result<()> {
         let refs = self.common_dir().join("refs");
         let folders = self.ref_folders(path);
@@ -332,7 +348,8 @@ impl Repository {
             .try_for_each(|folder| make_folder(folder, &refs))
     }
 
-    /// No ref is both a file and a folder. gix does not see it when the other one is packed.
+    /// Refuses a name that would make a ref both a file and a folder. gix does not notice if the
+    /// other ref is packed.
     fn refuse_file_and_folder(&self, name: &str) -> Result<()> {
         let taken = |why| {
             Err(Error::Ref {
@@ -355,14 +372,15 @@ impl Repository {
     }
 }
 
+/// Returns the last part of a ref's path.
 fn file_name(path: &Path) -> String {
-    // A full ref name has a last part, which was UTF-8.
+    // A full ref name has a last part, and it is UTF-8.
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
 }
 
-/// Whether git allows this full ref name.
+/// Checks whether git allows this full ref name.
 pub fn is_valid_name(name: &str) -> bool {
     <&FullNameRef>::try_from(name).is_ok() && name.starts_with("refs/")
 }

@@ -1,7 +1,7 @@
-//! The remote, which is the database where there is one: fetched, pushed to one ref at a time, asked again after silence.
+//! Fetches from a remote, and pushes one ref at a time. If there is a remote, it is the database.
 //!
-//! Only exit codes and the flags of `--porcelain` are read. Reasons differ from race to race and from forge to forge; what the ref is
-//! afterwards tells the truth.
+//! Only exit codes and the flags of `--porcelain` are parsed. Reasons differ between races and
+//! between forges, so after an unclear push the remote's ref is read again.
 
 use std::collections::BTreeMap;
 
@@ -13,41 +13,45 @@ use crate::domain::id::Oid;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Decision, VOICE};
 
-/// git's word, which its manual names, for a ref of which the remote has not said what became of it. Every other failure is a "no".
+/// Git's summary, documented in its manual, for a ref whose result the remote did not report. Every
+/// other failure is a refusal.
 const UNANSWERED: &[u8] = b"[remote failure]";
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
     /// The remote's ref is at the pushed commit.
     Accepted {
-        /// What the remote said, a line each, harmless to show.
+        /// The remote's messages, one per line, safe to print.
         messages: Vec<String>,
     },
-    /// Somebody else moved the remote's ref first: fetch, decide again.
+    /// Another writer moved the remote's ref first: fetch and decide again.
     LostRace {
-        /// Where it is now.
+        /// Where the ref is now.
         found: Option<Oid>,
     },
-    /// The remote said no; its ref is where it was.
+    /// The remote refused; its ref has not moved.
     Rejected {
-        /// Its reasons, a line each, harmless to show.
+        /// The remote's messages, one per line, safe to print.
         messages: Vec<String>,
-        /// Whether it only could not tell: a server with our hooks says so in words of ours.
+        /// Whether the remote only could not decide. A server with our hooks says so in a fixed
+        /// phrase.
         doubt: bool,
     },
-    /// No answer came, or none that can be relied on. The push may have gone in, and may yet: look again before trying again.
+    /// There was no reliable answer. The push may have been accepted, or may be later: check before
+    /// trying again.
     Unknown {
-        /// What git wrote for people, harmless to show.
+        /// Git's messages, safe to print.
         messages: Vec<String>,
-        /// Whether the remote has been asked for certain, and only its answer is missing.
+        /// Whether the remote certainly received the push, and only its answer is missing.
         sent: bool,
     },
 }
 
 impl Repository {
-    /// Fetches these refspecs from a remote (a name or an address), and removes what they map to and the remote no longer has, so that a
-    /// deleted ledger is seen. No tags, no submodules, nothing else that git's settings would add.
+    /// Fetches refspecs from a remote (a name or an address). Also removes local targets that the
+    /// remote no longer has, so that a deleted ledger is noticed. Fetches no tags, submodules or
+    /// anything else that git's settings would add.
     pub fn fetch(&self, remote: &str, refspecs: &[&str]) -> Result<()> {
         self.git("fetch")
             .args([
@@ -57,7 +61,7 @@ impl Repository {
                 "--no-recurse-submodules",
                 "--no-write-fetch-head",
             ])
-            // Nothing but the given refspecs: the configured ones would move other refs as well.
+            // Only the given refspecs: the configured ones would move other refs as well.
             .arg("--refmap=")
             .args(["--end-of-options", remote])
             .args(refspecs)
@@ -67,10 +71,11 @@ impl Repository {
         Ok(())
     }
 
-    /// Pushes one commit to one full ref of a remote, without force. `expected` is where the caller last saw that ref (`None`: nowhere).
+    /// Pushes one commit to one full ref of a remote, without force. `expected` is where the caller
+    /// last saw that ref (`None`: it did not exist).
     ///
-    /// The remote compares and swaps: a ref that moved meanwhile is not a fast-forward, or has another old value. Afterwards the ref is
-    /// looked up again unless the answer was clear.
+    /// The remote refuses the push if its ref has moved: it is then no fast-forward, or has another
+    /// old value. Unless the answer was clear, the remote's ref is read again.
     pub fn push_one(
         &self,
         remote: &str,
@@ -81,7 +86,8 @@ impl Repository {
         self.push(remote, local, name, expected, None)
     }
 
-    /// Pushes one commit to one full ref of a remote over whatever is there, if that is still what the caller last saw (`None`: nothing).
+    /// Pushes one commit to one full ref of a remote, replacing its value, provided that it is
+    /// still `expected` (`None`: it does not exist).
     pub fn push_over(
         &self,
         remote: &str,
@@ -99,6 +105,8 @@ impl Repository {
         )
     }
 
+    /// Pushes one commit to one ref, optionally with a `--force-with-lease` argument, and finds out
+    /// the outcome.
     fn push(
         &self,
         remote: &str,
@@ -118,16 +126,17 @@ impl Repository {
         }
         let output = self
             .git("push")
-            // Our hook would ask about a push that it is itself part of; others' hooks are about code.
+            // Our pre-push hook would question a push that it started itself; other hooks are about
+            // code.
             .args(["--porcelain", "--no-verify", "--no-follow-tags"])
-            // A ledger's tree holds commits as submodules do; git must not look for them.
+            // A ledger's tree contains commits like a submodule's; git must not look for them.
             .arg("--no-recurse-submodules")
             .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
         let messages = remote_lines(&output.stderr);
         match answer(&output, name) {
-            // A new ref, a fast-forward, a forced one, or there already.
+            // A new ref, a fast-forward, a forced update, or up to date already.
             Some((b'*' | b' ' | b'+' | b'=', _)) if output.success() => {
                 return Ok(PushOutcome::Accepted { messages });
             }
@@ -157,12 +166,14 @@ impl Repository {
                 doubt: is_doubt(&messages),
                 messages,
             },
-            // Without an answer the push may still be under way, or be in and have others on top.
+            // Without an answer the push may still be under way, or be in with other entries on
+            // top.
             _ => unknown(),
         })
     }
 
-    /// Where these refs of a remote are: full names, or prefixes that end in `/*`. What is not there is left out.
+    /// Returns where these refs of a remote are. Names are full, or prefixes ending in `/*`.
+    /// Missing refs are left out.
     pub fn ls_remote(&self, remote: &str, names: &[&str]) -> Result<BTreeMap<String, Oid>> {
         let output = self
             .git("ls-remote")
@@ -173,7 +184,7 @@ impl Repository {
         let wanted = |name: &str| {
             names.iter().any(|wanted| match wanted.strip_suffix('*') {
                 Some(prefix) => name.starts_with(prefix),
-                // git takes a name for the end of one: only the ref that was asked for counts.
+                // Git also matches a name as the end of longer ones: keep only exact matches.
                 None => name == *wanted,
             })
         };
@@ -188,7 +199,7 @@ impl Repository {
                     "a line is not an id and a name",
                 )
             };
-            // A name that is not UTF-8 is none that was asked for.
+            // All requested names are UTF-8, so this line is for another ref.
             let Ok(line) = std::str::from_utf8(line) else {
                 continue;
             };
@@ -201,7 +212,8 @@ impl Repository {
     }
 }
 
-/// The flag and the summary of the line that `--porcelain` prints for a ref: `<flag> TAB <from>:<to> TAB <summary> <words>`.
+/// Returns the flag and the summary of the line that `--porcelain` prints for a ref:
+/// `<flag> TAB <from>:<to> TAB <summary> <words>`.
 fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
     output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
         let mut parts = line.split(|byte| *byte == b'\t');
@@ -220,7 +232,7 @@ fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
     })
 }
 
-/// Whether hooks of ours said that they cannot tell, and none that the rules say no.
+/// Checks whether hooks of ours reported that they cannot tell, and none reported a refusal.
 fn is_doubt(messages: &[String]) -> bool {
     let says = |line: &str, decision: Decision| {
         let line = line.strip_prefix("error: ").unwrap_or(line);
@@ -231,7 +243,7 @@ fn is_doubt(messages: &[String]) -> bool {
     any(Decision::CannotTell) && !any(Decision::Refused)
 }
 
-/// What the remote said: git sets `remote: ` before it, in every language.
+/// Returns the remote's messages. Git puts `remote: ` before each, in every language.
 fn remote_lines(stderr: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stderr);
     let lines = text

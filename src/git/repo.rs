@@ -1,4 +1,5 @@
-//! A repository, opened once and safely: absolute paths, owner checked, replace refs ignored, kinds that would lie refused.
+//! An opened repository, and opening one safely: absolute paths, owner checked, replace refs
+//! ignored, unsupported formats refused.
 //!
 //! A [`Repository`] belongs to one thread. Other threads get their own from [`Repository::share`].
 
@@ -16,15 +17,17 @@ use super::object::Unsynced;
 use super::quarantine::{HookEnvironment, Quarantine};
 use crate::domain::id::Oid;
 
-/// The largest object that is read: a tree of a million entries fits, and a push cannot make us allocate more.
+/// The largest object that is read: a tree of a million entries fits, and a push cannot make us
+/// allocate more.
 pub(super) const OBJECT_LIMIT: usize = 128 << 20;
-/// Decoded objects kept in memory, in bytes: trees and commits that several questions share.
+/// The size of the cache of decoded objects, in bytes: several questions share the same trees and
+/// commits.
 const CACHE: usize = 16 << 20;
-/// Objects that others in their pack are stored as differences to, in bytes: without them each is put together from the first of its
-/// line, and neighbouring entries of a ledger are such lines.
+/// The size of the cache of delta bases, in bytes. Without it every delta is resolved from the
+/// start of its chain, and neighbouring entries of a ledger form such chains.
 const BASES: usize = 16 << 20;
 
-/// The hash that names a repository's objects.
+/// The hash function that names a repository's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashKind {
     /// SHA-1: ids of 40 digits.
@@ -34,16 +37,17 @@ pub enum HashKind {
 }
 
 impl HashKind {
-    /// Git's id of "nothing".
+    /// Returns the id of all zeros, which git uses for "nothing".
     pub fn zero(self) -> Oid {
         from_gix(&gix::ObjectId::null(self.to_gix()))
     }
 
-    /// The id of the tree without entries.
+    /// Returns the id of the empty tree.
     pub fn empty_tree(self) -> Oid {
         from_gix(&gix::ObjectId::empty_tree(self.to_gix()))
     }
 
+    /// Converts to gix's hash kind.
     pub(crate) fn to_gix(self) -> gix::hash::Kind {
         match self {
             Self::Sha1 => gix::hash::Kind::Sha1,
@@ -52,29 +56,30 @@ impl HashKind {
     }
 }
 
-/// Our id of gix's id.
+/// Converts gix's object id.
 pub(crate) fn from_gix(id: &gix::oid) -> Oid {
-    // gix is built with SHA-1 and SHA-256 only, whose ids have 20 and 32 bytes; zero stands for what cannot be.
+    // gix is built with SHA-1 and SHA-256 only, whose ids have 20 and 32 bytes, so the zero id is
+    // never used.
     Oid::from_bytes(id.as_bytes()).unwrap_or_else(|| HashKind::Sha1.zero())
 }
 
-/// gix's id of our id.
+/// Converts to gix's object id.
 pub(crate) fn to_gix(id: Oid) -> gix::ObjectId {
-    // An id of ours has 20 or 32 bytes, the two lengths that gix knows.
+    // Our ids have 20 or 32 bytes, the two lengths that gix knows.
     gix::ObjectId::try_from(id.as_bytes()).unwrap_or(gix::ObjectId::null(gix::hash::Kind::Sha1))
 }
 
-/// Folders of ledgers' trees that are cached, in bytes.
+/// The size of the cache of folders in ledger trees, in bytes.
 const TREE_CACHE: usize = 8 << 20;
 
-/// What all threads of one opened repository share.
+/// State shared by all threads that use one opened repository.
 pub(super) struct Common {
     graph: OnceLock<Option<gix::commitgraph::Graph>>,
-    /// `Some` while objects of a push are visible that are not in the repository yet.
+    /// `Some` while objects of a push are visible that the repository has not accepted yet.
     quarantine: Option<Quarantine>,
-    /// Folders of ledgers' trees: read, or computed by folding.
+    /// Folders of ledger trees, read or computed by folding.
     pub(super) trees: Cache<Oid, Arc<[u8]>>,
-    /// What the layer above keeps with the repository.
+    /// A value that the ledger layer keeps with the repository.
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -82,11 +87,12 @@ pub(super) struct Common {
 pub struct Repository {
     pub(crate) gix: gix::Repository,
     pub(super) common: Arc<Common>,
-    /// What received objects since the last ref moved: it is on the disk before the next one does.
+    /// Objects written since the last ref moved. They are synced to the disk before the next ref
+    /// moves.
     pub(super) unsynced: RefCell<Unsynced>,
 }
 
-/// A handle that can be given to other threads.
+/// A handle to an opened repository that can be given to other threads.
 #[derive(Clone)]
 pub struct Shared {
     gix: gix::ThreadSafeRepository,
@@ -94,13 +100,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A repository for the calling thread: cheap, packs and indices are shared.
+    /// Returns a repository for the calling thread. This is cheap: packs and indices are shared.
     pub fn fork(&self) -> Repository {
         Repository::new(self.gix.to_thread_local(), Arc::clone(&self.common))
     }
 
-    /// The same repository with packs of its own, which leave the memory as soon as nobody uses this handle and its forks any more: for
-    /// reading everything, bit by bit. Where they cannot be opened, these are shared as usual.
+    /// Returns the same repository with packs of its own, which leave memory once this handle and
+    /// its forks are dropped: for reading everything, part by part. If the packs cannot be opened,
+    /// the handle shares the existing ones.
     #[must_use]
     pub fn apart(&self) -> Self {
         let mut gix = self.gix.to_thread_local();
@@ -129,18 +136,20 @@ impl std::fmt::Debug for Repository {
     }
 }
 
+/// Returns the options for opening any repository.
 fn options() -> Result<gix::open::Options> {
     Ok(gix::open::Options::default()
-        // As C git does: not in a repository of another user, whose configuration could run programs.
+        // Like C git, refuse a repository of another user, whose configuration could run programs.
         .bail_if_untrusted(true)
         .cli_overrides(super::config_env::of_process()?)
         .config_overrides([format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}")]))
 }
 
+/// Returns a converter from gix's error for a repository at `path`.
 fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
     let path = path.to_owned();
     move |error| {
-        // Only whose it is says so: a file that may not be read is refused in the same way.
+        // Only the owner tells: gix reports an unreadable file as the same error.
         let foreign = |path: &Path| {
             gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own)
         };
@@ -161,8 +170,9 @@ fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
 }
 
 impl Repository {
+    /// Wraps a gix repository and sets its caches.
     fn new(mut gix: gix::Repository, common: Arc<Common>) -> Self {
-        // A replace ref changes what history says; nobody signs those.
+        // A replace ref changes what history says, and nobody signs it.
         gix.objects.ignore_replacements = true;
         gix.object_cache_size(CACHE);
         gix.objects.set_pack_cache(|| {
@@ -175,8 +185,9 @@ impl Repository {
         }
     }
 
-    /// Opens the repository that `directory` lies in. As for git, `GIT_DIR` in the environment overrules that, `GIT_WORK_TREE` says where
-    /// the work tree is, and `GIT_CEILING_DIRECTORIES` where the search ends.
+    /// Opens the repository that contains `directory`. As in git, `GIT_DIR` in the environment
+    /// overrides that, `GIT_WORK_TREE` sets the worktree, and `GIT_CEILING_DIRECTORIES` limits the
+    /// search.
     pub fn discover(directory: &Path) -> Result<Self> {
         let directory = absolute(directory)?;
         if let Some(git_dir) = std::env::var_os("GIT_DIR") {
@@ -184,7 +195,7 @@ impl Repository {
             let said = std::env::var_os("GIT_WORK_TREE").is_some()
                 || opened.config_string("core.worktree")?.is_some();
             if !said && opened.config_bool("core.bare")? != Some(true) {
-                // With GIT_DIR alone, git takes the working directory for the top of the work tree.
+                // With GIT_DIR alone, git takes the working directory for the top of the worktree.
                 opened
                     .gix
                     .set_workdir(directory.clone())
@@ -197,7 +208,7 @@ impl Repository {
             reduced: options()?,
         };
         let mut upwards = gix::discover::upwards::Options::default().apply_environment();
-        // A ceiling that is nowhere above stops nothing.
+        // A ceiling that is not above the directory has no effect.
         upwards.match_ceiling_dir_or_error = false;
         let gix = gix::ThreadSafeRepository::discover_opts(&directory, upwards, trust);
         Self::checked(gix.map_err(open_error(&directory))?.to_thread_local(), None)
@@ -208,16 +219,18 @@ impl Repository {
         Self::open_with(git_dir, None)
     }
 
-    /// Opens the repository that git runs this hook in, with the objects of the push that is being judged.
+    /// Opens the repository in which git runs this hook, with the objects of the push being
+    /// checked.
     pub fn open_in_hook() -> Result<Self> {
         Self::open_in_environment(&HookEnvironment::of_process()?)
     }
 
-    /// As [`Repository::open_in_hook`], with the variables given.
+    /// Does the same as [`Repository::open_in_hook`], with the given variables.
     pub fn open_in_environment(environment: &HookEnvironment) -> Result<Self> {
         Self::open_with(&environment.git_dir, Some(environment))
     }
 
+    /// Opens a git folder, with the objects of a push if a hook's environment is given.
     fn open_with(git_dir: &Path, environment: Option<&HookEnvironment>) -> Result<Self> {
         let git_dir = absolute(git_dir)?;
         let gix = options()?
@@ -227,6 +240,7 @@ impl Repository {
         Self::checked(gix.to_thread_local(), environment)
     }
 
+    /// Refuses unsupported repositories, makes the objects of a push visible, and wraps the result.
     fn checked(mut gix: gix::Repository, environment: Option<&HookEnvironment>) -> Result<Self> {
         refuse_unsupported(&gix)?;
         let quarantine = match environment {
@@ -244,17 +258,18 @@ impl Repository {
         ))
     }
 
-    /// Returns the value of type `T` that belongs to this opened repository, made at first use and shared by all threads.
+    /// Returns the value of type `T` that belongs to this opened repository. It is created on first
+    /// use and shared by all threads.
     ///
     /// # Panics
-    /// If it is asked for with two different types: only `ledger::cache` does ask.
+    /// If it is requested with two different types. Only `ledger::cache` requests it.
     #[expect(clippy::expect_used, reason = "one caller, with one type")]
     pub(crate) fn attachment<T: Any + Default + Send + Sync>(&self) -> &T {
         let attachment = self.common.attachment.get_or_init(|| Box::<T>::default());
         attachment.downcast_ref().expect("one type is attached")
     }
 
-    /// A handle for other threads.
+    /// Returns a handle for other threads.
     pub fn share(&self) -> Shared {
         Shared {
             gix: self.gix.clone().into_sync(),
@@ -262,13 +277,14 @@ impl Repository {
         }
     }
 
-    /// A second repository for one other thread; for many, keep the result of [`Repository::share`].
+    /// Returns a second repository for one other thread. For many, keep the result of
+    /// [`Repository::share`].
     #[must_use]
     pub fn fork(&self) -> Self {
         Self::new(self.gix.clone(), Arc::clone(&self.common))
     }
 
-    /// The hash of the repository's objects.
+    /// Returns the hash function of the repository's objects.
     pub fn hash_kind(&self) -> HashKind {
         match self.gix.object_hash() {
             gix::hash::Kind::Sha256 => HashKind::Sha256,
@@ -276,34 +292,36 @@ impl Repository {
         }
     }
 
-    /// Whether there is no worktree.
+    /// Checks whether the repository has no worktree.
     pub fn is_bare(&self) -> bool {
         self.gix.workdir().is_none()
     }
 
-    /// The git folder of this worktree, absolute.
+    /// Returns the absolute path of the git folder of this worktree.
     pub fn git_dir(&self) -> &Path {
         self.gix.git_dir()
     }
 
-    /// The git folder that all worktrees share, absolute: refs, objects and configuration.
+    /// Returns the absolute path of the git folder that all worktrees share: refs, objects and
+    /// configuration.
     pub fn common_dir(&self) -> &Path {
         self.gix.common_dir()
     }
 
-    /// The top of the worktree, absolute; none if bare.
+    /// Returns the absolute path of the top of the worktree; `None` if bare.
     pub fn work_dir(&self) -> Option<&Path> {
         self.gix.workdir()
     }
 
-    /// Whether history was cut off by a shallow clone.
+    /// Checks whether this is a shallow clone.
     pub fn is_shallow(&self) -> Result<bool> {
         self.gix
             .is_shallow()
             .map_err(Error::library("looking for a shallow boundary"))
     }
 
-    /// Whether objects of a push are visible that may yet be refused: nothing can be written then.
+    /// Checks whether objects of a push are visible that may still be refused. Nothing can be
+    /// written then.
     pub fn is_quarantined(&self) -> bool {
         self.common
             .quarantine
@@ -311,6 +329,7 @@ impl Repository {
             .is_some_and(Quarantine::is_provisional)
     }
 
+    /// Returns [`Error::Quarantine`] if `what` would be written while a push is being checked.
     pub(super) fn refuse_in_quarantine(&self, what: &'static str) -> Result<()> {
         if self.is_quarantined() {
             Err(Error::Quarantine(what))
@@ -319,36 +338,39 @@ impl Repository {
         }
     }
 
+    /// Returns the quarantine of a push, if objects of one are visible.
     pub(super) fn quarantine(&self) -> Option<&Quarantine> {
         self.common.quarantine.as_ref()
     }
 
-    /// The commit-graph, where there is one that can be used.
+    /// Returns the commit-graph, if there is a usable one.
     ///
-    /// It is loaded once: it describes commits that never change, and what it lacks is read as objects.
+    /// It is loaded once: it describes commits that never change, and commits that it lacks are
+    /// read as objects.
     pub(super) fn graph(&self) -> Option<&gix::commitgraph::Graph> {
         self.common.graph.get_or_init(|| self.open_graph()).as_ref()
     }
 
-    /// A commit-graph to give away.
+    /// Opens the commit-graph, if there is a usable one.
     pub(super) fn open_graph(&self) -> Option<gix::commitgraph::Graph> {
-        // Git, too, uses no graph in a shallow clone: it would know parents that are not there.
+        // Git, too, ignores the graph in a shallow clone: it would know parents that are not there.
         if self.is_shallow().unwrap_or(true)
             || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true)
         {
             return None;
         }
-        // In quarantine the object store is a stand-in, so the place is named here. A broken graph is none: it is a cache.
+        // In quarantine the object store is a stand-in, so the path is given here. A broken graph
+        // is ignored: it is only a cache.
         let info = self.common_dir().join("objects/info");
         gix::commitgraph::at(info, self.gix.object_hash(), Some(OBJECT_LIMIT)).ok()
     }
 
-    /// Whether a setting has a value, whatever that is.
+    /// Checks whether a setting has any value.
     pub fn has_config(&self, key: &str) -> bool {
         self.gix.config_snapshot().string(key).is_some()
     }
 
-    /// A value of git's configuration, the last one that applies. A value that is not UTF-8 is an error.
+    /// Returns a setting's value, the last one that applies. A value that is not UTF-8 is an error.
     pub fn config_string(&self, key: &str) -> Result<Option<String>> {
         let Some(value) = self.gix.config_snapshot().string(key) else {
             return Ok(None);
@@ -359,7 +381,7 @@ impl Repository {
         Ok(Some(text.to_owned()))
     }
 
-    /// Every value of a setting that can be given several times, in order.
+    /// Returns all values of a multi-valued setting, in order.
     pub fn config_strings(&self, key: &str) -> Result<Vec<String>> {
         let values = self
             .gix
@@ -375,7 +397,7 @@ impl Repository {
             .map_err(|_| Error::corrupt(format!("the git setting {key}"), "not UTF-8"))
     }
 
-    /// A setting that is on or off. What git would not take for either is an error.
+    /// Returns a boolean setting. A value that git would not accept as a boolean is an error.
     pub fn config_bool(&self, key: &str) -> Result<Option<bool>> {
         self.gix
             .config_snapshot()
@@ -383,36 +405,41 @@ impl Repository {
             .map_err(Error::library(format!("reading the git setting {key}")))
     }
 
-    /// Sets a value in the repository's own configuration, in place of all it had. This object goes on seeing what it saw when opened.
+    /// Sets a value in the repository's own configuration and replaces all its previous values.
+    /// This object keeps the values it read when opened.
     pub fn set_config(&self, key: &str, value: &str) -> Result<()> {
         self.change_config("--replace-all", key, value)
     }
 
-    /// Adds a value to a setting that can be given several times.
+    /// Adds a value to a multi-valued setting.
     pub fn add_config(&self, key: &str, value: &str) -> Result<()> {
         self.change_config("--add", key, value)
     }
 
+    /// Runs `git config` to change a setting.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if a lock file is in the way.
     fn change_config(&self, how: &str, key: &str, value: &str) -> Result<()> {
         let changed = self
             .git("config")
             .args(["--local", how, "--end-of-options", key, value])
             .run()?;
         let lock = self.common_dir().join("config.lock");
-        // A git that was killed leaves it.
+        // A git process that was killed leaves its lock behind.
         if !changed.success() && lock.exists() {
             return Err(Error::Locked(lock));
         }
         changed.ok().map(drop)
     }
 
-    /// A `git` process in this repository: see [`Git`].
+    /// Prepares a `git` process in this repository: see [`Git`].
     pub fn git(&self, command: &'static str) -> Git {
         Git::new(self.git_dir(), self.work_dir(), command)
     }
 }
 
-/// The path with links resolved: relative ones would change their meaning with the working directory.
+/// Resolves a path: a relative one would change its meaning with the working directory.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(|source| Error::Open {
         path: path.to_owned(),
@@ -420,7 +447,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Extensions of the repository format that change nothing for us.
+/// Repository format extensions that make no difference here.
 const KNOWN_EXTENSIONS: [&str; 6] = [
     "noop",
     "noop-v1",
@@ -430,7 +457,8 @@ const KNOWN_EXTENSIONS: [&str; 6] = [
     "worktreeconfig",
 ];
 
-/// Refuses what gix would open and then misread: facts that are missing would look like facts that are not so.
+/// Refuses repositories that gix would open and then misread: missing facts would look like
+/// negative ones.
 fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
     let unsupported = |feature: String, remedy| {
         Err(Error::Unsupported {
@@ -481,6 +509,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
     Ok(())
 }
 
+/// Returns the error for a partial clone.
 fn partial_clone(gix: &gix::Repository) -> Result<()> {
     Err(Error::Unsupported {
         path: gix.git_dir().to_owned(),

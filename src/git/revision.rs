@@ -1,6 +1,7 @@
-//! Revisions as people type them: which commit one means, and why one means none.
+//! Resolves revisions that people type to commits, and explains why one resolves to none.
 //!
-//! What is typed is signed in the end, so a word that could mean two commits means none here, also where git would pick one.
+//! The result ends up in a signed entry, so a name that could mean two commits resolves to none
+//! here, even if git would pick one.
 
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::revision::spec::parse::{Error as ParseError, ObjectKindHint, Options};
@@ -10,27 +11,28 @@ use super::object::Kind;
 use super::repo::{Repository, from_gix};
 use crate::domain::id::Oid;
 
-/// The most names of branches and tags that are compared with a word.
+/// The most branch and tag names that are listed.
 const NAMES: usize = 10_000;
 
-/// Why a revision means no commit.
+/// Why a revision resolves to no commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoCommit {
     /// There is nothing of that name.
     Unknown,
-    /// It is a whole object id, of an object that is not here.
+    /// It is a full object id, but the object is not in this repository.
     Elsewhere,
-    /// It could mean any of these: full refs, or the ids of commits.
+    /// It could mean any of these: full refs, or commit ids.
     Ambiguous(Vec<String>),
-    /// It means something else than a commit.
+    /// It means an object of another kind.
     Other(Kind),
     /// It means several commits, as a range does.
     Several,
 }
 
 impl Repository {
-    /// The commit that a person means by a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id; none if there is no such
-    /// commit, or more than one: [`Repository::no_commit`] says which.
+    /// Resolves a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id to a commit.
+    /// Returns `None` if there is no such commit or more than one; [`Repository::no_commit`] tells
+    /// which.
     pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
         if self.lacks(revision)? || !self.of_several_kinds(revision).is_empty() {
             return Ok(None);
@@ -43,7 +45,7 @@ impl Repository {
         }
     }
 
-    /// Why [`Repository::resolve`] finds no commit.
+    /// Explains why [`Repository::resolve`] finds no commit.
     pub fn no_commit(&self, revision: &str) -> Result<NoCommit> {
         if self.lacks(revision)? {
             return Ok(NoCommit::Elsewhere);
@@ -68,8 +70,10 @@ impl Repository {
         }
     }
 
+    /// Parses a revision with gix.
     fn parse(&self, revision: &str) -> gix::Result<gix::revision::Spec<'_>> {
-        // As for git where it needs a commit: of several objects whose ids begin so, the one that is a commit is meant.
+        // As in git when it needs a commit: among several objects that match an abbreviated id,
+        // take the commit.
         let options = Options {
             object_kind_hint: Some(ObjectKindHint::Committish),
             ..Options::default()
@@ -77,8 +81,10 @@ impl Repository {
         gix::revision::Spec::from_bstr(BStr::new(revision), &self.gix, options)
     }
 
-    /// All that the beginning of a revision could name, if it lies at different commits: what an id begins with, a branch here or at a remote, and
-    /// a tag. Git would take the tag, which anybody may have pushed. Each is told so that it can be typed instead, what is surest first.
+    /// Returns everything that the base of a revision could name, if that is several commits: an
+    /// abbreviated id, a local or remote branch, and a tag. Git would take the tag, which anyone
+    /// may have pushed. Each candidate is given in a form that can be typed instead, the least
+    /// ambiguous first.
     fn of_several_kinds(&self, revision: &str) -> Vec<String> {
         let name = beginning(revision);
         let rest = &revision[name.len()..];
@@ -89,7 +95,7 @@ impl Repository {
         for reference in
             ["refs/heads/", "refs/remotes/", "refs/tags/"].map(|folder| format!("{folder}{name}"))
         {
-            // What is no name of a ref is none of one.
+            // A name that git does not allow names no ref.
             if let Ok(Some(it)) = self.gix.try_find_reference(reference.as_str())
                 && let Ok(id) = it.into_fully_peeled_id()
             {
@@ -111,26 +117,27 @@ impl Repository {
         }
     }
 
-    /// Whether a revision begins with the whole id of an object that is not here.
+    /// Checks whether a revision begins with the full id of an object that this repository lacks.
     fn lacks(&self, revision: &str) -> Result<bool> {
         self.whole_id(beginning(revision))
             .map_or(Ok(false), |id| Ok(self.kind(id)?.is_none()))
     }
 
-    /// A whole id means that object and nothing else, whatever is called so: git means that too, and our library only where the object is here.
+    /// Parses a full object id. It always means that object, whatever refs have the same name; git
+    /// agrees, but gix does so only if the object exists here.
     fn whole_id(&self, name: &str) -> Option<Oid> {
         let id = gix::ObjectId::from_hex(name.as_bytes()).ok()?;
         (id.kind() == self.gix.object_hash()).then(|| from_gix(&id))
     }
 
-    /// The one object whose id begins so.
+    /// Returns the only object whose id begins with this prefix.
     fn abbreviated(&self, name: &str) -> Option<Oid> {
         let prefix = gix::hash::Prefix::from_hex(name).ok()?;
         let found = self.gix.objects.lookup_prefix(prefix, None).ok()??;
         found.ok().map(|id| from_gix(&id))
     }
 
-    /// The short names of branches, here and at remotes, and of tags: for finding the one that was meant.
+    /// Lists the short names of local and remote branches and of tags, to suggest the intended one.
     pub fn names(&self) -> Result<Vec<String>> {
         let failed = || Error::library("listing branches and tags");
         let all = self.gix.references().map_err(failed())?;
@@ -149,7 +156,7 @@ impl Repository {
     }
 }
 
-/// What a revision begins with: a name or an id, before the steps that lead on from it.
+/// Returns the base of a revision: the name or id before operators such as `~` and `^`.
 fn beginning(revision: &str) -> &str {
     revision
         .split(['^', '~', '@', ':'])

@@ -1,4 +1,5 @@
-//! An empty repository in a temporary folder, gone when it is dropped: for pushing what must not rest in anybody's own.
+//! An empty repository in a temporary folder, removed when dropped: for pushing objects that must
+//! not stay in a user's repository.
 
 use std::fs;
 use std::path::Path;
@@ -6,16 +7,16 @@ use std::path::Path;
 use super::error::{Error, Result};
 use super::repo::{HashKind, Repository};
 
-/// The repository, and the folder that holds it.
+/// The repository and the folder that holds it.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Empty and bare.
+    /// An empty, bare repository.
     pub repository: Repository,
     folder: tempfile::TempDir,
 }
 
 impl Scratch {
-    /// Makes one whose objects are named by this hash.
+    /// Creates one whose objects use this hash.
     pub fn new(hash: HashKind) -> Result<Self> {
         let failed = |source: std::io::Error| Error::Open {
             path: std::env::temp_dir(),
@@ -26,7 +27,7 @@ impl Scratch {
             .tempdir()
             .map_err(failed)?;
         let root = folder.path();
-        // As git init writes it: the least that git takes for a repository.
+        // The minimum that git accepts as a repository, in the form that `git init` writes.
         let format = match hash {
             HashKind::Sha1 => "\trepositoryformatversion = 0\n",
             HashKind::Sha256 => {
@@ -49,7 +50,7 @@ impl Scratch {
         })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -59,7 +60,8 @@ impl Scratch {
 mod tests {
     use super::*;
 
-    /// Git and gix both take it for a repository, of either hash, and nothing is left of it.
+    /// Git and gix both accept it as a repository, with either hash, and nothing remains after the
+    /// drop.
     #[test]
     fn made_and_gone() {
         for hash in [HashKind::Sha1, HashKind::Sha256] {

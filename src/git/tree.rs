@@ -1,7 +1,8 @@
-//! Trees of a ledger: read strictly, edited by splicing.
+//! The trees of ledgers: read strictly, edited by replacing only the folders that change.
 //!
-//! Only the folders on the way to an edit are read and made anew, so an edit costs the same with a thousand components. A server
-//! recomputes the id that an edit leads to without writing anything: [`Repository::edited_id`].
+//! Only the folders on the way to an edit are read and written, so an edit costs the same with a
+//! thousand components. A server computes the id that an edit leads to without writing anything:
+//! [`Repository::edited_id`].
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use super::object::Kind;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// A path in a ledger's tree is no longer than this, in bytes.
+/// The longest path in a ledger's tree, in bytes.
 const PATH_LIMIT: usize = 1_024;
 
-/// What a path of a ledger's tree leads to.
+/// A file or commit in a ledger's tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
     /// A file that is not executable (mode 100644).
@@ -23,7 +24,7 @@ pub enum Leaf {
     Commit(Oid),
 }
 
-/// What is found at a path.
+/// What a path of a ledger's tree leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// A file or a commit.
@@ -32,27 +33,27 @@ pub enum Found {
     Tree(Oid),
 }
 
-/// One entry of any tree, as it is stored.
+/// One entry of any tree, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The mode's octal digits, without those zeros at the front that old tools wrote.
+    /// The mode's octal digits, without the leading zeros that old tools wrote.
     pub mode: &'a [u8],
     /// Its name: no slash, no NUL.
     pub name: &'a [u8],
-    /// The object.
+    /// The id of its object.
     pub id: Oid,
     /// The whole entry, byte for byte.
     pub raw: &'a [u8],
 }
 
 impl Entry<'_> {
-    /// Whether it is a folder.
+    /// Checks whether the entry is a folder.
     pub fn is_tree(&self) -> bool {
         self.mode == b"40000"
     }
 }
 
-/// Takes a tree object apart. `id` is for the words of an error, and says how long the ids are.
+/// Parses the entries of a tree object. `id` gives the length of ids and appears in errors.
 pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
     let length = id.as_bytes().len();
     let mut rest = raw;
@@ -68,7 +69,7 @@ pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
     })
 }
 
-/// What is left of two trees behind the entries that both begin with, byte for byte.
+/// Skips the entries with which both trees begin, byte for byte, and returns the rest of each.
 pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
     const STRIDE: usize = 64;
     if left == right {
@@ -99,6 +100,7 @@ pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [
     rest(left).zip(rest(right)).ok_or_else(cut)
 }
 
+/// Parses the first entry of a tree, and returns it with the rest.
 fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
@@ -124,7 +126,7 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     ))
 }
 
-/// An entry of a ledger's tree, taken apart. One that is put there has no bytes yet.
+/// A parsed entry of a ledger's tree. A new entry has no stored bytes yet.
 #[derive(Clone, Copy)]
 struct Node<'a> {
     name: &'a str,
@@ -133,7 +135,7 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Git orders folders as if their names ended in a slash.
+    /// Compares two entries in git's order, which treats folder names as if they ended in a slash.
     fn order(&self, other: &Self) -> Ordering {
         let (own, its) = (self.name.as_bytes(), other.name.as_bytes());
         let common = own.len().min(its.len());
@@ -146,6 +148,7 @@ impl Node<'_> {
             .then_with(|| next(self).cmp(&next(other)))
     }
 
+    /// Appends the entry in git's format.
     fn write(&self, bytes: &mut Vec<u8>) {
         if let Some(raw) = self.raw {
             return bytes.extend_from_slice(raw);
@@ -161,7 +164,7 @@ impl Node<'_> {
     }
 }
 
-/// Takes a ledger's tree apart, and refuses what no such tree holds.
+/// Parses a folder of a ledger's tree, and refuses what no such tree may contain.
 fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
     let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
     let mut nodes: Vec<Node> = Vec::new();
@@ -187,20 +190,20 @@ fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
     Ok(nodes)
 }
 
-/// The folders that an edit leads to: computed, and not known to be anywhere.
+/// Folders that an edit leads to: computed, but possibly not stored.
 #[derive(Debug, Default)]
 pub struct Computed(Vec<(Oid, Arc<[u8]>)>);
 
-/// One edit on its way down: the rest of its path, the whole path for errors, and what it puts there.
+/// One edit: the rest of its path, the whole path for errors, and the new value.
 type Edit<'a> = (&'a str, &'a str, Option<Leaf>);
 
-/// Where finished trees go: onto the disk, or nowhere.
+/// The destination of finished folders: the disk, or only a result.
 enum Sink {
     Write,
     Compute(Computed),
 }
 
-/// What an entry of a ledger's tree is: links and executable files have no place there.
+/// Returns what an entry of a ledger's tree is. Links and executable files are not allowed.
 fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
     match entry.mode {
         b"40000" => Ok(Found::Tree(entry.id)),
@@ -213,9 +216,11 @@ fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
     }
 }
 
+/// Checks whether a name is allowed in a ledger's tree.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    // The set leaves no room for names that HFS or NTFS fold into `.git`, but for the 8.3 form, which needs a tilde.
+    // These characters rule out the names that HFS or NTFS treat as `.git`; its 8.3 short name
+    // needs a tilde.
     !name.is_empty()
         && name != "."
         && name != ".."
@@ -223,6 +228,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(plain)
 }
 
+/// Checks the length and every name of a path in a ledger's tree.
 fn check_path(path: &str) -> Result<()> {
     let refused = |why| {
         Err(Error::Path {
@@ -242,16 +248,21 @@ fn check_path(path: &str) -> Result<()> {
 }
 
 impl Repository {
-    /// Splices edits into a tree, writes the trees that change, and returns the new root.
+    /// Applies edits to a tree, writes the folders that change, and returns the new root.
     ///
-    /// `None` removes the file or the whole folder at its path, and is nothing if there is none. Removals come first, so a folder can
-    /// be removed and filled in one go. Folders that become empty go. A file in the way of a folder, or a folder in the way of a
-    /// file, is an error, as are two edits of one path.
+    /// `None` removes the file or the whole folder at its path, if there is one. Removals come
+    /// first, so one call can remove a folder and fill it again. Folders that become empty are
+    /// removed.
+    ///
+    /// # Errors
+    /// [`Error::Path`] for a file that would replace a folder or the other way round, and for two
+    /// edits of one path.
     pub fn edit(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
         self.splice(base, edits, &mut Sink::Write)
     }
 
-    /// The root that [`Repository::edit`] would return, with all folders that are new in it. Nothing is written.
+    /// Computes the root that [`Repository::edit`] would return, and all new folders in it. Writes
+    /// nothing.
     pub fn edited_id(
         &self,
         base: Option<Oid>,
@@ -265,10 +276,10 @@ impl Repository {
         Ok((root, computed))
     }
 
-    /// Remembers folders that were computed and turned out to be what is stored, so that they need not be read.
+    /// Caches computed folders that turned out to be stored, so that they need not be read.
     ///
     /// # Errors
-    /// [`Error::Missing`] for one that is not there after all.
+    /// [`Error::Missing`] for a folder that is not stored after all.
     pub fn remember(&self, computed: Computed) -> Result<()> {
         for (id, raw) in computed.0 {
             if !self.exists(id) {
@@ -279,11 +290,13 @@ impl Repository {
         Ok(())
     }
 
+    /// Adds a folder to the cache.
     fn remember_folder(&self, id: Oid, raw: Arc<[u8]>) {
         let weight = raw.len() + 150;
         self.common.trees.insert(id, raw, weight);
     }
 
+    /// Checks and sorts the edits, and applies them to the root.
     fn splice(
         &self,
         base: Option<Oid>,
@@ -304,7 +317,7 @@ impl Repository {
         }
     }
 
-    /// The folder with the edits in it; none if nothing is left.
+    /// Applies edits to a folder; returns `None` if nothing is left.
     fn splice_folder(
         &self,
         base: Option<Oid>,
@@ -318,7 +331,8 @@ impl Repository {
             Some((base, raw)) => nodes(*base, raw)?,
             None => Vec::new(),
         };
-        // All edits of one child follow each other but for one case: `a`, `a-b`, `a/c`. So they are gathered by name.
+        // Edits of one child are usually adjacent, but not in `a`, `a-b`, `a/c`. So they are
+        // grouped by name.
         let mut groups: Vec<(&str, Vec<Edit>)> = Vec::new();
         for (rest, path, leaf) in edits {
             let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -349,7 +363,7 @@ impl Repository {
         }
     }
 
-    /// What becomes of one child of a folder.
+    /// Applies edits to one child of a folder; returns `None` if nothing is left.
     fn splice_child(
         &self,
         old: Option<Found>,
@@ -393,7 +407,7 @@ impl Repository {
         Ok(self.splice_folder(base, &below, sink)?.map(Found::Tree))
     }
 
-    /// Makes a folder of its entries, which are in git's order.
+    /// Stores a folder with these entries, which are in git's order, and returns its id.
     fn finish(&self, nodes: &[Node<'_>], sink: &mut Sink) -> Result<Oid> {
         let mut raw = Vec::with_capacity(nodes.len() * 64);
         for node in nodes {
@@ -409,7 +423,7 @@ impl Repository {
         }
     }
 
-    /// The bytes of one folder of a ledger's tree, checked.
+    /// Reads and checks the bytes of one folder of a ledger's tree, from the cache if possible.
     fn folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
         if let Some(known) = self.common.trees.get(&tree) {
             return Ok(known);
@@ -421,7 +435,7 @@ impl Repository {
         Ok(raw)
     }
 
-    /// What a folder of a ledger's tree holds, by name.
+    /// Reads the entries of a folder in a ledger's tree.
     pub fn folder(&self, tree: Oid) -> Result<Vec<(String, Found)>> {
         Ok(nodes(tree, &self.folder_bytes(tree)?)?
             .iter()
@@ -429,7 +443,7 @@ impl Repository {
             .collect())
     }
 
-    /// What a path leads to in a ledger's tree; none if nothing is there.
+    /// Returns what a path in a ledger's tree leads to, or `None`.
     pub fn entry_at(&self, tree: Oid, path: &str) -> Result<Option<Found>> {
         check_path(path)?;
         let mut found = Found::Tree(tree);
@@ -445,6 +459,7 @@ impl Repository {
         Ok(Some(found))
     }
 
+    /// Returns the entry of this name in a folder, or `None`.
     fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
         let known = self.common.trees.get(&folder);
         let read = if known.is_none() {
@@ -461,7 +476,8 @@ impl Repository {
         Ok(None)
     }
 
-    /// The bytes of the file at a path in a ledger's tree, at most `limit` of them; none if there is no such file.
+    /// Reads the file at a path in a ledger's tree, at most `limit` bytes; `None` if there is no
+    /// such file.
     pub fn file_at(&self, tree: Oid, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         match self.entry_at(tree, path)? {
             Some(Found::Leaf(Leaf::Blob(id))) => self.read_blob(id, limit).map(Some),
@@ -469,8 +485,11 @@ impl Repository {
         }
     }
 
-    /// All files and commits below a folder of a ledger's tree (`""` is its root), with their full paths, by name; more than `limit`
-    /// is an error. None are below a folder that is not there.
+    /// Lists all files and commits below a folder of a ledger's tree (`""` is its root), with full
+    /// paths, in order; an empty list if the folder does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Bounds`] for more than `limit`.
     pub fn list_tree(&self, tree: Oid, folder: &str, limit: usize) -> Result<Vec<(String, Leaf)>> {
         let mut leaves = Vec::new();
         let start = match folder {
@@ -483,6 +502,7 @@ impl Repository {
         Ok(leaves)
     }
 
+    /// Adds all files and commits below a folder to `leaves`.
     fn collect(
         &self,
         tree: Oid,

@@ -1,6 +1,8 @@
-//! What was read from ledgers, policies and commits and may be asked for again; shared by all threads of an opened repository.
+//! Caches of what was read from ledgers, policies and commits, shared by all threads of an opened
+//! repository.
 //!
-//! Every value is keyed by the id of the object it was read from, so it cannot grow stale. A failed read is not cached.
+//! Every value is keyed by the id of the object it was read from, so it cannot become stale. A
+//! failed read is not cached.
 
 use std::sync::Arc;
 
@@ -15,24 +17,24 @@ use crate::git::repo::Repository;
 
 /// The caches of one opened repository.
 pub(super) struct LedgerCache {
-    /// Commits of ledgers with their entries.
+    /// Ledger commits with their entries.
     pub links: Cache<EntryId, Link>,
-    /// Copies of entries, by blob.
+    /// Parsed entries, by blob.
     pub kept: Cache<Oid, Arc<StoredEntry>>,
-    /// What walks over a ledger need of a commit.
+    /// What walks over a ledger need of each commit.
     pub steps: Cache<EntryId, Arc<Step>>,
     /// The keys that signed entries.
     pub signers: Cache<EntryId, PublicKey>,
     /// Policies, by blob.
     pub policies: Cache<Oid, Arc<Policy>>,
-    /// The tree and the committer's time of commits of the code.
+    /// The tree and committer time of code commits.
     pub commits: Cache<CommitId, (Oid, Time)>,
-    /// The people who had a hand in a commit of the code: their addresses, in ASCII lower case.
+    /// The email addresses of the people involved in a code commit, in ASCII lower case.
     pub people: Cache<Oid, Arc<[Arc<str>]>>,
-    /// The content of components, by tree and by the digest of the component's definition, so that two policies with the same definition
-    /// share an answer.
+    /// The content of components, by tree and by the digest of the component's definition, so that
+    /// policies with the same definition share a result.
     pub contents: Cache<(Oid, Digest), Option<Content>>,
-    /// Policies in force, by the tip of the policy's ledger.
+    /// Policies in force, by the tip of the policy ledger.
     pub in_force: Cache<EntryId, Option<Arc<Policy>>>,
 }
 

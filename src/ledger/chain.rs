@@ -1,4 +1,4 @@
-//! Chains of ledgers: which entries are new, and whether a ledger holds a commit.
+//! The chains of ledgers: which entries are new, and whether a ledger contains a commit.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -12,8 +12,8 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 
 impl Repository {
-    /// The commits after `old` up to `new`, oldest first; `None` if `old` is not on the chain of `new`. Without `old`, the whole chain
-    /// with its genesis.
+    /// Returns the commits after `old` up to `new`, oldest first; `None` if `old` is not on the
+    /// chain of `new`. Without `old`, returns the whole chain, including the genesis.
     pub fn chain_between(
         &self,
         old: Option<EntryId>,
@@ -32,7 +32,7 @@ impl Repository {
         Ok(old.is_none().then_some(ids))
     }
 
-    /// The ledger commits up to `other` that are neither `tip` nor before it, newest first.
+    /// Returns the ledger commits up to `other` that are neither `tip` nor before it, newest first.
     pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
         let held = self
             .chain_between(None, tip)?
@@ -50,10 +50,12 @@ impl Repository {
         Ok(ids)
     }
 
-    /// Whether `wanted` is `tip` or a ledger commit before it. For many questions about one ledger see [`Chains`].
+    /// Checks whether `wanted` is `tip` or a ledger commit before it. To ask more often about one
+    /// ledger, use [`Chains`].
     ///
     /// # Errors
-    /// A commit that is not there is no "no", not even where it is the tip; and [`Error::Bounds`] past `limit` commits.
+    /// If a commit is missing, even if it is the tip: the answer is then not "no".
+    /// [`Error::Bounds`] past `limit` commits.
     pub fn on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
         let at = self.read_commit(wanted.0)?.committer_time;
         if wanted == tip {
@@ -64,7 +66,7 @@ impl Repository {
             if commit.id == wanted.0 {
                 return Ok(true);
             }
-            // Along a ledger the times never fall.
+            // The times along a ledger never decrease.
             if commit.committer_time < at {
                 return Ok(false);
             }
@@ -80,15 +82,16 @@ impl Repository {
     }
 }
 
-/// What was walked of one ledger.
+/// The part of a ledger that was walked so far.
 struct Walked<'a> {
     rest: FirstParents<'a>,
     ids: HashSet<Oid>,
-    /// The time of the oldest commit walked; times on a verified chain never fall.
+    /// The time of the oldest commit walked; times on a verified chain never decrease.
     oldest: Time,
 }
 
-/// Answers whether ledgers hold commits. Each ledger is walked once at most, and only as far as was asked.
+/// Checks whether ledgers contain commits. Walks each ledger at most once, and only as far as
+/// needed.
 pub struct Chains<'a> {
     repository: &'a Repository,
     tips: &'a Tips,
@@ -96,7 +99,7 @@ pub struct Chains<'a> {
 }
 
 impl<'a> Chains<'a> {
-    /// The ledgers that end in these tips.
+    /// Creates a checker for the ledgers with these tips.
     pub fn new(repository: &'a Repository, tips: &'a Tips) -> Self {
         Self {
             repository,
@@ -105,7 +108,7 @@ impl<'a> Chains<'a> {
         }
     }
 
-    /// Whether the ledger's chain holds the commit.
+    /// Checks whether the ledger contains the commit.
     pub fn hold(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
         let Some(tip) = self.tips.get(ledger) else {
             return Ok(false);

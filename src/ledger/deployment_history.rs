@@ -1,4 +1,5 @@
-//! Looking back along an environment's ledger: what became of a commit there, and what ran well there last.
+//! Looks back along an environment's ledger: what happened to a commit, and what was last accepted
+//! for each component.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// The entries of an environment that say what ran there, newest first: all since `since`, and further back to the start of each
-/// run among them, and to the success that put a content there with which `commit` rode along.
+/// Returns the entries of an environment that say what was running, newest first: all since
+/// `since`, and older ones as far as needed. That is back to the start of each run among them, and
+/// to the success that deployed a content which `commit` left unchanged.
 ///
-/// `member` is the environment, where the ledger is a pattern's.
+/// `member` is the environment if the ledger belongs to a pattern.
 pub fn deeds_since(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
@@ -57,10 +59,11 @@ pub fn deeds_since(
     Ok(found)
 }
 
-/// The newest stay of each component that a judge takes for good; none is given for a component that has no such stay.
+/// Finds the newest period in which each component ran that `judge` accepts; components without one
+/// are left out.
 ///
-/// The judge is asked for a stay as far as the entries from there on tell of it, newest first; what it makes of a stay is the answer. One walk
-/// serves all components, and ends with the last answer.
+/// `judge` gets each period with what the entries since its start tell about it, newest first, and
+/// returns the value for the result. One walk serves all components, and ends when all are found.
 pub fn newest_good<T>(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
@@ -100,7 +103,7 @@ pub fn newest_good<T>(
             if !began.contains(component) {
                 continue;
             }
-            // The newest first: one that an older success turns out to have been rolled back to is newer than that.
+            // Newest first: a rollback to an older success starts a period newer than that success.
             for stay in Past::read(component, entries).stays.iter().rev() {
                 if let Some(good) = judge(component, stay)? {
                     found.insert(component.clone(), good);

@@ -1,7 +1,8 @@
-//! The judgement of one entry: place, signature, rules, fold, tree, message.
+//! Validates one entry: its position, signature, rules, state tree and message.
 //!
-//! A server's hook, a client that fetches and an audit all ask here, one entry after the other along a chain. Everything that can be
-//! computed is computed and compared; only the entry and its signature are taken as they are.
+//! Server hooks, clients that fetch, and audits all use this, one entry after the other along a
+//! chain. Everything that can be computed is computed and compared; only the entry and its
+//! signature are inputs.
 
 use std::sync::Arc;
 
@@ -20,17 +21,17 @@ use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::signing::verify_entry;
 
-/// The end of a chain, where the next entry attaches.
+/// The end of a ledger, to which the next entry is appended.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// What the next entry must fit.
+    /// What the next entry must match.
     pub chain: Chain,
-    /// The tree of the tip; the empty tree for a genesis.
+    /// The tree of the tip; the empty tree after a genesis.
     pub tree: Oid,
 }
 
 impl Head {
-    /// The end of the chain after an entry in the commit `id`, whose tree this is.
+    /// Returns the end of the ledger after an entry in the commit `id`, with this tree.
     #[must_use]
     pub fn after(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
         let chain = Chain {
@@ -43,7 +44,8 @@ impl Head {
         Self { chain, tree }
     }
 
-    /// The end of the chain after a commit whose entry cannot be read: counted, and otherwise as before.
+    /// Returns the end of the ledger after a commit whose entry cannot be read. The entry counts;
+    /// the rest stays as before.
     #[must_use]
     pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
         let chain = Chain {
@@ -55,44 +57,47 @@ impl Head {
     }
 }
 
-/// The present, for a judgement that must hold now as well as at the entry's own time.
+/// The current situation, for an entry that must be valid now as well as at its own time.
 #[derive(Debug, Clone)]
 pub struct Present {
-    /// The tips of all ledgers, as they were before the push.
+    /// The tips of all ledgers before the push.
     pub tips: Tips,
     /// The server's clock.
     pub now: Time,
 }
 
-/// What an entry is judged against, besides itself.
+/// When an entry must be valid.
 #[derive(Clone, Copy)]
 pub enum Against<'a> {
-    /// The present: a hook.
+    /// At its own time and now: for a hook.
     Present(&'a Present),
-    /// The past alone: a client that fetched, an audit. It tells whether a ledger's chain holds a commit that an entry says to have seen.
+    /// At its own time only: for a fetch or an audit. The function checks whether a ledger contains
+    /// a commit that the entry claims to have seen.
     Past(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
 }
 
-/// An entry that was judged.
+/// The result of validating an entry.
 #[derive(Debug)]
 pub struct Judged {
     /// Its commit.
     pub id: EntryId,
-    /// The entry, where its signature holds.
+    /// The entry, if its signature is valid.
     pub entry: Option<Entry<Verified>>,
-    /// What it says, where it can be read; nothing of it is proven unless `entry` is there.
+    /// The parsed entry, if it can be read; unproven unless `entry` is present.
     pub kept: Option<Arc<StoredEntry>>,
-    /// The end of the chain after it, where it is allowed.
+    /// The end of the ledger after it, if it is allowed.
     pub head: Option<Head>,
-    /// Against the past: what the rules were asked on.
+    /// The facts given to the rules, if validated at its own time only.
     pub facts: Option<Box<Facts>>,
-    /// What the rules say. Where both the entry's own time and the present were asked and differ, the sterner.
+    /// The result of the rules. If the results at the entry's own time and now differ, the stricter
+    /// one.
     pub verdict: Verdict,
-    /// The commit that it follows.
+    /// The commit before it.
     pub previous: Option<EntryId>,
 }
 
 impl Judged {
+    /// Returns a result with one failed check and nothing else.
     fn stopped(id: EntryId, check: Check) -> Self {
         let verdict = Verdict {
             checks: vec![check],
@@ -109,16 +114,16 @@ impl Judged {
     }
 }
 
-/// Judges entries of one project.
+/// Validates the entries of one project.
 pub struct Judge<'a> {
     repository: &'a Repository,
-    /// Facts, policies, contents.
+    /// Provides facts, policies and contents.
     pub gatherer: Gatherer<'a>,
     states: StateReader<'a>,
     recovery: Option<PublicKey>,
 }
 
-/// One entry on its way through the judgement.
+/// One entry being validated.
 struct Case<'a> {
     ledger: &'a LedgerName,
     head: &'a Head,
@@ -130,8 +135,10 @@ struct Case<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// A judge of the project's entries. `recovery` is the key that a server's owner has armed for the next
-    /// publish; for the past the owner's word is read where it is needed.
+    /// Creates a validator for the project's entries.
+    ///
+    /// `recovery` is the key that a server's owner has armed for the next publish. For past entries
+    /// the owner's configuration is read when needed.
     pub fn new(
         repository: &'a Repository,
         gatherer: Gatherer<'a>,
@@ -145,13 +152,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The end of a ledger; `None` for one that does not exist yet, whose genesis is computed.
+    /// Returns the end of a ledger. For `None`, a ledger that does not exist yet, that is its
+    /// computed genesis.
     pub fn head(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<Head> {
         let (chain, tree) = self.gatherer.chain(ledger, tip)?;
         Ok(Head { chain, tree })
     }
 
-    /// Judges the entry in the commit `id`, which should follow `head`.
+    /// Validates the entry in the commit `id`, which should follow `head`.
     pub fn judge(
         &self,
         ledger: &LedgerName,
@@ -168,7 +176,7 @@ impl<'a> Judge<'a> {
         )
     }
 
-    /// As [`Judge::judge`], for a commit that was read already.
+    /// Does the same as [`Judge::judge`] for a commit that was already read.
     pub fn judge_link(
         &self,
         ledger: &LedgerName,
@@ -255,8 +263,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Checks the signature: by anyone whom the policy that the entry names, or the present one, ever listed. Whether that person may
-    /// do this is the signer rule's question.
+    /// Verifies the signature against every key, retired ones too, in the policy that the entry
+    /// names as seen. Whether that person may do this is for the authorization rule to decide.
     fn verify(
         &self,
         ledger: &LedgerName,
@@ -278,7 +286,8 @@ impl<'a> Judge<'a> {
             .map_err(|error| Box::new(Check::fail(Rule::Signer, format!("{by}: {error}"))))
     }
 
-    /// The policy in force where the entry says it was made; `None` before the first was published.
+    /// Returns the policy in force when the entry was made, according to the entry; `None` before
+    /// the first was published.
     fn policy_then(
         &self,
         ledger: &LedgerName,
@@ -294,7 +303,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The `deploy.toml` that a publish brings, which must have the digest that was signed.
+    /// Reads the `deploy.toml` that a publish adds, and checks it against the signed digest.
     fn policy_text(
         &self,
         commit: &Commit,
@@ -318,7 +327,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether the pushed commit is, byte for byte, the one that follows from the chain, the entry and its signature.
+    /// Checks whether the commit is, byte for byte, the one computed from the chain, the entry and
+    /// its signature. The inner error says what differs.
     fn compare(
         &self,
         head: &Head,
@@ -332,7 +342,7 @@ impl<'a> Judge<'a> {
                 "its tree is not the state that follows from the entry".to_owned()
             ));
         }
-        // The entry that follows begins with these.
+        // The next entry starts from these folders.
         self.repository.remember(computed)?;
         if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
             return Ok(Err(
@@ -342,7 +352,7 @@ impl<'a> Judge<'a> {
         Ok(Ok(()))
     }
 
-    /// Asks the rules, at the entry's own time on what it has seen, and at present.
+    /// Evaluates the rules at the entry's own time with what it has seen, and now if required.
     fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> (Verdict, Option<Box<Facts>>) {
         let statement = case.entry.statement();
         let (then, facts) = self.ask(case, &statement.seen, statement.at);
@@ -373,7 +383,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Asks the rules of the policy at these tips; with the facts that they were asked on.
+    /// Evaluates the rules of the policy at these tips. Returns the facts used as well.
     fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> (Verdict, Option<Box<Facts>>) {
         let request = Request::Entry {
             statement: case.entry.statement(),
@@ -424,7 +434,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// All keys of a policy, retired ones too.
+/// Returns all keys of a policy, including retired ones.
 fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
     policy
         .people
@@ -432,7 +442,8 @@ fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
         .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
 }
 
-/// Before any policy is in force, the first one judges itself; nothing else can be judged.
+/// Parses the policy of a first publish, which is validated by its own rules. Anything else before
+/// it is refused.
 fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
     let text = case
@@ -444,7 +455,7 @@ fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
     Policy::parse(text).map_err(|findings| refuse(findings.to_string()))
 }
 
-/// Of two verdicts the one that lets less in; the later one if they agree.
+/// Returns the stricter of two verdicts; the later one if they agree.
 fn sterner(then: Verdict, now: Verdict) -> Verdict {
     let rank = |verdict: &Verdict| match verdict.decision() {
         Decision::Allowed => 0,

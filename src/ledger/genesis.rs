@@ -1,7 +1,8 @@
-//! The first commits of ledgers, whose bytes follow from what they name.
+//! The first commits of ledgers, whose bytes are computed from what they name.
 //!
-//! The genesis of the policy's ledger is the root of trust: its id is the project's id. Every other genesis is a pure function of
-//! that id and the ledger's name, so two first writers make the same one, and a server recomputes it.
+//! The genesis of the policy ledger is the root of trust: its id is the project's id. Every other
+//! genesis is a pure function of that id and the ledger's name. So two writers who both start a
+//! ledger create the same genesis, and a server can compute it too.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +12,13 @@ use crate::git::error::{Error, Result};
 use crate::git::object::Kind;
 use crate::git::repo::Repository;
 
-/// The most root keys.
+/// The maximum number of root keys.
 const MAX_ROOTS: usize = 100;
 
-/// A project: what the genesis of its policy's ledger says, for good.
+/// A project, as the genesis of its policy ledger permanently defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Its id: that genesis.
+    /// Its id: the id of that genesis.
     pub id: EntryId,
     /// Its name.
     pub name: ProjectName,
@@ -28,15 +29,17 @@ pub struct Project {
 /// Author and committer of every genesis.
 const IDENTITY: &str = "git-deploy <git-deploy@ledger> 0 +0000";
 
+/// Returns the bytes of a genesis with this message.
 fn bytes(repository: &Repository, message: &str) -> Vec<u8> {
     let tree = repository.hash_kind().empty_tree();
     format!("tree {tree}\nauthor {IDENTITY}\ncommitter {IDENTITY}\n\n{message}").into_bytes()
 }
 
-/// The genesis of a policy's ledger. `nonce` is random, so that two projects of one name are two projects.
+/// Returns the bytes of a policy ledger's genesis. `nonce` is random, so that two projects with the
+/// same name differ.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for no root key, over 100, or one that is there twice, be it under two key ids.
+/// [`Error::Corrupt`] for no root key, more than 100, or a duplicate, even under another key id.
 pub fn project_bytes(
     repository: &Repository,
     name: &ProjectName,
@@ -63,7 +66,7 @@ pub fn project_bytes(
     Ok(bytes(repository, &message))
 }
 
-/// The genesis of any other ledger of a project.
+/// Returns the bytes of the genesis of another ledger of a project.
 pub fn genesis_bytes(repository: &Repository, project: EntryId, ledger: &LedgerName) -> Vec<u8> {
     bytes(
         repository,
@@ -74,10 +77,10 @@ pub fn genesis_bytes(repository: &Repository, project: EntryId, ledger: &LedgerN
 }
 
 impl Project {
-    /// Reads the genesis of a policy's ledger.
+    /// Reads the genesis of a policy ledger.
     ///
     /// # Errors
-    /// A commit that is not one, byte for byte.
+    /// [`Error::Corrupt`] for a commit that is not a genesis, byte for byte.
     pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
         let corrupt = |why: &str| Error::Corrupt {
             what: format!("the genesis {id}"),
@@ -118,7 +121,7 @@ impl Project {
         })
     }
 
-    /// The id of the genesis of another ledger.
+    /// Returns the id of the genesis of a ledger.
     pub fn genesis(&self, repository: &Repository, ledger: &LedgerName) -> Result<EntryId> {
         if ledger.is_policy() {
             return Ok(self.id);
@@ -128,8 +131,8 @@ impl Project {
             .map(EntryId)
     }
 
-    /// The project that a policy's ledger belongs to, by the word of its tip. Whoever must not believe that word compares the id
-    /// with a pin, and walks the chain.
+    /// Returns the project that a policy ledger's tip claims to belong to. A caller that must not
+    /// trust this compares the id with a pin and walks the chain.
     pub fn of_policy(repository: &Repository, tip: EntryId) -> Result<Self> {
         match repository.read_link(&LedgerName::policy(), tip)? {
             super::Link::Genesis => Self::read(repository, tip),

@@ -1,4 +1,4 @@
-//! One commit of a ledger: its bytes, a pure function of entry, signature, chain and tree.
+//! One commit of a ledger. Its bytes are a pure function of the entry, signature, chain and tree.
 
 use std::sync::Arc;
 
@@ -17,26 +17,26 @@ use crate::git::tree::{Found, Leaf};
 pub const ENTRY: &str = "entry.json";
 /// The file that holds its signature.
 pub const SIGNATURE: &str = "entry.json.minisig";
-/// A signature file has four short lines.
+/// The maximum size of a signature file, which has four short lines.
 const SIGNATURE_LIMIT: usize = 8 * 1024;
 
 /// A commit of a ledger.
 #[derive(Debug, Clone)]
 pub enum Link {
-    /// The first one.
+    /// The first commit.
     Genesis,
-    /// One that carries an entry.
+    /// A commit that carries an entry.
     Entry {
         /// The commit.
         commit: Arc<Commit>,
         /// The commit before it.
         previous: EntryId,
-        /// Its entry: parsed, and its signature not checked.
+        /// Its entry: parsed, its signature not verified.
         entry: Entry<Unverified>,
     },
 }
 
-/// The bytes that the commit of an entry must have.
+/// Returns the bytes that the commit of an entry must have.
 pub fn commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut text = format!("tree {tree}\nparent {}\n", statement.previous);
@@ -61,7 +61,7 @@ impl Repository {
     /// Reads a commit of `ledger`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a commit that carries no entry of that ledger, whatever else it may be.
+    /// [`Error::Corrupt`] for a commit without an entry of that ledger.
     pub fn read_link(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
         let links = &self.ledger_cache().links;
         if let Some(link) = links.get(&id)
@@ -80,6 +80,7 @@ impl Repository {
         Ok(link)
     }
 
+    /// Does the same without the cache.
     fn read_link_anew(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
         let commit = self.read_commit(id.0)?;
         let Some(previous) = commit.parents.first().copied().map(EntryId) else {
@@ -97,7 +98,7 @@ impl Repository {
             blob(ENTRY)?,
             self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?,
         );
-        // The same bytes stand in the states that keep a copy.
+        // The states that keep a copy of the entry store the same blob.
         let memory = &self.ledger_cache().kept;
         let kept = if let Some(kept) = memory.get(&own) {
             kept
@@ -114,7 +115,7 @@ impl Repository {
                 entry.statement().ledger
             )));
         }
-        // The commit was found, so its own id is of the repository's hash.
+        // The commit's own id has the length of this repository's hash.
         let alien = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
         if let Some(named) = entry.statement().ids().into_iter().find(alien) {
             return Err(corrupt(format!(
@@ -128,8 +129,9 @@ impl Repository {
         })
     }
 
-    /// What the entry in a commit of `ledger` says, for showing it: of a ledger of this repository, whose entries were checked before it
-    /// moved to them. Neither the signature nor how the entry is written is looked at again.
+    /// Reads the entry in a commit of `ledger` for display. Checks neither its signature nor its
+    /// form again: this is for ledgers of this repository, whose entries were checked before the
+    /// ref moved.
     pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<StoredEntry> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("the commit {} of the ledger {ledger}", commit.id),
@@ -141,7 +143,8 @@ impl Repository {
         StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
-    /// Walks a ledger backwards, newest first, reading commit objects only: see [`Links`].
+    /// Returns an iterator over a ledger's commits, newest first, that reads commit objects only:
+    /// see [`Links`].
     pub fn links(&self, tip: EntryId) -> Links<'_> {
         Links {
             repository: self,
@@ -150,9 +153,10 @@ impl Repository {
     }
 }
 
-/// A ledger's commits, newest first and without the genesis, each with what its message mentions.
+/// The commits of a ledger, newest first and without the genesis, each with what its message
+/// mentions.
 ///
-/// Only for ledgers whose entries were verified: the message is then what the entry says.
+/// Use it only for ledgers whose entries were verified: only then does the message match the entry.
 pub struct Links<'a> {
     repository: &'a Repository,
     next: Option<EntryId>,
@@ -167,7 +171,7 @@ impl Iterator for Links<'_> {
             Err(error) => return Some(Err(error)),
         };
         self.next = commit.parents.first().copied().map(EntryId);
-        // The genesis says nothing.
+        // The genesis has no entry.
         self.next?;
         let message = String::from_utf8_lossy(commit.message());
         let mention = read_trailers(&message);

@@ -1,6 +1,7 @@
-//! Ledgers as they lie in git: genesis, entries, the trees that are their state.
+//! Ledgers as stored in git: a genesis, entries, and trees that hold the state.
 //!
-//! What is read here is parsed, never believed: signatures, rules and places are checked by `judge`.
+//! Reading a ledger parses it but proves nothing: [`entry_validator`] checks signatures, rules and
+//! positions.
 
 pub mod audit;
 mod cache;
@@ -29,19 +30,20 @@ use crate::domain::name::LedgerName;
 
 /// The prefix of every ledger's ref.
 pub const PREFIX: &str = "refs/deploy/";
-/// Where fetched ledgers wait until they are verified.
+/// The prefix of the refs that hold fetched ledgers until they are verified.
 pub const INCOMING: &str = "refs/deploy-incoming/";
 
-/// The tip of each ledger that exists.
+/// The tip of each existing ledger.
 pub type Tips = BTreeMap<LedgerName, EntryId>;
 
 impl Repository {
-    /// The tips of all ledgers. A ref below `refs/deploy/` whose name is no ledger's is an error: nobody but a bypass puts it there.
+    /// Returns the tips of all ledgers. A ref below `refs/deploy/` with an invalid name is an
+    /// error: only bypassing this program creates one.
     pub fn tips(&self) -> Result<Tips> {
         self.tips_below(PREFIX)
     }
 
-    /// The tips of the ledgers below another prefix.
+    /// Returns the tips of the ledgers below another prefix.
     pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
         let ledger = |(name, id): (String, _)| {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
@@ -54,7 +56,7 @@ impl Repository {
         self.list_refs(prefix)?.into_iter().map(ledger).collect()
     }
 
-    /// The tip of one ledger.
+    /// Returns the tip of one ledger, or `None` if it does not exist.
     pub fn tip(&self, ledger: &LedgerName) -> Result<Option<EntryId>> {
         Ok(self.read_ref(&ledger.reference())?.map(EntryId))
     }

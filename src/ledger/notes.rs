@@ -1,7 +1,7 @@
-//! `refs/notes/deploy`: each commit's story, a line an event. A projection: whatever it says follows from the ledgers.
+//! `refs/notes/deploy`: the history of each commit, one line per event, derived from the ledgers.
 //!
-//! The notes commit's message names the ledger tips it covers, so what is missing after a failure is known exactly, and catching up
-//! leads to the same notes as making them anew.
+//! The message of a notes commit names the ledger tips it covers, so after a failure it is clear
+//! what is missing. An update gives the same notes as a rebuild.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::{Repository, from_gix, to_gix};
 
-/// The ref.
+/// The ref of the notes.
 pub const NOTES: &str = "refs/notes/deploy";
 /// The largest note that is read.
 const NOTE_LIMIT: usize = 64 * 1024 * 1024;
-/// The key of the lines in the message that name what is covered.
+/// The key of the message lines that name what is covered.
 const COVERS: &str = "Deploy-Covers: ";
 
-/// Lines by commit, those of one ledger in its order.
+/// Lines by commit; lines of one ledger are in its order.
 type Lines = BTreeMap<CommitId, Vec<String>>;
 
-/// What lines are ordered by; within one ledger and second they stay in the ledger's order.
+/// The sort key of lines. Lines with equal keys stay in the order of their ledger.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     time: String,
@@ -31,7 +31,8 @@ struct Key {
 }
 
 impl Key {
-    /// The key of a line that [`note_line`] wrote. Anything else comes first.
+    /// Parses the key of a line that [`note_line`] wrote. Any other line gets a key that sorts
+    /// first.
     fn of(line: &str) -> Self {
         let time = line.split(' ').next().unwrap_or_default();
         let last = line.rsplit(' ').next().unwrap_or_default();
@@ -43,10 +44,10 @@ impl Key {
     }
 }
 
-/// The notes as they are, or as they would be.
+/// The state of the notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notes {
-    /// The commit; none if there are no notes yet.
+    /// The notes commit; `None` if there are no notes.
     pub commit: Option<Oid>,
     /// The ledger tips that they cover.
     pub covers: Tips,
@@ -68,9 +69,10 @@ impl Repository {
         })
     }
 
-    /// Adds what the notes do not tell yet of the ledgers up to `tips`, and moves the ref. Returns whether anything was new.
+    /// Adds the missing lines of the ledgers up to `tips` and moves the ref. Returns whether
+    /// anything was new.
     ///
-    /// Notes that cannot be read, or that cover what the ledgers do not hold, are made anew.
+    /// Notes that cannot be read, or that cover what the ledgers do not contain, are rebuilt.
     pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES)?;
@@ -94,14 +96,15 @@ impl Repository {
             let new = self.together(|| self.write_notes(&base, &tips, old))?;
             match self.compare_and_swap(NOTES, old, new, "git-deploy: notes") {
                 Ok(()) => return Ok(true),
-                // Another writer told of its entry; each such loss is somebody's gain, so this ends.
+                // Another writer was faster. Each such loss means that the other one made progress,
+                // so this ends.
                 Err(error) if error.is_lost_race() => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Makes all notes anew from the ledgers up to `tips`, and moves the ref.
+    /// Rebuilds all notes from the ledgers up to `tips`, and moves the ref.
     pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
         let old = self.read_ref(NOTES)?;
         let new = self.together(|| {
@@ -118,7 +121,7 @@ impl Repository {
     }
 
     #[cfg(test)]
-    /// The notes that the ledgers up to `tips` give, by commit.
+    /// Returns the notes that the ledgers up to `tips` give, by commit.
     pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
         let lines = self.new_lines(&Tips::new(), tips)?;
         Ok(lines
@@ -127,7 +130,7 @@ impl Repository {
             .collect())
     }
 
-    /// The note of a commit, as the ref has it.
+    /// Reads the note of a commit.
     pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
         let Some(notes) = self.read_ref(NOTES)? else {
             return Ok(None);
@@ -138,7 +141,8 @@ impl Repository {
     }
 
     #[cfg(test)]
-    /// Where the notes differ from what the ledgers give: the commits whose note is missing, altered or too much.
+    /// Returns the commits whose note differs from what the ledgers give: missing, changed or
+    /// extra.
     pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
         let expected = self.expected_notes(tips)?;
         let Some(notes) = self.read_ref(NOTES)? else {
@@ -152,7 +156,7 @@ impl Repository {
                 differing.push(*commit);
             }
         }
-        // Notes that no ledger gives: the tree then holds more than was expected.
+        // Notes that no ledger gives.
         for commit in self.noted_commits(tree)? {
             if !expected.contains_key(&commit) {
                 differing.push(commit);
@@ -162,6 +166,7 @@ impl Repository {
     }
 
     #[cfg(test)]
+    /// Returns the commits that have a note.
     fn noted_commits(&self, tree: Oid) -> Result<Vec<CommitId>> {
         let paths = self.list_tree(tree, "", 10_000_000)?;
         Ok(paths
@@ -170,9 +175,10 @@ impl Repository {
             .collect())
     }
 
-    /// The tips to go on to from notes that cover some already; `None` if the ledgers do not hold what is covered.
+    /// Returns the tips to update the notes to; `None` if the ledgers do not contain what the notes
+    /// cover.
     ///
-    /// Notes may be ahead of `tips` where another writer told of its entry meanwhile: nothing of that is taken back.
+    /// The notes may be ahead of `tips` if another writer has added its entry; those tips are kept.
     fn beyond(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
         let mut tips = tips.clone();
         for (ledger, covered) in covers {
@@ -182,7 +188,7 @@ impl Repository {
                     self.read_commit(covered.0).is_ok()
                         && self.on_chain(*covered, tip, usize::MAX)?
                 }
-                // A ledger that began meanwhile.
+                // A ledger created in the meantime.
                 None => self
                     .tip(ledger)?
                     .map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
@@ -195,12 +201,13 @@ impl Repository {
         Ok(Some(tips))
     }
 
-    /// Whether a ledger holds what some notes say to cover of it. Notes may name anything, and what is no commit here was not covered.
+    /// Checks whether a ledger contains what notes claim to cover. Notes may name anything,
+    /// including ids of no commit here.
     pub fn holds_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
         Ok(self.read_commit(covered.0).is_ok() && self.on_chain(tip, covered, usize::MAX)?)
     }
 
-    /// The lines of all entries after `covers` up to `tips`.
+    /// Returns the lines of all entries after `covers` up to `tips`.
     fn new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
         let mut lines = Lines::new();
         for (ledger, tip) in tips {
@@ -230,6 +237,7 @@ impl Repository {
         Ok(lines)
     }
 
+    /// Adds the new lines to the notes and writes the notes commit; returns its id.
     fn write_notes(&self, base: &Notes, tips: &Tips, parent: Option<Oid>) -> Result<Oid> {
         let lines = self.new_lines(&base.covers, tips)?;
         let tree = match base.commit {
@@ -255,7 +263,7 @@ impl Repository {
             time = time.max(self.read_commit(tip.0)?.committer_time);
         }
         let mut header = String::new();
-        // Whatever else somebody made the ref point to is no parent.
+        // If the ref points to anything but a commit, that is no parent.
         if let Some(parent) = parent.and_then(|parent| self.read_commit(parent).ok()) {
             header = format!("parent {}\n", parent.id);
             time = time.max(parent.committer_time);
@@ -273,6 +281,7 @@ impl Repository {
         self.write_commit(text.as_bytes())
     }
 
+    /// Reads the note of a commit from an opened notes tree.
     fn read_note(
         &self,
         state: &mut gix::note::plumbing::State,
@@ -287,12 +296,13 @@ impl Repository {
     }
 }
 
+/// Opens a notes tree.
 fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
     gix::note::plumbing::State::new(to_gix(tree), &Objects(repository))
         .map_err(Error::library("reading the notes"))
 }
 
-/// The ledger tips that the message of a notes commit names.
+/// Parses the ledger tips that the message of a notes commit names.
 pub fn covered(message: &[u8]) -> Tips {
     let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
         let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
@@ -304,17 +314,17 @@ pub fn covered(message: &[u8]) -> Tips {
         .collect()
 }
 
-/// The lines of a note and some new ones, in order.
+/// Merges new lines into a note, sorted.
 pub fn merge(old: &str, new: Vec<String>) -> String {
-    // Only LF ends a line: what else somebody wrote into a note is not ours to change.
+    // Only LF ends a line: other characters in foreign lines are left alone.
     let mut lines: Vec<String> = old.split_terminator('\n').map(str::to_owned).collect();
     lines.extend(new);
-    // Stable: lines of one ledger and second stay in the order of the ledger.
+    // A stable sort: lines of one ledger and second keep the order of the ledger.
     lines.sort_by_cached_key(|line| Key::of(line));
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// Our durable object store, as the notes' editor wants it.
+/// Lets gix's notes editor write through our durable object store.
 struct Objects<'a>(&'a Repository);
 
 impl gix::objs::Find for Objects<'_> {
@@ -376,7 +386,7 @@ impl gix::objs::Write for Objects<'_> {
 mod tests {
     use super::merge;
 
-    /// Catching up leads to the same note as making it anew, also behind lines that are not ours.
+    /// An update gives the same note as a rebuild, even with foreign lines.
     #[test]
     fn foreign_lines_stay() {
         let lines = || {

@@ -1,7 +1,8 @@
-//! Policies that a server's owner let in after all admin keys were lost.
+//! Policies that a server's owner accepted after all admin keys were lost.
 //!
-//! Only the owner can say so, and an entry cannot: `deploy.recovered` in git's configuration names the keys for which it was done. The
-//! server writes it when it lets one in; in a clone, whoever has asked the owner adds it.
+//! Only the owner can allow that, and no entry can: `deploy.recovered` in git's configuration lists
+//! the keys used. The server adds a key when it accepts such a policy. In a clone, users add it
+//! after asking the owner.
 
 use super::Link;
 use crate::domain::entry::Action;
@@ -11,11 +12,13 @@ use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 
-/// The keys that have recovered a policy, by the word of this repository's owner.
+/// The git setting that lists the keys that have recovered a policy, as confirmed by this
+/// repository's owner.
 pub const RECOVERED: &str = "deploy.recovered";
 
 impl Repository {
-    /// The key that published a policy marked as recovered, where this repository's owner vouches for it.
+    /// Returns the key that published a policy marked as recovered, if this repository's owner
+    /// confirmed it.
     pub fn recovery_of(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
         let vouched = self.config_strings(RECOVERED)?;
         if vouched.is_empty() {
@@ -34,7 +37,7 @@ impl Repository {
         Ok(Some(found).filter(|key| keys.contains(key)))
     }
 
-    /// The key that published a policy marked as recovered, by that policy's own word.
+    /// Returns the key that published a policy marked as recovered, according to that policy alone.
     pub fn recovered_with(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
         if !ledger.is_policy() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! States as trees: loaded in the part that is needed, spliced where an entry changes them.
+//! Reads states from ledger trees, only the parts needed, and computes the tree after an entry.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,22 +14,23 @@ use crate::git::object::Kind;
 use crate::git::repo::Repository;
 use crate::git::tree::{Computed, Found, Leaf};
 
-/// The most files in the tree of a ledger.
+/// The maximum number of files in a ledger's tree.
 const FILE_LIMIT: usize = 1_000_000;
-/// The largest `deploy.toml`.
+/// The maximum size of `deploy.toml`.
 pub const POLICY_LIMIT: usize = 1024 * 1024;
-/// The folder of the components.
+/// The folder that holds the components.
 const COMPONENTS: &str = "components";
 
-/// Reads states.
+/// Reads states from ledger trees.
 pub struct StateReader<'a> {
     repository: &'a Repository,
-    /// What was read for showing alone: never among the memories that others decide on.
+    /// Entries read for display only. They are kept out of the shared caches, which decisions rely
+    /// on.
     to_show: Option<RefCell<HashMap<Oid, Arc<StoredEntry>>>>,
 }
 
 impl<'a> StateReader<'a> {
-    /// A reader of this repository's ledgers.
+    /// Creates a reader for this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -37,8 +38,9 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// A reader of the ledgers of this repository that does not check again how the copies of entries in them are written. They are
-    /// what was signed, byte for byte: `refs/deploy/*` moves only to trees that were computed and compared. Nothing is decided on it.
+    /// Creates a reader for display that does not check again how the copies of entries are
+    /// written. They are what was signed, byte for byte: `refs/deploy/*` only moves to trees that
+    /// were computed and compared. Do not use it for decisions.
     pub fn to_show(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -46,10 +48,10 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// The state that a tree of `ledger` holds, as far as `scope` asks.
+    /// Loads the part of the state that `scope` selects from a tree of `ledger`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where a path or a file is not what a ledger's tree may hold.
+    /// [`Error::Corrupt`] for a path or file that a ledger's tree may not contain.
     pub fn load(&self, tree: Oid, ledger: &LedgerName, scope: &Scope) -> Result<State> {
         let mut state = State::empty();
         match scope {
@@ -77,7 +79,7 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
-    /// The slots at these places alone, where they are filled.
+    /// Loads only the filled slots at these places.
     pub fn load_places(
         &self,
         tree: Oid,
@@ -98,6 +100,7 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
+    /// Loads all slots below a folder into `state`.
     fn load_folder(
         &self,
         tree: Oid,
@@ -113,6 +116,7 @@ impl<'a> StateReader<'a> {
         Ok(())
     }
 
+    /// Reads the file or commit at a path into its slot of `state`.
     fn insert(&self, path: &str, leaf: Leaf, ledger: &LedgerName, state: &mut State) -> Result<()> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("{path} in the ledger {ledger}"),
@@ -140,6 +144,7 @@ impl<'a> StateReader<'a> {
         Ok(())
     }
 
+    /// Reads and parses the copy of an entry, from a cache if possible.
     fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<StoredEntry>> {
         let parse = |parse: fn(&[u8]) -> std::result::Result<StoredEntry, ParseError>| {
             let bytes = self.repository.read_blob(id, MAX_BYTES)?;
@@ -147,7 +152,7 @@ impl<'a> StateReader<'a> {
                 parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
             ))
         };
-        // One entry often stands at many places.
+        // One entry is often stored at many paths.
         if let Some(shown) = &self.to_show {
             if let Some(kept) = shown.borrow().get(&id) {
                 return Ok(Arc::clone(kept));
@@ -166,13 +171,14 @@ impl<'a> StateReader<'a> {
     }
 }
 
-/// About how many bytes of memory an entry takes: what it says takes more than the bytes that say it.
+/// Estimates the memory that a parsed entry takes, in bytes; it is larger than its text.
 pub(super) fn weight(kept: &StoredEntry) -> usize {
     kept.bytes.len() * 3 + 500
 }
 
 impl Repository {
-    /// The tree after an entry: the one before, with the edits of its fold and the entry's own two files. Nothing is written.
+    /// Computes the tree after an entry: the previous tree with the edits of the fold and the
+    /// entry's own two files. Writes nothing.
     pub fn folded_id(
         &self,
         before: Oid,
@@ -187,7 +193,7 @@ impl Repository {
         self.edited_id(Some(before), &edits)
     }
 
-    /// The same tree, written.
+    /// Writes the tree that [`Repository::folded_id`] computes.
     pub fn write_folded(
         &self,
         before: Oid,
@@ -203,7 +209,8 @@ impl Repository {
     }
 }
 
-/// The paths that an entry changes, and what it puts there; `blob` names the bytes of a file, and may write them.
+/// Returns the paths that an entry changes, with their new values. `blob` returns the id of a
+/// file's bytes, and may write them.
 fn leaves(
     entry: &Entry<Verified>,
     edits: &[Edit],

@@ -1,6 +1,8 @@
-//! What a remote says, believed only after checking: fetched beside our ledgers, verified, moved forward only.
+//! Syncs with a remote: fetches its ledgers beside ours, verifies them, and only moves ours
+//! forward.
 //!
-//! A ledger that was rewound, deleted or that does not verify keeps its last good tip here, and is a problem that every command tells.
+//! A ledger that was rewound or deleted, or that does not verify, keeps its last valid tip here.
+//! Every command reports that problem.
 
 use std::time::Duration;
 
@@ -16,37 +18,39 @@ use crate::git::error::{Error, Result};
 use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
-/// The refspec that brings ledgers along without believing them.
+/// The refspec that fetches ledgers without accepting them.
 pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
-/// Where fetched notes wait: a pattern of its own, so that no other notes of the user's are touched.
+/// Where fetched notes are kept: a separate pattern, so that the user's other notes are not
+/// touched.
 const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
-/// The refspec for them; a pattern, because a remote may have none.
+/// Their refspec; a pattern, because a remote may have none.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
-/// How often a fetch is tried that another one beside it disturbs.
+/// How often to retry a fetch that a concurrent one disturbs.
 const FETCHES: u32 = 10;
-/// How often the notes are told anew while others tell theirs. Whoever comes next catches up.
+/// How often to retry updating the notes while others update them. The next writer catches up.
 const TELLINGS: u32 = 5;
-/// The pin in git's configuration: the project's id, trusted on first use.
+/// The git setting that pins the project's id, trusted on first use.
 pub const PIN: &str = "deploy.root";
 
-/// Why nothing could be brought up to date.
+/// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// The remote holds another project than the one that this clone trusts.
+    /// The remote has another project than the one this clone trusts.
     #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
     OtherProject {
-        /// The pin.
+        /// The pinned project.
         pinned: EntryId,
-        /// What the remote has.
+        /// The remote's project.
         found: EntryId,
     },
     /// The pin cannot be read.
     #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
     Pin(String),
-    /// Some ledgers are not to be believed, and somebody wants to write on them.
+    /// Some of the remote's ledgers are not accepted.
     #[error("the remote's ledgers are not what they were, so nothing is written on them")]
     Problems(Vec<Problem>),
-    /// What the remote has cannot be verified in a shallow clone: that is no word against the remote.
+    /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
+    /// remote.
     #[error(
         "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
     )]
@@ -56,7 +60,7 @@ pub enum SyncError {
     Fetch {
         /// The remote.
         remote: String,
-        /// What git said.
+        /// Git's error.
         source: Error,
     },
     /// Git failed.
@@ -64,29 +68,29 @@ pub enum SyncError {
     Git(#[from] Error),
 }
 
-/// What is wrong with a remote's ledger.
+/// A problem with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The ledger.
     pub ledger: LedgerName,
-    /// The tip that is kept.
+    /// The tip that this clone keeps.
     pub kept: Option<EntryId>,
-    /// What the remote shows.
+    /// The remote's tip.
     pub shown: Option<EntryId>,
     /// What is wrong.
     pub fault: Fault,
 }
 
 impl Problem {
-    /// Whether nothing is known to be wrong: something that a rule asks about is not here, as in a shallow clone.
+    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
     pub fn is_open(&self) -> bool {
         matches!(&self.fault, Fault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
     }
 }
 
 impl Problem {
-    /// The last tip that is known to be right: the one that is kept, or where the remote went on from there, the last before what is wrong.
-    /// `None` where nothing of the ledger is.
+    /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
+    /// clone keeps. `None` if the ledger has no valid entry.
     pub fn last_valid(&self, repository: &Repository) -> Result<Option<EntryId>> {
         let Fault::Unverified { id, .. } = &self.fault else {
             return Ok(self.kept);
@@ -100,18 +104,18 @@ impl Problem {
     }
 }
 
-/// The ways in which a remote's ledger can be wrong.
+/// What can be wrong with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// It is gone.
+    /// The remote no longer has it.
     Deleted,
-    /// What was there is not before what is there now.
+    /// The remote's tip does not follow our tip.
     Rewound,
     /// An entry does not verify.
     Unverified {
         /// The first such commit.
         id: EntryId,
-        /// What the rules say of it.
+        /// The result of the rules.
         verdict: Box<Verdict>,
     },
 }
@@ -121,29 +125,29 @@ pub enum Fault {
 pub struct Moved {
     /// The ledger.
     pub ledger: LedgerName,
-    /// Where it was.
+    /// Its previous tip.
     pub old: Option<EntryId>,
-    /// Where it is.
+    /// Its new tip.
     pub new: EntryId,
     /// How many entries are new.
     pub entries: usize,
 }
 
-/// What a sync brought.
+/// The result of a sync.
 #[derive(Debug, Clone, Default)]
 pub struct Synced {
-    /// The tips that are believed now.
+    /// The accepted tips.
     pub tips: Tips,
-    /// What moved.
+    /// The ledgers that moved.
     pub moved: Vec<Moved>,
-    /// What is wrong.
+    /// The problems found.
     pub problems: Vec<Problem>,
-    /// The project, where it was trusted just now for the first time.
+    /// The project, if it was pinned by this sync.
     pub pinned: Option<EntryId>,
 }
 
 impl Repository {
-    /// The project's id that this clone trusts.
+    /// Returns the project's id that this clone trusts.
     pub fn pin(&self) -> std::result::Result<Option<EntryId>, SyncError> {
         let Some(text) = self.config_string(PIN)? else {
             return Ok(None);
@@ -154,9 +158,9 @@ impl Repository {
     }
 }
 
-/// Fetches branches, ledgers and notes, verifies what is new, and moves our ledgers forward.
+/// Fetches branches, ledgers and notes, verifies new entries, and moves our ledgers forward.
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
-    // What no ledger can be called the fetch may take away: nothing of that is put back.
+    // A fetch may remove refs with invalid names; those are not restored.
     let before = repository.tips_below(INCOMING).unwrap_or_default();
     let mut synced = look(repository, remote)?;
     if synced
@@ -164,7 +168,8 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
         .iter()
         .any(|problem| problem.fault == Fault::Deleted)
     {
-        // An answer that breaks off can look to git like one that names no refs: nobody is said to have lost anything on one word.
+        // A truncated answer can look to git like one without refs, so a deletion must be seen
+        // twice.
         let again = look(repository, remote);
         let again = again.inspect_err(|_| restore(repository, &before, &synced.problems))?;
         let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
@@ -185,28 +190,30 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     })
 }
 
-/// Takes it back that the remote does not show some ledgers any more: nobody could say so a second time.
+/// Restores the incoming refs of ledgers that seemed deleted, when a second fetch could not confirm
+/// it.
 fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
     for problem in problems
         .iter()
         .filter(|problem| problem.fault == Fault::Deleted)
     {
         if let Some(tip) = before.get(&problem.ledger) {
-            // Where even this fails the next fetch does it.
+            // If this fails, the next fetch does it.
             let name = format!("{INCOMING}{}", problem.ledger);
             let _ = repository.compare_and_swap(&name, None, tip.0, "git-deploy: sync");
         }
     }
 }
 
-/// Fetches once, and takes over what verifies.
+/// Fetches once, and accepts what verifies.
 fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
-    // Read before the fetch: what another process of ours pushes meanwhile must not look like a rewound remote.
+    // Read before the fetch, so that a concurrent push by this program does not look like a rewound
+    // remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
     fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| {
         match repository.ref_lock() {
-            // A process that was killed leaves its locks.
+            // A process that was killed leaves its locks behind.
             Some(lock) => SyncError::Git(Error::Locked(lock)),
             None => SyncError::Fetch {
                 remote: remote.to_owned(),
@@ -220,11 +227,12 @@ fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, Sy
     }
 }
 
-/// Fetches, and again where a ref could not be moved: another process fetches or pushes in the same clone.
+/// Fetches, and retries if a ref could not be moved because another process fetches or pushes in
+/// the same clone.
 fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
     for attempt in 1..FETCHES {
         match repository.fetch(remote, refspecs) {
-            // Git's word for "some refs were not updated"; what is worse ends with 128.
+            // Git exits with 1 if some refs were not updated, and with 128 for worse.
             Err(Error::Git { code: Some(1), .. }) => {
                 std::thread::sleep(Duration::from_millis(20 << attempt.min(4)))
             }
@@ -234,7 +242,8 @@ fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()>
     repository.fetch(remote, refspecs)
 }
 
-/// Verifies what was fetched and goes beyond `tips`, the ledgers as they were believed before the fetch.
+/// Verifies what was fetched beyond `tips`, the accepted ledgers before the fetch, and moves our
+/// ledgers.
 fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synced, SyncError> {
     let incoming = repository.tips_below(INCOMING)?;
     let mut synced = Synced::default();
@@ -252,10 +261,12 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
     Ok(synced)
 }
 
-/// Verifies what the remote shows beyond `tips`, moves them along, tells of each that goes forward, and returns what is wrong.
+/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `forward` for each ledger
+/// that moves, and returns the problems.
 ///
-/// An entry may lean only on entries of other ledgers that verify: else a forged policy, itself refused, would let in what it allows. So
-/// where a ledger is at fault, those that were good are asked again without what it shows.
+/// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
+/// refused, would let in what it allows. So after a failure the other ledgers are verified again
+/// without the failed one.
 fn examine(
     repository: &Repository,
     project: &Project,
@@ -270,7 +281,7 @@ fn examine(
     );
     let mut believed = incoming.clone();
     let mut problems = Vec::new();
-    // The policy first: without it nothing else can be judged.
+    // The policy comes first: nothing else can be validated without it.
     let policy = LedgerName::policy();
     loop {
         let known: Tips = tips
@@ -305,7 +316,8 @@ fn examine(
             }
         }
         if problems.iter().skip(faults).any(Problem::is_open) {
-            // What leans on an entry of which nobody here can tell is as open, and no fault: nothing moves until it can be told.
+            // Entries that depend on an undecided one are undecided too. Nothing moves until that
+            // is resolved.
             break;
         }
         if problems.len() > faults {
@@ -331,7 +343,8 @@ fn examine(
     Ok(problems)
 }
 
-/// The project that this clone trusts; the first one that it meets is pinned.
+/// Returns the project that this clone trusts, and its id if it is pinned now: the first project
+/// seen is pinned.
 fn trusted(
     repository: &Repository,
     tips: &Tips,
@@ -339,7 +352,7 @@ fn trusted(
 ) -> std::result::Result<Option<(Project, Option<EntryId>)>, SyncError> {
     let policy = LedgerName::policy();
     let shown = match incoming.get(&policy).or(tips.get(&policy)) {
-        // The first commit of the chain itself, not the word of its tip.
+        // The first commit of the chain itself, not what its tip claims.
         Some(tip) => repository
             .chain_between(None, *tip)?
             .and_then(|chain| chain.first().copied()),
@@ -359,7 +372,7 @@ fn trusted(
     }
 }
 
-/// Judges the entries after `kept` up to `new`; how many there are, or what is wrong.
+/// Validates the entries after `kept` up to `new`; returns their number, or what is wrong.
 fn verify(
     repository: &Repository,
     judge: &Judge<'_>,
@@ -398,7 +411,7 @@ fn verify(
     Ok(Ok(ids.len()))
 }
 
-/// Moves our ledger; that another process of ours moved it meanwhile is no error, the next sync sees it.
+/// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
 fn advance(
     repository: &Repository,
     ledger: &LedgerName,
@@ -411,9 +424,10 @@ fn advance(
     }
 }
 
-/// What is wrong with the remote's ledgers as of the last fetch: for commands that do not fetch.
+/// Returns the problems with the remote's ledgers as of the last fetch, for commands that do not
+/// fetch.
 ///
-/// What git itself fetched since the last sync is judged as a sync would judge it, and not taken over.
+/// What git itself fetched since the last sync is verified as in a sync, but not accepted.
 pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
     let Some(policy) = tips
@@ -426,7 +440,7 @@ pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     examine(repository, &project, &mut tips, &incoming, |_| Ok(()))
 }
 
-/// Remembers that the remote's ledger is at what we pushed.
+/// Records that the remote's ledger is at the entry we pushed.
 pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId) -> Result<()> {
     let name = format!("{INCOMING}{ledger}");
     let old = repository.read_ref(&name)?;
@@ -436,7 +450,8 @@ pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId)
     }
 }
 
-/// Takes the fetched notes over. They prove nothing, so they need no proof: `audit` compares them with the ledgers.
+/// Accepts the fetched notes. They prove nothing, so they need no proof; `audit` compares them with
+/// the ledgers.
 fn believe_notes(repository: &Repository) -> Result<()> {
     let (ours, theirs) = (
         repository.read_ref(NOTES)?,
@@ -453,9 +468,10 @@ fn believe_notes(repository: &Repository) -> Result<()> {
     }
 }
 
-/// After our entry went in: takes the remote's notes if they tell of it, else tells them ourselves and pushes them.
+/// Brings the notes up to date after one of our entries was accepted: takes the remote's notes if
+/// they cover it, otherwise updates and pushes ours.
 ///
-/// Ledgers and notes are fetched together, so that the notes never cover what this clone has not seen.
+/// Ledgers and notes are fetched together, so the notes never cover what this clone has not seen.
 pub fn sync_notes(
     repository: &Repository,
     remote: &str,
@@ -465,7 +481,7 @@ pub fn sync_notes(
     for _ in 0..TELLINGS {
         let tips = sync(repository, remote)?.tips;
         let notes = repository.notes(repository.read_ref(NOTES)?)?;
-        // The notes are anybody's word: what they say to cover may be no commit at all.
+        // Notes are unproven: they may claim to cover ids of no commit.
         if let Some(covered) = notes.covers.get(ledger)
             && repository.read_commit(covered.0).is_ok()
             && repository.on_chain(*covered, id, usize::MAX)?
@@ -479,7 +495,7 @@ pub fn sync_notes(
         {
             continue;
         }
-        // A remote that refuses them has notes of its own.
+        // A remote that refuses them maintains its own notes.
         break;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! A project whose people have real keys and write as in life: through `Writer`, with every rule asked.
+//! A test project whose people have real keys and write through `Writer`, with every rule
+//! evaluated.
 
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};
@@ -13,7 +14,7 @@ use crate::ledger::{Project, Tips, project_bytes};
 use crate::signing::Signer;
 use crate::signing::key::{SecretKey, generate, public_file, read_public};
 
-/// Any name or text.
+/// Parses any name or text.
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
@@ -21,7 +22,7 @@ where
     text.parse().unwrap()
 }
 
-/// The keys of people, made when they are first asked for.
+/// The keys of people, created on first use.
 pub(crate) struct Keys(tempfile::TempDir);
 
 impl Keys {
@@ -48,14 +49,14 @@ impl Keys {
     }
 }
 
-/// Writes the genesis of a project, whose root is one key.
+/// Writes the genesis of a project with one root key.
 pub(crate) fn found(repository: &Repository, root: PublicKey) -> Project {
     let genesis = project_bytes(repository, &parse("catalogue"), [1; 16], &[root]).unwrap();
     let id = EntryId(repository.write_commit(&genesis).unwrap());
     Project::read(repository, id).unwrap()
 }
 
-/// The publication of a policy.
+/// Drafts the publication of a policy.
 pub(crate) fn publish(text: &str) -> Draft {
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
@@ -70,7 +71,7 @@ pub(crate) fn publish(text: &str) -> Draft {
     }
 }
 
-/// Somebody's clone: where they write, and with which key.
+/// A person's clone: the repository they write in, and their key.
 pub(crate) struct Desk<'a> {
     pub repository: &'a Repository,
     pub project: &'a Project,
@@ -97,7 +98,7 @@ impl Desk<'_> {
         writer.append(&parse(ledger), draft)
     }
 
-    /// Appends what must be accepted.
+    /// Appends an entry that must be accepted.
     pub fn write(&self, ledger: &str, draft: &Draft) -> EntryId {
         self.append(ledger, &|_| {
             Ok::<_, std::convert::Infallible>(draft.clone())
@@ -107,7 +108,7 @@ impl Desk<'_> {
     }
 }
 
-/// A commit of the code with these files; `who` is `name <address>`.
+/// Writes a code commit with these files; `who` is `name <address>`.
 pub(crate) fn code(
     repository: &Repository,
     files: &[(&str, &str)],
@@ -132,8 +133,8 @@ pub(crate) fn code(
     CommitId(repository.write_commit(raw.as_bytes()).unwrap())
 }
 
-/// Judges all ledgers from their first entry on, as an audit does, and returns how many entries there are. Fails at the first that does
-/// not hold.
+/// Validates all ledgers from their first entry on, as an audit does, and returns the number of
+/// entries. Fails at the first invalid one.
 pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
     let tips = repository.tips().unwrap();
     let chains = Chains::new(repository, &tips);
@@ -157,7 +158,7 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
     count
 }
 
-/// The end of the chain after an entry that was let in.
+/// Returns the end of the chain after an entry, which must have been accepted.
 pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
     let Judged {
         head,
@@ -173,7 +174,7 @@ pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
     head.unwrap_or_else(|| panic!("{by} refuses {kept:#?}\nfor {bad:#?}"))
 }
 
-/// Holds the notes to the ledgers: none is missing, altered or too much, and made anew they are the same.
+/// Checks that the notes match the ledgers, and that a rebuild gives the same notes.
 pub(crate) fn notes_hold(repository: &Repository, tips: &Tips) {
     let tree = || -> Oid {
         let notes = repository.read_ref("refs/notes/deploy").unwrap().unwrap();

@@ -1,7 +1,9 @@
-//! The one way into a ledger for a client: decide, sign, build, move one ref.
+//! Writes entries to a ledger. Every client entry goes through here: decide, sign, build, move one
+//! ref.
 //!
-//! With a remote, the remote is the database: fetch, verify, decide, build, push that one ref without force, and only then move the
-//! local ref. A lost race begins again: the rules are asked again and the entry is signed again, because it names its place.
+//! If there is a remote, the remote is the database: fetch, verify, decide, build, push that one
+//! ref without force, and only then move the local ref. A lost race starts over: the rules are
+//! evaluated and the entry is signed again, because it names its position.
 
 mod error;
 mod unconfirmed;
@@ -29,19 +31,20 @@ use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 use crate::signing::{Signer, verify_entry};
 
-/// How often a lost race is tried again. Each try begins with a fetch, so even a busy ledger lets everyone in before this.
+/// How often a lost race is retried. Each try begins with a fetch, so everyone gets in before this,
+/// even on a busy ledger.
 const TRIES: u32 = 60;
-/// How often in a row a push is tried that git does not bring to an end, and that is not there afterwards.
+/// How many unconfirmed pushes are made before giving up.
 const UNENDED: usize = 3;
 
-/// What a caller wants to write, made from the present state; it is made again for each try.
+/// What a caller wants to write. It is made from the current state, again for each try.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// The action.
     pub action: Action,
-    /// The environment, in a pattern's ledger.
+    /// The environment, in the ledger of a pattern.
     pub environment: Option<EnvName>,
-    /// On whose behalf.
+    /// The person on whose behalf the entry is written.
     pub requested_by: Option<Person>,
     /// The `deploy.toml` of a publish.
     pub policy_text: Option<Arc<[u8]>>,
@@ -58,22 +61,23 @@ impl From<Action> for Draft {
     }
 }
 
-/// What a caller sees while it makes its draft.
+/// The current state of the ledgers, from which a caller makes its draft.
 pub struct View<'a> {
     /// The repository.
     pub repository: &'a Repository,
     /// The tips of all ledgers.
     pub tips: &'a Tips,
-    /// The policy in force; none before the first was published.
+    /// The policy in force; `None` before the first was published.
     pub policy: Option<&'a Policy>,
-    /// The end of the ledger that is written to.
+    /// The end of the ledger to write to.
     pub head: &'a Head,
-    /// Contents and facts.
+    /// Provides contents and facts.
     pub gatherer: &'a Gatherer<'a>,
 }
 
 impl View<'_> {
-    /// The state of the ledger that is written to, for making a draft: whether it is allowed is decided on a stricter reading.
+    /// Loads the state of the ledger to write to, for making a draft. The decision uses a stricter
+    /// reader.
     pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
         StateReader::to_show(self.repository).load(self.head.tree, ledger, scope)
     }
@@ -84,72 +88,81 @@ impl View<'_> {
 pub struct Appended {
     /// Its commit.
     pub id: EntryId,
-    /// What it says.
+    /// Its statement.
     pub statement: Statement,
     /// The rules that it passed.
     pub verdict: Verdict,
-    /// What the remote said.
+    /// The remote's messages.
     pub messages: Vec<String>,
-    /// Why this clone does not have it yet, although the remote has: the next sync brings it.
+    /// Why this clone does not have the entry yet, although the remote does. The next sync fetches
+    /// it.
     pub behind: Option<String>,
-    /// Why the notes do not tell of it yet: the next sync catches up.
+    /// Why the notes do not contain it yet. The next sync adds it.
     pub untold: Option<String>,
-    /// Whether it was only tried: nothing was signed or written.
+    /// Whether this was a dry run: nothing was signed or written.
     pub dry_run: bool,
 }
 
-/// Who writes, where.
+/// Writes entries for one person in one repository.
 pub struct Writer<'a> {
     /// The repository.
     pub repository: &'a Repository,
     /// The project.
     pub project: &'a Project,
-    /// The remote that is the database, if there is one.
+    /// The remote that is the database, if any.
     pub remote: Option<&'a str>,
-    /// Who signs.
+    /// The person who signs.
     pub person: &'a Person,
-    /// With what; without a key nothing can be written, but tried.
+    /// Their key. Without one only a dry run is possible.
     pub signer: Option<&'a Signer>,
-    /// How.
+    /// How to write.
     pub manner: Manner,
-    /// Whether the caller has synced just now: then only later tries do.
+    /// Whether the caller has just synced: then only later tries do.
     pub synced: bool,
 }
 
-/// How an entry is written.
+/// Options for writing an entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
-    /// Stop before signing: nothing is written. The decision is the one that would count, so news is fetched for it.
+    /// Stop before signing, and write nothing. The decision is the real one, so it includes a
+    /// fetch.
     pub dry_run: bool,
-    /// Push what the rules refuse here too, and let the server decide: for a clone that lacks the history to tell. Without a
-    /// remote there is nobody else to decide, and it counts for nothing.
+    /// Push even what the rules refuse here, and let the server decide: for a clone without enough
+    /// history to tell. Has no effect without a remote.
     pub no_verify: bool,
-    /// Take it as said that the server's owner has armed a recovery for the signer's key: whether that is so is the server's to say.
+    /// Assume that the server's owner has armed a recovery for the signer's key. The server decides
+    /// whether that is so.
     pub recover: bool,
-    /// How often a remote is asked again that is away after a push without an answer, with pauses of 1, 2, 4, … seconds: for a runner that
-    /// nobody watches. Later nobody could tell any more that the entry which is there then is this one.
+    /// How often to ask an unavailable remote again after a push without an answer, pausing 1, 2,
+    /// 4, … seconds: for unattended runners. Later it would no longer be clear that an entry found
+    /// there is this one.
     pub patience: u32,
 }
 
-/// How one try ended.
+/// The outcome of one try.
 enum Try {
     Done(Box<Appended>),
     LostRace,
-    /// Git's push came to no end, and the entry is not there.
+    /// The push was not confirmed, and the entry is not there.
     Unended(Box<Unended>),
 }
 
-/// What became of an entry that was to be published.
+/// The outcome of publishing an entry.
 enum Published {
-    /// It is in the ledger: what the remote said, and why this clone lags behind, if it does.
+    /// It is in the ledger: the remote's messages, and why this clone is behind, if it is.
     Done(Vec<String>, Option<String>),
     LostRace,
-    /// What git said, and whether the remote was asked for certain.
+    /// Git's messages, and whether the remote certainly received the push.
     Unended(Vec<String>, bool),
 }
 
 impl Writer<'_> {
-    /// Writes one entry to `ledger`.
+    /// Writes one entry to `ledger`: makes a draft, evaluates the rules, signs and publishes it.
+    /// Retries after a lost race.
+    ///
+    /// # Errors
+    /// [`Stopped::Draft`] if `draft` fails, [`Stopped::Append`] if the entry is refused or cannot
+    /// be published.
     pub fn append<E>(
         &self,
         ledger: &LedgerName,
@@ -165,7 +178,7 @@ impl Writer<'_> {
             match self.attempt(ledger, draft)? {
                 Try::Done(appended) => return Ok(*appended),
                 Try::LostRace => {}
-                // A connection may break once; what fails again and again is no race.
+                // A connection may break once; repeated failures are no race.
                 Try::Unended(one) => {
                     unended.push(*one);
                     if unended.len() == UNENDED {
@@ -183,7 +196,8 @@ impl Writer<'_> {
         .into())
     }
 
-    /// What the rules would say of an entry, on the ledgers as of the last fetch; nothing is signed or written.
+    /// Evaluates the rules for an entry on the ledgers as of the last fetch. Signs and writes
+    /// nothing.
     pub fn ask<E>(
         &self,
         ledger: &LedgerName,
@@ -195,7 +209,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Shows the present state of the ledgers.
+    /// Calls `then` with the current state of the ledgers.
     fn with_view<E, T>(
         &self,
         ledger: &LedgerName,
@@ -218,6 +232,7 @@ impl Writer<'_> {
         })
     }
 
+    /// Makes one try to write the entry.
     fn attempt<E>(
         &self,
         ledger: &LedgerName,
@@ -226,6 +241,7 @@ impl Writer<'_> {
         self.with_view(ledger, &|view| self.attempt_on(ledger, view, draft))
     }
 
+    /// Makes one try to write the entry, on a given state of the ledgers.
     fn attempt_on<E>(
         &self,
         ledger: &LedgerName,
@@ -278,7 +294,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Completes the statement and asks the rules.
+    /// Completes the statement and evaluates the rules.
     fn decide(
         &self,
         ledger: &LedgerName,
@@ -287,7 +303,8 @@ impl Writer<'_> {
     ) -> Result<(Statement, Verdict), AppendError> {
         let chain = &view.head.chain;
         let mut statement = Statement {
-            // A clock behind the last entry's must not stop the line: the same moment is allowed.
+            // A clock that is behind the last entry must not block writing: the same time is
+            // allowed.
             at: clock::now().max(chain.at),
             by: self.person.clone(),
             requested_by: draft.requested_by.clone(),
@@ -351,7 +368,7 @@ impl Writer<'_> {
         Ok((statement, verdict))
     }
 
-    /// Writes the objects of an entry, and of the genesis if it is the first.
+    /// Writes the objects of an entry, and of the genesis if it is the first entry.
     fn build(
         &self,
         ledger: &LedgerName,
@@ -382,7 +399,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Moves the ref: the remote's first, where there is one.
+    /// Moves the ref: first the remote's, if there is one.
     fn publish(
         &self,
         ledger: &LedgerName,
@@ -410,7 +427,7 @@ impl Writer<'_> {
                     doubt: true,
                 } => return Err(AppendError::Doubted(messages)),
                 PushOutcome::Unknown { messages, sent } => {
-                    // Our own entry may be there already, and even be followed by others.
+                    // Our own entry may be there already, and others may follow it.
                     let synced = self
                         .asked_again(remote)
                         .map_err(|_| AppendError::Unanswered(messages.clone()))?;
@@ -435,9 +452,9 @@ impl Writer<'_> {
         });
         match moved {
             Ok(()) => Ok(Published::Done(said, None)),
-            // The remote has it: a fetch beside us has moved the local ref there or further.
+            // The remote has it: a concurrent fetch has moved the local ref there or further.
             Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Published::Done(said, None)),
-            // The remote has it, whatever is wrong here: nobody must take it for not written.
+            // The remote has it, whatever failed here, so it must not be reported as not written.
             Err(error) if self.remote.is_some() => {
                 Ok(Published::Done(said, Some(error.to_string())))
             }
@@ -446,7 +463,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Brings the ledgers up to date after a push without an answer.
+    /// Syncs after a push without an answer, and waits for an unavailable remote.
     fn asked_again(&self, remote: &str) -> Result<Synced, SyncError> {
         for tries in 0..self.manner.patience {
             match sync(self.repository, remote) {
@@ -457,8 +474,9 @@ impl Writer<'_> {
         sync(self.repository, remote)
     }
 
-    /// Whether a ledger that the entry must have seen the end of has moved since: the policy's, and for a policy every
-    /// environment's. That is a lost race too, though the entry's own ledger stands still.
+    /// Checks whether a ledger whose tip the entry must have seen has moved: for a policy entry any
+    /// environment's, otherwise the policy's. That is a lost race too, although the entry's own
+    /// ledger has not moved.
     fn overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
         let Ok(synced) = sync(self.repository, remote) else {
             return false;
@@ -476,8 +494,8 @@ impl Writer<'_> {
             .any(|(other, tip)| binds(other) && tips.get(other) != Some(tip))
     }
 
-    /// Tells the notes. A server with our hooks has done it; elsewhere the client does, and a failure only delays it: the entry is
-    /// in, and whoever comes next catches up.
+    /// Updates the notes. A server with our hooks has done it already; otherwise the client does.
+    /// Returns the error as text: the entry is written anyway, and the next writer catches up.
     fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
         let told = match self.remote {
             None => {
@@ -493,7 +511,7 @@ impl Writer<'_> {
     }
 }
 
-/// Signs a statement, and believes it only after checking.
+/// Signs a statement, and verifies the result.
 fn sign(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError> {
     let bytes = statement.print()?;
     let signature = signer.sign(&bytes, &statement.trusted_comment())?;
@@ -501,7 +519,7 @@ fn sign(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, Appen
     Ok(verify_entry(entry, [&signer.public_key()])?)
 }
 
-/// Waits a little, differently from everyone else who lost the same race.
+/// Waits for a short random time, so that writers who lost the same race do not collide again.
 fn pause(attempt: u32) -> Result<(), clock::RandomError> {
     let [one, two] = clock::random::<2>()?;
     let ceiling = 20u64 << attempt.min(5);

@@ -1,6 +1,8 @@
-//! What a deployment of a commit consists of: which components change, which ride along, with which versions and artifacts.
+//! Works out what a deployment of a commit consists of: which components change, which are listed
+//! as unchanged, and their versions and artifacts.
 //!
-//! Worked out anew for every try, from the state that the entry will follow; the server works it out again and compares.
+//! The result is computed for every attempt, from the state that the new entry will follow. The
+//! server computes it again and compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,52 +17,55 @@ use crate::domain::state::{EnvState, Scope, State};
 use crate::ledger::Tips;
 use crate::ledger::writer::View;
 
-/// Which components are wanted.
+/// The components that a deployment selects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
-    /// Those whose content differs; the others ride along.
+    /// Components whose content differs change. The others are listed as unchanged.
     #[default]
     Differing,
-    /// Those whose content differs, and those with a plan that depend on one of them, as far as nothing stops them: what is locked, on hold or under way is left to another time. Where something stops
-    /// all of them, all, for the rules to say why.
+    /// Components whose content differs, and components with a plan command that depend on one of
+    /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components
+    /// are left for a later deployment. If all of them are blocked, all are kept, so that the rules
+    /// can report why.
     Free,
-    /// Those of [`Self::Free`], whatever stops them.
+    /// The same components as [`Self::Free`], blocked or not.
     Leaning,
-    /// All, as changes, whether they differ or not.
+    /// All components, as changes, whether they differ or not.
     All,
-    /// These, as changes, whether they differ or not; the others are left out.
+    /// These components, as changes, whether they differ or not. The others are left out.
     Named(BTreeSet<ComponentName>),
 }
 
-/// What is wanted.
+/// The deployment that is asked for.
 #[derive(Debug, Clone)]
 pub struct DeploymentSpec<'a> {
-    /// The environment's name: `pr-17` where `rules` are those of `pr-*`.
+    /// The environment's name: `pr-17` if `rules` are those of `pr-*`.
     pub name: &'a EnvName,
-    /// Its rules.
+    /// The environment's part of the policy.
     pub rules: &'a Environment,
-    /// Which commit of each component; the same for all, or what each should go to.
+    /// The commit of each component: one for all, or one per component.
     pub commits: Commits,
-    /// Which components.
+    /// The components to deploy.
     pub selection: Selection,
-    /// Why.
+    /// The kind of deployment.
     pub kind: DeploymentKind,
     /// Whether components that the commit no longer has are destroyed.
     pub destroy: bool,
-    /// Versions by hand, by component; they win over the policy's.
+    /// Versions given by hand, by component. They take precedence over the policy's.
     pub versions: BTreeMap<ComponentName, crate::domain::text::Line>,
 }
 
-/// The commits that are wanted.
+/// The commits to deploy.
 #[derive(Debug, Clone)]
 pub enum Commits {
     /// One for all components.
     One(CommitId),
-    /// One for each; components that are not named are left out.
+    /// One per component. Components that are not listed are left out.
     Each(BTreeMap<ComponentName, CommitId>),
 }
 
 impl Commits {
+    /// Returns the commit to deploy for a component, or `None` if the component is left out.
     fn of(&self, component: &ComponentName) -> Option<CommitId> {
         match self {
             Self::One(commit) => Some(*commit),
@@ -69,13 +74,13 @@ impl Commits {
     }
 }
 
-/// Why a deployment could not be worked out.
+/// Why the content of a deployment could not be worked out.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// A component that the policy does not have.
+    /// The policy has no such component.
     #[error("the policy has no component {0}")]
     Unknown(ComponentName),
-    /// A component that was named and is not in the commit.
+    /// A component that was named is not in the commit.
     #[error("{component} has no file in {}", commit.short())]
     Absent {
         /// The component.
@@ -83,10 +88,10 @@ pub enum ComposeError {
         /// The commit.
         commit: CommitId,
     },
-    /// Nothing to deploy: no component is there.
+    /// There is no component to deploy.
     #[error("no component is in {0}: nothing can be deployed")]
     Nothing(String),
-    /// A fact that is needed is missing.
+    /// A required fact is missing.
     #[error("{0}")]
     Fact(String),
     /// Git failed.
@@ -94,7 +99,7 @@ pub enum ComposeError {
     Git(#[from] crate::git::Error),
 }
 
-/// Works out the components of a deployment; texts are the caller's to add.
+/// Works out the components of a deployment. The caller adds descriptions and other texts.
 pub fn compose(
     view: &View<'_>,
     policy: &Policy,
@@ -104,7 +109,7 @@ pub fn compose(
         Selection::Named(names) => Scope::Components(names.clone()),
         _ => Scope::All,
     };
-    // In a pattern's ledger all is read: environments there are small.
+    // An environment pattern's ledger is read whole, because its environments are small.
     let scope = if wish.rules.is_pattern() || wish.destroy {
         Scope::All
     } else {
@@ -116,7 +121,8 @@ pub fn compose(
     let in_policy = policy.component_names();
     let mut all = in_policy.clone();
     if wish.destroy {
-        // What runs and has left the policy is absent from every commit, and goes with what a commit no longer has.
+        // A running component that left the policy is absent from every commit, so it is destroyed
+        // together with those that the commit no longer has.
         all.extend(here.components().into_keys().cloned());
     }
     if let Selection::Named(wanted) = &wish.selection
@@ -152,7 +158,8 @@ pub fn compose(
     }
     let mut deployment = Deployment::new(wish.kind, components);
     let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
-    // Both ask how the commit lies to the branch, and an audit knows only the tip that the entry names.
+    // Both rules depend on where the commit lies relative to the branch, and an audit knows only
+    // the tip that the entry names.
     if wish.rules.branch.is_some()
         && (wish.rules.up_to_date || wish.rules.deploy_on == DeployOn::Merge)
     {
@@ -172,7 +179,7 @@ pub fn compose(
     Ok(deployment)
 }
 
-/// What is done with one component, if anything.
+/// Returns what happens to one component, or `None` if the deployment does not include it.
 fn change(
     here: EnvState<'_>,
     wish: &DeploymentSpec<'_>,
@@ -214,8 +221,9 @@ fn change(
     }))
 }
 
-/// What a changed component gives to others may change what they are, though their own files are the same: whoever depends on one and has a
-/// plan is planned as well, and so is whoever was not when one was deployed.
+/// Turns unchanged components into changes if a component that they depend on changes, or was
+/// deployed after them: its outputs can change their plans though their own files are the same.
+/// Only components with a plan command are affected.
 fn leaning(here: EnvState<'_>, policy: &Policy, components: &mut [ComponentChange]) {
     let comes = |change: &&ComponentChange| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> = components
@@ -231,7 +239,7 @@ fn leaning(here: EnvState<'_>, policy: &Policy, components: &mut [ComponentChang
             .component(name)
             .is_some_and(|it| it.depends_on.iter().any(leans))
     };
-    // Along each way, component by component, until nothing is added.
+    // Follow the dependencies one component at a time until no more are added.
     while let Some(next) = policy
         .components
         .keys()
@@ -251,7 +259,8 @@ fn leaning(here: EnvState<'_>, policy: &Policy, components: &mut [ComponentChang
     }
 }
 
-/// What is stuck rides along with nobody, so that its lock stops only itself. Alone it is asked about, and the rules say why not.
+/// Leaves out blocked components, so that a lock stops only what it locks. If that would leave no
+/// change, the blocked changes are kept, and the rules report why they are refused.
 fn without_stuck(
     here: EnvState<'_>,
     selection: &Selection,
@@ -278,21 +287,21 @@ fn without_stuck(
     }
 }
 
-/// What stops a component.
+/// Why a component is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockReason {
-    /// It or the environment is locked.
+    /// It or its environment is locked.
     #[error("locked")]
     Locked,
-    /// What it would become failed here, or was taken back.
+    /// Its new content failed in this environment, or was rolled back.
     #[error("on hold")]
     Held,
-    /// Another run changes it.
+    /// Another run is changing it.
     #[error("being deployed by run {0}")]
     UnderWay(u64),
 }
 
-/// What stops a component from becoming, or staying, what it is to be.
+/// Returns what blocks a component from becoming, or staying, what the change describes.
 fn stuck(here: EnvState<'_>, change: &ComponentChange) -> Option<BlockReason> {
     let component = &change.target.component;
     if let Some(run) = here.run_changing(component) {
@@ -309,7 +318,8 @@ fn stuck(here: EnvState<'_>, change: &ComponentChange) -> Option<BlockReason> {
         .then_some(BlockReason::Held)
 }
 
-/// The components that run and that the commit no longer has, where they are not to be destroyed.
+/// Lists the running components that the commit no longer has. The list is empty if the deployment
+/// destroys them.
 pub fn gone(
     view: &View<'_>,
     policy: &Policy,
@@ -341,7 +351,7 @@ pub fn gone(
     Ok(gone)
 }
 
-/// The components that differ and are left out of a deployment, and what stops them.
+/// Lists the components that differ but are left out of a deployment, with what blocks them.
 pub fn left_out(
     view: &View<'_>,
     policy: &Policy,
@@ -375,7 +385,7 @@ pub fn left_out(
     Ok(out)
 }
 
-/// The facts about the deployment as it stands, before versions and artifacts are known.
+/// Gathers the facts about the deployment before its versions and artifacts are known.
 fn facts(
     view: &View<'_>,
     policy: &Policy,
@@ -405,7 +415,7 @@ fn facts(
     )
 }
 
-/// The statement that would be made, for asking what is known about its commits.
+/// Builds the statement that the deployment would make, to ask for facts about its commits.
 fn provisional(
     by: Person,
     chain: &crate::domain::rules::Chain,
@@ -430,7 +440,7 @@ fn provisional(
     }
 }
 
-/// Adds version and artifacts to a component that changes.
+/// Adds the version and the artifacts to a component that changes.
 fn complete(
     target: &mut Target,
     wish: &DeploymentSpec<'_>,
@@ -442,7 +452,8 @@ fn complete(
         None => Ok(None),
     };
     if wish.kind == DeploymentKind::Rollback {
-        // What ran then is what runs again: its version and its artifacts, from its own entry.
+        // A rollback deploys the earlier version and artifacts again, taken from the entry that
+        // deployed them.
         let earlier = facts
             .earlier
             .get(&target.component)
@@ -473,7 +484,8 @@ fn complete(
     Ok(())
 }
 
-/// The artifacts of a component: those registered for this very commit, else the newest for its content; one a name.
+/// Returns the artifacts of a component: those registered for this commit or, if there are none,
+/// the newest registered for the same content. Each image name appears once.
 pub(super) fn artifacts<'a>(
     target: &Target,
     evidence: impl Iterator<Item = &'a Action>,
@@ -487,7 +499,7 @@ pub(super) fn artifacts<'a>(
             continue;
         }
         let image = &artifact.image;
-        // Newest first: the first of a name counts.
+        // Newest first, so the first image of a name counts.
         of_content
             .entry(image.name.clone())
             .or_insert_with(|| image.clone());

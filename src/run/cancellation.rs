@@ -1,4 +1,5 @@
-//! Whether a run may go on: asked to stop once, it begins nothing new; asked twice, it ends what runs.
+//! Whether a run was asked to stop. The first request lets running steps finish and starts no new
+//! ones. The second cancels the running steps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,14 +7,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How urgently everything is to stop.
+/// A request to stop, shared between threads.
 #[derive(Debug, Default)]
 pub struct Stop(AtomicU8);
 
 impl Stop {
-    /// Asks to stop: to begin nothing new at first; a second time, to end what runs.
+    /// Asks to stop: the first call starts nothing new, the second cancels running steps.
     pub fn ask(&self) {
-        // Two at most: what follows changes nothing.
+        // Further calls change nothing.
         let _ = self
             .0
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |asked| {
@@ -21,26 +22,27 @@ impl Stop {
             });
     }
 
-    /// Asks at once to end what runs.
+    /// Asks to cancel the running steps right away.
     pub fn ask_at_once(&self) {
         self.0.store(2, Ordering::SeqCst);
     }
 
-    /// Whether nothing new is to be begun.
+    /// Returns whether no new steps start.
     pub fn begins_nothing(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether what runs is to be ended.
+    /// Returns whether running steps are cancelled.
     pub fn ends_all(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 1
     }
 
-    /// Listens to signals from now on: Ctrl-C asks; being terminated, or left by the terminal, asks at once, as a CI system that cancels a job
-    /// kills it soon after. `told` hears of each.
+    /// Listens for signals from now on. Ctrl-C counts as one request. Termination and a closed
+    /// terminal cancel the running steps right away, because a CI system that cancels a job kills
+    /// it soon after. Calls `told` after each signal.
     ///
     /// # Errors
-    /// The system takes no handler.
+    /// The system does not accept the signal handler.
     pub fn listen(self: &Arc<Self>, told: impl Fn(&Self) + Send + 'static) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let stop = Arc::clone(self);

@@ -1,6 +1,8 @@
-//! What a command of the policy sees: little of what this program sees itself, and never the key that signs.
+//! The environment of the policy's commands: a small part of this program's own environment, and
+//! never the signing key.
 //!
-//! Variables are said in the policy; secrets are read from their commands at the moment of use, and are in no argument, log or record.
+//! The policy sets the variables. Secrets are read from their commands when they are used, and
+//! never appear in an argument, a log or an entry.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,51 +16,51 @@ use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Placeholder, Policy, Secret, VarName};
 
-/// What is handed on from the environment of this program.
+/// The variables that commands inherit from this program.
 const INHERITED: [&str; 4] = ["HOME", "LANG", "PATH", "TERM"];
-/// How long a secret's command may take.
+/// The time limit for a secret's command.
 const SECRET: Duration = Duration::from_secs(60);
 /// The largest secret, in bytes.
 const SECRET_BYTES: usize = 64 << 10;
 
-/// Where a deployment is carried out, as its commands see it.
+/// The context of a deployment, from which the environment of its commands is built.
 #[derive(Debug, Clone)]
 pub struct Surroundings<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
     /// The environment's name.
     pub name: &'a EnvName,
-    /// Its rules.
+    /// The environment's part of the policy.
     pub rules: &'a Environment,
-    /// The run, once it has begun.
+    /// The run, once it has started.
     pub run: Option<RunId>,
     /// The last known good commit of each component.
     pub good: BTreeMap<ComponentName, CommitId>,
 }
 
-/// One component on its way.
+/// One component to work on, with the folders that its commands use.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    /// What it is to be.
+    /// The state that it is to reach.
     pub target: Target,
-    /// What ran before.
+    /// The commit that ran before.
     pub previous: Option<CommitId>,
-    /// Where its commands run: in a read-only checkout of the commit.
+    /// The folder in which its commands run, in a read-only checkout of the commit.
     pub folder: PathBuf,
-    /// Where they may write.
+    /// The folder in which they may write.
     pub scratch: PathBuf,
-    /// Where what they print is kept.
+    /// The file to which their output is appended.
     pub log: PathBuf,
 }
 
 impl Piece {
-    /// Where its plan is left.
+    /// Returns the path of its plan file.
     pub fn plan(&self) -> PathBuf {
         self.scratch.join("plan")
     }
 }
 
-/// Why a secret could not be read. Nothing that its command printed is told.
+/// Why a secret could not be read. The error never contains output of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// Its command failed.
@@ -67,23 +69,24 @@ pub enum SecretError {
     /// Its command could not be run.
     #[error("the command of the secret {0} could not be run: {1}")]
     Start(VarName, std::io::Error),
-    /// It printed nothing, more than anybody needs, or what no variable can hold.
+    /// Its output is empty, too long, or contains a byte that no variable can hold.
     #[error("the command of the secret {0} printed {1}")]
     Unfit(VarName, &'static str),
-    /// They cannot be masked.
+    /// The secrets cannot be masked.
     #[error("the secrets are too large to be kept out of logs")]
     Mask(#[from] aho_corasick::BuildError),
 }
 
-/// The secrets of one command, and what keeps them out of its output.
+/// The secrets of one command, and the mask that keeps them out of its output.
 pub struct Secrets {
     values: Vec<(VarName, Vec<u8>)>,
-    /// Blots them out.
+    /// Replaces the secrets in output.
     pub mask: Mask,
 }
 
 impl Surroundings<'_> {
-    /// Reads the secrets of a component; before all approvals are there only those that planning needs.
+    /// Reads the secrets of a component. If `planning`, reads only those that the policy allows for
+    /// plans, which run before the deployment is approved.
     pub fn secrets(
         &self,
         component: &ComponentName,
@@ -103,13 +106,13 @@ impl Surroundings<'_> {
         Ok(Secrets { values, mask })
     }
 
-    /// All that the environment of a component's command holds.
+    /// Returns the whole environment of a component's commands.
     pub fn variables(&self, piece: &Piece, secrets: &Secrets) -> BTreeMap<String, OsString> {
         let component = &piece.target.component;
         let mut all = inherited();
         let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
         set("TMPDIR", piece.scratch.join("tmp").into());
-        // Terraform's own: where it keeps what it fetches, and that nobody is there to ask.
+        // For terraform: its cache folder, and that it must not prompt.
         set("TF_DATA_DIR", piece.scratch.join("terraform").into());
         set("TF_IN_AUTOMATION", "1".into());
         set("TF_INPUT", "0".into());
@@ -159,13 +162,13 @@ impl Surroundings<'_> {
     }
 }
 
-/// Where an environment can be seen, if the policy says it.
+/// Returns the URL of an environment, if the policy defines one.
 pub fn url(name: &EnvName, rules: &Environment) -> Option<String> {
     let value = |placeholder| (placeholder == Placeholder::Env).then(|| name.to_string());
     rules.url.as_ref()?.render(value).ok()
 }
 
-/// What every command has.
+/// Returns the variables that every command gets.
 pub fn inherited() -> BTreeMap<String, OsString> {
     INHERITED
         .iter()
@@ -173,7 +176,7 @@ pub fn inherited() -> BTreeMap<String, OsString> {
         .collect()
 }
 
-/// What a secret's command prints, without the newline at its end.
+/// Runs a secret's command and returns what it prints, without the newline at the end.
 fn read(name: &VarName, secret: &Secret, stop: &Stop) -> Result<Vec<u8>, SecretError> {
     let job = Job {
         program: Program::Shell(secret.command.as_str()),

@@ -1,6 +1,7 @@
-//! What is done with one component: its plan, its apply, its verification, its end. Each is a command of the policy in force.
+//! The steps of one component: plan, apply, verify and destroy. Each runs a command of the policy
+//! in force.
 //!
-//! A crew works on many components at once, from several threads; it knows nothing of their order.
+//! A runner works on many components at once, from several threads. It does not know their order.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,28 +18,28 @@ use crate::domain::name::ComponentName;
 use crate::domain::plan::{self, Made, Terraform, TerraformError, What};
 use crate::domain::policy::{Command, Component};
 
-/// How long `terraform show` may take.
+/// The time limit for `terraform show`.
 const SHOW: Duration = Duration::from_secs(5 * 60);
-/// The first pause before something is tried again; it doubles each time.
+/// The first pause before a retry. It doubles with each retry.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
+/// The pause stops doubling after this many retries.
 const LONGEST: u32 = 5;
 
-/// What is being done with a component.
+/// A step of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Its plan is made.
+    /// Makes its plan.
     Plan,
-    /// It is brought in.
+    /// Deploys it.
     Apply,
-    /// It is asked whether it is well.
+    /// Checks that it is healthy.
     Verify,
-    /// It is taken away.
+    /// Removes it.
     Destroy,
 }
 
 impl Step {
-    /// The policy's word for it.
+    /// Returns the step's name in the policy.
     pub fn word(self) -> &'static str {
         match self {
             Self::Plan => "plan",
@@ -52,41 +53,42 @@ impl Step {
 /// A step that failed.
 #[derive(Debug, Clone)]
 pub struct Broken {
-    /// Which.
+    /// The step.
     pub step: Step,
-    /// Why, in a few words.
+    /// The cause, in a few words.
     pub why: String,
-    /// The last lines that its command printed, harmless and without secrets.
+    /// The last lines that its command printed, safe to show and without secrets.
     pub tail: Vec<String>,
-    /// Where the rest is.
+    /// The log with the whole output.
     pub log: PathBuf,
-    /// Whether it was only interrupted.
+    /// Whether it failed only because it was interrupted.
     pub interrupted: bool,
 }
 
-/// Hears what happens, from several threads.
+/// Receives progress reports, from several threads.
 pub trait Witness: Sync {
-    /// These components are being brought back from now on.
+    /// Reports that these components are being rolled back from now on.
     fn goes_back(&self, components: &BTreeSet<ComponentName>);
-    /// A step of a component begins.
+    /// Reports that a step of a component begins.
     fn begins(&self, component: &ComponentName, step: Step);
-    /// Its command printed a line, which is made fit to be shown only where it is.
+    /// Reports a line that the step's command printed. `line` makes the line safe to show, and is
+    /// called only if it is shown.
     fn line(&self, component: &ComponentName, line: &dyn Fn() -> String);
-    /// The step has ended, with a few words about it, or failed.
+    /// Reports that a step has ended, with a short summary, or failed.
     fn ended(&self, component: &ComponentName, step: Step, result: Result<&str, &Broken>);
 }
 
-/// Carries out the steps of components.
+/// Runs the steps of components.
 pub struct Crew<'a> {
-    /// What their commands see.
+    /// The environment of their commands.
     pub surroundings: &'a Surroundings<'a>,
-    /// Whether to go on.
+    /// Tells whether to stop.
     pub stop: &'a Stop,
-    /// Who hears of it.
+    /// Receives progress reports.
     pub witness: &'a dyn Witness,
 }
 
-/// Why a command did not do what it should.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("{0}")]
@@ -102,7 +104,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// How a command ended that should not have.
+    /// Returns how the command ended, if the failure is about that.
     fn end(&self) -> Option<End> {
         match self {
             Self::Ended(end, _)
@@ -114,7 +116,7 @@ impl Trouble {
 }
 
 impl Crew<'_> {
-    /// Makes the plan of a component; `None` where the policy has no command for it.
+    /// Makes the plan of a component. Returns `None` if the policy has no plan command for it.
     pub fn plan(&self, piece: &Piece) -> Result<Option<Made>, Broken> {
         let Some(command) = self.component(piece).and_then(|it| it.plan.as_ref()) else {
             return Ok(None);
@@ -123,7 +125,7 @@ impl Crew<'_> {
             .map(Some)
     }
 
-    /// Brings a component in. What was planned is at the place of its plan.
+    /// Deploys a component. Its plan, if one was made, is in its plan file.
     pub fn apply(&self, piece: &Piece) -> Result<(), Broken> {
         let Some(command) = self.component(piece).and_then(|it| it.apply.as_ref()) else {
             return Ok(());
@@ -136,7 +138,7 @@ impl Crew<'_> {
         )
     }
 
-    /// Asks whether a component is well, again and again as often as the policy says.
+    /// Checks that a component is healthy, with as many retries as the policy allows.
     pub fn verify(&self, piece: &Piece) -> Result<VerificationResult, Broken> {
         let Some((component, command)) = self
             .component(piece)
@@ -158,7 +160,7 @@ impl Crew<'_> {
         self.step(piece, Step::Verify, verify, |_| String::new())
     }
 
-    /// Takes a component away.
+    /// Removes a component.
     pub fn destroy(&self, piece: &Piece) -> Result<(), Broken> {
         let Some(command) = self.component(piece).and_then(|it| it.destroy.as_ref()) else {
             return Ok(());
@@ -171,12 +173,12 @@ impl Crew<'_> {
         )
     }
 
-    /// The component as the policy has it.
+    /// Returns the policy's settings for the component.
     pub fn component(&self, piece: &Piece) -> Option<&Component> {
         self.surroundings.policy.component(&piece.target.component)
     }
 
-    /// Waits before a next try, longer each time; says whether there is to be one.
+    /// Waits before a retry, longer each time. Returns whether to try again.
     pub fn pause(&self, tries: u32) -> bool {
         let end = Deadline::after(PAUSE * (1 << tries.min(LONGEST)));
         while !end.passed() && !self.stop.begins_nothing() {
@@ -185,6 +187,7 @@ impl Crew<'_> {
         !self.stop.begins_nothing()
     }
 
+    /// Runs one step and reports its beginning and its end.
     fn step<T>(
         &self,
         piece: &Piece,
@@ -215,6 +218,7 @@ impl Crew<'_> {
         result
     }
 
+    /// Runs the plan command. If it left a terraform plan file, reads the plan from that.
     fn made(&self, piece: &Piece, command: &Command) -> Result<Made, Trouble> {
         let path = piece.plan();
         match fs::remove_file(&path) {
@@ -233,7 +237,7 @@ impl Crew<'_> {
         Ok(Made::terraform(self.shown(piece)?, text))
     }
 
-    /// What terraform says of the plan that it left.
+    /// Reads the terraform plan in the plan file, with `terraform show`.
     fn shown(&self, piece: &Piece) -> Result<Terraform, Trouble> {
         let secrets = self
             .surroundings
@@ -251,14 +255,15 @@ impl Crew<'_> {
             input: b"",
             timeout: Some(SHOW),
             keep: plan::LIMIT + 1,
-            // A blot would make another document of it. Nothing of it is shown but addresses and names, which are masked below.
+            // Masking would change the document. Only addresses and names of it are shown, and they
+            // are masked below.
             mask: &Mask::default(),
             log: None,
             line: None,
         };
         let ran = process::run(&job, self.stop)?;
         if !ran.end.is_success() {
-            // What it prints instead may hold anything.
+            // The output of a failed command may contain anything, so it is not shown.
             let mut printed = ran.printed;
             printed.tail.clear();
             return Err(Trouble::Show(ran.end, printed));
@@ -267,6 +272,7 @@ impl Crew<'_> {
         Ok(Terraform::read(&ran.printed.head)?.masked(&mask))
     }
 
+    /// Runs a command of the policy for a component and returns its output.
     fn command(&self, piece: &Piece, command: &Command, step: Step) -> Result<Printed, Trouble> {
         let component = &piece.target.component;
         let secrets = self
@@ -295,7 +301,7 @@ impl Crew<'_> {
     }
 }
 
-/// A few words about a plan.
+/// Describes a plan in a few words.
 fn summary(made: &Made) -> String {
     match &made.what {
         What::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
@@ -304,7 +310,7 @@ fn summary(made: &Made) -> String {
     }
 }
 
-/// Whether a plan command left a plan of terraform's.
+/// Returns whether the plan command left a terraform plan file.
 fn left_by_terraform(path: &std::path::Path) -> io::Result<bool> {
     let mut first = Vec::new();
     match fs::File::open(path) {

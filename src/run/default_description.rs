@@ -1,6 +1,7 @@
-//! The description of a deployment that nobody described: the subjects of the commits that it brings.
+//! The default description of a deployment: the subjects of the commits that it brings.
 //!
-//! Subjects are anybody's bytes. They are made harmless and cut, so that a commit can neither break an entry nor drive a terminal.
+//! Subjects come from untrusted commits. They are made safe and cut, so that a commit can neither
+//! break an entry nor send control sequences to a terminal.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +10,18 @@ use crate::domain::id::{CommitId, Oid};
 use crate::domain::text::{Description, harmless};
 use crate::git::{Commit, Error, Repository};
 
-/// The most subjects that are named; the others are counted.
+/// The most subjects that are listed. The rest are counted.
 const LINES: usize = 20;
 /// The longest subject, in characters.
 const LENGTH: usize = 200;
-/// More commits than this are not looked through.
+/// The most commits that are searched.
 const COMMITS: usize = 10_000;
 
-/// The subjects of what the changed components bring, newest first; of a first deployment, of its commits alone.
+/// Returns the subjects of the commits that the changed components bring, newest first. For a first
+/// deployment, returns the subject of its commit alone.
 ///
-/// `None` where nothing new comes, and where history is too long or cut off: a description is not worth a refusal.
+/// Returns `None` if there are no new commits, and if history is too long or shallow: a missing
+/// description is no reason to refuse a deployment.
 pub fn describe(
     repository: &Repository,
     deployment: &Deployment,
@@ -50,6 +53,7 @@ pub fn describe(
     text(repository, &brought)
 }
 
+/// Joins the subjects of the commits into a description.
 fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
     let mut lines = Vec::new();
     let mut more = 0;
@@ -59,7 +63,7 @@ fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>,
             continue;
         }
         let commit = repository.read_commit(*commit)?;
-        // A merge says only that the others, which are named, came together.
+        // A merge says nothing that the merged commits, which are listed, do not.
         if commit.parents.len() < 2 || commits.len() == 1 {
             lines.extend(subject(&commit));
         }
@@ -67,11 +71,11 @@ fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>,
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
-    // What is left after making it harmless parses; should it not, the deployment goes on without.
+    // The lines are safe and should parse. If they do not, the deployment gets no description.
     Ok(lines.join("\n").parse().ok())
 }
 
-/// The first paragraph of a commit's message as one plain line; `None` if it says nothing.
+/// Returns the first paragraph of a commit's message as one plain line, or `None` if it is empty.
 pub fn subject(commit: &Commit) -> Option<String> {
     let message = String::from_utf8_lossy(commit.message());
     let lines = message
@@ -100,7 +104,7 @@ mod tests {
         subject(&Commit::parse(id, raw).unwrap())
     }
 
-    /// A commit's message reaches the ledger for ever: whatever it holds, one plain line comes out.
+    /// A commit's message stays in the ledger permanently, so any bytes must give one plain line.
     #[test]
     fn hostile_subjects() {
         assert_eq!(

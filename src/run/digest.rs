@@ -1,9 +1,11 @@
 //! The digest of an artifact that is a file or a folder.
 //!
-//! A file's is the SHA-256 of its bytes, as `sha256sum` says it. A folder's is the SHA-256 of its list: one record a file, in bytewise
-//! order of path, `<mode> <sha256 of its bytes> <path>` and a NUL. Paths are relative, with `/`. Modes are git's: `100755` where
-//! the owner may execute it, `120000` for a symbolic link, whose bytes are its target, and `100644` for all others. Folders are not
-//! listed, so an empty one counts for nothing, as in git; times and owners count for nothing either.
+//! The digest of a file is the SHA-256 of its bytes, as `sha256sum` prints it. The digest of a
+//! folder is the SHA-256 of a list with one record per file, in bytewise order of path: `<mode>
+//! <sha256 of its bytes> <path>` and a NUL. Paths are relative, with `/`. Modes are git's: `100755`
+//! if the owner may execute the file, `120000` for a symbolic link, whose bytes are its target, and
+//! `100644` for all others. Folders are not listed, so an empty one has no effect, as in git. Times
+//! and owners have no effect either.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -13,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{Algorithm, Digest};
 
-/// The most files of a folder.
+/// The most files in a folder.
 const FILES: usize = 1_000_000;
 
-/// Why there is no digest.
+/// Why no digest could be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum DigestError {
     /// A file cannot be read.
@@ -24,21 +26,22 @@ pub enum DigestError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Neither a file, nor a folder, nor a symbolic link.
+    /// The path is neither a file, nor a folder, nor a symbolic link.
     #[error("{0} is neither a file nor a folder: it has no content to take a digest of")]
     Special(PathBuf),
-    /// Too many files.
+    /// The folder has too many files.
     #[error("the folder holds more than {FILES} files")]
     TooMany,
-    /// A folder without a file in it.
+    /// The folder has no files.
     #[error("there is no file in the folder {0}")]
     Empty(PathBuf),
 }
 
-/// The digest of the file or folder at `path`; a symbolic link there is followed, one inside the folder is not.
+/// Returns the digest of the file or folder at `path`. Follows a symbolic link at `path`, but none
+/// inside the folder.
 pub fn of_path(path: &Path) -> Result<Digest, DigestError> {
     let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
     if metadata.is_dir() {
@@ -50,6 +53,7 @@ pub fn of_path(path: &Path) -> Result<Digest, DigestError> {
     Ok(digest(&hash_file(path)?))
 }
 
+/// Returns the digest of a folder's list of files.
 fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
     let mut records = Vec::new();
     for found in walkdir::WalkDir::new(folder) {
@@ -82,7 +86,7 @@ fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
     Ok(digest(&list.finalize()))
 }
 
-/// Mode and digest of one file.
+/// Returns the mode and the digest of one file.
 fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
     let metadata = std::fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
     if metadata.is_symlink() {
@@ -103,6 +107,7 @@ fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
     Ok((mode, digest(&hash_file(path)?)))
 }
 
+/// Hashes the bytes of a file.
 fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
     let mut file = File::open(path).map_err(|source| read_error(path, source))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
@@ -117,7 +122,7 @@ fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
     }
 }
 
-/// The digest that a SHA-256 of 32 bytes is.
+/// Turns the 32 bytes of a SHA-256 into a digest.
 pub(super) fn digest(hash: &[u8]) -> Digest {
     use std::fmt::Write as _;
     let hex = hash.iter().fold(String::new(), |mut text, byte| {
@@ -125,11 +130,11 @@ pub(super) fn digest(hash: &[u8]) -> Digest {
         let _ = write!(text, "{byte:02x}");
         text
     });
-    // 32 bytes are 64 lower-case digits; the digest of nothing stands for what cannot be.
+    // 32 bytes always give 64 lower-case digits, so the fallback is never used.
     Digest::new(Algorithm::Sha256, &hex).unwrap_or_else(|_| Digest::sha256(b""))
 }
 
-/// The bytes of a relative path with `/` between its parts, whatever the system writes.
+/// Returns the bytes of a relative path with `/` between its parts, on every system.
 fn slashed(path: &Path) -> Vec<u8> {
     let parts: Vec<&[u8]> = path
         .components()
@@ -145,6 +150,7 @@ fn read_error(path: &Path, source: io::Error) -> DigestError {
     }
 }
 
+/// Returns whether the owner may execute the file.
 #[cfg(unix)]
 fn executable(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
@@ -177,7 +183,8 @@ mod tests {
         folder
     }
 
-    /// Anyone can compute the same without git-deploy, from the words at the top of this file.
+    /// Anyone can compute the same digest without git-deploy, from the description at the top of
+    /// this file.
     #[test]
     fn formula() {
         let folder = folder();
@@ -198,7 +205,8 @@ mod tests {
         );
     }
 
-    /// Two folders with one digest would be one artifact: whatever differs in what is shipped must show.
+    /// Folders that differ in what is shipped must have different digests, or they would count as
+    /// one artifact.
     #[test]
     fn differences() {
         type Change = fn(&Path);
@@ -226,7 +234,8 @@ mod tests {
         assert_eq!(of_path(same.path()).unwrap(), before);
     }
 
-    /// What has no content must not get a digest that another thing without content shares.
+    /// A path without content must not get a digest, because another one without content would
+    /// share it.
     #[test]
     fn nothing_there() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,8 @@
-//! Carries a deployment out: plans it, applies it in order, verifies it, and brings back what failed.
+//! Carries out a deployment: makes the plans, applies them in dependency order, verifies, and rolls
+//! back failed components.
 //!
-//! What comes out is how each component ended, as the `finish` entry says it; nothing here writes to a ledger.
+//! The result is how each component ended, as the `finish` entry records it. Nothing here writes to
+//! a ledger.
 
 mod apply;
 mod rollback;
@@ -21,58 +23,59 @@ use crate::domain::plan::{Made, Planned};
 
 pub use apply::apply;
 
-/// A deployment that is to be carried out.
+/// A deployment to carry out.
 pub struct Task<'a> {
-    /// What is asked for.
+    /// The deployment.
     pub deployment: &'a Deployment,
-    /// By whom.
+    /// Runs the steps.
     pub crew: &'a Crew<'a>,
     /// The plans that were shown and approved.
     pub plans: &'a BTreeMap<ComponentName, Planned>,
-    /// The last good release of a component, where it is what ran before.
+    /// The last good release of each component, if it is the one that ran before.
     pub good: &'a BTreeMap<ComponentName, Target>,
-    /// How many components at once.
+    /// How many components are worked on at once.
     pub parallel: usize,
-    /// Whether the first failure ends it.
+    /// Whether the first failure stops the deployment.
     pub fail_fast: bool,
-    /// Whether an approval is bound to the plans: then no other plan is applied.
+    /// Whether an approval covers exactly these plans. If so, no other plan is applied.
     pub bound: bool,
 }
 
-/// What has to be asked while it goes on.
+/// Questions that come up while a deployment runs.
 pub trait Foresight: Sync {
-    /// Whether this plan, which is not the one that was shown before, may be applied. Asked from several threads.
+    /// Returns whether this plan may be applied, though it differs from the one that was shown
+    /// before. Called from several threads.
     fn agrees(&self, component: &ComponentName, made: &Made) -> bool;
 }
 
-/// Why a run does not go on.
+/// Why a run must not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    /// It is somebody else's, or over.
+    /// Another run took it over, or it has ended.
     Taken(String),
-    /// Whose it is cannot be told now.
+    /// It cannot be determined who owns the run.
     Unknown(String),
 }
 
-/// What became of a deployment.
+/// The result of a deployment.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How each component ended, in the deployment's order.
+    /// How each component ended, in the order of the deployment.
     pub results: Vec<RecordedResult>,
-    /// What failed, and why.
+    /// The failed steps.
     pub broken: BTreeMap<ComponentName, Broken>,
-    /// Why a component that failed was not brought back.
+    /// Why failed components were not rolled back.
     pub left: BTreeMap<ComponentName, String>,
-    /// The components whose plan had changed and was not agreed to.
+    /// The components whose plan had changed and was not accepted.
     pub refused: BTreeSet<ComponentName>,
-    /// Somebody else has taken the run over: nothing may be written about it.
+    /// Set if another runner took the run over. Nothing may be recorded about it then.
     pub lost: Option<String>,
-    /// Nothing more was begun, because it could not be told whether the run is still ours.
+    /// Set if no more steps were started because the owner of the run could not be determined.
     pub halted: Option<String>,
 }
 
 impl Report {
-    /// Whether all was done that was to be done.
+    /// Returns whether everything that was to be done was done.
     pub fn is_success(&self) -> bool {
         let done = |it: &RecordedResult| {
             matches!(
@@ -83,7 +86,7 @@ impl Report {
         self.lost.is_none() && self.results.iter().all(done)
     }
 
-    /// What failed, and why, a line each: `apply of api: exit status 3`.
+    /// Lists the failed steps, one line each: `apply of api: exit status 3`.
     pub fn failures(&self) -> Vec<String> {
         self.broken
             .iter()
@@ -92,9 +95,10 @@ impl Report {
     }
 }
 
-/// Makes all plans at once. A component without a command for it has none.
+/// Makes all plans at once. A component without a plan command has no plan.
 ///
-/// One that fails while another that comes before it is going to change is made later: it may only lack what is not there yet.
+/// If a plan fails while a component that it depends on is going to change, it is deferred until
+/// that component is deployed, because it may fail only for lack of that change.
 pub fn plan(
     deployment: &Deployment,
     (site, crew): (&Site<'_>, &Crew<'_>),
@@ -148,7 +152,8 @@ pub fn plan(
     plans
 }
 
-/// Verifies all components at once, and says which are well; what was not asked any more is left out.
+/// Verifies all components at once and returns which of them are healthy. Components that were not
+/// verified are left out.
 pub fn verify(
     deployment: &Deployment,
     (site, crew): (&Site<'_>, &Crew<'_>),
@@ -176,7 +181,7 @@ pub fn verify(
     fates.into_iter().filter_map(well).collect()
 }
 
-/// Has every component done at once, whatever the order between them.
+/// Works on every component at once, whatever the order between them.
 struct AtOnce<'a> {
     site: &'a Site<'a>,
     crew: &'a Crew<'a>,
@@ -203,7 +208,7 @@ impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
     fn ended(&mut self, _: &ComponentName, _: &Result<T, Broken>) {}
 }
 
-/// The components that are to be changed, without those that are to be destroyed.
+/// Returns the changed components, without those to destroy.
 fn changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
     deployment
         .components
@@ -211,6 +216,7 @@ fn changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
         .filter(|change| change.intent == Intent::Change)
 }
 
+/// Returns the change of a component.
 fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d ComponentChange> {
     deployment
         .components
@@ -218,7 +224,8 @@ fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d
         .find(|change| change.target.component == *component)
 }
 
-/// Where a change is worked on. What is destroyed is worked on as it runs: the new commit does not have it.
+/// Prepares the folders for a change. A component to destroy is prepared at the running commit,
+/// because the new one does not have it.
 fn piece(site: &Site<'_>, change: &ComponentChange) -> Result<Piece, SiteError> {
     let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
     let target = Target {
@@ -228,7 +235,7 @@ fn piece(site: &Site<'_>, change: &ComponentChange) -> Result<Piece, SiteError> 
     site.piece(target, change.from, "run")
 }
 
-/// A step that could not even begin.
+/// Returns the error of a component whose work could not begin.
 fn unready(error: Option<&SiteError>) -> Broken {
     let why = error.map_or_else(
         || "it is not in the deployment".to_owned(),
@@ -244,7 +251,7 @@ fn unready(error: Option<&SiteError>) -> Broken {
     }
 }
 
-/// A component's end with nothing more to say.
+/// Returns the result of a component, without details.
 pub fn reported(component: &ComponentName, outcome: Outcome) -> RecordedResult {
     let verification = VerificationResult::None;
     RecordedResult {

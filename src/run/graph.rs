@@ -1,18 +1,20 @@
-//! Which component waits for which: the part of the policy's `depends_on` that lies between the components of one deployment.
+//! The order of a deployment's components: the part of the policy's `depends_on` that lies between
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 
-/// Components, and for each of them those that come before it.
+/// Components, each with those that must come before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Graph {
     before: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
 }
 
 impl Graph {
-    /// The order between some components of a policy. One waits also for what it depends on through others that are not among them.
+    /// Builds the order between some components of a policy. A component also waits for those that
+    /// it depends on through components that are not part of the graph.
     pub fn new(policy: &Policy, among: &BTreeSet<ComponentName>) -> Self {
         Self {
             before: among
@@ -22,7 +24,7 @@ impl Graph {
         }
     }
 
-    /// The same components, none of which waits for another.
+    /// Builds a graph of these components in which none waits for another.
     pub fn without_order(among: &BTreeSet<ComponentName>) -> Self {
         Self {
             before: among
@@ -32,7 +34,7 @@ impl Graph {
         }
     }
 
-    /// The other way round: as things are taken down.
+    /// Returns the graph in reverse order, for removals and rollbacks.
     #[must_use]
     pub fn reversed(&self) -> Self {
         let mut before: BTreeMap<_, BTreeSet<ComponentName>> = self
@@ -48,18 +50,18 @@ impl Graph {
         Self { before }
     }
 
-    /// All components.
+    /// Returns all components.
     pub fn names(&self) -> impl Iterator<Item = &ComponentName> {
         self.before.keys()
     }
 
-    /// Those that come right before a component.
+    /// Returns the components that must come directly before a component.
     pub fn before(&self, name: &ComponentName) -> impl Iterator<Item = &ComponentName> {
         self.before.get(name).into_iter().flatten()
     }
 
-    /// For each component the length of the longest way from it to one that nobody waits for, itself counted: whoever has the
-    /// longest way ahead begins first.
+    /// Returns the length of the longest path from each component to a component that no other
+    /// waits for, counting both ends. The component with the longest path starts first.
     pub fn ways(&self) -> BTreeMap<&ComponentName, usize> {
         let mut ways: BTreeMap<&ComponentName, usize> =
             self.before.keys().map(|name| (name, 1)).collect();
@@ -68,7 +70,7 @@ impl Graph {
         for need in self.before.values().flatten() {
             *open.entry(need).or_default() += 1;
         }
-        // From the ends back, each once those that wait for it are known.
+        // Walks back from the last components. Each is visited once all that wait for it are known.
         let mut known: Vec<&ComponentName> = open
             .iter()
             .filter(|(_, open)| **open == 0)
@@ -91,7 +93,8 @@ impl Graph {
     }
 }
 
-/// What a component waits for among these: the nearest of them along each of its ways.
+/// Returns the components among these that a component waits for: the nearest on each path of
+/// dependencies.
 fn needs(
     policy: &Policy,
     among: &BTreeSet<ComponentName>,

@@ -1,8 +1,9 @@
-//! JUnit reports as in-toto's `test-result`
+//! Converts `JUnit` reports to in-toto's `test-result`
 //! (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
 //!
-//! A report is whatever a test, a fork or an attacker wrote: bounded, without a document type, and where it contradicts itself it
-//! counts as failed. JUnit has no standard; this reads what the common writers of it agree on.
+//! Reports are untrusted: they are bounded, may not have a document type, and count as failed if
+//! they contradict themselves. `JUnit` has no standard. This module reads what its common writers
+//! agree on.
 
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Map, Value, json};
@@ -13,54 +14,55 @@ use crate::domain::text::{Line, harmless};
 
 /// The largest report, in bytes.
 pub const MAX_REPORT: usize = 64 << 20;
-/// The most elements, texts and comments of a report.
+/// The most XML nodes in a report.
 const NODES: u32 = 2_000_000;
-/// How deep suites may lie in suites.
+/// The deepest nesting of suites.
 const DEPTH: usize = 32;
 /// The longest name of a test, in characters.
 const NAME: usize = 500;
-/// What the names of tests leave of an entry to everything else in it, in bytes.
+/// The bytes of an entry that are reserved for everything except test names.
 const REST: usize = 64 << 10;
-/// What the list of the reports may take of a predicate, in bytes.
+/// The most bytes that the list of reports may take in a predicate.
 const REPORTS: usize = MAX_PREDICATE / 2;
-/// What a name takes in an entry besides itself: its indent and the end of its line.
+/// The bytes that a name takes in an entry in addition to its own: its indent and the end of its
+/// line.
 const INDENT: usize = 12;
 
 /// Why a report cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JunitError {
-    /// Too long.
+    /// It is too long.
     #[error("it has more than {MAX_REPORT} bytes")]
     TooLarge,
-    /// Another encoding.
+    /// It is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
-    /// No XML, or XML with a document type, or too much of it.
+    /// It is not XML, has a document type, or has too many nodes.
     #[error("it is no XML that is read here: {0}")]
     Xml(#[from] roxmltree::Error),
-    /// XML of another kind.
+    /// It is another kind of XML document.
     #[error("it begins with <{0}>, and a JUnit report with <testsuites> or <testsuite>")]
     Root(String),
-    /// Suites in suites in suites.
+    /// Its suites are nested too deeply.
     #[error("its suites lie more than {DEPTH} deep in one another")]
     TooDeep,
-    /// A number that is none.
+    /// A count is not a number.
     #[error("{name}=\"{value}\" of a suite is no number")]
     Count {
         /// The attribute.
         name: &'static str,
-        /// What it says, made harmless.
+        /// Its value, safe to show.
         value: String,
     },
-    /// Nothing that went well or badly.
+    /// No test passed or failed.
     #[error("no test ran")]
     Nothing,
-    /// More reports than can be named.
+    /// There are too many reports to list.
     #[error("there are too many reports to name in one entry: attest them by suites")]
     TooMany,
 }
 
-/// How the tests of some reports went, by name, in their order.
+/// The results of the tests of some reports, by name, in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tests {
     passed: Vec<String>,
@@ -70,17 +72,18 @@ pub struct Tests {
     skipped: u64,
 }
 
-/// A predicate, and how many names it has no room for.
+/// A predicate, and how many names do not fit into it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Predicate {
     /// The predicate.
     pub map: Map<String, Value>,
-    /// The names that were left out.
+    /// How many names were left out.
     pub left_out: usize,
 }
 
 impl Tests {
-    /// Adds what a report says. `name` is what a failure that names no test is told under.
+    /// Adds the results of a report. `name` is the report's name, used for failures that name no
+    /// test.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), JunitError> {
         if bytes.len() > MAX_REPORT {
             return Err(JunitError::TooLarge);
@@ -99,7 +102,8 @@ impl Tests {
         let before = self.failed.len();
         let claimed = self.suites(root)?;
         if claimed > 0 && self.failed.len() == before {
-            // The suites know of failures, and no test does: of a suite that could not even begin, say.
+            // The suites count failures, but no test has one, for example because a suite could not
+            // start.
             self.failed.push(plain(&format!(
                 "{name}: {claimed} failures that name no test"
             )));
@@ -107,7 +111,7 @@ impl Tests {
         Ok(())
     }
 
-    /// Walks the suites. Returns the most failures that any of them counts.
+    /// Walks the suites. Returns the largest count of failures that any of them states.
     fn suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
         let (mut claimed, mut open) = (0, vec![(root, 0)]);
         while let Some((suite, depth)) = open.pop() {
@@ -130,6 +134,7 @@ impl Tests {
         Ok(claimed)
     }
 
+    /// Adds the result of one test case.
     fn case(&mut self, case: Node<'_, '_>) {
         let has = |names: &[&str]| {
             case.children()
@@ -153,7 +158,7 @@ impl Tests {
         }
     }
 
-    /// What in-toto calls the result of it all.
+    /// Returns in-toto's word for the whole result.
     pub fn result(&self) -> &'static str {
         match (self.failed.is_empty(), self.warned.is_empty()) {
             (false, _) => "FAILED",
@@ -162,7 +167,8 @@ impl Tests {
         }
     }
 
-    /// The predicate. Where there is no room for every name, those that failed come first, and the numbers tell of all.
+    /// Builds the predicate. If not all names fit, failed tests come first, and the counts cover
+    /// all tests.
     pub fn predicate(
         &self,
         reports: &[(String, Digest)],
@@ -206,16 +212,16 @@ impl Tests {
     }
 }
 
-/// What is left for names.
+/// The room that is left for names.
 struct Room {
-    /// Of the entry as it is signed, where each name is a line.
+    /// In the entry as it is signed, in which each name is a line.
     entry: usize,
-    /// Of the predicate, without white space.
+    /// In the predicate without white space.
     predicate: usize,
 }
 
 impl Room {
-    /// Makes room for a name, if there is any left.
+    /// Takes room for a name. Returns whether there was enough.
     fn take(&mut self, name: &str) -> bool {
         let length = size(&name) + 1;
         let left = (
@@ -230,11 +236,13 @@ impl Room {
     }
 }
 
-/// The bytes that a value takes without white space. What has no spelling takes more than there is.
+/// Returns the bytes that a value takes without white space. A value that cannot be written counts
+/// as too large.
 fn size(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(MAX_PREDICATE, |bytes| bytes.len())
 }
 
+/// Reads a count of a suite. A missing one is 0.
 fn count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
     match suite.attribute(name).map(str::trim) {
         None | Some("") => Ok(0),
@@ -245,7 +253,7 @@ fn count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
     }
 }
 
-/// What a case or a suite is called: `classname.name`.
+/// Returns the name of a case or a suite: `classname.name`.
 fn title(node: Node<'_, '_>) -> String {
     let parts = ["classname", "name"]
         .into_iter()
@@ -261,7 +269,7 @@ fn title(node: Node<'_, '_>) -> String {
     }
 }
 
-/// A name as one plain line.
+/// Returns a name as one plain line.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     harmless(&words.join(" ")).chars().take(NAME).collect()

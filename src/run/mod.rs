@@ -1,4 +1,4 @@
-//! What a deployment consists of, worked out from what runs and from the commit; how it is carried out, and who is told of it.
+//! Works out what a deployment consists of, carries it out, and sends notifications about it.
 
 pub mod build_deployment;
 pub mod cancellation;

@@ -1,7 +1,8 @@
-//! Tells people and programs what happens: `notify` of the policy.
+//! Sends notifications to the channels in the policy's `notify`.
 //!
-//! Nobody waits for them: each of those who are told has a thread and a queue of its own, what fails is tried again with growing pauses while
-//! the run goes on, and what did not arrive in the end is given back, for the run to tell. Nothing here can fail a deployment.
+//! A run never waits for them: each channel has its own thread and queue. Failed attempts are
+//! retried with growing pauses while the run continues, and what was not delivered in the end is
+//! returned, for the run to report. Nothing here can fail a deployment.
 
 mod cloudevents;
 mod event;
@@ -22,9 +23,10 @@ use worker::Worker;
 use crate::clock::{self, Deadline};
 use crate::domain::policy::{Channel, Command, Event, Format, Notify};
 
-/// What runs the policy's commands. Called from other threads, which outlive whoever made them.
+/// Runs the policy's commands. Called from other threads, which may outlive the caller.
 pub trait Commands: Send + Sync + 'static {
-    /// Runs a command with this on its standard input and these variables besides the usual ones. The error says why it failed, and no secret.
+    /// Runs a command with this standard input and these variables in addition to the usual ones.
+    /// The error says why it failed and contains no secret.
     fn tell(
         &self,
         command: &Command,
@@ -32,20 +34,21 @@ pub trait Commands: Send + Sync + 'static {
         variables: &[(&'static str, String)],
     ) -> Result<(), String>;
 
-    /// What a command prints: a secret. The error says why it failed, and not what it printed.
+    /// Returns what a command prints, which is a secret. The error says why it failed and contains
+    /// no output.
     fn secret(&self, command: &Command) -> Result<String, String>;
 }
 
-/// How long things may take.
+/// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// One attempt to post a message.
+    /// For one attempt to post a message.
     pub attempt: Duration,
-    /// The pause after a first failure; each further one is twice as long.
+    /// The pause after a first failure. It doubles with each further one.
     pub pause: Duration,
-    /// The longest pause that is chosen here; a service may ask for a longer one.
+    /// The longest pause that is chosen here. A service may ask for a longer one.
     pub longest: Duration,
-    /// How long the end of a run waits for what is not told yet.
+    /// How long the end of a run waits for undelivered messages.
     pub finish: Duration,
 }
 
@@ -61,14 +64,14 @@ impl Default for Limits {
     }
 }
 
-/// What could not be told.
+/// A notification that was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// To whom, in words that hold no secret.
+    /// The channel, in words that contain no secret.
     pub to: String,
-    /// What.
+    /// The event.
     pub event: Event,
-    /// Why not.
+    /// The cause.
     pub why: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -93,9 +96,9 @@ impl fmt::Display for Undelivered {
 
 /// Why an attempt failed.
 enum Failure {
-    /// Trying again helps nothing.
+    /// A retry cannot help.
     Final(String),
-    /// It may work later; a service may say when.
+    /// A retry may succeed. A service may say when.
     Later {
         why: String,
         after: Option<Duration>,
@@ -103,6 +106,7 @@ enum Failure {
 }
 
 impl Failure {
+    /// Makes a failure that may be retried at any time.
     fn later(why: impl Into<String>) -> Self {
         Self::Later {
             why: why.into(),
@@ -111,23 +115,23 @@ impl Failure {
     }
 }
 
-/// Something to be told, ready to be sent.
+/// A message, ready to be sent.
 struct Message {
     event: Event,
     media_type: &'static str,
     body: Vec<u8>,
-    /// For commands.
+    /// The environment variables, for a command.
     variables: Vec<(&'static str, String)>,
 }
 
-/// Tells of the events of a run.
+/// Sends notifications about the events of a run.
 pub struct Notifier {
     workers: Vec<(Notify, Worker)>,
     limits: Limits,
 }
 
 impl Notifier {
-    /// For those whom the environment's policy names.
+    /// Starts a worker for each channel in the environment's policy.
     pub fn new(notify: &[Notify], commands: &Arc<dyn Commands>, limits: Limits) -> Self {
         let many = notify.len() > 1;
         let worker = |(at, notify): (usize, &Notify)| {
@@ -148,7 +152,7 @@ impl Notifier {
         }
     }
 
-    /// Hands a notice to everyone who is to be told of its event, and returns at once.
+    /// Queues a notice for every channel that wants its event, and returns immediately.
     pub fn send(&self, notice: &Notice) {
         for (notify, worker) in &self.workers {
             if !notify.on.contains(&notice.event) {
@@ -160,7 +164,8 @@ impl Notifier {
         }
     }
 
-    /// Waits a little for what is still to be told, tries it once more at once, and gives back what could not be.
+    /// Waits a short while for the queues, with one more attempt for each message, and returns what
+    /// was not delivered.
     pub fn finish(self) -> Vec<Undelivered> {
         let end = Deadline::after(self.limits.finish);
         for (_, worker) in &self.workers {
@@ -174,7 +179,7 @@ impl Notifier {
 }
 
 impl Drop for Notifier {
-    /// Without a finish nothing more is tried, and the threads end.
+    /// Ends the threads. Without [`Self::finish`], nothing more is tried.
     fn drop(&mut self) {
         for (_, worker) in &self.workers {
             worker.end(Deadline::after(Duration::ZERO));
@@ -182,6 +187,7 @@ impl Drop for Notifier {
     }
 }
 
+/// Makes the messages that a channel gets for a notice.
 fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     let message = |media_type, body| Message {
         event: notice.event,
@@ -216,7 +222,8 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     }
 }
 
-/// What a command sees of a notice. Absent is empty, so that `set -u` helps those who write one.
+/// Returns the environment variables for a notice. A missing value is empty, so that `set -u` is
+/// safe.
 fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
     fn text(value: Option<&impl ToString>) -> String {
         value.map(ToString::to_string).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! How each component of a deployment ended, worked out from one word about the whole and, where they differ, words about some.
+//! Works out how each component of a deployment ended, from one reported outcome for the whole and,
+//! if some components differ, outcomes for those.
 
 use std::collections::BTreeMap;
 
@@ -9,50 +10,51 @@ use crate::domain::entry::{
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 
-/// A word about the whole, or about one component.
+/// An outcome reported for the whole deployment or for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
-    /// What was to be done was done.
+    /// It was deployed or removed as planned.
     Succeeded,
-    /// It was not, and what changed components run is as it was.
+    /// It was not, and the previous version is still running.
     Failed,
-    /// It was not, and what ran before was brought back.
+    /// It was not, and the previous version was restored.
     RolledBack,
     /// It was not attempted.
     Skipped,
 }
 
-/// What was said.
+/// The reported outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    /// Of the whole.
+    /// The outcome of the whole deployment.
     pub outcome: Word,
-    /// Of some components, which it wins for.
+    /// Outcomes of single components, which take precedence.
     pub outcomes: BTreeMap<ComponentName, Word>,
-    /// What a check of those that succeeded said.
+    /// The verification result of the components that succeeded.
     pub verification: VerificationResult,
-    /// What a check of some components said, which wins for them.
+    /// Verification results of single components, which take precedence.
     pub verifications: BTreeMap<ComponentName, VerificationResult>,
 }
 
-/// Why a word cannot be said of a deployment.
+/// Why a report does not fit a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomeError {
-    /// Nothing was to be changed.
+    /// No component was to be changed.
     #[error("nothing was to be changed, so nothing can have failed")]
     NothingChanged,
-    /// A word about what is not in the deployment, or rides along.
+    /// The report is about a component that is not in the deployment, or is unchanged by it.
     #[error("{0} was not to be changed by the deployment, so nothing can be said of it")]
     NotChanged(ComponentName),
-    /// There is nothing to go back to.
+    /// The component has no previous version to return to.
     #[error("nothing of {0} ran before, so it cannot have been rolled back: it failed")]
     NothingBefore(ComponentName),
-    /// A failure that works.
+    /// A failed component was reported as verified.
     #[error("only a success passes its verification")]
     Verification,
 }
 
-/// How each component ended. What rides along is skipped where the deployment failed, because it was not deployed either.
+/// Returns how each component ended. Unchanged components are skipped if the deployment failed,
+/// because the commit was not deployed as a whole.
 pub fn results(
     components: &[ComponentChange],
     said: &Said,
@@ -93,6 +95,7 @@ pub fn results(
         .collect()
 }
 
+/// Returns how one component ended. `culprit` is the first component that failed.
 fn one(
     change: &ComponentChange,
     word: Word,
@@ -141,7 +144,7 @@ fn one(
     })
 }
 
-/// The same with what each was to become, as a `finish` says it.
+/// Adds what each component was to become, for a `finish` entry.
 pub fn ended(components: &[ComponentChange], results: Vec<RecordedResult>) -> Vec<ComponentResult> {
     let pairs = components.iter().zip(results);
     pairs
@@ -149,7 +152,7 @@ pub fn ended(components: &[ComponentChange], results: Vec<RecordedResult>) -> Ve
         .collect()
 }
 
-/// The end of a run, with what its start said; without a status and logs.
+/// Builds the `finish` of a run from its start and the results, without a status and logs.
 pub fn finish(
     start: u64,
     run: RunId,
@@ -205,7 +208,8 @@ mod tests {
         }
     }
 
-    /// A failure must not move what only rode along, and a rollback says where it went.
+    /// A failure does not count unchanged components as deployed, and a rollback records the
+    /// restored commit.
     #[test]
     fn words_and_components() {
         use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded, Unchanged};
@@ -239,7 +243,8 @@ mod tests {
         );
     }
 
-    /// One component's failure is not the others': what went well runs, and what waited for the failure was skipped.
+    /// One component's failure does not change the outcome of the others. Those that waited for it
+    /// are skipped.
     #[test]
     fn words_about_some() {
         let all = ["api", "db", "web"].map(|name| change(name, Intent::Change, true));
@@ -274,7 +279,7 @@ mod tests {
         }
     }
 
-    /// What cannot have happened is not signed.
+    /// Impossible reports are refused, so they are never signed.
     #[test]
     fn impossible_words() {
         let new = [change("api", Intent::Change, false)];

@@ -1,6 +1,7 @@
-//! What the rules would say of a deployment, before anybody signs: for `check`, and for the way of a commit that `show` tells.
+//! Asks the rules about a deployment before anything is signed: for `check`, and for `show`, which
+//! lists how far a commit has come.
 //!
-//! The very function that decides for a writer answers here, on the ledgers as of the last fetch.
+//! It uses the function that decides for a writer, on the ledgers as of the last fetch.
 
 use super::build_deployment::{ComposeError, DeploymentSpec, compose};
 use crate::clock;
@@ -13,17 +14,17 @@ use crate::git::repo::Repository;
 use crate::ledger::Project;
 use crate::ledger::writer::{AppendError, Draft, Manner, Stopped, Writer};
 
-/// What would be asked for, and what the rules say.
+/// A deployment and what the rules decide about it.
 #[derive(Debug)]
 pub struct Answer {
     /// The entry that would be written.
     pub statement: Statement,
-    /// What the rules say of it.
+    /// The verdict of the rules.
     pub verdict: Verdict,
 }
 
 impl Answer {
-    /// The deployment that was asked about.
+    /// Returns the deployment.
     pub fn deployment(&self) -> Option<&Deployment> {
         self.statement.deployment()
     }
@@ -32,18 +33,18 @@ impl Answer {
 /// Why the rules could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// It cannot be said what would be deployed.
+    /// The content of the deployment could not be worked out.
     #[error(transparent)]
     Compose(#[from] ComposeError),
     /// The facts could not be read.
     #[error(transparent)]
     Facts(#[from] AppendError),
-    /// Nobody is in force to ask.
+    /// No policy is in force.
     #[error("no policy is in force")]
     NoPolicy,
 }
 
-/// Who asks, where.
+/// Asks the rules about deployments in a repository.
 pub struct Asker<'a> {
     /// The repository.
     pub repository: &'a Repository,
@@ -54,7 +55,7 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// What the rules would say if this person started the deployment now.
+    /// Returns what the rules would decide if this person started the deployment now.
     pub fn start(&self, by: &Person, wish: &DeploymentSpec<'_>) -> Result<Answer, AskError> {
         let writer = Writer {
             repository: self.repository,
@@ -72,7 +73,7 @@ impl Asker<'_> {
             let policy = view.policy.ok_or(AskError::NoPolicy)?;
             let mut deployment = compose(view, policy, wish)?;
             deployment.expires = expiry(wish.rules);
-            // Nobody will ever see this run.
+            // The entry is never written, so any run id will do.
             let start = Start {
                 run: RunId([0; 16]),
                 deployment,
@@ -91,14 +92,14 @@ impl Asker<'_> {
     }
 }
 
-/// An ephemeral environment lives as long as it may unless somebody says otherwise.
+/// Returns when an ephemeral environment expires by default: after its longest lifetime.
 fn expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
     rules
         .ephemeral
         .map(|ephemeral| clock::now().plus(ephemeral.ttl))
 }
 
-/// Who would start such a deployment where nobody says: the first of those who may.
+/// Returns the first person who may start such a deployment, as the default deployer.
 pub fn first_deployer(rules: &Environment, kind: DeploymentKind) -> Option<&Person> {
     let members = match kind {
         DeploymentKind::Rollback => &rules.rollback_by,

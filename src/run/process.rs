@@ -1,8 +1,9 @@
-//! Runs one command of the policy: a cleared environment, a process group of its own, a bounded time, and output that is masked,
-//! bounded and harmless before anybody sees it.
+//! Runs one command of the policy: with a cleared environment, its own process group, a time limit,
+//! and output that is masked, bounded and safe to show.
 //!
-//! What a command leaves running when it ends well, such as a server, is left alone; what runs out of time is ended with everything that
-//! it started in its group. No memory grows with what a command prints.
+//! Processes that a successful command leaves running, such as a server, are not touched. A command
+//! that exceeds its time limit is ended together with its process group. Memory use does not grow
+//! with the output.
 
 mod mask;
 mod output;
@@ -27,67 +28,68 @@ use super::cancellation::Stop;
 use crate::clock::{Deadline, limit};
 use crate::signing::process_hardening;
 
-/// So much of what a command prints is kept for people to read.
+/// How much of a command's output is kept for people to read, in bytes.
 pub const KEEP: usize = 256 << 10;
-/// How long a command that is asked to end may take before it is killed.
+/// How long a command may take to end after `SIGTERM`, before it is killed.
 const MERCY: Duration = Duration::from_secs(10);
-/// How long to wait for the rest of the output once a command has ended: what it left running may hold its output open for ever.
+/// How long to wait for more output after a command has ended. A process that it left running may
+/// keep its output open permanently.
 const REST: Duration = Duration::from_millis(200);
-/// How often it is looked whether the command has ended or is to be ended, while it prints nothing.
+/// How often to check whether the command has ended or is to be ended while it prints nothing.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long to wait for the end of a command that has closed its output.
+/// How long to sleep between checks for the end of a command that has closed its output.
 const SOON: Duration = Duration::from_millis(1);
 
-/// Sees a line as it comes, masked and not yet harmless: see [`Mask::clean`].
+/// Receives each line as it is printed, masked but not yet safe to show: see [`Mask::clean`].
 pub type Line<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
 
-/// What to run.
+/// The program to run.
 #[derive(Debug, Clone, Copy)]
 pub enum Program<'a> {
-    /// A text for `sh -c`.
+    /// A script for `sh -c`.
     Shell(&'a str),
-    /// A program and its arguments; never empty.
+    /// A program and its arguments. Never empty.
     Direct(&'a [OsString]),
 }
 
 /// A command to be run.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
-    /// What.
+    /// The program.
     pub program: Program<'a>,
-    /// Where.
+    /// Its working directory.
     pub folder: &'a Path,
-    /// All that its environment holds.
+    /// Its whole environment.
     pub variables: &'a BTreeMap<String, OsString>,
-    /// What it reads from standard input.
+    /// Its standard input.
     pub input: &'a [u8],
-    /// How long it may take; as long as it likes without.
+    /// Its time limit, if any.
     pub timeout: Option<Duration>,
-    /// How much of its standard output is kept in memory, in bytes.
+    /// How many bytes of its standard output are kept in memory.
     pub keep: usize,
-    /// What is blotted out of its output.
+    /// Masks secrets in its output.
     pub mask: &'a Mask,
-    /// Where its output is kept: appended, made harmless.
+    /// The file to which its output is appended, made safe to show.
     pub log: Option<&'a Path>,
-    /// Sees each line as it comes.
+    /// Receives each line as it is printed.
     pub line: Option<&'a Line<'a>>,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// By itself, with this status.
+    /// It exited with this status.
     Exited(u8),
-    /// By a signal of somebody else's.
+    /// Another process ended it with this signal.
     Signalled(i32),
-    /// It ran out of time, and its process group was ended.
+    /// It exceeded its time limit, and its process group was ended.
     TimedOut,
-    /// Everything was to end, and so its process group was.
+    /// The run was cancelled, and its process group was ended.
     Stopped,
 }
 
 impl End {
-    /// Whether it did what it should.
+    /// Returns whether it exited with status 0.
     pub fn is_success(self) -> bool {
         self == Self::Exited(0)
     }
@@ -104,7 +106,7 @@ impl std::fmt::Display for End {
     }
 }
 
-/// What a command left.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub struct Ran {
     /// How it ended.
@@ -113,12 +115,12 @@ pub struct Ran {
     pub printed: Printed,
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 ///
 /// # Errors
-/// It could not be started, or its output could not be read or kept.
+/// The command could not be started, or its output could not be read or stored.
 pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
-    // A key may be in our environment even where none is used.
+    // The environment of this process may hold a key even if none is used.
     process_hardening::shut();
     let mut output = Output::new(job)?;
     let mut child = start(job)?;
@@ -134,7 +136,7 @@ pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
     if end.is_err() {
         running.signal(Signal::KILL);
     }
-    // It has ended, or was killed: this gives its number back and does not wait.
+    // The process has ended or was killed, so this only reaps it and does not wait.
     let status = child.wait()?;
     let end = match end? {
         Some(end) => end,
@@ -149,6 +151,7 @@ pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
     })
 }
 
+/// Starts a command.
 fn start(job: &Job<'_>) -> io::Result<Child> {
     let mut command = match job.program {
         Program::Shell(text) => {
@@ -179,7 +182,8 @@ fn start(job: &Job<'_>) -> io::Result<Child> {
         .spawn()
 }
 
-/// A file without a name: a pipe would block on a command that does not read.
+/// Returns an unnamed file with these bytes. A pipe would block on a command that does not read its
+/// input.
 fn as_file(bytes: &[u8]) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     file.write_all(bytes)?;
@@ -187,6 +191,7 @@ fn as_file(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Returns the process group of a command, which it leads.
 fn group_of(child: &Child) -> io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
@@ -194,17 +199,19 @@ fn group_of(child: &Child) -> io::Result<Pid> {
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// A command on its way.
+/// A running command.
 struct Running {
-    /// Its process, which is the first of its group and is not given back before the end: its number stays its own.
+    /// The process, which leads its group. It is reaped only at the end, so that its number is not
+    /// reused before.
     group: Pid,
-    /// Standard output and standard error, until their ends.
+    /// Standard output and standard error, until they are closed.
     pipes: [Option<OwnedFd>; 2],
     ended: bool,
 }
 
 impl Running {
-    /// Reads until the command has ended; says how, unless it ended by itself.
+    /// Reads output until the command has ended. Returns why it was ended, or `None` if it ended by
+    /// itself.
     fn oversee(
         &mut self,
         timeout: Option<Duration>,
@@ -235,7 +242,7 @@ impl Running {
             self.ended = has_ended(self.group)?;
         }
         if asked.is_some() {
-            // What it started and what did not go by itself.
+            // Also end remaining processes of its group.
             self.signal(Signal::KILL);
         }
         let rest = Deadline::after(REST);
@@ -245,13 +252,13 @@ impl Running {
         Ok(asked.map(|(why, _)| why))
     }
 
-    /// Reads what is there, or waits for it so long.
+    /// Reads available output, or waits for some for up to `wait`.
     fn read(&mut self, wait: Duration, output: &mut Output<'_>) -> io::Result<()> {
         let open = self.pipes.iter().flatten();
         let mut polled: Vec<PollFd<'_>> =
             open.map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
         if polled.is_empty() {
-            // It has closed its output, as one does that is about to end.
+            // The command has closed its output and is probably about to end.
             std::thread::sleep(SOON);
             return Ok(());
         }
@@ -281,12 +288,12 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        // A group of which nothing is left cannot be ended any more than it is.
+        // The call fails if no process of the group is left.
         let _ = kill_process_group(self.group, signal);
     }
 }
 
-/// Whether the process has ended; it is not given back by this.
+/// Returns whether the process has ended. Does not reap it.
 fn has_ended(process: Pid) -> io::Result<bool> {
     let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     Ok(waitid(WaitId::Pid(process), how)?.is_some())

@@ -1,8 +1,10 @@
-//! What another policy would have said of past deployments: each one is judged again, on what was there when it was made.
+//! Judges past deployments again under another policy, on the facts as they were when each was
+//! made.
 //!
-//! It is judged as an honest client would have made it under that policy: with the approvals, the version and the artifacts that it
-//! asks for. What came before it stays as it was, even where the other policy would have refused that too. Who signed with which key
-//! was settled then and is not asked again; which files belong to a component is taken as it was then.
+//! Each deployment is judged as an honest client would have made it under that policy: with the
+//! approvals, the version and the artifacts that it requires. Earlier entries stay as they were,
+//! even if the other policy would have refused them too. Signatures were checked at the time and
+//! are not checked again. The files that belong to a component are those of the time.
 
 mod log;
 mod rejudge;
@@ -23,36 +25,36 @@ use crate::ledger::{Project, Tips};
 use log::{Log, Place};
 use rejudge::{Met, Past};
 
-/// How many deployments one thread judges in one go.
+/// How many deployments a thread judges in one batch.
 const STRETCH: usize = 200;
 
-/// What is replayed, and how.
+/// What to replay, and how.
 pub struct Plan<'a> {
-    /// The policy that is tried.
+    /// The policy to try.
     pub proposal: &'a Policy,
-    /// The policy in force today: whether it would refuse the same.
+    /// The policy in force today, to tell whether it would refuse the same.
     pub in_force: &'a Policy,
-    /// Nothing older than this.
+    /// Leaves out older deployments.
     pub since: Option<Time>,
-    /// At most so many cases of each sort are kept, the newest.
+    /// The most cases of each sort that are kept. The newest are.
     pub number: usize,
 }
 
-/// A past deployment of which the other policy says something else.
+/// A past deployment on which the other policy decides differently.
 #[derive(Debug)]
 pub struct Case {
     /// Its entry: a start or a record.
     pub id: EntryId,
-    /// What it says.
+    /// The statement of the entry.
     pub statement: Statement,
-    /// What the other policy says of it.
+    /// The other policy's verdict.
     pub verdict: Verdict,
     /// Whether the policy in force would refuse it as well.
     pub in_force_too: bool,
 }
 
 impl Case {
-    /// Newest first; of the same moment, by place.
+    /// Returns the sort key: newest first, then by ledger and position.
     fn order(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
         let statement = &self.statement;
         (
@@ -63,21 +65,22 @@ impl Case {
     }
 }
 
-/// How many deployments there were in a ledger, and of how many the other policy says something else.
+/// How many deployments a ledger has, and on how many the other policy decides differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// All that were looked at.
+    /// All deployments that were judged.
     pub deployments: usize,
-    /// It would have refused so many that went in.
+    /// Accepted at the time, refused by the other policy.
     pub refused: usize,
-    /// It would have let in so many that the rules of then refuse, such as those that needed the glass broken.
+    /// Accepted by the other policy, but refused by the rules of the time, for example without the
+    /// break-glass that it was made with.
     pub allowed: usize,
-    /// Of so many it cannot be told.
+    /// Undecidable under the other policy.
     pub untold: usize,
 }
 
 impl Count {
-    /// The sum of both.
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -89,22 +92,23 @@ impl Count {
     }
 }
 
-/// What a replay found.
+/// The result of a replay.
 #[derive(Debug, Default)]
 pub struct Replayed {
-    /// The counts by ledger, of each ledger of an environment that there is.
+    /// The counts of each environment's ledger.
     pub counts: BTreeMap<LedgerName, Count>,
     /// How many deployments each rule would have refused.
     pub rules: BTreeMap<Rule, usize>,
-    /// The newest that would have been refused.
+    /// The newest deployments that would have been refused.
     pub refused: Vec<Case>,
-    /// The newest that would have been let in.
+    /// The newest deployments that would have been accepted.
     pub allowed: Vec<Case>,
-    /// The newest of which it cannot be told.
+    /// The newest deployments for which there is no decision.
     pub untold: Vec<Case>,
 }
 
 impl Replayed {
+    /// Adds another result, and keeps the newest `number` cases of each sort.
     fn merge(mut self, other: Self, number: usize) -> Self {
         for (ledger, count) in other.counts {
             let own = self.counts.entry(ledger).or_default();
@@ -125,6 +129,7 @@ impl Replayed {
         self
     }
 
+    /// Adds one judged deployment.
     fn take(&mut self, outcome: Judged) {
         let ledger = match &outcome {
             Judged::Same(ledger) => ledger.clone(),
@@ -161,19 +166,20 @@ impl Replayed {
     }
 }
 
-/// What became of one deployment.
+/// The result of judging one deployment again.
 enum Judged {
-    /// As then.
+    /// The decision is the same as at the time.
     Same(LedgerName),
     Refused(Case),
     Allowed(Case),
     Untold(Case),
 }
 
-/// Replays the ledgers of all environments, on all processors. It is for ledgers whose entries were verified.
+/// Replays the ledgers of all environments, on all processors. Their entries must have been
+/// verified before.
 ///
 /// # Errors
-/// A ledger that cannot be read.
+/// A ledger cannot be read.
 pub fn replay(
     repository: &Repository,
     project: &Project,
@@ -213,7 +219,7 @@ pub fn replay(
     Ok(begun.merge(judged, plan.number))
 }
 
-/// Judges one deployment under the policy of then, and under the other.
+/// Judges one deployment under the policy of the time and under the other.
 fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
     let met = past.meet(ledger, place)?;
     let then = met.as_then();
@@ -232,7 +238,8 @@ fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
             Judged::Refused(case(met, now, in_force_too))
         }
         (Decision::Allowed, Decision::CannotTell) => Judged::Untold(case(met, now, false)),
-        // Who broke the glass was let in for that alone: would it have been needed?
+        // A deployment with a break-glass was accepted only for that: check whether it would still
+        // need it.
         _ => match met.unbroken() {
             Some(unbroken) if unbroken.as_then().decision() == Decision::Refused => {
                 let without = unbroken.under(&unbroken.policies.proposal);

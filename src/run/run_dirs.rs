@@ -1,6 +1,8 @@
-//! The folders of a run: one read-only checkout of each commit, a scratch folder and a log for each component.
+//! The folders of a run: a read-only checkout of each commit, and a scratch folder and a log for
+//! each component.
 //!
-//! All but the logs is gone at the end. The logs stay in the repository's git folder, those of the newest runs.
+//! Everything except the logs is removed at the end. The logs of the newest runs stay in the
+//! repository's git folder.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,28 +19,28 @@ use crate::domain::name::EnvName;
 use crate::domain::policy::{Policy, timestamp};
 use crate::git::Repository;
 
-/// The logs of so many runs are kept.
+/// How many runs' logs are kept.
 const RUNS: usize = 20;
-/// Where they are kept, in the git folder.
+/// Their folder, in the git folder.
 const LOGS: &str = "git-deploy/logs";
 
-/// Why a folder could not be made ready.
+/// Why a folder could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// The files of a commit.
+    /// A commit could not be checked out.
     #[error("cannot check out {}: {source}", commit.short())]
     Checkout {
         /// The commit.
         commit: CommitId,
-        /// Why.
+        /// The cause.
         source: crate::git::Error,
     },
-    /// A folder or its permissions.
+    /// A folder or its permissions could not be changed.
     #[error("cannot make {path} ready: {source}")]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -53,7 +55,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// For a run in this environment.
+    /// Creates the folders for a run in this environment.
     pub fn new(
         repository: &'a Repository,
         policy: &'a Policy,
@@ -87,12 +89,13 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Where the logs are.
+    /// Returns the folder of the logs.
     pub fn logs(&self) -> &Path {
         &self.logs
     }
 
-    /// A component at a commit, ready for its commands. `name` tells the stages of one component apart.
+    /// Prepares a component at a commit for its commands. `name` distinguishes the stages of one
+    /// component.
     pub fn piece(
         &self,
         target: Target,
@@ -116,7 +119,8 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Where a component's commands run: in the folder that its first path names, or that the file is in which it names.
+    /// Returns the folder in which a component's commands run: its first path, or the folder of the
+    /// file that this path names.
     fn home(&self, checkout: &Path, target: &Target) -> PathBuf {
         let paths = self
             .policy
@@ -129,7 +133,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The files of a commit, which nothing may change.
+    /// Checks out a commit, read-only, and returns the folder.
     pub fn checkout(&self, commit: CommitId) -> Result<PathBuf, SiteError> {
         if let Some(known) = self.checkouts.borrow().get(&commit) {
             return Ok(known.clone());
@@ -152,9 +156,10 @@ impl<'a> Site<'a> {
 }
 
 impl Drop for Site<'_> {
+    /// Makes all folders writable, so that they can be removed.
     fn drop(&mut self) {
-        // Not only the checkouts: tools make folders of their own read-only, too. What cannot be removed is left to whoever clears the
-        // temporary folder.
+        // Not only the checkouts: tools make folders of their own read-only, too. Folders that
+        // cannot be removed stay in the temporary folder.
         for folder in walkdir::WalkDir::new(self.root.path())
             .into_iter()
             .filter_map(Result::ok)
@@ -181,12 +186,12 @@ fn permit(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the logs of old runs: their names begin with the time.
+/// Removes the logs of old runs. Their names begin with the time.
 fn tidy(all: &Path) {
     let Ok(found) = fs::read_dir(all) else { return };
     let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
     runs.sort();
-    // Another run may be at it: what is gone is gone.
+    // Another run may be removing the same folders.
     runs.iter()
         .rev()
         .skip(RUNS)

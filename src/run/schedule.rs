@@ -1,6 +1,8 @@
-//! Does something with each component of a graph: in its order, as many at once as may be, the longest way ahead first.
+//! Works on each component of a graph: in its order, with a limit on how many run at once, the
+//! longest path first.
 //!
-//! What is decided is decided on the caller's thread, between the pieces of work; the work itself runs on others.
+//! Decisions are made on the caller's thread, between the pieces of work. The work itself runs on
+//! other threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
@@ -8,51 +10,52 @@ use std::sync::mpsc;
 use super::graph::Graph;
 use crate::domain::name::ComponentName;
 
-/// What became of a component.
+/// The result of one component's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate<T, E> {
-    /// It was done.
+    /// The work succeeded.
     Done(T),
-    /// It was begun and failed.
+    /// The work started and failed.
     Failed(E),
-    /// It was not begun, because this one before it failed or was not begun either for its sake.
+    /// It did not start, because this component failed. It comes before, directly or not.
     After(ComponentName),
-    /// It was not begun, because nothing was any more.
+    /// It did not start, because no new work did.
     NotBegun,
 }
 
-/// What the caller has to say between the pieces of work.
+/// The caller's decisions between the pieces of work.
 pub trait Foreman<J, T, E> {
-    /// Whether anything new is begun at all.
+    /// Returns whether new work starts at all.
     fn goes_on(&mut self) -> bool;
 
     /// Prepares the work on a component whose turn it is.
     ///
     /// # Errors
-    /// It cannot be begun: it has failed.
+    /// The work cannot start: the component has failed.
     fn begin(&mut self, component: &ComponentName) -> Result<J, E>;
 
-    /// Whether work that has begun may go on: asked from it, before it does what must not be done in vain.
+    /// Checks whether work that has started may continue. The work asks before it does anything
+    /// that must not be done needlessly.
     ///
     /// # Errors
-    /// It may not: it has failed.
+    /// It may not: the component has failed.
     fn may_go_on(&mut self, component: &ComponentName) -> Result<(), E>;
 
-    /// Hears how it ended, before anything that waits for it begins.
+    /// Handles the result of a component, before any component that waits for it starts.
     fn ended(&mut self, component: &ComponentName, result: &Result<T, E>);
 }
 
-/// What a piece of work asks, on its way, whether it may go on. The caller's thread answers.
+/// Lets work that is running ask whether it may continue. The caller's thread answers.
 pub struct Leave<'n, T, E> {
     name: &'n ComponentName,
     caller: mpsc::Sender<News<'n, T, E>>,
 }
 
 impl<T, E> Leave<'_, T, E> {
-    /// Asks.
+    /// Asks whether the work may continue, and waits for the answer.
     ///
     /// # Errors
-    /// It may not; without a reason where nobody answers.
+    /// The work may not continue. There is no reason if the caller's thread has ended.
     pub fn ask(&self) -> Result<(), Option<E>> {
         let (answer, answered) = mpsc::channel();
         self.caller
@@ -62,17 +65,18 @@ impl<T, E> Leave<'_, T, E> {
     }
 }
 
-/// What the caller's thread hears from the others.
+/// A message to the caller's thread.
 enum News<'n, T, E> {
     Asks(&'n ComponentName, mpsc::Sender<Result<(), E>>),
     Ended(&'n ComponentName, Result<T, E>),
 }
 
-/// What is done with a component.
+/// The work on a component.
 pub type Work<'w, J, T, E> =
     dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
 
-/// Works through a graph with at most `parallel` pieces of work at once. Every component has a fate in the end.
+/// Works through a graph with at most `parallel` pieces of work at once. Returns a result for every
+/// component.
 pub fn carry_out<J: Send, T: Send, E: Send>(
     graph: &Graph,
     parallel: usize,
@@ -92,7 +96,8 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                         .before(name)
                         .all(|before| matches!(fates.get(before), Some(Fate::Done(_))))
                 };
-                // Of several the last counts: backwards, so that it is the first by name.
+                // `max_by_key` returns the last of several, so the names are reversed to get the
+                // first.
                 let next = waiting
                     .iter()
                     .rev()
@@ -105,7 +110,7 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                     Ok(job) => {
                         let sender = sender.clone();
                         running += 1;
-                        // The receiver outlives the scope, so nobody is gone who could not be told.
+                        // The receiver outlives the scope, so sending cannot fail.
                         scope.spawn(move || {
                             let leave = Leave {
                                 name,
@@ -124,7 +129,7 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                 break;
             }
             match news.recv() {
-                // Whoever asked and is gone needs no answer.
+                // The one who asked may have ended and needs no answer.
                 Ok(News::Asks(name, answer)) => drop(answer.send(foreman.may_go_on(name))),
                 Ok(News::Ended(name, result)) => {
                     running -= 1;
@@ -142,7 +147,7 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
     fates
 }
 
-/// Takes a result down; what waits for a failure is out.
+/// Records a result. Components that wait for a failed one do not start.
 fn conclude<J, T, E>(
     graph: &Graph,
     foreman: &mut dyn Foreman<J, T, E>,
@@ -165,7 +170,7 @@ fn conclude<J, T, E>(
             .collect();
         for it in after {
             waiting.remove(&it);
-            // Whose fault it is, however far back.
+            // The component that failed first, however far back.
             fates.insert(it.clone(), Fate::After(name.clone()));
             out.push(it);
         }

@@ -1,4 +1,5 @@
-//! Hooks that were there before ours: called first, with the words that git gave us. If one says no, ours need not look.
+//! Hooks that were installed before ours. They are called first, with the arguments and input from
+//! git. If one refuses, ours do not judge the push.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -10,10 +11,10 @@ use std::process::{Command, Stdio};
 use super::ref_update::Update;
 use crate::domain::id::Oid;
 
-/// Runs a hook if it is there and may be run, as git would; whether it lets the push pass.
+/// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
 ///
 /// # Errors
-/// It could not be started, or not be waited for.
+/// The hook could not be started or waited for.
 pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Result<bool> {
     if !runnable(hook) {
         return Ok(true);
@@ -23,22 +24,23 @@ pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Res
         .stdin(Stdio::piped())
         .spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
-        // A hook that does not read is content with less: its exit code tells.
+        // A hook may exit without reading its input. Only its exit status counts.
         let _ = pipe.write_all(input);
     }
     child.wait().map(|status| status.success())
 }
 
-/// Asks the hook `update`, if it is there and may be run, about a ledger: git itself does not, for what it hands to proc-receive, and
-/// hosts such as gitolite say with it who may write which ref.
+/// Runs the hook `update`, if it exists and is executable, for the update of a ledger. Git does not
+/// call it for refs that it hands to proc-receive, and hosts such as gitolite use it to control who
+/// may write which ref.
 ///
 /// # Errors
-/// It could not be started, or not be waited for.
+/// The hook could not be started or waited for.
 pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<bool> {
     if !runnable(hook) {
         return Ok(true);
     }
-    // As long as the ids that are there.
+    // As long as the other id.
     let nothing = "0".repeat(
         update
             .old
@@ -51,7 +53,7 @@ pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<boo
         .arg(OsStr::from_bytes(&update.name))
         .arg(id(update.old))
         .arg(id(update.new));
-    // Standard output is the conversation with git, which shows the pusher what comes on standard error.
+    // Standard output is the connection to git. Git shows standard error to the pusher.
     command
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
@@ -59,6 +61,7 @@ pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<boo
         .map(|status| status.success())
 }
 
+/// Returns whether the file is a hook that git would run.
 fn runnable(hook: &Path) -> bool {
     hook.metadata()
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)

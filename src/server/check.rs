@@ -1,6 +1,8 @@
-//! Whether a repository is really protected: what an operator would have to look at, looked at, and the hooks tried by a real push.
+//! Checks whether a repository is really protected: it inspects everything that an operator would
+//! have to inspect, and tries the hooks with a real push.
 //!
-//! Nothing is changed: the push is one that must be refused. Each finding comes with what to type about it.
+//! Nothing is changed, because the push is one that must be refused. Each finding comes with the
+//! command that fixes it.
 
 mod files;
 mod hooks;
@@ -12,21 +14,21 @@ use std::path::{Path, PathBuf};
 
 use crate::git::{self, Error, Repository};
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// It is as it should be.
     Good,
-    /// It protects, and could be better.
+    /// The repository is protected, but this can be improved.
     Advice,
-    /// It does not protect.
+    /// The repository is not protected.
     Bad,
 }
 
-/// What is looked at, in the order in which it is told.
+/// The subject of a finding, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
-    /// Whose files they are, and who may change them.
+    /// The owner of the files, and who may change them.
     Files,
     /// The hooks.
     Hooks,
@@ -34,14 +36,14 @@ pub enum About {
     Settings,
     /// The refs.
     Refs,
-    /// Where the objects are.
+    /// The storage of the objects.
     Objects,
     /// A push that must be refused.
     Probe,
 }
 
 impl About {
-    /// Its word.
+    /// Returns the subject's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
@@ -54,20 +56,20 @@ impl About {
     }
 }
 
-/// One thing that was looked at.
+/// One result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// The subject.
     pub about: About,
-    /// How much it matters.
+    /// The severity.
     pub level: Level,
-    /// What was found, in one line.
+    /// The finding, in one line.
     pub what: String,
-    /// What to type about it.
+    /// The command that fixes it.
     pub remedy: Option<String>,
 }
 
-/// What was found, in the order of [`About`].
+/// The result of a check, in the order of [`About`].
 #[derive(Debug)]
 pub struct Checked {
     /// The git folder.
@@ -77,7 +79,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether nothing is bad.
+    /// Returns whether no finding says that the repository is unprotected.
     pub fn is_protected(&self) -> bool {
         self.findings
             .iter()
@@ -85,7 +87,8 @@ impl Checked {
     }
 }
 
-/// Looks at a repository: a bare one, or the top of a worktree. `program` is the one that its hooks should call.
+/// Checks a repository: a bare one, or the top of a worktree. `program` is the one that its hooks
+/// should call.
 ///
 /// # Errors
 /// There is no repository, or it cannot be read.
@@ -99,7 +102,7 @@ pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
     };
     inspector.look()?;
     let mut findings = inspector.findings;
-    // Of one thing the worst comes first.
+    // Within a subject, the worst comes first.
     findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.level)));
     Ok(Checked {
         git_dir: repository.git_dir().to_owned(),
@@ -107,7 +110,7 @@ pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
     })
 }
 
-/// Opens a bare repository, or the one of a worktree's top.
+/// Opens a bare repository, or the one of a worktree's top folder.
 pub fn open(path: &Path) -> git::Result<Repository> {
     match Repository::open(path) {
         Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
@@ -115,16 +118,17 @@ pub fn open(path: &Path) -> git::Result<Repository> {
     }
 }
 
-/// Looks at one repository and writes down what it finds.
+/// Inspects one repository and collects findings.
 struct Inspector<'a> {
     repository: &'a Repository,
     program: &'a Path,
-    /// The repository's path as a shell takes it.
+    /// The repository's path, quoted for a shell.
     shown: String,
     findings: Vec<Finding>,
 }
 
 impl Inspector<'_> {
+    /// Runs all checks.
     fn look(&mut self) -> git::Result<()> {
         self.files();
         let carried_out = self.settings()?;
@@ -134,6 +138,7 @@ impl Inspector<'_> {
         self.probe(carried_out)
     }
 
+    /// Adds a finding that something is as it should be.
     fn good(&mut self, about: About, what: impl Into<String>) {
         self.findings.push(Finding {
             about,
@@ -143,6 +148,7 @@ impl Inspector<'_> {
         });
     }
 
+    /// Adds a finding about a possible improvement.
     fn advise(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
         self.findings.push(Finding {
             about,
@@ -152,6 +158,7 @@ impl Inspector<'_> {
         });
     }
 
+    /// Adds a finding that the repository is not protected.
     fn bad(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
         self.findings.push(Finding {
             about,
@@ -161,25 +168,25 @@ impl Inspector<'_> {
         });
     }
 
-    /// Whether nothing but good was found about something.
+    /// Returns whether everything found about a subject is good.
     fn is_well(&self, about: About) -> bool {
         self.findings
             .iter()
             .all(|finding| finding.about != about || finding.level == Level::Good)
     }
 
-    /// A git command in this repository, for typing.
+    /// Returns a git command for this repository, ready to type.
     fn git(&self, command: &str) -> String {
         format!("git -C {} {command}", self.shown)
     }
 
-    /// The command that installs.
+    /// Returns the command that installs the hooks.
     fn install(&self) -> String {
         format!("git-deploy server init {}", self.shown)
     }
 }
 
-/// A path as a shell takes it for one word.
+/// Quotes a path as one word for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);

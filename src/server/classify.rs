@@ -1,19 +1,20 @@
-//! Which refs are ours, by name alone: no object is opened for those that are not.
+//! Sorts refs by name alone: no object is opened for refs that do not concern us.
 
 use crate::domain::name::LedgerName;
 
-/// What a ref is to us.
+/// The kind of a ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Class {
     /// The ref of a ledger, by its name.
     Ledger(LedgerName),
-    /// A ref that nobody pushes, and why.
+    /// A ref that may never be pushed, and why.
     Forbidden(&'static str),
-    /// A branch, by its short name: the policy says whether it is bound to an environment. See [`is_exact`].
+    /// A branch, by its short name. The policy decides whether it is bound to an environment. See
+    /// [`is_exact`].
     Branch(String),
-    /// A tag, likewise.
+    /// A tag, by its short name. The policy decides as for a branch.
     Tag(String),
-    /// None of our business.
+    /// Any other ref, which is not judged.
     Other,
 }
 
@@ -21,7 +22,7 @@ const BRANCHES: &str = "refs/heads";
 const TAGS: &str = "refs/tags";
 
 impl Class {
-    /// The ledger, if it is one.
+    /// Returns the ledger's name, or `None` for any other kind.
     pub fn ledger(&self) -> Option<&LedgerName> {
         match self {
             Self::Ledger(ledger) => Some(ledger),
@@ -30,7 +31,7 @@ impl Class {
     }
 }
 
-/// Refs that are refused with all that lies below them.
+/// Refs that are refused, together with everything below them.
 const FORBIDDEN: [(&str, &str); 6] = [
     (
         "refs/notes/deploy",
@@ -58,10 +59,11 @@ const FORBIDDEN: [(&str, &str); 6] = [
     ),
 ];
 
-/// Says what a ref is, by its full name.
+/// Returns the kind of a ref, by its full name.
 pub fn classify(name: &[u8]) -> Class {
     if let Some(short) = below(name, "refs/deploy") {
-        // Compared exactly once it is known to be ours: on some servers' disks names that differ in case are one file.
+        // The name is compared exactly only after it is known to be ours: some servers' disks
+        // ignore case in names.
         let short = name
             .starts_with(b"refs/deploy/")
             .then_some(short)
@@ -75,7 +77,7 @@ pub fn classify(name: &[u8]) -> Class {
     {
         return Class::Forbidden(why);
     }
-    // The policy binds names that are text only.
+    // The policy binds only names that are text.
     let Ok(text) = std::str::from_utf8(name) else {
         return Class::Other;
     };
@@ -93,14 +95,16 @@ pub fn classify(name: &[u8]) -> Class {
     }
 }
 
-/// Whether the folder of a branch or tag is written as git writes it: `refs/Heads/main` is `main` on some servers' disks only.
+/// Returns whether the folder of a branch or tag has git's spelling. `refs/Heads/main` is `main`
+/// only on some servers' disks.
 pub fn is_exact(name: &[u8]) -> bool {
     [BRANCHES, TAGS]
         .iter()
         .any(|folder| name.starts_with(folder.as_bytes()))
 }
 
-/// What follows the folder and its slash, without regard to ASCII case; nothing for the folder itself.
+/// Returns what follows the folder and its slash, ignoring ASCII case: an empty name for the folder
+/// itself, and `None` if the name is not below the folder.
 fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     let (head, rest) = name.split_at_checked(folder.len())?;
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {
@@ -117,7 +121,8 @@ fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    /// A ref that could be taken for a ledger, or that changes what one says, must not pass for somebody else's business.
+    /// A ref that could be taken for a ledger, or that changes a ledger's content, is never left
+    /// unjudged.
     #[test]
     fn ours() {
         for name in ["prod", "policy", "evidence", "pr"] {
@@ -159,7 +164,7 @@ mod tests {
         }
     }
 
-    /// What is nobody's of ours is left alone.
+    /// Refs that do not concern us are ignored.
     #[test]
     fn others() {
         assert_eq!(

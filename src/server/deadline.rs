@@ -1,7 +1,9 @@
-//! The bound on a hook's time, which holds in the middle of an entry as well: whatever takes long, reading a tree or waiting for a disk.
+//! The time limit of a hook. It also applies in the middle of an entry, whatever takes long:
+//! reading a tree or waiting for a disk.
 //!
-//! The work is done in a thread of its own. Past the bound the hook says that it cannot tell and ends, the thread with it; but once it
-//! has begun to move refs it is brought to its end, so that git hears what became of them.
+//! The work runs in its own thread. After the limit, the hook reports that it cannot tell and ends,
+//! and the thread with it. But once the thread has begun to move refs, the hook waits for its end,
+//! so that git learns the result.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,15 +16,15 @@ const JUDGING: u8 = 0;
 const WRITING: u8 = 1;
 const LATE: u8 = 2;
 
-/// What the work and its bound tell each other.
+/// State shared by the work and its time limit.
 #[derive(Debug, Clone, Default)]
 pub struct Watch(Arc<AtomicU8>);
 
 impl Watch {
-    /// Says that refs are moved from now on.
+    /// Announces that refs are moved from now on.
     ///
     /// # Errors
-    /// It is too late for that: git was told so.
+    /// The time limit has passed, and git was told so.
     pub fn write(&self) -> Result<(), Fault> {
         let began = self
             .0
@@ -30,7 +32,7 @@ impl Watch {
         began.map(drop).map_err(|_| Fault::Late)
     }
 
-    /// Whether the time is over, unless refs are being moved.
+    /// Returns whether the time limit has passed and no refs are being moved.
     fn is_late(&self) -> bool {
         self.0
             .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)
@@ -38,7 +40,7 @@ impl Watch {
     }
 }
 
-/// Does some work that may take so long.
+/// Does some work within a time limit.
 pub fn bounded<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce(&Watch) -> Result<T, Fault> + Send + 'static,
@@ -46,7 +48,7 @@ pub fn bounded<T: Send + 'static>(
     let watch = Watch::default();
     let own = watch.clone();
     let (sender, receiver) = mpsc::channel();
-    // Nobody listens any more where the bound has passed.
+    // After the limit, nothing receives the result.
     let thread = std::thread::Builder::new().spawn(move || drop(sender.send(work(&own))));
     thread.map_err(Fault::Thread)?;
     match receiver.recv_timeout(clock::limit(limit)) {
@@ -62,7 +64,8 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(20);
 
-    /// What is late is not let in, not even when it comes to an end after all; what already moves refs is waited for.
+    /// Late work is not accepted, even if it ends after all. Work that is already moving refs is
+    /// waited for.
     #[test]
     fn late() {
         let (sender, receiver) = mpsc::channel();

@@ -1,7 +1,9 @@
-//! Hands accepted entries on, as JSON lines, to the one program that the server's owner names in `deploy.handoff`.
+//! Hands accepted entries over, as JSON lines, to the program that the server's owner sets in
+//! `deploy.handoff`.
 //!
-//! A file of the repository remembers up to where each ledger was handed over, and moves on only when the program has ended well: so a
-//! program that fails gets the same lines again, with the next push. Each entry comes at least once, in its ledger's order.
+//! A file in the repository records the last entry of each ledger that was handed over. It is
+//! updated only after the program has succeeded: after a failure, the program gets the same lines
+//! again with the next push. Each entry is handed over at least once, in the order of its ledger.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,48 +20,49 @@ use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::{Link, Tips};
 
-/// git's configuration: the program, by its absolute path. It is called without a shell and without arguments.
+/// The git setting of the program, an absolute path. It is called without a shell and without
+/// arguments.
 pub const HANDOFF: &str = "deploy.handoff";
-/// The file that remembers, a line a ledger: its name and the last entry that was handed over.
+/// The file of what was handed over. Each line holds a ledger's name and its last entry.
 const DONE: &str = "git-deploy-handoff";
-/// Two pushes hand over one after the other.
+/// The lock file. Two pushes hand over one after the other.
 const LOCK: &str = "git-deploy-handoff.lock";
-/// How long a push waits at most for everything that is handed over after it.
+/// The most time that a push waits for the entries handed over after it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// How many entries the program gets at once.
+/// The most entries per call of the program.
 const BATCH: usize = 1_000;
-/// How often to look whether it has ended.
+/// The pause between checks whether the program has ended.
 const PAUSE: Duration = Duration::from_millis(5);
-/// What the program must not see, should a hook have it.
+/// Variables that are removed from the program's environment.
 const SECRETS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
-/// Why entries were not handed over. They will be, with the next push.
+/// Why entries were not handed over. They are handed over with the next push.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoffError {
-    /// The setting is not usable.
+    /// The setting is not an absolute path.
     #[error("{HANDOFF} is not the absolute path of a program: {0}")]
     NoPath(String),
-    /// It cannot be started.
+    /// The program cannot be started.
     #[error("the program that {HANDOFF} names could not be started")]
     Start(#[source] io::Error),
-    /// It said that it failed.
+    /// The program failed.
     #[error("the program that {HANDOFF} names failed: {0}")]
     Failed(ExitStatus),
-    /// It hangs.
+    /// The program exceeded the time limit.
     #[error("the program that {HANDOFF} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
     Late,
-    /// What was handed over cannot be remembered, or not be read.
+    /// The file of what was handed over cannot be read or written.
     #[error("{} could not be used", path.display())]
     Remember {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// An entry cannot be written as JSON.
     #[error("an entry could not be written as JSON")]
     Json(#[source] serde_json::Error),
-    /// Another push is at it for too long.
+    /// Another push held the lock for too long.
     #[error(transparent)]
     Locked(#[from] Fault),
     /// Git failed.
@@ -67,18 +70,18 @@ pub enum HandoffError {
     Git(#[from] git::Error),
 }
 
-/// An entry that is in: one line.
+/// An accepted entry: one line.
 #[derive(JsonSchema, Serialize)]
 pub struct Event {
-    /// Its ledger commit: `git show` has its signature.
+    /// Its ledger commit, whose signature `git show` displays.
     pub entry: EntryId,
     /// Its ledger.
     pub ledger: LedgerName,
-    /// What was signed: an in-toto statement, as FORMAT.md describes it.
+    /// The signed content: an in-toto statement, as FORMAT.md describes it.
     pub statement: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The kind of document that a line is, with its version.
+/// The schema of a line, with its version.
 pub const SCHEMA: &str = "git-deploy/event/v1";
 
 /// A line as it is written.
@@ -89,7 +92,7 @@ struct Line<'a> {
     event: &'a Event,
 }
 
-/// Hands over what was not handed over yet, if the server's owner names a program.
+/// Hands over the entries that were not handed over yet, if the server's owner has set a program.
 pub fn run(repository: &Repository) -> Result<(), HandoffError> {
     let Some(program) = repository
         .config_string(HANDOFF)?
@@ -114,7 +117,8 @@ pub fn run(repository: &Repository) -> Result<(), HandoffError> {
     }
 }
 
-/// Begins with what comes from now on, unless something was handed over already.
+/// Marks all present entries as handed over, unless a record exists, so that the program gets only
+/// later ones.
 pub(super) fn begin(repository: &Repository) -> Result<(), HandoffError> {
     let _held = lock::take(repository.common_dir())?;
     if repository.common_dir().join(DONE).exists() {
@@ -123,7 +127,7 @@ pub(super) fn begin(repository: &Repository) -> Result<(), HandoffError> {
     remember(repository, &repository.tips()?)
 }
 
-/// The next entries as lines, oldest first; `done` goes on to the last of them.
+/// Returns the next entries as lines, oldest first, and advances `done` to the last of them.
 fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
     let mut left = BATCH;
@@ -169,7 +173,8 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
     Ok(lines)
 }
 
-/// Runs the program with these lines on its standard input, and waits for it as long as there is time.
+/// Runs the program with these lines as its standard input, and waits for its end until the
+/// deadline.
 fn hand_over(
     repository: &Repository,
     program: &Path,
@@ -183,14 +188,16 @@ fn hand_over(
     command
         .current_dir(repository.git_dir())
         .env("GIT_DIR", repository.git_dir());
-    // Nothing of git's connection to the pusher: a process that it leaves behind would keep the push from ending.
+    // The program gets no connection to the pusher: a process that it leaves running would keep the
+    // push from ending.
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut child = command.spawn().map_err(HandoffError::Start)?;
     if let Some(mut pipe) = child.stdin.take() {
-        // Not waited for: a program that does not read is stopped, or content with less.
+        // This thread is not waited for. A program may end without reading everything, or is
+        // killed.
         let thread = std::thread::Builder::new().spawn(move || drop(pipe.write_all(&lines)));
         thread.map_err(HandoffError::Start)?;
     }
@@ -199,7 +206,7 @@ fn hand_over(
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(HandoffError::Failed(status)),
             None if deadline.passed() => {
-                // One that is gone already needs no end.
+                // It may have ended already.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(HandoffError::Late);
@@ -209,11 +216,13 @@ fn hand_over(
     }
 }
 
+/// Reads which entries were handed over.
 fn read(repository: &Repository) -> Result<Tips, HandoffError> {
     let path = repository.common_dir().join(DONE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // All there is, from the beginning: rather twice than never.
+        // Without a record, everything is handed over from the beginning: twice is better than
+        // never.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
         Err(source) => return Err(HandoffError::Remember { path, source }),
     };
@@ -224,6 +233,7 @@ fn read(repository: &Repository) -> Result<Tips, HandoffError> {
     Ok(text.lines().filter_map(tip).collect())
 }
 
+/// Records which entries were handed over.
 fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
     let folder = repository.common_dir();
     let lines: Vec<String> = done

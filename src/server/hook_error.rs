@@ -1,4 +1,5 @@
-//! Why a hook could not judge a push at all. All of it is "cannot tell": nothing is let in.
+//! Why a hook could not judge a push at all. The decision is always "cannot tell", and nothing is
+//! accepted.
 
 use std::path::PathBuf;
 
@@ -9,46 +10,46 @@ use crate::git;
 /// Why a hook could not judge.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// What git said is not what git says.
+    /// A line from git could not be read.
     #[error(transparent)]
     Line(#[from] LineError),
-    /// The same, in the protocol of proc-receive.
+    /// A message of the proc-receive protocol could not be read.
     #[error("git and the hook do not understand each other: {0}")]
     Protocol(&'static str),
-    /// Git's words could not be read, or the answer not be written.
+    /// The input from git could not be read, or the answer not be written.
     #[error("the connection to git broke off")]
     Broken(#[source] std::io::Error),
-    /// More words than a push that could be judged has.
+    /// The input is longer than that of any push that could be judged.
     #[error(
         "the push names more refs than are looked at: {0} MiB of them at most; push fewer at once"
     )]
     TooLong(usize),
-    /// Too many updates of ours.
+    /// The push has too many updates to judge.
     #[error(
         "the push changes more than {MAX_UPDATES} ledgers, and branches and tags of environments: push fewer at once"
     )]
     TooMany,
-    /// Too many entries.
+    /// The push has too many entries.
     #[error("the push brings more than {MAX_ENTRIES} entries: push fewer at once")]
     TooManyEntries,
-    /// The time is over.
+    /// The time limit has passed.
     #[error("it took longer than {} seconds: push less at once, or try again", TIME_LIMIT.as_secs())]
     Late,
-    /// The system gave no thread to judge in.
+    /// The thread could not be started.
     #[error("the system has no room for another thread")]
     Thread(#[source] std::io::Error),
-    /// It ended in a fault of its own.
+    /// The thread ended without a result.
     #[error("judging the push came to no end: this is a fault of git-deploy")]
     Died,
-    /// The lock was not to be had.
+    /// The lock could not be taken in time.
     #[error("another push held the lock {} for too long: try again", .0.display())]
     Locked(PathBuf),
-    /// The lock's file could not be used.
+    /// The lock file could not be used.
     #[error("the lock {} cannot be used", path.display())]
     Lock {
         /// Its file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// Git failed.

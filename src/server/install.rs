@@ -1,4 +1,5 @@
-//! Makes a repository a server: hooks, and the settings that make them hold. Doing it twice changes nothing.
+//! Turns a repository into a server: installs the hooks, and the settings that they depend on.
+//! Running it again changes nothing.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,88 +21,88 @@ use crate::ledger::Project;
 use crate::ledger::notes::NOTES;
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
-/// What an owner wants.
+/// What the owner asked for.
 #[derive(Debug)]
 pub struct Wish<'a> {
     /// The repository: a bare one, or the top of a worktree.
     pub repository: &'a Path,
-    /// Keys that may be roots of the project, besides those that were named before.
+    /// Keys that may be roots of the project, in addition to those named before.
     pub admins: &'a [PublicKey],
-    /// A key that may publish once.
+    /// A key that may publish one policy, to recover the project.
     pub recovery: Option<PublicKey>,
-    /// Whether the host calls no proc-receive, so that others must stand in for it.
+    /// Whether the host does not call proc-receive, so that other hooks must stand in for it.
     pub without_proc_receive: bool,
-    /// Whether git itself is kept from moving ledgers.
+    /// Whether a hook prevents git itself from moving ledgers.
     pub reference_transaction: bool,
-    /// The program that accepted entries are handed to.
+    /// The program that accepted entries are handed over to.
     pub handoff: Option<&'a Path>,
     /// The program that the hooks call.
     pub program: &'a Path,
 }
 
-/// One thing that was looked at.
+/// One result of the installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What there is now, in one line.
+    /// The state now, in one line.
     pub what: String,
     /// Whether it had to be changed.
     pub changed: bool,
 }
 
-/// Why a repository was not made a server.
+/// Why a repository was not turned into a server.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// No repository.
+    /// There is no repository.
     #[error("there is no git repository at {}", path.display())]
     NoRepository {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
-        /// What git's library said.
+        /// The error of git's library.
         source: git::Error,
     },
-    /// Nobody would be allowed to begin.
+    /// No key is named that may publish the first policy.
     #[error("nobody is named who may publish the first policy")]
     NoAdmin,
-    /// The project that is there began with another key.
+    /// The existing project began with another key.
     #[error(
         "the project that is in the repository names a root key that is not among the admins: {0}"
     )]
     OtherRoots(PublicKey),
-    /// The hooks are elsewhere.
+    /// The hooks are outside of the repository.
     #[error("core.hooksPath leads out of the repository, to {}, where other repositories may have their hooks too", .0.display())]
     HooksElsewhere(PathBuf),
-    /// The program to hand entries to is not named by its place.
+    /// The program to hand entries over to is not an absolute path.
     #[error("the program that entries are handed to is named by its absolute path, and {} is none", .0.display())]
     Handoff(PathBuf),
     /// The hand-off could not begin.
     #[error("the hand-off could not begin")]
     Begin(#[from] HandoffError),
-    /// gitolite has a hook of its own where ours would stand in.
+    /// gitolite has its own hook at the place of ours.
     #[error(
         "gitolite manages {}, and puts its own hook update back in the place of the one that would stand in for proc-receive",
         .0.display()
     )]
     Gitolite(PathBuf),
-    /// A hook is there that cannot be called first.
+    /// There is already a hook that cannot be called first.
     #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
     Occupied(PathBuf),
-    /// Two hooks want the same place.
+    /// The name for the previous hook is taken.
     #[error("the hook {} would be moved to a name that is taken already: {}", hook.display(), taken.display())]
     Taken {
         /// The hook.
         hook: PathBuf,
-        /// Where it would go.
+        /// Its new name.
         taken: PathBuf,
     },
-    /// A path that cannot stand in a shell script.
+    /// The program's path cannot be written into a shell script.
     #[error("the program's path is not UTF-8: {}", .0.display())]
     Program(PathBuf),
-    /// The file system said no.
+    /// A file could not be written.
     #[error("{} could not be written", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// Git failed.
@@ -111,10 +112,10 @@ pub enum InstallError {
 
 type Result<T> = std::result::Result<T, InstallError>;
 
-/// Installs hooks and settings. What it found in order it leaves alone.
+/// Installs hooks and settings. Leaves alone what is as it should be.
 pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     let repository = open(wish.repository)?;
-    // A ref in the ledgers' place that is none would make every later push "cannot tell".
+    // An invalid ref among the ledgers would make every later push undecidable.
     repository.tips()?;
     if wish.without_proc_receive && is_gitolites(&repository) {
         return Err(InstallError::Gitolite(wish.repository.to_owned()));
@@ -125,7 +126,7 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     };
     installer.pin(wish)?;
     let hooks = installer.hooks_folder()?;
-    // Settings before hooks: a ledger that is handed to a hook which is not there yet is refused by git itself.
+    // Settings come before hooks: git itself refuses a ledger for a hook that does not exist yet.
     if !wish.without_proc_receive {
         installer.add(PROC_RECEIVE_REFS, "refs/deploy")?;
     }
@@ -147,14 +148,15 @@ pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
     Ok(installer.steps)
 }
 
-/// Whether gitolite manages a repository: it compiles its rules into a file of each, and links the hook that asks them.
+/// Returns whether gitolite manages a repository. It writes its compiled rules into a file of each,
+/// and links its own hook.
 fn is_gitolites(repository: &Repository) -> bool {
     let update = repository.common_dir().join("hooks/update");
     let leads = fs::read_link(update).is_ok_and(|to| to.iter().any(|part| part == ".gitolite"));
     leads || repository.common_dir().join("gl-conf").is_file()
 }
 
-/// Installs the one hook of a clone, which tells before a push what the server will say.
+/// Installs the hook of a clone, which reports before a push what the server will decide.
 pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<Step>> {
     let mut installer = Installer {
         repository,
@@ -165,6 +167,7 @@ pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<Step>> 
     Ok(installer.steps)
 }
 
+/// Opens a bare repository, or the one of a worktree's top folder.
 fn open(path: &Path) -> Result<Repository> {
     let none = |source| InstallError::NoRepository {
         path: path.to_owned(),
@@ -182,6 +185,7 @@ struct Installer<'a> {
 }
 
 impl Installer<'_> {
+    /// Adds a result.
     fn step(&mut self, changed: bool, what: impl Into<String>) {
         self.steps.push(Step {
             what: what.into(),
@@ -189,7 +193,7 @@ impl Installer<'_> {
         });
     }
 
-    /// Says who may begin, or recover, the project.
+    /// Sets who may begin or recover the project.
     fn pin(&mut self, wish: &Wish<'_>) -> Result<()> {
         let mut admins = self.local(ADMIN)?;
         admins.extend(wish.admins.iter().map(PublicKey::to_string));
@@ -212,14 +216,14 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// The values of a setting in the repository's own configuration.
+    /// Returns the values of a setting in the repository's own configuration.
     fn local(&self, key: &str) -> Result<Vec<String>> {
         let output = self
             .repository
             .git("config")
             .args(["--local", "--null", "--get-all", key])
             .run()?;
-        // 1: there is none.
+        // 1 means that there is none.
         let values = if output.code == Some(1) {
             Vec::new()
         } else {
@@ -233,6 +237,7 @@ impl Installer<'_> {
             .collect())
     }
 
+    /// Adds a value to a setting, unless it has it.
     fn add(&mut self, key: &str, value: &str) -> Result<()> {
         let missing = !self.local(key)?.iter().any(|one| one == value);
         if missing {
@@ -242,6 +247,7 @@ impl Installer<'_> {
         Ok(())
     }
 
+    /// Sets a setting to one value.
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let differs = self.local(key)? != [value];
         if differs {
@@ -251,6 +257,7 @@ impl Installer<'_> {
         Ok(())
     }
 
+    /// Removes a value from a setting, if it has it.
     fn remove(&mut self, key: &str, value: &str) -> Result<()> {
         if self.local(key)?.iter().any(|one| one == value) {
             self.repository
@@ -263,20 +270,20 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Names the program that entries are handed to, from now on.
+    /// Sets the program that entries are handed over to, from now on.
     fn handoff(&mut self, program: Option<&Path>) -> Result<()> {
         let Some(program) = program else {
             return Ok(());
         };
         let text = program.to_str().filter(|_| program.is_absolute());
         let text = text.ok_or_else(|| InstallError::Handoff(program.to_owned()))?;
-        // Before the setting: whoever pushes in between must not be handed all of the past.
+        // Comes before the setting, so that a push in between does not hand over all past entries.
         handoff::begin(self.repository)?;
         self.set(HANDOFF, text)
     }
 
-    /// The hooks that this host can use, and those that they make superfluous. What has nothing to do is not installed: each hook is a
-    /// process that every push waits for.
+    /// Returns the hooks that this host needs, and those that they replace. A hook without a
+    /// purpose is not installed, because every push waits for each hook's process.
     fn shims(&self, wish: &Wish<'_>) -> Result<(Vec<Shim>, Vec<Shim>)> {
         let (mut shims, others) = if wish.without_proc_receive {
             (vec![UPDATE, POST_RECEIVE], vec![PROC_RECEIVE])
@@ -289,12 +296,12 @@ impl Installer<'_> {
         if wish.reference_transaction {
             shims.push(REFERENCE_TRANSACTION);
         }
-        // Last comes the one that decides alone where the others are not there.
+        // The hook that decides alone if the others are missing comes last.
         shims.push(PRE_RECEIVE);
         Ok((shims, others))
     }
 
-    /// Takes a shim of ours away that is not needed any more, and puts back what it had displaced.
+    /// Removes a shim that is not needed any more, and restores the hook that it had replaced.
     fn retire(&mut self, folder: &Path, shim: &Shim) -> Result<()> {
         let path = folder.join(shim.name);
         if !fs::read(&path).is_ok_and(|bytes| is_ours(&bytes, shim.name)) {
@@ -317,7 +324,7 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// The owner's own choice stands.
+    /// Sets a setting, unless the owner has chosen another value.
     fn set_if_unset(&mut self, key: &str, value: &str) -> Result<()> {
         match self.repository.config_string(key)? {
             Some(own) if own != value => self.step(false, format!("{key} = {own}, as it was")),
@@ -326,9 +333,10 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// The folder where git looks for this repository's hooks.
+    /// Returns the folder in which git looks for this repository's hooks. Creates it if it is
+    /// missing.
     fn hooks_folder(&self) -> Result<PathBuf> {
-        // Git knows about core.hooksPath, a tilde in it, and worktrees.
+        // Git handles core.hooksPath, a tilde in it, and worktrees.
         let mut path = self
             .repository
             .git("rev-parse")
@@ -355,7 +363,7 @@ impl Installer<'_> {
         }
     }
 
-    /// Writes one shim, and keeps what was in its place.
+    /// Writes one shim, and keeps the hook that was there.
     fn hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
         let path = folder.join(shim.name);
         let program = program
@@ -393,6 +401,7 @@ impl Installer<'_> {
         Ok(())
     }
 
+    /// Keeps the previous hook under another name.
     fn keep(&mut self, path: &Path, shim: &Shim) -> Result<()> {
         if !shim.chains {
             return Err(InstallError::Occupied(path.to_owned()));
@@ -406,7 +415,8 @@ impl Installer<'_> {
                 });
             }
         } else {
-            // A second name, until the shim takes the first: git is never without the hook that was there. Not every file system has two.
+            // The hook gets a second name until the shim takes the first, so git never lacks it.
+            // Some file systems have no hard links, so it is renamed there.
             let kept = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
             kept.map_err(|source| InstallError::Io {
                 path: taken.clone(),
@@ -423,7 +433,8 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Ancestry is asked for at every push; without a graph each answer reads the commits one by one. Later `git gc` keeps it.
+    /// Writes a commit-graph. Every push asks about ancestry, and without a graph each answer reads
+    /// the commits one by one. Later, `git gc` updates it.
     fn commit_graph(&mut self) -> Result<()> {
         let written = self
             .repository
@@ -443,7 +454,8 @@ impl Installer<'_> {
     }
 }
 
-/// Whether both are one hook: one that was about to be kept when somebody stopped us, or that a host which links its hooks has put back.
+/// Returns whether both are the same hook: an earlier installation was interrupted while it kept
+/// the hook, or a host that links its hooks has restored it.
 fn same(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
     let linked =

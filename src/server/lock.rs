@@ -1,6 +1,8 @@
-//! The one lock of a repository's ledgers: who holds it looks, decides and writes without anybody in between.
+//! The lock of a repository's ledgers. Its holder can read, decide and write without interference
+//! from other pushes.
 //!
-//! It is the kernel's lock on an open file, so a process that is killed gives it back; the file itself stays.
+//! It is the kernel's lock on an open file, so it is released when a process is killed. The file
+//! itself stays.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,20 +14,20 @@ use crate::clock::Deadline;
 
 /// The file of the ledgers' lock, in the folder that all worktrees share.
 const NAME: &str = "git-deploy.lock";
-/// How long to wait at most.
+/// How long to wait for it.
 const WAIT: Duration = Duration::from_secs(30);
-/// How often to look.
+/// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The lock, held until it is dropped.
 pub(super) struct Lock(#[allow(dead_code)] File); // Open as long as it lives: closing the file gives the lock back.
 
-/// Takes the ledgers' lock, or waits for it.
+/// Takes the ledgers' lock, and waits for it if necessary.
 pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
     take_named(common_dir, NAME, Deadline::after(WAIT))
 }
 
-/// The same for another file.
+/// Takes the lock of a file, and waits for it until the deadline.
 pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> Result<Lock, Fault> {
     let path = common_dir.join(name);
     let fault = |source| Fault::Lock {
@@ -43,7 +45,8 @@ pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> R
     }
 }
 
-/// Opens the file, or makes it. Where the repository is shared by several users, who did not make it can read it only: that suffices.
+/// Opens or creates the file. If several users share the repository, those who did not create it
+/// can only read it, which is enough.
 fn open(path: &Path) -> io::Result<File> {
     match OpenOptions::new()
         .create(true)

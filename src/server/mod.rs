@@ -1,8 +1,10 @@
-//! The hooks of a server: what a push may change, judged before it is there and again while it goes in.
+//! The hooks of a server: they judge a push before its objects are accepted, and again while its
+//! refs move.
 //!
-//! `pre-receive` decides in quarantine and refuses the whole push; `proc-receive` judges the updates of the ledgers once more on the
-//! refs as they are then, under a lock, and moves them. `update` and `post-receive` stand in for it where a host does not call it.
-//! Whatever cannot be established is never let in.
+//! `pre-receive` decides in quarantine and refuses the whole push. `proc-receive` judges the
+//! updates of the ledgers again, on the refs at that time and under a lock, and moves them. On
+//! hosts that do not call it, `update` and `post-receive` stand in for it. A push that cannot be
+//! judged is never accepted.
 
 pub mod chained_hooks;
 pub mod check;
@@ -31,9 +33,9 @@ pub use update_verdict::{Judgement, decision};
 
 use std::time::Duration;
 
-/// The most updates of ours in one push.
+/// The most ledger, branch and tag updates that are judged in one push.
 const MAX_UPDATES: usize = 10_000;
-/// The most entries in one push.
+/// The most new entries in one push.
 const MAX_ENTRIES: u64 = 10_000;
-/// How long a hook takes at most.
+/// The time limit of a hook.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);

@@ -1,4 +1,5 @@
-//! Git's packets: four digits of length, which they count in, then that many bytes; `0000` ends a section.
+//! Git's packets: four hexadecimal digits of length, which count themselves, then the bytes. `0000`
+//! ends a section.
 
 use std::io::{self, Read, Write};
 
@@ -7,7 +8,7 @@ use super::Fault;
 /// The longest packet that git sends.
 const LIMIT: usize = 65_520;
 
-/// Reads one packet, without a newline at its end; `None` for the end of a section.
+/// Reads one packet, without a newline at its end. Returns `None` at the end of a section.
 pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
     let mut digits = [0; 4];
     from.read_exact(&mut digits).map_err(Fault::Broken)?;
@@ -29,7 +30,7 @@ pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
     }
 }
 
-/// Writes one packet. What does not fit is cut off.
+/// Writes one packet. Cuts off what does not fit.
 pub(super) fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     let bytes = bytes.get(..LIMIT - 4).unwrap_or(bytes);
     write!(to, "{:04x}", bytes.len() + 4)?;
@@ -46,7 +47,7 @@ pub(super) fn flush(to: &mut impl Write) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What is written reads back, and sections end where they end.
+    /// Packets and the ends of sections survive a round trip.
     #[test]
     fn round_trip() {
         let mut bytes = Vec::new();
@@ -64,7 +65,7 @@ mod tests {
         assert!(matches!(read(&mut rest), Err(Fault::Broken(_))));
     }
 
-    /// A length that lies must not make us read or allocate what was never sent.
+    /// A false length must not make the reader read or allocate what was never sent.
     #[test]
     fn bad_lengths() {
         for bad in [

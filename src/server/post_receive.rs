@@ -1,6 +1,8 @@
-//! post-receive: what follows from entries that are in: notes, where proc-receive has not written them, and the hand-off.
+//! The hook post-receive: writes notes for accepted entries, if proc-receive has not done so, and
+//! hands the entries over.
 //!
-//! Nothing that goes wrong here takes an entry back or loses it: both go on from what they covered last, so the next run catches up.
+//! A failure here loses no entry: both tasks continue from where they ended last, so the next run
+//! catches up.
 
 use super::classify::classify;
 use super::handoff::{self, HandoffError};
@@ -8,16 +10,17 @@ use super::ref_update::Update;
 use super::{Fault, lock};
 use crate::git::{Repository, Result as GitResult};
 
-/// What lags behind after a push.
+/// The tasks that failed after a push and are not up to date.
 #[derive(Debug, Default)]
 pub struct Behind {
-    /// Why the notes do.
+    /// Why the notes are not.
     pub notes: Option<Fault>,
-    /// Why the program that entries are handed to does.
+    /// Why the hand-off is not.
     pub handoff: Option<HandoffError>,
 }
 
-/// Sees to what follows from a push, in the repository that `open` opens if a ledger has moved.
+/// Writes notes and hands entries over after a push, in the repository that `open` opens if a
+/// ledger has moved.
 pub fn run(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Behind, Fault> {
     let updates = Update::parse_all(lines)?;
     if !updates
@@ -33,6 +36,7 @@ pub fn run(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result
     })
 }
 
+/// Writes the missing notes.
 fn notes(repository: &Repository) -> Result<(), Fault> {
     let _held = lock::take(repository.common_dir())?;
     let tips = repository.tips()?;

@@ -1,6 +1,8 @@
-//! pre-push: tells in a clone what the server will say of branches and tags that stand for environments.
+//! The hook pre-push: tells in a clone what the server will decide about branches and tags that are
+//! bound to environments.
 //!
-//! It decides nothing: the server does. It looks at the ledgers as the clone has them, so the caller brings them up to date first.
+//! It enforces nothing: the server does. It uses the ledgers as the clone has them, so the caller
+//! fetches them before.
 
 use super::classify::{Class, classify};
 use super::push_judge::{Court, project};
@@ -12,8 +14,8 @@ use crate::domain::policy::Policy;
 use crate::git::Repository;
 use crate::ledger::entry_validator::Present;
 
-/// Reads what git says about a push: `<local ref> <local id> <remote ref> <remote id>` a line. A local ref may be any revision, spaces
-/// included.
+/// Reads git's input about a push: one line `<local ref> <local id> <remote ref> <remote id>` per
+/// ref. A local ref may be any revision, with spaces.
 pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
     let lines = lines
         .split(|byte| *byte == b'\n')
@@ -32,7 +34,7 @@ pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
         .collect()
 }
 
-/// Whether the policy has anything to say of a push, by the names of its refs.
+/// Returns whether a rule of the policy applies to a push, by the names of its refs.
 pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
         Class::Branch(short) => policy
@@ -46,7 +48,7 @@ pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
     })
 }
 
-/// Judges the branches and tags of a push as the server would, on the ledgers that this clone has.
+/// Judges the branches and tags of a push as the server would, on the ledgers of this clone.
 pub fn judge(repository: &Repository, updates: &[Update]) -> Result<Vec<Judgement>, Fault> {
     let settings = Settings::default();
     let present = Present {
@@ -69,7 +71,7 @@ pub fn judge(repository: &Repository, updates: &[Update]) -> Result<Vec<Judgemen
 mod tests {
     use super::*;
 
-    /// What is pushed can be written with spaces, and a deletion is one.
+    /// A local revision may contain spaces, and a deletion is read as one.
     #[test]
     fn lines() {
         let (one, two, zero) = ("1".repeat(40), "2".repeat(40), "0".repeat(40));

@@ -1,7 +1,9 @@
-//! pre-receive: decides on a whole push while its objects are in quarantine. What it refuses leaves nothing behind.
+//! The hook pre-receive: decides about a whole push while its objects are in quarantine. A refused
+//! push leaves nothing behind.
 //!
-//! A push that changes nothing of ours is let pass without opening an object, after a look at whether its refs are symbolic and lead to
-//! ours; one that moves branches or tags costs a look at the policy.
+//! A push that does not concern us is accepted without opening an object, after a check that none
+//! of its refs is symbolic and leads to one of ours. A push of branches or tags also costs a look
+//! at the policy.
 
 use std::io::Read;
 
@@ -16,13 +18,13 @@ use crate::domain::name::LedgerName;
 use crate::git::{Repository, Result as GitResult};
 use crate::ledger::entry_validator::Present;
 
-/// The most that is read of what git says, in MiB: some 500,000 refs.
+/// The most that is read of git's input, in MiB: about 500,000 refs.
 const INPUT_LIMIT: usize = 64;
 
-/// Reads what git says about a push.
+/// Reads git's input about a push.
 ///
 /// # Errors
-/// More than 64 MiB of it, or a broken pipe.
+/// The input is longer than 64 MiB, or the pipe is broken.
 pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
     let limit = INPUT_LIMIT << 20;
     let mut lines = Vec::new();
@@ -36,9 +38,9 @@ pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// Judges a push, in the repository that `open` opens if it must be looked at.
+/// Judges a push, in the repository that `open` opens if necessary.
 ///
-/// `lines` are those that git gives the hook. What is none of our business is not in the answer.
+/// `lines` is git's input to the hook. Refs that do not concern us are left out of the result.
 pub fn judge(
     lines: &[u8],
     open: impl FnOnce() -> GitResult<Repository>,
@@ -46,7 +48,7 @@ pub fn judge(
     judge_updates(&Update::parse_all(lines)?, open, |_| Ok(()))
 }
 
-/// Judges updates. `prepare` is called with the repository before any ref is read, if one is.
+/// Judges updates. Calls `prepare` with the repository before it reads a ref, if it reads any.
 pub(super) fn judge_updates<T>(
     updates: &[Update],
     open: impl FnOnce() -> GitResult<Repository>,
@@ -77,7 +79,7 @@ pub(super) fn judge_updates<T>(
     }
     let _prepared = prepare(&repository)?;
     if ours == 0 && repository.tip(&LedgerName::policy())?.is_none() {
-        // Without a policy no branch and no tag is bound.
+        // Without a policy, no branch or tag is bound.
         return Ok(Vec::new());
     }
     let settings = Settings::read(&repository)?;
@@ -97,7 +99,7 @@ pub(super) fn judge_updates<T>(
     Ok(judgements)
 }
 
-/// What a ref is to us. One that is symbolic is what it leads to, which is what would move.
+/// Returns the kind of a ref. A symbolic ref counts as its target, which is what would move.
 fn class_of(repository: &Repository, name: &[u8]) -> GitResult<Class> {
     let class = classify(name);
     if !matches!(class, Class::Branch(_) | Class::Tag(_) | Class::Other) {

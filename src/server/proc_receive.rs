@@ -1,7 +1,9 @@
-//! proc-receive: carries the accepted updates of the ledgers out. Judging, moving and noting are one critical section.
+//! The hook proc-receive: carries out the accepted updates of the ledgers. It judges, moves refs
+//! and writes notes in one critical section.
 //!
-//! Git gives it exactly the updates below `refs/deploy`, after pre-receive let them pass and their objects have left quarantine. It
-//! judges all anew, because refs that were read for the first verdict can have moved, and because it may be the only hook there is.
+//! Git calls it with exactly the updates below `refs/deploy`, after pre-receive has accepted them
+//! and their objects have left quarantine. It judges all of them again, because the refs of the
+//! first verdict may have moved since, and because it may be the only hook.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -20,25 +22,26 @@ use crate::domain::verdict::{Check, Decision, Outcome, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
 use crate::ledger::entry_validator::Present;
 
-/// The longest reason, in characters; the whole of it is in the report.
+/// The longest reason, in characters. The report contains the whole reason.
 const REASON: usize = 200;
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug)]
 pub struct Done {
-    /// What is said of each update, in git's order.
+    /// The judgement of each update, in git's order.
     pub judgements: Vec<Judgement>,
-    /// What went wrong after the updates were let in. No entry is lost by it.
+    /// An error after the updates were accepted. It loses no entry.
     pub afterwards: Option<Error>,
 }
 
-/// The updates and what git asked for.
+/// The updates of a push, and whether it is atomic.
 struct Commands {
     updates: Vec<Update>,
     atomic: bool,
 }
 
-/// Speaks with git, judges and carries out, in the repository that `open` opens; `update_hook` is asked first about each update.
+/// Speaks with git, judges the updates and carries them out, in the repository that `open` opens.
+/// Runs `update_hook` first for each update.
 pub fn run(
     update_hook: Option<&Path>,
     from: &mut impl Read,
@@ -47,7 +50,7 @@ pub fn run(
     watch: &Watch,
 ) -> Result<Done, Fault> {
     let commands = converse(from, to)?;
-    // Before the lock: nobody knows how long it takes.
+    // Runs before the lock is taken, because it may take any time.
     let objections = objections(update_hook, &commands.updates);
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
@@ -93,7 +96,7 @@ pub fn run(
     })
 }
 
-/// The beginning of the protocol: versions and features, then the commands.
+/// Reads the beginning of the protocol: versions and features, then the commands.
 fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault> {
     let mut atomic = false;
     let mut version = false;
@@ -111,7 +114,7 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
             "it does not speak version 1 of the protocol of proc-receive",
         ));
     }
-    // No push options are asked for, so none are sent.
+    // No push options are requested, so none are sent.
     pkt_line::write(to, b"version=1\n")
         .and_then(|()| pkt_line::flush(to))
         .map_err(Fault::Broken)?;
@@ -127,8 +130,8 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
     Ok(Commands { updates, atomic })
 }
 
-/// Judges every update on the refs as they were before the push, and those that follow an accepted one also on the refs as they
-/// will be then: a policy or an environment that this very push moves has moved for the rest of it.
+/// Judges every update on the refs before the push. Updates that follow an accepted one are also
+/// judged on the refs after it, because a policy or an environment may move in the same push.
 fn judge(
     repository: &Repository,
     commands: &Commands,
@@ -176,7 +179,7 @@ fn judge(
     Ok(judgements)
 }
 
-/// What the hook `update` has against each update.
+/// Returns the objection of the hook `update` to each update, if any.
 fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
         return vec![None; updates.len()];
@@ -195,7 +198,7 @@ fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
     updates.iter().map(ask).collect()
 }
 
-/// All or nothing: what would be let in is refused together with the rest.
+/// Refuses the accepted updates of an atomic push, because another one is refused.
 fn hold_back(judgements: &mut [Judgement]) {
     for judgement in judgements
         .iter_mut()
@@ -220,7 +223,8 @@ fn carry_out(
         return Ok(());
     };
     if judgement.recovers {
-        // Before the ref moves: should the process die in between, the owner arms it again, and nobody uses it twice.
+        // Comes before the ref moves, so that the permission is never used twice. If the process
+        // dies in between, the owner gives it again.
         Settings::read(repository)?.disarm(repository)?;
     }
     repository.advance_ledger(
@@ -231,7 +235,7 @@ fn carry_out(
     )
 }
 
-/// What an allowed update that could not be carried out is told.
+/// Returns the check for an allowed update that could not be carried out.
 fn failed(error: &Error) -> Check {
     if error.is_lost_race() {
         return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again")
@@ -240,7 +244,7 @@ fn failed(error: &Error) -> Check {
     Check::unknown(Rule::Place, error.to_string())
 }
 
-/// Tells git what became of each update.
+/// Reports the result of each update to git.
 fn answer(
     to: &mut impl Write,
     commands: &Commands,
@@ -263,7 +267,7 @@ fn answer(
     pkt_line::flush(to)
 }
 
-/// One line that says why an update is not let in.
+/// Returns one line on why an update is refused.
 fn reason(judgement: &Judgement) -> String {
     let (word, outcome) = match judgement.decision() {
         Decision::Refused => ("refused", Outcome::Fail),
@@ -298,7 +302,7 @@ mod tests {
         bytes
     }
 
-    /// What git says is read as git means it: the features behind the NUL, then the commands.
+    /// The input is read as git means it: the features after the NUL, then the commands.
     #[test]
     fn the_beginning() {
         let command = format!("{} {} refs/deploy/prod", "1".repeat(40), "2".repeat(40));
@@ -324,7 +328,7 @@ mod tests {
         ));
     }
 
-    /// A reason is one bounded line of plain text, or it could forge further answers.
+    /// A reason is one bounded line of plain text, or it could forge further results.
     #[test]
     fn reasons() {
         let check = Check::fail(
@@ -338,7 +342,7 @@ mod tests {
         );
     }
 
-    /// In an atomic push a single refusal keeps all the others out.
+    /// In an atomic push, one refusal refuses all updates.
     #[test]
     fn all_or_nothing() {
         let allowed = Judgement::of_check(b"refs/deploy/dev", Check::pass(Rule::Signer, ""));

@@ -1,6 +1,6 @@
-//! The judgement of single updates, on one set of ledger tips and at one moment.
+//! Judges single updates, all on the same ledger tips and at the same time.
 //!
-//! The tips are given once for a whole push, so that no update is judged on another one in it.
+//! The tips are read once for a whole push, so that no update is judged on the result of another.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::ledger::entry_validator::{Against, Head, Judge, Present};
 use crate::ledger::facts::Gatherer;
 use crate::ledger::{Link, Project, StateReader};
 
-/// The project that a push is judged in: the one that is there, or the one whose policy's ledger the push begins.
+/// Returns the project in which a push is judged: the existing one, or the one that the push itself
+/// begins.
 pub fn project<'u>(
     repository: &Repository,
     present: &Present,
@@ -36,11 +37,11 @@ pub fn project<'u>(
     let first = ledgers
         .find(|(ledger, _)| ledger.is_policy())
         .and_then(|(_, update)| update.new);
-    // What is wrong with it is said where that update is judged.
+    // An error in it is reported when that update is judged.
     Ok(first.and_then(|new| Project::of_policy(repository, EntryId(new)).ok()))
 }
 
-/// Judges updates of one push.
+/// Judges the updates of one push.
 pub struct Court<'a> {
     repository: &'a Repository,
     settings: &'a Settings,
@@ -48,12 +49,12 @@ pub struct Court<'a> {
     judge: Option<Judge<'a>>,
     policy: Option<Arc<Policy>>,
     in_clone: bool,
-    /// How many entries were looked at.
+    /// How many entries were judged.
     entries: Cell<u64>,
 }
 
 impl<'a> Court<'a> {
-    /// A court that sits on the refs as `present` has them.
+    /// Creates a judge for the refs in `present`.
     pub fn new(
         repository: &'a Repository,
         settings: &'a Settings,
@@ -82,7 +83,7 @@ impl<'a> Court<'a> {
         })
     }
 
-    /// Judges what a clone is about to push: the refs that the push speaks of are the server's and not the clone's.
+    /// Judges what a clone is about to push: the push is about the server's refs, not the clone's.
     #[must_use]
     pub fn in_clone(self) -> Self {
         Self {
@@ -91,12 +92,12 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The policy in force.
+    /// Returns the policy in force.
     pub fn policy(&self) -> Option<&Arc<Policy>> {
         self.policy.as_ref()
     }
 
-    /// Judges an update of any ref, if it is our business.
+    /// Judges the update of any ref and adds the result, unless the ref does not concern us.
     pub(super) fn any(
         &self,
         class: &Class,
@@ -150,7 +151,8 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The end of the ledger that new entries must follow, where there may be such a ledger.
+    /// Returns the tip of the ledger that new entries must follow. If the ledger does not exist
+    /// yet, checks that it may.
     fn begin(
         &self,
         judge: &Judge<'_>,
@@ -188,7 +190,7 @@ impl<'a> Court<'a> {
         Ok(head)
     }
 
-    /// Why no project begins with this commit.
+    /// Returns why no project begins with this commit.
     fn no_project(&self, new: Oid) -> Check {
         match Project::of_policy(self.repository, EntryId(new)) {
             Err(error) => error.answer(Rule::Place),
@@ -196,8 +198,9 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// The entries after `head` up to `new`, oldest first, and what the last one is. The tip's own number says how many there should
-    /// be, so that a chain that is none is not walked to its end.
+    /// Returns the entries after `head` up to `new`, oldest first, and the last one as it was read.
+    /// The number in the last entry limits the walk, so that an invalid chain is not walked to its
+    /// end.
     fn new_entries(
         &self,
         ledger: &LedgerName,
@@ -242,7 +245,7 @@ impl<'a> Court<'a> {
         refuse("it does not continue the ledger from where it is")
     }
 
-    /// Judges entries in their order, up to the first that is not let in.
+    /// Judges entries in their order, up to the first that is refused.
     fn entries(
         &self,
         judge: &Judge<'_>,
@@ -311,7 +314,7 @@ impl<'a> Court<'a> {
         Some(bound(environment, update, verdict))
     }
 
-    /// Judges a tag, if it is of the form that successes of environments make.
+    /// Judges a tag, if its name has the form of an environment's tags.
     fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
         let claimed = policy.bound_to_tag(short);
         if is_exact(&update.name) && !claimed.is_empty() {
@@ -329,6 +332,7 @@ impl<'a> Court<'a> {
             .collect()
     }
 
+    /// Judges a tag for one environment.
     fn tag(
         &self,
         policy: &Policy,
@@ -354,8 +358,9 @@ impl<'a> Court<'a> {
         bound(environment, update, verdict)
     }
 
-    /// The commits that a branch or a tag leaves and goes to. It must be where the pusher says: git compares that only when it moves
-    /// the ref, and another push may have brought it there since.
+    /// Returns the old and the new commit of a branch or a tag. The ref must be where the pusher
+    /// claims: git compares that only when it moves the ref, and another push may have moved it
+    /// since.
     fn ends(
         &self,
         rule: Rule,
@@ -366,7 +371,7 @@ impl<'a> Court<'a> {
             let found = match (rule, self.repository.kind(id)) {
                 (_, Err(error)) => Err(error),
                 (_, Ok(None)) => Err(Error::Missing(id)),
-                // A branch is at a commit itself; a tag may be an object that leads to one.
+                // A branch names a commit itself. A tag may be an object that leads to one.
                 (Rule::Branch, Ok(Some(kind))) => Ok((kind == Kind::Commit).then_some(id)),
                 (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
             };
@@ -394,7 +399,7 @@ impl<'a> Court<'a> {
         ))
     }
 
-    /// Asks the rules about a branch or a tag.
+    /// Evaluates the rules for a branch or a tag.
     fn ask(&self, policy: &Policy, environment: &Environment, request: &Request<'_>) -> Verdict {
         let Some(judge) = &self.judge else {
             return Verdict::default();
@@ -416,9 +421,10 @@ impl<'a> Court<'a> {
 /// New entries, oldest first, and the last of them as it was read.
 type NewEntries = (Vec<EntryId>, Link);
 
-/// Where a ref is and where it goes; `None`: nowhere.
+/// The old and the new commit of a ref. `None` means that the ref does not exist.
 type Ends = (Option<CommitId>, Option<CommitId>);
 
+/// Makes the judgement of a branch or a tag that is bound to an environment.
 fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
     Judgement {
         name: harmless(&String::from_utf8_lossy(&update.name)),
@@ -431,7 +437,8 @@ fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgem
     }
 }
 
-/// A ref that some disks take for one that is bound: refused on all, for nobody can tell from a name which disk it will be on.
+/// Refuses a ref that some disks take for one that is bound. It is refused on all disks, because a
+/// name does not tell where it will be stored.
 fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
     let why = format!(
         "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
@@ -440,14 +447,15 @@ fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
     Judgement::of_check(&update.name, Check::fail(rule, why))
 }
 
-/// Nobody said who may begin a project here.
+/// Returns the check for a server whose owner has not set who may begin a project.
 fn unpinned() -> Check {
     let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
     Check::fail(Rule::Signer, why)
         .remedy("git-deploy server init <repository> --admin <public key>")
 }
 
-/// Somebody else was faster, or the pusher made the old id up.
+/// Returns the check for a ledger that is not where the pusher claims: another push was faster, or
+/// the claim is false.
 fn moved(tip: Option<EntryId>) -> Check {
     let why = match tip {
         Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),

@@ -1,24 +1,24 @@
-//! The updates of a push, as git tells them to a hook: `<old id> <new id> <ref>`, a line each.
+//! The updates of a push, as git passes them to a hook: one line `<old id> <new id> <ref>` per ref.
 //!
-//! Names of refs are bytes. The old id is the pusher's claim: nothing is decided by it alone.
+//! Names of refs are bytes. The old id is the pusher's claim, so no decision depends on it alone.
 
 use crate::domain::id::Oid;
 
-/// The longest line; git sends none that is longer than a packet.
+/// The longest line. Git sends none that is longer than a packet.
 const LINE_LIMIT: usize = 65_536;
 
-/// What a push wants of one ref.
+/// The update of one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// Where the pusher says that the ref is; `None`: nowhere.
+    /// Where the ref is, as the pusher claims. `None`: it does not exist.
     pub old: Option<Oid>,
-    /// Where it should go; `None`: it should be deleted.
+    /// Where it should go. `None`: it should be deleted.
     pub new: Option<Oid>,
     /// The ref's full name.
     pub name: Box<[u8]>,
 }
 
-/// Why a line is no update.
+/// Why a line could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of what git says about the push is not two ids and a ref")]
 pub struct LineError {
@@ -65,7 +65,7 @@ mod tests {
     const ONE: &str = "1111111111111111111111111111111111111111";
     const ZERO: &str = "0000000000000000000000000000000000000000";
 
-    /// The zero id means "nothing", and a name may be any bytes.
+    /// The zero id means that there is none, and a name may be any bytes.
     #[test]
     fn reads_lines() {
         let lines = format!("{ZERO} {ONE} refs/heads/a b\n{ONE} {ZERO} refs/\u{fc}\n");
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(Update::parse_all(b""), Ok(Vec::new()));
     }
 
-    /// A line that is read in another way than git means it could let through what was never judged.
+    /// A line that is read differently than git reads it could let an update through unjudged.
     #[test]
     fn refuses_the_rest() {
         let long = format!("{ONE} {ONE} refs/heads/{}\n", "x".repeat(LINE_LIMIT));

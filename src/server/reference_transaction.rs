@@ -1,7 +1,9 @@
-//! reference-transaction: keeps git itself from moving ledgers and notes, which only our own hooks do, and not through git.
+//! The hook reference-transaction: prevents git itself from moving ledgers and notes. Only our
+//! hooks move them, and they do not use git for that.
 //!
-//! Git asks it before every change of any ref, `git update-ref` and `git fetch` included. What `git pack-refs` does looks like changes
-//! too: it writes the value that a ref has into `packed-refs`, then deletes the ref's own file. Both leave the ref where it is.
+//! Git calls it before every change of any ref, also for `git update-ref` and `git fetch`. `git
+//! pack-refs` appears as two changes: it writes the ref's present value into `packed-refs`, then
+//! deletes the ref's own file. Both leave the ref unmoved.
 
 use super::Fault;
 use super::classify::{Class, classify};
@@ -12,11 +14,12 @@ use crate::ledger::notes::NOTES;
 
 use super::update_verdict::Judgement;
 
-/// The state in which git can still be told to stop.
+/// The state in which the hook can still stop git.
 const PREPARED: &[u8] = b"prepared";
 
-/// Judges a transaction, in the repository that `open` opens if it is about one of our refs. `lines` are those that git gives the hook:
-/// `<old> <new> <ref>`, where old and new need not be ids. What is let pass is not in the answer.
+/// Judges a transaction, in the repository that `open` opens if it concerns our refs. `lines` is
+/// git's input to the hook: `<old> <new> <ref>`, where old and new need not be ids. Accepted
+/// changes are left out of the result.
 pub fn judge(
     state: &[u8],
     lines: &[u8],
@@ -48,7 +51,8 @@ pub fn judge(
     Ok(refused.collect())
 }
 
-/// Ledgers, what could be taken for one, and the notes. Refs that are refused to pushers for other reasons are the owner's business here.
+/// Returns whether a ref is a ledger, could be taken for one, or holds the notes. Other refs that
+/// pushers may not push are not protected from the owner.
 fn is_ours(name: &[u8]) -> bool {
     let below = |folder: &[u8]| {
         let head = name.get(..folder.len());
@@ -58,20 +62,21 @@ fn is_ours(name: &[u8]) -> bool {
     matches!(classify(name), Class::Ledger(_)) || below(b"refs/deploy") || below(NOTES.as_bytes())
 }
 
-/// Whether the ref is afterwards where it is now.
+/// Returns whether the ref stays where it is.
 fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
     let id = |hex: &[u8]| {
         std::str::from_utf8(hex)
             .ok()
             .and_then(|hex| hex.parse::<Oid>().ok())
     };
-    // Anything else is a symbolic ref, or what a later git calls something.
+    // Anything else is a symbolic ref, or a form that only a later git uses.
     let (Some(old), Some(new), Ok(name)) = (id(old), id(new), std::str::from_utf8(name)) else {
         return Ok(false);
     };
     if !new.is_zero() {
         return Ok(repository.read_ref(name)? == Some(new));
     }
-    // A deletion from packed-refs names no old value. One of the ref's own file leaves what packed-refs holds.
+    // A deletion from packed-refs names no old value. A deletion of the ref's own file leaves the
+    // value in packed-refs.
     Ok(!old.is_zero() && repository.packed_ref(name)? == Some(old))
 }

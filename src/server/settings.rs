@@ -1,4 +1,5 @@
-//! What the server's owner said, in the repository's git configuration: nobody who pushes can change it.
+//! The settings of the server's owner, in the repository's git configuration, which pushers cannot
+//! change.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +7,24 @@ use crate::domain::id::PublicKey;
 use crate::git::{Error, Repository, Result};
 use crate::ledger::recovery::RECOVERED;
 
-/// The keys that the first policy's genesis may name as its roots; several values.
+/// The keys that the genesis of the first policy may name as roots. It has several values.
 pub const ADMIN: &str = "deploy.admin";
-/// The key that may publish once, after all admin keys were lost.
+/// The key that may publish one policy after all admin keys were lost.
 pub const RECOVERY: &str = "deploy.recovery";
 
-/// The owner's word.
+/// The owner's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Who may be a root of the project. While it is empty, nothing is accepted below `refs/deploy/`.
+    /// The keys that may be roots of the project. While there are none, nothing is accepted below
+    /// `refs/deploy/`.
     pub admins: BTreeSet<PublicKey>,
-    /// Who may publish once in spite of the policy in force.
+    /// The key that may publish once, against the policy in force.
     pub recovery: Option<PublicKey>,
 }
 
 impl Settings {
-    /// Reads them. A value that is no key is an error: guessing here would let somebody in.
+    /// Reads the settings. A value that is not a key is an error: ignoring it could let the wrong
+    /// person in.
     pub fn read(repository: &Repository) -> Result<Self> {
         let key = |name: &str, text: &str| {
             text.parse::<PublicKey>().map_err(|error| Error::Corrupt {
@@ -41,8 +44,8 @@ impl Settings {
         Ok(Self { admins, recovery })
     }
 
-    /// Takes the permission to recover back, and remembers for audits whom it was given. It holds for one publish, so this comes
-    /// before the ref moves.
+    /// Withdraws the permission to recover, and records for audits which key had it. The permission
+    /// is for one publish, so this comes before the ref moves.
     pub(super) fn disarm(&self, repository: &Repository) -> Result<()> {
         if let Some(key) = self.recovery {
             repository.add_config(RECOVERED, &key.to_string())?;

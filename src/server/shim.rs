@@ -1,17 +1,17 @@
-//! The files in a `hooks` folder that call us, and those that were there before them.
+//! The files in a `hooks` folder that call this program, and the hooks that they replaced.
 //!
-//! A hook of somebody else is never taken for ours: it would be written over.
+//! Another program's hook must never be taken for ours, because it would be overwritten.
 
 use std::path::{Path, PathBuf};
 
-/// One of them, as it is installed.
+/// A hook as it is installed.
 #[derive(Clone, Copy)]
 pub(super) struct Shim {
-    /// The hook.
+    /// The hook's name.
     pub name: &'static str,
-    /// As `hooks/` has it, for a shell.
+    /// Its text in `hooks/`, as a shell script.
     pub text: &'static str,
-    /// Whether another hook of that name is kept.
+    /// Whether a previous hook of that name is kept and called.
     pub chains: bool,
 }
 
@@ -46,22 +46,23 @@ pub(super) const PRE_PUSH: Shim = Shim {
     chains: true,
 };
 
-/// What is added to the name of a hook that was there before; the shims look for it.
+/// The suffix of a previous hook's name. The shims look for it.
 const KEPT: &str = ".local";
-/// How the shims call us; the installed ones name the program's place.
+/// The call in the shims. Installed shims contain the path of the program instead.
 const CALL: &str = "exec git-deploy hook ";
-/// The longest first line that every kernel takes whole.
+/// The longest first line that every kernel reads whole.
 const FIRST_LINE: usize = 127;
 
-/// Where a hook is that was there before the one at `path`.
+/// Returns the path of the hook that was there before the one at `path`.
 pub fn kept(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(KEPT);
     PathBuf::from(name)
 }
 
-/// The text of a shim that calls this program. Where its first line can, it names the program itself: the kernel then starts it with
-/// the hook's own path behind `hook`, and no push waits for a shell.
+/// Returns the text of a shim that calls this program. If possible, its first line names the
+/// program itself: the kernel then starts it with the hook's path after `hook`, and no push waits
+/// for a shell.
 pub(super) fn installed(text: &str, program: &str) -> String {
     let first = format!("#!{program} hook");
     if first.len() <= FIRST_LINE
@@ -77,7 +78,7 @@ pub(super) fn installed(text: &str, program: &str) -> String {
     text.replace(CALL, &format!("exec {} hook ", quoted(program)))
 }
 
-/// Whether a hook is a shim of ours, of this version or another.
+/// Returns whether a hook is one of our shims, of any version.
 pub(super) fn is_ours(bytes: &[u8], name: &str) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let direct = text
@@ -88,7 +89,7 @@ pub(super) fn is_ours(bytes: &[u8], name: &str) -> bool {
     (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
 }
 
-/// A word that a shell reads as it is.
+/// Quotes a word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -106,13 +107,14 @@ mod tests {
         PRE_PUSH,
     ];
 
-    /// A path with a quotation mark must not become a command of the shell.
+    /// A path with a quotation mark must not become a shell command.
     #[test]
     fn quotes() {
         assert_eq!(quoted("/opt/git deploy/it's"), r"'/opt/git deploy/it'\''s'");
     }
 
-    /// What no first line can hold is called by a shell, which takes every path.
+    /// A program that does not fit into a first line is called by a shell, which accepts every
+    /// path.
     #[test]
     fn first_lines() {
         for shim in &SHIMS {
@@ -141,7 +143,7 @@ mod tests {
         }
     }
 
-    /// A hook of somebody else must never be taken for ours and written over.
+    /// Another program's hook must never be taken for ours and overwritten.
     #[test]
     fn tells_shims_from_hooks() {
         for shim in &SHIMS {

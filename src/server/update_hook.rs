@@ -1,7 +1,9 @@
-//! update: judges each ref once more just before git moves it, where a host calls no proc-receive.
+//! The hook update: judges each ref again just before git moves it, on hosts that do not call
+//! proc-receive.
 //!
-//! It looks at the refs as they are then, under the lock; but git moves the ref after the hook has ended. Two pushes that come to
-//! this point in the very same moment still do not see each other: a window of milliseconds that only proc-receive closes.
+//! It reads the refs at that time, under the lock. But git moves the ref after the hook has ended,
+//! so two simultaneous pushes may not see each other: a window of milliseconds that only
+//! proc-receive closes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +14,8 @@ use super::update_verdict::Judgement;
 use super::{Fault, lock};
 use crate::git::{Repository, Result as GitResult};
 
-/// Judges one update, in the repository that `open` opens if it must be looked at. `arguments` are git's: ref, old id, new id.
+/// Judges one update, in the repository that `open` opens if necessary. `arguments` are git's: ref,
+/// old id, new id.
 pub fn judge(
     arguments: &[OsString],
     open: impl FnOnce() -> GitResult<Repository>,

@@ -1,30 +1,30 @@
-//! What is said of the updates of a push, and what that means for it.
+//! The judgements about the updates of a push, and the decision that follows from them.
 
 use crate::domain::entry::{Statement, Target};
 use crate::domain::id::CommitId;
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Check, Decision, Verdict};
 
-/// The most words that an update is described with.
+/// The most targets that are listed in a description.
 const NAMED: usize = 3;
 
-/// What is said of one update.
+/// The judgement of one update.
 #[derive(Debug)]
 pub struct Judgement {
-    /// The ref's full name, harmless to show.
+    /// The ref's full name, safe to show.
     pub name: String,
     /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
     pub what: Option<String>,
-    /// The rules' answers.
+    /// The verdict of the rules.
     pub verdict: Verdict,
-    /// Whether they bind, or are only told.
+    /// Whether the verdict is enforced, or only reported.
     pub enforced: bool,
-    /// Whether it makes use of the owner's permission to recover.
+    /// Whether it uses the owner's permission to recover.
     pub recovers: bool,
 }
 
 impl Judgement {
-    /// A judgement that one check decides.
+    /// Makes a judgement from one check.
     pub fn of_check(name: &[u8], check: Check) -> Self {
         Self {
             name: harmless(&String::from_utf8_lossy(name)),
@@ -37,7 +37,7 @@ impl Judgement {
         }
     }
 
-    /// What it means for the push: rules that only tell let everything pass.
+    /// Returns the decision. If the verdict is not enforced, the update is allowed.
     pub fn decision(&self) -> Decision {
         if self.enforced {
             self.verdict.decision()
@@ -47,7 +47,8 @@ impl Judgement {
     }
 }
 
-/// The decision on a whole push: one refusal refuses it, and what cannot be told is not let in.
+/// Returns the decision about a whole push: one refused update refuses it, and so does one that
+/// cannot be judged.
 pub fn decision(judgements: &[Judgement]) -> Decision {
     let any = |wanted| {
         judgements
@@ -63,7 +64,7 @@ pub fn decision(judgements: &[Judgement]) -> Decision {
     }
 }
 
-/// What an entry speaks of: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
+/// Describes an entry: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
 pub(super) fn about(statement: &Statement) -> String {
     let ended = statement.component_results();
     let targets: Vec<&Target> = match statement.deployment() {

@@ -1,16 +1,16 @@
-//! The one way from an unverified entry to a verified one.
+//! Turns an unverified entry into a verified one. There is no other way.
 
 use super::verify::{Signature, SignatureError, signer};
 use crate::domain::entry::{Entry, Unverified, Verified};
 use crate::domain::id::PublicKey;
 
-/// Why an entry is not believed.
+/// Why an entry's signature is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
-    /// The signature file is not as git-deploy and minisign write it.
+    /// The signature file does not have the form that git-deploy and minisign write.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The trusted comment is of another place or action.
+    /// The trusted comment belongs to another position or action.
     #[error("the signature is for {found:?}, the entry is {expected:?}")]
     Comment {
         /// The comment that was signed.
@@ -18,14 +18,16 @@ pub enum EntryError {
         /// The comment that belongs to the entry.
         expected: String,
     },
-    /// None of the keys made it.
+    /// None of the keys made the signature.
     #[error("the entry is not signed by any key that could have signed it")]
     Key,
 }
 
-/// Checks an entry's signature: it fits the entry's exact bytes and its place, and one of `candidates` made it.
+/// Verifies an entry's signature: it must match the entry's exact bytes and its trusted comment,
+/// and be made by one of `candidates`.
 ///
-/// The key that made it is the entry's key from then on; whose key that is, and what they may do, is the policy's business.
+/// The key that made it becomes the entry's key. The policy decides whose key that is and what the
+/// person may do.
 pub fn verify_entry<'a>(
     entry: Entry<Unverified>,
     candidates: impl IntoIterator<Item = &'a PublicKey>,

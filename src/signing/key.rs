@@ -1,7 +1,7 @@
 //! Key files: generating, reading and opening them.
 //!
-//! They are stock minisign's files, so either tool can use a key of the other. A secret key never shows in `Debug`, in an error or in
-//! an argument list, and is never written over another file.
+//! They have stock minisign's format, so both tools can use each other's keys. A secret key never
+//! appears in `Debug`, in an error or in an argument list, and never overwrites another file.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -14,9 +14,9 @@ use tempfile::NamedTempFile;
 
 use crate::domain::id::{IdError, PublicKey};
 
-/// The most bytes a key file may have; stock minisign writes fewer than 1,400.
+/// The most bytes in a key file. Stock minisign writes fewer than 1,400.
 const LIMIT: u64 = 8 * 1024;
-/// The longest password that stock minisign takes, in bytes.
+/// The longest password that stock minisign accepts, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
 const COMMENT: &str = "untrusted comment:";
 
@@ -28,13 +28,13 @@ pub enum KeyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// There is no such key file.
     #[error("there is no such file")]
     Missing,
-    /// The public half was given where the secret one is needed.
+    /// It is a public key, but a secret one is needed.
     #[error("this is a public key; signing needs the secret one, which lies beside it")]
     IsPublic,
     /// The file cannot be written.
@@ -42,13 +42,13 @@ pub enum KeyError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// There is a file of that name already.
+    /// There is already a file of that name.
     #[error("{0} exists already and a key is never overwritten: choose another name")]
     Exists(PathBuf),
-    /// Others could read the secret key.
+    /// Other users could read the secret key.
     #[error("{path} may be read by others (mode {mode:03o})")]
     Exposed {
         /// The file.
@@ -56,15 +56,15 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Not a public key.
+    /// The text is not a public key.
     #[error(transparent)]
     Public(#[from] IdError),
-    /// More than a public key.
+    /// The file is not a public key file.
     #[error(
         "not a minisign public key file: it should be a comment and one line of base64 that begins with RW"
     )]
     PublicFile,
-    /// Not a secret key.
+    /// The text is not a secret key.
     #[error("not a minisign secret key: it should be an untrusted comment and one line of base64")]
     Secret,
     /// The checksum inside is wrong.
@@ -73,16 +73,17 @@ pub enum KeyError {
     /// The password does not open the key.
     #[error("the password does not open it")]
     WrongPassword,
-    /// The key wants a password and nobody gave one.
+    /// The key needs a password and none was given.
     #[error("it is protected by a password, and none was given: {0}")]
     NoPassword(io::Error),
-    /// No good password for a new key.
+    /// The password for a new key is empty or too long.
     #[error("a password has 1 to {PASSWORD_LIMIT} bytes; leave it out for a key without one")]
     Password,
     /// A variable of the environment is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
     Variable(&'static str),
-    /// The library failed: no random bytes, or a password's cost beyond all bounds.
+    /// The library failed: there are no random bytes, or the parameters of the password are out of
+    /// range.
     #[error("the key library failed: {0}")]
     Library(String),
 }
@@ -94,9 +95,9 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// Opens a secret key file. On Unix nobody but its owner may have any access to it.
+    /// Opens a secret key file. On Unix, only its owner may have access to it.
     ///
-    /// `password` is asked only if the key is protected by one.
+    /// `password` is called only if the key is protected by one.
     pub fn read(
         path: &Path,
         password: impl FnOnce() -> io::Result<String>,
@@ -112,7 +113,7 @@ impl SecretKey {
         let contents = read_bounded(&file)
             .map_err(failed)?
             .ok_or(KeyError::Secret)?;
-        // First what it is: nobody should change the permissions of what is no secret key.
+        // Checked first, so that nobody is told to change the permissions of another kind of file.
         Self::form(&contents)?;
         refuse_exposed(path, &file).map_err(failed)??;
         Self::parse(&contents, password)
@@ -120,13 +121,13 @@ impl SecretKey {
 
     /// Opens a secret key from the contents of its file.
     ///
-    /// `password` is asked only if the key is protected by one.
+    /// `password` is called only if the key is protected by one.
     pub fn parse(
         contents: &str,
         password: impl FnOnce() -> io::Result<String>,
     ) -> Result<Self, KeyError> {
         let raw = Self::form(contents)?;
-        // Signature algorithm, key derivation, checksum: only these are minisign's.
+        // Signature algorithm, key derivation and checksum: minisign uses only these.
         let (protected, on_mismatch) = match &raw[..6] {
             b"Ed\0\0B2" => (false, KeyError::Damaged),
             b"EdScB2" => (true, KeyError::WrongPassword),
@@ -136,7 +137,8 @@ impl SecretKey {
         let opened = if protected {
             file.into_secret_key(Some(password().map_err(KeyError::NoPassword)?))
         } else if raw[126..] == [0; 32] {
-            // `minisign -GW` leaves the checksum out and the library insists on one. Damage shows when the first signature is verified.
+            // `minisign -GW` leaves the checksum out, and the library requires one. If the key is
+            // damaged, the verification of the first signature fails.
             minisign::SecretKey::from_bytes(&raw)
         } else {
             file.into_unencrypted_secret_key()
@@ -149,7 +151,7 @@ impl SecretKey {
         Ok(Self { secret, public })
     }
 
-    /// The bytes of a secret key, still locked.
+    /// Returns the bytes of a secret key, which may be encrypted.
     fn form(contents: &str) -> Result<Vec<u8>, KeyError> {
         if parse_public(contents).is_ok() {
             return Err(KeyError::IsPublic);
@@ -166,12 +168,13 @@ impl SecretKey {
         }
     }
 
-    /// The public key that belongs to it.
+    /// Returns the public key of this secret key.
     pub fn public_key(&self) -> PublicKey {
         self.public
     }
 
-    /// The key in the library's type, whose `Debug` prints the secret: it stays inside this module.
+    /// Returns the key in the library's type. Its `Debug` prints the secret, so it must not leave
+    /// this module.
     pub(super) fn raw(&self) -> &minisign::SecretKey {
         &self.secret
     }
@@ -183,7 +186,8 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Where the public key of a secret key file lies: `ci.key` has `ci.pub`, any other name has `.pub` appended.
+/// Returns where the public key of a secret key file is: `ci.key` has `ci.pub`, any other name gets
+/// `.pub` appended.
 pub fn public_file(secret_file: &Path) -> PathBuf {
     if secret_file
         .extension()
@@ -196,15 +200,18 @@ pub fn public_file(secret_file: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes a key pair and writes it: the secret key to `secret_file`, for its owner only, the public key to its [`public_file`].
+/// Makes a key pair and writes the secret key to `secret_file`, accessible only to its owner, and
+/// the public key to its [`public_file`].
 ///
-/// Neither file may exist, their folder must. Keys are always truly random: no variable steers them, in no build.
+/// Neither file may exist, but their folder must. Keys are always truly random: no test variable
+/// affects them, in any build.
 pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey, KeyError> {
     if password.is_some_and(|password| password.is_empty() || password.len() > PASSWORD_LIMIT) {
         return Err(KeyError::Password);
     }
     let public_file = public_file(secret_file);
-    // The password may cost a while: say no before it, though only `place` decides.
+    // Deriving a key from the password may take a while, so a taken name is reported before. The
+    // real check is in `place`.
     if let Some(taken) = [secret_file, &public_file]
         .into_iter()
         .find(|path| path.symlink_metadata().is_ok())
@@ -233,14 +240,16 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
         .to_box(Some(comment))
         .map_err(|error| library(&error))?
         .to_bytes();
-    // Whole before either has its name. The secret one comes first: alone it signs, and the public one alone would only stand in the way.
+    // Both files are complete before either gets its name. The secret one is first: it can sign
+    // alone, but the public one alone would only block the next attempt.
     let (secret, beside) = (
         write(secret_file, &secret_bytes, 0o600)?,
         write(&public_file, &public_bytes, 0o644)?,
     );
     place(secret, secret_file)?;
     place(beside, &public_file).inspect_err(|_| {
-        // Half a pair would stand in the way of the next attempt; if it stays, that attempt says so.
+        // Half a pair would block the next attempt. If it cannot be removed, that attempt reports
+        // it.
         let _ = fs::remove_file(secret_file);
     })?;
     Ok(public)
@@ -257,7 +266,7 @@ pub fn read_public(path: &Path) -> Result<PublicKey, KeyError> {
     parse_public(&contents.ok_or(KeyError::PublicFile)?)
 }
 
-/// Reads the contents of a public key file: minisign's two lines, or the base64 alone.
+/// Parses the contents of a public key file: minisign's two lines, or the base64 alone.
 pub fn parse_public(contents: &str) -> Result<PublicKey, KeyError> {
     let lines: Vec<&str> = contents.trim_end().lines().collect();
     match lines[..] {
@@ -267,17 +276,18 @@ pub fn parse_public(contents: &str) -> Result<PublicKey, KeyError> {
     }
 }
 
+/// Derives the public key.
 fn public_of(secret: &minisign::SecretKey) -> Result<PublicKey, KeyError> {
     let public = minisign::PublicKey::from_secret_key(secret).map_err(|error| library(&error))?;
     Ok(public.to_base64().parse()?)
 }
 
-/// The library's words; it never puts key material into them.
+/// Wraps an error of the library, which never contains key material.
 fn library(error: &minisign::PError) -> KeyError {
     KeyError::Library(error.to_string())
 }
 
-/// The text of a file, `None` if it is too long or not UTF-8.
+/// Reads the text of a file. Returns `None` if it is too long or not UTF-8.
 fn read_bounded(file: &File) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut bytes)?;
@@ -286,7 +296,8 @@ fn read_bounded(file: &File) -> io::Result<Option<String>> {
         .filter(|text| text.len() as u64 <= LIMIT))
 }
 
-/// Looks at the open file, not at its path, so that nobody can swap it in between.
+/// Refuses a secret key file that other users can access. Checks the open file, not its path, so
+/// that it cannot be replaced in between.
 #[cfg(unix)]
 fn refuse_exposed(path: &Path, file: &File) -> io::Result<Result<(), KeyError>> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -305,7 +316,7 @@ fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
     Ok(Ok(()))
 }
 
-/// Writes a file that has no name of its own yet, beside where it is to be.
+/// Writes a temporary file beside its later path.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
     let folder = path
         .parent()
@@ -348,7 +359,8 @@ mod tests {
     use crate::signing::Signer;
     use crate::signing::sign::SignError;
 
-    /// Signing with a false public half gives the secret away to whoever sees the result: it must not come out.
+    /// Signing with a false public key would reveal the secret key to anyone who sees the
+    /// signature, so it must not be returned.
     #[test]
     fn a_false_public_half_signs_nothing() {
         let honest = minisign::KeyPair::generate_unencrypted_keypair().unwrap();

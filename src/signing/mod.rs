@@ -1,7 +1,8 @@
-//! minisign: keys, signing, and verification that is stricter than the stock tool's.
+//! minisign keys, signing, and verification that is stricter than that of the stock tool.
 //!
-//! Bytes in, bytes out: nothing here knows what an entry is. What is accepted here, `minisign -V` accepts too; the reverse does not
-//! hold, because a signature must have exactly one spelling.
+//! Nothing here except [`entry`] interprets what is signed. `minisign -V` accepts every signature
+//! that this module accepts. The reverse does not hold, because this module accepts only one
+//! encoding of a signature.
 
 pub mod entry;
 pub mod key;

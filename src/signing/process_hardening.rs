@@ -1,11 +1,13 @@
-//! Keeps other processes of the same user out of this one, which holds a key or may hold one.
+//! Keeps other processes of the same user from reading this one, which may hold a key.
 //!
-//! What they could read otherwise is its memory, its first environment and its open files, under `/proc`. Root may all the same, and so
-//! may whoever has the key's file: only a key that belongs to another user (`deploy.signer`) is out of everybody's reach.
+//! Otherwise they could read its memory, its initial environment and its open files under `/proc`.
+//! Root still can, and so can anyone who can read the key file. Only a key that belongs to another
+//! user (`deploy.signer`) is safe from that.
 
-/// Shuts this process to others, as often as it is called. Where the system has no such thing, nobody else can look in either.
+/// Denies other processes access to this one. May be called repeatedly. Does nothing on systems
+/// without such a setting.
 pub fn shut() {
     #[cfg(target_os = "linux")]
-    // It fails for no process that asks it of itself.
+    // The call cannot fail for one's own process.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -1,6 +1,6 @@
-//! Signing: with a key file, with a key from the environment, or with a program that keeps the key elsewhere.
+//! Signing: with a key file, with a key from the environment, or with a program that holds the key.
 //!
-//! Whoever signs, the result is parsed and verified against the expected public key before anyone gets to see it.
+//! Every signature is parsed and verified against the expected public key before it is returned.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -13,11 +13,13 @@ use super::verify::{Signature, UNTRUSTED_COMMENT, VerifyError, verify};
 use crate::domain::id::PublicKey;
 use crate::domain::text::{Line, TextError};
 
-/// Holds the contents of a secret key file. Whoever starts other programs takes it out of their environment.
+/// The variable that holds the contents of a secret key file. It must be removed from the
+/// environment of other programs.
 pub const KEY_VARIABLE: &str = "GIT_DEPLOY_KEY";
-/// Holds the password of the secret key. Whoever starts other programs takes it out of their environment.
+/// The variable that holds the password of the secret key. It must be removed from the environment
+/// of other programs.
 pub const PASSWORD_VARIABLE: &str = "GIT_DEPLOY_PASSWORD";
-/// Tells a signer program the trusted comment to sign.
+/// The variable that passes the trusted comment to a signer program.
 pub const COMMENT_VARIABLE: &str = "GIT_DEPLOY_TRUSTED_COMMENT";
 
 /// Why nothing was signed.
@@ -26,18 +28,18 @@ pub enum SignError {
     /// The trusted comment is not one line of plain text.
     #[error("the trusted comment cannot be signed: {0}")]
     Comment(#[from] TextError),
-    /// The library failed: no random bytes.
+    /// The library failed: there are no random bytes.
     #[error("the signing library failed: {0}")]
     Library(String),
-    /// The signer program cannot be started, or its output not read.
+    /// The signer program cannot be started, or its output not be read.
     #[error("cannot run the signer {program} (git config deploy.signer): {source}")]
     Run {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The signer program said no.
+    /// The signer program failed.
     #[error(
         "the signer {program} (git config deploy.signer) failed: {status}; its own words are above"
     )]
@@ -47,12 +49,13 @@ pub enum SignError {
         /// How it ended.
         status: ExitStatus,
     },
-    /// The result is not the signature it should be.
+    /// The result is not the expected signature.
     #[error("the signature that was made is useless and was thrown away: {0}")]
     Useless(#[from] VerifyError),
 }
 
-/// What the environment offers for signing; empty variables count as unset, as CI systems leave them for forks.
+/// The signing variables of the environment. Empty ones count as unset, because CI systems set them
+/// so for forks.
 #[derive(Default)]
 pub struct Environment {
     key: Option<String>,
@@ -60,9 +63,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads [`KEY_VARIABLE`] and [`PASSWORD_VARIABLE`]: the only place in signing that looks at the environment.
+    /// Reads [`KEY_VARIABLE`] and [`PASSWORD_VARIABLE`]. Nothing else in signing reads the
+    /// environment.
     ///
-    /// From here on this process may hold a key, so others are kept out of it.
+    /// From here on this process may hold a key, so other processes are denied access to it.
     pub fn read() -> Result<Self, KeyError> {
         process_hardening::shut();
         let variable = |name| match std::env::var(name) {
@@ -76,7 +80,7 @@ impl Environment {
         ))
     }
 
-    /// From the variables' values.
+    /// Makes it from the values of the variables.
     pub fn new(key: Option<String>, password: Option<String>) -> Self {
         let set = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {
@@ -85,12 +89,12 @@ impl Environment {
         }
     }
 
-    /// The password, for the key file that is about to be made.
+    /// Returns the password, for a new key file.
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
     }
 
-    /// Whether it holds a key.
+    /// Returns whether there is a key.
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }
@@ -107,7 +111,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Someone who can sign.
+/// Signs with a key or through a program.
 #[derive(Debug)]
 pub struct Signer {
     public: PublicKey,
@@ -121,7 +125,7 @@ enum Means {
 }
 
 impl Signer {
-    /// With an opened key.
+    /// Makes a signer with an opened key.
     pub fn from_key(key: SecretKey) -> Self {
         Self {
             public: key.public_key(),
@@ -129,7 +133,8 @@ impl Signer {
         }
     }
 
-    /// With a secret key file. If it has a password, the environment's is taken, else `prompt` is asked.
+    /// Makes a signer with a secret key file. If it has a password, it is taken from the
+    /// environment or, if it is not set there, from `prompt`.
     pub fn from_file(
         path: &Path,
         environment: &Environment,
@@ -139,7 +144,7 @@ impl Signer {
         SecretKey::read(path, password).map(Self::from_key)
     }
 
-    /// With the environment's key; `None` if it holds none. Never asks a person.
+    /// Makes a signer with the environment's key. Returns `None` if there is none. Never prompts.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>, KeyError> {
         let password = || {
             environment.password.clone().ok_or_else(|| {
@@ -154,11 +159,13 @@ impl Signer {
         Ok(key.map(Self::from_key))
     }
 
-    /// With a program, run without a shell and without arguments, that signs for `public`.
+    /// Makes a signer for `public` with a program. The program is run without a shell and without
+    /// arguments.
     ///
-    /// It reads the message from standard input up to its end, and [`COMMENT_VARIABLE`]; it writes what `minisign -S` writes,
-    /// with [`UNTRUSTED_COMMENT`], to standard output, and exits with 0. Standard error goes to the person, who may be asked
-    /// to touch a token; there is no time limit for that.
+    /// It reads the message from standard input up to its end, and [`COMMENT_VARIABLE`]. It writes
+    /// what `minisign -S` writes, with [`UNTRUSTED_COMMENT`], to standard output, and exits with 0.
+    /// Its standard error is shown to the user, who may have to touch a token, so there is no time
+    /// limit.
     pub fn from_program(program: PathBuf, public: PublicKey) -> Self {
         Self {
             public,
@@ -166,12 +173,12 @@ impl Signer {
         }
     }
 
-    /// The key that will have signed.
+    /// Returns the key that signs.
     pub fn public_key(&self) -> PublicKey {
         self.public
     }
 
-    /// Signs `message` and the trusted comment; gives the bytes of the `.minisig` file, verified.
+    /// Signs `message` and the trusted comment. Returns the bytes of the `.minisig` file, verified.
     pub fn sign(&self, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
         let trusted_comment: Line = trusted_comment.parse()?;
         let trusted_comment = trusted_comment.as_str();
@@ -187,13 +194,15 @@ impl Signer {
             .to_bytes(),
             Means::Program(program) => run(program, message, trusted_comment)?,
         };
-        // Also for our own key: a secret key file whose public half was tampered with would make us give the secret away.
+        // Also for our own key: if the public half of a secret key file was tampered with, the
+        // signature would reveal the secret.
         verify(&self.public, message, &file, trusted_comment)?;
         Ok(file)
     }
 }
 
-/// Runs a signer program. Its output is cut off where it gets too long to be a signature.
+/// Runs a signer program and returns its output. Stops reading if the output gets too long for a
+/// signature.
 fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
     let failed = |source| SignError::Run {
         program: program.to_owned(),
@@ -209,8 +218,9 @@ fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>,
         .map_err(failed)?;
     if let Some(mut input) = child.stdin.take() {
         let message = message.to_owned();
-        // Beside the reading, so that neither side waits for the other for ever; and nobody waits for this thread, because a
-        // process that the signer left behind may hold the pipe. A signer that does not read it all fails the verification.
+        // Written while the output is read, so that neither side waits permanently for the other.
+        // The thread is not waited for, because a process that the signer left running may hold the
+        // pipe. If the signer does not read the whole message, the verification fails.
         std::thread::spawn(move || input.write_all(&message));
     }
     let mut output = Vec::new();
@@ -220,7 +230,8 @@ fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>,
         .take()
         .map_or(Ok(0), |stdout| stdout.take(limit).read_to_end(&mut output));
     if read.is_err() || output.len() > Signature::LIMIT {
-        // It may be gone already; what matters is that it is not waited for while it writes on.
+        // It may have ended already. Killing it ensures that it is not waited for while it keeps
+        // writing.
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;

@@ -1,7 +1,8 @@
-//! Reading signatures and telling who made them.
+//! Reads signatures and finds out which key made them.
 //!
-//! A signature file has one spelling only: whatever does not re-encode to the very same bytes is refused before any cryptography. A
-//! person is the 32 bytes of a key; the key id only narrows down which listed keys are tried.
+//! A signature file has only one valid encoding: anything that does not re-encode to exactly the
+//! same bytes is refused before any cryptography. The 32 bytes of a key identify it. The key id
+//! only narrows down which listed keys are tried.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,33 +10,34 @@ use base64::engine::general_purpose::STANDARD;
 use crate::domain::id::{PublicKey, is_small_order};
 use crate::domain::text::{Line, TextError};
 
-/// The first line's comment. Nothing signs it, so it is fixed: otherwise one signature could be stored under many ids.
+/// The comment in the first line. It is not signed, so it is fixed: otherwise one signature could
+/// be stored under many ids.
 pub const UNTRUSTED_COMMENT: &str = "signature from git-deploy";
 
 const UNTRUSTED: &str = "untrusted comment: ";
 const TRUSTED: &str = "trusted comment: ";
 
-/// Why bytes are not a signature file of ours.
+/// Why bytes are not a signature file that is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// Too many bytes to be read at all.
+    /// There are too many bytes.
     #[error("the signature has {0} bytes, at most {limit} are allowed", limit = Signature::LIMIT)]
     TooLong(usize),
-    /// Not text of four lines, each ended by one newline.
+    /// The file is not text of four lines, each ended by one newline.
     #[error("the signature is not four lines of text, each ended by one newline")]
     Lines,
-    /// The first line is another one.
+    /// The first line is different.
     #[error("the signature's first line is not \"{UNTRUSTED}{UNTRUSTED_COMMENT}\"")]
     Untrusted,
-    /// Not canonical base64 of the right number of bytes.
+    /// A line is not canonical base64 of the right number of bytes.
     #[error("line {0} of the signature is not canonical base64 of the right length")]
     Base64(u8),
-    /// The old form, which signs the message without hashing it first.
+    /// The signature has the old form, which signs the message without hashing it first.
     #[error(
         "the signature is of minisign's legacy form; sign with minisign 0.10 or later, without -l"
     )]
     Legacy,
-    /// Neither form.
+    /// The signature has neither form.
     #[error("the signature is of an unknown algorithm")]
     Algorithm,
     /// The third line has no trusted comment.
@@ -44,10 +46,10 @@ pub enum SignatureError {
     /// The trusted comment is not one line of plain text.
     #[error("the signature's trusted comment is refused: {0}")]
     Comment(#[from] TextError),
-    /// A part of it is a point that no honest signer makes.
+    /// A part of it is a point that an honest signer never makes.
     #[error("the signature holds a point of small order, which minisign refuses")]
     SmallOrder,
-    /// It reads well, yet is not spelled as it would be written.
+    /// It is valid, but not in the canonical encoding.
     #[error("the signature is not spelled canonically")]
     Spelling,
 }
@@ -55,33 +57,34 @@ pub enum SignatureError {
 /// Why a signature does not prove what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not a signature file of ours.
+    /// It is not an accepted signature file.
     #[error(transparent)]
     Malformed(#[from] SignatureError),
-    /// Made for something else.
+    /// It was made for another trusted comment.
     #[error("the signature says {found:?}, not {expected:?}: it was made for something else")]
     Comment {
-        /// The trusted comment asked for.
+        /// The expected trusted comment.
         expected: String,
-        /// The trusted comment found.
+        /// The trusted comment in the signature.
         found: String,
     },
-    /// Its key id is not the key's.
+    /// Its key id is not that of the key.
     #[error("the signature was made with another key than {0}: the key ids differ")]
     KeyId(PublicKey),
-    /// Anyone could sign for such a key.
+    /// The key is weak: anyone could sign for it.
     #[error(
         "the key {0} is of small order, so anyone could sign for it: its owner needs a new key"
     )]
     WeakKey(PublicKey),
-    /// The cryptography says no.
+    /// The cryptographic check failed.
     #[error("the signature does not belong to these bytes and the key {0}")]
     Invalid(PublicKey),
 }
 
-/// A well-formed signature file: nothing is proved yet.
+/// A well-formed signature file, which is not verified yet.
 ///
-/// There is no comparison on purpose. Signatures are randomised, so two of them say nothing about being the same act.
+/// It has no comparison on purpose. Signatures are randomised, so comparing two of them does not
+/// tell whether one act of signing made both.
 #[derive(Debug, Clone)]
 pub struct Signature {
     text: Box<str>,
@@ -90,10 +93,10 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// The most bytes a signature file may have: room for the longest trusted comment.
+    /// The most bytes in a signature file: room for the longest trusted comment.
     pub const LIMIT: usize = 8 * 1024;
 
-    /// Reads a signature file strictly.
+    /// Parses a signature file strictly.
     pub fn parse(bytes: &[u8]) -> Result<Self, SignatureError> {
         if bytes.len() > Self::LIMIT {
             return Err(SignatureError::TooLong(bytes.len()));
@@ -122,7 +125,8 @@ impl Signature {
         if is_small_order(&point) || is_small_order(global_point) {
             return Err(SignatureError::SmallOrder);
         }
-        // Each check above should leave one spelling only. This one does not depend on their being complete.
+        // The checks above should leave only one encoding. This one does not depend on their being
+        // complete.
         let again = format!(
             "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{trusted_comment}\n{}\n",
             STANDARD.encode(signature),
@@ -138,24 +142,26 @@ impl Signature {
         })
     }
 
-    /// The key id that the signer claims: a hint, anyone can copy it.
+    /// Returns the key id that the signer claims. It is only a hint, because anyone can copy it.
     pub fn key_id(&self) -> [u8; 8] {
         self.key_id
     }
 
-    /// The trusted comment; to be trusted only once [`verify`](Self::verify) or [`signer`] said yes.
+    /// Returns the trusted comment. Trust it only after [`verify`](Self::verify) or [`signer`]
+    /// succeeded.
     pub fn trusted_comment(&self) -> &str {
         self.trusted_comment.as_str()
     }
 
-    /// The file's bytes: the very ones that were parsed.
+    /// Returns the bytes of the file, exactly as they were parsed.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// Whether `key` signed `message` and the trusted comment. The key ids must be equal too, as `minisign -V` wants it.
+    /// Checks that `key` signed `message` and the trusted comment. The key ids must be equal too,
+    /// as `minisign -V` requires.
     ///
-    /// The caller compares [`trusted_comment`](Self::trusted_comment) with what it should say.
+    /// The caller compares [`trusted_comment`](Self::trusted_comment) with the expected one.
     pub fn verify(&self, key: &PublicKey, message: &[u8]) -> Result<(), VerifyError> {
         if self.key_id != key.key_id() {
             return Err(VerifyError::KeyId(*key));
@@ -170,7 +176,8 @@ impl Signature {
     }
 }
 
-/// Whether `key` signed `message` with exactly this trusted comment, and `signature_file` is well formed.
+/// Checks that `signature_file` is well formed, and that `key` signed `message` with exactly this
+/// trusted comment.
 pub fn verify(
     key: &PublicKey,
     message: &[u8],
@@ -188,10 +195,12 @@ pub fn verify(
     Ok(())
 }
 
-/// Which of the listed keys signed `message` and the trusted comment; `None` if none did.
+/// Returns which of the listed keys signed `message` and the trusted comment, or `None` if none
+/// did.
 ///
-/// Several listed keys may carry one key id, copied or by chance, so each that carries the signature's is tried.
-/// The caller compares [`Signature::trusted_comment`] with what it should say.
+/// Several listed keys may have the same key id, copied or by chance, so each one with the
+/// signature's id is tried. The caller compares [`Signature::trusted_comment`] with the expected
+/// one.
 pub fn signer<'a>(
     signature: &Signature,
     message: &[u8],
@@ -203,11 +212,12 @@ pub fn signer<'a>(
         .copied()
 }
 
+/// Decodes base64 of exactly `N` bytes.
 fn decode<const N: usize>(base64: &str) -> Option<[u8; N]> {
     STANDARD.decode(base64).ok()?.try_into().ok()
 }
 
-/// Algorithm, key id, and the point that the signature proper begins with.
+/// Returns the algorithm, the key id, and the point at the beginning of the signature proper.
 fn split(signature: &[u8; 74]) -> ([u8; 2], [u8; 8], [u8; 32]) {
     let (mut algorithm, mut key_id, mut point) = ([0; 2], [0; 8], [0; 32]);
     algorithm.copy_from_slice(&signature[..2]);
@@ -221,10 +231,12 @@ mod tests {
     use super::*;
     use crate::domain::id::SMALL_ORDER;
 
-    /// Anyone can forge for a key of small order. The library lets several through; here every one must be refused.
+    /// Anyone can forge a signature for a key of small order. The library accepts several of these
+    /// keys, but every one must be refused here.
     #[test]
     fn keys_that_anyone_can_sign_for_are_refused() {
-        // R = 1·B and s = 1 satisfy s·B = R + h·A whenever h·A is nothing, which chance brings soon for a small A.
+        // R = 1·B and s = 1 satisfy s·B = R + h·A whenever h·A is zero, which soon happens by
+        // chance for a small A.
         let forged: Vec<u8> = [&[0x58][..], &[0x66; 31], &[1], &[0; 31]].concat();
         let mut library_fooled = 0;
         for point in SMALL_ORDER {
@@ -250,11 +262,12 @@ mod tests {
                 }
             }
         }
-        // Identity, twice spelled, is the library's own check; the other five fool it.
+        // The library itself refuses the identity, in both encodings. It accepts the other five.
         assert!(library_fooled >= 5, "{library_fooled}");
     }
 
-    /// A signature that our tool takes and the stock one refuses would break the promise that stock tools can check us.
+    /// A signature that our tool accepts and the stock tool refuses would break the promise that
+    /// stock tools can check ours.
     #[test]
     fn small_points_in_signatures_are_refused() {
         for point in SMALL_ORDER {

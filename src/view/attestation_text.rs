@@ -1,8 +1,8 @@
-//! What an attestation says, in a few words: for `show`, and for whoever has just signed it.
+//! The outcome of an attestation in a few words, for `show` and for the person who signed it.
 
 use crate::domain::entry::{Attestation, AttestationResult};
 
-/// `PASSED (412)`, `FAILED (3 of 412)`: what it says, and of how many tests.
+/// Returns the outcome and the number of tests: `PASSED (412)`, `FAILED (3 of 412)`.
 pub fn outcome(attestation: &Attestation) -> String {
     let tests = attestation.test_counts();
     let all = tests.map_or(0, |tests| {
@@ -49,7 +49,7 @@ mod tests {
         })
     }
 
-    /// A number beside a verdict is believed at a glance: it is of the tests that the verdict is about.
+    /// Checks that the number next to the outcome counts the tests that the outcome is about.
     #[test]
     fn numbers() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What an audit found: the text of `git deploy audit`, and the document `git-deploy/audit/v1`.
+//! The result of an audit: the text of `git deploy audit`, and the document `git-deploy/audit/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -19,25 +19,25 @@ pub struct Audit {
     /// The project, if its root could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<EntryId>,
-    /// Whether this clone had pinned that project.
+    /// Whether this clone had pinned this project.
     pub pinned: bool,
-    /// The ledgers, the policy's first.
+    /// The ledgers, the policy's ledger first.
     pub ledgers: Vec<Ledger>,
-    /// The notes; absent where they were not asked for.
+    /// The result for the notes; absent if they were not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes: Option<Part>,
-    /// What is about no ledger in particular, or about one that is not here.
+    /// Findings and remarks about no ledger, or about a ledger that does not exist here.
     #[serde(flatten)]
     pub other: Part,
 }
 
-/// What was found in one place.
+/// The findings and remarks about one subject.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
-    /// What is wrong or could not be told.
+    /// What is wrong, or could not be checked.
     pub findings: Vec<Finding>,
-    /// What is allowed and should be known.
+    /// What is allowed, and the reader should know.
     pub remarks: Vec<Remark>,
 }
 
@@ -49,66 +49,68 @@ pub struct Ledger {
     pub ledger: LedgerName,
     /// Its tip.
     pub tip: EntryId,
-    /// How many entries were looked at.
+    /// The number of entries that were checked.
     pub entries: usize,
-    /// The time of the first.
+    /// The time of the first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Time>,
-    /// The time of the last.
+    /// The time of the last entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
-    /// What was found.
+    /// The findings and remarks.
     #[serde(flatten)]
     pub part: Part,
 }
 
-/// Something that is wrong, or could not be told.
+/// Something that is wrong, or could not be checked.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What it is about: an `entry`, the `chain` of a ledger, the `order` among ledgers, an entry's `support` that does not stand, the
-    /// `notes`, what the `remote` has, or the `pin`.
+    /// The subject: an `entry`, the `chain` of a ledger, the `order` between ledgers, the `support`
+    /// of an entry that depends on an invalid one, the `notes`, the ledgers of the `remote`, or the
+    /// `pin`.
     #[schemars(extend("enum" = ["entry", "chain", "order", "support", "notes", "remote", "pin"]))]
     pub kind: &'static str,
-    /// The ledger, where it is about one.
+    /// The ledger, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
-    /// `fail`, or `unknown` where a fact is missing.
+    /// `fail`, or `unknown` if a fact is missing.
     #[schemars(extend("enum" = ["fail", "unknown"]))]
     pub outcome: &'static str,
-    /// The ledger commit, where it is about one.
+    /// The ledger commit, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
-    /// The rule that says so.
+    /// The violated rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'static str>,
     /// What is wrong, in one line.
     pub detail: String,
 }
 
-/// Something that is allowed and that a reader should know.
+/// Something that is allowed, and that the reader should know.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Remark {
-    /// What it is about.
+    /// The subject.
     #[schemars(extend("enum" = ["breakGlass", "recovered", "admits", "admitted", "removedKey", "notesBehind", "notesWrong", "pin"]))]
     pub kind: &'static str,
-    /// The ledger, where it is about one.
+    /// The ledger, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
-    /// The ledger commit, where it is about one.
+    /// The ledger commit, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
-    /// What it is.
+    /// The remark, in one line.
     pub text: String,
 }
 
 impl Audit {
-    /// All findings.
+    /// Returns all findings.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.parts().flat_map(|part| &part.findings)
     }
 
+    /// Returns all subjects: the ledgers, the notes and the rest.
     fn parts(&self) -> impl Iterator<Item = &Part> {
         self.ledgers
             .iter()
@@ -118,7 +120,8 @@ impl Audit {
     }
 }
 
-/// The text: a line a ledger, what was found below it, and a summary.
+/// Renders the text: one line per ledger with its findings below, and a summary. `when` formats a
+/// time.
 pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut lines = Vec::new();
     let most = grouping::label(width);
@@ -168,6 +171,7 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
     lines.join("\n")
 }
 
+/// Returns the mark for a subject: its worst finding decides.
 fn mark(part: &Part) -> String {
     if part
         .findings
@@ -182,11 +186,13 @@ fn mark(part: &Part) -> String {
     }
 }
 
+/// Returns the mark for something that is unknown.
 fn doubt() -> String {
     let style = AnsiColor::Yellow.on_default();
     format!("{style}?{style:#}")
 }
 
+/// Adds a line for each finding and remark of a subject.
 fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
     let name = |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
         (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
@@ -220,6 +226,7 @@ fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
     }
 }
 
+/// Returns the last line: how many findings there are.
 fn summary(audit: &Audit) -> String {
     let count = |outcome| {
         audit

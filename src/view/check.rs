@@ -1,4 +1,5 @@
-//! Would the rules allow it: what `git deploy check` prints, and the document `git-deploy/check/v1`.
+//! Whether the rules allow a deployment: the text of `git deploy check`, and the document
+//! `git-deploy/check/v1`.
 
 use anstyle::Style;
 use schemars::JsonSchema;
@@ -12,18 +13,18 @@ use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::verdict::{Decision, Verdict};
 
-/// What was asked, and the answer.
+/// The question and the answer.
 #[derive(Debug)]
 pub struct Check<'a> {
     /// The environment.
     pub environment: &'a EnvName,
     /// The commit.
     pub commit: CommitId,
-    /// Who would start it.
+    /// The person or machine that would start the deployment.
     pub by: &'a Person,
-    /// What would be deployed.
+    /// The deployment that was checked.
     pub deployment: &'a Deployment,
-    /// What the rules say.
+    /// The answer of the rules.
     pub verdict: &'a Verdict,
 }
 
@@ -37,11 +38,11 @@ pub struct Json {
     pub commit: CommitId,
     /// `deploy`, `rollback` or `hotfix`.
     pub kind: DeploymentKind,
-    /// Who would start it.
+    /// The person or machine that would start the deployment.
     pub by: Person,
-    /// What would be done with each component.
+    /// The components and what the deployment would do with each.
     pub components: Vec<Component>,
-    /// `decision`, and `checks`: every rule with its outcome, its reason, and what to type next.
+    /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
     #[serde(flatten)]
     pub verdict: verdict::Json,
 }
@@ -52,19 +53,19 @@ pub struct Json {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// The commit that runs now.
+    /// The running commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
-    /// The commit that would run.
+    /// The commit to deploy.
     pub commit: CommitId,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// What would be done with it.
+    /// What the deployment would do with it.
     pub intent: Intent,
 }
 
-/// The JSON form.
+/// Converts the check to the document.
 pub fn json(check: &Check<'_>) -> Json {
     let component = |change: &ComponentChange| Component {
         component: change.target.component.clone(),
@@ -83,7 +84,7 @@ pub fn json(check: &Check<'_>) -> Json {
     }
 }
 
-/// The text: what would be done, every rule, and the answer in one line.
+/// Renders the text: the changes, every rule, and the decision in one line.
 pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
     let what = match check.deployment.kind {
         DeploymentKind::Rollback => "Roll back",

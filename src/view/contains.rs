@@ -1,4 +1,5 @@
-//! Whether a change is in an environment: what `git deploy contains` prints, and the document `git-deploy/contains/v1`.
+//! Whether an environment contains a change: the text of `git deploy contains`, and the document
+//! `git-deploy/contains/v1`.
 
 use anstyle::AnsiColor;
 use schemars::JsonSchema;
@@ -18,11 +19,11 @@ use crate::domain::text::harmless;
 pub struct Contains {
     /// The environment.
     pub environment: EnvName,
-    /// What was asked about: a revision or an environment.
+    /// The revision or environment that was asked for.
     pub revision: String,
-    /// Whether all of it is there.
+    /// Whether the environment contains all of the change.
     pub answer: Answer,
-    /// The components that it concerns, by name.
+    /// The components affected by the change, by name.
     pub components: Vec<Component>,
 }
 
@@ -30,11 +31,11 @@ pub struct Contains {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
-    /// It is there.
+    /// The environment contains it.
     Yes,
-    /// It is not.
+    /// The environment does not contain it.
     No,
-    /// Something that is needed to tell is missing.
+    /// It is unknown, because something needed for the answer is missing.
     CannotTell,
 }
 
@@ -44,56 +45,56 @@ pub enum Answer {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// The commit that was looked for.
+    /// The commit that was searched for.
     pub commit: CommitId,
-    /// The commit that runs; absent where nothing does.
+    /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<CommitId>,
-    /// Whether it is there, and by what.
+    /// Whether it was found, and how.
     pub found: Found,
 }
 
-/// Whether and how a change is there.
+/// Whether a change was found, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "answer")]
 pub enum Found {
-    /// It is there.
+    /// It was found.
     #[serde(rename_all = "camelCase")]
     Yes {
-        /// By what.
+        /// How it was found.
         by: By,
-        /// The commits that make the same change, where it was picked.
+        /// The commits with the same change, if it was cherry-picked.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         picked: Vec<CommitId>,
     },
-    /// It is not there.
+    /// It was not found.
     #[serde(rename_all = "camelCase")]
     No {
-        /// Why, in words.
+        /// Why, in a sentence.
         why: String,
     },
-    /// Nobody can tell.
+    /// It is unknown.
     #[serde(rename_all = "camelCase")]
     CannotTell {
-        /// Why, in words.
+        /// Why, in a sentence.
         why: String,
     },
 }
 
-/// By what a change is there.
+/// How a change was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum By {
-    /// What runs has the commit in its history.
+    /// The running commit has it in its history.
     History,
-    /// What runs has the same content.
+    /// The running commit has the same content.
     Content,
-    /// What runs has commits that make the same change.
+    /// The history of the running commit contains commits with the same change.
     Patch,
 }
 
 impl Found {
-    /// The bare answer.
+    /// Returns the answer without the details.
     pub fn answer(&self) -> Answer {
         match self {
             Self::Yes { .. } => Answer::Yes,
@@ -104,7 +105,7 @@ impl Found {
 }
 
 impl Contains {
-    /// The answer for all: one "no" is enough for "no".
+    /// Returns the answer for all components together: one "no" decides.
     pub fn overall(components: &[Component]) -> Answer {
         let any = |answer| components.iter().any(|it| it.found.answer() == answer);
         match (any(Answer::No), any(Answer::CannotTell)) {
@@ -115,7 +116,8 @@ impl Contains {
     }
 }
 
-/// The text: the answer, then a line a component; `subject` is the commit's, where it is one.
+/// Renders the text: the answer, then one line per component. `subject` is the first line of the
+/// commit message, if the revision is a commit.
 pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) -> String {
     let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", harmless(subject)));
     let (environment, revision) = (&contains.environment, shown(&contains.revision));
@@ -153,9 +155,10 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
     lines.join("\n")
 }
 
-/// More commits than this are counted, not named.
+/// A list with more commits than this shows only their number.
 const NAMED: usize = 3;
 
+/// Returns a phrase that says how the change was found.
 fn there(it: &Component, by: By, picked: &[CommitId]) -> String {
     let running = it
         .running

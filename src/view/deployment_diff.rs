@@ -1,4 +1,5 @@
-//! What a deployment would bring: what `git deploy diff` prints, and the document `git-deploy/diff/v1`.
+//! What a deployment would change: the text of `git deploy diff`, and the document
+//! `git-deploy/diff/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -16,19 +17,19 @@ use crate::domain::time::Time;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
-    /// The environment that would be deployed to.
+    /// The target environment.
     pub environment: EnvName,
-    /// What would be deployed: a revision or an environment, as it was asked for.
+    /// The revision or environment to deploy, as it was typed.
     pub revision: String,
     /// The components that a deployment would change, by name.
     pub affected: Vec<ComponentName>,
-    /// Every component that is there or would be, by name.
+    /// Every component that is there now or would be, by name.
     pub components: Vec<Component>,
-    /// The commits that the affected components would get, newest first.
+    /// The commits that the affected components would gain, newest first.
     pub commits: Vec<Commit>,
     /// The commits that the affected components run now and would lose, newest first.
     pub lost: Vec<Commit>,
-    /// Whether there are more commits than are listed.
+    /// Whether there are more commits than listed.
     pub more: bool,
 }
 
@@ -38,48 +39,48 @@ pub struct Diff {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// What would become of it.
+    /// What would happen to it.
     pub change: Change,
-    /// The commit that runs; absent where nothing does.
+    /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
-    /// The commit that would run.
+    /// The commit to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CommitId>,
-    /// The version that runs.
+    /// The running version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_version: Option<Line>,
-    /// The version that would run.
+    /// The version to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_version: Option<Line>,
-    /// How many commits that touch it would come; absent where that cannot be told, as in a shallow clone.
+    /// The number of commits that it would gain; absent if unknown, as in a shallow clone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brings: Option<Count>,
-    /// How many commits that touch it would go.
+    /// The number of commits that it would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loses: Option<Count>,
 }
 
-/// What would become of a component.
+/// What would happen to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
-    /// It runs there for the first time.
+    /// It would run there for the first time.
     New,
-    /// It gets another content.
+    /// Its content would change.
     Changed,
-    /// It gets another content, and loses commits that it runs now.
+    /// Its content would change, and it would lose commits that it runs now.
     Backwards,
-    /// Nobody knows what runs, so that any deployment changes it.
+    /// The running content is unknown, so any deployment changes it.
     Unknown,
-    /// It is not in what would be deployed; only a deployment with `--destroy` takes it away.
+    /// The revision does not contain it; only a deployment with `--destroy` removes it.
     Absent,
-    /// It has the content already.
+    /// Its content would not change.
     Unchanged,
 }
 
 impl Change {
-    /// Whether a deployment would change it.
+    /// Returns whether a deployment would change it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
     }
@@ -89,7 +90,7 @@ impl Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// How many; where there are more than were looked at, how many were found among those.
+    /// The number; if not all commits were examined, the number found among those that were.
     pub commits: usize,
     /// Whether there may be more.
     pub more: bool,
@@ -103,15 +104,16 @@ pub struct Commit {
     pub commit: CommitId,
     /// The first paragraph of its message, in one line.
     pub subject: String,
-    /// Its author: a person of the policy, or the name that the commit gives.
+    /// Its author: a person in the policy, or else the name in the commit.
     pub author: String,
-    /// When it was committed, by its own word.
+    /// The commit date, as stated in the commit.
     pub at: Time,
-    /// The components that it touches, of those that would change.
+    /// The components that it touches, among those that would change.
     pub components: Vec<ComponentName>,
 }
 
-/// The text: what changes, a line a component, then at most so many commits of each kind. `when` shows a moment.
+/// Renders the text: one line per changed component, then at most `most` commits that would be
+/// gained or lost. `when` formats a time.
 pub fn text(
     diff: &Diff,
     most: usize,
@@ -143,7 +145,7 @@ pub fn text(
         .filter(|it| it.change != Change::Unchanged)
         .collect();
     match moves.first() {
-        // Which they are goes without saying: it is all of them.
+        // All components are meant, so their names are not needed.
         Some(first)
             if rest.is_empty()
                 && moves.len() > FEW
@@ -203,14 +205,14 @@ pub fn text(
     parts.join("\n")
 }
 
-/// A revision as it is shown: as it was typed, an id shortened.
+/// Returns a revision as it was typed, with ids shortened.
 pub(super) fn shown(revision: &str) -> String {
     revision
         .parse::<CommitId>()
         .map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
 }
 
-/// `, 5 components stay as they are`, where some do beside those that change.
+/// Returns `, 5 components stay as they are` if some components would change and others would not.
 fn remark(diff: &Diff) -> String {
     let count = diff
         .components
@@ -225,10 +227,10 @@ fn remark(diff: &Diff) -> String {
     }
 }
 
-/// So many that all are alike each have a row of their own.
+/// Up to this number, equal components still have one row each.
 const FEW: usize = 4;
 
-/// What a row says of a component.
+/// Returns what the row of a component shows, for comparison.
 fn said(it: &Component) -> impl PartialEq {
     (
         it.change,
@@ -241,6 +243,7 @@ fn said(it: &Component) -> impl PartialEq {
     )
 }
 
+/// Returns the cells of a component's row.
 fn cells(it: &Component, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
         Change::New => ("new", Mark::Yes.style()),
@@ -278,7 +281,7 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
     ]
 }
 
-/// From one to the other, or the one that there is.
+/// Returns `from → to`, or the only one of the two that exists.
 pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
     match (from, to) {
         (None, None) => Mark::None.symbol().to_string(),
@@ -289,6 +292,7 @@ pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
     }
 }
 
+/// Renders a table of at most `most` commits.
 fn listed(
     commits: &[Commit],
     one_component: bool,
@@ -320,9 +324,10 @@ fn listed(
     table.render(width)
 }
 
-/// More components than this are counted, not named.
+/// A list with more components than this shows only their number.
 const NAMED: usize = 3;
 
+/// Returns the names of components, or their number if there are many.
 fn named(components: &[ComponentName]) -> String {
     if components.len() > NAMED {
         return format!("{} components", components.len());

@@ -1,4 +1,4 @@
-//! What became of ephemeral environments that were to be taken down: the document `git-deploy/destroyed/v1`.
+//! The result of destroying ephemeral environments: the document `git-deploy/destroyed/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,9 +11,9 @@ use crate::domain::time::Time;
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Destroyed {
-    /// Whether nothing was done, because it was only asked what would be, or those were told whom the policy names.
+    /// Whether nothing was destroyed, because this was a preview or only a notification.
     pub dry_run: bool,
-    /// Those that were to be taken down, or warned of, in the order in which they expire.
+    /// The environments to destroy or to give notice of, by expiry.
     pub environments: Vec<Environment>,
 }
 
@@ -23,35 +23,35 @@ pub struct Destroyed {
 pub struct Environment {
     /// Its name.
     pub name: EnvName,
-    /// When it expires or did; absent where it is not there.
+    /// When it expires or expired; absent if the environment does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: Outcome,
-    /// Why it is not gone.
+    /// Why it still exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The entry that says how it ended.
+    /// The entry that ended the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
 }
 
-/// What became of an environment.
+/// What happened to an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// It is gone.
+    /// It was destroyed.
     Destroyed,
-    /// Something of it could not be destroyed; the next attempt goes on with what is left.
+    /// Some of its components could not be destroyed; the next attempt continues with them.
     Failed,
-    /// It was not touched: the rules refuse it, or it cannot be told whether they do.
+    /// Nothing was changed, because the rules refuse it, or it is unknown whether they do.
     Refused,
-    /// It was left alone: somebody else is at it, or has given it another end.
+    /// Nothing was changed, because another run works on it, or its expiry was changed.
     Left,
-    /// It was not there.
+    /// It did not exist.
     Absent,
     /// It would be destroyed.
     Due,
-    /// It expires soon, and those whom the policy names were told.
+    /// It expires soon, and the recipients named in the policy were notified.
     Expiring,
 }

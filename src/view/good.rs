@@ -1,4 +1,5 @@
-//! What ran well last: what `git deploy good` prints, and the document `git-deploy/good/v1`.
+//! The last healthy release of each component: the text of `git deploy good`, and the document
+//! `git-deploy/good/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::domain::time::Time;
 pub struct Good {
     /// The environment.
     pub environment: EnvName,
-    /// Every component that runs or was attempted there, by name.
+    /// Every component that runs or was attempted in the environment, by name.
     pub components: Vec<Component>,
 }
 
@@ -27,12 +28,12 @@ pub struct Good {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// What ran well last; absent where nothing did.
+    /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub good: Option<Release>,
 }
 
-/// A commit that ran well.
+/// A healthy release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
@@ -41,27 +42,28 @@ pub struct Release {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// Whether a verification said so; else nothing verifies the component, and its deployment succeeded.
+    /// Whether a verification passed; otherwise nothing verifies the component, and its deployment
+    /// succeeded.
     pub verified: bool,
     /// Whether it runs now.
     pub runs: bool,
-    /// From when it ran.
+    /// When it began to run.
     pub from: Time,
-    /// Until when; absent while it runs.
+    /// When it stopped; absent while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
     /// Who deployed it.
     pub by: Person,
-    /// The number of the entry that says so, in the environment's ledger.
+    /// The sequence number of the entry that proves it, in the environment's ledger.
     pub sequence: u64,
 }
 
-/// The table. `when` shows a moment.
+/// Renders the table. `when` formats a time.
 pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let mut table =
         Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
-    // Of which entry it was does not show.
+    // The sequence number is not shown, so it must not separate equal rows.
     let told = |release: &Release| Release {
         sequence: 0,
         ..release.clone()

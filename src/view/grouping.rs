@@ -1,15 +1,16 @@
-//! Components of which the same is to be said, told together: forty lines that differ in one name are read by nobody.
+//! Groups of components with the same text. A list of forty lines that differ in one name is
+//! unreadable.
 
 use std::fmt::Display;
 
 use super::wrap;
 
-/// So few are told one by one.
+/// Up to this number, all names are listed.
 const FEW: usize = 4;
-/// How many are named where there are more.
+/// The number of names listed for a larger group.
 const NAMED: usize = 3;
 
-/// The names of which the same is to be said, and what that is, in the order in which each comes first.
+/// Groups names with equal text, in the order in which each text first appears.
 pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
     let mut groups: Vec<(Vec<N>, T)> = Vec::new();
     for (name, said) in all {
@@ -21,7 +22,7 @@ pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(V
     groups
 }
 
-/// The same with a label for the names, of which there are `of` altogether.
+/// Groups names like [`grouped`], with one label per group. `of` is the number of all names.
 pub fn joined<N: Display, T: PartialEq>(
     all: impl IntoIterator<Item = (N, T)>,
     of: usize,
@@ -33,10 +34,10 @@ pub fn joined<N: Display, T: PartialEq>(
         .collect()
 }
 
-/// More components than this are counted where a sentence speaks of them.
+/// A sentence with more components than this shows only their number.
 const COUNTED: usize = 3;
 
-/// The names in a sentence, or how many there are.
+/// Returns the names for use in a sentence, or their number if there are many.
 pub fn counted(names: &[&str]) -> String {
     if names.len() > COUNTED {
         format!("{} components", names.len())
@@ -45,10 +46,11 @@ pub fn counted(names: &[&str]) -> String {
     }
 }
 
-/// So many share a row of a table.
+/// A group of at least this size shares a row of a table.
 const ALIKE: usize = 3;
 
-/// The same for the rows of a table: each by itself, but for the most of which the same is to be said, who come last.
+/// Groups the rows of a table: each name has its own row, except the largest group, which shares
+/// the last row.
 pub fn rows<N: Display, T: PartialEq + Clone>(
     all: impl IntoIterator<Item = (N, T)>,
 ) -> Vec<(String, T)> {
@@ -77,6 +79,7 @@ pub fn rows<N: Display, T: PartialEq + Clone>(
         .collect()
 }
 
+/// Returns the label of a group: its names, or how many they are.
 fn told(names: &[String], of: usize) -> String {
     match names.len() {
         len if len <= FEW => names.join(", "),
@@ -94,12 +97,14 @@ fn told(names: &[String], of: usize) -> String {
     }
 }
 
-/// The widest label that a column is made for: a longer one stands out of it, so that there is room for what is said.
+/// Returns the widest label for which a column is made. A longer label extends beyond its column,
+/// so that room is left for the text.
 pub fn label(width: Option<usize>) -> usize {
     width.map_or(usize::MAX, |width| width * 2 / 5)
 }
 
-/// How wide a column for the labels is: names of components are ASCII. It leaves room behind it where there is a width.
+/// Returns the width of the column of labels. Component names are ASCII, so bytes are columns. Some
+/// room is left for the text if there is a width.
 pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
     let most = label(width);
     joined
@@ -110,7 +115,7 @@ pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
         .unwrap_or_default()
 }
 
-/// The lines of one group: a head, its label in a column of so many, and what is said of it.
+/// Renders one group: a head, the label in a column of the given width, and the text.
 pub fn line(
     head: &str,
     label: &str,
@@ -135,7 +140,8 @@ pub fn line(
 mod tests {
     use super::*;
 
-    /// Who approves reads which components it is about, unless it is all of them; nothing is lost in a group.
+    /// Checks that a label names the components unless it is about all of them, and that no
+    /// component is lost in a group.
     #[test]
     fn labels() {
         let told = |text: &str| {
@@ -159,7 +165,7 @@ mod tests {
         );
     }
 
-    /// Of the rows of a table no name is hidden but in the one group that everything else tells from.
+    /// Checks that every row of a table names its component, except the largest group.
     #[test]
     fn few_rows() {
         let told = |text: &str| {

@@ -1,4 +1,5 @@
-//! The envelope of every JSON document: its schema, with a version, before anything else. And what that schema is.
+//! The envelope of all JSON documents, which starts with the name and version of the schema, and
+//! the schemas themselves.
 
 mod words;
 
@@ -12,12 +13,13 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::text::is_plain;
 
-/// The name of a kind's schema, by which a reader decides how to read the rest of a document.
+/// Returns the name of a kind's schema, by which a reader recognizes the document.
 pub fn name(kind: &str) -> String {
     format!("git-deploy/{kind}/v1")
 }
 
-/// A document of the schema `git-deploy/<kind>/v1`. The body must be a struct or a map.
+/// Returns a document of the schema `git-deploy/<kind>/v1`. Fails unless the body is a struct or a
+/// map.
 pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Document<'a, T> {
@@ -32,8 +34,8 @@ pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String>
     .map(|document| escaped(&document))
 }
 
-/// The same document with everything written as an escape that a terminal would obey or that would deceive who reads it there. Such characters
-/// stand only inside strings; those of JSON's own lines stay.
+/// Escapes every character that could control a terminal or mislead its reader. Such characters
+/// occur only inside strings. The line breaks between the members remain.
 fn escaped(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
     for character in document.chars() {
@@ -49,10 +51,11 @@ fn escaped(document: &str) -> String {
     out
 }
 
-/// The JSON Schema of the documents of a kind, whose bodies are of this type; `about` says what they tell.
+/// Returns the JSON Schema of a kind of document with bodies of type `T`. `about` describes the
+/// document.
 ///
-/// It is exact: a field that it does not know is a mistake, and `null` never occurs, because what is not known or does not apply is
-/// left out.
+/// The schema is exact: unknown fields are invalid, and `null` never occurs, because an absent
+/// value is left out.
 pub fn schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .for_serialize()
@@ -77,7 +80,7 @@ pub fn schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
     schema.to_value()
 }
 
-/// Makes a schema say all there is: no further fields, and no `null`.
+/// A transformation that makes a schema exact: no further fields, and no `null`.
 #[derive(Clone)]
 struct Exact;
 
@@ -94,7 +97,8 @@ impl Transform for Exact {
     }
 }
 
-/// Takes back what the library allows for an `Option`, which is left out of a document instead.
+/// Removes `null` from a schema: schemars allows it for an `Option`, but our documents leave the
+/// field out.
 fn without_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");
@@ -120,7 +124,7 @@ fn without_null(object: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
-    /// A reader decides by the schema how to read the rest: it is always there and first.
+    /// Checks that the schema's name is always present and comes first.
     #[test]
     fn envelope() {
         #[derive(serde::Serialize)]

@@ -1,5 +1,6 @@
-//! What an audit found as a JUnit report, for whoever files it or a CI that shows it: a test case for each ledger, one for the notes, one
-//! for the rest. What is wrong is a failure, what could not be told an error.
+//! The result of an audit as a JUnit report for CI systems: a test case for each ledger, one for
+//! the notes and one for the rest. A finding is a failure; a fact that could not be checked is an
+//! error.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,8 @@ use super::audit::{Audit, Finding, Part};
 use crate::domain::text::harmless;
 use crate::domain::time::Time;
 
-/// The XML document, as of a time. Its format is the one that CI systems agree on; it has no schema of its own.
+/// Renders the XML document with this timestamp. The format is the one that CI systems agree on; it
+/// has no schema of its own.
 pub fn xml(audit: &Audit, at: Time) -> String {
     let mut cases: Vec<(String, &Part)> = Vec::new();
     for ledger in &audit.ledgers {
@@ -70,7 +72,8 @@ pub fn xml(audit: &Audit, at: Time) -> String {
     text
 }
 
-/// The element of a test case that says what came of it; empty where nothing was found.
+/// Returns the XML element for the result of a test case, or an empty string if there are no
+/// findings.
 fn case(part: &Part) -> &'static str {
     if part
         .findings
@@ -85,6 +88,7 @@ fn case(part: &Part) -> &'static str {
     }
 }
 
+/// Returns a finding as one line.
 fn line(finding: &Finding) -> String {
     let entry = finding
         .entry
@@ -100,7 +104,8 @@ fn line(finding: &Finding) -> String {
     harmless(&format!("{entry}{doubt}{rule}{}", finding.detail))
 }
 
-/// A text between tags or quotes; it is harmless already, so it holds no character that XML cannot.
+/// Escapes a text for use between tags or quotes. The text is sanitized already, so it contains no
+/// character that XML forbids.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -112,7 +117,8 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What a finding quotes from a repository cannot end an element or begin one; a reader of XML gets back what was said.
+    /// Checks that a finding's text cannot end or start an XML element, and that an XML reader gets
+    /// the text back.
     #[test]
     fn hostile_details() {
         let detail = "]]></failure><testcase name=\"x\"/> & \u{1b}[31m".to_owned();

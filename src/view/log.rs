@@ -1,4 +1,4 @@
-//! What happened: the table of `git deploy log`, and the document `git-deploy/log/v1`.
+//! The history of the ledgers: the table of `git deploy log`, and the document `git-deploy/log/v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,9 +17,9 @@ use crate::domain::time::Time;
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
-    /// Newest first.
+    /// The entries, newest first.
     pub entries: Vec<Event>,
-    /// Whether there are older ones that were not asked for.
+    /// Whether there are older entries that were not requested.
     pub more: bool,
 }
 
@@ -27,21 +27,21 @@ pub struct Log {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// The ledger commit that says so.
+    /// The ledger commit.
     pub entry: EntryId,
     /// Its ledger.
     pub ledger: LedgerName,
     /// The environment; absent in `policy` and `evidence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvName>,
-    /// When.
+    /// When it was signed.
     pub at: Time,
     /// Who signed.
     pub by: Person,
-    /// On whose behalf.
+    /// The person on whose behalf it was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// The action's word, as in the entry.
+    /// The name of the action, as in the entry.
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
     pub verb: &'static str,
@@ -49,15 +49,15 @@ pub struct Event {
     #[serde(skip)]
     #[schemars(skip)]
     pub tone: Tone,
-    /// What it happened to, for people.
+    /// What it concerns, in words.
     pub what: String,
-    /// The components, where the entry speaks of any at a commit.
+    /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Part>,
-    /// Whose approvals count for it.
+    /// The people whose approvals count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
-    /// The reason why rules were broken.
+    /// The reason for breaking the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
 }
@@ -73,15 +73,15 @@ pub struct Part {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// How it ended, where it has.
+    /// The outcome, if it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// What its check said.
+    /// The result of its verification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerificationResult>,
 }
 
-/// What an entry says, for people and programs.
+/// Converts an entry for the table and the document.
 pub fn event(entry: EntryId, statement: &Statement) -> Event {
     let text = statement.action.body().log();
     Event {
@@ -101,6 +101,7 @@ pub fn event(entry: EntryId, statement: &Statement) -> Event {
     }
 }
 
+/// Returns the components that an entry names, with their outcomes if it has any.
 fn parts(statement: &Statement) -> Vec<Part> {
     let part = |target: &Target, ended: Option<&ComponentResult>| Part {
         component: target.component.clone(),
@@ -123,10 +124,11 @@ fn parts(statement: &Statement) -> Vec<Part> {
         .collect()
 }
 
-/// The table; `when` shows a moment.
+/// Renders the table. `when` formats a time.
 pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let whole = table(log, true, when);
-    // Where the terminal is narrow an entry's id says enough beside its place; git finds it by that.
+    // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
+    // id alone.
     if whole.fits(width) {
         whole.render(width)
     } else {
@@ -134,8 +136,10 @@ pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> S
     }
 }
 
+/// Builds the table. `ledgers` adds the ledger to the entry's id.
 fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
-    // People are looked up by `show`; where it was is told apart in fewer columns than what it was.
+    // `show` lists the people, so their column gives way before others. A shortened place is still
+    // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
         .elastic(&[4, 1, 3])
         .least(1, 14);
@@ -171,6 +175,7 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     table
 }
 
+/// Returns who signed, on whose behalf, and who approved.
 fn who(event: &Event) -> String {
     let behalf = event
         .requested_by

@@ -1,6 +1,8 @@
-//! How things look: text tables, marks, moments, JSON. Pure shaping: the present moment and the width are passed in.
+//! How results look: text, tables, symbols, times and JSON. These are pure functions; the current
+//! time and the width are passed in.
 //!
-//! Text comes with its colours; whoever prints it strips them where none are wanted, so what is said never depends on colour.
+//! Text contains colours, and the caller removes them if they are not wanted. So the words never
+//! depend on the colours.
 
 pub mod attestation_text;
 pub mod audit;

@@ -1,6 +1,8 @@
-//! What a deployment would do, component by component: what the command `plan` prints, and the document `git-deploy/plan/v1`.
+//! What a deployment would do, component by component: the text of `git deploy plan`, and the
+//! document `git-deploy/plan/v1`.
 //!
-//! The texts are what commands printed, addresses and names were chosen by strangers: both are harmless from here on, in each format.
+//! The texts are the output of commands, and addresses and names are untrusted. This module
+//! sanitizes both for every format.
 
 mod difference;
 mod markdown;
@@ -27,13 +29,13 @@ use crate::domain::text::{Line, harmless};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plans {
-    /// The environment that would be deployed to.
+    /// The target environment.
     pub environment: EnvName,
-    /// The commit that would be deployed.
+    /// The commit to deploy.
     pub commit: CommitId,
-    /// Every component that the deployment concerns.
+    /// Every component of the deployment.
     pub components: Vec<Component>,
-    /// How the plans differ from those of an earlier document, where one was given.
+    /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Since>,
 }
@@ -44,87 +46,88 @@ pub struct Plans {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// What planning it came to.
+    /// The result of planning it.
     pub state: State,
-    /// From what to what it would go.
+    /// The commits and versions before and after.
     #[serde(flatten)]
     pub way: Way,
     /// The digest of its plan, which approvals bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What its terraform plan would do.
+    /// The effect of its terraform plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terraform: Option<Terraform>,
-    /// The components that are applied before it can be planned.
+    /// The components that must be applied before it can be planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<ComponentName>,
-    /// Why it failed.
+    /// Why planning failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the plan command printed, without colours and with secrets masked; of a long text a part.
+    /// The output of the plan command, without colours and with secrets masked; a long text is
+    /// shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// From what to what a component would go.
+/// The commits and versions of a component before and after a deployment.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Way {
-    /// The commit that runs; absent where nothing does.
+    /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
-    /// The commit that would run.
+    /// The commit to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CommitId>,
-    /// The version that runs.
+    /// The running version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_version: Option<Line>,
-    /// The version that would run.
+    /// The version to deploy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_version: Option<Line>,
 }
 
-/// What planning a component came to.
+/// The result of planning a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// There is a plan.
     Planned,
-    /// There is a plan, and it would do nothing.
+    /// There is a plan, and it changes nothing.
     Empty,
     /// It could not be planned.
     Failed,
-    /// It is planned once others are applied.
+    /// It can be planned only after others are applied.
     Deferred,
-    /// It would be deployed, and has no plan command.
+    /// It would be deployed, but has no plan command.
     Unplanned,
-    /// It has the content already and rides along.
+    /// It has the content already, so it would not change.
     Unchanged,
     /// It would be destroyed.
     Destroyed,
 }
 
-/// What a terraform plan would do.
+/// The effect of a terraform plan.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Terraform {
-    /// Resources that terraform would get to know.
+    /// Resources that terraform would start to manage.
     pub import: usize,
-    /// Resources that would be made.
+    /// Resources that would be created.
     pub add: usize,
-    /// Resources that would be changed where they are.
+    /// Resources that would be changed in place.
     pub change: usize,
-    /// Resources that would be destroyed; one that is replaced is added and destroyed.
+    /// Resources that would be destroyed; a replacement counts as added and destroyed.
     pub destroy: usize,
-    /// Resources that would stay, unknown to terraform.
+    /// Resources that would remain and no longer be managed by terraform.
     pub forget: usize,
-    /// Resources that somebody has changed behind terraform's back.
+    /// Resources that were changed outside of terraform.
     pub drifted: usize,
     /// The resources that would change.
     pub changes: Vec<Change>,
     /// The outputs that would change.
     pub outputs: Vec<Change>,
-    /// All that in terraform's words.
+    /// The counts as terraform prints them.
     #[serde(skip)]
     words: String,
 }
@@ -135,12 +138,12 @@ pub struct Terraform {
 pub struct Change {
     /// Its address or its name.
     pub address: String,
-    /// What would be done with it.
+    /// The action on it.
     pub action: Action,
 }
 
 impl Component {
-    /// A component with what came of planning it.
+    /// Creates a component from the result of planning it.
     pub fn planned(plan: &Plan, way: Way) -> Self {
         let mut it = Self::unplanned(plan.component.clone(), State::Planned, way);
         match &plan.planned {
@@ -167,7 +170,8 @@ impl Component {
         it
     }
 
-    /// A component that nothing was planned for: [`State::Unplanned`], [`State::Unchanged`] or [`State::Destroyed`].
+    /// Creates a component that was not planned: [`State::Unplanned`], [`State::Unchanged`] or
+    /// [`State::Destroyed`].
     pub fn unplanned(component: ComponentName, state: State, way: Way) -> Self {
         Self {
             component,
@@ -181,7 +185,7 @@ impl Component {
         }
     }
 
-    /// What is to be said of it in a line; `quoted` makes a stranger's words harmless where the line goes.
+    /// Returns the result in one line. `quoted` sanitizes untrusted text for the format.
     fn said(&self, quoted: &dyn Fn(&str) -> String) -> String {
         match self.state {
             State::Planned => match &self.terraform {
@@ -208,6 +212,7 @@ impl Component {
         }
     }
 
+    /// Returns the versions before and after.
     fn versions(&self) -> String {
         let short = |version: &Line| shortened(version.as_str(), VERSION);
         arrow(
@@ -216,6 +221,7 @@ impl Component {
         )
     }
 
+    /// Returns the commits before and after.
     fn commits(&self) -> String {
         let short = |commit: CommitId| commit.0.prefix(7);
         arrow(self.way.from.map(short), self.way.to.map(short))
@@ -253,14 +259,15 @@ impl From<&plan::Terraform> for Terraform {
     }
 }
 
-/// The most characters of a line that are kept; what prints longer ones is not meant to be read.
+/// The maximum number of characters kept of a line. Longer lines are not meant for people.
 const LINE: usize = 1_000;
-/// The most characters of a reason.
+/// The maximum number of characters of a reason.
 const REASON: usize = 300;
-/// The most characters of a version that are shown.
+/// The maximum number of characters shown of a version.
 const VERSION: usize = 40;
 
-/// What a command printed, as it is kept: without colours and what else drives a terminal, each line ended and of bounded length.
+/// Cleans the output of a command: removes colours and control characters, ends each line, and
+/// limits its length.
 fn cleaned(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     let mut all = String::with_capacity(plain.len());
@@ -273,7 +280,7 @@ fn cleaned(text: &str) -> String {
     all
 }
 
-/// The first so many characters, with `…` where that is not all.
+/// Returns the first `most` characters, followed by `…` if the text is longer.
 fn shortened(text: &str, most: usize) -> String {
     let end = text
         .char_indices()

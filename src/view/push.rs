@@ -1,32 +1,34 @@
-//! What somebody who pushed sees of it: each update that was not let in, why, and what to type next.
+//! The report to a person who pushed: each update that was not accepted, why, and the next command.
 
 use super::{verdict, wrap};
 use crate::domain::text::harmless;
 use crate::domain::verdict::{Decision, VOICE, Verdict};
 
-/// The most updates that are shown.
+/// The maximum number of updates shown.
 const UPDATES: usize = 20;
-/// The most lines for one update.
+/// The maximum number of lines per update.
 const LINES: usize = 60;
-/// All but commands is folded to this many columns: with git's `remote: ` before them as many as any terminal has.
+/// The width at which everything except commands is wrapped. With git's `remote: ` in front it fits
+/// any terminal.
 const WIDTH: usize = 72;
-/// The longest line, in characters.
+/// The maximum length of a line in characters.
 const LENGTH: usize = 500;
 
-/// One update of a push.
+/// One ref update of a push.
 #[derive(Debug, Clone, Copy)]
 pub struct Update<'a> {
-    /// The ref's full name.
+    /// The full name of the ref.
     pub name: &'a str,
-    /// What it brings.
+    /// What the update contains.
     pub what: Option<&'a str>,
-    /// What the rules say of it.
+    /// The answer of the rules.
     pub verdict: &'a Verdict,
-    /// Whether they bind, or are only told.
+    /// Whether the rules are enforced, or only evaluated.
     pub enforced: bool,
 }
 
-/// The report, styled, without a newline at its end; `None` if every rule passes. `whole`: the push goes in as a whole or not at all.
+/// Renders the report, styled, without a final newline. Returns `None` if every rule passes. With
+/// `whole`, the push is accepted as a whole or not at all.
 pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
     let told: Vec<_> = updates
         .iter()
@@ -52,6 +54,7 @@ pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// Renders one update.
 fn one(update: &Update<'_>) -> Vec<String> {
     let word = match (update.verdict.decision(), update.enforced) {
         (decision @ Decision::Refused, true) => decision.word(),
@@ -61,7 +64,7 @@ fn one(update: &Update<'_>) -> Vec<String> {
         }
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
-    // What is said of which ref stays on one line: programs look for it.
+    // The decision and its ref stay on one line, because programs search for it.
     let head = format!("{VOICE}{word}  {}", harmless(update.name));
     let what = update
         .what
@@ -106,7 +109,7 @@ mod tests {
         }
     }
 
-    /// A person sees the whole distance, and what to type for each step of it.
+    /// Checks that the report lists every rule that fails, each with the next command.
     #[test]
     fn refused() {
         let mut verdict = Verdict {
@@ -140,7 +143,8 @@ mod tests {
         ");
     }
 
-    /// "No" and "cannot tell" are different words: the one is for the pusher to change, the other for the server's owner.
+    /// Checks that "refused" and "cannot tell" differ: the pusher must act on the first, the owner
+    /// of the server on the second.
     #[test]
     fn cannot_tell() {
         let verdict = Verdict {
@@ -156,7 +160,8 @@ mod tests {
         ");
     }
 
-    /// A hostile push cannot flood or drive the pusher's terminal, and what passes is not worth a word.
+    /// Checks that a hostile push can neither flood nor control the pusher's terminal, and that
+    /// rules that pass are not reported.
     #[test]
     fn bounded_and_harmless() {
         let verdict = Verdict {

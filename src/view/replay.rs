@@ -1,4 +1,5 @@
-//! What another policy would have said of the past: the text of `git deploy policy test`, and the document `git-deploy/policy-test/v1`.
+//! Past deployments under another policy: the text of `git deploy policy test`, and the document
+//! `git-deploy/policy-test/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -18,84 +19,86 @@ use crate::domain::verdict::{Outcome, Rule, Verdict};
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replay {
-    /// Where the proposal is from, for people.
+    /// Where the proposal was read from, for people.
     pub name: String,
     /// The digest of the proposal.
     pub proposed: Digest,
-    /// Whether it is, byte for byte, the policy in force.
+    /// Whether the proposal is the policy in force, byte for byte.
     pub is_in_force: bool,
-    /// Nothing older than this was looked at.
+    /// Only deployments since this time were examined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// How many deployments were looked at, and what the proposal says of them, by environment.
+    /// The number of deployments examined, and the decisions under the proposal, by environment.
     pub environments: Vec<Environment>,
-    /// All of them together.
+    /// The sum of all environments.
     #[serde(flatten)]
     pub total: Count,
-    /// How many deployments each rule would have refused, the strictest first.
+    /// The number of deployments that each rule would have refused, highest first.
     pub rules: Vec<Refusals>,
-    /// The newest deployments that went in and would have been refused.
+    /// The newest accepted deployments that would have been refused.
     pub would_be_refused: Vec<Case>,
-    /// The newest deployments that the rules of then refuse, or that needed the glass broken, and that would have been let in.
+    /// The newest deployments that the rules of that time refuse, such as those with break-glass,
+    /// and that would have been allowed.
     pub would_be_allowed: Vec<Case>,
-    /// The newest deployments of which it cannot be told.
+    /// The newest deployments for which the decision is unknown.
     pub could_not_be_told: Vec<Case>,
-    /// Components that the proposal gives other files than the policy in force: what was in them is taken as it was then.
+    /// The components to which the proposal assigns other files than the policy in force; their
+    /// content is taken as it was at the time.
     pub other_files: Vec<ComponentName>,
 }
 
-/// How many deployments.
+/// Numbers of deployments.
 #[derive(Debug, Clone, Copy, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// Looked at.
+    /// All examined deployments.
     pub deployments: usize,
-    /// Went in, and would have been refused.
+    /// Accepted, and would have been refused.
     pub refused: usize,
-    /// Would have been let in against the rules of then.
+    /// Refused by the rules of that time, and would have been allowed.
     pub newly_allowed: usize,
-    /// Cannot be told of.
+    /// The decision is unknown.
     pub cannot_tell: usize,
 }
 
-/// One environment, or one pattern of ephemeral ones.
+/// One environment, or one pattern of ephemeral environments.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
-    /// Its name as the policy writes it: `prod`, `pr-*`.
+    /// Its name as in the policy: `prod`, `pr-*`.
     pub environment: String,
-    /// Its deployments.
+    /// The numbers of its deployments.
     #[serde(flatten)]
     pub count: Count,
 }
 
-/// What one rule would have done.
+/// The refusals of one rule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusals {
     /// The rule.
     pub rule: &'static str,
-    /// How many deployments it would have refused; another rule may refuse the same.
+    /// The number of deployments that it would have refused; another rule may refuse the same.
     pub deployments: usize,
 }
 
-/// One deployment.
+/// A past deployment with a different decision.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Case {
-    /// What was deployed, by whom, and when: as `log` tells it.
+    /// The deployment: what, by whom and when, as in `log`.
     #[serde(flatten)]
     pub event: log::Event,
-    /// Whether the policy in force would refuse it as well.
+    /// Whether the policy in force would refuse it too.
     pub in_force_too: bool,
-    /// What the proposal says.
+    /// The answer of the proposal's rules.
     #[serde(flatten)]
     pub verdict: verdict::Json,
     #[serde(skip)]
     shown: Shown,
 }
 
-/// What people read of a case.
+/// The parts of a case that only the text shows.
 #[derive(Debug)]
 struct Shown {
     what: String,
@@ -103,7 +106,7 @@ struct Shown {
 }
 
 impl Case {
-    /// A case, for programs and people.
+    /// Creates a case for the text and the document.
     pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
         let what = match statement.deployment() {
             Some(it) => {
@@ -123,7 +126,8 @@ impl Case {
         }
     }
 
-    /// `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, and below it what stands against it.
+    /// Renders a case: `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, followed by the
+    /// rules that do not pass.
     fn lines(
         &self,
         sort: Sort,
@@ -182,12 +186,12 @@ impl Case {
     }
 }
 
-/// How far in stands what is said of a case.
+/// The indentation of the lines below a case.
 const INDENT: usize = 6;
 /// The width of the column of rules.
 const RULES: usize = 20;
 
-/// What the proposal makes of a case.
+/// The decision under the proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Refused,
@@ -196,6 +200,7 @@ enum Sort {
 }
 
 impl Sort {
+    /// Returns the mark of the decision.
     fn mark(self) -> String {
         match self {
             Self::Refused => Mark::No.to_string(),
@@ -205,12 +210,13 @@ impl Sort {
     }
 }
 
+/// Returns the mark for something that is unknown.
 fn doubt() -> String {
     let style = AnsiColor::Yellow.on_default();
     format!("{style}?{style:#}")
 }
 
-/// How often each rule says no, the most frequent first.
+/// Orders the rules by the number of refusals, highest first.
 pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals> {
     let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
     all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
@@ -222,7 +228,7 @@ pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals>
         .collect()
 }
 
-/// The text: a table of the environments, the cases, and the answer in one line.
+/// Renders the text: a table of the environments, the cases, and the answer in one line.
 pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
     let total = replay.total;
     let since = replay
@@ -291,6 +297,7 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     lines.join("\n")
 }
 
+/// Returns `12 past deployments`.
 fn deployments(number: usize) -> String {
     format!(
         "{number} past deployment{}",
@@ -298,6 +305,7 @@ fn deployments(number: usize) -> String {
     )
 }
 
+/// Builds the table of the environments.
 fn table(replay: &Replay) -> Table {
     let number = |number: usize, style: Style| match number {
         0 => Cell::styled("–", Style::new().dimmed()),
@@ -324,7 +332,7 @@ fn table(replay: &Replay) -> Table {
     table
 }
 
-/// The answer, behind its mark.
+/// Returns the mark and the text of the answer.
 fn summary(replay: &Replay) -> (String, String) {
     let total = replay.total;
     let rules: Vec<String> = replay

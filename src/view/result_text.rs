@@ -1,4 +1,4 @@
-//! What became of a deployment, in one sentence.
+//! The result of a deployment in one sentence.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 
-/// `api 1.4.2 (8f3c2a1)`
+/// Returns a target in words: `api 1.4.2 (8f3c2a1)`.
 pub fn target(target: &Target) -> String {
     let commit = target.commit.0.prefix(7);
     match &target.version {
@@ -17,9 +17,10 @@ pub fn target(target: &Target) -> String {
     }
 }
 
-/// More components than this are counted, not named.
+/// A list with more components than this shows only their number.
 const NAMED: usize = 3;
 
+/// Returns the targets in words, or their number if there are many.
 pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() <= NAMED {
@@ -31,7 +32,8 @@ pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     format!("{} components{commit}", all.len())
 }
 
-/// What a deployment changes, a line for those components of which the same is to be said: `    api  77aa001 → 8f3c2a1  1.4.2`.
+/// Renders the changes of a deployment. Components with the same change share a line:
+/// `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
     let said = |change: &ComponentChange| {
         let from = match (change.from, change.intent) {
@@ -62,7 +64,7 @@ pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`: what happened to whom, and how many were left as they are.
+/// Returns the outcomes in one sentence: `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`
 pub fn ended(place: &str, ended: &[ComponentResult]) -> String {
     let all = |outcome: Outcome| -> Vec<&Target> {
         ended
@@ -98,7 +100,8 @@ pub fn ended(place: &str, ended: &[ComponentResult]) -> String {
     format!("{}{}.", moved.join(". "), counted.collect::<String>())
 }
 
-/// The same by the kind of the deployment: of a destruction, whether the environment is gone.
+/// Returns the outcomes in one sentence, depending on the kind of the deployment. For a
+/// destruction, it says whether the environment is gone.
 pub fn how_it_ended(place: &str, kind: DeploymentKind, all: &[ComponentResult]) -> String {
     if kind != DeploymentKind::Destroy {
         return ended(place, all);
@@ -128,7 +131,7 @@ pub fn how_it_ended(place: &str, kind: DeploymentKind, all: &[ComponentResult]) 
     format!("{place} is not gone yet; {}.", parts.join("; "))
 }
 
-/// The commits whose contents are on hold from now on, because they failed or were taken back.
+/// Returns the commits whose content is now on hold, because it failed or was rolled back.
 pub fn held(ended: &[ComponentResult]) -> BTreeSet<CommitId> {
     let bad = ended
         .iter()
@@ -138,6 +141,7 @@ pub fn held(ended: &[ComponentResult]) -> BTreeSet<CommitId> {
         .collect()
 }
 
+/// Returns the sentence for a deployment that begins:
 /// `prod begins to deploy api 1.4.2 (8f3c2a1), as run 412.`
 pub fn started(place: &str, deployment: &Deployment, sequence: u64) -> String {
     let of = |intent: Intent| {
@@ -187,7 +191,7 @@ mod tests {
         }
     }
 
-    /// What moved is named as long as it is few; what stayed is never in its way.
+    /// Checks that a few changed components are named, and that unchanged ones are only counted.
     #[test]
     fn many_components() {
         let mut all: Vec<ComponentResult> = (0..8)

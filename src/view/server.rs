@@ -1,4 +1,5 @@
-//! Whether a server protects: the text of `git-deploy server check`, and the document `git-deploy/server-check/v1`.
+//! Whether a server is protected: the text of `git-deploy server check`, and the document
+//! `git-deploy/server-check/v1`.
 
 use anstyle::AnsiColor;
 use schemars::JsonSchema;
@@ -8,40 +9,41 @@ use super::symbols::Mark;
 use super::wrap;
 use crate::domain::text::harmless;
 
-/// The width of the column of what a finding is about.
+/// The width of the column with the subject of a finding.
 const ABOUT: usize = 8;
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// The git folder of the repository.
+    /// The git directory of the repository.
     pub repository: String,
     /// Whether no finding is `bad`.
     pub protected: bool,
-    /// What was found.
+    /// The findings, including what is as it should be.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What was looked at: the `files` and who may change them, the `hooks`, the `settings`, the `refs`, where the `objects` are, and the
-    /// `probe`, a push that must be refused.
+    /// The subject: the `files` and who may change them, the `hooks`, the `settings`, the `refs`,
+    /// where the `objects` are, or the `probe`, a push that must be refused.
     #[schemars(extend("enum" = ["files", "hooks", "settings", "refs", "objects", "probe"]))]
     pub about: &'static str,
-    /// `good`; `advice` where it protects and could be better; `bad` where it does not protect.
+    /// `good`; `advice` if the server is protected but could be improved; `bad` if it is not
+    /// protected.
     #[schemars(extend("enum" = ["good", "advice", "bad"]))]
     pub level: &'static str,
     /// What was found.
     pub what: String,
-    /// What to type about it.
+    /// The command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
-/// The text: the findings, each with its remedy, and the answer in one line.
+/// Renders the text: the findings, each with the command that fixes it, and the answer in one line.
 pub fn text(check: &Check, width: Option<usize>) -> String {
     let mut lines = vec![harmless(&check.repository)];
     for finding in &check.findings {

@@ -1,4 +1,5 @@
-//! One commit's way to production: what `git deploy show` prints, and the document `git-deploy/show/v1`.
+//! The path of one commit to production: the text of `git deploy show`, and the document
+//! `git-deploy/show/v1`.
 
 use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -25,68 +26,68 @@ pub struct Show {
     pub commit: CommitId,
     /// The first line of its message.
     pub subject: String,
-    /// Its author: the person whose address the policy knows, else the name that the commit gives.
+    /// Its author: the person with this address in the policy, or else the name in the commit.
     pub author: String,
-    /// When it was committed, by its own word.
+    /// The commit date, as stated in the commit.
     pub at: Time,
-    /// What was built from it and who vouches for it, oldest first.
+    /// The builds, attestations and yanks of the commit, oldest first.
     pub evidence: Vec<Fact>,
-    /// The environments along the way of the code.
+    /// The environments in the order of promotion.
     pub environments: Vec<Stop>,
 }
 
-/// One entry of the evidence.
+/// One entry of the evidence ledger.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fact {
-    /// What it is, in a word.
+    /// What it is, in one word.
     #[schemars(extend("enum" = ["built", "tested", "reviewed", "attested", "yanked", "unyanked"]))]
     pub what: &'static str,
-    /// Whether it is good news.
+    /// Whether it speaks for the commit.
     pub good: bool,
-    /// What exactly.
+    /// The details.
     pub detail: String,
-    /// Who says so.
+    /// Who signed it.
     pub by: Person,
-    /// When.
+    /// When it was signed.
     pub at: Time,
-    /// The ledger commit that says so.
+    /// The ledger commit.
     pub entry: EntryId,
 }
 
-/// One environment on the way.
+/// One environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stop {
     /// Its name.
     pub environment: EnvName,
-    /// What became of the commit there, a component each; empty where it never was.
+    /// What happened to the commit there, per component; empty if it was never deployed there.
     pub stays: Vec<Stay>,
-    /// What comes next, where it never ran.
+    /// What is needed next, if it never ran there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
 }
 
-/// One component's stay, or attempt.
+/// A period in which one component ran the commit, or an attempt to deploy it.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stay {
     /// The component.
     pub component: ComponentName,
-    /// What became of it.
+    /// What happened to it.
     pub state: State,
-    /// Since when; for an attempt that failed, when it ended.
+    /// When it began; for a failed attempt, when it ended.
     pub from: Time,
-    /// Until when, where it has ended.
+    /// When it ended, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Time>,
-    /// The newest word on its health.
+    /// The newest verification result.
     pub verification: VerificationResult,
-    /// Who put it there.
+    /// Who deployed it.
     pub by: Person,
 }
 
-/// What became of a commit in an environment.
+/// What happened to a commit in an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
@@ -94,21 +95,21 @@ pub enum State {
     Runs,
     /// It ran.
     Ran,
-    /// It is on its way there.
+    /// It is being deployed.
     Deploying,
     /// It failed, and what runs is unknown.
     Failed,
-    /// It failed, and what ran before was brought back.
+    /// It failed, and the previous content was restored.
     RolledBack,
-    /// It was given up.
+    /// The deployment was aborted.
     Aborted,
 }
 
-/// What stands between a commit and an environment.
+/// What is needed before a commit can run in an environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Next {
-    /// The rules were asked.
+    /// The rules were evaluated.
     Asked {
         /// Their answer; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "as_json")]
@@ -117,24 +118,25 @@ pub enum Next {
     },
     /// Another environment comes first.
     After {
-        /// That one.
+        /// The environment that comes first.
         environment: EnvName,
     },
-    /// The rules could not be asked.
+    /// The rules could not be evaluated.
     CannotTell {
         /// Why.
         why: String,
     },
 }
 
+/// Serializes a verdict in the form of the document.
 fn as_json<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
     verdict::json(verdict).serialize(serializer)
 }
 
-/// The column of what is said, and of who: as wide as most lines need.
+/// The width of the column with the text, before the column with the person: enough for most lines.
 const SAID: usize = 27;
 
-/// The text, as seen from `now`.
+/// Renders the text. Times are relative to `now`.
 pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> String {
     let when = |time| super::time::when(time, now, dates);
     let bold = Style::new().bold();
@@ -171,19 +173,21 @@ pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> Strin
     lines.join("\n")
 }
 
+/// Returns the text followed by spaces, at least `width` columns wide.
 fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// How the lines are laid out.
+/// The layout of the lines.
 struct Page {
-    /// The column of what is going on where.
+    /// The width of the column with names.
     label: usize,
-    /// The columns of the terminal.
+    /// The width of the terminal.
     width: Option<usize>,
 }
 
-/// As wide as the longest name; one that leaves little room for what is said stands out of its column.
+/// Returns the width of the column with names: that of the longest name. A name that would leave
+/// little room for the text extends beyond the column.
 fn label(show: &Show, width: Option<usize>) -> usize {
     let most = grouping::label(width);
     let names = show
@@ -222,7 +226,7 @@ impl Page {
     }
 }
 
-/// A moment as the time of day where that is enough.
+/// Formats a time as the time of day, with the date unless it is today.
 fn clock(time: Time, now: Time, dates: Dates) -> String {
     let text = time.to_string();
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
@@ -233,7 +237,7 @@ fn clock(time: Time, now: Time, dates: Dates) -> String {
     }
 }
 
-/// The lines of what became of the commit in an environment: one for components that are alike.
+/// Adds the lines for what happened to the commit in an environment. Equal components share a line.
 fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
     let rows = grouping::joined(
         stop.stays
@@ -257,6 +261,7 @@ fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut V
     }
 }
 
+/// Returns the mark and the text for a component.
 fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
     let from = clock(stay.from);
     match stay.state {
@@ -288,7 +293,7 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
     }
 }
 
-/// The lines of what comes next.
+/// Adds the lines for what is needed next.
 fn ahead(
     next: &Next,
     name: &str,
@@ -338,7 +343,7 @@ fn ahead(
     }
 }
 
-/// What is missing, a rule each, with what to type.
+/// Adds one line per rule that does not pass, with the next command.
 fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
     let missing: Vec<_> = verdict
         .checks
@@ -391,7 +396,7 @@ mod tests {
         }
     }
 
-    /// The design's sample: a commit's way at a glance, and what to type next.
+    /// Checks the sample of the design: the path of a commit at a glance, and the next command.
     #[test]
     fn the_way_of_a_commit() {
         let stop = |name: &str, stays, next| Stop {

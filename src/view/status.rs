@@ -1,6 +1,7 @@
-//! What runs where: the table of `git deploy status`, and the document `git-deploy/status/v1`.
+//! What runs in each environment: the table of `git deploy status`, and the document
+//! `git-deploy/status/v1`.
 //!
-//! The document lists every component; the table folds those that are alike into one row.
+//! The document lists every component. In the table, equal components share one row.
 
 mod text;
 
@@ -19,18 +20,18 @@ use crate::domain::time::Time;
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The environments along the way of the code; the members of a pattern stand for it.
+    /// The environments in the order of promotion; a pattern is represented by its members.
     pub environments: Vec<Environment>,
-    /// The branch that `behind` counts, where the environment has none of its own.
+    /// The branch that `behind` refers to, unless the environment has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
-    /// When it was last asked.
+    /// When it was last fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Time>,
-    /// What is wrong with the remote's ledgers, a sentence each.
+    /// What is wrong with the remote's ledgers, one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -40,40 +41,42 @@ pub struct Status {
 pub struct Environment {
     /// Its name.
     pub name: EnvName,
-    /// Its own branch, which `behind` counts here, where it is not the document's `branch`.
+    /// Its own branch for `behind`, if it differs from the document's `branch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Its lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// When it ends, if it is ephemeral.
+    /// When it expires, if it is ephemeral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-    /// Whether that is over: the next `git deploy reap` destroys it.
+    /// Whether it has expired: the next `git deploy reap` destroys it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
-    /// What was attempted last, did not come to run, and may not come again until a person lets it, by component.
+    /// The components whose last attempt failed, so that its content is on hold until a person
+    /// releases it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Held>,
-    /// What runs there or is on its way there, by name.
+    /// The components that run or are being deployed, by name.
     pub components: Vec<Component>,
-    /// What runs there and is no component of the policy any more.
+    /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
-    /// With `--exit-code`: the components whose content there is not that of the branch; none where the environment is as the branch is.
+    /// With `--exit-code`: the components whose content differs from the branch; empty if there are
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differs: Option<Vec<ComponentName>>,
 }
 
-/// The last attempt of a component, whose content is on hold.
+/// A component whose content is on hold after its last attempt.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The component.
     pub component: ComponentName,
-    /// What was attempted.
+    /// The attempted commit.
     pub commit: CommitId,
-    /// How that ended: it failed or was rolled back.
+    /// The outcome: it failed or was rolled back.
     pub outcome: Outcome,
 }
 
@@ -83,48 +86,49 @@ pub struct Held {
 pub struct Component {
     /// Its name.
     pub component: ComponentName,
-    /// The commit that runs; absent where nothing ran yet.
+    /// The running commit; absent if nothing ran yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// How it is.
+    /// The state.
     pub state: State,
-    /// What is on its way there, by version or commit.
+    /// The version or commit being deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Since when it is so.
+    /// Since when it is in this state.
     pub since: Time,
-    /// Who made it so.
+    /// Who brought it into this state.
     pub by: Person,
-    /// How many commits of the branch that touch the component are not in what runs; absent where that cannot be told.
+    /// The number of commits on the branch that touch the component and are not running; absent if
+    /// unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<Behind>,
-    /// Those commits, so that of several components each is counted once.
+    /// Those commits, so that a row for several components counts each only once.
     #[serde(skip)]
     pub missing: Vec<CommitId>,
-    /// Its own lock.
+    /// The lock of this component alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// Why what runs was taken out of circulation.
+    /// Why the running commit was yanked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<Line>,
 }
 
-/// How a component is.
+/// The state of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It runs.
     Live,
-    /// A run is bringing something else.
+    /// A deployment of something else is under way.
     Deploying,
-    /// A run is bringing something earlier back.
+    /// A rollback is under way.
     RollingBack,
-    /// A run is taking it away.
+    /// It is being removed.
     Destroying,
-    /// After a failure or an abort nobody knows what runs.
+    /// What runs is unknown after a failure or an abort.
     Unknown,
     /// It runs, and its last verification failed.
     Unhealthy,
@@ -134,7 +138,7 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behind {
-    /// How many; where there are more than were counted, how many were counted.
+    /// The number; if not all commits were counted, the number counted.
     pub commits: usize,
     /// Whether there are more.
     pub more: bool,
@@ -146,9 +150,9 @@ pub struct Behind {
 pub struct Lock {
     /// Who locked it.
     pub by: Person,
-    /// When.
+    /// When it was locked.
     pub at: Time,
-    /// Why.
+    /// The reason.
     pub reason: Line,
 }
 
@@ -222,7 +226,7 @@ mod tests {
         }
     }
 
-    /// The daily question is answered in a few lines, however many components there are.
+    /// Checks that the table has few lines, however many components there are.
     #[test]
     fn folded() {
         let text = text(&sample(), false, None, &|time| {

@@ -1,24 +1,25 @@
-//! The marks in front of lines. Each differs in shape as well as in colour, so that nothing is lost without colour.
+//! The marks at the beginning of lines. They differ in shape as well as in colour, so that they are
+//! clear without colours.
 
 use std::fmt;
 
 use anstyle::{AnsiColor, Style};
 
-/// A mark; it displays as one character with its colour.
+/// A mark, displayed as one coloured character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// Done, allowed, verified.
     Yes,
     /// Refused, failed.
     No,
-    /// Here and now: it runs, it is under way.
+    /// Active now: it runs or is under way.
     Live,
-    /// Nothing to say.
+    /// Nothing to report.
     None,
 }
 
 impl Mark {
-    /// Its character, without colour.
+    /// Returns the character without colour.
     pub const fn symbol(self) -> char {
         match self {
             Self::Yes => '✓',
@@ -28,7 +29,7 @@ impl Mark {
         }
     }
 
-    /// Its colour, also for the words that belong to it.
+    /// Returns the style, also for the words next to the mark.
     pub const fn style(self) -> Style {
         match self {
             Self::Yes => AnsiColor::Green.on_default(),

@@ -1,7 +1,9 @@
-//! Tables without lines: columns two spaces apart, headers dim, one line a row, cut to the width.
+//! Tables without borders: columns two spaces apart, dimmed headers, one line per row, shortened to
+//! the width.
 //!
-//! Where the width does not suffice, columns give way one after another, the last alone unless said otherwise; so the others stay
-//! readable and line up. Several words are cut at their end; names where that leaves them most apart.
+//! If the width is not enough, columns are shortened one after another, by default only the last.
+//! So the others stay readable and aligned. Sentences are cut at the end, names at the place that
+//! keeps most of them distinct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +15,17 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use super::wrap;
 use crate::domain::text::harmless;
 
+/// The number of spaces between two columns.
 const GAP: usize = 2;
-/// What is before a remark, and how far in it goes on where it is folded.
+/// The text before a remark.
 const MARGIN: &str = "  ";
+/// The indentation of a remark's continuation lines.
 const REMARK: usize = 4;
-/// A column is not cut below this, even if the line grows too long, unless said otherwise: less would say nothing.
+/// The default minimum width of a column, even if the line becomes too long: shorter text would be
+/// useless.
 const LEAST: usize = 8;
 
-/// One cell: text of one style.
+/// One cell: text with one style.
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
@@ -28,7 +33,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with a style; what could harm a terminal is replaced.
+    /// Creates a cell with a style. Unsafe characters are replaced.
     pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
         Self {
             text: harmless(text.as_ref()),
@@ -36,15 +41,16 @@ impl Cell {
         }
     }
 
-    /// The same, two columns in.
+    /// Indents the cell by two columns.
     #[must_use]
     pub fn indented(mut self) -> Self {
         self.text.insert_str(0, MARGIN);
         self
     }
 
+    /// Returns the text with its colour codes.
     fn styled_text(&self) -> String {
-        // Colour codes around nothing would keep the spaces before them.
+        // Colour codes around an empty text would keep the spaces before them.
         if self.text.is_empty() {
             String::new()
         } else {
@@ -59,13 +65,13 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// One line of a table; only cells take part in the columns.
+/// One line of a table; only cells are aligned in columns.
 #[derive(Debug)]
 enum Row {
     Cells(Vec<Cell>),
-    /// What the rows after it are about.
+    /// A title for the rows below it.
     Heading(Cell),
-    /// A remark on the rows before it, and what to type.
+    /// A remark on the rows above it, with an optional command.
     Remark(Cell, Option<String>),
 }
 
@@ -74,12 +80,12 @@ enum Row {
 pub struct Table {
     rows: Vec<Row>,
     columns: usize,
-    /// The columns that give way, the first of them first, and to how many columns of the terminal.
+    /// The columns that can be shortened, in this order, each with its minimum width.
     elastic: Vec<(usize, usize)>,
 }
 
 impl Table {
-    /// A table with these headers, shown in upper case.
+    /// Creates a table with these headers, shown in upper case.
     pub fn new(headers: &[&str]) -> Self {
         let dim = Style::new().dimmed();
         let header = headers
@@ -94,7 +100,7 @@ impl Table {
         }
     }
 
-    /// The same, of which the first column is two columns in, for rows that have headings.
+    /// Creates a table whose first column is indented by two columns, for rows with headings.
     pub fn indented(headers: &[&str]) -> Self {
         let mut table = Self::new(headers);
         if let Some(Row::Cells(cells)) = table.rows.first_mut() {
@@ -106,7 +112,7 @@ impl Table {
         table
     }
 
-    /// Adds one more column at the right, whose header is shown as it is: it may hold a name.
+    /// Adds a column on the right. Its header is shown unchanged, because it may contain a name.
     #[must_use]
     pub fn column(mut self, header: &str) -> Self {
         if let Some(Row::Cells(headers)) = self.rows.first_mut() {
@@ -116,14 +122,15 @@ impl Table {
         self
     }
 
-    /// Makes other columns than the last give way where the width does not suffice, the first of these first.
+    /// Sets which columns are shortened if the width is not enough, in this order, instead of the
+    /// last one.
     #[must_use]
     pub fn elastic(mut self, columns: &[usize]) -> Self {
         self.elastic = columns.iter().map(|column| (*column, LEAST)).collect();
         self
     }
 
-    /// Keeps a column that gives way at so many columns of the terminal.
+    /// Sets the minimum width of a column that can be shortened.
     #[must_use]
     pub fn least(mut self, column: usize, least: usize) -> Self {
         self.elastic
@@ -133,7 +140,7 @@ impl Table {
         self
     }
 
-    /// Adds a row; missing cells are empty, cells beyond the headers are not shown.
+    /// Adds a row. Missing cells are empty, and cells beyond the headers are not shown.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
         self.rows.push(Row::Cells(
             cells
@@ -144,33 +151,33 @@ impl Table {
         ));
     }
 
-    /// Adds a line about the rows after it.
+    /// Adds a heading for the rows that follow.
     pub fn heading(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Heading(text.into()));
     }
 
-    /// Adds a text that stands alone, two columns in.
+    /// Adds a remark as a separate line, indented by two columns.
     pub fn remark(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Remark(text.into(), None));
     }
 
-    /// The same with what to type.
+    /// Adds a remark with a command.
     pub fn remark_with(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
         self.rows
             .push(Row::Remark(text.into(), Some(harmless(command.as_ref()))));
     }
 
-    /// Whether nothing need be cut.
+    /// Returns whether the table fits the width without shortening.
     pub fn fits(&self, width: Option<usize>) -> bool {
         width.is_none_or(|width| self.lay_out(&BTreeMap::new()).total_width() <= width + GAP)
     }
 
-    /// The lines, without a newline at the end and without white space at the end of any.
+    /// Renders the lines, without a final newline and without white space at the end of lines.
     pub fn render(&self, width: Option<usize>) -> String {
         let mut limits = BTreeMap::new();
         let mut table = self.lay_out(&limits);
         for (column, least) in &self.elastic {
-            // The gap behind the last column is not shown.
+            // The gap after the last column is not shown.
             let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
             if excess > 0 {
                 let whole = self.width_of(*column);
@@ -205,7 +212,7 @@ impl Table {
         all.join("\n")
     }
 
-    /// The rows without remarks; a column with a limit has at most so many columns of the terminal.
+    /// Lays out the rows without the remarks. A column with a limit has at most this width.
     fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
         let cuts: BTreeMap<usize, (usize, Place)> = limits
@@ -233,6 +240,7 @@ impl Table {
         table
     }
 
+    /// Returns the width of the widest cell of a column.
     fn width_of(&self, column: usize) -> usize {
         self.texts(column)
             .map(unicode_width::UnicodeWidthStr::width)
@@ -240,7 +248,7 @@ impl Table {
             .unwrap_or_default()
     }
 
-    /// Where to cut the names of a column so that the fewest become alike.
+    /// Returns where to cut the names of a column so that most of them stay distinct.
     fn place(&self, column: usize, width: usize) -> Place {
         let left = |place: &Place| {
             let distinct: BTreeSet<String> = self
@@ -249,13 +257,14 @@ impl Table {
                 .collect();
             distinct.len()
         };
-        // Of equals the last is taken.
+        // Among equals `max_by_key` takes the last.
         [Place::Begin, Place::End, Place::Middle]
             .into_iter()
             .max_by_key(left)
             .unwrap_or(Place::Middle)
     }
 
+    /// Returns the texts of a column.
     fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
         let cells = self.rows.iter().filter_map(move |row| match row {
             Row::Cells(cells) => cells.get(column),
@@ -273,7 +282,8 @@ enum Place {
     End,
 }
 
-/// The text in at most so many columns, with `…` where something is missing: several words at their end, a name at that place.
+/// Shortens a text to a width, with `…` for what is missing: sentences at the end, a name at the
+/// given place.
 fn cut(text: &str, width: usize, place: Place) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -293,7 +303,7 @@ fn cut(text: &str, width: usize, place: Place) -> String {
     format!("{margin}{}…{end}", begin.trim_end())
 }
 
-/// The first characters, in at most so many columns.
+/// Returns the first characters that fit the width.
 fn taken(characters: impl Iterator<Item = char>, mut left: usize) -> String {
     let fits = |character: &char| {
         let rest = left.checked_sub(character.width().unwrap_or(0));
@@ -319,7 +329,7 @@ mod tests {
         anstream::adapter::strip_str(&table.render(width)).to_string()
     }
 
-    /// Columns line up by what a terminal shows, not by bytes or characters.
+    /// Checks that columns are aligned by what a terminal shows, not by bytes or characters.
     #[test]
     fn whole() {
         assert_eq!(
@@ -331,7 +341,8 @@ mod tests {
         );
     }
 
-    /// A line longer than the terminal would break the table.
+    /// Checks that lines are shortened to the width of the terminal: a longer line would break the
+    /// table.
     #[test]
     fn cut_to_the_width() {
         let text = plain(&sample(), Some(35));
@@ -343,9 +354,9 @@ mod tests {
              prod"
         );
         assert!(text.lines().all(|line| line.width() <= 35));
-        // Too narrow for the columns that must stay: the elastic one keeps something to read.
+        // The other columns already take more than the width, so the elastic one keeps its minimum.
         assert!(plain(&sample(), Some(10)).contains("Fix log…"));
-        // Where another may give way too, it does so after the first.
+        // A second elastic column is shortened after the first.
         let both = || sample().elastic(&[2, 0]);
         assert!(
             plain(&both(), Some(29))
@@ -357,7 +368,8 @@ mod tests {
         assert!(sample().fits(Some(42)) && !sample().fits(Some(41)));
     }
 
-    /// Names that begin or end alike are told apart; of a sentence the beginning says most.
+    /// Checks that names with the same beginning or end stay distinct, and that sentences are cut
+    /// at the end.
     #[test]
     fn cut_names() {
         let cut = |names: &[&str], width: usize| {
@@ -393,7 +405,7 @@ mod tests {
         assert_eq!(cut(&["資料庫更新更新"], 11), ["資料…更新"]);
     }
 
-    /// What is said of the rows is folded, never cut, and a command stays whole.
+    /// Checks that remarks are wrapped and not cut, and that a command stays on one line.
     #[test]
     fn remarks() {
         let mut table = Table::new(&["a"]);
@@ -412,7 +424,7 @@ mod tests {
         ));
     }
 
-    /// Subjects come from anyone's commits.
+    /// Checks that unsafe characters are replaced: subjects come from untrusted commits.
     #[test]
     fn hostile_text() {
         let mut table = Table::new(&["a"]);

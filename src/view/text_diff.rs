@@ -1,13 +1,13 @@
-//! The difference of two texts, line by line, as `diff -u` and git show it.
+//! The line-by-line difference of two texts, like `diff -u` and `git show`.
 
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
 use crate::domain::text::harmless;
 
-/// Lines of a unified diff, coloured; none if the texts are equal.
+/// Returns the lines of a unified diff with colours, or none if the texts are equal.
 ///
-/// The texts may come from anywhere: what could harm a terminal is replaced.
+/// The texts may be untrusted: unsafe characters are replaced.
 pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
     let diff = TextDiff::from_lines(old.1, new.1);
     let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
@@ -41,7 +41,8 @@ pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A proposal is an unreviewed file: it must show every change and drive no terminal.
+    /// Checks that every change is shown and that hostile text cannot control a terminal: a
+    /// proposal is an unreviewed file.
     #[test]
     fn changes_and_hostile_text() {
         let lines = lines(

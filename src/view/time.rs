@@ -1,8 +1,8 @@
-//! Moments and spans for people.
+//! Formatting of times and durations for people.
 
 use crate::domain::time::{Span, Time};
 
-/// How moments are shown.
+/// The format of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dates {
     /// `2026-03-05T10:02:11Z`
@@ -11,7 +11,7 @@ pub enum Dates {
     Relative,
 }
 
-/// A moment as seen from `now`.
+/// Formats a time, relative to `now` if wanted.
 pub fn when(time: Time, now: Time, dates: Dates) -> String {
     match dates {
         Dates::Iso => time.to_string(),
@@ -23,11 +23,11 @@ pub fn when(time: Time, now: Time, dates: Dates) -> String {
     }
 }
 
-/// Until when something of the future counts: `until 2026-03-12T10:00:00Z`, `for 7 days`.
+/// Formats a deadline: `until 2026-03-12T10:00:00Z`, `for 7 days`.
 pub fn until(time: Time, now: Time, dates: Dates) -> String {
     match dates {
         Dates::Iso => format!("until {time}"),
-        // The moment since it was made must not take a day of seven away.
+        // The seconds since the deadline was set must not turn seven days into six.
         Dates::Relative => format!(
             "for {}",
             rough(Span::seconds(
@@ -37,7 +37,8 @@ pub fn until(time: Time, now: Time, dates: Dates) -> String {
     }
 }
 
-/// A span in its largest fitting unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`, `3 months`, `2 years`.
+/// Formats a duration in its largest unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`,
+/// `3 months`, `2 years`.
 pub fn rough(span: Span) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -47,7 +48,7 @@ pub fn rough(span: Span) -> String {
         0..MINUTE => return format!("{seconds} s"),
         MINUTE..HOUR => return format!("{} min", seconds / MINUTE),
         HOUR..DAY => (seconds / HOUR, "hour"),
-        // Two months and less are told in days, which people can count back.
+        // Up to two months are shown in days, so that people can count back.
         _ if seconds < 60 * DAY => (seconds / DAY, "day"),
         _ if seconds < 730 * DAY => (seconds / (30 * DAY), "month"),
         _ => (seconds / (365 * DAY), "year"),
@@ -59,7 +60,7 @@ pub fn rough(span: Span) -> String {
 mod tests {
     use super::*;
 
-    /// Each unit on both sides of its border, and the singular.
+    /// Checks both sides of the border between units, and the singular.
     #[test]
     fn spans() {
         const DAY: u64 = 86_400;
@@ -81,7 +82,7 @@ mod tests {
         }
     }
 
-    /// A clock that lags behind the server's shows a moment of the future, not one of the past.
+    /// Checks times in the past and in the future: the local clock may lag behind the server's.
     #[test]
     fn moments() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();

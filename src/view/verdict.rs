@@ -1,4 +1,4 @@
-//! A verdict as a person reads it: what is missing first, each with what to type next.
+//! A verdict for people: the rules that do not pass first, each with the next command.
 
 use anstyle::AnsiColor;
 use schemars::JsonSchema;
@@ -12,7 +12,8 @@ use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
 /// The width of the column of rule names.
 const NAMES: usize = 20;
 
-/// The lines of a verdict, styled, two columns in: what is missing first. Rules that pass are counted, or named with `all`.
+/// Renders a verdict as styled lines, indented by two columns. Rules that do not pass come first.
+/// Rules that pass are counted, or named with `all`.
 pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
     let (passed, missing): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
@@ -43,7 +44,7 @@ pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> 
     lines
 }
 
-/// One rule's answer, and what to type.
+/// Renders the outcome of one rule, and the next command.
 fn one(check: &Check, width: Option<usize>) -> Vec<String> {
     let yellow = AnsiColor::Yellow.on_default();
     let mark = match check.outcome {
@@ -62,36 +63,37 @@ fn one(check: &Check, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// What the rules say.
+/// The answer of the rules.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Verdict")]
 pub struct Json {
-    /// The answer: `cannotTell` where no rule says no and at least one lacks a fact, and then nothing is let in.
+    /// The decision: `cannotTell` if no rule refuses and at least one lacks a fact; then nothing is
+    /// accepted.
     #[schemars(extend("enum" = ["allowed", "refused", "cannotTell"]))]
     pub decision: &'static str,
-    /// The answer of every rule that applies; a rule may speak several times.
+    /// The outcomes of all rules that apply; a rule may occur several times.
     pub checks: Vec<JsonCheck>,
 }
 
-/// One rule's answer.
+/// The outcome of one rule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Check")]
 pub struct JsonCheck {
     /// The rule: `signer`, `approvals`, `soak`, …
     rule: &'static str,
-    /// Its answer: `unknown` where a fact that it needs could not be established.
+    /// Its outcome: `unknown` if a fact that it needs could not be established.
     #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]
     outcome: &'static str,
-    /// The reason, in one line; may be empty for a pass.
+    /// The reason, in one line; may be empty if the rule passes.
     detail: String,
-    /// What to type next, as a command.
+    /// The next command.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }
 
-/// The JSON form of a verdict.
+/// Converts a verdict to its form in documents.
 pub fn json(verdict: &Verdict) -> Json {
     let check = |check: &Check| JsonCheck {
         rule: check.rule.name(),

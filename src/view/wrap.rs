@@ -1,26 +1,29 @@
-//! Lines that are wider than the terminal, folded at words below their beginning; without a width nothing is folded.
+//! Wrapping of lines that are wider than the terminal. Continuation lines are indented below the
+//! text. Without a width nothing is wrapped.
 //!
-//! A command to type is never folded, so that it can be copied: where it is too long even for a line of its own, the terminal breaks it.
+//! A command is never wrapped, so that it can be copied. If it is too long even for a separate
+//! line, the terminal breaks it.
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Words are not put below each other in less room than this.
+/// The minimum room for text below a head.
 const LEAST: usize = 24;
-/// How far in a line goes on whose beginning leaves no room below itself.
+/// The indentation of continuation lines if the head leaves no room.
 const SHALLOW: usize = 4;
 
-/// How many columns a text takes, without its colours.
+/// Returns the width of a text in columns, without its colours.
 pub fn columns(styled: &str) -> usize {
     anstream::adapter::strip_str(styled).to_string().width()
 }
 
-/// A text behind a head, both of which may be styled; what does not fit goes on below the text's beginning.
+/// Wraps a text behind a head. Both may be styled. Continuation lines begin below the text.
 pub fn hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
     below(head, columns(head), text, width)
 }
 
-/// The same, with what does not fit so many columns in, or less where a word needs the room.
+/// Wraps a text behind a head. Continuation lines are indented by `indent` columns, or less if a
+/// word needs the room.
 pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
     let whole = format!("{head}{text}");
     let Some(width) = width.filter(|width| columns(&whole) > *width) else {
@@ -42,10 +45,11 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
         indent.min(room)
     };
     let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), columns(head));
-    // Nothing is gained by an empty line, nor by a new one that begins where this one does.
+    // A break helps only if it leaves no empty line, and if the next line begins further to the
+    // left.
     let mut breaks = used > indent;
     for piece in pieces(text) {
-        // Spaces at the end of a line are not seen.
+        // Spaces at the end of a line are invisible.
         if breaks && used + columns(piece.trim_end()) > width {
             lines.push(
                 std::mem::replace(&mut line, " ".repeat(indent))
@@ -62,7 +66,8 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
     lines
 }
 
-/// A line that came from elsewhere, each part behind a prefix: what does not fit goes on below the last of its columns.
+/// Wraps a line from elsewhere, with a prefix before each part. Continuation lines begin below the
+/// last column of the line.
 pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
     let (line, width) = (
         line.trim_end(),
@@ -82,9 +87,10 @@ pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// A text behind a head with what to type: behind `glue` where all fits on one line, else on a line of its own.
+/// Renders a text with a command: on one line with `glue` between them if that fits, otherwise with
+/// the command on a separate line.
 ///
-/// What is folded goes on so many columns in.
+/// Continuation lines are indented by `indent` columns.
 pub fn with_command(
     head: &str,
     indent: usize,
@@ -102,7 +108,7 @@ pub fn with_command(
     lines
 }
 
-/// A line with what to type, so many columns in where it fits there.
+/// Renders a line with a command, indented by `indent` columns if that fits.
 pub fn arrow(indent: usize, command: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
     let fits = width.is_none_or(|width| indent + 2 + columns(command) <= width);
@@ -112,7 +118,8 @@ pub fn arrow(indent: usize, command: &str, width: Option<usize>) -> String {
     )
 }
 
-/// Words with the spaces behind them; between two letters of a script without spaces there is a place to break, too.
+/// Splits a text into words with the spaces after them. Between two letters of a script without
+/// spaces, such as Chinese, a break is possible too.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -141,7 +148,8 @@ mod tests {
             .collect()
     }
 
-    /// What is too long goes on below its beginning; nothing is lost, and a word that is wider than the terminal stays whole.
+    /// Checks that a long text continues below its beginning, that nothing is lost, and that a word
+    /// wider than the terminal stays whole.
     #[test]
     fn below_its_beginning() {
         let text = "prod@0123456789  place: what was pushed is not what the entry gives";
@@ -159,7 +167,7 @@ mod tests {
             hanging("x ", &format!("a {long} b"), Some(30)),
             ["x a", &format!("  {long}"), "  b"]
         );
-        // A head that leaves no room goes before what it heads.
+        // A head that leaves no room is wrapped together with its text.
         assert_eq!(
             hanging(
                 "  a-component-of-a-long-name  ",
@@ -170,7 +178,8 @@ mod tests {
         );
     }
 
-    /// What a terminal shows counts: colours take no room, wide letters twice as much, and their script has no spaces to break at.
+    /// Checks that the visible width counts: colours take no room, wide letters two columns, and
+    /// their script has no spaces.
     #[test]
     fn by_what_is_shown() {
         let red = anstyle::AnsiColor::Red.on_default();
@@ -192,7 +201,7 @@ mod tests {
         );
     }
 
-    /// What a remote said is told from what is said here on each line, and its columns are kept.
+    /// Checks that each line from a remote has its prefix, and that its columns are kept.
     #[test]
     fn of_a_remote() {
         let line = "  ✗ place   it is not there where it should be";
@@ -218,7 +227,7 @@ mod tests {
         );
     }
 
-    /// A command is copied as it stands: it is on one line, also where that is too long.
+    /// Checks that a command stays on one line, even if it is too long.
     #[test]
     fn commands_stay_whole() {
         let told = |width| {

@@ -1,4 +1,4 @@
-//! `git deploy abort`: gives an unfinished run up.
+//! `git deploy abort`: gives up an unfinished run.
 
 use crate::cli::append_report::{self, How};
 use crate::cli::deployment_request::{self, Place};
@@ -27,7 +27,8 @@ pub struct Args {
     how: How,
 }
 
-/// Aborts.
+/// Writes the abort of an unfinished run. The run may also be in an environment that the policy no
+/// longer has.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = match Place::dropped(&workspace, args.at.word()) {

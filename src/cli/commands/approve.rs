@@ -1,4 +1,4 @@
-//! `git deploy approve`: signs consent to a deployment.
+//! `git deploy approve`: signs an approval of a deployment.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -48,17 +48,17 @@ pub struct Args {
     how: How,
 }
 
-/// How long an approval counts where no seat says it.
+/// How many days an approval is valid if the policy requires no approvals.
 const DAYS: u64 = 7;
 
-/// Approves.
+/// Writes an approval of the deployment that `git deploy run` would start now.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let (name, rev) = args.at.find(&workspace, context)?;
     let place = Place::find(&workspace, name.as_str())?;
     let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
     let plans = plans(args, &name)?;
-    // What the last try was about, to be shown.
+    // Describes the deployment of the last attempt; printed once the entry is written.
     let approved: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
         let deployment = wanted(args, &place, view, commit)?;
@@ -116,7 +116,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     append_report::tell(context, &sentence, &appended)
 }
 
-/// `api=sha256:…`
+/// Parses `COMPONENT=DIGEST`, as in `api=sha256:…`.
 fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
     let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
     Ok((
@@ -125,7 +125,8 @@ fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
     ))
 }
 
-/// The plans that were named, and those in the file.
+/// Collects the plans named with `--plan` and those in the file of `--plans`. A plan named with
+/// `--plan` wins.
 fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, Failure> {
     let mut plans = BTreeMap::new();
     if let Some(file) = &args.file {
@@ -137,7 +138,11 @@ fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>,
     Ok(plans)
 }
 
-/// The deployment that is approved, which changes something.
+/// Computes the deployment to approve.
+///
+/// # Errors
+///
+/// Fails if the deployment would change nothing.
 fn wanted(
     args: &Args,
     place: &Place,
@@ -163,7 +168,8 @@ fn wanted(
     Ok(deployment)
 }
 
-/// What is approved: the components, and the subjects of what they bring.
+/// Describes the deployment in lines of text: the changed components and the subjects of their
+/// commits.
 fn shown(
     deployment: &Deployment,
     view: &View<'_>,
@@ -181,7 +187,7 @@ fn shown(
     Ok(lines)
 }
 
-/// The longest that any seat lets an approval count.
+/// Returns the longest validity that any approval requirement of the environment allows.
 fn longest(rules: &Environment) -> Span {
     rules
         .approvals

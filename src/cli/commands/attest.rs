@@ -1,4 +1,4 @@
-//! `git deploy attest`: signs what somebody found out about a commit.
+//! `git deploy attest`: signs an attestation about a commit, such as a test result.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -60,10 +60,11 @@ enum TestResult {
     Failed,
 }
 
-/// White space makes a file longer than its predicate: more than this is not read.
+/// The maximum size of a predicate file in bytes. White space makes the file larger than the
+/// predicate.
 const FILE_LIMIT: usize = 4 * MAX_PREDICATE;
 
-/// Attests.
+/// Writes an attestation about a commit to the ledger `evidence`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;
@@ -100,7 +101,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     append_report::tell(context, &sentence, &appended)
 }
 
-/// The predicate: from a file, or the shortest that in-toto's test-result allows
+/// Returns the predicate: read from a file, computed from JUnit reports, or the shortest one that
+/// in-toto's test-result allows
 /// (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
 fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
     let tests = args.predicate_type == PredicateType::test_result();
@@ -150,13 +152,13 @@ fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failu
     )
 }
 
-/// The predicate that JUnit reports amount to.
+/// Computes a test-result predicate from the JUnit reports.
 fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
     let (mut tests, mut reports) = (Tests::default(), Vec::new());
     for file in &args.junit {
         let shown = file.display().to_string();
         let bytes = read(&shown, MAX_REPORT)?;
-        // Where the file lay on the machine that ran the tests is nobody's business.
+        // An absolute path would disclose the folders of the machine that ran the tests.
         let name = if file.is_absolute() {
             file.file_name().map(Path::new)
         } else {

@@ -1,6 +1,7 @@
-//! `git deploy audit`: every ledger from the root of trust: signatures, rules, folds, places, notes.
+//! `git deploy audit`: checks every ledger from the root of trust: signatures, rules, states, tips
+//! and notes.
 //!
-//! It believes nothing but the pin, and needs neither a key nor a network.
+//! The audit trusts only the pinned project and needs neither a key nor a network.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
@@ -43,7 +44,7 @@ pub struct Args {
     junit: Option<PathBuf>,
 }
 
-/// What is read of an earlier report.
+/// The parts of an earlier report that `--since` reads.
 #[derive(Deserialize)]
 struct Earlier {
     schema: String,
@@ -57,14 +58,14 @@ struct EarlierLedger {
     tip: EntryId,
 }
 
-/// An earlier report is no larger, in bytes.
+/// The maximum size of an earlier report in bytes.
 const REPORT_LIMIT: u64 = 64 << 20;
 
-/// Prints what was found.
+/// Runs the audit, prints the report, and fails if anything was found.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let tips = repository.tips().map_err(|error| {
-        // A ref that no ledger may have is somebody's doing, and not a fact that is missing.
+        // A ref that no ledger may have was created by hand: a finding, not a missing fact.
         let kind = if matches!(error, Error::Ref { .. }) {
             Kind::Denied
         } else {
@@ -114,7 +115,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Audits everything that was asked for.
+/// Audits the ledgers that were asked for.
 fn whole(
     args: &Args,
     repository: &Repository,
@@ -157,7 +158,7 @@ fn whole(
                     .map(|problem| remote(problem.is_open(), problem_line(problem))),
             );
         }
-        // What else was found is told all the same.
+        // The findings so far are reported all the same.
         Err(error) => {
             let what = format!("cannot compare with the remote's ledgers: {error}");
             other
@@ -174,7 +175,7 @@ fn whole(
     })
 }
 
-/// What was found, as it is told: of the ledgers, and of the notes where they were looked at.
+/// Converts the audit's report into its view: the ledgers and, if they were checked, the notes.
 pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
     let notes = report.notes.map(|(findings, remarks)| Part {
         findings: findings.iter().map(finding).collect(),
@@ -183,7 +184,11 @@ pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
     (report.ledgers.into_iter().map(ledger).collect(), notes)
 }
 
-/// The ledgers to audit, the policy's first.
+/// Returns the ledgers to audit, the policy's first.
+///
+/// # Errors
+///
+/// Fails if the ledger named on the command line does not exist.
 fn which(
     args: &Args,
     repository: &Repository,
@@ -200,7 +205,7 @@ fn which(
         .parse::<LedgerName>()
         .ok()
         .filter(|ledger| tips.contains_key(ledger));
-    // Members of a pattern are known by the policy alone.
+    // Only the policy maps an environment of a pattern to its ledger.
     let of_pattern = || {
         let gatherer = Gatherer::new(repository, project);
         let in_force = gatherer.policy_at(*tips.get(&policy)?).ok().flatten()?;
@@ -227,7 +232,8 @@ fn which(
     Ok(which)
 }
 
-/// The tips that an earlier audit saw; one whose ledger is gone is a finding.
+/// Reads the tips that an earlier audit saw from its report. A ledger that has disappeared since
+/// then becomes a finding.
 fn since(
     file: &Path,
     project: &Project,
@@ -286,7 +292,8 @@ fn since(
         .collect())
 }
 
-/// Compares the project with the one that was named, or else the pin.
+/// Checks that the project is the one of `--root`, else the pinned one, and returns whether it is.
+/// A mismatch becomes a finding.
 fn pin(
     root: Option<EntryId>,
     repository: &Repository,
@@ -389,7 +396,7 @@ pub(super) fn remark(found: audit::Remark) -> Remark {
     }
 }
 
-/// What a finding means for whoever cannot go on with it.
+/// Returns the kind of error to fail with because of a finding.
 pub(super) fn kind_of(found: &audit::Finding) -> Kind {
     if found.outcome == Outcome::Fail {
         Kind::Denied
@@ -398,13 +405,13 @@ pub(super) fn kind_of(found: &audit::Finding) -> Kind {
     }
 }
 
-/// How many entries were judged, shown on a terminal once it takes over a second.
+/// A progress bar that counts audited entries. It appears on a terminal after one second.
 pub(in crate::cli) struct Progress(ProgressBar);
 
 impl Progress {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        // The template is a constant that parses.
+        // The template is a constant, and it is valid.
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left")
         {

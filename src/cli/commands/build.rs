@@ -1,4 +1,4 @@
-//! `git deploy build`: writes down how a build went.
+//! `git deploy build`: records the result of a build.
 
 use crate::cli::append_report::{self, How};
 use crate::cli::deployment_request::{built, content};
@@ -29,7 +29,7 @@ pub struct Args {
     how: How,
 }
 
-/// Writes the build down.
+/// Writes the result of a build to the ledger `evidence`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let commit = workspace.commit(&args.rev)?;

@@ -1,4 +1,5 @@
-//! `git deploy check`: would the rules allow it, and what is missing. It needs neither a key nor a network.
+//! `git deploy check`: whether the rules would allow a deployment, and what is missing. Needs
+//! neither a key nor a network.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ pub struct Args {
     by: Option<Person>,
 }
 
-/// Prints the verdict.
+/// Checks a deployment against the rules, prints the verdict, and fails unless they allow it.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;
@@ -70,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let answer = asker
         .start(&by, &wish)
         .map_err(|error| unasked(error, name.as_str()))?;
-    // A start deploys something by its very form.
+    // A start always has a deployment.
     let Some(deployment) = answer.deployment() else {
         return Err(Failure::told(Kind::CannotTell));
     };
@@ -94,7 +95,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Why there was nothing to ask about.
+/// Turns the reason why there is no deployment to check into the command's error.
 fn unasked(error: AskError, name: &str) -> Failure {
     let kind = match &error {
         AskError::Compose(

@@ -1,4 +1,4 @@
-//! `git deploy completions`: what a shell needs to complete the commands.
+//! `git deploy completions`: prints the script that completes commands and options in a shell.
 
 use clap_complete::Shell;
 
@@ -11,11 +11,13 @@ pub struct Args {
     shell: Shell,
 }
 
-/// The name without its hyphen, with which clap's script for bash would complete no subcommand's options
+/// The program's name without its hyphen: with the hyphen, clap's Bash script completes no options
+/// of subcommands
 /// (<https://github.com/clap-rs/clap/issues/6421>).
 const BASH_NAME: &str = "gitdeploy";
 
-/// `git deploy …` is completed by git's own completion, which asks a function of this name about the words after `git`.
+/// The function that git's own completion calls for `git deploy …` to complete the words after
+/// `git`.
 const BASH_FOR_GIT: &str = r#"
 _git_deploy() {
     local COMP_WORDS=(git-deploy "${words[@]:$((__git_cmd_idx + 1))}")
@@ -24,7 +26,7 @@ _git_deploy() {
 }
 "#;
 
-/// Prints the script.
+/// Prints the completion script of a shell.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let bash = args.shell == Shell::Bash;
     let name = if bash { BASH_NAME } else { "git-deploy" };

@@ -1,6 +1,7 @@
-//! `git deploy contains`: is this change there? By history, by content, or by a commit that makes the same change.
+//! `git deploy contains`: whether a change is deployed: by history, by content, or as another
+//! commit with the same change.
 //!
-//! "No" is only said when everything that could say otherwise was looked at.
+//! The answer is "no" only if everything that could prove the opposite was examined.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,10 +29,10 @@ pub struct Args {
     components: Vec<ComponentName>,
 }
 
-/// More commits than this are not looked through for the same change.
+/// The maximum number of commits to search for the same change.
 const LIMIT: usize = 2_000;
 
-/// Prints the answer.
+/// Prints whether a change is in an environment, and fails unless it is.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;
@@ -80,16 +81,16 @@ struct Search<'a> {
     place: &'a Place<'a>,
     gatherer: &'a Gatherer<'a>,
     way: Way<'a>,
-    /// The patch ids that are known: several components look through the same commits.
+    /// The patch ids computed so far: several components search the same commits.
     patches: HashMap<Oid, Option<String>>,
 }
 
-/// What is looked for in a component.
+/// What to look for in a component.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// The change that a commit makes.
+    /// The change that one commit makes.
     Change(CommitId),
-    /// All that a commit has in its history.
+    /// Everything in the history of a commit.
     All(CommitId),
 }
 
@@ -102,7 +103,8 @@ impl Wanted {
 }
 
 impl Search<'_> {
-    /// Every component that is concerned, and the subject of the commit where it is one.
+    /// Searches every affected component. Also returns the subject of the commit, if `revision`
+    /// names one.
     fn all(
         mut self,
         revision: &str,
@@ -131,7 +133,11 @@ impl Search<'_> {
         Ok((subject, components))
     }
 
-    /// What is looked for, by component: what an environment runs, or what a commit touches; if that is nothing, all that run.
+    /// Returns what to look for in each component.
+    ///
+    /// If `revision` names an environment, that is everything it runs. If it names a commit, that
+    /// is its change in each component that the commit touches, or in every running component if it
+    /// touches none.
     fn wanted(
         &self,
         revision: &str,
@@ -278,7 +284,7 @@ impl Search<'_> {
         }
     }
 
-    /// For each commit that is needed one of those that are there and make the same change.
+    /// Maps each needed commit to a deployed commit that makes the same change.
     fn same_changes(
         &mut self,
         needed: &[Oid],
@@ -288,7 +294,7 @@ impl Search<'_> {
             return Ok(BTreeMap::new());
         }
         self.read_patches(needed, false)?;
-        // What came together in a merge is there by itself.
+        // A change that came with a merge is among the commits on its own.
         self.read_patches(there, true)?;
         let patch = |id: &Oid| self.patches.get(id)?.as_deref();
         let by_patch: HashMap<&str, Oid> = there

@@ -1,7 +1,8 @@
-//! `git deploy demo`: a real server, four clones, and a tour from a first commit to a refused push and an accepted one.
+//! `git deploy demo`: a tour with a real server and four clones, from the first commit to a refused
+//! and an accepted push.
 //!
-//! Nothing is canned: every line that begins with a prompt is carried out as it is shown, and one that does not end as it should ends
-//! the tour.
+//! Nothing is canned: the tour runs every command that it prints, and stops if one of them does not
+//! end as expected.
 
 mod run_tour;
 
@@ -24,10 +25,10 @@ pub struct Args {
     directory: PathBuf,
 }
 
-/// The people of the tour: the first is the admin.
+/// The people of the tour. The first is the admin.
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "ci"];
 
-/// The policy of the tour, below the people.
+/// The tour's policy, except its list of people.
 const POLICY: &str = r#"
 [groups]
 release = ["bob", "carol"]
@@ -54,7 +55,7 @@ test-result = { by = "ci" }
 by = "ci"
 "#;
 
-/// Runs the tour.
+/// Creates the sandbox and runs the tour.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let root =
         std::path::absolute(&args.directory).or_fail(Kind::Usage, "cannot use this folder")?;
@@ -77,20 +78,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The sandbox on its way.
+/// A running tour.
 struct Tour<'a> {
     root: PathBuf,
     context: &'a Context,
 }
 
-/// How a command of the tour should end.
+/// How a command of the tour is expected to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// With success.
+    /// Successfully.
     Well,
-    /// Refused: exit status 1.
+    /// With a refusal: exit status 1.
     Refused,
-    /// A command of the policy failed: exit status 4.
+    /// With a failed command of the policy: exit status 4.
     Failed,
 }
 
@@ -210,7 +211,7 @@ impl Tour<'_> {
         self.say(&text);
     }
 
-    /// A clone for somebody, who signs with their own key.
+    /// Clones the server's repository for a person, who signs with their own key.
     fn clone(&self, person: &str) -> Result<(), Failure> {
         self.git(".", &["clone", "--quiet", "server.git", person])?;
         let key = self.root.join("keys").join(format!("{person}.key"));
@@ -218,7 +219,7 @@ impl Tour<'_> {
             .to_str()
             .ok_or_else(|| Failure::new(Kind::Usage, "the folder's name must be UTF-8"))?;
         let email = format!("{person}@example.com");
-        // What the user has set for all repositories must not change the tour: hooks and signatures of their own.
+        // The user's global settings, such as hooks and commit signing, must not change the tour.
         let settings = [
             ("deploy.key", key),
             ("user.name", person),
@@ -283,7 +284,7 @@ impl Tour<'_> {
         self.carry_out(&program, place, arguments, end)
     }
 
-    /// Runs a command as it was shown, on the same terminal.
+    /// Runs a command with the terminal as its output, and checks how it ends.
     fn carry_out(
         &self,
         program: &Path,
@@ -297,7 +298,7 @@ impl Tour<'_> {
             .current_dir(self.root.join(place))
             .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            // What points to another repository or key must not reach the sandbox.
+            // Variables that point to another repository or key must not reach the sandbox.
             if name.to_str().is_some_and(|name| {
                 name.starts_with("GIT_")
                     && !name.starts_with("GIT_DEPLOY_TEST")
@@ -349,7 +350,7 @@ impl Tour<'_> {
     }
 }
 
-/// Arguments as a person would type them.
+/// Joins arguments as a user would type them.
 fn shown(arguments: &[&str]) -> String {
     let quote = |argument: &&str| {
         if argument.contains(' ') {

@@ -1,4 +1,4 @@
-//! `git deploy destroy`: takes an ephemeral environment down.
+//! `git deploy destroy`: destroys an ephemeral environment.
 
 use crate::cli::deploy_runner::{Carrying, Deploying, everything};
 use crate::cli::deployment_request::Place;
@@ -34,7 +34,7 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// Destroys.
+/// Destroys an ephemeral environment. Succeeds if it does not exist.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let name = args.at.find(&workspace, context)?;

@@ -1,4 +1,5 @@
-//! `git deploy diff`: what a deployment would bring. Contents decide what changes, as they do for a deployment; commits only explain it.
+//! `git deploy diff`: what a deployment would change. Contents decide whether a component changes,
+//! as they do for a deployment; commits only explain the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,10 +34,10 @@ pub struct Args {
     number: usize,
 }
 
-/// More commits than this are not looked through for one component.
+/// The maximum number of commits to examine for one component.
 const LIMIT: usize = 10_000;
 
-/// Prints the difference.
+/// Prints what a deployment would change.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;
@@ -103,15 +104,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a component would get.
+/// What a component would be deployed at.
 #[derive(Debug, Default)]
 struct Target {
     commit: Option<CommitId>,
-    /// Its version where it comes from, where that is an environment.
+    /// Its version in the environment that it comes from, if it comes from one.
     version: Option<Line>,
 }
 
-/// What each component would get: those of the policy, and those that run.
+/// Returns the target of each component that the policy has or the environment runs.
 fn targets(
     workspace: &Workspace,
     place: &Place<'_>,
@@ -153,7 +154,8 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// What would become of a component; none where it neither is nor would be there.
+    /// Compares a component with its target. Returns `None` if it neither runs nor is in the
+    /// target.
     fn component(
         &self,
         component: &ComponentName,
@@ -164,7 +166,8 @@ impl Comparison<'_> {
         let is_known = here.unknown_since(component).is_none();
         if let (Some(from), Some(to)) = (from, target.commit)
             && is_known
-            // Where the commit that runs is not here, the content that is on record is compared.
+            // If the running commit is not in this clone, the recorded content is compared below
+            // instead.
             && matches!(self.way.differs(component, from, to), Ok(false))
             && here.content(component).is_some()
             && self.same_paths(component)
@@ -212,7 +215,8 @@ impl Comparison<'_> {
         }))
     }
 
-    /// Whether the component's paths are those that its content on record was taken of.
+    /// Returns whether the component still has the paths that its recorded content was computed
+    /// from.
     fn same_paths(&self, component: &ComponentName) -> bool {
         let here = self.place.here();
         let seen = here
@@ -224,7 +228,7 @@ impl Comparison<'_> {
         now.is_some() && then.is_some_and(|then| paths(&then) == now)
     }
 
-    /// A component of which no commits are counted.
+    /// Describes a component without counting commits.
     fn shown(
         &self,
         component: &ComponentName,
@@ -246,7 +250,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// The version that the environment's rule finds; what only a deployment can tell is left out.
+    /// Returns the version that the environment's version rule finds for a commit. Returns `None`
+    /// if only a deployment can determine it.
     fn version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
         let rule = self.place.rules.version.as_ref()?;
         let found = self
@@ -257,7 +262,8 @@ impl Comparison<'_> {
             .find_map(|version| version.ok().flatten())
     }
 
-    /// How many commits that touch a component `new` has and `old` has not; none where history is not here.
+    /// Counts the commits that touch a component and are in `new` but not in `old`. Returns `None`
+    /// if the history is not in this clone.
     fn count(
         &self,
         component: &ComponentName,
@@ -286,7 +292,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// The commits that the components that change would get, those that they would lose, and whether there are more.
+    /// Returns the commits that the changed components would gain, those that they would lose, and
+    /// whether there are more.
     fn commits(
         &self,
         components: &[Component],
@@ -308,7 +315,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Commits, each once, in the order in which they were met, with the components that they touch.
+/// A list of distinct commits in the order in which they were added, with the components that they
+/// touch.
 #[derive(Default)]
 struct Listed {
     order: Vec<Oid>,
@@ -329,7 +337,8 @@ impl Listed {
         }
     }
 
-    /// Reads them, newest first; what has the same date stays in its order, which is that of history.
+    /// Reads the commits and sorts them, newest first. Commits of the same date keep the order of
+    /// history.
     fn read(self, workspace: &Workspace) -> Result<Vec<Commit>, Failure> {
         let mut commits = Vec::new();
         for id in &self.order {

@@ -1,6 +1,8 @@
-//! `git deploy exec`: a one-off command in an environment, gated and on the record.
+//! `git deploy exec`: runs a one-off command in an environment, subject to the rules and recorded
+//! in the ledger.
 //!
-//! That it was run, by whom, with which end is kept for ever; what it prints is shown and not kept.
+//! The ledger permanently records who ran it and its exit status. The output is printed and not
+//! stored.
 
 use std::ffi::OsString;
 
@@ -34,7 +36,7 @@ pub struct Args {
     purpose: Purpose,
 }
 
-/// Runs it.
+/// Runs the command between a start and a finish entry, and fails if the command fails.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, &args.env)?;
@@ -46,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let target = target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::ledger::writer::View<'_>| {
         let from = Some(target.commit);
-        // What does not change is told by its content alone.
+        // An entry identifies an unchanged component by its content alone.
         let target = Target {
             version: None,
             artifacts: Vec::new(),
@@ -70,7 +72,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stage = Stage::new(&deploying, &deployment)?;
     let begun = deploying.begin(&compose, &deployment, &Plans::new())?;
     let ended = command(&deploying, &stage, begun.run, &target, &args.command);
-    // As a shell says it, whose 127 is for what cannot be run. The start is written down, and so its end must be.
+    // The exit status as shells report it: 127 if the command cannot be run. A failure is recorded
+    // as well, because a start needs a finish.
     let status = match &ended {
         Ok(End::Exited(status)) => *status,
         Ok(End::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
@@ -99,7 +102,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     ))
 }
 
-/// What runs of the component that is meant.
+/// Returns the running target of the component named on the command line, or of the only one that
+/// runs.
 fn target(
     workspace: &Workspace,
     deploying: &Deploying<'_>,
@@ -170,7 +174,7 @@ fn command(
         .or_fail(Kind::Command, cannot())
 }
 
-/// The command as the record keeps it: quoted where a shell would need it.
+/// Formats the command for the entry, quoting words as a shell needs it.
 fn as_line(words: &[OsString]) -> Result<Line, Failure> {
     let quoted = |word: &OsString| {
         let text = word.to_str()?;

@@ -1,4 +1,4 @@
-//! `git deploy expire`: gives an ephemeral environment another end.
+//! `git deploy expire`: changes when an ephemeral environment expires.
 
 use crate::cli::append_report::{self, How};
 use crate::cli::deployment_request::Place;
@@ -29,14 +29,14 @@ pub struct Args {
     how: How,
 }
 
-/// A new end, as it is typed.
+/// A new expiry as it was typed.
 #[derive(Clone, Copy)]
 enum When {
     After(Span),
     At(Time),
 }
 
-/// Changes the end.
+/// Writes the new expiry of an environment.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let (env, when) = match &args.second {

@@ -1,4 +1,5 @@
-//! `git deploy good`: what ran well last, component by component: where one could go back to.
+//! `git deploy good`: the last known good release of each component, which a rollback would go back
+//! to.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,7 @@ pub struct Args {
     components: Vec<ComponentName>,
 }
 
-/// Prints what is good.
+/// Prints the last known good release of each component, and fails if one of them has none.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;

@@ -1,4 +1,4 @@
-//! `git deploy hook`: what the shims in a repository's `hooks` folder call.
+//! `git deploy hook`: the command that the hook files in a repository's `hooks` folder run.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -45,7 +45,7 @@ pub struct Args {
     arguments: Vec<OsString>,
 }
 
-/// A hook of git's.
+/// A Git hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hook {
     PreReceive,
@@ -56,11 +56,11 @@ enum Hook {
     PrePush,
 }
 
-/// The hook that is called.
+/// The hook to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Called {
     hook: Hook,
-    /// Where the hook is that is called first, if the call says where the hooks are.
+    /// The path of the hook that runs first, if the argument shows where the hooks are.
     kept: Option<PathBuf>,
 }
 
@@ -79,7 +79,8 @@ impl Called {
             .parent()
             .is_some_and(|folder| !folder.as_os_str().is_empty());
         let kept = is_path.then(|| match hook {
-            // Of proc-receive git calls one only, and for what it gets not the one that is called for every other ref.
+            // Git runs a single proc-receive hook, and does not run `update` for the refs it handles.
+            // The chained hook is therefore update.
             Hook::ProcReceive => file.with_file_name("update"),
             _ => shim::kept(file),
         });
@@ -87,11 +88,11 @@ impl Called {
     }
 }
 
-/// Runs one hook, with git's words on standard input.
+/// Runs one hook. Git passes its input on standard input.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let hook = args.called.hook;
     if hook == Hook::ProcReceive {
-        // It and what catches up alone take the locks of refs.
+        // Only this hook and post-receive lock refs.
         git::clean_up_on_signals();
         return proc_receive(
             args.kept.clone().or_else(|| args.called.kept.clone()),
@@ -99,7 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         );
     }
     let lines = match hook {
-        // It is told by its arguments alone.
+        // Git passes this hook its input as arguments.
         Hook::Update => Vec::new(),
         _ => pre_receive::read(io::stdin().lock()).map_err(cannot_tell)?,
     };
@@ -124,7 +125,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             Ok(())
         }
         Hook::PrePush => pre_push(context, &arguments, &lines),
-        // proc-receive was served above.
+        // proc-receive is handled above.
         Hook::PreReceive | Hook::ProcReceive => decide(
             context,
             bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)),
@@ -133,7 +134,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Asks a hook that was there before, if one was.
+/// Runs the hook that was installed before ours, if there is one.
+///
+/// # Errors
+///
+/// Fails if that hook refuses the push or cannot be run.
 fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
     let Some(hook) = args.kept.as_deref().or(args.called.kept.as_deref()) else {
         return Ok(());
@@ -152,7 +157,8 @@ fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
     ))
 }
 
-/// The repository of a hook that git runs wherever somebody works: only where it serves a push does it always say which it is.
+/// Opens the repository of a hook that git runs for every ref update, not only for pushes. Git sets
+/// `GIT_DIR` reliably only for pushes.
 fn open_anywhere() -> git::Result<Repository> {
     if std::env::var_os("GIT_DIR").is_some() {
         return Repository::open_in_hook();
@@ -166,7 +172,8 @@ fn bounded<T: Send + 'static>(
     deadline::bounded(TIME_LIMIT, |_| work())
 }
 
-/// Tells what was judged. `whole`: the push goes in as a whole or not at all.
+/// Prints the verdicts, and fails unless all of them allow the push. `whole` states that the push
+/// is accepted as a whole or not at all.
 fn decide(
     context: &Context,
     judged: Result<Vec<Judgement>, Fault>,
@@ -183,7 +190,8 @@ fn decide(
 
 fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failure> {
     let done = deadline::bounded(TIME_LIMIT, move |watch| {
-        // Not its lock: past the bound this thread still holds what it holds, and the other one has something to say.
+        // Not a locked handle: after a timeout this thread still holds its locks, and the main
+        // thread must be able to write.
         let (mut from, mut to) = (io::stdin(), io::stdout());
         proc_receive::run(
             update.as_deref(),
@@ -200,11 +208,12 @@ fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failur
             "git-deploy: accepted, but the notes lag behind until the next push: {error}"
         ));
     }
-    // Git has its answers: another exit code would say that they are not to be relied on.
+    // Git has the answers already. A failing exit code would make git ignore them.
     Ok(())
 }
 
-/// What it says is for the pusher alone: git has moved the refs, and takes no exit code any more.
+/// Updates the notes and hands accepted entries on. Only prints problems: git has moved the refs
+/// and ignores the exit code.
 fn post_receive(context: &Context, lines: Vec<u8>) {
     let behind = bounded(move || post_receive::run(&lines, Repository::open_in_hook));
     let behind = behind.unwrap_or_else(|fault| Behind {
@@ -222,7 +231,8 @@ fn post_receive(context: &Context, lines: Vec<u8>) {
     }
 }
 
-/// Says what the server would say. What cannot be told is left to the server.
+/// Checks a push in the clone and prints what the server would answer. If that cannot be
+/// determined, the push goes on and the server decides.
 fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(), Failure> {
     let unknown = |why: &dyn std::fmt::Display| {
         let words = "git-deploy: cannot tell what the server will say of this push";
@@ -233,7 +243,7 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
     let Some(holder) = remote(&repository, context)?
         .filter(|it| arguments.first().is_some_and(|name| name == &**it))
     else {
-        // Another place than where the ledgers are: nobody there asks about them.
+        // This remote does not hold the ledgers, so no policy applies there.
         return Ok(());
     };
     let updates = match pre_push::read(lines) {
@@ -261,7 +271,7 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Whether the policy that is known here binds one of the refs. Without one, nothing is bound.
+/// Returns whether the policy known here applies to one of the refs. Without a policy none does.
 fn policy_speaks(
     repository: &Repository,
     updates: &[crate::server::ref_update::Update],
@@ -288,7 +298,7 @@ fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
 }
 
 fn cannot_tell(fault: Fault) -> Failure {
-    // Whoever pushes by a command of ours tells it from a refusal by the first words.
+    // Commands of ours that push recognize this case by its first words.
     let words = format!(
         "{VOICE}{} whether this push may go in: nothing was let in",
         Decision::CannotTell.word()
@@ -300,7 +310,8 @@ fn cannot_tell(fault: Fault) -> Failure {
 mod tests {
     use super::*;
 
-    /// By its name a hook is called as from a shell; by its file, as the kernel calls what stands in a first line.
+    /// Checks that a hook is recognized by its name, as from a shell, and by its file, as the
+    /// kernel passes an interpreter line.
     #[test]
     fn called() {
         let by = |file: &str| Called::by(Path::new(file));

@@ -1,4 +1,4 @@
-//! `git deploy init`: sets a repository up, step by step; what is there already is left as it is.
+//! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,17 +56,17 @@ pub struct Args {
     pre_push: bool,
 }
 
-/// What was done, for people and for `--json`.
+/// What was set up.
 #[derive(JsonSchema, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Done {
     /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<ProjectName>,
-    /// Its genesis, by which it is pinned.
+    /// The project's genesis, which identifies it.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<EntryId>,
-    /// The key that signs here.
+    /// The public key that signs here.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<PublicKey>,
     /// The remote that holds the ledgers.
@@ -74,25 +74,26 @@ pub(in crate::cli) struct Done {
     remote: Option<String>,
     /// Who may change the policy.
     admins: Vec<Person>,
-    /// What was made: `key`, `pre-push`, `deploy.toml`, `policy`.
+    /// What was created: `key`, `pre-push`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
-    /// What was written down as running already.
+    /// The baselines that were recorded.
     baselines: Vec<Baselined>,
 }
 
-/// What runs in an environment already.
+/// What an environment already ran.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Baselined {
     /// The environment.
     environment: EnvName,
-    /// The ledger commit that says so.
+    /// The commit of the baseline entry.
     entry: EntryId,
-    /// The components, each with its commit.
+    /// The commit of each component.
     components: BTreeMap<ComponentName, CommitId>,
 }
 
-/// Sets the repository up.
+/// Sets up the repository: creates a key if there is none, configures git, and joins the project or
+/// begins a new one.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
@@ -115,7 +116,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ));
     }
     if let Some(remote) = &remote {
-        // Before anything is configured: what cannot go to this remote stays as it is.
+        // Syncs first: if the ledgers here cannot go to this remote, git's configuration stays as
+        // it is.
         let synced = synced(&repository, remote, context)?;
         configure(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !context.json() {
@@ -137,8 +139,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     begin(args, context, &repository, done)
 }
 
-/// Tells git where the ledgers are and that they are to be fetched. Without a remote that is said, too, so that a remote which is
-/// added later is not taken for one that has lost them.
+/// Configures where the ledgers are, and that `git fetch` fetches them.
+///
+/// Also records that there is no remote: a remote that is added later then does not look as if it
+/// had lost its ledgers.
 fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failure> {
     let cannot = "cannot change git's configuration";
     repository
@@ -157,7 +161,7 @@ fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failur
     Ok(())
 }
 
-/// Installs the hook that tells before a push what the server will say.
+/// Installs the pre-push hook.
 fn install_hook(repository: &Repository, context: &Context) -> Result<(), Failure> {
     let cannot = "cannot install the hook pre-push";
     let program = std::env::current_exe().or_fail(Kind::CannotTell, cannot)?;
@@ -167,9 +171,9 @@ fn install_hook(repository: &Repository, context: &Context) -> Result<(), Failur
     Ok(())
 }
 
-/// There is a project already: says whose it is and what is left to do.
+/// Joins the existing project: pins it, and prints its admins and the next steps.
 fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
-    // Opened anew: the pin and the remote were written since.
+    // Opened again, because the pin and the remote were written after the first time.
     let workspace = Workspace::open(context)?;
     if let Some(name) = called(args, context).filter(|name| **name != workspace.project.name) {
         return Err(Failure::new(
@@ -222,7 +226,8 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
             }
         }
         Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
-        // Of whoever is not listed nothing is written down, and the line below says how they come to be.
+        // Without a listed key no baseline can be signed: the error of `signer` explains how to be
+        // listed.
         None if !runs.is_empty() => drop(workspace.signer()?),
         None => context.print(format_args!(
             "The policy does not list your key. Add a line under [people] in {FILE}, for {admins} to publish:\n  {} = \"{key}\"",
@@ -234,7 +239,7 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     finish(context, &done)
 }
 
-/// There is no project yet: makes one.
+/// Begins a new project: writes its genesis, publishes its first policy, and records the baselines.
 fn begin(
     args: &Args,
     context: &Context,
@@ -266,7 +271,8 @@ fn begin(
         .set_config(PIN, &project.id.to_string())
         .or_fail(Kind::CannotTell, "cannot pin the project")?;
     if let Some(file) = &missing {
-        // Only now: a project that did not begin leaves nothing behind. And never over a file that came meanwhile.
+        // Written last, so that a failure leaves no file behind. An existing file is never
+        // overwritten.
         write_new(file, proposal.text.as_bytes())
             .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
         done.made.push(FILE);
@@ -286,7 +292,7 @@ fn begin(
         ));
     }
     if !runs.is_empty() {
-        // Opened anew: the pin and the policy are there only now.
+        // Opened again, because the pin and the policy exist only now.
         written(&Workspace::open(context)?, context, &runs, &mut done)?;
         context.print("Next: git deploy status");
     } else if let Some(first) = first_environment(&proposal.policy) {
@@ -295,7 +301,8 @@ fn begin(
     finish(context, &done)
 }
 
-/// Writes down what runs already, but what the ledgers know; a second time goes on where the first was stopped.
+/// Writes the baselines of the environments that have no history. A repeated `init` continues where
+/// the last one stopped.
 fn written(
     workspace: &Workspace,
     context: &Context,
@@ -339,7 +346,10 @@ fn written(
     Ok(())
 }
 
-/// Brings back the deploy.toml of a first policy whose publisher was stopped before it was written; gives its name.
+/// Restores a missing `deploy.toml` from the first policy, and returns its name if it did.
+///
+/// The file is missing if an earlier `init` was stopped between publishing the policy and writing
+/// the file.
 fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static str>, Failure> {
     let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
     let (Some(folder), Some(tip)) = (
@@ -377,7 +387,8 @@ fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static st
     Ok(Some(FILE))
 }
 
-/// Refuses environments that were asked for and are not there: what is there is left as it is.
+/// Checks that the policy has the environments named with `--env`. `init` does not change an
+/// existing policy.
 fn declared(environments: &[EnvName], policy: &Policy, place: &str) -> Result<(), Failure> {
     let Some(missing) = environments
         .iter()
@@ -406,7 +417,7 @@ fn resolve(repository: &Repository, revision: &str) -> Result<CommitId, Failure>
     })
 }
 
-/// Where a deployment can begin.
+/// Returns the first environment that promotes from no other one.
 fn first_environment(policy: &Policy) -> Option<&EnvName> {
     policy
         .environments
@@ -423,7 +434,8 @@ fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
     }
 }
 
-/// The `deploy.toml` of the work tree; where there is none a new one, and the file to write it into.
+/// Reads the `deploy.toml` of the work tree. If there is none, composes one, and also returns the
+/// path to write it to.
 fn proposal(
     args: &Args,
     context: &Context,
@@ -461,17 +473,18 @@ fn proposal(
         named => named.to_vec(),
     };
     let text = Policy::starter(&name, &[(person(args, repository)?, key)], &environments);
-    // Checked before it is written: two environments of one name, say, make no policy.
+    // Checked before it is written: for example, two environments of the same name make no valid
+    // policy.
     let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
     Ok((proposal, Some(file)))
 }
 
-/// What the project is called, if that was said.
+/// Returns the project name given with `--name` or `--project`.
 fn called<'a>(args: &'a Args, context: &'a Context) -> Option<&'a ProjectName> {
     args.name.as_ref().or(context.project())
 }
 
-/// Who sets up here: as was said, or as git's address has it.
+/// Returns the person given with `--as`, else the one that git's e-mail address suggests.
 fn person(args: &Args, repository: &Repository) -> Result<Person, Failure> {
     args.person
         .clone()
@@ -493,7 +506,7 @@ fn genesis(
     write().or_fail(Kind::CannotTell, "cannot begin a project")
 }
 
-/// Publishes the first policy.
+/// Publishes the first policy of a new project.
 fn publish(
     context: &Context,
     repository: &Repository,

@@ -1,4 +1,4 @@
-//! `git deploy key`: the key that signs, and its public half.
+//! `git deploy key`: creates and shows signing keys.
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ struct Show {}
 #[derive(clap::Args)]
 struct List {}
 
-/// Runs the one that is asked for.
+/// Runs the chosen subcommand.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::New(args) => new(args, context),
@@ -63,9 +63,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Body {
-    /// The file of the secret key, or where else the key comes from.
+    /// The file of the secret key, or another source of the key.
     file: String,
-    /// The public half.
+    /// The public key.
     public_key: PublicKey,
 }
 
@@ -125,7 +125,7 @@ fn show(context: &Context) -> Result<(), Failure> {
 
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct Keys {
-    /// The one that signs here first.
+    /// The keys; the one that signs here comes first.
     keys: Vec<Listed>,
 }
 
@@ -133,16 +133,16 @@ pub(in crate::cli) struct Keys {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
-    /// The file of the secret or the public key, or where else it comes from.
+    /// The file of the secret or public key, or another source of the key.
     file: String,
     /// The public key.
     public_key: PublicKey,
-    /// Whose it is in the policy in force.
+    /// The person who has this key in the policy in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     person: Option<Person>,
-    /// Whether that person has retired it: it signs nothing new.
+    /// Whether the key is retired: it signs nothing new.
     retired: bool,
-    /// Whether it is the one that signs here.
+    /// Whether this key signs here.
     signs: bool,
 }
 
@@ -175,7 +175,7 @@ fn list(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The key that signs and those whose public halves lie in the default folder.
+/// Returns the key that signs here and the public keys in the default folder.
 fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
     let workspace =
         repository.and_then(|_| Workspace::open_known(open_repository().ok()?, None).ok());
@@ -219,7 +219,8 @@ fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
     Ok(keys)
 }
 
-/// The files of public keys in a folder, by name; none where there is no such folder.
+/// Lists the public key files in a folder, sorted by name. Returns an empty list if the folder does
+/// not exist.
 fn public_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let cannot = || format!("cannot read the folder {}", folder.display());
     let entries = match std::fs::read_dir(folder) {

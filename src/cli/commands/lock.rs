@@ -1,4 +1,4 @@
-//! `git deploy lock`: stops the line.
+//! `git deploy lock`: locks an environment or one of its components.
 
 use crate::cli::append_report::{self, How};
 use crate::cli::deployment_request::{Place, known};
@@ -25,7 +25,7 @@ pub struct Args {
     how: How,
 }
 
-/// Locks.
+/// Writes a lock.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;

@@ -1,6 +1,6 @@
-//! `git deploy log`: what happened, newest first, across all ledgers or in one environment.
+//! `git deploy log`: deployments, newest first, of all environments or of one.
 //!
-//! Ledgers are walked by their commits alone; only the entries that are shown are opened.
+//! The walk reads only the commits of the ledgers. It opens only the entries that are shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -102,7 +102,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The commits that unfinished starts follow: with them a start is known by its commit alone.
+/// Returns the commits that precede the starts of unfinished runs, by which a start is recognized
+/// without opening it.
 fn unfinished(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
     let places = std::iter::once(None).chain(members.iter().map(Some));
@@ -112,7 +113,7 @@ fn unfinished(state: &State) -> BTreeSet<EntryId> {
         .collect()
 }
 
-/// Whether an entry is shown, as far as only the entry itself tells, or the start that it ends.
+/// Returns whether an entry, or the start that it ends, matches `--by` and `--change`.
 fn wanted(
     args: &Args,
     history: &History<'_>,
@@ -126,7 +127,7 @@ fn wanted(
         Some(RunStep::Ends { start, .. }) => Some(start),
         Some(RunStep::Starts { .. } | RunStep::Resumes { .. }) | None => None,
     };
-    // Sequences have no gaps, so the start is so many steps back.
+    // Sequence numbers have no gaps, so their difference is the number of steps back to the start.
     let steps =
         start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
     let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
@@ -144,9 +145,9 @@ fn wanted(
     Ok(args.by.as_ref().is_none_or(by) && args.change.as_ref().is_none_or(change))
 }
 
-/// Which entries of a ledger are shown, as far as their commits tell.
+/// Selects entries of a ledger by their commits alone.
 struct Filter {
-    /// Any of these; without any, all.
+    /// The components to show, or all if empty.
     components: Vec<ComponentName>,
     member: Option<EnvName>,
     unfinished: BTreeSet<EntryId>,
@@ -154,7 +155,8 @@ struct Filter {
 }
 
 impl Filter {
-    /// What cannot be read is kept, so that it is told.
+    /// Returns whether the filter accepts a commit. Accepts unreadable commits, so that the error
+    /// is reported.
     fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
@@ -178,7 +180,7 @@ impl Filter {
     }
 }
 
-/// Merges walks, each newest first, into one of at most `number` entries.
+/// Merges walks, each newest first, into one log of at most `number` entries.
 fn newest(
     repository: &Repository,
     mut walks: Vec<(
@@ -192,7 +194,7 @@ fn newest(
     loop {
         let mut next: BTreeMap<_, usize> = BTreeMap::new();
         for (index, (_, walk)) in walks.iter_mut().enumerate() {
-            // An error comes first, whatever its place: nothing behind it can be told.
+            // An error sorts first, because the entries behind it are unknown.
             let at = match walk.peek() {
                 Some(Ok(passed)) => Some(passed.at()),
                 Some(Err(_)) => None,

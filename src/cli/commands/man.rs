@@ -1,4 +1,4 @@
-//! `git deploy man`: the manual pages, made from the same doc comments as `--help`.
+//! `git deploy man`: writes the manual pages from the doc comments that `--help` shows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the page of a command and those of its subcommands; returns how many.
+/// Writes the page of a command and those of its subcommands. Returns the number of pages.
 fn write_tree(command: &clap::Command, directory: &Path) -> io::Result<usize> {
-    // The version is left out: it would change every page with every release.
+    // The version is left out, because it would change every page in every release.
     let man = Man::new(command.clone())
         .source("git-deploy")
         .manual("Git Deploy Manual");

@@ -1,4 +1,6 @@
-//! The commands: one file each, with its arguments and its `run`, and nothing another command needs.
+//! The commands: one file each, with its arguments and its `run` function.
+//!
+//! Code that several commands need is one level up, in `src/cli`.
 
 pub(super) mod abort;
 pub(super) mod approve;

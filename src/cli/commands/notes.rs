@@ -1,4 +1,4 @@
-//! `git deploy notes`: the projection of the ledgers that `git log --notes=deploy` shows.
+//! `git deploy notes`: rebuilds the notes that `git log --notes=deploy` shows.
 
 use clap::Subcommand;
 use schemars::JsonSchema;
@@ -24,11 +24,11 @@ enum Command {
 
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct Body {
-    /// How many ledgers the notes tell of now.
+    /// How many ledgers the notes now cover.
     ledgers: usize,
 }
 
-/// Runs the subcommand.
+/// Rebuilds the notes from the ledgers.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let Command::Rebuild = args.command;
     let workspace = Workspace::open(context)?;

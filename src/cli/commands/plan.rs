@@ -1,4 +1,4 @@
-//! `git deploy plan`: what a deployment would do, without doing it.
+//! `git deploy plan`: shows what a deployment would do, without doing it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ enum Format {
     Json,
 }
 
-/// Plans.
+/// Plans every component, prints the plans, and fails if a plan command fails.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;

@@ -1,4 +1,4 @@
-//! `git deploy policy`: the rules in force, and how others come into force.
+//! `git deploy policy`: shows, compares, approves and publishes policies.
 
 mod test;
 
@@ -104,7 +104,7 @@ struct Publish {
 #[derive(clap::Args)]
 struct Schema {}
 
-/// Runs the one that is asked for.
+/// Runs the chosen subcommand.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
@@ -136,7 +136,7 @@ fn schema(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The text in force.
+/// Reads the text of the policy in force.
 fn in_force(workspace: &Workspace) -> Result<String, Failure> {
     let cannot = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
@@ -152,7 +152,7 @@ fn in_force(workspace: &Workspace) -> Result<String, Failure> {
     String::from_utf8(bytes).or_fail(Kind::CannotTell, cannot)
 }
 
-/// The entry that brought it into force.
+/// Finds the entry that published the policy in force.
 fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<StoredEntry>), Failure> {
     let cannot = "cannot read the policy's ledger";
     let ledger = LedgerName::policy();
@@ -180,11 +180,11 @@ fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<StoredEnt
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct InForce<'a> {
-    /// The entry that brought it into force.
+    /// The entry that published it.
     entry: EntryId,
-    /// That entry's place in the ledger `policy`, from 1.
+    /// That entry's number in the ledger `policy`, counted from 1.
     sequence: u64,
-    /// When.
+    /// When it was published.
     at: Time,
     /// Who published it.
     by: &'a Person,
@@ -218,7 +218,7 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
         "published by {by}, {when}   entry {}",
         entry_name(&LedgerName::policy(), id)
     ));
-    // Comments may hold what could drive a terminal; the exact bytes are in the JSON.
+    // Comments may contain terminal control characters. The exact bytes are in the JSON document.
     let lines: Vec<String> = text
         .lines()
         .map(|line| {
@@ -242,15 +242,15 @@ fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Fai
     Ok(())
 }
 
-/// How a proposal stands to the policy in force.
+/// How a proposed policy differs from the policy in force.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Difference<'a> {
     /// The digest of the policy in force.
     in_force: Digest,
-    /// The digest of the proposal.
+    /// The digest of the proposed policy.
     proposed: Digest,
-    /// Whether they differ in any byte.
+    /// Whether the two differ in any byte.
     differs: bool,
     /// The proposed `deploy.toml`, byte for byte.
     text: &'a str,
@@ -368,7 +368,7 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
         &LedgerName::policy(),
         manner,
         &|view| {
-            // Whoever confirmed has seen the difference to this one only.
+            // The user confirmed the difference to exactly this policy.
             let tree = view.head.tree;
             let now = view
                 .repository
@@ -391,7 +391,8 @@ fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(
     append_report::tell(context, &sentence, &appended)
 }
 
-/// Who recovers: the person whose key the proposal gives to what signs here, listed in the policy in force or not.
+/// Finds the person and signer of a recovery: the proposed policy must list the key that signs
+/// here. The policy in force need not.
 fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Signer), Failure> {
     let signer = find_signer(&workspace.repository)?;
     let key = signer.public_key();
@@ -406,7 +407,10 @@ fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Sign
     }
 }
 
-/// Whoever recovers has the word of the server's owner, and this clone remembers it, as every other is asked to.
+/// Stores in git's configuration that this key recovered the policy, as every other clone is asked
+/// to.
+///
+/// The person who recovers acts on the server owner's word, so this clone need not ask.
 fn vouch(workspace: &Workspace, key: PublicKey) -> Result<(), Failure> {
     let cannot = "cannot remember in git's configuration that the policy was recovered";
     let known = workspace
@@ -422,7 +426,7 @@ fn vouch(workspace: &Workspace, key: PublicKey) -> Result<(), Failure> {
         .or_fail(Kind::CannotTell, cannot)
 }
 
-/// What whoever publishes should know.
+/// Returns warnings for the person who publishes a policy.
 fn warnings(policy: &Policy) -> Vec<String> {
     let one = policy.all_environments().filter(|environment| {
         let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
@@ -456,7 +460,8 @@ mod tests {
         warnings(&Policy::parse(&text).unwrap())
     }
 
-    /// One approval looks like a second pair of eyes; whoever sets it up must know when it is not.
+    /// Checks that a policy that requires a single approval gives a warning: one approval does not
+    /// guarantee a second person.
     #[test]
     fn one_approval() {
         let [warning] = &warned("{ approvals = 1 }")[..] else {

@@ -1,4 +1,4 @@
-//! `git deploy promote`: carries out what runs in the environment before.
+//! `git deploy promote`: deploys what runs in the previous environment.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// Promotes.
+/// Deploys what runs in the environment that the policy names as `promote_from`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let name = args.at.find(&workspace, context)?;

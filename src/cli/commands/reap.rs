@@ -1,6 +1,7 @@
-//! `git deploy reap`: destroys the ephemeral environments that have expired; for a timer.
+//! `git deploy reap`: destroys expired ephemeral environments, on a schedule.
 //!
-//! However often it runs, and in however many places at once: whoever begins first destroys, and the others leave it alone.
+//! Several reapers may run at the same time: the first one that starts on an environment destroys
+//! it, and the others skip it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use crate::run::cancellation::Stop;
 use crate::view::destroyed::{Destroyed, Environment, Outcome};
 use crate::view::result_text;
 
-/// What an abort by the reaper says.
+/// The reason that an abort by the reaper gives.
 const REASON: &str = "the environment has expired, and nobody has ended the run";
 
-/// What is said where there is nothing to do.
+/// The message if there is nothing to do.
 const NONE: &str = "No environment has expired.";
 
 /// Destroy the ephemeral environments that have expired, without asking; for a timer
@@ -45,15 +46,15 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// An environment that has expired, or will soon.
+/// An environment that has expired or is about to.
 struct Expired {
     place: Place,
     at: Time,
-    /// Who said so.
+    /// Who set the expiry.
     by: Person,
 }
 
-/// Reaps.
+/// Destroys expired environments, or reports them with `--dry-run` or `--warn`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let now = context.now();
@@ -96,7 +97,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     verdict(all.len(), &failures)
 }
 
-/// Those that will have expired by then, the first of them first.
+/// Returns the environments that expire no later than `by_then`, sorted by expiry.
 fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expired>, Failure> {
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
@@ -147,7 +148,7 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
     Ok(all)
 }
 
-/// Tells those whom the policy names what expires soon.
+/// Notifies the recipients that the policy names of environments that are about to expire.
 fn warn(
     args: &Args,
     workspace: &Workspace,
@@ -168,7 +169,7 @@ fn warn(
     would(context, all, Outcome::Expiring)
 }
 
-/// Says which have expired, or will soon.
+/// Prints which environments have expired or are about to.
 fn would(context: &Context, all: &[Expired], outcome: Outcome) -> Result<(), Failure> {
     let (verb, none) = match outcome {
         Outcome::Expiring => ("expires", "No environment expires within this time."),
@@ -207,7 +208,8 @@ fn end(of: &Expired, outcome: Outcome, why: Option<String>) -> Environment {
     }
 }
 
-/// The exit code, and what there is to say of all together.
+/// Returns the error that summarizes all failures. Its exit code is that of the most serious
+/// failure.
 fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
     let kinds = [
         Kind::Command,
@@ -221,7 +223,7 @@ fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
         .find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
     let Some(kind) = worst else { return Ok(()) };
     if all == 1 {
-        // It was just told of the only one.
+        // The only failure has been printed already.
         return Err(Failure::told(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
@@ -233,7 +235,7 @@ fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
     Err(Failure::new(kind, words).hint("git deploy reap, which tries again"))
 }
 
-/// Takes down what has expired.
+/// Destroys expired environments.
 struct Reaper<'a> {
     context: &'a Context,
     workspace: &'a Workspace,
@@ -243,10 +245,10 @@ struct Reaper<'a> {
 }
 
 impl Reaper<'_> {
-    /// One environment: what became of it, and what failed.
+    /// Destroys one environment. Returns what became of it and the failure, if any.
     fn reap(&self, it: &Expired) -> (Environment, Option<Failure>) {
         let context = self.context;
-        // Why it is to be left alone, as found at the last try.
+        // The reason to skip the environment, as found by the last attempt.
         let leave: RefCell<Option<String>> = RefCell::default();
         match self.destroy(it, &leave) {
             Ok((environment, result)) => (environment, result.err()),
@@ -324,7 +326,7 @@ impl Reaper<'_> {
         ))
     }
 
-    /// Gives up the runs that are stale: whoever ran them is gone.
+    /// Aborts stale runs, whose owners are gone.
     fn give_up(
         &self,
         deploying: &Deploying<'_>,
@@ -375,7 +377,7 @@ impl Reaper<'_> {
     }
 }
 
-/// Why an environment is to be left alone now.
+/// Returns the reason to skip an environment, if there is one.
 fn reprieve(here: EnvState<'_>, now: Time) -> Option<String> {
     if here.expires().is_some_and(|end| end > now) {
         return Some("somebody has given it more time meanwhile".to_owned());

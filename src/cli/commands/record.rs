@@ -1,6 +1,7 @@
-//! `git deploy record`: writes down a deployment that another system carries out.
+//! `git deploy record`: records a deployment that another system carries out.
 //!
-//! At once when it is over, or with `--start` before and `--finish` after it; a start is also the lock that keeps others out.
+//! It records either a finished deployment at once, or its start with `--start` and its end with
+//! `--finish`. A start also locks its components.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ struct What {
     purpose: Purpose,
 }
 
-/// Records.
+/// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let (word, rev) = args.at.words();
@@ -148,7 +149,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The deployment that is recorded or begun.
+/// Computes the deployment to record or to start.
 fn composed(
     args: &Args,
     context: &Context,
@@ -175,12 +176,12 @@ fn composed(
     };
     let mut deployment = deployment(place, view, &wanted)?;
     what.purpose.add(&mut deployment, view)?;
-    // Every deployment to an ephemeral environment gives it its full time again.
+    // Every deployment to an ephemeral environment renews its time to live.
     deployment.expires = place.expiry(view, context, None)?;
     Ok(deployment)
 }
 
-/// Writes down what ran already.
+/// Writes a baseline.
 fn baseline(
     args: &Args,
     context: &Context,
@@ -210,7 +211,7 @@ fn baseline(
     )
 }
 
-/// Versions by hand: one for all components, or `COMPONENT=VERSION`.
+/// Parses the `--version` options: one version for all components, or `COMPONENT=VERSION`.
 fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName, Line>, Failure> {
     let mut versions = BTreeMap::new();
     let version = |text: &str| -> Result<Line, Failure> {
@@ -225,7 +226,8 @@ fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName,
         }
         Ok(version)
     };
-    // Those for all first, so that one for a component wins wherever it stands.
+    // The version for all components comes first, so that one for a component overrides it in any
+    // order.
     let (single, all): (Vec<&String>, Vec<&String>) =
         given.iter().partition(|text| text.contains('='));
     if all.len() > 1 {
@@ -253,7 +255,7 @@ fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName,
     Ok(versions)
 }
 
-/// Ends a run that was begun with `--start`.
+/// Writes the finish of a run that `--start` began.
 fn finish(
     args: &Args,
     context: &Context,
@@ -288,7 +290,8 @@ fn finish(
     Ok(())
 }
 
-/// The run that is meant: of this number, or the only one of this signer, of the commit if one is named.
+/// Finds the run to finish: the one of `--run`, or the only one that this signer owns; of `commit`,
+/// if one is given.
 fn pick<'a>(
     args: &Args,
     place: &Place,
@@ -325,7 +328,7 @@ fn pick<'a>(
     }
 }
 
-/// The end of a run, with what its start said.
+/// Builds the finish of a run from its start and the outcome options.
 fn finished(args: &Args, run: OpenRun<'_>) -> Result<Finish, Failure> {
     let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(Failure::new(

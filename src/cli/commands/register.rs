@@ -1,4 +1,4 @@
-//! `git deploy register`: signs what was built from a commit.
+//! `git deploy register`: registers an artifact that was built from a commit.
 
 use std::path::Path;
 
@@ -44,7 +44,7 @@ pub struct Args {
     how: How,
 }
 
-/// Registers.
+/// Writes an artifact to the ledger `evidence`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let (service, revision) = subject(args, &workspace.policy)?;
@@ -90,7 +90,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     append_report::tell(context, &sentence, &appended)
 }
 
-/// The component, if one is named, and the commit.
+/// Returns the component, if one is named, and the revision.
+///
+/// The first word is the component if the policy has one of that name.
 fn subject<'a>(
     args: &'a Args,
     policy: &Policy,
@@ -122,7 +124,7 @@ fn subject<'a>(
     }
 }
 
-/// What an environment runs of a component.
+/// Returns the commit of a component that runs in an environment.
 fn running(
     workspace: &Workspace,
     environment: &EnvName,
@@ -145,7 +147,7 @@ fn running(
         })
 }
 
-/// The artifact that is meant.
+/// Returns the artifact's name and digest. Computes the digest of a file or folder.
 fn image(args: &Args) -> Result<Image, Failure> {
     if let Some((name, digest)) = args.artifact.rsplit_once('@')
         && let Ok(digest) = digest.parse::<Digest>()
@@ -181,7 +183,7 @@ fn image(args: &Args) -> Result<Image, Failure> {
     Ok(Image { name, digest })
 }
 
-/// The last part of a path; of `.` or `..` that of the folder it stands for.
+/// Returns the last part of a path. Resolves `.` and `..` to the folder's name.
 fn file_name(path: &Path) -> Result<Line, Failure> {
     let nameless = || {
         Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME")

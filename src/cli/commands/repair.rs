@@ -1,6 +1,8 @@
-//! `git deploy repair`: puts the last valid tips back where a remote has lost or rewritten ledgers, or holds entries that do not verify.
+//! `git deploy repair`: restores the last valid tips on a remote that has lost or rewritten
+//! ledgers, or has invalid entries.
 //!
-//! For a forge that runs no hooks of ours: what was pushed past the rules there is found by every client, and put right by one of them.
+//! It is meant for forges that do not run git-deploy's hooks: every client detects a push that
+//! bypasses the rules, and one of them repairs it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,37 +27,37 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// One ledger that is put back.
+/// One ledger to restore.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ledger {
     /// The ledger.
     #[serde(rename = "ledger")]
     name: LedgerName,
-    /// What is wrong.
+    /// The problem.
     problem: String,
-    /// Its tip on the remote before; absent where it was gone.
+    /// The ledger's tip on the remote before; absent if the ledger was gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     shown: Option<EntryId>,
-    /// The last valid tip, which is put back.
+    /// The last valid tip, which is restored.
     valid: EntryId,
-    /// Entries of the remote that are not before that tip, newest first; they are set aside.
+    /// The remote's entries that the valid tip does not contain, newest first; they are set aside.
     set_aside: Vec<EntryId>,
 }
 
-/// The document of a repair.
+/// The result of a repair.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Body {
     /// The remote.
     remote: String,
-    /// Whether nothing was pushed.
+    /// Whether this was a dry run, which pushes nothing.
     dry_run: bool,
-    /// The ledgers that were, or would be, put back.
+    /// The ledgers that were, or would be, restored.
     ledgers: Vec<Ledger>,
 }
 
-/// Runs the command.
+/// Finds ledgers with problems on the remote and restores them after confirmation.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let Some(remote) = workspace::remote(&repository, context)? else {
@@ -95,7 +97,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         for ledger in &body.ledgers {
             put_back(&repository, &body.remote, ledger)?;
         }
-        // The notes may tell of what is set aside now.
+        // The notes may describe entries that are now set aside.
         for ledger in &body.ledgers {
             let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
             told.map_err(|error| {
@@ -118,7 +120,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is put back for a problem.
+/// Works out which tip to restore for a problem and which entries to set aside.
 fn plan(repository: &Repository, problem: &Problem) -> Result<Ledger, Failure> {
     let ledger = &problem.ledger;
     let cannot = || format!("cannot tell what to put back of {ledger}");
@@ -171,7 +173,7 @@ fn tell(body: &Body, repository: &Repository, context: &Context) {
     }
 }
 
-/// Pushes one tip, over what was seen there and nothing else.
+/// Pushes one tip, and only if the remote still has the tip that was examined.
 fn put_back(repository: &Repository, remote: &str, it: &Ledger) -> Result<(), Failure> {
     let name = it.name.reference();
     let cannot = || format!("cannot put {} back on {remote}", it.name);

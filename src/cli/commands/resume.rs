@@ -1,4 +1,4 @@
-//! `git deploy resume`: takes an unfinished run over, and goes on from what is recorded.
+//! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
 use crate::cli::deploy_runner::{Begun, Carrying, Deploying, Stage};
 use crate::cli::deployment_request::{self, Place};
@@ -34,7 +34,7 @@ struct Found {
     told: String,
 }
 
-/// Takes over.
+/// Takes over a run after confirmation, plans it again, and runs it to its end.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = match Place::dropped(&workspace, args.at.word()) {
@@ -82,7 +82,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             .run(found.sequence)
             .map(|run| run.owner.statement.clone());
         match owner {
-            // Two that take over at once: the one that comes second gives way.
+            // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
                 let words = format!("{} has taken the run over just now", owner.by);
                 Err(Failure::new(Kind::Denied, words)

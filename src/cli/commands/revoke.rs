@@ -1,4 +1,4 @@
-//! `git deploy revoke`: withdraws consent to a deployment.
+//! `git deploy revoke`: withdraws an approval of a deployment.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub struct Args {
     how: How,
 }
 
-/// Revokes.
+/// Writes the revocation of an approval.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let (name, rev) = args.at.find(&workspace, context)?;
@@ -63,7 +63,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     append_report::tell(context, &sentence, &appended)
 }
 
-/// There is such an approval; where there is not, what is there to be revoked.
+/// Checks that the person has an open approval of the commit.
+///
+/// # Errors
+///
+/// Fails if there is none, and suggests the approvals that can be revoked.
 fn approved(
     place: &Place,
     view: &View<'_>,

@@ -1,4 +1,4 @@
-//! `git deploy rollback`: goes back to what ran well before.
+//! `git deploy rollback`: redeploys the last good release.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// Goes back.
+/// Rolls back to earlier releases, or lists them with `--list`.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = if args.list {
         Workspace::open(context)?
@@ -88,7 +88,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// What each component goes back to: those that were named, or that the newest deployment changed or left unknown.
+/// Returns the commit that each component goes back to: for the named components, or for those that
+/// the newest deployment changed or left unknown.
 fn back(
     workspace: &Workspace,
     place: &read_context::Place<'_>,
@@ -129,13 +130,15 @@ fn back(
         .collect())
 }
 
-/// Whether a release is another than the one that runs; where nobody knows what runs, the last one counts as well.
+/// Returns whether a release differs from the running one. If the running one is unknown, every
+/// release does.
 fn earlier(place: &read_context::Place<'_>, component: &ComponentName, release: &Release) -> bool {
     let here = place.here();
     here.unknown_since(component).is_some() || here.content(component) != Some(release.content)
 }
 
-/// The components that the newest deployment brought in, and those of which nobody knows what runs.
+/// Returns the components of which it is unknown what runs. If there are none, returns those that
+/// the newest deployment changed.
 fn newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let live = |name: &ComponentName| here.live_entry(name).map(|kept| kept.statement.sequence);
@@ -156,7 +159,7 @@ fn newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
         .collect()
 }
 
-/// Shows the last good release before what runs.
+/// Prints the last good release before the running one for each component.
 fn list(
     context: &Context,
     workspace: &Workspace,

@@ -1,4 +1,4 @@
-//! `git deploy run`: carries a deployment out.
+//! `git deploy run`: deploys a commit.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// Deploys.
+/// Deploys a commit.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let mut components = args.components.clone();

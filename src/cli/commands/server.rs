@@ -1,4 +1,4 @@
-//! `git deploy server`: what the owner of a server does there.
+//! `git deploy server`: the commands that a server's owner runs on the server.
 
 mod adopt;
 mod check;
@@ -51,7 +51,7 @@ struct Init {
     handoff: Option<PathBuf>,
 }
 
-/// Runs one of the verbs.
+/// Runs the chosen subcommand.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Init(init) => run_init(init, context),
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// A key as it is written in policies, or the file that holds it.
+/// Parses a public key, or reads it from the file of that name.
 fn key(text: &str) -> Result<PublicKey, String> {
     text.parse().or_else(|error: crate::domain::id::IdError| {
         let path = PathBuf::from(text);
@@ -77,9 +77,9 @@ pub(in crate::cli) use adopt::Adopted;
 /// What was installed.
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct Document<'a> {
-    /// The repository, as it was named.
+    /// The repository as it was named.
     repository: String,
-    /// What was seen to.
+    /// The steps.
     steps: Vec<StepDocument<'a>>,
     /// What to do next.
     next: &'a str,
@@ -88,13 +88,13 @@ pub(in crate::cli) struct Document<'a> {
 /// One step.
 #[derive(JsonSchema, Serialize)]
 struct StepDocument<'a> {
-    /// What it is, for people.
+    /// A description of the step.
     what: &'a str,
-    /// Whether it had to be done; otherwise it was so already.
+    /// Whether something was changed; otherwise it was in place already.
     changed: bool,
 }
 
-/// Installs what `init` installs.
+/// Installs the hooks and settings.
 fn install(args: &Init) -> Result<Vec<Step>, Failure> {
     let program = std::env::current_exe().or_fail(
         Kind::CannotTell,

@@ -1,4 +1,5 @@
-//! `git deploy show`: one commit's way to production: built, tested, where it ran, and what blocks it next.
+//! `git deploy show`: the path of one commit to production: builds, tests, where it ran, and what
+//! blocks it next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,7 @@ pub struct Args {
     revision: String,
 }
 
-/// Prints the way.
+/// Prints the path of one commit.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     read_context::problems(&workspace, context)?;
@@ -72,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the story of one commit.
+/// Collects what the ledgers contain about one commit.
 struct Teller<'a> {
     workspace: &'a Workspace,
     gatherer: &'a Gatherer<'a>,
@@ -81,7 +82,7 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// What `evidence` says of the commit, oldest first.
+    /// Returns the evidence about the commit, oldest first.
     fn evidence(&self) -> crate::git::Result<Vec<Fact>> {
         let ledger = LedgerName::evidence();
         let Some(tip) = self.workspace.tips.get(&ledger) else {
@@ -100,7 +101,8 @@ impl Teller<'_> {
             .collect())
     }
 
-    /// The environments along the way; members of patterns only where the commit was there.
+    /// Returns the environments in promotion order. Environments of a pattern are included only if
+    /// the commit was deployed there.
     fn environments(&self) -> Result<Vec<Stop>, Failure> {
         let mut reached: BTreeSet<EnvName> = BTreeSet::new();
         let mut stops = Vec::new();
@@ -138,7 +140,7 @@ impl Teller<'_> {
         Ok(stops)
     }
 
-    /// What became of the commit in an environment, a component each.
+    /// Returns what became of the commit in an environment, for each component.
     fn stays(&self, place: &Place<'_>) -> crate::git::Result<Vec<Stay>> {
         let Some(tip) = self.workspace.tips.get(&place.rules.ledger) else {
             return Ok(Vec::new());
@@ -157,7 +159,7 @@ impl Teller<'_> {
         Ok(stays)
     }
 
-    /// What became of the commit, as far as the history of a component tells: the newest.
+    /// Returns the newest attempt or run of the commit in the history of a component.
     fn stay(&self, component: &ComponentName, history: &History<'_>) -> Option<Stay> {
         let content = self
             .gatherer
@@ -185,7 +187,8 @@ impl Teller<'_> {
         let stay = history.stays_of(self.commit).next_back()?;
         Some(Stay {
             component: component.clone(),
-            // Where another commit of the same content rode along since, what this one brought runs still.
+            // The newest period stays open if another commit with the same content followed: this
+            // commit's content still runs.
             state: if stay.to.is_none() {
                 State::Runs
             } else {
@@ -198,7 +201,7 @@ impl Teller<'_> {
         })
     }
 
-    /// What the rules would say.
+    /// Asks the rules whether the commit could be deployed to the environment now.
     fn ask(&self, place: &Place<'_>) -> Next {
         let kind = DeploymentKind::Deploy;
         let by = read_context::asker(self.workspace)
@@ -233,7 +236,7 @@ impl Teller<'_> {
     }
 }
 
-/// A run that is bringing the commit there now.
+/// Returns the unfinished run that is deploying the commit, if there is one.
 fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> Option<Stay> {
     let here = place.here();
     let run = here.run_changing(component)?;

@@ -1,4 +1,5 @@
-//! `git deploy status`: what runs where. It reads the state at each ledger's tip and walks no history of a ledger.
+//! `git deploy status`: what runs in each environment. It reads the state at the tip of each ledger
+//! and walks no ledger's history.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::domain::text::Line;
 use crate::ledger::facts::Behind as Counter;
 use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
 
-/// So far along a branch commits are counted, so that the answer is as quick in an environment that nobody has deployed to for years.
+/// The maximum number of commits to count. Keeps the command fast for environments that were not
+/// deployed to for years.
 const BEHIND_LIMIT: usize = 100;
 
 /// Show what runs where, since when, by whom, and how far behind
@@ -41,7 +43,7 @@ pub struct Args {
     exit_code: bool,
 }
 
-/// Prints the table.
+/// Prints the status table. With `--exit-code`, fails if an environment differs from its branch.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open(context)?;
     let problems = read_context::problems(&workspace, context)?;
@@ -119,7 +121,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     verdict(&status, context)
 }
 
-/// The environment and the component that the words name: `ENV`, `COMPONENT`, or `COMPONENT ENV`.
+/// Parses the positional arguments: `ENV`, `COMPONENT`, or `COMPONENT ENV`. Returns the environment
+/// and the component.
 fn words<'a>(
     args: &'a Args,
     workspace: &Workspace,
@@ -138,14 +141,15 @@ fn words<'a>(
         (Some(first), Some(second)) => Ok((Some(second), component(first)?)),
         (Some(word), None) if workspace.environment(word).is_err() => match component(word) {
             Ok(component) => Ok((None, component)),
-            // One word is an environment's, as for every command.
+            // A single unknown word is reported as an environment, as in every command.
             Err(_) => workspace.environment(word).map(|_| (Some(word), None)),
         },
         (first, _) => Ok((first, None)),
     }
 }
 
-/// Counts how far a component is behind its branch; nothing where there is no such branch, or its history is not here.
+/// Counts the commits that a component is behind its branch. Counts nothing if the branch or its
+/// history is not in this clone.
 fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
     let Some((tip, commit)) = tip.zip(it.commit) else {
         return;
@@ -159,7 +163,7 @@ fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
     }
 }
 
-/// The components whose content in the environment is not that of its branch.
+/// Returns the components whose content in the environment differs from its branch.
 fn differs(
     workspace: &Workspace,
     place: &read_context::Place<'_>,
@@ -194,7 +198,7 @@ fn differs(
     Ok(found)
 }
 
-/// With `--exit-code`: which environments are not as their branches are.
+/// Prints the environments that differ from their branches, and fails if there are any.
 fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
     let mut same = true;
     for environment in &status.environments {
@@ -244,7 +248,7 @@ fn lock(kept: &Arc<StoredEntry>) -> Option<Lock> {
     }
 }
 
-/// What was attempted last and is on hold since.
+/// Returns the components whose last attempt failed or was rolled back and is still on hold.
 fn holds(here: EnvState<'_>) -> Vec<Held> {
     let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
         let ended = here
@@ -262,7 +266,7 @@ fn holds(here: EnvState<'_>) -> Vec<Held> {
     here.holds().filter_map(attempted_last).collect()
 }
 
-/// Everything that runs, or is on its way, in an environment.
+/// Returns every component that runs in an environment or is being deployed there.
 fn components(here: EnvState<'_>) -> Vec<Component> {
     let runs = here.runs();
     let changed = runs
@@ -271,7 +275,7 @@ fn components(here: EnvState<'_>) -> Vec<Component> {
         .flat_map(Deployment::changed);
     let mut names: BTreeSet<&ComponentName> =
         changed.map(|change| &change.target.component).collect();
-    // A component that failed the first time never ran, and is there all the same.
+    // A component whose first deployment failed never ran, but is listed as well.
     names.extend(here.present_commits().into_keys());
     names
         .into_iter()
@@ -301,7 +305,8 @@ fn component(here: EnvState<'_>, name: &ComponentName) -> Option<Component> {
     })
 }
 
-/// How a component is, the entry that made it so, and what is on its way there. The most pressing news wins.
+/// Returns the state of a component, the entry that caused it, and the release that is being
+/// deployed. The most urgent state wins.
 fn condition<'a>(
     here: EnvState<'a>,
     name: &ComponentName,
@@ -333,7 +338,7 @@ fn condition<'a>(
     Some((status::State::Live, live, None))
 }
 
-/// What a target is called: its version, else its commit.
+/// Returns the name of a release: its version, else its abbreviated commit.
 fn release(target: &Target) -> String {
     target
         .version

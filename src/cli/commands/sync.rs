@@ -1,4 +1,4 @@
-//! `git deploy sync`: fetches the ledgers, believes what verifies, and says what is new.
+//! `git deploy sync`: fetches the ledgers, verifies new entries and shows them.
 
 use crate::cli::workspace::{REMOTE, open_repository, remote};
 use crate::cli::{Context, Failure, Kind, OrFail as _, append_error, sync_report};
@@ -8,14 +8,14 @@ use crate::ledger::sync::Synced;
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Syncs.
+/// Syncs the ledgers with the remote. Without a remote, only updates the notes.
 pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     let repository = open_repository()?;
     let remote = remote(&repository, context)?;
     let synced = if let Some(remote) = &remote {
         append_error::synced(&repository, remote, context)?
     } else {
-        // There is nobody else to write what the notes lack.
+        // Without a remote no other clone or server writes missing notes.
         let told = repository
             .tips()
             .and_then(|tips| repository.catch_up_notes(&tips));

@@ -1,4 +1,4 @@
-//! `git deploy unlock`: lets the line go on, or a commit that is on hold come back.
+//! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
 use crate::cli::append_report::{self, How};
 use crate::cli::deployment_request::Place;
@@ -30,7 +30,7 @@ pub struct Args {
     how: How,
 }
 
-/// Unlocks.
+/// Writes the unlock.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
@@ -75,7 +75,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     append_report::tell(context, &sentence, &appended)
 }
 
-/// The holds on what the commit has.
+/// Returns the holds on the contents of a commit.
+///
+/// # Errors
+///
+/// Fails if there are none.
 fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, Failure> {
     let (policy, _) = place.rules(view)?;
     let cannot = "cannot tell what is on hold";

@@ -1,4 +1,4 @@
-//! `git deploy unyank`: puts back into circulation what was yanked.
+//! `git deploy unyank`: withdraws a yank.
 
 use crate::cli::workspace::Workspace;
 use crate::cli::yank_args::What;
@@ -12,7 +12,7 @@ pub struct Args {
     what: What,
 }
 
-/// Unyanks.
+/// Writes the withdrawal of a yank.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let subject = args.what.subject(&workspace)?;

@@ -1,4 +1,4 @@
-//! `git deploy verify`: asks again whether what runs is well, and writes down what came out.
+//! `git deploy verify`: verifies what is deployed again, and records the results.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub struct Args {
     carrying: Carrying,
 }
 
-/// Verifies.
+/// Runs the verify commands, records the results, and fails if one of them fails.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let name = args.at.find(&workspace, context)?;
@@ -107,7 +107,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     .hint(format!("git deploy rollback {name}")))
 }
 
-/// What runs, of the components that are to be verified.
+/// Returns the running targets of the components to verify.
+///
+/// # Errors
+///
+/// Fails if a named component has no verify command, or if nothing is left to verify.
 fn running(
     workspace: &Workspace,
     deploying: &Deploying<'_>,

@@ -1,4 +1,4 @@
-//! `git deploy yank`: takes a commit or an artifact out of circulation.
+//! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
 use crate::cli::read_context::places;
 use crate::cli::workspace::Workspace;
@@ -17,7 +17,7 @@ pub struct Args {
     what: What,
 }
 
-/// Yanks.
+/// Writes a yank, and prints where the commit still runs.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let workspace = Workspace::open_to_write(context)?;
     let subject = args.what.subject(&workspace)?;
@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says where the commit still runs: that it is yanked takes it away from nowhere.
+/// Prints the environments that still run the commit: a yank does not remove it from them.
 fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Result<(), Failure> {
     for place in places(workspace, None)? {
         let running = place.here().components();

@@ -1,4 +1,5 @@
-//! What is told of a deployment, and to whom it is handed on: notifications, the branch that follows a success, the error of a failure.
+//! What follows a deployment: notifications, moving the branch that follows a success, and the
+//! error of a failure.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::run::execute::Report;
 use crate::run::notify::Notice;
 
 impl Deploying<'_> {
-    /// Tells of an event; `more` adds what else is known.
+    /// Sends a notification of an event. `more` adds details to it.
     pub(super) fn tells(
         &self,
         event: Event,
@@ -39,7 +40,8 @@ impl Deploying<'_> {
         self.notices.send(rules, &more(notice));
     }
 
-    /// Tells that the environment, whose end this person said, expires soon.
+    /// Sends a notification that the environment expires soon. `by` is the person who set the
+    /// expiry.
     pub fn warns(&self, by: &Person, expires: Time) {
         let deployment = Deployment {
             expires: Some(expires),
@@ -48,7 +50,7 @@ impl Deploying<'_> {
         self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
     }
 
-    /// Tells how it ended.
+    /// Sends a notification of how the run ended.
     pub(super) fn tells_end(&self, begun: &Begun, report: &Report, appended: &Appended) {
         let back = report
             .results
@@ -72,7 +74,8 @@ impl Deploying<'_> {
         });
     }
 
-    /// What there is to say of how it went, and the exit code.
+    /// Prints components that could not be rolled back, and returns the error of a run that did not
+    /// succeed.
     pub(super) fn outcome(
         &self,
         kind: entry::DeploymentKind,
@@ -122,7 +125,9 @@ impl Deploying<'_> {
         })
     }
 
-    /// Moves the branch that follows a success, forward only. A failure is told and changes nothing: what runs, runs.
+    /// Moves the branch that follows successful deployments, forward only.
+    ///
+    /// If it cannot be moved, prints a warning: the deployment has succeeded all the same.
     pub(super) fn advance(&self, deployment: &Deployment) {
         let (workspace, name) = (self.workspace, &self.place.name);
         let branch = workspace
@@ -143,7 +148,7 @@ impl Deploying<'_> {
             return;
         };
         let (repository, reference) = (&workspace.repository, format!("refs/heads/{branch}"));
-        // Without a remote the repository itself is what is pushed to.
+        // Without a remote, the push goes to this repository itself.
         let remote = workspace.remote.as_deref().unwrap_or(".");
         let push = || {
             let before = repository

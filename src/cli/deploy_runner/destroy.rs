@@ -1,4 +1,5 @@
-//! Takes a whole ephemeral environment down: what `destroy` and `reap` have in common, and what follows a creation that failed.
+//! Destroys a whole ephemeral environment: shared by `destroy` and `reap`, and by a failed
+//! creation, which is undone.
 
 use super::gate::deed;
 use super::{Begun, Compose, Deploying, Plans, Stage};
@@ -16,9 +17,10 @@ use crate::run::execute::Report;
 use crate::view::grouping::counted;
 use crate::view::result_text;
 
-/// The destruction of everything that may be there of an environment; `None` where the environment is not there.
+/// Computes the deployment that destroys every component of an environment. Returns `None` if the
+/// environment does not exist.
 ///
-/// `agrees` is asked whether the environment, as it is now, is to be destroyed.
+/// `agrees` decides whether to destroy the environment in its present state.
 pub fn everything(
     place: &Place,
     view: &View<'_>,
@@ -55,7 +57,9 @@ pub fn everything(
 }
 
 impl Deploying<'_> {
-    /// Asks the rules, asks `first` whether to go on, and takes the environment down. Whatever of it failed is the second result.
+    /// Checks the rules, asks `first` whether to go on, and destroys the environment.
+    ///
+    /// Returns the finish entry, and as the second value whether every component was destroyed.
     pub fn destroy(
         &self,
         person: &Person,
@@ -76,8 +80,8 @@ impl Deploying<'_> {
         ))
     }
 
-    /// Says of which components nothing will be executed: the policy has no command that takes them away. Of what no component owns nobody
-    /// expects one.
+    /// Prints the components that have no destroy command in the policy. Files that belong to no
+    /// component never need one.
     fn tell_untouched(&self, deployment: &Deployment) {
         let policy = &self.workspace.policy;
         let has_none =
@@ -98,7 +102,8 @@ impl Deploying<'_> {
         }
     }
 
-    /// Whether a run has failed in an ephemeral environment where nothing ran before: of that nothing is kept.
+    /// Returns whether this run failed to create an ephemeral environment, in which nothing ran
+    /// before. Such an environment is destroyed again.
     pub(super) fn is_failed_creation(&self, begun: &Begun, report: &Report) -> bool {
         let deployment = &begun.deployment;
         let is_creation = matches!(
@@ -126,11 +131,12 @@ impl Deploying<'_> {
             };
             Ok(here.runs().is_empty() && here.components().into_keys().all(ours))
         };
-        // What cannot be told is left to a person.
+        // If that cannot be determined, a person decides.
         read().unwrap_or(false)
     }
 
-    /// Takes down what a failed creation left behind, unless that is for a person to do.
+    /// Destroys what a failed creation left behind. Only prints the command if the policy says to
+    /// roll back manually or the run was interrupted.
     pub(super) fn undo_creation(&self, failed: &Appended) {
         let (context, name) = (self.context, &self.place.name);
         let rules = self.workspace.policy.environment(name);
@@ -170,7 +176,7 @@ impl Deploying<'_> {
     }
 
     fn undone(&self, person: &Person) -> Result<(Appended, Result<(), Failure>), Failure> {
-        // The failure has just been written down.
+        // Opened again, because the failure was written after the first time.
         let workspace = Workspace::open(self.context)?;
         let again = Deploying::within(
             self.context,

@@ -1,4 +1,4 @@
-//! What is asked before anything is done: the rules, and the people.
+//! The checks before a run starts: the rules, the plans and the approvals.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::run::notify::Notice;
 use crate::view::grouping::counted;
 use crate::view::{self, result_text, wrap};
 
-/// Asks about a plan that is another than before.
+/// Asks the user whether to apply a plan that differs from the one shown before.
 pub(super) struct Asking<'a> {
     pub context: &'a Context,
     pub progress: &'a Progress<'a>,
@@ -42,11 +42,18 @@ impl Foresight for Asking<'_> {
 }
 
 impl Deploying<'_> {
-    /// Asks the rules whether the deployment may begin, as far as that can be told before it is planned; shows what it brings.
+    /// Checks the rules before planning and prints what the deployment changes.
+    ///
+    /// Missing approvals are accepted for now if something changes: they can only be given once
+    /// there are plans.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a rule refuses the deployment, or cannot be checked.
     pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
         let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
         self.brings(&deployment);
-        // Where nothing is planned there is nothing that could be approved, and so nothing to wait for; but for a command.
+        // Without a plan there is nothing to wait for, except for the approvals of a command.
         match waits_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
                 Err(self.waiting(person, &deployment, verdict)?)
@@ -58,7 +65,12 @@ impl Deploying<'_> {
         }
     }
 
-    /// Says of which components nothing is executed; refuses where that is all of them, because then another system deploys them.
+    /// Checks that the policy has a command for at least one changed component, and prints the
+    /// components without one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no component has a command: another system then deploys them.
     pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
         let policy = &self.workspace.policy;
         let command = |change: &&ComponentChange| {
@@ -70,7 +82,7 @@ impl Deploying<'_> {
         };
         let (_, idle): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
             deployment.changed().partition(command);
-        // Of what no component owns nothing is ever executed.
+        // Files that belong to no component never have a command.
         let idle: Vec<&ComponentChange> = idle
             .into_iter()
             .filter(|it| it.target.component != ComponentName::rest())
@@ -95,7 +107,12 @@ impl Deploying<'_> {
             .hint(format!("git deploy record {name}, for what another system deploys")))
     }
 
-    /// Asks the rules again, now that there are plans; where only approvals are missing, says whose.
+    /// Checks the rules again, now with the plans.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a rule refuses the deployment. If only approvals are missing, the error lists the
+    /// commands that approve it.
     pub(super) fn approved(
         &self,
         person: &Person,
@@ -118,14 +135,15 @@ impl Deploying<'_> {
         Err(self.waiting(person, &deployment, verdict)?)
     }
 
-    /// Says whose approvals are missing, and what they type.
+    /// Returns the error for missing approvals, with the commands that give them, and sends a
+    /// notification.
     fn waiting(
         &self,
         person: &Person,
         deployment: &Deployment,
         mut verdict: Verdict,
     ) -> Result<Failure, Failure> {
-        // What to type is said below, with plans and components.
+        // The hints below contain complete commands, with plans and components.
         verdict
             .checks
             .iter_mut()
@@ -147,7 +165,8 @@ impl Deploying<'_> {
             .verdict(verdict))
     }
 
-    /// What an approver types, for each commit. Components are named where an approval without would be for others.
+    /// Returns the approve command for each commit. It names components if an approval without
+    /// names would cover others.
     fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
         let place = self.look()?;
         let differs = |change: &ComponentChange| {
@@ -159,7 +178,7 @@ impl Deploying<'_> {
                 .iter()
                 .any(|change| change.target.component == *name)
         };
-        // A command changes nothing, and is asked about for all that it names.
+        // A command changes nothing, but needs approvals for every component that it names.
         let asked = |change: &&ComponentChange| {
             deployment.kind == entry::DeploymentKind::Exec || change.intent != Intent::Unchanged
         };
@@ -167,7 +186,7 @@ impl Deploying<'_> {
         let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
         let all = self.workspace.policy.component_names().iter().all(there)
             && asked.iter().all(|it| differs(it));
-        // What is to be destroyed altogether is there already, and approved only by its name.
+        // A component that is destroyed is running, so it must be named.
         let destroy = deployment.kind == entry::DeploymentKind::Destroy;
         let named = commits.len() > 1 || !all || destroy;
         let command = |commit: CommitId| {
@@ -194,7 +213,7 @@ impl Deploying<'_> {
         Ok(commits.into_iter().map(command).collect())
     }
 
-    /// A deployment as it would begin now, and what the rules say of it.
+    /// Computes the deployment from the present state and asks the rules about it. Writes nothing.
     pub fn asked(
         &self,
         person: &Person,
@@ -205,13 +224,13 @@ impl Deploying<'_> {
             self.workspace
                 .ask(self.context, person, &self.place.ledger, &|view| {
                     let deployment = with_plans(compose(view)?, plans);
-                    // Nobody will ever see this run.
+                    // This start is never written, so its run id does not matter.
                     Ok(self.draft(Action::Start(Start {
                         run: RunId([0; 16]),
                         deployment,
                     })))
                 })?;
-        // A start deploys something by its very form.
+        // A start always has a deployment.
         let deployment = statement
             .deployment()
             .cloned()
@@ -268,7 +287,12 @@ impl Deploying<'_> {
         }
     }
 
-    /// Whether all plans could be made, as far as that is needed now.
+    /// Checks that every plan that is needed now was made.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a plan command failed, or if a plan must wait for another apply although approvals
+    /// bind plans.
     pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
         let name = &self.place.name;
         let failed = plans
@@ -317,7 +341,7 @@ impl Deploying<'_> {
         Ok(())
     }
 
-    /// Whether the entry that begins the run is of what was planned, under the policy whose commands were run.
+    /// Checks that a start matches what was planned, under the policy whose commands were run.
     pub(super) fn same(
         &self,
         view: &View<'_>,
@@ -338,7 +362,7 @@ impl Deploying<'_> {
     }
 }
 
-/// Whether nothing is missing but approvals.
+/// Returns whether only approvals are missing.
 fn waits_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict
         .checks
@@ -349,7 +373,7 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
         && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
 }
 
-/// The key of the command that carries a change out.
+/// Returns the policy key of the command that makes a change.
 fn key(change: &ComponentChange) -> &'static str {
     if change.intent == entry::Intent::Destroy {
         "destroy"
@@ -358,7 +382,7 @@ fn key(change: &ComponentChange) -> &'static str {
     }
 }
 
-/// What is missing, for those who are told.
+/// Lists the checks that do not pass, for a notification.
 fn reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict
         .checks
@@ -369,7 +393,7 @@ fn reasons(verdict: &Verdict) -> Vec<String> {
         .collect()
 }
 
-/// What a deployment is called in a sentence.
+/// Returns the words for a deployment in a sentence.
 pub(super) fn deed(kind: entry::DeploymentKind, name: &EnvName) -> String {
     match kind {
         entry::DeploymentKind::Destroy => format!("the destruction of {name}"),
@@ -378,7 +402,7 @@ pub(super) fn deed(kind: entry::DeploymentKind, name: &EnvName) -> String {
     }
 }
 
-/// What is about to be done, and where.
+/// Returns the heading above the changes of a deployment.
 fn heading(deployment: &Deployment, name: &EnvName) -> String {
     match deployment.kind {
         entry::DeploymentKind::Deploy => format!("Deploy to {name}:"),

@@ -1,6 +1,7 @@
-//! Tells those whom the policy names what happens to a deployment.
+//! Sends the notifications that the policy configures.
 //!
-//! Whichever way a command ends, those who were not told yet are waited for a little, and who was not reached is told here.
+//! However a command ends, pending notifications get a short time to be delivered. Those that fail
+//! are reported on standard error.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -16,10 +17,10 @@ use crate::run::command_env::inherited;
 use crate::run::notify::{Commands, Limits, Notice, Notifier};
 use crate::run::process::{self, Job, KEEP, Mask, Printed, Program};
 
-/// How long a command that tells somebody may take.
+/// The time limit of a notification command.
 const COMMAND: Duration = Duration::from_secs(30);
 
-/// Tells of one deployment.
+/// The notifications of one deployment.
 pub(super) struct Notices<'a> {
     context: &'a Context,
     notifier: OnceCell<Notifier>,
@@ -33,7 +34,8 @@ impl<'a> Notices<'a> {
         }
     }
 
-    /// Tells those whom the environment's rules name, and returns at once.
+    /// Queues a notification for the recipients in the environment's rules. Does not wait for its
+    /// delivery.
     pub(super) fn send(&self, rules: &Environment, notice: &Notice) {
         if !rules.notify.is_empty() {
             let commands: Arc<dyn Commands> = Arc::new(Telling);
@@ -55,7 +57,7 @@ impl Drop for Notices<'_> {
     }
 }
 
-/// Runs the policy's commands that tell somebody: with no more around them than all commands have.
+/// Runs the policy's notification commands with a minimal environment.
 struct Telling;
 
 impl Telling {
@@ -75,7 +77,8 @@ impl Telling {
             log: None,
             line: None,
         };
-        // It is short, and goes on while the run is being interrupted: somebody wants to know.
+        // The command is short, and runs even while the deployment is being interrupted: that is
+        // news, too.
         let ran = process::run(&job, &Stop::default()).map_err(|error| error.to_string())?;
         if ran.end.is_success() {
             Ok(ran.printed)

@@ -1,4 +1,5 @@
-//! What is made ready before a deployment is carried out: its folders, and what ran well before.
+//! What a deployment needs before it runs: its work folders, and the last good releases to roll
+//! back to.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +13,18 @@ use crate::domain::plan::Plan;
 use crate::run::run_dirs::Site;
 use crate::view::plan::{Component, Plans as Shown, State, Way, text};
 
-/// Where a deployment is carried out.
+/// The folders and releases that a run works with.
 pub struct Stage<'a> {
-    /// Its folders.
+    /// The work folders.
     pub site: Site<'a>,
-    /// The last good release of each component that ever ran here.
+    /// The last good release of each component that was ever deployed here.
     pub good: BTreeMap<ComponentName, Release>,
-    /// The width of the longest name.
+    /// The width of the longest component name.
     pub names: usize,
 }
 
 impl<'a> Stage<'a> {
-    /// Makes it ready.
+    /// Creates the folders and finds the last good releases.
     pub fn new(of: &Deploying<'a>, deployment: &Deployment) -> Result<Self, Failure> {
         let workspace = of.workspace;
         let place = of.look()?;
@@ -42,7 +43,8 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// What each changed component goes back to by itself: what ran before, if that was good. Everything else is a person's choice.
+    /// Returns the target that each changed component is rolled back to automatically: the running
+    /// release, if it is good. Any other target is a person's choice.
     pub fn targets(&self, deployment: &Deployment) -> BTreeMap<ComponentName, Target> {
         let target = |change: &ComponentChange| {
             let release = self.good.get(&change.target.component)?;
@@ -54,7 +56,7 @@ impl<'a> Stage<'a> {
 }
 
 impl Deploying<'_> {
-    /// The plans of a deployment as they are shown.
+    /// Returns the plans of a deployment in the form that is printed.
     pub fn shown(
         &self,
         commit: CommitId,
@@ -101,7 +103,7 @@ impl Deploying<'_> {
         })
     }
 
-    /// Shows what was planned, where anything was.
+    /// Prints the plans, if there are any.
     pub(super) fn show(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
         let commits = deployment.changed().map(|change| change.target.commit);
         if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {

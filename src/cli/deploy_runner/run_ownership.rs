@@ -1,4 +1,4 @@
-//! Whether a run is still this program's: looked up at the remote before each piece of work.
+//! Checks at the remote, before each step, that a run still belongs to this process.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::ledger::StateReader;
 use crate::ledger::sync::sync;
 use crate::run::execute::Lost;
 
-/// One look serves everything that begins within this time.
+/// How long the result of one check stays valid.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often the remote is asked again before it counts as away.
+/// How many times the remote is asked again before it counts as unreachable.
 const TRIES: u32 = 4;
 
-/// Looks again and again.
+/// Checks repeatedly whether this process still owns the run.
 pub(super) struct Ours<'a> {
     of: &'a Deploying<'a>,
     begun: &'a Begun,
@@ -23,7 +23,7 @@ pub(super) struct Ours<'a> {
 
 impl<'a> Ours<'a> {
     pub(super) fn new(of: &'a Deploying<'a>, begun: &'a Begun) -> Self {
-        // The start has just been accepted.
+        // The start was accepted a moment ago.
         Self {
             of,
             begun,
@@ -31,7 +31,12 @@ impl<'a> Ours<'a> {
         }
     }
 
-    /// Whether it still is.
+    /// Checks that this process still owns the run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another client has taken the run over or ended it, or if the remote does not
+    /// answer.
     pub(super) fn look(&mut self) -> Result<(), Lost> {
         if self.looked.elapsed() < FRESH {
             return Ok(());

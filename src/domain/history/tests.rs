@@ -1,4 +1,4 @@
-//! What a history must read from entries, and what it must not.
+//! Tests of what a history reads from entries and what it ignores.
 
 use super::*;
 use crate::domain::entry::{
@@ -19,7 +19,7 @@ fn api() -> ComponentName {
     "api".parse().unwrap()
 }
 
-/// `(commit, content)` of the component.
+/// Builds a target of the component from `(commit, content)`.
 fn target(of: (u8, u8)) -> Target {
     Target {
         component: api(),
@@ -42,7 +42,7 @@ fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
     )
 }
 
-/// The entries, one a minute from the epoch; their sequence is their minute.
+/// A ledger's entries, one per minute from the epoch. The sequence number is the minute.
 #[derive(Default)]
 struct Log(Vec<Arc<StoredEntry>>);
 
@@ -152,7 +152,7 @@ impl Log {
         History::read(&api(), &self.0)
     }
 
-    /// Minutes of the longest verified time of a commit, an hour after the epoch.
+    /// Returns the minutes of a commit's longest verified span, as of one hour after the epoch.
     fn soaked(&self, of: u8) -> u64 {
         let now = Time::EPOCH.plus(Span::seconds(3600));
         self.read()
@@ -160,6 +160,7 @@ impl Log {
             .map_or(0, |(_, _, length)| length.as_seconds() / 60)
     }
 
+    /// Returns whether the newest event of this commit and content is a verified period.
     fn verified(&self, of: (u8, u8)) -> bool {
         let history = self.read();
         matches!(history.latest(commit(of.0), Some(Content(oid(of.1)))), Latest::Ran(stay) if stay.is_verified(false))
@@ -170,7 +171,8 @@ const PASSED: VerificationResult = VerificationResult::Passed;
 const FAILED: VerificationResult = VerificationResult::Failed;
 const NONE: VerificationResult = VerificationResult::None;
 
-/// The commit need not run there now, and its time ends where the next begins.
+/// Checks that a commit counts even if it no longer runs, and that its period ends when the next
+/// begins.
 #[test]
 fn now_or_earlier() {
     let log = Log::default().ok((1, 1)).ok((2, 2));
@@ -188,7 +190,8 @@ fn now_or_earlier() {
     );
 }
 
-/// A content gains no success and no time by riding along, and loses none.
+/// Checks that a content gains and loses no success and no soak time when another commit has the
+/// same content.
 #[test]
 fn unchanged_has_what_the_content_has() {
     let log = Log::default()
@@ -210,7 +213,8 @@ fn unchanged_has_what_the_content_has() {
     );
 }
 
-/// What rode along on something that was replaced before the finish is not there: fold does not move the commit either.
+/// Checks that an unchanged commit does not join if something else was deployed before its finish:
+/// fold does not move the commit either.
 #[test]
 fn unchanged_that_came_too_late() {
     let log = Log::default()
@@ -236,7 +240,8 @@ fn unchanged_that_came_too_late() {
     assert!(!startless.verified((3, 1)));
 }
 
-/// A later failure takes the eligibility away, by commit or by content; a later success gives it back.
+/// Checks that a later failure of the commit or its content removes the eligibility, and that a
+/// later success restores it.
 #[test]
 fn later_failures_count() {
     for outcome in [Outcome::Failed, Outcome::RolledBack] {
@@ -262,7 +267,8 @@ fn later_failures_count() {
     );
 }
 
-/// A failed verification ends the verified time, and a passed one begins another: the longest counts.
+/// Checks that a failed verification ends a verified span, that a passed one starts the next, and
+/// that the longest counts.
 #[test]
 fn verification() {
     let log = Log::default().ok((1, 1)).verify(1, FAILED);
@@ -286,7 +292,8 @@ fn verification() {
     assert!(!lost.verified((1, 1)));
 }
 
-/// After a failure or an abort nobody knows what runs; after a rollback it runs anew.
+/// Checks that the running content is unknown after a failure or an abort, and that the previous
+/// content runs again after a rollback.
 #[test]
 fn unbroken() {
     let failed = Log::default()
@@ -327,7 +334,7 @@ fn unbroken() {
     assert_eq!(back.read().stays.len(), 2);
 }
 
-/// An admin's word is no deployment, and riding along on it makes none.
+/// Checks that a baseline, and a commit that joins it, count as no deployment.
 #[test]
 fn baseline() {
     let baseline = Action::Baseline(Baseline {
@@ -344,7 +351,7 @@ fn baseline() {
     assert_eq!((log.soaked(1), log.soaked(2)), (0, 0));
 }
 
-/// Taking a component away is no success of the commit whose name that bears.
+/// Checks that removing a component is not a success of the commit named in the entry.
 #[test]
 fn taken_away() {
     let log = Log::default().record((1, 1), Outcome::Destroyed, PASSED);

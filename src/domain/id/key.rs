@@ -1,6 +1,7 @@
-//! Public keys: what a person is known by.
+//! Public keys, which identify people.
 //!
-//! A key is 32 bytes of Ed25519 and a key id that proves nothing. A key that anyone could sign for is refused when it is read.
+//! A key consists of 32 bytes of Ed25519 and a key id that proves nothing. Parsing refuses a key
+//! that anyone could sign for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::IdError;
 
-/// The 32 bytes of an Ed25519 public key: what a person is known by.
+/// The 32 bytes of an Ed25519 public key, which identify a person.
 ///
-/// The key id that minisign writes beside it is eight random bytes that anyone can copy. It is kept for printing the key as it was
-/// given, and takes no part in comparisons.
+/// minisign stores a key id next to the key: eight random bytes that anyone can copy. It is kept so
+/// that the key prints as it was given, and comparisons ignore it.
 #[derive(Clone, Copy)]
 pub struct PublicKey {
     id: [u8; 8],
@@ -21,17 +22,17 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// From the key id and the key, whatever it is: one that is read is checked.
+    /// Creates a public key from a key id and a key, without any check. Parsing checks the key.
     pub fn new(id: [u8; 8], key: [u8; 32]) -> Self {
         Self { id, key }
     }
 
-    /// The key id, as minisign stores it.
+    /// Returns the key id, as minisign stores it.
     pub fn key_id(&self) -> [u8; 8] {
         self.id
     }
 
-    /// The key itself.
+    /// Returns the 32 bytes of the key.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.key
     }
@@ -65,7 +66,8 @@ impl std::hash::Hash for PublicKey {
 
 impl FromStr for PublicKey {
     type Err = IdError;
-    /// Reads the second line of a minisign `.pub` file: base64 of `Ed`, key id and key; canonical base64 only, and no point of small order.
+    /// Parses the second line of a minisign `.pub` file: base64 of `Ed`, key id and key. Fails
+    /// unless the base64 is canonical, or if the key is a point of small order.
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Key(text.chars().take(80).collect());
         let raw: [u8; 42] = STANDARD
@@ -98,6 +100,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// Returns 32 bytes: first, the same middle byte 30 times, last.
 const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
     bytes[0] = first;
@@ -105,7 +108,8 @@ const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// Every spelling of the curve's eight points of small order, without the sign bit; libsodium refuses the same.
+/// All encodings of the curve's eight points of small order, without the sign bit. libsodium
+/// refuses the same list.
 pub(crate) const SMALL_ORDER: [[u8; 32]; 7] = [
     edge(0x00, 0x00, 0x00),
     edge(0x01, 0x00, 0x00),
@@ -124,7 +128,8 @@ pub(crate) const SMALL_ORDER: [[u8; 32]; 7] = [
     ],
 ];
 
-/// Whether 32 bytes spell a point of small order. As a key, such a point lets anyone sign; `minisign-verify` refuses only some.
+/// Returns whether 32 bytes encode a point of small order. With such a point as a key anyone can
+/// sign, and `minisign-verify` refuses only some of them.
 pub fn is_small_order(point: &[u8]) -> bool {
     SMALL_ORDER.iter().any(|small| {
         point.len() == 32 && point[..31] == small[..31] && point[31] & 0x7f == small[31]
@@ -135,7 +140,8 @@ pub fn is_small_order(point: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// One key under two key ids is still one key: a person cannot become two by copying it.
+    /// Checks that one key with two key ids is still one key: a person cannot become two by
+    /// copying it.
     #[test]
     fn key_id_does_not_make_a_person() {
         let (one, two) = (
@@ -151,7 +157,8 @@ mod tests {
         assert!(one.to_string().starts_with("RW"));
     }
 
-    /// A policy or a project that listed such a key would let anyone sign as its owner.
+    /// Checks that such keys are refused: in a policy or a project, they would let anyone sign as
+    /// the owner.
     #[test]
     fn keys_that_anyone_can_sign_for_are_not_read() {
         for mut point in SMALL_ORDER {

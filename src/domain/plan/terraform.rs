@@ -1,6 +1,7 @@
-//! Terraform's plans, read from `terraform show -json`.
+//! Terraform plans, read from `terraform show -json`.
 //!
-//! That JSON holds every value in the clear, sensitive ones too. So nothing of a value is kept but the digest of the whole.
+//! That JSON contains every value in plain text, also sensitive ones. So only a digest of the whole
+//! is kept, and no value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,23 +15,24 @@ use crate::domain::text::harmless;
 #[cfg(test)]
 mod tests;
 
-/// The most bytes of JSON that are read; plans of ten thousand resources have some 50 MB.
+/// The maximum size of the JSON in bytes. A plan of ten thousand resources has about 50 MB.
 pub const LIMIT: usize = 256 << 20;
 
-/// The most characters of an address or a name that are kept.
+/// The maximum number of characters kept of an address or a name.
 const NAME: usize = 300;
 
-/// Whether a file that begins like this is a plan that terraform (or `OpenTofu`) has saved: a zip file whose first entry is `tfplan`.
+/// Returns whether a file that begins with these bytes is a plan saved by terraform (or
+/// `OpenTofu`): a zip file whose first entry is `tfplan`.
 ///
-/// The first 36 bytes suffice.
+/// The first 36 bytes are enough.
 pub fn is_terraform(first_bytes: &[u8]) -> bool {
-    // Of a local file header: the signature, and the length and the bytes of the name.
+    // The fields of a zip local file header: the signature, the length of the name, and the name.
     first_bytes.starts_with(b"PK\x03\x04")
         && first_bytes.get(26..28) == Some(&[6, 0])
         && first_bytes.get(30..36) == Some(b"tfplan")
 }
 
-/// Why what terraform shows is not a plan that can be applied.
+/// Why the output of `terraform show` is not a plan that can be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
     /// More than [`LIMIT`] bytes.
@@ -39,55 +41,55 @@ pub enum TerraformError {
     /// Not the JSON of a plan.
     #[error("what terraform shows is not the JSON of a plan: {0}")]
     Json(#[from] serde_json::Error),
-    /// Written by a terraform that is older than 1.1, or newer than what is known.
+    /// Written by a terraform older than 1.1, or in a newer, unknown format.
     #[error(
         "the plan is in format {0:?}; only version 1 is understood, which terraform 1.1 and later write"
     )]
     Format(String),
-    /// Terraform hit an error while it planned.
+    /// Terraform hit an error during planning.
     #[error("terraform hit an error while it planned, so the plan can only be looked at")]
     Errored,
-    /// The plan leaves something out.
+    /// The plan is incomplete.
     #[error(
         "the plan is not complete: -target was given, or terraform has put changes off; plan everything"
     )]
     Incomplete,
-    /// An action that is not known.
+    /// An unknown action.
     #[error("the plan has an action that is not known, {actions:?} for {address}")]
     Action {
-        /// What it is for.
+        /// The resource or the output.
         address: String,
-        /// The action, in terraform's words.
+        /// The action, as terraform names it.
         actions: Vec<String>,
     },
 }
 
-/// What is done with a resource or an output.
+/// The action on a resource or an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// It is made.
+    /// It is created.
     Create,
-    /// It is changed where it is.
+    /// It is changed in place.
     Update,
-    /// It is destroyed and made anew, in whatever order.
+    /// It is destroyed and created again, in either order.
     Replace,
-    /// It is made anew; the old one stays, and terraform no longer knows it.
+    /// It is created again; the old one remains and is no longer managed by terraform.
     CreateAndForget,
     /// It is destroyed.
     Destroy,
-    /// It stays, and terraform no longer knows it.
+    /// It remains and is no longer managed by terraform.
     Forget,
     /// It is read while the plan is applied.
     Read,
-    /// It exists, and terraform gets to know it, changing nothing else.
+    /// It exists, and terraform starts to manage it. Nothing else changes.
     Import,
     /// It gets another address, and nothing else changes.
     Move,
 }
 
 impl Action {
-    /// The word of terraform's screens: `create`, `destroy`.
+    /// Returns the word that terraform prints: `create`, `destroy`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -102,7 +104,7 @@ impl Action {
         }
     }
 
-    /// The sign that terraform puts before it.
+    /// Returns the symbol that terraform prints before it.
     pub fn sign(self) -> &'static str {
         match self {
             Self::Create | Self::Import => "+",
@@ -116,22 +118,24 @@ impl Action {
     }
 }
 
-/// How many resources it concerns. A replacement counts twice, as terraform counts it: it is added and destroyed.
+/// The number of resources per action. A replacement counts as one added and one destroyed, as in
+/// terraform.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Resources that terraform gets to know.
+    /// Resources that terraform starts to manage.
     pub import: usize,
-    /// Resources that are made.
+    /// Resources to create.
     pub add: usize,
-    /// Resources that are changed where they are.
+    /// Resources to change in place.
     pub change: usize,
-    /// Resources that are destroyed.
+    /// Resources to destroy.
     pub destroy: usize,
-    /// Resources that stay, and that terraform no longer knows.
+    /// Resources that remain and are no longer managed by terraform.
     pub forget: usize,
 }
 
 impl Summary {
+    /// Counts one action.
     fn count(&mut self, action: Action) {
         match action {
             Action::Create => self.add += 1,
@@ -151,7 +155,7 @@ impl Summary {
     }
 }
 
-/// In terraform's words: `2 to add, 1 to change, 0 to destroy`.
+/// Writes the counts as terraform does: `2 to add, 1 to change, 0 to destroy`.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.import > 0 {
@@ -169,27 +173,28 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A resource that the plan concerns.
+/// A resource in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Its address, such as `module.db.aws_instance.a["x"]`: harmless, and shortened where it is very long.
+    /// Its address, such as `module.db.aws_instance.a["x"]`: safe to print, and shortened if very
+    /// long.
     pub address: String,
-    /// What is done with it.
+    /// The action on it.
     pub action: Action,
-    /// Whether it is made anew only because an earlier apply left it half made.
+    /// Whether it is created again only because an earlier apply left it incomplete.
     pub tainted: bool,
 }
 
-/// An output of the root module that changes.
+/// A changed output of the root module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Its name.
     pub name: String,
-    /// What is done with it.
+    /// The action on it.
     pub action: Action,
 }
 
-/// What a terraform plan would do.
+/// The effect of a terraform plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terraform {
     digest: Digest,
@@ -201,7 +206,8 @@ pub struct Terraform {
 }
 
 impl Terraform {
-    /// Reads what `terraform show -json` prints of a saved plan.
+    /// Reads the output of `terraform show -json` for a saved plan. Fails if the plan is too large,
+    /// incomplete, in an unknown format, or has an unknown action.
     pub fn read(json: &[u8]) -> Result<Self, TerraformError> {
         if json.len() > LIMIT {
             return Err(TerraformError::TooLarge(json.len()));
@@ -244,7 +250,8 @@ impl Terraform {
                 outputs.push(Output { name, action });
             }
         }
-        // Terraform knows of more that can be applied than is listed here. Versions before 1.8 do not say.
+        // Terraform may have more to apply than is listed here. Versions before 1.8 do not set
+        // `applyable`.
         let nothing =
             changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
         let empty = nothing && !shown.applyable.unwrap_or(false);
@@ -258,54 +265,58 @@ impl Terraform {
         })
     }
 
-    /// What approvals bind: equal for two plans that would do the same from the same state.
+    /// Returns the digest that approvals bind. Two plans with the same effect on the same state
+    /// have the same digest.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// How many resources it concerns.
+    /// Returns the number of resources per action.
     pub fn summary(&self) -> Summary {
         self.summary
     }
 
-    /// The resources that it concerns, in terraform's order.
+    /// Returns the affected resources, in terraform's order.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// The outputs that change, by name: what other components may read.
+    /// Returns the changed outputs by name. Other components may read them.
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
-    /// How many resources somebody has changed behind terraform's back.
+    /// Returns the number of resources that were changed outside of terraform.
     pub fn drifted(&self) -> usize {
         self.drifted
     }
 
-    /// Whether applying it would do nothing, as `terraform plan -detailed-exitcode` says with 0: outputs count, drift alone does not.
+    /// Returns whether applying the plan changes nothing, like exit code 0 of
+    /// `terraform plan -detailed-exitcode`: changed outputs count, drift alone does not.
     pub fn is_empty(&self) -> bool {
         self.empty
     }
 
-    /// Whether it would destroy anything, be it to make it anew.
+    /// Returns whether the plan destroys anything, including replacements.
     pub fn destroys(&self) -> bool {
         self.summary.destroy > 0
     }
 
-    /// The same without what an earlier apply left half made: whether anything would be destroyed that may be in use.
+    /// Returns whether the plan destroys anything that may be in use. Resources that an earlier
+    /// apply left incomplete do not count.
     pub fn destroys_whole(&self) -> bool {
         let destroys =
             |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
         self.changes.iter().any(destroys)
     }
 
-    /// Whether what other components read from it changes.
+    /// Returns whether any output changes, which other components may read.
     pub fn outputs_changed(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// The same with what `mask` makes of each address and name: a key of `for_each` may hold what a secret holds.
+    /// Returns the plan with `mask` applied to each address and name: a key of `for_each` may
+    /// contain a secret.
     #[must_use]
     pub fn masked(mut self, mask: &dyn Fn(&str) -> String) -> Self {
         self.changes
@@ -318,7 +329,7 @@ impl Terraform {
     }
 }
 
-/// What is read of the JSON. Fields that are missing are of a terraform that does not know them.
+/// The fields that are read from the JSON. Older versions of terraform omit some of them.
 #[derive(Deserialize)]
 struct Shown {
     format_version: String,
@@ -354,7 +365,8 @@ struct Actions {
 }
 
 impl ResourceChange {
-    /// Its address; that of an object that was replaced and is still there says so, as terraform's screens do.
+    /// Returns the address. For a deposed object, which was replaced and still exists, it names
+    /// that object as terraform does.
     fn address(&self) -> String {
         match &self.deposed {
             Some(key) => format!("{} (deposed object {})", kept(&self.address), kept(key)),
@@ -363,7 +375,8 @@ impl ResourceChange {
     }
 }
 
-/// What is done, in the JSON's list of words; none where that is nothing.
+/// Returns the action for the JSON's list of words, or `None` for `no-op`. Fails for an unknown
+/// list.
 fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError> {
     let words: Vec<&str> = change.actions.iter().map(String::as_str).collect();
     Ok(Some(match words[..] {
@@ -385,7 +398,7 @@ fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError>
     }))
 }
 
-/// A name that a stranger chose, as it is kept.
+/// Returns an untrusted name as it is kept: sanitized and shortened.
 fn kept(name: &str) -> String {
     let end = name
         .char_indices()
@@ -395,14 +408,15 @@ fn kept(name: &str) -> String {
     format!("{}{more}", harmless(&name[..end]))
 }
 
-/// What differs between two plans of the same: when it was made, and the attributes that may explain drift, which terraform lists in
-/// no order and which change nothing.
+/// The members that differ between two plans with the same effect: the time of planning, and the
+/// attributes that may explain drift, which terraform lists in random order.
 const VOLATILE: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
 
-/// The digest of a JSON object, which must be one: of its members without white space and without the volatile ones, sorted.
+/// Returns the digest of a JSON object: of its members without white space and without the volatile
+/// ones, sorted.
 ///
-/// Inside a member all is as terraform wrote it: it sorts keys itself, and a number that went through a floating point number
-/// would hide a change in its last digits.
+/// Inside a member nothing is changed. Terraform sorts keys itself, and converting a number to
+/// floating point would hide a change in its last digits.
 fn digest(json: &[u8]) -> Digest {
     let mut members = members(json);
     members.retain(|member| !VOLATILE.iter().any(|name| member.starts_with(name)));
@@ -413,7 +427,7 @@ fn digest(json: &[u8]) -> Digest {
     Digest::sha256(&canonical)
 }
 
-/// The members of a JSON object that is known to be well formed, without white space.
+/// Splits a well-formed JSON object into its members, without white space.
 fn members(json: &[u8]) -> Vec<Vec<u8>> {
     let (mut members, mut member) = (Vec::new(), Vec::new());
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);

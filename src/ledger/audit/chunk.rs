@@ -1,7 +1,8 @@
-//! A stretch of one ledger, judged on one thread.
+//! Validates one chunk of a ledger on one thread.
 //!
-//! It begins from its boundary commit's own entry and tree, taken as they are: the stretch before judges those. So every entry is judged
-//! once, whatever the stretches are, and a fault shows at the entry that has it.
+//! A chunk takes the entry and tree of the commit before it as they are, because the previous chunk
+//! validates them. So every entry is validated once, however the ledger is split, and a failure is
+//! reported at the entry that causes it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,25 +24,25 @@ use crate::ledger::entry_validator::{Against, Head, Judge, Judged};
 use crate::ledger::facts::{Gatherer, Order};
 use crate::ledger::{Link, Project};
 
-/// What all stretches share.
+/// What all chunks share.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     pub project: &'a Project,
     pub index: &'a Index,
     pub order: &'a Order<'a>,
-    /// The policy in force now, where it can be read.
+    /// The policy in force now, if it can be read.
     pub present: Option<&'a Arc<Policy>>,
-    /// Whether the lines of the notes are wanted.
+    /// Whether the lines of the notes are collected.
     pub notes: bool,
-    /// Called with the number of entries that were judged since the last call.
+    /// Called with the number of entries validated since the last call.
     pub step: &'a (dyn Fn(usize) + Sync),
 }
 
-/// What was found in a stretch.
+/// The result of one chunk.
 #[derive(Default)]
 pub(super) struct Piece {
     pub entries: usize,
-    /// How many of them could be read.
+    /// How many of the entries could be read.
     pub read: usize,
     pub span: Option<(Time, Time)>,
     pub findings: Vec<Finding>,
@@ -50,7 +51,7 @@ pub(super) struct Piece {
     pub told: Vec<Told>,
 }
 
-/// Judges stretches of ledgers.
+/// Validates chunks of ledgers.
 pub(super) struct Auditor<'a> {
     repository: &'a Repository,
     shared: Shared<'a>,
@@ -58,6 +59,7 @@ pub(super) struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
+    /// Creates an auditor for one thread.
     pub fn new(repository: &'a Repository, shared: Shared<'a>) -> Self {
         let gatherer = Gatherer::new(repository, shared.project).with_branches_as_entered();
         let gatherer = gatherer.with_order(shared.order);
@@ -68,7 +70,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Judges the entries of a chain at these places. What keeps it from judging at all is a finding.
+    /// Validates the entries of a chain at these positions. An error that prevents validation
+    /// becomes a finding.
     pub fn audit(&self, number: usize, chain: &Chain, places: Range<usize>) -> Piece {
         let mut piece = Piece::default();
         if let Err(error) = self.walk(number, chain, places, &mut piece) {
@@ -79,8 +82,8 @@ impl<'a> Auditor<'a> {
         piece
     }
 
-    /// A stretch begins behind the first boundary that can be read, and goes on past its end to the next that can: what stands between
-    /// two such boundaries is judged by the stretch of the first.
+    /// Validates from the first position whose preceding entry can be read, and continues past the
+    /// end to the next such position: entries between two of them belong to the chunk of the first.
     fn walk(
         &self,
         number: usize,
@@ -113,7 +116,7 @@ impl<'a> Auditor<'a> {
             };
             let judged = self.judge_one(number, chain, place, &before, piece);
             readable = judged.kept.is_some();
-            // One that should not be there is taken as it is, so that what follows is judged all the same.
+            // An invalid entry is taken as it is, so that the entries after it are still validated.
             head = judged.head.or_else(|| {
                 let tree = self.repository.read_commit(id.0).ok()?.tree;
                 Some(match &judged.kept {
@@ -126,7 +129,7 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    /// The end of the chain before a place; none where the entry that stands there cannot be read.
+    /// Returns the end of the chain before a position, or `None` if the entry there cannot be read.
     fn head(&self, genesis: &Head, chain: &Chain, place: usize) -> Option<Head> {
         let before = chain.at(place.checked_sub(1)?);
         match self.repository.read_link(&chain.ledger, before) {
@@ -138,6 +141,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
+    /// Validates one entry, and adds its findings, remarks and references to `piece`.
     fn judge_one(
         &self,
         number: usize,
@@ -189,10 +193,10 @@ impl<'a> Auditor<'a> {
         judged
     }
 
-    /// Remembers how an entry lies to the other ledgers.
+    /// Records which entries of other ledgers an entry has seen.
     fn tie(&self, place: usize, statement: &Statement, ties: &mut Ties) {
         for (ledger, seen) in &statement.seen {
-            // What a ledger does not hold has a finding of its own.
+            // A ledger that does not contain the entry has a finding of its own.
             let Some((other, chain)) = self.shared.index.chain(ledger) else {
                 continue;
             };

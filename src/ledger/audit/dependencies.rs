@@ -1,7 +1,7 @@
-//! Entries that lean on ones that do not stand.
+//! Finds entries that depend on invalid ones.
 //!
-//! An entry is judged by the policy, and by the other ledgers, that it says to have seen. Where one of those is forged, what it allows
-//! proves nothing, however well it fits.
+//! An entry is validated against the policy and other ledgers that it claims to have seen. If one
+//! of those is forged, an entry that it allows proves nothing, even if it is valid by itself.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,14 @@ use super::{Audited, Finding, Kind};
 use crate::domain::id::EntryId;
 use crate::domain::verdict::Outcome;
 
-/// By the number of another ledger: the places at which more of it had been seen than ever before, each with how far, both rising.
+/// For another ledger, by number: the positions at which an entry had seen more of it than any
+/// before, each with the position seen. Both increase.
 pub(super) type Leans = BTreeMap<usize, Vec<(usize, usize)>>;
 
-/// Where each ledger, by its number, no longer stands: from the first entry with a fault on.
+/// The first invalid position of each ledger, by number. Everything from there on is invalid.
 type Fallen = BTreeMap<usize, usize>;
 
-/// Remembers what an entry has seen, if it is more than was seen before.
+/// Records what an entry has seen, if it is more than any entry before.
 pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
     let far = leans.entry(other).or_default();
     if far.last().is_none_or(|(_, before)| *before < seen) {
@@ -24,14 +25,15 @@ pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
     }
 }
 
-/// Adds a finding to each ledger that leans, before any fault of its own, on what does not stand: at its first entry that does.
+/// Adds a finding to each ledger that depends on an invalid entry before any failure of its own: at
+/// the first entry that does.
 pub(super) fn check(index: &Index, audited: &mut [Audited]) {
     let mut fallen: Fallen = audited
         .iter()
         .filter_map(|it| own_fault(index, it))
         .collect();
     let mut leaning: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-    // Each round takes ground from some ledger, until nothing more falls.
+    // Each round shortens the valid part of some ledger, until nothing changes.
     loop {
         let mut more = false;
         for ledger in audited.iter() {
@@ -77,7 +79,8 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
     }
 }
 
-/// The number of a ledger with the place of its first fault; a fault of no entry in particular is one of the whole ledger.
+/// Returns the number of a ledger and the position of its first failure. A failure of no particular
+/// entry counts for the whole ledger.
 fn own_fault(index: &Index, ledger: &Audited) -> Option<(usize, usize)> {
     let (number, chain) = index.chain(&ledger.ledger)?;
     let faults = ledger
@@ -88,7 +91,7 @@ fn own_fault(index: &Index, ledger: &Audited) -> Option<(usize, usize)> {
     Some((number, places.min()?))
 }
 
-/// The first place that leans on what is fallen, and on which ledger.
+/// Returns the first position that depends on an invalid entry, and the ledger of that entry.
 fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
     let of_one = |(other, far): (&usize, &Vec<(usize, usize)>)| {
         let from = fallen.get(other)?;
@@ -98,7 +101,7 @@ fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
     leans.iter().filter_map(of_one).min()
 }
 
-/// What of the other ledger the entry at a place has seen.
+/// Returns the commit of the other ledger that the entry at a position has seen.
 fn tip(ledger: &Audited, index: &Index, place: usize, other: usize) -> Option<EntryId> {
     let far = ledger.ties.leans.get(&other)?;
     let (_, seen) = far.iter().find(|(at, _)| *at == place)?;
@@ -118,7 +121,8 @@ mod tests {
         EntryId(Oid::from_bytes(&bytes).unwrap())
     }
 
-    /// What falls takes with it what leans on it, however long the way round, and each ledger is told of once, at its first such entry.
+    /// An invalid entry invalidates all that depend on it, over any number of steps, and each
+    /// ledger is reported once, at its first such entry.
     #[test]
     fn falls_on() {
         let names = ["a", "b", "c"];
@@ -149,7 +153,8 @@ mod tests {
                 ..Audited::empty(ledger, id(0, 9))
             }
         };
-        // The third's seventh is forged; the second has seen it at its fifth, and the first has seen that at its third.
+        // The third ledger's seventh entry is forged. The second ledger has seen it at its fifth
+        // entry, and the first ledger has seen that at its third.
         let second = |fault| audited("b", &[(2, 1, 2), (2, 2, 1), (2, 5, 8), (0, 6, 9)], fault);
         let first = || audited("a", &[(1, 2, 4), (1, 3, 6), (1, 4, 7)], None);
         let third = || audited("c", &[(0, 6, 2), (0, 7, 3)], Some(id(2, 7)));
@@ -167,7 +172,8 @@ mod tests {
             found(second(None)),
             [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]
         );
-        // A fault of its own before that says it already, and lets the first fall sooner: under the third, too, before its own.
+        // An earlier failure of its own replaces that finding, and invalidates the first ledger
+        // sooner, so the third depends on it before its own failure.
         assert_eq!(
             found(second(Some(id(1, 4)))),
             [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]

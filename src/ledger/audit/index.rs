@@ -1,7 +1,8 @@
-//! The chains of all ledgers, read once: where each entry stands.
+//! An index of the chains of all ledgers, read once: the position of each entry.
 //!
-//! What an audit asks of order (does that ledger hold this, did it come before that) is answered from here, by any thread and without
-//! reading the history again. It knows commits and their first parents alone: nothing here is proven.
+//! It answers whether a ledger contains a commit, and whether one entry comes before another, for
+//! any thread and without reading history again. It contains only commits and their first parents,
+//! and proves nothing.
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -17,15 +18,17 @@ pub(super) struct Chain {
     pub ledger: LedgerName,
     /// Its tip.
     pub tip: EntryId,
-    /// Its commits as far back as they can be read, oldest first: the first is the genesis, unless there is a gap.
+    /// Its commits as far back as they can be read, oldest first. The first is the genesis, unless
+    /// there is a gap.
     pub ids: Vec<EntryId>,
-    /// The commit that should come before all these and cannot be read.
+    /// The commit before all these, if it cannot be read.
     pub gap: Option<EntryId>,
-    /// The places in the order of their ids.
+    /// The positions, sorted by commit id.
     by_id: Vec<u32>,
 }
 
 impl Chain {
+    /// Reads the chain that ends in a tip, as far back as possible.
     fn read(repository: &Repository, ledger: &LedgerName, tip: EntryId) -> Self {
         let (mut ids, mut next, mut gap) = (Vec::new(), Some(tip), None);
         while let Some(id) = next {
@@ -40,6 +43,7 @@ impl Chain {
         Self::new(ledger, tip, ids, gap)
     }
 
+    /// Builds the index of a chain.
     pub(super) fn new(
         ledger: &LedgerName,
         tip: EntryId,
@@ -55,7 +59,8 @@ impl Chain {
         }
     }
 
-    /// The place of a commit in the chain; the oldest that can be read has place 0.
+    /// Returns the position of a commit in the chain; the oldest commit that can be read has
+    /// position 0.
     pub fn place(&self, id: EntryId) -> Option<usize> {
         let found = self
             .by_id
@@ -66,15 +71,15 @@ impl Chain {
             .map(|place| *place as usize)
     }
 
-    /// The commit at a place; the tip behind the end.
+    /// Returns the commit at a position; the tip if the position is past the end.
     pub fn at(&self, place: usize) -> EntryId {
         self.ids.get(place).copied().unwrap_or(self.tip)
     }
 }
 
-/// The places of these ids in the order of the ids.
+/// Returns the positions of these ids, sorted by id.
 fn by_id(ids: &[EntryId]) -> Vec<u32> {
-    // Four billion entries would not fit into memory.
+    // More than four billion entries would not fit into memory.
     let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let mut places: Vec<u32> = (0..count).collect();
     places.sort_unstable_by_key(|place| ids.get(*place as usize));
@@ -88,7 +93,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads the chains that end in these tips, each on its own processor.
+    /// Reads the chains with these tips in parallel.
     pub fn read(shared: &Shared, tips: &Tips) -> Self {
         let tips: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
         let read =
@@ -98,7 +103,7 @@ impl Index {
         }
     }
 
-    /// The number and the chain of a ledger.
+    /// Returns the number and the chain of a ledger.
     pub fn chain(&self, ledger: &LedgerName) -> Option<(usize, &Chain)> {
         let number = self
             .chains
@@ -107,10 +112,11 @@ impl Index {
         Some((number, self.chains.get(number)?))
     }
 
-    /// Whether the ledger holds the commit.
+    /// Checks whether the ledger contains the commit.
     ///
     /// # Errors
-    /// A commit, its or the one before the chain breaks off, that cannot be read: then nothing can be told.
+    /// If the commit, or the one before the readable part of the chain, cannot be read: the answer
+    /// is then unknown.
     pub fn holds(&self, repository: &Repository, ledger: &LedgerName, id: EntryId) -> Result<bool> {
         let Some((_, chain)) = self.chain(ledger) else {
             return Ok(false);
@@ -119,14 +125,15 @@ impl Index {
             return Ok(true);
         }
         repository.read_commit(id.0)?;
-        // It may lie behind the gap.
+        // The commit may be behind the gap.
         chain
             .gap
             .map_or(Ok(()), |gap| repository.read_commit(gap.0).map(drop))?;
         Ok(false)
     }
 
-    /// Whether `wanted` is `tip` or before it in the ledger; `None` if the ledger does not hold both.
+    /// Checks whether `wanted` is `tip` or comes before it in the ledger; `None` if the ledger does
+    /// not contain both.
     pub fn precedes(&self, ledger: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
         let (_, chain) = self.chain(ledger)?;
         Some(chain.place(wanted)? <= chain.place(tip)?)

@@ -1,8 +1,10 @@
-//! The audit: every ledger from the root of trust, each entry judged as if it came in for the first time.
+//! Audits ledgers: validates every entry from the root of trust on, as if it came in for the first
+//! time.
 //!
-//! It goes on after what it finds, so that one forged entry does not hide the next: the tree that follows is then taken as it is, and
-//! whatever else is wrong with what builds on it is told as well. For the same reason any stretch of a ledger can be judged by itself,
-//! so that all processors share one long ledger; what is found does not depend on how it was cut.
+//! An audit continues after a failure, so that one forged entry does not hide the next: it takes
+//! the resulting tree as it is, and reports the failures in what follows as well. For the same
+//! reason any chunk of a ledger can be validated separately, so a long ledger uses all processors.
+//! The findings do not depend on how it was split.
 
 mod chunk;
 mod dependencies;
@@ -29,44 +31,46 @@ use crate::git::repo::{self, Repository};
 use chunk::{Auditor, Piece, Shared};
 use index::{Chain, Index};
 
-/// How many entries are judged in one go: enough to make use of what a thread remembers, and few enough to give all threads some.
+/// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
+/// enough to keep all threads busy.
 pub const STRETCH: usize = 1_000;
-/// For how many stretches packs stay open.
+/// After how many chunks the packs are reopened.
 const STRETCHES: usize = 16;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An entry: a rule says no, or lacks a fact.
+    /// An entry: a rule fails, or lacks a fact.
     Entry,
-    /// The chain of a ledger: its root, or commits that cannot be read.
+    /// The chain of a ledger: its root, or unreadable commits.
     Chain,
     /// The order among ledgers.
     Order,
-    /// An entry that leans on one that does not stand.
+    /// An entry that depends on an invalid one.
     Support,
     /// The notes.
     Notes,
 }
 
-/// Something that is wrong, or could not be told.
+/// A failure, or something that could not be determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What it is about.
     pub kind: Kind,
-    /// The ledger; `None` for the notes.
+    /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
-    /// The entry, where it is about one.
+    /// The entry, if it is about one.
     pub entry: Option<EntryId>,
-    /// The rule that says so.
+    /// The rule that reports it.
     pub rule: Option<Rule>,
-    /// `Fail`, or `Unknown` where a fact is missing.
+    /// `Fail`, or `Unknown` if a fact is missing.
     pub outcome: Outcome,
     /// What is wrong, in one line.
     pub detail: String,
 }
 
 impl Finding {
+    /// Creates a failure of the chain rule.
     fn fail(
         kind: Kind,
         ledger: &LedgerName,
@@ -84,7 +88,7 @@ impl Finding {
         }
     }
 
-    /// What is malformed is wrong; what cannot be read cannot be told.
+    /// Creates a finding from a git error: malformed data fails, unreadable data is unknown.
     fn error(kind: Kind, ledger: Option<&LedgerName>, error: &Error) -> Self {
         let outcome = if error.is_malformed() {
             Outcome::Fail
@@ -101,7 +105,7 @@ impl Finding {
         }
     }
 
-    /// What a rule says of an entry, unless it lets it pass.
+    /// Creates a finding from a rule's result for an entry; `None` if it passes.
     fn of(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
         (check.outcome != Outcome::Pass).then(|| Self {
             kind: Kind::Entry,
@@ -117,36 +121,37 @@ impl Finding {
 /// What a remark is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Special {
-    /// Somebody broke the glass.
+    /// A deployment bypassed rules with break-glass.
     BreakGlass,
     /// A policy was published with a server owner's key, after all admins' keys were lost.
     Recovered,
     /// A publish admits entries that it had not seen.
     Admits,
-    /// An entry stands by such leave alone.
+    /// An entry is valid only because a publish admits it.
     Admitted,
-    /// Something rests on a key that was removed since.
+    /// Something depends on a key that was removed later.
     RemovedKey,
-    /// The notes lag behind, or are not here.
+    /// The notes are missing or not up to date.
     NotesBehind,
-    /// What to do about wrong notes.
+    /// How to fix wrong notes.
     NotesWrong,
 }
 
-/// Something that is allowed and that a reader should know.
+/// Something that is allowed, but that a reader should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
     /// What it is about.
     pub kind: Special,
-    /// The ledger; `None` for the notes.
+    /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
-    /// The entry, where it is about one.
+    /// The entry, if it is about one.
     pub entry: Option<EntryId>,
     /// What it is, in one line.
     pub text: String,
 }
 
 impl Remark {
+    /// Creates a remark on an entry.
     fn of(kind: Special, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
         Self {
             kind,
@@ -157,40 +162,41 @@ impl Remark {
     }
 }
 
-/// What was found in one ledger.
+/// The result for one ledger.
 #[derive(Debug)]
 pub struct Audited {
     /// The ledger.
     pub ledger: LedgerName,
     /// Its tip.
     pub tip: EntryId,
-    /// How many entries were looked at.
+    /// How many entries were validated.
     pub entries: usize,
     /// The times of the first and the last of them.
     pub span: Option<(Time, Time)>,
-    /// What is wrong, by place.
+    /// What is wrong, in the order of the chain.
     pub findings: Vec<Finding>,
-    /// What should be known, by place.
+    /// What a reader should know, in the order of the chain.
     pub remarks: Vec<Remark>,
     ties: Ties,
-    /// How many entries there are to look at that could not be read, or were not reached for that.
+    /// How many entries could not be read or reached.
     unread: usize,
 }
 
-/// How the entries of a ledger lie to the other ledgers.
+/// How the entries of a ledger refer to other ledgers.
 #[derive(Debug, Default)]
 struct Ties {
-    /// What of the other ledgers the entries have seen.
+    /// How much of the other ledgers the entries have seen.
     leans: dependencies::Leans,
-    /// The place of each entry, and of the policy that it has seen.
+    /// The position of each entry, and of the policy that it has seen.
     policies: Vec<(usize, usize)>,
-    /// For the policy's ledger: what each publish, oldest first, has seen and admits.
+    /// For the policy ledger: what each publish, oldest first, has seen and admits.
     publishes: Vec<order::Publish>,
-    /// Who signed entries with keys that were removed since.
+    /// Who signed entries with keys that were removed later.
     removed: remarks::Removed,
 }
 
 impl Audited {
+    /// Creates a result without entries.
     fn empty(ledger: LedgerName, tip: EntryId) -> Self {
         let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
         Self {
@@ -205,7 +211,7 @@ impl Audited {
         }
     }
 
-    /// Takes over what was found in the next stretch.
+    /// Adds the result of the next chunk.
     fn add(&mut self, piece: Piece) {
         self.entries += piece.entries;
         self.unread = self.unread.saturating_sub(piece.read);
@@ -227,7 +233,7 @@ impl Audited {
         }
     }
 
-    /// Puts everything in the order of the chain; what is about no entry comes first.
+    /// Sorts everything in the order of the chain; what is about no entry comes first.
     fn sort(&mut self, chain: &Chain) {
         let place = |entry: Option<EntryId>| entry.and_then(|id| chain.place(id));
         self.findings
@@ -237,39 +243,40 @@ impl Audited {
     }
 }
 
-/// What is audited, and how.
+/// What to audit, and how.
 pub struct Plan<'a> {
-    /// The ledgers, in the order in which they are told of; the policy's must be among them.
+    /// The ledgers, in the order of the report; the policy ledger must be among them.
     pub ledgers: &'a [LedgerName],
-    /// The ends of ledgers that were audited before: what comes after them is judged, and the policy's ledger as a whole all the same.
+    /// The tips at an earlier audit. Only later entries are validated, except that the policy
+    /// ledger is always validated as a whole.
     pub since: &'a BTreeMap<LedgerName, EntryId>,
-    /// Whether the notes are compared with the ledgers, which must then be all that there are.
+    /// Whether to compare the notes with the ledgers, which must then be all existing ones.
     pub notes: bool,
-    /// How many entries are judged in one go: [`STRETCH`].
+    /// How many entries are validated in one chunk: [`STRETCH`].
     pub stretch: usize,
 }
 
-/// Told how far an audit is.
+/// Receives the progress of an audit.
 pub trait Watch: Sync {
-    /// Before the first entry is judged: how many there are.
+    /// Gets the number of entries, before the first is validated.
     fn begin(&self, entries: usize);
-    /// So many more were judged. Called from any thread.
+    /// Gets the number of entries validated since the last call. Called from any thread.
     fn step(&self, entries: usize);
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct Report {
     /// The ledgers, in the plan's order.
     pub ledgers: Vec<Audited>,
-    /// The notes, where they were compared: what is wrong, and what should be known.
+    /// If the notes were compared: what is wrong, and what a reader should know.
     pub notes: Option<(Vec<Finding>, Vec<Remark>)>,
 }
 
-/// Finds the project that the ledgers belong to, at the root of the policy's ledger.
+/// Returns the project that the ledgers belong to, from the root of the policy ledger.
 ///
 /// # Errors
-/// What is wrong with the root: then there is nothing to hold an entry against.
+/// The finding if the root is missing or invalid: then no entry can be validated.
 pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project, Finding> {
     let policy = LedgerName::policy();
     let wrong = |error: &Error| Finding::error(Kind::Chain, Some(&policy), error);
@@ -284,14 +291,15 @@ pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project
     let chain = repository
         .chain_between(None, *tip)
         .map_err(|error| wrong(&error))?;
-    // A chain without a given end is never empty: it holds its tip.
+    // A chain without a given start contains at least its tip.
     let first = chain
         .and_then(|chain| chain.first().copied())
         .unwrap_or(*tip);
     Project::read(repository, first).map_err(|error| wrong(&error))
 }
 
-/// Audits ledgers among all that `tips` names, on all processors, then their order among each other, then the notes.
+/// Audits the planned ledgers on all processors, then the order among ledgers, then the notes.
+/// `tips` names all ledgers.
 pub fn audit(
     repository: &Repository,
     project: &Project,
@@ -356,7 +364,7 @@ pub fn audit(
             audited.sort(chain);
         }
     }
-    // What is there and is no entry is read: it tells nothing, and so no note either.
+    // A commit that can be read but carries no entry counts as read: it adds no lines to the notes.
     let missing =
         |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
     let partly = |it: &&Audited| {
@@ -375,23 +383,25 @@ pub fn audit(
     }
 }
 
-/// A stretch to judge.
+/// A chunk to validate.
 struct Job {
-    /// Which of the wanted ledgers it is of.
+    /// The index of its ledger in the results.
     at: usize,
     /// The number of that ledger's chain.
     number: usize,
     places: Range<usize>,
 }
 
-/// Judges stretches on all processors. Whichever is ready first, they come out by ledger and place.
+/// Validates chunks on all processors. The results are sorted by ledger and position, whichever is
+/// ready first.
 fn judge(
     repository: &Repository,
     mut jobs: Vec<Job>,
     with: Shared<'_>,
 ) -> BTreeMap<(usize, usize), Piece> {
     let (packs, chains) = (Packs::new(repository.share()), &with.index.chains);
-    // By time, and not by ledgers: what leans on an entry is judged while that is still remembered.
+    // Sorted by time, not by ledger, so that an entry is still cached when entries that depend on
+    // it are validated.
     jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
     let judged = jobs.into_iter().par_bridge().filter_map(|job| {
         let (own, start) = (packs.fork(), job.places.start);
@@ -401,15 +411,16 @@ fn judge(
     judged.collect()
 }
 
-/// The packs that stretches are read from, opened anew after some of them: what was read of a pack counts as memory until it is closed,
-/// and an audit reads all there is.
+/// The packs that chunks are read from. They are reopened from time to time: what was read of a
+/// pack counts as memory until it is closed, and an audit reads everything.
 struct Packs {
     shared: repo::Shared,
-    /// The open ones, and by how many stretches they were used.
+    /// The open packs, and how many chunks used them.
     open: Mutex<(repo::Shared, usize)>,
 }
 
 impl Packs {
+    /// Opens the packs.
     fn new(shared: repo::Shared) -> Self {
         Self {
             open: Mutex::new((shared.apart(), 0)),
@@ -417,9 +428,9 @@ impl Packs {
         }
     }
 
-    /// A repository for one stretch.
+    /// Returns a repository for one chunk.
     fn fork(&self) -> Repository {
-        // A thread that panicked has left a whole handle.
+        // A panic cannot leave the handle half changed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.1 == STRETCHES {
             *open = (self.shared.apart(), 0);
@@ -429,7 +440,11 @@ impl Packs {
     }
 }
 
-/// The place of the first entry that is judged: the genesis is none, and what was audited before is not judged again.
+/// Returns the position of the first entry to validate, after the genesis and what was audited
+/// before.
+///
+/// # Errors
+/// The finding if the ledger no longer contains the tip that was audited before.
 fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, Finding> {
     match since.map(|since| (since, chain.place(*since))) {
         Some((since, None)) => {
@@ -446,7 +461,7 @@ fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, F
     }
 }
 
-/// The places of a chain's entries from one on, cut into stretches.
+/// Splits the entries of a chain, from a position on, into chunks.
 fn stretches(
     chain: &Chain,
     first: usize,
@@ -458,7 +473,7 @@ fn stretches(
         .map(move |start| start..end.min(start.saturating_add(length)))
 }
 
-/// When the stretch from this place begins, as its commit says.
+/// Returns the committer time at the start of a chunk.
 fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option<Time> {
     Some(
         repository
@@ -468,7 +483,7 @@ fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option
     )
 }
 
-/// A chain that does not begin where it must: then none of its entries is of this ledger.
+/// Returns a finding if the chain does not begin with the genesis of this project and ledger.
 fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<Finding> {
     let genesis = match project.genesis(repository, &chain.ledger) {
         Ok(genesis) => genesis,
@@ -490,7 +505,7 @@ fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<
     ))
 }
 
-/// A chain that breaks off: nothing can be told of what lies before.
+/// Returns a finding if the start of the chain cannot be read: the entries before it are unknown.
 fn gap(repository: &Repository, chain: &Chain) -> Option<Finding> {
     let error = repository.read_commit(chain.gap?.0).err()?;
     Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error))

@@ -1,8 +1,8 @@
-//! The notes against the ledgers: each line that they tell, and each that they should.
+//! Compares the notes with the ledgers: no line may be missing, changed or extra.
 //!
-//! The lines that the ledgers give are gathered while their entries are judged. Equal notes are told by the name of their blob, so that
-//! only those which differ are read. That they lag behind is no fault; what they tell must be so. What they tell of a ledger that can be
-//! read in part only cannot be told.
+//! The expected lines are collected while entries are validated. Notes are compared by blob id, so
+//! that only those that differ are read. Notes that are not up to date are no failure, but what
+//! they contain must be right. For a ledger that can only partly be read, the result is unknown.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,19 +23,19 @@ use crate::git::tree::{Found, Leaf};
 use crate::ledger::Tips;
 use crate::ledger::notes::NOTES;
 
-/// The largest note that is read to say how it differs.
+/// The largest note that is read to describe how it differs.
 const NOTE_LIMIT: usize = 64 * 1024 * 1024;
-/// The most notes.
+/// The maximum number of notes.
 const COUNT_LIMIT: usize = 10_000_000;
-/// How many lines of one note are told of; more are counted.
+/// How many differing lines of a note are reported; the rest is counted.
 const LINES: usize = 20;
 
-/// A line that a ledger gives to the note of a commit. Their order is that of the notes.
+/// A line that an entry adds to the note of a commit. Lines sort as they do in the notes.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Told {
     commit: CommitId,
     at: Time,
-    /// The ledger's number, which goes by its name.
+    /// The ledger's number, which follows the order of names.
     ledger: usize,
     place: usize,
     line: Box<str>,
@@ -62,7 +62,8 @@ pub(super) fn tell(
     }
 }
 
-/// What there is to say about the notes.
+/// Compares the notes with the expected lines, and returns what is wrong and what a reader should
+/// know.
 pub(super) fn check(
     repository: &Repository,
     index: &Index,
@@ -106,6 +107,7 @@ pub(super) fn check(
     (findings, remarks)
 }
 
+/// Creates a failure of the notes.
 fn wrong(detail: String) -> Finding {
     Finding {
         kind: Kind::Notes,
@@ -117,7 +119,7 @@ fn wrong(detail: String) -> Finding {
     }
 }
 
-/// What cannot be told of the notes: not all of what they rest on can be read.
+/// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
 fn open(detail: String) -> Finding {
     Finding {
         outcome: Outcome::Unknown,
@@ -125,7 +127,8 @@ fn open(detail: String) -> Finding {
     }
 }
 
-/// What is wrong with the notes, and whether they lag behind; `None` where there are none.
+/// Returns what is wrong with the notes, and whether they are behind the ledgers; `None` if there
+/// are no notes.
 fn compare(
     repository: &Repository,
     index: &Index,
@@ -146,7 +149,7 @@ fn compare(
             ends.insert(number, place);
         } else {
             findings.push(match index.holds(repository, ledger, *covered) {
-                // What a ledger may hold of which not all is here is no lie.
+                // It is no failure if the unread part of a ledger may contain it.
                 Err(error) if partly.contains(ledger) => Finding::error(Kind::Notes, None, &error),
                 _ => wrong(format!(
                     "they tell of {ledger} up to {}, which it does not hold",
@@ -168,7 +171,7 @@ fn compare(
     Ok(Some((findings, covers != *tips)))
 }
 
-/// The notes that are not what was told, which is in order.
+/// Returns a finding for each note that differs from the expected lines, which are sorted.
 fn differing(
     repository: &Repository,
     tree: Oid,
@@ -213,7 +216,8 @@ fn differing(
     Ok(findings)
 }
 
-/// What stands at each commit in the tree of the notes: one blob, where nobody played.
+/// Reads what is stored for each commit in the tree of the notes: one blob, unless the tree was
+/// tampered with.
 fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
     let shared = repository.share();
     let below = |(name, found): (String, Found)| match found {
@@ -239,7 +243,7 @@ fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<L
         .into_iter()
         .flatten()
     {
-        // What is named after no commit is no note, for git neither.
+        // Git, too, ignores a path that is no commit id.
         if let Ok(commit) = path.replace('/', "").parse() {
             stored.entry(commit).or_default().push(leaf);
         }
@@ -247,7 +251,7 @@ fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<L
     Ok(stored)
 }
 
-/// How a note differs, line by line.
+/// Returns how a note differs, line by line.
 fn how(
     repository: &Repository,
     commit: CommitId,
@@ -264,7 +268,7 @@ fn how(
         Err(error) => return vec![Finding::error(Kind::Notes, None, &error)],
     };
     let text = String::from_utf8_lossy(&bytes);
-    // How often each line is there more than it should be.
+    // How many more times each line is there than expected.
     let mut more: BTreeMap<&str, i64> = BTreeMap::new();
     text.lines()
         .for_each(|line| *more.entry(line).or_default() += 1);
@@ -272,7 +276,7 @@ fn how(
         .lines()
         .for_each(|line| *more.entry(line).or_default() -= 1);
     more.retain(|_, count| *count != 0);
-    // A line ends in the entry that it is about.
+    // A line ends with the entry that it is about.
     let unread = |line: &str| {
         let ledger = line
             .rsplit(' ')

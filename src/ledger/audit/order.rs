@@ -1,7 +1,9 @@
-//! The order among ledgers: what was done under an older policy must have been there when the next one was published.
+//! Checks the order among ledgers: entries made under an older policy must exist when the next
+//! policy is published.
 //!
-//! A publish names the tips of all environments' ledgers. An entry that says to have seen the policy before, and that no publish
-//! knew of, was added later by somebody who wished the older rules back.
+//! A publish names the tips of all environment ledgers. If an entry claims to have seen the
+//! previous policy but the next publish did not know the entry, someone added it later to evade the
+//! newer rules.
 
 use super::index::{Chain, Index};
 use super::{Audited, Finding, Kind, Remark, Special};
@@ -9,18 +11,19 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::ledger::Tips;
 
-/// What a publish says of the other ledgers.
+/// What a publish says about the other ledgers.
 #[derive(Debug, Clone)]
 pub(super) struct Publish {
-    /// Its place in the policy's ledger.
+    /// Its position in the policy ledger.
     pub place: usize,
     /// The tips that it names.
     pub seen: Tips,
-    /// The entries that it lets in although it had not seen them, in order.
+    /// The entries that it admits although it had not seen them, sorted.
     pub admits: Vec<EntryId>,
 }
 
-/// Adds a finding for each entry of an environment that is out of order, and a remark for each that is so with a publish's leave.
+/// Adds a finding for each entry of an environment that is out of order, or a remark if a publish
+/// admits it.
 pub(super) fn check(index: &Index, audited: &mut [Audited]) {
     let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else {
         return;
@@ -59,7 +62,7 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
     }
 }
 
-/// How far a publish has seen the ledger.
+/// Returns the position up to which a publish has seen the ledger.
 fn named(publish: &Publish, ledger: &LedgerName, chain: &Chain) -> Option<usize> {
     chain.place(*publish.seen.get(ledger)?)
 }
@@ -84,10 +87,12 @@ mod tests {
         }
     }
 
-    /// The stolen key of a removed person signs under the policy that still knew it: no clock gives that away, the order does.
+    /// A removed person's stolen key signs under the policy that still listed it. No clock reveals
+    /// that, but the order does.
     #[test]
     fn entries_under_an_older_policy() {
-        // The policy's ledger is 0 (genesis), 1 and 3 (published) and 2 between them (an approval, which also counts as a policy's tip).
+        // The policy ledger is 0 (genesis), 1 and 3 (publishes), and 2 between them (an approval,
+        // which also counts as a policy tip).
         let found = |prod: &[(u8, u8)], admits: &[u8]| {
             let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
             let chain = |name: &str, ids: Vec<EntryId>| {
@@ -149,7 +154,7 @@ mod tests {
             found(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]),
             (vec![], vec![id(12)])
         );
-        // A ledger that the publish did not name at all held nothing then.
+        // A ledger that the publish did not name was empty at that time.
         assert_eq!(found(&[(20, 1)], &[]), (vec![id(20)], vec![]));
     }
 }

@@ -1,6 +1,8 @@
-//! What is allowed and that a reader should know: broken glass, recovered policies, and what rests on keys that were taken away since.
+//! Collects what is allowed but worth knowing: break-glass deployments, recovered policies, and
+//! entries that depend on keys removed later.
 //!
-//! A retired key is no cause for a remark: what it signed still counts. A removed one was stolen, or may have been.
+//! A retired key causes no remark: what it signed still counts. A removed key was stolen, or may
+//! have been.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +17,19 @@ use crate::domain::name::{Label, Person};
 use crate::domain::policy::{Policy, PredicateType};
 use crate::domain::rules::Facts;
 
-/// How many entries of a ledger each person signed with a key that was removed, and the first of them.
+/// How many entries of a ledger each person signed with a key removed later, and the first of them.
 pub(super) type Removed = BTreeMap<Person, (usize, EntryId)>;
 
-/// What an entry is looked at with.
+/// The context in which entries are examined.
 pub(super) struct Reader<'a> {
     pub index: &'a Index,
-    /// The policy in force now; without one nothing is known of removed keys.
+    /// The policy in force now. Without it, removed keys are unknown.
     pub present: Option<&'a Policy>,
 }
 
 impl Reader<'_> {
-    /// The remarks on one entry, whose signature holds.
+    /// Returns the remarks on one entry with a valid signature. `then` is the policy that the entry
+    /// has seen.
     pub fn remarks(
         &self,
         id: EntryId,
@@ -37,7 +40,7 @@ impl Reader<'_> {
         let statement = entry.statement();
         let by = &statement.by;
         let mut texts: Vec<(Special, String)> = Vec::new();
-        // A finish repeats its start's reason, and is not told again.
+        // A finish repeats the reason of its start, so it is not reported again.
         if let Some(reason) = statement
             .deployment()
             .and_then(|it| it.break_glass.as_ref())
@@ -77,6 +80,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Describes an entry that a publish admits.
     fn admits(&self, admitted: EntryId) -> String {
         let holds = self
             .index
@@ -93,12 +97,14 @@ impl Reader<'_> {
         )
     }
 
+    /// Checks whether the policy in force no longer lists a key, not even as retired.
     fn gone(&self, key: &PublicKey) -> bool {
         self.present
             .is_some_and(|present| present.person_of_key(key).is_none())
     }
 
-    /// On whose word, given with a key that was removed since, the rules let an entry in.
+    /// Describes each approval, attestation and artifact that the entry needed and whose key was
+    /// removed later.
     fn leaned_on(
         &self,
         statement: &Statement,
@@ -114,7 +120,7 @@ impl Reader<'_> {
         let text = |what: &str, by: &Person| {
             format!("it went in on {what} of {by}, whose key was removed since")
         };
-        // Rules that somebody broke the glass for, or that a rollback need not pass, nobody's word was asked for.
+        // The rules that break-glass bypasses, or that a rollback need not pass, depend on nothing.
         let asked = |it: &&Deployment| {
             it.break_glass.is_none()
                 && matches!(it.kind, DeploymentKind::Deploy | DeploymentKind::Hotfix)
@@ -139,7 +145,7 @@ impl Reader<'_> {
     }
 }
 
-/// The approvals that an entry names.
+/// Returns the approvals that an entry names.
 fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f StoredEntry> {
     let Some(Ok(state)) = &facts.state else {
         return Vec::new();
@@ -175,7 +181,7 @@ fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f StoredEn
     named.map(|(_, _, kept)| &**kept).collect()
 }
 
-/// The attestations and artifacts that the environment asked for.
+/// Returns the attestations and artifacts that the environment required, each with its description.
 fn evidence<'f>(
     statement: &Statement,
     deployment: &Deployment,
@@ -189,7 +195,7 @@ fn evidence<'f>(
     };
     let mut found = Vec::new();
     for required in &rules.checks {
-        // Newest first: an older one of the same suite counts no more.
+        // Newest first: an older attestation of the same suite does not count.
         let mut suites: BTreeSet<Option<&Label>> = BTreeSet::new();
         for kept in evidence {
             let Action::Attestation(it) = &kept.statement.action else {
@@ -221,6 +227,7 @@ fn evidence<'f>(
     found
 }
 
+/// Checks whether an attestation has this predicate type.
 fn is_of(attestation: &Attestation, kind: &PredicateType) -> bool {
     attestation
         .predicate_type
@@ -229,7 +236,7 @@ fn is_of(attestation: &Attestation, kind: &PredicateType) -> bool {
         .is_ok_and(|it: PredicateType| it == *kind)
 }
 
-/// Whether the artifact is one that the deployment names, or had to have.
+/// Checks whether a deployment names or required this artifact.
 fn built(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
     let mut changed = deployment
         .changed()
@@ -244,7 +251,7 @@ fn built(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
     })
 }
 
-/// Tells of the entries that were signed with keys that were removed since: one remark a person.
+/// Adds a remark per person about entries signed with keys that were removed later.
 pub(super) fn removed_keys(audited: &mut Audited) {
     let ledger = audited.ledger.clone();
     for (person, (count, first)) in std::mem::take(&mut audited.ties.removed) {

@@ -1,6 +1,7 @@
 //! Why an entry was not written.
 //!
-//! A refusal, a remote that says no, and a push of which nobody knows are kept apart: a caller must never take one for another.
+//! The rules' refusal, the remote's refusal, and a push with an unknown outcome are separate
+//! variants: a caller must not confuse them.
 
 use super::TRIES;
 use crate::clock;
@@ -14,40 +15,40 @@ use crate::signing::sign::SignError;
 /// Why an entry was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The rules say no, or cannot tell.
+    /// The rules refuse the entry, or cannot decide.
     #[error("the rules do not allow it")]
     Refused(Box<Refusal>),
-    /// The remote said no, in its own words.
+    /// The remote refused; its messages.
     #[error("the remote refused the entry")]
     Rejected(Vec<String>),
-    /// The remote could not establish what its rules ask, in its own words, and let nothing in.
+    /// The remote could not decide and accepted nothing; its messages.
     #[error("the remote cannot tell whether the entry may go in")]
     Doubted(Vec<String>),
-    /// It may have been written, or not.
+    /// The outcome is unknown; git's messages.
     #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
     Unanswered(Vec<String>),
-    /// Git could not push, in its own words, and the entry is not there.
+    /// Git could not push, and the entry is not there; git's messages.
     #[error("git could not push the entry")]
     Unpushed(Vec<String>),
-    /// Others were always faster.
+    /// Other writers were always faster.
     #[error("the ledger moved {TRIES} times while this entry was being made")]
     Busy,
-    /// The remote's ledgers could not be fetched or not be believed.
+    /// The remote's ledgers could not be fetched or were not accepted.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// The statement breaks a bound or contradicts itself.
+    /// The statement exceeds a limit or contradicts itself.
     #[error(transparent)]
     Invalid(#[from] crate::domain::entry::InvalidError),
-    /// It could not be signed.
+    /// The entry could not be signed.
     #[error("the entry could not be signed")]
     Sign(#[from] SignError),
-    /// What was signed does not verify.
+    /// The new signature does not verify.
     #[error(transparent)]
     Verify(#[from] EntryError),
-    /// The entry that was just made does not read back.
+    /// The new entry cannot be parsed again.
     #[error(transparent)]
     Parse(#[from] crate::domain::entry::ParseError),
-    /// No randomness.
+    /// No random numbers are available.
     #[error(transparent)]
     Random(#[from] clock::RandomError),
     /// Git failed.
@@ -55,12 +56,12 @@ pub enum AppendError {
     Git(#[from] Error),
 }
 
-/// Why [`Writer::append`] stopped.
+/// Why [`Writer::append`] failed.
 #[derive(Debug)]
 pub enum Stopped<E> {
     /// The caller could not make its draft.
     Draft(E),
-    /// The draft was made, and not written.
+    /// The draft was made, but not written.
     Append(AppendError),
 }
 
@@ -70,11 +71,11 @@ impl<E, T: Into<AppendError>> From<T> for Stopped<E> {
     }
 }
 
-/// A refusal, with what was asked.
+/// A refused entry.
 #[derive(Debug)]
 pub struct Refusal {
     /// What would have been written.
     pub statement: Statement,
-    /// Why not.
+    /// The result of the rules.
     pub verdict: Verdict,
 }

@@ -1,6 +1,8 @@
-//! Pushes that came to no end: git, or the connection, broke off, and the entry was not there when this clone looked.
+//! Unconfirmed pushes: git or the connection broke off, and the entry was not there when this clone
+//! looked.
 //!
-//! The remote may still take it. So each is looked for again before another is signed: else the same would be written twice.
+//! The remote may still accept them. So each is looked for again before another one is signed:
+//! otherwise the same entry could be written twice.
 
 use super::{AppendError, Appended, Writer};
 use crate::domain::entry::Statement;
@@ -11,18 +13,19 @@ use crate::git::error::Error;
 use crate::ledger::Tips;
 use crate::ledger::sync::sync;
 
-/// An entry of which nobody has said what became of it: the remote may still be about to take it.
+/// An entry whose push was not confirmed. The remote may still accept it.
 pub(super) struct Unended {
     pub id: EntryId,
     pub statement: Statement,
     pub verdict: Verdict,
     pub messages: Vec<String>,
-    /// Whether the remote has it for certain, and only the answer is missing.
+    /// Whether the remote certainly received it, and only the answer is missing.
     pub sent: bool,
 }
 
 impl Writer<'_> {
-    /// Fetches what the remote has; gives the entry of an earlier try that has come in since.
+    /// Syncs with the remote, and returns the entry of an earlier try if it has been accepted
+    /// since.
     pub(super) fn look_again(
         &self,
         remote: &str,
@@ -37,7 +40,7 @@ impl Writer<'_> {
         Ok(self.arrived(ledger, &tips, unended)?)
     }
 
-    /// The entry of an earlier try that the ledger holds by now.
+    /// Returns the entry of an earlier try if the ledger now contains it.
     fn arrived(
         &self,
         ledger: &LedgerName,
@@ -76,7 +79,8 @@ impl Writer<'_> {
     }
 }
 
-/// Why nothing is tried any more: git could not push at all, or the remote has heard of an entry and may still take it.
+/// Returns the error for giving up: [`AppendError::Unanswered`] if the remote received an entry and
+/// may still accept it, otherwise [`AppendError::Unpushed`].
 pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
     let sent = unended.iter().any(|one| one.sent);
     let messages = unended

@@ -1,4 +1,4 @@
-//! Applies a deployment in the order of its components, and says how each ended.
+//! Applies a deployment in dependency order and reports how each component ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,27 +13,28 @@ use crate::run::graph::Graph;
 use crate::run::run_dirs::Site;
 use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
 
-/// Whether the run is still this program's: asked before each piece of work, on the caller's thread.
+/// Checks whether this program still owns the run. Called before each piece of work, on the
+/// caller's thread.
 pub type Ours<'a> = dyn FnMut() -> Result<(), Lost> + 'a;
 
-/// A component that was brought in.
+/// A component that was deployed or destroyed.
 struct Done {
     verification: VerificationResult,
-    /// Whether what others read of it may be another than before.
+    /// Whether its outputs, which other components read, may have changed.
     outputs: bool,
 }
 
-/// Why a component was not.
+/// Why a component was not deployed.
 enum Bad {
-    /// A step failed; whether it had been touched before.
+    /// A step failed. The flag tells whether the component had been touched.
     Broken(Broken, bool),
-    /// Its plan has changed since it was agreed to.
+    /// Its plan changed since it was accepted.
     Refused,
-    /// The run is not ours any more, or that cannot be told.
+    /// This program no longer owns the run, or that cannot be determined.
     Lost,
 }
 
-/// Carries the deployment out.
+/// Applies the deployment: changes first, then removals, then the rollback of what failed.
 pub fn apply(
     task: &Task<'_>,
     site: &Site<'_>,
@@ -58,7 +59,8 @@ pub fn apply(
         (foresight, &mut *ours),
         &mut report,
     );
-    // What the commit no longer has is taken away last, by those who are well: what comes may still need it until then.
+    // Removals come last and only if everything else succeeded: new components may still need the
+    // old ones until then.
     let well = fates.values().all(|fate| matches!(fate, Fate::Done(_)));
     if well {
         fates.extend(walk(
@@ -86,6 +88,7 @@ pub fn apply(
     report
 }
 
+/// Works through the components of a graph and returns how each ended.
 fn walk(
     (task, site): (&Task<'_>, &Site<'_>),
     graph: &Graph,
@@ -116,7 +119,7 @@ struct Applying<'a, 'o> {
     site: &'a Site<'a>,
     graph: &'a Graph,
     ours: &'a mut Ours<'o>,
-    /// The components whose outputs are another than when everything was planned.
+    /// The components whose outputs changed since the plans were made.
     fresh: BTreeSet<ComponentName>,
     failed: bool,
     report: &'a mut Report,
@@ -135,7 +138,7 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
             .ok_or_else(|| Bad::Broken(unready(None), false))?;
         let piece =
             piece(self.site, change).map_err(|error| Bad::Broken(unready(Some(&error)), false))?;
-        // Whatever lies at the place of its plan is nobody's whose plan is not known.
+        // Without a known plan, whatever is in the plan file must not be applied.
         let planned = matches!(self.task.plans.get(component), Some(Planned::Made(_)));
         let unplanned = !planned
             && self
@@ -174,7 +177,7 @@ impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
     }
 }
 
-/// Brings one component in. `anew`: what it was planned on has changed since.
+/// Deploys one component. If `anew`, makes its plan again, because what it is based on has changed.
 fn applied(
     (task, leave): (&Task<'_>, &Leave<'_, Done, Bad>),
     foresight: &dyn Foresight,
@@ -203,7 +206,7 @@ fn applied(
     let retries = crew.component(piece).map_or(0, |it| it.retries);
     let mut tries = 0;
     let is_empty = |made: &Option<Made>| made.as_ref().is_some_and(Made::is_empty);
-    // What was attempted has failed, whoever knows why it is not to be tried again.
+    // A component whose attempt failed counts as failed, whatever stops the next attempt.
     let still_ours = |failed: Option<&Broken>| {
         let bad = |bad: Option<Bad>| {
             failed.map_or(bad.unwrap_or(Bad::Lost), |it| Bad::Broken(it.clone(), true))
@@ -223,7 +226,7 @@ fn applied(
         }
         tries += 1;
         still_ours(Some(&broken))?;
-        // Never from an old plan: the attempt may have changed things.
+        // Never retry with an old plan: the failed attempt may have changed things.
         made = planned(true)?;
         if task.bound
             && made
@@ -238,13 +241,14 @@ fn applied(
         .verify(piece)
         .map_err(|broken| Bad::Broken(broken, true))?;
     let known = made.as_ref().and_then(Made::of_terraform);
-    // Of what another tool does, nobody can tell whether others will see it.
+    // Only terraform tells whether outputs changed. Any other tool is assumed to change them.
     Ok(Done {
         verification,
         outputs: touched && known.is_none_or(Terraform::outputs_changed),
     })
 }
 
+/// Removes one component.
 fn destroyed(task: &Task<'_>, piece: &Piece) -> Result<Done, Bad> {
     let gone = task.crew.destroy(piece);
     gone.map(|()| Done {
@@ -254,7 +258,7 @@ fn destroyed(task: &Task<'_>, piece: &Piece) -> Result<Done, Bad> {
     .map_err(|it| Bad::Broken(it, true))
 }
 
-/// How a component ended.
+/// Returns how a component ended.
 fn ended(
     change: &ComponentChange,
     fates: &BTreeMap<ComponentName, Fate<Done, Bad>>,
@@ -278,7 +282,8 @@ fn ended(
                 ..of(Outcome::Skipped)
             }
         }
-        // What rides along is as it was, and counts as this commit only if all of the commit is there.
+        // An unchanged component counts as deployed at this commit only if the whole commit was
+        // deployed.
         None => of(if well {
             Outcome::Unchanged
         } else {
@@ -287,7 +292,7 @@ fn ended(
     }
 }
 
-/// Brings back what failed, where the policy wants it and there is something good to go back to.
+/// Rolls back what failed, if the policy asks for it and there is a good release to return to.
 fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report: &mut Report) {
     let rules = task.crew.surroundings.rules;
     let failed = report
@@ -302,7 +307,7 @@ fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report:
         Rollback::All => matches!(it.outcome, Outcome::Failed | Outcome::Succeeded),
         Rollback::Manual => false,
     };
-    // What was to be taken away has nothing to go back to.
+    // A component to destroy has no release to return to.
     let comes = |it: &&RecordedResult| {
         changes(task.deployment).any(|change| change.target.component == it.component)
     };

@@ -1,4 +1,5 @@
-//! Brings components back to what ran well before: in reverse order, one attempt each, and never where that would destroy anything.
+//! Rolls components back to their last good release: in reverse order, with one attempt each, and
+//! never if that would destroy anything.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use crate::run::graph::Graph;
 use crate::run::run_dirs::Site;
 use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
 
-/// Brings these components of a deployment back, and says in the report how that ended.
+/// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn bring_back(
     (task, site): (&Task<'_>, &Site<'_>),
     wanted: &BTreeSet<ComponentName>,
@@ -47,7 +48,7 @@ pub(super) fn bring_back(
                 it.verification = VerificationResult::None;
             }
             Some(fate) => {
-                // One that had come in well is between the two now.
+                // A component that was deployed and then failed to go back is in neither state.
                 if it.outcome == Outcome::Succeeded
                     && matches!(fate, Fate::Failed(Left { touched: true, .. }))
                 {
@@ -71,14 +72,15 @@ pub(super) fn bring_back(
     }
 }
 
-/// Why a component was left as it is.
+/// Why a component was not rolled back.
 struct Left {
     why: String,
-    /// Whether something was tried.
+    /// Whether an attempt was made.
     touched: bool,
 }
 
 impl Left {
+    /// Makes the reason for a component that was not touched.
     fn alone(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
@@ -122,6 +124,7 @@ impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
     fn ended(&mut self, _: &ComponentName, _: &Result<(), Left>) {}
 }
 
+/// Rolls back one component.
 fn brought_back(task: &Task<'_>, piece: &Piece, leave: &Leave<'_, (), Left>) -> Result<(), Left> {
     let crew = task.crew;
     let made = crew

@@ -1,7 +1,8 @@
 //! Notices as structured `CloudEvents` 1.0 that carry `CDEvents` 0.5.1.
 //!
-//! A notice is one event about the run, and one more for each service that runs, or runs no more, because of it: what measures
-//! deployments listens to these. Where `CDEvents` has no word, the type is one of its custom ones, `dev.cdeventsx.gitdeploy-…`.
+//! A notice becomes one event about the run, and one for each service that starts or stops running
+//! because of it: tools that measure deployments read the latter. If `CDEvents` has no word for an
+//! event, its type is a custom one, `dev.cdeventsx.gitdeploy-…`.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,8 @@ use crate::domain::policy::Event;
 /// The media type of one event.
 pub(super) const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
 
-/// The event about the run, then those about services and the environment, each ready to be sent.
+/// Returns the event about the run, then those about services and the environment, each ready to be
+/// sent.
 pub(super) fn all(notice: &Notice) -> Vec<Vec<u8>> {
     let services = notice
         .components
@@ -25,7 +27,7 @@ pub(super) fn all(notice: &Notice) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The event about the run alone.
+/// Returns only the event about the run.
 pub(super) fn one(notice: &Notice) -> Vec<u8> {
     bytes(&whole(notice))
 }
@@ -34,6 +36,7 @@ fn bytes(event: &Value) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
+/// Builds the event about the run.
 fn whole(notice: &Notice) -> Value {
     let Notice {
         project,
@@ -84,7 +87,8 @@ fn whole(notice: &Notice) -> Value {
     event(notice, "", kind, &subject, &content, &notice.components)
 }
 
-/// What became of a component, as a service in its environment.
+/// Builds the event about a component, as a service in its environment. Returns `None` if the
+/// service did not change.
 fn service(notice: &Notice, part: &Part) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
         (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _)
@@ -114,7 +118,7 @@ fn service(notice: &Notice, part: &Part) -> Option<Value> {
     ))
 }
 
-/// An ephemeral environment that came or went.
+/// Builds the event about an ephemeral environment that was created or deleted.
 fn environment(notice: &Notice) -> Option<Value> {
     if notice.event != Event::Succeeded {
         return None;
@@ -139,7 +143,8 @@ fn environment(notice: &Notice) -> Option<Value> {
     Some(event(notice, "*", kind, name, &content, &[]))
 }
 
-/// What runs, as a package URL. After a rollback that is the commit from before, of which no artifact is known here.
+/// Returns the running component as a package URL. After a rollback that is the commit from before,
+/// whose artifact is not known here.
 fn package(notice: &Notice, part: &Part) -> String {
     let (commit, artifact) = match part.outcome {
         Some(Outcome::RolledBack) => (part.from.unwrap_or(part.commit), None),
@@ -154,11 +159,13 @@ fn package(notice: &Notice, part: &Part) -> String {
     )
 }
 
+/// Returns the source of the events: the project's environment.
 fn source(notice: &Notice) -> String {
     format!("/git-deploy/{}/{}", notice.project, notice.environment)
 }
 
-/// The envelope and the event in it. The id is the same whenever the same event is made; `of` tells apart those of one notice.
+/// Builds an event and its envelope. The same event always gets the same id. `of` distinguishes the
+/// events of one notice.
 fn event(
     notice: &Notice,
     of: &str,

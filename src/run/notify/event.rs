@@ -1,4 +1,5 @@
-//! What is told: one event of one deployment, whole, so that every form of message can be made from it alone.
+//! The content of a notification: one event of one deployment, with everything that any message
+//! format needs.
 
 use serde::Serialize;
 
@@ -11,48 +12,49 @@ use crate::domain::policy::Event;
 use crate::domain::text::{Description, Line, harmless};
 use crate::domain::time::Time;
 
-/// The most components of a message. What receives it may refuse what is larger than some 64 KB.
+/// The most components in a message. Receivers may refuse messages larger than about 64 KB.
 pub(super) const MOST: usize = 100;
-/// The most reasons.
+/// The most reasons in a message.
 const REASONS: usize = 10;
 
-/// An event and what is known of it; most of it may be unknown.
+/// An event and what is known about it. Most fields are optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What happened.
     pub event: Event,
-    /// When: by the clock of the run.
+    /// The time, from the clock of the run.
     pub time: Time,
     /// The project.
     pub project: ProjectName,
     /// The environment.
     pub environment: EnvName,
-    /// Why the deployment is made.
+    /// The kind of deployment.
     pub kind: DeploymentKind,
-    /// The commit that is deployed; none where an environment is taken down or about to expire.
+    /// The commit that is deployed. `None` if an environment is removed or about to expire.
     pub commit: Option<CommitId>,
-    /// The components that are to be changed; those that ride along need not be told.
+    /// The components that change. Unchanged ones are not reported.
     pub components: Vec<Part>,
-    /// Who deploys.
+    /// The person who deploys.
     pub by: Option<Person>,
-    /// What the deployment brings, in words.
+    /// The description of the deployment.
     pub description: Option<Description>,
     /// The change request it belongs to.
     pub change: Option<Line>,
-    /// Why it failed or was refused, and who is asked to approve it. Any text: it is made harmless.
+    /// Why it failed or was refused, or who is asked to approve it. Any text: it is made safe to
+    /// show.
     pub reasons: Vec<String>,
     /// The run.
     pub run: Option<RunId>,
     /// The entry that records the event.
     pub entry: Option<EntryId>,
-    /// Where the environment can be seen.
+    /// The URL of the environment.
     pub url: Option<String>,
     /// When the ephemeral environment ends.
     pub expires: Option<Time>,
 }
 
 impl Notice {
-    /// An event of which nothing more is known.
+    /// Makes a notice of an event without any details.
     pub fn new(event: Event, time: Time, project: ProjectName, environment: EnvName) -> Self {
         Self {
             event,
@@ -73,7 +75,7 @@ impl Notice {
         }
     }
 
-    /// The same about this deployment: its kind, what it changes, its description, change request and expiry.
+    /// Adds the deployment: its kind, changes, description, change request and expiry.
     #[must_use]
     pub fn about(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
@@ -89,7 +91,7 @@ impl Notice {
         self
     }
 
-    /// The same with how its components ended.
+    /// Adds how the components ended.
     #[must_use]
     pub fn ended(mut self, ended: &[ComponentResult]) -> Self {
         for part in &mut self.components {
@@ -101,7 +103,7 @@ impl Notice {
         self
     }
 
-    /// `prod: failed, catalogue at 2affccc97fa0, by ci`: one plain line.
+    /// Returns a one-line summary: `prod: failed, catalogue at 2affccc97fa0, by ci`.
     pub fn summary(&self) -> String {
         let (what, mut line) = (
             event_words(self.event, self.kind),
@@ -122,7 +124,8 @@ impl Notice {
         line
     }
 
-    /// An id that the same event keeps however often it is sent: of 128 bits, over all that is told.
+    /// Returns a 128-bit id over all of the content, so that an event keeps its id however often it
+    /// is sent.
     pub(super) fn id(&self) -> String {
         let bytes = format!("{}\0{self:?}", env!("CARGO_PKG_NAME"));
         Digest::sha256(bytes.as_bytes())
@@ -132,7 +135,7 @@ impl Notice {
             .collect()
     }
 
-    /// All of it for a message, bounded; with these components.
+    /// Returns the content for a message, bounded and with these components.
     pub(super) fn shown<'a>(&'a self, components: &'a [Part]) -> Shown<'a> {
         Shown {
             event: self.event,
@@ -154,13 +157,14 @@ impl Notice {
         }
     }
 
-    /// The reasons, made harmless and bounded.
+    /// Returns the reasons, made safe to show and bounded.
     pub(super) fn reasons(&self) -> Vec<String> {
         let line = |text: &String| harmless(text).chars().take(Line::LIMIT).collect();
         self.reasons.iter().take(REASONS).map(line).collect()
     }
 }
 
+/// Describes an event in a few words.
 fn event_words(event: Event, kind: DeploymentKind) -> String {
     let deployment = match kind {
         DeploymentKind::Deploy => "deployment",
@@ -181,15 +185,15 @@ fn event_words(event: Event, kind: DeploymentKind) -> String {
     }
 }
 
-/// One component of what is told.
+/// A component in a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// The component.
     pub component: ComponentName,
-    /// The commit it is to be at.
+    /// The commit that it is to run.
     pub commit: CommitId,
-    /// The commit that ran before; none where nothing did.
+    /// The commit that ran before, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
     /// Its version.
@@ -198,7 +202,7 @@ pub struct Part {
     /// The digest of its first artifact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Digest>,
-    /// What its plan says: `2 to add, 1 to change, 0 to destroy`.
+    /// A summary of its plan: `2 to add, 1 to change, 0 to destroy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Line>,
     /// How it ended.
@@ -221,7 +225,7 @@ impl From<&ComponentChange> for Part {
     }
 }
 
-/// What a message says of a notice.
+/// The content of a notice, as it is serialized into messages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown<'a> {

@@ -1,6 +1,7 @@
-//! One attempt to post a message to a webhook: the only place that speaks HTTP.
+//! Posts a message to a webhook, once. This is the only place that speaks HTTP.
 //!
-//! Errors are our own words, because the library's may quote the address, which may be a secret.
+//! Errors use our own words, because those of the library may contain the address, which may be a
+//! secret.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -15,10 +16,12 @@ use super::Failure;
 use crate::clock;
 use crate::domain::policy::WebhookUrl;
 
-/// Posts, and waits for the answer's head at most so long; its body is not read.
+/// Posts a message, and waits for the head of the response for at most `within`. The body of the
+/// response is not read.
 ///
-/// Redirects are never followed, as the `CloudEvents` webhook specification wants it. A proxy is taken from the environment
-/// (`HTTPS_PROXY`, `NO_PROXY` …), but for this machine itself; certificates are judged as the system does it.
+/// Redirects are never followed, as the `CloudEvents` webhook specification requires. The proxy
+/// comes from the environment (`HTTPS_PROXY`, `NO_PROXY` …), except for this machine. Certificates
+/// are checked as the system does it.
 pub(super) fn post(
     url: &WebhookUrl,
     media_type: &str,
@@ -54,7 +57,7 @@ pub(super) fn post(
     }
 }
 
-/// What an answer means.
+/// Turns a response into a result.
 fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
@@ -83,7 +86,7 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
     })
 }
 
-/// What `Retry-After` asks for: seconds, or a moment.
+/// Reads `Retry-After`: seconds or a time.
 fn wait(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {
@@ -96,12 +99,13 @@ fn wait(text: &str) -> Option<Duration> {
 
 const TLS: &str = "its certificate is not accepted, or TLS failed";
 
+/// Describes an error without the address.
 fn words(error: &ureq::Error, within: Duration) -> String {
     match error {
         ureq::Error::Timeout(_) => format!("no answer within {} s", within.as_secs_f32()),
-        // How rustls says that it does not trust the other side.
+        // This is how rustls reports an untrusted certificate.
         ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS.to_owned(),
-        // The system's own words: it never knew more than the host.
+        // An error of the system, which never contains more than the host.
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS.to_owned(),
@@ -119,7 +123,8 @@ fn words(error: &ureq::Error, within: Duration) -> String {
 mod tests {
     use super::*;
 
-    /// A service that asks for patience gets it, in both spellings; nonsense is no reason to wait.
+    /// A service that asks for a delay gets it, in both spellings. An invalid value does not delay
+    /// anything.
     #[test]
     fn retry_after() {
         assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));

@@ -1,6 +1,8 @@
-//! Notices as the message of Slack's incoming webhooks, which Mattermost, Rocket.Chat, Discord and others read, too.
+//! Notices as messages for Slack's incoming webhooks, which Mattermost, Rocket.Chat, Discord and
+//! others also read.
 //!
-//! Descriptions are anybody's words: they can neither make links nor call a channel's people.
+//! Descriptions are untrusted text: they can neither make links nor mention the members of a
+//! channel.
 
 use std::fmt::Write as _;
 
@@ -16,11 +18,12 @@ const LINE: usize = 300;
 /// The most components, and the most lines of description and of reasons.
 const LINES: usize = 20;
 
-/// The message, ready to be sent.
+/// Returns the message, ready to be sent.
 pub(super) fn message(notice: &Notice) -> Vec<u8> {
     json!({ "text": text(notice) }).to_string().into_bytes()
 }
 
+/// Builds the text of the message, up to the length limit.
 fn text(notice: &Notice) -> String {
     let mut lines = vec![format!("*{}*", escaped(&notice.summary()))];
     let mut extra: Vec<String> = Vec::new();
@@ -66,7 +69,7 @@ fn text(notice: &Notice) -> String {
     text
 }
 
-/// Adds the first few lines, and how many more there are.
+/// Adds the first lines, and how many more there are.
 fn few(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
     let all: Vec<String> = all.collect();
     let more = all.len().saturating_sub(LINES);
@@ -76,6 +79,7 @@ fn few(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
     }
 }
 
+/// Describes a component in one line.
 fn component(part: &Part) -> String {
     let mut line = format!("• {}", part.component);
     if let Some(version) = &part.version {
@@ -103,8 +107,8 @@ fn component(part: &Part) -> String {
     line
 }
 
-/// A text as Slack wants it: three characters escaped. A joiner after `@`, because some of those who read Slack's messages call everybody at
-/// a plain `@all`.
+/// Escapes a text for Slack: three characters, and a word joiner after `@`, because some programs
+/// that read Slack's messages notify everyone for a plain `@all`.
 fn escaped(text: &str) -> String {
     let cut: String = text.chars().take(LINE).collect();
     cut.replace('&', "&amp;")

@@ -1,4 +1,5 @@
-//! The thread and the queue of one of those who are told: in order, one message at a time, until it arrived or the run is over.
+//! The thread and the queue of one notification channel. Messages are sent in order, one at a time,
+//! until each has arrived or the run is over.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,18 +12,19 @@ use crate::clock::Deadline;
 use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
 use crate::domain::text::harmless;
 
-/// How often a command is tried: what it did before it failed it may do again.
+/// How often a command is tried. Few times, because a failed attempt may have had effects that a
+/// retry repeats.
 const COMMAND_ATTEMPTS: u32 = 3;
-/// The longest reason that is told, in characters.
+/// The longest reason that is reported, in characters.
 const REASON: usize = 300;
 
-/// One of those who are told.
+/// The worker of one channel.
 pub(super) struct Worker {
     to: String,
     shared: Arc<Shared>,
 }
 
-/// What the run and the thread have in common. The lock is never held while anything is sent.
+/// State shared by the run and the thread. The lock is never held while a message is sent.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -31,27 +33,27 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// What is to be told; the first is being tried.
+    /// The queue. The first message is being tried.
     waiting: VecDeque<Arc<Message>>,
-    /// How often the first was tried, and why that failed.
+    /// How often the first message was tried, and why that failed.
     attempts: u32,
     why: Option<String>,
-    /// What is given up.
+    /// The messages that were given up.
     lost: Vec<(Arc<Message>, u32, String)>,
-    /// Set when the run is over: after it nothing more is tried.
+    /// Set when the run is over. Nothing is tried after it.
     end: Option<Deadline>,
-    /// There is no thread: why.
+    /// Set if no thread could be started: the cause.
     dead: Option<String>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change to the state is whole before anything could panic.
+        // The state is complete at every point at which a thread could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
-        // A span too long for the clock is as good as an hour: every wait is in a loop.
+        // Every wait is in a loop, so a span that is too long for the clock can be cut to an hour.
         let longest = longest.min(Duration::from_secs(3_600));
         self.changed
             .wait_timeout(state, longest)
@@ -61,6 +63,7 @@ impl Shared {
 }
 
 impl Worker {
+    /// Starts the thread of a channel.
     pub(super) fn new(
         to: String,
         channel: Channel,
@@ -84,18 +87,19 @@ impl Worker {
         Self { to, shared }
     }
 
+    /// Queues a message.
     pub(super) fn send(&self, message: Message) {
         self.shared.lock().waiting.push_back(Arc::new(message));
         self.shared.changed.notify_all();
     }
 
-    /// The run is over: what is left may be tried until then. The first end counts.
+    /// Ends the queue: the remaining messages may be tried until `end`. Later calls have no effect.
     pub(super) fn end(&self, end: Deadline) {
         self.shared.lock().end.get_or_insert(end);
         self.shared.changed.notify_all();
     }
 
-    /// What could not be told, once all else is or the end has come.
+    /// Waits until the queue is empty or `end` has passed, and returns what was not delivered.
     pub(super) fn undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
         while state.dead.is_none() && !state.waiting.is_empty() && !end.passed() {
@@ -127,7 +131,7 @@ impl Worker {
     }
 }
 
-/// The life of the thread.
+/// Sends the queued messages until the run is over. This is the body of the thread.
 fn serve(shared: &Shared, sender: &mut Sender) {
     let (mut pause, mut hurried) = (sender.limits.pause, false);
     let mut state = shared.lock();
@@ -148,7 +152,7 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         drop(state);
         let result = sender.send(&message, within);
         state = shared.lock();
-        // The run gave up on it meanwhile.
+        // The run gave up on the message in the meantime.
         if !state
             .waiting
             .front()
@@ -170,7 +174,7 @@ fn serve(shared: &Shared, sender: &mut Sender) {
                 let (rested, cut) =
                     rest(shared, state, after.unwrap_or_default().max(pause), hurry);
                 (state, hurried) = (rested, hurried || cut);
-                // The little time at the end is used: the pauses begin anew.
+                // The pauses start over, to use the short time that is left at the end.
                 pause = if cut {
                     sender.limits.pause
                 } else {
@@ -190,7 +194,8 @@ fn serve(shared: &Shared, sender: &mut Sender) {
     }
 }
 
-/// A pause. When the run ends it may be cut short, for one more attempt: whether it was.
+/// Pauses between attempts. If `may_be_cut`, the pause ends early when the run ends. Returns
+/// whether that happened.
 fn rest<'a>(
     shared: &'a Shared,
     mut state: MutexGuard<'a, State>,
@@ -210,11 +215,12 @@ fn rest<'a>(
     }
 }
 
+/// Makes a reason safe to show and cuts it.
 fn shown(why: &str) -> String {
     harmless(why).chars().take(REASON).collect()
 }
 
-/// The way to one of those who are told.
+/// Sends messages to one channel.
 struct Sender {
     channel: Channel,
     commands: Arc<dyn Commands>,
@@ -224,6 +230,7 @@ struct Sender {
 }
 
 impl Sender {
+    /// Sends one message.
     fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
         let url = match &self.channel {
             Channel::Command(command) => {
@@ -243,7 +250,7 @@ impl Sender {
                 if self.url.is_none() {
                     self.url = Some(printed(&*self.commands, command)?);
                 }
-                // It was just put there.
+                // Set just above.
                 self.url
                     .as_ref()
                     .ok_or_else(|| Failure::later("no address"))?
@@ -252,12 +259,13 @@ impl Sender {
         post(url, message.media_type, &message.body, within)
     }
 
-    /// Whether so many attempts are enough.
+    /// Returns whether a command has had enough attempts. Webhooks are tried until the end.
     fn only_so_often(&self, attempts: u32) -> bool {
         matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
     }
 }
 
+/// Reads an address from the output of a command.
 fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
     let text = commands
         .secret(command)

@@ -1,7 +1,7 @@
-//! Blots secrets out of what a command prints, wherever its pieces begin and end.
+//! Masks secrets in the output of a command, however the output is split into chunks.
 //!
-//! A secret is looked for as it is, line by line, and in the spellings that programs commonly give it (see [`spellings`]). A command that
-//! spells it otherwise on purpose cannot be stopped from it.
+//! It looks for a secret itself, for its lines, and for the encodings that programs commonly apply
+//! (see [`spellings`]). It cannot stop a command that encodes a secret differently on purpose.
 
 mod spellings;
 
@@ -10,24 +10,24 @@ use aho_corasick::AhoCorasick;
 use crate::domain::text::{harmless, is_plain};
 use spellings::spellings;
 
-/// What stands where a secret was.
+/// Replaces a secret.
 pub const BLOT: &[u8] = b"***";
-/// How wide a tab is.
+/// Replaces a tab.
 const TAB: &str = "    ";
 
-/// What is blotted out.
+/// The secrets to mask.
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
     finder: Option<AhoCorasick>,
-    /// The longest thing that is looked for.
+    /// The length of the longest text that is looked for.
     longest: usize,
 }
 
 impl Mask {
-    /// Of these secrets; empty ones hide nothing.
+    /// Makes a mask of these secrets. Empty ones are ignored.
     ///
     /// # Errors
-    /// They are too large together to be looked for.
+    /// The secrets are too large to be searched for.
     pub fn new<'s>(
         secrets: impl IntoIterator<Item = &'s [u8]>,
     ) -> Result<Self, aho_corasick::BuildError> {
@@ -48,7 +48,7 @@ impl Mask {
 }
 
 impl Mask {
-    /// A text without the secrets.
+    /// Returns the text with all secrets replaced.
     pub fn over(&self, text: &str) -> String {
         let mut stream = Masked::new(self);
         let mut masked = stream.push(text.as_bytes());
@@ -56,8 +56,8 @@ impl Mask {
         String::from_utf8_lossy(&masked).into_owned()
     }
 
-    /// A line that a command printed, masked as it came, harmless to show: without escape sequences, tabs as spaces. It is masked again,
-    /// because what is taken out may have stood in the middle of a secret.
+    /// Returns a printed line that is safe to show: without escape sequences and with tabs as
+    /// spaces. The line is masked again, because removed characters may have split a secret.
     pub fn clean(&self, line: &[u8]) -> String {
         let plain = anstream::adapter::strip_bytes(line).into_vec();
         let plain = String::from_utf8_lossy(&plain).replace('\t', TAB);
@@ -73,17 +73,17 @@ impl Mask {
     }
 }
 
-/// One stream that is masked as it comes.
+/// Masks one stream chunk by chunk.
 #[derive(Debug)]
 pub struct Masked<'a> {
     mask: &'a Mask,
     held: Vec<u8>,
-    /// So much of what is held belongs to a secret for which a blot was given already.
+    /// How many of the held bytes belong to a secret that was already replaced.
     blotted: usize,
 }
 
 impl<'a> Masked<'a> {
-    /// A stream from its beginning.
+    /// Starts at the beginning of a stream.
     pub fn new(mask: &'a Mask) -> Self {
         Self {
             mask,
@@ -92,23 +92,25 @@ impl<'a> Masked<'a> {
         }
     }
 
-    /// Takes further bytes, and gives those before which no secret can begin any more.
+    /// Adds bytes, and returns the masked bytes up to the point at which an incomplete secret may
+    /// begin.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         if self.mask.finder.is_none() {
             return bytes.to_vec();
         }
         self.held.extend_from_slice(bytes);
-        // Whatever begins before this point lies wholly in what is held, and so does anything longer that begins there.
+        // A match that begins before this point, even the longest, lies within the held bytes.
         let safe = (self.held.len() + 1).saturating_sub(self.mask.longest);
         self.give(safe)
     }
 
-    /// The rest, at the end.
+    /// Returns the rest, at the end of the stream.
     pub fn finish(&mut self) -> Vec<u8> {
         self.give(self.held.len())
     }
 
-    /// Secrets may overlap, and so may the spellings of one: whatever any of them covers is blotted out.
+    /// Returns the bytes before `safe`, masked. Matches may overlap, because several secrets or
+    /// encodings of one may: everything that any of them covers is replaced.
     fn give(&mut self, safe: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
             return std::mem::take(&mut self.held);
@@ -148,7 +150,8 @@ mod tests {
         String::from_utf8(all).unwrap()
     }
 
-    /// The longest secret that begins somewhere is taken: a short one must not leave the rest of a long one behind.
+    /// The longest secret that begins at a point is masked: a short one must not leave the rest of
+    /// a long one.
     #[test]
     fn longest_first() {
         assert_eq!(
@@ -160,7 +163,7 @@ mod tests {
             "x *** y"
         );
         assert_eq!(masked(&[""], &[b"nothing"]), "nothing");
-        // Two that overlap leave no piece of either, however they come.
+        // Two overlapping secrets leave no part of either, however the output is split.
         let two = ["abcdXYZ1", "XYZ1efgh"];
         assert_eq!(masked(&two, &[b"x abcdXYZ1efgh y"]), "x *** y");
         assert_eq!(
@@ -169,7 +172,7 @@ mod tests {
         );
     }
 
-    /// The ways in which programs print a secret by themselves.
+    /// Secrets are also masked in the encodings that programs use on their own.
     #[test]
     fn spellings() {
         let key = "-----BEGIN-----\nc2VjcmV0IGtleQ\n-----END-----";
@@ -193,7 +196,7 @@ mod tests {
                 "https://x/?p=***&q"
             );
         }
-        // In what Go, PHP and Python make of a string, and in the trace of a shell.
+        // In strings of Go, PHP and Python, and in the trace of a shell.
         for sent in ["a\\u003cb\\u0026c/ü", "a<b&c\\/ü", "a<b&c/\\u00fc"] {
             assert_eq!(masked(&["a<b&c/ü"], &[sent.as_bytes()]), "***", "{sent}");
         }
@@ -201,17 +204,17 @@ mod tests {
             masked(&["it's"], &[b"+ curl -u 'it'\\''s'"]),
             "+ curl -u '***'"
         );
-        // In the middle of a header: only what is the secret's alone.
+        // In the middle of a header, only the part that belongs to the secret is masked.
         let header = STANDARD.encode("user:correct horse battery");
         assert_eq!(
             masked(&["correct horse battery"], &[header.as_bytes()]),
             "dXNlcjp***k="
         );
-        // A trailing newline more or less.
+        // With or without a newline at the end.
         assert_eq!(masked(&["hunter2 ok\r"], &[b"hunter2 ok"]), "***");
     }
 
-    /// What is taken out before anybody sees it may have hidden a secret.
+    /// Characters that are removed before output is shown may have split a secret.
     #[test]
     fn hidden() {
         let mask = Mask::new([&b"hunter2"[..]]).unwrap();
@@ -222,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the output is cut into pieces, the same comes out.
+        /// The result does not depend on how the output is split.
         #[test]
         fn pieces(text in "[abc]{0,40}", cuts in proptest::collection::vec(0usize..40, 0..8)) {
             let whole = masked(&["abca", "cc"], &[text.as_bytes()]);

@@ -1,4 +1,5 @@
-//! What becomes of what a command prints: a log that is bounded and harmless, the beginning and the end of it in memory, and a digest.
+//! Processes the output of a command: writes a bounded and safe log, keeps the beginning and the
+//! end in memory, and computes a digest.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -11,14 +12,14 @@ use super::mask::{Mask, Masked};
 use crate::domain::id::Digest;
 use crate::run::digest::digest;
 
-/// A log ends after so many bytes.
+/// The most bytes in a log.
 const LOG: u64 = 64 << 20;
-/// So many of the last lines.
+/// How many of the last lines are kept.
 const TAIL: usize = 20;
-/// A longer line is cut into several.
+/// The longest line, in bytes. Longer ones are split.
 const LINE: usize = 8 << 10;
 
-/// Which of its two outputs.
+/// One of a command's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -27,14 +28,14 @@ pub enum Stream {
     Err,
 }
 
-/// What a command printed, without its secrets.
+/// The output of a command, without its secrets.
 #[derive(Debug, Clone)]
 pub struct Printed {
-    /// The SHA-256 of all of standard output, secrets blotted out.
+    /// The SHA-256 of all of standard output, with secrets masked.
     pub digest: Digest,
-    /// The beginning of standard output, as much as was to be kept: for people see [`Printed::text`].
+    /// The beginning of standard output, up to the limit. To show it, use [`Printed::text`].
     pub head: Vec<u8>,
-    /// Whether there was more of it.
+    /// Whether there was more.
     pub cut: bool,
     /// The last lines of both outputs, at most 20.
     pub tail: Vec<String>,
@@ -42,7 +43,7 @@ pub struct Printed {
 }
 
 impl Printed {
-    /// The beginning of standard output, harmless to show.
+    /// Returns the beginning of standard output, safe to show.
     pub fn text(&self) -> String {
         let lines = self.head.split(|byte| *byte == b'\n');
         let lines: Vec<String> = lines
@@ -52,7 +53,7 @@ impl Printed {
     }
 }
 
-/// Takes what a command prints.
+/// Receives the output of a command.
 pub struct Output<'a> {
     job: Job<'a>,
     out: Lines<'a>,
@@ -86,15 +87,15 @@ impl<'a> Output<'a> {
         })
     }
 
-    /// Takes some bytes.
+    /// Adds some bytes.
     pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let masked = self.lines(stream).masked.push(bytes);
         self.masked(stream, &masked)?;
-        // Whoever wonders why a command takes so long looks into its log while it does.
+        // Flushed so that a person can follow the log while the command runs.
         self.log.as_mut().map_or(Ok(()), BufWriter::flush)
     }
 
-    /// What it was, at the end.
+    /// Ends the output and returns the result.
     pub(super) fn finish(mut self) -> io::Result<Printed> {
         for stream in [Stream::Out, Stream::Err] {
             let rest = self.lines(stream).masked.finish();
@@ -120,6 +121,7 @@ impl<'a> Output<'a> {
         })
     }
 
+    /// Returns the line splitter of a stream.
     fn lines(&mut self, stream: Stream) -> &mut Lines<'a> {
         match stream {
             Stream::Out => &mut self.out,
@@ -127,6 +129,7 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Adds masked bytes to the digest and the head, and splits them into lines.
     fn masked(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         if stream == Stream::Out {
             self.digest.update(bytes);
@@ -153,6 +156,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Passes on a complete line: to the observer, the tail and the log.
     fn line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
         if let Some(see) = self.job.line {
             see(stream, line);
@@ -178,7 +182,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// One stream, masked and cut into lines.
+/// One stream, masked and split into lines.
 struct Lines<'a> {
     masked: Masked<'a>,
     line: Vec<u8>,

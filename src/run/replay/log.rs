@@ -1,4 +1,4 @@
-//! A ledger as a replay needs it: where its deployments stand, and where it was at any moment.
+//! An index of a ledger for a replay: its deployments, and its tip at any time.
 
 use crate::domain::entry::HistoryRole;
 use crate::domain::id::EntryId;
@@ -6,16 +6,16 @@ use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::{Repository, Result};
 
-/// Where an entry stands.
+/// The position of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     /// Its commit.
     pub id: EntryId,
-    /// The commit before.
+    /// The commit before it.
     pub previous: EntryId,
 }
 
-/// The commits of one ledger, by what their messages say.
+/// The commits of one ledger, as their messages describe them.
 #[derive(Debug)]
 pub(super) struct Log {
     /// The deployments, newest first.
@@ -43,7 +43,7 @@ impl Log {
             if since.is_some_and(|since| at < since) {
                 break;
             }
-            // Whatever has a link has a parent.
+            // Every link has a parent.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
                 previous.filter(|_| mention.history_role() == HistoryRole::Request)
@@ -55,7 +55,7 @@ impl Log {
         Ok(log)
     }
 
-    /// Where the ledger was then; nowhere before its first entry.
+    /// Returns the ledger's tip at a time, or `None` before its first entry.
     pub fn tip_at(&self, time: Time) -> Option<EntryId> {
         let later = self.ends.partition_point(|(at, _)| *at > time);
         self.ends.get(later).map(|(_, id)| *id)

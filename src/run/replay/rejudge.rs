@@ -1,4 +1,4 @@
-//! One past deployment, as it was made, and as it would have been made under another policy.
+//! One past deployment, as it was made and as it would have been made under another policy.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -19,16 +19,17 @@ use crate::ledger::facts::Gatherer;
 use crate::ledger::{Project, StateReader, Tips};
 use crate::run::build_deployment;
 
-/// The policies that a deployment of then is judged by.
+/// The policies under which a past deployment is judged.
 pub(super) struct Policies {
-    /// The one that it was made under.
+    /// The one that was in force.
     then: Arc<Policy>,
-    /// The proposal, and the policy in force, over the files that belonged to each component then.
+    /// The proposal and the policy in force today, with the files of each component as they were at
+    /// the time.
     pub proposal: Policy,
     pub in_force: Policy,
 }
 
-/// Looks into the past; it belongs to one thread.
+/// Loads past deployments. Each thread has its own.
 pub(super) struct Past<'a> {
     repository: &'a Repository,
     project: &'a Project,
@@ -36,11 +37,12 @@ pub(super) struct Past<'a> {
     plan: &'a Plan<'a>,
     gatherer: Gatherer<'a>,
     states: StateReader<'a>,
-    /// By the entry that brought the policy of then into force.
+    /// By the entry that brought the past policy into force.
     policies: RefCell<HashMap<EntryId, Rc<Policies>>>,
 }
 
-/// Every tip here is one that an entry was at: nothing is to be walked.
+/// Answers whether `wanted` lies at or before `tip`: yes if they are equal, otherwise unknown. Tips
+/// are those that entries recorded, so no history is walked.
 fn order(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
     (tip == wanted).then_some(true)
 }
@@ -67,7 +69,7 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// A deployment, with what it met.
+    /// Loads a deployment with the chain, the state and the policies of its time.
     pub fn meet(&'a self, ledger: &LedgerName, place: Place) -> Result<Met<'a>> {
         let kept = self
             .repository
@@ -81,7 +83,7 @@ impl<'a> Past<'a> {
             tip: place.previous,
             sequence: statement.sequence.saturating_sub(1),
             at: before.committer_time,
-            // That it only moves forward was asked then.
+            // The rule that this only moves forward was checked at the time.
             seen: BTreeMap::new(),
         };
         let state = self
@@ -97,6 +99,7 @@ impl<'a> Past<'a> {
         })
     }
 
+    /// Returns the policies under which a statement is judged.
     fn policies(&self, statement: &Statement) -> Result<Rc<Policies>> {
         let missing = || {
             Error::corrupt(
@@ -130,7 +133,8 @@ impl<'a> Past<'a> {
         Ok(policies)
     }
 
-    /// Where all other ledgers were: what the decision of then read is what the entry says to have seen.
+    /// Returns the tips of all other ledgers at the time. For those that the decision read, it is
+    /// what the entry records as seen.
     fn tips(&self, statement: &Statement, then: &Policy) -> Tips {
         let read = reads(then, statement);
         let of = |(ledger, log): (&LedgerName, &Log)| {
@@ -146,7 +150,7 @@ impl<'a> Past<'a> {
     }
 }
 
-/// A deployment with what it met.
+/// A past deployment with the chain, the state and the policies of its time.
 pub(super) struct Met<'a> {
     past: &'a Past<'a>,
     pub statement: Statement,
@@ -156,12 +160,12 @@ pub(super) struct Met<'a> {
 }
 
 impl Met<'_> {
-    /// What the policy of then says of it.
+    /// Returns the verdict under the policy of the time.
     pub fn as_then(&self) -> Verdict {
         self.ask(&self.policies.then, self.statement.clone(), |_, _| None)
     }
 
-    /// What another policy says of it, made as that policy asks for.
+    /// Returns the verdict under another policy, for the deployment as that policy requires it.
     pub fn under(&self, policy: &Policy) -> Verdict {
         let mut statement = self.statement.clone();
         statement.seen = self.past.tips(&statement, &self.policies.then);
@@ -176,7 +180,7 @@ impl Met<'_> {
             foreign
         });
         for check in &mut verdict.checks {
-            // What to type is said to those who can still do something about it.
+            // It is too late to act on a suggestion.
             check.remedy = None;
             if silent && check.rule == Rule::UpToDate && check.outcome == Outcome::Fail {
                 *check = Check::unknown(
@@ -188,7 +192,7 @@ impl Met<'_> {
         verdict
     }
 
-    /// The same with no glass broken, where it was.
+    /// Returns the deployment without its break-glass, or `None` if it has none.
     pub fn unbroken(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
         statement.action.deployment_mut()?.break_glass.take()?;
@@ -206,7 +210,8 @@ impl Met<'_> {
         })
     }
 
-    /// Asks the rules of a policy, at the entry's own time, on what it has seen. `edit` may change the entry by the facts, or stop.
+    /// Evaluates the rules of a policy at the entry's own time, on what it has seen. `edit` may
+    /// change the entry according to the facts, or return a check that decides alone.
     fn ask(
         &self,
         policy: &Policy,
@@ -241,7 +246,8 @@ impl Met<'_> {
     }
 }
 
-/// Why nothing can be told: other files belong to a component than then, as to `rest` where a component comes or goes.
+/// Returns an unknown check if a component consists of other files now than at the time, for
+/// example those of `rest` after a component was added or removed.
 fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
     let deployment = statement
         .deployment()
@@ -251,7 +257,7 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
         .iter()
         .any(|change| !policy.knows(&change.target.component))
     {
-        // That alone is refused.
+        // Another rule refuses that.
         return None;
     }
     let differs = |target: &&Target| {
@@ -272,7 +278,7 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
     Some(Check::unknown(Rule::Content, why))
 }
 
-/// Names the versions and artifacts that a policy asks a deployment to name.
+/// Adds the versions and artifacts that the policy requires.
 fn complete(deployment: &mut Deployment, facts: &Facts) {
     if deployment.kind == DeploymentKind::Rollback {
         return;

@@ -1,4 +1,5 @@
-//! Whose files the repository's are, and who besides them can change what protects it; where its objects are.
+//! Checks who owns the repository's files, who else can change those that protect it, and where its
+//! objects are.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -6,7 +7,7 @@ use std::path::Path;
 
 use super::{About, Inspector, quoted};
 
-/// What decides about a push, below the folder that all worktrees share.
+/// The files and folders that decide about a push, in the folder that all worktrees share.
 const DECIDING: [&str; 8] = [
     "",
     "config",
@@ -17,22 +18,23 @@ const DECIDING: [&str; 8] = [
     "packed-refs",
     "info",
 ];
-/// Others than the owner and the group may write.
+/// The permission of all other users to write.
 const BY_OTHERS: u32 = 0o002;
-/// The group may write.
+/// The permission of the group to write.
 const BY_GROUP: u32 = 0o020;
-/// A repository with more than this in packs is slow to walk without a commit-graph, in bytes.
+/// The size of packs, in bytes, above which history is slow to walk without a commit-graph.
 const LARGE: u64 = 1 << 20;
-/// In such a folder each changes their own only.
+/// The flag of a folder in which users can change only their own files.
 const STICKY: u32 = 0o1000;
 
 impl Inspector<'_> {
+    /// Checks the files and folders that decide about a push.
     pub(super) fn files(&mut self) {
         let folder = self.repository.common_dir().to_owned();
         let Ok(own) = folder.metadata() else { return };
         for name in DECIDING {
             let path = folder.join(name);
-            // What is not there nobody can change.
+            // A missing file cannot be changed.
             if let Ok(metadata) = path.metadata() {
                 self.writable(&path, &metadata, &own);
             }
@@ -48,10 +50,10 @@ impl Inspector<'_> {
         }
     }
 
-    /// Says who else can change a file that decides about pushes.
+    /// Reports other users who can change a file that decides about pushes.
     pub(super) fn writable(&mut self, path: &Path, metadata: &Metadata, own: &Metadata) {
         let (mode, shown) = (metadata.mode(), quoted(path));
-        // A superuser's file is nobody's who pushes.
+        // A file of root is safe from pushers.
         if metadata.uid() != own.uid() && metadata.uid() != 0 {
             let what = format!(
                 "{} is another user's than the repository, with the number {}",
@@ -83,7 +85,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// Where the objects are, and what makes looking at them fast.
+    /// Checks where the objects are, and what makes reading them fast.
     pub(super) fn objects(&mut self) {
         let info = self.repository.common_dir().join("objects/info");
         let alternates = std::fs::read(info.join("alternates")).unwrap_or_default();
@@ -114,7 +116,8 @@ impl Inspector<'_> {
         }
     }
 
-    /// Whether it matters how the history is read: nothing that git has packed is all there is to a young repository.
+    /// Returns whether the repository is large enough for a commit-graph to matter. Without packs
+    /// it is not.
     fn is_large(&self) -> bool {
         let packs = std::fs::read_dir(self.repository.common_dir().join("objects/pack"));
         let sizes = packs

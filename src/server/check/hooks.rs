@@ -1,4 +1,5 @@
-//! The hooks: there, executable, ours, calling the right program, and the first to be called.
+//! Checks the hooks: they exist, are executable, are ours, call the right program, and are called
+//! first.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,13 +13,14 @@ use super::{About, Inspector, quoted};
 use crate::git;
 use crate::server::shim::kept;
 
-/// What every shim of ours says of itself.
+/// The mark of our shims.
 const OURS: &str = "# Part of git-deploy: ";
-/// The most that is read of a hook: a shim is far shorter.
+/// The most that is read of a hook, in bytes. A shim is far shorter.
 const LIMIT: u64 = 64 << 10;
 
 impl Inspector<'_> {
-    /// `carried_out`: git gives the updates of ledgers to proc-receive.
+    /// Checks the hooks of a repository. `carried_out` tells whether git hands the updates of
+    /// ledgers to proc-receive.
     pub(super) fn hooks(&mut self, carried_out: bool) -> git::Result<()> {
         let folder = self.hooks_folder()?;
         let own = self.repository.common_dir().to_owned();
@@ -40,7 +42,7 @@ impl Inspector<'_> {
         for name in ["pre-receive", second] {
             self.hook(&folder.join(name), name);
         }
-        // The others are not needed; where they are, they must not lead elsewhere.
+        // The other hooks are optional, but must not call another program.
         for name in ["post-receive", "reference-transaction"] {
             let path = folder.join(name);
             if matches!(contents(&path), Ok(Some(text)) if shim_program(&text, name).is_some()) {
@@ -57,7 +59,7 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// Where git looks for hooks, whoever said so.
+    /// Returns the folder in which git looks for hooks, after all configuration.
     pub(super) fn hooks_folder(&self) -> git::Result<PathBuf> {
         let mut path = self
             .repository
@@ -73,6 +75,7 @@ impl Inspector<'_> {
         Ok(start.join(OsString::from_vec(path)))
     }
 
+    /// Checks one hook.
     fn hook(&mut self, path: &Path, name: &str) {
         let text = match contents(path) {
             Ok(Some(text)) => text,
@@ -106,7 +109,7 @@ impl Inspector<'_> {
                 path.display()
             );
             let remedy = match name {
-                // Git calls one, and ours calls no other.
+                // Git calls only one proc-receive, and ours does not call another.
                 "proc-receive" => format!(
                     "mv {} {}.before && {}",
                     quoted(path),
@@ -133,7 +136,7 @@ impl Inspector<'_> {
         }
     }
 
-    /// Whether the program that a hook calls is this one.
+    /// Checks that the program that a hook calls is this one.
     fn calls(&mut self, hook: &Path, program: &str) {
         let hook = hook.display();
         let Some(file) = found(program) else {
@@ -179,7 +182,8 @@ impl Inspector<'_> {
     }
 }
 
-/// The program that a shim of ours calls; none for a hook of somebody else. It stands in the first line, or a shell is told.
+/// Returns the program that one of our shims calls, or `None` for another hook. The program is in
+/// the first line or in a shell command.
 pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(bytes)
         .ok()
@@ -205,7 +209,7 @@ pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
     Some(word.map_or_else(|| call.to_owned(), |word| word.replace(r"'\''", "'")))
 }
 
-/// The beginning of a hook; none if there is none.
+/// Reads the beginning of a hook, or `None` if there is no such file.
 fn contents(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
@@ -217,7 +221,7 @@ fn contents(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The file of a program, looked for in `PATH` unless its place is named.
+/// Finds the file of a program, in `PATH` unless it is a path.
 fn found(program: &str) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         path.metadata()
@@ -231,7 +235,7 @@ fn found(program: &str) -> Option<PathBuf> {
         .find(runs)
 }
 
-/// What a program calls itself: the first line of its answer to `--version`.
+/// Returns the first line that a program prints for `--version`.
 fn version(program: &Path) -> Option<String> {
     let output = Command::new(program)
         .arg("--version")
@@ -249,6 +253,7 @@ fn version(program: &Path) -> Option<String> {
     ))
 }
 
+/// Returns this program's version, as `--version` prints it.
 fn own_version() -> String {
     format!("git-deploy {}", env!("CARGO_PKG_VERSION"))
 }
@@ -257,7 +262,7 @@ fn own_version() -> String {
 mod tests {
     use super::shim_program;
 
-    /// Ours are told from others' and their program is read, whichever way it stands there.
+    /// Our shims are recognized and their program is found, in both forms.
     #[test]
     fn programs() {
         let program = |text: &str| shim_program(text.as_bytes(), "pre-receive");

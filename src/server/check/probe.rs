@@ -1,4 +1,5 @@
-//! A push that must be refused: of a made-up ledger that is no ledger at all. What it says is what counts; the rest is circumstance.
+//! Pushes a made-up ledger, which the hooks must refuse. The result of this push counts more than
+//! anything else that the check finds.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -11,25 +12,27 @@ use crate::git::temp_repo::Scratch;
 use crate::git::{self, PushOutcome, Repository};
 use crate::server::pkt_line;
 
-/// How our hooks begin what they say of a push that they refuse, and of one that they cannot judge.
+/// How our hooks begin the message about a push that they refuse, and about one that they cannot
+/// judge.
 const REFUSED: &str = "git-deploy: refused";
 const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy: cannot tell"];
 
-/// How the push ended.
+/// The result of the push.
 enum Answer {
     Accepted,
-    /// By our hook.
+    /// Our hook refused it.
     Refused,
-    /// Our hook was asked, and could not judge.
+    /// Our hook was called, but could not judge.
     Unjudged,
-    /// By something else, which said this.
+    /// Something else refused it, with this message.
     Elsewhere(String),
 }
 
 impl Inspector<'_> {
+    /// Pushes a made-up ledger and checks that our hooks refuse it and that nothing of it is left.
     pub(super) fn probe(&mut self, carried_out: bool) -> git::Result<()> {
         let scratch = Scratch::new(self.repository.hash_kind())?;
-        // Nobody has such an object, so one that is there afterwards is this.
+        // The object is unique, so if it exists afterwards, it came from this push.
         let nonce = RunId(clock::random().unwrap_or_default());
         let blob = scratch
             .repository
@@ -73,9 +76,9 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// What is there of the push. A ref is taken away again.
+    /// Returns what the push left in the repository. Deletes its ref.
     fn left(&self, blob: Oid, name: &str) -> git::Result<Option<&'static str>> {
-        // Opened anew: what is there now, not what was remembered.
+        // Opened again, to avoid cached data.
         let after = Repository::open(self.repository.git_dir())?;
         if after.read_ref(name)? == Some(blob) {
             after
@@ -88,7 +91,8 @@ impl Inspector<'_> {
         Ok(after.exists(blob).then_some("its object"))
     }
 
-    /// Whether proc-receive refuses by itself, as it must where pre-receive was lost. It is told of an update, as git tells it.
+    /// Returns whether proc-receive refuses on its own, as it must if pre-receive is missing. It is
+    /// called with an update as git would call it.
     fn refuses_alone(&self, blob: Oid, name: &str) -> bool {
         let Ok(folder) = self.hooks_folder() else {
             return false;
@@ -122,7 +126,7 @@ impl Inspector<'_> {
     }
 }
 
-/// Pushes, as anybody would who may push.
+/// Pushes an object, as any pusher could.
 fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Result<Answer> {
     let place = to.git_dir().to_string_lossy();
     Ok(match from.push_one(&place, blob, name, None)? {
@@ -148,7 +152,7 @@ fn push(from: &Repository, to: &Repository, blob: Oid, name: &str) -> git::Resul
     })
 }
 
-/// What a hook answers to these words, run as git runs it.
+/// Runs a hook as git runs it, with this input, and returns its output.
 fn run(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
     let mut command = Command::new(hook);
     command.env("GIT_DIR", ".").current_dir(git_dir);
@@ -158,7 +162,7 @@ fn run(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    // It answers only once it has read all, which is less than a pipe holds.
+    // The hook answers only after it has read everything, which is less than a pipe holds.
     child.stdin.take()?.write_all(said).ok()?;
     Some(child.wait_with_output().ok()?.stdout)
 }

@@ -1,14 +1,16 @@
-//! The refs: none that leads to another, none that no ledger has, none that changes what history says.
+//! Checks the refs: none is symbolic, none under `refs/deploy/` lacks a ledger, and none changes
+//! what history shows.
 
 use std::path::{Path, PathBuf};
 
 use super::{About, Inspector, quoted};
 use crate::git;
 
-/// The most that are told one by one.
+/// The most refs that are reported one by one.
 const TOLD: usize = 5;
 
 impl Inspector<'_> {
+    /// Checks the refs.
     pub(super) fn refs(&mut self) -> git::Result<()> {
         self.symbolic();
         if self.is_well(About::Refs)
@@ -74,7 +76,7 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// The names of the refs below a prefix, or of that name.
+    /// Lists the refs below a prefix, or the ref of that name.
     fn listed(&self, prefix: &str) -> git::Result<Vec<String>> {
         let listed = self
             .repository
@@ -90,7 +92,8 @@ impl Inspector<'_> {
             .collect())
     }
 
-    /// By files, because git lists no symbolic ref that leads nowhere yet.
+    /// Reports symbolic refs. Reads the files, because git does not list a symbolic ref whose
+    /// target does not exist yet.
     fn symbolic(&mut self) {
         let root = self.repository.common_dir().to_owned();
         let mut open: Vec<PathBuf> = ["refs/deploy", "refs/notes/deploy"]
@@ -132,7 +135,7 @@ impl Inspector<'_> {
     }
 }
 
-/// Whether a loose ref names another.
+/// Returns whether a loose ref is symbolic.
 fn leads(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"ref:"))
 }

@@ -1,4 +1,5 @@
-//! The configuration, whichever file says it: what the hooks need, and what would open a way around them.
+//! Checks the configuration from all files: the settings that the hooks need, and those that bypass
+//! them.
 
 use super::{About, Inspector};
 use crate::domain::id::PublicKey;
@@ -10,11 +11,11 @@ use crate::ledger::sync::PIN;
 use crate::server::settings::{ADMIN, RECOVERY, Settings};
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
-/// Since this version git knows proc-receive.
+/// The first version of git that calls proc-receive.
 const GIT: (u32, u32) = (2, 29);
 
 impl Inspector<'_> {
-    /// Whether git gives the updates of ledgers to proc-receive.
+    /// Checks all settings. Returns whether git hands the updates of ledgers to proc-receive.
     pub(super) fn settings(&mut self) -> git::Result<bool> {
         let carried_out = self.carried_out()?;
         self.owner()?;
@@ -27,6 +28,8 @@ impl Inspector<'_> {
         Ok(carried_out)
     }
 
+    /// Checks the setting that hands ledgers to proc-receive, unless our hook `update` stands in
+    /// for it.
     fn carried_out(&mut self) -> git::Result<bool> {
         let values = self.repository.config_strings(PROC_RECEIVE_REFS)?;
         let update = self.hooks_folder()?.join("update");
@@ -65,7 +68,7 @@ impl Inspector<'_> {
         Ok(true)
     }
 
-    /// Who may begin and recover the project, and whether the one that is there is that.
+    /// Checks who may begin and recover the project, and that the existing project agrees.
     fn owner(&mut self) -> git::Result<()> {
         let settings = match Settings::read(self.repository) {
             Ok(settings) => settings,
@@ -131,6 +134,7 @@ impl Inspector<'_> {
         Ok(())
     }
 
+    /// Checks that the notes are hidden from pushes and the ledgers are not.
     fn hidden(&mut self) -> git::Result<()> {
         let mut hidden = self.repository.config_strings("receive.hideRefs")?;
         hidden.extend(self.repository.config_strings("transfer.hideRefs")?);
@@ -158,7 +162,7 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// What was accepted stays, and what moved can be looked up.
+    /// Checks that accepted pushes survive a crash, and that reflogs exist.
     fn durable(&mut self) -> git::Result<()> {
         let logged = self.repository.config_string("core.logAllRefUpdates")?;
         if logged.as_deref() != Some("always") {
@@ -210,7 +214,7 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// What goes past the hooks, or makes them slow.
+    /// Checks settings that bypass the hooks or make them slow.
     fn around(&mut self) -> git::Result<()> {
         if self.repository.config_bool("core.commitGraph")? == Some(false) {
             let what = "core.commitGraph is off: each push reads the history commit by commit";
@@ -242,14 +246,14 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// The remotes, as those of a mirror, from which a fetch writes into `refs/deploy/`.
+    /// Returns the remotes, such as those of a mirror, whose fetch writes into `refs/deploy/`.
     fn fetched(&self) -> git::Result<Vec<(String, String)>> {
         let output = self
             .repository
             .git("config")
             .args(["--null", "--get-regexp", r"^remote\..*\.fetch$"])
             .run()?;
-        // 1: there is none.
+        // 1 means that there is none.
         let listed = if output.code == Some(1) {
             Vec::new()
         } else {
@@ -279,7 +283,7 @@ impl Inspector<'_> {
     }
 }
 
-/// The first two numbers of git's version.
+/// Returns the first two numbers of git's version.
 fn git_version(repository: &Repository) -> git::Result<Option<(u32, u32)>> {
     let text = repository.git("version").run()?.ok()?;
     let text = String::from_utf8_lossy(&text);

@@ -1,6 +1,6 @@
-//! What the types of `domain` look like in a document: their patterns and words, for the schemas.
+//! The JSON schemas of the types in `domain`: their patterns, words and descriptions.
 //!
-//! It stands here and not in `domain`, which need not know that there are documents.
+//! They are here because `domain` does not depend on documents.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::domain::plan::Action;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
-/// Types that are written as a text: the pattern and the meaning.
+/// Implements the schema of types that are written as a string, from a pattern and a description.
 macro_rules! text {
     ($($type:ident, $pattern:expr, $meaning:literal;)+) => {
         $(impl JsonSchema for $type {
@@ -28,10 +28,10 @@ macro_rules! text {
     };
 }
 
-/// An object's id: SHA-1 or SHA-256.
+/// The id of an object: SHA-1 or SHA-256.
 const OID: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
 
-/// The grammar of names, but for what git refuses in a ref.
+/// Returns the pattern of names. It does not cover endings that git refuses in refs.
 fn name() -> String {
     format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", MAX_LEN - 1)
 }
@@ -52,7 +52,8 @@ text! {
     Description, "^\\S", "A text of one or more lines.";
 }
 
-/// Enums of words, each with its meaning. A word that is missing here does not compile, and its spelling is that of `serde`.
+/// Implements the schema of enums, with a description for each word. A missing variant does not
+/// compile, and the spelling comes from `serde`.
 macro_rules! words {
     ($($type:ident = $name:literal, $about:literal: { $($variant:ident => $meaning:literal,)+ })+) => {
         $(impl JsonSchema for $type {

@@ -1,6 +1,8 @@
-//! What has changed between the plans of two runs: for whoever approved the earlier ones, as documents `git-deploy/plan/v1`.
+//! The differences between the plans of two runs, for people who approved the earlier plans. Both
+//! runs are documents `git-deploy/plan/v1`.
 //!
-//! Digests decide whether plans differ. The texts only explain it: two plans of the same may be printed in another order.
+//! The digests decide whether plans differ. The texts only explain the difference: two plans with
+//! the same effect may be printed in another order.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +15,19 @@ use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::view::json::name;
 
-/// The most bytes of an earlier document.
+/// The maximum size of an earlier document in bytes.
 const LIMIT: usize = 64 << 20;
-/// Longer texts are not compared line by line: it takes too long, and nobody reads it.
+/// Longer texts are not compared line by line: this takes too long, and the result is too long to
+/// read.
 const LINES: usize = 5_000;
 
-/// Why an earlier document says nothing about these plans.
+/// Why plans cannot be compared with an earlier document.
 #[derive(Debug, thiserror::Error)]
 pub enum DifferenceError {
-    /// More than is read.
+    /// The document is too large.
     #[error("it has {0} bytes; at most {LIMIT} are read")]
     TooLarge(usize),
-    /// Not such a document.
+    /// The document is not of this format.
     #[error("it is not a document of the kind git-deploy/plan/v1: {0}")]
     Json(#[from] serde_json::Error),
     /// A document of another kind.
@@ -41,7 +44,7 @@ pub enum DifferenceError {
 pub struct Since {
     /// The commit of the earlier plans.
     pub commit: CommitId,
-    /// The components whose plans differ; none where all plans are the same.
+    /// The components with different plans; empty if all plans are the same.
     pub differences: Vec<Difference>,
 }
 
@@ -51,15 +54,16 @@ pub struct Since {
 pub struct Difference {
     /// The component.
     pub component: ComponentName,
-    /// What kind of difference it is.
+    /// The kind of difference.
     pub how: How,
     /// The digest of the earlier plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
-    /// The digest of the present plan.
+    /// The digest of the new plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Digest>,
-    /// The difference of the printed texts as a unified diff; empty where only values differ that are not printed.
+    /// The difference of the texts as a unified diff; empty if only values differ that are not
+    /// printed.
     pub diff: String,
 }
 
@@ -67,15 +71,15 @@ pub struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum How {
-    /// There was none.
+    /// There was no plan before.
     Appeared,
-    /// There is none any more.
+    /// There is no plan any more.
     Vanished,
-    /// It is another one.
+    /// The plan is a different one.
     Changed,
 }
 
-/// What is read of an earlier document.
+/// The fields that are read from an earlier document.
 #[derive(Deserialize)]
 struct Earlier {
     environment: EnvName,
@@ -83,6 +87,7 @@ struct Earlier {
     components: Vec<EarlierComponent>,
 }
 
+/// The schema of a document, read before anything else.
 #[derive(Deserialize)]
 struct Kind {
     schema: String,
@@ -96,7 +101,8 @@ struct EarlierComponent {
     text: String,
 }
 
-/// The digests of the plans in an earlier document for this environment.
+/// Returns the digests of the plans in an earlier document for this environment. Fails if the
+/// document is too large, or of another kind or environment.
 pub fn digests(
     earlier: &[u8],
     environment: &EnvName,
@@ -109,6 +115,7 @@ pub fn digests(
         .collect())
 }
 
+/// Reads an earlier document and checks its kind and environment.
 fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
     if earlier.len() > LIMIT {
         return Err(DifferenceError::TooLarge(earlier.len()));
@@ -126,7 +133,8 @@ fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceErro
     Ok(earlier)
 }
 
-/// How these components' plans differ from those of an earlier document for the same environment.
+/// Compares the plans of these components with those of an earlier document for the same
+/// environment. Fails if the document is too large, or of another kind or environment.
 pub fn since(
     earlier: &[u8],
     environment: &EnvName,
@@ -178,6 +186,7 @@ pub fn since(
     })
 }
 
+/// Returns a unified diff of two texts.
 fn unified(old: &str, new: &str) -> String {
     if [old, new].iter().any(|text| text.lines().count() > LINES) {
         return format!("@@ more than {LINES} lines, which are not compared @@\n");

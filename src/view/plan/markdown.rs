@@ -1,7 +1,8 @@
-//! Plans as a change request shows them: one comment in the Markdown of GitHub, GitLab and Azure.
+//! Plans as a comment on a change request, in the Markdown of GitHub, GitLab and Azure.
 //!
-//! What strangers chose stands in code only, where nobody is mentioned, nothing is linked and no HTML is read: in a fence that is longer
-//! than any run of backticks in it, each line a space in, so that none is a forge's command; or in `<code>`, each sign escaped.
+//! Untrusted text appears only as code, where mentions, links and HTML have no effect. In a fence,
+//! the fence is longer than any run of backticks in the text, and each line is indented by one
+//! space, so that it is no command for the forge. In `<code>`, all punctuation is escaped.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,16 +11,16 @@ use super::{Change, Component, How, Plans, State, Terraform};
 use crate::domain::plan::Action;
 use crate::view::symbols::Mark;
 
-/// The most bytes of the whole. GitHub takes 65,536 characters.
+/// The maximum size of the comment in bytes. GitHub accepts 65,536 characters.
 pub const LIMIT: usize = 60_000;
-/// The most bytes of the table's rows.
+/// The maximum size of the table's rows in bytes.
 const ROWS: usize = 20_000;
-/// What is kept free for the remarks on what was cut.
+/// The size reserved for remarks about what was left out.
 const REMARKS: usize = 1_000;
-/// A part that would have less room than this for its text is left out.
+/// A section with less room than this for its text is left out.
 const LEAST: usize = 600;
 
-/// The comment. It has one heading, and is never longer than [`LIMIT`].
+/// Renders the comment. It has one heading and is never longer than [`LIMIT`].
 pub fn markdown(plans: &Plans) -> String {
     let mut all = format!(
         "## Plan for {} at {}\n\n",
@@ -42,7 +43,7 @@ pub fn markdown(plans: &Plans) -> String {
                 "{count} plans differ from those that were made of {commit}.\n"
             ),
         };
-        // What differs is read first.
+        // The differences come first.
         let differences = since.differences.iter().map(|it| Part {
             title: format!("{}: {}", code(it.component.as_str()), how(it.how)),
             language: "diff",
@@ -70,6 +71,7 @@ pub fn markdown(plans: &Plans) -> String {
     all
 }
 
+/// Returns a phrase for a kind of difference.
 fn how(how: How) -> &'static str {
     match how {
         How::Appeared => "has a plan, and had none",
@@ -78,6 +80,7 @@ fn how(how: How) -> &'static str {
     }
 }
 
+/// Writes a table with one row per component that would change.
 fn table(plans: &Plans, all: &mut String) {
     let (stays, moves): (Vec<&Component>, Vec<&Component>) = plans
         .components
@@ -127,16 +130,17 @@ fn table(plans: &Plans, all: &mut String) {
     };
 }
 
-/// A part that is folded away until somebody opens it.
+/// A collapsed section.
 struct Part<'a> {
     title: String,
     language: &'static str,
     text: Cow<'a, str>,
-    /// Whether its end says more than its beginning, as that of a failure does.
+    /// Whether the end matters more than the beginning, as in the output of a failed command.
     from_end: bool,
 }
 
 impl<'a> Part<'a> {
+    /// Creates the section of a component, or `None` if there is nothing to show.
     fn of(it: &'a Component) -> Option<Self> {
         let printed = it.text.as_deref().unwrap_or_default();
         let listed = it
@@ -157,17 +161,17 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// How many bytes it takes at most.
+    /// Returns the maximum size in bytes.
     fn len(&self) -> usize {
         self.frame() + self.text.len() + self.text.lines().count()
     }
 
-    /// The same of what is around its text.
+    /// Returns the maximum size of everything around the text.
     fn frame(&self) -> usize {
         self.title.len() + 2 * longest_run(&self.text) + 200
     }
 
-    /// Writes it in at most so many bytes, if that is more than its frame takes.
+    /// Writes the section in at most `share` bytes, which must be more than its frame takes.
     fn write(&self, share: usize, all: &mut String) {
         let (mut room, mut kept) = (share.saturating_sub(self.frame()), Vec::new());
         let lines: Vec<&str> = self.text.lines().collect();
@@ -187,7 +191,7 @@ impl<'a> Part<'a> {
             kept.reverse();
         }
         let fence = "`".repeat(longest_run(&self.text).max(2) + 1);
-        // A line of a difference begins with its sign.
+        // A line of a diff begins with its sign, so it needs no indentation.
         let margin = if self.language.is_empty() { " " } else { "" };
         let body: Vec<String> = kept
             .iter()
@@ -206,7 +210,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The resources that change, a line each. What is destroyed comes first: a long text is cut, and that must not be cut away.
+/// Lists the changed resources, one per line. Destroyed ones come first, so that shortening a long
+/// text does not remove them.
 fn listed(terraform: &Terraform) -> String {
     let destroys = |it: &&Change| matches!(it.action, Action::Destroy | Action::Replace);
     let (first, rest): (Vec<&Change>, Vec<&Change>) = terraform.changes.iter().partition(destroys);
@@ -217,7 +222,8 @@ fn listed(terraform: &Terraform) -> String {
     lines.collect::<Vec<_>>().concat()
 }
 
-/// How many bytes each part gets of this room: what it needs, or an equal share of what the smaller ones leave.
+/// Distributes the room in bytes: each section gets what it needs, or an equal share of what the
+/// smaller ones leave.
 fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..needs.len()).collect();
     order.sort_by_key(|at| needs[*at]);
@@ -229,6 +235,7 @@ fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
     shares
 }
 
+/// Returns the length of the longest run of backticks.
 fn longest_run(text: &str) -> usize {
     text.split(|character| character != '`')
         .map(str::len)
@@ -236,7 +243,7 @@ fn longest_run(text: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// A text in which no sign means anything.
+/// Returns a text as code, with all punctuation escaped.
 fn code(text: &str) -> String {
     let mut all = "<code>".to_owned();
     for character in text.chars() {

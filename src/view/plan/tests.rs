@@ -5,7 +5,8 @@ use super::*;
 
 const COMMIT: &str = "8f3c2a1caa05736482d4523166f70cb561afa111";
 const BEFORE: &str = "77aa001caa05736482d4523166f70cb561afa111";
-/// What a stranger may try: the end of a fence, a heading, a mention, HTML, a link, a forge's command, escapes, bidirectional marks.
+/// Hostile text: the end of a fence, a heading, a mention, HTML, a link, a forge's command,
+/// escapes, bidirectional marks.
 const HOSTILE: &str = "```\n````\n~~~\n# Approved\n@alice #1 <img src=x> </details> <!-- |\n/approve\n\u{1b}]0;x\u{7}\u{1b}[2J\
                        \u{202e}evil\u{2028}\r\n[x](https://e.example) www.e.example\n";
 
@@ -57,7 +58,7 @@ fn plans(components: Vec<Component>) -> Plans {
     }
 }
 
-/// Each thing that can be said of a component.
+/// Returns plans with every possible state of a component.
 fn sample() -> Plans {
     let change = |address: &str, actions: &[&str]| json!({ "address": address, "change": { "actions": actions } });
     let network = terraform(
@@ -118,7 +119,8 @@ fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// Who approves a plan reads this and nothing else: whatever it would do must be there, at any width.
+/// Checks the text on which approvers rely: it must show everything that a plan would do, at any
+/// width.
 #[test]
 fn on_a_terminal() {
     assert_snapshot!("text", plain(&text(&sample(), false, None)));
@@ -138,13 +140,13 @@ fn on_a_terminal() {
     );
 }
 
-/// What a change request shows.
+/// Checks the comment for a change request.
 #[test]
 fn on_a_change_request() {
     assert_snapshot!("markdown", markdown(&sample()));
 }
 
-/// A script reads this; the schema says what it may rely on.
+/// Checks the document against its schema, on which scripts rely.
 #[test]
 fn as_a_document() {
     let document = crate::view::json::document("plan", &sample()).unwrap();
@@ -153,7 +155,8 @@ fn as_a_document() {
     jsonschema::validate(&schema, &serde_json::from_str(&document).unwrap()).unwrap();
 }
 
-/// Whatever a plan command prints, it drives no terminal, mentions nobody, and ends neither its fence nor its part.
+/// Checks that output of a plan command cannot control a terminal, mention people, or end its fence
+/// or its section.
 #[test]
 fn hostile_text() {
     let failed = Planned::Failed {
@@ -191,7 +194,7 @@ fn hostile_text() {
         match fence {
             None if ticks >= 3 => fence = Some(ticks),
             None => outside.extend([line, "\n"]),
-            // A line of three spaces at most and enough of them ends a fence.
+            // Up to three spaces and enough backticks end a fence.
             Some(open)
                 if line
                     .trim_start()
@@ -218,7 +221,8 @@ fn hostile_text() {
     assert_eq!(cleaned(&"x".repeat(5_000)).chars().count(), 1_002);
 }
 
-/// A forge refuses a comment that is too long, so that nobody would see any plan: it is cut, and says so.
+/// Checks that a long comment is shortened, and says so: forges refuse long comments, and then no
+/// plan would be visible.
 #[test]
 fn long_comments() {
     let long = (0..5_000)
@@ -273,7 +277,7 @@ fn long_comments() {
     }
 }
 
-/// Who approved the earlier plans sees what became of them: digests decide, texts explain.
+/// Checks the differences from earlier plans: digests decide, texts explain.
 #[test]
 fn differences() {
     let mut same = text_plan("same", "printed in another order\n");

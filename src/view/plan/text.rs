@@ -1,4 +1,5 @@
-//! Plans on a terminal: a line a component, and below it what its plan changes, or all that the plan command printed.
+//! Plans on a terminal: one line per component, and below it what its plan changes, or the full
+//! output of the plan command.
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
@@ -8,12 +9,13 @@ use crate::domain::plan::Action;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
-/// More changes of a component than this are counted, not listed.
+/// A component with more changes than this shows only the number of the others.
 const LISTED: usize = 20;
-/// Names are lined up as far as this.
+/// The maximum width of the column of names.
 const LABEL: usize = 24;
 
-/// The text. `full` shows what the plan commands printed instead of what is known of the plans.
+/// Renders the text. With `full`, it shows the output of the plan commands instead of a list of
+/// changes.
 pub fn text(plans: &Plans, full: bool, width: Option<usize>) -> String {
     let bold = Style::new().bold();
     let title = format!(
@@ -54,6 +56,7 @@ pub fn text(plans: &Plans, full: bool, width: Option<usize>) -> String {
     lines.join("\n")
 }
 
+/// Renders the line of a component:
 /// `  ✓ api  1.4.1 → 1.4.2  77aa001 → 8f3c2a1  2 to add, 1 to change, 0 to destroy`
 fn line(it: &Component, label: usize, width: Option<usize>) -> Vec<String> {
     let mark = match it.state {
@@ -78,7 +81,8 @@ fn line(it: &Component, label: usize, width: Option<usize>) -> Vec<String> {
     )
 }
 
-/// What terraform would change; of other plans the beginning, and of a failure the end.
+/// Lists what a terraform plan changes. For other plans it shows the beginning of the output, and
+/// for a failure the end.
 fn known(it: &Component, width: Option<usize>) -> Vec<String> {
     let Some(terraform) = &it.terraform else {
         let mut lines = printed(it, width);
@@ -116,6 +120,7 @@ fn known(it: &Component, width: Option<usize>) -> Vec<String> {
     lines
 }
 
+/// Renders the line of a resource.
 fn change(it: &Change) -> String {
     let style = match it.action {
         Action::Destroy | Action::Replace => AnsiColor::Red.on_default(),
@@ -125,6 +130,7 @@ fn change(it: &Change) -> String {
     format!("    {style}{:>3}{style:#} {}", it.action.sign(), it.address)
 }
 
+/// Renders the output of the plan command.
 fn printed(it: &Component, width: Option<usize>) -> Vec<String> {
     let text = it.text.as_deref().unwrap_or_default();
     text.lines()
@@ -132,6 +138,7 @@ fn printed(it: &Component, width: Option<usize>) -> Vec<String> {
         .collect()
 }
 
+/// Renders the differences from earlier plans.
 fn differences(since: &Since, width: Option<usize>) -> Vec<String> {
     let commit = since.commit.0.prefix(7);
     if since.differences.is_empty() {

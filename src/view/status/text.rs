@@ -1,6 +1,7 @@
-//! The table of `git deploy status`, and what is said under it.
+//! The table of `git deploy status` and the remarks below it.
 //!
-//! Few components are shown one by one. Of many, those that are alike share a row, and what is unlike them comes first: that is the news.
+//! A few components are shown one by one. Of many, equal ones share a row, and the others come
+//! first because they are what the reader looks for.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,12 +17,13 @@ use crate::view::grouping::{counted, grouped};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
-/// Up to so many components each have a row of their own, unless all are alike.
+/// Up to this number, each component has its own row, unless all are equal.
 const FEW: usize = 8;
-/// So many that are alike share a row among many.
+/// A group of at least this size shares a row.
 const ALIKE: usize = 3;
 
-/// The table and what is to be said under it. `all` unfolds; `when` shows a moment.
+/// Renders the table and the remarks. `all` gives every component its own row; `when` formats a
+/// time.
 pub fn text(
     status: &Status,
     all: bool,
@@ -32,7 +34,7 @@ pub fn text(
         .branch
         .as_ref()
         .map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
-    // Where the terminal is narrow, rather a header says less than anything of the rows.
+    // On a narrow terminal the headers are shortened first, then the rows.
     let layouts = [
         (Some("Environment"), named.as_str()),
         (Some("Environment"), "BEHIND"),
@@ -53,7 +55,8 @@ pub fn text(
     table
 }
 
-/// The table; without a column for the environment, its name stands on a line of its own, above its rows.
+/// Builds the table. If there is no column for the environment, its name is on a separate line
+/// above its rows.
 fn table(
     status: &Status,
     environment: Option<&str>,
@@ -71,7 +74,8 @@ fn table(
         "By",
     ];
     let grouped = environment.is_none();
-    // Who it was and which version can be looked up; what is how is the news.
+    // The person and the version can be looked up elsewhere, so their columns give way first. The
+    // component and its state matter most.
     let (by, version, component, state) = if grouped { (5, 1, 0, 3) } else { (6, 2, 1, 4) };
     let table = if grouped {
         Table::indented(&headers[1..])
@@ -99,7 +103,7 @@ fn table(
     table
 }
 
-/// How old the news is: the last line of whatever was looked up without asking the remote.
+/// Returns a line with the age of the data, for output that was produced without fetching.
 pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
     let dim = Style::new().dimmed();
     let age = fetched.map_or_else(
@@ -109,6 +113,7 @@ pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
     format!("{dim}{age} · git deploy sync brings news{dim:#}")
 }
 
+/// Returns the rows of an environment.
 fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> Vec<[Cell; 8]> {
     let components: Vec<&Component> = environment.components.iter().collect();
     if components.is_empty() {
@@ -138,7 +143,7 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
         ));
     }
     for group in shared {
-        // The newest move tells since when all are as they are.
+        // The newest change tells since when all of the group are equal.
         let Some(newest) = group.iter().max_by_key(|it| it.since) else {
             continue;
         };
@@ -160,7 +165,7 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
     rows
 }
 
-/// The components that have a row of their own, and the groups that share one.
+/// Splits the components into those with their own row and the groups that share one.
 fn folded(components: Vec<&Component>) -> (Vec<&Component>, Vec<Vec<&Component>>) {
     let count = components.len();
     let mut groups: Vec<Vec<&Component>> = Vec::new();
@@ -182,7 +187,8 @@ fn folded(components: Vec<&Component>) -> (Vec<&Component>, Vec<Vec<&Component>>
     (single, shared)
 }
 
-/// How many commits a group lacks together; none where that is not known of each.
+/// Returns how many commits the components of a group lack together, or `None` if this is unknown
+/// for any of them.
 fn together(group: &[&Component]) -> Option<Behind> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
     let mut more = false;
@@ -196,7 +202,7 @@ fn together(group: &[&Component]) -> Option<Behind> {
     })
 }
 
-/// What makes two components look the same.
+/// Returns everything by which two components can differ in the table.
 fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
     (
         it.commit,
@@ -208,6 +214,7 @@ fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
     )
 }
 
+/// Returns the cells of one row.
 fn cells(
     name: Option<&str>,
     what: &str,
@@ -225,7 +232,8 @@ fn cells(
         Some(Behind { commits, more }) => Some(format!("{commits}{}", if more { "+" } else { "" })),
         None => it.commit.map(|_| "?".to_owned()),
     };
-    // The header names the branch of most; an environment's own stands beside its number.
+    // The header names the branch of most environments. An environment's own branch is next to its
+    // number.
     let branch = environment
         .branch
         .as_ref()
@@ -243,6 +251,7 @@ fn cells(
     ]
 }
 
+/// Returns the cell with the state.
 fn state(it: &Component) -> Cell {
     let to = it.to.as_deref().unwrap_or_default();
     let (text, style) = match it.state {
@@ -258,6 +267,7 @@ fn state(it: &Component) -> Cell {
     Cell::styled(format!("{text}{yanked}{locked}"), style)
 }
 
+/// Adds the remarks on an environment: locks, yanks, holds, undeclared components and the expiry.
 fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
     let yellow = AnsiColor::Yellow.on_default();

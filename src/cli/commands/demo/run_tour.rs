@@ -1,21 +1,22 @@
-//! The second act of the tour: a deployment that git-deploy carries out, one that fails and goes back by itself, and the end of an environment.
+//! The second part of the tour: a deployment that git-deploy runs, one that fails and is rolled
+//! back, and the end of an environment.
 //!
-//! It is played with the sample in `testdata/site`, whose commands serve a page on loopback.
+//! It uses the sample in `testdata/site`, whose commands serve a page on the loopback interface.
 
 use std::path::Path;
 
 use super::{End, Tour};
 use crate::cli::{Failure, Kind};
 
-/// The policy of the sample; what follows its first paragraph is added to the tour's.
+/// The sample's policy. The tour's policy gets all of it after the first paragraph.
 const POLICY: &str = include_str!("../../../../testdata/site/deploy.toml");
-/// The server of the sample.
+/// The sample's web server.
 const SITE: &str = include_str!("../../../../testdata/site/web/site.pl");
-/// How the first act's policy knows the component.
+/// The line that declares the component in the policy of the first part.
 const PLAIN: &str = "web = { paths = [\"web/**\"] }\n";
 
 impl Tour<'_> {
-    /// Plays it, where there is a perl.
+    /// Runs the second part. Skips it if Perl is not installed.
     pub(super) fn second_act(&self) -> Result<(), Failure> {
         self.chapter(
             "Second act: git-deploy carries deployments out itself, here for a change request",
@@ -43,7 +44,7 @@ impl Tour<'_> {
         self.deploy("alice", &["log", "pr-1"])
     }
 
-    /// Says in the policy how the page is deployed.
+    /// Publishes a policy with the commands that deploy the page.
     fn learn(&self) -> Result<(), Failure> {
         let sites = self.root.join("sites");
         let sites = sites

@@ -1,4 +1,4 @@
-//! `git deploy policy test`: what a proposed policy would have said of every past deployment.
+//! `git deploy policy test`: checks every past deployment against a proposed policy.
 
 use clap::builder::RangedU64ValueParser;
 
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Test {
     number: usize,
 }
 
-/// A moment as people name it.
+/// Parses a span back from now, a day or a time.
 fn since(text: &str) -> Result<Time, String> {
     let span = || {
         text.parse::<Span>()
@@ -48,7 +48,8 @@ fn since(text: &str) -> Result<Time, String> {
         .ok_or_else(|| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
 }
 
-/// Replays, and prints what differs.
+/// Replays past deployments under the proposed policy, prints the differences, and fails if one
+/// would have been refused.
 pub(super) fn run(args: &Test, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
     let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
     let plan = Plan {
@@ -141,7 +142,8 @@ fn count(count: replay::Count) -> view::Count {
     }
 }
 
-/// An environment as either policy writes it; a ledger may be of one that is gone from both.
+/// Returns the name of the environment as either policy writes it, or the ledger's name if neither
+/// has it any more.
 fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
     let known = in_force
         .of_ledger(ledger)
@@ -152,7 +154,7 @@ fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
     )
 }
 
-/// The components of both whose files differ.
+/// Lists the components that are in both policies with different paths.
 fn other_files(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
     let differs = |name: &&ComponentName| {
         let files = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());

@@ -1,7 +1,8 @@
-//! `git-deploy server adopt`: a repository that moved here, or that was nobody's server yet, becomes one with the ledgers that it has.
+//! `git-deploy server adopt`: turns a repository that already has ledgers into a server.
 //!
-//! A server judges what is pushed by its own clock, and so takes no old entries. What is here already is audited from its root of trust
-//! instead, and only then guarded: there is no other way around the clock.
+//! A server judges pushes by its own clock and therefore accepts no old entries by push. Ledgers
+//! that are already there are audited from their root of trust instead, and the hooks are installed
+//! only if the audit finds nothing.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,26 +34,26 @@ pub(in crate::cli) struct Adopt {
     root: Option<EntryId>,
 }
 
-/// What was found, and installed.
+/// The result of the audit and of the installation.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Adopted<'a> {
-    /// The repository, as it was named.
+    /// The repository as it was named.
     repository: String,
     /// The project.
     project: EntryId,
-    /// Whether the audit found nothing, and the hooks are installed.
+    /// Whether the audit found nothing and the hooks are installed.
     guarded: bool,
-    /// What the audit found.
+    /// The result of the audit.
     audit: &'a Audit,
-    /// What was seen to; nothing where the audit found something.
+    /// The steps of the installation; empty if the audit found something.
     steps: Vec<StepDocument<'a>>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
 }
 
-/// Audits, and installs.
+/// Audits the ledgers and, if there are no findings, installs the hooks.
 pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
     let path = args.init.repository.display();
     let repository = open(&args.init.repository).map_err(|error| match error {
@@ -152,7 +153,11 @@ pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// The project that the ledgers are of, which must be the one that the owner means.
+/// Returns the project of the ledgers.
+///
+/// # Errors
+///
+/// Fails unless it is the project of `--root` or the pinned one.
 fn pinned(args: &Adopt, repository: &Repository, tips: &Tips) -> Result<Project, Failure> {
     let path = args.init.repository.display();
     let known = repository
@@ -188,10 +193,10 @@ fn pinned(args: &Adopt, repository: &Repository, tips: &Tips) -> Result<Project,
     Ok(project)
 }
 
-/// Every ledger and the notes, whatever the copy's own configuration says.
+/// Audits every ledger and the notes, regardless of the copy's own configuration.
 fn audited(repository: &Repository, tips: &Tips, project: &Project) -> Audit {
     let mut ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
-    // The policy's first.
+    // The policy's ledger comes first.
     ledgers.sort_by_key(|ledger| !ledger.is_policy());
     let progress = Progress::new();
     let since = std::collections::BTreeMap::new();
@@ -213,7 +218,7 @@ fn audited(repository: &Repository, tips: &Tips, project: &Project) -> Audit {
     }
 }
 
-/// Installs the hooks, with the root keys as admins, and pins the project.
+/// Installs the hooks with the project's root keys as admins, and pins the project.
 fn guard(args: &Adopt, repository: &Repository, project: &Project) -> Result<Vec<Step>, Failure> {
     let mut admins = args.init.admins.clone();
     admins.extend(

@@ -23,7 +23,7 @@ pub(in crate::cli) struct Check {
     repository: PathBuf,
 }
 
-/// Looks, and prints what was found.
+/// Checks the repository, prints the findings, and fails if it is not protected.
 pub(super) fn run(args: &Check, context: &Context) -> Result<(), Failure> {
     let program = std::env::current_exe().or_fail(
         Kind::CannotTell,

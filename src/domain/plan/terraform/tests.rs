@@ -18,7 +18,8 @@ fn change(address: &str, actions: &[&str]) -> Value {
     json!({ "address": address, "change": { "actions": actions, "before": { "password": "hunter2" } } })
 }
 
-/// A rollback goes on only where nothing would be destroyed, and an empty plan is not applied: each kind of action must count.
+/// Checks that each kind of action counts: a rollback continues only if nothing would be destroyed,
+/// and an empty plan is not applied.
 #[test]
 fn actions() {
     let all = [
@@ -85,7 +86,8 @@ fn actions() {
     }
 }
 
-/// An apply that failed half-way leaves tainted resources: a rollback must be able to replace those, and nothing that may be in use.
+/// Checks tainted resources, which a half-finished apply leaves: a rollback must be able to replace
+/// them, but nothing that may be in use.
 #[test]
 fn tainted() {
     let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
@@ -111,7 +113,7 @@ fn tainted() {
     );
 }
 
-/// Only what terraform calls no changes may be left unapplied.
+/// Checks that only a plan that terraform calls empty counts as empty.
 #[test]
 fn emptiness() {
     let same = json!([change("a.same", &["no-op"])]);
@@ -143,7 +145,7 @@ fn emptiness() {
     assert!(!with("action_invocations", json!([{}])).is_empty());
 }
 
-/// A plan that cannot be judged is no plan.
+/// Checks that a plan is refused if its effect is not fully known.
 #[test]
 fn refused() {
     let with = |key: &str, value: Value| {
@@ -197,7 +199,8 @@ fn refused() {
     }
 }
 
-/// Approvals bind the digest: equal for equal plans, and no value may change without it.
+/// Checks the digest that approvals bind: it is equal for equal plans, and every changed value
+/// changes it.
 #[test]
 fn digests() {
     let of = |text: &str| Terraform::read(text.as_bytes()).unwrap().digest().clone();
@@ -232,7 +235,7 @@ fn digests() {
     }
 }
 
-/// Addresses come from the code of strangers, and may hold what a secret holds.
+/// Checks that addresses are sanitized and masked: they are untrusted and may contain secrets.
 #[test]
 fn hostile_addresses() {
     let address = format!("a.b[\"\u{1b}[2J\u{202e}{}\"]", "x".repeat(10_000));
@@ -246,7 +249,8 @@ fn hostile_addresses() {
     assert!(!masked.changes()[0].address.contains("xxx"));
 }
 
-/// What is applied with `terraform apply` must not be taken for one of its plans, nor the other way round.
+/// Checks that saved terraform plans are recognized, and nothing else: `terraform apply` must get
+/// only its own plans.
 #[test]
 fn saved_plans() {
     let header = |signature: &[u8], length: u8, name: &[u8]| {

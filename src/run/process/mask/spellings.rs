@@ -1,23 +1,26 @@
-//! The ways in which programs print a secret without meaning to hide it: its lines, quoted for JSON, a URL or a shell, in base64.
+//! The encodings in which programs print a secret without meaning to hide it: its lines, quoted for
+//! JSON, a URL or a shell, and base64.
 //!
-//! Each of them is a text of its own that is looked for; what is too short to tell apart from other text is not.
+//! Each is a text to look for. Texts that are too short to tell from other output are left out.
 
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// Parts of a secret are looked for by themselves from this length on: `{` and `-----` are not.
+/// The shortest part of a secret that is looked for on its own. Shorter parts such as `{` and
+/// `-----` occur elsewhere.
 const PART: usize = 8;
-/// How many bytes a line of base64 holds: with 76 columns, as MIME and `base64` have it, and with 64, as PEM and `openssl` have it.
+/// How many bytes a line of base64 encodes: 57 with 76 columns, as in MIME and `base64`, and 48
+/// with 64 columns, as in PEM and `openssl`.
 const FOLDS: [usize; 2] = [57, 48];
 
-/// All texts that give the secret away.
+/// Returns all texts that reveal the secret.
 pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let lines = secret
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(|line| line.len() >= PART);
-    // Programs drop white space at the ends of what they read.
+    // Programs often strip white space from the ends of what they read.
     let plain: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
     let mut all: Vec<Vec<u8>> = Vec::new();
     for plain in plain {
@@ -32,7 +35,8 @@ pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// As a JSON string: plainly; as Go does, with HTML in mind; with a slash escaped; and in ASCII alone.
+/// Returns the text inside a JSON string: plain, as Go writes it for HTML, with escaped slashes,
+/// and in ASCII only.
 fn in_json(text: &str) -> Vec<Vec<u8>> {
     let quoted = serde_json::Value::from(text).to_string();
     let plain = quoted
@@ -57,7 +61,7 @@ fn in_json(text: &str) -> Vec<Vec<u8>> {
         .into()
 }
 
-/// As `set -x` and the like show a word with a quote in it.
+/// Returns the text as `set -x` and similar tools show a word that contains a quote.
 fn in_shells(text: &str) -> Vec<Vec<u8>> {
     if !text.contains('\'') {
         return Vec::new();
@@ -67,8 +71,8 @@ fn in_shells(text: &str) -> Vec<Vec<u8>> {
         .into()
 }
 
-/// Percent-encoded: all but the unreserved characters of RFC 3986, in capitals or not; with a space as a form has it; with the slash left; and as
-/// JavaScript does it.
+/// Returns percent-encoded forms: all but the unreserved characters of RFC 3986, in upper and lower
+/// case, with a space as in forms, with slashes kept, and as JavaScript encodes.
 fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
     let encoded = |kept: &[u8], space: &str, small: bool| -> Vec<u8> {
         let one = |byte: &u8| match byte {
@@ -89,7 +93,8 @@ fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-/// In base64: alone, folded into lines, and in the middle of something longer, as in the header of a request.
+/// Returns base64 forms: alone, folded into lines, and in the middle of a longer text, such as the
+/// header of a request.
 fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
     let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
         .map(|it| it.encode(plain))
@@ -113,10 +118,11 @@ fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
     all.into_iter().map(String::into_bytes).collect()
 }
 
-/// The letters of base64 that are the secret's alone, where so many bytes (modulo 3) come before it and anything may follow.
+/// Returns the base64 characters that depend on the secret alone if `before` bytes (modulo 3) come
+/// before it and anything follows.
 fn inner(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
     let text = engine.encode([&[0; 2][..before], plain].concat());
-    // Six bits a letter: those of the bytes before reach into the next one.
+    // A character has six bits. Bits of the bytes before reach into the next character.
     let (first, end) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);
     text.get(first..end).unwrap_or_default().to_owned()
 }
