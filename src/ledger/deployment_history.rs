@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::facts::History;
 use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
-use crate::domain::history::{History as Past, Stay};
+use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
@@ -17,7 +17,7 @@ use crate::git::error::Result;
 /// to the success that deployed a content which `commit` left unchanged.
 ///
 /// `member` is the environment if the ledger belongs to a pattern.
-pub fn deeds_since(
+pub fn entries_since(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
@@ -64,12 +64,12 @@ pub fn deeds_since(
 ///
 /// `judge` gets each period with what the entries since its start tell about it, newest first, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.
-pub fn newest_good<T>(
+pub fn find_newest_accepted<T>(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     components: BTreeSet<ComponentName>,
-    judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
+    judge: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
     let mut open: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
@@ -104,7 +104,7 @@ pub fn newest_good<T>(
                 continue;
             }
             // Newest first: a rollback to an older success starts a period newer than that success.
-            for stay in Past::read(component, entries).stays.iter().rev() {
+            for stay in Past::read(component, entries).run_periods.iter().rev() {
                 if let Some(good) = judge(component, stay)? {
                     found.insert(component.clone(), good);
                     break;

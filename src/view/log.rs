@@ -16,9 +16,9 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Log {
+pub struct LogPage {
     /// The entries, newest first.
-    pub entries: Vec<Event>,
+    pub entries: Vec<LogEntry>,
     /// Whether there are older entries that were not requested.
     pub more: bool,
 }
@@ -26,7 +26,7 @@ pub struct Log {
 /// One entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct LogEntry {
     /// The ledger commit.
     pub entry: EntryId,
     /// Its ledger.
@@ -53,7 +53,7 @@ pub struct Event {
     pub what: String,
     /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub components: Vec<Part>,
+    pub components: Vec<EntryComponent>,
     /// The people whose approvals count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
@@ -65,7 +65,7 @@ pub struct Event {
 /// One component of an entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct EntryComponent {
     /// Its name.
     pub component: ComponentName,
     /// Its commit.
@@ -82,9 +82,9 @@ pub struct Part {
 }
 
 /// Converts an entry for the table and the document.
-pub fn event(entry: EntryId, statement: &Statement) -> Event {
+pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
     let text = statement.action.body().log();
-    Event {
+    LogEntry {
         entry,
         ledger: statement.ledger.clone(),
         environment: statement.environment(),
@@ -95,15 +95,15 @@ pub fn event(entry: EntryId, statement: &Statement) -> Event {
         verb: text.verb,
         tone: text.tone,
         what: text.object,
-        components: parts(statement),
+        components: entry_components(statement),
         approved_by: statement.approved_by().to_vec(),
         break_glass: statement.break_glass().cloned(),
     }
 }
 
 /// Returns the components that an entry names, with their outcomes if it has any.
-fn parts(statement: &Statement) -> Vec<Part> {
-    let part = |target: &Target, ended: Option<&ComponentResult>| Part {
+fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
+    let part = |target: &Target, ended: Option<&ComponentResult>| EntryComponent {
         component: target.component.clone(),
         commit: target.commit,
         version: target.version.clone(),
@@ -125,24 +125,24 @@ fn parts(statement: &Statement) -> Vec<Part> {
 }
 
 /// Renders the table. `when` formats a time.
-pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let whole = table(log, true, when);
+pub fn render_text(log: &LogPage, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let whole = build_table(log, true, when);
     // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
     // id alone.
     if whole.fits(width) {
         whole.render(width)
     } else {
-        table(log, false, when).render(width)
+        build_table(log, false, when).render(width)
     }
 }
 
 /// Builds the table. `ledgers` adds the ledger to the entry's id.
-fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
+fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     // `show` lists the people, so their column gives way before others. A shortened place is still
     // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
-        .elastic(&[4, 1, 3])
-        .least(1, 14);
+        .shorten_columns(&[4, 1, 3])
+        .with_min_width(1, 14);
     for event in &log.entries {
         let place = event
             .environment
@@ -159,12 +159,12 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
         let id = event.entry.0.prefix(10);
-        table.row([
+        table.add_row([
             Cell::from(when(event.at)),
             Cell::from(place),
             Cell::styled(event.verb, style),
             Cell::from(format!("{}{glass}", event.what)),
-            Cell::from(who(event)),
+            Cell::from(format_signers(event)),
             Cell::from(if ledgers {
                 format!("{}@{id}", event.ledger)
             } else {
@@ -176,7 +176,7 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
 }
 
 /// Returns who signed, on whose behalf, and who approved.
-fn who(event: &Event) -> String {
+fn format_signers(event: &LogEntry) -> String {
     let behalf = event
         .requested_by
         .as_ref()
